@@ -1,0 +1,1 @@
+"""The law as code: pure functions, no I/O, no await."""
