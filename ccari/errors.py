@@ -13,10 +13,6 @@ class ConfigError(CcariError):
     """The configuration is wrong."""
 
 
-class PolicyError(CcariError):
-    """The policy file is wrong."""
-
-
 class SoundError(CcariError):
     """A prompt is missing, damaged or could not be made."""
 

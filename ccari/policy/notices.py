@@ -1,6 +1,39 @@
-"""What is said to the callee: prompts and their words."""
+"""What is said to the callee: prompts and their words, as the campaign and the recording mode require (Art 13, 14, 21(4))."""
 
+import hashlib
 from dataclasses import dataclass
+from typing import Protocol
+
+from ccari.policy.declaration import Campaign, Controller, Information, KeyAction, NoticePrompt, RecordingMode
+
+#: What a confirmation to the callee says after each right.
+CONFIRMATIONS = {
+    KeyAction.OBJECTION_MARKETING: "right_registered_objection_marketing",
+    KeyAction.ERASURE: "right_registered_erasure",
+    KeyAction.WITHDRAW_CONSENT: "right_registered_withdraw_consent",
+    KeyAction.ACCESS: "right_registered_access",
+    KeyAction.CONTINUE_UNRECORDED: "continues_unrecorded",
+}
+RIGHT_FAILED = "right_failed"
+GOODBYE = "goodbye"
+BLOCKED_SUPPRESSED = "agent_blocked_suppressed"
+BLOCKED = "agent_blocked_policy"
+UNAVAILABLE = "agent_unavailable"
+
+#: Said alike in every campaign.
+COMMON = (*CONFIRMATIONS.values(), RIGHT_FAILED, GOODBYE, BLOCKED_SUPPRESSED, BLOCKED, UNAVAILABLE)
+
+_RECORDING = {RecordingMode.NOTICE: "recording_notice", RecordingMode.OPT_OUT: "recording_opt_out"}
+
+
+class Words(Protocol):
+    """The catalogue of prompt texts, by language."""
+
+    def template(self, id: str, language: str) -> str: ...  # noqa: A002 - the catalogue's own word
+
+    def key_word(self, key: str, language: str) -> str: ...
+
+    def basis_words(self, basis: str, language: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +53,66 @@ class Prompt:
     def key(self) -> str:
         """Where the sound lies below the sounds folder, without its ending: ``pl/renewals/identity``."""
         return "/".join(part for part in (self.language, self.campaign, self.id) if part)
+
+
+def sequence(campaign: Campaign) -> tuple[str, ...]:
+    """The ids of the prompts that make up the notice, in the order they are played.
+
+    Until what a number has heard is remembered, each call counts as a first contact: too much information is no
+    breach, too little is one.
+    """
+    informs = campaign.notice.information is not Information.NEVER
+    ids: list[str] = []
+    for prompt in campaign.notice.prompts:
+        if prompt is NoticePrompt.RECORDING:
+            if campaign.recording.mode in _RECORDING:
+                ids.append(_RECORDING[campaign.recording.mode])
+        elif prompt is NoticePrompt.RIGHTS:
+            if campaign.keys:
+                ids.append(prompt.value)
+        elif informs:
+            ids.append(prompt.value)
+    return tuple(ids)
+
+
+def prompts(controller: Controller, campaign: Campaign, words: Words) -> tuple[Prompt, ...]:
+    """Every prompt that a call of this campaign may play, with its words filled in."""
+    language = campaign.language
+    spoken = {
+        "controller": controller.name,
+        "purpose": campaign.purpose,
+        "data_source": campaign.data_source,
+        "legal_basis_words": words.basis_words(campaign.legal_basis, language),
+    }
+    bound = {action: key for key, action in campaign.keys.items()}
+    own = dict.fromkeys(sequence(campaign))
+    if KeyAction.DATA_SOURCE in bound:
+        own[NoticePrompt.SOURCE.value] = None
+    made: list[Prompt] = []
+    for name in own:
+        text = words.template(name, language).format_map(
+            spoken | {"key": _word(bound, KeyAction.CONTINUE_UNRECORDED, words, language)}
+        )
+        if name == NoticePrompt.RIGHTS.value:
+            text = " ".join([text, *_menu(bound, words, language)])
+        made.append(Prompt(name, language, text, campaign.id))
+    made += [Prompt(name, language, words.template(name, language)) for name in COMMON]
+    return tuple(made)
+
+
+def version(notice: tuple[Prompt, ...]) -> str:
+    """What names one wording of a notice: 16 hex digits over its words, in order. Changed words are a new version."""
+    told = "\n".join(f"{prompt.key}\t{prompt.text}" for prompt in notice)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _menu(bound: dict[KeyAction, str], words: Words, language: str) -> list[str]:
+    return [
+        words.template(f"menu_{action.value}", language).format(key=words.key_word(key, language))
+        for action, key in sorted(bound.items(), key=lambda binding: binding[1])
+        if action is not KeyAction.CONTINUE_UNRECORDED  # said with the recording notice
+    ]
+
+
+def _word(bound: dict[KeyAction, str], action: KeyAction, words: Words, language: str) -> str:
+    return words.key_word(bound[action], language) if action in bound else ""

@@ -1,0 +1,477 @@
+"""The life of one outbound call: ``decide(state, event) -> (state, commands)``.
+
+Pure: no clock, no network, no randomness. Whoever runs it carries out the commands in their order and feeds back what
+came of them. The invariants that live here: no bridge before :class:`HeardCommitted` (3), no recorder before it and
+before :class:`RecordingTagged` (2, 4), no confirmation of a right before :class:`RightRegistered` (5), no dial before
+:class:`TokenSpent` (1).
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from ccari.policy import notices
+from ccari.policy.declaration import Campaign, KeyAction, NoticePrompt, RecordingMode, Without
+from ccari.policy.gate import Block
+from ccari.policy.messages import (
+    AnswerAgent,
+    Bridge,
+    Bridged,
+    CalleeAnswered,
+    CalleeCreated,
+    CalleeRang,
+    CalleeRedirected,
+    CallRequested,
+    CheckGate,
+    CloseCall,
+    Command,
+    CommitHeard,
+    CreateCallee,
+    Dial,
+    Event,
+    Failed,
+    GateAllowed,
+    GateBlocked,
+    Gone,
+    HangUp,
+    HeardCommitted,
+    KeyPressed,
+    Note,
+    Outcome,
+    Party,
+    Play,
+    Played,
+    RecorderStarted,
+    RecorderStopped,
+    RecordingTagged,
+    RegisterRight,
+    ReturnAgent,
+    RightRegistered,
+    RingAgent,
+    SetTimer,
+    SpendToken,
+    StartRecorder,
+    StopPlaying,
+    StopRecorder,
+    TagRecording,
+    TimeRanOut,
+    TokenRefused,
+    TokenSpent,
+    Withdrawn,
+)
+from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.suppression import bars
+
+#: Asterisk makes a channel within milliseconds; seconds mean that it is in trouble.
+CREATE_SECONDS = 5.0
+#: As long as an agent can be asked to listen to ringing.
+RING_SECONDS = 45.0
+#: From the request to RecordingStarted, usually 20 ms.
+RECORDER_SECONDS = 5.0
+#: For hang-ups and the recorder's end to be reported.
+CLOSE_SECONDS = 10.0
+
+#: Q.850 causes of a leg that was never answered.
+_BUSY = 17
+_NO_ANSWER = frozenset({18, 19})
+_FAILURES = {
+    1: "unallocated",
+    21: "rejected",
+    28: "invalid_number",
+    34: "congestion",
+    38: "network",
+    41: "network",
+}
+
+
+class Stage(StrEnum):
+    GATE = "gate"
+    CREATE = "create"
+    TOKEN = "token"  # noqa: S105 - a dial token, no secret
+    RING = "ring"
+    NOTICE = "notice"
+    HEARD = "heard"
+    TAG = "tag"
+    RECORDER = "recorder"
+    DISCARD = "discard"
+    BRIDGE = "bridge"
+    TALK = "talk"
+    FAREWELL = "farewell"
+    CLOSE = "close"
+    CLOSED = "closed"
+
+
+class Recorder(StrEnum):
+    IDLE = "idle"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    DONE = "done"
+
+
+#: From the callee's answer to the last words: when a key may steer what is played.
+_CONVERSING = frozenset(
+    {Stage.NOTICE, Stage.HEARD, Stage.TAG, Stage.RECORDER, Stage.DISCARD, Stage.BRIDGE, Stage.TALK}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """All that is known of a call.
+
+    ``playing`` and ``upcoming``: prompts, by id. ``heard``: notice prompts proven to have been played whole.
+    ``notice_committed``: the proof is durable. ``exercised``: rights pressed, in order.
+    """
+
+    stage: Stage = Stage.GATE
+    campaign: Campaign | None = None
+    agent_here: bool = True
+    callee_here: bool = False
+    playing: str | None = None
+    upcoming: tuple[str, ...] = ()
+    heard: frozenset[str] = frozenset()
+    notice_committed: bool = False
+    exercised: tuple[Right, ...] = ()
+    refused: bool = False
+    recorder: Recorder = Recorder.IDLE
+    outcome: Outcome | None = None
+    reason: str = ""
+
+    @property
+    def declared(self) -> Campaign:
+        if self.campaign is None:
+            raise AssertionError("the gate has not allowed this call")
+        return self.campaign
+
+
+Step = tuple[Call, list[Command]]
+
+
+def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm an event
+    """What follows from ``event``; an event that no longer matters changes nothing."""
+    if call.stage is Stage.CLOSED:
+        return call, []
+    match event:
+        case CallRequested():
+            return call, [CheckGate()]
+        case GateAllowed(campaign) if call.stage is Stage.GATE:
+            return replace(call, campaign=campaign, stage=Stage.CREATE, callee_here=True), [
+                Note("call_gated"),
+                SetTimer(Stage.CREATE, CREATE_SECONDS),
+                CreateCallee(),
+            ]
+        case GateBlocked(block) if call.stage is Stage.GATE:
+            return _block(call, block)
+        case CalleeCreated() if call.stage is Stage.CREATE:
+            return replace(call, stage=Stage.TOKEN), [SpendToken()]
+        case TokenSpent() if call.stage is Stage.TOKEN:
+            return replace(call, stage=Stage.RING), [
+                SetTimer(Stage.RING, RING_SECONDS),
+                Dial(),
+                Note("callee_dialled"),
+            ]
+        case TokenRefused(block) if call.stage is Stage.TOKEN:
+            return _block(call, block)
+        case CalleeRang() if call.stage is Stage.RING:
+            return call, [RingAgent(), Note("callee_rang")]
+        case CalleeRedirected() if call.stage is Stage.RING:
+            return _end(call, Outcome.FAILED, "redirected")
+        case CalleeAnswered() if call.stage is Stage.RING:
+            notice = notices.sequence(call.declared)
+            return _speak(replace(call, stage=Stage.NOTICE, upcoming=notice), Note("callee_answered"))
+        case Played(prompt, whole):
+            return _played(call, prompt, whole=whole)
+        case KeyPressed(key):
+            return _key_pressed(call, key)
+        case RightRegistered(right, reference):
+            return _right_registered(call, right, reference)
+        case HeardCommitted() if call.stage is Stage.HEARD:
+            return _record_or_bridge(replace(call, notice_committed=True))
+        case RecordingTagged() if call.stage is Stage.TAG:
+            if call.refused:
+                return _bridge(call)
+            return replace(call, stage=Stage.RECORDER, recorder=Recorder.STARTING), [
+                SetTimer(Stage.RECORDER, RECORDER_SECONDS),
+                StartRecorder(),
+            ]
+        case RecorderStarted() if call.recorder is Recorder.STARTING:
+            return _recorder_started(call)
+        case RecorderStopped():
+            return _recorder_stopped(call)
+        case Bridged() if call.stage is Stage.BRIDGE:
+            return replace(call, stage=Stage.TALK), [
+                Note("call_bridged", {"recorded": _yes(_recording(call))})
+            ]
+        case Gone(party, cause):
+            return _gone(call, party, cause)
+        case TimeRanOut(stage) if stage == call.stage:
+            return _time_ran_out(call)
+        case Withdrawn(why):
+            return _end(call, Outcome.BRIDGED if call.stage is Stage.TALK else Outcome.UNAVAILABLE, why)
+        case Failed(command):
+            return _failed(call, command)
+        case _:
+            return call, []
+
+
+def _block(call: Call, block: Block) -> Step:
+    if block.startswith("suppressed"):
+        prompt = notices.BLOCKED_SUPPRESSED
+    elif block is Block.STORE_UNAVAILABLE:
+        prompt = notices.UNAVAILABLE
+    else:
+        prompt = notices.BLOCKED
+    outcome = Outcome.UNAVAILABLE if block is Block.STORE_UNAVAILABLE else Outcome.BLOCKED
+    call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=block.value, playing=prompt)
+    commands: list[Command] = [Note("call_blocked", {"reason": block.value})]
+    if call.callee_here:
+        commands.append(HangUp())
+    if not call.agent_here:
+        return _then(commands, _end(replace(call, playing=None), outcome, block.value))
+    return call, [*commands, AnswerAgent(), Play(Party.AGENT, prompt)]
+
+
+def _speak(call: Call, *first: Command) -> Step:
+    """Play what is upcoming; when there is nothing left, go on to what comes after."""
+    commands = list(first)
+    if call.playing is not None:
+        return call, commands
+    if call.upcoming:
+        prompt, *rest = call.upcoming
+        return replace(call, playing=prompt, upcoming=tuple(rest)), [*commands, Play(Party.CALLEE, prompt)]
+    if call.stage is Stage.NOTICE:
+        return _then(commands, _notice_over(call))
+    if call.stage is Stage.FAREWELL and call.outcome is not None:
+        return _then(commands, _end(call, call.outcome, call.reason))
+    return call, commands
+
+
+def _played(call: Call, prompt: str, *, whole: bool) -> Step:
+    if prompt != call.playing:
+        return call, []
+    call = replace(call, playing=None)
+    if call.stage is Stage.NOTICE and prompt in notices.sequence(call.declared):
+        if not whole:
+            return _end(call, Outcome.NOTICE_FAILED, prompt)
+        call = replace(call, heard=call.heard | {prompt})
+    return _speak(call)
+
+
+def _notice_over(call: Call) -> Step:
+    notice = notices.sequence(call.declared)
+    if not call.heard.issuperset(notice):
+        return _end(call, Outcome.NOTICE_FAILED, "not_heard")
+    return replace(call, stage=Stage.HEARD), [CommitHeard(notice)]
+
+
+def _record_or_bridge(call: Call) -> Step:
+    if call.declared.recording.mode is RecordingMode.OFF or call.refused:
+        return _bridge(call)
+    return replace(call, stage=Stage.TAG), [TagRecording()]
+
+
+def _bridge(call: Call) -> Step:
+    return replace(call, stage=Stage.BRIDGE), [AnswerAgent(), Bridge()]
+
+
+def _recorder_started(call: Call) -> Step:
+    if call.stage is Stage.RECORDER and not call.refused:
+        return _then([Note("recording_started")], _bridge(replace(call, recorder=Recorder.RUNNING)))
+    # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
+    call = replace(call, recorder=Recorder.STOPPING)
+    if call.stage is Stage.RECORDER:
+        # the bridge waits: not one syllable of the talk may be in that file
+        call = replace(call, stage=Stage.DISCARD)
+        return call, [SetTimer(Stage.DISCARD, RECORDER_SECONDS), StopRecorder(keep=False)]
+    return call, [StopRecorder(keep=False)]
+
+
+def _recorder_stopped(call: Call) -> Step:
+    was, call = call.recorder, replace(call, recorder=Recorder.DONE)
+    if call.stage is Stage.CLOSE:
+        return _close_if_over(call)
+    if call.stage is Stage.DISCARD:
+        return _bridge(call)
+    if was in {Recorder.STARTING, Recorder.RUNNING}:
+        # nobody stopped it: a full disk, or two seconds without a frame
+        return _unrecorded(call)
+    return call, []
+
+
+def _unrecorded(call: Call) -> Step:
+    """The call cannot be recorded (any more): the campaign says what becomes of it."""
+    note = Note("recording_impossible", {"stage": call.stage.value})
+    if call.stage not in {Stage.TAG, Stage.RECORDER, Stage.BRIDGE, Stage.TALK}:
+        return call, [note]
+    call = replace(call, reason="recording_failed")
+    if call.declared.recording.without is Without.HANG_UP:
+        return _then([note], _farewell(call, Outcome.FAILED, call.reason))
+    return _then([note], _bridge(call)) if call.stage in {Stage.TAG, Stage.RECORDER} else (call, [note])
+
+
+def _key_pressed(call: Call, key: str) -> Step:
+    if call.campaign is None:
+        return call, []
+    action = call.campaign.keys.get(key)
+    note = Note(
+        "key_pressed", {"key": key, "action": action.value if action else "none", "stage": call.stage.value}
+    )
+    if action is None:
+        return call, [note]
+    right = action.right
+    if right is None:
+        return _steer(call, action, note)
+    if right in call.exercised:
+        return call, [note]
+    # in every stage, the last words and the hanging up too: a right that was pressed is never lost
+    commands: list[Command] = [note]
+    call = replace(call, exercised=(*call.exercised, right))
+    if EFFECTS[right].stops_recording:
+        # at once, before the database is asked: whatever becomes of the request, nothing more is recorded
+        call = replace(call, refused=True)
+        if call.recorder is Recorder.RUNNING:
+            commands.append(StopRecorder(keep=True))
+            call = replace(call, recorder=Recorder.STOPPING)
+    return call, [*commands, RegisterRight(right, key)]
+
+
+def _steer(call: Call, action: KeyAction, note: Note) -> Step:
+    if call.stage not in _CONVERSING:
+        return call, [note]
+    if action is KeyAction.DATA_SOURCE:
+        return _speak(replace(call, upcoming=(NoticePrompt.SOURCE.value, *call.upcoming)), note)
+    return _speak(replace(call, upcoming=notices.sequence(call.declared)), note)
+
+
+def _right_registered(call: Call, right: Right, reference: str) -> Step:
+    effect, campaign = EFFECTS[right], call.declared
+    note = Note("right_registered", {"right": right.value, "reference": reference})
+    if call.stage is Stage.CLOSE:
+        return call, [note]
+    confirmation = next(words for action, words in notices.CONFIRMATIONS.items() if action.right is right)
+    barred = effect.suppress is not None and bars(
+        effect.suppress, basis=campaign.legal_basis, marketing=campaign.marketing
+    )
+    if barred:
+        return _then([note], _farewell(call, Outcome.RIGHT_EXERCISED, right.value, confirmation))
+    reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
+    if right is Right.REFUSE_RECORDING and campaign.recording.without is Without.HANG_UP:
+        return _then([note], _farewell(call, Outcome.RECORDING_REFUSED, reason, confirmation))
+    call = replace(call, reason=call.reason or reason, upcoming=(confirmation, *call.upcoming))
+    return _speak(call, note)
+
+
+def _farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
+    """Say the last words to the callee, then end."""
+    call = replace(
+        call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=(*words, notices.GOODBYE)
+    )
+    commands: list[Command] = []
+    if call.playing is not None:
+        commands.append(StopPlaying())
+    return _speak(call, *commands)
+
+
+def _gone(call: Call, party: Party, cause: int) -> Step:
+    call = replace(call, agent_here=False) if party is Party.AGENT else replace(call, callee_here=False)
+    if call.stage is Stage.CLOSE:
+        return _close_if_over(call)
+    if call.outcome is not None:
+        # last words were being said: to the callee, or to the agent of a blocked call
+        listener = Party.AGENT if call.outcome in {Outcome.BLOCKED, Outcome.UNAVAILABLE} else Party.CALLEE
+        return _end(call, call.outcome, call.reason) if party is listener else (call, [])
+    if call.stage is Stage.TALK:
+        return _end(call, Outcome.BRIDGED, call.reason)
+    if party is Party.AGENT:
+        return _end(call, Outcome.AGENT_HANGUP, call.reason)
+    if call.stage in {Stage.CREATE, Stage.TOKEN, Stage.RING}:
+        if cause == _BUSY:
+            return _end(call, Outcome.BUSY, "")
+        if cause in _NO_ANSWER:
+            return _end(call, Outcome.NO_ANSWER, "")
+        return _end(call, Outcome.FAILED, _FAILURES.get(cause, f"cause_{cause}"))
+    return _end(call, Outcome.CALLEE_HANGUP, call.reason)
+
+
+def _time_ran_out(call: Call) -> Step:
+    match call.stage:
+        case Stage.RING:
+            return _end(call, Outcome.NO_ANSWER, "")
+        case Stage.RECORDER:
+            return _unrecorded(call)
+        case Stage.CLOSE:
+            return _close(call)
+        case _:
+            return _end(call, Outcome.FAILED, f"{call.stage}_timeout")
+
+
+def _failed(call: Call, command: Command) -> Step:
+    match command:
+        case CheckGate() | SpendToken():
+            return _block(call, Block.STORE_UNAVAILABLE)
+        case CommitHeard():
+            return _end(call, Outcome.UNAVAILABLE, Block.STORE_UNAVAILABLE.value)
+        case TagRecording() | StartRecorder():
+            return _unrecorded(replace(call, recorder=Recorder.DONE))
+        case StopRecorder():
+            return _recorder_stopped(call)
+        case Play(_, prompt):
+            return _played(call, prompt, whole=False)
+        case RegisterRight(right, _):
+            return _right_failed(call, right)
+        case CreateCallee():
+            return _end(replace(call, callee_here=False), Outcome.FAILED, "create_failed")
+        case Dial() | Bridge() | AnswerAgent():
+            return _end(call, Outcome.FAILED, f"{call.stage}_failed")
+        case _:
+            return call, []
+
+
+def _right_failed(call: Call, right: Right) -> Step:
+    """Not durable, so not confirmed (invariant 5); the key may be pressed again."""
+    note = Note("right_failed", {"right": right.value})
+    call = replace(call, exercised=tuple(each for each in call.exercised if each is not right))
+    if call.stage is Stage.CLOSE:
+        return call, [note]
+    return _speak(replace(call, upcoming=(notices.RIGHT_FAILED, *call.upcoming)), note)
+
+
+def _end(call: Call, outcome: Outcome, reason: str) -> Step:
+    """Let everything go; the call closes when all of it is reported gone."""
+    if call.stage is Stage.CLOSE:
+        return call, []
+    call = replace(call, stage=Stage.CLOSE, outcome=outcome, reason=reason, playing=None, upcoming=())
+    commands: list[Command] = [SetTimer(Stage.CLOSE, CLOSE_SECONDS)]
+    if call.recorder is Recorder.RUNNING:
+        commands.append(StopRecorder(keep=True))
+        call = replace(call, recorder=Recorder.STOPPING)
+    if call.callee_here:
+        commands.append(HangUp())
+    if call.agent_here:
+        commands.append(ReturnAgent(outcome, reason))
+    return _then(commands, _close_if_over(call))
+
+
+def _close_if_over(call: Call) -> Step:
+    recording = call.recorder in {Recorder.STARTING, Recorder.RUNNING, Recorder.STOPPING}
+    if call.agent_here or call.callee_here or recording:
+        return call, []
+    return _close(call)
+
+
+def _close(call: Call) -> Step:
+    outcome = call.outcome or Outcome.FAILED
+    note = Note("call_ended", {"outcome": outcome.value, "reason": call.reason})
+    return replace(call, stage=Stage.CLOSED), [note, CloseCall(outcome, call.reason)]
+
+
+def _recording(call: Call) -> bool:
+    return call.recorder is Recorder.RUNNING
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 - a word for a truth
+    return "yes" if value else "no"
+
+
+def _then(first: list[Command], step: Step) -> Step:
+    call, rest = step
+    return call, [*first, *rest]

@@ -1,0 +1,81 @@
+"""Telephone numbers: E.164 or a reason why not."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+#: What a person writes between digits. Everything else, and above all ``/ @ & ; ,``, could be a dial string.
+_SEPARATORS = frozenset(" -.()\u00a0")
+_DIGITS = frozenset("0123456789")
+#: E.164 allows 15 digits; an international prefix and a trunk zero may stand before them.
+_LONGEST = 20
+
+_PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.PAGER})
+
+
+class NumberFault(StrEnum):
+    """Why a text is no number that may be dialled."""
+
+    EMPTY = "number_empty"
+    CHARACTERS = "number_characters"
+    INVALID = "number_invalid"
+    PREMIUM = "number_premium"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A valid number. Its ``repr`` and ``str`` are masked, so that it may slip into a log or a traceback."""
+
+    e164: str
+
+    @property
+    def digits(self) -> str:
+        """E.164 without the plus: what goes into a dial string."""
+        return self.e164[1:]
+
+    @property
+    def masked(self) -> str:
+        return mask(self.e164)
+
+    def __repr__(self) -> str:
+        return f"Number({self.masked})"
+
+    __str__ = __repr__
+
+
+def parse(text: str, country: str) -> Number | NumberFault:
+    """The E.164 number that ``text`` means to somebody in ``country`` (ISO 3166 alpha-2); never raises.
+
+    Only ASCII digits, one leading plus and the separators that people write are accepted.
+    """
+    text = text.strip()
+    if not text:
+        return NumberFault.EMPTY
+    body = text.removeprefix("+")
+    if len(text) > 2 * _LONGEST or not all(c in _DIGITS or c in _SEPARATORS for c in body):
+        return NumberFault.CHARACTERS
+    digits = "".join(c for c in body if c in _DIGITS)
+    if len(digits) > _LONGEST:
+        return NumberFault.INVALID
+    try:
+        found = phonenumbers.parse(("+" if text[0] == "+" else "") + digits, country)
+    except phonenumbers.NumberParseException:
+        return NumberFault.INVALID
+    if not phonenumbers.is_valid_number(found):
+        return NumberFault.INVALID
+    if phonenumbers.number_type(found) in _PREMIUM:
+        return NumberFault.PREMIUM
+    return Number(phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164))
+
+
+def mask(e164: str) -> str:
+    """``+48•••••4567``: the country and the last four digits, enough for ops to match and too little to call."""
+    try:
+        code = str(phonenumbers.parse(e164).country_code)
+    except phonenumbers.NumberParseException:
+        return "•" * max(len(e164) - 2, 0) + e164[-2:]
+    national = e164[1 + len(code) :]
+    shown = 4 if len(national) > 6 else 2  # noqa: PLR2004 - a short number would be shown almost whole
+    return f"+{code}{'•' * (len(national) - shown)}{national[-shown:]}"
