@@ -1,0 +1,93 @@
+"""Audio measured by its signal: which tones a stretch holds, and what else.
+
+Levels are in dBFS, where a sine of full scale has 0 dB, so that a tone and what is left beside it compare.
+"""
+
+import wave
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float64]
+
+WINDOW_SECONDS = 0.1
+FLOOR_DBFS = -120.0
+"""What nothing at all measures as."""
+
+RIFF_HEADER = 8
+
+
+@dataclass(frozen=True)
+class Audio:
+    """One channel of a recording, samples from -1 to 1."""
+
+    samples: Samples
+    rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self.samples) / self.rate
+
+    def between(self, start: float, end: float | None = None) -> "Audio":
+        """The stretch from ``start`` to ``end`` seconds."""
+        stop = None if end is None else round(end * self.rate)
+        return Audio(self.samples[round(start * self.rate) : stop], self.rate)
+
+    def windows(self, seconds: float = WINDOW_SECONDS) -> list[Samples]:
+        """The whole windows it divides into; a shorter rest is left out."""
+        size = round(seconds * self.rate)
+        return [self.samples[at : at + size] for at in range(0, len(self.samples) - size + 1, size)]
+
+    def tone_levels(self, hz: float, seconds: float = WINDOW_SECONDS) -> Samples:
+        """The level of a tone in each window."""
+        return np.array([tone_level(window, self.rate, hz) for window in self.windows(seconds)])
+
+    def other_levels(self, tones: Sequence[float], seconds: float = WINDOW_SECONDS) -> Samples:
+        """The level of everything but the tones, in each window."""
+        return np.array([other_level(window, self.rate, tones) for window in self.windows(seconds)])
+
+
+def read(path: Path, channel: int = 0) -> Audio:
+    """A channel of a 16-bit wav file."""
+    with wave.open(str(path), "rb") as file:
+        if file.getsampwidth() != 2:
+            raise ValueError(f"{path.name} has {8 * file.getsampwidth()} bits a sample, not 16")
+        frames = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+        return Audio(frames.reshape(-1, file.getnchannels())[:, channel] / 32768.0, file.getframerate())
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a wav file was closed: only then does Asterisk write the length into its header."""
+    with path.open("rb") as file:
+        header = file.read(RIFF_HEADER)
+        length = file.seek(0, 2)
+    return len(header) == RIFF_HEADER and int.from_bytes(header[4:], "little") == length - RIFF_HEADER
+
+
+def tone_level(samples: Samples, rate: int, hz: float) -> float:
+    """The level of one tone, by least squares, so that a window need not hold whole periods."""
+    waves = _waves(len(samples), rate, [hz])
+    sine, cosine = np.linalg.lstsq(waves, samples, rcond=None)[0]
+    return _dbfs(float(np.hypot(sine, cosine)))
+
+
+def other_level(samples: Samples, rate: int, tones: Sequence[float] = ()) -> float:
+    """The level of what is left when the tones are taken out."""
+    rest = samples
+    if tones:
+        waves = _waves(len(samples), rate, tones)
+        rest = samples - waves @ np.linalg.lstsq(waves, samples, rcond=None)[0]
+    return _dbfs(float(np.sqrt(2 * np.mean(rest**2)))) if len(rest) else FLOOR_DBFS
+
+
+def _waves(count: int, rate: int, tones: Sequence[float]) -> Samples:
+    angles = 2 * np.pi * np.outer(np.arange(count) / rate, np.asarray(tones, dtype=np.float64))
+    return np.hstack([np.sin(angles), np.cos(angles)])
+
+
+def _dbfs(amplitude: float) -> float:
+    return max(FLOOR_DBFS, 20 * float(np.log10(amplitude))) if amplitude > 0 else FLOOR_DBFS

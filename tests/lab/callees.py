@@ -1,0 +1,153 @@
+"""Who answers at which number: world's dialplan reads a callee's behaviour from the number it is dialled by.
+
+Numbers are valid Polish mobile numbers, ``48 600 BB KN SS``: behaviour, key, seconds, and a serial of 00 to 99 that
+gives each test numbers of its own. ``48 601`` and ``48 602 KN KN SS`` press two keys.
+"""
+
+from dataclasses import dataclass
+
+TONE_HZ = 850
+"""What a talking callee sounds like; an agent sounds 440 Hz."""
+
+AGENT_TONE_HZ = 440
+
+
+@dataclass(frozen=True)
+class Callee:
+    """A number and what is behind it."""
+
+    number: str
+    summary: str
+
+    @property
+    def digits(self) -> str:
+        """The number without its plus sign."""
+        return self.number.removeprefix("+")
+
+
+def answers(serial: int) -> Callee:
+    return _callee(10, 0, serial, "answers and talks")
+
+
+def silent(serial: int) -> Callee:
+    return _callee(11, 0, serial, "answers and sends silence")
+
+
+def mute(serial: int) -> Callee:
+    return _callee(12, 0, serial, "answers and sends no packet at all")
+
+
+def answers_late(after_seconds: int, serial: int) -> Callee:
+    return _callee(13, after_seconds, serial, f"rings {after_seconds} s, answers and talks")
+
+
+def busy(serial: int) -> Callee:
+    return _callee(20, 0, serial, "is busy (486, cause 17)")
+
+
+def no_answer(serial: int) -> Callee:
+    return _callee(21, 0, serial, "rings and never answers")
+
+
+def rejects(serial: int) -> Callee:
+    return _callee(22, 0, serial, "declines (403, cause 21)")
+
+
+def congestion(serial: int) -> Callee:
+    return _callee(23, 0, serial, "is behind a congested network (503, cause 34)")
+
+
+def unallocated(serial: int) -> Callee:
+    return _callee(24, 0, serial, "does not exist (404, cause 1)")
+
+
+def presses(key: str, after_seconds: int, serial: int) -> Callee:
+    behaviour, digit = _key(key)
+    return _callee(
+        30 + behaviour,
+        10 * digit + _one_digit(after_seconds),
+        serial,
+        f"answers, presses {key} after {after_seconds} s and talks on",
+    )
+
+
+def presses_twice(key: str, after_seconds: int, serial: int) -> Callee:
+    behaviour, digit = _key(key)
+    return _callee(
+        33 + behaviour,
+        10 * digit + _one_digit(after_seconds),
+        serial,
+        f"answers, presses {key} after {after_seconds} s and again {after_seconds} s later",
+    )
+
+
+def presses_then(first: str, first_after: int, second: str, second_after: int, serial: int) -> Callee:
+    """Press two keys, the second ``second_after`` seconds after the first; star and hash go with 2 to 9 only."""
+    keys = f"{first}{second}"
+    plan = 1
+    if "*" in keys or "#" in keys:
+        if "0" in keys or "1" in keys:
+            raise ValueError("the number plan has no callee that presses star or hash together with 0 or 1")
+        plan, keys = 2, keys.replace("*", "0").replace("#", "1")
+    return Callee(
+        f"+4860{plan}{keys[0]}{_one_digit(first_after)}{keys[1]}{_one_digit(second_after)}{_serial(serial)}",
+        f"answers, presses {first} after {first_after} s and {second} {second_after} s later",
+    )
+
+
+def hangs_up(after_seconds: int, serial: int) -> Callee:
+    return _callee(40, after_seconds, serial, f"answers, talks and hangs up after {after_seconds} s")
+
+
+def redirects(serial: int) -> Callee:
+    """Send a 302 to ``answers(serial)``."""
+    return _callee(50, 10, serial, f"is redirected (302) to {answers(serial).number}")
+
+
+def directory() -> list[Callee]:
+    """One callee of every behaviour, for people to look at."""
+    return [
+        answers(1),
+        silent(1),
+        mute(1),
+        answers_late(5, 1),
+        busy(1),
+        no_answer(1),
+        rejects(1),
+        congestion(1),
+        unallocated(1),
+        presses("5", 3, 1),
+        presses("*", 3, 1),
+        presses("#", 3, 1),
+        presses_twice("7", 3, 1),
+        presses_then("9", 2, "5", 3, 1),
+        hangs_up(2, 1),
+        redirects(1),
+    ]
+
+
+def _callee(behaviour: int, argument: int, serial: int, summary: str) -> Callee:
+    if not 0 <= argument <= 99:
+        raise ValueError(f"a callee's seconds are 0 to 99, not {argument}")
+    return Callee(f"+48600{behaviour:02}{argument:02}{_serial(serial)}", summary)
+
+
+def _key(key: str) -> tuple[int, int]:
+    """What a key adds to the behaviour, and its digit in the number."""
+    if key in {"*", "#"}:
+        return (1 if key == "*" else 2), 0
+    if len(key) == 1 and key in "0123456789":
+        return 0, int(key)
+    raise ValueError(f"a telephone has no key {key!r}")
+
+
+def _one_digit(seconds: int) -> int:
+    if not 0 <= seconds <= 9:
+        raise ValueError(f"a key is pressed after 0 to 9 seconds, not {seconds}")
+    return seconds
+
+
+def _serial(serial: int) -> str:
+    if not 0 <= serial <= 99:
+        raise ValueError(f"a serial is 0 to 99, not {serial}")
+    return f"{serial:02}"

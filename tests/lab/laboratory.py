@@ -1,0 +1,88 @@
+"""Two real Asterisks in a temporary folder, started together, gone without a trace."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.pbx import Pbx
+from tests.lab.root import ensure_root
+from tests.lab.world import World
+
+# Removes the folder when this process closes the pipe or dies, however it dies: Asterisk is killed with it, and what
+# that still writes while the first attempt runs is caught by the second.
+REMOVER = 'cat; rm -rf -- "$1" 2>/dev/null || { sleep 1; rm -rf -- "$1"; }'
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The pbx under test and the world around it."""
+
+    directory: Path
+    pbx: Pbx
+    world: World
+
+
+@asynccontextmanager
+async def laboratory(*, host_folders: Sequence[Path] = ()) -> AsyncIterator[Lab]:
+    """A running lab.
+
+    The pbx sees ``host_folders``, and the checkout's ``dialplan`` and ``sounds``, read-only at the same paths. With
+    ``CCARI_LAB_LOGS`` in the environment everything the two wrote is copied to that folder before it is removed.
+    """
+    root = await ensure_root()
+    async with _temporary_folder() as directory:
+        world = World(root, directory)
+        pbx = Pbx(root, directory, world_sip_port=world.sip_port, host_folders=host_folders)
+        world.pbx_sip_port = pbx.sip_port
+        try:
+            await _together(pbx.start(), world.start())
+            yield Lab(directory, pbx, world)
+        finally:
+            await asyncio.shield(asyncio.gather(pbx.stop(), world.stop()))
+            if keep := os.environ.get("CCARI_LAB_LOGS"):
+                shutil.copytree(
+                    directory,
+                    keep,
+                    ignore=shutil.ignore_patterns("*.ctl", "ari-password"),
+                    dirs_exist_ok=True,
+                )
+
+
+async def _together(*starts: Coroutine[None, None, None]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for start in starts:
+                group.create_task(start)
+    except BaseExceptionGroup as failures:
+        # The person at the terminal is told of one failure, in one line.
+        raise failures.exceptions[0] from None
+
+
+@asynccontextmanager
+async def _temporary_folder() -> AsyncIterator[Path]:
+    directory = _make_folder()
+    remover = await asyncio.create_subprocess_exec(
+        *("sh", "-c", REMOVER, "sh", str(directory)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+    try:
+        yield directory
+    finally:
+        assert remover.stdin is not None
+        remover.stdin.close()
+        await asyncio.shield(remover.wait())
+
+
+def _make_folder() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="ccari-lab-"))
+    # ccari may run as another user, who has to reach the recordings.
+    directory.chmod(0o755)
+    return directory

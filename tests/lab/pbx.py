@@ -1,0 +1,64 @@
+"""The Asterisk under test, with this project's dialplan."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.asterisk import Asterisk
+from tests.lab.errors import LabError
+from tests.lab.waiting import until
+
+CHECKOUT = Path(__file__).parents[2]
+OUTCOME_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The variables an agent's channel carried when its call on the pbx ended."""
+
+    call: str
+    outcome: str
+    reason: str
+    stasis_status: str
+    hangup_cause: str
+
+
+class Pbx(Asterisk):
+    """The instance that ccari drives."""
+
+    name = "pbx"
+
+    def __init__(
+        self, root: Path, directory: Path, *, world_sip_port: int, host_folders: Sequence[Path] = ()
+    ) -> None:
+        super().__init__(root, directory, [CHECKOUT / "dialplan", CHECKOUT / "sounds", *host_folders])
+        self.world_sip_port = world_sip_port
+        self.phone_password = secrets.token_hex(6)
+
+    def settings(self) -> Mapping[str, object]:
+        """Add where world is, and the project's dialplan."""
+        return {
+            **super().settings(),
+            "world_sip_port": self.world_sip_port,
+            "phone_password": self.phone_password,
+            "dialplan": CHECKOUT / "dialplan/extensions_ccari.conf",
+        }
+
+    async def start(self) -> None:
+        """Start; outcomes are written into a folder of their own."""
+        (self.home / "outcomes").mkdir(parents=True, exist_ok=True)
+        await super().start()
+
+    async def outcome(self, call: str, *, within: float = OUTCOME_SECONDS) -> Outcome:
+        """The outcome of an agent's call, waiting for its hangup handler; ``call`` is ``AgentCall.id``."""
+        file = self.home / "outcomes" / call
+        try:
+            await until(lambda: _text(file).endswith("|end"), within=within)
+        except TimeoutError:
+            raise LabError(f"call {call} had no outcome within {within} s") from None
+        return Outcome(*_text(file).split("|")[:5])
+
+
+def _text(file: Path) -> str:
+    return file.read_text("utf-8").rstrip() if file.exists() else ""

@@ -1,0 +1,210 @@
+"""A real Asterisk to run: the machine's own, or a Debian testing root built once and kept in the cache."""
+
+import asyncio
+import fcntl
+import gzip
+import hashlib
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.lab.errors import LabError
+
+OLDEST = (22, 10, 1)
+"""Older ones let a read-only ARI user write over REST-over-WebSocket (GHSA-wcvv-g26m-wx5c)."""
+
+SUITE = "forky"
+PACKAGES = ("asterisk", "base-files", "libc-bin", "netbase")
+MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
+KEYRINGS = (
+    "/usr/share/keyrings/debian-archive-keyring.pgp",
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+)
+RECIPE = f"1 {SUITE} {' '.join(PACKAGES)} {MERGED_USR}"
+"""What the cache is keyed by; the leading number counts changes that the rest does not show."""
+
+BUILD_SECONDS = 600
+QUERY_SECONDS = 30
+
+
+async def ensure_root() -> Path:
+    """The root to run Asterisk in: ``/`` when the machine has a fit one, else the cached root, built if need be."""
+    if os.geteuid() != 0:
+        raise LabError(
+            "the lab needs root: Asterisk runs in a mount namespace and a root of its own; try sudo"
+        )
+    if await _machine_version() >= OLDEST:
+        return Path("/")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ccari" / "lab"
+    cache.mkdir(parents=True, exist_ok=True)
+    async with _locked(cache / "build.lock"):
+        return _cached(cache) or await _build(cache)
+
+
+def sbin(name: str) -> str | None:
+    """Where the machine has a program, also when sbin is not on the PATH."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
+
+
+async def _machine_version() -> tuple[int, ...]:
+    asterisk = sbin("asterisk")
+    if asterisk is None:
+        return ()
+    found = re.search(r"Asterisk (\d+)\.(\d+)\.(\d+)", await _output(asterisk, "-V"))
+    return tuple(int(part) for part in found.groups()) if found else ()
+
+
+def _recipe_hash() -> str:
+    return hashlib.sha256(RECIPE.encode()).hexdigest()[:12]
+
+
+def _cached(cache: Path) -> Path | None:
+    # The version is known only after the build, so a root is found again by its recipe.
+    return max(cache.glob(f"asterisk-*-{_recipe_hash()}"), default=None)
+
+
+async def _build(cache: Path) -> Path:
+    began = time.monotonic()
+    if shutil.which("mmdebstrap") is None:
+        raise LabError(
+            "the lab needs Asterisk >= 22.10.1, or mmdebstrap to fetch one: apt-get install mmdebstrap"
+        )
+    _remove_left_overs(cache)
+    building = cache / f"building-{os.getpid()}"
+    try:
+        await _mmdebstrap(building)
+        version = _package_version(building)
+        if tuple(int(part) for part in re.findall(r"\d+", version.partition(":")[2])[:3]) < OLDEST:
+            raise LabError(f"Debian {SUITE} has Asterisk {version}, the lab needs 22.10.1 or newer")
+        _settle(building)
+        root = cache / f"asterisk-{version.replace(':', '%3a')}-{_recipe_hash()}"
+        building.rename(root)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    print(
+        f"lab: built a Debian {SUITE} root with Asterisk {version} in {root} in {time.monotonic() - began:.1f} s",
+        file=sys.stderr,
+        flush=True,
+    )
+    return root
+
+
+def _remove_left_overs(cache: Path) -> None:
+    """Remove what killed builds left; no other build runs while we hold the lock."""
+    for left_over in cache.glob("building-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+
+
+async def _mmdebstrap(target: Path) -> None:
+    mirror, keyring = await _mirror()
+    command = [
+        "mmdebstrap",
+        "--quiet",
+        "--mode=root",
+        "--variant=extract",
+        f"--hook-dir={MERGED_USR}",
+        f"--include={','.join(PACKAGES)}",
+        *(f"--aptopt={setting}" for setting in await _apt_settings()),
+        SUITE,
+        str(target),
+        f"deb [signed-by={keyring}] {mirror} {SUITE} main",
+    ]
+    await _output(*command, seconds=BUILD_SECONDS)
+
+
+async def _mirror() -> tuple[str, str]:
+    """The machine's Debian mirror and its keyring, as apt itself reads them from either kind of sources file."""
+    fields = "$(REPO_URI) $(COMPONENT) $(SIGNED_BY)"
+    targets = await _output("apt-get", "indextargets", "--format", fields, "Created-By: Packages")
+    for line in targets.splitlines():
+        uri, component, signed_by = (*line.split(), "", "")[:3]
+        if component == "main" and not uri.rstrip("/").endswith("-security") and not uri.startswith("file:"):
+            return uri, signed_by if signed_by.startswith("/") else _keyring()
+    raise LabError(
+        "apt on this machine has no Debian mirror to fetch Asterisk from; see /etc/apt/sources.list.d"
+    )
+
+
+def _keyring() -> str:
+    for keyring in KEYRINGS:
+        if Path(keyring).exists():
+            return keyring
+    raise LabError("no Debian archive keyring here: apt-get install debian-archive-keyring")
+
+
+async def _apt_settings() -> list[str]:
+    """The machine's apt settings without which its mirror cannot be used."""
+    wanted = re.compile(
+        r'^Acquire::(Check-Valid-Until|Check-Date|https?::Proxy(::\S+)?|https?::Verify-Peer) ".+";$'
+    )
+    dump = await _output("apt-config", "dump")
+    return [line.removesuffix(";") for line in dump.splitlines() if wanted.match(line)]
+
+
+def _package_version(root: Path) -> str:
+    """The Debian version, from the changelog: extracted packages are in no dpkg database."""
+    changelog = root / "usr/share/doc/asterisk/changelog.Debian.gz"
+    try:
+        with gzip.open(changelog, "rt", encoding="utf-8") as lines:
+            found = re.match(r"asterisk \((\S+)\)", lines.readline())
+    except OSError as error:
+        raise LabError(
+            f"the package asterisk of Debian {SUITE} has no changelog to tell its version"
+        ) from error
+    if found is None:
+        raise LabError(f"the changelog of the package asterisk of Debian {SUITE} cannot be read")
+    return found[1]
+
+
+def _settle(root: Path) -> None:
+    """Make the three files that start.sh lays the lab's own over: a bind mount needs something to lie on."""
+    for name in ("hosts", "nsswitch.conf", "resolv.conf"):
+        file = root / "etc" / name
+        file.unlink(missing_ok=True)
+        file.touch()
+    shutil.rmtree(root / "etc/asterisk", ignore_errors=True)
+
+
+@asynccontextmanager
+async def _locked(path: Path) -> AsyncIterator[None]:
+    """Hold a lock between processes; another one's build is waited for in a thread."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("lab: waiting for another process that builds the root", file=sys.stderr, flush=True)
+            await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
+        yield
+
+
+async def _output(*command: str, seconds: float = QUERY_SECONDS) -> str:
+    """What a program prints; its last line of complaint in a LabError when it fails."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            out, err = await process.communicate()
+    except TimeoutError:
+        raise LabError(f"{command[0]} did not end within {seconds} s") from None
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if process.returncode:
+        complaint = [line for line in err.decode(errors="replace").splitlines() if line.strip()] or [
+            "no message"
+        ]
+        raise LabError(f"{command[0]} failed: {complaint[-1].strip()}")
+    return out.decode(errors="replace")

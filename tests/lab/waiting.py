@@ -1,0 +1,17 @@
+"""Waiting for what tells nobody when it happens: a port that opens, a file that another process closes."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+
+POLL_SECONDS = 0.02
+
+
+async def until(ready: Callable[[], bool | Awaitable[bool]], *, within: float) -> None:
+    """Ask again and again until it is ready; TimeoutError when it is not within so many seconds."""
+    async with asyncio.timeout(within):
+        while True:
+            answer = ready()
+            if await answer if inspect.isawaitable(answer) else answer:
+                return
+            await asyncio.sleep(POLL_SECONDS)

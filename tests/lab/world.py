@@ -1,0 +1,209 @@
+"""Everyone around the pbx: trunk provider, callees and agents."""
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from tests.lab import audio, wire
+from tests.lab.asterisk import Asterisk
+from tests.lab.calls import AgentCall
+from tests.lab.errors import LabError
+from tests.lab.waiting import until
+
+APP = "lab"
+REQUEST_SECONDS = 10.0
+ORIGINATE_SECONDS = 120
+"""How long an agent's phone waits for the pbx to answer."""
+
+HEARD_SECONDS = 3.0
+EVENTS = ("ChannelCreated", "ChannelStateChange", "ChannelDestroyed")
+
+
+class World(Asterisk):
+    """The instance that plays everybody else; agents' phones have a loopback address of their own."""
+
+    name = "world"
+    sip_addresses = ("127.0.0.1", "127.0.0.2")
+
+    def __init__(self, root: Path, directory: Path, host_folders: Sequence[Path] = ()) -> None:
+        super().__init__(root, directory, host_folders)
+        self.pbx_sip_port = 0
+        self.heard = self.home / "heard"
+        self.calls: dict[str, AgentCall] = {}
+        self._pcaps: list[Path] = []
+        self._session: aiohttp.ClientSession | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    def settings(self) -> Mapping[str, object]:
+        """Add where the pbx is and where packets are logged."""
+        return {**super().settings(), "pbx_sip_port": self.pbx_sip_port, "pcap": self._new_pcap()}
+
+    async def start(self) -> None:
+        """Start and listen for the events of agents' calls."""
+        await self._deafen()
+        self.heard.mkdir(parents=True, exist_ok=True)
+        await super().start()
+        try:
+            await self._listen()
+        except BaseException:
+            await self.stop(at_once=True)
+            raise
+
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Stop; calls still open are lost."""
+        await self._deafen()
+        await super().stop(at_once=at_once)
+
+    async def dial(
+        self,
+        number: str,
+        *,
+        campaign: str | None = None,
+        agent: str = "talks",
+        context: str | None = None,
+        caller: str = "101",
+    ) -> AgentCall:
+        """An agent's phone dials a number; returns as soon as it does.
+
+        Parameters
+        ----------
+        number
+            As the agent dials it, ``+48600…``; anything goes, also what is no number.
+        campaign
+            The pbx's ``CCARI_CAMPAIGN``, ``renewals`` unless told.
+        agent
+            What the phone does once answered: ``talks``, ``silent``, ``drops-SECONDS``, ``presses-KEY-SECONDS``.
+        context
+            Where on the pbx the call goes, ``ccari-outbound`` unless told; ``lab-dial`` dials without ccari.
+        caller
+            The agent's own number.
+        """
+        call = AgentCall(str(uuid.uuid4()), number, datetime.now(UTC))
+        self.calls[call.id] = call
+        headers = {"X-Lab-Call": call.id, "X-Campaign": campaign, "X-Lab-Context": context}
+        body = {
+            # Escaped, so that a number with / @ or ; in it reaches the pbx as it was dialled.
+            "endpoint": f"PJSIP/pbx/sip:{quote(number, safe='+')}@127.0.0.1:{self.pbx_sip_port}",
+            "context": "agents",
+            "extension": agent,
+            "priority": 1,
+            "callerId": f"Agent {caller} <{caller}>",
+            "timeout": ORIGINATE_SECONDS,
+            "variables": {
+                "LAB_CALL": call.id,
+                **{f"PJSIP_HEADER(add,{name})": value for name, value in headers.items() if value},
+            },
+        }
+        try:
+            call.channel = (await self._request("POST", f"channels/{call.id}", body))["name"]
+        except BaseException:
+            del self.calls[call.id]
+            raise
+        return call
+
+    async def hang_up(self, call: AgentCall) -> None:
+        """The agent hangs up; nothing happens if the call is over."""
+        await self._request("DELETE", f"channels/{call.id}", none_is_fine=True)
+
+    async def press(self, call: AgentCall, keys: str) -> None:
+        """The agent presses keys, one after the other; returns before the first is out."""
+        # ARI presses keys only on channels of an application, and a phone is in the dialplan.
+        answer = await self.cli(f"channel redirect {call.channel} agent-presses,{keys},1")
+        if "successfully redirected" not in answer:
+            raise LabError(f"the agent's call {call.id} takes no keys: {answer.strip()}")
+
+    async def invites(self, number: str) -> int:
+        """How many INVITEs for a number reached world, counted on the wire, without retransmissions."""
+        if self.running:
+            # Asterisk flushes a packet log only when it is told to begin another.
+            await self.cli(f"pjsip set logger pcap {self._new_pcap()}")
+        messages = (message for pcap in self._pcaps for message in wire.received(pcap, self.sip_port))
+        return wire.invites(messages, number.removeprefix("+"))
+
+    async def heard_by(self, number: str, nth: int = -1) -> Path:
+        """What a callee heard in its last answered call, or its nth, from the answer to the end: 16-bit mono."""
+        return await self._whole(f"{number.removeprefix('+')}-*.wav", nth)
+
+    async def heard_by_agent(self, call: AgentCall) -> Path:
+        """What the agent heard from the answer to the end."""
+        return await self._whole(f"agent-{call.id}.wav", 0)
+
+    async def _whole(self, pattern: str, nth: int) -> Path:
+        """Wait for recordings to be closed, which is when a file gets its length."""
+
+        def files() -> list[Path]:
+            return sorted(self.heard.glob(pattern), key=lambda file: file.stem.rpartition("-")[2])
+
+        try:
+            await until(lambda: bool(files()) and all(map(audio.is_whole, files())), within=HEARD_SECONDS)
+        except TimeoutError:
+            what = "is not closed, is the call over?" if files() else "was not begun, was the call answered?"
+            raise LabError(f"the recording {pattern} {what} ({HEARD_SECONDS} s)") from None
+        return files()[nth]
+
+    def _new_pcap(self) -> Path:
+        self._pcaps.append(self.home / f"sip-{len(self._pcaps) + 1}.pcap")
+        return self._pcaps[-1]
+
+    async def _listen(self) -> None:
+        self._session = aiohttp.ClientSession(
+            headers=self.ari_headers,
+            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+        )
+        # Channels placed into the dialplan belong to no application: only a subscription to everything shows them.
+        socket = await self._session.ws_connect(
+            f"{self.ari_url}/ari/events", params={"app": APP, "subscribeAll": "true"}
+        )
+        await self._request(
+            "PUT", f"applications/{APP}/eventFilter", {"allowed": [{"type": event} for event in EVENTS]}
+        )
+        self._reader = asyncio.create_task(self._read(socket), name="lab world events")
+
+    async def _deafen(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reader
+        if self._session is not None:
+            await self._session.close()
+        self._reader = self._session = None
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        try:
+            async for message in socket:
+                self._note(message.json())
+        finally:
+            await socket.close()
+            for call in self.calls.values():
+                if call.ended_at is None:
+                    call.lose("world went away")
+
+    def _note(self, event: dict[str, Any]) -> None:
+        call = self.calls.get(event["channel"]["id"])
+        if call is None:
+            return
+        at = datetime.fromisoformat(event["timestamp"])
+        match event["type"], event["channel"]["state"]:
+            case "ChannelDestroyed", _:
+                call.end(at, int(event["cause"]))
+            case "ChannelStateChange", "Ringing":
+                call.ring(at)
+            case "ChannelStateChange", "Up":
+                call.answer(at)
+
+    async def _request(
+        self, method: str, path: str, body: Mapping[str, object] | None = None, *, none_is_fine: bool = False
+    ) -> Any:
+        if self._session is None:
+            raise LabError("world is not running")
+        async with self._session.request(method, f"{self.ari_url}/ari/{path}", json=body) as response:
+            if response.status >= 400 and not (none_is_fine and response.status == 404):
+                raise LabError(f"world refused {method} {path}: {response.status} {await response.text()}")
+            return await response.json() if response.status == 200 else None
