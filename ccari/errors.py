@@ -23,3 +23,11 @@ class StoreError(CcariError):
 
 class AsteriskError(CcariError):
     """Asterisk could not be reached, is unsuitable, or refused."""
+
+
+class UnsuitableError(AsteriskError):
+    """Asterisk is there but must be changed by a person before ccari can work with it; trying again is no use."""
+
+
+class RecordingError(CcariError):
+    """A recording's file is missing, damaged, or could not be put in its place."""

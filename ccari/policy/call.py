@@ -126,6 +126,7 @@ class Call:
     campaign: Campaign | None = None
     agent_here: bool = True
     callee_here: bool = False
+    rang: bool = False
     playing: str | None = None
     upcoming: tuple[str, ...] = ()
     heard: frozenset[str] = frozenset()
@@ -171,8 +172,8 @@ def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             ]
         case TokenRefused(block) if call.stage is Stage.TOKEN:
             return _block(call, block)
-        case CalleeRang() if call.stage is Stage.RING:
-            return call, [RingAgent(), Note("callee_rang")]
+        case CalleeRang() if call.stage is Stage.RING and not call.rang:
+            return replace(call, rang=True), [RingAgent(), Note("callee_rang")]
         case CalleeRedirected() if call.stage is Stage.RING:
             return _end(call, Outcome.FAILED, "redirected")
         case CalleeAnswered() if call.stage is Stage.RING:
@@ -418,6 +419,9 @@ def _failed(call: Call, command: Command) -> Step:
             return _played(call, prompt, whole=False)
         case RegisterRight(right, _):
             return _right_failed(call, right)
+        case HangUp():
+            # the connection is lost; what is left in Asterisk is swept when it comes back
+            return _gone(call, Party.CALLEE, 0)
         case CreateCallee():
             return _end(replace(call, callee_here=False), Outcome.FAILED, "create_failed")
         case Dial() | Bridge() | AnswerAgent():

@@ -31,6 +31,7 @@ class Block(StrEnum):
     OUTSIDE_HOURS = "outside_hours"
     HOLIDAY = "holiday"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    PROMPTS_MISSING = "prompts_missing"
     TOKEN_SPENT = "token_spent"  # noqa: S105 - a dial token, no secret
     STORE_UNAVAILABLE = "store_unavailable"
 

@@ -1,0 +1,5 @@
+"""``python -m ccari``."""
+
+from ccari.cli import main
+
+main()

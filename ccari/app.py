@@ -1,0 +1,157 @@
+"""The one composition root: which parts make up a running ccari."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import structlog
+
+from ccari.calls.actions import Desk
+from ccari.calls.client import Ari, Identity
+from ccari.calls.link import Link
+from ccari.calls.switchboard import Switchboard
+from ccari.calls.transport import Credentials
+from ccari.config import Settings
+from ccari.errors import StoreError
+from ccari.policy.declaration import Policy
+from ccari.recordings.archive import FileArchive
+from ccari.sounds.soundboard import Soundboard, shipped_sounds
+from ccari.store.calls import PostgresCallStore
+from ccari.store.database import Database, open_database
+from ccari.store.embedded import embedded_postgres
+from ccari.store.fence import PostgresFence
+from ccari.store.registers import Registers, Revision
+from ccari.store.secrets import SecretStore
+from ccari.web.health import Check, serve_health
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The database and what is kept in it."""
+
+    dsn: str
+    database: Database
+    calls: PostgresCallStore
+    registers: Registers
+
+
+class Book:
+    """:class:`ccari.ports.PolicyBook`: the newest revision, read from the register when asked to."""
+
+    def __init__(self, registers: Registers) -> None:
+        self._registers = registers
+        self._newest: Revision | None = None
+
+    @property
+    def revision(self) -> int | None:
+        return self._newest.number if self._newest else None
+
+    @property
+    def policy(self) -> Policy | None:
+        return self._newest.policy if self._newest else None
+
+    async def reload(self) -> None:
+        self._newest = await self._registers.newest_policy()
+
+
+@contextlib.asynccontextmanager
+async def database_dsn(settings: Settings) -> AsyncIterator[str]:
+    """Where the database is: the one of ``[database] url``, or the embedded one, which is started."""
+    if settings.database.url is not None:
+        yield settings.database.url.get_secret_value()
+        return
+    async with embedded_postgres(settings.data_dir) as dsn:
+        yield dsn
+
+
+@contextlib.asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    async with database_dsn(settings) as dsn, open_database(dsn) as database:
+        yield Store(dsn, database, PostgresCallStore(database), Registers(database))
+
+
+def soundboard(settings: Settings) -> Soundboard:
+    return Soundboard(settings.sounds_dir, shipped_sounds(), settings.sounds.asterisk_dir)
+
+
+async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
+    """Run the service until SIGTERM, SIGINT or ``stop``.
+
+    Raises
+    ------
+    CcariError
+        If it cannot begin, or must end: see :meth:`ccari.calls.link.Link.run`.
+    """
+    stop = stop or asyncio.Event()
+    credentials = Credentials(
+        settings.asterisk.url, settings.asterisk.username, settings.asterisk.secret(), settings.asterisk.app
+    )
+    async with open_store(settings) as store:
+        secrets, prompts, book = SecretStore(settings.keys_dir), soundboard(settings), Book(store.registers)
+        await book.reload()
+        _check(book, secrets, prompts)
+        archive = FileArchive(settings.asterisk.spool, settings.recordings_dir)
+
+        def make_desk(ari: Ari, identity: Identity) -> Desk:
+            return Desk(ari, identity.name, store.calls, secrets, book, prompts, archive)
+
+        calls = Switchboard()
+        link = Link(credentials, PostgresFence(store.dsn), calls, make_desk)
+        checks = {"asterisk": _is_set(link.connected), "database": _answers(store.database)}
+        async with serve_health(settings.http.listen, checks):
+            _log.info("service_started", revision=book.revision)
+            await _until(stop, link, calls)
+            _log.info("service_stopped")
+
+
+async def _until(stop: asyncio.Event, link: Link, calls: Switchboard) -> None:
+    """Keep the link until told to stop; then let the calls end before the link goes."""
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    running, stopping = asyncio.create_task(link.run()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        calls.detach("shutdown")
+        await calls.drain()
+        if running.done():
+            running.result()
+    finally:
+        for task in (running, stopping):
+            task.cancel()
+        await asyncio.wait([running, stopping])
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+
+
+def _check(book: Book, secrets: SecretStore, prompts: Soundboard) -> None:
+    """Find out before the first callee does that a secret or a sound is missing."""
+    if book.policy is None:
+        _log.warning("no_policy", advice="every call is blocked until: ccari policy apply FILE")
+        return
+    for controller in book.policy.controllers:
+        secrets.check(controller.id)
+    for campaign in book.policy.campaigns:
+        prompts.script(book.policy.controller_of(campaign), campaign)
+
+
+def _is_set(event: asyncio.Event) -> Check:
+    async def check() -> bool:
+        return event.is_set()
+
+    return check
+
+
+def _answers(database: Database) -> Check:
+    async def check() -> bool:
+        try:
+            async with database.connection() as connection:
+                return await connection.fetchval("SELECT true") is True
+        except StoreError:
+            return False
+
+    return check

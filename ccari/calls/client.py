@@ -1,0 +1,201 @@
+"""What ccari asks of Asterisk, in typed calls over asyncari's Swagger operations."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+from asyncari.client import Client
+
+from ccari.calls.transport import CONNECT_SECONDS, Credentials, Refused, Transport, explained
+from ccari.errors import UnsuitableError
+
+#: GHSA-wcvv-g26m-wx5c let a read-only ARI user write over the WebSocket before this one.
+OLDEST_ASTERISK = (22, 10, 1)
+
+#: Those that a call needs beside ARI itself; a missing one would show in the middle of a call.
+MODULES = (
+    "app_stasis.so", "res_stasis.so", "res_stasis_answer.so", "res_stasis_playback.so", "res_stasis_recording.so",
+    "res_stasis_snoop.so", "res_ari_channels.so", "res_ari_bridges.so", "res_ari_playbacks.so",
+    "res_ari_recordings.so", "res_ari_applications.so", "res_ari_events.so", "func_timeout.so", "func_callerid.so",
+    "format_wav.so", "bridge_simple.so", "bridge_softmix.so",
+)  # fmt: skip
+
+#: Every other event would be formatted, sent, parsed and thrown away.
+EVENTS = (
+    "ApplicationReplaced", "StasisStart", "StasisEnd", "ChannelStateChange", "ChannelDestroyed",
+    "ChannelDtmfReceived", "Dial", "PlaybackStarted", "PlaybackFinished", "RecordingStarted", "RecordingFinished",
+    "RecordingFailed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which Asterisk this is: ``name`` stays the same over its restarts, ``run`` changes with each of them."""
+
+    version: str
+    name: str
+    run: str
+
+
+class _Client(Client):  # type: ignore[misc]
+    """asyncari's client without its event pump, which stalls on one slow listener and dies of a duplicate event."""
+
+    async def __aenter__(self) -> Self:
+        await self._init()
+        return self
+
+
+class Ari:
+    """The operations of one connection. Each raises :class:`~ccari.calls.transport.Refused` or ``LinkLost``."""
+
+    def __init__(self, api: Any, transport: Transport, credentials: Credentials) -> None:
+        self._api = api
+        self._transport = transport
+        self._app = credentials.app
+        self._base = f"{credentials.url.rstrip('/')}/ari"
+
+    async def check_modules(self) -> None:
+        """Raise the UnsuitableError that names the modules which do not run."""
+        listed = (await self._api.asterisk.listModules()).json()
+        running = {each["name"] for each in listed if each["status"] == "Running"}
+        missing = [name for name in MODULES if name not in running]
+        if missing:
+            raise UnsuitableError(f"Asterisk lacks {', '.join(missing)}: load them in modules.conf")
+
+    async def filter_events(self) -> None:
+        """Have Asterisk send what :data:`EVENTS` names and nothing else."""
+        # asyncari wraps a body in its parameter's name, which Asterisk would ignore here without a word
+        wanted = {"allowed": [{"type": name} for name in EVENTS]}
+        url = f"{self._base}/applications/{self._app}/eventFilter"
+        await self._transport.request("PUT", url, data=json.dumps(wanted))
+
+    async def create_channel(
+        self, channel_id: str, endpoint: str, *, args: str, originator: str, variables: Mapping[str, str]
+    ) -> None:
+        """Make a channel that waits in our application, undialled. It fails closed if the application is not active."""
+        await self._api.channels.create(
+            endpoint=endpoint, app=self._app, appArgs=args, channelId=channel_id, originator=originator,
+            variables=dict(variables),
+        )  # fmt: skip
+
+    async def dial(self, channel_id: str, *, caller: str, seconds: int) -> None:
+        await self._api.channels.dial(channelId=channel_id, caller=caller, timeout=seconds)
+
+    async def ring(self, channel_id: str) -> None:
+        await self._api.channels.ring(channelId=channel_id)
+
+    async def answer(self, channel_id: str) -> None:
+        await self._api.channels.answer(channelId=channel_id)
+
+    async def hang_up(self, channel_id: str) -> bool:
+        """True if there was such a channel."""
+        with _unless_gone():
+            await self._api.channels.hangup(channelId=channel_id)
+            return True
+        return False
+
+    async def play(self, channel_id: str, playback_id: str, media: str) -> None:
+        await self._api.channels.playWithId(channelId=channel_id, playbackId=playback_id, media=media)
+
+    async def stop_playback(self, playback_id: str) -> None:
+        with _unless_gone():
+            await self._api.playbacks.stop(playbackId=playback_id)
+
+    async def set_variable(self, channel_id: str, name: str, value: str) -> None:
+        await self._api.channels.setChannelVar(channelId=channel_id, variable=name, value=value)
+
+    async def continue_in_dialplan(self, channel_id: str) -> None:
+        await self._api.channels.continueInDialplan(channelId=channel_id)
+
+    async def snoop(self, channel_id: str, snoop_id: str) -> None:
+        await self._api.channels.snoopChannelWithId(
+            channelId=channel_id, snoopId=snoop_id, spy="both", app=self._app, appArgs="snoop"
+        )
+
+    async def record(self, channel_id: str, name: str) -> None:
+        await self._api.channels.record(channelId=channel_id, name=name, format="wav", ifExists="fail")
+
+    async def stop_recording(self, name: str, *, keep: bool) -> bool:
+        """Stop and keep, or stop and discard, a live recording; True if there was one."""
+        with _unless_gone():
+            recordings = self._api.recordings
+            await (recordings.stop if keep else recordings.cancel)(recordingName=name)
+            return True
+        return False
+
+    async def is_recording(self, name: str) -> bool:
+        """True while the live recording is there; its file is whole once it is not."""
+        with _unless_gone():
+            await self._api.recordings.getLive(recordingName=name)
+            return True
+        return False
+
+    async def create_bridge(self, bridge_id: str) -> None:
+        # dtmf_events: native bridging would hide the callee's keys
+        await self._api.bridges.createWithId(bridgeId=bridge_id, type="mixing,dtmf_events")
+
+    async def add_to_bridge(self, bridge_id: str, *channel_ids: str) -> None:
+        await self._api.bridges.addChannel(bridgeId=bridge_id, channel=list(channel_ids))
+
+    async def destroy_bridge(self, bridge_id: str) -> None:
+        with _unless_gone():
+            await self._api.bridges.destroy(bridgeId=bridge_id)
+
+    async def own_channels(self) -> list[str]:
+        """The channels that are in our application."""
+        found = (await self._api.applications.get(applicationName=self._app)).json()
+        return list(found["channel_ids"])
+
+    async def bridges(self) -> list[str]:
+        return [each["id"] for each in (await self._api.bridges.list()).json()]
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Any:
+    try:
+        yield
+    except Refused as refusal:
+        if refusal.status != HTTPStatus.NOT_FOUND:
+            raise
+
+
+@contextlib.asynccontextmanager
+async def operations(transport: Transport, credentials: Credentials) -> AsyncIterator[Ari]:
+    """The operations of asyncari over ``transport``, described by the Asterisk at its other end."""
+    async with _Client(None, f"{credentials.url.rstrip('/')}/", credentials.app, transport) as client:
+        yield Ari(client.swagger, transport, credentials)
+
+
+async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> Identity:
+    """Ask which Asterisk this is, before taking its application over.
+
+    Raises
+    ------
+    AsteriskError
+        If it cannot be asked, or is older than :data:`OLDEST_ASTERISK`.
+    """
+    url = f"{credentials.url.rstrip('/')}/ari/asterisk/info"
+    with explained(credentials):
+        # closed after the answer: Asterisk counts idle connections against its session limit
+        headers = {**credentials.headers, "Connection": "close"}
+        async with (
+            asyncio.timeout(CONNECT_SECONDS),
+            session.get(url, headers=headers, raise_for_status=True) as reply,
+        ):
+            info = orjson.loads(await reply.read())
+    version = str(info["system"]["version"])
+    found = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    if found < OLDEST_ASTERISK:
+        needed = ".".join(map(str, OLDEST_ASTERISK))
+        raise UnsuitableError(f"Asterisk {version} is too old: ccari needs {needed} or newer for ARI")
+    # the entity is a MAC address, which several Asterisks of one machine share
+    name = f"{info['system']['entity_id']}@{urlsplit(credentials.url).netloc}"
+    return Identity(version, name, f"{info['system']['entity_id']}/{info['status']['startup_time']}")

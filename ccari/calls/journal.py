@@ -1,0 +1,45 @@
+"""A call's journal while it runs: each event is one log line at once, and one chained entry at the next commit."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from time import monotonic
+from uuid import UUID
+
+import structlog
+
+from ccari.policy import chain
+from ccari.policy.chain import Entry
+
+
+class Journal:
+    """``bind`` gives every later log line more context; ``take`` gives the entries that are not yet durable."""
+
+    def __init__(self, call_id: UUID, agent: str) -> None:
+        self._log = structlog.get_logger().bind(call_id=str(call_id), agent=agent)
+        self._began = monotonic()
+        self._entries: list[Entry] = []
+        self._seq = 0
+        self._link = chain.start(call_id)
+        self.is_open = False
+
+    def bind(self, **context: str) -> None:
+        self._log = self._log.bind(**context)
+
+    def note(self, event: str, fields: Mapping[str, str]) -> None:
+        """``since_request_ms`` is the time since the agent asked for the call."""
+        self._log.info(event, **fields, since_request_ms=round((monotonic() - self._began) * 1000))
+        self._seq += 1
+        entry = chain.append(self._link, self._seq, datetime.now(UTC), event, fields)
+        self._link = entry.link
+        self._entries.append(entry)
+
+    def opened(self) -> None:
+        """The call's row is there, so entries can refer to it."""
+        self.is_open = True
+
+    def take(self) -> Sequence[Entry]:
+        return tuple(self._entries) if self.is_open else ()
+
+    def written(self, entries: Sequence[Entry]) -> None:
+        """These are durable now."""
+        del self._entries[: len(entries)]

@@ -1,0 +1,138 @@
+"""One call's life in the service: a bounded inbox, one timer, and a loop that decides and acts, one event at a time."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import uuid4
+
+import structlog
+
+from ccari.calls.actions import Actions, Desk, Order
+from ccari.calls.events import Ids, translate
+from ccari.calls.journal import Journal
+from ccari.errors import CcariError
+from ccari.policy.call import Call, Stage, decide
+from ccari.policy.messages import (
+    CallRequested,
+    CloseCall,
+    Event,
+    Failed,
+    Note,
+    Outcome,
+    Play,
+    Played,
+    RecorderStarted,
+    SetTimer,
+    TimeRanOut,
+    Withdrawn,
+)
+
+_log = structlog.get_logger()
+
+#: A call has a few dozen events; a callee who drums on the keys makes some hundreds.
+INBOX_EVENTS = 256
+#: How much longer than its file a playback may take to be reported finished.
+PLAYBACK_GRACE_SECONDS = 5.0
+
+
+class CallRunner:
+    """Owned by one task, which :meth:`run` is; :meth:`take` and :meth:`withdraw` are called from others."""
+
+    def __init__(self, order: Order, desk: Desk) -> None:
+        call_id = uuid4()
+        self.ids = Ids(call_id, order.channel, uuid4())
+        self._journal = Journal(call_id, order.agent)
+        self._actions = Actions(order, self.ids, desk, self._journal)
+        self._inbox: asyncio.Queue[Event] = asyncio.Queue(INBOX_EVENTS)
+        self._timer: asyncio.TimerHandle | None = None
+        self._playback_timer: asyncio.TimerHandle | None = None
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Hear an ARI event; called from the reader, so it only translates and queues."""
+        if event["type"] == "StasisStart" and event["channel"]["id"] == self.ids.snoop:
+            self._actions.snoop_entered.set()
+            return
+        meaning = translate(event, self.ids, self._actions.playback)
+        if meaning is not None:
+            self._put(meaning)
+
+    def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
+        self._put(Withdrawn(why))
+
+    async def run(self) -> None:
+        """Live the call to its end. It never raises, whatever happens: one call's fault is no other's."""
+        try:
+            await self._live()
+        except Exception:  # noqa: BLE001 - logged
+            _log.exception("call_failed", call_id=str(self.ids.call))
+            with contextlib.suppress(CcariError):
+                await self._actions.carry_out(CloseCall(Outcome.FAILED, "internal_error"))
+        finally:
+            for timer in (self._timer, self._playback_timer):
+                if timer is not None:
+                    timer.cancel()
+
+    async def _live(self) -> None:
+        call, event = Call(), CallRequested()
+        call = await self._step(call, event)
+        while call.stage is not Stage.CLOSED:
+            call = await self._step(call, await self._inbox.get())
+
+    async def _step(self, call: Call, event: Event) -> Call:
+        if isinstance(event, RecorderStarted):
+            await self._note_start()
+        call, commands = decide(call, event)
+        for command in commands:
+            match command:
+                case Note(name, fields):
+                    self._journal.note(name, fields)
+                case SetTimer(stage, seconds):
+                    self._set_timer(stage, seconds)
+                case _:
+                    try:
+                        result = await self._actions.carry_out(command)
+                    except CcariError as error:
+                        _log.warning("command_failed", call_id=str(self.ids.call), command=type(command).__name__,
+                                     reason=str(error))  # fmt: skip
+                        result = Failed(command)
+                    if isinstance(command, Play) and result is None:
+                        self._await_playback()
+                    if result is not None:
+                        self._put(result)
+        return call
+
+    async def _note_start(self) -> None:
+        with contextlib.suppress(CcariError):
+            await self._actions.recorder_started(datetime.now(UTC))
+
+    def _set_timer(self, stage: str, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._put, TimeRanOut(stage))
+
+    def _await_playback(self) -> None:
+        """A missing final event must not hold the call for ever, nor count as heard."""
+        playback = self._actions.playback
+        if playback is None:
+            return
+        if self._playback_timer is not None:
+            self._playback_timer.cancel()
+        seconds = playback.duration_ms / 1000 + PLAYBACK_GRACE_SECONDS
+        self._playback_timer = asyncio.get_running_loop().call_later(
+            seconds, self._playback_overdue, playback.id, Played(playback.prompt, whole=False)
+        )
+
+    def _playback_overdue(self, playback_id: str, verdict: Played) -> None:
+        playback = self._actions.playback
+        if playback is not None and playback.id == playback_id:
+            self._put(verdict)
+
+    def _put(self, event: Event) -> None:
+        try:
+            self._inbox.put_nowait(event)
+        except asyncio.QueueFull:
+            # nobody presses 200 keys while one command is carried out: this call goes, the others stay
+            while not self._inbox.empty():
+                self._inbox.get_nowait()
+            self._inbox.put_nowait(Withdrawn("overload"))

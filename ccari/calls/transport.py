@@ -1,0 +1,242 @@
+"""asyncari's HTTP client, played by one WebSocket: REST requests and events share it (Asterisk >= 22.4).
+
+The credentials travel in a header, once. asyncari's own client opens three connections, puts the password in the URL
+and repeats a POST whose reply was lost, which would dial twice.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+import structlog
+
+from ccari.errors import AsteriskError, UnsuitableError
+
+_log = structlog.get_logger()
+
+#: To open the connection, and for any one reply; a healthy Asterisk answers in a millisecond.
+CONNECT_SECONDS = 5.0
+REQUEST_SECONDS = 5.0
+#: Asterisk sends no keep-alive of its own: without ours a dead link would never be noticed.
+HEARTBEAT_SECONDS = 10.0
+#: A listing of a busy PBX runs to megabytes.
+_LARGEST_MESSAGE = 64 * 1024 * 1024
+
+
+class Refused(AsteriskError):  # noqa: N818 - a refusal, told as such
+    """Asterisk answered with an HTTP error. ``status`` is its code."""
+
+    def __init__(self, status: int, what: str, message: str) -> None:
+        super().__init__(f"Asterisk refused to {what}: {message} ({status})")
+        self.status = status
+
+
+class LinkLost(AsteriskError):  # noqa: N818 - an event, told as such
+    """The connection to Asterisk is gone, or gave no answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What asyncari reads of a response."""
+
+    status_code: int
+    text: str
+
+    def json(self) -> Any:
+        return orjson.loads(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Where ARI is and who asks; the password shows in no ``repr``."""
+
+    url: str
+    username: str
+    password: str
+    app: str
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.username}@{self.url})"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": aiohttp.encode_basic_auth(self.username, self.password)}
+
+
+class Transport:
+    """One connection's life: opened once, and never used again after it was lost or fenced.
+
+    ``on_event`` is called in the reader, so it must return at once; what it raises is logged and the reader goes on.
+    """
+
+    def __init__(
+        self, socket: aiohttp.ClientWebSocketResponse, on_event: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._socket = socket
+        self._on_event = on_event
+        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._last_id = 0
+        self._fenced = False
+
+    async def read(self) -> None:
+        """Hand out replies and events until the connection ends."""
+        try:
+            async for message in self._socket:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    self._take(message.data)
+        finally:
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(LinkLost("the connection to Asterisk was lost"))
+
+    def fence(self) -> None:
+        """Send nothing more, whoever asks: another service drives this Asterisk now."""
+        self._fenced = True
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        data: str | None = None,
+        headers: Mapping[str, str] | None = None,  # noqa: ARG002 - asyncari passes it
+    ) -> Reply:
+        """One REST request, sent at most once.
+
+        Raises
+        ------
+        Refused
+            On a status of 400 and more.
+        LinkLost
+            If the connection is gone, or no reply came within :data:`REQUEST_SECONDS`. Whether Asterisk carried the
+            request out is then unknown.
+        """
+        if self._fenced or self._socket.closed:
+            raise LinkLost("the connection to Asterisk was lost")
+        uri = urlsplit(url).path.partition("/ari/")[2]
+        self._last_id += 1
+        request_id = str(self._last_id)
+        message: dict[str, Any] = {
+            "type": "RESTRequest",
+            "request_id": request_id,
+            "transaction_id": request_id,
+            "method": method,
+            "uri": uri,
+            "query_strings": [
+                {"name": name, "value": _text(value)} for name, value in (params or {}).items()
+            ],
+        }
+        if data is not None:
+            message |= {"content_type": "application/json", "message_body": data}
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[request_id] = future
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await self._socket.send_str(json.dumps(message))
+                reply = await future
+        except (TimeoutError, ConnectionError, aiohttp.ClientError):
+            raise LinkLost(f"Asterisk gave no answer to {method} {_kind(uri)}") from None
+        finally:
+            self._waiting.pop(request_id, None)
+        status, body = int(reply["status_code"]), str(reply.get("message_body") or "")
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise Refused(
+                status, f"{method} {_kind(uri)}", _message(body) or str(reply.get("reason_phrase", ""))
+            )
+        return Reply(status, body)
+
+    async def ws_connect(self, *_: Any, **__: Any) -> None:
+        """Part of asyncari's protocol; the events come over the connection that is already there."""
+        raise NotImplementedError("events and requests share one connection")
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+    def _take(self, text: str) -> None:
+        try:
+            message = orjson.loads(text)
+            if message.get("type") == "RESTResponse":
+                future = self._waiting.get(message["request_id"])
+                if future is not None and not future.done():
+                    future.set_result(message)
+                return
+            self._on_event(message)
+        except Exception:  # noqa: BLE001 - logged
+            # one odd event must not end the calls of all the others
+            _log.exception("ari_event_failed")
+
+
+async def connect(
+    session: aiohttp.ClientSession, credentials: Credentials, on_event: Callable[[dict[str, Any]], None]
+) -> Transport:
+    """Open the events WebSocket, by which the application becomes ours.
+
+    Raises
+    ------
+    AsteriskError
+        Says what to do about it: a wrong password, no ARI, nobody there.
+    """
+    with explained(credentials):
+        socket = await session.ws_connect(
+            f"{credentials.url.rstrip('/')}/ari/events", params={"app": credentials.app}, headers=credentials.headers,
+            heartbeat=HEARTBEAT_SECONDS, max_msg_size=_LARGEST_MESSAGE,
+            timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_SECONDS),
+        )  # fmt: skip
+    return Transport(socket, on_event)
+
+
+@contextlib.contextmanager
+def explained(credentials: Credentials) -> Iterator[None]:
+    """Turn what aiohttp raises while connecting into an AsteriskError that says what to do."""
+    where = credentials.url
+    try:
+        yield
+    except aiohttp.ClientResponseError as error:
+        words = _EXPLANATIONS.get(error.status, "{url} is no ARI: it answered {status}")
+        kind = AsteriskError if error.status == HTTPStatus.SERVICE_UNAVAILABLE else UnsuitableError
+        raise kind(words.format(url=where, user=credentials.username, status=error.status)) from None
+    except (TimeoutError, aiohttp.ServerTimeoutError):
+        raise AsteriskError(f"Asterisk at {where} did not answer within {CONNECT_SECONDS:.0f} s") from None
+    except (aiohttp.ClientError, OSError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise AsteriskError(
+            f"Asterisk at {where} cannot be reached: {reason}: is it running, with ARI on?"
+        ) from None
+
+
+_EXPLANATIONS: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "Asterisk at {url} refused the ARI user {user}: check its name and password in ari.conf "
+    "and in [asterisk]",
+    HTTPStatus.FORBIDDEN: "Asterisk at {url} does not let the ARI user {user} write: remove read_only in ari.conf",
+    HTTPStatus.NOT_FOUND: "Asterisk at {url} has no ARI: load res_ari.so and res_http_websocket.so, and enable it in "
+    "ari.conf",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Asterisk at {url} is still starting",
+}
+
+_LONG_DIGITS = re.compile(r"\+?\d{6,}")
+
+
+def _message(body: str) -> str:
+    """Asterisk's own words, without the number that they may quote."""
+    try:
+        text = str(orjson.loads(body).get("message", ""))
+    except (ValueError, AttributeError):
+        return ""
+    return _LONG_DIGITS.sub("…", text)
+
+
+def _kind(uri: str) -> str:
+    """The resource and the operation, without the ids between them: ``channels/play``."""
+    return "/".join(part for part in uri.split("/") if part.isalpha())
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

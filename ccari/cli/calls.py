@@ -1,0 +1,74 @@
+"""``ccari calls``."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from ccari.app import Store
+from ccari.cli.context import Json, Limit, with_store
+from ccari.cli.output import as_json, as_table, cell
+from ccari.config import Settings
+from ccari.store.registers import CallRecord
+
+app = typer.Typer(help="Calls and their journals.")
+
+
+@app.command("list")
+def list_(context: typer.Context, *, limit: Limit = 100, json: Json = False) -> None:
+    """List calls, the newest first. Numbers are masked."""
+
+    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
+        return await store.registers.list_calls(limit)
+
+    rows = with_store(context, work)
+    if json:
+        as_json(rows)
+        return
+    columns = {
+        "id": "CALL", "opened_at": "OPENED", "campaign": "CAMPAIGN", "legal_basis": "LEGAL BASIS", "number": "NUMBER",
+        "outcome": "OUTCOME", "reason": "REASON",
+    }  # fmt: skip
+    as_table(rows, columns, none="there are no calls")
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    call: Annotated[UUID, typer.Argument(help="As in calls list.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Show one call with its journal, whose chain is checked. Exit status 1 if the journal was tampered with."""
+
+    async def work(_: Settings, store: Store) -> CallRecord:
+        return await store.registers.show_call(call)
+
+    record = with_store(context, work)
+    if json:
+        as_json(
+            {**record.call, "events": record.events, "recordings": record.recordings, "fault": record.fault}
+        )
+    else:
+        _print(record)
+    raise typer.Exit(1 if record.fault else 0)
+
+
+def _print(record: CallRecord) -> None:
+    for name, value in record.call.items():
+        if value is not None:
+            typer.echo(f"{name:16} {cell(value)}")
+    typer.echo()
+    rows = [
+        {**each, "at": each["at"].astimezone().strftime("%H:%M:%S.%f")[:-3],
+         "fields": " ".join(f"{name}={value}" for name, value in each["fields"].items())}
+        for each in record.events
+    ]  # fmt: skip
+    as_table(rows, {"seq": "#", "at": "AT", "event": "EVENT", "fields": ""}, none="the journal is empty")
+    if record.recordings:
+        typer.echo()
+        columns = {"id": "RECORDING", "state": "STATE", "legal_basis": "LEGAL BASIS", "duration_ms": "MS",
+                   "delete_at": "DELETE AT", "file": "FILE"}  # fmt: skip
+        as_table(record.recordings, columns, none="")
+    typer.echo()
+    typer.echo(f"JOURNAL NOT SOUND: {record.fault}" if record.fault else "the journal is whole")

@@ -1,0 +1,88 @@
+"""What the commands share: the settings, the store, and which controller is meant."""
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from ccari import config, log
+from ccari.app import Store, open_store
+from ccari.config import Settings
+from ccari.errors import CcariError
+from ccari.policy.declaration import Controller, Policy
+from ccari.policy.numbers import Number, NumberFault, parse
+
+_T = TypeVar("_T")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Limit = Annotated[int, typer.Option(min=1, help="The most rows to print.")]
+ControllerId = Annotated[
+    str | None, typer.Option("--controller", help="Whose; may be left out where there is only one.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    config_path: Path | None
+
+    def settings(self) -> Settings:
+        return config.load(self.config_path)
+
+
+def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitable[_T]]) -> _T:
+    """Run ``work`` on the open store; what libraries log goes to standard error, so that output stays clean."""
+    settings = context.obj.settings()
+    log.configure("console", "warning", sys.stderr)
+
+    async def run() -> _T:
+        async with open_store(settings) as store:
+            return await work(settings, store)
+
+    return asyncio.run(run())
+
+
+async def current_policy(store: Store) -> Policy:
+    revision = await store.registers.newest_policy()
+    if revision is None:
+        raise CcariError("no policy has been applied: ccari policy apply FILE")
+    return revision.policy
+
+
+def the_controller(policy: Policy, wanted: str | None) -> Controller:
+    known = ", ".join(each.id for each in policy.controllers)
+    if wanted is None:
+        if len(policy.controllers) > 1:
+            raise CcariError(f"say which controller: --controller, one of {known}")
+        return policy.controllers[0]
+    found = policy.controller(wanted)
+    if found is None:
+        raise CcariError(f"there is no controller {wanted!r}: it is one of {known}")
+    return found
+
+
+_FAULTS = {
+    NumberFault.EMPTY: "it is empty",
+    NumberFault.CHARACTERS: "only digits, one leading plus and spaces, dashes, dots or brackets may be in it",
+    NumberFault.INVALID: "no country has such a number",
+    NumberFault.PREMIUM: "it is a premium-rate number",
+}
+
+
+def the_number(text: str, controller: Controller) -> Number:
+    number = parse(text, controller.country)
+    if isinstance(number, NumberFault):
+        raise CcariError(f"that is no number to call: {_FAULTS[number]}")
+    return number
+
+
+def who() -> str:
+    """The person at the keyboard, for what is kept of who did something."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

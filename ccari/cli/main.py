@@ -1,0 +1,66 @@
+"""All commands in one tree, and what becomes of their errors."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccari import __version__
+from ccari.cli import calls, demo, gate, keys, policies, recordings, requests, serve, sounds, suppressions
+from ccari.cli.context import State
+from ccari.errors import CcariError
+from ccari.policy.declaration import PolicyError
+
+app = typer.Typer(
+    name="ccari",
+    help="The GDPR compliance layer of an Asterisk call centre: no call without a lawful basis, no recording without "
+    "a notice, no request lost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for module in (serve, gate, demo):
+    app.command()(module.command)
+for name, group in (
+    ("calls", calls.app),
+    ("keys", keys.app),
+    ("policy", policies.app),
+    ("recordings", recordings.app),
+    ("requests", requests.app),
+    ("sounds", sounds.app),
+    ("suppress", suppressions.app),
+):
+    app.add_typer(group, name=name, no_args_is_help=True)
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="CCARI_CONFIG", help="The configuration file [default: ccari.toml, /etc/ccari/ccari.toml]"
+        ),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    context.obj = State(config)
+
+
+def main() -> None:
+    """Run the command line; a known error is one line on standard error and exit status 1."""
+    try:
+        app(prog_name="ccari")
+    except (CcariError, PolicyError) as error:
+        for line in str(error).splitlines():
+            print(f"ccari: {line}", file=sys.stderr)  # noqa: T201 - the command line's voice
+        sys.exit(1)
+    except BrokenPipeError:
+        # the reader of our list has seen enough
+        sys.stderr.close()
+        sys.exit(1)

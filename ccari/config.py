@@ -1,0 +1,166 @@
+"""``ccari.toml`` and the environment, validated whole."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ccari.errors import ConfigError
+
+DEFAULT_PATHS = (Path("ccari.toml"), Path("/etc/ccari/ccari.toml"))
+_ENV_PREFIX = "CCARI_"
+
+Listen = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AsteriskSection(_Section):
+    """``spool`` is where the files of ARI recordings lie: ``recording`` below Asterisk's ``astspooldir``."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/?#@]+/?$")] = "http://127.0.0.1:8088"
+    username: Annotated[str, Field(pattern=r"^[^:\s]+$")] = "ccari"
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    app: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "ccari"
+    spool: Path = Path("/var/spool/asterisk/recording")
+
+    def secret(self) -> str:
+        """The ARI password.
+
+        Raises
+        ------
+        ConfigError
+            If none is given, or its file cannot be read.
+        """
+        if self.password is not None:
+            return self.password.get_secret_value()
+        if self.password_file is None:
+            raise ConfigError(
+                "[asterisk] password or password_file is missing: give the password of the ARI user"
+            )
+        try:
+            return self.password_file.read_text("utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"[asterisk] password_file {self.password_file}: {error.strerror}") from None
+
+
+class DatabaseSection(_Section):
+    url: SecretStr | None = None
+
+
+class HttpSection(_Section):
+    listen: Listen = "127.0.0.1:8090"
+
+
+class RecordingsSection(_Section):
+    dir: Path | None = None
+    format: Literal["wav"] = "wav"
+
+
+class KeysSection(_Section):
+    dir: Path | None = None
+
+
+class SoundsSection(_Section):
+    """``dir`` is where the prompts lie; ``asterisk_dir`` the same place as Asterisk sees it, if it differs."""
+
+    dir: Path | None = None
+    asterisk_dir: Path | None = None
+
+
+class LogSection(_Section):
+    format: Literal["json", "console"] = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=_ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    data_dir: Path = Path("/var/lib/ccari")
+    asterisk: AsteriskSection = AsteriskSection()
+    database: DatabaseSection = DatabaseSection()
+    http: HttpSection = HttpSection()
+    recordings: RecordingsSection = RecordingsSection()
+    keys: KeysSection = KeysSection()
+    sounds: SoundsSection = SoundsSection()
+    log: LogSection = LogSection()
+
+    @property
+    def keys_dir(self) -> Path:
+        return self.keys.dir or self.data_dir / "keys"
+
+    @property
+    def recordings_dir(self) -> Path:
+        return self.recordings.dir or self.data_dir / "recordings"
+
+    @property
+    def sounds_dir(self) -> Path:
+        return self.sounds.dir or self.data_dir / "sounds"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load(path: Path | None) -> Settings:
+    """The settings of the file at ``path`` (or the first default file there is), each overridable by environment.
+
+    Raises
+    ------
+    ConfigError
+        On the first thing that is wrong, naming its key.
+    """
+    if path is None:
+        path = next((each for each in DEFAULT_PATHS if each.exists()), None)
+    document = _read(path) if path is not None else {}
+    _refuse_unknown_variables()
+    try:
+        return Settings(**document)  # type: ignore[arg-type]
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        unknown = fault["type"] == "extra_forbidden"
+        words = "is no known key" if unknown else fault["msg"].removeprefix("Value error, ")
+        where = f"{path} or the environment" if path else "the environment"
+        raise ConfigError(f"{where}: {key}: {words}") from None
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+
+
+def _refuse_unknown_variables() -> None:
+    """A mistyped variable would be ignored in silence; these are ours by their prefix."""
+    known = {name.upper() for name in Settings.model_fields}
+    for name in os.environ:
+        section = name.removeprefix(_ENV_PREFIX).split("__", 1)[0]
+        if (
+            name.startswith(_ENV_PREFIX)
+            and section not in known | {"LAB", "CONFIG"}
+            and not section.startswith("LAB_")
+        ):
+            raise ConfigError(f"the environment variable {name} names no setting")

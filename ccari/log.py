@@ -1,0 +1,55 @@
+"""Structured logs: one JSON object a line on standard output, for machines; or in colour, for people."""
+
+import logging
+import sys
+from typing import Literal, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+#: asyncari formats dial strings and whole events into its DEBUG lines, whatever level we run at.
+_TALKATIVE = ("asyncari", "asyncswagger11", "asyncio", "aiohttp.access", "httpx", "pydub")
+
+
+def configure(format: Literal["json", "console"], level: str, stream: TextIO = sys.stdout) -> None:  # noqa: A002 - the setting's own name
+    """Set up structlog, and the standard library's loggers behind it, for the whole process."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    ]
+    ending: list[structlog.typing.Processor]
+    if format == "json":
+        ending = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
+    else:
+        ending = [structlog.dev.ConsoleRenderer(pad_event_to=24)]
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, *ending],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, _library],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(threshold, logging.INFO))
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    event["message"] = event.pop("event")
+    event["event"] = "library_message"
+    return event
+
+
+def _dumps(value: object, **_: object) -> str:
+    return orjson.dumps(value, default=str).decode()

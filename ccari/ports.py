@@ -1,0 +1,193 @@
+"""What the adapters say to one another: the shapes and the protocols, so that none of them imports another."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+from uuid import UUID
+
+from ccari.policy.chain import Entry
+from ccari.policy.declaration import Campaign, Controller, Policy
+from ccari.policy.gate import Block, Facts
+from ccari.policy.numbers import Number
+from ccari.policy.rights import Right
+from ccari.policy.suppression import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """One number under one controller's secrets: ``all`` of them for looking up, the newest for writing."""
+
+    newest: bytes
+    key_version: int
+    all: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCall:
+    """What is known of a call when it is let through the gate; ``token`` is spent once, to dial."""
+
+    id: UUID
+    token: UUID
+    asterisk: str
+    agent: str
+    number_masked: str
+    revision: int
+    controller: str
+    campaign: str
+    legal_basis: str
+    digests: Digests
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCall:
+    """A call that no policy covers: what the dialplan asked for, as far as it can be kept."""
+
+    id: UUID
+    token: UUID
+    asterisk: str
+    agent: str
+    campaign: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTag:
+    """What a recording carries: in the database before its first sample, and beside the file ever after."""
+
+    recording_id: UUID
+    call_id: UUID
+    controller: str
+    campaign: str
+    revision: int
+    purpose: str
+    legal_basis: str
+    mode: str
+    notice_version: str
+    started_at: datetime
+    delete_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A recording in its place. ``file`` is its path below the recordings folder."""
+
+    file: str
+    duration_ms: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """A right as it was pressed. ``number`` is the E.164 text that the answer will need."""
+
+    right: Right
+    key: str
+    number: str
+    received_at: datetime
+    due: date
+    local_year: int
+    notice_version: str
+
+
+class CallStore(Protocol):
+    """A call's rows. Each method raises StoreError if it could not be made durable.
+
+    A journal given along is written in the same transaction.
+    """
+
+    async def open(self, call: OpenedCall, counts_since: datetime) -> tuple[Facts, int | None]:
+        """Write the call's row; give the gate's facts and the newest policy revision, in one round trip."""
+        ...
+
+    async def open_refused(self, call: RefusedCall) -> None: ...
+
+    async def spend_token(
+        self, call: OpenedCall, barring: Sequence[Reason], journal: Sequence[Entry]
+    ) -> Block | None:
+        """Read the bars again and spend the token. None means: dial now; else why not."""
+        ...
+
+    async def commit_heard(self, call_id: UUID, notice_version: str, journal: Sequence[Entry]) -> None: ...
+
+    async def tag_recording(self, tag: RecordingTag, journal: Sequence[Entry]) -> None: ...
+
+    async def recording_started(self, recording_id: UUID, at: datetime) -> None: ...
+
+    async def recording_stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None: ...
+
+    async def recording_ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
+        """Close a recording that left no file: ``discarded`` or ``failed``."""
+        ...
+
+    async def unfinished_recordings(self, asterisk: str) -> list[RecordingTag]: ...
+
+    async def register_right(self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]) -> str:
+        """The request and its immediate effect; the same press twice is one request. Gives its reference."""
+        ...
+
+    async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None: ...
+
+    async def close_abandoned(self, asterisk: str, at: datetime) -> int:
+        """End the calls that an earlier run left open on this Asterisk; gives how many."""
+        ...
+
+
+class Secrets(Protocol):
+    def digests(self, controller: str, number: Number) -> Digests:
+        """Raise ConfigError if the controller has no usable secret."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A prompt that can be played: ``media`` for Asterisk, ``duration_ms`` of the file, the words in it."""
+
+    media: str
+    duration_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Every sound of one campaign's calls by prompt id, and the version of its notice's wording."""
+
+    sounds: Mapping[str, Sound]
+    notice_version: str
+
+
+class Prompts(Protocol):
+    def script(self, controller: Controller, campaign: Campaign) -> Script:
+        """Raise SoundError if a sound is missing or changed."""
+        ...
+
+    def common(self, prompt: str, language: str) -> Sound: ...
+
+
+class PolicyBook(Protocol):
+    """The newest policy revision, as last read."""
+
+    @property
+    def revision(self) -> int | None: ...
+
+    @property
+    def policy(self) -> Policy | None: ...
+
+    async def reload(self) -> None: ...
+
+
+class Archive(Protocol):
+    async def keep(self, tag: RecordingTag) -> Kept:
+        """Take the finished file from the spool to its place; raise RecordingError if it is none."""
+        ...
+
+    async def discard(self, recording_id: UUID) -> None:
+        """Leave nothing of it in the spool."""
+        ...
+
+
+class Fence(Protocol):
+    def hold(self, name: str) -> AbstractAsyncContextManager[asyncio.Event]:
+        """Be the only holder of ``name``; the event is set if that is lost. Raise UnsuitableError if another holds it."""
+        ...

@@ -1,0 +1,122 @@
+"""The pool, the migrations, and the translation of what PostgreSQL and the network say when they refuse."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from importlib import resources
+from pathlib import Path
+
+import asyncpg
+from pogo_core.error import BadMigrationError
+from pogo_core.util import migrate, sql
+
+from ccari.errors import StoreError
+
+Connection = asyncpg.pool.PoolConnectionProxy
+
+SCHEMA = "ccari"
+OLDEST_SERVER = 14
+
+#: A call waits for the answer, so the database has this long, in seconds, before it counts as away.
+COMMAND_SECONDS = 2.0
+CONNECT_SECONDS = 5.0
+MIGRATE_SECONDS = 300.0
+POOL_SIZE = 10
+#: Of our own: migrations are applied by one process at a time.
+_MIGRATION_LOCK = 0x63636172
+
+
+class Database:
+    """A pool of connections whose failures are :class:`StoreError`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        with translated():
+            async with self._pool.acquire(timeout=COMMAND_SECONDS) as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn what asyncpg raises into a StoreError. The server's text is left out where it may quote a row."""
+    try:
+        yield
+    except TimeoutError:
+        raise StoreError("the database did not answer in time") from None
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise StoreError(
+            f"the database refused a row: {error.constraint_name or type(error).__name__}"
+        ) from None
+    except asyncpg.InvalidPasswordError:
+        raise StoreError("the database refused the user or password: check [database] url") from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StoreError(f"the database failed: {type(error).__name__}") from error
+    except OSError as error:
+        raise StoreError(
+            f"the database cannot be reached: {error.strerror or type(error).__name__}"
+        ) from None
+
+
+@contextlib.asynccontextmanager
+async def open_database(dsn: str) -> AsyncIterator[Database]:
+    """Connect, bring the schema up to date, and give the pool.
+
+    Raises
+    ------
+    StoreError
+        If the server is away, refuses, is older than PostgreSQL 14, or a migration fails.
+    """
+    with translated():
+        await _migrate(dsn)
+        pool = await asyncpg.create_pool(
+            dsn, min_size=1, max_size=POOL_SIZE, command_timeout=COMMAND_SECONDS, timeout=CONNECT_SECONDS,
+            server_settings={"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"},
+        )  # fmt: skip
+    try:
+        yield Database(pool)
+    finally:
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+def migrations_folder() -> Path:
+    return Path(str(resources.files("ccari.store") / "migrations"))
+
+
+async def migration_status(dsn: str) -> list[tuple[str, bool]]:
+    """Each migration with whether it has been applied, in order; changes nothing but pogo's own table."""
+    with translated():
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
+        try:
+            await sql.ensure_pogo_sync(connection)
+            found = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
+            return sorted((each.id, each.applied) for each in found)
+        finally:
+            await connection.close()
+
+
+async def _migrate(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, command_timeout=MIGRATE_SECONDS)
+    try:
+        version = connection.get_server_version().major
+        if version < OLDEST_SERVER:
+            raise StoreError(f"PostgreSQL {version} is too old: ccari needs {OLDEST_SERVER} or newer")
+        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        await sql.create_schema(connection, schema_name=SCHEMA)
+        await connection.execute(f"SET search_path TO {SCHEMA}")
+        await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA)
+    except BadMigrationError as error:
+        raise StoreError(f"{error}: {error.__cause__}") from error
+    finally:
+        await connection.close()

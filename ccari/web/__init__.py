@@ -1,0 +1,1 @@
+"""What ccari answers over HTTP."""
