@@ -14,6 +14,7 @@ import aiohttp
 
 from tests.lab.errors import LabError
 from tests.lab.ports import free_port, rtp_range
+from tests.lab.root import sbin
 from tests.lab.waiting import until
 
 BOOT_SECONDS = 20.0
@@ -159,11 +160,12 @@ class Asterisk:
     async def cli(self, command: str) -> str:
         """What Asterisk's command line answers."""
         inside = ["nsenter", f"--target={self.pid}", "--mount"]
+        program = sbin("asterisk") or "asterisk"
         if self.root != Path("/"):
             inside += ["--root", "--wdns=/"]
+            program = "/usr/sbin/asterisk"
         process = await asyncio.create_subprocess_exec(
-            *inside,
-            *("/usr/bin/env", "asterisk") if self.root == Path("/") else ("/usr/sbin/asterisk",),
+            *(*inside, program),
             *("-C", str(self._conf), "-rx", command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -1,9 +1,10 @@
 # Become Asterisk in a root of its own. Run in a private mount namespace: every mount below dies with the process.
-#   sh start.sh ROOT HOME CONF FOLDER...
-# ROOT has Asterisk (or is /), HOME is the instance's folder, FOLDERs are seen at the same path, the first writable.
+#   sh start.sh ROOT HOME CONF LAB FOLDER...
+# ROOT has Asterisk (or is /), HOME is the instance's folder in LAB. LAB and the FOLDERs are seen at the same path,
+# the FOLDERs read-only.
 set -eu
-root=$1 home=$2 conf=$3
-shift 3
+root=$1 home=$2 conf=$3 lab=$4
+shift 4
 
 # Asterisk asks the DNS for host names it could know; without these files each SIP dialog waits seconds for an answer.
 names() {
@@ -12,9 +13,24 @@ names() {
 	done
 }
 
+folders() {
+	new=$1
+	shift
+	for folder; do
+		mkdir -p "$new$folder"
+		mount --bind "$folder" "$new$folder"
+		mount -o remount,bind,ro "$new$folder"
+	done
+	# Last, so that it can be written even below a read-only folder.
+	mkdir -p "$new$lab"
+	mount --bind "$lab" "$new$lab"
+}
+
 if [ "$root" = / ]; then
 	names ""
-	exec "$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v asterisk)" -f -C "$conf"
+	folders "" "$@"
+	PATH=$PATH:/usr/sbin:/usr/local/sbin
+	exec asterisk -f -C "$conf"
 fi
 
 # A small tmpfs is the new root, so that no mount point is ever made in the cached root.
@@ -30,11 +46,5 @@ done
 names "$new"
 mount -t proc proc "$new/proc"
 mount --bind /dev "$new/dev"
-writable=yes
-for folder; do
-	mkdir -p "$new$folder"
-	mount --bind "$folder" "$new$folder"
-	[ $writable ] || mount -o remount,bind,ro "$new$folder"
-	writable=
-done
+folders "$new" "$@"
 exec chroot "$new" /usr/sbin/asterisk -f -C "$conf"

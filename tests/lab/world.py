@@ -23,7 +23,7 @@ ORIGINATE_SECONDS = 120
 """How long an agent's phone waits for the pbx to answer."""
 
 HEARD_SECONDS = 3.0
-EVENTS = ("ChannelCreated", "ChannelStateChange", "ChannelDestroyed")
+EVENTS = ("ChannelStateChange", "ChannelDestroyed")
 
 
 class World(Asterisk):
@@ -79,7 +79,8 @@ class World(Asterisk):
         campaign
             The pbx's ``CCARI_CAMPAIGN``, ``renewals`` unless told.
         agent
-            What the phone does once answered: ``talks``, ``silent``, ``drops-SECONDS``, ``presses-KEY-SECONDS``.
+            What the phone does once answered: ``talks``, ``silent``, ``drops-SECONDS``, ``presses-KEY-SECONDS``,
+            ``refers-NUMBER-SECONDS`` (a blind transfer by REFER).
         context
             Where on the pbx the call goes, ``ccari-outbound`` unless told; ``lab-dial`` dials without ccari.
         caller
