@@ -1,0 +1,175 @@
+"""From a spoken or recorded sound to the files that Asterisk plays: trimmed, equally loud, at telephone rates."""
+
+import math
+import re
+import shutil
+import subprocess
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydub import AudioSegment
+from pydub.exceptions import CouldntEncodeError
+from pydub.silence import detect_leading_silence
+
+from ccari.errors import SoundError
+
+#: Endings that Asterisk's format_wav knows, and their sampling rates in Hz: both 16-bit mono RIFF files.
+FORMATS = {"wav": 8000, "wav16": 16000}
+#: Integrated loudness (EBU R128) of every file, each rate for itself: near the -26 dBov speech level of ITU-T P.56.
+TARGET_LUFS = -24.0
+#: How far a finished file may be from the target, in LU.
+TOLERANCE_LU = 0.3
+#: The highest true peak of a finished file, in dBTP: room for the codecs of the line.
+PEAK_DBTP = -3.0
+#: Silence at the end, in ms, so that the next prompt of a row does not fall on the last word.
+TAIL_MS = 150
+
+#: Below this peak a sound holds no speech, in dBFS.
+_SILENT_DBFS = -60.0
+#: What lies this far below the peak, in dB, at either end is cut off; a soft "s" or "f" is louder than that.
+_TRIM_DB = 45.0
+#: Kept before the first and after the last sound found, in ms, faded from and to nothing: no click.
+_LEAD_MS, _RELEASE_MS = 15, 40
+#: The rate that is worked at, in Hz: above what any source speaks, so that every file is resampled once, downwards.
+_WORK_RATE = 48000
+#: DC and rumble would deceive the trimming, and no telephone carries them.
+_RUMBLE_FILTER = "highpass=f=80"
+#: Corrections of the gain; one is the rule, more when the limiter has taken loudness away.
+_PASSES = 5
+#: A sound shorter than this, in s, is measured repeated: R128 counts whole blocks of 0.4 s.
+_SHORT = 0.8
+#: Seconds for one run of ffmpeg on one prompt.
+_FFMPEG_TIMEOUT = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """``lufs``: integrated loudness, -inf for silence. ``peak``: true peak in dBTP."""
+
+    lufs: float
+    peak: float
+
+    @property
+    def good(self) -> bool:
+        return abs(self.lufs - TARGET_LUFS) <= TOLERANCE_LU and self.peak <= PEAK_DBTP
+
+
+def require_ffmpeg() -> None:
+    """Raise SoundError when ffmpeg, which does the resampling and measuring, is not installed."""
+    if shutil.which("ffmpeg") is None:
+        raise SoundError("ffmpeg is not installed: apt-get install ffmpeg")
+
+
+def load(path: Path, work: Path) -> AudioSegment:
+    """Decode any sound file and cut it to what is spoken.
+
+    Returns 32-bit mono at 48 kHz with short fades and TAIL_MS of silence at its end; ``work`` is a folder for a
+    temporary file. Raises SoundError when it is no sound or holds nothing but silence.
+    """
+    decoded = work / "decoded.wav"
+    # pydub decodes too, but takes WAV files of floats in an extensible header for integers
+    try:
+        _ffmpeg("-i", f"file:{path}", "-vn", "-af", _RUMBLE_FILTER, "-ac", "1", "-ar", str(_WORK_RATE),
+                "-c:a", "pcm_s32le", str(decoded))  # fmt: skip
+    except SoundError as error:
+        raise SoundError(f"{path.name} cannot be read as sound: {error}") from error
+    with decoded.open("rb") as file:
+        sound = AudioSegment.from_wav(file)
+    decoded.unlink()
+    if sound.max_dBFS < _SILENT_DBFS:
+        raise SoundError(f"{path.name} holds nothing but silence")
+    threshold = sound.max_dBFS - _TRIM_DB
+    start = detect_leading_silence(sound, threshold, chunk_size=5)
+    end = len(sound) - detect_leading_silence(sound.reverse(), threshold, chunk_size=5)
+    spoken = sound[max(0, start - _LEAD_MS) : end + _RELEASE_MS]
+    spoken = spoken.fade_in(_LEAD_MS).fade_out(_RELEASE_MS)
+    return spoken + AudioSegment.silent(TAIL_MS, frame_rate=_WORK_RATE)
+
+
+def write(sound: AudioSegment, out: Path, rate: int) -> Level:
+    """Write ``sound`` at ``rate`` Hz, 16-bit mono RIFF, at the target loudness, and return the level measured in the file.
+
+    The gain is linear; only where the peaks would be too high a limiter holds them. Raises SoundError when the
+    loudness cannot be reached within the tolerance.
+    """
+    gain = TARGET_LUFS - sound.dBFS
+    limit = False
+    for _ in range(_PASSES):
+        _export(sound, out, rate, gain, limit=limit)
+        level = measure(out)
+        if level.good:
+            return level
+        error = TARGET_LUFS - level.lufs
+        limit = limit or level.peak + error > PEAK_DBTP
+        gain += error
+    raise SoundError(
+        f"loudness {level.lufs:.1f} LUFS with a peak of {level.peak:.1f} dBTP: wanted {TARGET_LUFS} and {PEAK_DBTP}; "
+        "the recording has bangs far louder than its speech"
+    )
+
+
+def _export(sound: AudioSegment, out: Path, rate: int, gain: float, *, limit: bool) -> None:
+    # swresample's filter before the rate is lowered: pydub's own set_frame_rate would fold the sibilants into the speech
+    filters = [f"aresample={rate}:filter_size=64:cutoff=0.96", f"volume={gain:.3f}dB:precision=float"]
+    if limit:
+        ceiling = 10 ** ((PEAK_DBTP - 1.0) / 20)  # it holds samples; the true peak lies a little above them
+        filters.append(f"alimiter=limit={ceiling:.4f}:level=false:latency=true")
+    parameters = [
+        "-af",
+        ",".join(filters),
+        "-ar",
+        str(rate),
+        "-c:a",
+        "pcm_s16le",
+        "-bitexact",
+        "-map_metadata",
+        "-1",
+    ]
+    try:
+        sound.export(str(out), format="wav", parameters=parameters).close()
+    except CouldntEncodeError as error:
+        raise SoundError(f"ffmpeg could not write {out.name}: {_last_line(str(error))}") from None
+
+
+def measure(path: Path) -> Level:
+    """Loudness and true peak of a WAV file by ffmpeg's R128 meter, to 0.1 dB. Raises SoundError when it is none.
+
+    Not by the reading of its loudnorm filter: that one is up to 0.5 LU off where a prompt has pauses.
+    """
+    repeat = math.ceil(_SHORT / max(seconds(path), 0.05)) - 1
+    said = _ffmpeg("-stream_loop", str(repeat), "-f", "wav", "-i", f"file:{path}",
+                   "-af", "ebur128=peak=true:framelog=quiet", "-f", "null", "-")  # fmt: skip
+    summary = said[said.rindex("Summary:") :]
+    lufs, peak = (re.search(rf"{name}:\s+(\S+) ", summary) for name in ("I", "Peak"))
+    if lufs is None or peak is None:
+        raise SoundError(f"{path.name}: ffmpeg's loudness meter said nothing")
+    return Level(float(lufs[1]), float(peak[1]))
+
+
+def seconds(path: Path) -> float:
+    """How long a WAV file plays, by its samples."""
+    with wave.open(str(path), "rb") as file:
+        return file.getnframes() / file.getframerate()
+
+
+def _ffmpeg(*options: str) -> str:
+    try:
+        done = subprocess.run(
+            ["ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-y", *options],
+            capture_output=True, timeout=_FFMPEG_TIMEOUT, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        require_ffmpeg()
+        raise
+    except subprocess.TimeoutExpired:
+        raise SoundError(f"ffmpeg did not finish within {_FFMPEG_TIMEOUT:.0f} s") from None
+    said = done.stderr.decode(errors="replace")
+    if done.returncode != 0:
+        raise SoundError(f"ffmpeg failed: {_last_line(said)}")
+    return said
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no reason given"

@@ -1,0 +1,180 @@
+"""Building prompts: speak or take the studio's recording, make it telephone sound, keep account of it."""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccari.errors import SoundError
+from ccari.policy.notices import Prompt
+from ccari.sounds import audio
+from ccari.sounds.engine import Engine
+from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, SoundFile, damage
+from ccari.sounds.studio import find_recording, words_beside
+
+#: Raised by one whenever the same source would give other files than before: all prompts are then built again.
+PIPELINE = 1
+
+STUDIO = "studio"
+
+_KEY = re.compile(r"[a-z]{2,3}(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One prompt is there: ``done`` of ``total``. ``built`` is False when it had not changed."""
+
+    prompt: Prompt
+    done: int
+    total: int
+    built: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """``recording`` is None when the engine is to speak."""
+
+    prompt: Prompt
+    origin: str
+    recipe: str
+    recording: Path | None
+
+
+def build(
+    prompts: Iterable[Prompt],
+    out_dir: Path,
+    *,
+    engine: Engine,
+    studio: Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Manifest:
+    """Make the sound files of ``prompts`` in ``out_dir`` and return the manifest of all that lies there.
+
+    For each prompt there will be ``<key>.wav`` (8 kHz) and ``<key>.wav16`` (16 kHz), 16-bit mono. A recording
+    ``studio/<key>.wav|flac|mp3|ogg`` takes the place of the engine. What has not changed is left alone; prompts that lie
+    there and are not asked for stay. Blocks for some 0.5 s of processor time a prompt; ``on_progress`` is called in this thread.
+
+    Raises SoundError for the first prompt that cannot be made; those finished until then are kept.
+    """
+    wanted = _distinct(prompts)
+    audio.require_ffmpeg()
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        known = dict(Manifest.load(out_dir).entries) if (out_dir / FILE_NAME).exists() else {}
+        jobs = [_job(prompt, engine, studio, known.get(prompt.key)) for prompt in wanted]
+        stale = [job for job in jobs if not _unchanged(job, known.get(job.prompt.key), out_dir)]
+        report = _reporter(on_progress, len(jobs))
+        for job in jobs:
+            if job not in stale:
+                report(job.prompt, built=False)
+        if stale:
+            _make(stale, known, out_dir, engine, report)
+    except OSError as error:
+        raise SoundError(f"{error.filename or out_dir}: {error.strerror or error}") from error
+    return Manifest(known)
+
+
+def _make(
+    jobs: list[_Job], known: dict[str, Entry], out_dir: Path, engine: Engine, report: Callable[..., None]
+) -> None:
+    """Carry out ``jobs``, several at a time, and put their entries into ``known`` and the manifest."""
+    # inside out_dir, as only a rename within one file system is atomic
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=out_dir) as work:
+        pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+        try:
+            running = {pool.submit(_sound, job, out_dir, Path(work), engine): job for job in jobs}
+            for future in as_completed(running):
+                prompt = running[future].prompt
+                known[prompt.key] = future.result()
+                report(prompt, built=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            Manifest(known).save(out_dir)
+
+
+def _sound(job: _Job, out_dir: Path, work: Path, engine: Engine) -> Entry:
+    prompt = job.prompt
+    own = Path(tempfile.mkdtemp(dir=work))
+    try:
+        source = job.recording
+        if source is None:
+            source = own / "spoken.wav"
+            engine.speak(prompt.text, prompt.language, source)
+        sound = audio.load(source, own)
+        levels = {
+            ending: audio.write(sound, own / f"sound.{ending}", rate)
+            for ending, rate in audio.FORMATS.items()
+        }
+    except SoundError as error:
+        raise SoundError(f"{prompt.key}: {error}") from error
+    duration_ms = round(audio.seconds(own / "sound.wav") * 1000)
+    files = {}
+    for ending, level in levels.items():
+        made = own / f"sound.{ending}"
+        digest = hashlib.sha256(made.read_bytes()).hexdigest()
+        files[ending] = SoundFile(digest, round(level.lufs, 1), round(level.peak, 1))
+        target = out_dir / f"{prompt.key}.{ending}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made.replace(target)
+    return Entry(prompt.text, prompt.language, job.origin, duration_ms, job.recipe, files)
+
+
+def _job(prompt: Prompt, engine: Engine, folder: Path | None, known: Entry | None) -> _Job:
+    recording = find_recording(folder, prompt) if folder else None
+    if recording is None or folder is None:
+        return _Job(prompt, engine.name, _digest(engine.name, engine.settings, prompt.text), None)
+    job = _Job(prompt, STUDIO, _digest(STUDIO, hashlib.sha256(recording.read_bytes()).hexdigest()), recording)
+    # the manifest says what a callee heard: an old recording must not pass for new words
+    if (
+        known
+        and known.recipe == job.recipe
+        and known.text != prompt.text
+        and words_beside(folder, prompt) is None
+    ):
+        raise SoundError(
+            f"{prompt.key}: the words have changed, the recording has not: record it anew, remove it, "
+            f"or write what it says in {recording.stem}.txt beside it"
+        )
+    return job
+
+
+def _unchanged(job: _Job, known: Entry | None, out_dir: Path) -> bool:
+    return (
+        known is not None
+        and (known.recipe, known.text) == (job.recipe, job.prompt.text)
+        and not any(damage(out_dir, job.prompt.key, known, ending) for ending in audio.FORMATS)
+    )
+
+
+def _distinct(prompts: Iterable[Prompt]) -> list[Prompt]:
+    by_key: dict[str, Prompt] = {}
+    for prompt in prompts:
+        if not _KEY.fullmatch(prompt.key):
+            raise SoundError(f"{prompt.key}: not usable as a file name: letters, digits, . _ and - only")
+        if not prompt.text.strip() or re.search(r"\{\w*\}", prompt.text):
+            raise SoundError(f"{prompt.key}: the words are empty or not all filled in: {prompt.text!r}")
+        if by_key.setdefault(prompt.key, prompt) != prompt:
+            raise SoundError(f"{prompt.key}: asked for twice with different words")
+    return list(by_key.values())
+
+
+def _digest(*parts: str) -> str:
+    settings = [PIPELINE, audio.TARGET_LUFS, audio.PEAK_DBTP, audio.TAIL_MS, audio.FORMATS]
+    return hashlib.sha256(json.dumps([settings, parts]).encode()).hexdigest()
+
+
+def _reporter(on_progress: Callable[[Progress], None] | None, total: int) -> Callable[..., None]:
+    done = 0
+
+    def report(prompt: Prompt, *, built: bool) -> None:
+        nonlocal done
+        done += 1
+        if on_progress:
+            on_progress(Progress(prompt, done, total, built))
+
+    return report

@@ -1,0 +1,136 @@
+"""Building: the files that Asterisk gets, whole or not at all, and only when something has changed."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ccari.errors import SoundError
+from ccari.policy.notices import Prompt
+from ccari.sounds import EspeakNg, Manifest, Progress, build, check
+
+GOODBYE = Prompt("goodbye", "pl", "Dziękujemy. Do widzenia.")
+IDENTITY = Prompt("identity", "pl", "Dzień dobry. Dzwonimy w imieniu firmy ACME.", "renewals")
+
+
+def times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.wav*")}
+
+
+def test_both_rates_lie_where_asterisk_looks_and_nothing_else_does(engine: EspeakNg, tmp_path: Path) -> None:
+    """A left temporary file would be played, backed up or shipped."""
+    build([GOODBYE, IDENTITY], tmp_path, engine=engine)
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    sounds = {
+        f"pl/{name}.{ending}" for name in ("goodbye", "renewals/identity") for ending in ("wav", "wav16")
+    }
+    assert found == {"manifest.json", *sounds}
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_has_not_changed_is_not_built_again(engine: EspeakNg, tmp_path: Path) -> None:
+    first = build([GOODBYE, IDENTITY], tmp_path, engine=engine)
+    before, steps = times(tmp_path), list[Progress]()
+    again = build([GOODBYE, IDENTITY], tmp_path, engine=engine, on_progress=steps.append)
+    assert (before, first) == (times(tmp_path), again)
+    assert [(step.done, step.total, step.built) for step in steps] == [(1, 2, False), (2, 2, False)]
+
+
+def test_changed_words_build_that_prompt_only(engine: EspeakNg, tmp_path: Path) -> None:
+    build([GOODBYE, IDENTITY], tmp_path, engine=engine)
+    before = times(tmp_path)
+    changed = Prompt("goodbye", "pl", "Do widzenia.")
+    assert build([changed, IDENTITY], tmp_path, engine=engine).entry("pl/goodbye").text == "Do widzenia."
+    rebuilt = {path.stem for path, time in times(tmp_path).items() if time != before[path]}
+    assert rebuilt == {"goodbye"}
+
+
+def test_another_voice_builds_again(engine: EspeakNg, tmp_path: Path) -> None:
+    class Slower(EspeakNg):
+        SPEED = 120
+
+    fast = build([GOODBYE], tmp_path, engine=engine).entry("pl/goodbye")
+    slow = build([GOODBYE], tmp_path, engine=Slower()).entry("pl/goodbye")
+    assert slow.duration_ms > fast.duration_ms + 200
+
+
+@pytest.mark.parametrize(
+    "harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-2] + b"\x7f\x7f")]
+)
+def test_a_harmed_file_is_built_again(
+    engine: EspeakNg, tmp_path: Path, harm: Callable[[Path], object]
+) -> None:
+    build([GOODBYE], tmp_path, engine=engine)
+    good = (tmp_path / "pl/goodbye.wav16").read_bytes()
+    harm(tmp_path / "pl/goodbye.wav16")
+    build([GOODBYE], tmp_path, engine=engine)
+    assert (tmp_path / "pl/goodbye.wav16").read_bytes() == good
+
+
+def test_prompts_of_other_campaigns_stay(engine: EspeakNg, tmp_path: Path) -> None:
+    build([IDENTITY], tmp_path, engine=engine)
+    build([GOODBYE], tmp_path, engine=engine)
+    assert check(tmp_path, [IDENTITY, GOODBYE]) == []
+
+
+def test_the_same_prompts_give_the_same_bytes(engine: EspeakNg, tmp_path: Path) -> None:
+    """Nothing of the machine or the time may get in: evidence compares hashes between machines."""
+    digests = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        build([IDENTITY, GOODBYE], folder, engine=engine)
+        digests.append(
+            {p.relative_to(folder): hashlib.sha256(p.read_bytes()).digest() for p in folder.rglob("*.*")}
+        )
+    assert digests[0] == digests[1]
+    assert str(tmp_path) not in (tmp_path / "a/manifest.json").read_text()
+
+
+def test_without_espeak_the_build_says_so_and_leaves_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(SoundError) as raised:
+        build([GOODBYE], tmp_path, engine=EspeakNg("espeak-ng-that-is-not-there"))
+    assert str(raised.value) == "espeak-ng is not installed: apt-get install espeak-ng"
+    assert not list(tmp_path.iterdir())
+
+
+def test_words_like_an_option_or_a_command_are_only_spoken(engine: EspeakNg, tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    entry = build([Prompt("goodbye", "en", f"--stdin; $(touch {trap})")], tmp_path, engine=engine).entry(
+        "en/goodbye"
+    )
+    assert entry.duration_ms > 1000
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (Prompt("goodbye", "pl", "Zegna", "../../etc"), "not usable as a file name"),
+        (Prompt("goodbye", "pl", "Zegna", "a/b/c"), "not usable as a file name"),
+        (Prompt("goodbye", "..", "Zegna"), "not usable as a file name"),
+        (Prompt("goodbye", "pl", "Zegna firma {controller}."), "not all filled in"),
+        (Prompt("goodbye", "pl", " "), "the words are empty"),
+        (Prompt("goodbye", "pl", "Inaczej."), "asked for twice with different words"),
+        (Prompt("goodbye", "xx", "Hello."), "no voice set for language"),
+    ],
+)
+def test_a_prompt_that_cannot_be_built_is_named(
+    engine: EspeakNg, tmp_path: Path, prompt: Prompt, message: str
+) -> None:
+    with pytest.raises(SoundError, match=message) as raised:
+        build([GOODBYE, prompt], tmp_path / "out", engine=engine)
+    assert str(raised.value).startswith(prompt.key)
+    assert {path.name for path in tmp_path.iterdir()} <= {"out"}
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(engine: EspeakNg, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SoundError, match="Not a directory"):
+        build([GOODBYE], tmp_path / "file/out", engine=engine)
+
+
+def test_what_was_finished_before_a_failure_is_kept(engine: EspeakNg, tmp_path: Path) -> None:
+    with pytest.raises(SoundError):
+        build([GOODBYE, Prompt("goodbye", "xx", "Hello.")], tmp_path, engine=engine)
+    assert set(Manifest.load(tmp_path).entries) <= {"pl/goodbye"}
+    assert not list(tmp_path.glob(".*"))

@@ -1,0 +1,173 @@
+"""The catalogue: what is shipped says the right things, and a wrong one is refused with its place named."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ccari.errors import SoundError
+from ccari.policy import notices
+from ccari.policy.bases import LegalBasis
+from ccari.sounds import Catalogue, Kind
+
+VERBATIM = (
+    "W trosce o Państwa bezpieczeństwo informujemy, że rozmowa jest nagrywana, jeżeli nie wyrażają Państwo zgody, "
+    "prosimy o przerwanie połączenia"
+)
+FILLED_IN = {
+    "identity": {"controller"},
+    "purpose": {"purpose"},
+    "source": {"data_source"},
+    "basis": {"legal_basis_words"},
+    "recording_opt_out": {"key"},
+}
+
+GOOD = """
+languages = ["pl", "en"]
+[menu_repeat]
+kind = "menu"
+pl = "Jeszcze raz: klawisz {key}."
+en = "Again: press {key}."
+[keys]
+pl = { 0="a", 1="a", 2="a", 3="a", 4="a", 5="a", 6="a", 7="a", 8="a", 9="a", "*"="a", "#"="a" }
+en = { 0="b", 1="b", 2="b", 3="b", 4="b", 5="b", 6="b", 7="b", 8="b", 9="b", "*"="b", "#"="b" }
+[legal_bases.pl]
+consent = "c"
+contract = "c"
+legal_obligation = "c"
+vital_interest = "c"
+public_task = "c"
+legitimate_interest = "c"
+[legal_bases.en]
+consent = "d"
+contract = "d"
+legal_obligation = "d"
+vital_interest = "d"
+public_task = "d"
+legitimate_interest = "d"
+"""
+
+
+def test_polish_recording_notice_is_word_for_word_as_agreed(catalogue: Catalogue) -> None:
+    assert catalogue.template("recording_notice", "pl") == VERBATIM
+
+
+def test_every_prompt_is_said_in_polish_and_english(catalogue: Catalogue) -> None:
+    assert catalogue.languages == ("pl", "en")
+    for entry in catalogue.entries.values():
+        assert {"pl", "en"} == set(entry.text), entry.id
+
+
+def test_notices_and_menu_leave_exactly_what_the_policy_fills_in(catalogue: Catalogue) -> None:
+    """An identity notice without {controller} would tell nobody who calls."""
+    for entry in catalogue.entries.values():
+        menu = {"key"} if entry.id.startswith("menu_") else set()
+        assert FILLED_IN.get(entry.id, menu) == entry.placeholders, entry.id
+
+
+def test_every_sound_that_the_policy_plays_in_all_campaigns_needs_no_campaign(catalogue: Catalogue) -> None:
+    words: notices.Words = catalogue
+    for language in catalogue.languages:
+        fixed = {prompt.id: prompt.text for prompt in catalogue.fixed(language)}
+        assert set(notices.COMMON) <= set(fixed)
+        assert all(fixed[id_] == words.template(id_, language) for id_ in notices.COMMON)
+
+
+def test_fixed_prompts_hold_no_menu_piece_and_nothing_to_fill_in(catalogue: Catalogue) -> None:
+    fixed = catalogue.fixed("pl")
+    assert "rights" not in {prompt.id for prompt in fixed}
+    assert not [prompt.id for prompt in fixed if "{" in prompt.text or prompt.campaign]
+
+
+def test_erasure_is_only_said_to_be_registered(catalogue: Catalogue) -> None:
+    """Whether data are erased is decided later by a person, Article 17(3): the confirmation must not claim it."""
+    for id_ in ("right_registered_erasure", "menu_erasure"):
+        assert not re.search(r"usun(ięto|ęliśmy|iemy|ięte)", catalogue.template(id_, "pl"))
+        assert not re.search(
+            r"(been|is|are|will be) (erased|deleted)|will (erase|delete)", catalogue.template(id_, "en")
+        )
+
+
+def test_agents_hear_of_an_objection_without_a_word_to_the_callee(catalogue: Catalogue) -> None:
+    agents = {id_ for id_ in catalogue.entries if id_.startswith("agent_")}
+    assert agents == {entry.id for entry in catalogue.entries.values() if entry.kind is Kind.AGENT}
+
+
+@pytest.mark.parametrize(
+    ("key", "pl", "en"), [("5", "pięć", "five"), ("*", "gwiazdka", "star"), ("#", "krzyżyk", "hash")]
+)
+def test_keys_are_said_as_words(catalogue: Catalogue, key: str, pl: str, en: str) -> None:
+    assert (pl, en) == (catalogue.key_word(key, "pl"), catalogue.key_word(key, "en"))
+
+
+def test_no_two_keys_of_a_language_sound_the_same(catalogue: Catalogue) -> None:
+    for words in catalogue.keys.values():
+        assert len(set(words.values())) == 12
+
+
+def test_each_legal_basis_has_words_of_its_own(catalogue: Catalogue) -> None:
+    for language in catalogue.languages:
+        assert len({catalogue.basis_words(basis, language) for basis in LegalBasis}) == len(LegalBasis)
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "message"),
+    [
+        ('en = "Again: press {key}."', "", "[menu_repeat] en: the words are missing"),
+        ("press {key}", "press {kee}", "[menu_repeat] en: {kee} is not known"),
+        ("press {key}", "press {controller}", "[menu_repeat] en: {controller} is not known in a menu"),
+        ("press {key}", "press {key!r}", "[menu_repeat] en: {key} is not known"),
+        ("press {key}", "press {key.x}", "[menu_repeat] en: {key.x} is not known"),
+        ("press {key}", "press {}", "[menu_repeat] en: {} is not known"),
+        ("press {key}", "press {key", "[menu_repeat] en: braces that do not match"),
+        ("press {key}", "press {{key}}", "[menu_repeat] en: a brace cannot be spoken"),
+        ("press {key}", "press it", "[menu_repeat] en: {key} must be in pl and en, or in neither"),
+        ("press {key}", "press\\n{key}", "[menu_repeat] en: the words must be on one line"),
+        ('en = "Again: press {key}."', "en = 5", "[menu_repeat] en: the words are missing"),
+        ('en = "Again', 'de = "Nochmal', "[menu_repeat] de: not one of the languages pl, en"),
+        ('kind = "menu"', 'kind = "song"', "[menu_repeat]: kind must be one of notice, menu"),
+        ("[menu_repeat]", '["Menu/repeat"]', "[Menu/repeat]: an entry is a table named with"),
+        ('languages = ["pl", "en"]', "", "languages: write the codes"),
+        ('languages = ["pl", "en"]', 'languages = ["pl", "../en"]', "languages: write the codes"),
+        (
+            'languages = ["pl", "en"]',
+            'languages = ["pl"]',
+            "[keys.en]: there must be one table for each of pl",
+        ),
+        ('9="b", ', "", "[keys.en] 9: the list must have"),
+        ('public_task = "d"', "", "[legal_bases.en] public_task: the list must have"),
+        ('contract = "d"', 'contract = ""', "[legal_bases.en] contract: the words are missing"),
+        ("[legal_bases.en]", "[legal_bases.de]", "[legal_bases.de]: there must be one table"),
+        ("[menu_repeat]", "[menu_repeat", "not a TOML file"),
+    ],
+)
+def test_a_mistake_in_the_catalogue_is_named_with_its_place(
+    tmp_path: Path, change: str, to: str, message: str
+) -> None:
+    path = tmp_path / "catalogue.toml"
+    path.write_text(GOOD, encoding="utf-8")
+    Catalogue.load(path)
+    assert change in GOOD
+    path.write_text(GOOD.replace(change, to), encoding="utf-8")
+    with pytest.raises(SoundError) as raised:
+        Catalogue.load(path)
+    assert str(raised.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_catalogue_is_one_line_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(
+        SoundError, match=r"nowhere\.toml: the catalogue of prompts cannot be read: No such file"
+    ):
+        Catalogue.load(tmp_path / "nowhere.toml")
+
+
+def test_asking_for_what_the_catalogue_does_not_have_is_refused(catalogue: Catalogue) -> None:
+    with pytest.raises(SoundError, match=r"no entry \[hold_music\]"):
+        catalogue.template("hold_music", "pl")
+    with pytest.raises(SoundError, match="no language 'fr': it has pl, en"):
+        catalogue.template("goodbye", "fr")
+    with pytest.raises(SoundError, match="no key 'A'"):
+        catalogue.key_word("A", "pl")
+    with pytest.raises(SoundError, match="no legal basis 'curiosity'"):
+        catalogue.basis_words("curiosity", "pl")

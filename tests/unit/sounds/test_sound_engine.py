@@ -1,0 +1,92 @@
+"""espeak-ng speaks whatever it is given, and only speaks it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ccari.errors import SoundError
+from ccari.sounds import EspeakNg
+from ccari.sounds.audio import seconds
+
+MISSING = "espeak-ng is not installed: apt-get install espeak-ng"
+
+
+@pytest.fixture
+def spoken(engine: EspeakNg, tmp_path: Path) -> Callable[[str, str], bytes]:
+    def speak(text: str, language: str) -> bytes:
+        out = tmp_path / "out.wav"
+        engine.speak(text, language, out)
+        return out.read_bytes()
+
+    return speak
+
+
+@pytest.mark.parametrize("text", ["--version", "-f /etc/passwd", "-w stolen.wav Dzień dobry", "--help"])
+def test_words_that_look_like_an_option_are_spoken(engine: EspeakNg, tmp_path: Path, text: str) -> None:
+    out = tmp_path / "out.wav"
+    engine.speak(text, "pl", out)
+    assert seconds(out) > 0.4
+    assert [out] == list(tmp_path.iterdir())
+
+
+def test_shell_characters_are_spoken_not_executed(engine: EspeakNg, tmp_path: Path) -> None:
+    trap, out = tmp_path / "trap", tmp_path / "out.wav"
+    engine.speak(
+        f"$(touch {trap}) `touch {trap}`; touch {trap} & | touch {trap} > {trap} 'x' \"y\"", "en", out
+    )
+    assert seconds(out) > 2
+    assert not trap.exists()
+
+
+def test_control_characters_do_not_command_the_voice(spoken: Callable[[str, str], bytes]) -> None:
+    """espeak-ng takes control A for the start of a command: this one would turn the volume to nothing."""
+    assert spoken("Dzień  0A dobry", "pl") == spoken("Dzień \x010A dobry", "pl")
+
+
+def test_double_brackets_are_not_taken_for_phonemes(spoken: Callable[[str, str], bytes]) -> None:
+    assert spoken("Firma abc dzwoni", "pl") == spoken("Firma [[abc]] dzwoni", "pl")
+
+
+def test_a_company_form_is_said_in_full_and_does_not_end_the_sentence(
+    spoken: Callable[[str, str], bytes],
+) -> None:
+    full = spoken("ACME spółka z ograniczoną odpowiedzialnością dzwoni.", "pl")
+    assert full == spoken("ACME Sp. z o.o. dzwoni.", "pl")
+    assert spoken("To spółka akcyjna.", "pl") == spoken("To S.A.", "pl") == spoken("To S.A..", "pl")
+
+
+def test_polish_words_are_not_read_with_the_english_voice(spoken: Callable[[str, str], bytes]) -> None:
+    assert spoken("nagrywana", "pl") != spoken("nagrywana", "en")
+
+
+def test_a_missing_programme_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
+    absent = EspeakNg("espeak-ng-that-is-not-there")
+    with pytest.raises(SoundError) as raised:
+        absent.speak("Dzień dobry", "pl", tmp_path / "out.wav")
+    assert str(raised.value) == MISSING
+    with pytest.raises(SoundError) as raised:
+        _ = absent.name
+    assert str(raised.value) == MISSING
+
+
+def test_a_failing_programme_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(SoundError, match=r"^espeak-ng failed \(1\): no reason given$"):
+        EspeakNg("false").speak("Dzień dobry", "pl", tmp_path / "out.wav")
+
+
+def test_a_file_that_was_not_written_is_noticed(engine: EspeakNg, tmp_path: Path) -> None:
+    """espeak-ng itself says nothing and ends with 0."""
+    with pytest.raises(SoundError, match="espeak-ng could not write"):
+        engine.speak("Dzień dobry", "pl", tmp_path / "no such folder" / "out.wav")
+
+
+def test_a_language_without_a_voice_is_refused(engine: EspeakNg, tmp_path: Path) -> None:
+    with pytest.raises(SoundError, match="no voice set for language 'xx'"):
+        engine.speak("hello", "xx", tmp_path / "out.wav")
+
+
+def test_the_name_tells_the_version(engine: EspeakNg) -> None:
+    name, version = engine.name.split(" ")
+    assert name == "espeak-ng"
+    assert version[0].isdigit()
