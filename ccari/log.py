@@ -10,6 +10,8 @@ from structlog.typing import EventDict, WrappedLogger
 
 #: asyncari formats dial strings and whole events into its DEBUG lines, whatever level we run at.
 _TALKATIVE = ("asyncari", "asyncswagger11", "asyncio", "aiohttp.access", "httpx", "pydub")
+#: Reports each migration as a warning.
+_ALARMED = ("pogo_core",)
 
 
 def configure(format: Literal["json", "console"], level: str, stream: TextIO = sys.stdout) -> None:  # noqa: A002 - the setting's own name
@@ -21,7 +23,7 @@ def configure(format: Literal["json", "console"], level: str, stream: TextIO = s
     ]
     ending: list[structlog.typing.Processor]
     if format == "json":
-        ending = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
+        ending = [structlog.processors.format_exc_info, _readable, structlog.processors.JSONRenderer(_dumps)]
     else:
         ending = [structlog.dev.ConsoleRenderer(pad_event_to=24)]
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -43,6 +45,14 @@ def configure(format: Literal["json", "console"], level: str, stream: TextIO = s
     root.setLevel(max(threshold, logging.INFO))
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _ALARMED:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _readable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """When, how grave and what come first, for the eye that follows the lines."""
+    first = {name: event.pop(name) for name in ("at", "level", "event") if name in event}
+    return {**first, **event}
 
 
 def _library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

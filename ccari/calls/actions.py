@@ -36,6 +36,7 @@ from ccari.policy.messages import (
     Gone,
     HangUp,
     HeardCommitted,
+    Outcome,
     Party,
     Play,
     RecordingTagged,
@@ -43,11 +44,13 @@ from ccari.policy.messages import (
     ReturnAgent,
     RightRegistered,
     RingAgent,
+    SettleRecording,
     SpendToken,
     StartRecorder,
     StopPlaying,
     StopRecorder,
     TagRecording,
+    TellDialplan,
     TokenRefused,
     TokenSpent,
 )
@@ -180,8 +183,13 @@ class Actions:
             case HangUp():
                 if not await ari.hang_up(ids.callee):
                     return Gone(Party.CALLEE)
-            case ReturnAgent():
-                return await self._return_agent(command)
+            case TellDialplan(outcome, reason):
+                await self._tell_dialplan(outcome, reason)
+            case ReturnAgent(outcome, reason):
+                return await self._return_agent(outcome, reason)
+            case SettleRecording():
+                await self.let_go()
+                await self._settle_recording()
             case CloseCall():
                 await self._close(command)
             case _:
@@ -299,7 +307,8 @@ class Actions:
         )  # fmt: skip
         self._journal.note(
             "recording_tagged",
-            {"recording": str(self._ids.recording), "legal_basis": rules.legal_basis.value, "mode": rules.mode.value,
+            {"recording": str(self._ids.recording),
+ "recording_basis": rules.legal_basis.value, "mode": rules.mode.value,
              "delete_at": tag.delete_at.isoformat(timespec="seconds")},
         )  # fmt: skip
         await self._durably(lambda entries: self._desk.store.tag_recording(tag, entries))
@@ -334,27 +343,28 @@ class Actions:
         )
         return RightRegistered(command.right, reference)
 
-    async def _return_agent(self, command: ReturnAgent) -> Event | None:
-        ari, agent = self._desk.ari, self._ids.agent
+    async def _tell_dialplan(self, outcome: Outcome, reason: str) -> None:
+        told = {"CCARI_CALL": str(self._ids.call), "CCARI_OUTCOME": outcome.value, "CCARI_REASON": reason}
+        for name, value in told.items():
+            await self._desk.ari.set_variable(self._ids.agent, name, value)
+
+    async def _return_agent(self, outcome: Outcome, reason: str) -> Event | None:
         try:
-            for name, value in (
-                ("CCARI_CALL", str(self._ids.call)),
-                ("CCARI_OUTCOME", command.outcome.value),
-                ("CCARI_REASON", command.reason),
-            ):
-                await ari.set_variable(agent, name, value)
-            await ari.continue_in_dialplan(agent)
+            await self._tell_dialplan(outcome, reason)
+            await self._desk.ari.continue_in_dialplan(self._ids.agent)
         except AsteriskError:
             return Gone(Party.AGENT)
         return None
 
+    async def _settle_recording(self) -> None:
+        tag = self._tag
+        if tag is not None:
+            await _persistently(self._ids.call, lambda: self._close_recording(tag))
+
     async def _close(self, command: CloseCall) -> None:
-        await self.let_go()
         if not self._journal.is_open:
             return
-        tag, store, call_id = self._tag, self._desk.store, self._ids.call
-        if tag is not None:
-            await _persistently(call_id, lambda: self._close_recording(tag))
+        store, call_id = self._desk.store, self._ids.call
         await _persistently(
             call_id,
             lambda: self._durably(

@@ -28,9 +28,9 @@ MODULES = (
     "format_wav.so", "bridge_simple.so", "bridge_softmix.so",
 )  # fmt: skip
 
-#: Every other event would be formatted, sent, parsed and thrown away.
+#: Every other event would be formatted, sent, parsed and thrown away. The filter also eats replies unless it names them.
 EVENTS = (
-    "ApplicationReplaced", "StasisStart", "StasisEnd", "ChannelStateChange", "ChannelDestroyed",
+    "RESTResponse", "ApplicationReplaced", "StasisStart", "StasisEnd", "ChannelStateChange", "ChannelDestroyed",
     "ChannelDtmfReceived", "Dial", "PlaybackStarted", "PlaybackFinished", "RecordingStarted", "RecordingFinished",
     "RecordingFailed",
 )  # fmt: skip

@@ -24,6 +24,7 @@ from ccari.policy.messages import (
     Played,
     RecorderStarted,
     SetTimer,
+    SettleRecording,
     TimeRanOut,
     Withdrawn,
 )
@@ -67,6 +68,7 @@ class CallRunner:
         except Exception:  # noqa: BLE001 - logged
             _log.exception("call_failed", call_id=str(self.ids.call))
             with contextlib.suppress(CcariError):
+                await self._actions.carry_out(SettleRecording())
                 await self._actions.carry_out(CloseCall(Outcome.FAILED, "internal_error"))
         finally:
             for timer in (self._timer, self._playback_timer):

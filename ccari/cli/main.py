@@ -20,8 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (serve, gate, demo):
-    app.command()(module.command)
+for name, command in (("serve", serve.command), ("gate", gate.command), ("demo", demo.command)):
+    app.command(name)(command)
 for name, group in (
     ("calls", calls.app),
     ("keys", keys.app),

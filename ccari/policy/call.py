@@ -48,11 +48,13 @@ from ccari.policy.messages import (
     RightRegistered,
     RingAgent,
     SetTimer,
+    SettleRecording,
     SpendToken,
     StartRecorder,
     StopPlaying,
     StopRecorder,
     TagRecording,
+    TellDialplan,
     TimeRanOut,
     TokenRefused,
     TokenSpent,
@@ -157,6 +159,7 @@ def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
         case GateAllowed(campaign) if call.stage is Stage.GATE:
             return replace(call, campaign=campaign, stage=Stage.CREATE, callee_here=True), [
                 Note("call_gated"),
+                TellDialplan(Outcome.AGENT_HANGUP, ""),
                 SetTimer(Stage.CREATE, CREATE_SECONDS),
                 CreateCallee(),
             ]
@@ -199,9 +202,10 @@ def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
         case RecorderStopped():
             return _recorder_stopped(call)
         case Bridged() if call.stage is Stage.BRIDGE:
-            return replace(call, stage=Stage.TALK), [
-                Note("call_bridged", {"recorded": _yes(_recording(call))})
-            ]
+            recorded = "yes" if call.recorder is Recorder.RUNNING else "no"
+            return _explain(
+                replace(call, stage=Stage.TALK), call.reason, Note("call_bridged", {"recorded": recorded})
+            )
         case Gone(party, cause):
             return _gone(call, party, cause)
         case TimeRanOut(stage) if stage == call.stage:
@@ -223,7 +227,10 @@ def _block(call: Call, block: Block) -> Step:
         prompt = notices.BLOCKED
     outcome = Outcome.UNAVAILABLE if block is Block.STORE_UNAVAILABLE else Outcome.BLOCKED
     call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=block.value, playing=prompt)
-    commands: list[Command] = [Note("call_blocked", {"reason": block.value})]
+    commands: list[Command] = [
+        Note("call_blocked", {"reason": block.value}),
+        TellDialplan(outcome, block.value),
+    ]
     if call.callee_here:
         commands.append(HangUp())
     if not call.agent_here:
@@ -303,10 +310,10 @@ def _unrecorded(call: Call) -> Step:
     note = Note("recording_impossible", {"stage": call.stage.value})
     if call.stage not in {Stage.TAG, Stage.RECORDER, Stage.BRIDGE, Stage.TALK}:
         return call, [note]
-    call = replace(call, reason="recording_failed")
     if call.declared.recording.without is Without.HANG_UP:
-        return _then([note], _farewell(call, Outcome.FAILED, call.reason))
-    return _then([note], _bridge(call)) if call.stage in {Stage.TAG, Stage.RECORDER} else (call, [note])
+        return _then([note], _farewell(call, Outcome.FAILED, "recording_failed"))
+    step = _explain(call, "recording_failed", note)
+    return _then(step[1], _bridge(step[0])) if call.stage in {Stage.TAG, Stage.RECORDER} else step
 
 
 def _key_pressed(call: Call, key: str) -> Step:
@@ -357,8 +364,15 @@ def _right_registered(call: Call, right: Right, reference: str) -> Step:
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
     if right is Right.REFUSE_RECORDING and campaign.recording.without is Without.HANG_UP:
         return _then([note], _farewell(call, Outcome.RECORDING_REFUSED, reason, confirmation))
-    call = replace(call, reason=call.reason or reason, upcoming=(confirmation, *call.upcoming))
-    return _speak(call, note)
+    call, told = _explain(call, call.reason or reason, note)
+    return _speak(replace(call, upcoming=(confirmation, *call.upcoming)), *told)
+
+
+def _explain(call: Call, reason: str, *first: Command) -> Step:
+    """Keep the reason; once the two are talking, the dialplan is told too."""
+    call = replace(call, reason=reason)
+    told = [TellDialplan(Outcome.BRIDGED, reason)] if call.stage is Stage.TALK else []
+    return call, [*first, *told]
 
 
 def _farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
@@ -465,15 +479,7 @@ def _close_if_over(call: Call) -> Step:
 def _close(call: Call) -> Step:
     outcome = call.outcome or Outcome.FAILED
     note = Note("call_ended", {"outcome": outcome.value, "reason": call.reason})
-    return replace(call, stage=Stage.CLOSED), [note, CloseCall(outcome, call.reason)]
-
-
-def _recording(call: Call) -> bool:
-    return call.recorder is Recorder.RUNNING
-
-
-def _yes(value: bool) -> str:  # noqa: FBT001 - a word for a truth
-    return "yes" if value else "no"
+    return replace(call, stage=Stage.CLOSED), [SettleRecording(), note, CloseCall(outcome, call.reason)]
 
 
 def _then(first: list[Command], step: Step) -> Step:

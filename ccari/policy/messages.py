@@ -122,6 +122,14 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class TellDialplan:
+    """Set the outcome on the agent's channel while it is still here: an agent who hangs up takes the channel along."""
+
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReturnAgent:
     """Give the agent's channel back to the dialplan with the outcome set. Answer: :class:`Gone`."""
 
@@ -146,6 +154,11 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class SettleRecording:
+    """Bring what was recorded to its place, or see to it that nothing is left."""
+
+
+@dataclass(frozen=True, slots=True)
 class CloseCall:
     """Make the end of the call durable and let go of everything it held."""
 
@@ -155,8 +168,8 @@ class CloseCall:
 
 Command = (
     CheckGate | CreateCallee | SpendToken | Dial | RingAgent | AnswerAgent | Play | StopPlaying | CommitHeard
-    | TagRecording | StartRecorder | StopRecorder | Bridge | RegisterRight | HangUp | ReturnAgent | SetTimer | Note
-    | CloseCall
+    | TagRecording | StartRecorder | StopRecorder | Bridge | RegisterRight | HangUp | TellDialplan | ReturnAgent
+    | SetTimer | Note | SettleRecording | CloseCall
 )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ UNAVAILABLE = "agent_unavailable"
 #: Said alike in every campaign.
 COMMON = (*CONFIRMATIONS.values(), RIGHT_FAILED, GOODBYE, BLOCKED_SUPPRESSED, BLOCKED, UNAVAILABLE)
 
+#: Art 21(4): the right to object is told, keys or not.
+_RIGHTS_WITHOUT_KEYS = "rights_no_keys"
 _RECORDING = {RecordingMode.NOTICE: "recording_notice", RecordingMode.OPT_OUT: "recording_opt_out"}
 
 
@@ -68,8 +70,7 @@ def sequence(campaign: Campaign) -> tuple[str, ...]:
             if campaign.recording.mode in _RECORDING:
                 ids.append(_RECORDING[campaign.recording.mode])
         elif prompt is NoticePrompt.RIGHTS:
-            if campaign.keys:
-                ids.append(prompt.value)
+            ids.append(prompt.value if campaign.keys else _RIGHTS_WITHOUT_KEYS)
         elif informs:
             ids.append(prompt.value)
     return tuple(ids)
@@ -90,12 +91,14 @@ def prompts(controller: Controller, campaign: Campaign, words: Words) -> tuple[P
         own[NoticePrompt.SOURCE.value] = None
     made: list[Prompt] = []
     for name in own:
-        text = words.template(name, language).format_map(
+        template = words.template(name, language)
+        text = template.format_map(
             spoken | {"key": _word(bound, KeyAction.CONTINUE_UNRECORDED, words, language)}
         )
         if name == NoticePrompt.RIGHTS.value:
             text = " ".join([text, *_menu(bound, words, language)])
-        made.append(Prompt(name, language, text, campaign.id))
+        # what is said as the catalogue has it is one sound for all campaigns
+        made.append(Prompt(name, language, text, None if text == template else campaign.id))
     made += [Prompt(name, language, words.template(name, language)) for name in COMMON]
     return tuple(made)
 

@@ -1,6 +1,7 @@
 """``/healthz``: the process lives. ``/readyz``: it can take a call, which needs Asterisk and the database."""
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -21,7 +22,7 @@ async def serve_health(listen: str, checks: Mapping[str, Check]) -> AsyncIterato
     """
     app = web.Application()
     app.router.add_get("/healthz", _alive)
-    app.router.add_get("/readyz", lambda _: _ready(checks))
+    app.router.add_get("/readyz", _Readiness(checks).answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     host, _, port = listen.rpartition(":")
@@ -29,7 +30,8 @@ async def serve_health(listen: str, checks: Mapping[str, Check]) -> AsyncIterato
         await web.TCPSite(runner, host.strip("[]"), int(port)).start()
     except (OSError, OverflowError) as error:
         await runner.cleanup()
-        reason = getattr(error, "strerror", None) or "no such port"
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number else "no such port"
         raise ConfigError(f"cannot listen on {listen}: {reason}: set [http] listen") from None
     try:
         yield
@@ -41,9 +43,11 @@ async def _alive(_: web.Request) -> web.Response:
     return web.json_response({"status": "alive"})
 
 
-async def _ready(checks: Mapping[str, Check]) -> web.Response:
-    found = {name: await check() for name, check in checks.items()}
-    return web.json_response(
-        {name: "ok" if well else "away" for name, well in found.items()},
-        status=200 if all(found.values()) else 503,
-    )
+class _Readiness:
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+
+    async def answer(self, _: web.Request) -> web.Response:
+        found = {name: await check() for name, check in self._checks.items()}
+        told = {name: "ok" if well else "away" for name, well in found.items()}
+        return web.json_response(told, status=200 if all(found.values()) else 503)

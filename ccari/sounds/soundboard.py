@@ -1,0 +1,83 @@
+"""The sounds that calls play: looked up, checked against the words wanted, and named as Asterisk knows them."""
+
+import sys
+from pathlib import Path
+
+from ccari.errors import SoundError
+from ccari.policy import notices
+from ccari.policy.declaration import Campaign, Controller
+from ccari.policy.notices import Prompt
+from ccari.ports import Script, Sound
+from ccari.sounds.audio import FORMATS
+from ccari.sounds.catalogue import Catalogue
+from ccari.sounds.manifest import FILE_NAME, Manifest, damage
+
+
+def shipped_sounds() -> Path:
+    """The folder of the prompts that come with ccari: beside the package in a checkout, else where its wheel put it."""
+    checkout = Path(__file__).parents[2] / "sounds"
+    return checkout if (checkout / FILE_NAME).exists() else Path(sys.prefix) / "share" / "ccari" / "sounds"
+
+
+class Soundboard:
+    """:class:`ccari.ports.Prompts` over a folder of built sounds, and the shipped ones behind it.
+
+    ``asterisk_dir`` is the folder as Asterisk sees it, where that differs.
+    """
+
+    def __init__(self, folder: Path, shipped: Path, asterisk_dir: Path | None = None) -> None:
+        self.catalogue = Catalogue.load(shipped / "catalogue.toml")
+        self._places = ((folder, asterisk_dir or folder), (shipped, shipped))
+        self._manifests: list[Manifest | None] = []
+        self._stamps: tuple[int, ...] | None = None
+        self._scripts: dict[str, tuple[Controller, Campaign, Script]] = {}
+
+    def script(self, controller: Controller, campaign: Campaign) -> Script:
+        """Every sound of the campaign; each file is hashed when the campaign or the folder is new.
+
+        Raises
+        ------
+        SoundError
+            Naming the first sound that is missing, damaged, or says other words.
+        """
+        self._refresh()
+        known = self._scripts.get(campaign.id)
+        if known is not None and known[:2] == (controller, campaign):
+            return known[2]
+        prompts = notices.prompts(controller, campaign, self.catalogue)
+        sounds = {prompt.id: self._sound(prompt) for prompt in prompts}
+        told = set(notices.sequence(campaign))
+        script = Script(sounds, notices.version(tuple(each for each in prompts if each.id in told)))
+        self._scripts[campaign.id] = (controller, campaign, script)
+        return script
+
+    def common(self, prompt: str, language: str) -> Sound:
+        """A sound that is alike in every campaign. Raises SoundError as :meth:`script` does."""
+        self._refresh()
+        return self._sound(Prompt(prompt, language, self.catalogue.template(prompt, language)))
+
+    def _sound(self, prompt: Prompt) -> Sound:
+        fault = f"{prompt.key}: no such sound in {self._places[0][0]}: ccari sounds build"
+        for (folder, seen_as), manifest in zip(self._places, self._manifests, strict=True):
+            entry = manifest.entries.get(prompt.key) if manifest else None
+            if entry is None:
+                continue
+            if entry.text != prompt.text:
+                fault = f"{prompt.key}: the sound in {folder} says other words than the policy: ccari sounds build"
+                continue
+            problem = next(
+                (p for ending in FORMATS if (p := damage(folder, prompt.key, entry, ending))), None
+            )
+            if problem is None:
+                return Sound(f"sound:{seen_as / prompt.key}", entry.duration_ms, prompt.text)
+            fault = f"{folder}: {problem}"
+        raise SoundError(fault)
+
+    def _refresh(self) -> None:
+        """Read the manifests again when a build has changed them."""
+        paths = [folder / FILE_NAME for folder, _ in self._places]
+        stamps = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+        if stamps != self._stamps:
+            self._manifests = [Manifest.load(path.parent) if path.exists() else None for path in paths]
+            self._scripts.clear()
+            self._stamps = stamps

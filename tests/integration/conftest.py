@@ -1,0 +1,78 @@
+"""One laboratory, one database server and one service for all the calls of a run."""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from ccari.cli.sounds import prompts_of
+from ccari.policy.declaration import read
+from ccari.sounds import Catalogue, EspeakNg, build
+from ccari.sounds.soundboard import shipped_sounds
+from ccari.store.embedded import embedded_postgres
+from tests.integration import studio
+from tests.integration.service import Service
+from tests.lab import Lab, laboratory
+from tests.lab.ports import free_port
+
+POLICY = Path(__file__).parent / "policy.toml"
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder that the database server's own user can reach; pytest's are closed to it."""
+    made = Path(tempfile.mkdtemp(prefix="ccari-test-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sounds(folder: Path) -> Path:
+    """The prompts of the test's policy, as tones."""
+    words = Catalogue.load(shipped_sounds() / "catalogue.toml")
+    policy = read(POLICY.read_text())
+    studio.record(folder / "studio", policy, words)
+    build(prompts_of(policy, words), folder / "sounds", engine=EspeakNg(), studio=folder / "studio")
+    return folder / "sounds"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def dsn(folder: Path) -> AsyncIterator[str]:
+    async with embedded_postgres(folder / "data") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lab(sounds: Path) -> AsyncIterator[Lab]:
+    async with laboratory(host_folders=[sounds]) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def service(lab: Lab, folder: Path, sounds: Path, dsn: str) -> AsyncIterator[Service]:
+    """The service under test, driving the lab's pbx; the database is the embedded one, of ``data_dir``."""
+    made = Service(
+        {
+            "CCARI_DATA_DIR": str(folder / "data"),
+            "CCARI_ASTERISK__URL": lab.pbx.ari_url,
+            "CCARI_ASTERISK__USERNAME": lab.pbx.ari_user,
+            "CCARI_ASTERISK__PASSWORD_FILE": str(lab.pbx.ari_password_file),
+            "CCARI_ASTERISK__SPOOL": str(lab.pbx.spool),
+            "CCARI_SOUNDS__DIR": str(sounds),
+            "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
+        },
+        folder / "ccari.log",
+        folder / "ccari.err",
+    )
+    for arguments in (("policy", "apply", str(POLICY)), ("keys", "init")):
+        done = await made.ccari(*arguments)
+        assert done.code == 0, done.err
+    await made.start()
+    yield made
+    status = await made.stop()
+    assert status == 0, made.errors.read_text()

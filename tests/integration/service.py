@@ -1,0 +1,111 @@
+"""ccari as its operator runs it: a process of its own, with its log in a file."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.lab.waiting import until
+
+START_SECONDS = 20.0
+STOP_SECONDS = 20.0
+COMMAND_SECONDS = 60.0
+EVENT_SECONDS = 15.0
+
+
+@dataclass
+class Service:
+    """``environment`` is what makes its settings; ``log`` what it has written."""
+
+    environment: Mapping[str, str]
+    log: Path
+    errors: Path
+    process: asyncio.subprocess.Process | None = field(default=None, repr=False)
+
+    async def start(self) -> None:
+        """Start, and wait until it drives Asterisk."""
+        await self.spawn()
+        await self.logged(lambda line: line["event"] == "asterisk_connected", within=START_SECONDS)
+
+    async def spawn(self) -> None:
+        with self.log.open("ab") as log, self.errors.open("ab") as errors:
+            self.process = await asyncio.create_subprocess_exec(
+                *_command("serve"), env={**os.environ, **self.environment}, stdout=log, stderr=errors, cwd="/"
+            )
+
+    async def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        """End it, if it still runs; gives its exit status."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(with_signal)
+        async with asyncio.timeout(STOP_SECONDS):
+            return await self.process.wait()
+
+    def lines(self) -> list[dict[str, Any]]:
+        text = self.log.read_text("utf-8") if self.log.exists() else ""
+        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+
+    async def logged(
+        self, wanted: Callable[[dict[str, Any]], bool], *, within: float = EVENT_SECONDS
+    ) -> dict[str, Any]:
+        """The first log line that is wanted, waiting for it."""
+
+        def ended() -> bool:
+            return self.process is not None and self.process.returncode is not None
+
+        def found() -> bool:
+            return any(map(wanted, self.lines())) or ended()
+
+        try:
+            await until(found, within=within)
+            return next(filter(wanted, self.lines()))
+        except (TimeoutError, StopIteration):
+            raise AssertionError(
+                f"not logged within {within} s:\n{self.errors.read_text()}\n{self.tail()}"
+            ) from None
+
+    def of_call(self, call_id: str) -> list[str]:
+        """The events of one call, in the order they were logged."""
+        return [line["event"] for line in self.lines() if line.get("call_id") == call_id]
+
+    def tail(self) -> str:
+        return "\n".join(map(str, self.lines()[-30:]))
+
+    async def ccari(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "Done":
+        """Run one command beside the service."""
+        process = await asyncio.create_subprocess_exec(
+            *_command(*arguments), env={**os.environ, **self.environment, **(environment or {})}, cwd="/",
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(COMMAND_SECONDS):
+            out, err = await process.communicate()
+        assert process.returncode is not None
+        return Done(process.returncode, out.decode(), err.decode())
+
+    async def json(self, *arguments: str) -> Any:
+        """What a command that succeeds prints with ``--json``."""
+        done = await self.ccari(*arguments, "--json")
+        assert done.code == 0, done.err
+        return json.loads(done.out)
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+#: As in pyproject.toml: errors, but for what pydub does on import.
+_WARNINGS = (
+    "-W", "error", "-W", "ignore:'audioop' is deprecated:DeprecationWarning", "-W", "ignore::SyntaxWarning",
+)  # fmt: skip
+
+
+def _command(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, *_WARNINGS, "-m", "ccari", *arguments)

@@ -1,0 +1,47 @@
+"""Prompts that can be told apart by signal: each is a tone of its own, so that a test sees what was heard, and when."""
+
+import wave
+from pathlib import Path
+
+import numpy as np
+
+from ccari.cli.sounds import prompts_of
+from ccari.policy.declaration import Policy
+from ccari.sounds import Catalogue
+
+SECONDS = 0.8
+_RATE = 16000
+#: Away from each other, from the callee's 850 Hz and the agent's 440 Hz, and from their harmonics.
+TONES = {
+    "identity": 1130.0,
+    "recording_notice": 1370.0,
+    "recording_opt_out": 1370.0,
+    "rights": 1510.0,
+    "goodbye": 1690.0,
+    "continues_unrecorded": 1870.0,
+    "right_failed": 2050.0,
+    "source": 2230.0,
+    "agent_blocked_suppressed": 2410.0,
+    "agent_blocked_policy": 2590.0,
+    "agent_unavailable": 2770.0,
+}
+#: Every confirmation of a right sounds alike.
+CONFIRMED = 2950.0
+
+
+def tone_of(prompt: str) -> float:
+    return CONFIRMED if prompt.startswith("right_registered") else TONES[prompt]
+
+
+def record(studio: Path, policy: Policy, words: Catalogue) -> None:
+    """Write ``studio/<key>.wav`` for every prompt of the policy."""
+    for prompt in prompts_of(policy, words):
+        path = studio / f"{prompt.key}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        times = np.arange(round(SECONDS * _RATE)) / _RATE
+        samples = (0.3 * np.sin(2 * np.pi * tone_of(prompt.id) * times) * 32767).astype("<i2")
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(_RATE)
+            file.writeframes(samples.tobytes())
