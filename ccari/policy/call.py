@@ -67,6 +67,8 @@ from ccari.policy.suppression import bars
 CREATE_SECONDS = 5.0
 #: As long as an agent can be asked to listen to ringing.
 RING_SECONDS = 45.0
+#: A callee who hangs up breaks the playback first; their hang-up is reported within milliseconds.
+UNHEARD_SECONDS = 0.5
 #: From the request to RecordingStarted, usually 20 ms.
 RECORDER_SECONDS = 5.0
 #: For hang-ups and the recorder's end to be reported.
@@ -91,6 +93,7 @@ class Stage(StrEnum):
     TOKEN = "token"  # noqa: S105 - a dial token, no secret
     RING = "ring"
     NOTICE = "notice"
+    UNHEARD = "unheard"
     HEARD = "heard"
     TAG = "tag"
     RECORDER = "recorder"
@@ -259,7 +262,9 @@ def _played(call: Call, prompt: str, *, whole: bool) -> Step:
     call = replace(call, playing=None)
     if call.stage is Stage.NOTICE and prompt in notices.sequence(call.declared):
         if not whole:
-            return _end(call, Outcome.NOTICE_FAILED, prompt)
+            # the file is at fault, or the callee is hanging up: the next moment tells
+            broken = Note("notice_broken", {"prompt": prompt})
+            return replace(call, stage=Stage.UNHEARD), [broken, SetTimer(Stage.UNHEARD, UNHEARD_SECONDS)]
         call = replace(call, heard=call.heard | {prompt})
     return _speak(call)
 
@@ -411,6 +416,8 @@ def _time_ran_out(call: Call) -> Step:
     match call.stage:
         case Stage.RING:
             return _end(call, Outcome.NO_ANSWER, "")
+        case Stage.UNHEARD:
+            return _end(call, Outcome.NOTICE_FAILED, "not_played")
         case Stage.RECORDER:
             return _unrecorded(call)
         case Stage.CLOSE:

@@ -105,7 +105,7 @@ FROM suppressions WHERE $1::text IS NULL OR controller = $1
 ORDER BY entered_at DESC, id DESC LIMIT $2
 
 -- name: list_requests
-SELECT reference, controller, campaign, "right", article, state, received_at, due, call_id, key, number
+SELECT reference, controller, campaign, "right", article, state, received_at, due, call_id, key, number, registered_at
 FROM rights_requests WHERE $1::text IS NULL OR controller = $1
 ORDER BY due, reference LIMIT $2
 

@@ -1,6 +1,7 @@
 """Everyone around the pbx: trunk provider, callees and agents."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -122,11 +123,21 @@ class World(Asterisk):
 
     async def invites(self, number: str) -> int:
         """How many INVITEs for a number reached world, counted on the wire, without retransmissions."""
+        return wire.invites(await self._received(), number.removeprefix("+"))
+
+    async def invite(self, number: str) -> str:
+        """The last INVITE for a number as it reached world, whole."""
+        wanted = re.compile(rf"INVITE sips?:\+?{re.escape(number.removeprefix('+'))}[@;> ]")
+        found = [message for message in await self._received() if wanted.match(message)]
+        if not found:
+            raise LabError("no INVITE for that number reached world")
+        return found[-1]
+
+    async def _received(self) -> list[str]:
         if self.running:
             # Asterisk flushes a packet log only when it is told to begin another.
             await self.cli(f"pjsip set logger pcap {self._new_pcap()}")
-        messages = (message for pcap in self._pcaps for message in wire.received(pcap, self.sip_port))
-        return wire.invites(messages, number.removeprefix("+"))
+        return [message for pcap in self._pcaps for message in wire.received(pcap, self.sip_port)]
 
     async def heard_by(self, number: str, nth: int = -1) -> Path:
         """What a callee heard in its last answered call, or its nth, from the answer to the end: 16-bit mono."""

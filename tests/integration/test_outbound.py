@@ -1,0 +1,415 @@
+"""Outbound calls from an agent's phone, over SIP, through a real Asterisk, to callees of every kind."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.integration.service import Service
+from tests.integration.studio import CONFIRMED, SECONDS, tone_of
+from tests.lab import AgentCall, Callee, Lab, Outcome, audio, callees
+from tests.lab.audio import Audio
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+#: Well below a tone as it arrives (about -12 dBFS), well above what coding and packet loss leave.
+PRESENT_DBFS = -30.0
+ABSENT_DBFS = -45.0
+GONE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A call after its end: the agent's side of it, what the dialplan was told, and what ``ccari calls show`` says."""
+
+    agent: AgentCall
+    outcome: Outcome
+    record: dict[str, Any]
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        return self.outcome.outcome, self.outcome.reason
+
+    @property
+    def events(self) -> list[str]:
+        return [each["event"] for each in self.record["events"]]
+
+    def at(self, event: str) -> datetime:
+        return next(
+            datetime.fromisoformat(each["at"]) for each in self.record["events"] if each["event"] == event
+        )
+
+
+async def through(
+    service: Service, lab: Lab, callee: Callee | str, *, campaign: str = "renewals", agent: str = "talks"
+) -> Ended:
+    """Place a call and see it to its end; nothing of it may be left in Asterisk."""
+    number = callee if isinstance(callee, str) else callee.number
+    placed = await lab.world.dial(number, campaign=campaign, agent=agent)
+    await placed.ended()
+    outcome = await lab.pbx.outcome(placed.id)
+    await service.logged(lambda line: line["event"] == "call_ended" and line["call_id"] == outcome.call)
+    await until(lambda: _closed(service, outcome.call), within=GONE_SECONDS)
+    await until(lambda: _is_gone(lab, outcome.call), within=GONE_SECONDS)
+    return Ended(placed, outcome, await service.json("calls", "show", outcome.call))
+
+
+async def _closed(service: Service, call: str) -> bool:
+    shown = await service.json("calls", "show", call)
+    return shown["ended_at"] is not None
+
+
+async def _is_gone(lab: Lab, call: str) -> bool:
+    left = await lab.pbx.cli("core show channels concise") + await lab.pbx.cli("bridge show all")
+    return call not in left
+
+
+def recording(service: Service, ended: Ended) -> Path:
+    kept = ended.record["recordings"]
+    assert [each["state"] for each in kept] == ["stored"]
+    return Path(service.environment["CCARI_DATA_DIR"]) / "recordings" / kept[0]["file"]
+
+
+def files_of(service: Service, lab: Lab, ended: Ended) -> list[str]:
+    """Every file, raw or kept, that carries the name of one of the call's recordings."""
+    names = {each["id"] for each in ended.record["recordings"]}
+    folders = (lab.pbx.spool, Path(service.environment["CCARI_DATA_DIR"]) / "recordings")
+    return [path.name for folder in folders for path in folder.rglob("*") if path.stem in names]
+
+
+def has(sound: Audio, hz: float) -> bool:
+    return bool(sound.windows()) and float(sound.tone_levels(hz).max()) > PRESENT_DBFS
+
+
+def seconds_of(sound: Audio, hz: float) -> float:
+    return float(np.count_nonzero(sound.tone_levels(hz) > PRESENT_DBFS)) * audio.WINDOW_SECONDS
+
+
+def first_second(sound: Audio, hz: float) -> float:
+    return float(np.argmax(sound.tone_levels(hz) > PRESENT_DBFS)) * audio.WINDOW_SECONDS
+
+
+async def test_an_allowed_call_is_announced_then_recorded_then_bridged(service: Service, lab: Lab) -> None:
+    ended = await through(service, lab, callees.answers(1), agent="drops-3")
+    assert ended.verdict == ("bridged", "")
+    order = ["call_gated", "callee_dialled", "callee_answered", "notice_heard", "recording_tagged",
+             "recording_started", "call_bridged", "recording_stored", "call_ended"]  # fmt: skip
+    assert [each for each in ended.events if each in order] == order
+    assert ended.record["fault"] is None
+
+
+async def test_the_recording_holds_both_voices_from_its_start_and_nothing_of_the_notice(
+    service: Service, lab: Lab
+) -> None:
+    ended = await through(service, lab, callees.answers(2), agent="drops-3")
+    sound = audio.read(recording(service, ended))
+    assert seconds_of(sound, callees.TONE_HZ) > 2.5
+    assert seconds_of(sound, callees.AGENT_TONE_HZ) > 2.5
+    # the callee talks all along, so a file begun during the notice would be longer than the talk, and hold its tones
+    assert first_second(sound, callees.TONE_HZ) <= 0.2
+    assert sound.seconds == pytest.approx(
+        (ended.at("call_ended") - ended.at("recording_started")).total_seconds(), abs=0.5
+    )
+    for prompt in ("identity", "recording_opt_out", "rights"):
+        assert float(sound.tone_levels(tone_of(prompt)).max()) < ABSENT_DBFS
+    other = sound.between(0.3, sound.seconds - 0.3).other_levels([callees.TONE_HZ, callees.AGENT_TONE_HZ])
+    assert float(np.median(other)) < ABSENT_DBFS
+
+
+async def test_the_callee_hears_the_whole_notice_before_the_agent(service: Service, lab: Lab) -> None:
+    callee = callees.answers(3)
+    ended = await through(service, lab, callee, agent="drops-2")
+    heard = audio.read(await lab.world.heard_by(callee.number))
+    starts = []
+    for prompt in ("identity", "recording_opt_out", "rights"):
+        assert seconds_of(heard, tone_of(prompt)) == pytest.approx(SECONDS, abs=0.25)
+        starts.append(first_second(heard, tone_of(prompt)))
+    starts.append(first_second(heard, callees.AGENT_TONE_HZ))
+    assert starts == sorted(starts)
+    agent = audio.read(await lab.world.heard_by_agent(ended.agent))
+    assert not any(has(agent, tone_of(prompt)) for prompt in ("identity", "recording_opt_out", "rights"))
+
+
+async def test_the_tag_is_committed_before_the_recorder_starts(service: Service, lab: Lab) -> None:
+    ended = await through(service, lab, callees.answers(4), agent="drops-1")
+    (row,) = [
+        each for each in await service.json("recordings", "list") if each["call_id"] == ended.outcome.call
+    ]
+    assert datetime.fromisoformat(row["tagged_at"]) < datetime.fromisoformat(row["started_at"])
+    tag = (recording(service, ended).with_suffix(".json")).read_text()
+    for told in (
+        ended.outcome.call,
+        '"legal_basis": "legitimate_interest"',
+        "#A6-1-f",
+        row["sha256"],
+        "opt_out",
+    ):
+        assert told in tag
+
+
+async def test_a_suppressed_number_is_never_invited(service: Service, lab: Lab) -> None:
+    callee = callees.answers(5)
+    added = await service.ccari("suppress", "add", callee.number, "--reason", "erasure")
+    assert added.code == 0, added.err
+    ended = await through(service, lab, callee)
+    assert ended.verdict == ("blocked", "suppressed_erasure")
+    assert await lab.world.invites(callee.number) == 0
+    agent = audio.read(await lab.world.heard_by_agent(ended.agent))
+    assert has(agent, tone_of("agent_blocked_suppressed"))
+
+
+async def test_an_objection_to_marketing_bars_offers_and_not_the_contract(service: Service, lab: Lab) -> None:
+    callee = callees.answers(6)
+    await service.ccari("suppress", "add", callee.number, "--reason", "objection_marketing")
+    offer = await through(service, lab, callee, campaign="offers")
+    assert offer.verdict == ("blocked", "suppressed_objection_marketing")
+    assert await lab.world.invites(callee.number) == 0
+    renewal = await through(service, lab, callee, agent="drops-1")
+    assert renewal.verdict == ("bridged", "")
+
+
+async def test_erasure_by_key_is_durable_before_it_is_confirmed_and_bars_the_next_call(
+    service: Service, lab: Lab
+) -> None:
+    callee = callees.presses("7", 1, 7)
+    ended = await through(service, lab, callee)
+    assert ended.verdict == ("right_exercised", "erasure")
+    heard = audio.read(await lab.world.heard_by(callee.number))
+    assert has(heard, CONFIRMED)
+    assert has(heard, tone_of("goodbye"))
+    (request,) = await requests_of(service, ended)
+    assert (request["right"], request["state"], request["article"]) == ("erasure", "received", "17")
+    # Asterisk's own clock and log say when the confirmation began, the database when the request was there
+    assert await registered_at(service, ended) < playing_at(
+        lab, "right_registered_erasure", after=ended.at("call_gated")
+    )
+    assert files_of(service, lab, ended) == []
+    again = await through(service, lab, callee)
+    assert again.verdict == ("blocked", "suppressed_erasure")
+    assert await lab.world.invites(callee.number) == 1
+
+
+async def test_erasure_in_the_talk_stops_the_recording_and_ends_the_call(service: Service, lab: Lab) -> None:
+    callee = callees.presses("7", 5, 8)
+    ended = await through(service, lab, callee)
+    assert ended.verdict == ("right_exercised", "erasure")
+    assert "call_bridged" in ended.events
+    sound = audio.read(recording(service, ended))
+    assert float(sound.tone_levels(CONFIRMED).max()) < ABSENT_DBFS
+
+
+@pytest.mark.parametrize(
+    ("key", "campaign", "right", "outcome"),
+    [
+        ("5", "offers", "objection_marketing", "right_exercised"),
+        ("6", "offers", "withdraw_consent", "right_exercised"),
+        ("8", "offers", "access", "bridged"),
+        ("5", "renewals", "objection_marketing", "bridged"),
+    ],
+)
+async def test_a_right_pressed_ends_the_call_only_if_it_bars_the_campaign(
+    service: Service, lab: Lab, key: str, campaign: str, right: str, outcome: str
+) -> None:
+    callee = callees.presses(key, 1, 10 if campaign == "offers" else 11)
+    ended = await through(service, lab, callee, campaign=campaign, agent="drops-3")
+    assert ended.verdict == (outcome, right)
+    assert [each["right"] for each in await requests_of(service, ended)] == [right]
+    assert has(audio.read(await lab.world.heard_by(callee.number)), CONFIRMED)
+
+
+async def test_the_same_key_twice_is_one_request(service: Service, lab: Lab) -> None:
+    ended = await through(service, lab, callees.presses_twice("8", 1, 12), agent="drops-4")
+    assert [each["right"] for each in await requests_of(service, ended)] == ["access"]
+
+
+async def test_a_refused_recording_leaves_no_file_and_the_talk_goes_on(service: Service, lab: Lab) -> None:
+    callee = callees.presses("2", 1, 13)
+    ended = await through(service, lab, callee, agent="drops-3")
+    assert ended.verdict == ("bridged", "recording_refused")
+    assert "recording_started" not in ended.events
+    assert files_of(service, lab, ended) == []
+    assert ended.record["recordings"] == []
+    heard = audio.read(await lab.world.heard_by(callee.number))
+    assert has(heard, tone_of("continues_unrecorded"))
+    assert has(heard, callees.AGENT_TONE_HZ)
+    (request,) = await requests_of(service, ended)
+    assert (request["right"], request["state"], request["number"]) == ("refuse_recording", "fulfilled", None)
+
+
+async def test_a_refusal_in_the_talk_stops_the_recorder(service: Service, lab: Lab) -> None:
+    callee = callees.presses("2", 6, 14)
+    ended = await through(service, lab, callee, agent="drops-6")
+    assert ended.verdict == ("bridged", "recording_refused")
+    sound = audio.read(recording(service, ended))
+    talk = (ended.at("call_ended") - ended.at("call_bridged")).total_seconds()
+    pressed = (ended.at("key_pressed") - ended.at("call_bridged")).total_seconds()
+    assert pressed < talk - 1
+    assert sound.seconds == pytest.approx(pressed, abs=0.5)
+
+
+async def test_a_refusal_ends_the_call_where_the_campaign_says_so(service: Service, lab: Lab) -> None:
+    ended = await through(service, lab, callees.presses("2", 0, 15), campaign="strict")
+    assert ended.verdict[0] == "recording_refused"
+    assert files_of(service, lab, ended) == []
+
+
+async def test_a_callee_who_hangs_up_in_the_notice_is_neither_bridged_nor_recorded(
+    service: Service, lab: Lab
+) -> None:
+    ended = await through(service, lab, callees.hangs_up(1, 16))
+    assert ended.verdict == ("callee_hangup", "")
+    assert not {"notice_heard", "call_bridged", "recording_tagged"} & set(ended.events)
+    assert ended.record["recordings"] == []
+
+
+async def test_an_agent_who_hangs_up_in_the_notice_lets_the_callee_go(service: Service, lab: Lab) -> None:
+    callee = callees.answers(17)
+    placed = await lab.world.dial(callee.number)
+    await service.logged(
+        lambda line: line["event"] == "callee_answered" and line["number"].endswith(callee.number[-4:])
+    )
+    await lab.world.hang_up(placed)
+    outcome = await lab.pbx.outcome(placed.id)
+    assert outcome.outcome == "agent_hangup"
+    await service.logged(lambda line: line["event"] == "call_ended" and line["call_id"] == outcome.call)
+    await until(lambda: _is_gone(lab, outcome.call), within=GONE_SECONDS)
+    assert "call_bridged" not in service.of_call(outcome.call)
+
+
+@pytest.mark.parametrize(
+    ("callee", "verdict", "cause"),
+    [
+        (callees.busy(20), ("busy", ""), 17),
+        (callees.rejects(21), ("failed", "rejected"), 34),
+        (callees.congestion(22), ("failed", "congestion"), 34),
+        (callees.unallocated(23), ("failed", "unallocated"), 34),
+    ],
+    ids=lambda each: each.summary if isinstance(each, Callee) else "",
+)
+async def test_a_callee_who_does_not_answer_is_told_apart(
+    service: Service, lab: Lab, callee: Callee, verdict: tuple[str, str], cause: int
+) -> None:
+    ended = await through(service, lab, callee)
+    assert ended.verdict == verdict
+    assert await ended.agent.ended() == cause
+    assert ended.record["recordings"] == []
+
+
+async def test_an_agent_hears_ringing_until_they_give_up(service: Service, lab: Lab) -> None:
+    callee = callees.no_answer(24)
+    placed = await lab.world.dial(callee.number)
+    await service.logged(
+        lambda line: line["event"] == "callee_rang" and line["number"].endswith(callee.number[-4:])
+    )
+    await until(lambda: placed.rang_at is not None, within=GONE_SECONDS)
+    await lab.world.hang_up(placed)
+    outcome = await lab.pbx.outcome(placed.id)
+    assert outcome.outcome == "agent_hangup"
+    await until(lambda: _is_gone(lab, outcome.call), within=GONE_SECONDS)
+
+
+async def test_a_redirection_is_not_followed_past_the_gate(service: Service, lab: Lab) -> None:
+    callee = callees.redirects(25)
+    ended = await through(service, lab, callee)
+    assert ended.verdict == ("failed", "redirected")
+    assert await lab.world.invites(callee.number) == 1
+    assert await lab.world.invites(callees.answers(25).number) == 0
+
+
+@pytest.mark.parametrize(
+    ("dialled", "campaign", "reason"),
+    [
+        ("+48600100026", "nosuch", "unknown_campaign"),
+        ("+4860010", "renewals", "number_invalid"),
+        ("+48600100026&PJSIP", "renewals", "number_characters"),
+        ("+48600100026@trunk", "renewals", "number_characters"),
+        ("+48600100026/n", "renewals", "number_characters"),
+        ("+48600100026;x=1", "renewals", "number_characters"),
+        ("+48700123456", "renewals", "number_premium"),
+    ],
+    ids=["unknown campaign", "short", "ampersand", "at", "slash", "semicolon", "premium"],
+)
+async def test_what_may_not_be_dialled_is_refused_with_its_reason(
+    service: Service, lab: Lab, dialled: str, campaign: str, reason: str
+) -> None:
+    before = await lab.world.invites("+48600100026")
+    placed = await lab.world.dial(dialled, campaign=campaign)
+    await placed.ended()
+    outcome = await lab.pbx.outcome(placed.id)
+    assert (outcome.outcome, outcome.reason) == ("blocked", reason)
+    assert await lab.world.invites("+48600100026") == before == 0
+
+
+async def test_a_comma_cannot_smuggle_an_argument(service: Service, lab: Lab) -> None:
+    arguments = "ccari,outbound,+48600100026,renewals,x,y"
+    await lab.pbx.cli(f"channel originate Local/s@lab-waiting application Stasis {arguments}")
+    line = await service.logged(lambda line: line.get("reason") == "bad_arguments")
+    await service.logged(lambda other: other["event"] == "call_ended" and other["call_id"] == line["call_id"])
+    assert await lab.world.invites("+48600100026") == 0
+
+
+async def test_the_callee_sees_the_number_of_the_campaign(service: Service, lab: Lab) -> None:
+    callee = callees.busy(27)
+    await through(service, lab, callee)
+    assert re.search(r"From: .*sip:\+?48221234567@", await lab.world.invite(callee.number))
+
+
+async def test_a_notice_that_cannot_be_played_ends_the_call(service: Service, lab: Lab, sounds: Path) -> None:
+    """The file vanishes after the service has checked it."""
+    missing = sounds / "pl/strict/recording_opt_out.wav"
+    await through(service, lab, callees.answers(28), campaign="strict", agent="drops-1")
+    kept = {path: path.read_bytes() for path in (missing, missing.with_suffix(".wav16"))}
+    for path in kept:
+        path.unlink()
+    try:
+        ended = await through(service, lab, callees.answers(29), campaign="strict")
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
+    assert ended.verdict[0] == "notice_failed"
+    assert not {"call_bridged", "recording_tagged"} & set(ended.events)
+    assert ended.record["recordings"] == []
+
+
+async def test_many_calls_at_once_keep_apart(service: Service, lab: Lab) -> None:
+    placed = [callees.answers(serial) for serial in range(40, 48)]
+    refusing = [callees.presses("2", 1, serial) for serial in range(40, 44)]
+    ended = await asyncio.gather(
+        *(through(service, lab, each, agent="drops-3") for each in [*placed, *refusing])
+    )
+    assert [each.verdict for each in ended] == [("bridged", "")] * 8 + [("bridged", "recording_refused")] * 4
+    assert all(len(files_of(service, lab, each)) == 2 for each in ended[:8])
+    assert all(files_of(service, lab, each) == [] for each in ended[8:])
+
+
+async def test_no_log_line_holds_a_whole_number(service: Service, lab: Lab) -> None:
+    """Runs last: it reads what the service has written in all the calls above."""
+    written = service.log.read_text() + service.errors.read_text()
+    assert written.count("call_ended") > 20
+    assert re.findall(r"(?<![\d.:-])\+?(?:48)?60[0-2]\d{6}(?!\d)", written) == []
+
+
+async def requests_of(service: Service, ended: Ended) -> Sequence[dict[str, Any]]:
+    listed = await service.json("requests", "list", "--limit", "1000")
+    return [each for each in listed if each["call_id"] == ended.outcome.call]
+
+
+async def registered_at(service: Service, ended: Ended) -> datetime:
+    (request,) = await requests_of(service, ended)
+    return datetime.fromisoformat(request["registered_at"])
+
+
+def playing_at(lab: Lab, prompt: str, *, after: datetime) -> datetime:
+    """When Asterisk began to play a prompt, by its own log."""
+    found = re.findall(
+        rf"^\[([^\]]+)\] VERBOSE.* Playing '\S*/{prompt}\.", lab.pbx.log.read_text(), re.MULTILINE
+    )
+    times = [datetime.fromisoformat(each).replace(tzinfo=after.tzinfo) for each in found]
+    return next(each for each in times if each >= after)
