@@ -152,7 +152,7 @@ class Actions:
             case SpendToken():
                 return await self._spend_token()
             case Dial():
-                await ari.dial(ids.callee, caller=ids.agent, seconds=int(RING_SECONDS) + 5)
+                await ari.dial(ids.callee, seconds=int(RING_SECONDS) + 5)
             case RingAgent():
                 await ari.ring(ids.agent)
             case AnswerAgent():

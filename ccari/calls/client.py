@@ -86,8 +86,9 @@ class Ari:
             variables=dict(variables),
         )  # fmt: skip
 
-    async def dial(self, channel_id: str, *, caller: str, seconds: int) -> None:
-        await self._api.channels.dial(channelId=channel_id, caller=caller, timeout=seconds)
+    async def dial(self, channel_id: str, *, seconds: int) -> None:
+        """Send the INVITE. No ``caller`` is named: the callee would be shown the agent's own number."""
+        await self._api.channels.dial(channelId=channel_id, timeout=seconds)
 
     async def ring(self, channel_id: str) -> None:
         await self._api.channels.ring(channelId=channel_id)
@@ -143,7 +144,9 @@ class Ari:
         await self._api.bridges.createWithId(bridgeId=bridge_id, type="mixing,dtmf_events")
 
     async def add_to_bridge(self, bridge_id: str, *channel_ids: str) -> None:
-        await self._api.bridges.addChannel(bridgeId=bridge_id, channel=list(channel_ids))
+        await self._api.bridges.addChannel(
+            bridgeId=bridge_id, channel=list(channel_ids), inhibitConnectedLineUpdates="true"
+        )
 
     async def destroy_bridge(self, bridge_id: str) -> None:
         with _unless_gone():

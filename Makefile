@@ -1,0 +1,58 @@
+# Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
+# they do. Run as root: the laboratory of two Asterisks needs it.
+.PHONY: help demo test setup lint unit integration lock wheel clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux
+COMMANDS := mmdebstrap espeak-ng ffmpeg unshare nsenter
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leaves all of it running
+	$(BIN)/python -m tests.lab run -- $(BIN)/ccari demo $(if $(KEEP),--keep)
+
+test: setup lint ## Lint, type-check and run every test
+	$(BIN)/python -m pytest
+
+lint: setup ## Ruff, mypy, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+unit: setup ## The tests that need no Asterisk
+	$(BIN)/python -m pytest tests/unit
+
+integration: setup ## The tests on the laboratory
+	$(BIN)/python -m pytest tests/integration tests/lab
+
+setup: $(VENV)/.installed ## Install Debian's packages, the Python packages and the server's user, where missing
+
+$(VENV)/.installed: pyproject.toml requirements-dev.lock
+	@if [ "$$(id -u)" != 0 ]; then echo "ccari: make needs root here: the laboratory mounts, and PostgreSQL gets a user" >&2; exit 1; fi
+	@missing=; for each in $(COMMANDS); do command -v $$each >/dev/null || missing=1; done; \
+	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing=1; \
+	  if [ -n "$$missing" ]; then \
+	    echo "Installing from Debian: $(PACKAGES)"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
+	  fi
+	@getent passwd ccari >/dev/null || { echo "Making the system user ccari, as which PostgreSQL runs"; useradd --system ccari; }
+	@echo "Installing the locked Python packages into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: ## Write the lock files anew (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml --group dev -o requirements-dev.lock
+
+wheel: setup ## Build the wheel, with sounds and dialplans in it
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
+
+clean: ## Remove what was made in the checkout
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
