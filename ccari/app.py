@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
@@ -15,6 +16,7 @@ from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials
 from ccari.config import Settings
 from ccari.errors import StoreError
+from ccari.policy import deadlines
 from ccari.policy.declaration import Policy
 from ccari.recordings.archive import FileArchive
 from ccari.sounds.soundboard import Soundboard, shipped_sounds
@@ -135,6 +137,8 @@ def _check(book: Book, secrets: SecretStore, prompts: Soundboard) -> None:
         return
     for controller in book.policy.controllers:
         secrets.check(controller.id)
+        # a country's holidays take 0.1 s to load, which is too long in the middle of a call
+        deadlines.due(datetime.now(UTC), controller.country)
     for campaign in book.policy.campaigns:
         prompts.script(book.policy.controller_of(campaign), campaign)
 

@@ -1,6 +1,7 @@
 """``ccari sounds``."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,12 +46,7 @@ def build_(
     words = Catalogue.load(catalogue or shipped_sounds() / "catalogue.toml")
     declared = read(read_document(policy)) if policy else with_store(context, _current)
     target = folder or context.obj.settings().sounds_dir
-    with _progress() as progress:
-        task = progress.add_task("prompts", total=None)
-
-        def report(built: Built) -> None:
-            progress.update(task, total=built.total, completed=built.done, description=built.prompt.key)
-
+    with progress_bar() as report:
         manifest = build(
             prompts_of(declared, words), target, engine=EspeakNg(), studio=studio, on_progress=report
         )
@@ -82,11 +78,14 @@ async def _current(_: Settings, store: Store) -> Policy:
     return await current_policy(store)
 
 
-def _progress() -> Progress:
-    return Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-        transient=True,
-    )
+@contextlib.contextmanager
+def progress_bar() -> Iterator[Callable[[Built], None]]:
+    """A bar on the terminal; give each step to what it yields."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, transient=True) as progress:
+        task = progress.add_task("prompts", total=None)
+
+        def report(built: Built) -> None:
+            progress.update(task, total=built.total, completed=built.done, description=built.prompt.key)
+
+        yield report

@@ -1,0 +1,1 @@
+"""Real calls between two Asterisks, to be watched."""

@@ -1,0 +1,154 @@
+"""Play every scene, show each call as it happens, and compare how it ended with how it had to."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from ccari.app import Store, open_store
+from ccari.config import Settings
+from ccari.demo.scenes import SCENES, Scene
+from ccari.demo.watch import CALL_SECONDS, Watch, service
+from ccari.demo.world import World, WorldSettings
+from ccari.errors import CcariError
+from ccari.policy.numbers import Number
+from ccari.store.registers import CallRecord
+from ccari.store.secrets import SecretStore
+
+#: What a timeline leaves out: it stands above it, or is the same in every line.
+_KNOWN = {"at", "level", "event", "call_id", "agent", "campaign", "controller", "legal_basis", "number",
+          "since_request_ms"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A scene with what became of it."""
+
+    scene: Scene
+    record: CallRecord
+    invites: int
+
+    @property
+    def recorded(self) -> bool:
+        return any(each["state"] == "stored" for each in self.record.recordings)
+
+    @property
+    def faults(self) -> list[str]:
+        """What is not as it should be."""
+        scene, call = self.scene, self.record.call
+        wanted: dict[str, tuple[object, object]] = {
+            "outcome": (scene.outcome.value, call["outcome"]),
+            "reason": (scene.reason, call["reason"]),
+            "recorded": (scene.recorded, self.recorded),
+            "INVITEs": (scene.invites, self.invites),
+            "journal": (None, self.record.fault),
+        }
+        return [f"{name}: {found}, not {want}" for name, (want, found) in wanted.items() if want != found]
+
+
+def policy_document() -> str:
+    return resources.files("ccari.demo").joinpath("policy.toml").read_text("utf-8")
+
+
+async def run(settings: Settings, console: Console, *, keep: bool) -> bool:
+    """Play all scenes on the prepared ``data_dir``; True if each call ended as it should.
+
+    Raises
+    ------
+    CcariError
+        If a part of the demo cannot be started or does not answer.
+    """
+    there = WorldSettings.from_environment()
+    async with aiohttp.ClientSession() as session, open_store(settings) as store, service() as watch:
+        world = World(there, session)
+        played = [await _play(scene, settings, store, world, watch, console) for scene in SCENES]
+        _summarise(played, console)
+        await _show_tag(settings, store, console)
+        await _show_requests(store, console)
+        if keep:
+            _explain_dialling(there, settings, console)
+            await asyncio.Event().wait()
+    return not any(each.faults for each in played)
+
+
+async def _play(
+    scene: Scene, settings: Settings, store: Store, world: World, watch: Watch, console: Console
+) -> Played:
+    number = Number(scene.number)
+    console.print(f"\n[bold]{scene.title}[/bold]  [dim]{number.masked}, campaign {scene.campaign}[/dim]")
+    if scene.suppressed is not None:
+        digests = SecretStore(settings.keys_dir).digests("acme", number)
+        await store.registers.suppress("acme", digests, scene.suppressed, "demo", "a letter of last week")
+        console.print("  [dim]      [/dim] number_suppressed      " + scene.suppressed.value)
+    await world.dial(scene.number, scene.campaign, scene.agent)
+    call_id: str | None = None
+    async for line in watch.until("call_ended", within=CALL_SECONDS):
+        if "call_id" in line and "since_request_ms" in line:
+            call_id = line["call_id"]
+            console.print(_timeline(line))
+    if call_id is None:
+        raise CcariError("a call ended of which nothing is known")
+    return Played(scene, await _closed(store, UUID(call_id)), await world.invites(scene.number))
+
+
+def _timeline(line: dict[str, Any]) -> str:
+    told = " ".join(f"{name}={value}" for name, value in line.items() if name not in _KNOWN and value)
+    return f"  [dim]{line['since_request_ms'] / 1000:5.2f}s[/dim] {line['event']:22} [dim]{told}[/dim]"
+
+
+async def _closed(store: Store, call_id: UUID) -> CallRecord:
+    """The call once its end is in the database, which is a moment after it is in the log."""
+    async with asyncio.timeout(CALL_SECONDS):
+        while (record := await store.registers.show_call(call_id)).call["ended_at"] is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return record
+
+
+def _summarise(played: list[Played], console: Console) -> None:
+    table = Table(title="\nHow the calls ended", title_justify="left", header_style="bold")
+    for heading in ("CALL", "OUTCOME", "REASON", "RECORDED", "INVITES", ""):
+        table.add_column(heading)
+    for each in played:
+        call = each.record.call
+        verdict = (
+            "[red]" + "; ".join(each.faults) + "[/red]" if each.faults else "[green]as it should[/green]"
+        )
+        table.add_row(
+            each.scene.title, call["outcome"], call["reason"], "yes" if each.recorded else "no", str(each.invites),
+            verdict,
+        )  # fmt: skip
+    console.print(table)
+
+
+async def _show_tag(settings: Settings, store: Store, console: Console) -> None:
+    for row in await store.registers.list_recordings(None, 1):
+        if row["file"]:
+            path = Path(settings.recordings_dir) / row["file"]
+            tag = json.loads(path.with_suffix(".json").read_text("utf-8"))
+            lines = "\n".join(f"{name:18} {value}" for name, value in tag.items())
+            console.print(Panel(lines, title=f"The tag of {path.name}", title_align="left", expand=False))
+
+
+async def _show_requests(store: Store, console: Console) -> None:
+    for row in await store.registers.list_requests(None, 10):
+        console.print(
+            f"Request {row['reference']}: {row['right']} (Art {row['article']}), {row['state']}, due {row['due']}"
+        )
+
+
+def _explain_dialling(there: WorldSettings, settings: Settings, console: Console) -> None:
+    console.print(
+        f"\n[bold]Everything goes on running. Dial in with a SIP softphone:[/bold]\n"
+        f"  server {there.pbx_sip} (UDP), user phone, password {there.phone_password}\n"
+        f"  call {SCENES[0].number} (answers and talks) or another number of the scenes; campaign renewals\n"
+        f"  commands: CCARI_DATA_DIR={settings.data_dir} ccari calls list\n"
+        f"Ctrl-C ends it."
+    )

@@ -1,0 +1,53 @@
+"""What the demo shows: who is called, what they do, and how the call must end."""
+
+from dataclasses import dataclass
+
+from ccari.policy.messages import Outcome
+from ccari.policy.suppression import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One call. ``number`` is one whose behaviour the far Asterisk knows; ``invites`` is how many it must have seen.
+
+    ``suppressed`` bars the number before the call.
+    """
+
+    title: str
+    number: str
+    campaign: str
+    agent: str
+    outcome: Outcome
+    reason: str
+    recorded: bool
+    invites: int
+    suppressed: Reason | None = None
+
+
+SCENES = (
+    Scene(
+        "A callee listens to the notice, then talks to the agent",
+        "+48600100001", "renewals", "drops-5", Outcome.BRIDGED, "", recorded=True, invites=1,
+    ),
+    Scene(
+        "A callee who has objected to marketing is on the list of an offer",
+        "+48600100002", "offers", "talks", Outcome.BLOCKED, "suppressed_objection_marketing", recorded=False,
+        invites=0, suppressed=Reason.OBJECTION_MARKETING,
+    ),
+    Scene(
+        "A callee presses 7 in the notice: erasure",
+        "+48600307303", "renewals", "talks", Outcome.RIGHT_EXERCISED, "erasure", recorded=False, invites=1,
+    ),
+    Scene(
+        "The same callee is called again",
+        "+48600307303", "renewals", "talks", Outcome.BLOCKED, "suppressed_erasure", recorded=False, invites=1,
+    ),
+    Scene(
+        "A callee presses 2 in the notice: no recording, the talk goes on",
+        "+48600302904", "renewals", "drops-5", Outcome.BRIDGED, "recording_refused", recorded=False, invites=1,
+    ),
+    Scene(
+        "A callee hangs up during the notice",
+        "+48600400205", "renewals", "talks", Outcome.CALLEE_HANGUP, "", recorded=False, invites=1,
+    ),
+)  # fmt: skip

@@ -1,0 +1,74 @@
+"""The running service, watched through the log that ops would tail."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ccari.errors import CcariError
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+#: A call of the demo takes half a minute; a hanging one must not hold the demo for ever.
+CALL_SECONDS = 90.0
+_MOST_LINES = 10_000
+
+
+class Watch:
+    """``ccari serve`` as a process of its own; its log lines, one by one."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._lines: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_MOST_LINES)
+        self.written: list[str] = []
+
+    async def read(self) -> None:
+        output = self._process.stdout
+        if output is None:
+            raise AssertionError("the service was started without a pipe")
+        async for raw in output:
+            text = raw.decode(errors="replace")
+            self.written.append(text)
+            with contextlib.suppress(ValueError):
+                await self._lines.put(json.loads(text))
+        await self._lines.put(None)
+
+    async def until(self, event: str, *, within: float) -> AsyncIterator[dict[str, Any]]:
+        """Each line up to and with the first of ``event``."""
+        async with asyncio.timeout(within):
+            while True:
+                line = await self._lines.get()
+                if line is None:
+                    raise CcariError("the service ended: its last words stand above")
+                yield line
+                if line.get("event") == event:
+                    return
+
+
+@contextlib.asynccontextmanager
+async def service() -> AsyncIterator[Watch]:
+    """Run ``ccari serve`` with this process's settings, until it drives Asterisk."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ccari", "serve", stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    watch = Watch(process)
+    reader = asyncio.create_task(watch.read())
+    try:
+        async for _ in watch.until("asterisk_connected", within=START_SECONDS):
+            pass
+        yield watch
+    except TimeoutError:
+        raise CcariError("the demo waited in vain: run it with KEEP=1 and look at the log") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+        await reader
