@@ -15,10 +15,14 @@ import orjson
 from asyncari.client import Client
 
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, Refused, Transport, explained
-from ccari.errors import UnsuitableError
+from ccari.errors import AsteriskError, UnsuitableError
 
 #: GHSA-wcvv-g26m-wx5c let a read-only ARI user write over the WebSocket before this one.
 OLDEST_ASTERISK = (22, 10, 1)
+
+#: For a recording that was told to stop to be written to its end.
+RECORDED_SECONDS = 5.0
+_ASK_AGAIN_SECONDS = 0.05
 
 #: Those that a call needs beside ARI itself; a missing one would show in the middle of a call.
 MODULES = (
@@ -52,6 +56,10 @@ class _Client(Client):  # type: ignore[misc]
         await self._init()
         return self
 
+    async def __aexit__(self, *_: object) -> None:
+        # asyncari's own closes the transport, which is not this client's, and fails if that takes a second
+        pass
+
 
 class Ari:
     """The operations of one connection. Each raises :class:`~ccari.calls.transport.Refused` or ``LinkLost``."""
@@ -60,6 +68,7 @@ class Ari:
         self._api = api
         self._transport = transport
         self._app = credentials.app
+        self._user = credentials.username
         self._base = f"{credentials.url.rstrip('/')}/ari"
 
     async def check_modules(self) -> None:
@@ -75,7 +84,14 @@ class Ari:
         # asyncari wraps a body in its parameter's name, which Asterisk would ignore here without a word
         wanted = {"allowed": [{"type": name} for name in EVENTS]}
         url = f"{self._base}/applications/{self._app}/eventFilter"
-        await self._transport.request("PUT", url, data=json.dumps(wanted))
+        try:
+            await self._transport.request("PUT", url, data=json.dumps(wanted))
+        except Refused as refusal:
+            if refusal.status != HTTPStatus.FORBIDDEN:
+                raise
+            raise UnsuitableError(
+                f"Asterisk does not let the ARI user {self._user} write: remove read_only in ari.conf"
+            ) from None
 
     async def create_channel(
         self, channel_id: str, endpoint: str, *, args: str, originator: str, variables: Mapping[str, str]
@@ -193,12 +209,18 @@ async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> 
             asyncio.timeout(CONNECT_SECONDS),
             session.get(url, headers=headers, raise_for_status=True) as reply,
         ):
-            info = orjson.loads(await reply.read())
-    version = str(info["system"]["version"])
+            answer = await reply.read()
+    try:
+        info = orjson.loads(answer)
+        version, entity = str(info["system"]["version"]), str(info["system"]["entity_id"])
+        started = str(info["status"]["startup_time"])
+    except (ValueError, KeyError, TypeError):
+        raise AsteriskError(
+            f"{credentials.url} is no ARI: its answer makes no sense: check [asterisk] url"
+        ) from None
     found = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
     if found < OLDEST_ASTERISK:
         needed = ".".join(map(str, OLDEST_ASTERISK))
         raise UnsuitableError(f"Asterisk {version} is too old: ccari needs {needed} or newer for ARI")
     # the entity is a MAC address, which several Asterisks of one machine share
-    name = f"{info['system']['entity_id']}@{urlsplit(credentials.url).netloc}"
-    return Identity(version, name, f"{info['system']['entity_id']}/{info['status']['startup_time']}")
+    return Identity(version, f"{entity}@{urlsplit(credentials.url).netloc}", f"{entity}/{started}")

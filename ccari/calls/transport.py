@@ -25,6 +25,8 @@ _log = structlog.get_logger()
 #: To open the connection, and for any one reply; a healthy Asterisk answers in a millisecond.
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 5.0
+#: For the goodbye of a connection that is over anyway.
+CLOSE_SECONDS = 1.0
 #: Asterisk sends no keep-alive of its own: without ours a dead link would never be noticed.
 HEARTBEAT_SECONDS = 10.0
 #: A listing of a busy PBX runs to megabytes.
@@ -185,11 +187,12 @@ async def connect(
         Says what to do about it: a wrong password, no ARI, nobody there.
     """
     with explained(credentials):
-        socket = await session.ws_connect(
-            f"{credentials.url.rstrip('/')}/ari/events", params={"app": credentials.app}, headers=credentials.headers,
-            heartbeat=HEARTBEAT_SECONDS, max_msg_size=_LARGEST_MESSAGE,
-            timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_SECONDS),
-        )  # fmt: skip
+        async with asyncio.timeout(CONNECT_SECONDS):
+            socket = await session.ws_connect(
+                f"{credentials.url.rstrip('/')}/ari/events", params={"app": credentials.app},
+                headers=credentials.headers, heartbeat=HEARTBEAT_SECONDS, max_msg_size=_LARGEST_MESSAGE,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+            )  # fmt: skip
     return Transport(socket, on_event)
 
 
@@ -200,8 +203,9 @@ def explained(credentials: Credentials) -> Iterator[None]:
     try:
         yield
     except aiohttp.ClientResponseError as error:
-        words = _EXPLANATIONS.get(error.status, "{url} is no ARI: it answered {status}")
-        kind = AsteriskError if error.status == HTTPStatus.SERVICE_UNAVAILABLE else UnsuitableError
+        words = _EXPLANATIONS.get(error.status, "{url} is no ARI: it answered {status}: check [asterisk] url")
+        # the rest may pass: an Asterisk that starts answers 404 until it has loaded res_ari, then 503
+        kind = UnsuitableError if error.status in _FOR_A_PERSON else AsteriskError
         raise kind(words.format(url=where, user=credentials.username, status=error.status)) from None
     except (TimeoutError, aiohttp.ServerTimeoutError):
         raise AsteriskError(f"Asterisk at {where} did not answer within {CONNECT_SECONDS:.0f} s") from None
@@ -220,6 +224,8 @@ _EXPLANATIONS: dict[int, str] = {
     "ari.conf",
     HTTPStatus.SERVICE_UNAVAILABLE: "Asterisk at {url} is still starting",
 }
+
+_FOR_A_PERSON = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 _LONG_DIGITS = re.compile(r"\+?\d{6,}")
 

@@ -1,0 +1,137 @@
+"""What Asterisk's words mean: each event as a real Asterisk sent it."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from ccari.calls.events import TOLERANCE_MS, Ids, Playback, channel_of, translate
+from ccari.policy.messages import (
+    CalleeAnswered,
+    CalleeCreated,
+    CalleeRang,
+    CalleeRedirected,
+    Event,
+    Gone,
+    KeyPressed,
+    Party,
+    Played,
+    RecorderStarted,
+    RecorderStopped,
+)
+
+Recorded = dict[str, dict[str, Any]]
+
+IDS = Ids(
+    UUID("9e46aa91-7039-4a2c-8381-ec2db109eba1"),
+    "pbx-1795565725.0",
+    UUID("f9e0890b-d9e3-4c50-8c0d-86b43751abe6"),
+)
+OTHERS = Ids(UUID(int=1), "pbx-1.1", UUID(int=2))
+DURATION_MS = 948
+"""Of the file that was recorded being played."""
+
+
+def playback(event: dict[str, Any], duration_ms: int = DURATION_MS) -> Playback:
+    return Playback(event["playback"]["id"], "identity", duration_ms)
+
+
+def played(recorded: Recorded, started: str, finished: str, under_way: Playback) -> Event | None:
+    assert translate(recorded[started], IDS, under_way) is None
+    return translate(recorded[finished], IDS, under_way)
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("agent_entered", None),
+        ("callee_created", CalleeCreated()),
+        ("dial_begun", None),
+        ("dial_ringing", None),
+        ("callee_ringing", CalleeRang()),
+        ("dial_answered", None),
+        ("callee_up", CalleeAnswered()),
+        ("key", KeyPressed("9")),
+        ("redirected", CalleeRedirected()),
+        ("snoop_entered", None),
+        ("recording_started", RecorderStarted()),
+        ("recording_finished", RecorderStopped()),
+        ("callee_left", None),
+        ("callee_destroyed_16", Gone(Party.CALLEE, 16)),
+        ("callee_destroyed_17", Gone(Party.CALLEE, 17)),
+        ("callee_destroyed_1", Gone(Party.CALLEE, 1)),
+        ("callee_destroyed_21", Gone(Party.CALLEE, 21)),
+        ("agent_left", Gone(Party.AGENT)),
+        ("agent_destroyed", Gone(Party.AGENT, 16)),
+    ],
+)
+def test_an_event_is_taken_for_another(recorded: Recorded, name: str, meaning: Event | None) -> None:
+    assert meaning == translate(recorded[name], IDS, None)
+
+
+def test_an_event_of_another_call_moves_this_one(recorded: Recorded) -> None:
+    assert {name: translate(event, OTHERS, None) for name, event in recorded.items()} == dict.fromkeys(
+        recorded
+    )
+
+
+def test_a_playback_to_its_end_is_not_believed(recorded: Recorded) -> None:
+    under_way = playback(recorded["playback_started"])
+    assert Played("identity", whole=True) == played(recorded, "playback_started", "playback_whole", under_way)
+
+
+def test_a_stopped_playback_counts_as_heard_because_it_is_done(recorded: Recorded) -> None:
+    """Asterisk says ``done`` of it; here at 348 of 948 ms, and nobody told us that somebody stopped it."""
+    assert recorded["playback_stopped"]["playback"]["state"] == "done"
+    under_way = playback(recorded["playback_stopped"])
+    assert Played("identity", whole=False) == played(
+        recorded, "playback_stopped_started", "playback_stopped", under_way
+    )
+
+
+def test_a_playback_that_we_stopped_in_its_last_moment_counts_as_heard(recorded: Recorded) -> None:
+    under_way = playback(recorded["playback_started"])
+    under_way.stopped_by_us = True
+    assert Played("identity", whole=False) == played(
+        recorded, "playback_started", "playback_whole", under_way
+    )
+
+
+def test_a_playback_broken_by_a_hangup_counts_as_heard(recorded: Recorded) -> None:
+    under_way = playback(recorded["playback_broken"], duration_ms=0)
+    assert Played("identity", whole=False) == played(
+        recorded, "playback_broken_started", "playback_broken", under_way
+    )
+
+
+def test_a_playback_whose_start_was_never_reported_counts_as_heard(recorded: Recorded) -> None:
+    under_way = playback(recorded["playback_whole"])
+    assert Played("identity", whole=False) == translate(recorded["playback_whole"], IDS, under_way)
+
+
+def test_a_playback_shorter_than_its_file_counts_as_heard(recorded: Recorded) -> None:
+    under_way = playback(recorded["playback_started"], duration_ms=DURATION_MS + TOLERANCE_MS + 2)
+    assert Played("identity", whole=False) == played(
+        recorded, "playback_started", "playback_whole", under_way
+    )
+
+
+def test_the_end_of_an_earlier_playback_ends_this_one(recorded: Recorded) -> None:
+    under_way = playback(recorded["playback_broken"])
+    under_way.started = datetime.now(UTC)
+    assert translate(recorded["playback_whole"], IDS, under_way) is None
+
+
+@pytest.mark.parametrize("kind", ["TextMessageReceived", "ChannelToneDetected", "SomethingOfAsterisk23"])
+def test_an_unknown_type_means_something(recorded: Recorded, kind: str) -> None:
+    assert translate({**recorded["callee_up"], "type": kind}, IDS, None) is None
+
+
+def test_an_event_is_handed_to_no_call_or_to_the_wrong_one(recorded: Recorded) -> None:
+    channels = {name: channel_of(event) for name, event in recorded.items()}
+    assert channels["redirected"] == channels["dial_ringing"] == channels["playback_whole"] == IDS.callee
+    assert channels["recording_finished"] == IDS.snoop
+    assert channels["agent_left"] == IDS.agent
+    assert channel_of({"type": "PeerStatusChange", "endpoint": {"resource": "trunk"}}) is None
+    assert channel_of({"type": "BridgeMerged", "playback": {"target_uri": None}}) is None
