@@ -23,6 +23,7 @@ from ccari.policy.messages import (
     Play,
     Played,
     RecorderStarted,
+    ReturnAgent,
     SetTimer,
     SettleRecording,
     TimeRanOut,
@@ -67,13 +68,20 @@ class CallRunner:
             await self._live()
         except Exception:  # noqa: BLE001 - logged
             _log.exception("call_failed", call_id=str(self.ids.call))
-            with contextlib.suppress(CcariError):
-                await self._actions.carry_out(SettleRecording())
-                await self._actions.carry_out(CloseCall(Outcome.FAILED, "internal_error"))
+            await self._abandon()
         finally:
             for timer in (self._timer, self._playback_timer):
                 if timer is not None:
                     timer.cancel()
+
+    async def _abandon(self) -> None:
+        """Give up everything the call holds; the agent is not left in silence."""
+        failed, reason = Outcome.FAILED, "internal_error"
+        for command in (ReturnAgent(failed, reason), SettleRecording(), CloseCall(failed, reason)):
+            try:
+                await self._actions.carry_out(command)
+            except Exception:  # noqa: BLE001 - logged
+                _log.exception("call_not_closed", call_id=str(self.ids.call))
 
     async def _live(self) -> None:
         call, event = Call(), CallRequested()
