@@ -1,16 +1,18 @@
 """``ccari policy``."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ccari.app import Store
+from ccari.app import Store, soundboard
 from ccari.cli.context import Json, who, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
-from ccari.errors import CcariError
-from ccari.policy.declaration import read
+from ccari.errors import CcariError, ConfigError, SoundError
+from ccari.policy.declaration import Policy, read
+from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="Controllers and campaigns, as declared.")
 
@@ -28,12 +30,14 @@ def check(file: File) -> None:
 def apply(context: typer.Context, file: File) -> None:
     """Make a policy file the newest revision. Calls in progress keep the one they began under."""
     document = read_document(file)
-    read(document)
+    policy = read(document)
 
     async def work(_: Settings, store: Store) -> int:
         return await store.registers.apply_policy(document, who())
 
     typer.echo(f"revision {with_store(context, work)} is in force")
+    for advice in _lacking(context.obj.settings(), policy):
+        typer.echo(f"calls stay blocked until you run: {advice}", err=True)
 
 
 @app.command()
@@ -50,6 +54,22 @@ def show(context: typer.Context, *, json: Json = False) -> None:
             typer.echo(f"# revision {revision.number}\n{revision.document}")
 
     with_store(context, work)
+
+
+def _lacking(settings: Settings, policy: Policy) -> Iterator[str]:
+    """The commands without which no call can be made under the policy."""
+    secrets = SecretStore(settings.keys_dir)
+    try:
+        for controller in policy.controllers:
+            secrets.check(controller.id)
+    except ConfigError:
+        yield "ccari keys init"
+    prompts = soundboard(settings)
+    try:
+        for campaign in policy.campaigns:
+            prompts.script(policy.controller_of(campaign), campaign)
+    except SoundError:
+        yield "ccari sounds build"
 
 
 def read_document(file: Path) -> str:
