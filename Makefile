@@ -13,7 +13,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leaves all of it running
-	@folder=$$(mktemp -d /tmp/ccari-demo-XXXXXX) && chmod 711 $$folder && trap 'rm -rf $$folder' EXIT && \
+	@folder=$$(mktemp -d /tmp/ccari-demo-XXXXXX) && chmod 711 $$folder && trap 'rm -rf $$folder' EXIT INT TERM && \
 	  CCARI_DATA_DIR=$$folder $(BIN)/python -m tests.lab run --folder $$folder -- $(BIN)/ccari demo $(if $(KEEP),--keep)
 
 test: setup lint ## Lint, type-check and run every test
