@@ -1,0 +1,54 @@
+"""The demo as ``make demo`` runs it, in a laboratory of its own, with the real Polish prompts."""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.pbx import CHECKOUT
+
+DEMO_SECONDS = 240.0
+CALLS = 6
+
+
+@pytest.fixture
+def demo_folder() -> Iterator[Path]:
+    """The database server's own user must reach it, and pytest's folders are closed to it."""
+    made = Path(tempfile.mkdtemp(prefix="ccari-demo-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+async def test_every_call_of_the_demo_ends_as_it_should(demo_folder: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.lab", "run", "--folder", str(demo_folder), "--",
+        sys.executable, "-m", "ccari", "demo",
+        cwd=CHECKOUT, env={**os.environ, "CCARI_DATA_DIR": str(demo_folder)},
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    async with asyncio.timeout(DEMO_SECONDS):
+        output, _ = await process.communicate()
+    shown = output.decode()
+    assert process.returncode == 0, shown
+    assert shown.count("as it should") == CALLS
+    assert "legal_basis        legitimate_interest" in shown
+
+
+async def test_without_the_laboratory_the_demo_says_what_to_do() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ccari", "demo", cwd="/",
+        env={name: value for name, value in os.environ.items() if not name.startswith("CCARI_")},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(DEMO_SECONDS):
+        output, errors = await process.communicate()
+    assert (process.returncode, output) == (1, b"")
+    assert errors.decode().splitlines() == [
+        "ccari: the demo needs two Asterisks of its own: run make demo in a checkout of ccari"
+    ]
