@@ -108,6 +108,8 @@ class Stage(StrEnum):
 class Recorder(StrEnum):
     IDLE = "idle"
     STARTING = "starting"
+    #: It failed to start, or has not said that it did; should it run after all, it is stopped.
+    LOST = "lost"
     RUNNING = "running"
     STOPPING = "stopping"
     DONE = "done"
@@ -200,7 +202,7 @@ def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
                 SetTimer(Stage.RECORDER, RECORDER_SECONDS),
                 StartRecorder(),
             ]
-        case RecorderStarted() if call.recorder is Recorder.STARTING:
+        case RecorderStarted() if call.recorder in {Recorder.STARTING, Recorder.LOST}:
             return _recorder_started(call)
         case RecorderStopped():
             return _recorder_stopped(call)
@@ -214,6 +216,8 @@ def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
         case TimeRanOut(stage) if stage == call.stage:
             return _time_ran_out(call)
         case Withdrawn(why):
+            if call.outcome is not None:
+                return _end(call, call.outcome, call.reason)
             return _end(call, Outcome.BRIDGED if call.stage is Stage.TALK else Outcome.UNAVAILABLE, why)
         case Failed(command):
             return _failed(call, command)
@@ -310,9 +314,21 @@ def _recorder_stopped(call: Call) -> Step:
     return call, []
 
 
+def _recorder_unstoppable(call: Call) -> Step:
+    """What is not to be recorded may not be said before a recorder that will not stop: only the call's end ends it."""
+    if call.stage is Stage.CLOSE:
+        return _recorder_stopped(call)
+    call = replace(call, recorder=Recorder.DONE)
+    if call.outcome is not None:
+        return _end(call, call.outcome, call.reason)
+    return _end(call, Outcome.BRIDGED if call.stage is Stage.TALK else Outcome.FAILED, "recorder_not_stopped")
+
+
 def _unrecorded(call: Call) -> Step:
     """The call cannot be recorded (any more): the campaign says what becomes of it."""
     note = Note("recording_impossible", {"stage": call.stage.value})
+    if call.stage is Stage.CLOSE:
+        return _then([note], _close_if_over(call))
     if call.stage not in {Stage.TAG, Stage.RECORDER, Stage.BRIDGE, Stage.TALK}:
         return call, [note]
     if call.declared.recording.without is Without.HANG_UP:
@@ -419,7 +435,7 @@ def _time_ran_out(call: Call) -> Step:
         case Stage.UNHEARD:
             return _end(call, Outcome.NOTICE_FAILED, "not_played")
         case Stage.RECORDER:
-            return _unrecorded(call)
+            return _unrecorded(replace(call, recorder=Recorder.LOST))
         case Stage.CLOSE:
             return _close(call)
         case _:
@@ -428,14 +444,18 @@ def _time_ran_out(call: Call) -> Step:
 
 def _failed(call: Call, command: Command) -> Step:
     match command:
-        case CheckGate() | SpendToken():
+        case CheckGate() if call.stage is Stage.GATE:
             return _block(call, Block.STORE_UNAVAILABLE)
-        case CommitHeard():
+        case SpendToken() if call.stage is Stage.TOKEN:
+            return _block(call, Block.STORE_UNAVAILABLE)
+        case CommitHeard() if call.stage is Stage.HEARD:
             return _end(call, Outcome.UNAVAILABLE, Block.STORE_UNAVAILABLE.value)
-        case TagRecording() | StartRecorder():
-            return _unrecorded(replace(call, recorder=Recorder.DONE))
-        case StopRecorder():
-            return _recorder_stopped(call)
+        case TagRecording() if call.stage is Stage.TAG:
+            return _unrecorded(call)
+        case StartRecorder() if call.recorder is Recorder.STARTING:
+            return _unrecorded(replace(call, recorder=Recorder.LOST))
+        case StopRecorder() if call.recorder is Recorder.STOPPING:
+            return _recorder_unstoppable(call)
         case Play(_, prompt):
             return _played(call, prompt, whole=False)
         case RegisterRight(right, _):
@@ -443,9 +463,8 @@ def _failed(call: Call, command: Command) -> Step:
         case HangUp():
             # the connection is lost; what is left in Asterisk is swept when it comes back
             return _gone(call, Party.CALLEE, 0)
-        case CreateCallee():
-            return _end(replace(call, callee_here=False), Outcome.FAILED, "create_failed")
-        case Dial() | Bridge() | AnswerAgent():
+        case CreateCallee() | Dial() | Bridge() | AnswerAgent() if call.stage is not Stage.FAREWELL:
+            # the callee's channel may have been made all the same, so it is hung up too
             return _end(call, Outcome.FAILED, f"{call.stage}_failed")
         case _:
             return call, []
