@@ -121,6 +121,10 @@ _CONVERSING = frozenset(
 )
 
 
+#: What is said to the callee in answer to a right.
+_ANSWERS = frozenset({*notices.CONFIRMATIONS.values(), notices.RIGHT_FAILED})
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """All that is known of a call.
@@ -367,8 +371,18 @@ def _steer(call: Call, action: KeyAction, note: Note) -> Step:
     if call.stage not in _CONVERSING:
         return call, [note]
     if action is KeyAction.DATA_SOURCE:
-        return _speak(replace(call, upcoming=(NoticePrompt.SOURCE.value, *call.upcoming)), note)
-    return _speak(replace(call, upcoming=notices.sequence(call.declared)), note)
+        return _speak(_next(call, NoticePrompt.SOURCE.value), note)
+    return _speak(replace(call, upcoming=(*_due(call), *notices.sequence(call.declared))), note)
+
+
+def _next(call: Call, prompt: str) -> Call:
+    """Say ``prompt`` next. It waits once, however often the key is pressed."""
+    return replace(call, upcoming=(prompt, *(each for each in call.upcoming if each != prompt)))
+
+
+def _due(call: Call) -> tuple[str, ...]:
+    """The answers to rights that wait to be said: what else is said, they are not left out."""
+    return tuple(each for each in call.upcoming if each in _ANSWERS)
 
 
 def _right_registered(call: Call, right: Right, reference: str) -> Step:
@@ -386,7 +400,7 @@ def _right_registered(call: Call, right: Right, reference: str) -> Step:
     if right is Right.REFUSE_RECORDING and campaign.recording.without is Without.HANG_UP:
         return _then([note], _farewell(call, Outcome.RECORDING_REFUSED, reason, confirmation))
     call, told = _explain(call, call.reason or reason, note)
-    return _speak(replace(call, upcoming=(confirmation, *call.upcoming)), *told)
+    return _speak(_next(call, confirmation), *told)
 
 
 def _explain(call: Call, reason: str, *first: Command) -> Step:
@@ -397,14 +411,11 @@ def _explain(call: Call, reason: str, *first: Command) -> Step:
 
 
 def _farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
-    """Say the last words to the callee, then end."""
-    call = replace(
-        call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=(*words, notices.GOODBYE)
-    )
-    commands: list[Command] = []
-    if call.playing is not None:
-        commands.append(StopPlaying())
-    return _speak(call, *commands)
+    """Say the last words to the callee, then end. What is said now is cut short, unless it is a last word itself."""
+    cut = call.playing is not None and call.stage is not Stage.FAREWELL
+    last = dict.fromkeys((*words, *_due(call), notices.GOODBYE))
+    call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=tuple(last))
+    return _speak(call, *([StopPlaying()] if cut else []))
 
 
 def _gone(call: Call, party: Party, cause: int) -> Step:
@@ -476,7 +487,7 @@ def _right_failed(call: Call, right: Right) -> Step:
     call = replace(call, exercised=tuple(each for each in call.exercised if each is not right))
     if call.stage is Stage.CLOSE:
         return call, [note]
-    return _speak(replace(call, upcoming=(notices.RIGHT_FAILED, *call.upcoming)), note)
+    return _speak(_next(call, notices.RIGHT_FAILED), note)
 
 
 def _end(call: Call, outcome: Outcome, reason: str) -> Step:
