@@ -1,12 +1,14 @@
 """Taking finished recordings out of Asterisk's spool: checked, hashed, with their tag beside them, in their place."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import struct
 import wave
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from uuid import UUID
@@ -15,8 +17,10 @@ from ccari.errors import RecordingError
 from ccari.policy.bases import LegalBasis
 from ccari.ports import Kept, RecordingTag
 
-#: RIFF, fmt and data headers, as Asterisk's format_wav writes them.
+#: RIFF, fmt and data headers, as Asterisk's format_wav writes them: with lengths of nought until it closes the file.
 _HEADER_BYTES = 44
+_RIFF_LENGTH, _DATA_LENGTH = slice(4, 8), slice(40, 44)
+_BYTES_A_SAMPLE = 2
 
 
 class FileArchive:
@@ -27,7 +31,7 @@ class FileArchive:
         self._folder = folder
 
     async def keep(self, tag: RecordingTag) -> Kept:
-        """Move a finished recording to its place; the tag is there first.
+        """Move a finished recording to its place; the tag is there first. Asked again, it gives the same answer.
 
         Raises
         ------
@@ -37,7 +41,18 @@ class FileArchive:
         return await asyncio.to_thread(self._keep, tag)
 
     async def discard(self, recording_id: UUID) -> None:
-        await asyncio.to_thread(self._raw(recording_id).unlink, missing_ok=True)
+        """Leave nothing of it in the spool.
+
+        Raises
+        ------
+        RecordingError
+            If the file cannot be removed.
+        """
+        raw = self._raw(recording_id)
+        try:
+            await asyncio.to_thread(raw.unlink, missing_ok=True)
+        except OSError as error:
+            raise RecordingError(f"{raw.name} could not be removed: {error.strerror}") from None
 
     def _raw(self, recording_id: UUID) -> Path:
         return self._spool / f"{recording_id}.wav"
@@ -45,14 +60,20 @@ class FileArchive:
     def _keep(self, tag: RecordingTag) -> Kept:
         raw = self._raw(tag.recording_id)
         place = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d") / f"{tag.recording_id}.wav"
+        target = self._folder / place
         try:
+            if not raw.exists() and target.exists():
+                # it was moved, but the database could not be told so
+                return Kept(str(place), _check(target), _digest(target))
             duration_ms = _check(raw)
-            with raw.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").digest()
-            target = self._folder / place
-            target.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            _write(target.with_suffix(".json"), _sidecar(tag, duration_ms, sha256))
-            _move(raw, target)
+            _make_folders(target.parent)
+            with _whole(target) as part:
+                shutil.copyfile(raw, part)
+                # of the copy: whatever becomes of the raw file, this is what was kept
+                sha256 = _digest(part)
+                with _whole(target.with_suffix(".json")) as sidecar:
+                    sidecar.write_bytes(_sidecar(tag, duration_ms, sha256))
+            raw.unlink()
         except FileNotFoundError:
             raise RecordingError(
                 f"there is no file {raw.name} in {self._spool}: check [asterisk] spool"
@@ -67,25 +88,34 @@ def _check(path: Path) -> int:
     size = path.stat().st_size
     if size <= _HEADER_BYTES:
         raise RecordingError(f"{path.name} holds no sound")
+    _mend_header(path, size)
     try:
         with wave.open(str(path)) as file:
-            frames, rate, width = file.getnframes(), int(file.getframerate()), file.getsampwidth()
+            frames, rate = file.getnframes(), file.getframerate()
     except (wave.Error, EOFError):
         raise RecordingError(f"{path.name} is no WAV file") from None
-    if frames == 0:
-        _mend_header(path, size)
-        frames = (size - _HEADER_BYTES) // width
     if frames == 0 or rate == 0:
         raise RecordingError(f"{path.name} holds no sound")
     return int(frames * 1000 // rate)
 
 
 def _mend_header(path: Path, size: int) -> None:
+    with path.open("rb") as file:
+        header = bytearray(file.read(_HEADER_BYTES))
+    unwritten = bytes(4)
+    if header[:4] != b"RIFF" or header[36:40] != b"data" or header[_DATA_LENGTH] != unwritten:
+        return
+    data = size - _HEADER_BYTES
+    data -= data % _BYTES_A_SAMPLE
+    header[_RIFF_LENGTH] = struct.pack("<I", data + _HEADER_BYTES - 8)
+    header[_DATA_LENGTH] = struct.pack("<I", data)
     with path.open("r+b") as file:
-        file.seek(4)
-        file.write(struct.pack("<I", size - 8))
-        file.seek(_HEADER_BYTES - 4)
-        file.write(struct.pack("<I", size - _HEADER_BYTES))
+        file.write(header)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _sidecar(tag: RecordingTag, duration_ms: int, sha256: bytes) -> bytes:
@@ -99,22 +129,24 @@ def _sidecar(tag: RecordingTag, duration_ms: int, sha256: bytes) -> bytes:
     return json.dumps(told, indent=2, sort_keys=True, default=str, ensure_ascii=False).encode() + b"\n"
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Under a name of its own until it is whole and on the disk."""
+def _make_folders(folder: Path) -> None:
+    """``mkdir(parents=True)`` would leave the folders above open to everybody."""
+    for each in (*reversed(folder.parents), folder):
+        if not each.exists():
+            each.mkdir(mode=0o750, exist_ok=True)
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give a name to write under; it becomes ``path`` when it is whole and on the disk, and is gone if it fails."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-def _move(source: Path, target: Path) -> None:
-    """Never a half file under the final name, also from one file system to another."""
-    part = target.with_name(target.name + ".part")
-    shutil.copyfile(source, part)
-    part.chmod(0o640)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(target)
-    source.unlink()
+    try:
+        part.touch(mode=0o640)
+        part.chmod(0o640)
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
