@@ -316,13 +316,19 @@ class Actions:
 
     async def _start_recorder(self) -> None:
         ari, ids = self._desk.ari, self._ids
-        await ari.snoop(ids.callee, ids.snoop)
         try:
+            await ari.snoop(ids.callee, ids.snoop)
             async with asyncio.timeout(SNOOP_SECONDS):
                 await self.snoop_entered.wait()
-        except TimeoutError:
-            raise AsteriskError("the recorder's channel did not come") from None
-        await ari.record(ids.snoop, str(ids.recording))
+            await ari.record(ids.snoop, str(ids.recording))
+        except (AsteriskError, TimeoutError) as error:
+            # a lost reply does not mean that nothing records; the recorder goes with its channel
+            self._keep = False
+            with contextlib.suppress(AsteriskError):
+                await ari.hang_up(ids.snoop)
+            if isinstance(error, TimeoutError):
+                raise AsteriskError("the recorder's channel did not come") from None
+            raise
 
     async def _bridge(self) -> None:
         ari, ids = self._desk.ari, self._ids
@@ -390,8 +396,19 @@ class Actions:
         """Bring what was recorded to its place, or make sure that nothing is left."""
         store = self._desk.store
         if self.recorder_started_at is None or not self._keep:
-            await self._desk.archive.discard(tag.recording_id)
-            await self._durably(lambda entries: store.recording_ended(tag, "discarded", entries))
+            state = "discarded"
+            try:
+                await self._desk.archive.discard(tag.recording_id)
+            except RecordingError as error:
+                _log.error("recording_not_discarded", call_id=str(self._ids.call), reason=str(error))
+                state = "failed"
+            await self._durably(lambda entries: store.recording_ended(tag, state, entries))
+            return
+        try:
+            await self._desk.ari.recorded(str(tag.recording_id))
+        except AsteriskError as error:
+            # it may go on for all we know: its file is taken when the link is back
+            _log.warning("recording_left", call_id=str(self._ids.call), reason=str(error))
             return
         try:
             kept: Kept = await self._desk.archive.keep(tag)

@@ -132,6 +132,12 @@ class Ari:
     async def continue_in_dialplan(self, channel_id: str) -> None:
         await self._api.channels.continueInDialplan(channelId=channel_id)
 
+    async def turn_away(self, channel_id: str, reason: str) -> None:
+        """Give a channel back to the dialplan as one that nothing can be done for."""
+        await self.set_variable(channel_id, "CCARI_OUTCOME", "unavailable")
+        await self.set_variable(channel_id, "CCARI_REASON", reason)
+        await self.continue_in_dialplan(channel_id)
+
     async def snoop(self, channel_id: str, snoop_id: str) -> None:
         await self._api.channels.snoopChannelWithId(
             channelId=channel_id, snoopId=snoop_id, spy="both", app=self._app, appArgs="snoop"
@@ -148,8 +154,20 @@ class Ari:
             return True
         return False
 
-    async def is_recording(self, name: str) -> bool:
-        """True while the live recording is there; its file is whole once it is not."""
+    async def recorded(self, name: str) -> None:
+        """Wait until the live recording is no more: then its file is whole.
+
+        Nothing reports the end of one that was begun over another connection, so it is asked for. Raises
+        AsteriskError if it goes on for :data:`RECORDED_SECONDS`.
+        """
+        try:
+            async with asyncio.timeout(RECORDED_SECONDS):
+                while await self._is_recording(name):  # noqa: ASYNC110
+                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        except TimeoutError:
+            raise AsteriskError("a recording does not end") from None
+
+    async def _is_recording(self, name: str) -> bool:
         with _unless_gone():
             await self._api.recordings.getLive(recordingName=name)
             return True

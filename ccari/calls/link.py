@@ -29,9 +29,7 @@ class Replaced(UnsuitableError):  # noqa: N818 - what happened
     """Another service took the application over: Asterisk talks to the newest."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "another service has taken over the Stasis application: this one has stopped driving Asterisk"
-        )
+        super().__init__("another service has taken over the Stasis application: this one stops")
 
 
 class Link:
@@ -81,6 +79,7 @@ class Link:
         async with self._fence.hold(f"{identity.run}/{self._credentials.app}") as lock_lost:
             ears = _Ears(self._switchboard)
             transport = await connect(session, self._credentials, ears.take)
+            ears.on_replaced = transport.fence
             reader = asyncio.create_task(transport.read())
             try:
                 await self._serve(transport, identity, ears, reader, lock_lost)
@@ -102,7 +101,9 @@ class Link:
             await ari.check_modules()
             await ari.filter_events()
             desk = self._make_desk(ari, identity)
-            found = await recover(desk, ears.early_channels())
+            # what a lost connection left is taken stock of only when its calls have let go of it
+            await self._switchboard.drain()
+            found = await recover(desk, ears.early_channels)
             self._switchboard.attach(desk)
             ears.open()
             self.connected.set()
@@ -112,8 +113,7 @@ class Link:
             finally:
                 self._switchboard.detach("asterisk_lost")
             if ears.replaced.is_set():
-                # Asterisk talks to the newest connection only, and still obeys the older one: this one falls silent
-                raise UnsuitableError("another service has taken over the Stasis application: this one stops")
+                raise Replaced
             raise AsteriskError("the lock was lost" if lock_lost.is_set() else "the connection was closed")
 
 
@@ -124,9 +124,12 @@ class _Ears:
         self._switchboard = switchboard
         self._early: list[dict[str, Any]] | None = []
         self.replaced = asyncio.Event()
+        self.on_replaced: Callable[[], None] = lambda: None
 
     def take(self, event: dict[str, Any]) -> None:
         if event.get("type") == "ApplicationReplaced":
+            # Asterisk talks to the newest connection only, and still obeys the older one: it falls silent here
+            self.on_replaced()
             self.replaced.set()
         elif self._early is None:
             self._switchboard.take(event)

@@ -1,7 +1,7 @@
 """Taking stock after a connection: what an earlier run, or a lost connection, left in Asterisk and in the database."""
 
-import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -12,13 +12,12 @@ from ccari.ports import RecordingTag
 
 _log = structlog.get_logger()
 
-#: For a recording that is told to stop to be written to its end.
-STOP_SECONDS = 5.0
-_ASK_AGAIN_SECONDS = 0.05
 
+async def recover(desk: Desk, ours: Callable[[], set[str]]) -> dict[str, int]:
+    """End what nobody drives any more; gives how much there was of each kind.
 
-async def recover(desk: Desk, ours: set[str]) -> dict[str, int]:
-    """End what nobody drives any more, except the channels ``ours``; gives how much there was of each kind."""
+    ``ours`` gives the channels that have entered over this connection. It is asked last: callers keep coming.
+    """
     unfinished = await desk.store.unfinished_recordings(desk.asterisk)
     for tag in unfinished:
         with contextlib.suppress(AsteriskError):
@@ -31,16 +30,18 @@ async def recover(desk: Desk, ours: set[str]) -> dict[str, int]:
     return {"swept_channels": swept, "kept_recordings": kept, "abandoned_calls": abandoned}
 
 
-async def _sweep(desk: Desk, ours: set[str]) -> int:
+async def _sweep(desk: Desk, ours: Callable[[], set[str]]) -> int:
     """Legs are hung up, bridges destroyed, agents given back to the dialplan."""
-    strangers = [channel for channel in await desk.ari.own_channels() if channel not in ours]
+    # a channel is listed only after its StasisStart was sent, and that comes before the list
+    listed = await desk.ari.own_channels()
+    known = ours()
+    strangers = [channel for channel in listed if channel not in known]
     for channel in strangers:
         with contextlib.suppress(AsteriskError):
             if channel.startswith("ccari-"):
                 await desk.ari.hang_up(channel)
             else:
-                await desk.ari.set_variable(channel, "CCARI_OUTCOME", "unavailable")
-                await desk.ari.continue_in_dialplan(channel)
+                await desk.ari.turn_away(channel, "service_away")
     for bridge in await desk.ari.bridges():
         if bridge.startswith("ccari-"):
             await desk.ari.destroy_bridge(bridge)
@@ -50,13 +51,13 @@ async def _sweep(desk: Desk, ours: set[str]) -> int:
 async def _keep(desk: Desk, tag: RecordingTag) -> bool:
     """Bring a recording that was cut short to its place, with the tag it was begun under."""
     try:
-        async with asyncio.timeout(STOP_SECONDS):
-            while await desk.ari.is_recording(str(tag.recording_id)):  # noqa: ASYNC110
-                # nothing reports the end of a recording that was begun over another connection
-                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        await desk.ari.recorded(str(tag.recording_id))
         kept = await desk.archive.keep(tag)
-    except (RecordingError, TimeoutError) as error:
-        _log.warning("recording_lost", call_id=str(tag.call_id), reason=str(error) or "it does not stop")
+    except AsteriskError as error:
+        _log.warning("recording_left", call_id=str(tag.call_id), reason=str(error))
+        return False
+    except RecordingError as error:
+        _log.warning("recording_lost", call_id=str(tag.call_id), reason=str(error))
         await desk.store.recording_ended(tag, "failed", ())
         return False
     await desk.store.recording_stored(tag, kept, ())

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Literal
 
 import structlog
@@ -25,6 +25,7 @@ class Switchboard:
 
     def __init__(self) -> None:
         self._desk: Desk | None = None
+        self._open = False
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
         self._by_channel: dict[str, CallRunner] = {}
         self._strays: set[asyncio.Task[None]] = set()
@@ -32,10 +33,11 @@ class Switchboard:
     def attach(self, desk: Desk) -> None:
         """From now on new calls are made over this connection."""
         self._desk = desk
+        self._open = True
 
     def detach(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
         """Take no new calls, and let go of those there are."""
-        self._desk = None
+        self._open = False
         for runner in list(self._calls):
             runner.withdraw(why)
 
@@ -59,19 +61,27 @@ class Switchboard:
 
     def _enter(self, channel: Mapping[str, Any], args: list[str]) -> None:
         desk = self._desk
-        if desk is None or len(self._calls) >= MOST_CALLS:
-            _log.error("call_turned_away", calls=len(self._calls))
+        if desk is None:
             return
         if args in (["callee"], ["snoop"]):
             # the leg of a call that ended while Asterisk was making it
-            stray = asyncio.create_task(_hang_up(desk, channel["id"]))
-            self._strays.add(stray)
-            stray.add_done_callback(self._strays.discard)
+            self._aside(desk.ari.hang_up(channel["id"]))
+            return
+        if not self._open or len(self._calls) >= MOST_CALLS:
+            # left alone, it would wait in the application for ever, in silence
+            reason = "overload" if self._open else "shutdown"
+            _log.error("call_turned_away", calls=len(self._calls), reason=reason)
+            self._aside(desk.ari.turn_away(channel["id"], reason))
             return
         runner = CallRunner(_order(channel, args), desk)
         for each in (runner.ids.agent, runner.ids.callee, runner.ids.snoop):
             self._by_channel[each] = runner
         self._calls[runner] = asyncio.create_task(self._run(runner))
+
+    def _aside(self, request: Coroutine[Any, Any, object]) -> None:
+        stray = asyncio.create_task(_at_most_refused(request))
+        self._strays.add(stray)
+        stray.add_done_callback(self._strays.discard)
 
     async def _run(self, runner: CallRunner) -> None:
         try:
@@ -82,9 +92,9 @@ class Switchboard:
                 self._by_channel.pop(each, None)
 
 
-async def _hang_up(desk: Desk, channel: str) -> None:
+async def _at_most_refused(request: Coroutine[Any, Any, object]) -> None:
     with contextlib.suppress(AsteriskError):
-        await desk.ari.hang_up(channel)
+        await request
 
 
 def _order(channel: Mapping[str, Any], args: list[str]) -> Order:

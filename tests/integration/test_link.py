@@ -1,0 +1,487 @@
+"""The link to Asterisk when something breaks it: who notices, who falls silent, and what becomes of the calls."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import signal
+import socket
+import time
+import wave
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from ccari.calls.client import EVENTS, operations
+from ccari.calls.transport import Credentials, Transport, connect
+from ccari.errors import AsteriskError
+from tests.integration.conftest import POLICY
+from tests.integration.relay import Message, relay
+from tests.integration.service import Service
+from tests.lab import AgentCall, Callee, Lab, Outcome, callees, laboratory
+from tests.lab.ports import free_port
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+GONE_SECONDS = 10.0
+EXIT_SECONDS = 20.0
+
+
+@dataclass
+class Ground:
+    """A laboratory that may be broken, and a database of its own for the services that drive it."""
+
+    lab: Lab
+    folder: Path
+    sounds: Path
+    url: str
+    _started: int = field(default=0, init=False)
+
+    def service(self, *, ari: str | None = None, url: str | None = None) -> Service:
+        """Not yet started; ``ari`` and ``url`` where it is to find Asterisk and the database."""
+        self._started += 1
+        pbx = self.lab.pbx
+        return Service(
+            {
+                "CCARI_DATA_DIR": str(self.folder),
+                "CCARI_DATABASE__URL": url or self.url,
+                "CCARI_ASTERISK__URL": ari or pbx.ari_url,
+                "CCARI_ASTERISK__USERNAME": pbx.ari_user,
+                "CCARI_ASTERISK__PASSWORD_FILE": str(pbx.ari_password_file),
+                "CCARI_ASTERISK__SPOOL": str(pbx.spool),
+                "CCARI_SOUNDS__DIR": str(self.sounds),
+                "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
+            },
+            self.folder / f"{self._started}.log",
+            self.folder / f"{self._started}.err",
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self, **where: str) -> AsyncIterator[Service]:
+        """A service that runs, and ends in order if it still runs at the end."""
+        made = self.service(**where)
+        await made.start()
+        try:
+            yield made
+        finally:
+            still = made.process is not None and made.process.returncode is None
+            status = await made.stop()
+        assert not still or status == 0, made.errors.read_text()
+
+    async def dial(self, callee: Callee, *, agent: str = "talks") -> AgentCall:
+        """An agent's call in the campaign with the shortest notice."""
+        return await self.lab.world.dial(callee.number, campaign="strict", agent=agent)
+
+    async def talk(self, service: Service, callee: Callee) -> tuple[AgentCall, str]:
+        """A call whose two parties talk, and its id."""
+        call = await self.dial(callee)
+        bridged = await service.logged(
+            lambda line: line["event"] == "call_bridged" and line["number"].endswith(callee.number[-4:])
+        )
+        return call, bridged["call_id"]
+
+    async def ended(self, service: Service, call: AgentCall) -> tuple[Outcome, dict[str, Any]]:
+        """What the dialplan was told of a call, and what the database holds of it."""
+        await call.ended()
+        outcome = await self.lab.pbx.outcome(call.id)
+        shown = await service.json("calls", "show", outcome.call) if outcome.call else {}
+        return outcome, shown
+
+    async def nothing_left(self) -> None:
+        """Wait until Asterisk holds neither a channel nor a bridge nor a recording that goes on."""
+        try:
+            await until(self._empty, within=GONE_SECONDS)
+        except TimeoutError:
+            raise AssertionError(await self._left()) from None
+
+    async def _empty(self) -> bool:
+        return not await self._left()
+
+    async def _left(self) -> list[str]:
+        async with self.asterisk() as session:
+            found = []
+            for what in ("channels", "bridges"):
+                async with session.get(f"{self.lab.pbx.ari_url}/ari/{what}") as reply:
+                    found += [each["id"] for each in await reply.json()]
+            return found
+
+    def asterisk(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(headers=self.lab.pbx.ari_headers)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ground(folder: Path, sounds: Path, dsn: str) -> AsyncIterator[Ground]:
+    home = folder / "link"
+    home.mkdir()
+    policy = home / "policy.toml"
+    policy.write_text(POLICY.read_text().replace("hang_up", "continue"))
+    async with laboratory(host_folders=[sounds]) as lab:
+        made = Ground(lab, home, sounds, await _new_database(dsn, "link"))
+        for arguments in (("policy", "apply", str(policy)), ("keys", "init")):
+            done = await made.service().ccari(*arguments)
+            assert done.code == 0, done.err
+        yield made
+
+
+async def _new_database(dsn: str, name: str) -> str:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+def one_line(service: Service) -> str:
+    """All that a service that gave up has to say."""
+    (line,) = service.errors.read_text().splitlines()
+    assert line.startswith("ccari: ")
+    return line
+
+
+def assert_kept(service: Service, shown: Mapping[str, Any]) -> Path:
+    """One recording: its row says stored, its tag lies beside it, and both speak of this file."""
+    (row,) = shown["recordings"]
+    assert row["state"] == "stored", row
+    file = Path(service.environment["CCARI_DATA_DIR"], "recordings", row["file"])
+    tag = json.loads(file.with_suffix(".json").read_text())
+    assert tag["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (tag["call_id"], tag["legal_basis"]) == (shown["id"], "legitimate_interest")
+    with wave.open(str(file)) as sound:
+        assert sound.getnframes() * 2 == file.stat().st_size - 44
+        assert row["duration_ms"] == sound.getnframes() // 8 == tag["duration_ms"]
+    return file
+
+
+async def test_a_cut_connection_ends_the_service_loses_the_recording_or_dials_meanwhile(
+    ground: Ground,
+) -> None:
+    async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
+        talking, call_id = await ground.talk(service, callees.answers(1))
+        between.away = True
+        between.cut()
+        before = time.monotonic()
+        await service.logged(lambda line: line["event"] == "asterisk_away")
+
+        outcome, _ = await ground.ended(service, await ground.dial(callees.answers(2)))
+        assert (outcome.outcome, outcome.reason) == ("unavailable", "service_away")
+        assert outcome.stasis_status == "FAILED"
+        assert await ground.lab.world.invites(callees.answers(2).number) == 0
+
+        await until(lambda: time.monotonic() - before > 1.5, within=3)
+        tries = len(between.handshakes)
+        assert tries <= 8, "it knocks without backing off"
+        between.away = False
+        connected = await service.logged(
+            lambda line: line["event"] == "asterisk_connected" and "1" in str(line["kept_recordings"])
+        )
+        assert connected["swept_channels"] >= 1
+        await ground.lab.world.hang_up(talking)
+        outcome, shown = await ground.ended(service, talking)
+        assert (shown["id"], shown["outcome"], shown["fault"]) == (call_id, "bridged", None)
+        assert_kept(service, shown)
+        assert shown["recordings"][0]["duration_ms"] > 1000, "what was said while the link was away is lost"
+        await ground.nothing_left()
+
+        again, _ = await ground.talk(service, callees.answers(3))
+        await ground.lab.world.hang_up(again)
+        outcome, _ = await ground.ended(service, again)
+        assert outcome.outcome == "bridged"
+
+
+async def test_events_that_come_twice_or_are_unknown_disturb_a_call(ground: Ground) -> None:
+    """Also: Asterisk sends what was asked for and nothing else, and still the replies."""
+
+    async def twice(message: Message) -> list[Message]:
+        if message["type"] == "RESTResponse":
+            return [message]
+        odd = {"type": "SomethingNew", "channel": {"id": 5}}
+        return [message, odd, message, {**message, "type": "StasisStartOfAnotherKind"}]
+
+    async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
+        between.on_reply = twice
+        placed = await ground.dial(callees.presses("2", 0, 4), agent="drops-1")
+        outcome, shown = await ground.ended(service, placed)
+    assert (outcome.outcome, outcome.reason) == ("bridged", "recording_refused")
+    events = [each["event"] for each in shown["events"]]
+    assert [events.count(each) for each in ("callee_answered", "right_registered", "call_bridged")] == [
+        1,
+        1,
+        1,
+    ]
+    assert shown["fault"] is None
+    assert {each["type"] for each in between.events} <= set(EVENTS)
+    assert "PUT applications/ccari/eventFilter" in between.kinds()
+
+
+async def test_a_lost_reply_dials_twice_or_leaves_something_recording(ground: Ground) -> None:
+    lost_in = {
+        callees.answers(5).digits: "channels/create",
+        callees.answers(6).digits: "/dial",
+        callees.answers(7).digits: "/record",
+    }
+    of_call: dict[str, str] = {}
+    swallowed: list[str] = []
+
+    async def note(request: Message) -> list[Message]:
+        asked = {each["name"]: each["value"] for each in request["query_strings"]}
+        if request["uri"] == "channels/create":
+            of_call[asked["channelId"][6:42]] = asked["endpoint"][6:17]
+        call = next((each for each in of_call if each in request["uri"] + str(asked)), "")
+        if call and request["uri"].endswith(lost_in.get(of_call[call], "-")):
+            swallowed.append(request["request_id"])
+        return [request]
+
+    async def lose(message: Message) -> list[Message]:
+        return [] if message.get("request_id") in swallowed else [message]
+
+    async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
+        between.on_request, between.on_reply = note, lose
+        created, dialled, recorded = [await ground.dial(callee) for callee in map(callees.answers, (5, 6, 7))]
+        bridged = await service.logged(lambda line: line["event"] == "call_bridged", within=20)
+        assert bridged["recorded"] == "no"
+        async with ground.asterisk() as session:
+            _, before = await ground.ended(service, created)
+            (recording,) = [each["id"] for each in await service.json("recordings", "list")
+                            if each["call_id"] == bridged["call_id"]]  # fmt: skip
+            live = f"{ground.lab.pbx.ari_url}/ari/recordings/live/{recording}"
+            async with session.get(live) as reply:
+                assert reply.status == 404, "it records a call that it says is not recorded"
+        await ground.lab.world.hang_up(recorded)
+        _, during = await ground.ended(service, dialled)
+        _, after = await ground.ended(service, recorded)
+        await ground.nothing_left()
+    assert len(swallowed) == 3
+    invites = [await ground.lab.world.invites(callees.answers(serial).number) for serial in (5, 6, 7)]
+    assert invites == [0, 1, 1]
+    assert [each["outcome"] for each in (before, during, after)] == ["failed", "failed", "bridged"]
+    assert [each["state"] for each in after["recordings"]] == ["discarded"]
+    assert not list(ground.lab.pbx.spool.iterdir())
+
+
+async def test_a_caller_who_comes_while_stock_is_taken_is_sent_away(ground: Ground) -> None:
+    placed: list[AgentCall] = []
+
+    async with relay(ground.lab.pbx.ari_url) as between:
+
+        async def call_now(request: Message) -> list[Message]:
+            if request["method"] == "GET" and request["uri"] == "applications/ccari":
+                placed.append(await ground.dial(callees.answers(8), agent="drops-1"))
+                await until(lambda: any(each["type"] == "StasisStart" for each in between.events), within=5)
+            return [request]
+
+        between.on_request = call_now
+        async with ground.running(ari=between.url) as service:
+            outcome, _ = await ground.ended(service, placed[0])
+    assert outcome.outcome == "bridged"
+
+
+async def test_a_caller_who_comes_while_the_service_stops_waits_in_silence(ground: Ground) -> None:
+    stopping = asyncio.Event()
+
+    async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
+        talking, _ = await ground.talk(service, callees.answers(9))
+
+        async def hold_the_end(request: Message) -> list[Message]:
+            if request["method"] == "DELETE":
+                await stopping.wait()
+            return [request]
+
+        between.on_request = hold_the_end
+        assert service.process is not None
+        service.process.send_signal(signal.SIGTERM)
+        await until(lambda: any(each.startswith("DELETE channels") for each in between.kinds()), within=5)
+        between.on_request = _as_it_is_but_after(stopping)
+        late = await ground.dial(callees.answers(10))
+        await service.logged(lambda line: line["event"] == "call_turned_away")
+        stopping.set()
+        outcome, _ = await ground.ended(service, late)
+        assert (outcome.outcome, outcome.reason) == ("unavailable", "shutdown")
+        outcome, shown = await ground.ended(service, talking)
+        assert shown["outcome"] == "bridged"
+        assert await service.process.wait() == 0
+    assert await ground.lab.world.invites(callees.answers(10).number) == 0
+
+
+def _as_it_is_but_after(event: asyncio.Event) -> Any:
+    async def hold(request: Message) -> list[Message]:
+        await event.wait()
+        return [request]
+
+    return hold
+
+
+async def test_a_second_service_on_the_same_database_takes_the_asterisk_over(ground: Ground) -> None:
+    async with ground.running() as first:
+        second = ground.service()
+        await second.spawn()
+        assert second.process is not None
+        async with asyncio.timeout(EXIT_SECONDS):
+            assert await second.process.wait() == 1
+        assert "another ccari drives this Asterisk" in one_line(second)
+        assert not any(line["event"] == "asterisk_connected" for line in second.lines())
+        placed = await ground.dial(callees.answers(11), agent="drops-1")
+        outcome, _ = await ground.ended(first, placed)
+        assert outcome.outcome == "bridged"
+
+
+async def test_a_service_that_was_replaced_goes_on_driving_asterisk(ground: Ground, dsn: str) -> None:
+    other = await _new_database(dsn, "rival")
+    applied = await ground.service(url=other).ccari("policy", "apply", str(ground.folder / "policy.toml"))
+    assert applied.code == 0, applied.err
+    async with relay(ground.lab.pbx.ari_url) as between:
+        sent_before: list[int] = []
+
+        async def watch(message: Message) -> list[Message]:
+            if message["type"] == "ApplicationReplaced":
+                sent_before.append(len(between.requests))
+            return [message]
+
+        between.on_reply = watch
+        async with ground.running(ari=between.url) as first:
+            talking, _ = await ground.talk(first, callees.answers(12))
+            async with ground.running(url=other) as second:
+                assert first.process is not None
+                async with asyncio.timeout(EXIT_SECONDS):
+                    assert await first.process.wait() == 1
+                assert "another service has taken over the Stasis application" in one_line(first)
+                await ground.lab.world.hang_up(talking)
+                placed = await ground.dial(callees.answers(13), agent="drops-1")
+                outcome, _ = await ground.ended(second, placed)
+                assert outcome.outcome == "bridged"
+                await ground.nothing_left()
+        assert [len(between.requests)] == sent_before
+        # the recording of the call that was taken from it is kept when it may drive Asterisk again
+        async with ground.running(ari=between.url) as first:
+            _, shown = await ground.ended(first, talking)
+            assert_kept(first, shown)
+
+
+async def test_a_service_killed_in_the_notice_leaves_a_leg_that_nobody_drives(ground: Ground) -> None:
+    async with ground.running() as service:
+        placed = await ground.dial(callees.answers(14))
+        answered = await service.logged(lambda line: line["event"] == "callee_answered")
+        await service.stop(signal.SIGKILL)
+    async with ground.running() as service:
+        connected = await service.logged(lambda line: line["event"] == "asterisk_connected")
+        assert (connected["swept_channels"], connected["abandoned_calls"]) == (2, 1)
+        outcome, _ = await ground.ended(service, placed)
+        assert outcome.outcome == "unavailable"
+        await ground.nothing_left()
+        shown = await service.json("calls", "show", answered["call_id"])
+    assert (shown["outcome"], shown["reason"], shown["fault"]) == ("failed", "service_died", None)
+    assert (shown["heard_at"], shown["recordings"]) == (None, [])
+    assert not list(ground.lab.pbx.spool.iterdir())
+
+
+async def test_a_service_killed_in_the_talk_loses_its_recording(ground: Ground) -> None:
+    async with ground.running() as service:
+        placed, call_id = await ground.talk(service, callees.answers(15))
+        await service.stop(signal.SIGKILL)
+    async with ground.running() as service:
+        connected = await service.logged(lambda line: line["event"] == "asterisk_connected")
+        assert (connected["kept_recordings"], connected["abandoned_calls"]) == (1, 1)
+        await ground.lab.world.hang_up(placed)
+        await ground.nothing_left()
+        shown = await service.json("calls", "show", call_id)
+        assert (shown["outcome"], shown["fault"]) == ("failed", None)
+        assert_kept(service, shown)
+    assert not list(ground.lab.pbx.spool.iterdir())
+
+
+async def test_an_asterisk_killed_in_the_talk_leaves_an_open_call_or_a_broken_file(ground: Ground) -> None:
+    async with ground.running() as service:
+        placed, call_id = await ground.talk(service, callees.answers(16))
+        spool = ground.lab.pbx.spool
+        await until(lambda: any(each.stat().st_size > 8000 for each in spool.iterdir()), within=5)
+        await ground.lab.pbx.kill()
+        await service.logged(lambda line: line["event"] == "asterisk_away")
+        await ground.lab.pbx.start()
+        await service.logged(
+            lambda line: line["event"] == "asterisk_connected" and line["kept_recordings"] == 1
+        )
+        await ground.lab.world.hang_up(placed)
+        shown = await service.json("calls", "show", call_id)
+        assert shown["ended_at"] is not None
+        assert_kept(service, shown)
+        assert not list(spool.iterdir())
+        again = await ground.dial(callees.answers(17), agent="drops-1")
+        outcome, _ = await ground.ended(service, again)
+        assert outcome.outcome == "bridged"
+
+
+async def test_a_callee_leg_lives_for_ever_when_nobody_ends_it(ground: Ground) -> None:
+    async with ground.running() as service, ground.asterisk() as session:
+        placed, call_id = await ground.talk(service, callees.answers(18))
+        url = f"{ground.lab.pbx.ari_url}/ari/channels/ccari-{call_id}-callee/variable"
+        async with session.get(url, params={"variable": "TIMEOUT(absolute)"}) as reply:
+            left = float((await reply.json())["value"])
+        assert 4 * 3600 - 60 < left <= 4 * 3600
+        await ground.lab.world.hang_up(placed)
+        await ground.ended(service, placed)
+
+
+async def test_a_stuck_asterisk_hides_why_the_connection_ends(ground: Ground) -> None:
+    """It says no goodbye; asyncari's own client raised TimeoutError over the reason, and the service ended."""
+    pbx = ground.lab.pbx
+    credentials = Credentials(pbx.ari_url, pbx.ari_user, pbx.ari_password, "stuck")
+
+    async def break_in(transport: Transport) -> None:
+        async with operations(transport, credentials) as ari:
+            await ari.check_modules()
+            await pbx.kill(signal.SIGSTOP)
+            raise AsteriskError("the reason")
+
+    async with aiohttp.ClientSession() as session:
+        transport = await connect(session, credentials, lambda _: None)
+        reader = asyncio.create_task(transport.read())
+        try:
+            with pytest.raises(AsteriskError, match="the reason"):
+                await break_in(transport)
+            async with asyncio.timeout(3):
+                await transport.close()
+        finally:
+            await pbx.kill(signal.SIGCONT)
+            reader.cancel()
+            await asyncio.wait([reader])
+
+
+async def test_a_read_only_user_or_a_missing_module_is_tried_for_ever(ground: Ground) -> None:
+    pbx = ground.lab.pbx
+    conf = pbx.home / "etc" / "ari.conf"
+    conf.write_text(
+        conf.read_text() + "\n[reader]\ntype=user\npassword=look\npassword_format=plain\nread_only=yes\n"
+    )
+    await pbx.cli("module reload res_ari.so")
+    reader = ground.service()
+    reader.environment = {
+        **reader.environment,
+        "CCARI_ASTERISK__USERNAME": "reader",
+        "CCARI_ASTERISK__PASSWORD": "look",
+    }
+
+    async def without_snoop(message: Message) -> list[Message]:
+        body = message.get("message_body", "").replace("res_stasis_snoop.so", "res_other.so")
+        return [{**message, "message_body": body}]
+
+    async with relay(pbx.ari_url) as between:
+        between.on_reply = without_snoop
+        lacking = ground.service(ari=between.url)
+        for service, words in (
+            (reader, "does not let the ARI user reader write: remove read_only in ari.conf"),
+            (lacking, "Asterisk lacks res_stasis_snoop.so: load them in modules.conf"),
+        ):
+            await service.spawn()
+            assert service.process is not None
+            async with asyncio.timeout(EXIT_SECONDS):
+                assert await service.process.wait() == 1
+            assert words in one_line(service)
