@@ -130,7 +130,8 @@ class Call:
     """All that is known of a call.
 
     ``playing`` and ``upcoming``: prompts, by id. ``heard``: notice prompts proven to have been played whole.
-    ``notice_committed``: the proof is durable. ``exercised``: rights pressed, in order.
+    ``notice_committed``: the proof is durable. ``exercised``: rights pressed, in order; ``registering``: those
+    of them that are not yet known to be durable.
     """
 
     stage: Stage = Stage.GATE
@@ -143,6 +144,7 @@ class Call:
     heard: frozenset[str] = frozenset()
     notice_committed: bool = False
     exercised: tuple[Right, ...] = ()
+    registering: frozenset[Right] = frozenset()
     refused: bool = False
     recorder: Recorder = Recorder.IDLE
     outcome: Outcome | None = None
@@ -291,6 +293,9 @@ def _record_or_bridge(call: Call) -> Step:
 
 
 def _bridge(call: Call) -> Step:
+    if call.refused and _hangs_up_unrecorded(call.declared):
+        # the answer to the right that was pressed is on its way, and with it the last words
+        return call, []
     return replace(call, stage=Stage.BRIDGE), [AnswerAgent(), Bridge()]
 
 
@@ -341,6 +346,10 @@ def _unrecorded(call: Call) -> Step:
     return _then(step[1], _bridge(step[0])) if call.stage in {Stage.TAG, Stage.RECORDER} else step
 
 
+def _hangs_up_unrecorded(campaign: Campaign) -> bool:
+    return campaign.recording.mode is not RecordingMode.OFF and campaign.recording.without is Without.HANG_UP
+
+
 def _key_pressed(call: Call, key: str) -> Step:
     if call.campaign is None:
         return call, []
@@ -357,7 +366,7 @@ def _key_pressed(call: Call, key: str) -> Step:
         return call, [note]
     # in every stage, the last words and the hanging up too: a right that was pressed is never lost
     commands: list[Command] = [note]
-    call = replace(call, exercised=(*call.exercised, right))
+    call = replace(call, exercised=(*call.exercised, right), registering=call.registering | {right})
     if EFFECTS[right].stops_recording:
         # at once, before the database is asked: whatever becomes of the request, nothing more is recorded
         call = replace(call, refused=True)
@@ -388,8 +397,9 @@ def _due(call: Call) -> tuple[str, ...]:
 def _right_registered(call: Call, right: Right, reference: str) -> Step:
     effect, campaign = EFFECTS[right], call.declared
     note = Note("right_registered", {"right": right.value, "reference": reference})
+    call = replace(call, registering=call.registering - {right})
     if call.stage is Stage.CLOSE:
-        return call, [note]
+        return _then([note], _close_if_over(call))
     confirmation = next(words for action, words in notices.CONFIRMATIONS.items() if action.right is right)
     barred = effect.suppress is not None and bars(
         effect.suppress, basis=campaign.legal_basis, marketing=campaign.marketing
@@ -397,7 +407,7 @@ def _right_registered(call: Call, right: Right, reference: str) -> Step:
     if barred:
         return _then([note], _farewell(call, Outcome.RIGHT_EXERCISED, right.value, confirmation))
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
-    if right is Right.REFUSE_RECORDING and campaign.recording.without is Without.HANG_UP:
+    if effect.stops_recording and _hangs_up_unrecorded(campaign):
         return _then([note], _farewell(call, Outcome.RECORDING_REFUSED, reason, confirmation))
     call, told = _explain(call, call.reason or reason, note)
     return _speak(_next(call, confirmation), *told)
@@ -485,8 +495,14 @@ def _right_failed(call: Call, right: Right) -> Step:
     """Not durable, so not confirmed (invariant 5); the key may be pressed again."""
     note = Note("right_failed", {"right": right.value})
     call = replace(call, exercised=tuple(each for each in call.exercised if each is not right))
+    call = replace(call, registering=call.registering - {right})
     if call.stage is Stage.CLOSE:
-        return call, [note]
+        return _then([note], _close_if_over(call))
+    if EFFECTS[right].stops_recording and _hangs_up_unrecorded(call.declared):
+        # refused all the same: it is not recorded
+        return _then(
+            [note], _farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", notices.RIGHT_FAILED)
+        )
     return _speak(_next(call, notices.RIGHT_FAILED), note)
 
 
@@ -508,7 +524,7 @@ def _end(call: Call, outcome: Outcome, reason: str) -> Step:
 
 def _close_if_over(call: Call) -> Step:
     recording = call.recorder in {Recorder.STARTING, Recorder.RUNNING, Recorder.STOPPING}
-    if call.agent_here or call.callee_here or recording:
+    if call.agent_here or call.callee_here or recording or call.registering:
         return call, []
     return _close(call)
 
