@@ -1,0 +1,34 @@
+"""Policies for the tests of the law, in as few words as each test needs."""
+
+from typing import Any
+
+from ccari.policy.declaration import Campaign, Controller
+
+CONTROLLER = Controller(id="acme", name="ACME Sp. z o.o.", country="PL", dpo="iod@acme.example")
+
+#: A key for every action that there is.
+ALL_KEYS = {
+    "2": "continue_unrecorded",
+    "5": "objection_marketing",
+    "6": "withdraw_consent",
+    "7": "erasure",
+    "8": "access",
+    "9": "data_source",
+    "*": "repeat",
+}
+
+
+def campaign(**changes: Any) -> Campaign:
+    """A contract's campaign, recorded with a way out, and with all keys; ``changes`` say what differs."""
+    declared: dict[str, Any] = {
+        "id": "renewals",
+        "controller": "acme",
+        "purpose": "odnowienie umowy",
+        "legal_basis": "contract",
+        "data_source": "umowa zawarta z ACME",
+        "dial": "PJSIP/{number}@trunk",
+        "recording": {"mode": "opt_out"},
+        "notice": {"prompts": ["identity", "recording", "rights"]},
+        "keys": ALL_KEYS,
+    }
+    return Campaign.model_validate(declared | changes)

@@ -1,0 +1,193 @@
+"""Breadth first over everything that can become of a call."""
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+
+from ccari.policy import notices
+from ccari.policy.call import Call, Stage, decide
+from ccari.policy.declaration import Campaign
+from ccari.policy.messages import (
+    AnswerAgent,
+    CallRequested,
+    CloseCall,
+    Command,
+    CreateCallee,
+    Dial,
+    Event,
+    Failed,
+    HangUp,
+    Outcome,
+    Party,
+    Play,
+    Played,
+    RingAgent,
+    StartRecorder,
+    StopPlaying,
+    StopRecorder,
+    TellDialplan,
+    TimeRanOut,
+)
+from tests.unit.policy.invariants import forbidden, ignored, out_of_place
+from tests.unit.policy.world import World, ask, helpful, possible, send
+
+#: What changes nothing, whenever it comes.
+_NOTHING: tuple[Event, ...] = (
+    Failed(RingAgent()),
+    Failed(StopPlaying()),
+    Failed(TellDialplan(Outcome.AGENT_HANGUP, "")),
+    Played("never_asked_for", whole=True),
+    TimeRanOut("never_set"),
+)
+_EVERYTHING_ASKED = frozenset[Command](
+    {CreateCallee(), Dial(), AnswerAgent(), StartRecorder(), StopRecorder(keep=True), HangUp()}
+)
+_EVERY_TIMER = frozenset({"create", "ring", "unheard", "recorder", "discard", "close"})
+_LAST_RESORT = TimeRanOut(Stage.CLOSE.value)
+#: Where the queue of prompts grows without end, so would the walk.
+_MOST_WAITING = 6
+
+
+@dataclass
+class Exploration:
+    """What a walk found. ``breaches``: the shortest way to each thing that must not be, by its name."""
+
+    states: int = 0
+    transitions: int = 0
+    breaches: dict[str, list[Event]] = field(default_factory=dict)
+    outcomes: set[Outcome] = field(default_factory=set)
+    #: Ways to states from which a world that behaves well does not bring the call to its end.
+    dead_ends: list[list[Event]] = field(default_factory=list)
+    #: The world where only the timer of the last stage ends the call, although the world behaves well.
+    last_resorts: list[World] = field(default_factory=list)
+    #: Ways to states in which something changed that changes nothing.
+    stirred: list[list[Event]] = field(default_factory=list)
+
+
+def explore(campaign: Campaign) -> Exploration:
+    """Give every event that is possible to every state that is reachable, from the request of a call on."""
+    walk = _Walk(campaign)
+    while walk.ahead:
+        walk.visit(walk.ahead.popleft())
+    walk.follow()
+    walk.found.states = len(walk.states)
+    return walk.found
+
+
+class _Walk:
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
+        self.found = Exploration()
+        call, (command,) = decide(Call(), CallRequested())
+        self.states = [(call, ask(World(), command))]
+        self.ahead = deque([0])
+        self._numbers = {_same(*self.states[0]): 0}
+        self._ways: list[tuple[int, Event] | None] = [None]
+        self._onward: dict[int, tuple[Event, int]] = {}
+
+    def visit(self, here: int) -> None:
+        """Send all that is possible to one state."""
+        call, world = self.states[here]
+        if call.stage is Stage.CLOSED:
+            if any(decide(call, event) != (call, []) for event in possible(world, self.campaign)):
+                self.found.stirred.append(self._way(here))
+            return
+        if any(decide(call, event) != (call, []) for event in _NOTHING):
+            self.found.stirred.append(self._way(here))
+        leads: list[tuple[Event, int]] = []
+        for event in possible(world, self.campaign):
+            self.found.transitions += 1
+            after, commands = decide(call, event)
+            sent = send(world, event, self.campaign)
+            if after is call and not commands and sent is world:
+                continue
+            asked = self._judge(here, event, sent, commands, after)
+            if len(after.upcoming) <= _MOST_WAITING:
+                there = self._number(*_merge(after, asked), way=(here, event))
+                if there != here:
+                    leads.append((event, there))
+        for event in helpful(world, self.campaign):
+            lead = next((lead for lead in leads if lead[0] == event), None)
+            if lead is not None:
+                self._onward[here] = lead
+                break
+
+    def _judge(self, here: int, event: Event, world: World, commands: list[Command], after: Call) -> World:
+        """The world once it was asked for all of ``commands``."""
+        before, was = self.states[here]
+        names = list(ignored(self.campaign, was, event, commands))
+        for command in commands:
+            names += forbidden(self.campaign, world, command)
+            world = ask(world, command)
+            if isinstance(command, CloseCall):
+                self.found.outcomes.add(command.outcome)
+        names += out_of_place(before, event, after, world, commands)
+        for name in names:
+            if name not in self.found.breaches:
+                self.found.breaches[name] = [*self._way(here), event]
+        return world
+
+    def _number(self, call: Call, world: World, *, way: tuple[int, Event]) -> int:
+        key = _same(call, world)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.states)
+            self.states.append((call, world))
+            self._ways.append(way)
+            self.ahead.append(number)
+        return number
+
+    def _way(self, state: int) -> list[Event]:
+        """The events that led to a state."""
+        way: list[Event] = []
+        while (step := self._ways[state]) is not None:
+            state, event = step
+            way.append(event)
+        return way[::-1]
+
+    def follow(self) -> None:
+        """From each state go on as a world that behaves well does, and see whether the call ends."""
+        ends = {number for number, (call, _) in enumerate(self.states) if call.stage is Stage.CLOSED}
+        for start in range(len(self.states)):
+            trail, here = {start}, start
+            while here not in ends and here in self._onward:
+                here = self._onward[here][1]
+                if here in trail:
+                    break
+                trail.add(here)
+            if here in ends:
+                ends |= trail
+            else:
+                self.found.dead_ends.append(self._way(start))
+            if start in self._onward and self._onward[start][0] == _LAST_RESORT:
+                self.found.last_resorts.append(self.states[start][1])
+
+
+def _merge(call: Call, world: World) -> tuple[Call, World]:
+    """Forget what no later step can tell apart; for the rest take the worst: every timer set, everything may yet fail."""
+    if call.stage is Stage.CLOSED:
+        return Call(stage=Stage.CLOSED), World()
+    if call.stage not in {Stage.CLOSE, Stage.FAREWELL}:
+        return call, world
+    call = replace(call, rang=False, heard=frozenset())
+    world = world._replace(timers=_EVERY_TIMER, heard=frozenset(), token_spent=True)
+    if Dial() in world.asked:
+        world = world._replace(asked=_EVERYTHING_ASKED, created=True, answered=True)
+    if call.stage is Stage.CLOSE:
+        call = replace(call, reason="")
+        world = world._replace(
+            heard_committed=False,
+            tagged=False,
+            bridging=True,
+            sounding=frozenset({Play(Party.CALLEE, notices.GOODBYE)}),
+        )
+    return call, world
+
+
+def _same(call: Call, world: World) -> Hashable:
+    """Equal for states that nothing can tell apart: of the rights only the set counts, of a reason only that there is one."""
+    return (
+        call.stage, call.campaign is None, call.agent_here, call.callee_here, call.rang, call.playing, call.upcoming,
+        call.heard, call.notice_committed, frozenset(call.exercised), call.registering, call.refused, call.recorder, call.outcome,
+        bool(call.reason), world,
+    )  # fmt: skip

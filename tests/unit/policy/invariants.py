@@ -1,0 +1,134 @@
+"""What may be true of no step of any call: each with the words that a failing test shows."""
+
+from collections.abc import Iterator
+
+from ccari.policy import notices
+from ccari.policy.call import Call, Stage
+from ccari.policy.declaration import Campaign, RecordingMode, Without
+from ccari.policy.messages import (
+    AnswerAgent,
+    Bridge,
+    CloseCall,
+    Command,
+    CommitHeard,
+    Dial,
+    Event,
+    HangUp,
+    KeyPressed,
+    Outcome,
+    Party,
+    Play,
+    RegisterRight,
+    ReturnAgent,
+    StartRecorder,
+    TagRecording,
+    TimeRanOut,
+)
+from ccari.policy.rights import EFFECTS
+from ccari.policy.suppression import bars
+from tests.unit.policy.world import World, right_of
+
+_ENDING = frozenset({Stage.CLOSE, Stage.CLOSED})
+_CONFIRMED = {words: action.right for action, words in notices.CONFIRMATIONS.items()}
+
+
+def ignored(campaign: Campaign, world: World, event: Event, commands: list[Command]) -> Iterator[str]:
+    """What must follow from an event, and does not."""
+    if isinstance(event, KeyPressed) and (right := right_of(campaign, event.key)):
+        wanted = 0 if right in world.sent else 1
+        if sum(isinstance(each, RegisterRight) and each.right is right for each in commands) != wanted:
+            yield "a pressed right is not registered exactly once"
+
+
+def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: C901, PLR0912, PLR0915 - one arm a command
+    """What may not be asked for while the world is as it is."""
+    match command:
+        case Dial():
+            if not world.token_spent:
+                yield "a dial without a spent token"
+            if Dial() in world.asked:
+                yield "a second dial"
+        case Bridge():
+            if not world.heard_committed:
+                yield "a bridge before the notice was proven heard"
+            if world.bridging:
+                yield "a second bridge"
+            if world.agent_gone or world.callee != "made":
+                yield "a bridge to somebody who has gone"
+            if world.refused and world.recorder in {"running", "stopping", "stuck"}:
+                yield "a bridge while a refused recorder may run"
+            if _is_over(campaign, world):
+                yield "a bridge after the call was barred or refused"
+        case TagRecording() if campaign.recording.mode is RecordingMode.OFF:
+            yield "a recording in a campaign that has none"
+        case StartRecorder():
+            if not world.heard_committed:
+                yield "a recorder before the notice was proven heard"
+            if not world.tagged:
+                yield "a recorder before its tag"
+            if world.refused:
+                yield "a recorder started after a refusal"
+            if world.recorder != "none":
+                yield "a second recorder"
+        case CommitHeard(prompts):
+            if not world.heard.issuperset({*prompts, *notices.sequence(campaign)}):
+                yield "a notice proven that was not heard whole"
+        case Play(party, prompt):
+            if world.sounding:
+                yield "two prompts at once"
+            if party is Party.AGENT and (world.agent_gone or world.returned is not None):
+                yield "words to an agent who has gone"
+            if party is Party.CALLEE and world.callee != "made":
+                yield "words to a callee who has gone"
+            if prompt in _CONFIRMED and _CONFIRMED[prompt] not in world.durable:
+                yield "a right confirmed before it was durable"
+        case AnswerAgent() if world.agent_gone or world.returned is not None:
+            yield "words to an agent who has gone"
+        case HangUp() if world.callee != "made":
+            yield "a hang-up of nobody"
+        case ReturnAgent():
+            if world.returned is not None:
+                yield "an agent returned twice"
+            if world.agent_gone:
+                yield "an agent returned who has gone"
+        case CloseCall(outcome):
+            if world.returned not in {None, outcome}:
+                yield "an end that is not the one the dialplan was told"
+            if world.blocked and outcome not in {Outcome.BLOCKED, Outcome.UNAVAILABLE}:
+                yield "a blocked call that ends as another"
+
+
+def _is_over(campaign: Campaign, world: World) -> bool:
+    """Somebody exercised a right after which there is nothing more to talk about."""
+    rules = campaign.recording
+    if world.refused and rules.without is Without.HANG_UP and rules.mode is not RecordingMode.OFF:
+        return True
+    return any(
+        (
+            (bar := EFFECTS[right].suppress)
+            and bars(bar, basis=campaign.legal_basis, marketing=campaign.marketing)
+        )
+        for right in world.durable
+    )
+
+
+def out_of_place(
+    before: Call, event: Event, after: Call, world: World, commands: list[Command]
+) -> Iterator[str]:
+    """What may not be the case once a step is done."""
+    closes = [isinstance(each, CloseCall) for each in commands]
+    if any(closes) is not (after.stage is Stage.CLOSED) or any(closes[:-1]):
+        yield "an end that is not the last thing, once"
+    if before.stage in _ENDING and after.stage not in _ENDING:
+        yield "a call that comes back to life"
+    if world.callee == "made" and not world.hung_up and (after.stage in _ENDING or world.blocked):
+        yield "a callee left on the line"
+    if world.refused and world.recorder == "running":
+        yield "a recorder that runs on after a refusal"
+    if world.refused and world.recorder == "stuck" and after.stage not in _ENDING:
+        yield "a call that goes on while a refused recorder cannot be stopped"
+    unanswered = any(isinstance(each, RegisterRight) for each in world.owed)
+    if any(closes) and unanswered and event != TimeRanOut(Stage.CLOSE.value):
+        yield "an end before it is known what became of a right"
+    if len(set(after.upcoming)) < len(after.upcoming):
+        yield "a prompt that waits twice"
