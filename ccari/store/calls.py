@@ -119,6 +119,9 @@ class PostgresCallStore:
         digests = call.digests
         async with self._database.transaction() as connection:
             await _write(connection, call.id, journal)
+            # the same press at the same moment waits here, and then finds the first one's request
+            if await connection.fetchval(SQL["lock_call"], call.id) is None:
+                raise StoreError("a right cannot be registered for a call that was never opened")
             known = await connection.fetchval(SQL["request_of_call"], call.id, exercise.right)
             if known:
                 return str(known)
@@ -167,4 +170,5 @@ async def _write(connection: Connection, call_id: UUID, journal: Sequence[Entry]
         [entry.event for entry in journal], [json.dumps(dict(entry.fields)) for entry in journal],
         [entry.link for entry in journal],
     )  # fmt: skip
-    await connection.execute(SQL["move_chain"], call_id, journal[-1].seq, journal[-1].link)
+    if not await connection.fetchval(SQL["move_chain"], call_id, journal[-1].seq, journal[-1].link):
+        raise StoreError("the journal of the call holds other entries already")

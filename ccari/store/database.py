@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from pogo_core.error import BadMigrationError
@@ -24,6 +25,10 @@ MIGRATE_SECONDS = 300.0
 POOL_SIZE = 10
 #: Of our own: migrations are applied by one process at a time.
 _MIGRATION_LOCK = 0x63636172
+
+
+#: Classes of SQLSTATE whose first line speaks of roles, databases, tables and disks, and never of a row's values.
+_TELLABLE = frozenset({"28", "3D", "3F", "42", "53", "55", "57", "58"})
 
 
 class Database:
@@ -55,14 +60,31 @@ def translated() -> Iterator[None]:
         raise StoreError(
             f"the database refused a row: {error.constraint_name or type(error).__name__}"
         ) from None
-    except asyncpg.InvalidPasswordError:
+    except asyncpg.InvalidAuthorizationSpecificationError:
         raise StoreError("the database refused the user or password: check [database] url") from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise StoreError(f"the database failed: {type(error).__name__}") from error
+    except asyncpg.PostgresError as error:
+        told = error.args[0] if str(error.sqlstate)[:2] in _TELLABLE else type(error).__name__
+        raise StoreError(f"the database failed: {told}") from None
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise StoreError(f"the database failed: {type(error).__name__}") from None
     except OSError as error:
         raise StoreError(
             f"the database cannot be reached: {error.strerror or type(error).__name__}"
         ) from None
+
+
+async def connect(dsn: str, **settings: Any) -> asyncpg.Connection:
+    """One connection outside the pool. What fails is to be :func:`translated`, but for a URL that is none."""
+    if not dsn.startswith(("postgresql://", "postgres://")):
+        raise StoreError(_NO_URL)
+    try:
+        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, **settings)
+    except (ValueError, OverflowError):
+        # the parser's own words may hold a piece of the password
+        raise StoreError(_NO_URL) from None
+
+
+_NO_URL = "[database] url is no URL such as postgresql://USER:PASSWORD@HOST:PORT/DATABASE (escape / @ : # ? in a password)"
 
 
 @contextlib.asynccontextmanager
@@ -97,7 +119,7 @@ def migrations_folder() -> Path:
 async def migration_status(dsn: str) -> list[tuple[str, bool]]:
     """Each migration with whether it has been applied, in order; changes nothing but pogo's own table."""
     with translated():
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
+        connection = await connect(dsn)
         try:
             await sql.ensure_pogo_sync(connection)
             found = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
@@ -107,7 +129,7 @@ async def migration_status(dsn: str) -> list[tuple[str, bool]]:
 
 
 async def _migrate(dsn: str) -> None:
-    connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, command_timeout=MIGRATE_SECONDS)
+    connection = await connect(dsn, command_timeout=MIGRATE_SECONDS)
     try:
         version = connection.get_server_version().major
         if version < OLDEST_SERVER:
@@ -119,4 +141,4 @@ async def _migrate(dsn: str) -> None:
     except BadMigrationError as error:
         raise StoreError(f"{error}: {error.__cause__}") from error
     finally:
-        await connection.close()
+        await connection.close(timeout=CONNECT_SECONDS)

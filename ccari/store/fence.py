@@ -8,7 +8,11 @@ from hashlib import sha256
 import asyncpg
 
 from ccari.errors import UnsuitableError
-from ccari.store.database import CONNECT_SECONDS, translated
+from ccari.store.database import COMMAND_SECONDS, connect, translated
+
+#: A service that was killed, or a connection that was cut, holds the lock until PostgreSQL has noticed.
+PATIENCE_SECONDS = 3.0
+_ASK_AGAIN_SECONDS = 0.1
 
 
 class PostgresFence:
@@ -31,13 +35,11 @@ class PostgresFence:
         key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
         lost = asyncio.Event()
         with translated():
-            connection = await asyncpg.connect(
-                self._dsn, timeout=CONNECT_SECONDS, server_settings={"application_name": "ccari fence"}
-            )
+            connection = await connect(self._dsn, server_settings={"application_name": "ccari fence"})
         connection.add_termination_listener(lambda _: lost.set())
         try:
             with translated():
-                held = await connection.fetchval("SELECT pg_try_advisory_lock($1)", key)
+                held = await _taken(connection, key)
             if not held:
                 raise UnsuitableError(
                     "another ccari drives this Asterisk: stop it first, or give this one its own"
@@ -45,3 +47,13 @@ class PostgresFence:
             yield lost
         finally:
             connection.terminate()
+
+
+async def _taken(connection: asyncpg.Connection, key: int) -> bool:
+    loop = asyncio.get_running_loop()
+    patient_until = loop.time() + PATIENCE_SECONDS
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", key, timeout=COMMAND_SECONDS):
+        if loop.time() > patient_until:
+            return False
+        await asyncio.sleep(_ASK_AGAIN_SECONDS)
+    return True

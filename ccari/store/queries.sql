@@ -1,11 +1,17 @@
 -- name: append_events
+-- Entries may come a second time: who gives them does not know that they are durable when the reply was lost.
 INSERT INTO call_events (call_id, seq, at, event, fields, link)
 SELECT $1, each.seq, each.at, each.event, each.fields, each.link
 FROM unnest($2::integer[], $3::timestamptz[], $4::text[], $5::jsonb[], $6::bytea[])
      AS each (seq, at, event, fields, link)
+ON CONFLICT (call_id, seq) DO NOTHING
 
 -- name: move_chain
-UPDATE calls SET events = $2, last_link = $3 WHERE id = $1
+-- The last link stands for all before it: where it is another, another entry was there already.
+UPDATE calls SET events = $2, last_link = $3
+WHERE id = $1 AND events <= $2
+  AND EXISTS (SELECT FROM call_events WHERE call_id = $1 AND seq = $2 AND link = $3)
+RETURNING id
 
 -- name: open_call
 -- The gate's one round trip: the call's row with its unspent token, and what is known of the number.
@@ -55,14 +61,15 @@ FROM calls WHERE calls.id = $2 AND calls.heard_at IS NOT NULL
 RETURNING id
 
 -- name: recording_started
-UPDATE recordings SET state = 'recording', started_at = $2 WHERE id = $1
+UPDATE recordings SET state = 'recording', started_at = $2 WHERE id = $1 AND state = 'tagged'
 
 -- name: recording_stored
 UPDATE recordings SET state = 'stored', stopped_at = clock_timestamp(), file = $2, duration_ms = $3, sha256 = $4
-WHERE id = $1
+WHERE id = $1 AND state IN ('tagged', 'recording')
 
 -- name: recording_ended
-UPDATE recordings SET state = $2, stopped_at = clock_timestamp() WHERE id = $1
+UPDATE recordings SET state = $2, stopped_at = clock_timestamp()
+WHERE id = $1 AND state IN ('tagged', 'recording')
 
 -- name: unfinished_recordings
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
@@ -79,6 +86,9 @@ RETURNING last
 INSERT INTO rights_requests (reference, controller, campaign, call_id, "right", article, state, key, notice_version,
                              number, digest, key_version, received_at, due)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+
+-- name: lock_call
+SELECT id FROM calls WHERE id = $1 FOR UPDATE
 
 -- name: request_of_call
 SELECT reference FROM rights_requests WHERE call_id = $1 AND "right" = $2

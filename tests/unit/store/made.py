@@ -1,0 +1,79 @@
+"""Calls, tags and rights to put into a store."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID, uuid4
+
+from ccari.policy import chain
+from ccari.policy.chain import Entry
+from ccari.policy.numbers import Number
+from ccari.policy.rights import Right
+from ccari.policy.suppression import digest
+from ccari.ports import Digests, Exercise, OpenedCall, RecordingTag
+
+POLICY = """
+[[controllers]]
+id = "acme"
+name = "ACME Sp. z o.o."
+country = "PL"
+dpo = "iod@acme.example"
+
+[[campaigns]]
+id = "renewals"
+controller = "acme"
+purpose = "odnowienie umowy"
+legal_basis = "contract"
+data_source = "umowa zawarta z ACME"
+dial = "PJSIP/{number}@trunk"
+[campaigns.recording]
+mode = "notice"
+"""
+ASTERISK = "02:00:00:00:00:01@127.0.0.1:8088"
+NUMBER = Number("+48600100001")
+NOW = datetime(2026, 11, 25, 10, 0, 0, 123456, tzinfo=UTC)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def elsewhere(dsn: str, database: str) -> str:
+    """The DSN of another database on the same server."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
+
+
+def digests(controller: str = "acme", number: Number = NUMBER) -> Digests:
+    made = digest(controller.encode().ljust(32, b"."), number)
+    return Digests(made, 1, (made,))
+
+
+def call(controller: str = "acme", *, number: Number = NUMBER, asterisk: str = ASTERISK) -> OpenedCall:
+    return OpenedCall(
+        id=uuid4(), token=uuid4(), asterisk=asterisk, agent="anna", number_masked=number.masked, revision=1,
+        controller=controller, campaign="renewals", legal_basis="contract", digests=digests(controller, number),
+    )  # fmt: skip
+
+
+def tag(of: OpenedCall) -> RecordingTag:
+    return RecordingTag(
+        recording_id=uuid4(), call_id=of.id, controller=of.controller, campaign=of.campaign, revision=of.revision,
+        purpose="odnowienie umowy", legal_basis="legitimate_interest", mode="notice", notice_version="v1",
+        started_at=NOW, delete_at=NOW + timedelta(days=90),
+    )  # fmt: skip
+
+
+def exercise(right: Right = Right.ERASURE, *, year: int = 2026) -> Exercise:
+    return Exercise(
+        right=right, key="7", number=NUMBER.e164, received_at=NOW, due=date(year, 12, 25), local_year=year,
+        notice_version="v1",
+    )  # fmt: skip
+
+
+def journal(of: UUID, *events: str, after: Entry | None = None, **fields: str) -> list[Entry]:
+    """Chained entries of a call, to follow ``after`` or to begin with."""
+    link, seq = (after.link, after.seq) if after else (chain.start(of), 0)
+    entries: list[Entry] = []
+    told: Mapping[str, str] = fields
+    for event in events:
+        seq += 1
+        entries.append(chain.append(link, seq, NOW, event, told))
+        link = entries[-1].link
+    return entries
