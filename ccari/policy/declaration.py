@@ -27,7 +27,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _IDENTIFIER = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 #: One technology, one place for the number, one trunk: nothing that forks (&) or adds options (,).
-_DIAL = re.compile(r"^[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?$")
+_DIAL = re.compile(r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?")
 
 
 class PolicyError(ValueError):
@@ -136,10 +136,8 @@ class Hours(_Declared):
     @field_validator("days", mode="before")
     @classmethod
     def _parse_days(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
         days: list[int] = []
-        for part in value.replace(" ", "").lower().split(","):
+        for part in str(value).replace(" ", "").lower().split(","):
             first, _, last = part.partition("-")
             if first not in DAYS or (last and last not in DAYS):
                 raise ValueError(f"must be days such as mon-fri or mon,wed,sat (of {', '.join(DAYS)})")
@@ -148,6 +146,13 @@ class Hours(_Declared):
                 raise ValueError("must run forward in the week, such as mon-fri")
             days += range(start, end + 1)
         return tuple(sorted(set(days)))
+
+    @field_validator("from_", "to")
+    @classmethod
+    def _on_the_wall(cls, value: time) -> time:
+        if value.tzinfo is not None:
+            raise ValueError("must be a time such as 09:00: the zone is timezone's")
+        return value
 
     @model_validator(mode="after")
     def _forward(self) -> Self:
@@ -203,16 +208,19 @@ class Campaign(_Declared):
     @field_validator("dial")
     @classmethod
     def _dials_one_number(cls, value: str) -> str:
-        if not _DIAL.match(value):
+        if not _DIAL.fullmatch(value):
             raise ValueError("must be one channel with {number} in it, such as PJSIP/{number}@trunk")
         return value
 
     @field_validator("caller_id")
     @classmethod
     def _a_number(cls, value: str | None) -> str | None:
-        if value is not None and not (value.startswith("+") and isinstance(parse(value, "ZZ"), Number)):
-            raise ValueError("must be a valid number in the form +48221234567")
-        return value
+        if value is None:
+            return None
+        number = parse(value, "ZZ") if value.startswith("+") else None
+        if not isinstance(number, Number):
+            raise ValueError("must be a valid number in the form +48221234567")  # noqa: TRY004 - pydantic's
+        return number.e164
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:

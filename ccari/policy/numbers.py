@@ -50,7 +50,7 @@ def parse(text: str, country: str) -> Number | NumberFault:
 
     Only ASCII digits, one leading plus and the separators that people write are accepted.
     """
-    text = text.strip()
+    text = text.strip(" \u00a0")
     if not text:
         return NumberFault.EMPTY
     body = text.removeprefix("+")
