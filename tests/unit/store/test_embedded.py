@@ -1,0 +1,172 @@
+"""The embedded server: shared by processes, and usable after any of them was killed."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ccari.errors import StoreError
+from ccari.store import embedded
+from ccari.store.database import COMMAND_SECONDS, open_database
+from ccari.store.embedded import embedded_postgres
+from tests.lab.waiting import until
+
+START_SECONDS = 30.0
+BOUND_SECONDS = 2.0
+#: Joins the server, says so, and leaves it when its standard input ends.
+USER = """
+import asyncio, sys
+from pathlib import Path
+from ccari.store.embedded import embedded_postgres
+async def main():
+    async with embedded_postgres(Path(sys.argv[1])):
+        print("joined", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="ccari-embedded-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@asynccontextmanager
+async def user(home: Path, *, joined: bool = True) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Another process that uses the server."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", USER, str(home), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        if joined:
+            async with asyncio.timeout(START_SECONDS):
+                assert await process.stdout.readline() == b"joined\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.stdin.close()
+        async with asyncio.timeout(START_SECONDS):
+            await process.wait()
+
+
+def server_pid(home: Path) -> int | None:
+    """The running server's process, by its own pid file."""
+    try:
+        pid = int((home / "postgresql/cluster/postmaster.pid").read_text().splitlines()[0])
+        os.kill(pid, 0)
+    except (OSError, IndexError, ValueError):
+        return None
+    return pid
+
+
+async def answers(dsn: str) -> bool:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return bool(await connection.fetchval("SELECT true"))
+    finally:
+        await connection.close()
+
+
+async def test_one_that_leaves_stops_the_server_under_another(home: Path) -> None:
+    async with user(home), embedded_postgres(home) as dsn:
+        async with user(home):
+            pass
+        assert await answers(dsn)
+    assert server_pid(home) is None
+
+
+async def test_one_that_was_killed_leaves_the_server_unusable_or_running_for_ever(home: Path) -> None:
+    async with user(home) as other:
+        other.kill()
+    assert server_pid(home) is not None
+    async with embedded_postgres(home) as dsn:
+        assert await answers(dsn)
+    assert server_pid(home) is None
+
+
+async def test_a_server_that_was_killed_does_not_start_again(home: Path) -> None:
+    async with embedded_postgres(home):
+        pid = server_pid(home)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: server_pid(home) is None, within=5)
+    async with embedded_postgres(home) as dsn:
+        assert await answers(dsn)
+
+
+async def test_a_stopped_server_holds_a_call_without_end(home: Path) -> None:
+    """SIGSTOP to every process of it: it accepts connections and says nothing."""
+    async with embedded_postgres(home) as dsn, open_database(dsn) as database:
+        async with database.connection() as connection:
+            pids = [server_pid(home), await connection.fetchval("SELECT pg_backend_pid()")]
+        for pid in filter(None, pids):
+            os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            for _ in range(2):
+                with pytest.raises(StoreError, match="did not answer in time"):
+                    async with database.transaction() as connection:
+                        await connection.execute("SELECT 1")
+        finally:
+            took = time.monotonic() - began
+            for pid in filter(None, pids):
+                os.kill(pid, signal.SIGCONT)
+        assert took < 2 * (COMMAND_SECONDS + BOUND_SECONDS)
+        async with database.connection() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_one_killed_while_it_makes_the_server_leaves_half_a_one(home: Path) -> None:
+    fresh = home / "fresh"
+    async with user(fresh, joined=False) as other:
+        await until(lambda: bool(list(fresh.rglob("PG_VERSION"))), within=START_SECONDS)
+        other.kill()
+    async with embedded_postgres(fresh) as dsn:
+        assert await answers(dsn)
+
+
+async def test_a_place_that_cannot_be_written_ends_in_a_traceback(home: Path) -> None:
+    (home / "file").write_text("in the way")
+    with pytest.raises(StoreError, match=r"cannot write in .*file: .*: check data_dir"):
+        async with embedded_postgres(home / "file"):
+            pass
+
+
+async def test_a_path_that_no_socket_fits_in_is_told_in_a_traceback(home: Path) -> None:
+    with pytest.raises(StoreError, match="too long for a unix socket: choose a shorter data_dir"):
+        async with embedded_postgres(home / ("x" * 90)):
+            pass
+    assert not (home / ("x" * 90)).exists()
+
+
+async def test_root_without_a_user_for_the_server_is_not_told_what_to_do(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(embedded, "_SYSTEM_USERS", ("no-such-user",))
+    with pytest.raises(StoreError, match=r"does not run as root: make a user .*useradd --system ccari"):
+        async with embedded_postgres(home / "none"):
+            pass
+
+
+async def test_the_servers_own_user_cannot_take_over_what_root_began(home: Path) -> None:
+    """The service runs as that user, the commands beside it as root: both need the lock files."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, whose files another user may not open")
+    async with embedded_postgres(home):
+        owners = {path.name: path.stat().st_uid for path in (home / "postgresql").iterdir()}
+    assert set(owners.values()) == {owners["cluster"]}, owners
