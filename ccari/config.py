@@ -45,9 +45,14 @@ class AsteriskSection(_Section):
                 "[asterisk] password or password_file is missing: give the password of the ARI user"
             )
         try:
-            return self.password_file.read_text("utf-8").strip()
+            password = self.password_file.read_text("utf-8").strip()
         except OSError as error:
             raise ConfigError(f"[asterisk] password_file {self.password_file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"[asterisk] password_file {self.password_file} is not UTF-8 text") from None
+        if not password:
+            raise ConfigError(f"[asterisk] password_file {self.password_file} is empty")
+        return password
 
 
 class DatabaseSection(_Section):
@@ -130,7 +135,7 @@ def load(path: Path | None) -> Settings:
         On the first thing that is wrong, naming its key.
     """
     if path is None:
-        path = next((each for each in DEFAULT_PATHS if each.exists()), None)
+        path = _default_path()
     document = _read(path) if path is not None else {}
     _refuse_unknown_variables()
     try:
@@ -142,6 +147,19 @@ def load(path: Path | None) -> Settings:
         words = "is no known key" if unknown else fault["msg"].removeprefix("Value error, ")
         where = f"{path} or the environment" if path else "the environment"
         raise ConfigError(f"{where}: {key}: {words}") from None
+
+
+def _default_path() -> Path | None:
+    for path in DEFAULT_PATHS:
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            # it may well be there: to go on without it would be to obey other settings
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        return path
+    return None
 
 
 def _read(path: Path) -> dict[str, object]:
@@ -164,3 +182,5 @@ def _refuse_unknown_variables() -> None:
             and not section.startswith("LAB_")
         ):
             raise ConfigError(f"the environment variable {name} names no setting")
+        if name.startswith(_ENV_PREFIX) and name.removeprefix(_ENV_PREFIX) in known - {"DATA_DIR"}:
+            raise ConfigError(f"the environment variable {name} names a section: set {name}__KEY instead")

@@ -1,5 +1,6 @@
 """Structured logs: one JSON object a line on standard output, for machines; or in colour, for people."""
 
+import json
 import logging
 import sys
 from typing import Literal, TextIO
@@ -25,7 +26,9 @@ def configure(format: Literal["json", "console"], level: str, stream: TextIO = s
     if format == "json":
         ending = [structlog.processors.format_exc_info, _readable, structlog.processors.JSONRenderer(_dumps)]
     else:
-        ending = [structlog.dev.ConsoleRenderer(pad_event_to=24)]
+        # rich's tracebacks show local variables, and in those are numbers
+        plain = structlog.dev.plain_traceback
+        ending = [structlog.dev.ConsoleRenderer(pad_event_to=24, exception_formatter=plain)]
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *ending],
@@ -62,4 +65,9 @@ def _library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _dumps(value: object, **_: object) -> str:
-    return orjson.dumps(value, default=str).decode()
+    try:
+        # a dataclass by its repr, which masks: orjson would write out its fields, the number in full
+        return orjson.dumps(value, default=str, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
+    except TypeError:
+        # half a character, a number of more than 64 bits: no reason to end what was being logged
+        return json.dumps(value, default=str)

@@ -1,0 +1,157 @@
+"""The configuration: what is wrong in it is told in one line that names it, and never quotes a secret."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ccari import config
+from ccari.config import Settings, load
+from ccari.errors import ConfigError
+
+SECRET = "s3cret-p4ssword"  # noqa: S105 - of nothing
+
+Write = Callable[[str | bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_(content: str | bytes) -> Path:
+        path = tmp_path / "ccari.toml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write_
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file and no variable of the machine that runs the test."""
+    monkeypatch.setattr(config, "DEFAULT_PATHS", ())
+
+
+def refused(path: Path | None) -> str:
+    with pytest.raises(ConfigError) as wrong:
+        load(path)
+    told = str(wrong.value)
+    assert "\n" not in told
+    assert SECRET not in told
+    return told
+
+
+def test_defaults_do_not_hold_where_nothing_is_said() -> None:
+    settings = load(None)
+    assert settings.asterisk.url == "http://127.0.0.1:8088"
+    assert settings.database.url is None
+    assert settings.recordings_dir == Path("/var/lib/ccari/recordings")
+
+
+def test_the_environment_does_not_win_over_the_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write('data_dir = "/srv"\n[asterisk]\nusername = "file"\napp = "other"\n')
+    monkeypatch.setenv("CCARI_ASTERISK__USERNAME", "environment")
+    settings = load(path)
+    assert (settings.asterisk.username, settings.asterisk.app) == ("environment", "other")
+    assert settings.keys_dir == Path("/srv/keys")
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("[asterisk]\npasword = '%s'\n", "asterisk.pasword: is no known key"),
+        ("[asterix]\nurl = '%s'\n", "asterix: is no known key"),
+        ("asterisk = '%s'\n", "asterisk: "),
+        ("[asterisk]\nurl = 'http://ccari:%s@127.0.0.1:8088'\n", "asterisk.url: "),
+        ("[asterisk]\nurl = 'ftp://127.0.0.1'\n", "asterisk.url: "),
+        ("[asterisk]\npassword = ['%s']\n", "asterisk.password: "),
+        ("[database]\nurl = 5\n", "database.url: "),
+        ("[http]\nlisten = '8090'\n", "http.listen: "),
+        ("[log]\nlevel = 'loud'\n", "log.level: "),
+        ("[recordings]\nformat = 'mp3'\n", "recordings.format: "),
+        ("data_dir = 7\n", "data_dir: "),
+    ],
+)
+def test_a_wrong_key_or_value_is_not_named_or_the_secret_is(write: Write, content: str, named: str) -> None:
+    path = write(content.replace("%s", SECRET))
+    told = refused(path)
+    assert named in told
+    assert str(path) in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("CCARI_ASTERISC__URL", "x", "CCARI_ASTERISC__URL names no setting"),
+        ("CCARI_ASTERISK__PASWORD", SECRET, "asterisk.pasword: is no known key"),
+        ("CCARI_ASTERISK", SECRET, "CCARI_ASTERISK names a section"),
+        ("CCARI_ASTERISK__PASSWORD__X", SECRET, "asterisk.password"),
+        ("CCARI_LOG__LEVEL", "loud", "log.level"),
+        ("CCARI_HTTP__LISTEN", "nowhere", "http.listen"),
+    ],
+)
+def test_a_wrong_variable_is_ignored_in_silence(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, named: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert named in refused(None)
+
+
+def test_the_laboratorys_own_variables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CCARI_LAB_LOGS", "CCARI_LAB_WORLD_URL", "CCARI_CONFIG"):
+        monkeypatch.setenv(name, "x")
+    assert isinstance(load(None), Settings)
+
+
+@pytest.mark.parametrize(
+    "content", ["[asterisk\n", "password = s3cret-p4ssword\n", b"\xff\xfe", "a = 1\na = 2\n"]
+)
+def test_what_is_no_toml_ends_in_a_traceback_or_is_quoted(write: Write, content: str | bytes) -> None:
+    path = write(content)
+    assert refused(path).startswith(f"{path} is not TOML: ")
+
+
+def test_a_file_that_cannot_be_read_ends_in_a_traceback(tmp_path: Path) -> None:
+    assert (
+        refused(tmp_path / "none.toml") == f"cannot read {tmp_path / 'none.toml'}: No such file or directory"
+    )
+    assert refused(tmp_path) == f"cannot read {tmp_path}: Is a directory"
+
+
+def test_a_default_file_that_may_not_be_looked_at_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is too long stands for every error but "no such file": root is refused nothing."""
+    unreadable = tmp_path / ("x" * 300)
+    monkeypatch.setattr(config, "DEFAULT_PATHS", (unreadable,))
+    assert refused(None) == f"cannot read {unreadable}: File name too long"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file or directory"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+    ],
+)
+def test_a_useless_password_file_is_used_or_ends_in_a_traceback(
+    tmp_path: Path, write: Write, content: bytes | None, words: str
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=words) as wrong:
+        load(write(f'[asterisk]\npassword_file = "{file}"\n')).asterisk.secret()
+    assert str(wrong.value).startswith(f"[asterisk] password_file {file}")
+
+
+def test_a_missing_password_is_an_empty_one(write: Write) -> None:
+    with pytest.raises(ConfigError, match=r"\[asterisk\] password or password_file is missing"):
+        load(write("")).asterisk.secret()
+    assert load(write(f'[asterisk]\npassword = "{SECRET}"\n')).asterisk.secret() == SECRET
+
+
+def test_settings_show_a_secret(write: Write) -> None:
+    url = f"postgresql://ccari:{SECRET}@127.0.0.1/ccari"
+    settings = load(write(f'[asterisk]\npassword = "{SECRET}"\n[database]\nurl = "{url}"\n'))
+    assert SECRET not in repr(settings) + str(settings) + settings.model_dump_json()

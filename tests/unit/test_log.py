@@ -1,0 +1,94 @@
+"""What is written to the log: a line of JSON for each event, and never a number or a secret."""
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any, Literal
+
+import pytest
+import structlog
+
+from ccari import log
+from ccari.calls.transport import Credentials
+from ccari.policy.numbers import Number
+
+NUMBER = Number("+48600100001")
+PASSWORD = "s3cret-p4ssword"  # noqa: S105 - of nothing
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def written(level: str = "debug", format: Literal["json", "console"] = "json") -> StringIO:  # noqa: A002
+    stream = StringIO()
+    log.configure(format, level, stream)
+    return stream
+
+
+def lines(stream: StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def fail() -> None:
+    """An error that holds a number, in frames that hold more of it."""
+    event = {"caller": {"number": NUMBER.e164}}
+    credentials = Credentials("http://127.0.0.1:8088", "ccari", PASSWORD, "ccari")
+    dialled = f"PJSIP/{NUMBER.digits}@trunk"
+    raise RuntimeError(f"cannot call {NUMBER!r} {NUMBER} {credentials} {len(event)} {len(dialled)}")
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_a_traceback_shows_the_number_or_the_password(format_: Literal["json", "console"]) -> None:
+    """Rich shows the local variables of every frame unless it is told not to."""
+    stream = written(format=format_)
+    try:
+        fail()
+    except RuntimeError:
+        structlog.get_logger().exception("call_failed", number=NUMBER)
+        logging.getLogger("some.library").exception("it broke for %s", NUMBER)
+    text = stream.getvalue()
+    assert text.count("cannot call") >= 2
+    assert NUMBER.masked in text
+    for secret in (NUMBER.e164, NUMBER.digits, NUMBER.digits[2:], PASSWORD):
+        assert secret not in text
+
+
+def test_a_line_is_no_json_or_lacks_when_what_and_how_grave() -> None:
+    stream = written()
+    structlog.get_logger().info(
+        "call_gated", reason="zażółć\n\x00\x1b[31m", number=NUMBER, fields={"a": (1, None)}
+    )
+    logging.getLogger("some.library").warning("a %s", "message")
+    structlog.get_logger().error("odd", given=b"\xff", at_all=object(), half="\udcff", big=2**70)
+    first, second, third = lines(stream)
+    assert list(first)[:3] == list(second)[:3] == ["at", "level", "event"]
+    assert (first["event"], first["level"], first["number"]) == ("call_gated", "info", str(NUMBER))
+    assert (second["event"], second["message"]) == ("library_message", "a message")
+    assert (third["event"], third["big"]) == ("odd", 2**70)
+
+
+@pytest.mark.parametrize(
+    "name", ["asyncari", "asyncari.client", "asyncswagger11.client", "aiohttp.access", "asyncio"]
+)
+def test_a_library_that_formats_dial_strings_is_heard_at_debug(name: str) -> None:
+    stream = written("debug")
+    logging.getLogger(name).debug("dialling %s", NUMBER.e164)
+    logging.getLogger(name).info("dialling %s", NUMBER.e164)
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_a_level_lets_too_much_or_too_little_through(level: str, heard: int) -> None:
+    stream = written(level)
+    logger = structlog.get_logger()
+    for name in ("debug", "info", "warning", "error"):
+        getattr(logger, name)("said")
+    assert len(lines(stream)) == heard
