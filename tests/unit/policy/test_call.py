@@ -1,0 +1,350 @@
+"""The life of a call as it is meant to be, and each way in which it ends."""
+
+import pytest
+
+from ccari.policy.call import (
+    CLOSE_SECONDS,
+    CREATE_SECONDS,
+    RECORDER_SECONDS,
+    RING_SECONDS,
+    UNHEARD_SECONDS,
+    Stage,
+)
+from ccari.policy.gate import Block
+from ccari.policy.messages import (
+    AnswerAgent,
+    Bridge,
+    Bridged,
+    CalleeAnswered,
+    CalleeCreated,
+    CalleeRang,
+    CalleeRedirected,
+    CallRequested,
+    CheckGate,
+    CloseCall,
+    CommitHeard,
+    CreateCallee,
+    Dial,
+    Event,
+    Failed,
+    GateAllowed,
+    GateBlocked,
+    Gone,
+    HangUp,
+    HeardCommitted,
+    Note,
+    Outcome,
+    Party,
+    Play,
+    Played,
+    RecorderStarted,
+    RecorderStopped,
+    RecordingTagged,
+    ReturnAgent,
+    RingAgent,
+    SetTimer,
+    SettleRecording,
+    SpendToken,
+    StartRecorder,
+    StopRecorder,
+    TagRecording,
+    TellDialplan,
+    TimeRanOut,
+    TokenRefused,
+    TokenSpent,
+    Withdrawn,
+)
+from tests.unit.policy.story import Story
+
+AGENT_GONE, CALLEE_GONE = Gone(Party.AGENT), Gone(Party.CALLEE)
+
+
+def test_a_good_call_step_by_step() -> None:
+    story = Story()
+    assert story.send(CallRequested()) == [CheckGate()]
+    assert story.send(GateAllowed(story.campaign)) == [
+        Note("call_gated"),
+        TellDialplan(Outcome.AGENT_HANGUP, ""),
+        SetTimer("create", CREATE_SECONDS),
+        CreateCallee(),
+    ]
+    assert story.send(CalleeCreated()) == [SpendToken()]
+    assert story.send(TokenSpent()) == [SetTimer("ring", RING_SECONDS), Dial(), Note("callee_dialled")]
+    assert story.send(CalleeRang()) == [RingAgent(), Note("callee_rang")]
+    assert story.send(CalleeAnswered()) == [Note("callee_answered"), Play(Party.CALLEE, "identity")]
+    assert story.send(Played("identity", whole=True)) == [Play(Party.CALLEE, "recording_opt_out")]
+    assert story.send(Played("recording_opt_out", whole=True)) == [Play(Party.CALLEE, "rights")]
+    assert story.send(Played("rights", whole=True)) == [
+        CommitHeard(("identity", "recording_opt_out", "rights"))
+    ]
+    assert story.send(HeardCommitted()) == [TagRecording()]
+    assert story.send(RecordingTagged()) == [SetTimer("recorder", RECORDER_SECONDS), StartRecorder()]
+    assert story.send(RecorderStarted()) == [Note("recording_started"), AnswerAgent(), Bridge()]
+    assert story.send(Bridged()) == [
+        Note("call_bridged", {"recorded": "yes"}),
+        TellDialplan(Outcome.BRIDGED, ""),
+    ]
+    assert story.send(CALLEE_GONE) == [
+        SetTimer("close", CLOSE_SECONDS),
+        StopRecorder(keep=True),
+        ReturnAgent(Outcome.BRIDGED, ""),
+    ]
+    assert story.send(AGENT_GONE) == []
+    assert story.send(RecorderStopped()) == [
+        SettleRecording(),
+        Note("call_ended", {"outcome": "bridged", "reason": ""}),
+        CloseCall(Outcome.BRIDGED, ""),
+    ]
+    assert story.call.stage is Stage.CLOSED
+
+
+def test_the_journal_tells_a_good_call_in_order() -> None:
+    story = Story().talk()
+    story.send(CALLEE_GONE, AGENT_GONE, RecorderStopped())
+    assert story.notes == [
+        "call_gated",
+        "callee_dialled",
+        "callee_answered",
+        "recording_started",
+        "call_bridged",
+        "call_ended",
+    ]
+
+
+def test_a_call_that_is_not_recorded_is_bridged_as_soon_as_the_notice_is_proven() -> None:
+    story = Story(recording={"mode": "off"}).heard()
+    assert story.does(HeardCommitted()) == [AnswerAgent(), Bridge()]
+    assert story.send(Bridged())[0] == Note("call_bridged", {"recorded": "no"})
+
+
+def test_a_campaign_without_any_notice_still_proves_it_before_the_bridge() -> None:
+    story = Story(recording={"mode": "off"}, notice={"prompts": []}).ring()
+    assert story.does(CalleeAnswered()) == [CommitHeard(())]
+
+
+@pytest.mark.parametrize(
+    ("block", "prompt", "outcome"),
+    [
+        (Block.SUPPRESSED_ERASURE, "agent_blocked_suppressed", "blocked"),
+        (Block.SUPPRESSED_OBJECTION_MARKETING, "agent_blocked_suppressed", "blocked"),
+        (Block.OUTSIDE_HOURS, "agent_blocked_policy", "blocked"),
+        (Block.NUMBER_INVALID, "agent_blocked_policy", "blocked"),
+        (Block.STORE_UNAVAILABLE, "agent_unavailable", "unavailable"),
+    ],
+)
+def test_a_blocked_call_tells_the_agent_and_dials_nobody(block: Block, prompt: str, outcome: str) -> None:
+    story = Story()
+    story.send(CallRequested())
+    assert story.send(GateBlocked(block)) == [
+        Note("call_blocked", {"reason": block.value}),
+        TellDialplan(Outcome(outcome), block.value),
+        AnswerAgent(),
+        Play(Party.AGENT, prompt),
+    ]
+    assert story.does(Played(prompt, whole=True)) == [ReturnAgent(Outcome(outcome), block.value)]
+    story.send(AGENT_GONE)
+    assert story.ending == (outcome, block.value)
+    assert not any(isinstance(each, CreateCallee | Dial) for each in story.commands)
+
+
+def test_a_blocked_call_stays_blocked_when_the_agent_cannot_be_answered() -> None:
+    story = Story()
+    story.send(CallRequested(), GateBlocked(Block.HOLIDAY))
+    story.send(Failed(AnswerAgent()), Failed(Play(Party.AGENT, "agent_blocked_policy")), AGENT_GONE)
+    assert story.ending == ("blocked", "holiday")
+
+
+def test_a_blocked_call_stays_blocked_when_the_service_stops() -> None:
+    story = Story()
+    story.send(CallRequested(), GateBlocked(Block.HOLIDAY), Withdrawn("shutdown"), AGENT_GONE)
+    assert story.ending == ("blocked", "holiday")
+
+
+def test_a_gate_that_cannot_be_asked_is_closed() -> None:
+    story = Story()
+    story.send(CallRequested())
+    assert story.does(Failed(CheckGate())) == [AnswerAgent(), Play(Party.AGENT, "agent_unavailable")]
+
+
+def test_a_refused_token_hangs_the_undialled_callee_up() -> None:
+    story = Story()
+    story.send(CallRequested(), GateAllowed(story.campaign), CalleeCreated())
+    assert story.does(TokenRefused(Block.SUPPRESSED_OBJECTION)) == [
+        HangUp(),
+        AnswerAgent(),
+        Play(Party.AGENT, "agent_blocked_suppressed"),
+    ]
+    story.send(CALLEE_GONE, Played("agent_blocked_suppressed", whole=True), AGENT_GONE)
+    assert story.ending == ("blocked", "suppressed_objection")
+
+
+def test_a_token_that_cannot_be_read_is_no_leave_to_dial() -> None:
+    story = Story()
+    story.send(CallRequested(), GateAllowed(story.campaign), CalleeCreated())
+    assert story.does(Failed(SpendToken()))[0] == HangUp()
+    story.send(CALLEE_GONE, Played("agent_unavailable", whole=True), AGENT_GONE)
+    assert story.ending == ("unavailable", "store_unavailable")
+
+
+def test_a_token_that_fails_while_the_call_closes_changes_nothing() -> None:
+    story = Story()
+    story.send(CallRequested(), GateAllowed(story.campaign), CalleeCreated(), CALLEE_GONE)
+    assert story.send(Failed(SpendToken())) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "ending"),
+    [
+        (Gone(Party.CALLEE, 17), ("busy", "")),
+        (Gone(Party.CALLEE, 18), ("no_answer", "")),
+        (Gone(Party.CALLEE, 19), ("no_answer", "")),
+        (Gone(Party.CALLEE, 1), ("failed", "unallocated")),
+        (Gone(Party.CALLEE, 21), ("failed", "rejected")),
+        (Gone(Party.CALLEE, 28), ("failed", "invalid_number")),
+        (Gone(Party.CALLEE, 34), ("failed", "congestion")),
+        (Gone(Party.CALLEE, 38), ("failed", "network")),
+        (Gone(Party.CALLEE, 127), ("failed", "cause_127")),
+        (CalleeRedirected(), ("failed", "redirected")),
+        (TimeRanOut("ring"), ("no_answer", "")),
+        (Failed(Dial()), ("failed", "ring_failed")),
+        (AGENT_GONE, ("agent_hangup", "")),
+        (Withdrawn("asterisk_lost"), ("unavailable", "asterisk_lost")),
+    ],
+)
+def test_a_call_that_nobody_answers_ends_with_its_reason(event: Event, ending: tuple[str, str]) -> None:
+    story = Story().ring()
+    story.send(event, CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ending
+
+
+@pytest.mark.parametrize("event", [TimeRanOut("create"), Failed(CreateCallee())])
+def test_a_callee_whose_channel_is_in_doubt_is_hung_up(event: Event) -> None:
+    story = Story()
+    story.send(CallRequested(), GateAllowed(story.campaign))
+    assert HangUp() in story.does(event)
+
+
+@pytest.mark.parametrize(
+    ("event", "ending"),
+    [
+        (CALLEE_GONE, ("callee_hangup", "")),
+        (AGENT_GONE, ("agent_hangup", "")),
+        (Withdrawn("shutdown"), ("unavailable", "shutdown")),
+    ],
+)
+def test_a_call_that_is_left_during_the_notice_is_never_bridged(
+    event: Event, ending: tuple[str, str]
+) -> None:
+    story = Story().notice()
+    story.send(event, CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ending
+    assert not any(isinstance(each, Bridge | CommitHeard) for each in story.commands)
+
+
+def test_a_notice_that_is_not_heard_whole_ends_the_call() -> None:
+    story = Story().notice()
+    assert story.send(Played("identity", whole=False)) == [
+        Note("notice_broken", {"prompt": "identity"}),
+        SetTimer("unheard", UNHEARD_SECONDS),
+    ]
+    assert story.does(TimeRanOut("unheard")) == [HangUp(), ReturnAgent(Outcome.NOTICE_FAILED, "not_played")]
+    story.send(CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("notice_failed", "not_played")
+
+
+def test_a_notice_broken_by_the_callee_who_hangs_up_is_their_hang_up() -> None:
+    story = Story().notice()
+    story.send(Played("identity", whole=False), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("callee_hangup", "")
+
+
+def test_a_prompt_that_cannot_be_played_is_not_heard() -> None:
+    story = Story().notice()
+    story.send(Failed(Play(Party.CALLEE, "identity")), TimeRanOut("unheard"), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("notice_failed", "not_played")
+
+
+def test_a_notice_that_cannot_be_proven_ends_the_call() -> None:
+    story = Story().heard()
+    story.send(Failed(CommitHeard(())), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("unavailable", "store_unavailable")
+
+
+@pytest.mark.parametrize("event", [Failed(TagRecording()), Failed(StartRecorder()), TimeRanOut("recorder")])
+def test_a_call_that_cannot_be_recorded_goes_on_unrecorded(event: Event) -> None:
+    story = Story().heard()
+    story.send(HeardCommitted())
+    if event != Failed(TagRecording()):
+        story.send(RecordingTagged())
+    assert story.does(event) == [AnswerAgent(), Bridge()]
+    story.send(Bridged(), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("bridged", "recording_failed")
+
+
+@pytest.mark.parametrize("event", [Failed(StartRecorder()), TimeRanOut("recorder")])
+def test_a_call_that_must_be_recorded_and_cannot_ends_with_a_goodbye(event: Event) -> None:
+    story = Story(recording={"mode": "opt_out", "without": "hang_up"}).recorder()
+    assert story.does(event) == [Play(Party.CALLEE, "goodbye")]
+    story.send(Played("goodbye", whole=True), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("failed", "recording_failed")
+
+
+@pytest.mark.parametrize("event", [Failed(StartRecorder()), TimeRanOut("recorder")])
+def test_a_recorder_that_starts_after_it_was_given_up_is_stopped_and_its_file_thrown_away(
+    event: Event,
+) -> None:
+    story = Story().recorder()
+    story.send(event, Bridged())
+    assert story.does(RecorderStarted()) == [StopRecorder(keep=False)]
+
+
+def test_a_recorder_that_fails_to_start_while_the_call_closes_does_not_hold_it() -> None:
+    story = Story().recorder()
+    story.send(CALLEE_GONE, AGENT_GONE)
+    assert story.does(Failed(StartRecorder()))[-1] == CloseCall(Outcome.CALLEE_HANGUP, "")
+
+
+def test_a_recorder_that_ends_by_itself_leaves_the_talk_going() -> None:
+    story = Story().talk()
+    assert story.send(RecorderStopped()) == [
+        Note("recording_impossible", {"stage": "talk"}),
+        TellDialplan(Outcome.BRIDGED, "recording_failed"),
+    ]
+
+
+def test_a_recorder_that_ends_by_itself_ends_a_talk_that_must_be_recorded() -> None:
+    story = Story(recording={"mode": "opt_out", "without": "hang_up"}).talk()
+    assert story.does(RecorderStopped()) == [Play(Party.CALLEE, "goodbye")]
+
+
+@pytest.mark.parametrize("party", list(Party))
+def test_either_who_leaves_the_talk_ends_it_as_bridged(party: Party) -> None:
+    story = Story().talk()
+    story.send(Gone(party), RecorderStopped(), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("bridged", "")
+
+
+def test_a_talk_that_the_service_has_to_end_was_bridged() -> None:
+    story = Story().talk()
+    story.send(Withdrawn("shutdown"), RecorderStopped(), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("bridged", "shutdown")
+
+
+@pytest.mark.parametrize("command", [Bridge(), AnswerAgent()])
+def test_a_bridge_that_cannot_be_made_ends_the_call(command: Bridge | AnswerAgent) -> None:
+    story = Story().recorder()
+    story.send(RecorderStarted(), Failed(command), CALLEE_GONE, RecorderStopped(), AGENT_GONE)
+    assert story.ending == ("failed", "bridge_failed")
+
+
+def test_a_party_whose_end_is_never_reported_does_not_hold_the_call() -> None:
+    story = Story().talk()
+    story.send(CALLEE_GONE, TimeRanOut("close"))
+    assert story.ending == ("bridged", "")
+
+
+def test_a_closed_call_answers_nothing() -> None:
+    story = Story()
+    story.send(CallRequested(), AGENT_GONE)
+    assert story.call.stage is Stage.CLOSED
+    assert story.send(CallRequested(), AGENT_GONE, TimeRanOut("close"), Withdrawn("shutdown")) == []

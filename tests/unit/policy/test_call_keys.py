@@ -1,0 +1,318 @@
+"""What each key of the callee does, from the notice to the last word."""
+
+import pytest
+
+from ccari.policy.call import RECORDER_SECONDS, Stage
+from ccari.policy.messages import (
+    AnswerAgent,
+    Bridge,
+    Bridged,
+    CloseCall,
+    Failed,
+    Gone,
+    HangUp,
+    HeardCommitted,
+    KeyPressed,
+    Note,
+    Outcome,
+    Party,
+    Play,
+    Played,
+    RecorderStarted,
+    RecorderStopped,
+    RecordingTagged,
+    RegisterRight,
+    ReturnAgent,
+    RightRegistered,
+    SetTimer,
+    StopPlaying,
+    StopRecorder,
+    TellDialplan,
+    TimeRanOut,
+)
+from ccari.policy.rights import Right
+from tests.unit.policy.story import Story
+
+AGENT_GONE, CALLEE_GONE = Gone(Party.AGENT), Gone(Party.CALLEE)
+OFFER = {"legal_basis": "consent", "marketing": True}
+MUST = {"recording": {"mode": "opt_out", "without": "hang_up"}}
+REFUSED = RightRegistered(Right.REFUSE_RECORDING, "R-1")
+ERASED = RightRegistered(Right.ERASURE, "R-2")
+
+
+def says(prompt: str) -> Play:
+    return Play(Party.CALLEE, prompt)
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "stops"),
+    [
+        ("2", Right.REFUSE_RECORDING, True),
+        ("5", Right.OBJECTION_MARKETING, False),
+        ("6", Right.WITHDRAW_CONSENT, False),
+        ("7", Right.ERASURE, True),
+        ("8", Right.ACCESS, False),
+    ],
+)
+def test_a_right_in_the_talk_is_registered_and_stops_what_it_has_to_stop(
+    key: str,
+    right: Right,
+    stops: bool,  # noqa: FBT001
+) -> None:
+    story = Story().talk()
+    stop = [StopRecorder(keep=True)] if stops else []
+    assert story.does(KeyPressed(key)) == [*stop, RegisterRight(right, key)]
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "confirmation"),
+    [
+        ("5", Right.OBJECTION_MARKETING, "right_registered_objection_marketing"),
+        ("6", Right.WITHDRAW_CONSENT, "right_registered_withdraw_consent"),
+        ("7", Right.ERASURE, "right_registered_erasure"),
+    ],
+)
+def test_a_right_that_bars_the_call_ends_it_with_its_confirmation(
+    key: str, right: Right, confirmation: str
+) -> None:
+    story = Story(**OFFER).notice()
+    story.send(KeyPressed(key))
+    assert story.does(RightRegistered(right, "R-1")) == [StopPlaying()]
+    assert story.does(Played("identity", whole=False)) == [says(confirmation)]
+    assert story.does(Played(confirmation, whole=True)) == [says("goodbye")]
+    assert story.does(Played("goodbye", whole=True)) == [
+        HangUp(),
+        ReturnAgent(Outcome.RIGHT_EXERCISED, right.value),
+    ]
+    story.send(CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("right_exercised", right.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "confirmation"),
+    [
+        ("2", Right.REFUSE_RECORDING, "continues_unrecorded"),
+        ("5", Right.OBJECTION_MARKETING, "right_registered_objection_marketing"),
+        ("6", Right.WITHDRAW_CONSENT, "right_registered_withdraw_consent"),
+        ("8", Right.ACCESS, "right_registered_access"),
+    ],
+)
+def test_a_right_that_bars_nothing_is_confirmed_and_the_talk_goes_on(
+    key: str, right: Right, confirmation: str
+) -> None:
+    story = Story().talk()
+    story.send(KeyPressed(key))
+    assert story.does(RightRegistered(right, "R-1")) == [says(confirmation)]
+    assert story.does(Played(confirmation, whole=True)) == []
+    assert story.call.stage is Stage.TALK
+
+
+def test_a_right_is_not_confirmed_before_it_is_durable() -> None:
+    story = Story().talk()
+    assert not any(isinstance(each, Play) for each in story.send(KeyPressed("8")))
+
+
+def test_the_journal_tells_the_key_then_the_right() -> None:
+    story = Story().notice()
+    story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"))
+    assert story.commands[-3:] == [
+        Note("key_pressed", {"key": "8", "action": "access", "stage": "notice"}),
+        RegisterRight(Right.ACCESS, "8"),
+        Note("right_registered", {"right": "access", "reference": "R-1"}),
+    ]
+
+
+def test_a_right_pressed_twice_is_registered_once() -> None:
+    story = Story().talk()
+    story.send(KeyPressed("8"))
+    assert story.does(KeyPressed("8")) == []
+
+
+def test_a_right_that_could_not_be_registered_is_told_and_may_be_pressed_again() -> None:
+    story = Story().talk()
+    story.send(KeyPressed("8"))
+    assert story.send(Failed(RegisterRight(Right.ACCESS, "8"))) == [
+        Note("right_failed", {"right": "access"}),
+        says("right_failed"),
+    ]
+    assert story.does(KeyPressed("8")) == [RegisterRight(Right.ACCESS, "8")]
+
+
+def test_a_key_that_is_not_bound_is_only_noted() -> None:
+    story = Story().talk()
+    assert story.send(KeyPressed("0")) == [
+        Note("key_pressed", {"key": "0", "action": "none", "stage": "talk"})
+    ]
+
+
+def test_a_key_before_the_gate_is_nobodys() -> None:
+    assert Story().send(KeyPressed("7")) == []
+
+
+def test_a_right_pressed_as_the_callee_hangs_up_is_registered_before_the_call_ends() -> None:
+    story = Story(recording={"mode": "off"}).heard()
+    story.send(HeardCommitted(), Bridged())
+    assert story.does(CALLEE_GONE, KeyPressed("7")) == [
+        ReturnAgent(Outcome.BRIDGED, ""),
+        RegisterRight(Right.ERASURE, "7"),
+    ]
+    assert story.does(AGENT_GONE) == []
+    assert story.does(ERASED)[-1] == CloseCall(Outcome.BRIDGED, "")
+    assert story.notes[-2:] == ["right_registered", "call_ended"]
+
+
+def test_a_refusal_in_the_notice_leaves_the_call_unrecorded_from_the_start() -> None:
+    story = Story().notice()
+    story.send(KeyPressed("2"), REFUSED)
+    for prompt in ("identity", "continues_unrecorded", "recording_opt_out", "rights"):
+        story.send(Played(prompt, whole=True))
+    assert story.does(HeardCommitted()) == [AnswerAgent(), Bridge()]
+    assert story.send(Bridged()) == [
+        Note("call_bridged", {"recorded": "no"}),
+        TellDialplan(Outcome.BRIDGED, "recording_refused"),
+    ]
+
+
+def test_a_refusal_while_the_tag_is_written_starts_no_recorder() -> None:
+    story = Story().heard()
+    story.send(HeardCommitted(), KeyPressed("2"))
+    assert story.does(RecordingTagged()) == [AnswerAgent(), Bridge()]
+
+
+def test_a_refusal_while_the_recorder_starts_throws_its_file_away_before_the_bridge() -> None:
+    story = Story().recorder()
+    assert story.does(KeyPressed("2")) == [RegisterRight(Right.REFUSE_RECORDING, "2")]
+    assert story.send(RecorderStarted()) == [
+        SetTimer("discard", RECORDER_SECONDS),
+        StopRecorder(keep=False),
+    ]
+    assert story.does(RecorderStopped()) == [AnswerAgent(), Bridge()]
+
+
+def test_a_refused_recorder_that_does_not_stop_in_time_ends_the_call_unbridged() -> None:
+    story = Story().recorder()
+    story.send(KeyPressed("2"), RecorderStarted(), REFUSED)
+    story.send(TimeRanOut("discard"), CALLEE_GONE, AGENT_GONE, RecorderStopped())
+    assert story.ending == ("failed", "discard_timeout")
+    assert Bridge() not in story.commands
+
+
+def test_a_refused_recorder_that_cannot_be_stopped_ends_the_call_unbridged() -> None:
+    story = Story().recorder()
+    story.send(KeyPressed("2"), RecorderStarted(), REFUSED)
+    story.send(Failed(StopRecorder(keep=False)), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("failed", "recorder_not_stopped")
+    assert Bridge() not in story.commands
+
+
+def test_a_refused_recorder_that_cannot_be_stopped_ends_the_talk() -> None:
+    story = Story().talk()
+    story.send(KeyPressed("2"))
+    assert story.does(Failed(StopRecorder(keep=True))) == [
+        HangUp(),
+        ReturnAgent(Outcome.BRIDGED, "recorder_not_stopped"),
+    ]
+
+
+def test_a_refusal_that_is_not_registered_is_a_refusal_all_the_same() -> None:
+    story = Story().notice()
+    story.send(KeyPressed("2"), Failed(RegisterRight(Right.REFUSE_RECORDING, "2")))
+    for prompt in ("identity", "right_failed", "recording_opt_out", "rights"):
+        story.send(Played(prompt, whole=True))
+    assert story.does(HeardCommitted()) == [AnswerAgent(), Bridge()]
+
+
+def test_a_refusal_ends_a_call_that_must_be_recorded() -> None:
+    story = Story(**MUST).talk()
+    story.send(KeyPressed("2"))
+    assert story.does(REFUSED) == [says("continues_unrecorded")]
+    story.send(Played("continues_unrecorded", whole=True), Played("goodbye", whole=True))
+    story.send(RecorderStopped(), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("recording_refused", "recording_refused")
+
+
+def test_a_refusal_ends_a_call_that_must_be_recorded_even_if_it_is_not_registered() -> None:
+    story = Story(**MUST).notice()
+    story.send(KeyPressed("2"), Failed(RegisterRight(Right.REFUSE_RECORDING, "2")))
+    assert story.call.stage is Stage.FAREWELL
+    assert story.does(Played("identity", whole=False)) == [says("right_failed")]
+
+
+def test_a_call_that_must_be_recorded_is_not_bridged_while_its_refusal_is_registered() -> None:
+    story = Story(**MUST).heard()
+    story.send(KeyPressed("2"))
+    assert story.does(HeardCommitted()) == []
+    assert story.does(REFUSED) == [says("continues_unrecorded")]
+
+
+def test_an_erasure_that_bars_nothing_still_ends_a_call_that_must_be_recorded() -> None:
+    story = Story(**MUST, legal_basis="legal_obligation").talk()
+    story.send(KeyPressed("7"))
+    assert story.does(ERASED) == [says("right_registered_erasure")]
+    assert story.call.outcome is Outcome.RECORDING_REFUSED
+
+
+def test_a_refusal_where_nothing_is_recorded_ends_nothing() -> None:
+    story = Story(recording={"mode": "off", "without": "hang_up"}).notice()
+    story.send(KeyPressed("2"), REFUSED)
+    assert story.call.stage is Stage.NOTICE
+
+
+def test_an_erasure_in_the_talk_stops_the_recorder_before_the_database_is_asked() -> None:
+    story = Story().talk()
+    assert story.does(KeyPressed("7")) == [StopRecorder(keep=True), RegisterRight(Right.ERASURE, "7")]
+    assert story.does(ERASED) == [says("right_registered_erasure")]
+    story.send(RecorderStopped(), Played("right_registered_erasure", whole=True))
+    assert story.does(Played("goodbye", whole=True))[0] == HangUp()
+    story.send(CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("right_exercised", "erasure")
+
+
+def test_an_agent_who_leaves_does_not_cut_the_last_words_to_the_callee() -> None:
+    story = Story().talk()
+    story.send(KeyPressed("7"), ERASED)
+    assert story.does(AGENT_GONE) == []
+
+
+def test_a_callee_who_leaves_in_the_last_words_has_exercised_the_right() -> None:
+    story = Story().talk()
+    story.send(KeyPressed("7"), ERASED, RecorderStopped(), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("right_exercised", "erasure")
+
+
+def test_a_second_right_in_the_farewell_does_not_cut_the_first_confirmation_short() -> None:
+    story = Story().talk()
+    story.send(KeyPressed("7"), ERASED, KeyPressed("8"))
+    assert story.does(RightRegistered(Right.ACCESS, "R-3")) == []
+    assert story.does(Played("right_registered_erasure", whole=True)) == [says("right_registered_access")]
+
+
+def test_the_data_source_is_told_next_and_once_however_often_it_is_asked_for() -> None:
+    story = Story().notice()
+    story.send(*[KeyPressed("9")] * 5)
+    assert story.does(Played("identity", whole=True)) == [says("source")]
+    assert story.does(Played("source", whole=True)) == [says("recording_opt_out")]
+
+
+def test_the_notice_is_repeated_from_its_start() -> None:
+    story = Story().notice()
+    story.send(Played("identity", whole=True), KeyPressed("*"))
+    assert story.does(Played("recording_opt_out", whole=True)) == [says("identity")]
+
+
+def test_a_repeated_notice_still_has_to_end_before_it_is_proven() -> None:
+    story = Story().notice()
+    story.send(Played("identity", whole=True), Played("recording_opt_out", whole=True), KeyPressed("*"))
+    assert story.does(Played("rights", whole=True)) == [says("identity")]
+
+
+def test_a_repeated_notice_does_not_swallow_a_confirmation() -> None:
+    story = Story().notice()
+    story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"), KeyPressed("*"))
+    assert story.does(Played("identity", whole=True)) == [says("right_registered_access")]
+
+
+def test_a_key_that_steers_is_only_noted_once_the_last_words_are_said() -> None:
+    story = Story().talk()
+    story.send(KeyPressed("7"), ERASED)
+    assert story.does(KeyPressed("9"), KeyPressed("*")) == []
