@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ccari.errors import ConfigError
@@ -13,7 +13,19 @@ from ccari.errors import ConfigError
 DEFAULT_PATHS = (Path("ccari.toml"), Path("/etc/ccari/ccari.toml"))
 _ENV_PREFIX = "CCARI_"
 
-Listen = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$")]
+_PORTS = range(1, 65536)
+
+
+def _a_port(listen: str) -> str:
+    # uvloop would listen at the port's last 16 bits
+    if int(listen.rpartition(":")[2]) not in _PORTS:
+        raise ValueError(f"the port must be {_PORTS.start} to {_PORTS.stop - 1}")
+    return listen
+
+
+Listen = Annotated[
+    str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$"), AfterValidator(_a_port)
+]
 
 
 class _Section(BaseModel):
@@ -39,6 +51,8 @@ class AsteriskSection(_Section):
             If none is given, or its file cannot be read.
         """
         if self.password is not None:
+            if not self.password.get_secret_value():
+                raise ConfigError("[asterisk] password is empty")
             return self.password.get_secret_value()
         if self.password_file is None:
             raise ConfigError(

@@ -4,6 +4,15 @@ A message of a :class:`CcariError` is printed as one line by the CLI, so it says
 It never holds a phone number or a secret.
 """
 
+import os
+
+
+def why(error: OSError) -> str:
+    """The system's own words for an error, which asyncio leaves out of those it makes itself."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__
+
 
 class CcariError(Exception):
     """ccari could not do what was asked of it."""

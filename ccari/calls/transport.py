@@ -18,7 +18,7 @@ import aiohttp
 import orjson
 import structlog
 
-from ccari.errors import AsteriskError, UnsuitableError
+from ccari.errors import AsteriskError, UnsuitableError, why
 
 _log = structlog.get_logger()
 
@@ -210,7 +210,7 @@ def explained(credentials: Credentials) -> Iterator[None]:
     except (TimeoutError, aiohttp.ServerTimeoutError):
         raise AsteriskError(f"Asterisk at {where} did not answer within {CONNECT_SECONDS:.0f} s") from None
     except (aiohttp.ClientError, OSError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = why(error) if isinstance(error, OSError) else type(error).__name__
         raise AsteriskError(
             f"Asterisk at {where} cannot be reached: {reason}: is it running, with ARI on?"
         ) from None

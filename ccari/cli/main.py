@@ -41,7 +41,8 @@ def _options(
     config: Annotated[
         Path | None,
         typer.Option(
-            envvar="CCARI_CONFIG", help="The configuration file [default: ccari.toml, /etc/ccari/ccari.toml]"
+            envvar="CCARI_CONFIG",
+            help="The configuration file; else ccari.toml or /etc/ccari/ccari.toml, if there is one.",
         ),
     ] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,

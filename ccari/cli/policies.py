@@ -11,7 +11,7 @@ from ccari.cli.context import Json, who, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.errors import CcariError, ConfigError, SoundError
-from ccari.policy.declaration import Policy, read
+from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="Controllers and campaigns, as declared.")
@@ -22,15 +22,14 @@ File = Annotated[Path, typer.Argument(help="A policy.toml.")]
 @app.command()
 def check(file: File) -> None:
     """Say what is wrong in a policy file, without applying it."""
-    policy = read(read_document(file))
+    _, policy = read_policy(file)
     typer.echo(f"{file} is sound: {len(policy.controllers)} controllers, {len(policy.campaigns)} campaigns")
 
 
 @app.command()
 def apply(context: typer.Context, file: File) -> None:
     """Make a policy file the newest revision. Calls in progress keep the one they began under."""
-    document = read_document(file)
-    policy = read(document)
+    document, policy = read_policy(file)
 
     async def work(_: Settings, store: Store) -> int:
         return await store.registers.apply_policy(document, who())
@@ -72,10 +71,15 @@ def _lacking(settings: Settings, policy: Policy) -> Iterator[str]:
         yield "ccari sounds build"
 
 
-def read_document(file: Path) -> str:
+def read_policy(file: Path) -> tuple[str, Policy]:
+    """The text of a policy file and what it declares."""
     try:
-        return file.read_text("utf-8")
+        document = file.read_text("utf-8")
     except OSError as error:
         raise CcariError(f"cannot read {file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise CcariError(f"{file} is not UTF-8 text") from None
+    try:
+        return document, read(document)
+    except PolicyError as error:
+        raise CcariError("\n".join(f"{file}: {line}" for line in str(error).splitlines())) from None

@@ -11,10 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ccari.app import Store
 from ccari.cli.context import Json, current_policy, with_store
 from ccari.cli.output import as_json, as_table
-from ccari.cli.policies import read_document
+from ccari.cli.policies import read_policy
 from ccari.config import Settings
 from ccari.policy import notices
-from ccari.policy.declaration import Policy, read
+from ccari.policy.declaration import Policy
 from ccari.policy.notices import Prompt
 from ccari.sounds import Catalogue, EspeakNg, Manifest, build
 from ccari.sounds.build import Progress as Built
@@ -26,7 +26,7 @@ PolicyFile = Annotated[
     Path | None, typer.Option("--policy", help="A policy file to build for, instead of the one in force.")
 ]
 Folder = Annotated[
-    Path | None, typer.Option("--dir", help="The folder of sounds [default: that of the settings]")
+    Path | None, typer.Option("--dir", help="The folder of sounds, instead of that of the settings.")
 ]
 
 
@@ -44,7 +44,7 @@ def build_(
 ) -> None:
     """Speak every prompt of the policy's campaigns, at 8 and 16 kHz and even loudness. What is unchanged is kept."""
     words = Catalogue.load(catalogue or shipped_sounds() / "catalogue.toml")
-    declared = read(read_document(policy)) if policy else with_store(context, _current)
+    declared = read_policy(policy)[1] if policy else with_store(context, _current)
     target = folder or context.obj.settings().sounds_dir
     with progress_bar() as report:
         manifest = build(

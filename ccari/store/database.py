@@ -11,7 +11,7 @@ import asyncpg
 from pogo_core.error import BadMigrationError
 from pogo_core.util import migrate, sql
 
-from ccari.errors import StoreError
+from ccari.errors import StoreError, why
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -68,9 +68,7 @@ def translated() -> Iterator[None]:
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise StoreError(f"the database failed: {type(error).__name__}") from None
     except OSError as error:
-        raise StoreError(
-            f"the database cannot be reached: {error.strerror or type(error).__name__}"
-        ) from None
+        raise StoreError(f"the database cannot be reached: {why(error)}") from None
 
 
 async def connect(dsn: str, **settings: Any) -> asyncpg.Connection:

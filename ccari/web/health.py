@@ -1,12 +1,11 @@
 """``/healthz``: the process lives. ``/readyz``: it can take a call, which needs Asterisk and the database."""
 
 import contextlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from ccari.errors import ConfigError
+from ccari.errors import ConfigError, why
 
 Check = Callable[[], Awaitable[bool]]
 
@@ -28,11 +27,9 @@ async def serve_health(listen: str, checks: Mapping[str, Check]) -> AsyncIterato
     host, _, port = listen.rpartition(":")
     try:
         await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         await runner.cleanup()
-        number = getattr(error, "errno", None)
-        reason = os.strerror(number) if number else "no such port"
-        raise ConfigError(f"cannot listen on {listen}: {reason}: set [http] listen") from None
+        raise ConfigError(f"cannot listen on {listen}: {why(error)}: set [http] listen") from None
     try:
         yield
     finally:

@@ -12,10 +12,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -23,6 +21,7 @@ from ccari.calls.client import EVENTS, operations
 from ccari.calls.transport import Credentials, Transport, connect
 from ccari.errors import AsteriskError
 from tests.integration.conftest import POLICY
+from tests.integration.databases import new_database
 from tests.integration.relay import Message, relay
 from tests.integration.service import Service
 from tests.lab import AgentCall, Callee, Lab, Outcome, callees, laboratory
@@ -124,21 +123,11 @@ async def ground(folder: Path, sounds: Path, dsn: str) -> AsyncIterator[Ground]:
     policy = home / "policy.toml"
     policy.write_text(POLICY.read_text().replace("hang_up", "continue"))
     async with laboratory(host_folders=[sounds]) as lab:
-        made = Ground(lab, home, sounds, await _new_database(dsn, "link"))
+        made = Ground(lab, home, sounds, await new_database(dsn, "link"))
         for arguments in (("policy", "apply", str(policy)), ("keys", "init")):
             done = await made.service().ccari(*arguments)
             assert done.code == 0, done.err
         yield made
-
-
-async def _new_database(dsn: str, name: str) -> str:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-    finally:
-        await connection.close()
-    parts = urlsplit(dsn)
-    return urlunsplit(parts._replace(path=f"/{name}"))
 
 
 def one_line(service: Service) -> str:
@@ -335,7 +324,7 @@ async def test_a_second_service_on_the_same_database_takes_the_asterisk_over(gro
 
 
 async def test_a_service_that_was_replaced_goes_on_driving_asterisk(ground: Ground, dsn: str) -> None:
-    other = await _new_database(dsn, "rival")
+    other = await new_database(dsn, "rival")
     applied = await ground.service(url=other).ccari("policy", "apply", str(ground.folder / "policy.toml"))
     assert applied.code == 0, applied.err
     async with relay(ground.lab.pbx.ari_url) as between:

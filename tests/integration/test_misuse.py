@@ -1,0 +1,361 @@
+"""Wrong input at the command line: one clear line that says what to do, an exit status, and no traceback."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+import typer.main
+
+from ccari.cli.main import app
+from tests.integration.conftest import POLICY
+from tests.integration.databases import new_database
+from tests.integration.service import Done, Service
+from tests.lab import Lab
+from tests.lab.ports import free_port
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+EXIT_SECONDS = 20.0
+REFUSED, USAGE = 1, 2
+#: What somebody might try to make a dial string of.
+DIAL_STRINGS = (
+    "48600100001/x", "48600100001@evil", "48600100001&PJSIP/48600100002", "48600100001;x=1", "48600100001,30",
+    "Local/48600100001@from-internal", "+48 600 100 001\n", "٤٨٦٠٠١٠٠٠٠١",
+)  # fmt: skip
+
+
+@dataclass
+class Desk:
+    """A place from which commands are run: ``environment`` leads to a database with a policy and secrets."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    #: The DSN of a database in which no policy was ever applied.
+    bare: str
+
+    def service(self, **changed: str) -> Service:
+        """Not started; settings are named without their prefix."""
+        own = {"CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"}
+        settings = {**own, **self.environment, **{f"CCARI_{name}": value for name, value in changed.items()}}
+        name = uuid4().hex
+        return Service(settings, self.folder / f"{name}.log", self.folder / f"{name}.err")
+
+    async def run(self, *arguments: str, **changed: str) -> Done:
+        return await self.service(**changed).ccari(*arguments)
+
+    async def refused(self, *arguments: str, **changed: str) -> str:
+        """The one line that a command ends with which refuses."""
+        done = await self.run(*arguments, **changed)
+        assert (done.code, done.out) == (REFUSED, ""), (arguments, done)
+        return one_line(done.err)
+
+    async def gives_up(self, **changed: str) -> str:
+        """The one line that the service ends with when it does not begin."""
+        service = self.service(**changed)
+        await service.spawn()
+        assert service.process is not None
+        try:
+            async with asyncio.timeout(EXIT_SECONDS):
+                code = await service.process.wait()
+        finally:
+            await service.stop(signal.SIGKILL)
+        said = service.errors.read_text()
+        assert code == REFUSED, said
+        assert not any(line["event"] == "asterisk_connected" for line in service.lines())
+        return one_line(said)
+
+
+def one_line(text: str) -> str:
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("ccari: "), text
+    return lines[0].removeprefix("ccari: ")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def desk(folder: Path, sounds: Path, dsn: str) -> Desk:
+    home = folder / "misuse"
+    home.mkdir()
+    environment = {
+        "CCARI_DATA_DIR": str(home / "data"),
+        "CCARI_DATABASE__URL": await new_database(dsn, "misuse"),
+        "CCARI_ASTERISK__URL": f"http://127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
+        "CCARI_ASTERISK__PASSWORD": "s3cret-p4ssword",
+        "CCARI_SOUNDS__DIR": str(sounds),
+    }
+    made = Desk(home, environment, await new_database(dsn, "bare"))
+    for arguments in (("policy", "apply", str(POLICY)), ("keys", "init")):
+        done = await made.run(*arguments)
+        assert done.code == 0, done.err
+    return made
+
+
+async def test_an_asterisk_that_is_away_at_the_start_ends_the_service_or_keeps_it_from_ending(
+    desk: Desk,
+) -> None:
+    """It goes on trying and says so; it ends in order when told to."""
+    service = desk.service()
+    await service.spawn()
+    away = await service.logged(lambda line: line["event"] == "asterisk_away")
+    assert "cannot be reached: Connection refused: is it running, with ARI on?" in away["reason"]
+    await until(lambda: sum(line["event"] == "asterisk_away" for line in service.lines()) > 1, within=5)
+    assert await service.stop(signal.SIGINT) == 0
+    assert service.errors.read_text() == ""
+
+
+async def test_a_wrong_or_missing_password_is_tried_for_ever(desk: Desk, lab: Lab) -> None:
+    wrong, missing, empty = await asyncio.gather(
+        desk.gives_up(ASTERISK__URL=lab.pbx.ari_url, ASTERISK__USERNAME="ccari"),
+        desk.gives_up(ASTERISK__URL=lab.pbx.ari_url, ASTERISK__USERNAME="nobody"),
+        desk.gives_up(ASTERISK__PASSWORD=""),
+    )
+    assert "refused the ARI user ccari: check its name and password in ari.conf and in [asterisk]" in wrong
+    assert desk.environment["CCARI_ASTERISK__PASSWORD"] not in wrong
+    assert "refused the ARI user nobody" in missing
+    assert empty == "[asterisk] password is empty"
+
+
+async def test_a_service_without_a_password_begins(desk: Desk) -> None:
+    environment = {name: value for name, value in desk.environment.items() if "PASSWORD" not in name}
+    unset = Desk(desk.folder, environment, desk.bare)
+    assert "[asterisk] password or password_file is missing" in await unset.gives_up()
+
+
+async def test_a_database_that_is_away_ends_in_a_traceback(desk: Desk) -> None:
+    port = free_port(socket.SOCK_STREAM, "127.0.0.1")
+    url = f"postgresql://ccari:s3cret@127.0.0.1:{port}/ccari"
+    said = await asyncio.gather(
+        desk.gives_up(DATABASE__URL=url),
+        desk.refused("calls", "list", "--json", DATABASE__URL=url),
+        desk.refused("gate", "+48600100001", "--campaign", "renewals", DATABASE__URL=url),
+        desk.refused("suppress", "add", "+48600100001", DATABASE__URL=url),
+    )
+    assert set(said) == {"the database cannot be reached: Connection refused"}
+
+
+async def test_a_port_that_cannot_be_had_ends_in_a_traceback(desk: Desk) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy, unknown, beyond = await asyncio.gather(
+            desk.gives_up(HTTP__LISTEN=f"127.0.0.1:{taken.getsockname()[1]}"),
+            desk.gives_up(HTTP__LISTEN="no-such-host.invalid:8090"),
+            desk.gives_up(HTTP__LISTEN="127.0.0.1:99999"),
+        )
+    assert "Address already in use: set [http] listen" in busy
+    assert "cannot listen on no-such-host.invalid:8090: Name or service not known" in unknown
+    assert beyond == "the environment: http.listen: the port must be 1 to 65535"
+
+
+async def test_a_data_dir_that_cannot_be_written_ends_in_a_traceback(desk: Desk) -> None:
+    in_the_way = desk.folder / "file"
+    in_the_way.write_text("")
+    embedded = {name: value for name, value in desk.environment.items() if "DATABASE" not in name}
+    without = Desk(desk.folder, embedded, desk.bare)
+    said = await asyncio.gather(
+        *(
+            without.refused("calls", "list", DATA_DIR=place)
+            for place in (str(in_the_way), "/proc/none", "/sys/none")
+        )
+    )
+    assert all(each.startswith("cannot write in ") and each.endswith(": check data_dir") for each in said), (
+        said
+    )
+
+
+async def test_root_without_a_user_for_the_database_is_not_told_to_make_one(desk: Desk) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, who may hide the users of the machine from a command")
+    passwd = desk.folder / "passwd"
+    passwd.write_text("root:x:0:0:root:/root:/bin/sh\n")
+    embedded = {name: value for name, value in desk.environment.items() if "DATABASE" not in name}
+    process = await asyncio.create_subprocess_exec(
+        "unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"',
+        str(passwd), sys.executable, "-m", "ccari", "calls", "list", env={**os.environ, **embedded},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd="/",
+    )  # fmt: skip
+    async with asyncio.timeout(EXIT_SECONDS):
+        out, err = await process.communicate()
+    assert (process.returncode, out) == (REFUSED, b"")
+    assert "make a user for it (useradd --system ccari), or give [database] url" in one_line(err.decode())
+
+
+async def test_a_secret_that_is_missing_open_or_damaged_lets_calls_through(desk: Desk) -> None:
+    keys = Path(desk.environment["CCARI_DATA_DIR"]) / "keys"
+    spoilt = {}
+    for name in ("open", "short"):
+        spoilt[name] = desk.folder / f"keys-{name}"
+        shutil.copytree(keys, spoilt[name])
+    (spoilt["open"] / "acme/suppression-1.key").chmod(0o644)
+    (spoilt["short"] / "acme/suppression-1.key").write_text("abcd")
+    gate = ("gate", "+48600100001", "--campaign", "renewals")
+    missing, open_, short, *asked = await asyncio.gather(
+        desk.gives_up(KEYS__DIR=str(desk.folder / "none")),
+        desk.gives_up(KEYS__DIR=str(spoilt["open"])),
+        desk.gives_up(KEYS__DIR=str(spoilt["short"])),
+        desk.refused(*gate, KEYS__DIR=str(desk.folder / "none")),
+        desk.refused(*gate, KEYS__DIR=str(spoilt["open"])),
+        desk.refused(*gate, KEYS__DIR=str(spoilt["short"])),
+    )
+    assert "the controller 'acme' has no suppression secret" in missing
+    assert "can be read by others: chmod 600 it" in open_
+    assert "holds no secret of 32 bytes in hex" in short
+    assert "abcd" not in short
+    assert asked == [missing, open_, short]
+
+
+async def test_a_missing_or_damaged_prompt_is_found_by_the_first_callee(desk: Desk, sounds: Path) -> None:
+    spoilt = []
+    for name in ("missing", "damaged"):
+        spoilt.append(desk.folder / f"sounds-{name}")
+        shutil.copytree(sounds, spoilt[-1])
+    for file in (spoilt[0] / "pl/renewals").glob("identity.*"):
+        file.unlink()
+    for file in (spoilt[1] / "pl/renewals").glob("recording_opt_out.*"):
+        file.write_bytes(file.read_bytes()[:-1000])
+    missing, damaged, none = await asyncio.gather(
+        *(desk.gives_up(SOUNDS__DIR=str(folder)) for folder in (*spoilt, desk.folder / "no-sounds"))
+    )
+    assert "pl/renewals/identity" in missing
+    assert "pl/renewals/recording_opt_out" in damaged
+    assert "no such sound in" in none
+    assert "ccari sounds build" in none
+
+
+async def test_commands_without_a_policy_end_in_a_traceback_or_pretend(desk: Desk) -> None:
+    bare = desk.bare
+    lists = await asyncio.gather(
+        *(
+            desk.run(what, "list", DATABASE__URL=bare)
+            for what in ("calls", "recordings", "requests", "suppress")
+        )
+    )
+    assert [(done.code, done.err) for done in lists] == [(0, "")] * 4
+    assert all(done.out.startswith(("there are no", "nothing is")) for done in lists)
+    said = await asyncio.gather(
+        desk.refused("gate", "+48600100001", "--campaign", "renewals", DATABASE__URL=bare),
+        desk.refused("suppress", "add", "+48600100001", DATABASE__URL=bare),
+        desk.refused("keys", "init", DATABASE__URL=bare),
+        desk.refused("policy", "show", DATABASE__URL=bare),
+    )
+    assert set(said) == {"no policy has been applied: ccari policy apply FILE"}
+
+
+async def test_an_unknown_campaign_or_a_dial_string_is_allowed(desk: Desk) -> None:
+    """The gate's verdict is its output; that it blocks is its exit status."""
+    cases = {
+        ("+48600100001", "nonsense"): "unknown_campaign",
+        ("", "renewals"): "number_empty",
+        ("12345", "renewals"): "number_invalid",
+        ("00", "renewals"): "number_invalid",
+        **{(text, "renewals"): "number_characters" for text in DIAL_STRINGS if "\n" not in text},
+    }
+    done = await asyncio.gather(
+        *(desk.run("gate", "--campaign", campaign, "--", number) for number, campaign in cases)
+    )
+    assert {case: (each.code, each.out, each.err) for case, each in zip(cases, done, strict=True)} == {
+        case: (REFUSED, f"block {reason}\n", "") for case, reason in cases.items()
+    }
+
+
+async def test_what_is_no_number_or_no_controller_is_barred(desk: Desk) -> None:
+    said = await asyncio.gather(
+        *(desk.refused("suppress", "add", "--", text) for text in ("", "12345", *DIAL_STRINGS[:3])),
+        desk.refused("suppress", "add", "+48600100001", "--controller", "nonsense"),
+        desk.refused("suppress", "check", "+48600100001", "--controller", "nonsense"),
+    )
+    assert all(each.startswith("that is no number to call: ") for each in said[:-2]), said
+    assert said[-1] == said[-2] == "there is no controller 'nonsense': it is one of acme"
+    listed = await desk.run("suppress", "list")
+    assert listed.out == "nothing is barred\n"
+
+
+async def test_a_broken_policy_file_is_applied_or_ends_in_a_traceback(desk: Desk) -> None:
+    good = POLICY.read_text()
+    broken = {
+        "none.toml": (None, "No such file or directory"),
+        "text.toml": ("this is no policy", "not TOML"),
+        "bytes.toml": ("\udcff", "is not UTF-8 text"),
+        "key.toml": (
+            good.replace("data_source", "data_sauce", 1),
+            "campaigns[0].data_sauce: is no known key",
+        ),
+        "whose.toml": (
+            good.replace('controller = "acme"', 'controller = "evil"', 1),
+            "'evil', which is none of",
+        ),
+        "dial.toml": (good.replace("{number}@trunk", "{number}&PJSIP/1@trunk", 1), "campaigns[0].dial"),
+    }
+    files = {}
+    for name, (text, _) in broken.items():
+        files[name] = desk.folder / name
+        if text is not None:
+            files[name].write_bytes(text.encode("utf-8", "surrogateescape"))
+    before = await desk.run("policy", "show", "--json")
+    checked = await asyncio.gather(*(desk.run("policy", "check", str(file)) for file in files.values()))
+    for (name, (_, words)), done in zip(broken.items(), checked, strict=True):
+        assert (done.code, done.out) == (REFUSED, ""), name
+        assert words in done.err
+        assert name in done.err, "it is not said which file is wrong"
+        assert all(line.startswith("ccari: ") for line in done.err.splitlines())
+    assert "is no known key" in await desk.refused("policy", "apply", str(files["key.toml"]))
+    assert (await desk.run("policy", "show", "--json")).out == before.out
+
+
+async def test_wrong_usage_is_a_refusal_or_a_traceback(desk: Desk) -> None:
+    wrong = [
+        (), ("nonsense",), ("calls", "show", "no-uuid"), ("calls", "list", "--limit", "0"),
+        ("suppress", "add", "+48600100001", "--reason", "nonsense"), ("gate", "+48600100001"),
+    ]  # fmt: skip
+    done = await asyncio.gather(*(desk.run(*arguments) for arguments in wrong))
+    for arguments, each in zip(wrong, done, strict=True):
+        assert each.code == USAGE, arguments
+        assert "Usage: ccari" in each.out + each.err
+        assert "Traceback" not in each.err
+
+
+async def test_an_unknown_call_is_shown(desk: Desk) -> None:
+    unknown = str(uuid4())
+    assert await desk.refused("calls", "show", unknown) == f"there is no call {unknown}"
+
+
+async def test_a_wrong_configuration_file_is_ignored(desk: Desk) -> None:
+    wrong = desk.folder / "ccari.toml"
+    wrong.write_text("[asterisk]\npasword = 's3cret'\n")
+    unknown, missing, variable = await asyncio.gather(
+        desk.refused("--config", str(wrong), "calls", "list"),
+        desk.refused("--config", "/nowhere/ccari.toml", "calls", "list"),
+        desk.refused("calls", "list", ASTERISC__URL="http://127.0.0.1:1"),
+    )
+    assert unknown == f"{wrong} or the environment: asterisk.pasword: is no known key"
+    assert missing == "cannot read /nowhere/ccari.toml: No such file or directory"
+    assert variable == "the environment variable CCARI_ASTERISC__URL names no setting"
+
+
+async def test_help_is_missing_or_eaten() -> None:
+    """Of every command, argument and option, as it is printed: rich takes what is in square brackets for its own."""
+    nothing: list[str] = []
+
+    def walk(command: Any, name: str) -> None:
+        if not (command.help or "").strip():
+            nothing.append(name)
+        for each in command.params:
+            text = getattr(each, "help", None) or ""
+            if (not text and each.name != "file") or "[" in text:
+                nothing.append(f"{name} {each.name}")
+        for word, sub in getattr(command, "commands", {}).items():
+            walk(sub, f"{name} {word}")
+
+    walk(typer.main.get_command(app), "ccari")
+    assert nothing == []
