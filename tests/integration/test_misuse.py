@@ -309,7 +309,7 @@ async def test_a_broken_policy_file_is_applied_or_ends_in_a_traceback(desk: Desk
         assert words in done.err
         assert name in done.err, "it is not said which file is wrong"
         assert all(line.startswith("ccari: ") for line in done.err.splitlines())
-    assert "is no known key" in await desk.refused("policy", "apply", str(files["key.toml"]))
+    assert "'evil', which is none of acme" in await desk.refused("policy", "apply", str(files["whose.toml"]))
     assert (await desk.run("policy", "show", "--json")).out == before.out
 
 

@@ -117,15 +117,14 @@ async def test_a_stopped_server_holds_a_call_without_end(home: Path) -> None:
             os.kill(pid, signal.SIGSTOP)
         began = time.monotonic()
         try:
-            for _ in range(2):
-                with pytest.raises(StoreError, match="did not answer in time"):
-                    async with database.transaction() as connection:
-                        await connection.execute("SELECT 1")
+            with pytest.raises(StoreError, match="did not answer in time"):
+                async with database.transaction() as connection:
+                    await connection.execute("SELECT 1")
         finally:
             took = time.monotonic() - began
             for pid in filter(None, pids):
                 os.kill(pid, signal.SIGCONT)
-        assert took < 2 * (COMMAND_SECONDS + BOUND_SECONDS)
+        assert took < COMMAND_SECONDS + BOUND_SECONDS
         async with database.connection() as connection:
             assert await connection.fetchval("SELECT 1") == 1
 
