@@ -57,7 +57,8 @@ def says(prompt: str) -> Play:
 def test_a_right_in_the_talk_is_registered_and_stops_what_it_has_to_stop(
     key: str,
     right: Right,
-    stops: bool,  # noqa: FBT001
+    *,
+    stops: bool,
 ) -> None:
     story = Story().talk()
     stop = [StopRecorder(keep=True)] if stops else []
