@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ccari.calls.actions import Desk
 from ccari.calls.client import Ari, Identity
+from ccari.calls.desk import Desk
 from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials

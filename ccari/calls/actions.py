@@ -1,24 +1,19 @@
 """Carrying out the commands of ``policy.call``: one method a command, each with the event it leads to."""
 
-import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-import structlog
-
-from ccari.calls.client import Ari
+from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, Playback
-from ccari.calls.journal import Journal
-from ccari.errors import AsteriskError, CcariError, ConfigError, RecordingError, SoundError, StoreError
-from ccari.policy import deadlines, gate, retention
+from ccari.calls.gatekeeper import Gatekeeper, Terms
+from ccari.calls.journal import Journal, persistently
+from ccari.calls.recorder import Recorder
+from ccari.errors import AsteriskError
+from ccari.policy import deadlines, gate
 from ccari.policy.call import RING_SECONDS
-from ccari.policy.chain import Entry
-from ccari.policy.declaration import Campaign, Controller
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
     AnswerAgent,
@@ -54,89 +49,29 @@ from ccari.policy.messages import (
     TokenRefused,
     TokenSpent,
 )
-from ccari.policy.numbers import Number, NumberFault, parse
-from ccari.ports import (
-    Archive,
-    CallStore,
-    Exercise,
-    Kept,
-    OpenedCall,
-    PolicyBook,
-    Prompts,
-    RecordingTag,
-    RefusedCall,
-    Script,
-    Secrets,
-    Sound,
-)
-
-_log = structlog.get_logger()
-_T = TypeVar("_T")
+from ccari.ports import Exercise, Sound
 
 #: Asterisk hangs a leg up after this long even if nobody is left to tell it to.
 LONGEST_CALL_SECONDS = 4 * 60 * 60
-#: For a snoop channel to enter our application.
-SNOOP_SECONDS = 3.0
-#: The end of a call is worth waiting for a database that restarts.
-CLOSE_TRIES = 6
-CLOSE_RETRY_SECONDS = 2.0
 #: The language in which an agent is told that a call cannot be made, when no campaign says which.
 AGENT_LANGUAGE = "pl"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What the dialplan asked for. ``number`` and ``campaign`` are as they came, unchecked; None: bad arguments."""
-
-    number: str | None
-    campaign: str
-    channel: str
-    agent: str
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What every call shares."""
-
-    ari: Ari
-    asterisk: str
-    store: CallStore
-    secrets: Secrets
-    book: PolicyBook
-    prompts: Prompts
-    archive: Archive
-
-
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """What a call is made under, from the gate on."""
-
-    controller: Controller
-    campaign: Campaign
-    number: Number
-    opened: OpenedCall
-    script: Script
 
 
 class Actions:
     """The hands of one call. What fails raises a CcariError; the call's loop makes it an event."""
 
     def __init__(self, order: Order, ids: Ids, desk: Desk, journal: Journal) -> None:
-        self._order = order
         self._ids = ids
         self._desk = desk
         self._journal = journal
-        self._token = uuid4()
-        self._settled: _Terms | None = None
-        self._tag: RecordingTag | None = None
-        self._keep = True
+        self._gatekeeper = Gatekeeper(order, ids, desk, journal)
+        self._settled: Terms | None = None
         self._bridge_made = False
+        self.recorder = Recorder(ids, desk, journal)
         self.playback: Playback | None = None
-        self.recorder_started_at: datetime | None = None
-        self.snoop_entered = asyncio.Event()
 
     @property
-    def _terms(self) -> _Terms:
+    def _terms(self) -> Terms:
         if self._settled is None:
             raise AssertionError("the gate has not let this call through")
         return self._settled
@@ -166,15 +101,17 @@ class Actions:
                 self._journal.note(
                     "notice_heard", {"notice_version": version, "prompts": ",".join(command.prompts)}
                 )
-                await self._durably(lambda entries: self._desk.store.commit_heard(ids.call, version, entries))
+                await self._journal.durably(
+                    lambda entries: self._desk.store.commit_heard(ids.call, version, entries)
+                )
                 return HeardCommitted()
             case TagRecording():
-                return await self._tag_recording()
+                await self.recorder.tag(self._terms)
+                return RecordingTagged()
             case StartRecorder():
-                await self._start_recorder()
+                await self.recorder.start()
             case StopRecorder(keep):
-                self._keep = keep
-                await ari.stop_recording(str(ids.recording), keep=keep)
+                await self.recorder.stop(keep=keep)
             case Bridge():
                 await self._bridge()
                 return Bridged()
@@ -188,8 +125,8 @@ class Actions:
             case ReturnAgent(outcome, reason):
                 return await self._return_agent(outcome, reason)
             case SettleRecording():
-                await self.let_go()
-                await self._settle_recording()
+                await self._let_go()
+                await self.recorder.settle()
             case CloseCall():
                 await self._close(command)
             case _:
@@ -197,67 +134,11 @@ class Actions:
         return None
 
     async def _check_gate(self) -> Event:
-        order, desk = self._order, self._desk
-        try:
-            return await self._ask_gate()
-        except (ConfigError, SoundError) as error:
-            _log.error("gate_unfit", reason=str(error))
-            block = Block.PROMPTS_MISSING if isinstance(error, SoundError) else Block.STORE_UNAVAILABLE
-        except _Refusal as refusal:
-            block = refusal.block
-        await desk.store.open_refused(
-            RefusedCall(self._ids.call, self._token, desk.asterisk, order.agent, order.campaign[:40])
-        )
-        self._journal.opened()
-        return GateBlocked(block)
-
-    async def _ask_gate(self) -> Event:
-        order, book = self._order, self._desk.book
-        if order.number is None:
-            raise _Refusal(Block.BAD_ARGUMENTS)
-        if book.policy is None:
-            await book.reload()
-        while True:
-            policy, revision = book.policy, book.revision
-            if policy is None or revision is None:
-                raise _Refusal(Block.NO_POLICY)
-            campaign = policy.campaign(order.campaign)
-            if campaign is None:
-                # perhaps it was declared a moment ago
-                await book.reload()
-                campaign = book.policy.campaign(order.campaign) if book.policy else None
-                if campaign is None:
-                    raise _Refusal(Block.UNKNOWN_CAMPAIGN)
-                continue
-            controller = policy.controller_of(campaign)
-            number = parse(order.number, controller.country)
-            if isinstance(number, NumberFault):
-                raise _Refusal(Block(number.value))
-            terms = self._terms_for(controller, campaign, number, revision)
-            now = datetime.now(UTC)
-            facts, newest = await self._desk.store.open(terms.opened, gate.counts_since(campaign, now))
-            if newest == revision:
-                break
-            await book.reload()
-        self._journal.opened()
-        self._journal.bind(
-            campaign=campaign.id, controller=controller.id, legal_basis=campaign.legal_basis.value,
-            number=number.masked,
-        )  # fmt: skip
-        block = gate.verdict(campaign, controller.country, facts, now)
-        if block is not None:
-            return GateBlocked(block)
-        self._settled = terms
-        return GateAllowed(campaign)
-
-    def _terms_for(self, controller: Controller, campaign: Campaign, number: Number, revision: int) -> _Terms:
-        desk = self._desk
-        opened = OpenedCall(
-            id=self._ids.call, token=self._token, asterisk=desk.asterisk, agent=self._order.agent,
-            number_masked=number.masked, revision=revision, controller=controller.id, campaign=campaign.id,
-            legal_basis=campaign.legal_basis.value, digests=desk.secrets.digests(controller.id, number),
-        )  # fmt: skip
-        return _Terms(controller, campaign, number, opened, desk.prompts.script(controller, campaign))
+        verdict = await self._gatekeeper.ask()
+        if isinstance(verdict, Block):
+            return GateBlocked(verdict)
+        self._settled = verdict
+        return GateAllowed(verdict.campaign)
 
     async def _create_callee(self) -> None:
         terms = self._terms
@@ -273,7 +154,7 @@ class Actions:
     async def _spend_token(self) -> Event:
         terms = self._terms
         barring = gate.barring(terms.campaign)
-        block = await self._durably(
+        block = await self._journal.durably(
             lambda entries: self._desk.store.spend_token(terms.opened, barring, entries)
         )
         return TokenSpent() if block is None else TokenRefused(block)
@@ -296,40 +177,6 @@ class Actions:
             self.playback.stopped_by_us = True
             await self._desk.ari.stop_playback(self.playback.id)
 
-    async def _tag_recording(self) -> Event:
-        terms, now = self._terms, datetime.now(UTC)
-        rules = terms.campaign.recording
-        tag = self._tag = RecordingTag(
-            recording_id=self._ids.recording, call_id=self._ids.call, controller=terms.controller.id,
-            campaign=terms.campaign.id, revision=terms.opened.revision, purpose=terms.campaign.purpose,
-            legal_basis=rules.legal_basis.value, mode=rules.mode.value, notice_version=terms.script.notice_version,
-            started_at=now, delete_at=retention.delete_at(now, rules.retention_days),
-        )  # fmt: skip
-        self._journal.note(
-            "recording_tagged",
-            {"recording": str(self._ids.recording),
- "recording_basis": rules.legal_basis.value, "mode": rules.mode.value,
-             "delete_at": tag.delete_at.isoformat(timespec="seconds")},
-        )  # fmt: skip
-        await self._durably(lambda entries: self._desk.store.tag_recording(tag, entries))
-        return RecordingTagged()
-
-    async def _start_recorder(self) -> None:
-        ari, ids = self._desk.ari, self._ids
-        try:
-            await ari.snoop(ids.callee, ids.snoop)
-            async with asyncio.timeout(SNOOP_SECONDS):
-                await self.snoop_entered.wait()
-            await ari.record(ids.snoop, str(ids.recording))
-        except (AsteriskError, TimeoutError) as error:
-            # a lost reply does not mean that nothing records; the recorder goes with its channel
-            self._keep = False
-            with contextlib.suppress(AsteriskError):
-                await ari.hang_up(ids.snoop)
-            if isinstance(error, TimeoutError):
-                raise AsteriskError("the recorder's channel did not come") from None
-            raise
-
     async def _bridge(self) -> None:
         ari, ids = self._desk.ari, self._ids
         await ari.create_bridge(ids.bridge)
@@ -344,7 +191,7 @@ class Actions:
             due=deadlines.due(now, country), local_year=now.astimezone(ZoneInfo(deadlines.TIME_ZONES[country])).year,
             notice_version=terms.script.notice_version,
         )  # fmt: skip
-        reference = await self._durably(
+        reference = await self._journal.durably(
             lambda entries: self._desk.store.register_right(terms.opened, exercise, entries)
         )
         return RightRegistered(command.right, reference)
@@ -362,28 +209,22 @@ class Actions:
             return Gone(Party.AGENT)
         return None
 
-    async def _settle_recording(self) -> None:
-        tag = self._tag
-        if tag is not None:
-            await _persistently(self._ids.call, lambda: self._close_recording(tag))
-
     async def _close(self, command: CloseCall) -> None:
         if not self._journal.is_open:
             return
         store, call_id = self._desk.store, self._ids.call
-        await _persistently(
+        await persistently(
             call_id,
-            lambda: self._durably(
+            lambda: self._journal.durably(
                 lambda entries: store.close(call_id, command.outcome, command.reason, entries)
             ),
         )
 
-    async def let_go(self) -> None:
+    async def _let_go(self) -> None:
         """Leave nothing of the call in Asterisk, whatever state it is in."""
         ari, ids = self._desk.ari, self._ids
+        await self.recorder.let_go()
         releases: list[Callable[[], Awaitable[object]]] = []
-        if self._tag is not None:
-            releases.append(lambda: ari.hang_up(ids.snoop))
         if self._settled is not None:
             releases.append(lambda: ari.hang_up(ids.callee))
         if self._bridge_made:
@@ -391,59 +232,3 @@ class Actions:
         for release in releases:
             with contextlib.suppress(AsteriskError):
                 await release()
-
-    async def _close_recording(self, tag: RecordingTag) -> None:
-        """Bring what was recorded to its place, or make sure that nothing is left."""
-        store = self._desk.store
-        if self.recorder_started_at is None or not self._keep:
-            state = "discarded"
-            try:
-                await self._desk.archive.discard(tag.recording_id)
-            except RecordingError as error:
-                _log.error("recording_not_discarded", call_id=str(self._ids.call), reason=str(error))
-                state = "failed"
-            await self._durably(lambda entries: store.recording_ended(tag, state, entries))
-            return
-        try:
-            await self._desk.ari.recorded(str(tag.recording_id))
-        except AsteriskError as error:
-            # it may go on for all we know: its file is taken when the link is back
-            _log.warning("recording_left", call_id=str(self._ids.call), reason=str(error))
-            return
-        try:
-            kept: Kept = await self._desk.archive.keep(tag)
-        except RecordingError as error:
-            self._journal.note("recording_lost", {"reason": str(error)})
-            await self._durably(lambda entries: store.recording_ended(tag, "failed", entries))
-            return
-        self._journal.note("recording_stored", {"file": kept.file, "duration_ms": str(kept.duration_ms)})
-        await self._durably(lambda entries: store.recording_stored(tag, kept, entries))
-
-    async def recorder_started(self, at: datetime) -> None:
-        self.recorder_started_at = at
-        await self._desk.store.recording_started(self._ids.recording, at)
-
-    async def _durably(self, write: Callable[[Sequence[Entry]], Awaitable[_T]]) -> _T:
-        """Write to the call's rows together with the journal so far."""
-        entries = self._journal.take()
-        result = await write(entries)
-        self._journal.written(entries)
-        return result
-
-
-async def _persistently(call_id: UUID, write: Callable[[], Awaitable[None]]) -> None:
-    for attempt in range(1, CLOSE_TRIES + 1):
-        try:
-            return await write()
-        except StoreError as error:
-            if attempt == CLOSE_TRIES:
-                _log.error("call_not_closed", call_id=str(call_id), reason=str(error))
-                return None
-            await asyncio.sleep(CLOSE_RETRY_SECONDS)
-    return None
-
-
-class _Refusal(CcariError):  # noqa: N818 - a refusal, told as such
-    def __init__(self, block: Block) -> None:
-        super().__init__(block.value)
-        self.block = block

@@ -1,14 +1,24 @@
 """A call's journal while it runs: each event is one log line at once, and one chained entry at the next commit."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
 
+from ccari.errors import StoreError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
+
+_log = structlog.get_logger()
+_T = TypeVar("_T")
+
+#: For the last writes of a call, which nobody waits for on the line.
+CLOSE_TRIES = 6
+CLOSE_RETRY_SECONDS = 2.0
 
 
 class Journal:
@@ -43,3 +53,23 @@ class Journal:
     def written(self, entries: Sequence[Entry]) -> None:
         """These are durable now."""
         del self._entries[: len(entries)]
+
+    async def durably(self, write: Callable[[Sequence[Entry]], Awaitable[_T]]) -> _T:
+        """Have ``write`` commit the entries that are not yet durable, together with what they are about."""
+        entries = self.take()
+        result = await write(entries)
+        self.written(entries)
+        return result
+
+
+async def persistently(call_id: UUID, write: Callable[[], Awaitable[None]]) -> None:
+    """Try again while the database is away: the end of a call is worth waiting for one that restarts."""
+    for attempt in range(1, CLOSE_TRIES + 1):
+        try:
+            return await write()
+        except StoreError as error:
+            if attempt == CLOSE_TRIES:
+                _log.error("call_not_closed", call_id=str(call_id), reason=str(error))
+                return None
+            await asyncio.sleep(CLOSE_RETRY_SECONDS)
+    return None

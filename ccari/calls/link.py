@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import structlog
 
-from ccari.calls.actions import Desk
 from ccari.calls.client import Ari, Identity, identify, operations
+from ccari.calls.desk import Desk
 from ccari.calls.recovery import recover
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials, Transport, connect

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ccari.calls.actions import Desk
+from ccari.calls.desk import Desk
 from ccari.errors import AsteriskError, RecordingError
 from ccari.ports import RecordingTag
 

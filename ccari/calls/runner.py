@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import structlog
 
-from ccari.calls.actions import Actions, Desk, Order
+from ccari.calls.actions import Actions
+from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, translate
 from ccari.calls.journal import Journal
 from ccari.errors import CcariError
@@ -53,7 +54,7 @@ class CallRunner:
     def take(self, event: dict[str, Any]) -> None:
         """Hear an ARI event; called from the reader, so it only translates and queues."""
         if event["type"] == "StasisStart" and event["channel"]["id"] == self.ids.snoop:
-            self._actions.snoop_entered.set()
+            self._actions.recorder.snoop_entered.set()
             return
         meaning = translate(event, self.ids, self._actions.playback)
         if meaning is not None:
@@ -114,7 +115,7 @@ class CallRunner:
 
     async def _note_start(self) -> None:
         with contextlib.suppress(CcariError):
-            await self._actions.recorder_started(datetime.now(UTC))
+            await self._actions.recorder.started(datetime.now(UTC))
 
     def _set_timer(self, stage: str, seconds: float) -> None:
         if self._timer is not None:

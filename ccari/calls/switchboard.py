@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import structlog
 
-from ccari.calls.actions import Desk, Order
+from ccari.calls.desk import Desk, Order
 from ccari.calls.events import channel_of
 from ccari.calls.runner import CallRunner
 from ccari.errors import AsteriskError

@@ -1,0 +1,113 @@
+"""Asking the gate for one call: the policy in force, the facts of the number, the verdict of ``policy.gate``."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import structlog
+
+from ccari.calls.desk import Desk, Order
+from ccari.calls.events import Ids
+from ccari.calls.journal import Journal
+from ccari.errors import CcariError, ConfigError, SoundError
+from ccari.policy import gate
+from ccari.policy.declaration import Campaign, Controller, Policy
+from ccari.policy.gate import Block
+from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.ports import OpenedCall, RefusedCall, Script
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a call is made under, from the gate to its end; a newer policy does not change it."""
+
+    controller: Controller
+    campaign: Campaign
+    number: Number
+    opened: OpenedCall
+    script: Script
+
+
+class Gatekeeper:
+    def __init__(self, order: Order, ids: Ids, desk: Desk, journal: Journal) -> None:
+        self._order = order
+        self._ids = ids
+        self._desk = desk
+        self._journal = journal
+        self._token = uuid4()
+
+    async def ask(self) -> Terms | Block:
+        """The terms of an allowed call, or why it is blocked. Either way the call has its row.
+
+        Raises
+        ------
+        StoreError
+            If the database cannot say: then nothing may be dialled.
+        """
+        try:
+            return await self._ask()
+        except (ConfigError, SoundError) as error:
+            _log.error("gate_unfit", call_id=str(self._ids.call), reason=str(error))
+            block = Block.PROMPTS_MISSING if isinstance(error, SoundError) else Block.STORE_UNAVAILABLE
+        except _Refusal as refusal:
+            block = refusal.block
+        order = self._order
+        await self._desk.store.open_refused(
+            RefusedCall(self._ids.call, self._token, self._desk.asterisk, order.agent, order.campaign[:40])
+        )
+        self._journal.opened()
+        return block
+
+    async def _ask(self) -> Terms | Block:
+        book = self._desk.book
+        while True:
+            policy, campaign = await self._campaign()
+            controller = policy.controller_of(campaign)
+            terms = self._terms(controller, campaign)
+            now = datetime.now(UTC)
+            facts, newest = await self._desk.store.open(terms.opened, gate.counts_since(campaign, now))
+            if newest == book.revision:
+                break
+            # a newer policy was applied a moment ago: it is the one that counts
+            await book.reload()
+        self._journal.opened()
+        self._journal.bind(
+            campaign=campaign.id, controller=controller.id, legal_basis=campaign.legal_basis.value,
+            number=terms.number.masked,
+        )  # fmt: skip
+        return gate.verdict(campaign, controller.country, facts, now) or terms
+
+    async def _campaign(self) -> tuple[Policy, Campaign]:
+        """The campaign that was asked for; one that is not known may have been declared since the policy was read."""
+        order, book = self._order, self._desk.book
+        if order.number is None:
+            raise _Refusal(Block.BAD_ARGUMENTS)
+        for reload in (False, True):
+            if reload:
+                await book.reload()
+            campaign = book.policy.campaign(order.campaign) if book.policy else None
+            if book.policy is not None and campaign is not None:
+                return book.policy, campaign
+        raise _Refusal(Block.UNKNOWN_CAMPAIGN if book.policy else Block.NO_POLICY)
+
+    def _terms(self, controller: Controller, campaign: Campaign) -> Terms:
+        desk, revision = self._desk, self._desk.book.revision
+        number = parse(self._order.number or "", controller.country)
+        if isinstance(number, NumberFault):
+            raise _Refusal(Block(number.value))
+        if revision is None:
+            raise _Refusal(Block.NO_POLICY)
+        opened = OpenedCall(
+            id=self._ids.call, token=self._token, asterisk=desk.asterisk, agent=self._order.agent,
+            number_masked=number.masked, revision=revision, controller=controller.id, campaign=campaign.id,
+            legal_basis=campaign.legal_basis.value, digests=desk.secrets.digests(controller.id, number),
+        )  # fmt: skip
+        return Terms(controller, campaign, number, opened, desk.prompts.script(controller, campaign))
+
+
+class _Refusal(CcariError):  # noqa: N818 - a refusal, told as such
+    def __init__(self, block: Block) -> None:
+        super().__init__(block.value)
+        self.block = block
