@@ -41,12 +41,27 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         with translated():
             async with self._pool.acquire(timeout=COMMAND_SECONDS) as connection:
-                yield connection
+                try:
+                    yield connection
+                except TimeoutError:
+                    # to give it back, or to roll back, would be to wait as long again
+                    connection.terminate()
+                    raise
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except TimeoutError:
+                raise
+            except BaseException:
+                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
 
 
 @contextlib.contextmanager
