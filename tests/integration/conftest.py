@@ -13,7 +13,9 @@ from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import read
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
+from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
+from ccari.store.registers import Registers
 from tests.integration import studio
 from tests.integration.service import Service
 from tests.lab import Lab, laboratory
@@ -73,6 +75,8 @@ async def service(lab: Lab, folder: Path, sounds: Path, dsn: str) -> AsyncIterat
         done = await made.ccari(*arguments)
         assert done.code == 0, done.err
     await made.start()
-    yield made
+    async with open_database(dsn) as database:
+        made.registers = Registers(database)
+        yield made
     status = await made.stop()
     assert status == 0, made.errors.read_text()

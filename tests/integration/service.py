@@ -9,7 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import orjson
+
+from ccari.store.registers import Registers
 from tests.lab.waiting import until
 
 START_SECONDS = 20.0
@@ -26,6 +30,7 @@ class Service:
     log: Path
     errors: Path
     process: asyncio.subprocess.Process | None = field(default=None, repr=False)
+    registers: Registers | None = field(default=None, repr=False)
 
     async def start(self) -> None:
         """Start, and wait until it drives Asterisk."""
@@ -72,6 +77,19 @@ class Service:
     def of_call(self, call_id: str) -> list[str]:
         """The events of one call, in the order they were logged."""
         return [line["event"] for line in self.lines() if line.get("call_id") == call_id]
+
+    async def call(self, call_id: str) -> dict[str, Any]:
+        """What ``ccari calls show --json`` tells of a call, without a process for each question."""
+        assert self.registers is not None
+        record = await self.registers.show_call(UUID(call_id))
+        shown = {
+            **record.call,
+            "events": record.events,
+            "recordings": record.recordings,
+            "fault": record.fault,
+        }
+        told: dict[str, Any] = orjson.loads(orjson.dumps(shown, default=str))
+        return told
 
     def tail(self) -> str:
         return "\n".join(map(str, self.lines()[-30:]))

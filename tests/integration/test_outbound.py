@@ -58,12 +58,11 @@ async def through(
     await service.logged(lambda line: line["event"] == "call_ended" and line["call_id"] == outcome.call)
     await until(lambda: _closed(service, outcome.call), within=GONE_SECONDS)
     await until(lambda: _is_gone(lab, outcome.call), within=GONE_SECONDS)
-    return Ended(placed, outcome, await service.json("calls", "show", outcome.call))
+    return Ended(placed, outcome, await service.call(outcome.call))
 
 
 async def _closed(service: Service, call: str) -> bool:
-    shown = await service.json("calls", "show", call)
-    return shown["ended_at"] is not None
+    return (await service.call(call))["ended_at"] is not None
 
 
 async def _is_gone(lab: Lab, call: str) -> bool:
@@ -74,7 +73,7 @@ async def _is_gone(lab: Lab, call: str) -> bool:
 def recording(service: Service, ended: Ended) -> Path:
     kept = ended.record["recordings"]
     assert [each["state"] for each in kept] == ["stored"]
-    return Path(service.environment["CCARI_DATA_DIR"]) / "recordings" / kept[0]["file"]
+    return Path(service.environment["CCARI_DATA_DIR"]) / "recordings" / str(kept[0]["file"])
 
 
 def files_of(service: Service, lab: Lab, ended: Ended) -> list[str]:
@@ -103,6 +102,7 @@ async def test_an_allowed_call_is_announced_then_recorded_then_bridged(service: 
              "recording_started", "call_bridged", "recording_stored", "call_ended"]  # fmt: skip
     assert [each for each in ended.events if each in order] == order
     assert ended.record["fault"] is None
+    assert await service.json("calls", "show", ended.outcome.call) == ended.record
 
 
 async def test_the_recording_holds_both_voices_from_its_start_and_nothing_of_the_notice(
