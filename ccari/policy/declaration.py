@@ -21,6 +21,7 @@ from pydantic import (
 from ccari.policy.bases import LegalBasis
 from ccari.policy.deadlines import TIME_ZONES
 from ccari.policy.numbers import Number, parse
+from ccari.policy.places import line_of
 from ccari.policy.rights import Right
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -241,11 +242,13 @@ class Campaign(_Declared):
 
 
 class Policy(_Declared):
-    controllers: tuple[Controller, ...] = Field(min_length=1)
+    controllers: tuple[Controller, ...] = ()
     campaigns: tuple[Campaign, ...] = ()
 
     @model_validator(mode="after")
     def _refers_to_itself(self) -> Self:
+        if not self.controllers:
+            raise ValueError("controllers: declare at least one")
         for kind, ids in (("controllers", self.controllers), ("campaigns", self.campaigns)):
             twice = [name for name, times in Counter(each.id for each in ids).items() if times > 1]
             if twice:
@@ -283,13 +286,14 @@ def read(text: str) -> Policy:
         raise PolicyError(f"not TOML: {error}") from None
     except ValidationError as error:
         raise PolicyError(
-            "\n".join(_describe(fault["loc"], fault["msg"]) for fault in error.errors())
+            "\n".join(_describe(text, fault["loc"], fault["msg"]) for fault in error.errors())
         ) from None
 
 
-def _describe(where: tuple[int | str, ...], message: str) -> str:
+def _describe(text: str, where: tuple[int | str, ...], message: str) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
-    words = message.removeprefix("Value error, ")
+    words = message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
     if words == "Extra inputs are not permitted":
         words = "is no known key"
-    return f"{path}: {words}" if path else words
+    line = line_of(text, where)
+    return ": ".join(part for part in (f"line {line}" if line else "", path, words) if part)

@@ -44,8 +44,8 @@ _EVERYTHING_ASKED = frozenset[Command](
 )
 _EVERY_TIMER = frozenset({"create", "ring", "unheard", "recorder", "discard", "close"})
 _LAST_RESORT = TimeRanOut(Stage.CLOSE.value)
-#: Where the queue of prompts grows without end, so would the walk.
-_MOST_WAITING = 6
+#: Far more than any campaign here has: a walk without end is a failure, not a wait.
+_MOST_STATES = 50_000
 
 
 @dataclass
@@ -68,6 +68,8 @@ def explore(campaign: Campaign) -> Exploration:
     """Give every event that is possible to every state that is reachable, from the request of a call on."""
     walk = _Walk(campaign)
     while walk.ahead:
+        if len(walk.states) > _MOST_STATES:
+            raise AssertionError(f"more than {_MOST_STATES} states: something grows without end")
         walk.visit(walk.ahead.popleft())
     walk.follow()
     walk.found.states = len(walk.states)
@@ -102,7 +104,7 @@ class _Walk:
             if after is call and not commands and sent is world:
                 continue
             asked = self._judge(here, event, sent, commands, after)
-            if len(after.upcoming) <= _MOST_WAITING:
+            if asked is not None:
                 there = self._number(*_merge(after, asked), way=(here, event))
                 if there != here:
                     leads.append((event, there))
@@ -112,8 +114,10 @@ class _Walk:
                 self._onward[here] = lead
                 break
 
-    def _judge(self, here: int, event: Event, world: World, commands: list[Command], after: Call) -> World:
-        """The world once it was asked for all of ``commands``."""
+    def _judge(
+        self, here: int, event: Event, world: World, commands: list[Command], after: Call
+    ) -> World | None:
+        """The world once it was asked for all of ``commands``; None after a breach, where nothing is worth following."""
         before, was = self.states[here]
         names = list(ignored(self.campaign, was, event, commands))
         for command in commands:
@@ -125,7 +129,7 @@ class _Walk:
         for name in names:
             if name not in self.found.breaches:
                 self.found.breaches[name] = [*self._way(here), event]
-        return world
+        return None if names else world
 
     def _number(self, call: Call, world: World, *, way: tuple[int, Event]) -> int:
         key = _same(call, world)
