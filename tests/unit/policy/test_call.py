@@ -8,7 +8,9 @@ from ccari.policy.call import (
     RECORDER_SECONDS,
     RING_SECONDS,
     UNHEARD_SECONDS,
+    Call,
     Stage,
+    decide,
 )
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
@@ -54,6 +56,7 @@ from ccari.policy.messages import (
     TokenSpent,
     Withdrawn,
 )
+from tests.unit.policy.campaigns import campaign
 from tests.unit.policy.story import Story
 
 AGENT_GONE, CALLEE_GONE = Gone(Party.AGENT), Gone(Party.CALLEE)
@@ -262,6 +265,14 @@ def test_a_prompt_that_cannot_be_played_is_not_heard() -> None:
     story = Story().notice()
     story.send(Failed(Play(Party.CALLEE, "identity")), TimeRanOut("unheard"), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("notice_failed", "not_played")
+
+
+def test_a_notice_with_a_gap_is_not_proven() -> None:
+    """No event leads here; if one ever does, the call ends."""
+    gap = Call(stage=Stage.NOTICE, campaign=campaign(), callee_here=True, playing="rights")
+    _, commands = decide(gap, Played("rights", whole=True))
+    assert ReturnAgent(Outcome.NOTICE_FAILED, "not_heard") in commands
+    assert not any(isinstance(each, CommitHeard) for each in commands)
 
 
 def test_a_notice_that_cannot_be_proven_ends_the_call() -> None:

@@ -8,6 +8,7 @@ from ccari.policy.messages import (
     Bridge,
     Bridged,
     CloseCall,
+    CommitHeard,
     Failed,
     Gone,
     HangUp,
@@ -267,6 +268,15 @@ def test_an_erasure_in_the_talk_stops_the_recorder_before_the_database_is_asked(
     assert story.does(Played("goodbye", whole=True))[0] == HangUp()
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("right_exercised", "erasure")
+
+
+@pytest.mark.parametrize("command", [CommitHeard(()), AnswerAgent(), Bridge()])
+def test_a_failure_that_comes_in_the_last_words_does_not_cut_them(
+    command: CommitHeard | AnswerAgent | Bridge,
+) -> None:
+    story = Story().heard()
+    story.send(KeyPressed("7"), ERASED)
+    assert story.does(Failed(command)) == []
 
 
 def test_an_agent_who_leaves_does_not_cut_the_last_words_to_the_callee() -> None:
