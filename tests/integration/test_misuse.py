@@ -106,10 +106,13 @@ async def test_an_asterisk_that_is_away_at_the_start_ends_the_service_or_keeps_i
     """It goes on trying and says so; it ends in order when told to."""
     service = desk.service()
     await service.spawn()
-    away = await service.logged(lambda line: line["event"] == "asterisk_away")
-    assert "cannot be reached: Connection refused: is it running, with ARI on?" in away["reason"]
-    await until(lambda: sum(line["event"] == "asterisk_away" for line in service.lines()) > 1, within=5)
-    assert await service.stop(signal.SIGINT) == 0
+    try:
+        away = await service.logged(lambda line: line["event"] == "asterisk_away")
+        assert "cannot be reached: Connection refused: is it running, with ARI on?" in away["reason"]
+        await until(lambda: sum(line["event"] == "asterisk_away" for line in service.lines()) > 1, within=5)
+        assert await service.stop(signal.SIGINT) == 0
+    finally:
+        await service.stop(signal.SIGKILL)
     assert service.errors.read_text() == ""
 
 

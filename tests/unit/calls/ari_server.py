@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import orjson
 from aiohttp import web
 
@@ -27,6 +28,7 @@ class AriServer:
         self.events_status = 101
         #: Answers nothing at all, neither the one way nor the other.
         self.mute_info = self.mute_events = False
+        self.answers_pings = True
         self.answer: Callable[[Message], Awaitable[None]] = self.agree
         self.sockets: list[web.WebSocketResponse] = []
         self._gone = asyncio.Event()
@@ -59,10 +61,12 @@ class AriServer:
             await self._gone.wait()
         if self.events_status != 101:
             return web.Response(status=self.events_status)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
         self.sockets.append(socket)
         async for message in socket:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                continue
             heard = orjson.loads(message.data)
             self.requests.append(heard)
             await self.answer(heard)

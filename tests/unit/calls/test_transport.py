@@ -261,6 +261,22 @@ async def test_a_server_that_accepts_and_says_nothing_holds_the_service(
             pass
 
 
+async def test_a_link_that_swallows_everything_is_never_noticed(
+    server: AriServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packets dropped, nobody says goodbye: our own heartbeat goes unanswered."""
+    monkeypatch.setattr(transports, "HEARTBEAT_SECONDS", 0.2)
+    server.answers_pings = False
+
+    async def swallow(request: Message) -> None:
+        pass
+
+    server.answer = swallow
+    async with Line().open(server) as transport:
+        with pytest.raises(LinkLost, match="the connection to Asterisk was lost"):
+            await transport.request("GET", "http://any/ari/x")
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "words"),
     [
