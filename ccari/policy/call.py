@@ -130,8 +130,7 @@ class Call:
     """All that is known of a call.
 
     ``playing`` and ``upcoming``: prompts, by id. ``heard``: notice prompts proven to have been played whole.
-    ``notice_committed``: the proof is durable. ``exercised``: rights pressed, in order; ``registering``: those
-    of them that are not yet known to be durable.
+    ``exercised``: rights pressed, in order; ``registering``: those of them that are not yet known to be durable.
     """
 
     stage: Stage = Stage.GATE
@@ -142,7 +141,6 @@ class Call:
     playing: str | None = None
     upcoming: tuple[str, ...] = ()
     heard: frozenset[str] = frozenset()
-    notice_committed: bool = False
     exercised: tuple[Right, ...] = ()
     registering: frozenset[Right] = frozenset()
     refused: bool = False
@@ -200,7 +198,7 @@ def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
         case RightRegistered(right, reference):
             return _right_registered(call, right, reference)
         case HeardCommitted() if call.stage is Stage.HEARD:
-            return _record_or_bridge(replace(call, notice_committed=True))
+            return _record_or_bridge(call)
         case RecordingTagged() if call.stage is Stage.TAG:
             if call.refused:
                 return _bridge(call)

@@ -192,6 +192,6 @@ def _same(call: Call, world: World) -> Hashable:
     """Equal for states that nothing can tell apart: of the rights only the set counts, of a reason only that there is one."""
     return (
         call.stage, call.campaign is None, call.agent_here, call.callee_here, call.rang, call.playing, call.upcoming,
-        call.heard, call.notice_committed, frozenset(call.exercised), call.registering, call.refused, call.recorder, call.outcome,
+        call.heard, frozenset(call.exercised), call.registering, call.refused, call.recorder, call.outcome,
         bool(call.reason), world,
     )  # fmt: skip
