@@ -101,6 +101,12 @@ def test_a_good_call_step_by_step() -> None:
     assert story.call.stage is Stage.CLOSED
 
 
+def test_ringing_that_is_reported_twice_is_passed_on_once() -> None:
+    story = Story().ring()
+    story.send(CalleeRang())
+    assert story.send(CalleeRang()) == []
+
+
 def test_the_journal_tells_a_good_call_in_order() -> None:
     story = Story().talk()
     story.send(CALLEE_GONE, AGENT_GONE, RecorderStopped())
@@ -157,6 +163,12 @@ def test_a_blocked_call_stays_blocked_when_the_agent_cannot_be_answered() -> Non
     assert story.ending == ("blocked", "holiday")
 
 
+def test_an_agent_who_does_not_wait_for_the_reason_ends_a_blocked_call() -> None:
+    story = Story()
+    story.send(CallRequested(), GateBlocked(Block.HOLIDAY), AGENT_GONE)
+    assert story.ending == ("blocked", "holiday")
+
+
 def test_a_blocked_call_stays_blocked_when_the_service_stops() -> None:
     story = Story()
     story.send(CallRequested(), GateBlocked(Block.HOLIDAY), Withdrawn("shutdown"), AGENT_GONE)
@@ -179,6 +191,13 @@ def test_a_refused_token_hangs_the_undialled_callee_up() -> None:
     ]
     story.send(CALLEE_GONE, Played("agent_blocked_suppressed", whole=True), AGENT_GONE)
     assert story.ending == ("blocked", "suppressed_objection")
+
+
+def test_the_end_of_the_undialled_callee_does_not_cut_the_reason_short() -> None:
+    story = Story()
+    story.send(CallRequested(), GateAllowed(story.campaign), CalleeCreated())
+    story.send(TokenRefused(Block.SUPPRESSED_OBJECTION))
+    assert story.send(CALLEE_GONE) == []
 
 
 def test_a_token_that_cannot_be_read_is_no_leave_to_dial() -> None:

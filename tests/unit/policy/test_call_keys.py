@@ -298,6 +298,23 @@ def test_a_second_right_in_the_farewell_does_not_cut_the_first_confirmation_shor
     assert story.does(Played("right_registered_erasure", whole=True)) == [says("right_registered_access")]
 
 
+def test_a_second_right_that_bars_the_call_does_not_cut_the_first_confirmation_short() -> None:
+    story = Story(**OFFER).talk()
+    story.send(KeyPressed("7"), ERASED, KeyPressed("5"))
+    assert story.does(RightRegistered(Right.OBJECTION_MARKETING, "R-3")) == []
+    assert story.does(Played("right_registered_erasure", whole=True)) == [
+        says("right_registered_objection_marketing")
+    ]
+
+
+def test_a_confirmation_that_waited_is_said_before_the_goodbye() -> None:
+    story = Story().notice()
+    story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"), KeyPressed("7"), ERASED)
+    assert story.does(Played("identity", whole=False)) == [says("right_registered_erasure")]
+    assert story.does(Played("right_registered_erasure", whole=True)) == [says("right_registered_access")]
+    assert story.does(Played("right_registered_access", whole=True)) == [says("goodbye")]
+
+
 def test_the_data_source_is_told_next_and_once_however_often_it_is_asked_for() -> None:
     story = Story().notice()
     story.send(*[KeyPressed("9")] * 5)

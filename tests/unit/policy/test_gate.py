@@ -90,6 +90,7 @@ def test_every_reason_has_a_block_of_its_own() -> None:
     limit=st.integers(1, 4),
     barred=st.booleans(),
 )
+@example(moment=datetime(2026, 12, 24, 12), on_holidays=True, used=0, limit=1, barred=False)  # noqa: DTZ001
 @example(moment=datetime(2026, 12, 24, 12), on_holidays=False, used=0, limit=1, barred=False)  # noqa: DTZ001
 @example(moment=datetime(2026, 3, 10, 8), on_holidays=False, used=0, limit=1, barred=False)  # noqa: DTZ001
 @example(moment=datetime(2026, 3, 10, 19), on_holidays=False, used=0, limit=1, barred=False)  # noqa: DTZ001
