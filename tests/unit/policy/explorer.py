@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ccari.policy import notices
 from ccari.policy.call import Call, Stage, decide
@@ -43,6 +43,9 @@ _EVERYTHING_ASKED = frozenset[Command](
     {CreateCallee(), Dial(), AnswerAgent(), StartRecorder(), StopRecorder(keep=True), HangUp()}
 )
 _EVERY_TIMER = frozenset({"create", "ring", "unheard", "recorder", "discard", "close"})
+_LAST_WORDS = frozenset({Play(Party.CALLEE, notices.GOODBYE)})
+_NONE_HEARD = frozenset[str]()
+_NO_WORLD = World()
 _LAST_RESORT = TimeRanOut(Stage.CLOSE.value)
 #: Far more than any campaign here has: a walk without end is a failure, not a wait.
 _MOST_STATES = 50_000
@@ -105,7 +108,7 @@ class _Walk:
                 continue
             asked = self._judge(here, event, sent, commands, after)
             if asked is not None:
-                there = self._number(*_merge(after, asked), way=(here, event))
+                there = self._number(after, _merge(after, asked), way=(here, event))
                 if there != here:
                     leads.append((event, there))
         for event in helpful(world, self.campaign):
@@ -167,31 +170,41 @@ class _Walk:
                 self.found.last_resorts.append(self.states[start][1])
 
 
-def _merge(call: Call, world: World) -> tuple[Call, World]:
+def _merge(call: Call, world: World) -> World:
     """Forget what no later step can tell apart; for the rest take the worst: every timer set, everything may yet fail."""
-    if call.stage is Stage.CLOSED:
-        return Call(stage=Stage.CLOSED), World()
-    if call.stage not in {Stage.CLOSE, Stage.FAREWELL}:
-        return call, world
-    call = replace(call, rang=False, heard=frozenset())
-    world = world._replace(timers=_EVERY_TIMER, heard=frozenset(), token_spent=True)
-    if Dial() in world.asked:
-        world = world._replace(asked=_EVERYTHING_ASKED, created=True, answered=True)
-    if call.stage is Stage.CLOSE:
-        call = replace(call, reason="")
-        world = world._replace(
-            heard_committed=False,
-            tagged=False,
-            bridging=True,
-            sounding=frozenset({Play(Party.CALLEE, notices.GOODBYE)}),
-        )
-    return call, world
+    match call.stage:
+        case Stage.CLOSED:
+            return _NO_WORLD
+        case Stage.FAREWELL:
+            world = world._replace(timers=_EVERY_TIMER, heard=_NONE_HEARD, token_spent=True)
+        case Stage.CLOSE:
+            world = world._replace(
+                timers=_EVERY_TIMER,
+                heard=_NONE_HEARD,
+                token_spent=True,
+                heard_committed=False,
+                tagged=False,
+                bridging=True,
+                sounding=_LAST_WORDS,
+            )
+        case _:
+            return world
+    if Dial() not in world.asked:
+        return world
+    return world._replace(asked=_EVERYTHING_ASKED, created=True, answered=True)
 
 
 def _same(call: Call, world: World) -> Hashable:
     """Equal for states that nothing can tell apart: of the rights only the set counts, of a reason only that there is one."""
+    if call.stage is Stage.CLOSED:
+        return call.stage
+    if call.stage is Stage.CLOSE:
+        before_the_end: Hashable = None
+    elif call.stage is Stage.FAREWELL:
+        before_the_end = bool(call.reason)
+    else:
+        before_the_end = call.rang, call.heard, bool(call.reason)
     return (
-        call.stage, call.campaign is None, call.agent_here, call.callee_here, call.rang, call.playing, call.upcoming,
-        call.heard, frozenset(call.exercised), call.registering, call.refused, call.recorder, call.outcome,
-        bool(call.reason), world,
+        call.stage, call.campaign is None, call.agent_here, call.callee_here, call.playing, call.upcoming,
+        frozenset(call.exercised), call.registering, call.refused, call.recorder, call.outcome, before_the_end, world,
     )  # fmt: skip

@@ -50,10 +50,9 @@ _KINDS = {
         ("notice", "hang_up", _DUTY, _ERASE),
         ("off", "hang_up", _CONTRACT, _REFUSE),
         # two keys that come between one another
-        ("notice", "continue", _OFFER, _OBJECT | _ACCESS),
+        ("off", "continue", _OFFER, _OBJECT | _ACCESS),
         ("notice", "continue", _CONTRACT, _STEER),
         ("opt_out", "continue", _CONTRACT, _REFUSE | _ERASE),
-        ("opt_out", "hang_up", _DUTY, _REFUSE | _ERASE),
     ]
 }
 
