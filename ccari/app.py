@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -97,6 +98,11 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         await book.reload()
         _check(book, secrets, prompts)
         archive = FileArchive(settings.asterisk.spool, settings.recordings_dir)
+        if not os.access(settings.asterisk.spool, os.R_OK | os.W_OK | os.X_OK):
+            # no error: Asterisk makes the folder with its first recording
+            _log.warning(
+                "spool_unreachable", folder=str(settings.asterisk.spool), advice="check [asterisk] spool"
+            )
 
         def make_desk(ari: Ari, identity: Identity) -> Desk:
             return Desk(ari, identity.name, store.calls, secrets, book, prompts, archive)

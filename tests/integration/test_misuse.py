@@ -116,6 +116,17 @@ async def test_an_asterisk_that_is_away_at_the_start_ends_the_service_or_keeps_i
     assert service.errors.read_text() == ""
 
 
+async def test_a_spool_that_is_not_there_shows_in_the_first_recording_only(desk: Desk) -> None:
+    service = desk.service(ASTERISK__SPOOL=str(desk.folder / "nowhere"))
+    await service.spawn()
+    try:
+        warning = await service.logged(lambda line: line["event"] == "spool_unreachable")
+        assert (warning["level"], warning["advice"]) == ("warning", "check [asterisk] spool")
+        assert await service.stop() == 0
+    finally:
+        await service.stop(signal.SIGKILL)
+
+
 async def test_a_wrong_or_missing_password_is_tried_for_ever(desk: Desk, lab: Lab) -> None:
     wrong, missing, empty = await asyncio.gather(
         desk.gives_up(ASTERISK__URL=lab.pbx.ari_url, ASTERISK__USERNAME="ccari"),
