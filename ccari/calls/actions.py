@@ -34,6 +34,7 @@ from ccari.policy.messages import (
     Outcome,
     Party,
     Play,
+    RecorderStopped,
     RecordingTagged,
     RegisterRight,
     ReturnAgent,
@@ -111,7 +112,8 @@ class Actions:
             case StartRecorder():
                 await self.recorder.start()
             case StopRecorder(keep):
-                await self.recorder.stop(keep=keep)
+                if not await self.recorder.stop(keep=keep):
+                    return RecorderStopped()
             case Bridge():
                 await self._bridge()
                 return Bridged()

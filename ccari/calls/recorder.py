@@ -69,9 +69,10 @@ class Recorder:
         self._started_at = at
         await self._desk.store.recording_started(self._ids.recording, at)
 
-    async def stop(self, *, keep: bool) -> None:
+    async def stop(self, *, keep: bool) -> bool:
+        """True if there was something to stop, whose end will be reported."""
         self._keep = keep
-        await self._desk.ari.stop_recording(str(self._ids.recording), keep=keep)
+        return await self._desk.ari.stop_recording(str(self._ids.recording), keep=keep)
 
     async def let_go(self) -> None:
         """Leave no snoop channel behind."""

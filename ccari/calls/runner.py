@@ -19,6 +19,7 @@ from ccari.policy.messages import (
     CloseCall,
     Event,
     Failed,
+    KeyPressed,
     Note,
     Outcome,
     Play,
@@ -144,6 +145,8 @@ class CallRunner:
             self._inbox.put_nowait(event)
         except asyncio.QueueFull:
             # nobody presses 200 keys while one command is carried out: this call goes, the others stay
-            while not self._inbox.empty():
-                self._inbox.get_nowait()
+            waiting = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
+            # but no right that was pressed: each key once, then the end
+            for key in dict.fromkeys(each for each in (*waiting, event) if isinstance(each, KeyPressed)):
+                self._inbox.put_nowait(key)
             self._inbox.put_nowait(Withdrawn("overload"))
