@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
@@ -84,7 +84,7 @@ class Exercise:
 
     right: Right
     key: str
-    number: str
+    number: str = field(repr=False)
     received_at: datetime
     due: date
     local_year: int

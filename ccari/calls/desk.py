@@ -1,6 +1,6 @@
 """What a call is asked to do, and what all calls share to do it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ccari.calls.client import Ari
 from ccari.ports import Archive, CallStore, PolicyBook, Prompts, Secrets
@@ -10,7 +10,7 @@ from ccari.ports import Archive, CallStore, PolicyBook, Prompts, Secrets
 class Order:
     """What the dialplan asked for. ``number`` and ``campaign`` are as they came, unchecked; None: bad arguments."""
 
-    number: str | None
+    number: str | None = field(repr=False)
     campaign: str
     channel: str
     agent: str

@@ -55,7 +55,7 @@ class Gatekeeper:
             block = refusal.block
         order = self._order
         await self._desk.store.open_refused(
-            RefusedCall(self._ids.call, self._token, self._desk.asterisk, order.agent, order.campaign[:40])
+            RefusedCall(self._ids.call, self._token, self._desk.asterisk, order.agent, order.campaign)
         )
         self._journal.opened()
         return block
@@ -68,11 +68,11 @@ class Gatekeeper:
             terms = self._terms(controller, campaign)
             now = datetime.now(UTC)
             facts, newest = await self._desk.store.open(terms.opened, gate.counts_since(campaign, now))
-            if newest == book.revision:
+            self._journal.opened()
+            if newest == terms.opened.revision:
                 break
             # a newer policy was applied a moment ago: it is the one that counts
             await book.reload()
-        self._journal.opened()
         self._journal.bind(
             campaign=campaign.id, controller=controller.id, legal_basis=campaign.legal_basis.value,
             number=terms.number.masked,

@@ -76,7 +76,8 @@ class Link:
     async def _hold(self, session: aiohttp.ClientSession) -> None:
         """One connection, from its beginning to its end."""
         identity = await identify(session, self._credentials)
-        async with self._fence.hold(f"{identity.run}/{self._credentials.app}") as lock_lost:
+        # of the Asterisk, whatever the application: taking stock of it ends what others have made there
+        async with self._fence.hold(identity.run) as lock_lost:
             ears = _Ears(self._switchboard)
             transport = await connect(session, self._credentials, ears.take)
             ears.on_replaced = transport.fence

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -12,6 +13,7 @@ from ccari.calls.gatekeeper import Terms
 from ccari.calls.journal import Journal, persistently
 from ccari.errors import AsteriskError, RecordingError
 from ccari.policy import retention
+from ccari.policy.chain import Entry
 from ccari.ports import Kept, RecordingTag
 
 _log = structlog.get_logger()
@@ -85,25 +87,27 @@ class Recorder:
         tag = self._tag
         if tag is None:
             return
-        recorded = self._started_at is not None and self._keep
-        await persistently(self._ids.call, lambda: self._keep_file(tag) if recorded else self._discard(tag))
+        if self._started_at is not None and self._keep:
+            await self._keep_file(tag)
+        else:
+            await self._discard(tag)
 
     async def _keep_file(self, tag: RecordingTag) -> None:
-        desk, journal = self._desk, self._journal
+        store, journal = self._desk.store, self._journal
         try:
-            await desk.ari.recorded(str(tag.recording_id))
+            await self._desk.ari.recorded(str(tag.recording_id))
         except AsteriskError as error:
             # it may go on for all we know: its file is taken when the link is back
             _log.warning("recording_left", call_id=str(self._ids.call), reason=str(error))
             return
         try:
-            kept: Kept = await desk.archive.keep(tag)
+            kept: Kept = await self._desk.archive.keep(tag)
         except RecordingError as error:
             journal.note("recording_lost", {"reason": str(error)})
-            await journal.durably(lambda entries: desk.store.recording_ended(tag, "failed", entries))
+            await self._persistently(lambda entries: store.recording_ended(tag, "failed", entries))
             return
         journal.note("recording_stored", {"file": kept.file, "duration_ms": str(kept.duration_ms)})
-        await journal.durably(lambda entries: desk.store.recording_stored(tag, kept, entries))
+        await self._persistently(lambda entries: store.recording_stored(tag, kept, entries))
 
     async def _discard(self, tag: RecordingTag) -> None:
         state = "discarded"
@@ -112,4 +116,7 @@ class Recorder:
         except RecordingError as error:
             _log.error("recording_not_discarded", call_id=str(self._ids.call), reason=str(error))
             state = "failed"
-        await self._journal.durably(lambda entries: self._desk.store.recording_ended(tag, state, entries))
+        await self._persistently(lambda entries: self._desk.store.recording_ended(tag, state, entries))
+
+    async def _persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
+        await persistently(self._ids.call, lambda: self._journal.durably(write))

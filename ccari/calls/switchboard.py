@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ _log = structlog.get_logger()
 
 #: Far above what one Asterisk carries; the bound is against a dialplan that loops.
 MOST_CALLS = 2000
+_LONG_DIGITS = re.compile(r"\+?\d{6,}")
+_LONGEST_LABEL = 40
 #: For calls to end when the service stops; then they are cut.
 DRAIN_SECONDS = 15.0
 
@@ -42,9 +45,10 @@ class Switchboard:
             runner.withdraw(why)
 
     async def drain(self) -> None:
-        """Wait for the calls to end; cut those that do not."""
-        if self._calls:
-            _, late = await asyncio.wait(self._calls.values(), timeout=DRAIN_SECONDS)
+        """Wait for the calls, and what else is under way, to end; cut what does not."""
+        under_way = {*self._calls.values(), *self._strays}
+        if under_way:
+            _, late = await asyncio.wait(under_way, timeout=DRAIN_SECONDS)
             for task in late:
                 task.cancel()
             if late:
@@ -101,12 +105,17 @@ def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
     """``Stasis(ccari,outbound,NUMBER,CAMPAIGN[,AGENT])``; Asterisk has split the arguments at commas."""
     match args:
         case ["outbound", number, campaign] | ["outbound", number, campaign, _]:
-            agent = args[3] if len(args) > 3 else _agent_name(str(channel["name"]))  # noqa: PLR2004 - AGENT
-            return Order(number, campaign, channel["id"], agent)
+            named = args[3] if len(args) > 3 else _agent_name(str(channel["name"]))  # noqa: PLR2004 - AGENT
+            return Order(number, label(campaign), channel["id"], label(named))
         case _:
-            return Order(None, "", channel["id"], _agent_name(str(channel["name"])))
+            return Order(None, "", channel["id"], label(_agent_name(str(channel["name"]))))
 
 
 def _agent_name(channel_name: str) -> str:
     """``PJSIP/anna-00000012`` is anna's."""
-    return channel_name.rpartition("-")[0].rpartition("/")[2][:40] or "unknown"
+    return channel_name.rpartition("-")[0].rpartition("/")[2]
+
+
+def label(text: str) -> str:
+    """A name as it may be logged and kept: ``Local/NUMBER@context`` is a channel too, and arguments get swapped."""
+    return _LONG_DIGITS.sub("…", text.partition("@")[0])[:_LONGEST_LABEL] or "unknown"

@@ -11,7 +11,7 @@ from ccari.cli.context import Json, who, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.errors import CcariError, ConfigError, SoundError
-from ccari.policy.declaration import Policy, PolicyError, read
+from ccari.policy.declaration import NoticePrompt, Policy, PolicyError, read
 from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="Controllers and campaigns, as declared.")
@@ -24,6 +24,8 @@ def check(file: File) -> None:
     """Say what is wrong in a policy file, without applying it."""
     _, policy = read_policy(file)
     typer.echo(f"{file} is sound: {len(policy.controllers)} controllers, {len(policy.campaigns)} campaigns")
+    for doubt in _doubtful(policy):
+        typer.echo(f"think again: {doubt}", err=True)
 
 
 @app.command()
@@ -35,6 +37,8 @@ def apply(context: typer.Context, file: File) -> None:
         return await store.registers.apply_policy(document, who())
 
     typer.echo(f"revision {with_store(context, work)} is in force")
+    for doubt in _doubtful(policy):
+        typer.echo(f"think again: {doubt}", err=True)
     for advice in _lacking(context.obj.settings(), policy):
         typer.echo(f"calls stay blocked until you run: {advice}", err=True)
 
@@ -69,6 +73,15 @@ def _lacking(settings: Settings, policy: Policy) -> Iterator[str]:
             prompts.script(policy.controller_of(campaign), campaign)
     except SoundError:
         yield "ccari sounds build"
+
+
+def _doubtful(policy: Policy) -> Iterator[str]:
+    """What is allowed, but which a data-protection officer would ask about."""
+    for campaign in policy.campaigns:
+        if NoticePrompt.RIGHTS not in campaign.notice.prompts:
+            yield f"{campaign.id!r} never tells of the right to object (Art 21(4)): add rights to notice.prompts"
+        if NoticePrompt.IDENTITY not in campaign.notice.prompts:
+            yield f"{campaign.id!r} never says on whose behalf it calls (Art 14(1)): add identity to notice.prompts"
 
 
 def read_policy(file: Path) -> tuple[str, Policy]:

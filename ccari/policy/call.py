@@ -122,7 +122,7 @@ _CONVERSING = frozenset(
 
 
 #: What is said to the callee in answer to a right.
-_ANSWERS = frozenset({*notices.CONFIRMATIONS.values(), notices.RIGHT_FAILED})
+_ANSWERS = frozenset({*notices.CONFIRMATIONS.values(), notices.RECORDING_STOPPED, notices.RIGHT_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +398,7 @@ def _right_registered(call: Call, right: Right, reference: str) -> Step:
     call = replace(call, registering=call.registering - {right})
     if call.stage is Stage.CLOSE:
         return _then([note], _close_if_over(call))
-    confirmation = next(words for action, words in notices.CONFIRMATIONS.items() if action.right is right)
+    confirmation = _confirmation(call, right)
     barred = effect.suppress is not None and bars(
         effect.suppress, basis=campaign.legal_basis, marketing=campaign.marketing
     )
@@ -409,6 +409,13 @@ def _right_registered(call: Call, right: Right, reference: str) -> Step:
         return _then([note], _farewell(call, Outcome.RECORDING_REFUSED, reason, confirmation))
     call, told = _explain(call, call.reason or reason, note)
     return _speak(_next(call, confirmation), *told)
+
+
+def _confirmation(call: Call, right: Right) -> str:
+    recorded = call.stage is Stage.TALK and call.recorder in {Recorder.STOPPING, Recorder.DONE}
+    if right is Right.REFUSE_RECORDING and recorded:
+        return notices.RECORDING_STOPPED
+    return next(words for action, words in notices.CONFIRMATIONS.items() if action.right is right)
 
 
 def _explain(call: Call, reason: str, *first: Command) -> Step:

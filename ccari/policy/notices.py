@@ -14,6 +14,8 @@ CONFIRMATIONS = {
     KeyAction.ACCESS: "right_registered_access",
     KeyAction.CONTINUE_UNRECORDED: "continues_unrecorded",
 }
+#: In place of ``continues_unrecorded`` when some of the talk has been recorded already.
+RECORDING_STOPPED = "recording_stopped"
 RIGHT_FAILED = "right_failed"
 GOODBYE = "goodbye"
 BLOCKED_SUPPRESSED = "agent_blocked_suppressed"
@@ -21,7 +23,15 @@ BLOCKED = "agent_blocked_policy"
 UNAVAILABLE = "agent_unavailable"
 
 #: Said alike in every campaign.
-COMMON = (*CONFIRMATIONS.values(), RIGHT_FAILED, GOODBYE, BLOCKED_SUPPRESSED, BLOCKED, UNAVAILABLE)
+COMMON = (
+    *CONFIRMATIONS.values(),
+    RECORDING_STOPPED,
+    RIGHT_FAILED,
+    GOODBYE,
+    BLOCKED_SUPPRESSED,
+    BLOCKED,
+    UNAVAILABLE,
+)
 
 #: Art 21(4): the right to object is told, keys or not.
 _RIGHTS_WITHOUT_KEYS = "rights_no_keys"

@@ -101,7 +101,8 @@ class _Server:
         if not (self.cluster / "PG_VERSION").exists():
             await self._make_cluster()
         if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") != 0:
-            options = f"-c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
+            # terse: a refused row is not quoted in the server's own log
+            options = f"-c log_error_verbosity=terse -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
             await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
                             f"--log={self.folder / 'server.log'}", f"--options={options}")  # fmt: skip
         # a second createdb fails, and that is the answer wanted

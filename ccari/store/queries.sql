@@ -33,6 +33,8 @@ FROM opened
 -- name: open_refused_call
 INSERT INTO calls (id, asterisk, campaign, agent, number_masked, token, last_link)
 VALUES ($1, $2, $3, $4, '—', $5, $6)
+-- the row may be there from before a newer policy was read that no longer knows the campaign
+ON CONFLICT (id) DO NOTHING
 
 -- name: gate_facts
 SELECT ARRAY(SELECT reason FROM suppressions WHERE controller = $1 AND digest = ANY ($3)) AS suppressions,

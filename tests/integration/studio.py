@@ -20,6 +20,7 @@ TONES = {
     "goodbye": 1690.0,
     "continues_unrecorded": 1870.0,
     "right_failed": 2050.0,
+    "recording_stopped": 3130.0,
     "source": 2230.0,
     "agent_blocked_suppressed": 2410.0,
     "agent_blocked_policy": 2590.0,

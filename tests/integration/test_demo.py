@@ -12,7 +12,7 @@ import pytest
 
 from tests.lab.pbx import CHECKOUT
 
-DEMO_SECONDS = 240.0
+DEMO_SECONDS = 300.0
 CALLS = 6
 
 

@@ -251,6 +251,7 @@ async def test_a_refusal_in_the_talk_stops_the_recorder(service: Service, lab: L
     talk = (ended.at("call_ended") - ended.at("call_bridged")).total_seconds()
     pressed = (ended.at("key_pressed") - ended.at("call_bridged")).total_seconds()
     assert pressed < talk - 1
+    assert has(audio.read(await lab.world.heard_by(callee.number)), tone_of("recording_stopped"))
     assert sound.seconds == pytest.approx(pressed, abs=0.5)
 
 

@@ -24,12 +24,15 @@ from ccari.policy.messages import (
     TagRecording,
     TimeRanOut,
 )
-from ccari.policy.rights import EFFECTS
+from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
 from tests.unit.policy.world import World, right_of
 
 _ENDING = frozenset({Stage.CLOSE, Stage.CLOSED})
-_CONFIRMED = {words: action.right for action, words in notices.CONFIRMATIONS.items()}
+_CONFIRMED = {
+    **{words: action.right for action, words in notices.CONFIRMATIONS.items()},
+    notices.RECORDING_STOPPED: Right.REFUSE_RECORDING,
+}
 
 
 def ignored(campaign: Campaign, world: World, event: Event, commands: list[Command]) -> Iterator[str]:

@@ -93,7 +93,7 @@ def test_a_right_that_bars_the_call_ends_it_with_its_confirmation(
 @pytest.mark.parametrize(
     ("key", "right", "confirmation"),
     [
-        ("2", Right.REFUSE_RECORDING, "continues_unrecorded"),
+        ("2", Right.REFUSE_RECORDING, "recording_stopped"),
         ("5", Right.OBJECTION_MARKETING, "right_registered_objection_marketing"),
         ("6", Right.WITHDRAW_CONSENT, "right_registered_withdraw_consent"),
         ("8", Right.ACCESS, "right_registered_access"),
@@ -227,8 +227,8 @@ def test_a_refusal_that_is_not_registered_is_a_refusal_all_the_same() -> None:
 def test_a_refusal_ends_a_call_that_must_be_recorded() -> None:
     story = Story(**MUST).talk()
     story.send(KeyPressed("2"))
-    assert story.does(REFUSED) == [says("continues_unrecorded")]
-    story.send(Played("continues_unrecorded", whole=True), Played("goodbye", whole=True))
+    assert story.does(REFUSED) == [says("recording_stopped")]
+    story.send(Played("recording_stopped", whole=True), Played("goodbye", whole=True))
     story.send(RecorderStopped(), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("recording_refused", "recording_refused")
 

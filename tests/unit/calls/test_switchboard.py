@@ -1,0 +1,29 @@
+"""What is kept of the names that the dialplan gives."""
+
+import pytest
+
+from ccari.calls.switchboard import _agent_name, label
+
+
+@pytest.mark.parametrize(
+    ("channel", "agent"),
+    [
+        ("PJSIP/anna-00000012", "anna"),
+        ("PJSIP/anna-maria-00000012", "anna-maria"),
+        ("Local/+48600100001@from-internal-0000001a;1", "…"),
+        ("PJSIP/48600100001-00000012", "…"),
+        ("PJSIP/trunk_48600100001-00000012", "trunk_…"),
+        ("", "unknown"),
+    ],
+    ids=["phone", "hyphens", "local channel", "endpoint named by its number", "number within", "nothing"],
+)
+def test_a_number_is_logged_as_the_name_of_an_agent(channel: str, agent: str) -> None:
+    assert label(_agent_name(channel)) == agent
+
+
+def test_a_number_in_the_place_of_the_campaign_is_kept() -> None:
+    assert label("+48600100001") == "…"
+
+
+def test_a_name_without_end_is_kept() -> None:
+    assert len(label("x" * 1000)) == 40
