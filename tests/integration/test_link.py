@@ -309,9 +309,14 @@ def _as_it_is_but_after(event: asyncio.Event) -> Any:
     return hold
 
 
-async def test_a_second_service_on_the_same_database_takes_the_asterisk_over(ground: Ground) -> None:
+@pytest.mark.parametrize("app", ["ccari", "other"])
+async def test_a_second_service_on_the_same_database_takes_the_asterisk_over(
+    ground: Ground, app: str
+) -> None:
+    """Under another application it would get its own calls, and sweep away those of the first."""
     async with ground.running() as first:
         second = ground.service()
+        second.environment = {**second.environment, "CCARI_ASTERISK__APP": app}
         await second.spawn()
         assert second.process is not None
         async with asyncio.timeout(EXIT_SECONDS):
