@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ccari import __version__
-from ccari.cli import calls, demo, gate, keys, policies, recordings, requests, serve, sounds, suppressions
+from ccari.cli import calls, db, demo, gate, keys, policies, recordings, requests, serve, sounds, suppressions
 from ccari.cli.context import State
 from ccari.errors import CcariError
 from ccari.policy.declaration import PolicyError
@@ -24,6 +24,7 @@ for name, command in (("serve", serve.command), ("gate", gate.command), ("demo",
     app.command(name)(command)
 for name, group in (
     ("calls", calls.app),
+    ("db", db.app),
     ("keys", keys.app),
     ("policy", policies.app),
     ("recordings", recordings.app),

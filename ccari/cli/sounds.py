@@ -40,16 +40,22 @@ def build_(
         Path | None,
         typer.Option(help="Recordings that take the place of the synthetic voice, by prompt key."),
     ] = None,
+    common: Annotated[
+        bool, typer.Option("--common", help="Only what is said alike in every campaign, in every language.")
+    ] = False,
     catalogue: Annotated[Path | None, typer.Option(help="Another catalogue of texts.")] = None,
 ) -> None:
     """Speak every prompt of the policy's campaigns, at 8 and 16 kHz and even loudness. What is unchanged is kept."""
     words = Catalogue.load(catalogue or shipped_sounds() / "catalogue.toml")
-    declared = read_policy(policy)[1] if policy else with_store(context, _current)
+    if common:
+        wanted: Iterable[Prompt] = [
+            prompt for language in words.languages for prompt in words.fixed(language)
+        ]
+    else:
+        wanted = prompts_of(read_policy(policy)[1] if policy else with_store(context, _current), words)
     target = folder or context.obj.settings().sounds_dir
     with progress_bar() as report:
-        manifest = build(
-            prompts_of(declared, words), target, engine=EspeakNg(), studio=studio, on_progress=report
-        )
+        manifest = build(wanted, target, engine=EspeakNg(), studio=studio, on_progress=report)
     typer.echo(f"{len(manifest.entries)} prompts are in {target}")
 
 

@@ -229,6 +229,15 @@ async def test_the_same_key_twice_is_one_request(service: Service, lab: Lab) -> 
     assert [each["right"] for each in await requests_of(service, ended)] == ["access"]
 
 
+async def test_a_callee_who_sends_no_packet_ends_the_recording(service: Service, lab: Lab) -> None:
+    """Asterisk ends a recording without a word after two seconds without a frame; a snoop channel always has one."""
+    ended = await through(service, lab, callees.mute(31), agent="drops-6")
+    assert ended.verdict == ("bridged", "")
+    sound = audio.read(recording(service, ended))
+    assert sound.seconds == pytest.approx(6.0, abs=0.7)
+    assert seconds_of(sound, callees.AGENT_TONE_HZ) > 5.0
+
+
 async def test_a_refused_recording_leaves_no_file_and_the_talk_goes_on(service: Service, lab: Lab) -> None:
     callee = callees.presses("2", 1, 13)
     ended = await through(service, lab, callee, agent="drops-3")

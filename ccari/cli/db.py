@@ -1,0 +1,48 @@
+"""``ccari db``."""
+
+import asyncio
+import sys
+
+import typer
+
+from ccari import log
+from ccari.app import database_dsn
+from ccari.cli.context import Json
+from ccari.cli.output import as_json, as_table
+from ccari.config import Settings
+from ccari.store.database import migration_status, open_database
+
+app = typer.Typer(help="The database's schema. The service brings it up to date when it starts.")
+
+
+@app.command()
+def migrate(context: typer.Context) -> None:
+    """Apply the migrations that are not yet applied."""
+    settings: Settings = context.obj.settings()
+    log.configure("console", "warning", sys.stderr)
+
+    async def run() -> None:
+        async with database_dsn(settings) as dsn, open_database(dsn):
+            pass
+
+    asyncio.run(run())
+    typer.echo("the schema is up to date")
+
+
+@app.command()
+def status(context: typer.Context, *, json: Json = False) -> None:
+    """List the migrations. Exit status 0: all are applied, 1: some are not."""
+    settings: Settings = context.obj.settings()
+    log.configure("console", "warning", sys.stderr)
+
+    async def run() -> list[tuple[str, bool]]:
+        async with database_dsn(settings) as dsn:
+            return await migration_status(dsn)
+
+    found = asyncio.run(run())
+    rows = [{"migration": name, "applied": "yes" if applied else "no"} for name, applied in found]
+    if json:
+        as_json(rows)
+    else:
+        as_table(rows, {"migration": "MIGRATION", "applied": "APPLIED"}, none="there are no migrations")
+    raise typer.Exit(0 if all(applied for _, applied in found) else 1)
