@@ -31,6 +31,7 @@ class Recorder:
         self._journal = journal
         self._tag: RecordingTag | None = None
         self._started_at: datetime | None = None
+        self._asked = False
         self._keep = True
         self.snoop_entered = asyncio.Event()
 
@@ -57,6 +58,7 @@ class Recorder:
             await ari.snoop(ids.callee, ids.snoop)
             async with asyncio.timeout(SNOOP_SECONDS):
                 await self.snoop_entered.wait()
+            self._asked = True
             await ari.record(ids.snoop, str(ids.recording))
         except (AsteriskError, TimeoutError) as error:
             # a lost reply does not mean that nothing records; the recorder goes with its channel
@@ -110,6 +112,10 @@ class Recorder:
         await self._persistently(lambda entries: store.recording_stored(tag, kept, entries))
 
     async def _discard(self, tag: RecordingTag) -> None:
+        if self._asked:
+            # a busy Asterisk may come to a lost request late: what it has not yet begun cannot be removed
+            with contextlib.suppress(AsteriskError):
+                await self._desk.ari.recorded(str(tag.recording_id))
         state = "discarded"
         try:
             await self._desk.archive.discard(tag.recording_id)

@@ -122,6 +122,7 @@ async def test_a_spool_that_is_not_there_shows_in_the_first_recording_only(desk:
     try:
         warning = await service.logged(lambda line: line["event"] == "spool_unreachable")
         assert (warning["level"], warning["advice"]) == ("warning", "check [asterisk] spool")
+        await service.logged(lambda line: line["event"] == "asterisk_away")
         assert await service.stop() == 0
     finally:
         await service.stop(signal.SIGKILL)
