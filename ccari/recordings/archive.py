@@ -22,6 +22,10 @@ _HEADER_BYTES = 44
 _RIFF_LENGTH, _DATA_LENGTH = slice(4, 8), slice(40, 44)
 _BYTES_A_SAMPLE = 2
 
+#: From the reported end of a recording to its closed file; a busy Asterisk takes some hundredths of a second.
+CLOSE_SECONDS = 2.0
+_LOOK_AGAIN_SECONDS = 0.02
+
 
 class FileArchive:
     """``dir/CONTROLLER/YYYY-MM-DD/ID.wav`` with the tag in ``ID.json``; the date is UTC."""
@@ -38,6 +42,7 @@ class FileArchive:
         RecordingError
             If there is no file, it holds no sound, or it cannot be moved. It then stays where it is.
         """
+        await _closed(self._raw(tag.recording_id))
         return await asyncio.to_thread(self._keep, tag)
 
     async def discard(self, recording_id: UUID) -> None:
@@ -81,6 +86,27 @@ class FileArchive:
         except OSError as error:
             raise RecordingError(f"{raw.name} could not be kept: {error.strerror}") from None
         return Kept(str(place), duration_ms, sha256)
+
+
+async def _closed(path: Path) -> None:
+    """Wait for Asterisk to close the file: it reports the end a moment before, with up to 32 KiB not yet written.
+
+    A killed Asterisk never does, so the wait is bounded.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            while await asyncio.to_thread(_unwritten, path):  # noqa: ASYNC110 - a file tells nobody that it is closed
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _unwritten(path: Path) -> bool:
+    """True for a WAV file whose length is still nought, or which is still empty."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError:
+        return False
+    return header[_DATA_LENGTH] in {b"", bytes(4)} and (not header or header[:4] == b"RIFF")
 
 
 def _check(path: Path) -> int:

@@ -1,5 +1,6 @@
 """From the spool to the archive: what is checked, mended, kept, refused, and never left half done."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -175,6 +176,22 @@ async def test_a_header_without_sound_is_kept_as_a_recording(archive: FileArchiv
         with pytest.raises(RecordingError, match="holds no sound"):
             await archive.keep(TAG)
         assert path.exists()
+
+
+async def test_a_file_that_asterisk_has_not_closed_yet_is_kept_without_its_end(
+    archive: FileArchive, spool: Path
+) -> None:
+    """The end of a short recording is reported before a byte of it is written, of a long one before its last 2 s."""
+    for begun in (b"", SECOND):
+        path = cut_short(raw(spool), begun)
+        if not begun:
+            path.write_bytes(b"")
+        keeping = asyncio.create_task(archive.keep(TAG))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await asyncio.shield(keeping)
+        record(path, 3 * SECOND)
+        assert (await keeping).duration_ms == 3000
 
 
 async def test_a_missing_file_is_told_in_a_traceback(archive: FileArchive, spool: Path) -> None:
