@@ -100,13 +100,13 @@ async def _closed(path: Path) -> None:
 
 
 def _unwritten(path: Path) -> bool:
-    """True for a WAV file whose length is still nought, or which is still empty."""
+    """True for a WAV file whose RIFF length is still nought, or which is still empty."""
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
     except OSError:
         return False
-    return header[_DATA_LENGTH] in {b"", bytes(4)} and (not header or header[:4] == b"RIFF")
+    return header[_RIFF_LENGTH] in {b"", bytes(4)} and (not header or header[:4] == b"RIFF")
 
 
 def _check(path: Path) -> int:

@@ -300,9 +300,9 @@ async def test_a_caller_who_comes_while_the_service_stops_waits_in_silence(groun
         stopping.set()
         outcome, _ = await ground.ended(service, late)
         assert (outcome.outcome, outcome.reason) == ("unavailable", "shutdown")
+        assert await service.process.wait() == 0
         outcome, shown = await ground.ended(service, talking)
         assert shown["outcome"] == "bridged"
-        assert await service.process.wait() == 0
     assert await ground.lab.world.invites(callees.answers(10).number) == 0
 
 
