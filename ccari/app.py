@@ -17,7 +17,7 @@ from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials
 from ccari.config import Settings
 from ccari.errors import StoreError
-from ccari.policy import deadlines
+from ccari.policy.calendars import public_holidays
 from ccari.policy.declaration import Policy
 from ccari.recordings.archive import FileArchive
 from ccari.sounds.soundboard import Soundboard, shipped_sounds
@@ -25,8 +25,11 @@ from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.fence import PostgresFence
-from ccari.store.registers import Registers, Revision
+from ccari.store.policies import Policies, Revision
+from ccari.store.records import Records
+from ccari.store.requests import Requests
 from ccari.store.secrets import SecretStore
+from ccari.store.suppressions import Suppressions
 from ccari.web.health import Check, serve_health
 
 _log = structlog.get_logger()
@@ -39,14 +42,24 @@ class Store:
     dsn: str
     database: Database
     calls: PostgresCallStore
-    registers: Registers
+    policies: Policies
+    suppressions: Suppressions
+    requests: Requests
+    records: Records
+
+    @classmethod
+    def over(cls, dsn: str, database: Database) -> "Store":
+        return cls(
+            dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
+            Requests(database), Records(database),
+        )  # fmt: skip
 
 
 class Book:
-    """:class:`ccari.ports.PolicyBook`: the newest revision, read from the register when asked to."""
+    """:class:`ccari.ports.PolicyBook`: the newest revision, read when asked to."""
 
-    def __init__(self, registers: Registers) -> None:
-        self._registers = registers
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
         self._newest: Revision | None = None
 
     @property
@@ -58,7 +71,7 @@ class Book:
         return self._newest.policy if self._newest else None
 
     async def reload(self) -> None:
-        self._newest = await self._registers.newest_policy()
+        self._newest = await self._policies.newest()
 
 
 @contextlib.asynccontextmanager
@@ -74,7 +87,7 @@ async def database_dsn(settings: Settings) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     async with database_dsn(settings) as dsn, open_database(dsn) as database:
-        yield Store(dsn, database, PostgresCallStore(database), Registers(database))
+        yield Store.over(dsn, database)
 
 
 def soundboard(settings: Settings) -> Soundboard:
@@ -94,7 +107,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         settings.asterisk.url, settings.asterisk.username, settings.asterisk.secret(), settings.asterisk.app
     )
     async with open_store(settings) as store:
-        secrets, prompts, book = SecretStore(settings.keys_dir), soundboard(settings), Book(store.registers)
+        secrets, prompts, book = SecretStore(settings.keys_dir), soundboard(settings), Book(store.policies)
         await book.reload()
         _check(book, secrets, prompts)
         archive = FileArchive(settings.asterisk.spool, settings.recordings_dir)
@@ -144,7 +157,7 @@ def _check(book: Book, secrets: SecretStore, prompts: Soundboard) -> None:
     for controller in book.policy.controllers:
         secrets.check(controller.id)
         # a country's holidays take 0.1 s to load, which is too long in the middle of a call
-        deadlines.due(datetime.now(UTC), controller.country)
+        public_holidays(controller.country, datetime.now(UTC).year)
     for campaign in book.policy.campaigns:
         prompts.script(book.policy.controller_of(campaign), campaign)
 

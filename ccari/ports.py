@@ -1,19 +1,19 @@
 """What the adapters say to one another: the shapes and the protocols, so that none of them imports another."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
 from ccari.policy.chain import Entry
 from ccari.policy.declaration import Campaign, Controller, Policy
-from ccari.policy.gate import Block, Facts
+from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
-from ccari.policy.rights import Right
-from ccari.policy.suppression import Reason
+from ccari.policy.rights import Level, Right
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,10 @@ class Digests:
 
 @dataclass(frozen=True, slots=True)
 class OpenedCall:
-    """What is known of a call when it is let through the gate; ``token`` is spent once, to dial."""
+    """What is known of a call when it asks at the gate; ``token`` is spent once, to dial.
+
+    ``listed_as``: register and digest, under each secret of the registers that the campaign must heed.
+    """
 
     id: UUID
     token: UUID
@@ -39,6 +42,7 @@ class OpenedCall:
     campaign: str
     legal_basis: str
     digests: Digests
+    listed_as: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +82,39 @@ class Kept:
     sha256: bytes
 
 
+class Intake(StrEnum):
+    """How a request came in."""
+
+    KEY = "key"
+    AGENT = "agent"
+    PHONE = "phone"
+    LETTER = "letter"
+    EMAIL = "email"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """A right as it was pressed. ``number`` is the E.164 text that the answer will need."""
+    """A right as it was exercised. ``number`` is the E.164 text that the answer will need.
+
+    ``purpose`` is that of the campaign, and ``consent_purpose`` what a withdrawal withdraws (None: everything).
+    ``number_from``: ``dialled``, ``caller_id`` or ``given``. ``who``: the call, or the person at the desk.
+    """
 
     right: Right
-    key: str
     number: str = field(repr=False)
     received_at: datetime
     due: date
     local_year: int
-    notice_version: str
+    key: str | None = None
+    notice_version: str | None = None
+    language: str | None = None
+    purpose: str | None = None
+    consent_purpose: str | None = None
+    intake: Intake = Intake.KEY
+    number_from: str = "dialled"
+    level: Level = Level.L1
+    who: str = "call"
 
 
 class CallStore(Protocol):
@@ -97,19 +123,27 @@ class CallStore(Protocol):
     A journal given along is written in the same transaction.
     """
 
-    async def open(self, call: OpenedCall, counts_since: datetime) -> tuple[Facts, int | None]:
+    async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
         """Write the call's row; give the gate's facts and the newest policy revision, in one round trip."""
         ...
 
     async def open_refused(self, call: RefusedCall) -> None: ...
 
     async def spend_token(
-        self, call: OpenedCall, barring: Sequence[Reason], journal: Sequence[Entry]
+        self,
+        call: OpenedCall,
+        question: Question,
+        judge: Callable[[Facts], Block | None],
+        journal: Sequence[Entry],
     ) -> Block | None:
-        """Read the bars again and spend the token. None means: dial now; else why not."""
+        """Have the facts judged once more and spend the token, in one transaction. None means: dial now; else why not."""
         ...
 
-    async def commit_heard(self, call_id: UUID, notice_version: str, journal: Sequence[Entry]) -> None: ...
+    async def commit_heard(
+        self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
+    ) -> None:
+        """What the callee has heard; ``information_version`` if the information layer was a part of it."""
+        ...
 
     async def tag_recording(self, tag: RecordingTag, journal: Sequence[Entry]) -> None: ...
 
@@ -139,6 +173,10 @@ class Secrets(Protocol):
         """Raise ConfigError if the controller has no usable secret."""
         ...
 
+    def listed_as(self, registers: Iterable[str], number: Number) -> tuple[tuple[str, bytes], ...]:
+        """Register and digest of the number under each secret; a register without one gives none, and counts as stale."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Sound:
@@ -151,10 +189,19 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Every sound of one campaign's calls by prompt id, and the version of its notice's wording."""
+    """Every sound of one campaign's calls by prompt id, and the versions of its notice's wording.
+
+    ``first_notice`` for a number that has not heard the information layer, ``repeat_notice`` for one that has;
+    ``information`` is the version of that layer alone.
+    """
 
     sounds: Mapping[str, Sound]
-    notice_version: str
+    first_notice: str
+    repeat_notice: str
+    information: str
+
+    def notice_version(self, *, informed: bool) -> str:
+        return self.repeat_notice if informed else self.first_notice
 
 
 class Prompts(Protocol):

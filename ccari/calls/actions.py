@@ -12,7 +12,8 @@ from ccari.calls.gatekeeper import Gatekeeper, Terms
 from ccari.calls.journal import Journal, persistently
 from ccari.calls.recorder import Recorder
 from ccari.errors import AsteriskError
-from ccari.policy import deadlines, gate
+from ccari.policy import deadlines
+from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.call import RING_SECONDS
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
@@ -98,14 +99,7 @@ class Actions:
             case StopPlaying():
                 await self._stop_playing()
             case CommitHeard():
-                version = self._terms.script.notice_version
-                self._journal.note(
-                    "notice_heard", {"notice_version": version, "prompts": ",".join(command.prompts)}
-                )
-                await self._journal.durably(
-                    lambda entries: self._desk.store.commit_heard(ids.call, version, entries)
-                )
-                return HeardCommitted()
+                return await self._commit_heard(command)
             case TagRecording():
                 await self.recorder.tag(self._terms)
                 return RecordingTagged()
@@ -140,7 +134,7 @@ class Actions:
         if isinstance(verdict, Block):
             return GateBlocked(verdict)
         self._settled = verdict
-        return GateAllowed(verdict.campaign)
+        return GateAllowed(verdict.campaign, informed=verdict.informed)
 
     async def _create_callee(self) -> None:
         terms = self._terms
@@ -155,9 +149,8 @@ class Actions:
 
     async def _spend_token(self) -> Event:
         terms = self._terms
-        barring = gate.barring(terms.campaign)
         block = await self._journal.durably(
-            lambda entries: self._desk.store.spend_token(terms.opened, barring, entries)
+            lambda entries: self._desk.store.spend_token(terms.opened, terms.question(), terms.judge, entries)
         )
         return TokenSpent() if block is None else TokenRefused(block)
 
@@ -173,6 +166,16 @@ class Actions:
             return self._settled.script.sounds[prompt]
         language = self._settled.campaign.language if self._settled else AGENT_LANGUAGE
         return self._desk.prompts.common(prompt, language)
+
+    async def _commit_heard(self, command: CommitHeard) -> Event:
+        terms = self._terms
+        version = terms.notice_version
+        information = None if terms.informed else terms.script.information
+        self._journal.note("notice_heard", {"notice_version": version, "prompts": ",".join(command.prompts)})
+        await self._journal.durably(
+            lambda entries: self._desk.store.commit_heard(self._ids.call, version, information, entries)
+        )
+        return HeardCommitted()
 
     async def _stop_playing(self) -> None:
         if self.playback is not None:
@@ -190,8 +193,9 @@ class Actions:
         country = terms.controller.country
         exercise = Exercise(
             right=command.right, key=command.key, number=terms.number.e164, received_at=now,
-            due=deadlines.due(now, country), local_year=now.astimezone(ZoneInfo(deadlines.TIME_ZONES[country])).year,
-            notice_version=terms.script.notice_version,
+            due=deadlines.due(now, country), local_year=now.astimezone(ZoneInfo(TIME_ZONES[country])).year,
+            notice_version=terms.notice_version, language=terms.campaign.language, purpose=terms.campaign.purpose,
+            consent_purpose=terms.campaign.asks_consent_to,
         )  # fmt: skip
         reference = await self._journal.durably(
             lambda entries: self._desk.store.register_right(terms.opened, exercise, entries)

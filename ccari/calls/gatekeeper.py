@@ -1,6 +1,6 @@
 """Asking the gate for one call: the policy in force, the facts of the number, the verdict of ``policy.gate``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -11,8 +11,8 @@ from ccari.calls.events import Ids
 from ccari.calls.journal import Journal
 from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.policy import gate
-from ccari.policy.declaration import Campaign, Controller, Policy
-from ccari.policy.gate import Block
+from ccari.policy.declaration import Campaign, Controller, Policy, Register
+from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number, NumberFault, parse
 from ccari.ports import OpenedCall, RefusedCall, Script
 
@@ -25,9 +25,24 @@ class Terms:
 
     controller: Controller
     campaign: Campaign
+    registers: tuple[Register, ...]
     number: Number
     opened: OpenedCall
     script: Script
+    informed: bool = False
+
+    @property
+    def notice_version(self) -> str:
+        return self.script.notice_version(informed=self.informed)
+
+    def judge(self, facts: Facts) -> Block | None:
+        """Why the call may not be made at this moment; None if it may."""
+        return gate.verdict(
+            self.campaign, self.registers, self.controller.country, self.number, facts, datetime.now(UTC)
+        )
+
+    def question(self) -> Question:
+        return gate.question(self.campaign, datetime.now(UTC))
 
 
 class Gatekeeper:
@@ -64,20 +79,18 @@ class Gatekeeper:
         book = self._desk.book
         while True:
             policy, campaign = await self._campaign()
-            controller = policy.controller_of(campaign)
-            terms = self._terms(controller, campaign)
-            now = datetime.now(UTC)
-            facts, newest = await self._desk.store.open(terms.opened, gate.counts_since(campaign, now))
+            terms = self._terms(policy, campaign)
+            facts, newest = await self._desk.store.open(terms.opened, terms.question())
             self._journal.opened()
             if newest == terms.opened.revision:
                 break
             # a newer policy was applied a moment ago: it is the one that counts
             await book.reload()
         self._journal.bind(
-            campaign=campaign.id, controller=controller.id, legal_basis=campaign.legal_basis.value,
+            campaign=campaign.id, controller=campaign.controller, legal_basis=campaign.legal_basis.value,
             number=terms.number.masked,
         )  # fmt: skip
-        return gate.verdict(campaign, controller.country, facts, now) or terms
+        return terms.judge(facts) or replace(terms, informed=terms.script.information in facts.informed)
 
     async def _campaign(self) -> tuple[Policy, Campaign]:
         """The campaign that was asked for; one that is not known may have been declared since the policy was read."""
@@ -92,8 +105,9 @@ class Gatekeeper:
                 return book.policy, campaign
         raise _Refusal(Block.UNKNOWN_CAMPAIGN if book.policy else Block.NO_POLICY)
 
-    def _terms(self, controller: Controller, campaign: Campaign) -> Terms:
+    def _terms(self, policy: Policy, campaign: Campaign) -> Terms:
         desk, revision = self._desk, self._desk.book.revision
+        controller, registers = policy.controller_of(campaign), policy.registers_of(campaign)
         number = parse(self._order.number or "", controller.country)
         if isinstance(number, NumberFault):
             raise _Refusal(Block(number.value))
@@ -103,8 +117,11 @@ class Gatekeeper:
             id=self._ids.call, token=self._token, asterisk=desk.asterisk, agent=self._order.agent,
             number_masked=number.masked, revision=revision, controller=controller.id, campaign=campaign.id,
             legal_basis=campaign.legal_basis.value, digests=desk.secrets.digests(controller.id, number),
+            listed_as=desk.secrets.listed_as((each.id for each in registers), number),
         )  # fmt: skip
-        return Terms(controller, campaign, number, opened, desk.prompts.script(controller, campaign))
+        return Terms(
+            controller, campaign, registers, number, opened, desk.prompts.script(controller, campaign)
+        )
 
 
 class _Refusal(CcariError):  # noqa: N818 - a refusal, told as such

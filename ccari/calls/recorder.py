@@ -41,7 +41,7 @@ class Recorder:
         tag = self._tag = RecordingTag(
             recording_id=self._ids.recording, call_id=self._ids.call, controller=terms.controller.id,
             campaign=terms.campaign.id, revision=terms.opened.revision, purpose=terms.campaign.purpose,
-            legal_basis=rules.legal_basis.value, mode=rules.mode.value, notice_version=terms.script.notice_version,
+            legal_basis=rules.legal_basis.value, mode=rules.mode.value, notice_version=terms.notice_version,
             started_at=now, delete_at=retention.delete_at(now, rules.retention_days),
         )  # fmt: skip
         told = {

@@ -9,7 +9,7 @@ from ccari.app import Store
 from ccari.cli.context import Json, Limit, with_store
 from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
-from ccari.store.registers import CallRecord
+from ccari.store.records import CallRecord
 
 app = typer.Typer(help="Calls and their journals.")
 
@@ -19,7 +19,7 @@ def list_(context: typer.Context, *, limit: Limit = 100, json: Json = False) -> 
     """List calls, the newest first. Numbers are masked."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        return await store.registers.list_calls(limit)
+        return await store.records.list_calls(limit)
 
     rows = with_store(context, work)
     if json:
@@ -42,7 +42,7 @@ def show(
     """Show one call with its journal, whose chain is checked. Exit status 1 if the journal was tampered with."""
 
     async def work(_: Settings, store: Store) -> CallRecord:
-        return await store.registers.show_call(call)
+        return await store.records.show_call(call)
 
     record = with_store(context, work)
     if json:

@@ -47,7 +47,7 @@ def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitab
 
 
 async def current_policy(store: Store) -> Policy:
-    revision = await store.registers.newest_policy()
+    revision = await store.policies.newest()
     if revision is None:
         raise CcariError("no policy has been applied: ccari policy apply FILE")
     return revision.policy

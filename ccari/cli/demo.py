@@ -49,12 +49,12 @@ def command(
 
 async def _prepare(settings: Settings) -> None:
     async def apply(store: Store) -> None:
-        newest = await store.registers.newest_policy()
+        newest = await store.policies.newest()
         if newest is not None and newest.document != policy_document():
             raise CcariError(
                 f"{settings.data_dir} is in use with another policy: the demo wants a data_dir of its own"
             )
-        await store.registers.apply_policy(policy_document(), "demo")
+        await store.policies.apply(policy_document(), "demo")
 
     async with open_store(settings) as store:
         await apply(store)

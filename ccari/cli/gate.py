@@ -34,10 +34,15 @@ def command(
         told = {"campaign": campaign, "controller": controller.id, "legal_basis": declared.legal_basis}
         if isinstance(parsed, NumberFault):
             return {"verdict": "block", "reason": Block(parsed.value), **told}
-        now = datetime.now(UTC)
-        digests = SecretStore(settings.keys_dir).digests(controller.id, parsed)
-        facts = await store.calls.facts(controller.id, campaign, digests, gate.counts_since(declared, now))
-        block = gate.verdict(declared, controller.country, facts, now)
+        now, registers, secrets = (
+            datetime.now(UTC),
+            policy.registers_of(declared),
+            SecretStore(settings.keys_dir),
+        )
+        listed_as = secrets.listed_as((each.id for each in registers), parsed)
+        digests = secrets.digests(controller.id, parsed)
+        facts = await store.calls.facts(gate.question(declared, now), digests, listed_as)
+        block = gate.verdict(declared, registers, controller.country, parsed, facts, now)
         verdict = "allow" if block is None else "block"
         return {"verdict": verdict, "reason": block or "", "number": parsed.masked, **told}
 

@@ -34,7 +34,7 @@ def apply(context: typer.Context, file: File) -> None:
     document, policy = read_policy(file)
 
     async def work(_: Settings, store: Store) -> int:
-        return await store.registers.apply_policy(document, who())
+        return await store.policies.apply(document, who())
 
     typer.echo(f"revision {with_store(context, work)} is in force")
     for doubt in _doubtful(policy):
@@ -48,7 +48,7 @@ def show(context: typer.Context, *, json: Json = False) -> None:
     """Print the policy in force."""
 
     async def work(_: Settings, store: Store) -> None:
-        revision = await store.registers.newest_policy()
+        revision = await store.policies.newest()
         if revision is None:
             raise CcariError("no policy has been applied: ccari policy apply FILE")
         if json:

@@ -19,7 +19,7 @@ def list_(
     """List recordings, the newest first, each with its legal basis and the day it is deleted."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        return await store.registers.list_recordings(controller, limit)
+        return await store.records.list_recordings(controller, limit)
 
     rows = with_store(context, work)
     if json:

@@ -20,7 +20,7 @@ def list_(
     """List requests, the one that is due first at the top. Numbers are masked."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        return await store.registers.list_requests(controller, limit)
+        return await store.requests.list(controller, limit)
 
     rows = [
         {**row, "number": mask(row["number"]) if row["number"] else None} for row in with_store(context, work)

@@ -43,7 +43,7 @@ def add(
         whose = the_controller(await current_policy(store), controller)
         parsed = the_number(number, whose)
         digests = SecretStore(settings.keys_dir).digests(whose.id, parsed)
-        added = await store.registers.suppress(whose.id, digests, reason, f"cli:{who()}", proof)
+        added = await store.suppressions.add(whose.id, digests, reason, f"cli:{who()}", proof)
         return {"controller": whose.id, "number": parsed.masked, "reason": reason, "added": added}
 
     done = with_store(context, work)
@@ -63,7 +63,7 @@ def check(
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         whose = the_controller(await current_policy(store), controller)
         digests = SecretStore(settings.keys_dir).digests(whose.id, the_number(number, whose))
-        return await store.registers.suppressions_of(whose.id, digests)
+        return await store.suppressions.of(whose.id, digests)
 
     rows = with_store(context, work)
     if json:
@@ -81,7 +81,7 @@ def list_(
     """List what is barred, the newest first."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        return await store.registers.list_suppressions(controller, limit)
+        return await store.suppressions.list(controller, limit)
 
     rows = with_store(context, work)
     if json:

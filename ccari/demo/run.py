@@ -20,7 +20,7 @@ from ccari.demo.watch import CALL_SECONDS, Watch, service
 from ccari.demo.world import World, WorldSettings
 from ccari.errors import CcariError
 from ccari.policy.numbers import Number
-from ccari.store.registers import CallRecord
+from ccari.store.records import CallRecord
 from ccari.store.secrets import SecretStore
 
 #: What a timeline leaves out: it stands above it, or is the same in every line.
@@ -86,7 +86,7 @@ async def _play(
     console.print(f"\n[bold]{scene.title}[/bold]  [dim]{number.masked}, campaign {scene.campaign}[/dim]")
     if scene.suppressed is not None:
         digests = SecretStore(settings.keys_dir).digests("acme", number)
-        await store.registers.suppress("acme", digests, scene.suppressed, "demo", "a letter of last week")
+        await store.suppressions.add("acme", digests, scene.suppressed, "demo", "a letter of last week")
         console.print("  [dim]      [/dim] number_suppressed      " + scene.suppressed.value)
     await world.dial(scene.number, scene.campaign, scene.agent)
     call_id: str | None = None
@@ -107,7 +107,7 @@ def _timeline(line: dict[str, Any]) -> str:
 async def _closed(store: Store, call_id: UUID) -> CallRecord:
     """The call once its end is in the database, which is a moment after it is in the log."""
     async with asyncio.timeout(CALL_SECONDS):
-        while (record := await store.registers.show_call(call_id)).call["ended_at"] is None:  # noqa: ASYNC110
+        while (record := await store.records.show_call(call_id)).call["ended_at"] is None:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return record
 
@@ -129,7 +129,7 @@ def _summarise(played: list[Played], console: Console) -> None:
 
 
 async def _show_tag(settings: Settings, store: Store, console: Console) -> None:
-    for row in await store.registers.list_recordings(None, 1):
+    for row in await store.records.list_recordings(None, 1):
         if row["file"]:
             path = Path(settings.recordings_dir) / row["file"]
             tag = json.loads(path.with_suffix(".json").read_text("utf-8"))
@@ -138,7 +138,7 @@ async def _show_tag(settings: Settings, store: Store, console: Console) -> None:
 
 
 async def _show_requests(store: Store, console: Console) -> None:
-    for row in await store.registers.list_requests(None, 10):
+    for row in await store.requests.list(None, 10):
         console.print(
             f"Request {row['reference']}: {row['right']} (Art {row['article']}), {row['state']}, due {row['due']}"
         )

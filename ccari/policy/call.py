@@ -135,6 +135,7 @@ class Call:
 
     stage: Stage = Stage.GATE
     campaign: Campaign | None = None
+    informed: bool = False
     agent_here: bool = True
     callee_here: bool = False
     rang: bool = False
@@ -154,6 +155,11 @@ class Call:
             raise AssertionError("the gate has not allowed this call")
         return self.campaign
 
+    @property
+    def notice(self) -> tuple[str, ...]:
+        """The prompts that must be heard before the two may talk."""
+        return notices.sequence(self.declared, informed=self.informed)
+
 
 Step = tuple[Call, list[Command]]
 
@@ -165,8 +171,9 @@ def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
     match event:
         case CallRequested():
             return call, [CheckGate()]
-        case GateAllowed(campaign) if call.stage is Stage.GATE:
-            return replace(call, campaign=campaign, stage=Stage.CREATE, callee_here=True), [
+        case GateAllowed(campaign, informed) if call.stage is Stage.GATE:
+            call = replace(call, campaign=campaign, informed=informed, callee_here=True)
+            return replace(call, stage=Stage.CREATE), [
                 Note("call_gated"),
                 TellDialplan(Outcome.AGENT_HANGUP, ""),
                 SetTimer(Stage.CREATE, CREATE_SECONDS),
@@ -189,8 +196,7 @@ def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
         case CalleeRedirected() if call.stage is Stage.RING:
             return _end(call, Outcome.FAILED, "redirected")
         case CalleeAnswered() if call.stage is Stage.RING:
-            notice = notices.sequence(call.declared)
-            return _speak(replace(call, stage=Stage.NOTICE, upcoming=notice), Note("callee_answered"))
+            return _speak(replace(call, stage=Stage.NOTICE, upcoming=call.notice), Note("callee_answered"))
         case Played(prompt, whole):
             return _played(call, prompt, whole=whole)
         case KeyPressed(key):
@@ -268,7 +274,7 @@ def _played(call: Call, prompt: str, *, whole: bool) -> Step:
     if prompt != call.playing:
         return call, []
     call = replace(call, playing=None)
-    if call.stage is Stage.NOTICE and prompt in notices.sequence(call.declared):
+    if call.stage is Stage.NOTICE and prompt in call.notice:
         if not whole:
             # the file is at fault, or the callee is hanging up: the next moment tells
             broken = Note("notice_broken", {"prompt": prompt})
@@ -278,10 +284,9 @@ def _played(call: Call, prompt: str, *, whole: bool) -> Step:
 
 
 def _notice_over(call: Call) -> Step:
-    notice = notices.sequence(call.declared)
-    if not call.heard.issuperset(notice):
+    if not call.heard.issuperset(call.notice):
         return _end(call, Outcome.NOTICE_FAILED, "not_heard")
-    return replace(call, stage=Stage.HEARD), [CommitHeard(notice)]
+    return replace(call, stage=Stage.HEARD), [CommitHeard(call.notice)]
 
 
 def _record_or_bridge(call: Call) -> Step:
@@ -379,7 +384,9 @@ def _steer(call: Call, action: KeyAction, note: Note) -> Step:
         return call, [note]
     if action is KeyAction.DATA_SOURCE:
         return _speak(_next(call, NoticePrompt.SOURCE.value), note)
-    return _speak(replace(call, upcoming=(*_due(call), *notices.sequence(call.declared))), note)
+    # all of it, also what a number that knows it was spared
+    whole = notices.sequence(call.declared, informed=False)
+    return _speak(replace(call, upcoming=(*_due(call), *whole)), note)
 
 
 def _next(call: Call, prompt: str) -> Call:

@@ -4,19 +4,10 @@ import calendar
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import holidays
+from ccari.policy.calendars import TIME_ZONES, public_holidays
 
-#: Where a controller's clock stands, by the country of the EEA it is established in: Art 12(3) runs in its time.
-TIME_ZONES = {
-    "AT": "Europe/Vienna", "BE": "Europe/Brussels", "BG": "Europe/Sofia", "CY": "Asia/Nicosia",
-    "CZ": "Europe/Prague", "DE": "Europe/Berlin", "DK": "Europe/Copenhagen", "EE": "Europe/Tallinn",
-    "ES": "Europe/Madrid", "FI": "Europe/Helsinki", "FR": "Europe/Paris", "GR": "Europe/Athens",
-    "HR": "Europe/Zagreb", "HU": "Europe/Budapest", "IE": "Europe/Dublin", "IS": "Atlantic/Reykjavik",
-    "IT": "Europe/Rome", "LI": "Europe/Vaduz", "LT": "Europe/Vilnius", "LU": "Europe/Luxembourg",
-    "LV": "Europe/Riga", "MT": "Europe/Malta", "NL": "Europe/Amsterdam", "NO": "Europe/Oslo",
-    "PL": "Europe/Warsaw", "PT": "Europe/Lisbon", "RO": "Europe/Bucharest", "SE": "Europe/Stockholm",
-    "SI": "Europe/Ljubljana", "SK": "Europe/Bratislava",
-}  # fmt: skip
+#: What Art 12(3) gives, and what it adds where a request is complex.
+MONTHS, EXTENDED_MONTHS = 1, 3
 
 
 def due(received: datetime, country: str) -> date:
@@ -26,10 +17,25 @@ def due(received: datetime, country: str) -> date:
     on that month's last day (Art 3(2)(c)); from a Saturday, Sunday or public holiday it moves to the next working day
     (Art 3(4)).
     """
-    local = received.astimezone(ZoneInfo(TIME_ZONES[country])).date()
-    day = _months_later(local, 1)
-    closed = holidays.country_holidays(country, years=(day.year, day.year + 1))
-    while day.weekday() >= calendar.SATURDAY or day in closed:
+    return _end(received, country, MONTHS)
+
+
+def extended(received: datetime, country: str) -> date:
+    """The last day after an extension by two further months: three from receipt, counted at once.
+
+    Not two from :func:`due`: a day that was moved for a holiday would then be counted on from.
+    """
+    return _end(received, country, EXTENDED_MONTHS)
+
+
+def may_extend(received: datetime, country: str, now: datetime) -> bool:
+    """True while the person can still be told of an extension in time: within the first month, Art 12(3)."""
+    return now.astimezone(ZoneInfo(TIME_ZONES[country])).date() <= due(received, country)
+
+
+def _end(received: datetime, country: str, months: int) -> date:
+    day = _months_later(received.astimezone(ZoneInfo(TIME_ZONES[country])).date(), months)
+    while day.weekday() >= calendar.SATURDAY or day in (public_holidays(country, day.year) or ()):
         day += timedelta(days=1)
     return day
 

@@ -1,20 +1,24 @@
 """The decision to allow or block one outbound call."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
-import holidays
-
-from ccari.policy.declaration import Campaign
-from ccari.policy.numbers import NumberFault
-from ccari.policy.suppression import Reason, bars
+from ccari.policy import consent, suppression
+from ccari.policy.consent import Consent, ConsentState
+from ccari.policy.declaration import Campaign, Register
+from ccari.policy.hours import Closed, closed
+from ccari.policy.numbers import Number, NumberFault
+from ccari.policy.suppression import Entry, Listing, Reason, bars
 
 
 class Block(StrEnum):
-    """Why a call is not made: the closed list that dialplans, logs and reports rely on."""
+    """Why a call is not made: the closed list that dialplans, logs and reports rely on.
+
+    ``suppressed_…`` is a bar on all the controller's calls, ``suppressed_campaign_…`` on those of one campaign,
+    ``suppressed_register`` a register of objections that the campaign must heed.
+    """
 
     NUMBER_EMPTY = NumberFault.EMPTY.value
     NUMBER_CHARACTERS = NumberFault.CHARACTERS.value
@@ -26,30 +30,101 @@ class Block(StrEnum):
     SUPPRESSED_OBJECTION_MARKETING = "suppressed_objection_marketing"
     SUPPRESSED_OBJECTION = "suppressed_objection"
     SUPPRESSED_WITHDRAW_CONSENT = "suppressed_withdraw_consent"
+    SUPPRESSED_RESTRICTION = "suppressed_restriction"
     SUPPRESSED_ERASURE = "suppressed_erasure"
     SUPPRESSED_DO_NOT_CALL = "suppressed_do_not_call"
-    OUTSIDE_HOURS = "outside_hours"
-    HOLIDAY = "holiday"
+    SUPPRESSED_CAMPAIGN_OBJECTION_MARKETING = "suppressed_campaign_objection_marketing"
+    SUPPRESSED_CAMPAIGN_OBJECTION = "suppressed_campaign_objection"
+    SUPPRESSED_CAMPAIGN_WITHDRAW_CONSENT = "suppressed_campaign_withdraw_consent"
+    SUPPRESSED_CAMPAIGN_RESTRICTION = "suppressed_campaign_restriction"
+    SUPPRESSED_CAMPAIGN_ERASURE = "suppressed_campaign_erasure"
+    SUPPRESSED_CAMPAIGN_DO_NOT_CALL = "suppressed_campaign_do_not_call"
+    SUPPRESSED_REGISTER = "suppressed_register"
+    REGISTER_STALE = "register_stale"
+    NO_CONSENT = "no_consent"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    CONSENT_EXPIRED = "consent_expired"
+    NO_SOURCE = "no_source"
+    SOURCE_EXPIRED = "source_expired"
+    OUTSIDE_HOURS = Closed.OUTSIDE_HOURS.value
+    HOLIDAY = Closed.HOLIDAY.value
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    ATTEMPTS_CAPPED = "attempts_capped"
     PROMPTS_MISSING = "prompts_missing"
     TOKEN_SPENT = "token_spent"  # noqa: S105 - a dial token, no secret
     STORE_UNAVAILABLE = "store_unavailable"
 
     @classmethod
-    def suppressed(cls, reason: Reason) -> "Block":
-        return cls(f"suppressed_{reason}")
+    def suppressed(cls, entry: Entry) -> "Block":
+        return cls(f"suppressed_{'campaign_' if entry.campaign else ''}{entry.reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Where a number came from: at least one source of the controller, and until when the last of them may be used."""
+
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Calls that were dialled to the number, as far back as :func:`question` says: the campaign's own within its limit's
+    days, the campaign's in all, and the controller's within the days of the country's rules.
+    """
+
+    recent: int = 0
+    total: int = 0
+    controller: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the store knows of one number for one campaign at the moment of the call.
 
-    ``suppressions``: reasons under which the controller has barred the number, of any purpose. ``attempts``: calls of
-    this campaign that rang the number since :func:`counts_since`.
+    ``suppressions``: the controller's own entries, of any reason. ``listings``: where the number stands in registers.
+    ``registers``: of when the copy of each register is. ``consent``: the newest one to the campaign's purpose.
+    ``contact``: None if the number is no contact of the controller. ``informed``: the versions of the information layer
+    that the number has heard from the controller.
     """
 
-    suppressions: Collection[Reason] = ()
-    attempts: int = 0
+    suppressions: Collection[Entry] = ()
+    listings: Collection[Listing] = ()
+    registers: Mapping[str, datetime] = field(default_factory=dict)
+    consent: Consent | None = None
+    contact: Contact | None = None
+    attempts: Attempts = Attempts()
+    informed: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which facts the gate needs of a number for one campaign."""
+
+    controller: str
+    campaign: str
+    purpose: str
+    channel: str
+    counts_since: datetime
+    rules_count_since: datetime
+
+
+_CONSENT_BLOCKS = {
+    ConsentState.NONE: Block.NO_CONSENT,
+    ConsentState.WITHDRAWN: Block.CONSENT_WITHDRAWN,
+    ConsentState.EXPIRED: Block.CONSENT_EXPIRED,
+}
+#: The gravest first: what is told of a number that is barred for several reasons.
+_GRAVITY = (Reason.ERASURE, *(reason for reason in Reason if reason is not Reason.ERASURE))
+
+
+def question(campaign: Campaign, now: datetime) -> Question:
+    rules, attempts = campaign.country_rules, campaign.attempts
+    return Question(
+        controller=campaign.controller, campaign=campaign.id,
+        purpose=campaign.asks_consent_to, channel=campaign.consent_channel,
+        counts_since=now - timedelta(days=attempts.per_days) if attempts else now,
+        rules_count_since=now - timedelta(days=rules.per_days) if rules and rules.per_days else now,
+    )  # fmt: skip
 
 
 def barring(campaign: Campaign) -> tuple[Reason, ...]:
@@ -59,29 +134,93 @@ def barring(campaign: Campaign) -> tuple[Reason, ...]:
     )
 
 
-def counts_since(campaign: Campaign, now: datetime) -> datetime:
-    """From when earlier attempts count against the campaign's limit."""
-    return now - timedelta(days=campaign.attempts.per_days) if campaign.attempts else now
-
-
-def verdict(campaign: Campaign, country: str, facts: Facts, now: datetime) -> Block | None:
+def verdict(
+    campaign: Campaign,
+    registers: Collection[Register],
+    country: str,
+    number: Number,
+    facts: Facts,
+    now: datetime,
+) -> Block | None:
     """Why the call may not be made now (aware ``now``), the gravest reason first; None if it may.
 
-    ``country`` is the controller's: its public holidays close the campaign unless ``hours.holidays`` is set.
+    ``registers`` are those that the campaign needs; ``country`` is the controller's.
     """
+    return (
+        _suppressed(campaign, facts, now)
+        or _listed(registers, facts, now)
+        or _without_consent(campaign, facts, now)
+        or _without_source(campaign, facts, now)
+        or _at_a_bad_time(campaign, country, number, now)
+        or _too_often(campaign, facts)
+    )
+
+
+def _suppressed(campaign: Campaign, facts: Facts, now: datetime) -> Block | None:
     forbidden = barring(campaign)
-    for reason in (Reason.ERASURE, *Reason):
-        if reason in facts.suppressions and reason in forbidden:
-            return Block.suppressed(reason)
-    if campaign.hours is not None:
-        local = now.astimezone(ZoneInfo(campaign.hours.timezone))
-        if not campaign.hours.holidays and local.date() in holidays.country_holidays(
-            country, years=local.year
-        ):
-            return Block.HOLIDAY
-        open_now = campaign.hours.from_ <= local.time() < campaign.hours.to
-        if local.weekday() not in campaign.hours.days or not open_now:
-            return Block.OUTSIDE_HOURS
-    if campaign.attempts is not None and facts.attempts >= campaign.attempts.max:
+    agreed_at = _agreed_at(facts, now)
+    standing = [
+        entry
+        for entry in facts.suppressions
+        if entry.reason in forbidden
+        and entry.campaign in {None, campaign.id}
+        and (entry.expires_at is None or entry.expires_at > now)
+        and suppression.outlives(entry.reason, entry.entered_at, agreed_at)
+    ]
+    gravest = min(
+        standing, key=lambda entry: (entry.campaign is not None, _GRAVITY.index(entry.reason)), default=None
+    )
+    return None if gravest is None else Block.suppressed(gravest)
+
+
+def _listed(registers: Collection[Register], facts: Facts, now: datetime) -> Block | None:
+    agreed_at = _agreed_at(facts, now)
+    for register in registers:
+        for listing in facts.listings:
+            overridden = (
+                register.consent_overrides and agreed_at is not None and agreed_at > listing.listed_at
+            )
+            if listing.register == register.id and not overridden:
+                return Block.SUPPRESSED_REGISTER
+    for register in registers:
+        as_of = facts.registers.get(register.id)
+        if as_of is None or now - as_of > timedelta(days=register.max_age_days):
+            return Block.REGISTER_STALE
+    return None
+
+
+def _agreed_at(facts: Facts, now: datetime) -> datetime | None:
+    """When the consent that is in force was given."""
+    given = facts.consent if consent.state(facts.consent, now) is ConsentState.GIVEN else None
+    return given.given_at if given else None
+
+
+def _without_consent(campaign: Campaign, facts: Facts, now: datetime) -> Block | None:
+    return _CONSENT_BLOCKS.get(consent.state(facts.consent, now)) if campaign.needs_consent else None
+
+
+def _without_source(campaign: Campaign, facts: Facts, now: datetime) -> Block | None:
+    if facts.contact is None:
+        return Block.NO_SOURCE if campaign.data_source is None else None
+    # a list that may no longer be used is not used, whatever the campaign says of its source
+    until = facts.contact.valid_until
+    return Block.SOURCE_EXPIRED if until is not None and until <= now else None
+
+
+def _at_a_bad_time(campaign: Campaign, country: str, number: Number, now: datetime) -> Block | None:
+    rules = campaign.country_rules
+    for hours in (campaign.hours, rules.hours if rules else ()):
+        if why := closed(hours, number, country, now):
+            return Block(why.value)
+    return None
+
+
+def _too_often(campaign: Campaign, facts: Facts) -> Block | None:
+    limit, rules, made = campaign.attempts, campaign.country_rules, facts.attempts
+    if limit is not None and limit.total is not None and made.total >= limit.total:
         return Block.ATTEMPTS_EXHAUSTED
+    if limit is not None and made.recent >= limit.max:
+        return Block.ATTEMPTS_CAPPED
+    if rules is not None and rules.calls is not None and made.controller >= rules.calls:
+        return Block.ATTEMPTS_CAPPED
     return None

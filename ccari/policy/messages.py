@@ -183,7 +183,10 @@ class CallRequested:
 
 @dataclass(frozen=True, slots=True)
 class GateAllowed:
+    """``informed``: the number has heard this information from this controller before."""
+
     campaign: Campaign
+    informed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

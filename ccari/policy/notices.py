@@ -9,9 +9,14 @@ from ccari.policy.declaration import Campaign, Controller, Information, KeyActio
 #: What a confirmation to the callee says after each right.
 CONFIRMATIONS = {
     KeyAction.OBJECTION_MARKETING: "right_registered_objection_marketing",
+    KeyAction.OBJECTION: "right_registered_objection",
     KeyAction.ERASURE: "right_registered_erasure",
+    KeyAction.RESTRICTION: "right_registered_restriction",
     KeyAction.WITHDRAW_CONSENT: "right_registered_withdraw_consent",
     KeyAction.ACCESS: "right_registered_access",
+    KeyAction.RECTIFICATION: "right_registered_rectification",
+    KeyAction.PORTABILITY: "right_registered_portability",
+    KeyAction.HUMAN_REVIEW: "right_registered_human_review",
     KeyAction.CONTINUE_UNRECORDED: "continues_unrecorded",
 }
 #: In place of ``continues_unrecorded`` when some of the talk has been recorded already.
@@ -33,9 +38,15 @@ COMMON = (
     UNAVAILABLE,
 )
 
+_SAID_WITH_THE_RECORDING = frozenset({KeyAction.CONTINUE_UNRECORDED, KeyAction.CONSENT_RECORDING})
 #: Art 21(4): the right to object is told, keys or not.
 _RIGHTS_WITHOUT_KEYS = "rights_no_keys"
-_RECORDING = {RecordingMode.NOTICE: "recording_notice", RecordingMode.OPT_OUT: "recording_opt_out"}
+_RECORDING = {
+    RecordingMode.NOTICE: "recording_notice",
+    RecordingMode.OPT_OUT: "recording_opt_out",
+    RecordingMode.OPT_IN: "recording_opt_in",
+    RecordingMode.MANDATORY: "recording_mandatory",
+}
 
 
 class Words(Protocol):
@@ -67,23 +78,48 @@ class Prompt:
         return "/".join(part for part in (self.language, self.campaign, self.id) if part)
 
 
-def sequence(campaign: Campaign) -> tuple[str, ...]:
+def sequence(campaign: Campaign, *, informed: bool) -> tuple[str, ...]:
     """The ids of the prompts that make up the notice, in the order they are played.
 
-    Until what a number has heard is remembered, each call counts as a first contact: too much information is no
-    breach, too little is one.
+    ``informed``: the number has heard this wording of the information layer from this controller before. Then Art
+    13(4) and 14(5)(a) ask for no repetition, and ``first_contact`` leaves it out; but a sales call says who calls and
+    why each time (consumer-rights acts; PL: Art 20(1)). The recording layer is told in every call.
     """
-    informs = campaign.notice.information is not Information.NEVER
-    ids: list[str] = []
-    for prompt in campaign.notice.prompts:
-        if prompt is NoticePrompt.RECORDING:
-            if campaign.recording.mode in _RECORDING:
-                ids.append(_RECORDING[campaign.recording.mode])
-        elif prompt is NoticePrompt.RIGHTS:
-            ids.append(prompt.value if campaign.keys else _RIGHTS_WITHOUT_KEYS)
-        elif informs:
-            ids.append(prompt.value)
-    return tuple(ids)
+    ids = [
+        _id(campaign, prompt)
+        for prompt in campaign.notice.prompts
+        if _is_told(campaign, prompt, informed=informed)
+    ]
+    return tuple(dict.fromkeys(each for each in ids if each is not None))
+
+
+def information(campaign: Campaign) -> tuple[str, ...]:
+    """The ids of the information layer as a number hears it at the first contact."""
+    recording = _id(campaign, NoticePrompt.RECORDING)
+    return tuple(each for each in sequence(campaign, informed=False) if each != recording)
+
+
+def _is_told(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> bool:
+    if prompt is NoticePrompt.RECORDING or campaign.notice.information is Information.ALWAYS:
+        return True
+    if prompt is NoticePrompt.RIGHTS:
+        # Art 21(4): at the latest at the first communication, whoever tells the rest
+        return not informed
+    if campaign.notice.information is Information.NEVER:
+        return False
+    return not informed or (campaign.marketing and prompt in {NoticePrompt.IDENTITY, NoticePrompt.PURPOSE})
+
+
+def _id(campaign: Campaign, prompt: NoticePrompt) -> str | None:
+    match prompt:
+        case NoticePrompt.RECORDING:
+            return _RECORDING.get(campaign.recording.mode)
+        case NoticePrompt.RIGHTS:
+            return prompt.value if campaign.keys else _RIGHTS_WITHOUT_KEYS
+        case NoticePrompt.SOURCE if campaign.data_source is None:
+            return None
+        case _:
+            return prompt.value
 
 
 def prompts(controller: Controller, campaign: Campaign, words: Words) -> tuple[Prompt, ...]:
@@ -92,19 +128,18 @@ def prompts(controller: Controller, campaign: Campaign, words: Words) -> tuple[P
     spoken = {
         "controller": controller.name,
         "purpose": campaign.purpose,
-        "data_source": campaign.data_source,
+        "data_source": campaign.data_source or "",
         "legal_basis_words": words.basis_words(campaign.legal_basis, language),
     }
     bound = {action: key for key, action in campaign.keys.items()}
-    own = dict.fromkeys(sequence(campaign))
+    own = dict.fromkeys((*sequence(campaign, informed=False), *sequence(campaign, informed=True)))
     if KeyAction.DATA_SOURCE in bound:
         own[NoticePrompt.SOURCE.value] = None
     made: list[Prompt] = []
     for name in own:
         template = words.template(name, language)
-        text = template.format_map(
-            spoken | {"key": _word(bound, KeyAction.CONTINUE_UNRECORDED, words, language)}
-        )
+        answer = KeyAction.CONSENT_RECORDING if name == "recording_opt_in" else KeyAction.CONTINUE_UNRECORDED
+        text = template.format_map(spoken | {"key": _word(bound, answer, words, language)})
         if name == NoticePrompt.RIGHTS.value:
             text = " ".join([text, *_menu(bound, words, language)])
         # what is said as the catalogue has it is one sound for all campaigns
@@ -123,7 +158,7 @@ def _menu(bound: dict[KeyAction, str], words: Words, language: str) -> list[str]
     return [
         words.template(f"menu_{action.value}", language).format(key=words.key_word(key, language))
         for action, key in sorted(bound.items(), key=lambda binding: binding[1])
-        if action is not KeyAction.CONTINUE_UNRECORDED  # said with the recording notice
+        if action not in _SAID_WITH_THE_RECORDING
     ]
 
 

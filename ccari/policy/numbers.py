@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import phonenumbers
-from phonenumbers import PhoneNumberType
+from phonenumbers import PhoneNumberType, timezone
 
 #: What a person writes between digits. Everything else, and above all ``/ @ & ; ,``, could be a dial string.
 _SEPARATORS = frozenset(" -.()\u00a0")
@@ -36,6 +36,18 @@ class Number:
         return self.e164[1:]
 
     @property
+    def country(self) -> str | None:
+        """ISO 3166 alpha-2 of where the number belongs; None for one of no country, such as +800."""
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(self.e164))
+        return region if region is not None and region.isalpha() else None
+
+    @property
+    def timezones(self) -> tuple[str, ...]:
+        """The zones that the number may lie in: several for a mobile of a wide country, none if unknown."""
+        zones: tuple[str, ...] = timezone.time_zones_for_number(phonenumbers.parse(self.e164))
+        return tuple(zone for zone in zones if zone != timezone.UNKNOWN_TIMEZONE)
+
+    @property
     def masked(self) -> str:
         return mask(self.e164)
 
@@ -63,9 +75,10 @@ def parse(text: str, country: str) -> Number | NumberFault:
         found = phonenumbers.parse(("+" if text[0] == "+" else "") + digits, country)
     except phonenumbers.NumberParseException:
         return NumberFault.INVALID
-    if not phonenumbers.is_valid_number(found):
+    kind = phonenumbers.number_type(found)
+    if kind == PhoneNumberType.UNKNOWN:
         return NumberFault.INVALID
-    if phonenumbers.number_type(found) in _PREMIUM:
+    if kind in _PREMIUM:
         return NumberFault.PREMIUM
     return Number(phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164))
 

@@ -1,11 +1,11 @@
-"""The rights a callee can exercise, and what each does at once.
+"""The rights that a person can exercise: what each does at once, and how a request is worked until it is closed.
 
 The table follows Articles 7(3), 15-18, 20-22 GDPR. A key press is an intake: what needs a human decision is only
 registered; what may not wait (the bar on further calls, the stop of a recording) happens in the same transaction.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from ccari.policy.suppression import Reason
 
@@ -23,34 +23,144 @@ class Right(StrEnum):
     HUMAN_REVIEW = "human_review"
 
 
+class Level(IntEnum):
+    """How sure it is who asks: caller ID alone can be forged; a key on a call that we placed cannot; an authenticated person."""
+
+    L0 = 0
+    L1 = 1
+    L2 = 2
+
+
+class Stored(StrEnum):
+    """What the right means for the recordings that exist already; a person or the housekeeping carries it out."""
+
+    KEEP = "keep"
+    NO_OTHER_USE = "no_other_use"
+    KEEP_PROOF_ONLY = "keep_proof_only"
+    ERASE_OR_RESTRICT = "erase_or_restrict"
+    RESTRICT = "restrict"
+    DECIDE_PER_BASIS = "decide_per_basis"
+    HOLD = "hold"
+    ANNOTATE = "annotate"
+    EXPORT = "export"
+
+
 class RequestState(StrEnum):
     RECEIVED = "received"
+    VERIFYING = "verifying"
+    IN_PROGRESS = "in_progress"
+    EXTENDED = "extended"
     FULFILLED = "fulfilled"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+    @property
+    def is_open(self) -> bool:
+        return bool(_NEXT[self])
+
+
+_CLOSING = frozenset({RequestState.FULFILLED, RequestState.REFUSED, RequestState.WITHDRAWN})
+_NEXT: dict[RequestState, frozenset[RequestState]] = {
+    RequestState.RECEIVED: _CLOSING
+    | {RequestState.VERIFYING, RequestState.IN_PROGRESS, RequestState.EXTENDED},
+    RequestState.VERIFYING: _CLOSING | {RequestState.IN_PROGRESS, RequestState.EXTENDED},
+    RequestState.IN_PROGRESS: _CLOSING | {RequestState.VERIFYING, RequestState.EXTENDED},
+    RequestState.EXTENDED: _CLOSING | {RequestState.VERIFYING, RequestState.IN_PROGRESS},
+    RequestState.FULFILLED: frozenset(),
+    RequestState.REFUSED: frozenset(),
+    RequestState.WITHDRAWN: frozenset(),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a right does the moment it is pressed.
+    """What a right does, and what it asks for.
 
-    ``suppress``: the bar that is entered for the controller, or None. ``stops_recording``: the running recording ends.
-    ``state``: where the request starts; what is complete with its effect starts fulfilled.
+    ``suppress``: the bar that is entered at once for the controller, or None. ``stops_recording``: the running recording
+    ends. ``stored``: what becomes of earlier recordings. ``fulfil_at``: how sure the person's identity must be before the
+    request is fulfilled (it is registered at any level). ``refusable``: whether Art 12(5), 17(3), 21(1) or the like can
+    be a ground to refuse; an objection to marketing and a withdrawal are absolute. ``state``: where the request starts;
+    what is complete with its effect starts fulfilled.
     """
 
     article: str
     suppress: Reason | None = None
     stops_recording: bool = False
+    stored: Stored = Stored.KEEP
+    fulfil_at: Level = Level.L2
+    refusable: bool = True
     state: RequestState = RequestState.RECEIVED
 
 
 EFFECTS: dict[Right, Effect] = {
-    Right.ACCESS: Effect("15"),
-    Right.RECTIFICATION: Effect("16"),
-    Right.ERASURE: Effect("17", suppress=Reason.ERASURE, stops_recording=True),
-    Right.RESTRICTION: Effect("18"),
-    Right.PORTABILITY: Effect("20"),
-    Right.OBJECTION_MARKETING: Effect("21(2)", suppress=Reason.OBJECTION_MARKETING),
-    Right.OBJECTION: Effect("21(1)", suppress=Reason.OBJECTION, stops_recording=True),
-    Right.WITHDRAW_CONSENT: Effect("7(3)", suppress=Reason.WITHDRAW_CONSENT),
-    Right.REFUSE_RECORDING: Effect("7(3)", stops_recording=True, state=RequestState.FULFILLED),
-    Right.HUMAN_REVIEW: Effect("22(3)"),
-}
+    Right.ACCESS: Effect("15", stored=Stored.HOLD),
+    Right.RECTIFICATION: Effect("16", stored=Stored.ANNOTATE),
+    Right.ERASURE: Effect(
+        "17", suppress=Reason.ERASURE, stops_recording=True, stored=Stored.DECIDE_PER_BASIS
+    ),
+    Right.RESTRICTION: Effect(
+        "18", suppress=Reason.RESTRICTION, stored=Stored.RESTRICT, fulfil_at=Level.L1
+    ),
+    Right.PORTABILITY: Effect("20", stored=Stored.EXPORT),
+    Right.OBJECTION_MARKETING: Effect(
+        "21(2)", suppress=Reason.OBJECTION_MARKETING, stored=Stored.NO_OTHER_USE, fulfil_at=Level.L0, refusable=False
+    ),
+    Right.OBJECTION: Effect(
+        "21(1)", suppress=Reason.OBJECTION, stops_recording=True, stored=Stored.RESTRICT, fulfil_at=Level.L0
+    ),
+    Right.WITHDRAW_CONSENT: Effect(
+        "7(3)", suppress=Reason.WITHDRAW_CONSENT, stored=Stored.KEEP_PROOF_ONLY, fulfil_at=Level.L0, refusable=False
+    ),
+    Right.REFUSE_RECORDING: Effect(
+        "7(3)", stops_recording=True, stored=Stored.ERASE_OR_RESTRICT, fulfil_at=Level.L0, refusable=False,
+        state=RequestState.FULFILLED,
+    ),
+    Right.HUMAN_REVIEW: Effect("22(3)", stored=Stored.HOLD, fulfil_at=Level.L1),
+}  # fmt: skip
+
+
+class StepFault(StrEnum):
+    """Why a request cannot take a step, in words for whoever tried."""
+
+    CLOSED = "the request is closed"
+    NOT_NEXT = "that does not follow from the state that the request is in"
+    NO_REASON = "a reason is needed: the person is to be told why"
+    EXTENDED_BEFORE = "it was extended before, and Art 12(3) allows it once"
+    TOO_LATE_TO_EXTEND = (
+        "the first month is over, and with it the time to tell the person of an extension (Art 12(3))"
+    )
+    IDENTITY = "the person's identity is not sure enough to fulfil it: verify it first"
+    ABSOLUTE = "this right cannot be refused: an objection to marketing and a withdrawal are absolute"
+
+
+def step_fault(
+    right: Right,
+    state: RequestState,
+    to: RequestState,
+    *,
+    level: Level,
+    reason: str,
+    extended: bool,
+    in_first_month: bool,
+) -> StepFault | None:
+    """Why a request may not go from ``state`` to ``to``; None if it may.
+
+    Art 12(3) (one extension, told within the first month, with its reasons), 12(4) (a refusal is told with its reasons),
+    12(6) (identity), 21(3) and 7(3) (absolute).
+    """
+    effect = EFFECTS[right]
+    if not state.is_open:
+        return StepFault.CLOSED
+    if to is RequestState.EXTENDED and extended:
+        return StepFault.EXTENDED_BEFORE
+    if to not in _NEXT[state]:
+        return StepFault.NOT_NEXT
+    if to is RequestState.EXTENDED and not in_first_month:
+        return StepFault.TOO_LATE_TO_EXTEND
+    if to is RequestState.REFUSED and not effect.refusable:
+        return StepFault.ABSOLUTE
+    if to in {RequestState.EXTENDED, RequestState.REFUSED, RequestState.WITHDRAWN} and not reason.strip():
+        return StepFault.NO_REASON
+    if to is RequestState.FULFILLED and level < effect.fulfil_at:
+        return StepFault.IDENTITY
+    return None

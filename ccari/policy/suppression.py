@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from ccari.policy.bases import LegalBasis
@@ -17,8 +19,30 @@ class Reason(StrEnum):
     OBJECTION_MARKETING = "objection_marketing"
     OBJECTION = "objection"
     WITHDRAW_CONSENT = "withdraw_consent"
+    RESTRICTION = "restriction"
     ERASURE = "erasure"
     DO_NOT_CALL = "do_not_call"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One bar on one number. ``campaign`` is None where it reaches all of the controller's calls.
+
+    ``expires_at``: from when it no longer bars; None: it does until somebody removes it.
+    """
+
+    reason: Reason
+    entered_at: datetime
+    campaign: str | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A number's place in a national register of people who want no advertising, since ``listed_at``."""
+
+    register: str
+    listed_at: datetime
 
 
 def digest(secret: bytes, number: Number) -> bytes:
@@ -38,8 +62,11 @@ def bars(reason: Reason, *, basis: LegalBasis, marketing: bool) -> bool:
     """True if an entry for ``reason`` forbids a call of this basis and purpose.
 
     - Art 21(2)-(3): an objection to direct marketing ends marketing, whatever its basis, and nothing else.
-    - Art 21(1): an objection reaches processing under legitimate interest or public task.
-    - Art 7(3): a withdrawn consent takes away the basis of what rested on it.
+    - Art 21(1): an objection reaches processing under legitimate interest or public task; and marketing, which it
+      would be petty to go on with.
+    - Art 7(3): a withdrawn consent takes away the basis of what rested on it, and marketing by telephone rests on
+      consent whatever basis the data are kept under (PL: PKE Art 398).
+    - Art 18(2): restricted data are only stored, so nobody is called, as after erasure.
     - Art 17: after erasure only a legal obligation, 17(3)(b), or a vital interest may still call.
     - ``do_not_call`` is the centre's own bar, and bars as erasure does.
     """
@@ -50,6 +77,16 @@ def bars(reason: Reason, *, basis: LegalBasis, marketing: bool) -> bool:
         case Reason.OBJECTION:
             return marketing or basis in {LegalBasis.LEGITIMATE_INTEREST, LegalBasis.PUBLIC_TASK}
         case Reason.WITHDRAW_CONSENT:
-            return basis is LegalBasis.CONSENT
-        case Reason.ERASURE | Reason.DO_NOT_CALL:
+            return marketing or basis is LegalBasis.CONSENT
+        case Reason.RESTRICTION | Reason.ERASURE | Reason.DO_NOT_CALL:
             return not bound
+
+
+def outlives(reason: Reason, entered_at: datetime, consent_given_at: datetime | None) -> bool:
+    """True if a bar still stands although a consent was given at ``consent_given_at``.
+
+    Only a withdrawal is undone by a newer consent to the same purpose (Art 7): who objected, or asked for erasure, is
+    called again only when a person has looked at it and removed the bar.
+    """
+    given_since = consent_given_at is not None and consent_given_at > entered_at
+    return not (reason is Reason.WITHDRAW_CONSENT and given_since)

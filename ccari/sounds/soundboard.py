@@ -46,8 +46,15 @@ class Soundboard:
             return known[2]
         prompts = notices.prompts(controller, campaign, self.catalogue)
         sounds = {prompt.id: self._sound(prompt) for prompt in prompts}
-        told = set(notices.sequence(campaign))
-        script = Script(sounds, notices.version(tuple(each for each in prompts if each.id in told)))
+        said = {prompt.id: prompt for prompt in prompts}
+
+        def version(ids: tuple[str, ...]) -> str:
+            return notices.version(tuple(said[each] for each in ids))
+
+        script = Script(
+            sounds, version(notices.sequence(campaign, informed=False)),
+            version(notices.sequence(campaign, informed=True)), version(notices.information(campaign)),
+        )  # fmt: skip
         self._scripts[campaign.id] = (controller, campaign, script)
         return script
 

@@ -5,7 +5,7 @@ Each method that changes a call also writes the journal entries that led to it, 
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,11 +14,11 @@ import asyncpg
 from ccari.errors import StoreError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
-from ccari.policy.gate import Block, Facts
-from ccari.policy.rights import EFFECTS, RequestState
-from ccari.policy.suppression import Reason
+from ccari.policy.gate import Block, Facts, Question
 from ccari.ports import Digests, Exercise, Kept, OpenedCall, RecordingTag, RefusedCall
+from ccari.store import requests
 from ccari.store.database import Connection, Database
+from ccari.store.facts import asked, facts
 from ccari.store.queries import SQL
 
 
@@ -28,17 +28,18 @@ class PostgresCallStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, call: OpenedCall, counts_since: datetime) -> tuple[Facts, int | None]:
+    async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
         """Write the call's row and give the gate's facts with the newest policy revision, in one round trip."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
                 SQL["open_call"], call.id, call.asterisk, call.revision, call.controller, call.campaign,
                 call.legal_basis, call.agent, call.digests.newest, call.digests.key_version, call.number_masked,
-                call.token, chain.start(call.id), list(call.digests.all), counts_since,
+                call.token, chain.start(call.id), list(call.digests.all),
+                *asked(question, call.listed_as),
             )  # fmt: skip
         if row is None:
             raise StoreError("the database opened no call")
-        return _facts(row), row["revision"]
+        return facts(row), row["revision"]
 
     async def open_refused(self, call: RefusedCall) -> None:
         """Write the row of a call that no policy covers, so that its refusal is on record too."""
@@ -48,34 +49,46 @@ class PostgresCallStore:
                 chain.start(call.id),
             )  # fmt: skip
 
-    async def facts(self, controller: str, campaign: str, digests: Digests, counts_since: datetime) -> Facts:
+    async def facts(
+        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
+    ) -> Facts:
+        """What the gate would be told of a number, without a call."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(
-                SQL["gate_facts"], controller, campaign, list(digests.all), counts_since
-            )
-        if row is None:
-            raise StoreError("the database gave no facts")
-        return _facts(row)
+            return facts(await _facts_row(connection, question, digests, listed_as))
 
     async def spend_token(
-        self, call: OpenedCall, barring: Sequence[Reason], journal: Sequence[Entry]
+        self,
+        call: OpenedCall,
+        question: Question,
+        judge: Callable[[Facts], Block | None],
+        journal: Sequence[Entry],
     ) -> Block | None:
-        """Read the bars again and spend the token. None means: dial now; else why not."""
+        """Have the facts judged once more and spend the token, in one transaction. None means: dial now; else why not.
+
+        The use of a consent is on record with it (Art 7(1); DE: UWG §7a).
+        """
         async with self._database.transaction() as connection:
             await _write(connection, call.id, journal)
-            if await connection.fetchval(
-                SQL["spend_token"], call.id, call.token, list(call.digests.all), list(barring)
-            ):
-                return None
-            reason = await connection.fetchval(
-                SQL["bars_of"], call.controller, list(call.digests.all), list(barring)
-            )
-        return Block.suppressed(Reason(reason)) if reason else Block.TOKEN_SPENT
+            await connection.execute(SQL["number_lock"], call.controller, call.digests.newest)
+            row = await _facts_row(connection, question, call.digests, call.listed_as)
+            block = judge(facts(row))
+            if block is not None:
+                return block
+            if not await connection.fetchval(SQL["spend_token"], call.id, call.token):
+                return Block.TOKEN_SPENT
+            if row["consent_id"] is not None:
+                await connection.execute(SQL["use_consent"], row["consent_id"], call.id)
+        return None
 
-    async def commit_heard(self, call_id: UUID, notice_version: str, journal: Sequence[Entry]) -> None:
+    async def commit_heard(
+        self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
+    ) -> None:
+        """What the callee has heard, and that the number has been informed, if it was told the information layer."""
         async with self._database.transaction() as connection:
             await _write(connection, call_id, journal)
             await connection.execute(SQL["commit_heard"], call_id, notice_version)
+            if information_version is not None:
+                await connection.execute(SQL["remember_heard"], call_id, information_version)
 
     async def tag_recording(self, tag: RecordingTag, journal: Sequence[Entry]) -> None:
         """Commit the tag; refused by the database itself while the notice is not recorded as heard."""
@@ -116,8 +129,6 @@ class PostgresCallStore:
         str
             The reference that people quote, such as ``ACME-2026-000123``.
         """
-        effect = EFFECTS[exercise.right]
-        digests = call.digests
         async with self._database.transaction() as connection:
             await _write(connection, call.id, journal)
             # the same press at the same moment waits here, and then finds the first one's request
@@ -126,21 +137,9 @@ class PostgresCallStore:
             known = await connection.fetchval(SQL["request_of_call"], call.id, exercise.right)
             if known:
                 return str(known)
-            number = await connection.fetchval(SQL["next_reference"], call.controller, exercise.local_year)
-            reference = f"{call.controller.upper()}-{exercise.local_year}-{number:06d}"
-            # what is complete with its effect needs nobody to be written to, so the number is not kept
-            kept = exercise.number if effect.state is RequestState.RECEIVED else None
-            await connection.execute(
-                SQL["add_request"], reference, call.controller, call.campaign, call.id, exercise.right,
-                effect.article, effect.state, exercise.key, exercise.notice_version, kept, digests.newest,
-                digests.key_version, exercise.received_at, exercise.due,
-            )  # fmt: skip
-            if effect.suppress is not None:
-                await connection.execute(
-                    SQL["add_suppression"], call.controller, digests.newest, digests.key_version, effect.suppress,
-                    "call", reference, call.id,
-                )  # fmt: skip
-        return reference
+            return await requests.register(
+                connection, call.controller, exercise, call.digests, campaign=call.campaign, call_id=call.id
+            )
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None:
         async with self._database.transaction() as connection:
@@ -158,8 +157,16 @@ class PostgresCallStore:
         return len(rows)
 
 
-def _facts(row: asyncpg.Record) -> Facts:
-    return Facts(frozenset(Reason(each) for each in row["suppressions"]), row["attempts"])
+async def _facts_row(
+    connection: Connection, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
+) -> asyncpg.Record:
+    row = await connection.fetchrow(
+        SQL["gate_facts"], question.controller, list(digests.all), question.campaign,
+        *asked(question, listed_as),
+    )  # fmt: skip
+    if row is None:
+        raise StoreError("the database gave no facts")
+    return row
 
 
 async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) -> None:

@@ -48,6 +48,11 @@ class Database:
                     connection.terminate()
                     raise
 
+    async def rows(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
+        """The rows of one statement, each by its columns' names."""
+        async with self.connection() as connection:
+            return [dict(row) for row in await connection.fetch(statement, *arguments)]
+
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         async with self.connection() as connection:

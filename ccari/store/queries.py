@@ -1,4 +1,4 @@
-"""The SQL of ``queries.sql``, by name."""
+"""The SQL of ``queries/``, by name."""
 
 import re
 from importlib import resources
@@ -7,9 +7,14 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
 def _read() -> dict[str, str]:
-    text = resources.files("ccari.store").joinpath("queries.sql").read_text("utf-8")
-    _, *parts = _NAME.split(text)
-    return {name: body.strip() for name, body in zip(parts[::2], parts[1::2], strict=True)}
+    found: dict[str, str] = {}
+    for file in resources.files("ccari.store").joinpath("queries").iterdir():
+        _, *parts = _NAME.split(file.read_text("utf-8"))
+        for name, body in zip(parts[::2], parts[1::2], strict=True):
+            if name in found:
+                raise AssertionError(f"two queries are called {name}")
+            found[name] = body.strip()
+    return found
 
 
 SQL = _read()

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from ccari.app import Store
 from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import read
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
 from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
-from ccari.store.registers import Registers
 from tests.integration import studio
 from tests.integration.service import Service
 from tests.lab import Lab, laboratory
@@ -76,7 +76,7 @@ async def service(lab: Lab, folder: Path, sounds: Path, dsn: str) -> AsyncIterat
         assert done.code == 0, done.err
     await made.start()
     async with open_database(dsn) as database:
-        made.registers = Registers(database)
+        made.store = Store.over(dsn, database)
         yield made
     status = await made.stop()
     assert status == 0, made.errors.read_text()

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from ccari.store.registers import Registers
+from ccari.app import Store
 from tests.lab.waiting import until
 
 START_SECONDS = 20.0
@@ -30,7 +30,7 @@ class Service:
     log: Path
     errors: Path
     process: asyncio.subprocess.Process | None = field(default=None, repr=False)
-    registers: Registers | None = field(default=None, repr=False)
+    store: Store | None = field(default=None, repr=False)
 
     async def start(self) -> None:
         """Start, and wait until it drives Asterisk."""
@@ -80,8 +80,8 @@ class Service:
 
     async def call(self, call_id: str) -> dict[str, Any]:
         """What ``ccari calls show --json`` tells of a call, without a process for each question."""
-        assert self.registers is not None
-        record = await self.registers.show_call(UUID(call_id))
+        assert self.store is not None
+        record = await self.store.records.show_call(UUID(call_id))
         shown = {
             **record.call,
             "events": record.events,

@@ -16,13 +16,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from ccari.app import Store
 from ccari.errors import StoreError
+from ccari.policy.gate import Attempts
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports import Kept
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import COMMAND_SECONDS, CONNECT_SECONDS, OLDEST_SERVER, open_database
-from ccari.store.registers import Registers
+from ccari.store.policies import Policies
 from tests.lab.ports import free_port
 from tests.unit.store import made
 
@@ -97,15 +99,15 @@ def server() -> Iterator[Server]:
 
 async def test_a_call_cannot_be_kept_on_a_server_of_ones_own(server: Server) -> None:
     async with open_database(server.dsn) as database:
-        calls, registers = PostgresCallStore(database), Registers(database)
-        assert await registers.apply_policy(made.POLICY, "test") == 1
+        calls, store = PostgresCallStore(database), Store.over(server.dsn, database)
+        assert await store.policies.apply(made.POLICY, "test") == 1
         call = made.call()
-        facts, revision = await calls.open(call, made.LONG_AGO)
-        assert (set(facts.suppressions), facts.attempts, revision) == (set(), 0, 1)
+        facts, revision = await calls.open(call, made.QUESTION)
+        assert (facts.suppressions, facts.attempts, revision) == ((), Attempts(), 1)
         first = made.journal(call.id, "call_gated")
-        assert await calls.spend_token(call, tuple(Reason), first) is None
+        assert await calls.spend_token(call, made.QUESTION, made.judge, first) is None
         heard = made.journal(call.id, "notice_heard", after=first[-1])
-        await calls.commit_heard(call.id, "v1", heard)
+        await calls.commit_heard(call.id, "v1", "i1", heard)
         tag = made.tag(call)
         await calls.tag_recording(tag, ())
         await calls.recording_started(tag.recording_id, made.NOW)
@@ -114,14 +116,15 @@ async def test_a_call_cannot_be_kept_on_a_server_of_ones_own(server: Server) -> 
         await calls.close(
             call.id, "right_exercised", "erasure", made.journal(call.id, "call_ended", after=heard[-1])
         )
-        shown = await registers.show_call(call.id)
+        shown = await store.records.show_call(call.id)
         assert ([each["event"] for each in shown.events], shown.fault) == (
             ["call_gated", "notice_heard", "call_ended"], None,
         )  # fmt: skip
-        facts, _ = await calls.open(made.call(), made.LONG_AGO)
-        assert (set(facts.suppressions), facts.attempts) == ({Reason.ERASURE}, 1)
+        facts, _ = await calls.open(made.call(), made.QUESTION)
+        assert [each.reason for each in facts.suppressions] == [Reason.ERASURE]
+        assert (facts.attempts, set(facts.informed)) == (Attempts(1, 1, 1), {"i1"})
     async with open_database(server.dsn) as database:
-        assert await Registers(database).apply_policy(made.POLICY, "test") == 1
+        assert await Policies(database).apply(made.POLICY, "test") == 1
 
 
 async def test_a_wrong_password_user_or_database_is_not_named_or_the_password_is(server: Server) -> None:
@@ -152,15 +155,15 @@ async def test_a_server_that_is_stopped_holds_a_call_or_a_start(server: Server) 
     async with open_database(server.dsn) as database:
         calls = PostgresCallStore(database)
         call = made.call()
-        await calls.open(call, made.LONG_AGO)
+        await calls.open(call, made.QUESTION)
         stopped = server.processes()
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         try:
             began = time.monotonic()
             results = await asyncio.gather(
-                calls.open(made.call(), made.LONG_AGO),
-                calls.spend_token(call, (), made.journal(call.id, "call_gated")),
+                calls.open(made.call(), made.QUESTION),
+                calls.spend_token(call, made.QUESTION, made.judge, made.journal(call.id, "call_gated")),
                 calls.register_right(call, made.exercise(), ()),
                 return_exceptions=True,
             )

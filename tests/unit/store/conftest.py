@@ -10,10 +10,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from ccari.app import Store
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
-from ccari.store.registers import Registers
+from ccari.store.policies import Policies
 from tests.unit.store.made import POLICY, elsewhere
 
 
@@ -32,7 +33,7 @@ async def server(reachable: Path) -> AsyncIterator[str]:
     async with embedded_postgres(reachable / "data") as dsn:
         await _administer(dsn, "CREATE DATABASE template")
         async with open_database(elsewhere(dsn, "template")) as database:
-            await Registers(database).apply_policy(POLICY, "test")
+            await Policies(database).apply(POLICY, "test")
         yield dsn
 
 
@@ -66,8 +67,8 @@ def calls(database: Database) -> PostgresCallStore:
 
 
 @pytest.fixture
-def registers(database: Database) -> Registers:
-    return Registers(database)
+def store(dsn: str, database: Database) -> Store:
+    return Store.over(dsn, database)
 
 
 async def _administer(dsn: str, statement: str) -> None:

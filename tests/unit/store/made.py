@@ -1,12 +1,15 @@
 """Calls, tags and rights to put into a store."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
-from ccari.policy import chain
+from ccari.policy import chain, gate
 from ccari.policy.chain import Entry
+from ccari.policy.declaration import read
+from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import digest
@@ -33,11 +36,22 @@ ASTERISK = "02:00:00:00:00:01@127.0.0.1:8088"
 NUMBER = Number("+48600100001")
 NOW = datetime(2026, 11, 25, 10, 0, 0, 123456, tzinfo=UTC)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+QUESTION = Question("acme", "renewals", "renewals", "phone", LONG_AGO, LONG_AGO)
+_CAMPAIGN = read(POLICY).campaigns[0]
 
 
 def elsewhere(dsn: str, database: str) -> str:
     """The DSN of another database on the same server."""
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
+
+
+def question(of: OpenedCall) -> Question:
+    return replace(QUESTION, controller=of.controller, campaign=of.campaign)
+
+
+def judge(facts: Facts) -> Block | None:
+    """The law on a call of the policy's campaign."""
+    return gate.verdict(_CAMPAIGN, (), "PL", NUMBER, facts, NOW)
 
 
 def digests(controller: str = "acme", number: Number = NUMBER) -> Digests:

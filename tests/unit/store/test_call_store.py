@@ -7,15 +7,15 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from ccari.app import Store
 from ccari.errors import StoreError
-from ccari.policy.gate import Block
+from ccari.policy.gate import Attempts, Block
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports import Kept, RefusedCall
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database
-from ccari.store.registers import Registers
 from tests.unit.store import made
 
 BARRING = (Reason.ERASURE, Reason.DO_NOT_CALL)
@@ -28,75 +28,80 @@ async def rows(database: Database, query: str) -> list[dict[str, object]]:
 
 
 async def test_invariant_1_a_number_suppressed_between_gate_and_token_is_dialled(
-    calls: PostgresCallStore, registers: Registers
+    calls: PostgresCallStore, store: Store
 ) -> None:
     call = made.call()
-    facts, _ = await calls.open(call, made.LONG_AGO)
+    facts, _ = await calls.open(call, made.question(call))
     assert not facts.suppressions
-    assert await registers.suppress("acme", call.digests, Reason.DO_NOT_CALL, "test", "")
-    assert await calls.spend_token(call, BARRING, ()) is Block.SUPPRESSED_DO_NOT_CALL
-    facts, _ = await calls.open(made.call(), made.LONG_AGO)
-    assert facts.attempts == 0
+    assert await store.suppressions.add("acme", call.digests, Reason.DO_NOT_CALL, "test", "")
+    assert await calls.spend_token(call, made.question(call), made.judge, ()) is Block.SUPPRESSED_DO_NOT_CALL
+    facts, _ = await calls.open(made.call(), made.QUESTION)
+    assert facts.attempts == Attempts()
 
 
 async def test_a_reason_that_does_not_bar_this_campaign_bars_it(
-    calls: PostgresCallStore, registers: Registers
+    calls: PostgresCallStore, store: Store
 ) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
-    await registers.suppress("acme", call.digests, Reason.OBJECTION_MARKETING, "test", "")
-    assert await calls.spend_token(call, BARRING, ()) is None
+    await calls.open(call, made.question(call))
+    await store.suppressions.add("acme", call.digests, Reason.OBJECTION_MARKETING, "test", "")
+    assert await calls.spend_token(call, made.question(call), made.judge, ()) is None
 
 
 async def test_a_token_is_spent_more_than_once(calls: PostgresCallStore) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
-    verdicts = await asyncio.gather(*(calls.spend_token(call, BARRING, ()) for _ in range(20)))
+    await calls.open(call, made.question(call))
+    verdicts = await asyncio.gather(
+        *(calls.spend_token(call, made.question(call), made.judge, ()) for _ in range(20))
+    )
     assert sorted(map(str, verdicts)) == ["None", *[str(Block.TOKEN_SPENT)] * 19]
 
 
 async def test_a_token_is_spent_for_another_call_or_after_the_end(calls: PostgresCallStore) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
-    assert await calls.spend_token(replace(call, token=uuid4()), BARRING, ()) is Block.TOKEN_SPENT
+    await calls.open(call, made.question(call))
+    assert (
+        await calls.spend_token(replace(call, token=uuid4()), made.question(call), made.judge, ())
+        is Block.TOKEN_SPENT
+    )
     await calls.close(call.id, "failed", "", ())
-    assert await calls.spend_token(call, BARRING, ()) is Block.TOKEN_SPENT
-    assert await calls.spend_token(made.call(), BARRING, ()) is Block.TOKEN_SPENT
+    assert await calls.spend_token(call, made.question(call), made.judge, ()) is Block.TOKEN_SPENT
+    assert await calls.spend_token(made.call(), made.question(call), made.judge, ()) is Block.TOKEN_SPENT
 
 
 async def test_an_attempt_is_counted_before_it_is_dialled_or_for_another_campaign(
     calls: PostgresCallStore,
 ) -> None:
     first, second = made.call(), made.call()
-    await calls.open(first, made.LONG_AGO)
-    assert (await calls.open(second, made.LONG_AGO))[0].attempts == 0
-    await calls.spend_token(first, (), ())
-    assert (await calls.open(second, made.LONG_AGO))[0].attempts == 1
-    assert (await calls.open(replace(made.call(), campaign="offers"), made.LONG_AGO))[0].attempts == 0
+    await calls.open(first, made.question(first))
+    assert (await calls.open(second, made.question(second)))[0].attempts.recent == 0
+    await calls.spend_token(first, made.question(first), made.judge, ())
+    assert (await calls.open(second, made.question(second)))[0].attempts.recent == 1
+    assert (
+        await calls.open(replace(made.call(), campaign="offers"), replace(made.QUESTION, campaign="offers"))
+    )[0].attempts.recent == 0
 
 
-async def test_a_number_is_found_only_under_the_newest_secret(
-    calls: PostgresCallStore, registers: Registers
-) -> None:
+async def test_a_number_is_found_only_under_the_newest_secret(calls: PostgresCallStore, store: Store) -> None:
     old = made.digests()
-    await registers.suppress("acme", old, Reason.ERASURE, "test", "")
+    await store.suppressions.add("acme", old, Reason.ERASURE, "test", "")
     newer = made.digests("acme-2")
     call = replace(made.call(), digests=replace(newer, key_version=2, all=(*old.all, *newer.all)))
-    facts, _ = await calls.open(call, made.LONG_AGO)
-    assert set(facts.suppressions) == {Reason.ERASURE}
-    assert await calls.spend_token(call, BARRING, ()) is Block.SUPPRESSED_ERASURE
+    facts, _ = await calls.open(call, made.question(call))
+    assert [each.reason for each in facts.suppressions] == [Reason.ERASURE]
+    assert await calls.spend_token(call, made.question(call), made.judge, ()) is Block.SUPPRESSED_ERASURE
 
 
 async def test_invariant_7_one_controllers_suppression_bars_anothers_call(
-    calls: PostgresCallStore, registers: Registers
+    calls: PostgresCallStore, store: Store
 ) -> None:
     """Even where two controllers had the same secret."""
     acme, other = made.call("acme"), replace(made.call("other"), digests=made.digests("acme"))
-    await registers.suppress("acme", acme.digests, Reason.ERASURE, "test", "")
-    facts, _ = await calls.open(other, made.LONG_AGO)
+    await store.suppressions.add("acme", acme.digests, Reason.ERASURE, "test", "")
+    facts, _ = await calls.open(other, made.question(other))
     assert not facts.suppressions
-    assert await calls.spend_token(other, BARRING, ()) is None
-    assert await registers.suppressions_of("other", acme.digests) == []
+    assert await calls.spend_token(other, made.question(other), made.judge, ()) is None
+    assert await store.suppressions.of("other", acme.digests) == []
 
 
 @pytest.mark.parametrize("table", ["call_events", "policy_revisions"])
@@ -107,7 +112,7 @@ async def test_invariant_9_what_was_written_can_be_changed_in_place(
     calls: PostgresCallStore, database: Database, table: str, statement: str
 ) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
+    await calls.open(call, made.question(call))
     await calls.close(call.id, "failed", "", made.journal(call.id, "call_gated"))
     column = {"call_events": "event = 'x'", "policy_revisions": "document = 'x'"}[table]
     whole = f"TABLE {table}"
@@ -119,55 +124,53 @@ async def test_invariant_9_what_was_written_can_be_changed_in_place(
 
 
 async def test_invariant_9_an_edit_behind_the_triggers_is_not_detected(
-    calls: PostgresCallStore, registers: Registers, database: Database
+    calls: PostgresCallStore, store: Store, database: Database
 ) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
+    await calls.open(call, made.question(call))
     await calls.close(
         call.id, "failed", "", made.journal(call.id, "call_gated", "callee_dialled", "call_ended")
     )
-    assert (await registers.show_call(call.id)).fault is None
+    assert (await store.records.show_call(call.id)).fault is None
     async with database.connection() as connection:
         await connection.execute("SET session_replication_role = replica")
         await connection.execute("UPDATE call_events SET event = 'callee_rang' WHERE seq = 2")
-        assert (await registers.show_call(call.id)).fault == "entry 2 (callee_rang) was changed"
+        assert (await store.records.show_call(call.id)).fault == "entry 2 (callee_rang) was changed"
         await connection.execute("DELETE FROM call_events WHERE seq = 2")
-        assert (await registers.show_call(call.id)).fault == "entry 2 is missing"
+        assert (await store.records.show_call(call.id)).fault == "entry 2 is missing"
         await connection.execute("DELETE FROM call_events WHERE seq = 3")
-        fault = (await registers.show_call(call.id)).fault
+        fault = (await store.records.show_call(call.id)).fault
     assert fault == "the journal ends at entry 1, but the call counts 3"
 
 
 async def test_a_write_whose_reply_was_lost_bars_all_later_ones(
-    calls: PostgresCallStore, registers: Registers
+    calls: PostgresCallStore, store: Store
 ) -> None:
     """The caller does not know that it is durable, and gives the same entries again with the next."""
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
+    await calls.open(call, made.question(call))
     first = made.journal(call.id, "call_gated", "notice_heard")
-    await calls.commit_heard(call.id, "v1", first)
+    await calls.commit_heard(call.id, "v1", "i1", first)
     more = made.journal(call.id, "key_pressed", after=first[-1])
     reference = await calls.register_right(call, made.exercise(), [*first, *more])
     again = made.journal(call.id, "key_pressed", after=more[-1])
     assert await calls.register_right(call, made.exercise(), [*first, *more, *again]) == reference
     await calls.close(call.id, "right_exercised", "erasure", [*first, *more, *again])
     await calls.close(call.id, "right_exercised", "erasure", [*first, *more, *again])
-    shown = await registers.show_call(call.id)
+    shown = await store.records.show_call(call.id)
     assert shown.fault is None
     assert [each["event"] for each in shown.events] == [
         "call_gated", "notice_heard", "key_pressed", "key_pressed",
     ]  # fmt: skip
 
 
-async def test_an_entry_in_the_place_of_another_passes_for_it(
-    calls: PostgresCallStore, registers: Registers
-) -> None:
+async def test_an_entry_in_the_place_of_another_passes_for_it(calls: PostgresCallStore, store: Store) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
-    await calls.commit_heard(call.id, "v1", made.journal(call.id, "notice_heard"))
+    await calls.open(call, made.question(call))
+    await calls.commit_heard(call.id, "v1", "i1", made.journal(call.id, "notice_heard"))
     with pytest.raises(StoreError, match="journal"):
         await calls.close(call.id, "failed", "", made.journal(call.id, "call_blocked"))
-    shown = await registers.show_call(call.id)
+    shown = await store.records.show_call(call.id)
     assert ([each["event"] for each in shown.events], shown.fault) == (["notice_heard"], None)
 
 
@@ -175,7 +178,7 @@ async def test_invariant_4_a_recording_is_tagged_before_the_notice_was_heard(
     calls: PostgresCallStore, database: Database
 ) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
+    await calls.open(call, made.question(call))
     with pytest.raises(StoreError, match="cannot be tagged before the notice was heard"):
         await calls.tag_recording(made.tag(call), made.journal(call.id, "recording_tagged"))
     assert await rows(database, "SELECT * FROM recordings") == []
@@ -183,11 +186,11 @@ async def test_invariant_4_a_recording_is_tagged_before_the_notice_was_heard(
 
 
 async def test_an_unfinished_recording_is_forgotten_or_a_finished_one_comes_back(
-    calls: PostgresCallStore, registers: Registers
+    calls: PostgresCallStore, store: Store
 ) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
-    await calls.commit_heard(call.id, "v1", ())
+    await calls.open(call, made.question(call))
+    await calls.commit_heard(call.id, "v1", "i1", ())
     tag = made.tag(call)
     await calls.tag_recording(tag, ())
     await calls.recording_started(tag.recording_id, tag.started_at)
@@ -197,45 +200,45 @@ async def test_an_unfinished_recording_is_forgotten_or_a_finished_one_comes_back
     assert await calls.unfinished_recordings(made.ASTERISK) == []
     for state in ("failed", "discarded"):
         await calls.recording_ended(tag, state, ())
-    (row,) = await registers.list_recordings("acme", 10)
+    (row,) = await store.records.list_recordings("acme", 10)
     assert (row["state"], row["file"]) == ("stored", KEPT.file)
 
 
 async def test_a_right_and_its_suppression_are_two_transactions(
-    calls: PostgresCallStore, registers: Registers, database: Database
+    calls: PostgresCallStore, store: Store, database: Database
 ) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
+    await calls.open(call, made.question(call))
     async with database.connection() as connection:
         await connection.execute("ALTER TABLE suppressions ADD CONSTRAINT never CHECK (false)")
         with pytest.raises(StoreError, match="never"):
             await calls.register_right(call, made.exercise(), made.journal(call.id, "key_pressed"))
-        assert await registers.list_requests(None, 10) == []
+        assert await store.requests.list(None, 10) == []
         assert await rows(database, "SELECT * FROM request_counters") == []
         assert await rows(database, "SELECT * FROM call_events") == []
         await connection.execute("ALTER TABLE suppressions DROP CONSTRAINT never")
     reference = await calls.register_right(call, made.exercise(), made.journal(call.id, "key_pressed"))
     assert reference == "ACME-2026-000001"
-    (bar,) = await registers.suppressions_of("acme", call.digests)
+    (bar,) = await store.suppressions.of("acme", call.digests)
     assert (bar["reason"], bar["origin"], bar["proof"]) == ("erasure", "call", reference)
 
 
 async def test_a_right_pressed_twice_at_once_makes_two_requests_or_an_error(
-    calls: PostgresCallStore, registers: Registers
+    calls: PostgresCallStore, store: Store
 ) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
+    await calls.open(call, made.question(call))
     given = await asyncio.gather(*(calls.register_right(call, made.exercise(), ()) for _ in range(5)))
     assert set(given) == {"ACME-2026-000001"}
-    assert len(await registers.list_requests(None, 10)) == 1
+    assert len(await store.requests.list(None, 10)) == 1
     assert await calls.register_right(call, made.exercise(Right.ACCESS), ()) == "ACME-2026-000002"
 
 
-async def test_references_have_a_gap_or_a_double(calls: PostgresCallStore, registers: Registers) -> None:
+async def test_references_have_a_gap_or_a_double(calls: PostgresCallStore, store: Store) -> None:
     """Also where some fail, and counted for each controller and year alone."""
     good = [made.call(number=Number(f"+4860010{n:04}")) for n in range(20)]
     for call in good:
-        await calls.open(call, made.LONG_AGO)
+        await calls.open(call, made.question(call))
     never_opened = [made.call() for _ in range(10)]
     given = await asyncio.gather(
         *(calls.register_right(call, made.exercise(), ()) for pair in zip(good, never_opened * 2, strict=True)
@@ -246,55 +249,55 @@ async def test_references_have_a_gap_or_a_double(calls: PostgresCallStore, regis
     assert references == [f"ACME-2026-{n:06}" for n in range(1, 21)]
     assert all(isinstance(each, StoreError) for each in given if not isinstance(each, str))
     other, next_year = made.call("other"), made.call()
-    await calls.open(other, made.LONG_AGO)
-    await calls.open(next_year, made.LONG_AGO)
+    await calls.open(other, made.question(other))
+    await calls.open(next_year, made.question(next_year))
     assert await calls.register_right(other, made.exercise(), ()) == "OTHER-2026-000001"
     assert await calls.register_right(next_year, made.exercise(year=2027), ()) == "ACME-2027-000001"
-    assert len(await registers.list_requests("other", 10)) == 1
+    assert len(await store.requests.list("other", 10)) == 1
 
 
 async def test_a_fulfilled_right_keeps_the_number_without_need(
-    calls: PostgresCallStore, registers: Registers
+    calls: PostgresCallStore, store: Store
 ) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
+    await calls.open(call, made.question(call))
     await calls.register_right(call, made.exercise(Right.REFUSE_RECORDING), ())
     await calls.register_right(call, made.exercise(Right.ACCESS), ())
-    kept = {row["right"]: row["number"] for row in await registers.list_requests(None, 10)}
+    kept = {row["right"]: row["number"] for row in await store.requests.list(None, 10)}
     assert kept == {"refuse_recording": None, "access": made.NUMBER.e164}
-    assert await registers.suppressions_of("acme", call.digests) == []
+    assert await store.suppressions.of("acme", call.digests) == []
 
 
 async def test_an_abandoned_call_stays_open_or_its_journal_does_not_fit(
-    calls: PostgresCallStore, registers: Registers
+    calls: PostgresCallStore, store: Store
 ) -> None:
     left, ended, foreign = made.call(), made.call(), made.call(asterisk="another")
     for call in (left, ended, foreign):
-        await calls.open(call, made.LONG_AGO)
-    await calls.commit_heard(left.id, "v1", made.journal(left.id, "call_gated", "notice_heard"))
+        await calls.open(call, made.question(call))
+    await calls.commit_heard(left.id, "v1", "i1", made.journal(left.id, "call_gated", "notice_heard"))
     await calls.close(ended.id, "busy", "", made.journal(ended.id, "call_ended"))
     assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 1
     assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 0
-    shown = await registers.show_call(left.id)
+    shown = await store.records.show_call(left.id)
     assert (shown.call["outcome"], shown.call["reason"]) == ("failed", "service_died")
     assert ([each["event"] for each in shown.events][-1], shown.fault) == ("call_ended", None)
-    assert (await registers.show_call(ended.id)).call["outcome"] == "busy"
-    assert (await registers.show_call(foreign.id)).call["ended_at"] is None
+    assert (await store.records.show_call(ended.id)).call["outcome"] == "busy"
+    assert (await store.records.show_call(foreign.id)).call["ended_at"] is None
 
 
 async def test_a_call_that_no_policy_covers_leaves_no_row_or_a_number(
-    calls: PostgresCallStore, registers: Registers
+    calls: PostgresCallStore, store: Store
 ) -> None:
     refused = RefusedCall(uuid4(), uuid4(), made.ASTERISK, "anna", "nonsense")
     await calls.open_refused(refused)
     await calls.close(refused.id, "blocked", "unknown_campaign", made.journal(refused.id, "call_blocked"))
-    shown = await registers.show_call(refused.id)
+    shown = await store.records.show_call(refused.id)
     assert (shown.call["number"], shown.call["reason"], shown.fault) == ("—", "unknown_campaign", None)
 
 
 async def test_a_failure_of_the_database_quotes_the_number(calls: PostgresCallStore) -> None:
     call = made.call()
-    await calls.open(call, made.LONG_AGO)
+    await calls.open(call, made.question(call))
     with pytest.raises(StoreError) as wrong:
         await calls.register_right(call, replace(made.exercise(), due=made.NUMBER.e164), ())  # type: ignore[arg-type]
     chain: BaseException | None = wrong.value

@@ -1,0 +1,30 @@
+"""Clocks and public holidays: where a controller's day begins, and on which days nobody works."""
+
+from datetime import date
+from functools import lru_cache
+
+import holidays
+
+#: Where a controller's clock stands, by the country of the EEA it is established in: Art 12(3) runs in its time.
+TIME_ZONES = {
+    "AT": "Europe/Vienna", "BE": "Europe/Brussels", "BG": "Europe/Sofia", "CY": "Asia/Nicosia",
+    "CZ": "Europe/Prague", "DE": "Europe/Berlin", "DK": "Europe/Copenhagen", "EE": "Europe/Tallinn",
+    "ES": "Europe/Madrid", "FI": "Europe/Helsinki", "FR": "Europe/Paris", "GR": "Europe/Athens",
+    "HR": "Europe/Zagreb", "HU": "Europe/Budapest", "IE": "Europe/Dublin", "IS": "Atlantic/Reykjavik",
+    "IT": "Europe/Rome", "LI": "Europe/Vaduz", "LT": "Europe/Vilnius", "LU": "Europe/Luxembourg",
+    "LV": "Europe/Riga", "MT": "Europe/Malta", "NL": "Europe/Amsterdam", "NO": "Europe/Oslo",
+    "PL": "Europe/Warsaw", "PT": "Europe/Lisbon", "RO": "Europe/Bucharest", "SE": "Europe/Stockholm",
+    "SI": "Europe/Ljubljana", "SK": "Europe/Bratislava",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def public_holidays(country: str, year: int) -> frozenset[date] | None:
+    """The public holidays of a country (ISO 3166 alpha-2) in a year; None where its calendar is not known.
+
+    The first look at a country takes 0.1 s, later ones nothing.
+    """
+    try:
+        return frozenset(holidays.country_holidays(country, years=year))
+    except NotImplementedError:
+        return None

@@ -1,0 +1,39 @@
+"""Consent as a basis that must be provable (Art 7(1)): to a purpose, on a channel, given, and perhaps withdrawn."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Channel(StrEnum):
+    """By what the person agreed to be reached; a consent to one is none to another (PL: PKE Art 398(1))."""
+
+    PHONE = "phone"
+    AUTOMATIC_CALLS = "automatic_calls"
+
+
+class ConsentState(StrEnum):
+    NONE = "none"
+    GIVEN = "given"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The newest consent of one number to one purpose; times are aware."""
+
+    given_at: datetime
+    withdrawn_at: datetime | None = None
+    valid_until: datetime | None = None
+
+
+def state(consent: Consent | None, now: datetime) -> ConsentState:
+    """What a consent is worth at ``now``. One that is given in the future is none yet."""
+    if consent is None or consent.given_at > now:
+        return ConsentState.NONE
+    if consent.withdrawn_at is not None:
+        return ConsentState.WITHDRAWN
+    if consent.valid_until is not None and consent.valid_until <= now:
+        return ConsentState.EXPIRED
+    return ConsentState.GIVEN

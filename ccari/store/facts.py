@@ -1,0 +1,38 @@
+"""The gate's facts, as the database's own function of that name gives them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from ccari.policy.consent import Consent
+from ccari.policy.gate import Attempts, Contact, Facts, Question
+from ccari.policy.suppression import Entry, Listing, Reason
+
+
+def asked(question: Question, listed_as: Sequence[tuple[str, bytes]]) -> tuple[Any, ...]:
+    """The arguments of ``gate_facts`` that follow the controller, the digests and the campaign."""
+    return (
+        question.purpose, question.channel, sorted({register for register, _ in listed_as}),
+        [register for register, _ in listed_as], [digest for _, digest in listed_as],
+        question.counts_since, question.rules_count_since,
+    )  # fmt: skip
+
+
+def facts(row: asyncpg.Record) -> Facts:
+    bars = zip(row["bar_reasons"] or (), row["bar_campaigns"] or (), row["bars_entered"] or (), row["bars_expire"] or (),
+               strict=True)  # fmt: skip
+    given_at = row["given_at"]
+    until = None if row["source_forever"] else row["source_until"]
+    return Facts(
+        suppressions=tuple(
+            Entry(Reason(reason), entered_at, campaign or None, expires_at)
+            for reason, campaign, entered_at, expires_at in bars
+        ),
+        listings=tuple(map(Listing, row["listed_in"] or (), row["listed_at"] or ())),
+        registers=dict(zip(row["register_ids"] or (), row["registers_as_of"] or (), strict=True)),
+        consent=Consent(given_at, row["withdrawn_at"], row["consent_until"]) if given_at else None,
+        contact=Contact(until) if row["sources"] else None,
+        attempts=Attempts(row["recent"], row["total"], row["by_controller"]),
+        informed=frozenset(row["informed"] or ()),
+    )

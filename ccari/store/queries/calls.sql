@@ -1,0 +1,67 @@
+-- name: append_events
+-- Entries may come a second time: who gives them does not know that they are durable when the reply was lost.
+INSERT INTO call_events (call_id, seq, at, event, fields, link)
+SELECT $1, each.seq, each.at, each.event, each.fields, each.link
+FROM unnest($2::integer[], $3::timestamptz[], $4::text[], $5::jsonb[], $6::bytea[])
+     AS each (seq, at, event, fields, link)
+ON CONFLICT (call_id, seq) DO NOTHING
+
+-- name: move_chain
+-- The last link stands for all before it: where it is another, another entry was there already.
+UPDATE calls SET events = $2, last_link = $3
+WHERE id = $1 AND events <= $2
+  AND EXISTS (SELECT FROM call_events WHERE call_id = $1 AND seq = $2 AND link = $3)
+RETURNING id
+
+-- name: open_call
+-- The gate's one round trip: the call's row with its unspent token, and what is known of the number.
+WITH opened AS (
+    INSERT INTO calls (id, asterisk, revision, controller, campaign, legal_basis, agent, digest, key_version,
+                       number_masked, token, last_link)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    -- asked again when a newer policy revision was applied meanwhile
+    ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, controller = excluded.controller,
+        legal_basis = excluded.legal_basis, digest = excluded.digest, key_version = excluded.key_version
+    RETURNING id
+)
+SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision
+FROM opened, gate_facts($4, $13, $5, $14, $15, $16, $17, $18, $19, $20) AS facts
+
+-- name: open_refused_call
+INSERT INTO calls (id, asterisk, campaign, agent, number_masked, token, last_link)
+VALUES ($1, $2, $3, $4, '—', $5, $6)
+-- the row may be there from before a newer policy was read that no longer knows the campaign
+ON CONFLICT (id) DO NOTHING
+
+-- name: gate_facts
+SELECT * FROM gate_facts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: spend_token
+-- No INVITE without an UPDATE of one row.
+UPDATE calls SET dialled_at = clock_timestamp()
+WHERE id = $1 AND token = $2 AND dialled_at IS NULL AND ended_at IS NULL
+RETURNING id
+
+-- name: commit_heard
+UPDATE calls SET heard_at = clock_timestamp(), notice_version = $2 WHERE id = $1
+
+-- name: lock_call
+SELECT id FROM calls WHERE id = $1 FOR UPDATE
+
+-- name: close_call
+UPDATE calls SET ended_at = clock_timestamp(), outcome = $2, reason = $3 WHERE id = $1 AND ended_at IS NULL
+
+-- name: open_calls
+SELECT id, events, last_link FROM calls WHERE asterisk = $1 AND ended_at IS NULL
+
+-- name: number_lock
+-- One call at a time is let through to one number of a controller, so that a limit of attempts is one.
+SELECT pg_advisory_xact_lock(hashtextextended($1 || encode($2, 'hex'), 0))
+
+-- name: use_consent
+INSERT INTO consent_uses (consent_id, call_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
+
+-- name: remember_heard
+INSERT INTO heard_notices (controller, digest, key_version, information_version, campaign, call_id)
+SELECT controller, digest, key_version, $2, campaign, id FROM calls WHERE id = $1
+ON CONFLICT DO NOTHING

@@ -1,0 +1,23 @@
+-- name: tag_recording
+INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, legal_basis, mode, notice_version,
+                        delete_at)
+SELECT $1, calls.id, calls.revision, calls.controller, calls.campaign, $3, $4, $5, calls.notice_version, $6
+FROM calls WHERE calls.id = $2 AND calls.heard_at IS NOT NULL
+RETURNING id
+
+-- name: recording_started
+UPDATE recordings SET state = 'recording', started_at = $2 WHERE id = $1 AND state = 'tagged'
+
+-- name: recording_stored
+UPDATE recordings SET state = 'stored', stopped_at = clock_timestamp(), file = $2, duration_ms = $3, sha256 = $4
+WHERE id = $1 AND state IN ('tagged', 'recording')
+
+-- name: recording_ended
+UPDATE recordings SET state = $2, stopped_at = clock_timestamp()
+WHERE id = $1 AND state IN ('tagged', 'recording')
+
+-- name: unfinished_recordings
+SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
+       r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at
+FROM recordings r JOIN calls ON calls.id = r.call_id
+WHERE r.state IN ('tagged', 'recording') AND calls.asterisk = $1

@@ -1,0 +1,21 @@
+-- name: list_calls
+SELECT id, opened_at, controller, campaign, legal_basis, number_masked AS number, outcome, reason, dialled_at,
+       heard_at, ended_at, agent, revision, notice_version
+FROM calls ORDER BY opened_at DESC LIMIT $1
+
+-- name: show_call
+SELECT id, opened_at, controller, campaign, legal_basis, number_masked AS number, outcome, reason, dialled_at,
+       heard_at, ended_at, agent, revision, notice_version, events, last_link
+FROM calls WHERE id = $1
+
+-- name: call_events
+SELECT seq, at, event, fields, link FROM call_events WHERE call_id = $1 ORDER BY seq
+
+-- name: recordings_of_call
+SELECT id, state, legal_basis, mode, started_at, duration_ms, delete_at, file FROM recordings WHERE call_id = $1
+
+-- name: list_recordings
+SELECT id, call_id, controller, campaign, legal_basis, mode, state, started_at, duration_ms, delete_at, file,
+       encode(sha256, 'hex') AS sha256, revision, purpose, notice_version, tagged_at
+FROM recordings WHERE $1::text IS NULL OR controller = $1
+ORDER BY tagged_at DESC LIMIT $2
