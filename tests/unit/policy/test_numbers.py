@@ -3,15 +3,45 @@
 import logging
 import re
 import traceback
+from zoneinfo import ZoneInfo
 
+import phonenumbers
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from ccari.policy.numbers import Number, NumberFault, mask, parse
 
 COUNTRIES = ["PL", "DE", "GB", "FR", "US", "IT", "ZZ", ""]
-DANGEROUS = "/@&;,|${}[]()<>\\\"'`*#!~=:\n\r\t\0\x1f\u2028٣３²\u200f"
+DANGEROUS = "/@&;,|${}[]()<>\\\"'`*#!~=:\n\r\t\0\x1f\x7f\u2028٣３²\u200f\u202e\u2066\ufeff\u2011\u202f"
+#: In other scripts a digit is a digit to str.isdigit and to phonenumbers, and to nobody who reads a log.
+OTHER_DIGITS = {
+    "Arabic": "٠١٢٣٤٥٦٧٨٩",
+    "Devanagari": "०१२३४५६७८९",
+    "full-width": "０１２３４５６７８９",
+    "mathematical": "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗",
+    "superscript": "⁰¹²³⁴⁵⁶⁷⁸⁹",
+}
+WAYS = {
+    "nationally": PhoneNumberFormat.NATIONAL,
+    "internationally": PhoneNumberFormat.INTERNATIONAL,
+    "in E.164": PhoneNumberFormat.E164,
+}
+PREMIUM = {PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.PAGER}
+#: A number of every kind of every country, with the country.
+EXAMPLES = [
+    (found, region)
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS)
+    for kind in PhoneNumberType.values()
+    if (found := phonenumbers.example_number_for_type(region, kind)) is not None
+]
+
+
+def e164(found: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(found, PhoneNumberFormat.E164)
+
+
 #: In the form that a person writes, and in E.164.
 WRITTEN = {
     "a Polish land line": ("22 123 45 67", "PL", "+48221234567"),
@@ -61,6 +91,118 @@ def test_what_is_no_number_says_why(text: str, fault: NumberFault) -> None:
     assert parse(text, "PL") is fault
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_number_of_some_country_is_not_understood_as_it_is_written_there(way: str) -> None:
+    assert len(EXAMPLES) > 1000
+    for found, region in EXAMPLES:
+        text = phonenumbers.format_number(found, WAYS[way])
+        wanted = NumberFault.PREMIUM if phonenumbers.number_type(found) in PREMIUM else Number(e164(found))
+        assert parse(text, region) == wanted, f"{region}: {mask(e164(found))}"
+
+
+@pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
+def test_a_number_in_e164_depends_on_who_reads_it(region: str) -> None:
+    """What was understood once is understood again from its stored form, in any country."""
+    for found, _ in EXAMPLES[:: len(EXAMPLES) // 40]:
+        if phonenumbers.number_type(found) not in PREMIUM:
+            assert parse(e164(found), region) == Number(e164(found))
+
+
+def test_a_number_has_a_place_or_a_zone_that_raises() -> None:
+    for found, region in EXAMPLES:
+        number = Number(e164(found))
+        # some countries share a plan, and there a number may be another's, or nobody's
+        shares_a_plan = len(phonenumbers.region_codes_for_country_code(found.country_code or 0)) > 1
+        assert number.country == region or shares_a_plan
+        for zone in number.timezones:
+            assert ZoneInfo(zone).key == zone
+
+
+@pytest.mark.parametrize("text", ["+80012345678", "+979123456789", "+870773111632", "+883510012345"])
+def test_a_number_of_no_country_is_given_one(text: str) -> None:
+    number = Number(text)
+    assert number.country is None
+    assert all(ZoneInfo(zone) for zone in number.timezones)
+
+
+@given(
+    st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)),
+    st.from_regex(r"[0-9]{2,15}", fullmatch=True),
+    st.booleans(),
+)
+def test_a_number_is_accepted_that_no_plan_has_or_refused_that_one_has(
+    region: str,
+    digits: str,
+    international: bool,  # noqa: FBT001 - given by hypothesis
+) -> None:
+    code = phonenumbers.country_code_for_region(region) if international else ""
+    text = f"+{code}{digits}" if international else digits
+    try:
+        found = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        assert parse(text, region) is NumberFault.INVALID
+        return
+    understood = parse(text, region)
+    assert phonenumbers.is_valid_number(found) is (understood is not NumberFault.INVALID)
+    if isinstance(understood, Number):
+        assert understood == parse(understood.e164, region)
+
+
+@given(st.data())
+def test_the_neighbours_of_real_numbers_are_judged_otherwise_than_their_plan_does(
+    data: st.DataObject,
+) -> None:
+    """Random digits are seldom a number; the last digits of a real one, and its length, are tried here."""
+    found, region = data.draw(st.sampled_from(EXAMPLES))
+    national = e164(found)[1 + len(str(found.country_code)) :]
+    kept = data.draw(st.integers(1, len(national)))
+    text = f"+{found.country_code}{national[:kept]}{data.draw(st.from_regex(r'[0-9]{0,6}', fullmatch=True))}"
+    try:
+        valid = phonenumbers.is_valid_number(phonenumbers.parse(text))
+    except phonenumbers.NumberParseException:
+        valid = False
+    assert valid is (parse(text, region) is not NumberFault.INVALID)
+
+
+@given(
+    st.sampled_from(EXAMPLES),
+    st.sampled_from(
+        [
+            "x12",
+            " ext. 12",
+            ";ext=12",
+            ",,12#",
+            "#12",
+            "@203.0.113.1",
+            "&PJSIP/48900",
+            "|n",
+            "/n",
+            "\r\nX: y",
+            "\0",
+        ]
+    ),
+)
+def test_what_follows_a_number_is_dialled_with_it_or_dropped_in_silence(
+    one: tuple[phonenumbers.PhoneNumber, str], tail: str
+) -> None:
+    found, region = one
+    assert parse(e164(found) + tail, region) is NumberFault.CHARACTERS
+
+
+@pytest.mark.parametrize("script", OTHER_DIGITS)
+def test_digits_of_another_script_pass_for_digits(script: str) -> None:
+    written = "600100123".translate({ord(str(n)): each for n, each in enumerate(OTHER_DIGITS[script])})
+    assert parse(written, "PL") is NumberFault.CHARACTERS
+    assert parse("+48" + written, "PL") is NumberFault.CHARACTERS
+    assert parse("60010012" + written[-1], "PL") is NumberFault.CHARACTERS
+
+
+@pytest.mark.parametrize("length", [100, 10_000, 1_000_000])
+@pytest.mark.parametrize("filler", ["0", "1", " ", "-", "+", "("])
+def test_a_text_without_end_is_read_to_its_end(filler: str, length: int) -> None:
+    assert isinstance(parse("+48600100123" + filler * length + "4", "PL"), NumberFault)
+
+
 @given(st.text(), st.sampled_from(COUNTRIES))
 @example("+" * 39, "PL")
 @example("\ud800", "PL")
@@ -88,6 +230,23 @@ def test_a_character_that_could_be_a_dial_string_or_a_log_line_is_refused(charac
         "after": f"221234567{character}",
     }
     assert parse(text[place], "PL") is NumberFault.CHARACTERS
+
+
+def test_a_mask_shows_more_of_a_real_number_than_its_country_and_four_digits() -> None:
+    for found, _ in EXAMPLES:
+        masked, code = mask(e164(found)), str(found.country_code)
+        hidden, shown = masked.count("•"), masked.rpartition("•")[2]
+        assert masked == f"+{code}{'•' * hidden}{shown}"
+        assert len(masked) == len(e164(found))
+        assert (hidden >= 2, len(shown) <= 4) == (True, True)
+
+
+@given(st.text())
+@example("tel:+48600100123")
+@example("+48600100123;ext=1")
+@example("+٤٨٦٠٠١٠٠١٢٣")
+def test_a_mask_of_anything_raises_or_shows_more_than_it_may(text: str) -> None:
+    assert len(mask(text).rpartition("•")[2]) <= 4 or len(text) <= 6
 
 
 @given(st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True))
