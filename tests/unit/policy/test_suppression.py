@@ -2,17 +2,26 @@
 
 import hashlib
 import hmac
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.numbers import Number
-from ccari.policy.suppression import SECRET_BYTES, Reason, bars, digest
+from ccari.policy.numbers import Number, parse
+from ccari.policy.suppression import SECRET_BYTES, Reason, bars, digest, outlives
 
 NUMBER = Number("+48221234567")
 OTHER = Number("+48221234568")
+
+
+def parsed(text: str) -> Number:
+    number = parse(text, "PL")
+    assert isinstance(number, Number)
+    return number
+
+
 secrets = st.binary(min_size=SECRET_BYTES, max_size=SECRET_BYTES)
 
 
@@ -37,23 +46,55 @@ def test_a_secret_of_another_length_is_refused(length: int) -> None:
         digest(bytes(length), NUMBER)
 
 
-@pytest.mark.parametrize("basis", list(LegalBasis))
-def test_an_objection_to_marketing_ends_marketing_and_nothing_else(basis: LegalBasis) -> None:
-    assert bars(Reason.OBJECTION_MARKETING, basis=basis, marketing=True)
-    assert not bars(Reason.OBJECTION_MARKETING, basis=basis, marketing=False)
+def test_a_digest_is_the_same_for_the_national_and_the_written_form() -> None:
+    secret = bytes(SECRET_BYTES)
+    assert len(digest(secret, NUMBER)) == 32
+    assert (
+        digest(secret, parsed("22 123 45 67"))
+        == digest(secret, parsed("+48 22-123-45-67"))
+        == digest(secret, NUMBER)
+    )
+
+
+#: What each bar reaches: bases by their letter in Art 6(1), and whether all marketing, whatever its basis.
+REACHES = {
+    Reason.OBJECTION_MARKETING: ("", True),
+    Reason.OBJECTION: ("ef", True),
+    Reason.WITHDRAW_CONSENT: ("a", True),
+    Reason.RESTRICTION: ("abef", False),
+    Reason.ERASURE: ("abef", False),
+    Reason.DO_NOT_CALL: ("abef", False),
+}
 
 
 @pytest.mark.parametrize("reason", list(Reason))
-@pytest.mark.parametrize("basis", [LegalBasis.LEGAL_OBLIGATION, LegalBasis.VITAL_INTEREST])
-def test_nothing_bars_a_call_that_the_law_or_a_life_demands(basis: LegalBasis, reason: Reason) -> None:
-    assert not bars(reason, basis=basis, marketing=False)
+@pytest.mark.parametrize("basis", list(LegalBasis))
+@pytest.mark.parametrize("marketing", [False, True])
+def test_a_bar_reaches_another_call_than_the_law_says(
+    reason: Reason, basis: LegalBasis, *, marketing: bool
+) -> None:
+    letters, all_marketing = REACHES[reason]
+    wanted = basis.letter in letters or (marketing and all_marketing)
+    assert bars(reason, basis=basis, marketing=marketing) is wanted
 
 
-@pytest.mark.parametrize("reason", [Reason.ERASURE, Reason.DO_NOT_CALL])
-def test_an_erasure_bars_even_a_contract(reason: Reason) -> None:
-    assert bars(reason, basis=LegalBasis.CONTRACT, marketing=False)
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
-def test_a_withdrawn_consent_leaves_a_contract_alone() -> None:
-    assert not bars(Reason.WITHDRAW_CONSENT, basis=LegalBasis.CONTRACT, marketing=False)
-    assert bars(Reason.WITHDRAW_CONSENT, basis=LegalBasis.CONSENT, marketing=False)
+@pytest.mark.parametrize("reason", list(Reason))
+@pytest.mark.parametrize(
+    ("given_at", "undone"),
+    [
+        (None, False),
+        (NOON - timedelta(days=1), False),
+        # at the same moment the bar stands: in doubt nobody is called
+        (NOON, False),
+        (NOON + timedelta(microseconds=1), True),
+    ],
+    ids=["never", "before", "at once", "after"],
+)
+def test_a_consent_lifts_a_bar_that_only_a_person_may_or_an_old_one_lifts_a_withdrawal(
+    reason: Reason, given_at: datetime | None, *, undone: bool
+) -> None:
+    lifted = undone and reason is Reason.WITHDRAW_CONSENT
+    assert outlives(reason, NOON, given_at) is not lifted

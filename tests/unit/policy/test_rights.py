@@ -1,0 +1,116 @@
+"""The ten rights: what each does at once, and which step of a request may follow which."""
+
+from itertools import product
+
+import pytest
+
+from ccari.policy.rights import EFFECTS, Effect, Level, RequestState, Right, StepFault, Stored, step_fault
+from ccari.policy.suppression import Reason
+
+#: Each right's article, what it bars at once, whether the running recording stops, what becomes of stored ones, how sure
+#: the person must be for it to be carried out, whether it can be refused, and whether there is nothing left to do.
+TABLE = """
+objection_marketing 21(2) objection_marketing goes_on no_other_use      L0 absolute  received
+withdraw_consent    7(3)  withdraw_consent    goes_on keep_proof_only   L0 absolute  received
+refuse_recording    7(3)  -                   stops   erase_or_restrict L0 absolute  fulfilled
+objection           21(1) objection           stops   restrict          L0 refusable received
+erasure             17    erasure             stops   decide_per_basis  L2 refusable received
+access              15    -                   goes_on hold              L2 refusable received
+rectification       16    -                   goes_on annotate          L2 refusable received
+restriction         18    restriction         goes_on restrict          L1 refusable received
+portability         20    -                   goes_on export            L2 refusable received
+human_review        22(3) -                   goes_on hold              L1 refusable received
+"""
+ROWS = {row.split()[0]: row.split()[1:] for row in TABLE.strip().splitlines()}
+
+OPEN = ("received", "verifying", "in_progress", "extended")
+CLOSED = ("fulfilled", "refused", "withdrawn")
+#: No step leads back to ``received`` or on the spot, and none out of a closed request.
+STEPS = {
+    "received": {"verifying", "in_progress", "extended", *CLOSED},
+    "verifying": {"in_progress", "extended", *CLOSED},
+    "in_progress": {"verifying", "extended", *CLOSED},
+    "extended": {"verifying", "in_progress", *CLOSED},
+}
+FULFIL_AT = {right: int(row[4][1]) for right, row in ROWS.items()}
+ABSOLUTE = {right for right, row in ROWS.items() if row[5] == "absolute"}
+NEEDS_A_REASON = {"extended", "refused", "withdrawn"}
+
+
+@pytest.mark.parametrize("right", list(Right))
+def test_a_right_does_something_else_than_the_law_says(right: Right) -> None:
+    article, bar, recording, stored, level, refusal, state = ROWS[right]
+    assert EFFECTS[right] == Effect(
+        article, None if bar == "-" else Reason(bar), recording == "stops", Stored(stored), Level[level],
+        refusal == "refusable", RequestState(state),
+    )  # fmt: skip
+
+
+def test_a_right_is_missing() -> None:
+    assert set(ROWS) == set(Right) == set(EFFECTS)
+    assert len(ROWS) == 10
+
+
+@pytest.mark.parametrize("state", list(RequestState))
+def test_a_state_is_taken_for_open_that_is_closed(state: RequestState) -> None:
+    assert state.is_open is (state in OPEN)
+
+
+def faults(
+    right: Right, state: RequestState, to: RequestState, level: Level, reason: str, *, extended: bool, in_time: bool
+) -> set[StepFault]:  # fmt: skip
+    """Everything that is wrong with a step, each by its own sentence of the law."""
+    return {
+        fault
+        for fault, wrong in {
+            StepFault.CLOSED: state in CLOSED,
+            StepFault.NOT_NEXT: state in OPEN and to not in STEPS[state],
+            StepFault.EXTENDED_BEFORE: to == "extended" and extended,
+            StepFault.TOO_LATE_TO_EXTEND: to == "extended" and not in_time,
+            StepFault.ABSOLUTE: to == "refused" and right in ABSOLUTE,
+            StepFault.NO_REASON: to in NEEDS_A_REASON and not reason.strip(),
+            StepFault.IDENTITY: to == "fulfilled" and level < FULFIL_AT[right],
+        }.items()
+        if wrong
+    }
+
+
+@pytest.mark.parametrize("right", list(Right))
+def test_a_step_is_taken_that_may_not_or_one_is_barred_that_may(right: Right) -> None:
+    """Every state, step, level, and way of asking; a step with several faults is told one of them."""
+    for state, to, level, reason, extended, in_time in product(
+        RequestState, RequestState, Level, ("", " \t", "too complex"), (False, True), (False, True)
+    ):
+        wrong = faults(right, state, to, level, reason, extended=extended, in_time=in_time)
+        found = step_fault(
+            right, state, to, level=level, reason=reason, extended=extended, in_first_month=in_time
+        )
+        assert (found in wrong) if wrong else (found is None), (state, to, level, reason, extended, in_time)
+
+
+def test_a_request_is_extended_twice_by_way_of_another_state() -> None:
+    asked = {"level": Level.L2, "reason": "too complex", "in_first_month": True}
+    for state in OPEN:
+        found = step_fault(
+            Right.ACCESS,
+            RequestState(state),
+            RequestState.EXTENDED,
+            extended=True,
+            **asked,  # type: ignore[arg-type]
+        )
+        assert found is StepFault.EXTENDED_BEFORE
+
+
+def test_a_closed_request_is_told_another_fault_first() -> None:
+    """Who tries to extend a closed request is told that it is closed, not that the time is over."""
+    for state, to in product(CLOSED, RequestState):
+        found = step_fault(
+            Right.ERASURE,
+            RequestState(state),
+            to,
+            level=Level.L0,
+            reason="",
+            extended=True,
+            in_first_month=False,
+        )
+        assert found is StepFault.CLOSED
