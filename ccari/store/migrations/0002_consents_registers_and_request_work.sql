@@ -136,19 +136,23 @@ INSERT INTO request_events (reference, seq, at, who, state, level, due)
 SELECT reference, 1, registered_at, 'call', state, level, due FROM rights_requests;
 
 CREATE TABLE forwards (
-    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     reference    text        NOT NULL,
     seq          integer     NOT NULL,
-    created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-    next_try_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    queued_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    state        text        NOT NULL DEFAULT 'waiting'
+        CHECK (state IN ('waiting', 'delivered', 'given_up', 'not_needed')),
     tries        integer     NOT NULL DEFAULT 0,
-    delivered_at timestamptz,
-    given_up_at  timestamptz,
+    first_try_at timestamptz,
+    next_try_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    webhook_at   timestamptz,  -- when the webhook took it: where the folder failed, only the folder is tried again
+    folder_at    timestamptz,
+    settled_at   timestamptz,
     fault        text        NOT NULL DEFAULT '',
-    UNIQUE (reference, seq),
-    FOREIGN KEY (reference, seq) REFERENCES request_events
+    PRIMARY KEY (reference, seq),
+    FOREIGN KEY (reference, seq) REFERENCES request_events,
+    CHECK ((settled_at IS NULL) = (state = 'waiting'))
 );
-CREATE INDEX forwards_to_do ON forwards (next_try_at) WHERE delivered_at IS NULL AND given_up_at IS NULL;
+CREATE INDEX forwards_to_do ON forwards (next_try_at) WHERE state = 'waiting';
 
 CREATE FUNCTION gate_facts(
     controller text, digests bytea[], campaign text, purpose text, channel text, registers text[],
