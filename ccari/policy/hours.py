@@ -87,13 +87,13 @@ def closed(hours: Iterable[Hours], number: Number, home: str, now: datetime) -> 
 
 def _closed(hours: Hours, number: Number, home: str, now: datetime) -> Closed | None:
     zones = (hours.timezone,) if hours.timezone else number.timezones or (TIME_ZONES[home],)
-    for zone in zones:
-        local = now.astimezone(ZoneInfo(zone))
-        if local.weekday() not in hours.days or not hours.from_ <= local.time() < hours.to:
-            return Closed.OUTSIDE_HOURS
-        if not hours.holidays and _is_holiday(local.date(), number.country or home, home):
-            return Closed.HOLIDAY
-    return None
+    clocks = [now.astimezone(ZoneInfo(zone)) for zone in zones]
+    if not hours.holidays and any(_is_holiday(each.date(), number.country or home, home) for each in clocks):
+        # told before the time of day: to wait for the morning would be no use
+        return Closed.HOLIDAY
+    if all(each.weekday() in hours.days and hours.from_ <= each.time() < hours.to for each in clocks):
+        return None
+    return Closed.OUTSIDE_HOURS
 
 
 def _is_holiday(day: date, country: str, home: str) -> bool:

@@ -92,12 +92,8 @@ def test_the_policy_of_the_design_is_read_as_it_is_written() -> None:
     assert policy.campaign("renewals") is declared
     assert policy.campaign("other") is None
     assert (declared.legal_basis, declared.marketing, declared.language) == (LegalBasis.CONTRACT, False, "pl")
-    assert declared.hours is not None
-    assert (declared.hours.days, declared.hours.from_, declared.hours.to) == (
-        (0, 1, 2, 3, 4),
-        time(9),
-        time(20),
-    )
+    (hours,) = declared.hours
+    assert (hours.days, hours.from_, hours.to) == ((0, 1, 2, 3, 4), time(9), time(20))
     assert declared.attempts is not None
     assert (declared.attempts.max, declared.attempts.per_days) == (3, 7)
     assert declared.recording.mode is RecordingMode.OPT_OUT
@@ -123,7 +119,7 @@ def test_what_is_left_out_is_the_prudent_choice() -> None:
     assert campaign(notice={}).notice.information is Information.ALWAYS
 
 
-@pytest.mark.parametrize("mode", ["opt_in", "mandatory", "always"])
+@pytest.mark.parametrize("mode", ["opt-in", "always", ""])
 def test_a_mode_that_is_not_offered_names_the_key_and_those_that_are(mode: str) -> None:
     said = fault(changed('mode = "opt_out"', f'mode = "{mode}"'))
     assert "campaigns[0].recording.mode" in said
@@ -147,8 +143,7 @@ def test_all_faults_are_told_at_once() -> None:
 
 def test_a_key_that_is_bound_twice_is_no_toml() -> None:
     said = fault(changed('"8" = "access"', '"8" = "access"\n"8" = "erasure"'))
-    assert said.startswith("not TOML")
-    assert "line" in said
+    assert said == 'line 35: "8" = "erasure": is there already'
 
 
 @pytest.mark.parametrize("kind", ["controllers", "campaigns"])
@@ -178,8 +173,7 @@ def test_a_caller_id_is_kept_in_the_form_that_goes_into_the_header() -> None:
     [("sat", (5,)), ("mon-sun", tuple(range(7))), ("sat, mon", (0, 5)), ("MON-WED,tue-thu", (0, 1, 2, 3))],
 )
 def test_days_are_read_as_people_write_them(days: str, numbers: tuple[int, ...]) -> None:
-    hours = campaign(hours={"timezone": "UTC", "days": days, "from": "09:00", "to": "10:00"}).hours
-    assert hours is not None
+    (hours,) = campaign(hours={"timezone": "UTC", "days": days, "from": "09:00", "to": "10:00"}).hours
     assert hours.days == numbers
 
 
