@@ -26,6 +26,10 @@ class SoundError(CcariError):
     """A prompt is missing, damaged or could not be made."""
 
 
+class ListError(CcariError):
+    """A file of numbers cannot be read as one, or was refused."""
+
+
 class StoreError(CcariError):
     """The database refused or could not be reached."""
 

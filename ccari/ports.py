@@ -57,6 +57,15 @@ class RefusedCall:
 
 
 @dataclass(frozen=True, slots=True)
+class LineFault:
+    """Why a line of a file (from 1) cannot be taken. ``why`` never quotes it, for there may be a number in it."""
+
+    line: int
+    column: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingTag:
     """What a recording carries: in the database before its first sample, and beside the file ever after."""
 

@@ -65,18 +65,10 @@ def the_controller(policy: Policy, wanted: str | None) -> Controller:
     return found
 
 
-_FAULTS = {
-    NumberFault.EMPTY: "it is empty",
-    NumberFault.CHARACTERS: "only digits, one leading plus and spaces, dashes, dots or brackets may be in it",
-    NumberFault.INVALID: "no country has such a number",
-    NumberFault.PREMIUM: "it is a premium-rate number",
-}
-
-
 def the_number(text: str, controller: Controller) -> Number:
     number = parse(text, controller.country)
     if isinstance(number, NumberFault):
-        raise CcariError(f"that is no number to call: {_FAULTS[number]}")
+        raise CcariError(f"that is no number to call: {number.words}")
     return number
 
 

@@ -23,6 +23,19 @@ class NumberFault(StrEnum):
     INVALID = "number_invalid"
     PREMIUM = "number_premium"
 
+    @property
+    def words(self) -> str:
+        """For the person who wrote the text."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    NumberFault.EMPTY: "it is empty",
+    NumberFault.CHARACTERS: "only digits, one leading plus and spaces, dashes, dots or brackets may be in it",
+    NumberFault.INVALID: "no country has such a number",
+    NumberFault.PREMIUM: "it is a premium-rate number",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Number:

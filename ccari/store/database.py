@@ -22,7 +22,10 @@ OLDEST_SERVER = 14
 COMMAND_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
 MIGRATE_SECONDS = 300.0
+#: One statement of :meth:`Database.apart`.
+LIST_SECONDS = 600.0
 POOL_SIZE = 10
+_SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
 #: Of our own: migrations are applied by one process at a time.
 _MIGRATION_LOCK = 0x63636172
 
@@ -34,8 +37,9 @@ _TELLABLE = frozenset({"28", "3D", "3F", "42", "53", "55", "57", "58"})
 class Database:
     """A pool of connections whose failures are :class:`StoreError`."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, dsn: str) -> None:
         self._pool = pool
+        self._dsn = dsn
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -47,6 +51,19 @@ class Database:
                     # to give it back, or to roll back, would be to wait as long again
                     connection.terminate()
                     raise
+
+    @contextlib.asynccontextmanager
+    async def apart(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection outside the pool, for long lists: no call waits for it, and a statement of it may take its time."""
+        with translated():
+            connection = await connect(self._dsn, command_timeout=LIST_SECONDS, server_settings=_SESSION)
+            try:
+                yield connection
+            except BaseException:
+                # an orderly end would wait for what is under way
+                connection.terminate()
+                raise
+            await connection.close(timeout=CONNECT_SECONDS)
 
     async def rows(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
         """The rows of one statement, each by its columns' names."""
@@ -118,10 +135,10 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
         await _migrate(dsn)
         pool = await asyncpg.create_pool(
             dsn, min_size=1, max_size=POOL_SIZE, command_timeout=COMMAND_SECONDS, timeout=CONNECT_SECONDS,
-            server_settings={"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"},
+            server_settings=_SESSION,
         )  # fmt: skip
     try:
-        yield Database(pool)
+        yield Database(pool, dsn)
     finally:
         try:
             async with asyncio.timeout(COMMAND_SECONDS):

@@ -1,0 +1,193 @@
+"""A file of numbers: one a line, or a CSV with a header."""
+
+import asyncio
+import contextlib
+import csv
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Self, TypeVar
+
+from ccari.errors import ListError, why
+from ccari.lists.lines import CsvRow, Lines, csv_rows
+from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.ports import LineFault
+
+_T = TypeVar("_T")
+
+#: Enough to make the way to another thread and to the database cheap, and little to hold.
+BATCH_ROWS = 2000
+STDIN = "-"
+_NUMBER, _KEYED = "number", ("digest", "key_version")
+_DELIMITERS = ",;\t"
+_BLANKS = " \u00a0"
+_PLAIN = frozenset("+0123456789 -.()\u00a0")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sound line. ``number`` is None only where the file has ``digest`` and ``key_version`` among its ``fields``.
+
+    ``fields``: the other columns by name, each stripped and without control characters but line breaks.
+    """
+
+    line: int
+    number: Number | None
+    fields: Mapping[str, str]
+
+
+class NumberList:
+    """A context manager over one file; ``-`` is standard input.
+
+    The file is a plain list (one number a line; blank lines and those that begin with # are passed over) or a CSV
+    whose header, in any case and order, has ``number`` and no column that is not in ``columns``; its cells are parted by
+    commas, semicolons or tabs. UTF-8, with or without BOM.
+
+    ``country``: where a number without + belongs (ISO 3166 alpha-2). ``required``: columns that the header must have; a
+    plain list is refused then. ``keyed``: a CSV may have ``digest`` and ``key_version`` in the place of ``number``.
+
+    ``read`` and ``size`` (None if unknown) are in bytes; ``sha256`` is that of the file when all batches have been taken.
+
+    Raises
+    ------
+    ListError
+        On entry, if the file cannot be read or is neither; while reading, if the disk or the pipe fails.
+    """
+
+    def __init__(
+        self, path: Path, country: str, columns: Collection[str] = (), *,
+        required: Collection[str] = (), keyed: bool = False,
+    ) -> None:  # fmt: skip
+        self._path = path
+        self._country = country
+        self._columns = tuple(columns)
+        self._required = tuple(required)
+        self._keyed = keyed
+
+    def __enter__(self) -> Self:
+        with _told(self._path), contextlib.ExitStack() as closing:
+            if str(self._path) == STDIN:
+                file: BinaryIO = sys.stdin.buffer
+            else:
+                file = closing.enter_context(self._path.open("rb"))
+            self.size = os.fstat(file.fileno()).st_size or None
+            self._lines = Lines(file)
+            self._rows = self._begin()
+            self._closing = closing.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    @property
+    def read(self) -> int:
+        return self._lines.read
+
+    @property
+    def sha256(self) -> bytes:
+        return self._lines.sha256
+
+    async def batches(self, make: Callable[[Row], _T | LineFault]) -> AsyncIterator[list[_T | LineFault]]:
+        """What ``make`` makes of each row (in a thread of its own), and the faults, in the file's order; once.
+
+        Raises
+        ------
+        ListError
+            If the file cannot be read to its end.
+        """
+
+        def batch() -> list[_T | LineFault]:
+            with _told(self._path):
+                return [
+                    row if isinstance(row, LineFault) else make(row) for row in islice(self._rows, BATCH_ROWS)
+                ]
+
+        while made := await asyncio.to_thread(batch):
+            yield made
+
+    def _begin(self) -> Iterator[Row | LineFault]:
+        """Find out by the first line that holds something what the file is."""
+        while True:
+            line = self._lines.take()
+            if line is None:
+                return iter(())
+            if isinstance(line.content, LineFault):
+                raise self._error(line.number, f"{line.content.why}; {_NEITHER}")
+            text = line.content.strip(_BLANKS)
+            if text and not text.startswith("#"):
+                break
+        if set(text) <= _PLAIN:
+            if self._required:
+                raise self._error(
+                    line.number, f"a CSV is needed, with the columns number, {', '.join(self._required)}"
+                )
+            self._lines.put_back([line])
+            return self._plain()
+        delimiter, names = _header(text)
+        self._check(line.number, names)
+        return (self._row(row, names) for row in csv_rows(self._lines, delimiter))
+
+    def _check(self, line: int, names: list[str]) -> None:
+        key = _KEYED if self._keyed and _NUMBER not in names else (_NUMBER,)
+        if not set(key) & set(names):
+            raise self._error(line, _NEITHER)
+        for name in names:
+            if name not in {*key, *self._columns}:
+                known = ", ".join((*key, *self._columns))
+                raise self._error(line, f"there is no column {name[:40]!r}: it is one of {known}")
+            if names.count(name) > 1:
+                raise self._error(line, f"the column {name!r} is there twice")
+        for name in (*key, *self._required):
+            if name not in names:
+                raise self._error(line, f"the column {name!r} is missing")
+
+    def _plain(self) -> Iterator[Row | LineFault]:
+        while (line := self._lines.take()) is not None:
+            if isinstance(line.content, LineFault):
+                yield line.content
+            elif (text := line.content.strip(_BLANKS)) and not text.startswith("#"):
+                yield self._parsed(line.number, text, {})
+
+    def _row(self, row: CsvRow, names: list[str]) -> Row | LineFault:
+        line, cells = row
+        if isinstance(cells, LineFault):
+            return cells
+        if len(cells) != len(names):
+            return LineFault(line, None, f"it has {len(cells)} cells, and the header {len(names)}")
+        fields = {name: cell.strip(_BLANKS) for name, cell in zip(names, cells, strict=True)}
+        for name, text in fields.items():
+            if not text.isprintable() and not text.replace("\n", "").isprintable():
+                return LineFault(line, name, "there is a control character in it")
+        if _NUMBER not in fields:
+            return Row(line, None, fields)
+        return self._parsed(line, fields.pop(_NUMBER), fields)
+
+    def _parsed(self, line: int, text: str, fields: Mapping[str, str]) -> Row | LineFault:
+        number = parse(text, self._country)
+        if isinstance(number, NumberFault):
+            return LineFault(line, _NUMBER, number.words)
+        return Row(line, number, fields)
+
+    def _error(self, line: int, words: str) -> ListError:
+        return ListError(f"{self._path}: line {line}: {words}")
+
+
+_NEITHER = "it is neither a telephone number nor the header of a CSV with a column 'number'"
+
+
+def _header(text: str) -> tuple[str, list[str]]:
+    """The delimiter that parts the most names, and the names."""
+    parted = {each: next(csv.reader([text], delimiter=each)) for each in _DELIMITERS}
+    delimiter = max(parted, key=lambda each: len(parted[each]))
+    return delimiter, [name.strip(_BLANKS).casefold() for name in parted[delimiter]]
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ListError(f"cannot read {path}: {why(error)}") from None

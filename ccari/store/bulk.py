@@ -1,0 +1,110 @@
+"""Long lists into the database: streamed into a temporary table, and from there, when all is sound, into their place.
+
+Nothing is kept in memory but one batch, and no row that a call needs is held for longer than one slice takes: a key
+press on a number of the list waits a few milliseconds, not for the whole of it.
+"""
+
+import contextlib
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from ccari.ports import LineFault
+from ccari.store.database import Database
+
+Record = tuple[Any, ...]
+
+#: A report names so many lines; it counts all.
+FAULTS_LISTED = 100
+#: Rows of the list that are merged by one statement.
+SLICE_ROWS = 5000
+_DIGEST_BITS = 256
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a list. ``taken`` is False where its faults kept all of it out."""
+
+    lines: int = 0
+    accepted: int = 0
+    invalid: int = 0
+    faults: list[LineFault] = field(default_factory=list)
+    taken: bool = False
+
+    @property
+    def duplicate(self) -> int:
+        """Lines that say what an earlier one said, or what was known before."""
+        return self.lines - self.invalid - self.accepted if self.taken else 0
+
+
+class Staging:
+    """The temporary table ``incoming`` on a connection of its own, and the report of what goes through it."""
+
+    def __init__(self, connection: asyncpg.Connection, columns: Sequence[str], *, keep_going: bool) -> None:
+        self.connection = connection
+        self.report = Report()
+        self._columns = columns
+        self._keep_going = keep_going
+
+    @property
+    def sound(self) -> bool:
+        """Whether what was taken may go to its place."""
+        return self._keep_going or not self.report.invalid
+
+    async def take(self, batches: AsyncIterable[Sequence[Record | LineFault]]) -> None:
+        """Read to the end, so that every fault is counted, and keep what is sound as long as it may go in."""
+        report = self.report
+        async for batch in batches:
+            faults = [each for each in batch if isinstance(each, LineFault)]
+            report.lines += len(batch)
+            report.invalid += len(faults)
+            report.faults += faults[: FAULTS_LISTED - len(report.faults)]
+            records = [each for each in batch if not isinstance(each, LineFault)]
+            if records and self.sound:
+                await self.connection.copy_records_to_table(
+                    "incoming", records=records, columns=self._columns
+                )
+
+    async def merge(
+        self, statement: str, *arguments: Any, progress: Callable[[int, int], None] = lambda _done, _of: None
+    ) -> None:
+        """Run ``statement`` for each slice of ``incoming``, and add up what it gives: how many rows are new.
+
+        Its $1 and $2 are the first and the last digest of the slice, its $3 and on the ``arguments``. It takes its rows
+        in the order of (digest, …), as everybody does who writes many: so no two wait for one another. Each slice is a
+        transaction of its own, unless the connection is in one. ``progress``: slices done, of how many.
+        """
+        await self.connection.execute("CREATE INDEX ON incoming (digest); ANALYZE incoming")
+        slices = -(-self.report.lines // SLICE_ROWS)
+        for done in range(slices):
+            # keyed digests are spread evenly, so that a part of their range is as large a part of the rows
+            new = await self.connection.fetchval(
+                statement, _bound(done, slices), _bound(done + 1, slices, less=1), *arguments
+            )
+            self.report.accepted += new
+            progress(done + 1, slices)
+        self.report.taken = True
+
+
+@contextlib.asynccontextmanager
+async def staging(
+    database: Database, columns: Mapping[str, str], *, keep_going: bool = False
+) -> AsyncIterator[Staging]:
+    """``columns``: of the temporary table, name to type; ``digest bytea`` is one of them.
+
+    Raises
+    ------
+    StoreError
+        If the database refuses or fails. What was merged before is in, and comes as known the next time.
+    """
+    async with database.apart() as connection:
+        declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        await connection.execute(f"CREATE TEMPORARY TABLE incoming ({declared})")
+        yield Staging(connection, tuple(columns), keep_going=keep_going)
+
+
+def _bound(part: int, parts: int, *, less: int = 0) -> bytes:
+    """Where the given part of all digests begins."""
+    return ((part << _DIGEST_BITS) // parts - less).to_bytes(_DIGEST_BITS // 8, "big")

@@ -1,0 +1,225 @@
+"""Files of numbers as they come: from a register, a spreadsheet, a person, or another programme altogether."""
+
+import hashlib
+import os
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccari.errors import ListError
+from ccari.lists import NumberList, Row
+from ccari.lists.lines import LONGEST_LINE, LONGEST_ROW
+from ccari.ports import LineFault
+
+FIRST, SECOND, THIRD = "+48600100001", "+48600100002", "+48600100003"
+COLUMNS = ("reason", "proof")
+
+
+async def read(path: Path, columns: tuple[str, ...] = COLUMNS, **options: Any) -> list[Row | LineFault]:
+    found: list[Row | LineFault] = []
+    with NumberList(path, "PL", columns, **options) as listed:
+        async for batch in listed.batches(lambda row: row):
+            found += batch
+    return found
+
+
+async def told(tmp_path: Path, content: bytes | str, **options: Any) -> list[tuple[Any, ...]]:
+    """Of each row its line and its number or the words of the fault, and its fields if there are any."""
+    path = tmp_path / "list"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return [
+        (each.line, each.column, each.why)
+        if isinstance(each, LineFault)
+        else (
+            each.line,
+            each.number.e164 if each.number else None,
+            *([dict(each.fields)] if each.fields else []),
+        )
+        for each in await read(path, **options)
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+async def test_a_plain_list_loses_a_line_or_its_place(tmp_path: Path, end: str, bom: str) -> None:
+    lines = ["", "# from the register", FIRST, "", "  600 100 002 ", "#" + SECOND, "600-100-003"]
+    for last in ("", end):
+        assert await told(tmp_path, bom + end.join(lines) + last) == [(3, FIRST), (5, SECOND), (7, THIRD)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+async def test_a_spreadsheets_csv_is_taken_for_something_else(
+    tmp_path: Path, delimiter: str, bom: str, end: str
+) -> None:
+    rows = [["Reason", " NUMBER ", "proof"], ["erasure", "600100001", "letter 7"], ["", FIRST, ""]]
+    text = bom + end.join(delimiter.join(row) for row in rows) + end
+    assert await told(tmp_path, text) == [
+        (2, FIRST, {"reason": "erasure", "proof": "letter 7"}),
+        (3, FIRST, {"reason": "", "proof": ""}),
+    ]
+
+
+async def test_a_csv_of_numbers_alone_is_taken_for_a_plain_list(tmp_path: Path) -> None:
+    assert await told(tmp_path, f'"number"\n"{FIRST}"\n\n{SECOND}\n') == [(2, FIRST), (4, SECOND)]
+
+
+async def test_a_line_break_in_quotes_breaks_the_row_or_the_count_of_lines(tmp_path: Path) -> None:
+    text = f'number,proof\n{FIRST},"letter of 1 May,\r\nsays ""no"""\n{SECOND},x\n{THIRD}\n'
+    assert await told(tmp_path, text) == [
+        (2, FIRST, {"proof": 'letter of 1 May,\nsays "no"'}),
+        (4, SECOND, {"proof": "x"}),
+        (5, None, "it has 1 cells, and the header 2"),
+    ]
+
+
+@pytest.mark.parametrize("rows", [3, LONGEST_ROW + 5])
+async def test_a_quotation_mark_that_is_not_closed_swallows_the_rows_after_it(
+    tmp_path: Path, rows: int
+) -> None:
+    text = f'number,proof\n{FIRST},"letter\n' + f"{SECOND},x\n" * rows
+    found = await told(tmp_path, text)
+    assert found[0][:2] == (2, None)
+    assert "it is no CSV" in found[0][2]
+    assert found[1:] == [(3 + each, SECOND, {"proof": "x"}) for each in range(rows)]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (b"+4860010\xb3", "byte 9 is not UTF-8: save the file as UTF-8"),
+        (b"+4860010\x000001", "there is a NUL in the line"),
+        (b"6" * (LONGEST_LINE + 1), f"the line is longer than {LONGEST_LINE} bytes"),
+        (b"6" * 300_000, f"the line is longer than {LONGEST_LINE} bytes"),
+    ],
+)
+async def test_damage_in_one_line_costs_the_others(tmp_path: Path, damage: bytes, words: str) -> None:
+    plain = b"\n".join([FIRST.encode(), damage, SECOND.encode()])
+    assert await told(tmp_path, plain) == [(1, FIRST), (2, None, words), (3, SECOND)]
+    assert await told(tmp_path, b"number\n" + plain) == [(2, FIRST), (3, None, words), (4, SECOND)]
+    assert await told(tmp_path, b'number\n"' + plain + b"\n") == [
+        (2, None, "it is no CSV: a quotation mark is opened and not closed"),
+        (3, None, words),
+        (4, SECOND),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("12345", "no country has such a number"),
+        (
+            "+48 600 100 001 w. 7",
+            "only digits, one leading plus and spaces, dashes, dots or brackets may be in it",
+        ),
+        (
+            f"{FIRST};{SECOND}",
+            "only digits, one leading plus and spaces, dashes, dots or brackets may be in it",
+        ),
+        ("+48701234567", "it is a premium-rate number"),
+    ],
+)
+async def test_what_is_no_number_stops_the_reading_or_is_quoted(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    assert await told(tmp_path, f"{FIRST}\n{text}\n{SECOND}\n") == [
+        (1, FIRST),
+        (2, "number", words),
+        (3, SECOND),
+    ]
+
+
+async def test_an_escape_sequence_reaches_the_terminal_of_who_lists_it(tmp_path: Path) -> None:
+    assert await told(tmp_path, f"number,proof\n{FIRST},\x1b[2J\n") == [
+        (2, "proof", "there is a control character in it")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        (b"PK\x03\x04\x14\x00\x06\x00\n", {}, "line 1: .*neither a telephone number nor the header of a CSV"),
+        (b"\xff\xfe+\x004\x008\x00", {}, "line 1: byte 1 is not UTF-8: .*neither"),
+        (b"Dear Sir,\n", {}, "line 1: it is neither"),
+        (b"\n\nname,phone\n", {}, "line 3: it is neither"),
+        (b"number,prof\n", {}, r"line 1: there is no column 'prof': it is one of number, reason, proof"),
+        (b"number,digest\n", {"keyed": True}, "there is no column 'digest'"),
+        (b"digest,key_version\n", {}, "line 1: it is neither"),
+        (b"digest,reason\n", {"keyed": True}, "line 1: the column 'key_version' is missing"),
+        (b"number,proof,number\n", {}, "the column 'number' is there twice"),
+        (b"number,reason\n", {"required": ("proof",)}, "line 1: the column 'proof' is missing"),
+        (FIRST.encode(), {"required": ("proof",)}, "line 1: a CSV is needed, with the columns number, proof"),
+    ],
+)
+async def test_a_file_of_something_else_is_read_as_a_list(
+    tmp_path: Path, content: bytes, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ListError, match=words) as wrong:
+        await told(tmp_path, content, **options)
+    assert str(wrong.value).startswith(f"{tmp_path / 'list'}: ")
+    assert FIRST not in str(wrong.value)
+
+
+async def test_an_exported_list_needs_numbers(tmp_path: Path) -> None:
+    text = f"key_version;digest;proof\n1;{'ab' * 32};x\n"
+    assert await told(tmp_path, text, keyed=True) == [
+        (2, None, {"key_version": "1", "digest": "ab" * 32, "proof": "x"})
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "# nothing\n", "number,proof\n"])
+async def test_an_empty_list_is_an_error(tmp_path: Path, content: str) -> None:
+    assert await told(tmp_path, content) == []
+
+
+async def test_a_file_that_cannot_be_read_ends_in_a_traceback(tmp_path: Path) -> None:
+    for path, words in ((tmp_path / "none", "No such file or directory"), (tmp_path, "Is a directory")):
+        with pytest.raises(ListError, match=f"cannot read {path}: {words}"):
+            await read(path)
+
+
+async def test_standard_input_is_not_read_or_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, f"{FIRST}\n{SECOND}".encode())
+    os.close(writing)
+    with os.fdopen(reading, "r") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        with NumberList(Path("-"), "PL") as listed:
+            assert listed.size is None
+            assert [len(batch) async for batch in listed.batches(lambda row: row)] == [2]
+        assert not stdin.closed
+
+
+async def test_how_far_the_reading_is_and_of_what_is_told_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    path.write_text(f"number,proof\n{FIRST},ü\n{'x' * 9999}\n")
+    with NumberList(path, "PL", COLUMNS) as listed:
+        async for _ in listed.batches(lambda row: row):
+            pass
+    assert listed.size == listed.read == path.stat().st_size
+    assert listed.sha256 == hashlib.sha256(path.read_bytes()).digest()
+
+
+async def test_a_long_list_is_held_whole(tmp_path: Path) -> None:
+    """Ten times the lines, and no more memory."""
+
+    async def peak(lines: int) -> int:
+        path = tmp_path / "list"
+        with path.open("w") as file:
+            file.writelines(f"{600000000 + each}\n" for each in range(lines))
+        tracemalloc.reset_peak()
+        with NumberList(path, "PL") as listed:
+            async for _ in listed.batches(lambda row: row):
+                pass
+        return tracemalloc.get_traced_memory()[1]
+
+    tracemalloc.start()
+    try:
+        await peak(3000)  # whatever is loaded at the first number
+        short = await peak(3000)
+        assert await peak(30_000) < 1.5 * short
+    finally:
+        tracemalloc.stop()
