@@ -44,3 +44,11 @@ class UnsuitableError(AsteriskError):
 
 class RecordingError(CcariError):
     """A recording's file is missing, damaged, or could not be put in its place."""
+
+
+class RequestError(CcariError):
+    """A rights request is not there, or may not take that step."""
+
+
+class ForwardError(CcariError):
+    """A controller could not be told of a request."""

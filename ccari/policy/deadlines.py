@@ -28,13 +28,18 @@ def extended(received: datetime, country: str) -> date:
     return _end(received, country, EXTENDED_MONTHS)
 
 
+def local_day(moment: datetime, country: str) -> date:
+    """The date at ``moment`` (aware) where a controller in ``country`` is: its days, not ours, begin and end a term."""
+    return moment.astimezone(ZoneInfo(TIME_ZONES[country])).date()
+
+
 def may_extend(received: datetime, country: str, now: datetime) -> bool:
     """True while the person can still be told of an extension in time: within the first month, Art 12(3)."""
-    return now.astimezone(ZoneInfo(TIME_ZONES[country])).date() <= due(received, country)
+    return local_day(now, country) <= due(received, country)
 
 
 def _end(received: datetime, country: str, months: int) -> date:
-    day = _months_later(received.astimezone(ZoneInfo(TIME_ZONES[country])).date(), months)
+    day = _months_later(local_day(received, country), months)
     while day.weekday() >= calendar.SATURDAY or day in (public_holidays(country, day.year) or ()):
         day += timedelta(days=1)
     return day

@@ -130,6 +130,7 @@ class StepFault(StrEnum):
         "the first month is over, and with it the time to tell the person of an extension (Art 12(3))"
     )
     IDENTITY = "the person's identity is not sure enough to fulfil it: verify it first"
+    NO_PROOF = "say how the person's identity was verified"
     ABSOLUTE = "this right cannot be refused: an objection to marketing and a withdrawal are absolute"
 
 
@@ -164,3 +165,15 @@ def step_fault(
     if to is RequestState.FULFILLED and level < effect.fulfil_at:
         return StepFault.IDENTITY
     return None
+
+
+def verification_fault(state: RequestState, how: str) -> StepFault | None:
+    """Why the person's identity may not be set down as verified (Art 12(6)); None if it may."""
+    if not state.is_open:
+        return StepFault.CLOSED
+    return None if how.strip() else StepFault.NO_PROOF
+
+
+def after_verification(state: RequestState) -> RequestState:
+    """Where a request stands when the identity has been seen to: a new one is no longer untouched, others stay."""
+    return RequestState.VERIFYING if state is RequestState.RECEIVED else state

@@ -1,20 +1,177 @@
-"""The register of rights requests: a request with its immediate effect, in one transaction."""
+"""The register of rights requests: each is entered with its immediate effect, and each step taken, in one transaction."""
 
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from ccari.policy.rights import EFFECTS, Right
+import asyncpg
+
+from ccari.errors import RequestError
+from ccari.policy import deadlines, rights
+from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.ports import Digests, Exercise
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
+
+#: Rows of an export that are in memory at a time.
+_EXPORT_ROWS = 500
+_OVERDUE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One moment, and the date that each controller has then: a request is overdue when its controller's day is over."""
+
+    now: datetime
+    countries: Mapping[str, str]
+
+    def today(self, controller: str) -> date:
+        """A controller that is no longer declared has the date of UTC."""
+        country = self.countries.get(controller)
+        return deadlines.local_day(self.now, country) if country else self.now.astimezone(UTC).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which requests: each field that is given narrows the list. ``due_within`` days, what is overdue among them."""
+
+    controller: str | None = None
+    states: Sequence[RequestState] = ()
+    right: Right | None = None
+    open: bool = False
+    due_within: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Who works on a request, when, and what they have to say: the reason, the note, or how the person was identified."""
+
+    who: str
+    clock: Clock
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """A request as it is shown: its row, what was done with it, the bar it entered, and its call's recordings."""
+
+    request: dict[str, Any]
+    history: list[dict[str, Any]]
+    bars: list[dict[str, Any]]
+    recordings: list[dict[str, Any]]
 
 
 class Requests:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(self, controller: str | None, limit: int) -> list[dict[str, Any]]:
-        return await self._database.rows(SQL["list_requests"], controller, limit)
+    async def overdue(self, clock: Clock, limit: int, controller: str | None = None) -> list[dict[str, Any]]:
+        """Open requests whose last day is over where the controller is (Art 12(3))."""
+        return await self.due_within(_OVERDUE, clock, limit, controller)
+
+    async def due_within(
+        self, days: int, clock: Clock, limit: int, controller: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Open requests whose last day is at most ``days`` away where the controller is, the overdue ones too."""
+        return await self.list(controller, limit, clock=clock, wanted=Wanted(due_within=days))
+
+    async def show(self, reference: str) -> RequestRecord:
+        """One request whole.
+
+        Raises
+        ------
+        RequestError
+            If there is no such request.
+        """
+        async with self._database.connection() as connection:
+            request = await connection.fetchrow(SQL["show_request"], reference)
+            if request is None:
+                raise _unknown(reference)
+            history = await connection.fetch(SQL["request_history"], reference)
+            bars = await connection.fetch(
+                SQL["bars_of_request"], request["controller"], request["digest"],
+                EFFECTS[Right(request["right"])].suppress,
+            )  # fmt: skip
+            recordings = await connection.fetch(SQL["recordings_of_call"], request["call_id"])
+        return RequestRecord(
+            dict(request), *([dict(row) for row in rows] for rows in (history, bars, recordings))
+        )
+
+    async def export(self, controller: str | None, since: datetime | None) -> AsyncIterator[dict[str, Any]]:
+        """Each request with its history, the oldest first, a few at a time."""
+        async with self._database.transaction() as connection:
+            async for row in connection.cursor(
+                SQL["export_requests"], controller, since, prefetch=_EXPORT_ROWS
+            ):
+                yield dict(row)
+
+    async def add(
+        self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
+    ) -> str:
+        """Enter a request that came in otherwise than by key, with the same effects; gives its reference."""
+        async with self._database.transaction() as connection:
+            return await register(connection, controller, exercise, digests, campaign=campaign)
+
+    async def verify(self, reference: str, level: Level, work: Work) -> dict[str, Any]:
+        """Set down how sure the person's identity is, and how that was found out (Art 12(6)).
+
+        Raises
+        ------
+        RequestError
+            If there is no such request, it is closed, or nothing is said of how.
+        """
+        async with self._locked(reference) as (connection, request):
+            state = RequestState(request["state"])
+            _refuse_if(reference, state, rights.verification_fault(state, work.words))
+            return await _change(connection, request, rights.after_verification(state), work, level=level)
+
+    async def step(self, reference: str, to: RequestState, work: Work) -> dict[str, Any]:
+        """Take a request to another state; on closure its number is erased, and the digest stays.
+
+        Raises
+        ------
+        RequestError
+            If there is no such request, or the law or its state forbids the step: in the words of ``StepFault``.
+        """
+        async with self._locked(reference) as (connection, request):
+            country = work.clock.countries.get(request["controller"])
+            if to is RequestState.EXTENDED and country is None:
+                raise RequestError(
+                    f"{reference}: {request['controller']!r} is no longer in the policy, which says by what calendar to count"
+                )
+            received, now, state = request["received_at"], work.clock.now, RequestState(request["state"])
+            fault = rights.step_fault(
+                Right(request["right"]), state, to, level=Level(request["level"]), reason=work.words,
+                extended=request["extended"],
+                in_first_month=country is not None and deadlines.may_extend(received, country, now),
+            )  # fmt: skip
+            _refuse_if(reference, state, fault)
+            if to is RequestState.EXTENDED and country is not None:
+                return await _change(connection, request, to, work, due=deadlines.extended(received, country))
+            return await _change(connection, request, to, work)
+
+    @contextlib.asynccontextmanager
+    async def _locked(self, reference: str) -> AsyncIterator[tuple[Connection, asyncpg.Record]]:
+        """A request that nobody else changes meanwhile; whoever comes second is judged by what the first has done."""
+        async with self._database.transaction() as connection:
+            request = await connection.fetchrow(SQL["lock_request"], reference)
+            if request is None:
+                raise _unknown(reference)
+            yield connection, request
+
+    async def list(
+        self, controller: str | None, limit: int, *, clock: Clock | None = None, wanted: Wanted | None = None
+    ) -> list[dict[str, Any]]:
+        """Requests, the one that is due first before the others, with ``days_left`` and whether it is ``overdue``."""
+        clock, wanted = clock or Clock(datetime.now(UTC), {}), wanted or Wanted()
+        controllers = list(clock.countries)
+        return await self._database.rows(
+            SQL["list_requests"], controllers, [clock.today(each) for each in controllers], clock.today(""),
+            controller, list(wanted.states) or None, wanted.right, wanted.open, wanted.due_within, limit,
+        )  # fmt: skip
 
 
 async def register(
@@ -38,9 +195,6 @@ async def register(
         exercise.key, exercise.notice_version, kept, digests.newest, digests.key_version, exercise.received_at,
         exercise.due, exercise.purpose, exercise.language, exercise.intake, exercise.number_from, exercise.level,
     )  # fmt: skip
-    await connection.execute(
-        SQL["add_request_event"], reference, 1, exercise.who, effect.state, exercise.level, exercise.due, ""
-    )
     if effect.suppress is not None:
         origin = "call" if call_id else f"request:{exercise.intake}"
         await connection.execute(
@@ -55,5 +209,37 @@ async def register(
             exercise.consent_purpose,
             exercise.received_at,
         )
-    await connection.execute(SQL["queue_forward"], reference, 1)
+    await _note(
+        connection, reference, exercise.who, effect.state, exercise.level, exercise.due, exercise.note
+    )
     return reference
+
+
+async def _change(
+    connection: Connection, request: asyncpg.Record, to: RequestState, work: Work, *,
+    level: Level | None = None, due: date | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    reference, due = request["reference"], due or request["due"]
+    level = Level(request["level"]) if level is None else level
+    await connection.execute(
+        SQL["change_request"], reference, to, level, due, to is RequestState.EXTENDED, not to.is_open
+    )
+    await _note(connection, reference, work.who, to, level, due, work.words.strip())
+    return {"reference": reference, "right": request["right"], "state": to, "level": level.name, "due": due}
+
+
+async def _note(
+    connection: Connection, reference: str, who: str, state: RequestState, level: Level, due: date, reason: str
+) -> None:  # fmt: skip
+    """What has become of the request, for good; and its controller is to be told (Art 28(3)(e))."""
+    seq = await connection.fetchval(SQL["add_request_event"], reference, who, state, level, due, reason)
+    await connection.execute(SQL["queue_forward"], reference, seq)
+
+
+def _refuse_if(reference: str, state: RequestState, fault: rights.StepFault | None) -> None:
+    if fault is not None:
+        raise RequestError(f"{reference} is {state.value.replace('_', ' ')}: {fault}")
+
+
+def _unknown(reference: str) -> RequestError:
+    return RequestError(f"there is no request {reference!r}: see ccari requests list")

@@ -11,7 +11,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
         CASE WHEN $7 IN ('fulfilled', 'refused', 'withdrawn') THEN clock_timestamp() END)
 
 -- name: add_request_event
-INSERT INTO request_events (reference, seq, who, state, level, due, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)
+-- Numbered by whoever holds the request's row, as each writer does.
+INSERT INTO request_events (reference, seq, who, state, level, due, reason)
+SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6 FROM request_events WHERE reference = $1
+RETURNING seq
 
 -- name: queue_forward
 INSERT INTO forwards (reference, seq) VALUES ($1, $2)
@@ -25,7 +28,58 @@ WHERE controller = $1 AND digest = ANY ($2) AND ($3::text IS NULL OR purpose = $
 -- name: request_of_call
 SELECT reference FROM rights_requests WHERE call_id = $1 AND "right" = $2
 
+-- name: lock_request
+SELECT reference, controller, "right", state, level, received_at, due, extended_at IS NOT NULL AS extended
+FROM rights_requests WHERE reference = $1 FOR UPDATE
+
+-- name: change_request
+UPDATE rights_requests SET
+    state = $2, level = $3, due = $4,
+    extended_at = CASE WHEN $5 THEN clock_timestamp() ELSE extended_at END,
+    closed_at = CASE WHEN $6 THEN clock_timestamp() END,
+    number = CASE WHEN $6 THEN NULL ELSE number END
+WHERE reference = $1
+
 -- name: list_requests
-SELECT reference, controller, campaign, "right", article, state, received_at, due, call_id, key, number, registered_at
-FROM rights_requests WHERE $1::text IS NULL OR controller = $1
-ORDER BY due, reference LIMIT $2
+-- $1 and $2: each controller with its local date, $3: the date of one that is not among them.
+SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
+       CASE WHEN r.closed_at IS NULL THEN r.due - local.today END AS days_left,
+       r.closed_at IS NULL AND r.due < local.today AS overdue,
+       r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at
+FROM rights_requests r
+CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
+                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+WHERE ($4::text IS NULL OR r.controller = $4)
+  AND ($5::text[] IS NULL OR r.state = ANY ($5))
+  AND ($6::text IS NULL OR r."right" = $6)
+  AND (NOT $7::boolean OR r.closed_at IS NULL)
+  AND ($8::integer IS NULL OR (r.closed_at IS NULL AND r.due - local.today <= $8))
+ORDER BY r.due, r.reference LIMIT $9
+
+-- name: show_request
+SELECT reference, "right", article, state, level, controller, campaign, purpose, number, number_from, channel, call_id,
+       key, notice_version, language, received_at, registered_at, due, extended_at, closed_at, digest, key_version
+FROM rights_requests WHERE reference = $1
+
+-- name: request_history
+SELECT seq, at, who, state, level, due, reason FROM request_events WHERE reference = $1 ORDER BY seq
+
+-- name: bars_of_request
+SELECT reason, campaign, origin, proof, entered_at, NULL::timestamptz AS removed_at, NULL::text AS removed_by, NULL::text AS why
+FROM suppressions WHERE controller = $1 AND digest = $2 AND reason = $3
+UNION ALL
+SELECT reason, campaign, origin, proof, entered_at, removed_at, removed_by, why
+FROM removed_suppressions WHERE controller = $1 AND digest = $2 AND reason = $3
+ORDER BY entered_at
+
+-- name: export_requests
+SELECT r.reference, r.controller, r.campaign, r.purpose, r."right", r.article, r.state, r.level, r.number,
+       r.number_from, r.channel, r.call_id, r.key, r.notice_version, r.language, r.received_at, r.registered_at,
+       r.due, r.extended_at, r.closed_at,
+       (SELECT json_agg(json_build_object('seq', e.seq, 'at', e.at, 'who', e.who, 'state', e.state, 'level', e.level,
+                                          'due', e.due, 'reason', e.reason) ORDER BY e.seq)
+        FROM request_events e WHERE e.reference = r.reference) AS history
+FROM rights_requests r
+WHERE ($1::text IS NULL OR r.controller = $1) AND ($2::timestamptz IS NULL OR r.received_at >= $2)
+ORDER BY r.received_at, r.reference

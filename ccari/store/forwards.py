@@ -1,0 +1,67 @@
+"""The queue of what controllers are to be told of their requests."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from ccari.ports import Forward, Way
+from ccari.store.database import Database
+from ccari.store.queries import SQL
+
+
+class Forwards:
+    """:class:`ccari.ports.ForwardQueue` on PostgreSQL.
+
+    A row is queued with each change, whatever the policy says: it may say otherwise before the row is sent. Whom the
+    policy does not forward to, the row is set down as not needed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def outlook(self) -> tuple[bool, int | None]:
+        (row,) = await self._database.rows(SQL["forwards_outlook"])
+        return row["due"], row["revision"]
+
+    async def address(self, controllers: Iterable[str]) -> None:
+        told = list(controllers)
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["forwards_not_needed"], told)
+            await connection.execute(SQL["forwards_needed_after_all"], told)
+
+    async def claim(self, controller: str, lease: timedelta) -> Forward | None:
+        found = await self._database.rows(SQL["claim_forward"], controller, lease)
+        if not found:
+            return None
+        row = found[0]
+        done = frozenset(way for way in Way if row.pop(way))
+        return Forward(done=done, **row)
+
+    async def delivered(self, forward: Forward, ways: Iterable[Way]) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["forward_delivered"], *_this_try(forward), list(ways))
+
+    async def failed(
+        self, forward: Forward, ways: Iterable[Way], fault: str, again: timedelta, patience: timedelta
+    ) -> bool:
+        async with self._database.connection() as connection:
+            given_up = await connection.fetchval(
+                SQL["forward_failed"], *_this_try(forward), list(ways), fault, again, patience
+            )
+        return bool(given_up)
+
+    async def of(self, reference: str, controllers: Iterable[str]) -> list[dict[str, Any]]:
+        """What became of each change of one request; ``controllers`` are those that are forwarded to."""
+        return await self._database.rows(SQL["forwards_of_request"], reference, list(controllers))
+
+    async def retry(self, reference: str) -> list[int]:
+        """Try again what was given up of a request, as if for the first time; gives the changes' numbers."""
+        return sorted(row["seq"] for row in await self._database.rows(SQL["retry_forwards"], reference))
+
+    async def list(self, controllers: Iterable[str], limit: int) -> list[dict[str, Any]]:
+        """The queue: what was given up, what waits, what was delivered."""
+        return await self._database.rows(SQL["list_forwards"], list(controllers), limit)
+
+
+def _this_try(forward: Forward) -> tuple[str, int, int]:
+    return forward.reference, forward.seq, forward.tries

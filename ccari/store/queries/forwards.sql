@@ -1,0 +1,68 @@
+-- name: forwards_outlook
+SELECT EXISTS (SELECT FROM forwards WHERE state = 'waiting' AND next_try_at <= now()) AS due,
+       (SELECT max(revision) FROM policy_revisions) AS revision
+
+-- name: forwards_not_needed
+UPDATE forwards f SET state = 'not_needed', settled_at = now()
+FROM rights_requests r
+WHERE f.state = 'waiting' AND r.reference = f.reference AND r.controller <> ALL ($1)
+
+-- name: forwards_needed_after_all
+-- What is closed is history: a controller that asks to be told from now on is told of what is open.
+UPDATE forwards f SET state = 'waiting', settled_at = NULL, next_try_at = now()
+FROM rights_requests r
+WHERE f.state = 'not_needed' AND r.reference = f.reference AND r.closed_at IS NULL AND r.controller = ANY ($1)
+
+-- name: claim_forward
+-- The changes of one request go in their order: none while an earlier one is waiting.
+WITH claimed AS (
+    UPDATE forwards SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
+    WHERE (reference, seq) = (
+        SELECT f.reference, f.seq FROM forwards f JOIN rights_requests r USING (reference)
+        WHERE f.state = 'waiting' AND f.next_try_at <= now() AND r.controller = $1
+          AND NOT EXISTS (SELECT FROM forwards earlier
+                          WHERE earlier.reference = f.reference AND earlier.seq < f.seq AND earlier.state = 'waiting')
+        ORDER BY f.next_try_at, f.reference, f.seq LIMIT 1 FOR UPDATE OF f SKIP LOCKED)
+    RETURNING reference, seq, tries, webhook_at, folder_at)
+SELECT c.reference, c.seq, c.tries, c.webhook_at IS NOT NULL AS webhook, c.folder_at IS NOT NULL AS folder,
+       r.controller, r.campaign, r.purpose, r."right", r.article, r.number, r.received_at,
+       e.at, e.state, e.level, e.due, e.reason
+FROM claimed c
+JOIN rights_requests r USING (reference)
+JOIN request_events e USING (reference, seq)
+
+-- name: forward_delivered
+-- Only by whoever made the newest try: another may have taken over when the lease was over.
+UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), fault = '',
+    webhook_at = CASE WHEN 'webhook' = ANY ($4::text[]) THEN clock_timestamp() ELSE webhook_at END,
+    folder_at = CASE WHEN 'folder' = ANY ($4::text[]) THEN clock_timestamp() ELSE folder_at END
+WHERE reference = $1 AND seq = $2 AND tries = $3 AND state = 'waiting'
+
+-- name: forward_failed
+UPDATE forwards SET
+    fault = $5,
+    next_try_at = clock_timestamp() + $6,
+    state = CASE WHEN first_try_at + $7 <= clock_timestamp() THEN 'given_up' ELSE state END,
+    settled_at = CASE WHEN first_try_at + $7 <= clock_timestamp() THEN clock_timestamp() END,
+    webhook_at = CASE WHEN 'webhook' = ANY ($4::text[]) THEN clock_timestamp() ELSE webhook_at END,
+    folder_at = CASE WHEN 'folder' = ANY ($4::text[]) THEN clock_timestamp() ELSE folder_at END
+WHERE reference = $1 AND seq = $2 AND tries = $3 AND state = 'waiting'
+RETURNING state = 'given_up'
+
+-- name: list_forwards
+-- What is stuck first, then what waits, then what went. A controller that is not forwarded to ($1) has no queue.
+SELECT f.reference, f.seq, r.controller, r."right", f.state, f.tries, f.queued_at, f.first_try_at,
+       CASE WHEN f.state = 'waiting' THEN f.next_try_at END AS next_try_at, f.settled_at, f.fault
+FROM forwards f JOIN rights_requests r USING (reference)
+WHERE f.state <> 'not_needed' AND (f.state <> 'waiting' OR r.controller = ANY ($1))
+ORDER BY array_position(ARRAY['given_up', 'waiting'], f.state), f.queued_at DESC, f.reference, f.seq DESC LIMIT $2
+
+-- name: forwards_of_request
+SELECT f.seq, CASE WHEN f.state = 'waiting' AND r.controller <> ALL ($2) THEN 'not_needed' ELSE f.state END AS state,
+       f.tries, f.queued_at, f.webhook_at, f.folder_at, f.settled_at, f.fault
+FROM forwards f JOIN rights_requests r USING (reference) WHERE f.reference = $1 ORDER BY f.seq
+
+-- name: retry_forwards
+UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now()
+WHERE reference = $1 AND state = 'given_up'
+RETURNING seq
