@@ -147,23 +147,43 @@ def verdict(
     ``registers`` are those that the campaign needs; ``country`` is the controller's.
     """
     return (
-        _suppressed(campaign, facts, now)
-        or _listed(registers, facts, now)
-        or _without_consent(campaign, facts, now)
-        or _without_source(campaign, facts, now)
+        refusal(campaign, registers, facts, now)
         or _at_a_bad_time(campaign, country, number, now)
         or _too_often(campaign, facts)
     )
 
 
-def _suppressed(campaign: Campaign, facts: Facts, now: datetime) -> Block | None:
-    forbidden = barring(campaign)
+def refusal(campaign: Campaign, registers: Collection[Register], facts: Facts, now: datetime) -> Block | None:
+    """As :func:`verdict`, but for what the hour and earlier calls have to say: whether to keep a number on a list."""
+    return (
+        barred(campaign, registers, facts, now)
+        or _without_consent(campaign, facts, now)
+        or _without_source(campaign, facts, now)
+    )
+
+
+def barred(campaign: Campaign, registers: Collection[Register], facts: Facts, now: datetime) -> Block | None:
+    """As :func:`refusal`, but for consent and source, which a new contact may be about to get."""
+    return _suppressed(barring(campaign), campaign.id, facts, now) or _listed(registers, facts, now)
+
+
+def unwelcome(facts: Facts, now: datetime) -> Block | None:
+    """Why the number may not become a contact of the controller at all; None if it may.
+
+    What was erased, or may only be stored, does not come back with the next list (CJEU C-129/21).
+    """
+    return _suppressed(tuple(filter(suppression.bars_all, Reason)), None, facts, now)
+
+
+def _suppressed(
+    forbidden: Collection[Reason], campaign_id: str | None, facts: Facts, now: datetime
+) -> Block | None:
     agreed_at = _agreed_at(facts, now)
     standing = [
         entry
         for entry in facts.suppressions
         if entry.reason in forbidden
-        and entry.campaign in {None, campaign.id}
+        and entry.campaign in {None, campaign_id}
         and (entry.expires_at is None or entry.expires_at > now)
         and suppression.outlives(entry.reason, entry.entered_at, agreed_at)
     ]

@@ -11,6 +11,7 @@ from ccari.policy.numbers import Number
 
 #: A bare hash of a nine-digit number is undone in seconds; the key makes it pseudonymous (Art 4(5)).
 SECRET_BYTES = 32
+DIGEST_BYTES = 32
 
 
 class Reason(StrEnum):
@@ -80,6 +81,11 @@ def bars(reason: Reason, *, basis: LegalBasis, marketing: bool) -> bool:
             return marketing or basis is LegalBasis.CONSENT
         case Reason.RESTRICTION | Reason.ERASURE | Reason.DO_NOT_CALL:
             return not bound
+
+
+def bars_all(reason: Reason) -> bool:
+    """True if an entry for ``reason`` forbids every call but those that a law or a life demands."""
+    return bars(reason, basis=LegalBasis.CONTRACT, marketing=False)
 
 
 def outlives(reason: Reason, entered_at: datetime, consent_given_at: datetime | None) -> bool:

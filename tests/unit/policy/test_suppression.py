@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.numbers import Number, parse
-from ccari.policy.suppression import SECRET_BYTES, Reason, bars, digest, outlives
+from ccari.policy.suppression import SECRET_BYTES, Reason, bars, bars_all, digest, outlives
 
 NUMBER = Number("+48221234567")
 OTHER = Number("+48221234568")
@@ -98,3 +98,8 @@ def test_a_consent_lifts_a_bar_that_only_a_person_may_or_an_old_one_lifts_a_with
 ) -> None:
     lifted = undone and reason is Reason.WITHDRAW_CONSENT
     assert outlives(reason, NOON, given_at) is not lifted
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_a_bar_on_some_calls_keeps_a_number_off_every_list_or_one_on_all_does_not(reason: Reason) -> None:
+    assert bars_all(reason) is (reason in {Reason.RESTRICTION, Reason.ERASURE, Reason.DO_NOT_CALL})
