@@ -17,6 +17,9 @@ from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials
 from ccari.config import Settings
 from ccari.errors import StoreError
+from ccari.forward.courier import Courier
+from ccari.forward.secret import WebhookSecrets
+from ccari.forward.webhook import open_webhook
 from ccari.policy.calendars import public_holidays
 from ccari.policy.declaration import Policy
 from ccari.recordings.archive import FileArchive
@@ -25,6 +28,7 @@ from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.fence import PostgresFence
+from ccari.store.forwards import Forwards
 from ccari.store.policies import Policies, Revision
 from ccari.store.records import Records
 from ccari.store.requests import Requests
@@ -45,13 +49,14 @@ class Store:
     policies: Policies
     suppressions: Suppressions
     requests: Requests
+    forwards: Forwards
     records: Records
 
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
         return cls(
             dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
-            Requests(database), Records(database),
+            Requests(database), Forwards(database), Records(database),
         )  # fmt: skip
 
 
@@ -90,6 +95,13 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         yield Store.over(dsn, database)
 
 
+@contextlib.asynccontextmanager
+async def open_courier(settings: Settings, store: Store) -> AsyncIterator[Courier]:
+    """Who passes requests on to the controllers of the policy in force."""
+    async with open_webhook() as webhook:
+        yield Courier(store.forwards, Book(store.policies), WebhookSecrets(settings.keys_dir), webhook)
+
+
 def soundboard(settings: Settings) -> Soundboard:
     return Soundboard(settings.sounds_dir, shipped_sounds(), settings.sounds.asterisk_dir)
 
@@ -123,10 +135,22 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         calls = Switchboard()
         link = Link(credentials, PostgresFence(store.dsn), calls, make_desk)
         checks = {"asterisk": _is_set(link.connected), "database": _answers(store.database)}
-        async with serve_health(settings.http.listen, checks):
+        async with serve_health(settings.http.listen, checks), _forwarding(settings, store):
             _log.info("service_started", revision=book.revision)
             await _until(stop, link, calls)
             _log.info("service_stopped")
+
+
+@contextlib.asynccontextmanager
+async def _forwarding(settings: Settings, store: Store) -> AsyncIterator[None]:
+    """Pass requests on while the context lasts; what is under way at its end is sent again by the next service."""
+    async with open_courier(settings, store) as courier:
+        working = asyncio.create_task(courier.run())
+        try:
+            yield
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
 
 
 async def _until(stop: asyncio.Event, link: Link, calls: Switchboard) -> None:

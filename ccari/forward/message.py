@@ -1,0 +1,47 @@
+"""What a controller is told of a request, and the signature that it can check.
+
+Standard Webhooks 1.0.0 (github.com/standard-webhooks/standard-webhooks): the fields of the event beside ``type`` and
+``timestamp``, signed together with the message's id and the time of sending.
+"""
+
+import base64
+import hashlib
+import hmac
+
+import orjson
+
+from ccari.policy.rights import Level
+from ccari.ports import Forward
+
+
+def message_id(forward: Forward) -> str:
+    """The same however often it is sent, so that who receives it twice can tell."""
+    return f"{forward.reference}-{forward.seq}"
+
+
+def message(forward: Forward) -> bytes:
+    """The JSON object. ``sequence`` orders the changes of a request; ``number`` is null once it is closed."""
+    told = {
+        "type": "request.received" if forward.seq == 1 else "request.changed",
+        "timestamp": forward.at,
+        "reference": forward.reference,
+        "sequence": forward.seq,
+        "right": forward.right,
+        "article": forward.article,
+        "controller": forward.controller,
+        "campaign": forward.campaign,
+        "purpose": forward.purpose,
+        "number": forward.number,
+        "received_at": forward.received_at,
+        "due": forward.due,
+        "state": forward.state,
+        "level": Level(forward.level).name,
+        "reason": forward.reason,
+    }
+    return orjson.dumps(told, option=orjson.OPT_UTC_Z)
+
+
+def signature(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
+    """The value of ``webhook-signature``; ``timestamp`` in seconds since the epoch."""
+    signed = b".".join((message_id.encode("ascii"), str(timestamp).encode("ascii"), body))
+    return "v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode("ascii")

@@ -1,0 +1,82 @@
+"""What a controller's webhook is signed with: a file apart from the database, which the controller has a copy of."""
+
+import base64
+import binascii
+import secrets
+from pathlib import Path
+
+from ccari.errors import ConfigError, why
+
+_PREFIX = "whsec_"
+#: Standard Webhooks asks for 24 to 64.
+SECRET_BYTES = 32
+_ALLOWED_BYTES = range(24, 65)
+
+
+class WebhookSecrets:
+    """``dir/CONTROLLER/webhook.key``: one line ``whsec_…``, its owner's only. Read anew for each message."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, controller: str) -> Path:
+        return self._folder / controller / "webhook.key"
+
+    def create(self, controller: str) -> bool:
+        """Make a controller's secret; False if it has one, which is never replaced: the controller has it too.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be written.
+        """
+        path = self.path(controller)
+        draft = path.with_suffix(".draft")
+        made = _PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.unlink(missing_ok=True)
+            draft.touch(mode=0o600, exist_ok=False)
+            draft.write_text(made + "\n")
+            # a link fails where a rename would replace what another process has just made
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write a secret in {path.parent}: {why(error)}: check [keys] dir"
+            ) from None
+        finally:
+            draft.unlink(missing_ok=True)
+        return True
+
+    def read(self, controller: str) -> bytes:
+        """The secret's bytes.
+
+        Raises
+        ------
+        ConfigError
+            If there is none, or it is damaged or open to others. None is made in silence: nobody would know it.
+        """
+        path = self.path(controller)
+        try:
+            if path.stat().st_mode & 0o077:
+                raise ConfigError(
+                    f"{path} can be read by others: chmod 600 it, and think about who has read it"
+                )
+            text = path.read_text("ascii").strip()
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{controller!r} has no webhook secret: ccari requests webhook-secret --controller {controller}"
+            ) from None
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {why(error)}") from None
+        except UnicodeDecodeError:
+            text = ""
+        try:
+            secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+        except binascii.Error:
+            secret = b""
+        if not text.startswith(_PREFIX) or len(secret) not in _ALLOWED_BYTES:
+            raise ConfigError(f"{path} holds no secret such as {_PREFIX}…: restore it from the backup")
+        return secret

@@ -1,0 +1,89 @@
+"""The controller's webhook: one POST of signed JSON, which a 2xx takes."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from http import HTTPStatus
+
+import aiohttp
+
+from ccari import __version__
+from ccari.errors import ForwardError, why
+from ccari.forward.message import message, message_id, signature
+from ccari.ports import Forward
+
+#: From the first packet to the status line; Standard Webhooks recommends 15 to 30.
+TIMEOUT_SECONDS = 15.0
+
+
+class NotTakenError(ForwardError):
+    """The webhook did not take a message: its HTTP status, if it came to one, and how long it asks to be left alone."""
+
+    def __init__(self, words: str, status: int | None = None, retry_after: timedelta = timedelta()) -> None:
+        super().__init__(words)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Webhook:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def send(self, url: str, secret: bytes, forward: Forward) -> int:
+        """Post one change of a request; gives the status.
+
+        Raises
+        ------
+        NotTakenError
+            If the answer is no 2xx, late or none. The words hold nothing of the URL or the body.
+        """
+        body, identity, now = message(forward), message_id(forward), int(time.time())
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": identity,
+            "webhook-timestamp": str(now),
+            "webhook-signature": signature(secret, identity, now, body),
+        }
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_SECONDS),
+                # a redirect would carry the number to whom the policy does not name
+                self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
+            ):
+                status, retry_after = answer.status, answer.headers.get("retry-after", "")
+        except TimeoutError:
+            raise NotTakenError(f"it did not answer within {TIMEOUT_SECONDS:g} s") from None
+        except aiohttp.ClientSSLError:
+            raise NotTakenError("its TLS or its certificate is not sound") from None
+        except aiohttp.ClientConnectorDNSError:
+            raise NotTakenError("its host is not known") from None
+        except aiohttp.ClientOSError as error:
+            raise NotTakenError(f"it cannot be reached: {why(error)}") from None
+        except (aiohttp.ClientError, ValueError) as error:
+            raise NotTakenError(f"it does not speak HTTP as it should: {type(error).__name__}") from None
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            return status
+        raise NotTakenError(_refusal(status), status, _seconds(retry_after))
+
+
+@contextlib.asynccontextmanager
+async def open_webhook() -> AsyncIterator[Webhook]:
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(), headers={"user-agent": f"ccari/{__version__}"}
+    ) as session:
+        yield Webhook(session)
+
+
+def _refusal(status: int) -> str:
+    redirects = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    return f"it answered {status}" + (
+        ": redirects are not followed, so give the new url in the policy" if redirects else ""
+    )
+
+
+def _seconds(retry_after: str) -> timedelta:
+    """``Retry-After`` in seconds, of which a day is enough; the form with a date is rare, and taken for none."""
+    digits = retry_after.isascii() and retry_after.isdigit() and len(retry_after) <= len("86400")
+    return timedelta(seconds=int(retry_after)) if digits else timedelta()
