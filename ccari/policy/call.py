@@ -121,8 +121,16 @@ _CONVERSING = frozenset(
 )
 
 
-#: What is said to the callee in answer to a right.
-_ANSWERS = frozenset({*notices.CONFIRMATIONS.values(), notices.RECORDING_STOPPED, notices.RIGHT_FAILED})
+#: What is said to the callee in answer to a key that decides something.
+_ANSWERS = frozenset(
+    {
+        *notices.CONFIRMATIONS.values(),
+        notices.ANSWER_FOLLOWS,
+        notices.RECORDING_STOPPED,
+        notices.RECORDING_AGREED,
+        notices.RIGHT_FAILED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +394,7 @@ def _steer(call: Call, action: KeyAction, note: Note) -> Step:
         return _speak(_next(call, NoticePrompt.SOURCE.value), note)
     # all of it, also what a number that knows it was spared
     whole = notices.sequence(call.declared, informed=False)
-    return _speak(replace(call, upcoming=(*_due(call), *whole)), note)
+    return _speak(replace(call, upcoming=(*_answers(call), *whole)), note)
 
 
 def _next(call: Call, prompt: str) -> Call:
@@ -394,9 +402,17 @@ def _next(call: Call, prompt: str) -> Call:
     return replace(call, upcoming=(prompt, *(each for each in call.upcoming if each != prompt)))
 
 
-def _due(call: Call) -> tuple[str, ...]:
-    """The answers to rights that wait to be said: what else is said, they are not left out."""
-    return tuple(each for each in call.upcoming if each in _ANSWERS)
+def _answer(call: Call, *words: str) -> Call:
+    """Say ``words`` next, in answer to a key."""
+    rest = (each for each in call.upcoming if each not in _ANSWERS)
+    return replace(call, upcoming=(*_answers(call, *words), *rest))
+
+
+def _answers(call: Call, *words: str) -> tuple[str, ...]:
+    """``words``, then the answers that wait to be said: whatever else is said, they are not left out."""
+    due = dict.fromkeys((*words, *(each for each in call.upcoming if each in _ANSWERS)))
+    # when the requests will be answered is told once, behind all of them
+    return tuple(sorted(due, key=lambda each: each == notices.ANSWER_FOLLOWS))
 
 
 def _right_registered(call: Call, right: Right, reference: str) -> Step:
@@ -405,24 +421,21 @@ def _right_registered(call: Call, right: Right, reference: str) -> Step:
     call = replace(call, registering=call.registering - {right})
     if call.stage is Stage.CLOSE:
         return _then([note], _close_if_over(call))
-    confirmation = _confirmation(call, right)
+    confirmation = notices.confirmation(right, recorded=_was_recorded(call))
     barred = effect.suppress is not None and bars(
         effect.suppress, basis=campaign.legal_basis, marketing=campaign.marketing
     )
     if barred:
-        return _then([note], _farewell(call, Outcome.RIGHT_EXERCISED, right.value, confirmation))
+        return _then([note], _farewell(call, Outcome.RIGHT_EXERCISED, right.value, *confirmation))
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
     if effect.stops_recording and _hangs_up_unrecorded(campaign):
-        return _then([note], _farewell(call, Outcome.RECORDING_REFUSED, reason, confirmation))
+        return _then([note], _farewell(call, Outcome.RECORDING_REFUSED, reason, *confirmation))
     call, told = _explain(call, call.reason or reason, note)
-    return _speak(_next(call, confirmation), *told)
+    return _speak(_answer(call, *confirmation), *told)
 
 
-def _confirmation(call: Call, right: Right) -> str:
-    recorded = call.stage is Stage.TALK and call.recorder in {Recorder.STOPPING, Recorder.DONE}
-    if right is Right.REFUSE_RECORDING and recorded:
-        return notices.RECORDING_STOPPED
-    return next(words for action, words in notices.CONFIRMATIONS.items() if action.right is right)
+def _was_recorded(call: Call) -> bool:
+    return call.stage is Stage.TALK and call.recorder in {Recorder.STOPPING, Recorder.DONE}
 
 
 def _explain(call: Call, reason: str, *first: Command) -> Step:
@@ -435,8 +448,8 @@ def _explain(call: Call, reason: str, *first: Command) -> Step:
 def _farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
     """Say the last words to the callee, then end. What is said now is cut short, unless it is a last word itself."""
     cut = call.playing is not None and call.stage is not Stage.FAREWELL
-    last = dict.fromkeys((*words, *_due(call), notices.GOODBYE))
-    call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=tuple(last))
+    last = (*_answers(call, *words), notices.GOODBYE)
+    call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=last)
     return _speak(call, *([StopPlaying()] if cut else []))
 
 
@@ -515,7 +528,7 @@ def _right_failed(call: Call, right: Right) -> Step:
         return _then(
             [note], _farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", notices.RIGHT_FAILED)
         )
-    return _speak(_next(call, notices.RIGHT_FAILED), note)
+    return _speak(_answer(call, notices.RIGHT_FAILED), note)
 
 
 def _end(call: Call, outcome: Outcome, reason: str) -> Step:

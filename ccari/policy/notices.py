@@ -4,7 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
+from ccari.policy.bases import LegalBasis
 from ccari.policy.declaration import Campaign, Controller, Information, KeyAction, NoticePrompt, RecordingMode
+from ccari.policy.rights import EFFECTS, Right
 
 #: What a confirmation to the callee says after each right.
 CONFIRMATIONS = {
@@ -21,6 +23,10 @@ CONFIRMATIONS = {
 }
 #: In place of ``continues_unrecorded`` when some of the talk has been recorded already.
 RECORDING_STOPPED = "recording_stopped"
+#: After the confirmation of what a person decides upon.
+ANSWER_FOLLOWS = "answer_within_month"
+#: In answer to the key that agrees to the recording.
+RECORDING_AGREED = "recording_agreed"
 RIGHT_FAILED = "right_failed"
 GOODBYE = "goodbye"
 BLOCKED_SUPPRESSED = "agent_blocked_suppressed"
@@ -30,7 +36,9 @@ UNAVAILABLE = "agent_unavailable"
 #: Said alike in every campaign.
 COMMON = (
     *CONFIRMATIONS.values(),
+    ANSWER_FOLLOWS,
     RECORDING_STOPPED,
+    RECORDING_AGREED,
     RIGHT_FAILED,
     GOODBYE,
     BLOCKED_SUPPRESSED,
@@ -38,7 +46,6 @@ COMMON = (
     UNAVAILABLE,
 )
 
-_SAID_WITH_THE_RECORDING = frozenset({KeyAction.CONTINUE_UNRECORDED, KeyAction.CONSENT_RECORDING})
 #: Art 21(4): the right to object is told, keys or not.
 _RIGHTS_WITHOUT_KEYS = "rights_no_keys"
 _RECORDING = {
@@ -47,6 +54,17 @@ _RECORDING = {
     RecordingMode.OPT_IN: "recording_opt_in",
     RecordingMode.MANDATORY: "recording_mandatory",
 }
+#: In their place where the call ends rather than go on unrecorded: to say anything else would be to deceive.
+_RECORDING_OR_END = {
+    RecordingMode.OPT_OUT: "recording_opt_out_or_end",
+    RecordingMode.OPT_IN: "recording_opt_in_or_end",
+}
+#: What the key does that the notice of the recording names.
+_ANSWER = {
+    RecordingMode.OPT_OUT: KeyAction.CONTINUE_UNRECORDED,
+    RecordingMode.OPT_IN: KeyAction.CONSENT_RECORDING,
+}
+_OBJECTIONS = frozenset({KeyAction.OBJECTION, KeyAction.OBJECTION_MARKETING})
 
 
 class Words(Protocol):
@@ -110,16 +128,31 @@ def _is_told(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> boo
     return not informed or (campaign.marketing and prompt in {NoticePrompt.IDENTITY, NoticePrompt.PURPOSE})
 
 
+def confirmation(right: Right, *, recorded: bool) -> tuple[str, ...]:
+    """The ids of what is said once a right is registered. ``recorded``: some of the talk has been recorded."""
+    if right is Right.REFUSE_RECORDING and recorded:
+        return (RECORDING_STOPPED,)
+    words = next(words for action, words in CONFIRMATIONS.items() if action.right is right)
+    # what cannot be refused is done with its effect, and nothing is left to be answered
+    return (words, ANSWER_FOLLOWS) if EFFECTS[right].refusable else (words,)
+
+
 def _id(campaign: Campaign, prompt: NoticePrompt) -> str | None:
     match prompt:
         case NoticePrompt.RECORDING:
-            return _RECORDING.get(campaign.recording.mode)
+            return _recording(campaign)
         case NoticePrompt.RIGHTS:
-            return prompt.value if campaign.keys else _RIGHTS_WITHOUT_KEYS
+            return prompt.value if _menu(campaign) else _RIGHTS_WITHOUT_KEYS
         case NoticePrompt.SOURCE if campaign.data_source is None:
             return None
         case _:
             return prompt.value
+
+
+def _recording(campaign: Campaign) -> str | None:
+    mode = campaign.recording.mode
+    said = _RECORDING.get(mode)
+    return _RECORDING_OR_END.get(mode, said) if campaign.recording.must else said
 
 
 def prompts(controller: Controller, campaign: Campaign, words: Words) -> tuple[Prompt, ...]:
@@ -131,17 +164,19 @@ def prompts(controller: Controller, campaign: Campaign, words: Words) -> tuple[P
         "data_source": campaign.data_source or "",
         "legal_basis_words": words.basis_words(campaign.legal_basis, language),
     }
-    bound = {action: key for key, action in campaign.keys.items()}
+    named = _ANSWER.get(campaign.recording.mode)
+    spoken["key"] = next(
+        (words.key_word(key, language) for key, action in campaign.keys.items() if action is named), ""
+    )
     own = dict.fromkeys((*sequence(campaign, informed=False), *sequence(campaign, informed=True)))
-    if KeyAction.DATA_SOURCE in bound:
+    if KeyAction.DATA_SOURCE in campaign.keys.values():
         own[NoticePrompt.SOURCE.value] = None
     made: list[Prompt] = []
     for name in own:
         template = words.template(name, language)
-        answer = KeyAction.CONSENT_RECORDING if name == "recording_opt_in" else KeyAction.CONTINUE_UNRECORDED
-        text = template.format_map(spoken | {"key": _word(bound, answer, words, language)})
+        text = template.format_map(spoken)
         if name == NoticePrompt.RIGHTS.value:
-            text = " ".join([text, *_menu(bound, words, language)])
+            text = " ".join([text, *_rights(campaign, words)])
         # what is said as the catalogue has it is one sound for all campaigns
         made.append(Prompt(name, language, text, None if text == template else campaign.id))
     made += [Prompt(name, language, words.template(name, language)) for name in COMMON]
@@ -154,13 +189,33 @@ def version(notice: tuple[Prompt, ...]) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _menu(bound: dict[KeyAction, str], words: Words, language: str) -> list[str]:
-    return [
-        words.template(f"menu_{action.value}", language).format(key=words.key_word(key, language))
-        for action, key in sorted(bound.items(), key=lambda binding: binding[1])
-        if action not in _SAID_WITH_THE_RECORDING
+def _rights(campaign: Campaign, words: Words) -> list[str]:
+    """A sentence for each key; and where they let nobody object who may, that it can be said to the agent."""
+    menu, language = _menu(campaign), campaign.language
+    told = [
+        words.template(name, language).format(key=words.key_word(key, language)) for key, name in menu.items()
     ]
+    bound = {campaign.keys[key] for key in menu}
+    rights = {action.right for action in bound} - {None, Right.REFUSE_RECORDING}
+    may_object = campaign.marketing or campaign.legal_basis in {
+        LegalBasis.LEGITIMATE_INTEREST,
+        LegalBasis.PUBLIC_TASK,
+    }
+    if not rights or (may_object and not bound & _OBJECTIONS):
+        told.append(words.template(_RIGHTS_WITHOUT_KEYS, language))
+    return told
 
 
-def _word(bound: dict[KeyAction, str], action: KeyAction, words: Words, language: str) -> str:
-    return words.key_word(bound[action], language) if action in bound else ""
+def _menu(campaign: Campaign) -> dict[str, str]:
+    """The ids of the sentences that tell the keys, by key; but for what is told with the recording."""
+    rules = campaign.recording
+    untold = {_ANSWER.get(rules.mode)}
+    if rules.mode is RecordingMode.OFF:
+        untold.add(KeyAction.CONTINUE_UNRECORDED)
+    return {
+        key: "menu_refuse_recording"
+        if action is KeyAction.CONTINUE_UNRECORDED and rules.must
+        else f"menu_{action.value}"
+        for key, action in sorted(campaign.keys.items())
+        if action not in untold
+    }

@@ -6,15 +6,20 @@ from ccari.policy.declaration import Campaign, Controller
 
 CONTROLLER = Controller(id="acme", name="ACME Sp. z o.o.", country="PL", dpo="iod@acme.example")
 
-#: A key for every action that there is.
+#: A key for every action that there is, but for the one that agrees to a recording.
 ALL_KEYS = {
+    "0": "human_review",
+    "1": "objection",
     "2": "continue_unrecorded",
+    "3": "restriction",
+    "4": "rectification",
     "5": "objection_marketing",
     "6": "withdraw_consent",
     "7": "erasure",
     "8": "access",
     "9": "data_source",
     "*": "repeat",
+    "#": "portability",
 }
 
 

@@ -205,6 +205,6 @@ def _same(call: Call, world: World) -> Hashable:
     else:
         before_the_end = call.rang, call.heard, bool(call.reason)
     return (
-        call.stage, call.campaign is None, call.agent_here, call.callee_here, call.playing, call.upcoming,
+        call.stage, call.campaign is None, call.informed, call.agent_here, call.callee_here, call.playing, call.upcoming,
         frozenset(call.exercised), call.registering, call.refused, call.recorder, call.outcome, before_the_end, world,
     )  # fmt: skip

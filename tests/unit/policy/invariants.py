@@ -74,7 +74,7 @@ def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[st
             if world.recorder != "none":
                 yield "a second recorder"
         case CommitHeard(prompts):
-            if not world.heard.issuperset({*prompts, *notices.sequence(campaign)}):
+            if not world.heard.issuperset({*prompts, *notices.sequence(campaign, informed=world.informed)}):
                 yield "a notice proven that was not heard whole"
         case Play(party, prompt):
             if world.sounding:

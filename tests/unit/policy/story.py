@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ccari.policy import notices
 from ccari.policy.call import Call, decide
 from ccari.policy.messages import (
     Bridged,
@@ -57,7 +56,7 @@ class Story:
 
     def heard(self) -> "Story":
         """The notice was played whole, and is being proven."""
-        self.notice().send(*(Played(prompt, whole=True) for prompt in notices.sequence(self.campaign)))
+        self.notice().send(*(Played(prompt, whole=True) for prompt in self.call.notice))
         return self
 
     def recorder(self) -> "Story":

@@ -48,11 +48,16 @@ def says(prompt: str) -> Play:
 @pytest.mark.parametrize(
     ("key", "right", "stops"),
     [
+        ("0", Right.HUMAN_REVIEW, False),
+        ("1", Right.OBJECTION, True),
         ("2", Right.REFUSE_RECORDING, True),
+        ("3", Right.RESTRICTION, False),
+        ("4", Right.RECTIFICATION, False),
         ("5", Right.OBJECTION_MARKETING, False),
         ("6", Right.WITHDRAW_CONSENT, False),
         ("7", Right.ERASURE, True),
         ("8", Right.ACCESS, False),
+        ("#", Right.PORTABILITY, False),
     ],
 )
 def test_a_right_in_the_talk_is_registered_and_stops_what_it_has_to_stop(
@@ -67,21 +72,25 @@ def test_a_right_in_the_talk_is_registered_and_stops_what_it_has_to_stop(
 
 
 @pytest.mark.parametrize(
-    ("key", "right", "confirmation"),
+    ("key", "right", "words"),
     [
-        ("5", Right.OBJECTION_MARKETING, "right_registered_objection_marketing"),
-        ("6", Right.WITHDRAW_CONSENT, "right_registered_withdraw_consent"),
-        ("7", Right.ERASURE, "right_registered_erasure"),
+        ("1", Right.OBJECTION, ("right_registered_objection", "answer_within_month")),
+        ("3", Right.RESTRICTION, ("right_registered_restriction", "answer_within_month")),
+        ("5", Right.OBJECTION_MARKETING, ("right_registered_objection_marketing",)),
+        ("6", Right.WITHDRAW_CONSENT, ("right_registered_withdraw_consent",)),
+        ("7", Right.ERASURE, ("right_registered_erasure", "answer_within_month")),
     ],
 )
 def test_a_right_that_bars_the_call_ends_it_with_its_confirmation(
-    key: str, right: Right, confirmation: str
+    key: str, right: Right, words: tuple[str, ...]
 ) -> None:
     story = Story(**OFFER).notice()
     story.send(KeyPressed(key))
     assert story.does(RightRegistered(right, "R-1")) == [StopPlaying()]
-    assert story.does(Played("identity", whole=False)) == [says(confirmation)]
-    assert story.does(Played(confirmation, whole=True)) == [says("goodbye")]
+    said = "identity"
+    for prompt in (*words, "goodbye"):
+        assert story.does(Played(said, whole=said != "identity")) == [says(prompt)]
+        said = prompt
     assert story.does(Played("goodbye", whole=True)) == [
         HangUp(),
         ReturnAgent(Outcome.RIGHT_EXERCISED, right.value),
@@ -91,22 +100,38 @@ def test_a_right_that_bars_the_call_ends_it_with_its_confirmation(
 
 
 @pytest.mark.parametrize(
-    ("key", "right", "confirmation"),
+    ("key", "right", "words"),
     [
-        ("2", Right.REFUSE_RECORDING, "recording_stopped"),
-        ("5", Right.OBJECTION_MARKETING, "right_registered_objection_marketing"),
-        ("6", Right.WITHDRAW_CONSENT, "right_registered_withdraw_consent"),
-        ("8", Right.ACCESS, "right_registered_access"),
+        ("0", Right.HUMAN_REVIEW, ("right_registered_human_review", "answer_within_month")),
+        ("1", Right.OBJECTION, ("right_registered_objection", "answer_within_month")),
+        ("2", Right.REFUSE_RECORDING, ("recording_stopped",)),
+        ("4", Right.RECTIFICATION, ("right_registered_rectification", "answer_within_month")),
+        ("5", Right.OBJECTION_MARKETING, ("right_registered_objection_marketing",)),
+        ("6", Right.WITHDRAW_CONSENT, ("right_registered_withdraw_consent",)),
+        ("8", Right.ACCESS, ("right_registered_access", "answer_within_month")),
+        ("#", Right.PORTABILITY, ("right_registered_portability", "answer_within_month")),
     ],
 )
 def test_a_right_that_bars_nothing_is_confirmed_and_the_talk_goes_on(
-    key: str, right: Right, confirmation: str
+    key: str, right: Right, words: tuple[str, ...]
 ) -> None:
     story = Story().talk()
     story.send(KeyPressed(key))
-    assert story.does(RightRegistered(right, "R-1")) == [says(confirmation)]
-    assert story.does(Played(confirmation, whole=True)) == []
+    answered = story.does(RightRegistered(right, "R-1"))
+    for prompt in words:
+        assert answered == [says(prompt)]
+        answered = story.does(Played(prompt, whole=True))
+    assert answered == []
     assert story.call.stage is Stage.TALK
+
+
+def test_when_the_answers_come_is_told_once_however_many_were_asked_for() -> None:
+    story = Story().notice()
+    story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"))
+    story.send(KeyPressed("4"), RightRegistered(Right.RECTIFICATION, "R-2"))
+    waiting = ["right_registered_rectification", "right_registered_access", "answer_within_month"]
+    assert list(story.call.upcoming[:3]) == waiting
+    assert story.call.upcoming.count("answer_within_month") == 1
 
 
 def test_a_right_is_not_confirmed_before_it_is_durable() -> None:
@@ -141,7 +166,7 @@ def test_a_right_that_could_not_be_registered_is_told_and_may_be_pressed_again()
 
 
 def test_a_key_that_is_not_bound_is_only_noted() -> None:
-    story = Story().talk()
+    story = Story(keys={"2": "continue_unrecorded"}).talk()
     assert story.send(KeyPressed("0")) == [
         Note("key_pressed", {"key": "0", "action": "none", "stage": "talk"})
     ]
@@ -265,6 +290,7 @@ def test_an_erasure_in_the_talk_stops_the_recorder_before_the_database_is_asked(
     assert story.does(KeyPressed("7")) == [StopRecorder(keep=True), RegisterRight(Right.ERASURE, "7")]
     assert story.does(ERASED) == [says("right_registered_erasure")]
     story.send(RecorderStopped(), Played("right_registered_erasure", whole=True))
+    story.send(Played("answer_within_month", whole=True))
     assert story.does(Played("goodbye", whole=True))[0] == HangUp()
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("right_exercised", "erasure")
@@ -312,7 +338,8 @@ def test_a_confirmation_that_waited_is_said_before_the_goodbye() -> None:
     story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"), KeyPressed("7"), ERASED)
     assert story.does(Played("identity", whole=False)) == [says("right_registered_erasure")]
     assert story.does(Played("right_registered_erasure", whole=True)) == [says("right_registered_access")]
-    assert story.does(Played("right_registered_access", whole=True)) == [says("goodbye")]
+    assert story.does(Played("right_registered_access", whole=True)) == [says("answer_within_month")]
+    assert story.does(Played("answer_within_month", whole=True)) == [says("goodbye")]
 
 
 def test_the_data_source_is_told_next_and_once_however_often_it_is_asked_for() -> None:

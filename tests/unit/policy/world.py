@@ -7,6 +7,7 @@ and any request may fail long after it seemed to have worked. Nothing here is re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ccari.policy import notices
 from ccari.policy.declaration import Campaign
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
@@ -71,6 +72,8 @@ class World(NamedTuple):
     callee: str = "none"
     created: bool = False
     answered: bool = False
+    #: The number has heard the information layer before.
+    informed: bool = False
     hung_up: bool = False
     agent_gone: bool = False
     token_spent: bool = False
@@ -147,7 +150,10 @@ def _answers(command: Command, campaign: Campaign) -> tuple[Event, ...]:
     match command:
         case CheckGate():
             barred, away = GateBlocked(Block.SUPPRESSED_ERASURE), GateBlocked(Block.STORE_UNAVAILABLE)
-            return GateAllowed(campaign), barred, away
+            fresh, known = GateAllowed(campaign), GateAllowed(campaign, informed=True)
+            if notices.sequence(campaign, informed=True) == notices.sequence(campaign, informed=False):
+                return fresh, barred, away
+            return fresh, known, barred, away
         case SpendToken():
             return TokenSpent(), TokenRefused(Block.SUPPRESSED_ERASURE)
         case CommitHeard():
@@ -165,7 +171,9 @@ def _answers(command: Command, campaign: Campaign) -> tuple[Event, ...]:
 def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901, PLR0912 - one arm an event
     """The world after it has sent ``event``."""
     match event:
-        case GateAllowed() | GateBlocked():
+        case GateAllowed(_, informed):
+            return _answered(world, CheckGate)._replace(informed=informed)
+        case GateBlocked():
             return _answered(world, CheckGate)
         case TokenSpent():
             return _answered(world, SpendToken)._replace(token_spent=True)

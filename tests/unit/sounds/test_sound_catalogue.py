@@ -1,5 +1,6 @@
 """The catalogue: what is shipped says the right things, and a wrong one is refused with its place named."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
+from ccari.policy.declaration import NoticePrompt, RecordingMode, Without
+from ccari.policy.rights import EFFECTS
 from ccari.sounds import Catalogue, Kind
+from tests.unit.policy.campaigns import ALL_KEYS, CONTROLLER, campaign
 
 VERBATIM = (
     "W trosce o Państwa bezpieczeństwo informujemy, że rozmowa jest nagrywana, jeżeli nie wyrażają Państwo zgody, "
@@ -20,6 +24,9 @@ FILLED_IN = {
     "source": {"data_source"},
     "basis": {"legal_basis_words"},
     "recording_opt_out": {"key"},
+    "recording_opt_out_or_end": {"key"},
+    "recording_opt_in": {"key"},
+    "recording_opt_in_or_end": {"key"},
 }
 
 GOOD = """
@@ -79,13 +86,38 @@ def test_fixed_prompts_hold_no_menu_piece_and_nothing_to_fill_in(catalogue: Cata
     assert not [prompt.id for prompt in fixed if "{" in prompt.text or prompt.campaign]
 
 
-def test_erasure_is_only_said_to_be_registered(catalogue: Catalogue) -> None:
-    """Whether data are erased is decided later by a person, Article 17(3): the confirmation must not claim it."""
-    for id_ in ("right_registered_erasure", "menu_erasure"):
-        assert not re.search(r"usun(ięto|ęliśmy|iemy|ięte)", catalogue.template(id_, "pl"))
-        assert not re.search(
-            r"(been|is|are|will be) (erased|deleted)|will (erase|delete)", catalogue.template(id_, "en")
-        )
+def test_what_a_person_decides_is_only_said_to_be_registered(catalogue: Catalogue) -> None:
+    """An erasure may be refused, Article 17(3), an objection overridden, 21(1): no confirmation may claim more."""
+    for right, effect in EFFECTS.items():
+        if effect.refusable:
+            (words, _) = notices.confirmation(right, recorded=False)
+            assert re.fullmatch(r"Zarejestrowaliśmy [^.]+\.", catalogue.template(words, "pl"))
+            assert re.fullmatch(r"Your [^.]+ is registered\.", catalogue.template(words, "en"))
+            assert not re.search(r"usun(ięto|ęliśmy|iemy|ięte)", catalogue.template(words, "pl"))
+
+
+def test_the_catalogue_has_no_words_that_nothing_says(catalogue: Catalogue) -> None:
+    """Nor lack any: each mode, each way to go on without, each key."""
+    asked = set()
+
+    class Asked:
+        key_word, basis_words = catalogue.key_word, catalogue.basis_words
+
+        def template(self, id: str, language: str) -> str:  # noqa: A002 - the catalogue's own word
+            asked.add(id)
+            return catalogue.template(id, language)
+
+    everything = {"prompts": [prompt.value for prompt in NoticePrompt]}
+    for mode, without in itertools.product(RecordingMode, Without):
+        if (mode, without) == (RecordingMode.MANDATORY, Without.CONTINUE):
+            continue
+        all_keys = ALL_KEYS | ({"1": "consent_recording"} if mode is RecordingMode.OPT_IN else {})
+        for keys in (all_keys, {key: all_keys[key] for key in ("1", "2")}, {}):
+            if keys or mode not in {RecordingMode.OPT_OUT, RecordingMode.OPT_IN}:
+                recording = {"mode": mode, "without": without}
+                declared = campaign(recording=recording, keys=keys, notice=everything)
+                notices.prompts(CONTROLLER, declared, Asked())
+    assert asked == set(catalogue.entries)
 
 
 def test_agents_hear_of_an_objection_without_a_word_to_the_callee(catalogue: Catalogue) -> None:

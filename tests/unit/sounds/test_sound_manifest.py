@@ -13,13 +13,13 @@ from ccari.policy.notices import Prompt
 from ccari.sounds import Catalogue, EspeakNg, Manifest, build, check
 
 GOODBYE = Prompt("goodbye", "pl", "Do widzenia.")
-BUSY = Prompt("agent_busy", "pl", "Numer jest zajęty.")
+AWAY = Prompt("agent_unavailable", "pl", "Proszę spróbować później.")
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sounds")
-    build([GOODBYE, BUSY], folder, engine=EspeakNg())
+    build([GOODBYE, AWAY], folder, engine=EspeakNg())
     return folder
 
 
@@ -53,14 +53,14 @@ def exchange_rates(path: Path) -> None:
 def test_a_harmed_file_is_told_and_only_that_one(
     folder: Path, harm: Callable[[Path], object], problem: str
 ) -> None:
-    assert check(folder, [GOODBYE, BUSY]) == []
+    assert check(folder, [GOODBYE, AWAY]) == []
     harm(folder / "pl/goodbye.wav16")
-    assert check(folder, [GOODBYE, BUSY]) == [f"pl/goodbye.wav16: {problem}: ccari sounds build"]
+    assert check(folder, [GOODBYE, AWAY]) == [f"pl/goodbye.wav16: {problem}: ccari sounds build"]
 
 
 def test_changed_words_are_told(folder: Path) -> None:
     changed = Prompt("goodbye", "pl", "Do widzenia Państwu.")
-    assert check(folder, [changed, BUSY]) == [
+    assert check(folder, [changed, AWAY]) == [
         "pl/goodbye: built with other words than wanted: ccari sounds build"
     ]
 
