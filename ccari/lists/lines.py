@@ -17,8 +17,11 @@ _BOM = "\ufeff"
 
 
 class Line(NamedTuple):
+    """``raw`` is the line as it stands in the file, with its end; of one that is too long nothing is kept."""
+
     number: int
     content: str | LineFault
+    raw: bytes = b""
 
 
 class Lines:
@@ -54,7 +57,7 @@ class Lines:
             return self._fault(f"byte {error.start + 1} is not UTF-8: save the file as UTF-8")
         if "\0" in text:
             return self._fault("there is a NUL in the line")
-        return Line(self._number, text.removeprefix(_BOM) if self._number == 1 else text)
+        return Line(self._number, text.removeprefix(_BOM) if self._number == 1 else text, found)
 
     def put_back(self, lines: Sequence[Line]) -> None:
         """Have these taken again, before all others."""
@@ -71,10 +74,11 @@ class Lines:
 
 
 class CsvRow(NamedTuple):
-    """``line`` is the first of the row's lines."""
+    """``line`` is the first of the row's lines, and ``raw`` all of them."""
 
     line: int
     content: list[str] | LineFault
+    raw: bytes = b""
 
 
 def csv_rows(lines: Lines, delimiter: str) -> Iterator[CsvRow]:
@@ -96,7 +100,7 @@ def csv_rows(lines: Lines, delimiter: str) -> Iterator[CsvRow]:
             yield CsvRow(first.number, fault)
             continue
         if any(map(str.strip, cells)):
-            yield CsvRow(feed.taken[0].number, cells)
+            yield CsvRow(feed.taken[0].number, cells, b"".join(line.raw for line in feed.taken))
 
 
 class _BrokenOffError(Exception):

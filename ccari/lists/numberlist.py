@@ -31,25 +31,27 @@ _PLAIN = frozenset("+0123456789 -.()\u00a0")
 class Row:
     """One sound line. ``number`` is None only where the file has ``digest`` and ``key_version`` among its ``fields``.
 
-    ``fields``: the other columns by name, each stripped and without control characters but line breaks.
+    ``fields``: the other columns by name, each stripped and without control characters but line breaks. ``raw``: the row
+    as it stands in the file, with the end of its line.
     """
 
     line: int
     number: Number | None
     fields: Mapping[str, str]
+    raw: bytes = b""
 
 
 class NumberList:
     """A context manager over one file; ``-`` is standard input.
 
     The file is a plain list (one number a line; blank lines and those that begin with # are passed over) or a CSV
-    whose header, in any case and order, has ``number`` and no column that is not in ``columns``; its cells are parted by
-    commas, semicolons or tabs. UTF-8, with or without BOM.
+    whose header, in any case and order, has ``number`` and no column that is not in ``columns`` (None: any others); its
+    cells are parted by commas, semicolons or tabs. UTF-8, with or without BOM.
 
     ``country``: where a number without + belongs (ISO 3166 alpha-2). ``required``: columns that the header must have; a
     plain list is refused then. ``keyed``: a CSV may have ``digest`` and ``key_version`` in the place of ``number``.
 
-    ``read`` and ``size`` (None if unknown) are in bytes; ``sha256`` is that of the file when all batches have been taken.
+    ``header`` is the header as it stands in the file, empty for a plain list. ``read`` and ``size`` (None if unknown) are in bytes; ``sha256`` is that of the file when all batches have been taken.
 
     Raises
     ------
@@ -58,12 +60,12 @@ class NumberList:
     """
 
     def __init__(
-        self, path: Path, country: str, columns: Collection[str] = (), *,
+        self, path: Path, country: str, columns: Collection[str] | None = (), *,
         required: Collection[str] = (), keyed: bool = False,
     ) -> None:  # fmt: skip
         self._path = path
         self._country = country
-        self._columns = tuple(columns)
+        self._columns = None if columns is None else tuple(columns)
         self._required = tuple(required)
         self._keyed = keyed
 
@@ -75,6 +77,7 @@ class NumberList:
                 file = closing.enter_context(self._path.open("rb"))
             self.size = os.fstat(file.fileno()).st_size or None
             self._lines = Lines(file)
+            self.header = b""
             self._rows = self._begin()
             self._closing = closing.pop_all()
         return self
@@ -128,6 +131,7 @@ class NumberList:
             return self._plain()
         delimiter, names = _header(text)
         self._check(line.number, names)
+        self.header = line.raw
         return (self._row(row, names) for row in csv_rows(self._lines, delimiter))
 
     def _check(self, line: int, names: list[str]) -> None:
@@ -135,7 +139,7 @@ class NumberList:
         if not set(key) & set(names):
             raise self._error(line, _NEITHER)
         for name in names:
-            if name not in {*key, *self._columns}:
+            if self._columns is not None and name not in {*key, *self._columns}:
                 known = ", ".join((*key, *self._columns))
                 raise self._error(line, f"there is no column {name[:40]!r}: it is one of {known}")
             if names.count(name) > 1:
@@ -149,10 +153,10 @@ class NumberList:
             if isinstance(line.content, LineFault):
                 yield line.content
             elif (text := line.content.strip(_BLANKS)) and not text.startswith("#"):
-                yield self._parsed(line.number, text, {})
+                yield self._parsed(line.number, text, {}, line.raw)
 
     def _row(self, row: CsvRow, names: list[str]) -> Row | LineFault:
-        line, cells = row
+        line, cells, raw = row
         if isinstance(cells, LineFault):
             return cells
         if len(cells) != len(names):
@@ -162,14 +166,14 @@ class NumberList:
             if not text.isprintable() and not text.replace("\n", "").isprintable():
                 return LineFault(line, name, "there is a control character in it")
         if _NUMBER not in fields:
-            return Row(line, None, fields)
-        return self._parsed(line, fields.pop(_NUMBER), fields)
+            return Row(line, None, fields, raw)
+        return self._parsed(line, fields.pop(_NUMBER), fields, raw)
 
-    def _parsed(self, line: int, text: str, fields: Mapping[str, str]) -> Row | LineFault:
+    def _parsed(self, line: int, text: str, fields: Mapping[str, str], raw: bytes) -> Row | LineFault:
         number = parse(text, self._country)
         if isinstance(number, NumberFault):
             return LineFault(line, _NUMBER, number.words)
-        return Row(line, number, fields)
+        return Row(line, number, fields, raw)
 
     def _error(self, line: int, words: str) -> ListError:
         return ListError(f"{self._path}: line {line}: {words}")

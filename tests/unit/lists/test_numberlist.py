@@ -223,3 +223,22 @@ async def test_a_long_list_is_held_whole(tmp_path: Path) -> None:
         assert await peak(30_000) < 1.5 * short
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+async def test_a_row_is_given_back_otherwise_than_it_stands_in_the_file(
+    tmp_path: Path, bom: str, end: str
+) -> None:
+    header = f"{bom}Name; NUMBER ;Note"
+    kept = [f'"Nowak; Anna";{FIRST};"one{end}two"{end}', f" Żak ;600100002;{end}", f"x;{THIRD};last"]
+    path = tmp_path / "list"
+    path.write_bytes((header + end + kept[0] + end + f"y;1;bad{end}" + kept[1] + kept[2]).encode())
+    with NumberList(path, "PL", None) as listed:
+        found = [row async for batch in listed.batches(lambda row: row) for row in batch]
+    assert listed.header == (header + end).encode()
+    assert [row.raw.decode() for row in found if isinstance(row, Row)] == kept
+    path.write_bytes(f"# all{end}{FIRST}{end}600 100 002".encode())
+    with NumberList(path, "PL") as listed:
+        plain = [row.raw async for batch in listed.batches(lambda row: row) for row in batch]  # type: ignore[union-attr]
+    assert (listed.header, plain) == (b"", [f"{FIRST}{end}".encode(), b"600 100 002"])
