@@ -2,6 +2,7 @@
 
 from datetime import date
 from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 
@@ -16,6 +17,18 @@ TIME_ZONES = {
     "PL": "Europe/Warsaw", "PT": "Europe/Lisbon", "RO": "Europe/Bucharest", "SE": "Europe/Stockholm",
     "SI": "Europe/Ljubljana", "SK": "Europe/Bratislava",
 }  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def clock(zone: str) -> ZoneInfo | None:
+    """The clock of a time zone; None where this machine knows none of that name.
+
+    Zones are renamed over the years, and a system may keep the new names only (Debian: without tzdata-legacy).
+    """
+    try:
+        return ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 @lru_cache(maxsize=1024)

@@ -1,29 +1,35 @@
 """The policy file: controllers and campaigns, validated whole."""
 
-import re
 import tomllib
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, HttpUrl, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, HttpUrl, ValidationError, field_validator
 
+from ccari.policy import faults
 from ccari.policy.bases import LegalBasis
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.consent import Channel
-from ccari.policy.declared import Declared, Identifier, Words
+from ccari.policy.declared import Contradiction, Count, Declared, Flag, Identifier, Words, spelt
+from ccari.policy.faults import Fault
 from ccari.policy.hours import Hours
 from ccari.policy.numbers import Number, parse
-from ccari.policy.places import line_of
 from ccari.policy.presets import PRESETS, Preset
 from ccari.policy.rights import Right
 
 #: One technology, one place for the number, one trunk: nothing that forks (&) or adds options (,).
-_DIAL = re.compile(r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?")
+_DIAL = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?"
+_AGENT = r"[A-Za-z]+/(?:sip:)?(?!@|$)[A-Za-z0-9_.+#*-]*(?:\{agent\})?[A-Za-z0-9_.+#*-]*(?:@[A-Za-z0-9_.:-]+)?"
 
 
 class PolicyError(ValueError):
-    """The policy file is wrong; the message names the key, what is wrong and what is allowed."""
+    """The policy file is wrong: each fault with its line, its key, what is wrong and what is allowed."""
+
+    def __init__(self, found: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, found)))
+        self.faults = tuple(found)
 
 
 class RecordingMode(StrEnum):
@@ -97,24 +103,24 @@ class Forwarding(Declared):
     """
 
     url: HttpUrl | None = None
-    folder: Annotated[str, Field(pattern=r"^/")] | None = None
+    folder: Annotated[str, spelt(r"/[^\x00]*", "must be a whole path such as /srv/requests")] | None = None
 
     @field_validator("url")
     @classmethod
     def _sealed(cls, value: HttpUrl | None) -> HttpUrl | None:
-        if (
-            value is not None
-            and value.scheme != "https"
-            and value.host not in {"127.0.0.1", "localhost", "[::1]"}
-        ):
+        if value is None:
+            return None
+        if value.scheme != "https" and value.host not in {"127.0.0.1", "localhost", "[::1]"}:
             raise ValueError("must be https: requests hold telephone numbers")
+        if value.username or value.password:
+            raise ValueError(
+                "must hold no user and password: what is sent is signed with the secret of the keys"
+            )
         return value
 
-    @model_validator(mode="after")
-    def _somewhere(self) -> Self:
+    def contradictions(self) -> Iterator[Contradiction]:
         if self.url is None and self.folder is None:
-            raise ValueError("needs a url or a folder")
-        return self
+            yield Contradiction((), "needs a url or a folder")
 
 
 class Controller(Declared):
@@ -143,38 +149,36 @@ class Register(Declared):
 
     id: Identifier
     name: Words
-    max_age_days: Annotated[int, Field(ge=1, le=366)] = 31
-    consent_overrides: bool = True
+    max_age_days: Annotated[Count, Field(ge=1, le=366)] = 31
+    consent_overrides: Flag = True
 
 
 class Attempts(Declared):
     """``max`` calls of the campaign to one number in ``per_days``, and ``total`` in all."""
 
-    max: Annotated[int, Field(ge=1, le=100)]
-    per_days: Annotated[int, Field(ge=1, le=366)]
-    total: Annotated[int, Field(ge=1, le=1000)] | None = None
+    max: Annotated[Count, Field(ge=1, le=100)]
+    per_days: Annotated[Count, Field(ge=1, le=366)]
+    total: Annotated[Count, Field(ge=1, le=1000)] | None = None
 
 
 class Recording(Declared):
     mode: RecordingMode
     legal_basis: LegalBasis = LegalBasis.LEGITIMATE_INTEREST
-    retention_days: Annotated[int, Field(ge=1, le=3660)] = 90
+    retention_days: Annotated[Count, Field(ge=1, le=3660)] = 90
     without: Without = Without.CONTINUE
 
-    @model_validator(mode="after")
-    def _consent_is_an_act(self) -> Self:
+    def contradictions(self) -> Iterator[Contradiction]:
         by_act = self.mode in {RecordingMode.OFF, RecordingMode.OPT_IN}
         if not by_act and self.legal_basis is LegalBasis.CONSENT:
-            raise ValueError(
-                f"legal_basis consent needs an act of consent before recording: mode must be opt_in, not {self.mode}"
+            yield Contradiction(
+                ("legal_basis",),
+                f"consent needs an act of consent before recording: mode must be opt_in, not {self.mode}",
             )
-        if (
-            self.mode is RecordingMode.MANDATORY
-            and self.without is Without.CONTINUE
-            and "without" in self.model_fields_set
-        ):
-            raise ValueError("mode mandatory goes with without = hang_up: what a law demands is not left out")
-        return self
+        left_out = self.without is Without.CONTINUE and "without" in self.model_fields_set
+        if self.mode is RecordingMode.MANDATORY and left_out:
+            yield Contradiction(
+                ("without",), "must be hang_up where mode is mandatory: what a law demands is not left out"
+            )
 
     @property
     def must(self) -> bool:
@@ -188,8 +192,18 @@ class Notice(Declared):
     information: Information = Information.ALWAYS
     prompts: tuple[NoticePrompt, ...] = tuple(NoticePrompt)
 
+    def contradictions(self) -> Iterator[Contradiction]:
+        for twice in _repeated(self.prompts):
+            yield Contradiction(("prompts",), f"{twice} stands there twice")
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return [name for name, times in Counter(names).items() if times > 1]
+
 
 def _one_or_more(value: Any) -> Any:
+    if value == []:
+        raise ValueError("must be at least one span of time: leave hours out to call at any time")
     return (value,) if isinstance(value, dict | Hours) else value
 
 
@@ -206,21 +220,27 @@ class Campaign(Declared):
     controller: Identifier
     purpose: Words
     legal_basis: LegalBasis
-    marketing: bool = False
+    marketing: Flag = False
     data_source: Words | None = None
-    consent_required: bool | None = None
+    consent_required: Flag | None = None
     consent_purpose: Identifier | None = None
     registers: tuple[Identifier, ...] = ()
-    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "pl"
-    dial: str
-    agent: str | None = None
+    language: Annotated[str, spelt(r"[a-z]{2}", "must be a language in two letters, such as pl")] = "pl"
+    dial: Annotated[
+        str, spelt(_DIAL, "must be one channel with {number} in it, such as PJSIP/{number}@trunk")
+    ]
+    agent: (
+        Annotated[str, spelt(_AGENT, "must be one channel, such as PJSIP/{agent} or PJSIP/anna")] | None
+    ) = None
     caller_id: str | None = None
     preset: str | None = None
     hours: Annotated[tuple[Hours, ...], BeforeValidator(_one_or_more)] = ()
     attempts: Attempts | None = None
     recording: Recording
     notice: Notice = Notice()
-    keys: dict[Annotated[str, Field(pattern=r"^[0-9*#]$")], KeyAction] = Field(default_factory=dict)
+    keys: dict[
+        Annotated[str, spelt(r"[0-9*#]", "must be one key of a telephone: 0-9, * or #")], KeyAction
+    ] = Field(default_factory=dict)
 
     @property
     def needs_consent(self) -> bool:
@@ -248,13 +268,6 @@ class Campaign(Declared):
             raise ValueError(f"must be one of {', '.join(PRESETS)}")
         return value
 
-    @field_validator("dial")
-    @classmethod
-    def _dials_one_number(cls, value: str) -> str:
-        if not _DIAL.fullmatch(value):
-            raise ValueError("must be one channel with {number} in it, such as PJSIP/{number}@trunk")
-        return value
-
     @field_validator("caller_id")
     @classmethod
     def _a_number(cls, value: str | None) -> str | None:
@@ -265,39 +278,71 @@ class Campaign(Declared):
             raise ValueError("must be a valid number in the form +48221234567")  # noqa: TRY004 - pydantic's
         return number.e164
 
-    @model_validator(mode="after")
-    def _hangs_together(self) -> Self:
-        twice = [action for action, times in Counter(self.keys.values()).items() if times > 1]
-        if twice:
-            raise ValueError(f"keys: {twice[0]} is bound to two keys")
-        if self.consent_required is False and self.legal_basis is LegalBasis.CONSENT:
-            raise ValueError("legal_basis consent with consent_required = false: a call on consent needs one")
-        self._check_recording()
-        self._check_source()
-        return self
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from self._about_consent()
+        yield from self._about_recording()
+        yield from self._about_source()
+        bound: dict[KeyAction, str] = {}
+        for key, action in self.keys.items():
+            if action in bound:
+                yield Contradiction(
+                    ("keys", key), f"{action} is bound to two keys: to {bound[action]} already"
+                )
+            bound.setdefault(action, key)
+        for twice in _repeated(self.registers):
+            yield Contradiction(("registers",), f"{twice} stands there twice")
 
-    def _check_recording(self) -> None:
+    def _about_consent(self) -> Iterator[Contradiction]:
+        if self.marketing and self.legal_basis in {LegalBasis.LEGAL_OBLIGATION, LegalBasis.VITAL_INTEREST}:
+            yield Contradiction(
+                ("legal_basis",),
+                f"must not be {self.legal_basis} where marketing is true: nothing demands advertising",
+            )
+        if self.consent_required is not False:
+            return
+        if self.legal_basis is LegalBasis.CONSENT:
+            yield Contradiction(
+                ("consent_required",),
+                "must not be false where legal_basis is consent: a call on consent needs one",
+            )
+        if self.marketing and self.country_rules and self.country_rules.consent:
+            yield Contradiction(
+                ("consent_required",),
+                f"must not be false in marketing by the rules of the preset {self.preset}",
+            )
+
+    def _about_recording(self) -> Iterator[Contradiction]:
         mode, bound = self.recording.mode, set(self.keys.values())
         if mode is not RecordingMode.OFF and NoticePrompt.RECORDING not in self.notice.prompts:
-            raise ValueError("notice.prompts lacks recording: nothing may be recorded unannounced")
-        if mode is RecordingMode.OPT_OUT and KeyAction.CONTINUE_UNRECORDED not in bound:
-            raise ValueError("recording.mode opt_out needs a key for continue_unrecorded")
-        if mode is RecordingMode.OPT_IN and KeyAction.CONSENT_RECORDING not in bound:
-            raise ValueError("recording.mode opt_in needs a key for consent_recording")
+            yield Contradiction(("notice", "prompts"), "lacks recording: nothing may be recorded unannounced")
+        needed = _ANSWERS.get(mode)
+        if needed is not None and needed not in bound:
+            yield Contradiction(("recording", "mode"), f"{mode} needs a key for {needed}")
         if mode is not RecordingMode.OPT_IN and KeyAction.CONSENT_RECORDING in bound:
-            raise ValueError(f"keys: consent_recording is for recording.mode opt_in, not {mode}")
+            yield Contradiction(("keys",), f"consent_recording is for recording.mode opt_in, not {mode}")
 
-    def _check_source(self) -> None:
+    def _about_source(self) -> Iterator[Contradiction]:
         if self.data_source is not None:
             return
         if KeyAction.DATA_SOURCE in self.keys.values():
-            raise ValueError("keys: data_source needs the campaign's data_source, which is what it says")
+            yield Contradiction(
+                ("keys",), "data_source needs the campaign's data_source, which is what it says"
+            )
         if "prompts" in self.notice.model_fields_set and NoticePrompt.SOURCE in self.notice.prompts:
-            raise ValueError("notice.prompts: source needs the campaign's data_source, which is what it says")
+            yield Contradiction(
+                ("notice", "prompts"), "source needs the campaign's data_source, which is what it says"
+            )
 
     def dial_string(self, number: Number) -> str:
         """What Asterisk is told to call: the constant template with E.164 digits in it, and nothing else."""
         return self.dial.replace("{number}", number.digits)
+
+
+#: The key by which a recording mode is answered.
+_ANSWERS = {
+    RecordingMode.OPT_OUT: KeyAction.CONTINUE_UNRECORDED,
+    RecordingMode.OPT_IN: KeyAction.CONSENT_RECORDING,
+}
 
 
 class Policy(Declared):
@@ -305,32 +350,31 @@ class Policy(Declared):
     registers: tuple[Register, ...] = ()
     campaigns: tuple[Campaign, ...] = ()
 
-    @model_validator(mode="after")
-    def _refers_to_itself(self) -> Self:
+    def contradictions(self) -> Iterator[Contradiction]:
         if not self.controllers:
-            raise ValueError("controllers: declare at least one")
-        kinds: dict[str, tuple[Controller | Register | Campaign, ...]] = {
-            "controllers": self.controllers,
-            "registers": self.registers,
-            "campaigns": self.campaigns,
-        }
-        for kind, ids in kinds.items():
-            twice = [name for name, times in Counter(each.id for each in ids).items() if times > 1]
-            if twice:
-                raise ValueError(f"{kind}: {twice[0]!r} is declared twice")
-        known = {controller.id for controller in self.controllers}
-        for campaign in self.campaigns:
-            if campaign.controller not in known:
-                raise ValueError(
-                    f"campaigns: {campaign.id!r} names the controller {campaign.controller!r}, "
-                    f"which is none of {', '.join(sorted(known))}"
+            yield Contradiction(("controllers",), "declare at least one")
+        declared: dict[str, Sequence[Controller | Register | Campaign]] = {
+            "controllers": self.controllers, "registers": self.registers, "campaigns": self.campaigns,
+        }  # fmt: skip
+        for kind, each in declared.items():
+            ids = [one.id for one in each]
+            for place, name in enumerate(ids):
+                if name in ids[:place]:
+                    yield Contradiction((kind, place, "id"), f"{name!r} is declared twice")
+        for place, campaign in enumerate(self.campaigns):
+            if self.controller(campaign.controller) is None:
+                known = ", ".join(sorted(each.id for each in self.controllers)) or "none is declared"
+                yield Contradiction(
+                    ("campaigns", place, "controller"),
+                    f"{campaign.controller!r} is none of the controllers: {known}",
                 )
-            unknown = set(campaign.registers) - {register.id for register in self.registers}
-            if unknown:
-                raise ValueError(
-                    f"campaigns: {campaign.id!r} needs the register {min(unknown)!r}, which is not declared"
-                )
-        return self
+            for name in campaign.registers:
+                if self.register(name) is None:
+                    known = ", ".join(sorted(each.id for each in self.registers)) or "none is declared"
+                    yield Contradiction(
+                        ("campaigns", place, "registers"),
+                        f"{name!r} is none of the registers: {known}",
+                    )
 
     def registers_of(self, campaign: Campaign) -> tuple[Register, ...]:
         """The registers that a campaign's numbers may not be in, each no older than the preset of its country asks."""
@@ -363,32 +407,15 @@ def read(text: str) -> Policy:
     PolicyError
         With every fault on a line of its own.
     """
+    text = text.removeprefix("\ufeff")  # which some editors begin a file with
+    document: dict[str, Any] = {}
     try:
-        return Policy.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(_describe_syntax(text, str(error))) from None
+        document = tomllib.loads(text)
+        return Policy.model_validate(document)
     except ValidationError as error:
-        raise PolicyError(
-            "\n".join(_describe(text, fault["loc"], fault["msg"]) for fault in error.errors())
-        ) from None
-
-
-def _describe_syntax(text: str, message: str) -> str:
-    where = re.search(r" \(at line (\d+), column \d+\)", message)
-    if where is None:
-        return f"not TOML: {message}"
-    line = int(where[1])
-    shown = text.splitlines()[line - 1].strip()
-    words = (
-        "is there already" if "overwrite" in message or "Duplicate" in message else f"is not TOML: {message}"
-    )
-    return f"line {line}: {shown}: {words}"
-
-
-def _describe(text: str, where: tuple[int | str, ...], message: str) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
-    words = message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
-    if words == "Extra inputs are not permitted":
-        words = "is no known key"
-    line = line_of(text, where)
-    return ": ".join(part for part in (f"line {line}" if line else "", path, words) if part)
+        raise PolicyError(faults.of_validation(text, document, Policy, error)) from None
+    except RecursionError:
+        raise PolicyError([Fault(None, "", "not TOML: nested too deeply")]) from None
+    except ValueError as error:
+        # what tomllib says, and what it lets through of Python's own
+        raise PolicyError([faults.of_syntax(text, str(error))]) from None

@@ -1,22 +1,34 @@
 """When people may be called: by the clock and the calendar of whoever is called."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from enum import StrEnum
-from typing import Any, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_serializer, field_validator
 
-from ccari.policy.calendars import TIME_ZONES, public_holidays
-from ccari.policy.declared import Declared
+from ccari.policy.calendars import TIME_ZONES, clock, public_holidays
+from ccari.policy.declared import Contradiction, Declared, Flag
 from ccari.policy.numbers import Number
 
+_ON_THE_WALL = re.compile(r"[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+def _on_the_wall(value: Any) -> Any:
+    """A time of TOML or a text, and no number: 9 would be nine seconds past midnight."""
+    text = isinstance(value, str) and _ON_THE_WALL.fullmatch(value)
+    if not (text or (isinstance(value, time) and value.tzinfo is None)):
+        raise ValueError("must be a time such as 09:00: the zone is timezone's")
+    return value
+
+
+TimeOfDay = Annotated[time, BeforeValidator(_on_the_wall)]
+
+
 class Hours(Declared):
-    """One span of the day on some days of the week.
+    """One span of the day on some days of the week, from its first moment up to but without its last.
 
     ``timezone`` is that of the called number unless one is named; where a number could lie in several zones, it must be
     open in all of them. ``holidays``: whether public holidays of the number's country are days like any other.
@@ -24,19 +36,15 @@ class Hours(Declared):
 
     timezone: str | None = None
     days: tuple[int, ...]
-    from_: time = Field(alias="from")
-    to: time
-    holidays: bool = False
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
+    holidays: Flag = False
 
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("must be a time zone such as Europe/Warsaw") from None
+        if value is not None and clock(value) is None:
+            raise ValueError("must be a time zone such as Europe/Warsaw")
         return value
 
     @field_validator("days", mode="before")
@@ -53,18 +61,13 @@ class Hours(Declared):
             days += range(start, end + 1)
         return tuple(sorted(set(days)))
 
-    @field_validator("from_", "to")
-    @classmethod
-    def _on_the_wall(cls, value: time) -> time:
-        if value.tzinfo is not None:
-            raise ValueError("must be a time such as 09:00: the zone is timezone's")
-        return value
+    @field_serializer("days")
+    def _write_days(self, value: tuple[int, ...]) -> str:
+        return ",".join(DAYS[day] for day in value)
 
-    @model_validator(mode="after")
-    def _forward(self) -> Self:
+    def contradictions(self) -> Iterator[Contradiction]:
         if self.from_ >= self.to:
-            raise ValueError("from must be earlier than to")
-        return self
+            yield Contradiction(("from",), "must be earlier than to")
 
 
 class Closed(StrEnum):
@@ -77,7 +80,9 @@ class Closed(StrEnum):
 def closed(hours: Iterable[Hours], number: Number, home: str, now: datetime) -> Closed | None:
     """Why ``number`` may not be called at ``now`` (aware) under any of ``hours``; None if it may, or there are none.
 
-    ``home`` is the controller's country (EEA): its clock and holidays count where the number's own are not known.
+    ``home`` is the controller's country (EEA): its clock and holidays count where the number has none of its own, or
+    nobody knows them. Where this machine lacks one of the number's zones it is closed, for what the time is there
+    cannot be told.
     """
     because = {_closed(each, number, home, now) for each in hours}
     if not because or None in because:
@@ -86,12 +91,15 @@ def closed(hours: Iterable[Hours], number: Number, home: str, now: datetime) -> 
 
 
 def _closed(hours: Hours, number: Number, home: str, now: datetime) -> Closed | None:
-    zones = (hours.timezone,) if hours.timezone else number.timezones or (TIME_ZONES[home],)
-    clocks = [now.astimezone(ZoneInfo(zone)) for zone in zones]
-    if not hours.holidays and any(_is_holiday(each.date(), number.country or home, home) for each in clocks):
+    names = (hours.timezone,) if hours.timezone else number.timezones or (TIME_ZONES[home],)
+    zones = [zone for name in names if (zone := clock(name))]
+    there = [now.astimezone(zone) for zone in zones]
+    if not hours.holidays and any(_is_holiday(each.date(), number.country or home, home) for each in there):
         # told before the time of day: to wait for the morning would be no use
         return Closed.HOLIDAY
-    if all(each.weekday() in hours.days and hours.from_ <= each.time() < hours.to for each in clocks):
+    if len(zones) < len(names):
+        return Closed.OUTSIDE_HOURS
+    if all(each.weekday() in hours.days and hours.from_ <= each.time() < hours.to for each in there):
         return None
     return Closed.OUTSIDE_HOURS
 

@@ -1,12 +1,16 @@
 """Where in a TOML text a key stands: tomllib keeps no line numbers, and "campaigns[3].dial" is hard to find by hand."""
 
 import re
+from collections.abc import Iterator
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _ENTRY = re.compile(
     r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+_TOKEN = re.compile(r'''"""|\'\'\'|"(?:\\.|[^"\\])*"|'[^']*'|#.*|[\[\]{}]''')
+#: Where a text of several lines ends, by how it began.
+_ENDS = {'"""': re.compile(r'(?:\\.|[^\\])*?"""'), "'''": re.compile(r".*?'''")}
 
 Path = tuple[int | str, ...]
 
@@ -14,7 +18,7 @@ Path = tuple[int | str, ...]
 def line_of(text: str, path: Path) -> int | None:
     """The line (from 1) of the key at ``path``, or of the innermost table around it that has a line of its own.
 
-    ``path`` is as pydantic gives it: names, and indices into arrays of tables.
+    ``path`` is made of names, and of indices into arrays of tables.
     """
     lines = _index(text)
     while path:
@@ -26,29 +30,48 @@ def line_of(text: str, path: Path) -> int | None:
 
 def _index(text: str) -> dict[Path, int]:
     lines: dict[Path, int] = {}
-    counts: dict[tuple[str, ...], int] = {}
+    counts: dict[Path, int] = {}
     table: Path = ()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in _statements(text):
         if header := _HEADER.match(line):
-            names = _names(header[2])
-            if header[1] == "[[":
-                counts[names] = counts.get(names, -1) + 1
-            table = _resolve(names, counts)
+            table = _resolve(_names(header[2]), counts, begins_another=header[1] == "[[")
             lines.setdefault(table, number)
         elif entry := _ENTRY.match(line):
             lines.setdefault((*table, *_names(entry[1])), number)
     return lines
 
 
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """The lines on which a table or a key may begin: not those inside a text or an array of several lines."""
+    quote, depth = "", 0
+    # no splitlines: TOML counts no line at the other characters that Python parts lines at
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not quote and not depth:
+            yield number, line
+        place = 0
+        while found := (_ENDS[quote].match if quote else _TOKEN.search)(line, place):
+            place = found.end()
+            if quote:
+                quote = ""
+            elif found[0] in _ENDS:
+                quote = found[0]
+            elif found[0] in {"[", "{"}:
+                depth += 1
+            elif found[0] in {"]", "}"}:
+                depth -= 1
+
+
 def _names(dotted: str) -> tuple[str, ...]:
     return tuple(part.strip("\"'") for part in _PART.findall(dotted))
 
 
-def _resolve(names: tuple[str, ...], counts: dict[tuple[str, ...], int]) -> Path:
-    """``campaigns.recording`` lies in the campaign that was begun last."""
+def _resolve(names: tuple[str, ...], counts: dict[Path, int], *, begins_another: bool) -> Path:
+    """``campaigns.recording`` lies in the campaign that was begun last; the arrays in it are counted anew in each."""
     path: Path = ()
     for depth, name in enumerate(names, start=1):
         path = (*path, name)
-        if names[:depth] in counts:
-            path = (*path, counts[names[:depth]])
+        if begins_another and depth == len(names):
+            counts[path] = counts.get(path, -1) + 1
+        if path in counts:
+            path = (*path, counts[path])
     return path

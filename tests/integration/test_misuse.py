@@ -304,7 +304,7 @@ async def test_a_broken_policy_file_is_applied_or_ends_in_a_traceback(desk: Desk
         ),
         "whose.toml": (
             good.replace('controller = "acme"', 'controller = "evil"', 1),
-            "'evil', which is none of",
+            "'evil' is none of the controllers: acme",
         ),
     }
     files = {}
@@ -319,7 +319,7 @@ async def test_a_broken_policy_file_is_applied_or_ends_in_a_traceback(desk: Desk
         assert words in done.err
         assert name in done.err, "it is not said which file is wrong"
         assert all(line.startswith("ccari: ") for line in done.err.splitlines())
-    assert "'evil', which is none of acme" in await desk.refused("policy", "apply", str(files["whose.toml"]))
+    assert "'evil' is none of the controllers: acme" in await desk.refused("policy", "apply", str(files["whose.toml"]))
     assert (await desk.run("policy", "show", "--json")).out == before.out
 
 

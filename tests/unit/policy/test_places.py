@@ -43,6 +43,50 @@ def test_a_fault_is_looked_for_in_another_line_or_table(path: Path, line: int | 
     assert line_of(TEXT, path) == line
 
 
+#: A text and an array over several lines, of which each line looks like something else, and a mark that is no end of line.
+WIDE = '''\
+# one\u2028line
+[[campaigns]]
+purpose = """
+[[campaigns]] \\"""
+id = "x" """
+data_source = """"quoted"""
+registers = [
+  "a", # ]
+  [ "]" ],
+]
+id = 'first' # """
+[[campaigns.hours]]
+days = "mon"
+[[campaigns.hours]]
+days = "tue"
+[[campaigns]]
+[[campaigns.hours]]
+days = "wed"
+language = \'\'\'
+id = 1\'\'\'
+'''
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("campaigns", 0, "id"), 11),
+        (("campaigns", 0, "data_source"), 6),
+        (("campaigns", 0, "registers", 1), 7),
+        (("campaigns", 0, "hours", 0, "days"), 13),
+        (("campaigns", 0, "hours", 1, "days"), 15),
+        (("campaigns", 1, "hours", 0, "days"), 18),
+        (("campaigns", 1, "hours", 1, "days"), 16),
+        (("campaigns", 1, "id"), 16),
+    ],
+)
+def test_what_stands_inside_a_text_or_an_array_is_taken_for_a_key_or_counted_otherwise(
+    path: Path, line: int
+) -> None:
+    assert line_of(WIDE, path) == line
+
+
 def test_a_message_does_not_tell_the_line_of_its_key() -> None:
     with pytest.raises(PolicyError) as caught:
         read(TEXT)
