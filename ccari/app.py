@@ -29,8 +29,10 @@ from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.fence import PostgresFence
 from ccari.store.forwards import Forwards
+from ccari.store.key_versions import KeyVersions
 from ccari.store.policies import Policies, Revision
 from ccari.store.records import Records
+from ccari.store.registers import Registers
 from ccari.store.requests import Requests
 from ccari.store.secrets import SecretStore
 from ccari.store.suppressions import Suppressions
@@ -48,6 +50,8 @@ class Store:
     calls: PostgresCallStore
     policies: Policies
     suppressions: Suppressions
+    registers: Registers
+    key_versions: KeyVersions
     requests: Requests
     forwards: Forwards
     records: Records
@@ -56,6 +60,7 @@ class Store:
     def over(cls, dsn: str, database: Database) -> "Store":
         return cls(
             dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
+            Registers(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database),
         )  # fmt: skip
 

@@ -9,11 +9,14 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from ccari.policy.bases import LegalBasis
 from ccari.policy.chain import Entry
+from ccari.policy.consent import Channel
 from ccari.policy.declaration import Campaign, Controller, Policy
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Level, Right
+from ccari.policy.suppression import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,61 @@ class LineFault:
     line: int
     column: str | None
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A digest and the version of the secret that it was made with."""
+
+    digest: bytes
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar to be entered, of a number or of a digest that an export gave. ``campaign`` and ``until`` as in a policy Entry."""
+
+    key: Number | Keyed
+    reason: Reason
+    campaign: str | None
+    proof: str
+    origin: str
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A number in a copy of a register, ``since`` and ``until`` where the register says so."""
+
+    number: Number
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """A number with where it comes from and until when (None: always) that may be used."""
+
+    number: Number
+    source: str
+    obtained_on: date
+    legal_basis: LegalBasis
+    proof: str
+    valid_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """A consent as it is on file: see :class:`ccari.policy.consent.Consent`."""
+
+    number: Number
+    purpose: str
+    channel: Channel
+    given_at: datetime
+    withdrawn_at: datetime | None
+    valid_until: datetime | None
+    proof: str
 
 
 @dataclass(frozen=True, slots=True)

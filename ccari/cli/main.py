@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from ccari import __version__
-from ccari.cli import calls, db, demo, gate, keys, policies, recordings, requests, serve, sounds, suppressions
+from ccari.cli import (
+    calls,
+    db,
+    demo,
+    gate,
+    keys,
+    policies,
+    recordings,
+    registers,
+    requests,
+    serve,
+    sounds,
+    suppressions,
+)
 from ccari.cli.context import State
 from ccari.errors import CcariError
 from ccari.policy.declaration import PolicyError
@@ -28,6 +41,7 @@ for name, group in (
     ("keys", keys.app),
     ("policy", policies.app),
     ("recordings", recordings.app),
+    ("registers", registers.app),
     ("requests", requests.app),
     ("sounds", sounds.app),
     ("suppress", suppressions.app),

@@ -1,21 +1,32 @@
 """Lists for people (tables) and for programmes (JSON)."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def as_json(value: object) -> None:
     sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
+async def stream_json(batches: AsyncIterable[Iterable[Mapping[str, Any]]]) -> None:
+    """As :func:`as_json`, a list that is never held whole: one row on a line."""
+    before = "[\n"
+    async for rows in batches:
+        for row in rows:
+            sys.stdout.write(f"{before}  {orjson.dumps(dict(row), default=str).decode()}")
+            before = ",\n"
+    sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
+
+
 def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, none: str) -> None:
-    """``columns``: field of the row to heading. ``none`` is said where there is no row."""
+    """``columns``: field of the row to heading. ``none`` is said where there is no row. A ``Text`` keeps its colour."""
     if not rows:
         sys.stdout.write(none + "\n")
         return
@@ -23,7 +34,10 @@ def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, n
     for heading in columns.values():
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(cell(row[name]) for name in columns))
+        # what people have written is no markup, though there be [brackets] in it
+        table.add_row(
+            *(value if isinstance(value := row[name], Text) else Text(cell(value)) for name in columns)
+        )
     console().print(table)
 
 

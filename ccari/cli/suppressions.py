@@ -1,28 +1,40 @@
 """``ccari suppress``."""
 
-from typing import Annotated, Any
+import csv
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from ccari.app import Store
-from ccari.cli.context import (
-    ControllerId,
-    Json,
-    Limit,
-    current_policy,
-    the_controller,
-    the_number,
-    who,
-    with_store,
-)
-from ccari.cli.output import as_json, as_table
+from ccari.cli.context import ControllerId, Json, current_policy, the_controller, the_number, who, with_store
+from ccari.cli.imports import KeepGoing, ListFile, tell, watched
+from ccari.cli.output import as_json, as_table, stream_json
 from ccari.config import Settings
+from ccari.errors import CcariError
+from ccari.errors import why as why_not
+from ccari.lists import NumberList, bars, moments
+from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.declaration import Campaign, Controller, Policy
 from ccari.policy.suppression import Reason
+from ccari.store.bulk import Report
 from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="Numbers that may not be called.")
 
 NumberText = Annotated[str, typer.Argument(help="The number, in any usual way of writing it.")]
+CampaignId = Annotated[
+    str | None, typer.Option("--campaign", help="Only for this campaign; else for all of the controller's.")
+]
+AnyReason = Annotated[Reason, typer.Option(help="Why; it decides which calls are barred.")]
+Proof = Annotated[str, typer.Option(help="Where the wish is on file, such as a letter's reference.")]
+Until = Annotated[
+    str | None,
+    typer.Option(help="The last day of the bar, such as 2026-12-31; else it stands until it is removed."),
+]
 
 
 @app.command()
@@ -31,65 +43,264 @@ def add(
     number: NumberText,
     *,
     controller: ControllerId = None,
-    reason: Annotated[
-        Reason, typer.Option(help="Why; it decides which calls are barred.")
-    ] = Reason.DO_NOT_CALL,
-    proof: Annotated[str, typer.Option(help="Where the wish is on file, such as a letter's reference.")] = "",
+    campaign: CampaignId = None,
+    reason: AnyReason = Reason.DO_NOT_CALL,
+    proof: Proof = "",
+    until: Until = None,
     json: Json = False,
 ) -> None:
     """Bar a number for one controller. Only its keyed digest is kept."""
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
-        whose = the_controller(await current_policy(store), controller)
-        parsed = the_number(number, whose)
+        policy = await current_policy(store)
+        whose = the_controller(policy, controller)
+        _check_campaign(policy, whose, campaign)
+        parsed, expires_at = the_number(number, whose), _end(until, whose)
         digests = SecretStore(settings.keys_dir).digests(whose.id, parsed)
-        added = await store.suppressions.add(whose.id, digests, reason, f"cli:{who()}", proof)
-        return {"controller": whose.id, "number": parsed.masked, "reason": reason, "added": added}
+        added = await store.suppressions.add(
+            whose.id, digests, reason, f"cli:{who()}", proof, campaign=campaign, expires_at=expires_at
+        )
+        return {
+            "controller": whose.id,
+            "campaign": campaign,
+            "number": parsed.masked,
+            "reason": reason,
+            "added": added,
+        }
 
     done = with_store(context, work)
     if json:
         as_json(done)
     else:
         words = "is now barred" if done["added"] else "was barred already"
-        typer.echo(f"{done['number']} {words} for {done['controller']}: {done['reason']}")
+        typer.echo(f"{done['number']} {words} for {campaign or done['controller']}: {done['reason']}")
+
+
+@app.command()
+def remove(
+    context: typer.Context,
+    number: NumberText,
+    *,
+    why: Annotated[
+        str, typer.Option(help="Why the bar may be lifted; it is kept, with who did it and when.")
+    ],
+    controller: ControllerId = None,
+    campaign: Annotated[
+        str | None, typer.Option("--campaign", help="Only the bars on this campaign; else on any or all.")
+    ] = None,
+    reason: Annotated[
+        Reason | None, typer.Option(help="Only the bars for this reason; else for any.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Lift a number's bars. What is lifted stays on record. Exit status 1 if there is none."""
+    if not why.strip():
+        raise typer.BadParameter("say why", param_hint="--why")
+
+    async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
+        whose = the_controller(await current_policy(store), controller)
+        digests = SecretStore(settings.keys_dir).digests(whose.id, the_number(number, whose))
+        return await store.suppressions.remove(
+            whose.id, digests, who(), why.strip(), reason=reason, campaign=campaign
+        )
+
+    rows = with_store(context, work)
+    if json:
+        as_json(rows)
+    else:
+        as_table(rows, _OF_ONE, none="there is no such bar")
+    raise typer.Exit(0 if rows else 1)
 
 
 @app.command()
 def check(
     context: typer.Context, number: NumberText, *, controller: ControllerId = None, json: Json = False
 ) -> None:
-    """Tell why a number is barred. Exit status 0: it is not, 1: it is."""
+    """Tell why a number is barred, and in which registers it is. Exit status 0: in none and not barred, 1: it is."""
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
-        whose = the_controller(await current_policy(store), controller)
-        digests = SecretStore(settings.keys_dir).digests(whose.id, the_number(number, whose))
-        return await store.suppressions.of(whose.id, digests)
+        policy = await current_policy(store)
+        whose = the_controller(policy, controller)
+        secrets, parsed = SecretStore(settings.keys_dir), the_number(number, whose)
+        found = await store.suppressions.of(whose.id, secrets.digests(whose.id, parsed))
+        now = datetime.now(UTC)
+        standing = [{"scope": _scope(row), **row, "stands": _stands(row, now)} for row in found]
+        # a register acts on the controllers whose campaigns name it, and on no other
+        heeded = sorted({each for campaign in _campaigns(policy, whose) for each in campaign.registers})
+        listed = await store.registers.of(secrets.listed_as(heeded, parsed))
+        return standing + [
+            {
+                "scope": "register", "campaign": None, "reason": row["register"], "origin": "register", "proof": "",
+                "entered_at": row["listed_at"], "expires_at": row["expires_at"], "stands": True,
+            }
+            for row in listed
+        ]  # fmt: skip
 
     rows = with_store(context, work)
     if json:
         as_json(rows)
     else:
-        columns = {"reason": "REASON", "origin": "ORIGIN", "proof": "PROOF", "entered_at": "SINCE"}
-        as_table(rows, columns, none="not barred")
-    raise typer.Exit(1 if rows else 0)
+        as_table(rows, {"scope": "SCOPE", **_OF_ONE}, none="not barred")
+    raise typer.Exit(1 if any(row["stands"] for row in rows) else 0)
 
 
 @app.command("list")
 def list_(
-    context: typer.Context, *, controller: ControllerId = None, limit: Limit = 100, json: Json = False
+    context: typer.Context,
+    *,
+    controller: ControllerId = None,
+    limit: Annotated[int, typer.Option(min=0, help="The most rows to print; 0, with --json: all.")] = 100,
+    json: Json = False,
 ) -> None:
     """List what is barred, the newest first."""
+    if not limit and not json:
+        raise typer.BadParameter("all of them are given as JSON only: --json", param_hint="--limit")
 
-    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        return await store.suppressions.list(controller, limit)
+    async def work(_: Settings, store: Store) -> None:
+        found = store.suppressions.newest(controller, limit or None)
+        if json:
+            await stream_json(found)
+            return
+        shown = [{**row, "digest": row["digest"][:12]} async for rows in found for row in rows]
+        columns = {"controller": "CONTROLLER", **_OF_ONE, "digest": "DIGEST"}
+        as_table(shown, columns, none="nothing is barred")
 
-    rows = with_store(context, work)
-    if json:
-        as_json(rows)
-        return
-    shown = [{**row, "digest": row["digest"][:12]} for row in rows]
-    columns = {
-        "controller": "CONTROLLER", "reason": "REASON", "origin": "ORIGIN", "proof": "PROOF", "entered_at": "SINCE",
-        "digest": "DIGEST",
-    }  # fmt: skip
-    as_table(shown, columns, none="nothing is barred")
+    with_store(context, work)
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: ListFile,
+    *,
+    controller: ControllerId = None,
+    campaign: CampaignId = None,
+    reason: AnyReason = Reason.DO_NOT_CALL,
+    proof: Proof = "",
+    until: Until = None,
+    keep_going: KeepGoing = False,
+    json: Json = False,
+) -> None:
+    """Bar the numbers of a file. Exit status 1 if a line is invalid: then nothing is changed, unless --keep-going.
+
+    A CSV has the column number, and may have reason, proof, campaign, since and until, which go before the options;
+    or it is one that `suppress export` has written. Who is cut off while a sound file is entered can import it again.
+    """
+
+    async def work(settings: Settings, store: Store) -> Report:
+        policy = await current_policy(store)
+        whose = the_controller(policy, controller)
+        _check_campaign(policy, whose, campaign)
+        keys = SecretStore(settings.keys_dir).keys(whose.id)
+        reader = bars.BarReader(
+            whose.id, [each.id for each in _campaigns(policy, whose)], {key.version: key.check for key in keys}, _zone(whose),
+            datetime.now(UTC), f"import:{who()}", reason, campaign, proof, _end(until, whose),
+        )  # fmt: skip
+        with NumberList(file, whose.country, bars.COLUMNS, keyed=True) as listed, watched() as watch:
+            batches = watch.reading(listed, listed.batches(reader))
+            return await store.suppressions.load(
+                whose.id, keys[-1], batches, keep_going=keep_going, progress=watch.entering
+            )
+
+    tell(with_store(context, work), json=json)
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    *,
+    controller: ControllerId = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write; else standard output.")] = None,
+) -> None:
+    """Write a controller's bars as CSV, for `suppress import` beside the same keys.
+
+    The numbers themselves are not kept, so that there are only their keyed digests: without the secrets of
+    `[keys] dir` nobody can tell whose they are, nor use the file.
+    """
+
+    async def work(settings: Settings, store: Store) -> None:
+        whose = the_controller(await current_policy(store), controller)
+        checks = {key.version: key.check for key in SecretStore(settings.keys_dir).keys(whose.id)}
+        if out is None:
+            await _write(store, whose, checks, sys.stdout)
+            return
+        draft = out.with_name(f".{out.name}.draft")
+        try:
+            with draft.open("w", encoding="utf-8", newline="") as file:
+                await _write(store, whose, checks, file)
+            draft.replace(out)
+        except OSError as error:
+            raise CcariError(f"cannot write {out}: {why_not(error)}") from None
+        finally:
+            draft.unlink(missing_ok=True)
+
+    with_store(context, work)
+
+
+async def _write(store: Store, controller: Controller, checks: dict[int, str], file: IO[str]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(
+        (
+            "controller",
+            "digest",
+            "key_version",
+            "key_check",
+            "campaign",
+            "reason",
+            "origin",
+            "proof",
+            "since",
+            "until",
+        )
+    )
+    async for rows in store.suppressions.export(controller.id):
+        writer.writerows(
+            (
+                row["controller"], row["digest"], row["key_version"], checks.get(row["key_version"], ""),
+                row["campaign"], row["reason"], row["origin"], row["proof"], row["entered_at"].isoformat(),
+                row["expires_at"].isoformat() if row["expires_at"] else "",
+            )
+            for row in rows
+        )  # fmt: skip
+
+
+_OF_ONE = {
+    "campaign": "CAMPAIGN", "reason": "REASON", "origin": "ORIGIN", "proof": "PROOF", "entered_at": "SINCE",
+    "expires_at": "UNTIL",
+}  # fmt: skip
+
+
+def _scope(row: dict[str, Any]) -> str:
+    return "campaign" if row["campaign"] else "controller"
+
+
+def _stands(row: dict[str, Any], now: datetime) -> bool:
+    return row["expires_at"] is None or row["expires_at"] > now
+
+
+def _campaigns(policy: Policy, controller: Controller) -> list[Campaign]:
+    return [campaign for campaign in policy.campaigns if campaign.controller == controller.id]
+
+
+def _check_campaign(policy: Policy, controller: Controller, campaign: str | None) -> None:
+    known = [each.id for each in _campaigns(policy, controller)]
+    if campaign is not None and campaign not in known:
+        raise CcariError(
+            f"{controller.id!r} has no campaign {campaign!r}: it is one of {', '.join(known) or 'none'}"
+        )
+
+
+def _zone(controller: Controller) -> ZoneInfo:
+    return ZoneInfo(TIME_ZONES[controller.country])
+
+
+def _end(text: str | None, controller: Controller) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        found = moments.until(text, _zone(controller))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--until") from None
+    if found <= datetime.now(UTC):
+        raise typer.BadParameter("it has passed", param_hint="--until")
+    return found

@@ -24,6 +24,7 @@ CONNECT_SECONDS = 5.0
 MIGRATE_SECONDS = 300.0
 #: One statement of :meth:`Database.apart`.
 LIST_SECONDS = 600.0
+STREAM_ROWS = 2000
 POOL_SIZE = 10
 _SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
 #: Of our own: migrations are applied by one process at a time.
@@ -64,6 +65,13 @@ class Database:
                 connection.terminate()
                 raise
             await connection.close(timeout=CONNECT_SECONDS)
+
+    async def stream(self, statement: str, *arguments: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        """The rows of one statement, as they were when it began, a few thousand at a time."""
+        async with self.apart() as connection, connection.transaction():
+            cursor = await connection.cursor(statement, *arguments)
+            while rows := await cursor.fetch(STREAM_ROWS):
+                yield [dict(row) for row in rows]
 
     async def rows(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
         """The rows of one statement, each by its columns' names."""

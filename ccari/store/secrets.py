@@ -4,9 +4,11 @@ A digest cannot be made anew without its number, so a secret is never replaced: 
 versions are looked up, until a person retires one that nothing hangs on any more.
 """
 
+import hmac
 import re
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ccari.errors import ConfigError
@@ -17,6 +19,23 @@ from ccari.ports import Digests
 _NAME = re.compile(r"^suppression-(\d+)\.key$")
 #: Below the keys folder. A controller of that name would have its own files one level higher.
 _REGISTERS = "registers"
+_CHECK, _CHECK_BYTES = b"ccari suppression secret", 4
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One version of a secret, to write a list with."""
+
+    version: int
+    _secret: bytes = field(repr=False)
+
+    def digest(self, number: Number) -> bytes:
+        return digest(self._secret, number)
+
+    @property
+    def check(self) -> str:
+        """What tells this secret from another, and nothing else of it."""
+        return hmac.digest(self._secret, _CHECK, "sha256")[:_CHECK_BYTES].hex()
 
 
 class SecretStore:
@@ -71,10 +90,6 @@ class SecretStore:
         path = folder / f"suppression-{version}.key"
         path.rename(path.with_suffix(".retired"))
 
-    def versions(self, controller: str) -> list[int]:
-        """The versions in use, the newest last. Raises ConfigError as :meth:`digests` does."""
-        return [version for version, _ in self._versions(self._folder / controller)]
-
     def digests(self, controller: str, number: Number) -> Digests:
         """The number's digests under every version of the controller's secret.
 
@@ -86,9 +101,21 @@ class SecretStore:
         """
         return _digests(self._versions(self._folder / controller), number)
 
+    def keys(self, controller: str) -> list[Key]:
+        """The versions in use, the newest last. Raises ConfigError as :meth:`digests` does."""
+        return [Key(*each) for each in self._versions(self._folder / controller)]
+
+    def register_keys(self, register: str) -> list[Key]:
+        """As :meth:`keys`, of a register."""
+        return [Key(*each) for each in self._versions(self._folder / _REGISTERS / register)]
+
     def register_digests(self, register: str, number: Number) -> Digests:
         """As :meth:`digests`, under a register's secrets."""
         return _digests(self._versions(self._folder / _REGISTERS / register), number)
+
+    def has_register(self, register: str) -> bool:
+        """Whether a copy of the register was ever taken in."""
+        return (self._folder / _REGISTERS / register).is_dir()
 
     def listed_as(self, registers: Iterable[str], number: Number) -> tuple[tuple[str, bytes], ...]:
         """Register and digest of the number under each secret; a register that was never loaded has none yet.
@@ -101,7 +128,7 @@ class SecretStore:
         return tuple(
             (register, each)
             for register in registers
-            if (self._folder / _REGISTERS / register).is_dir()
+            if self.has_register(register)
             for each in self.register_digests(register, number).all
         )
 

@@ -13,16 +13,19 @@ ALTER TABLE suppressions
 CREATE INDEX suppressions_by_entry ON suppressions (entered_at DESC, id DESC);
 
 CREATE TABLE removed_suppressions (
-    controller text        NOT NULL,
-    digest     bytea       NOT NULL CHECK (octet_length(digest) = 32),
-    campaign   text        NOT NULL,
-    reason     text        NOT NULL,
-    origin     text        NOT NULL,
-    proof      text        NOT NULL,
-    entered_at timestamptz NOT NULL,
-    removed_at timestamptz NOT NULL DEFAULT now(),
-    removed_by text        NOT NULL,
-    why        text        NOT NULL CHECK (why <> '')
+    controller  text        NOT NULL,
+    digest      bytea       NOT NULL CHECK (octet_length(digest) = 32),
+    key_version smallint    NOT NULL,
+    campaign    text        NOT NULL,
+    reason      text        NOT NULL,
+    origin      text        NOT NULL,
+    proof       text        NOT NULL,
+    call_id     uuid,
+    entered_at  timestamptz NOT NULL,
+    expires_at  timestamptz,
+    removed_at  timestamptz NOT NULL DEFAULT now(),
+    removed_by  text        NOT NULL,
+    why         text        NOT NULL CHECK (why <> '')
 );
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON removed_suppressions
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

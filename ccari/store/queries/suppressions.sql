@@ -9,6 +9,44 @@ ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
                         'infinity')
 RETURNING xmax = 0 AS added
 
+-- name: merge_suppressions
+-- As add_suppression, for a slice of a list. A row that changes nothing is left as it is, not written anew.
+WITH entered AS (
+    INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, entered_at,
+                                       expires_at)
+    SELECT $3, digest, max(key_version), campaign, reason, min(origin), coalesce(min(nullif(proof, '')), ''),
+           CASE WHEN reason = 'withdraw_consent' THEN max(entered_at) ELSE min(entered_at) END,
+           nullif(max(coalesce(expires_at, 'infinity')), 'infinity')
+    FROM incoming WHERE digest BETWEEN $1 AND $2
+    GROUP BY digest, campaign, reason ORDER BY digest, campaign, reason
+    ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
+        entered_at = CASE WHEN known.reason = 'withdraw_consent' THEN greatest(known.entered_at, excluded.entered_at)
+                          WHEN known.expires_at <= now() THEN excluded.entered_at
+                          ELSE known.entered_at END,
+        expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
+                            'infinity')
+    WHERE known.expires_at < coalesce(excluded.expires_at, 'infinity')
+       OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at)
+    RETURNING xmax = 0 AS added
+)
+SELECT count(*) FILTER (WHERE added) FROM entered
+
+-- name: remove_suppressions
+WITH found AS (
+    SELECT id FROM suppressions
+    WHERE controller = $1 AND digest = ANY ($2)
+      AND ($3::text IS NULL OR reason = $3) AND ($4::text IS NULL OR campaign = $4)
+    -- in the order in which a list is merged, so that the two never wait for one another
+    ORDER BY digest, campaign, reason FOR UPDATE
+), lifted AS (
+    DELETE FROM suppressions WHERE id IN (SELECT id FROM found) RETURNING *
+)
+INSERT INTO removed_suppressions (controller, digest, key_version, campaign, reason, origin, proof, call_id, entered_at,
+                                  expires_at, removed_by, why)
+SELECT controller, digest, key_version, campaign, reason, origin, proof, call_id, entered_at, expires_at, $5, $6
+FROM lifted
+RETURNING campaign, reason, origin, proof, entered_at, expires_at
+
 -- name: check_suppression
 SELECT campaign, reason, origin, proof, entered_at, expires_at FROM suppressions
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY entered_at
@@ -17,3 +55,8 @@ WHERE controller = $1 AND digest = ANY ($2) ORDER BY entered_at
 SELECT controller, campaign, reason, origin, proof, entered_at, expires_at, key_version, encode(digest, 'hex') AS digest
 FROM suppressions WHERE $1::text IS NULL OR controller = $1
 ORDER BY entered_at DESC, id DESC LIMIT $2
+
+-- name: export_suppressions
+SELECT controller, encode(digest, 'hex') AS digest, key_version, campaign, reason, origin, proof, entered_at, expires_at
+FROM suppressions WHERE controller = $1
+ORDER BY digest, campaign, reason

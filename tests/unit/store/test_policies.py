@@ -1,4 +1,4 @@
-"""Policies and suppressions as people enter them."""
+"""Policies as people enter them, and what is shown of calls."""
 
 from uuid import uuid4
 
@@ -6,9 +6,8 @@ import pytest
 
 from ccari.app import Store
 from ccari.errors import StoreError
-from ccari.policy.suppression import Reason
 from ccari.store.database import Database
-from tests.unit.store.made import POLICY, digests
+from tests.unit.store.made import POLICY
 
 
 async def test_the_same_policy_again_is_a_new_revision(store: Store) -> None:
@@ -31,17 +30,6 @@ async def test_a_policy_of_an_older_ccari_bars_every_newer_one(store: Store, dat
         await store.policies.newest()
     assert await store.policies.apply(POLICY, "anna") == 3
     assert (await store.policies.newest()) is not None
-
-
-async def test_a_bar_is_entered_twice(store: Store) -> None:
-    entries = [
-        await store.suppressions.add("acme", digests(), Reason.ERASURE, "cli:anna", proof) for proof in "ab"
-    ]
-    assert entries == [True, False]
-    assert await store.suppressions.add("acme", digests(), Reason.OBJECTION, "cli:anna", "")
-    found = await store.suppressions.of("acme", digests())
-    assert [(row["reason"], row["proof"]) for row in found] == [("erasure", "a"), ("objection", "")]
-    assert len(await store.suppressions.list(None, 10)) == 2
 
 
 async def test_an_unknown_call_is_shown_as_an_empty_one(store: Store) -> None:

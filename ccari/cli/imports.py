@@ -1,0 +1,81 @@
+"""How long lists are brought in: with a bar that shows how far it is, and a report at the end."""
+
+import contextlib
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from ccari.cli.output import as_json
+from ccari.lists import NumberList
+from ccari.store.bulk import Report
+
+_T = TypeVar("_T")
+
+ListFile = Annotated[
+    Path,
+    typer.Argument(help="One number a line, or a CSV with a header that has 'number'; - is standard input."),
+]
+KeepGoing = Annotated[
+    bool,
+    typer.Option(
+        "--keep-going", help="Take the sound lines although others are not; else a bad file changes nothing."
+    ),
+]
+
+
+class Watch:
+    """The progress bar of one import, on standard error where that is a terminal."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    async def reading(self, listed: NumberList, batches: AsyncIterable[_T]) -> AsyncIterator[_T]:
+        async for batch in batches:
+            self._progress.update(self._task, completed=listed.read, total=listed.size)
+            yield batch
+
+    def entering(self, done: int, of: int) -> None:
+        self._progress.update(self._task, description="entering", completed=done, total=of)
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Watch]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        yield Watch(progress, progress.add_task("reading", total=None))
+
+
+def tell(report: Report, *, json: bool) -> None:
+    """Print the report. Exit status 1 if the list was kept out."""
+    if json:
+        as_json(
+            {
+                "taken": report.taken, "lines": report.lines, "accepted": report.accepted,
+                "duplicate": report.duplicate, "invalid": report.invalid, "faults": report.faults,
+            }
+        )  # fmt: skip
+    else:
+        for fault in report.faults:
+            where = f"line {fault.line}: {fault.column}" if fault.column else f"line {fault.line}"
+            typer.echo(f"{where}: {fault.why}", err=True)
+        if report.invalid > len(report.faults):
+            typer.echo(f"… and {report.invalid - len(report.faults)} more", err=True)
+        if report.taken:
+            typer.echo(
+                f"{report.lines} lines: {report.accepted} accepted, {report.duplicate} known already, {report.invalid} invalid"
+            )
+    if not report.taken:
+        sys.stdout.flush()
+        typer.echo(
+            f"ccari: nothing was changed: {report.invalid} of {report.lines} lines are invalid: "
+            "mend the file, or take the rest with --keep-going",
+            err=True,
+        )
+        raise typer.Exit(1)

@@ -1,0 +1,139 @@
+"""``ccari registers``."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from ccari.app import Store
+from ccari.cli.context import Json, current_policy, who, with_store
+from ccari.cli.imports import KeepGoing, ListFile, tell, watched
+from ccari.cli.output import as_json, as_table
+from ccari.config import Settings
+from ccari.errors import CcariError
+from ccari.lists import NumberList, listings, moments
+from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.declaration import Policy, Register
+from ccari.store.bulk import Report
+from ccari.store.registers import Copy
+from ccari.store.secrets import SecretStore
+
+app = typer.Typer(help="Copies of national registers of people who want no advertising.")
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    register: Annotated[str, typer.Argument(help="Which, as the policy declares it.")],
+    file: ListFile,
+    *,
+    country: Annotated[
+        str | None,
+        typer.Option(help="Where numbers without + belong; else where the campaigns that heed it do."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Of when the copy is, such as 2026-07-01; else of now.")
+    ] = None,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="The file has only what has come to the register; else it has all of it."
+        ),
+    ] = False,
+    shrunk: Annotated[
+        bool, typer.Option("--shrunk", help="Take it although it has lost more than half of its numbers.")
+    ] = False,
+    keep_going: KeepGoing = False,
+    json: Json = False,
+) -> None:
+    """Take in a copy of a register, all at once: numbers that are no longer in the file may be called again.
+
+    A CSV has the column number, and may have since and until. Exit status 1 if a line is invalid: then nothing is
+    changed, unless --keep-going.
+    """
+
+    async def work(settings: Settings, store: Store) -> Report:
+        policy = await current_policy(store)
+        belong = _country(policy, _declared(policy, register), country)
+        zone, now = ZoneInfo(TIME_ZONES[belong]), datetime.now(UTC)
+        secrets = SecretStore(settings.keys_dir)
+        copy = Copy(register, _moment(as_of, zone, now), who(), update=update, shrunk=shrunk)
+        with NumberList(file, belong, listings.COLUMNS) as listed, watched() as watch:
+            secrets.create_for_register(register)
+            batches = watch.reading(listed, listed.batches(listings.ListingReader(zone, now)))
+            return await store.registers.load(
+                copy, secrets.register_keys(register)[-1], batches, lambda: listed.sha256,
+                keep_going=keep_going, progress=watch.entering,
+            )  # fmt: skip
+
+    tell(with_store(context, work), json=json)
+
+
+@app.command("list")
+def list_(context: typer.Context, *, json: Json = False) -> None:
+    """List the declared registers and the age of their copies. Exit status 1 if one is stale: nobody is called then."""
+
+    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
+        policy, now = await current_policy(store), datetime.now(UTC)
+        loaded = {row["register"]: row for row in await store.registers.ages()}
+        return [_row(policy, each, loaded.get(each.id), now) for each in policy.registers]
+
+    rows = with_store(context, work)
+    if json:
+        as_json(rows)
+    else:
+        columns = {
+            "register": "REGISTER", "name": "NAME", "entries": "ENTRIES", "as_of": "AS OF", "age_days": "AGE (DAYS)",
+            "max_age_days": "AT MOST", "stale": "STALE",
+        }  # fmt: skip
+        shown = [{**row, "stale": "yes" if row["stale"] else "no"} for row in rows]
+        as_table(shown, columns, none="the policy declares no register")
+    raise typer.Exit(1 if any(row["stale"] for row in rows) else 0)
+
+
+def _row(policy: Policy, register: Register, loaded: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
+    """``max_age_days`` is that of the campaign that is the strictest: a country's rules may ask for a newer copy."""
+    asked = (
+        each
+        for campaign in policy.campaigns
+        for each in policy.registers_of(campaign)
+        if each.id == register.id
+    )
+    limit = min((each.max_age_days for each in asked), default=register.max_age_days)
+    age = now - loaded["as_of"] if loaded else None
+    return {
+        "register": register.id, "name": register.name, "entries": loaded["entries"] if loaded else 0,
+        "as_of": loaded["as_of"] if loaded else None, "age_days": age.days if age is not None else None,
+        "max_age_days": limit, "stale": age is None or age > timedelta(days=limit),
+    }  # fmt: skip
+
+
+def _declared(policy: Policy, register: str) -> Register:
+    found = policy.register(register)
+    if found is None:
+        known = ", ".join(each.id for each in policy.registers) or "none"
+        raise CcariError(f"the policy declares no register {register!r}: there is {known}")
+    return found
+
+
+def _country(policy: Policy, register: Register, wanted: str | None) -> str:
+    """Where the register's numbers belong: to the country of those who heed it, if that is one."""
+    heeding = {
+        policy.controller_of(campaign).country
+        for campaign in policy.campaigns
+        if register.id in campaign.registers
+    }
+    if wanted is None and len(heeding) != 1:
+        raise CcariError(f"say where the numbers of {register.id!r} that have no + belong: --country")
+    country = wanted or heeding.pop()
+    if country not in TIME_ZONES:
+        raise typer.BadParameter(f"it is one of {', '.join(sorted(TIME_ZONES))}", param_hint="--country")
+    return country
+
+
+def _moment(text: str | None, zone: ZoneInfo, now: datetime) -> datetime:
+    try:
+        return moments.past(text, zone, now) if text is not None else now
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--as-of") from None

@@ -1,0 +1,57 @@
+"""Rows of a list of consents: who agreed to what, when, and how it can be shown, Art 7(1)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pydantic import TypeAdapter, ValidationError
+
+from ccari.lists import cells
+from ccari.lists.cells import CellError
+from ccari.lists.numberlist import Row
+from ccari.policy.consent import Channel
+from ccari.policy.declared import Identifier
+from ccari.ports import Agreed, LineFault
+
+REQUIRED = ("purpose", "channel", "given", "proof")
+COLUMNS = (*REQUIRED, "withdrawn", "valid_until")
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentReader:
+    """Makes a consent of a row. ``zone`` is the controller's; what is given after ``now`` is not given yet."""
+
+    zone: ZoneInfo
+    now: datetime
+
+    def __call__(self, row: Row) -> Agreed | LineFault:
+        return cells.made(row, self._agreed)
+
+    def _agreed(self, row: Row) -> Agreed:
+        if row.number is None:
+            raise CellError("number", "it is empty")
+        given, withdrawn = cells.since(row, "given", self.zone), cells.since(row, "withdrawn", self.zone)
+        if given is None:
+            raise CellError("given", "it is empty")
+        for column, moment in (("given", given), ("withdrawn", withdrawn)):
+            if moment is not None and moment > self.now:
+                raise CellError(column, "it has not come yet")
+        if withdrawn is not None and withdrawn < given:
+            raise CellError("withdrawn", "it is before the consent was given")
+        until = cells.until(row, "valid_until", self.zone)
+        if until is not None and until <= given:
+            raise CellError("valid_until", "it is before the consent was given")
+        return Agreed(
+            number=row.number, purpose=_purpose(row), channel=cells.one_of(row, "channel", Channel), given_at=given, withdrawn_at=withdrawn,
+            valid_until=until, proof=cells.words(row, "proof"),
+        )  # fmt: skip
+
+
+def _purpose(row: Row) -> str:
+    try:
+        return _IDENTIFIER.validate_python(cells.words(row, "purpose"))
+    except ValidationError:
+        raise CellError(
+            "purpose", "it is neither marketing nor the id or the consent_purpose of a campaign"
+        ) from None

@@ -1,0 +1,52 @@
+"""Rows of a list of contacts: where each number comes from, Art 14(2)(f)."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from ccari.lists import cells
+from ccari.lists.cells import CellError
+from ccari.lists.numberlist import Row
+from ccari.policy.bases import LegalBasis
+from ccari.ports import LineFault, Sourced
+
+COLUMNS = ("source", "obtained", "basis", "proof", "valid_until")
+_NEEDED = ("source", "obtained", "basis")
+
+
+@dataclass(frozen=True, slots=True)
+class ContactReader:
+    """Makes a contact of a row; what the row leaves out is as here. ``zone`` and ``today`` are the controller's."""
+
+    zone: ZoneInfo
+    today: date
+    source: str | None = None
+    obtained: date | None = None
+    basis: LegalBasis | None = None
+    proof: str = ""
+    valid_until: datetime | None = None
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that the list must have."""
+        return tuple(name for name in _NEEDED if getattr(self, name) is None)
+
+    def __call__(self, row: Row) -> Sourced | LineFault:
+        return cells.made(row, self._sourced)
+
+    def _sourced(self, row: Row) -> Sourced:
+        if row.number is None:
+            raise CellError("number", "it is empty")
+        obtained = cells.day(row, "obtained") or self.obtained
+        if obtained is None:
+            raise CellError("obtained", "it is empty")
+        if obtained > self.today:
+            raise CellError("obtained", "it has not come yet")
+        return Sourced(
+            number=row.number,
+            source=cells.words(row, "source", self.source),
+            obtained_on=obtained,
+            legal_basis=cells.one_of(row, "basis", LegalBasis, self.basis),
+            proof=cells.words(row, "proof", self.proof),
+            valid_until=cells.until(row, "valid_until", self.zone) or self.valid_until,
+        )

@@ -1,0 +1,112 @@
+"""Copies of national registers: the numbers of people who want no advertising from anybody."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ccari.errors import ListError
+from ccari.ports import LineFault, Listed
+from ccari.store.bulk import Record, Report, Staging, staging
+from ccari.store.database import Database
+from ccari.store.queries import SQL
+from ccari.store.secrets import Key
+
+_INCOMING = {
+    "digest": "bytea", "key_version": "smallint", "listed_at": "timestamptz", "expires_at": "timestamptz",
+}  # fmt: skip
+#: A copy that has lost more than this part of its numbers is taken for one that broke off on the way.
+_LEAST_LEFT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What is loaded: all of the register as it was ``as_of``, or, if it is an ``update``, what has come to it since.
+
+    ``shrunk`` says that a person knows it to be much smaller than the one before.
+    """
+
+    register: str
+    as_of: datetime
+    loaded_by: str
+    update: bool = False
+    shrunk: bool = False
+
+
+class Registers:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(
+        self, copy: Copy, key: Key, listed: AsyncIterable[Sequence[Listed | LineFault]], sha256: Callable[[], bytes], *,
+        keep_going: bool = False, progress: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> Report:  # fmt: skip
+        """Take a copy in, whole or not at all: until then, and if it is refused, the one before it counts.
+
+        ``sha256`` is asked when ``listed`` is at its end.
+
+        Raises
+        ------
+        ListError
+            If it is older than the one before, empties the register, or is an update of nothing.
+        StoreError
+            If the database fails; nothing has changed then.
+        """
+        async with staging(self._database, _INCOMING, keep_going=keep_going) as staged:
+            await staged.take(_records(listed, key))
+            if staged.sound:
+                async with staged.connection.transaction():
+                    await _replace(staged, copy, sha256(), progress)
+            return staged.report
+
+    async def ages(self) -> list[dict[str, Any]]:
+        """Each register that was ever loaded: of when its copy is, who loaded it when, and how many numbers it has."""
+        return await self._database.rows(SQL["register_ages"])
+
+    async def of(self, listed_as: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
+        """The listings of one number, given as register and digest."""
+        return await self._database.rows(
+            SQL["check_listings"],
+            [register for register, _ in listed_as],
+            [digest for _, digest in listed_as],
+        )
+
+
+async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Callable[[int, int], None]) -> None:
+    connection = staged.connection
+    await connection.execute(SQL["lock_register"], copy.register)
+    before = await connection.fetchrow(SQL["newest_load"], copy.register)
+    if copy.update and before is None:
+        raise ListError(f"{copy.register!r} was never loaded: an update needs the whole register first")
+    if not copy.update and before is not None and copy.as_of < before["as_of"]:
+        raise ListError(
+            f"a copy of {copy.register!r} of {before['as_of']:%Y-%m-%d} is loaded, and this one is older: give --as-of"
+        )
+    load = await connection.fetchval(SQL["add_load"], copy.register, copy.as_of, copy.loaded_by, sha256)
+    await staged.merge(SQL["merge_register"], copy.register, load, copy.as_of, progress=progress)
+    if not copy.update:
+        await connection.execute(SQL["drop_unlisted"], copy.register)
+    entries = await connection.fetchval(SQL["count_load"], load, copy.register)
+    expected = before["entries"] if before is not None else 1
+    if not copy.update and not copy.shrunk and entries < _LEAST_LEFT * expected:
+        raise ListError(
+            f"the file has {entries} numbers, and the copy of {copy.register!r} "
+            f"{'had ' + str(expected) if before is not None else 'cannot be empty'}: "
+            "get it again, or say --shrunk if it is right"
+        )
+
+
+async def _records(
+    listed: AsyncIterable[Sequence[Listed | LineFault]], key: Key
+) -> AsyncIterator[list[Record | LineFault]]:
+    def made(batch: Sequence[Listed | LineFault]) -> list[Record | LineFault]:
+        return [
+            each
+            if isinstance(each, LineFault)
+            else (key.digest(each.number), key.version, each.since, each.until)
+            for each in batch
+        ]
+
+    async for batch in listed:
+        yield await asyncio.to_thread(made, batch)
