@@ -15,12 +15,17 @@ from ccari.ports import LineFault
 from ccari.store.database import Database
 
 Record = tuple[Any, ...]
+Progress = Callable[[int, int], None]
 
 #: A report names so many lines; it counts all.
 FAULTS_LISTED = 100
 #: Rows of the list that are merged by one statement.
 SLICE_ROWS = 5000
 _DIGEST_BITS = 256
+
+
+def _unseen(_done: int, _of: int) -> None:
+    pass
 
 
 @dataclass(slots=True)
@@ -67,23 +72,23 @@ class Staging:
                     "incoming", records=records, columns=self._columns
                 )
 
-    async def merge(
-        self, statement: str, *arguments: Any, progress: Callable[[int, int], None] = lambda _done, _of: None
-    ) -> None:
+    async def merge(self, statement: str, *arguments: Any, progress: Progress = _unseen) -> None:
         """Run ``statement`` for each slice of ``incoming``, and add up what it gives: how many rows are new.
 
         Its $1 and $2 are the first and the last digest of the slice, its $3 and on the ``arguments``. It takes its rows
         in the order of (digest, …), as everybody does who writes many: so no two wait for one another. Each slice is a
-        transaction of its own, unless the connection is in one. ``progress``: slices done, of how many.
+        transaction of its own, unless the connection is in one.
         """
+        async for first, last in self.slices(progress):
+            self.report.accepted += await self.connection.fetchval(statement, first, last, *arguments)
+
+    async def slices(self, progress: Progress = _unseen) -> AsyncIterator[tuple[bytes, bytes]]:
+        """The first and the last digest of each slice of ``incoming``. ``progress``: slices done, of how many."""
         await self.connection.execute("CREATE INDEX ON incoming (digest); ANALYZE incoming")
         slices = -(-self.report.lines // SLICE_ROWS)
         for done in range(slices):
             # keyed digests are spread evenly, so that a part of their range is as large a part of the rows
-            new = await self.connection.fetchval(
-                statement, _bound(done, slices), _bound(done + 1, slices, less=1), *arguments
-            )
-            self.report.accepted += new
+            yield _bound(done, slices), _bound(done + 1, slices, less=1)
             progress(done + 1, slices)
         self.report.taken = True
 
