@@ -1,35 +1,290 @@
-"""``ccari requests``."""
+"""``ccari requests``: the register of rights, from entering a request to closing it."""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import typer
+from rich.text import Text
 
 from ccari.app import Store
-from ccari.cli.context import ControllerId, Json, Limit, with_store
+from ccari.cli import forwards, request_export, request_record
+from ccari.cli.context import (
+    ControllerId,
+    Json,
+    Limit,
+    current_policy,
+    the_controller,
+    the_number,
+    who,
+    with_store,
+)
+from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
+from ccari.errors import CcariError
+from ccari.lists import moments
+from ccari.policy import deadlines
+from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.declaration import Campaign, Controller, Policy
 from ccari.policy.numbers import mask
+from ccari.policy.rights import EFFECTS, Level, RequestState, Right
+from ccari.ports import Exercise, Intake
+from ccari.store.requests import OVERDUE, Clock, Wanted, Work
+from ccari.store.secrets import SecretStore
 
-app = typer.Typer(help="Rights that people have exercised.")
+app = typer.Typer(help="Rights that people have exercised, and the work on them.")
+app.command("forwards")(forwards.queue)
+app.command("forward")(forwards.deliver)
+app.command("webhook-secret")(forwards.secret)
+app.command("show")(request_record.command)
+app.command("export")(request_export.command)
+
+#: So many days before its last one a request is shown in another colour.
+_SOON = 7
+#: Nobody has a right of the GDPR from before it applied.
+_APPLIES_SINCE = datetime(2018, 5, 25, tzinfo=UTC)
+
+
+class Assurance(StrEnum):
+    """How sure it is who asks, by name: caller ID or a letter alone, a key on our call, an authenticated person."""
+
+    L0 = "L0"
+    L1 = "L1"
+    L2 = "L2"
+
+
+Reason = Annotated[str, typer.Option(help="Why; it is kept, and the controller is told.")]
 
 
 @app.command("list")
 def list_(
-    context: typer.Context, *, controller: ControllerId = None, limit: Limit = 100, json: Json = False
+    context: typer.Context,
+    *,
+    controller: ControllerId = None,
+    state: Annotated[
+        list[RequestState] | None, typer.Option(help="In this state; may be given again.")
+    ] = None,
+    right: Annotated[Right | None, typer.Option(help="Of this right.")] = None,
+    open: Annotated[bool, typer.Option("--open", help="Not closed yet.")] = False,  # noqa: A002 - the option's name
+    overdue: Annotated[bool, typer.Option("--overdue", help="Whose last day is over.")] = False,
+    due_within: Annotated[
+        int | None, typer.Option(min=0, help="Due in so many days, or overdue.", metavar="DAYS")
+    ] = None,
+    limit: Limit = 100,
+    json: Json = False,
 ) -> None:
     """List requests, the one that is due first at the top. Numbers are masked."""
+    wanted = Wanted(tuple(state or ()), right, open, OVERDUE if overdue else due_within)
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        return await store.requests.list(controller, limit)
+        return await store.requests.list(controller, limit, clock=await _clock(store), wanted=wanted)
 
     rows = [
-        {**row, "number": mask(row["number"]) if row["number"] else None} for row in with_store(context, work)
+        {**row, "level": Level(row["level"]).name, "number": mask(row["number"]) if row["number"] else None}
+        for row in with_store(context, work)
     ]
     if json:
         as_json(rows)
         return
     columns = {
-        "reference": "REFERENCE", "right": "RIGHT", "article": "ARTICLE", "state": "STATE", "number": "NUMBER",
-        "received_at": "RECEIVED", "due": "DUE",
+        "reference": "REFERENCE", "right": "RIGHT", "article": "ARTICLE", "state": "STATE", "level": "LEVEL",
+        "number": "NUMBER", "received_at": "RECEIVED", "due": "DUE", "days_left": "DAYS LEFT",
     }  # fmt: skip
-    as_table(rows, columns, none="there are no requests")
+    as_table([_coloured(row) for row in rows], columns, none="there are no requests")
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    right: Annotated[Right, typer.Argument(help="The right that is exercised.")],
+    number: Annotated[str, typer.Argument(help="Whose; in any usual way of writing it.")],
+    *,
+    controller: ControllerId = None,
+    campaign: Annotated[str | None, typer.Option(help="The campaign that it is about, if it is one.")] = None,
+    received: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN", help="2026-12-31 or 2026-12-31T12:00, by the controller's clock; else now."
+        ),
+    ] = None,
+    by: Annotated[
+        Literal["letter", "email", "phone", "agent", "other"], typer.Option(help="How it came.")
+    ] = "other",
+    level: Annotated[Assurance, typer.Option(help="How sure it is who asks.")] = Assurance.L0,
+    note: Annotated[str, typer.Option(help="Such as where the letter is on file.")] = "",
+    json: Json = False,
+) -> None:
+    """Enter a request that came in otherwise than by key. What it does at once, it does now."""
+
+    async def work(settings: Settings, store: Store) -> dict[str, Any]:
+        policy = await current_policy(store)
+        whose = the_controller(policy, controller)
+        about = _campaign_of(policy, whose, campaign)
+        parsed = the_number(number, whose)
+        at = _received(received, whose, datetime.now(UTC))
+        exercise = Exercise(
+            right=right, number=parsed.e164, received_at=at, due=deadlines.due(at, whose.country),
+            local_year=deadlines.local_day(at, whose.country).year, language=about.language if about else None,
+            purpose=about.purpose if about else None, consent_purpose=about.asks_consent_to if about else None,
+            intake=Intake(by), number_from="given", level=Level[level], who=f"cli:{who()}", note=note.strip(),
+        )  # fmt: skip
+        digests = SecretStore(settings.keys_dir).digests(whose.id, parsed)
+        reference = await store.requests.add(whose.id, exercise, digests, about.id if about else None)
+        effect = EFFECTS[right]
+        return {
+            "reference": reference, "controller": whose.id, "right": right, "number": parsed.masked, "state": effect.state,
+            "received_at": at, "due": exercise.due, "level": level, "barred": effect.suppress,
+        }  # fmt: skip
+
+    done = with_store(context, work)
+    if json:
+        as_json(done)
+        return
+    typer.echo(f"{done['reference']} is {_words(done['state'])}, due {done['due']}")
+    if done["barred"]:
+        typer.echo(f"{done['number']} is now barred for {done['controller']}: {done['barred']}")
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    reference: Reference,
+    *,
+    level: Annotated[Assurance, typer.Option(help="How sure it is now who asks.")],
+    how: Annotated[str, typer.Option(help="How that was found out, such as: called back.")],
+    json: Json = False,
+) -> None:
+    """Set down how sure the person's identity is, and how that was found out (Art 12(6))."""
+
+    async def work(store: Store, work: Work) -> dict[str, Any]:
+        return await store.requests.verify(reference, Level[level], work)
+
+    done = _worked(context, how, work)
+    _tell(
+        done,
+        f"{done['reference']} is {_words(done['state'])}, the person's identity {done['level']}",
+        json=json,
+    )
+
+
+@app.command()
+def start(context: typer.Context, reference: Reference, *, json: Json = False) -> None:
+    """Begin the work on a request."""
+    _step(context, reference, RequestState.IN_PROGRESS, "", json=json)
+
+
+@app.command()
+def extend(context: typer.Context, reference: Reference, *, reason: Reason, json: Json = False) -> None:
+    """Give a complex request two months more: once, and within the first month (Art 12(3))."""
+    advice = "tell the person of it and why, within the first month (Art 12(3))"
+    _step(context, reference, RequestState.EXTENDED, reason, advice, json=json)
+
+
+@app.command()
+def resolve(
+    context: typer.Context,
+    reference: Reference,
+    *,
+    note: Annotated[str, typer.Option(help="What was done.")] = "",
+    json: Json = False,
+) -> None:
+    """Close a request as fulfilled. Its number is erased; the digest stays."""
+    _step(context, reference, RequestState.FULFILLED, note, json=json)
+
+
+@app.command()
+def refuse(context: typer.Context, reference: Reference, *, reason: Reason, json: Json = False) -> None:
+    """Close a request as refused. Its number is erased; what it barred stays barred."""
+    advice = (
+        "tell the person why, and of the complaint to the supervisory authority and the courts (Art 12(4))"
+    )
+    _step(context, reference, RequestState.REFUSED, reason, advice, json=json)
+
+
+@app.command()
+def withdraw(context: typer.Context, reference: Reference, *, reason: Reason, json: Json = False) -> None:
+    """Close a request that the person has taken back. Its number is erased; what it barred stays barred."""
+    _step(context, reference, RequestState.WITHDRAWN, reason, json=json)
+
+
+def _step(
+    context: typer.Context, reference: str, to: RequestState, words: str, advice: str = "", *, json: bool
+) -> None:
+    async def work(store: Store, work: Work) -> dict[str, Any]:
+        return await store.requests.step(reference, to, work)
+
+    done = _worked(context, words, work)
+    closed = "; its number is erased" if not to.is_open else f", due {done['due']}"
+    _tell(done, f"{done['reference']} is {_words(done['state'])}{closed}", json=json)
+    if advice:
+        typer.echo(advice, err=True)
+    if to in {RequestState.REFUSED, RequestState.WITHDRAWN} and EFFECTS[Right(done["right"])].suppress:
+        typer.echo("the number stays barred: see ccari suppress", err=True)
+
+
+def _worked(
+    context: typer.Context, words: str, work: Callable[[Store, Work], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    async def run(_: Settings, store: Store) -> dict[str, Any]:
+        return await work(store, Work(f"cli:{who()}", await _clock(store), words))
+
+    return with_store(context, run)
+
+
+def _tell(done: dict[str, Any], words: str, *, json: bool) -> None:
+    if json:
+        as_json(done)
+    else:
+        typer.echo(words)
+
+
+async def _clock(store: Store) -> Clock:
+    revision = await store.policies.newest()
+    countries = {each.id: each.country for each in revision.policy.controllers} if revision else {}
+    return Clock(datetime.now(UTC), countries)
+
+
+def _campaign_of(policy: Policy, controller: Controller, campaign: str | None) -> Campaign | None:
+    if campaign is None:
+        return None
+    theirs = {each.id: each for each in policy.campaigns if each.controller == controller.id}
+    if campaign not in theirs:
+        raise CcariError(
+            f"{controller.id!r} has no campaign {campaign!r}: it has {', '.join(theirs) or 'none'}"
+        )
+    return theirs[campaign]
+
+
+def _received(text: str | None, controller: Controller, now: datetime) -> datetime:
+    """When it was received. Of a day nothing is known but that it was over: a consent of that day is withdrawn too."""
+    if text is None:
+        return now
+    zone = ZoneInfo(TIME_ZONES[controller.country])
+    try:
+        first, last = moments.since(text, zone), moments.until(text, zone)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--received") from None
+    if first > now:
+        raise typer.BadParameter("it is in the future", param_hint="--received")
+    if first < _APPLIES_SINCE:
+        raise typer.BadParameter(
+            "it is before the GDPR, which applies since 2018-05-25", param_hint="--received"
+        )
+    return first if first == last else min(last - timedelta(seconds=1), now)
+
+
+def _coloured(row: dict[str, Any]) -> dict[str, Any]:
+    """A request that is overdue or soon due so that nobody overlooks it, in words too, for a pipe has no colour."""
+    left = row["days_left"]
+    if left is None:
+        return row
+    style = "bold red" if row["overdue"] else "yellow" if left <= _SOON else ""
+    words = f"overdue {-left}" if row["overdue"] else str(left)
+    return {**row, "due": Text(str(row["due"]), style), "days_left": Text(words, style)}
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")

@@ -13,12 +13,12 @@ from ccari.errors import RequestError
 from ccari.policy import deadlines, rights
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.ports import Digests, Exercise
+from ccari.store.consents import withdraw
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 
-#: Rows of an export that are in memory at a time.
-_EXPORT_ROWS = 500
-_OVERDUE = -1
+#: Days left of what is overdue, at most.
+OVERDUE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,8 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which requests: each field that is given narrows the list. ``due_within`` days, what is overdue among them."""
+    """Which requests: each field that is given narrows the list. ``due_within`` days: what is overdue is among them."""
 
-    controller: str | None = None
     states: Sequence[RequestState] = ()
     right: Right | None = None
     open: bool = False
@@ -70,7 +69,7 @@ class Requests:
 
     async def overdue(self, clock: Clock, limit: int, controller: str | None = None) -> list[dict[str, Any]]:
         """Open requests whose last day is over where the controller is (Art 12(3))."""
-        return await self.due_within(_OVERDUE, clock, limit, controller)
+        return await self.due_within(OVERDUE, clock, limit, controller)
 
     async def due_within(
         self, days: int, clock: Clock, limit: int, controller: str | None = None
@@ -102,10 +101,8 @@ class Requests:
 
     async def export(self, controller: str | None, since: datetime | None) -> AsyncIterator[dict[str, Any]]:
         """Each request with its history, the oldest first, a few at a time."""
-        async with self._database.transaction() as connection:
-            async for row in connection.cursor(
-                SQL["export_requests"], controller, since, prefetch=_EXPORT_ROWS
-            ):
+        async for rows in self._database.stream(SQL["export_requests"], controller, since):
+            for row in rows:
                 yield dict(row)
 
     async def add(
@@ -202,13 +199,7 @@ async def register(
             reference, call_id, None,
         )  # fmt: skip
     if exercise.right is Right.WITHDRAW_CONSENT:
-        await connection.execute(
-            SQL["withdraw_consents"],
-            controller,
-            list(digests.all),
-            exercise.consent_purpose,
-            exercise.received_at,
-        )
+        await withdraw(connection, controller, digests, exercise.consent_purpose, exercise.received_at)
     await _note(
         connection, reference, exercise.who, effect.state, exercise.level, exercise.due, exercise.note
     )

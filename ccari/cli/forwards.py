@@ -1,0 +1,99 @@
+"""``ccari requests forwards``, ``forward`` and ``webhook-secret``: what controllers are told of their requests."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from ccari.app import Store, open_courier
+from ccari.cli.context import ControllerId, Json, Limit, current_policy, the_controller, with_store
+from ccari.cli.output import as_json, as_table
+from ccari.config import Settings
+from ccari.errors import CcariError
+from ccari.forward.courier import Told
+from ccari.forward.secret import WebhookSecrets
+from ccari.policy.declaration import Policy
+
+Reference = Annotated[
+    str, typer.Argument(metavar="REF", help="As in requests list.", parser=lambda text: text.strip().upper())
+]
+
+
+def queue(
+    context: typer.Context,
+    *,
+    retry: Annotated[
+        str | None, typer.Option(metavar="REF", help="Try again what was given up of this request.")
+    ] = None,
+    limit: Limit = 100,
+    json: Json = False,
+) -> None:
+    """List what controllers were told, are yet to be told, and could not be told: that comes first."""
+
+    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
+        if retry is not None and not await store.forwards.retry(retry.strip().upper()):
+            raise CcariError(f"nothing was given up of {retry!r}: see ccari requests forwards")
+        return await store.forwards.list(forwarded_to(await current_policy(store)), limit)
+
+    rows = with_store(context, work)
+    if json:
+        as_json(rows)
+        return
+    columns = {
+        "reference": "REFERENCE", "seq": "CHANGE", "state": "STATE", "tries": "TRIES", "queued_at": "SINCE",
+        "next_try_at": "NEXT TRY", "settled_at": "SETTLED", "fault": "FAULT",
+    }  # fmt: skip
+    as_table(rows, columns, none="there is nothing to forward")
+
+
+def deliver(context: typer.Context, *, json: Json = False) -> None:
+    """Tell the controllers what is due, once; a running service does it by itself. Exit status 1: something failed."""
+
+    async def work(settings: Settings, store: Store) -> list[Told]:
+        told: list[Told] = []
+        async with open_courier(settings, store) as courier:
+            while True:
+                went = await courier.deliver()
+                told += went
+                # who does not take one is left alone until the next time
+                if all(each.fault for each in went):
+                    return told
+
+    told = with_store(context, work)
+    rows: list[dict[str, Any]] = [
+        {"reference": each.reference, "seq": each.seq, "controller": each.controller, "tries": each.tries,
+         "state": "given_up" if each.given_up else "waiting" if each.fault else "delivered",
+         "ways": each.ways, "status": each.status, "fault": each.fault}
+        for each in told
+    ]  # fmt: skip
+    if json:
+        as_json(rows)
+    else:
+        shown = [{**row, "ways": ", ".join(row["ways"])} for row in rows]
+        columns = {
+            "reference": "REFERENCE", "seq": "CHANGE", "state": "STATE", "ways": "BY", "status": "STATUS",
+            "tries": "TRIES", "fault": "FAULT",
+        }  # fmt: skip
+        as_table(shown, columns, none="there is nothing to forward")
+    failed = sum(1 for each in told if each.fault)
+    if failed:
+        raise CcariError(f"{failed} of {len(told)} could not be forwarded: see ccari requests forwards")
+
+
+def secret(context: typer.Context, *, controller: ControllerId = None) -> None:
+    """Make the secret that a controller's webhook is signed with, where there is none. It is not printed."""
+
+    async def work(settings: Settings, store: Store) -> str:
+        whose = the_controller(await current_policy(store), controller).id
+        secrets = WebhookSecrets(settings.keys_dir)
+        if secrets.create(whose):
+            return f"{whose}: made, in {secrets.path(whose)}: give the controller its content by a safe way"
+        secrets.read(whose)
+        return f"{whose}: was there already, in {secrets.path(whose)}"
+
+    typer.echo(with_store(context, work))
+
+
+def forwarded_to(policy: Policy | None) -> Iterable[str]:
+    """The controllers that are told of their requests."""
+    return [each.id for each in policy.controllers if each.forward is not None] if policy else []

@@ -1,0 +1,114 @@
+"""``ccari requests export``: the register as one stream."""
+
+import contextlib
+import csv
+import sys
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TextIO
+from zoneinfo import ZoneInfo
+
+import orjson
+import typer
+
+from ccari.app import Store
+from ccari.cli.context import with_store
+from ccari.config import Settings
+from ccari.errors import CcariError, why
+from ccari.lists import moments
+from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.numbers import mask
+from ccari.policy.rights import Level
+
+
+def command(
+    context: typer.Context,
+    *,
+    controller: Annotated[str | None, typer.Option(help="Whose; else all.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN", help="Received since a day or moment, by the controller's clock, else UTC."
+        ),
+    ] = None,
+    format: Annotated[Literal["csv", "json"], typer.Option(help="JSON has the history too.")] = "csv",  # noqa: A002 - the option's name
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write, its owner's only; else standard output.")
+    ] = None,
+) -> None:
+    """Export the requests, the first received at the top. Numbers are masked."""
+
+    async def work(_: Settings, store: Store) -> int:
+        rows = _readable(store.requests.export(controller, await _moment(store, controller, since)))
+        with _written(out) as file:
+            return await (_csv if format == "csv" else _json)(rows, file)
+
+    written = with_store(context, work)
+    if out is not None:
+        typer.echo(f"{written} requests are in {out}")
+
+
+async def _moment(store: Store, controller: str | None, since: str | None) -> datetime | None:
+    if since is None:
+        return None
+    revision = await store.policies.newest()
+    whose = revision.policy.controller(controller) if revision and controller else None
+    try:
+        return moments.since(since, ZoneInfo(TIME_ZONES[whose.country] if whose else "UTC"))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--since") from None
+
+
+async def _readable(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    async for row in rows:
+        number, level = row["number"], Level(row["level"]).name
+        yield {**row, "number": mask(number) if number else None, "level": level}
+
+
+async def _csv(rows: AsyncIterator[dict[str, Any]], file: TextIO) -> int:
+    columns = [
+        "reference", "controller", "campaign", "purpose", "right", "article", "state", "level", "number", "number_from",
+        "channel", "call_id", "key", "notice_version", "language", "received_at", "registered_at", "due", "extended_at",
+        "closed_at",
+    ]  # fmt: skip
+    written = 0
+    table = csv.DictWriter(file, columns, extrasaction="ignore")
+    table.writeheader()
+    async for row in rows:
+        table.writerow(
+            {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+        )
+        written += 1
+    return written
+
+
+async def _json(rows: AsyncIterator[dict[str, Any]], file: TextIO) -> int:
+    written = 0
+    file.write("[")
+    async for row in rows:
+        told = orjson.dumps({**row, "history": orjson.Fragment(row["history"] or "[]")}, default=str)
+        file.write((",\n" if written else "\n") + told.decode())
+        written += 1
+    file.write("\n]\n")
+    return written
+
+
+@contextlib.contextmanager
+def _written(out: Path | None) -> Iterator[TextIO]:
+    """Standard output, or a file that has its name only when it is whole."""
+    if out is None:
+        yield sys.stdout
+        return
+    draft = out.with_name(f".{out.name}.draft")
+    try:
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600, exist_ok=False)
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        draft.replace(out)
+    except OSError as error:
+        raise CcariError(f"cannot write {out}: {why(error)}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
