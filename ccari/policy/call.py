@@ -1,16 +1,16 @@
 """The life of one outbound call: ``decide(state, event) -> (state, commands)``.
 
 Pure: no clock, no network, no randomness. Whoever runs it carries out the commands in their order and feeds back what
-came of them. The invariants that live here: no bridge before :class:`HeardCommitted` (3), no recorder before it and
-before :class:`RecordingTagged` (2, 4), no confirmation of a right before :class:`RightRegistered` (5), no dial before
-:class:`TokenSpent` (1).
+came of them. The invariants that live here: no bridge before :class:`HeardCommitted` (3), no recorder before it, in
+``opt_in`` before the key, and before :class:`RecordingTagged` (2, 4), no confirmation of a right before
+:class:`RightRegistered` (5), no dial before :class:`TokenSpent` (1).
 """
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ccari.policy import notices
-from ccari.policy.declaration import Campaign, KeyAction, NoticePrompt, RecordingMode, Without
+from ccari.policy.declaration import Campaign, KeyAction, NoticePrompt, RecordingMode
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
     AnswerAgent,
@@ -69,6 +69,8 @@ CREATE_SECONDS = 5.0
 RING_SECONDS = 45.0
 #: A callee who hangs up breaks the playback first; their hang-up is reported within milliseconds.
 UNHEARD_SECONDS = 0.5
+#: For the key that agrees to the recording, once all has been said; reaching for it takes two or three.
+AGREEMENT_SECONDS = 5.0
 #: From the request to RecordingStarted, usually 20 ms.
 RECORDER_SECONDS = 5.0
 #: For hang-ups and the recorder's end to be reported.
@@ -95,6 +97,7 @@ class Stage(StrEnum):
     NOTICE = "notice"
     UNHEARD = "unheard"
     HEARD = "heard"
+    AGREEMENT = "agreement"
     TAG = "tag"
     RECORDER = "recorder"
     DISCARD = "discard"
@@ -117,9 +120,21 @@ class Recorder(StrEnum):
 
 #: From the callee's answer to the last words: when a key may steer what is played.
 _CONVERSING = frozenset(
-    {Stage.NOTICE, Stage.HEARD, Stage.TAG, Stage.RECORDER, Stage.DISCARD, Stage.BRIDGE, Stage.TALK}
+    {
+        Stage.NOTICE,
+        Stage.HEARD,
+        Stage.AGREEMENT,
+        Stage.TAG,
+        Stage.RECORDER,
+        Stage.DISCARD,
+        Stage.BRIDGE,
+        Stage.TALK,
+    }
 )
-
+#: When the recording can be agreed to.
+_AGREEABLE = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT})
+#: When a recorder that is told to stop may go on unnoticed.
+_STOPPING_IS_TIMED = frozenset({Stage.BRIDGE, Stage.TALK, Stage.FAREWELL})
 
 #: What is said to the callee in answer to a key that decides something.
 _ANSWERS = frozenset(
@@ -139,6 +154,7 @@ class Call:
 
     ``playing`` and ``upcoming``: prompts, by id. ``heard``: notice prompts proven to have been played whole.
     ``exercised``: rights pressed, in order; ``registering``: those of them that are not yet known to be durable.
+    ``agreed``: to be recorded, by key; ``refused``: to be recorded, which stands whatever else is pressed.
     """
 
     stage: Stage = Stage.GATE
@@ -152,6 +168,7 @@ class Call:
     heard: frozenset[str] = frozenset()
     exercised: tuple[Right, ...] = ()
     registering: frozenset[Right] = frozenset()
+    agreed: bool = False
     refused: bool = False
     recorder: Recorder = Recorder.IDLE
     outcome: Outcome | None = None
@@ -231,6 +248,10 @@ def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             )
         case Gone(party, cause):
             return _gone(call, party, cause)
+        case TimeRanOut(Stage.TALK) if (
+            call.recorder is Recorder.STOPPING and call.stage in _STOPPING_IS_TIMED
+        ):
+            return _recorder_unstoppable(call)
         case TimeRanOut(stage) if stage == call.stage:
             return _time_ran_out(call)
         case Withdrawn(why):
@@ -273,6 +294,8 @@ def _speak(call: Call, *first: Command) -> Step:
         return replace(call, playing=prompt, upcoming=tuple(rest)), [*commands, Play(Party.CALLEE, prompt)]
     if call.stage is Stage.NOTICE:
         return _then(commands, _notice_over(call))
+    if call.stage is Stage.AGREEMENT:
+        return _then(commands, _await_agreement(call))
     if call.stage is Stage.FAREWELL and call.outcome is not None:
         return _then(commands, _end(call, call.outcome, call.reason))
     return call, commands
@@ -298,13 +321,37 @@ def _notice_over(call: Call) -> Step:
 
 
 def _record_or_bridge(call: Call) -> Step:
-    if call.declared.recording.mode is RecordingMode.OFF or call.refused:
+    mode = call.declared.recording.mode
+    if mode is RecordingMode.OPT_IN:
+        return _speak(replace(call, stage=Stage.AGREEMENT))
+    return _bridge(call) if mode is RecordingMode.OFF or call.refused else _tag(call)
+
+
+def _await_agreement(call: Call) -> Step:
+    """All is said, the confirmation of an agreement too: it is part of no recording."""
+    if call.refused:
         return _bridge(call)
+    return _tag(call) if call.agreed else (call, [SetTimer(Stage.AGREEMENT, AGREEMENT_SECONDS)])
+
+
+def _not_agreed(call: Call) -> Step:
+    if call.playing is not None:
+        # somebody listens; the wait begins again after it
+        return call, []
+    if call.refused:
+        return _bridge(call)
+    note = Note("recording_not_agreed")
+    if call.declared.recording.must:
+        return _then([note], _farewell(call, Outcome.RECORDING_REFUSED, "recording_not_agreed"))
+    return _then([note], _bridge(replace(call, reason=call.reason or "recording_not_agreed")))
+
+
+def _tag(call: Call) -> Step:
     return replace(call, stage=Stage.TAG), [TagRecording()]
 
 
 def _bridge(call: Call) -> Step:
-    if call.refused and _hangs_up_unrecorded(call.declared):
+    if call.refused and call.declared.recording.must:
         # the answer to the right that was pressed is on its way, and with it the last words
         return call, []
     return replace(call, stage=Stage.BRIDGE), [AnswerAgent(), Bridge()]
@@ -314,12 +361,16 @@ def _recorder_started(call: Call) -> Step:
     if call.stage is Stage.RECORDER and not call.refused:
         return _then([Note("recording_started")], _bridge(replace(call, recorder=Recorder.RUNNING)))
     # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
-    call = replace(call, recorder=Recorder.STOPPING)
     if call.stage is Stage.RECORDER:
         # the bridge waits: not one syllable of the talk may be in that file
-        call = replace(call, stage=Stage.DISCARD)
+        call = replace(call, stage=Stage.DISCARD, recorder=Recorder.STOPPING)
         return call, [SetTimer(Stage.DISCARD, RECORDER_SECONDS), StopRecorder(keep=False)]
-    return call, [StopRecorder(keep=False)]
+    return _stop_recorder(call, keep=False)
+
+
+def _stop_recorder(call: Call, *, keep: bool) -> Step:
+    timed = [SetTimer(Stage.TALK, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED else []
+    return replace(call, recorder=Recorder.STOPPING), [*timed, StopRecorder(keep=keep)]
 
 
 def _recorder_stopped(call: Call) -> Step:
@@ -351,14 +402,10 @@ def _unrecorded(call: Call) -> Step:
         return _then([note], _close_if_over(call))
     if call.stage not in {Stage.TAG, Stage.RECORDER, Stage.BRIDGE, Stage.TALK}:
         return call, [note]
-    if call.declared.recording.without is Without.HANG_UP:
+    if call.declared.recording.must:
         return _then([note], _farewell(call, Outcome.FAILED, "recording_failed"))
     step = _explain(call, "recording_failed", note)
     return _then(step[1], _bridge(step[0])) if call.stage in {Stage.TAG, Stage.RECORDER} else step
-
-
-def _hangs_up_unrecorded(campaign: Campaign) -> bool:
-    return campaign.recording.mode is not RecordingMode.OFF and campaign.recording.without is Without.HANG_UP
 
 
 def _key_pressed(call: Call, key: str) -> Step:
@@ -372,7 +419,7 @@ def _key_pressed(call: Call, key: str) -> Step:
         return call, [note]
     right = action.right
     if right is None:
-        return _steer(call, action, note)
+        return _steer(call, action, key, note)
     if right in call.exercised:
         return call, [note]
     # in every stage, the last words and the hanging up too: a right that was pressed is never lost
@@ -380,16 +427,21 @@ def _key_pressed(call: Call, key: str) -> Step:
     call = replace(call, exercised=(*call.exercised, right), registering=call.registering | {right})
     if EFFECTS[right].stops_recording:
         # at once, before the database is asked: whatever becomes of the request, nothing more is recorded
-        call = replace(call, refused=True)
+        call = _without_agreement(replace(call, refused=True))
         if call.recorder is Recorder.RUNNING:
-            commands.append(StopRecorder(keep=True))
-            call = replace(call, recorder=Recorder.STOPPING)
+            call, stop = _stop_recorder(call, keep=True)
+            commands += stop
     return call, [*commands, RegisterRight(right, key)]
 
 
-def _steer(call: Call, action: KeyAction, note: Note) -> Step:
+def _steer(call: Call, action: KeyAction, key: str, note: Note) -> Step:
     if call.stage not in _CONVERSING:
         return call, [note]
+    if action is KeyAction.CONSENT_RECORDING:
+        if call.stage not in _AGREEABLE or call.agreed or call.refused:
+            return call, [note]
+        call = _answer(replace(call, agreed=True), notices.RECORDING_AGREED)
+        return _speak(call, note, Note("recording_agreed", {"key": key}))
     if action is KeyAction.DATA_SOURCE:
         return _speak(_next(call, NoticePrompt.SOURCE.value), note)
     # all of it, also what a number that knows it was spared
@@ -406,6 +458,11 @@ def _answer(call: Call, *words: str) -> Call:
     """Say ``words`` next, in answer to a key."""
     rest = (each for each in call.upcoming if each not in _ANSWERS)
     return replace(call, upcoming=(*_answers(call, *words), *rest))
+
+
+def _without_agreement(call: Call) -> Call:
+    """Do not say any more that it will be recorded."""
+    return replace(call, upcoming=tuple(each for each in call.upcoming if each != notices.RECORDING_AGREED))
 
 
 def _answers(call: Call, *words: str) -> tuple[str, ...]:
@@ -428,7 +485,7 @@ def _right_registered(call: Call, right: Right, reference: str) -> Step:
     if barred:
         return _then([note], _farewell(call, Outcome.RIGHT_EXERCISED, right.value, *confirmation))
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
-    if effect.stops_recording and _hangs_up_unrecorded(campaign):
+    if effect.stops_recording and campaign.recording.must:
         return _then([note], _farewell(call, Outcome.RECORDING_REFUSED, reason, *confirmation))
     call, told = _explain(call, call.reason or reason, note)
     return _speak(_answer(call, *confirmation), *told)
@@ -448,7 +505,7 @@ def _explain(call: Call, reason: str, *first: Command) -> Step:
 def _farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
     """Say the last words to the callee, then end. What is said now is cut short, unless it is a last word itself."""
     cut = call.playing is not None and call.stage is not Stage.FAREWELL
-    last = (*_answers(call, *words), notices.GOODBYE)
+    last = (*_answers(_without_agreement(call), *words), notices.GOODBYE)
     call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=last)
     return _speak(call, *([StopPlaying()] if cut else []))
 
@@ -482,6 +539,8 @@ def _time_ran_out(call: Call) -> Step:
             return _end(call, Outcome.NOTICE_FAILED, "not_played")
         case Stage.RECORDER:
             return _unrecorded(replace(call, recorder=Recorder.LOST))
+        case Stage.AGREEMENT:
+            return _not_agreed(call)
         case Stage.CLOSE:
             return _close(call)
         case _:
@@ -523,7 +582,7 @@ def _right_failed(call: Call, right: Right) -> Step:
     call = replace(call, registering=call.registering - {right})
     if call.stage is Stage.CLOSE:
         return _then([note], _close_if_over(call))
-    if EFFECTS[right].stops_recording and _hangs_up_unrecorded(call.declared):
+    if EFFECTS[right].stops_recording and call.declared.recording.must:
         # refused all the same: it is not recorded
         return _then(
             [note], _farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", notices.RIGHT_FAILED)

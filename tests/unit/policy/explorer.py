@@ -42,7 +42,7 @@ _NOTHING: tuple[Event, ...] = (
 _EVERYTHING_ASKED = frozenset[Command](
     {CreateCallee(), Dial(), AnswerAgent(), StartRecorder(), StopRecorder(keep=True), HangUp()}
 )
-_EVERY_TIMER = frozenset({"create", "ring", "unheard", "recorder", "discard", "close"})
+_EVERY_TIMER = frozenset({"create", "ring", "unheard", "agreement", "recorder", "discard", "talk", "close"})
 _LAST_WORDS = frozenset({Play(Party.CALLEE, notices.GOODBYE)})
 _NONE_HEARD = frozenset[str]()
 _NO_WORLD = World()
@@ -176,13 +176,14 @@ def _merge(call: Call, world: World) -> World:
         case Stage.CLOSED:
             return _NO_WORLD
         case Stage.FAREWELL:
-            world = world._replace(timers=_EVERY_TIMER, heard=_NONE_HEARD, token_spent=True)
+            world = world._replace(timers=_EVERY_TIMER, heard=_NONE_HEARD, token_spent=True, agreed=False)
         case Stage.CLOSE:
             world = world._replace(
                 timers=_EVERY_TIMER,
                 heard=_NONE_HEARD,
                 token_spent=True,
                 heard_committed=False,
+                agreed=False,
                 tagged=False,
                 bridging=True,
                 sounding=_LAST_WORDS,
@@ -203,7 +204,7 @@ def _same(call: Call, world: World) -> Hashable:
     elif call.stage is Stage.FAREWELL:
         before_the_end = bool(call.reason)
     else:
-        before_the_end = call.rang, call.heard, bool(call.reason)
+        before_the_end = call.rang, call.heard, call.agreed, bool(call.reason)
     return (
         call.stage, call.campaign is None, call.informed, call.agent_here, call.callee_here, call.playing, call.upcoming,
         frozenset(call.exercised), call.registering, call.refused, call.recorder, call.outcome, before_the_end, world,

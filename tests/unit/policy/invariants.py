@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ccari.policy import notices
 from ccari.policy.call import Call, Stage
-from ccari.policy.declaration import Campaign, RecordingMode, Without
+from ccari.policy.declaration import Campaign, RecordingMode
 from ccari.policy.messages import (
     AnswerAgent,
     Bridge,
@@ -29,6 +29,7 @@ from ccari.policy.suppression import bars
 from tests.unit.policy.world import World, right_of
 
 _ENDING = frozenset({Stage.CLOSE, Stage.CLOSED})
+_AGREED = Play(Party.CALLEE, notices.RECORDING_AGREED)
 _CONFIRMED = {
     **{words: action.right for action, words in notices.CONFIRMATIONS.items()},
     notices.RECORDING_STOPPED: Right.REFUSE_RECORDING,
@@ -58,17 +59,30 @@ def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[st
                 yield "a second bridge"
             if world.agent_gone or world.callee != "made":
                 yield "a bridge to somebody who has gone"
-            if world.refused and world.recorder in {"running", "stopping", "stuck"}:
+            if world.refused and world.recorder in {"running", "stopping", "overdue", "stuck"}:
                 yield "a bridge while a refused recorder may run"
+            if campaign.recording.must and world.recorder != "running":
+                yield "a bridge without the recorder that the call must have"
+            if _AGREED in world.sounding:
+                yield "a bridge while an agreement is confirmed"
             if _is_over(campaign, world):
                 yield "a bridge after the call was barred or refused"
-        case TagRecording() if campaign.recording.mode is RecordingMode.OFF:
-            yield "a recording in a campaign that has none"
+        case TagRecording():
+            if campaign.recording.mode is RecordingMode.OFF:
+                yield "a recording in a campaign that has none"
+            if campaign.recording.mode is RecordingMode.OPT_IN and not world.agreed:
+                yield "a tag before the recording was agreed to"
         case StartRecorder():
             if not world.heard_committed:
                 yield "a recorder before the notice was proven heard"
             if not world.tagged:
                 yield "a recorder before its tag"
+            if campaign.recording.mode is RecordingMode.OPT_IN and not world.agreed:
+                yield "a recorder before the recording was agreed to"
+            if _AGREED in world.sounding:
+                yield "an agreement confirmed into the recording"
+            if world.bridging:
+                yield "a recorder started in the middle of the talk"
             if world.refused:
                 yield "a recorder started after a refusal"
             if world.recorder != "none":
@@ -85,6 +99,10 @@ def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[st
                 yield "words to a callee who has gone"
             if prompt in _CONFIRMED and _CONFIRMED[prompt] not in world.durable:
                 yield "a right confirmed before it was durable"
+            if command == _AGREED and (
+                not world.agreed or world.recorder != "none" or _is_over(campaign, world) or world.refused
+            ):
+                yield "a recording announced that will not be"
         case AnswerAgent() if world.agent_gone or world.returned is not None:
             yield "words to an agent who has gone"
         case HangUp() if world.callee != "made":
@@ -103,8 +121,7 @@ def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[st
 
 def _is_over(campaign: Campaign, world: World) -> bool:
     """Somebody exercised a right after which there is nothing more to talk about."""
-    rules = campaign.recording
-    if world.refused and rules.without is Without.HANG_UP and rules.mode is not RecordingMode.OFF:
+    if world.refused and campaign.recording.must:
         return True
     return any(
         (
@@ -128,7 +145,7 @@ def out_of_place(
         yield "a callee left on the line"
     if world.refused and world.recorder == "running":
         yield "a recorder that runs on after a refusal"
-    if world.refused and world.recorder == "stuck" and after.stage not in _ENDING:
+    if world.refused and world.recorder in {"overdue", "stuck"} and after.stage not in _ENDING:
         yield "a call that goes on while a refused recorder cannot be stopped"
     unanswered = any(isinstance(each, RegisterRight) for each in world.owed)
     if any(closes) and unanswered and event != TimeRanOut(Stage.CLOSE.value):

@@ -18,6 +18,7 @@ _REFUSE, _OBJECT, _WITHDRAW = (
     {"6": "withdraw_consent"},
 )
 _ERASE, _ACCESS, _STEER = {"7": "erasure"}, {"8": "access"}, {"9": "data_source", "*": "repeat"}
+_AGREE, _REPEAT = {"1": "consent_recording"}, {"*": "repeat"}
 
 
 def _kind(mode: str, without: str, basis: dict[str, Any], keys: dict[str, str]) -> dict[str, Any]:
@@ -28,6 +29,10 @@ def _kind(mode: str, without: str, basis: dict[str, Any], keys: dict[str, str]) 
     recording = {"mode": mode, "without": without}
     return basis | {"recording": recording, "keys": keys, "notice": {"prompts": prompts}}
 
+
+_TOLD_ONCE = _kind("notice", "continue", _CONTRACT, _REPEAT) | {
+    "notice": {"prompts": ["identity", "recording"], "information": "first_contact"}
+}
 
 _KINDS = {
     f"{mode}-{without}-{basis['legal_basis']}-{'+'.join(keys.values()) or 'no_keys'}": _kind(
@@ -53,8 +58,18 @@ _KINDS = {
         ("off", "continue", _OFFER, _OBJECT | _ACCESS),
         ("notice", "continue", _CONTRACT, _STEER),
         ("opt_out", "continue", _CONTRACT, _REFUSE | _ERASE),
+        ("opt_in", "continue", _CONTRACT, _AGREE | _REFUSE),
+        ("opt_in", "continue", _OFFER, _AGREE | _OBJECT),
+        ("opt_in", "continue", _DUTY, _AGREE | _ERASE),
+        ("opt_in", "continue", _CONTRACT, _AGREE | _REPEAT),
+        ("opt_in", "hang_up", _CONTRACT, _AGREE),
+        ("opt_in", "hang_up", _CONTRACT, _AGREE | _REFUSE),
+        ("mandatory", "hang_up", _DUTY, {}),
+        ("mandatory", "hang_up", _DUTY, _REFUSE),
+        ("mandatory", "hang_up", _DUTY, _ERASE),
+        ("mandatory", "hang_up", _OFFER, _OBJECT),
     ]
-}
+} | {"first_contact": _TOLD_ONCE}
 
 
 @cache

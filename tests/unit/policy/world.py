@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ccari.policy import notices
-from ccari.policy.declaration import Campaign
+from ccari.policy.declaration import Campaign, KeyAction
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
     AnswerAgent,
@@ -79,10 +79,12 @@ class World(NamedTuple):
     token_spent: bool = False
     heard_committed: bool = False
     tagged: bool = False
-    #: none, asked, doubtful (asked for, but failed or late), running, stopping, stuck (it would not stop), over
+    #: none, asked, doubtful (asked for, but failed or late), running, stopping, overdue (and no word of
+    #: its end), stuck (it would not stop), over
     recorder: str = "none"
     bridging: bool = False
     blocked: bool = False
+    agreed: bool = False
     refused: bool = False
     #: Rights whose registration was asked for, and of those the durable ones.
     sent: frozenset[Right] = frozenset()
@@ -128,7 +130,7 @@ def helpful(world: World, campaign: Campaign) -> Iterator[Event]:
         yield Played(play.prompt, whole=True)
     if world.recorder == "asked":
         yield RecorderStarted()
-    if world.recorder == "stopping":
+    if world.recorder in {"stopping", "overdue"}:
         yield RecorderStopped()
     if world.returned is not None and not world.agent_gone:
         yield Gone(Party.AGENT)
@@ -206,6 +208,11 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             return world._replace(recorder="over")
         case TimeRanOut("recorder") if world.recorder == "asked":
             return world._replace(recorder="doubtful")
+        case TimeRanOut("talk") if world.recorder == "stopping":
+            return world._replace(recorder="overdue")
+        case KeyPressed(key) if campaign.keys.get(key) is KeyAction.CONSENT_RECORDING:
+            pressed_in_time = world.answered and not world.refused
+            return world._replace(agreed=True) if pressed_in_time and not world.agreed else world
         case KeyPressed(key) if (pressed := right_of(campaign, key)) and EFFECTS[pressed].stops_recording:
             return world if world.refused else world._replace(refused=True)
         case Failed(command):
