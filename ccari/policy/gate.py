@@ -202,11 +202,14 @@ def _listed(registers: Collection[Register], facts: Facts, now: datetime) -> Blo
             )
             if listing.register == register.id and not overridden:
                 return Block.SUPPRESSED_REGISTER
-    for register in registers:
-        as_of = facts.registers.get(register.id)
-        if as_of is None or now - as_of > timedelta(days=register.max_age_days):
-            return Block.REGISTER_STALE
+    if any(stale(register, facts.registers.get(register.id), now) for register in registers):
+        return Block.REGISTER_STALE
     return None
+
+
+def stale(register: Register, as_of: datetime | None, now: datetime) -> bool:
+    """True if a register's copy of ``as_of`` cannot be relied on: none was loaded, it is too old, or dated ahead."""
+    return as_of is None or not timedelta() <= now - as_of <= timedelta(days=register.max_age_days)
 
 
 def _agreed_at(facts: Facts, now: datetime) -> datetime | None:
