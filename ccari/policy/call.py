@@ -248,10 +248,9 @@ def decide(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             )
         case Gone(party, cause):
             return _gone(call, party, cause)
-        case TimeRanOut(Stage.TALK) if (
-            call.recorder is Recorder.STOPPING and call.stage in _STOPPING_IS_TIMED
-        ):
-            return _recorder_unstoppable(call)
+        case TimeRanOut(Stage.TALK):
+            overdue = call.recorder is Recorder.STOPPING and call.stage in _STOPPING_IS_TIMED
+            return _recorder_unstoppable(call) if overdue else (call, [])
         case TimeRanOut(stage) if stage == call.stage:
             return _time_ran_out(call)
         case Withdrawn(why):

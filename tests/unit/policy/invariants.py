@@ -147,6 +147,8 @@ def out_of_place(
         yield "a recorder that runs on after a refusal"
     if world.refused and world.recorder in {"overdue", "stuck"} and after.stage not in _ENDING:
         yield "a call that goes on while a refused recorder cannot be stopped"
+    if event == TimeRanOut(Stage.TALK) and world.recorder != "overdue" and after.stage is not before.stage:
+        yield "a talk that ends because its recorder stopped in time"
     unanswered = any(isinstance(each, RegisterRight) for each in world.owed)
     if any(closes) and unanswered and event != TimeRanOut(Stage.CLOSE.value):
         yield "an end before it is known what became of a right"
