@@ -25,6 +25,8 @@ from ccari.policy.declaration import Policy
 from ccari.recordings.archive import FileArchive
 from ccari.sounds.soundboard import Soundboard, shipped_sounds
 from ccari.store.calls import PostgresCallStore
+from ccari.store.consents import Consents
+from ccari.store.contacts import Contacts
 from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.fence import PostgresFence
@@ -51,6 +53,8 @@ class Store:
     policies: Policies
     suppressions: Suppressions
     registers: Registers
+    contacts: Contacts
+    consents: Consents
     key_versions: KeyVersions
     requests: Requests
     forwards: Forwards
@@ -60,7 +64,7 @@ class Store:
     def over(cls, dsn: str, database: Database) -> "Store":
         return cls(
             dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
-            Registers(database), KeyVersions(database),
+            Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database),
         )  # fmt: skip
 

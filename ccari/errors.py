@@ -30,6 +30,10 @@ class ListError(CcariError):
     """A file of numbers cannot be read as one, or was refused."""
 
 
+class ConsentError(CcariError):
+    """There is no such consent to withdraw."""
+
+
 class StoreError(CcariError):
     """The database refused or could not be reached."""
 

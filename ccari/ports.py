@@ -29,6 +29,14 @@ class Digests:
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """One number as it is looked up: among the controller's own, and ``listed_as`` register and digest in registers."""
+
+    digests: Digests
+    listed_as: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OpenedCall:
     """What is known of a call when it asks at the gate; ``token`` is spent once, to dial.
 

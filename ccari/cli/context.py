@@ -14,7 +14,7 @@ from ccari import config, log
 from ccari.app import Store, open_store
 from ccari.config import Settings
 from ccari.errors import CcariError
-from ccari.policy.declaration import Controller, Policy
+from ccari.policy.declaration import Campaign, Controller, Policy
 from ccari.policy.numbers import Number, NumberFault, parse
 
 _T = TypeVar("_T")
@@ -62,6 +62,14 @@ def the_controller(policy: Policy, wanted: str | None) -> Controller:
     found = policy.controller(wanted)
     if found is None:
         raise CcariError(f"there is no controller {wanted!r}: it is one of {known}")
+    return found
+
+
+def the_campaign(policy: Policy, wanted: str) -> Campaign:
+    found = policy.campaign(wanted)
+    if found is None:
+        known = ", ".join(each.id for each in policy.campaigns) or "none"
+        raise CcariError(f"there is no campaign {wanted!r}: it is one of {known}")
     return found
 
 

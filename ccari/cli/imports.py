@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from ccari.cli.output import as_json
 from ccari.lists import NumberList
+from ccari.ports import LineFault
 from ccari.store.bulk import Report
 
 _T = TypeVar("_T")
@@ -52,30 +53,43 @@ def watched() -> Iterator[Watch]:
         yield Watch(progress, progress.add_task("reading", total=None))
 
 
-def tell(report: Report, *, json: bool) -> None:
-    """Print the report. Exit status 1 if the list was kept out."""
+def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None) -> None:
+    """Print the report. Exit status 1 if the list was kept out.
+
+    ``barred``: how many lines were left out by a bar, by the gate's reason; None where nobody is.
+    """
+    lines = report.lines + sum((barred or {}).values())
     if json:
         as_json(
             {
-                "taken": report.taken, "lines": report.lines, "accepted": report.accepted,
-                "duplicate": report.duplicate, "invalid": report.invalid, "faults": report.faults,
+                "taken": report.taken, "lines": lines, "accepted": report.accepted, "duplicate": report.duplicate,
+                "invalid": report.invalid, **({} if barred is None else {"barred": barred}), "faults": report.faults,
             }
         )  # fmt: skip
     else:
-        for fault in report.faults:
-            where = f"line {fault.line}: {fault.column}" if fault.column else f"line {fault.line}"
-            typer.echo(f"{where}: {fault.why}", err=True)
-        if report.invalid > len(report.faults):
-            typer.echo(f"… and {report.invalid - len(report.faults)} more", err=True)
+        tell_faults(report.faults, report.invalid)
         if report.taken:
-            typer.echo(
-                f"{report.lines} lines: {report.accepted} accepted, {report.duplicate} known already, {report.invalid} invalid"
-            )
+            parts = [
+                f"{report.accepted} accepted",
+                f"{report.duplicate} known already",
+                f"{report.invalid} invalid",
+                *(f"{number} {reason}" for reason, number in (barred or {}).items()),
+            ]
+            typer.echo(f"{lines} lines: {', '.join(parts)}")
     if not report.taken:
         sys.stdout.flush()
         typer.echo(
-            f"ccari: nothing was changed: {report.invalid} of {report.lines} lines are invalid: "
+            f"ccari: nothing was changed: {report.invalid} of {lines} lines are invalid: "
             "mend the file, or take the rest with --keep-going",
             err=True,
         )
         raise typer.Exit(1)
+
+
+def tell_faults(faults: Sequence[LineFault], invalid: int) -> None:
+    """Each on a line of standard error, and how many there are beyond them."""
+    for fault in faults:
+        where = f"line {fault.line}: {fault.column}" if fault.column else f"line {fault.line}"
+        typer.echo(f"{where}: {fault.why}", err=True)
+    if invalid > len(faults):
+        typer.echo(f"… and {invalid - len(faults)} more", err=True)

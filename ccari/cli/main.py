@@ -9,6 +9,8 @@ import typer
 from ccari import __version__
 from ccari.cli import (
     calls,
+    consents,
+    contacts,
     db,
     demo,
     gate,
@@ -37,6 +39,8 @@ for name, command in (("serve", serve.command), ("gate", gate.command), ("demo",
     app.command(name)(command)
 for name, group in (
     ("calls", calls.app),
+    ("consents", consents.app),
+    ("contacts", contacts.app),
     ("db", db.app),
     ("keys", keys.app),
     ("policy", policies.app),

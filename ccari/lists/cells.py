@@ -62,8 +62,8 @@ def read(row: Row, column: str, reader: Callable[[str], _T]) -> _T | None:
         raise CellError(column, error) from None
 
 
-def since(row: Row, column: str, zone: ZoneInfo) -> datetime | None:
-    return read(row, column, lambda text: moments.since(text, zone))
+def past(row: Row, column: str, zone: ZoneInfo, now: datetime) -> datetime | None:
+    return read(row, column, lambda text: moments.past(text, zone, now))
 
 
 def until(row: Row, column: str, zone: ZoneInfo) -> datetime | None:

@@ -31,12 +31,11 @@ class ConsentReader:
     def _agreed(self, row: Row) -> Agreed:
         if row.number is None:
             raise CellError("number", "it is empty")
-        given, withdrawn = cells.since(row, "given", self.zone), cells.since(row, "withdrawn", self.zone)
+        given, withdrawn = (
+            cells.past(row, column, self.zone, self.now) for column in ("given", "withdrawn")
+        )
         if given is None:
             raise CellError("given", "it is empty")
-        for column, moment in (("given", given), ("withdrawn", withdrawn)):
-            if moment is not None and moment > self.now:
-                raise CellError(column, "it has not come yet")
         if withdrawn is not None and withdrawn < given:
             raise CellError("withdrawn", "it is before the consent was given")
         until = cells.until(row, "valid_until", self.zone)

@@ -24,7 +24,7 @@ SLICE_ROWS = 5000
 _DIGEST_BITS = 256
 
 
-def _unseen(_done: int, _of: int) -> None:
+def unseen(_done: int, _of: int) -> None:
     pass
 
 
@@ -72,7 +72,7 @@ class Staging:
                     "incoming", records=records, columns=self._columns
                 )
 
-    async def merge(self, statement: str, *arguments: Any, progress: Progress = _unseen) -> None:
+    async def merge(self, statement: str, *arguments: Any, progress: Progress = unseen) -> None:
         """Run ``statement`` for each slice of ``incoming``, and add up what it gives: how many rows are new.
 
         Its $1 and $2 are the first and the last digest of the slice, its $3 and on the ``arguments``. It takes its rows
@@ -82,7 +82,7 @@ class Staging:
         async for first, last in self.slices(progress):
             self.report.accepted += await self.connection.fetchval(statement, first, last, *arguments)
 
-    async def slices(self, progress: Progress = _unseen) -> AsyncIterator[tuple[bytes, bytes]]:
+    async def slices(self, progress: Progress = unseen) -> AsyncIterator[tuple[bytes, bytes]]:
         """The first and the last digest of each slice of ``incoming``. ``progress``: slices done, of how many."""
         await self.connection.execute("CREATE INDEX ON incoming (digest); ANALYZE incoming")
         slices = -(-self.report.lines // SLICE_ROWS)

@@ -8,6 +8,9 @@ import asyncpg
 from ccari.policy.consent import Consent
 from ccari.policy.gate import Attempts, Contact, Facts, Question
 from ccari.policy.suppression import Entry, Listing, Reason
+from ccari.ports import Sought
+from ccari.store.database import Connection
+from ccari.store.queries import SQL
 
 
 def asked(question: Question, listed_as: Sequence[tuple[str, bytes]]) -> tuple[Any, ...]:
@@ -17,6 +20,22 @@ def asked(question: Question, listed_as: Sequence[tuple[str, bytes]]) -> tuple[A
         [register for register, _ in listed_as], [digest for _, digest in listed_as],
         question.counts_since, question.rules_count_since,
     )  # fmt: skip
+
+
+async def facts_of_many(
+    connection: asyncpg.Connection | Connection, question: Question, numbers: Sequence[Sought]
+) -> list[Facts]:
+    """The facts of each number, in one query."""
+    digests = [(n, digest) for n, number in enumerate(numbers) for digest in number.digests.all]
+    listings = [(n, *listing) for n, number in enumerate(numbers) for listing in number.listed_as]
+    rows = await connection.fetch(
+        SQL["facts_of_many"], question.controller,
+        [n for n, _ in digests], [digest for _, digest in digests],
+        [n for n, _, _ in listings], [register for _, register, _ in listings], [digest for _, _, digest in listings],
+        question.campaign, question.purpose, question.channel, sorted({register for _, register, _ in listings}),
+        question.counts_since, question.rules_count_since,
+    )  # fmt: skip
+    return [facts(row) for row in rows]
 
 
 def facts(row: asyncpg.Record) -> Facts:

@@ -19,12 +19,6 @@ RETURNING seq
 -- name: queue_forward
 INSERT INTO forwards (reference, seq) VALUES ($1, $2)
 
--- name: withdraw_consents
--- A consent that was given after the withdrawal was received stands.
-UPDATE consents SET withdrawn_at = $4
-WHERE controller = $1 AND digest = ANY ($2) AND ($3::text IS NULL OR purpose = $3)
-  AND withdrawn_at IS NULL AND given_at <= $4
-
 -- name: request_of_call
 SELECT reference FROM rights_requests WHERE call_id = $1 AND "right" = $2
 

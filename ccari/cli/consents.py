@@ -1,0 +1,155 @@
+"""``ccari consents``."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from ccari.app import Store
+from ccari.cli.context import (
+    ControllerId,
+    Json,
+    current_policy,
+    the_controller,
+    the_number,
+    who,
+    with_store,
+)
+from ccari.cli.imports import KeepGoing, ListFile, tell, watched
+from ccari.cli.output import as_json, as_table
+from ccari.config import Settings
+from ccari.lists import NumberList, Row
+from ccari.lists.consents import COLUMNS, REQUIRED, ConsentReader
+from ccari.policy import consent
+from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.consent import Consent
+from ccari.policy.declaration import Controller, Policy
+from ccari.ports import Agreed, Digests, LineFault
+from ccari.store.bulk import Report
+from ccari.store.secrets import SecretStore
+
+app = typer.Typer(help="What people have agreed to, how that can be shown, and what it was used for.")
+
+NumberText = Annotated[str, typer.Argument(help="The number, in any usual way of writing it.")]
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: ListFile,
+    *,
+    controller: ControllerId = None,
+    keep_going: KeepGoing = False,
+    json: Json = False,
+) -> None:
+    """Take in consents from a CSV. Exit status 1 if a line is invalid: then nothing is changed, unless --keep-going.
+
+    Its columns are number, purpose, channel, given and proof, and perhaps withdrawn and valid_until; a date without an
+    hour is the midnight where the controller is, and until a date means that day too. The purpose is `marketing`, or the
+    id or consent_purpose of a campaign. Only keyed digests are kept. No list undoes a withdrawal. Who is cut off while a
+    sound file is entered can import it again.
+    """
+
+    async def work(settings: Settings, store: Store) -> Report:
+        policy = await current_policy(store)
+        whose = the_controller(policy, controller)
+        reader = ConsentReader(ZoneInfo(TIME_ZONES[whose.country]), datetime.now(UTC))
+        secrets = SecretStore(settings.keys_dir)
+
+        def make(row: Row) -> tuple[Agreed, Digests] | LineFault:
+            agreed = reader(row)
+            return (
+                agreed
+                if isinstance(agreed, LineFault)
+                else (agreed, secrets.digests(whose.id, agreed.number))
+            )
+
+        with NumberList(file, whose.country, COLUMNS, required=REQUIRED) as listed, watched() as watch:
+            return await store.consents.load(
+                whose.id, _purposes(policy, whose), watch.reading(listed, listed.batches(make)),
+                origin=f"import:{who()}", keep_going=keep_going, progress=watch.entering,
+            )  # fmt: skip
+
+    tell(with_store(context, work), json=json)
+
+
+@app.command()
+def withdraw(
+    context: typer.Context,
+    number: NumberText,
+    *,
+    controller: ControllerId = None,
+    purpose: Annotated[
+        str | None, typer.Option(help="What is no longer consented to; else nothing is any more.")
+    ] = None,
+    proof: Annotated[str, typer.Option(help="Where the wish is on file, such as a letter's reference.")],
+    json: Json = False,
+) -> None:
+    """Withdraw a number's consents, and bar the calls that rested on them, until it consents anew."""
+
+    async def work(settings: Settings, store: Store) -> dict[str, Any]:
+        policy = await current_policy(store)
+        whose = the_controller(policy, controller)
+        parsed = the_number(number, whose)
+        withdrawn = await store.consents.withdraw(
+            whose.id, SecretStore(settings.keys_dir).digests(whose.id, parsed), datetime.now(UTC),
+            purpose=purpose, purposes=_purposes(policy, whose), origin=f"cli:{who()}", proof=proof,
+        )  # fmt: skip
+        return {
+            "controller": whose.id,
+            "number": parsed.masked,
+            "purpose": purpose,
+            "consents_withdrawn": withdrawn,
+        }
+
+    done = with_store(context, work)
+    if json:
+        as_json(done)
+    else:
+        words = f"{done['consents_withdrawn']} consents withdrawn, calls that rested on them barred"
+        typer.echo(f"{done['number']} for {done['controller']}: {words}")
+
+
+@app.command()
+def show(
+    context: typer.Context, number: NumberText, *, controller: ControllerId = None, json: Json = False
+) -> None:
+    """Show a number's consents, and each call that was made on them. Exit status 1 if there is none."""
+
+    async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
+        whose = the_controller(await current_policy(store), controller)
+        digests = SecretStore(settings.keys_dir).digests(whose.id, the_number(number, whose))
+        return await store.consents.of(whose.id, digests)
+
+    now = datetime.now(UTC)
+    rows = [{**row, "state": _state(row, now)} for row in with_store(context, work)]
+    if json:
+        as_json(rows)
+    else:
+        columns = {
+            "purpose": "PURPOSE", "channel": "CHANNEL", "state": "STATE", "given_at": "GIVEN",
+            "withdrawn_at": "WITHDRAWN", "valid_until": "UNTIL", "proof": "PROOF", "origin": "ORIGIN",
+        }  # fmt: skip
+        as_table(rows, columns, none="there is no consent")
+        uses = [
+            {"purpose": row["purpose"], "given_at": row["given_at"], **use}
+            for row in rows
+            for use in row["uses"]
+        ]
+        if rows:
+            as_table(
+                uses,
+                {"purpose": "USED FOR", "given_at": "GIVEN", "call": "CALL", "at": "AT"},
+                none="none was used for a call",
+            )
+    raise typer.Exit(0 if rows else 1)
+
+
+def _state(row: dict[str, Any], now: datetime) -> consent.ConsentState:
+    return consent.state(Consent(row["given_at"], row["withdrawn_at"], row["valid_until"]), now)
+
+
+def _purposes(policy: Policy, controller: Controller) -> dict[str, str]:
+    """What each campaign of the controller asks consent to."""
+    return {each.id: each.asks_consent_to for each in policy.campaigns if each.controller == controller.id}

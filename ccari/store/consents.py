@@ -1,0 +1,137 @@
+"""Consents, with the proof of each, its withdrawal, and every call that was made on it (Art 7(1) and 7(3))."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ccari.errors import ConsentError
+from ccari.policy.suppression import Reason
+from ccari.ports import Agreed, Digests, LineFault
+from ccari.store.bulk import Progress, Record, Report, staging, unseen
+from ccari.store.database import Connection, Database
+from ccari.store.queries import SQL
+
+_INCOMING = {
+    "digest": "bytea", "key_version": "smallint", "digests": "bytea[]", "purpose": "text", "channel": "text",
+    "given_at": "timestamptz", "withdrawn_at": "timestamptz", "valid_until": "timestamptz", "proof": "text",
+    "line": "bigint",
+}  # fmt: skip
+
+
+class Consents:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(
+        self, controller: str, purposes: Mapping[str, str],
+        consents: AsyncIterable[Sequence[tuple[Agreed, Digests] | LineFault]], *,
+        origin: str, keep_going: bool, progress: Progress = unseen,
+    ) -> Report:  # fmt: skip
+        """Enter a long list, each number as its keyed digest. With a fault in it nothing is, unless ``keep_going``.
+
+        No list undoes a withdrawal: what was given before one is withdrawn with it, although the list does not say so.
+        ``purposes``: what each of the controller's campaigns asks consent to.
+
+        Raises
+        ------
+        StoreError
+            If the database fails; consents that were entered by then stay, and the list can be loaded again.
+        """
+        campaigns, asked = list(purposes), list(purposes.values())
+        async with staging(self._database, _INCOMING, keep_going=keep_going) as staged:
+            await staged.take(_records(consents))
+            if not staged.sound:
+                return staged.report
+            connection = staged.connection
+            async for first, last in staged.slices(progress):
+                async with connection.transaction():
+                    await connection.execute(SQL["lock_consents"], controller)
+                    await connection.execute(SQL["rekey_consents"], first, last, controller)
+                    staged.report.accepted += await connection.fetchval(
+                        SQL["merge_consents"], first, last, controller, origin
+                    )
+                    await connection.execute(
+                        SQL["settle_consents"], first, last, controller, campaigns, asked
+                    )
+            return staged.report
+
+    async def withdraw(
+        self, controller: str, digests: Digests, at: datetime, *,
+        purpose: str | None, purposes: Mapping[str, str], origin: str, proof: str,
+    ) -> int:  # fmt: skip
+        """Withdraw a number's consents to ``purpose`` (None: all of them) and bar the calls that rested on them, in one
+        transaction; gives how many consents were in force. ``purposes`` as in :meth:`load`.
+
+        Raises
+        ------
+        ConsentError
+            If no campaign asks for the purpose and the number has no consent to it: there is nothing to withdraw.
+        """
+        # '' is all of the controller's calls
+        campaigns = (
+            [""] if purpose is None else sorted(each for each, asks in purposes.items() if asks == purpose)
+        )
+        async with self._database.transaction() as connection:
+            if not campaigns:
+                rows = await connection.fetch(SQL["consent_purposes"], controller, list(digests.all))
+                if purpose not in {row["purpose"] for row in rows}:
+                    raise ConsentError(_nothing(controller, purposes))
+            for campaign in campaigns:
+                await connection.execute(
+                    SQL["add_suppression"], controller, digests.newest, digests.key_version, campaign,
+                    Reason.WITHDRAW_CONSENT, origin, proof, None, None,
+                )  # fmt: skip
+            return await withdraw(connection, controller, digests, purpose, at)
+
+    async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
+        """The consents of one number, the oldest first, each with its ``uses``: the call, and when."""
+        async with self._database.connection() as connection:
+            consents = await connection.fetch(SQL["consents_of"], controller, list(digests.all))
+            uses = await connection.fetch(SQL["uses_of_consents"], [each["id"] for each in consents])
+        return [
+            {
+                **each,
+                "uses": [
+                    {"call": use["call_id"], "at": use["used_at"]}
+                    for use in uses
+                    if use["consent_id"] == each["id"]
+                ],
+            }
+            for each in map(dict, consents)
+        ]
+
+
+async def withdraw(
+    connection: Connection, controller: str, digests: Digests, purpose: str | None, at: datetime
+) -> int:
+    """Withdraw a number's consents to ``purpose`` (None: all) in the transaction that ``connection`` is in; how many."""
+    await connection.execute(SQL["share_consents"], controller)
+    done = await connection.execute(SQL["withdraw_consents"], controller, list(digests.all), purpose, at)
+    return int(done.rpartition(" ")[2])
+
+
+def _nothing(controller: str, purposes: Mapping[str, str]) -> str:
+    known = ", ".join(sorted(set(purposes.values()))) or "none"
+    return (
+        f"the number has no consent to that purpose, and no campaign of {controller!r} asks for one: those that are asked "
+        f"for are {known}; without --purpose every consent is withdrawn"
+    )
+
+
+async def _records(
+    consents: AsyncIterable[Sequence[tuple[Agreed, Digests] | LineFault]],
+) -> AsyncIterator[list[Record | LineFault]]:
+    line = 0
+    async for batch in consents:
+        records: list[Record | LineFault] = []
+        for each in batch:
+            line += 1
+            records.append(each if isinstance(each, LineFault) else _record(*each, line))
+        yield records
+
+
+def _record(consent: Agreed, digests: Digests, line: int) -> Record:
+    return (
+        digests.newest, digests.key_version, list(digests.all), consent.purpose, consent.channel, consent.given_at,
+        consent.withdrawn_at, consent.valid_until, consent.proof, line,
+    )  # fmt: skip

@@ -1,0 +1,76 @@
+-- name: lock_consents
+-- One list of a controller's consents at a time, a slice of it for as long as the transaction lasts …
+SELECT pg_advisory_xact_lock(hashtextextended('consents ' || $1::text, 0))
+
+-- name: share_consents
+-- … and any number of withdrawals beside one another, but none beside a slice: or neither would see the other's rows,
+-- and a consent that came in with the list would outlive its withdrawal.
+SELECT pg_advisory_xact_lock_shared(hashtextextended('consents ' || $1::text, 0))
+
+-- name: merge_consents
+-- A consent that is known stays as it is, but that its withdrawal may become known, or turn out to have been earlier.
+WITH told AS (
+    SELECT DISTINCT ON (digest, purpose, channel, given_at) digest, key_version, purpose, channel, given_at, proof,
+           valid_until,
+           min(withdrawn_at) OVER (PARTITION BY digest, purpose, channel, given_at) AS withdrawn_at
+    FROM incoming WHERE digest BETWEEN $1 AND $2 ORDER BY digest, purpose, channel, given_at, line
+), entered AS (
+    INSERT INTO consents AS known (controller, digest, key_version, purpose, channel, given_at, withdrawn_at,
+                                   valid_until, proof, origin)
+    SELECT $3, digest, key_version, purpose, channel, given_at, withdrawn_at, valid_until, proof, $4
+    FROM told ORDER BY digest, purpose, channel, given_at
+    ON CONFLICT (controller, digest, purpose, channel, given_at) DO UPDATE SET withdrawn_at = excluded.withdrawn_at
+    WHERE excluded.withdrawn_at < coalesce(known.withdrawn_at, 'infinity')
+    RETURNING 1
+)
+SELECT count(*) FROM entered
+
+-- name: settle_consents
+-- A withdrawal ends what was given before it, in whatever order the two became known: one that stands with another
+-- consent to the same, or the bar that a key press or a person entered, on everything or on a campaign ($4) that asks
+-- for the purpose ($5).
+UPDATE consents SET withdrawn_at = ended.at
+FROM (
+    SELECT given.id, min(end_.at) AS at
+    FROM (SELECT DISTINCT digest, digests FROM incoming WHERE digest BETWEEN $1 AND $2) AS told
+    JOIN consents given ON given.controller = $3 AND given.digest = ANY (told.digests)
+    CROSS JOIN LATERAL (
+        SELECT other.withdrawn_at AS at FROM consents other
+        WHERE other.controller = $3 AND other.digest = ANY (told.digests) AND other.purpose = given.purpose
+          AND other.channel = given.channel AND other.withdrawn_at > given.given_at
+        UNION ALL
+        SELECT s.entered_at FROM suppressions s
+        WHERE s.controller = $3 AND s.digest = ANY (told.digests) AND s.reason = 'withdraw_consent'
+          AND s.entered_at >= given.given_at
+          AND (s.campaign = '' OR EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS asks (campaign, purpose)
+                                           WHERE asks.campaign = s.campaign AND asks.purpose = given.purpose))
+    ) AS end_
+    GROUP BY given.id
+) AS ended
+WHERE consents.id = ended.id AND ended.at < coalesce(consents.withdrawn_at, 'infinity')
+
+-- name: rekey_consents
+-- What is known under an older secret, and comes again with its number, is kept under the newest from now on.
+UPDATE consents known SET digest = told.digest, key_version = told.key_version
+FROM (SELECT DISTINCT digest, key_version, digests FROM incoming WHERE digest BETWEEN $1 AND $2) AS told
+WHERE known.controller = $3 AND known.digest = ANY (told.digests) AND known.digest <> told.digest
+  AND NOT EXISTS (SELECT FROM consents other
+                   WHERE other.controller = $3 AND other.digest = ANY (told.digests)
+                     AND (other.purpose, other.channel, other.given_at) = (known.purpose, known.channel, known.given_at)
+                     AND (other.digest = told.digest OR other.key_version > known.key_version))
+
+-- name: withdraw_consents
+-- A consent that was given after the withdrawal was received stands.
+UPDATE consents SET withdrawn_at = $4
+WHERE controller = $1 AND digest = ANY ($2) AND ($3::text IS NULL OR purpose = $3)
+  AND withdrawn_at IS NULL AND given_at <= $4
+
+-- name: consent_purposes
+SELECT DISTINCT purpose FROM consents WHERE controller = $1 AND digest = ANY ($2)
+
+-- name: consents_of
+SELECT id, purpose, channel, given_at, withdrawn_at, valid_until, proof, origin, entered_at FROM consents
+WHERE controller = $1 AND digest = ANY ($2) ORDER BY given_at, id
+
+-- name: uses_of_consents
+SELECT consent_id, call_id, used_at FROM consent_uses WHERE consent_id = ANY ($1) ORDER BY used_at, call_id

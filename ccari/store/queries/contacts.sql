@@ -1,0 +1,52 @@
+-- name: facts_of_many
+-- What the gate would be told of each of many numbers, in their order: the digests, and the listings to look for, stand
+-- beside the place of their number.
+WITH asked AS (
+    SELECT n, array_agg(digest) AS digests FROM unnest($2::integer[], $3::bytea[]) AS each (n, digest) GROUP BY n
+), listed AS (
+    SELECT n, array_agg(register) AS registers, array_agg(digest) AS digests
+    FROM unnest($4::integer[], $5::text[], $6::bytea[]) AS each (n, register, digest) GROUP BY n
+)
+SELECT facts.*
+FROM asked LEFT JOIN listed USING (n)
+CROSS JOIN LATERAL gate_facts($1, asked.digests, $7, $8, $9, $10, coalesce(listed.registers, '{}'),
+                              coalesce(listed.digests, '{}'), $11, $12) AS facts
+ORDER BY asked.n
+
+-- name: merge_contacts
+-- What is told anew of a number and its source stands, unless it is older. A bar on everything ($4) that was entered
+-- since the list was read keeps its number out.
+WITH told AS (
+    SELECT DISTINCT ON (digest, source) * FROM incoming
+    WHERE digest BETWEEN $1 AND $2 ORDER BY digest, source, obtained_on DESC, line DESC
+), entered AS (
+    INSERT INTO contacts AS known (controller, digest, key_version, source, obtained_on, legal_basis, proof,
+                                   valid_until, origin)
+    SELECT $3, digest, key_version, source, obtained_on, legal_basis, proof, valid_until, $5
+    FROM told
+    WHERE NOT EXISTS (SELECT FROM suppressions s
+                       WHERE s.controller = $3 AND s.digest = ANY (told.digests) AND s.campaign = ''
+                         AND s.reason = ANY ($4) AND (s.expires_at IS NULL OR s.expires_at > now()))
+    ORDER BY digest, source
+    ON CONFLICT (controller, digest, source) DO UPDATE SET
+        obtained_on = excluded.obtained_on, legal_basis = excluded.legal_basis, proof = excluded.proof,
+        valid_until = excluded.valid_until, origin = excluded.origin, entered_at = excluded.entered_at
+    WHERE excluded.obtained_on >= known.obtained_on
+      AND (known.obtained_on, known.legal_basis, known.proof, known.valid_until)
+          IS DISTINCT FROM (excluded.obtained_on, excluded.legal_basis, excluded.proof, excluded.valid_until)
+    RETURNING 1
+)
+SELECT count(*) FROM entered
+
+-- name: rekey_contacts
+-- What is known under an older secret, and comes again with its number, is kept under the newest from now on.
+UPDATE contacts known SET digest = told.digest, key_version = told.key_version
+FROM (SELECT DISTINCT digest, key_version, digests FROM incoming WHERE digest BETWEEN $1 AND $2) AS told
+WHERE known.controller = $3 AND known.digest = ANY (told.digests) AND known.digest <> told.digest
+  AND NOT EXISTS (SELECT FROM contacts other
+                   WHERE other.controller = $3 AND other.digest = ANY (told.digests) AND other.source = known.source
+                     AND (other.digest = told.digest OR other.key_version > known.key_version))
+
+-- name: contacts_of
+SELECT source, obtained_on, legal_basis, proof, valid_until, origin, entered_at FROM contacts
+WHERE controller = $1 AND digest = ANY ($2) ORDER BY obtained_on, source
