@@ -12,7 +12,7 @@ from ccari.calls.gatekeeper import Gatekeeper, Terms
 from ccari.calls.journal import Journal, persistently
 from ccari.calls.recorder import Recorder
 from ccari.errors import AsteriskError
-from ccari.policy import deadlines
+from ccari.policy import deadlines, notices
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.call import RING_SECONDS
 from ccari.policy.gate import Block
@@ -170,7 +170,8 @@ class Actions:
     async def _commit_heard(self, command: CommitHeard) -> Event:
         terms = self._terms
         version = terms.notice_version
-        information = None if terms.informed else terms.script.information
+        tells = not terms.informed and notices.information(terms.campaign)
+        information = terms.script.information if tells else None
         self._journal.note("notice_heard", {"notice_version": version, "prompts": ",".join(command.prompts)})
         await self._journal.durably(
             lambda entries: self._desk.store.commit_heard(self._ids.call, version, information, entries)

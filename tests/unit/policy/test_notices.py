@@ -8,8 +8,9 @@ import pytest
 
 from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
-from ccari.policy.declaration import Campaign, NoticePrompt
-from ccari.policy.notices import Prompt, prompts, sequence, version
+from ccari.policy.declaration import Campaign, Information, NoticePrompt
+from ccari.policy.notices import Prompt, information, prompts, sequence, version
+from ccari.policy.rights import EFFECTS, Right
 from ccari.sounds.catalogue import Catalogue
 from tests.unit.policy.campaigns import ALL_KEYS, CONTROLLER, campaign
 
@@ -38,8 +39,8 @@ class Echo:
         return f"<{basis}>"
 
 
-def texts(declared: Campaign) -> dict[str, str]:
-    return {prompt.id: prompt.text for prompt in prompts(CONTROLLER, declared, Echo())}
+def texts(declared: Campaign, words: notices.Words | None = None) -> dict[str, str]:
+    return {prompt.id: prompt.text for prompt in prompts(CONTROLLER, declared, words or Echo())}
 
 
 def notice(declared: Campaign) -> tuple[Prompt, ...]:
@@ -73,6 +74,173 @@ def test_the_notice_says_what_mode_keys_and_information_ask_for(
     changes: dict[str, Any], ids: tuple[str, ...]
 ) -> None:
     assert sequence(campaign(**changes), informed=False) == ids
+
+
+WHOLE = ("identity", "purpose", "basis", "source", "recording_opt_out", "rights")
+
+
+@pytest.mark.parametrize(
+    ("information", "marketing", "informed", "ids"),
+    [
+        ("always", False, False, WHOLE),
+        ("always", False, True, WHOLE),
+        ("always", True, True, WHOLE),
+        ("first_contact", False, False, WHOLE),
+        ("first_contact", True, False, WHOLE),
+        # Art 13(4), 14(5)(a): not again
+        ("first_contact", False, True, ("recording_opt_out",)),
+        # but a sales call says who calls and why each time
+        ("first_contact", True, True, ("identity", "purpose", "recording_opt_out")),
+        # Art 21(4): the rights at the first contact, whoever tells the rest
+        ("never", False, False, ("recording_opt_out", "rights")),
+        ("never", True, False, ("recording_opt_out", "rights")),
+        ("never", False, True, ("recording_opt_out",)),
+        ("never", True, True, ("recording_opt_out",)),
+    ],
+)
+def test_a_number_is_told_again_only_what_it_must_be(
+    information: str, ids: tuple[str, ...], *, marketing: bool, informed: bool
+) -> None:
+    declared = campaign(notice=EVERYTHING | {"information": information}, marketing=marketing)
+    assert sequence(declared, informed=informed) == ids
+
+
+@pytest.mark.parametrize("informed", [False, True])
+@pytest.mark.parametrize("information", list(Information))
+@pytest.mark.parametrize("basis", list(LegalBasis))
+@pytest.mark.parametrize("data_source", [None, "formularz"])
+@pytest.mark.parametrize(
+    ("mode", "without", "recording"),
+    [
+        ("off", "continue", None),
+        ("notice", "continue", "recording_notice"),
+        ("notice", "hang_up", "recording_notice"),
+        ("opt_out", "continue", "recording_opt_out"),
+        ("opt_out", "hang_up", "recording_opt_out_or_end"),
+        ("opt_in", "continue", "recording_opt_in"),
+        ("opt_in", "hang_up", "recording_opt_in_or_end"),
+        ("mandatory", "hang_up", "recording_mandatory"),
+    ],
+)
+def test_no_call_is_recorded_unannounced_nor_a_source_invented(
+    mode: str, without: str, recording: str | None, data_source: str | None, basis: LegalBasis,
+    information: Information, *, informed: bool,
+) -> None:  # fmt: skip
+    prompts = ["identity", "basis", *(["source"] if data_source else []), "recording", "rights"]
+    declared = campaign(
+        legal_basis=basis, data_source=data_source, recording={"mode": mode, "without": without},
+        keys={"1": "consent_recording"} if mode == "opt_in" else {"2": "continue_unrecorded"},
+        notice={"prompts": prompts, "information": information},
+    )  # fmt: skip
+    ids = sequence(declared, informed=informed)
+    assert [each for each in ids if each.startswith("recording")] == ([recording] if recording else [])
+    told_all = not informed or information is Information.ALWAYS
+    assert ("basis" in ids) == (told_all and information is not Information.NEVER)
+    assert ("source" in ids) == ("basis" in ids and data_source is not None)
+    assert ({"rights", "rights_no_keys"} & set(ids) != set()) == told_all
+
+
+@pytest.mark.parametrize("informed", [False, True])
+def test_a_campaign_whose_numbers_have_sources_of_their_own_names_none(*, informed: bool) -> None:
+    keys = {"2": "continue_unrecorded"}
+    declared = campaign(data_source=None, keys=keys, notice={"information": "always"})
+    assert "source" not in sequence(declared, informed=informed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "another"),
+    [
+        ({"purpose": "nowa umowa"}, True),
+        ({"data_source": "formularz"}, True),
+        ({"legal_basis": "public_task"}, True),
+        ({"language": "en"}, True),
+        ({"keys": ALL_KEYS | {"8": "data_source", "9": "access"}}, True),
+        ({"id": "offers"}, True),
+        # the recording is told in every call anyway
+        ({"recording": {"mode": "notice"}, "keys": {"5": "objection_marketing"}}, False),
+        ({"recording": {"mode": "notice", "retention_days": 7}, "keys": {"5": "objection_marketing"}}, False),
+    ],
+)
+def test_a_number_is_told_again_when_the_words_of_the_information_change(
+    changes: dict[str, Any], *, another: bool
+) -> None:
+    def informed_of(declared: Campaign) -> str:
+        said = {each.id: each for each in prompts(CONTROLLER, declared, SHIPPED)}
+        return version(tuple(said[each] for each in information(declared)))
+
+    before: dict[str, Any] = {"notice": EVERYTHING | {"information": "first_contact"}}
+    if not another:
+        before |= {"recording": {"mode": "off"}, "keys": {"5": "objection_marketing"}}
+    assert (informed_of(campaign(**before)) != informed_of(campaign(**before | changes))) is another
+
+
+def test_the_information_of_a_campaign_that_tells_none_is_empty() -> None:
+    assert information(campaign(notice={"prompts": ["recording"]})) == ()
+    assert information(campaign(notice=EVERYTHING | {"information": "never"})) == ("rights",)
+
+
+def test_what_is_told_of_the_recording_is_what_will_happen() -> None:
+    """Who is told that the call goes on without a recording must not find it ended, and the other way round."""
+    for mode, action in (("opt_out", "continue_unrecorded"), ("opt_in", "consent_recording")):
+        told = [
+            texts(campaign(recording={"mode": mode, "without": without}, keys={"2": action}), SHIPPED)
+            for without in ("continue", "hang_up")
+        ]
+        assert [f"recording_{mode}" in each for each in told] == [True, False]
+        assert "zakończymy" in told[1][f"recording_{mode}_or_end"]
+
+
+@pytest.mark.parametrize(
+    ("recording", "sentence"),
+    [
+        ({"mode": "off"}, None),
+        ({"mode": "notice"}, "menu_continue_unrecorded: <2>"),
+        ({"mode": "notice", "without": "hang_up"}, "menu_refuse_recording: <2>"),
+        ({"mode": "opt_out"}, None),
+        ({"mode": "opt_in"}, "menu_continue_unrecorded: <2>"),
+        ({"mode": "mandatory"}, "menu_refuse_recording: <2>"),
+    ],
+)
+def test_the_key_that_refuses_is_told_in_the_menu_where_the_recording_does_not_tell_it(
+    recording: dict[str, Any], sentence: str | None
+) -> None:
+    keys = {"2": "continue_unrecorded", "8": "access"}
+    if recording["mode"] == "opt_in":
+        keys |= {"1": "consent_recording"}
+    menu = texts(campaign(recording=recording, keys=keys))["rights"]
+    assert (sentence or "") in menu
+    assert menu.count("<2>") == (1 if sentence else 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "by_voice"),
+    [
+        ({"keys": {"2": "continue_unrecorded", "9": "data_source"}}, True),
+        ({"keys": {"2": "continue_unrecorded", "8": "access"}}, False),
+        ({"keys": {"2": "continue_unrecorded", "8": "access"}, "legal_basis": "legitimate_interest"}, True),
+        ({"keys": {"2": "continue_unrecorded", "8": "access"}, "marketing": True}, True),
+        ({"keys": ALL_KEYS, "legal_basis": "legitimate_interest", "marketing": True}, False),
+    ],
+    ids=["no right", "contract", "interest without objection", "marketing without objection", "all keys"],
+)
+def test_who_may_object_is_told_of_it_though_no_key_does_it(
+    changes: dict[str, Any], *, by_voice: bool
+) -> None:
+    assert ("rights_no_keys" in texts(campaign(**changes))["rights"]) is by_voice
+
+
+def test_keys_that_are_all_told_with_the_recording_leave_the_rights_to_the_agent() -> None:
+    """A menu without a single key would be an unfinished sentence."""
+    ids = sequence(campaign(keys={"2": "continue_unrecorded"}), informed=False)
+    assert ids == ("identity", "recording_opt_out", "rights_no_keys")
+
+
+@pytest.mark.parametrize("right", list(Right))
+def test_every_right_has_its_confirmation(right: Right) -> None:
+    words = notices.confirmation(right, recorded=False)
+    assert set(words) <= set(notices.COMMON)
+    # a refused recording and an objection to marketing are done at once
+    assert ("answer_within_month" in words) == EFFECTS[right].refusable
 
 
 def test_what_the_campaign_declares_is_put_into_the_words() -> None:
@@ -165,7 +333,7 @@ def test_words_that_move_from_one_prompt_to_the_next_are_another_version() -> No
 
 
 @pytest.mark.parametrize("language", ["pl", "en"])
-@pytest.mark.parametrize("mode", ["off", "notice", "opt_out"])
+@pytest.mark.parametrize("mode", ["off", "notice", "opt_out", "mandatory"])
 @pytest.mark.parametrize("basis", list(LegalBasis))
 @pytest.mark.parametrize("keys", [ALL_KEYS, {"2": "continue_unrecorded"}], ids=["all keys", "one key"])
 def test_the_shipped_catalogue_has_words_for_every_prompt_of_every_campaign(
