@@ -2,46 +2,103 @@
 
 import asyncio
 import contextlib
+import shutil
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from pogo_core.util import migrate
 
 from ccari.errors import StoreError, UnsuitableError
 from ccari.store import database as databases
 from ccari.store import fence as fences
-from ccari.store.database import Database, migration_status, open_database
+from ccari.store.database import Database, migration_status, migrations_folder, open_database
 from ccari.store.fence import PostgresFence
 from tests.lab.ports import free_port
 from tests.unit.store.made import elsewhere
+from tests.unit.store.schema_of import schema_of
 
+#: What the first version may have left in each of its tables.
+FIRST_TABLES = (
+    "policy_revisions", "suppressions", "calls", "call_events", "recordings", "request_counters", "rights_requests",
+)  # fmt: skip
+FIRST_ROWS = """
+INSERT INTO policy_revisions (applied_by, sha256, document) VALUES ('anna', decode(repeat('00', 32), 'hex'), 'x');
+INSERT INTO suppressions (controller, digest, key_version, reason, origin)
+VALUES ('acme', decode(repeat('ab', 32), 'hex'), 1, 'erasure', 'call');
+INSERT INTO calls (id, asterisk, revision, controller, campaign, legal_basis, agent, digest, key_version, number_masked,
+                   token, last_link, ended_at, outcome)
+VALUES ('00000000-0000-4000-8000-000000000001', 'pbx', 1, 'acme', 'renewals', 'contract', 'anna',
+        decode(repeat('ab', 32), 'hex'), 1, '+48•••••0001', '00000000-0000-4000-8000-000000000002', '', now(), 'bridged');
+INSERT INTO call_events VALUES ('00000000-0000-4000-8000-000000000001', 1, now(), 'call_opened', '{}',
+                                decode(repeat('ab', 32), 'hex'));
+INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, legal_basis, mode, notice_version, delete_at)
+VALUES ('00000000-0000-4000-8000-000000000003', '00000000-0000-4000-8000-000000000001', 1, 'acme', 'renewals', 'x',
+        'contract', 'notice', 'v1', now());
+INSERT INTO rights_requests (reference, controller, campaign, call_id, "right", article, state, key, notice_version,
+                             number, digest, key_version, received_at, due)
+VALUES ('ACME-2026-000001', 'acme', 'renewals', '00000000-0000-4000-8000-000000000001', 'access', '15', 'received', '8',
+        'v1', '+48600100001', decode(repeat('ab', 32), 'hex'), 1, now(), '2026-12-25'),
+       ('ACME-2026-000002', 'acme', 'renewals', '00000000-0000-4000-8000-000000000001', 'refuse_recording', '7(3)',
+        'fulfilled', '3', 'v1', NULL, decode(repeat('ab', 32), 'hex'), 1, now(), '2026-12-25');
+"""
 SECRET = "s3cret-p4ssword"  # noqa: S105 - of no server
 BOUND_SECONDS = 2.0
 
 
-async def schema_of(dsn: str) -> list[tuple[str, ...]]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        rows = await connection.fetch(
-            "SELECT table_name, column_name, data_type FROM information_schema.columns"
-            " WHERE table_schema = 'ccari' ORDER BY 1, 2"
-        )
-        return [tuple(row) for row in rows]
-    finally:
-        await connection.close()
+MIGRATIONS = ["0001_calls_and_rights", "0002_consents_registers_and_request_work"]
+#: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
+SCHEMA = Path(__file__).with_name("schema.txt")
+
+
+async def test_the_schema_is_another_than_was_reviewed(empty: str, tmp_path: Path) -> None:
+    async with open_database(empty):
+        found = await schema_of(empty)
+    (tmp_path / "schema.txt").write_text(found)
+    assert found == SCHEMA.read_text(), f"if it is meant: cp {tmp_path / 'schema.txt'} {SCHEMA}"
 
 
 async def test_a_second_start_migrates_again_or_differently(empty: str) -> None:
+    for _ in range(2):
+        async with open_database(empty):
+            assert await schema_of(empty) == SCHEMA.read_text()
+            assert await migration_status(empty) == [(each, True) for each in MIGRATIONS]
+
+
+async def test_a_database_in_use_becomes_another_than_a_fresh_one_or_loses_rows(
+    empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step on what the steps before it have left, there and back."""
+    folder, steps = migrations_folder(), tmp_path / "migrations"
+    steps.mkdir()
+    monkeypatch.setattr(databases, "migrations_folder", lambda: steps)
+    shutil.copy(folder / f"{MIGRATIONS[0]}.sql", steps)
     async with open_database(empty):
-        first = await schema_of(empty)
+        pass
+    await execute(empty, FIRST_ROWS)
+    schema, rows = await schema_of(empty), await rows_of(empty, FIRST_TABLES)
+    assert {table for table, found in rows.items() if not found} == {"request_counters"}
+
+    shutil.copy(folder / f"{MIGRATIONS[1]}.sql", steps)
     async with open_database(empty):
-        assert await schema_of(empty) == first
-    assert {"calls", "call_events", "recordings", "rights_requests", "suppressions"} <= {
-        row[0] for row in first
-    }
-    assert await migration_status(empty) == [("0001_calls_and_rights", True)]
+        assert await schema_of(empty) == SCHEMA.read_text()
+    assert await told(empty, "SELECT campaign, expires_at FROM suppressions") == [("", None)]
+    assert await told(
+        empty, "SELECT reference, closed_at = registered_at, channel, level FROM rights_requests ORDER BY 1"
+    ) == [("ACME-2026-000001", None, "key", 1), ("ACME-2026-000002", True, "key", 1)]
+    assert await told(empty, "SELECT reference, seq, who, state FROM request_events ORDER BY 1") == [
+        ("ACME-2026-000001", 1, "call", "received"),
+        ("ACME-2026-000002", 1, "call", "fulfilled"),
+    ]
+
+    await roll_back(empty, steps)
+    assert await schema_of(empty) == schema
+    assert await rows_of(empty, FIRST_TABLES) == rows
+    assert await migration_status(empty) == [(MIGRATIONS[0], True), (MIGRATIONS[1], False)]
 
 
 async def test_starts_at_the_same_moment_trip_over_one_another(empty: str) -> None:
@@ -53,7 +110,7 @@ async def test_starts_at_the_same_moment_trip_over_one_another(empty: str) -> No
 
 
 async def test_the_status_of_an_empty_database_is_an_error(empty: str) -> None:
-    assert await migration_status(empty) == [("0001_calls_and_rights", False)]
+    assert await migration_status(empty) == [(each, False) for each in MIGRATIONS]
 
 
 @pytest.mark.parametrize(
@@ -86,6 +143,35 @@ async def test_a_closed_port_is_waited_for() -> None:
         async with open_database(f"postgresql://ccari:{SECRET}@127.0.0.1:{port}/ccari"):
             pass
     assert time.monotonic() - began < BOUND_SECONDS
+
+
+async def execute(dsn: str, statements: str) -> None:
+    async with connected(dsn) as connection:
+        await connection.execute(statements)
+
+
+async def told(dsn: str, statement: str) -> list[tuple[Any, ...]]:
+    async with connected(dsn) as connection:
+        return [tuple(row) for row in await connection.fetch(statement)]
+
+
+async def rows_of(dsn: str, tables: Iterable[str]) -> dict[str, list[tuple[Any, ...]]]:
+    return {table: await told(dsn, f"SELECT * FROM {table} ORDER BY 1") for table in tables}  # noqa: S608 - ours
+
+
+async def roll_back(dsn: str, folder: Path) -> None:
+    """Take the last migration back."""
+    async with connected(dsn) as connection:
+        await migrate.rollback(connection, folder, schema_name=databases.SCHEMA, count=1)
+
+
+@contextlib.asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": databases.SCHEMA})
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
