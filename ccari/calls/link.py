@@ -65,8 +65,11 @@ class Link:
                     await self._hold(session)
                 except UnsuitableError:
                     raise
-                except (AsteriskError, StoreError) as error:
+                except AsteriskError as error:
                     _log.warning("asterisk_away", reason=str(error))
+                except StoreError as error:
+                    # without it nothing that is left in Asterisk can be taken stock of
+                    _log.warning("database_away", reason=str(error))
                 if self.connected.is_set():
                     self.connected.clear()
                     wait = FIRST_RETRY_SECONDS
@@ -124,6 +127,7 @@ class _Ears:
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
         self._early: list[dict[str, Any]] | None = []
+        self._full = False
         self.replaced = asyncio.Event()
         self.on_replaced: Callable[[], None] = lambda: None
 
@@ -136,6 +140,10 @@ class _Ears:
             self._switchboard.take(event)
         elif len(self._early) < _MOST_EARLY_EVENTS:
             self._early.append(event)
+        elif not self._full:
+            # a channel whose beginning is lost is given back when stock is taken
+            self._full = True
+            _log.warning("early_events_dropped", kept=_MOST_EARLY_EVENTS)
 
     def early_channels(self) -> set[str]:
         return {event["channel"]["id"] for event in self._early or () if event.get("type") == "StasisStart"}
