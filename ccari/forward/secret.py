@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import secrets
 from pathlib import Path
 
@@ -31,11 +32,10 @@ class WebhookSecrets:
             If it cannot be written.
         """
         path = self.path(controller)
-        draft = path.with_suffix(".draft")
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
         made = _PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.unlink(missing_ok=True)
             draft.touch(mode=0o600, exist_ok=False)
             draft.write_text(made + "\n")
             # a link fails where a rename would replace what another process has just made
@@ -47,7 +47,8 @@ class WebhookSecrets:
                 f"cannot write a secret in {path.parent}: {why(error)}: check [keys] dir"
             ) from None
         finally:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
         return True
 
     def read(self, controller: str) -> bytes:

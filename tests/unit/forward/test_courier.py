@@ -1,0 +1,443 @@
+"""The courier: a controller is told at once, for as long as it takes, and nobody else is."""
+
+import asyncio
+import contextlib
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from ccari import app
+from ccari.app import Book, Store
+from ccari.config import Settings
+from ccari.errors import StoreError
+from ccari.forward import courier as couriers
+from ccari.forward import webhook as webhooks
+from ccari.forward.courier import Courier, pause
+from ccari.forward.secret import WebhookSecrets
+from ccari.forward.webhook import open_webhook
+from ccari.policy.rights import RequestState, Right
+from ccari.store.database import Database
+from tests.lab.ports import free_port
+from tests.lab.waiting import until
+from tests.unit.forward.receiver import Receiver, answers, receiving
+from tests.unit.store import made
+from tests.unit.store.test_forwards import WORK, added, later, queue
+
+WITHIN_SECONDS = 10.0
+LONG = timedelta(days=1)
+
+
+def policy(**forwards: str | None) -> str:
+    """The made policy, its controller and others forwarding to where they say: an inline table, or None."""
+    first, rest = made.POLICY.split("\n[[campaigns]]", 1)
+    declared = []
+    for controller, forward in forwards.items():
+        table = first if controller == "acme" else first.replace('"acme"', f'"{controller}"')
+        declared.append(table + (f"forward = {forward}\n" if forward else ""))
+    return "".join(declared) + "\n[[campaigns]]" + rest
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> WebhookSecrets:
+    secrets = WebhookSecrets(tmp_path / "keys")
+    for controller in ("acme", "other"):
+        secrets.create(controller)
+    return secrets
+
+
+@contextlib.asynccontextmanager
+async def at_work(store: Store, keys: WebhookSecrets) -> AsyncIterator[Courier]:
+    async with open_webhook() as webhook:
+        yield Courier(store.forwards, Book(store.policies), keys, webhook, lambda: 0.0)
+
+
+async def to_webhook(store: Store, receiver: Receiver) -> None:
+    await store.policies.apply(policy(acme=f'{{ url = "{receiver.url}" }}'), "test")
+
+
+async def test_a_request_is_forwarded_unsigned_or_with_its_number_in_the_open(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    await to_webhook(store, receiver)
+    reference = await added(store, right=Right.ERASURE)
+    with capture_logs() as logs:
+        async with at_work(store, keys) as courier:
+            await courier.deliver()
+    (heard,) = receiver.heard
+    assert heard.is_signed_with(keys.path("acme").read_text().strip())
+    assert not heard.is_signed_with(keys.path("other").read_text().strip())
+    assert (heard.path, heard.id) == ("/rodo", f"{reference}-1")
+    assert heard.headers["content-type"] == "application/json"
+    assert (heard.told["type"], heard.told["number"]) == ("request.received", made.NUMBER.e164)
+    (line,) = logs
+    assert {name: line[name] for name in ("event", "reference", "tries", "status")} == {
+        "event": "request_forwarded", "reference": reference, "tries": 1, "status": 204,
+    }  # fmt: skip
+    in_the_open = [heard.path, *heard.headers.values(), json.dumps(logs, default=str)]
+    assert not any(made.NUMBER.digits in text for text in in_the_open)
+    assert await queue(database) == ["delivered"]
+
+
+async def test_a_change_is_forwarded_before_what_led_to_it(
+    store: Store, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    await to_webhook(store, receiver)
+    reference = await added(store)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
+    await store.requests.step(reference, RequestState.REFUSED, WORK)
+    async with at_work(store, keys) as courier:
+        await courier.deliver()
+    assert [(each.told["sequence"], each.told["state"], each.told["type"]) for each in receiver.heard] == [
+        (1, "received", "request.received"), (2, "in_progress", "request.changed"), (3, "refused", "request.changed"),
+    ]  # fmt: skip
+    assert receiver.heard[-1].told["reason"] == "because"
+    assert {each.told["number"] for each in receiver.heard} == {None}
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 400, 404, 410, 500, 503])
+async def test_a_webhook_that_took_nothing_is_done_with(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver, status: int
+) -> None:
+    await to_webhook(store, receiver)
+    reference = await added(store)
+    receiver.manner = answers(status, location="/elsewhere")
+    async with at_work(store, keys) as courier:
+        with capture_logs() as logs:
+            (told,) = await courier.deliver()
+        assert (told.status, told.given_up) == (status, False)
+        assert f"it answered {status}" in told.fault
+        assert ("redirects are not followed" in told.fault) is (status < 400)
+        assert [(each["event"], each["status"]) for each in logs] == [("request_not_forwarded", status)]
+        # nobody was sent elsewhere, nor told again at once
+        assert await courier.deliver() == []
+        assert [each.path for each in receiver.heard] == ["/rodo"]
+        receiver.manner = answers(200)
+        await later(database, by=LONG)
+        (told,) = await courier.deliver()
+    assert (told.tries, told.fault) == (2, "")
+    assert receiver.ids == [f"{reference}-1"] * 2
+    assert await queue(database) == ["delivered"]
+
+
+async def hangs(_: web.Request) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def babbles(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await answer.write(b"x" * 65536)
+    return answer
+
+
+async def test_a_webhook_that_says_nothing_is_waited_for(
+    store: Store, keys: WebhookSecrets, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "TIMEOUT_SECONDS", 0.2)
+    await to_webhook(store, receiver)
+    await added(store)
+    receiver.manner = hangs
+    async with at_work(store, keys) as courier, asyncio.timeout(WITHIN_SECONDS):
+        (told,) = await courier.deliver()
+    assert (told.status, told.fault) == (None, "webhook: it did not answer within 0.2 s")
+
+
+async def test_an_answer_without_end_is_read(store: Store, keys: WebhookSecrets, receiver: Receiver) -> None:
+    await to_webhook(store, receiver)
+    await added(store)
+    receiver.manner = babbles
+    async with at_work(store, keys) as courier, asyncio.timeout(WITHIN_SECONDS):
+        (told,) = await courier.deliver()
+    assert (told.status, told.fault) == (200, "")
+
+
+async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    writer.write(b"220 mail.example ESMTP\r\n")
+    writer.close()
+
+
+async def gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    writer.close()
+
+
+@pytest.mark.parametrize("manners", [rude, gone])
+async def test_another_programme_at_the_port_ends_the_courier(
+    store: Store, keys: WebhookSecrets, manners: Callable[..., Any]
+) -> None:
+    async with await asyncio.start_server(manners, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await store.policies.apply(policy(acme=f'{{ url = "http://127.0.0.1:{port}/" }}'), "test")
+        await added(store)
+        async with at_work(store, keys) as courier:
+            (told,) = await courier.deliver()
+    assert told.status is None
+    assert re.fullmatch("webhook: it (does not speak HTTP as it should|cannot be reached): .*", told.fault)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:{port}/s3cret", "it cannot be reached: Connection refused"),
+        ("https://no-such-host.invalid/s3cret", "its host is not known"),
+    ],
+)
+async def test_a_webhook_that_is_away_is_told_of_with_its_url(
+    store: Store, keys: WebhookSecrets, url: str, words: str
+) -> None:
+    target = url.format(port=free_port(socket.SOCK_STREAM, "127.0.0.1"))
+    await store.policies.apply(policy(acme=f'{{ url = "{target}" }}'), "test")
+    await added(store)
+    with capture_logs() as logs:
+        async with at_work(store, keys) as courier:
+            (told,) = await courier.deliver()
+    assert told.fault == f"webhook: {words}"
+    assert "s3cret" not in json.dumps(logs, default=str)
+
+
+async def test_a_webhook_without_tls_is_given_a_number(
+    store: Store, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    await store.policies.apply(
+        policy(acme=f'{{ url = "{receiver.url.replace("http:", "https:")}" }}'), "test"
+    )
+    await added(store)
+    async with at_work(store, keys) as courier:
+        (told,) = await courier.deliver()
+    assert told.fault == "webhook: its TLS or its certificate is not sound"
+    assert receiver.heard == []
+
+
+async def test_a_service_that_dies_between_sending_and_noting_it_loses_or_renames_the_change(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    """It is told at least once: a second time with the same id and the same words, by which who hears it can tell."""
+    await to_webhook(store, receiver)
+    reference = await added(store)
+    receiver.manner = hangs
+    async with at_work(store, keys) as courier:
+        dying = asyncio.create_task(courier.deliver())
+        async with asyncio.timeout(WITHIN_SECONDS):
+            await receiver.came.wait()
+        dying.cancel()
+        await asyncio.wait([dying])
+    receiver.manner = answers(200)
+    async with at_work(store, keys) as courier:
+        assert await courier.deliver() == []
+        await later(database, by=couriers.LEASE)
+        await courier.deliver()
+    assert receiver.ids == [f"{reference}-1"] * 2
+    assert receiver.heard[0].body == receiver.heard[1].body
+    assert await queue(database, "state, tries") == [("delivered", 2)]
+
+
+async def test_a_change_that_went_but_could_not_be_noted_is_taken_for_delivered(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    await to_webhook(store, receiver)
+    await added(store)
+    async with at_work(store, keys) as courier:
+        await database.rows("ALTER TABLE forwards ADD CONSTRAINT never CHECK (state <> 'delivered')")
+        with pytest.raises(StoreError, match="never"):
+            await courier.deliver()
+        await database.rows("ALTER TABLE forwards DROP CONSTRAINT never")
+        await later(database, by=couriers.LEASE)
+        await courier.deliver()
+    assert len(set(receiver.ids)) == 1
+    assert len(receiver.ids) == 2
+    assert await queue(database) == ["delivered"]
+
+
+async def test_services_on_one_database_tell_a_controller_twice(
+    store: Store, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    await to_webhook(store, receiver)
+    references = [await added(store) for _ in range(30)]
+    async with at_work(store, keys) as one, at_work(store, keys) as another, at_work(store, keys) as third:
+        await asyncio.gather(*(each.deliver() for each in (one, another, third)))
+    assert sorted(receiver.ids) == [f"{reference}-1" for reference in references]
+
+
+async def test_a_controllers_request_goes_to_another(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    """Invariant 7. Nor to anybody, where the policy names nobody."""
+    async with receiving() as others:
+        await store.policies.apply(
+            policy(acme=f'{{ url = "{receiver.url}" }}', other=f'{{ url = "{others.url}" }}', third=None),
+            "test",
+        )
+        mine, theirs, _ = [await added(store, controller) for controller in ("acme", "other", "third")]
+        async with at_work(store, keys) as courier:
+            await courier.deliver()
+        assert (receiver.ids, others.ids) == ([f"{mine}-1"], [f"{theirs}-1"])
+        assert others.heard[0].is_signed_with(keys.path("other").read_text().strip())
+    assert sorted(await queue(database)) == ["delivered", "delivered", "not_needed"]
+
+
+async def test_a_controller_whose_webhook_hangs_holds_up_another(
+    store: Store, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    async with receiving() as others:
+        await store.policies.apply(
+            policy(acme=f'{{ url = "{receiver.url}" }}', other=f'{{ url = "{others.url}" }}'), "test"
+        )
+        receiver.manner = hangs
+        await added(store)
+        await added(store, "other")
+        async with at_work(store, keys) as courier, asyncio.timeout(WITHIN_SECONDS):
+            working = asyncio.create_task(courier.deliver())
+            await receiver.came.wait()
+            await others.came.wait()
+            working.cancel()
+            await asyncio.wait([working])
+
+
+async def test_a_webhook_that_fails_is_sent_all_that_waits(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    await to_webhook(store, receiver)
+    receiver.manner = answers(503)
+    for _ in range(5):
+        await added(store)
+    async with at_work(store, keys) as courier:
+        await courier.deliver()
+        assert len(receiver.heard) == 1
+        # what was not tried is due still, and is not held for the one that failed
+        receiver.manner = answers(200)
+        await courier.deliver()
+    assert sorted(await queue(database)) == ["delivered"] * 4 + ["waiting"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits"),
+    [("3600", timedelta(hours=1)), ("99999", couriers.LONGEST_PAUSE), ("5", timedelta(seconds=60)),
+     ("Wed, 25 Nov 2026 10:00:00 GMT", timedelta(seconds=60)), ("9" * 400, timedelta(seconds=60))],
+)  # fmt: skip
+async def test_a_webhook_that_asks_to_be_left_alone_is_not_or_for_ever(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver, asked: str, waits: timedelta
+) -> None:
+    await to_webhook(store, receiver)
+    await added(store)
+    receiver.manner = answers(429, retry_after=asked)
+    async with at_work(store, keys) as courier:
+        await courier.deliver()
+    (pause_,) = await queue(database, "next_try_at - first_try_at")
+    assert waits <= pause_ < waits + timedelta(seconds=WITHIN_SECONDS)
+
+
+async def test_a_webhook_without_a_secret_is_told_unsigned(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    await to_webhook(store, receiver)
+    await added(store)
+    keys.path("acme").unlink()
+    async with at_work(store, keys) as courier:
+        (told,) = await courier.deliver()
+        assert "'acme' has no webhook secret: ccari requests webhook-secret" in told.fault
+        assert receiver.heard == []
+        keys.create("acme")
+        await later(database, by=LONG)
+        await courier.deliver()
+    assert await queue(database) == ["delivered"]
+
+
+async def test_of_two_ways_one_is_left_out_or_gone_twice(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver, tmp_path: Path
+) -> None:
+    drop = tmp_path / "drop"
+    await store.policies.apply(policy(acme=f'{{ url = "{receiver.url}", folder = "{drop}" }}'), "test")
+    reference = await added(store)
+    async with at_work(store, keys) as courier:
+        (told,) = await courier.deliver()
+        assert (told.ways, told.status) == (("webhook",), 204)
+        assert told.fault == f"folder: cannot write in {drop}: No such file or directory"
+        drop.mkdir()
+        await later(database, by=LONG)
+        (told,) = await courier.deliver()
+    assert (told.ways, told.fault) == (("folder",), "")
+    assert receiver.ids == [f"{reference}-1"]
+    assert json.loads((drop / f"{reference}-1.json").read_bytes()) == receiver.heard[0].told
+    assert await queue(database) == ["delivered"]
+
+
+async def test_a_change_that_was_given_up_is_gone_for_good(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    await to_webhook(store, receiver)
+    reference = await added(store)
+    receiver.manner = answers(500)
+    async with at_work(store, keys) as courier:
+        await courier.deliver()
+        await later(database, by=couriers.PATIENCE)
+        with capture_logs() as logs:
+            (told,) = await courier.deliver()
+        assert told.given_up
+        assert [(each["event"], each["given_up"]) for each in logs] == [("request_not_forwarded", True)]
+        await later(database, by=LONG)
+        assert await courier.deliver() == []
+        receiver.manner = answers(200)
+        assert await store.forwards.retry(reference) == [1]
+        await courier.deliver()
+    assert receiver.ids == [f"{reference}-1"] * 3
+    assert await queue(database) == ["delivered"]
+
+
+def test_pauses_are_short_long_or_all_alike() -> None:
+    for tries in range(1, 200):
+        for chance in (0.0, 0.5, 0.999999):
+            assert couriers.FIRST_PAUSE <= pause(tries, chance) <= couriers.LONGEST_PAUSE
+    longest = [pause(tries, 0.0) for tries in range(1, 12)]
+    assert longest == [min(timedelta(minutes=2**n), couriers.LONGEST_PAUSE) for n in range(11)]
+    assert pause(3, 0.2) != pause(3, 0.7)
+    # enough tries before it is given up, and no flood of them
+    spent, tries = timedelta(0), 0
+    while spent < couriers.PATIENCE:
+        tries += 1
+        spent += pause(tries, 0.5)
+    assert 15 <= tries <= 40
+
+
+async def test_a_service_tells_nobody_until_it_is_started_anew(
+    store: Store,
+    dsn: str,
+    keys: WebhookSecrets,
+    receiver: Receiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Requests and policies that come while it runs; and what fails meanwhile is logged once and overcome."""
+    monkeypatch.setattr(couriers, "LOOK_SECONDS", 0.02)
+    settings = Settings(data_dir=tmp_path)
+    old = await added(store)
+    unsound = "INSERT INTO policy_revisions (applied_by, sha256, document) VALUES ('x', sha256('x'), 'x = 1')"
+    with capture_logs() as logs:
+
+        def logged(event: str) -> int:
+            return sum(1 for each in logs if each["event"] == event)
+
+        async with app._forwarding(settings, store):
+            await store.database.rows(unsound)
+            await until(lambda: logged("forwarding_stalled") == 1, within=WITHIN_SECONDS)
+            await to_webhook(store, receiver)
+            await until(lambda: logged("request_forwarded") == 1, within=WITHIN_SECONDS)
+            new = await added(store)
+            await until(lambda: logged("request_forwarded") == 2, within=WITHIN_SECONDS)
+    assert receiver.ids == [f"{old}-1", f"{new}-1"]
+    assert [each["event"] for each in logs] == [
+        "forwarding_stalled",
+        "request_forwarded",
+        "request_forwarded",
+    ]

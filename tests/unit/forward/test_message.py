@@ -1,0 +1,53 @@
+"""What a controller is told: the specification's own signature, and nothing that it cannot use."""
+
+import base64
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+from ccari.forward.message import message, message_id, signature
+from ccari.ports import Forward
+from tests.unit.store.made import NUMBER
+
+FORWARD = Forward(
+    reference="ACME-2026-000123", seq=1, tries=1, done=frozenset(), controller="acme", campaign="renewals",
+    purpose="odnowienie umowy", right="erasure", article="17", number=NUMBER.e164,
+    received_at=datetime(2026, 11, 24, 12, tzinfo=UTC), at=datetime(2026, 11, 24, 12, 0, 1, tzinfo=UTC),
+    state="received", level=1, due=date(2026, 12, 28), reason="",
+)  # fmt: skip
+
+
+def test_the_signature_is_another_than_the_specifications() -> None:
+    """The worked example that the specification's reference libraries test themselves with."""
+    key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    made = signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_field_of_the_message_is_missing_or_too_much() -> None:
+    assert json.loads(message(FORWARD)) == {
+        "type": "request.received",
+        "timestamp": "2026-11-24T12:00:01Z",
+        "reference": "ACME-2026-000123",
+        "sequence": 1,
+        "right": "erasure",
+        "article": "17",
+        "controller": "acme",
+        "campaign": "renewals",
+        "purpose": "odnowienie umowy",
+        "number": NUMBER.e164,
+        "received_at": "2026-11-24T12:00:00Z",
+        "due": "2026-12-28",
+        "state": "received",
+        "level": "L1",
+        "reason": "",
+    }
+
+
+def test_changes_of_a_request_pass_for_one() -> None:
+    changed = replace(FORWARD, seq=2, number=None)
+    assert json.loads(message(changed))["type"] == "request.changed"
+    assert json.loads(message(changed))["number"] is None
+    assert (message_id(FORWARD), message_id(changed)) == ("ACME-2026-000123-1", "ACME-2026-000123-2")
+    # the id is a part of what is signed, and the full stop its end
+    assert "." not in message_id(FORWARD)

@@ -1,0 +1,209 @@
+"""The queue of what controllers are to be told: nothing lost, nothing twice at once, each to its own."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ccari.app import Store
+from ccari.policy.rights import Level, RequestState, Right
+from ccari.ports import Exercise, Forward, Intake, Way
+from ccari.store.database import Database
+from ccari.store.requests import Clock, Work
+from tests.unit.store import made
+
+LEASE = timedelta(seconds=60)
+WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "because")
+
+
+async def added(store: Store, controller: str = "acme", right: Right = Right.ACCESS) -> str:
+    exercise = Exercise(
+        right=right, number=made.NUMBER.e164, received_at=datetime(2026, 11, 24, 12, tzinfo=UTC),
+        due=date(2026, 12, 28), local_year=2026, intake=Intake.LETTER, number_from="given", level=Level.L2,
+        who="cli:anna",
+    )  # fmt: skip
+    return await store.requests.add(controller, exercise, made.digests(controller))
+
+
+async def claimed(store: Store, controller: str = "acme") -> Forward:
+    forward = await store.forwards.claim(controller, LEASE)
+    assert forward is not None
+    return forward
+
+
+async def queue(database: Database, columns: str = "state") -> list[Any]:
+    rows = await database.rows(f"SELECT {columns} FROM forwards ORDER BY reference, seq")  # noqa: S608 - a constant
+    return [next(iter(row.values())) if len(row) == 1 else tuple(row.values()) for row in rows]
+
+
+async def later(database: Database, *, by: timedelta) -> None:
+    """Let time pass for the queue."""
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE forwards SET next_try_at = next_try_at - $1::interval, first_try_at = first_try_at - $1", by
+        )
+
+
+async def test_a_change_of_a_request_is_not_queued_or_queued_twice(store: Store, database: Database) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    reference = await store.calls.register_right(call, made.exercise(Right.ACCESS), ())
+    await store.requests.verify(reference, Level.L2, WORK)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
+    await store.requests.step(reference, RequestState.EXTENDED, WORK)
+    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    assert await queue(database, "reference, seq, state") == [(reference, n, "waiting") for n in range(1, 6)]
+
+
+async def test_a_change_is_told_as_the_request_stands_later(store: Store) -> None:
+    """Each as it was when it was made; but for the number, which is gone with the closure."""
+    reference = await added(store)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
+    first = await claimed(store)
+    assert (first.reference, first.seq, first.state, first.number) == (
+        reference,
+        1,
+        "received",
+        made.NUMBER.e164,
+    )
+    assert (first.right, first.article, first.level, first.due) == ("access", "15", 2, date(2026, 12, 28))
+    await store.forwards.delivered(first, [Way.WEBHOOK])
+    await store.requests.step(reference, RequestState.EXTENDED, WORK)
+    await store.requests.step(reference, RequestState.REFUSED, WORK)
+    second = await claimed(store)
+    assert (second.seq, second.state, second.due, second.number) == (
+        2,
+        "in_progress",
+        date(2026, 12, 28),
+        None,
+    )
+    assert made.NUMBER.e164 not in repr(first)
+
+
+async def test_a_later_change_overtakes_an_earlier_one(store: Store) -> None:
+    reference = await added(store)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
+    first = await claimed(store)
+    assert await store.forwards.claim("acme", LEASE) is None
+    await store.forwards.failed(first, (), "away", timedelta(hours=1), timedelta(days=3))
+    assert await store.forwards.claim("acme", LEASE) is None
+    other = await added(store)
+    assert (await claimed(store)).reference == other
+
+
+async def test_services_on_one_database_send_the_same_change(store: Store) -> None:
+    for _ in range(20):
+        await added(store)
+    seen: Counter[str] = Counter()
+
+    async def worker() -> None:
+        while (forward := await store.forwards.claim("acme", LEASE)) is not None:
+            seen[forward.reference] += 1
+
+    await asyncio.gather(*(worker() for _ in range(8)))
+    assert sorted(seen.values()) == [1] * 20
+
+
+async def test_a_change_is_lost_with_the_service_that_had_it(store: Store, database: Database) -> None:
+    await added(store)
+    first = await claimed(store)
+    assert (await store.forwards.outlook())[0] is False
+    await later(database, by=LEASE)
+    assert (await store.forwards.outlook())[0] is True
+    second = await claimed(store)
+    assert (second.reference, second.seq, second.tries) == (first.reference, first.seq, 2)
+    # the first one comes back from the dead: what it says is of an earlier try
+    assert await store.forwards.failed(first, (), "late", LEASE, timedelta(0)) is False
+    assert await queue(database, "state, fault") == [("waiting", "")]
+    await store.forwards.delivered(second, [Way.FOLDER])
+    assert await queue(database) == ["delivered"]
+
+
+async def test_a_controllers_request_is_given_to_another(store: Store) -> None:
+    await added(store, "acme")
+    await added(store, "other")
+    assert (await claimed(store, "other")).controller == "other"
+    assert await store.forwards.claim("other", LEASE) is None
+    assert (await claimed(store, "acme")).controller == "acme"
+
+
+async def test_a_way_that_was_gone_is_gone_again(store: Store, database: Database) -> None:
+    await added(store)
+    assert not await store.forwards.failed(
+        await claimed(store), [Way.WEBHOOK], "folder: full", timedelta(seconds=30), timedelta(days=3)
+    )
+    await later(database, by=timedelta(seconds=30))
+    again = await claimed(store)
+    assert (again.done, again.tries) == (frozenset({Way.WEBHOOK}), 2)
+    await store.forwards.delivered(again, [Way.FOLDER])
+    assert await queue(database, "webhook_at < folder_at") == [True]
+
+
+@pytest.mark.parametrize(("after", "given_up"), [(timedelta(days=3, hours=-1), False), (timedelta(days=3), True)])  # fmt: skip
+async def test_a_change_is_given_up_too_early_or_never(
+    store: Store, database: Database, after: timedelta, *, given_up: bool
+) -> None:
+    """Counted from the first try: that we ourselves were away is not the receiver's fault."""
+    reference = await added(store)
+    await later(database, by=timedelta(days=9))
+    first = await claimed(store)
+    assert not await store.forwards.failed(first, (), "away", timedelta(0), timedelta(days=3))
+    await later(database, by=after)
+    assert (
+        await store.forwards.failed(await claimed(store), (), "away", timedelta(0), timedelta(days=3))
+        is given_up
+    )
+    (listed,) = await store.forwards.list(["acme"], 10)
+    assert (listed["state"], listed["fault"]) == ("given_up" if given_up else "waiting", "away")
+    assert await store.forwards.retry(reference) == ([1] if given_up else [])
+    if given_up:
+        # three more days, from the next try on
+        assert not await store.forwards.failed(
+            await claimed(store), (), "away", timedelta(0), timedelta(days=3)
+        )
+
+
+async def test_to_retry_sends_what_another_service_is_sending(store: Store) -> None:
+    reference = await added(store)
+    await claimed(store)
+    assert await store.forwards.retry(reference) == []
+    assert await store.forwards.claim("acme", LEASE) is None
+
+
+async def test_a_controller_that_is_not_forwarded_to_looks_as_if_it_failed(
+    store: Store, database: Database
+) -> None:
+    reference = await added(store)
+    assert await store.forwards.list([], 10) == []
+    assert [each["state"] for each in await store.forwards.of(reference, [])] == ["not_needed"]
+    await store.forwards.address([])
+    assert await store.forwards.outlook() == (False, 1)
+    assert await queue(database) == ["not_needed"]
+    assert await store.forwards.list(["acme"], 10) == []
+
+
+async def test_who_asks_to_be_told_later_is_told_of_nothing_or_of_all_the_past(
+    store: Store, database: Database
+) -> None:
+    """What is open is passed on, and what is closed is history; another controller stays as it was."""
+    closed, open_, other = await added(store), await added(store), await added(store, "other")
+    await store.requests.step(closed, RequestState.FULFILLED, WORK)
+    await store.forwards.address([])
+    await store.forwards.address(["acme"])
+    assert await queue(database, "reference, state") == [
+        (closed, "not_needed"), (closed, "not_needed"), (open_, "waiting"), (other, "not_needed"),
+    ]  # fmt: skip
+    assert (await claimed(store)).reference == open_
+
+
+async def test_what_is_stuck_is_listed_below_what_went(store: Store) -> None:
+    references = [await added(store) for _ in range(3)]
+    given_up, delivered = await claimed(store), await claimed(store)
+    assert await store.forwards.failed(given_up, (), "away", timedelta(0), timedelta(0))
+    await store.forwards.delivered(delivered, [Way.WEBHOOK])
+    listed = [(row["reference"], row["state"]) for row in await store.forwards.list(["acme"], 10)]
+    assert listed == [
+        (references[0], "given_up"), (references[2], "waiting"), (references[1], "delivered"),
+    ]  # fmt: skip
