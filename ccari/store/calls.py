@@ -91,14 +91,16 @@ class PostgresCallStore:
                 await connection.execute(SQL["remember_heard"], call_id, information_version)
 
     async def tag_recording(self, tag: RecordingTag, journal: Sequence[Entry]) -> None:
-        """Commit the tag; refused by the database itself while the notice is not recorded as heard."""
+        """Commit the tag; refused by the database itself while the notice, or the agreement it needs, is not on record."""
         async with self._database.transaction() as connection:
             await _write(connection, tag.call_id, journal)
             if not await connection.fetchval(
                 SQL["tag_recording"], tag.recording_id, tag.call_id, tag.purpose, tag.legal_basis, tag.mode,
                 tag.delete_at,
             ):  # fmt: skip
-                raise StoreError("a recording cannot be tagged before the notice was heard")
+                raise StoreError(
+                    "a recording cannot be tagged before the notice was heard, nor in opt_in before the key"
+                )
 
     async def recording_started(self, recording_id: UUID, at: datetime) -> None:
         async with self._database.connection() as connection:

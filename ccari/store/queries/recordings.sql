@@ -3,6 +3,7 @@ INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, le
                         delete_at)
 SELECT $1, calls.id, calls.revision, calls.controller, calls.campaign, $3, $4, $5, calls.notice_version, $6
 FROM calls WHERE calls.id = $2 AND calls.heard_at IS NOT NULL
+  AND ($5 <> 'opt_in' OR EXISTS (SELECT FROM call_events WHERE call_id = $2 AND event = 'recording_agreed'))
 RETURNING id
 
 -- name: recording_started

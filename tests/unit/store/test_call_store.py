@@ -174,6 +174,22 @@ async def test_an_entry_in_the_place_of_another_passes_for_it(calls: PostgresCal
     assert ([each["event"] for each in shown.events], shown.fault) == (["notice_heard"], None)
 
 
+async def test_invariant_2_a_recording_that_needs_an_agreement_is_tagged_without_it(
+    calls: PostgresCallStore,
+) -> None:
+    call = made.call()
+    await calls.open(call, made.question(call))
+    tag = replace(made.tag(call), mode="opt_in", legal_basis="consent")
+    heard = made.journal(call.id, "notice_heard")
+    await calls.commit_heard(call.id, "v1", None, heard)
+    with pytest.raises(StoreError, match="nor in opt_in before the key"):
+        await calls.tag_recording(tag, made.journal(call.id, "recording_tagged", after=heard[-1]))
+    # the agreement may come with the tag: it is one transaction
+    await calls.tag_recording(
+        tag, made.journal(call.id, "recording_agreed", "recording_tagged", after=heard[-1])
+    )
+
+
 async def test_invariant_4_a_recording_is_tagged_before_the_notice_was_heard(
     calls: PostgresCallStore, database: Database
 ) -> None:
