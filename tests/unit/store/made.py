@@ -12,8 +12,9 @@ from ccari.policy.declaration import read
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
-from ccari.policy.suppression import digest
-from ccari.ports import Digests, Exercise, OpenedCall, RecordingTag
+from ccari.policy.suppression import Reason, digest
+from ccari.ports import Bar, Digests, Exercise, OpenedCall, RecordingTag
+from ccari.store.secrets import Key
 
 POLICY = """
 [[controllers]]
@@ -57,6 +58,24 @@ def judge(facts: Facts) -> Block | None:
 def digests(controller: str = "acme", number: Number = NUMBER) -> Digests:
     made = digest(controller.encode().ljust(32, b"."), number)
     return Digests(made, 1, (made,))
+
+
+def key(controller: str = "acme") -> Key:
+    """The secret that :func:`digests` are made with."""
+    return Key(1, controller.encode().ljust(32, b"."))
+
+
+def numbers(count: int) -> list[Number]:
+    """All different, :data:`NUMBER` first."""
+    return [Number(f"+48600{100001 + index}") for index in range(count)]
+
+
+def bar(
+    index: int = 0, *, reason: Reason = Reason.DO_NOT_CALL, campaign: str | None = None, proof: str = "",
+    since: datetime = NOW, until: datetime | None = None,
+) -> Bar:  # fmt: skip
+    """A line of a list: the index-th of :func:`numbers`."""
+    return Bar(Number(f"+48600{100001 + index}"), reason, campaign, proof, "list", since, until)
 
 
 def call(controller: str = "acme", *, number: Number = NUMBER, asterisk: str = ASTERISK) -> OpenedCall:
