@@ -1,0 +1,175 @@
+"""A controller's bars: entered one by one and by the list, lifted on the record, and never anybody else's."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+
+from ccari.app import Store
+from ccari.errors import StoreError
+from ccari.policy.gate import Block
+from ccari.policy.suppression import Reason
+from ccari.ports import Bar, Digests, Keyed
+from ccari.store.database import Database
+from tests.unit.store.made import bar, call, digests, judge, key, numbers, question
+
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+ENDS = [None, NOW - 2 * DAY, NOW + DAY, NOW + 2 * DAY]
+
+
+async def load(store: Store, *bars: Bar, controller: str = "acme") -> None:
+    async def batches() -> AsyncIterator[Sequence[Bar]]:
+        yield bars
+
+    report = await store.suppressions.load(controller, key(controller), batches(), keep_going=False)
+    assert report.lines == len(bars)
+
+
+async def test_a_bar_is_entered_twice(store: Store) -> None:
+    entries = [
+        await store.suppressions.add("acme", digests(), Reason.ERASURE, "cli:anna", proof) for proof in "ab"
+    ]
+    assert entries == [True, False]
+    assert await store.suppressions.add("acme", digests(), Reason.OBJECTION, "cli:anna", "")
+    found = await store.suppressions.of("acme", digests())
+    assert [(row["reason"], row["proof"]) for row in found] == [("erasure", "a"), ("objection", "")]
+    assert [len(rows) async for rows in store.suppressions.newest(None, 10)] == [2]
+
+
+async def test_a_list_shortens_a_bar_or_does_otherwise_than_one_by_one(store: Store) -> None:
+    """Each pair of ends: entered one by one, by two lists, and by one list that has both, in either order."""
+    pairs = [(known, new) for known in ENDS for new in ENDS]
+    first = partial(bar, reason=Reason.OBJECTION, since=NOW - 9 * DAY)
+    for turn in (0, 1):
+        for place, pair in enumerate(pairs):
+            one_by_one = digests(number=numbers(4 * place + 1)[-1])
+            await store.suppressions.add("acme", one_by_one, Reason.OBJECTION, "x", "", expires_at=pair[turn])
+        await load(store, *(first(4 * place + 1, until=pair[turn]) for place, pair in enumerate(pairs)))
+    await load(
+        store,
+        *(first(4 * place + 2, until=until) for place, pair in enumerate(pairs) for until in pair),
+        *(first(4 * place + 3, until=until) for place, pair in enumerate(pairs) for until in reversed(pair)),
+    )
+    for place, pair in enumerate(pairs):
+        longest = None if None in pair else max(filter(None, pair))
+        for number in numbers(4 * place + 4)[-4:]:
+            found = await store.suppressions.of("acme", digests(number=number))
+            assert [row["expires_at"] for row in found] == [longest], (pair, number)
+
+
+@pytest.mark.parametrize(
+    ("reason", "until", "expected"),
+    [
+        (Reason.OBJECTION, None, NOW - 3 * DAY),
+        (Reason.OBJECTION, NOW - 2 * DAY, NOW - DAY),
+        (Reason.WITHDRAW_CONSENT, None, NOW - DAY),
+    ],
+)
+async def test_a_bar_begins_at_another_time_than_it_should(
+    store: Store, reason: Reason, until: datetime | None, expected: datetime
+) -> None:
+    """A consent withdrawn again is withdrawn since then; a bar that had ended begins anew; any other stays as it was."""
+    await load(store, bar(reason=reason, since=NOW - 3 * DAY, until=until))
+    await load(store, bar(reason=reason, since=NOW - DAY))
+    assert [row["entered_at"] for row in await store.suppressions.of("acme", digests())] == [expected]
+
+
+async def test_a_list_that_says_nothing_new_writes_every_row_anew(store: Store, database: Database) -> None:
+    """Two million of them would double the table each week."""
+    bars = [bar(index, reason=reason, since=NOW) for index in range(3) for reason in Reason]
+    places = "SELECT ctid::text FROM suppressions ORDER BY digest, reason"
+    await load(store, *bars)
+    before = await database.rows(places)
+    await load(store, *bars)
+    assert await database.rows(places) == before
+    assert len(before) == len(bars)
+
+
+async def test_a_list_bars_another_controllers_number_or_campaign(store: Store) -> None:
+    await load(store, bar(campaign="renewals"), bar(1))
+    assert [row["campaign"] for row in await store.suppressions.of("acme", digests())] == ["renewals"]
+    for number in numbers(2):
+        for used in (digests("other", number), digests("acme", number)):
+            assert await store.suppressions.of("other", used) == []
+    elsewhere = replace(call(), campaign="another")
+    facts, _ = await store.calls.open(elsewhere, question(elsewhere))
+    assert facts.suppressions == ()
+
+
+async def test_an_exported_bar_is_keyed_again(store: Store) -> None:
+    digest = key("older").digest(numbers(1)[0])
+    await load(store, replace(bar(), key=Keyed(digest, 7)))
+    (entry,) = [row async for rows in store.suppressions.export("acme") for row in rows]
+    assert (entry["digest"], entry["key_version"]) == (digest.hex(), 7)
+
+
+async def test_a_lifted_bar_still_bars_or_takes_others_with_it_or_leaves_no_trace(
+    store: Store, database: Database
+) -> None:
+    asked = call()
+    await load(
+        store,
+        bar(reason=Reason.ERASURE, proof="letter 7", until=NOW + DAY, since=NOW),
+        bar(reason=Reason.OBJECTION),
+        bar(reason=Reason.ERASURE, campaign="renewals"),
+        bar(1, reason=Reason.ERASURE),
+    )
+    await load(store, bar(reason=Reason.ERASURE), controller="other")
+    lifted = await store.suppressions.remove(
+        "acme", digests(), "anna", "it was another's letter", reason=Reason.ERASURE, campaign=""
+    )
+    assert [(row["reason"], row["campaign"], row["proof"]) for row in lifted] == [("erasure", "", "letter 7")]
+    facts, _ = await store.calls.open(asked, question(asked))
+    assert {(entry.reason, entry.campaign) for entry in facts.suppressions} == {
+        (Reason.OBJECTION, None),
+        (Reason.ERASURE, "renewals"),
+    }
+    assert len(await store.suppressions.remove("acme", digests(), "anna", "all")) == 2
+    assert await store.suppressions.remove("acme", digests(), "anna", "again") == []
+    assert await store.calls.spend_token(asked, question(asked), judge, []) is None
+    assert await store.suppressions.of("acme", digests(number=numbers(2)[1]))
+    assert await store.suppressions.of("other", digests("other"))
+    kept = await database.rows("SELECT * FROM removed_suppressions ORDER BY removed_at")
+    assert len(kept) == 3
+    removed_at = kept[0].pop("removed_at")
+    assert abs(removed_at - datetime.now(UTC)) < timedelta(minutes=1)
+    assert kept[0] == {
+        "controller": "acme", "digest": digests().newest, "key_version": 1, "campaign": "", "reason": "erasure",
+        "origin": "list", "proof": "letter 7", "call_id": None, "entered_at": NOW, "expires_at": NOW + DAY,
+        "removed_by": "anna", "why": "it was another's letter",
+    }  # fmt: skip
+    for change in ("UPDATE removed_suppressions SET why = 'x'", "DELETE FROM removed_suppressions"):
+        with pytest.raises(StoreError):
+            await database.rows(change)
+
+
+async def test_a_bar_under_an_older_secret_cannot_be_lifted(store: Store) -> None:
+    older = key("older").digest(numbers(1)[0])
+    await load(store, replace(bar(), key=Keyed(older, 1)), bar())
+    both = Digests(digests().newest, 2, (older, digests().newest))
+    assert len(await store.suppressions.remove("acme", both, "anna", "why")) == 2
+
+
+async def test_a_bar_entered_before_the_token_is_spent_is_too_late(store: Store) -> None:
+    """Between the gate and the dial the list came in."""
+    asked = call()
+    await store.calls.open(asked, question(asked))
+    await load(store, bar(campaign="renewals"))
+    blocked = await store.calls.spend_token(asked, question(asked), judge, [])
+    assert blocked is Block.SUPPRESSED_CAMPAIGN_DO_NOT_CALL
+
+
+async def test_a_long_list_is_held_whole_or_out_of_order(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccari.store.database.STREAM_ROWS", 4)
+    await load(store, *(bar(index, since=NOW - index * DAY) for index in range(10)))
+    batches = [rows async for rows in store.suppressions.newest("acme", None)]
+    assert [len(rows) for rows in batches] == [4, 4, 2]
+    times = [row["entered_at"] for rows in batches for row in rows]
+    assert times == sorted(times, reverse=True)
+    assert [len(rows) async for rows in store.suppressions.newest("acme", 3)] == [3]
+    assert [rows async for rows in store.suppressions.newest("other", None)] == []
