@@ -16,5 +16,6 @@ async def test_a_running_service_leaves_a_migration_out(service: Service) -> Non
 async def test_the_policy_in_force_is_shown_otherwise_than_it_was_applied(service: Service) -> None:
     shown = await service.json("policy", "show")
     assert shown["revision"] == 1
-    assert [each["id"] for each in shown["campaigns"]] == ["renewals", "offers", "strict"]
+    campaigns = ["renewals", "offers", "strict", "brief", "survey", "orders", "listed"]
+    assert [each["id"] for each in shown["campaigns"]] == campaigns
     assert shown["campaigns"][0]["keys"]["7"] == "erasure"

@@ -218,6 +218,8 @@ async def test_a_right_pressed_ends_the_call_only_if_it_bars_the_campaign(
     service: Service, lab: Lab, key: str, campaign: str, right: str, outcome: str
 ) -> None:
     callee = callees.presses(key, 1, 10 if campaign == "offers" else 11)
+    if campaign == "offers":
+        await service.consented(callee.number)
     ended = await through(service, lab, callee, campaign=campaign, agent="drops-3")
     assert ended.verdict == (outcome, right)
     assert [each["right"] for each in await requests_of(service, ended)] == [right]
@@ -268,6 +270,143 @@ async def test_a_refusal_ends_the_call_where_the_campaign_says_so(service: Servi
     ended = await through(service, lab, callees.presses("2", 0, 15), campaign="strict")
     assert ended.verdict[0] == "recording_refused"
     assert files_of(service, lab, ended) == []
+
+
+async def test_a_number_that_knows_who_calls_is_told_of_the_recording_alone(
+    service: Service, lab: Lab
+) -> None:
+    callee = callees.answers(60)
+    calls = [await through(service, lab, callee, agent="drops-1") for _ in range(2)]
+    first, second = [audio.read(await lab.world.heard_by(callee.number, nth)) for nth in (0, 1)]
+    whole = ("identity", "recording_opt_out", "rights")
+    assert [has(first, tone_of(prompt)) for prompt in whole] == [True, True, True]
+    assert [has(second, tone_of(prompt)) for prompt in whole] == [False, True, False]
+    # nothing else is heard before the agent is: not the least of a prompt, nor a pause in its place
+    assert first_second(second, callees.AGENT_TONE_HZ) < SECONDS + 0.7
+    assert first_second(first, callees.AGENT_TONE_HZ) - first_second(second, callees.AGENT_TONE_HZ) == (
+        pytest.approx(2 * SECONDS, abs=0.5)
+    )
+    told = [
+        each["fields"] for call in calls for each in call.record["events"] if each["event"] == "notice_heard"
+    ]
+    assert [each["prompts"] for each in told] == [",".join(whole), "recording_opt_out"]
+    assert len({each["notice_version"] for each in told}) == 2
+
+
+async def test_the_star_repeats_all_of_the_notice_to_a_number_that_was_spared_it(
+    service: Service, lab: Lab
+) -> None:
+    callee = callees.presses("*", 0, 61)
+    for _ in range(2):
+        await through(service, lab, callee, agent="drops-1")
+    heard = audio.read(await lab.world.heard_by(callee.number))
+    assert [has(heard, tone_of(prompt)) for prompt in ("identity", "recording_opt_out", "rights")] == [
+        True
+    ] * 3
+
+
+async def test_a_notice_that_was_not_heard_to_its_end_is_told_again(service: Service, lab: Lab) -> None:
+    callee = callees.hangs_up(1, 62)
+    for _ in range(2):
+        ended = await through(service, lab, callee)
+        assert ended.verdict == ("callee_hangup", "")
+        assert has(audio.read(await lab.world.heard_by(callee.number)), tone_of("identity"))
+
+
+@pytest.mark.parametrize("after", [0, 2], ids=["in the notice", "after the notice"])
+async def test_who_agrees_by_key_is_recorded_on_the_basis_of_consent(
+    service: Service, lab: Lab, after: int
+) -> None:
+    callee = callees.presses("1", after, 63)
+    ended = await through(service, lab, callee, campaign="survey", agent="drops-3")
+    assert ended.verdict == ("bridged", "")
+    order = ["notice_heard", "recording_agreed", "recording_tagged", "recording_started", "call_bridged"]
+    if after == 0:
+        order[:2] = reversed(order[:2])
+    assert [each for each in ended.events if each in order] == order
+    heard = audio.read(await lab.world.heard_by(callee.number))
+    assert first_second(heard, tone_of("recording_agreed")) < first_second(heard, callees.AGENT_TONE_HZ)
+    kept = recording(service, ended)
+    tag = kept.with_suffix(".json").read_text()
+    assert '"legal_basis": "consent"' in tag
+    assert '"opt_in"' in tag
+    assert "#A6-1-a" in tag
+    sound = audio.read(kept)
+    assert seconds_of(sound, callees.AGENT_TONE_HZ) > 2.5
+    for prompt in ("recording_opt_in", "recording_agreed"):
+        assert float(np.max(sound.tone_levels(tone_of(prompt)))) < ABSENT_DBFS
+
+
+@pytest.mark.parametrize(
+    ("callee", "reason"),
+    [(callees.answers(64), "recording_not_agreed"), (callees.presses("2", 2, 65), "recording_refused")],
+    ids=["no key", "refusal"],
+)
+async def test_who_does_not_agree_leaves_no_recording_and_talks_on(
+    service: Service, lab: Lab, callee: Callee, reason: str
+) -> None:
+    ended = await through(service, lab, callee, campaign="survey", agent="drops-3")
+    assert ended.verdict == ("bridged", reason)
+    assert ended.record["recordings"] == []
+    assert not {"recording_agreed", "recording_tagged", "recording_started"} & set(ended.events)
+    assert files_of(service, lab, ended) == []
+    heard = audio.read(await lab.world.heard_by(callee.number))
+    assert has(heard, callees.AGENT_TONE_HZ)
+    assert not has(heard, tone_of("recording_agreed"))
+
+
+async def test_an_agreement_in_the_talk_begins_no_recording(service: Service, lab: Lab) -> None:
+    """The wait is over, and the two talk: what was said so far was said off the record."""
+    callee = callees.presses("1", 8, 66)
+    ended = await through(service, lab, callee, campaign="survey", agent="drops-5")
+    assert ended.verdict == ("bridged", "recording_not_agreed")
+    assert ended.events.index("key_pressed") > ended.events.index("call_bridged")
+    assert ended.record["recordings"] == []
+
+
+async def test_a_recording_that_the_law_demands_is_tagged_with_it(service: Service, lab: Lab) -> None:
+    ended = await through(service, lab, callees.answers(67), campaign="orders", agent="drops-2")
+    assert ended.verdict == ("bridged", "")
+    tag = recording(service, ended).with_suffix(".json").read_text()
+    assert '"legal_basis": "legal_obligation"' in tag
+    assert '"mandatory"' in tag
+
+
+@pytest.mark.parametrize("after", [0, 4], ids=["in the notice", "in the talk"])
+async def test_who_refuses_a_recording_that_the_law_demands_is_bid_farewell(
+    service: Service, lab: Lab, after: int
+) -> None:
+    callee = callees.presses("2", after, 68)
+    ended = await through(service, lab, callee, campaign="orders")
+    assert ended.verdict == ("recording_refused", "recording_refused")
+    assert ("call_bridged" in ended.events) is (after > 0)
+    assert [each["state"] for each in ended.record["recordings"]] == (["stored"] if after else [])
+    assert has(audio.read(await lab.world.heard_by(callee.number)), tone_of("goodbye"))
+
+
+async def test_marketing_calls_go_to_who_consents_as_long_as_they_do(service: Service, lab: Lab) -> None:
+    callee = callees.presses("6", 1, 69)
+    refused = await through(service, lab, callee, campaign="offers")
+    assert refused.verdict == ("blocked", "no_consent")
+    assert await lab.world.invites(callee.number) == 0
+
+    await service.consented(callee.number)
+    withdrawn = await through(service, lab, callee, campaign="offers")
+    assert withdrawn.verdict == ("right_exercised", "withdraw_consent")
+    (consent,) = await service.json("consents", "show", callee.number)
+    assert [each["call"] for each in consent["uses"]] == [withdrawn.outcome.call]
+    assert consent["state"] == "withdrawn"
+
+    again = await through(service, lab, callee, campaign="offers")
+    assert again.verdict == ("blocked", "suppressed_withdraw_consent")
+    assert await lab.world.invites(callee.number) == 1
+
+
+async def test_a_campaign_does_not_dial_without_the_register_it_needs(service: Service, lab: Lab) -> None:
+    callee = callees.answers(70)
+    ended = await through(service, lab, callee, campaign="listed")
+    assert ended.verdict == ("blocked", "register_stale")
+    assert await lab.world.invites(callee.number) == 0
 
 
 async def test_a_callee_who_hangs_up_in_the_notice_is_neither_bridged_nor_recorded(
@@ -373,7 +512,7 @@ async def test_the_callee_sees_the_number_of_the_campaign(service: Service, lab:
 
 async def test_a_notice_that_cannot_be_played_ends_the_call(service: Service, lab: Lab, sounds: Path) -> None:
     """The file vanishes after the service has checked it."""
-    missing = sounds / "pl/strict/recording_opt_out.wav"
+    missing = sounds / "pl/strict/recording_opt_out_or_end.wav"
     await through(service, lab, callees.answers(28), campaign="strict", agent="drops-1")
     kept = {path: path.read_bytes() for path in (missing, missing.with_suffix(".wav16"))}
     for path in kept:
