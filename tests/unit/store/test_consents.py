@@ -1,0 +1,315 @@
+"""Consents: no list revives one that was withdrawn, whatever comes first, and each use is on record."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from ccari.app import Store
+from ccari.errors import ConsentError, StoreError
+from ccari.policy import gate
+from ccari.policy.consent import Channel
+from ccari.policy.declaration import Campaign
+from ccari.policy.gate import Block
+from ccari.policy.numbers import Number
+from ccari.policy.rights import Right
+from ccari.policy.suppression import Reason
+from ccari.ports import Agreed, Digests, LineFault
+from ccari.store import consents
+from ccari.store.bulk import Report
+from ccari.store.database import Database
+from ccari.store.queries import SQL
+from tests.unit.policy.campaigns import campaign
+from tests.unit.store import listed, made
+from tests.unit.store.listed import DAY, NOW, agreed, batches, number, whole
+
+OFFERS = campaign(id="offers", legal_basis="consent", marketing=True)
+SURVEY = campaign(id="survey", legal_basis="consent")
+PURPOSES = {"offers": "marketing", "survey": "survey", "again": "marketing"}
+FAULT = LineFault(2, "given", "it is empty")
+
+
+async def load(
+    store: Store, *lines: tuple[Agreed, Digests] | LineFault, keep_going: bool = False, controller: str = "acme"
+) -> Report:  # fmt: skip
+    return await store.consents.load(
+        controller, PURPOSES, batches(*lines), origin="import:anna", keep_going=keep_going
+    )
+
+
+async def withdraw(
+    store: Store, purpose: str | None = None, of: Number = made.NUMBER, version: int = 1
+) -> int:
+    return await store.consents.withdraw(
+        "acme", listed.digests(of, version), datetime.now(UTC), purpose=purpose, purposes=PURPOSES, origin="cli:anna",
+        proof="letter 7",
+    )  # fmt: skip
+
+
+async def kept(store: Store, *columns: str, of: Number = made.NUMBER, version: int = 1) -> list[Any]:
+    rows = await store.consents.of("acme", listed.digests(of, version))
+    return [tuple(row[column] for column in columns) if columns else row for row in rows]
+
+
+async def refusal(store: Store, of: Campaign, now: datetime | None = None) -> Block | None:
+    now = now or datetime.now(UTC)
+    facts = await store.calls.facts(gate.question(of, now), made.digests(), ())
+    return gate.refusal(of, (), facts, now)
+
+
+async def test_a_consent_is_kept_without_its_proof_or_with_its_number(
+    store: Store, database: Database
+) -> None:
+    line = agreed(withdrawn=NOW - DAY, until=NOW + DAY, channel=Channel.AUTOMATIC_CALLS)
+    report = await load(store, line)
+    assert (report.lines, report.accepted, report.taken) == (1, 1, True)
+    (row,) = await kept(store)
+    assert {**row, "id": None, "entered_at": None} == {
+        "id": None, "purpose": "marketing", "channel": "automatic_calls", "given_at": NOW - 30 * DAY,
+        "withdrawn_at": NOW - DAY, "valid_until": NOW + DAY, "proof": "form 12", "origin": "import:anna",
+        "entered_at": None, "uses": [],
+    }  # fmt: skip
+    (text,) = await database.rows("SELECT consents::text AS row FROM consents")
+    assert "600100001" not in text["row"]
+
+
+async def test_a_call_is_made_on_a_consent_to_something_else(store: Store) -> None:
+    assert await refusal(store, OFFERS) is Block.NO_CONSENT
+    await load(store, agreed(purpose="survey"), agreed(channel=Channel.AUTOMATIC_CALLS))
+    assert (await refusal(store, OFFERS), await refusal(store, SURVEY)) == (Block.NO_CONSENT, None)
+    await load(store, agreed(until=NOW + DAY))
+    assert await refusal(store, OFFERS) is None
+    assert await refusal(store, OFFERS, NOW + DAY) is Block.CONSENT_EXPIRED
+    await load(store, agreed(given=NOW - DAY, withdrawn=NOW - DAY / 2))
+    assert await refusal(store, OFFERS) is Block.CONSENT_WITHDRAWN
+
+
+async def test_a_bad_line_changes_something_or_keeps_the_sound_ones_out(store: Store) -> None:
+    lines: list[tuple[Agreed, Digests] | LineFault] = [agreed(), FAULT, agreed(), agreed(given=NOW - DAY)]
+    report = await load(store, *lines)
+    assert (report.taken, report.invalid, report.faults) == (False, 1, [FAULT])
+    assert await kept(store) == []
+    report = await load(store, *lines, keep_going=True)
+    assert (report.taken, report.lines, report.accepted, report.duplicate, report.invalid) == (
+        True,
+        4,
+        2,
+        1,
+        1,
+    )
+    report = await load(store, *lines, keep_going=True)
+    assert (report.accepted, report.duplicate) == (0, 3)
+
+
+Line = tuple[Agreed, Digests]
+
+#: What lists say of a number: of before the withdrawal, and of after it.
+LISTS: dict[str, Callable[[Number], list[Line]]] = {
+    "an old list": lambda of: [agreed(of), agreed(of, given=NOW - 90 * DAY)],
+    "another old list": lambda of: [agreed(of, given=NOW - 10 * DAY)],
+    "a list of what came later": lambda of: [agreed(of, given=NOW + DAY), agreed(of)],
+}
+
+
+async def press(store: Store, of: Number = made.NUMBER) -> None:
+    call = replace(made.call(), digests=listed.digests(of))
+    await store.calls.open(call, made.question(call))
+    exercise = made.exercise(Right.WITHDRAW_CONSENT)
+    exercise = replace(exercise, received_at=datetime.now(UTC), consent_purpose="marketing")
+    await store.calls.register_right(call, exercise, ())
+
+
+WITHDRAWALS: dict[str, Callable[[Store, Number], Awaitable[object]]] = {
+    "of everything": lambda store, of: withdraw(store, of=of),
+    "of one purpose": lambda store, of: withdraw(store, "marketing", of),
+    "by key": press,
+    "by list": lambda store, of: load(store, agreed(of, given=NOW - 40 * DAY, withdrawn=NOW)),
+}
+
+
+@pytest.mark.parametrize("way", WITHDRAWALS)
+async def test_the_order_in_which_things_become_known_revives_a_consent(store: Store, way: str) -> None:
+    """Every order, each with a number of its own: what was given before the withdrawal is at an end, and no more."""
+    orders = list(permutations([*LISTS, "withdrawal"]))
+    for step in range(len(LISTS) + 1):
+        lines: list[Line] = []
+        for n, order in enumerate(orders):
+            if order[step] == "withdrawal":
+                await WITHDRAWALS[way](store, number(n))
+            else:
+                lines += LISTS[order[step]](number(n))
+        await load(store, *lines)
+    for n, order in enumerate(orders):
+        found = await kept(store, "given_at", "withdrawn_at", of=number(n))
+        assert [given for given, withdrawn in found if withdrawn is None] == [NOW + DAY], order
+        assert len(found) == (5 if way == "by list" else 4)
+
+
+async def test_a_withdrawal_that_is_known_is_put_off_by_a_list(store: Store) -> None:
+    for withdrawn in (NOW - 2 * DAY, None, NOW - DAY, NOW - 3 * DAY):
+        await load(store, agreed(withdrawn=withdrawn))
+    assert await kept(store, "withdrawn_at") == [(NOW - 3 * DAY,)]
+    await load(store, agreed(of=number(2), withdrawn=NOW - DAY), agreed(of=number(2)))
+    assert await kept(store, "withdrawn_at", of=number(2)) == [(NOW - DAY,)]
+
+
+async def test_a_withdrawal_ends_what_it_does_not_reach(store: Store) -> None:
+    """Another purpose or channel in a list, another controller, and what was renewed at the moment of the old one's end."""
+    await load(
+        store, agreed(withdrawn=NOW - DAY), agreed(purpose="survey"), agreed(channel=Channel.AUTOMATIC_CALLS),
+        agreed(given=NOW - DAY), agreed(of=number(2)),
+    )  # fmt: skip
+    assert len(await kept(store)) == 4
+    assert [row["given_at"] for row in await kept(store) if row["withdrawn_at"]] == [NOW - 30 * DAY]
+    theirs = agreed()[0], made.digests()
+    await load(store, theirs, controller="other")
+    await withdraw(store)
+    (row,) = await store.consents.of("other", made.digests())
+    assert row["withdrawn_at"] is None
+    assert await kept(store, "withdrawn_at", of=number(2)) == [(None,)]
+    assert await store.suppressions.of("other", made.digests()) == []
+
+
+async def test_a_withdrawal_bars_the_calls_of_another_purpose_or_not_its_own(store: Store) -> None:
+    await load(store, agreed(), agreed(purpose="survey"))
+    assert await withdraw(store, "marketing") == 1
+    bars = await store.suppressions.of("acme", made.digests())
+    assert [(row["campaign"], row["reason"], row["origin"], row["proof"]) for row in bars] == [
+        ("again", "withdraw_consent", "cli:anna", "letter 7"), ("offers", "withdraw_consent", "cli:anna", "letter 7"),
+    ]  # fmt: skip
+    assert await refusal(store, OFFERS) is Block.SUPPRESSED_CAMPAIGN_WITHDRAW_CONSENT
+    assert await refusal(store, SURVEY) is None
+    assert await withdraw(store) == 1
+    assert await refusal(store, SURVEY) is Block.SUPPRESSED_WITHDRAW_CONSENT
+    assert await withdraw(store) == 0
+    await load(store, agreed(given=datetime.now(UTC)))
+    assert await refusal(store, OFFERS) is None
+    assert await refusal(store, SURVEY) is Block.SUPPRESSED_WITHDRAW_CONSENT
+
+
+async def test_a_wish_is_taken_for_granted_that_nothing_was_done_about(store: Store) -> None:
+    await load(store, agreed(purpose="raffle"))
+    with pytest.raises(
+        ConsentError, match=r"those that are asked for are marketing, survey; without --purpose"
+    ):
+        await withdraw(store, "marketting")
+    assert await store.suppressions.of("acme", made.digests()) == []
+    # nobody asks for it any more, but it is on file
+    assert await withdraw(store, "raffle") == 1
+    assert [row["withdrawn_at"] is None for row in await kept(store)] == [False]
+
+
+async def test_a_withdrawal_and_its_bar_are_two_transactions(store: Store, database: Database) -> None:
+    await load(store, agreed())
+    async with database.connection() as connection:
+        await connection.execute("ALTER TABLE consents ADD CONSTRAINT never CHECK (withdrawn_at IS NULL)")
+        with pytest.raises(StoreError, match="never"):
+            await withdraw(store)
+        assert await store.suppressions.of("acme", made.digests()) == []
+        await connection.execute("ALTER TABLE consents DROP CONSTRAINT never")
+        await connection.execute("ALTER TABLE suppressions ADD CONSTRAINT never CHECK (false)")
+        with pytest.raises(StoreError, match="never"):
+            await withdraw(store)
+    assert await kept(store, "withdrawn_at") == [(None,)]
+
+
+async def test_a_consent_under_an_older_secret_lives_on_beside_the_new_one(
+    store: Store, database: Database
+) -> None:
+    await load(store, agreed(), agreed(given=NOW - 90 * DAY, purpose="survey"))
+    await withdraw(store)
+    await load(store, agreed(version=2))
+    found = await kept(store, "purpose", version=2)
+    assert found == [("survey",), ("marketing",)]
+    assert await database.rows("SELECT DISTINCT key_version FROM consents") == [{"key_version": 2}]
+    assert all(ended for (ended,) in await kept(store, "withdrawn_at", version=2))
+    # a list that was prepared under the older one brings a twin, which is no more in force than the first
+    await load(store, agreed())
+    await load(store, agreed(version=2))
+    assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at", version=2)] == [True, True, True]
+
+
+async def test_a_use_of_a_consent_is_not_on_record_or_one_that_was_none(store: Store) -> None:
+    await load(store, agreed(purpose="renewals"), agreed(purpose="survey"))
+    used, blocked, unspent, without = (made.call() for _ in range(4))
+    for call in (used, blocked, unspent):
+        await store.calls.open(call, made.question(call))
+    assert await store.calls.spend_token(used, made.question(used), lambda _: None, ()) is None
+    assert await store.calls.spend_token(used, made.question(used), lambda _: None, ()) is Block.TOKEN_SPENT
+    await store.calls.spend_token(blocked, made.question(blocked), lambda _: Block.NO_CONSENT, ())
+    other = replace(without, digests=listed.digests(number(2)))
+    await store.calls.open(other, made.question(other))
+    assert await store.calls.spend_token(other, made.question(other), lambda _: None, ()) is None
+    uses = {row["purpose"]: row["uses"] for row in await kept(store)}
+    assert uses["survey"] == []
+    assert [use["call"] for use in uses["renewals"]] == [used.id]
+    assert NOW < uses["renewals"][0]["at"] <= datetime.now(UTC)
+    await withdraw(store)
+    again = made.call()
+    await store.calls.open(again, made.question(again))
+    assert [len(row["uses"]) for row in await kept(store) if row["purpose"] == "renewals"] == [1]
+
+
+async def until_somebody_waits(database: Database) -> None:
+    async with asyncio.timeout(20):
+        while not await database.rows("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            pass
+
+
+async def test_a_list_that_comes_in_during_a_withdrawal_outlives_it(store: Store, database: Database) -> None:
+    """The withdrawal has looked for consents, found none, and is not over when the list is entered."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            SQL["add_suppression"], "acme", made.digests().newest, 1, "", Reason.WITHDRAW_CONSENT, "call", "", None, None
+        )  # fmt: skip
+        await consents.withdraw(connection, "acme", made.digests(), "marketing", datetime.now(UTC))
+        loading = asyncio.create_task(load(store, agreed()))
+        await until_somebody_waits(database)
+    assert (await loading).accepted == 1
+    assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at")] == [True]
+
+
+async def test_a_withdrawal_that_comes_in_during_a_list_misses_it(store: Store, database: Database) -> None:
+    """The list has looked for withdrawals, found none, and is not over when the key is pressed."""
+    async with database.transaction() as connection:
+        await connection.execute(SQL["lock_consents"], "acme")
+        await connection.execute(
+            "INSERT INTO consents (controller, digest, key_version, purpose, channel, given_at, proof, origin) "
+            "VALUES ('acme', $1, 1, 'marketing', 'phone', $2, 'x', 'x')", made.digests().newest, NOW - DAY,
+        )  # fmt: skip
+        pressed = asyncio.create_task(press(store))
+        await until_somebody_waits(database)
+    await pressed
+    assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at")] == [True]
+
+
+async def test_lists_and_withdrawals_of_the_same_numbers_wait_for_one_another_for_ever(store: Store) -> None:
+    """Lists in opposite order, under a newer secret, calls on the consents, and people who withdraw, all at once."""
+    numbers = [number(n) for n in range(200)]
+    await load(store, *(agreed(each, purpose="renewals") for each in numbers))
+    lines = [agreed(each, purpose="renewals", version=2) for each in numbers]
+    more = [agreed(each, purpose="renewals", given=NOW - DAY, version=2) for each in numbers]
+
+    async def bring(of: Sequence[Line]) -> None:
+        for _ in range(3):
+            await store.consents.load("acme", PURPOSES, whole(of), origin="x", keep_going=False)
+
+    async def use(of: Number) -> None:
+        call = replace(made.call(), digests=listed.digests(of, 2))
+        await store.calls.open(call, made.question(call))
+        await store.calls.spend_token(call, made.question(call), lambda _: None, ())
+
+    gone, called = numbers[::5], numbers[::3]
+    async with asyncio.timeout(120):
+        await asyncio.gather(
+            bring(lines), bring(lines[::-1]), bring(more),
+            *(withdraw(store, of=each, version=2) for each in gone), *map(use, called),
+        )  # fmt: skip
+    for each in numbers:
+        found = await kept(store, of=each, version=2)
+        assert [row["withdrawn_at"] is not None for row in found] == [each in gone] * 2
+        assert sum(len(row["uses"]) for row in found) == (each in called)
