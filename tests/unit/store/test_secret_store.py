@@ -1,5 +1,6 @@
 """The secrets that digests are keyed with: never made in silence, never used when damaged or open."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -72,6 +73,85 @@ def test_an_older_version_is_forgotten_or_taken_for_the_newest(store: SecretStor
     assert (found.key_version, len(found.all)) == (10, 3)
     assert found.all[0] == first.newest
     assert found.newest == found.all[-1]
+
+
+def test_a_rotated_secret_forgets_the_old_one_or_is_not_written_with(store: SecretStore) -> None:
+    first = store.digests("acme", NUMBER)
+    assert store.rotate("acme") == 2
+    found = store.digests("acme", NUMBER)
+    assert (found.key_version, found.all) == (2, (first.newest, found.newest))
+    assert [key.version for key in store.keys("acme")] == [1, 2]
+    assert [key.digest(NUMBER) for key in store.keys("acme")] == list(found.all)
+    with pytest.raises(ConfigError, match="'other' has no suppression secret"):
+        store.rotate("other")
+
+
+def test_a_running_service_does_not_see_a_secret_that_a_command_makes_or_retires(
+    store: SecretStore, tmp_path: Path
+) -> None:
+    """It would not find what was entered under it. The folder's time stands still: its clock is coarse."""
+    running, folder = SecretStore(tmp_path), tmp_path / "acme"
+    stamp = folder.stat().st_mtime_ns
+    assert len(running.digests("acme", NUMBER).all) == 1
+    store.rotate("acme")
+    os.utime(folder, ns=(stamp, stamp))
+    written = SecretStore(tmp_path).digests("acme", NUMBER)
+    assert running.digests("acme", NUMBER) == written
+    assert written.key_version == 2
+    store.retire("acme", 1)
+    os.utime(folder, ns=(stamp, stamp))
+    assert running.digests("acme", NUMBER).all == (written.newest,)
+
+
+def test_a_secret_that_lies_still_is_read_at_each_call(store: SecretStore, tmp_path: Path) -> None:
+    os.utime(tmp_path / "acme", ns=(0, 0))
+    before = store.digests("acme", NUMBER)
+    newest(tmp_path).write_text("damaged")
+    assert store.digests("acme", NUMBER) == before
+
+
+def test_a_secret_that_is_written_with_is_retired_or_a_retired_one_is_gone(
+    store: SecretStore, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="no version 1 to retire: of the older ones there is none"):
+        store.retire("acme", 1)
+    secret = newest(tmp_path).read_text()
+    store.rotate("acme")
+    for version in (2, 3):
+        with pytest.raises(
+            ConfigError, match=f"no version {version} to retire: of the older ones there is 1"
+        ):
+            store.retire("acme", version)
+    store.retire("acme", 1)
+    assert [key.version for key in store.keys("acme")] == [2]
+    assert newest(tmp_path).with_suffix(".retired").read_text() == secret
+    assert store.rotate("acme") == 3
+
+
+def test_a_register_shares_a_controllers_secret_or_is_taken_for_loaded(
+    store: SecretStore, tmp_path: Path
+) -> None:
+    assert store.listed_as(["acme"], NUMBER) == ()
+    assert not store.has_register("acme")
+    assert store.create_for_register("acme")
+    ((register, digest),) = store.listed_as(["acme", "another"], NUMBER)
+    assert register == "acme"
+    assert digest == store.register_keys("acme")[-1].digest(NUMBER)
+    assert digest != store.digests("acme", NUMBER).newest
+    assert not store.create_for_register("acme")
+
+
+def test_the_value_that_tells_secrets_apart_is_the_same_for_two_or_tells_a_digest(store: SecretStore) -> None:
+    store.rotate("acme")
+    one, two = store.keys("acme")
+    assert one.check != two.check
+    assert one.check == SecretStore(store._folder).keys("acme")[0].check
+    assert not one.digest(NUMBER).hex().startswith(one.check)
+
+
+def test_a_secret_shows_in_a_traceback(store: SecretStore) -> None:
+    (key,) = store.keys("acme")
+    assert repr(key) == "Key(version=1)"
 
 
 def test_a_folder_that_cannot_be_written_ends_in_a_traceback(tmp_path: Path) -> None:

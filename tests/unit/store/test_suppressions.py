@@ -4,15 +4,18 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from ccari.app import Store
 from ccari.errors import StoreError
 from ccari.policy.gate import Block
+from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.ports import Bar, Digests, Keyed
 from ccari.store.database import Database
+from ccari.store.secrets import SecretStore
 from tests.unit.store.made import bar, call, digests, judge, key, numbers, question
 
 NOW = datetime.now(UTC)
@@ -151,6 +154,33 @@ async def test_a_bar_under_an_older_secret_cannot_be_lifted(store: Store) -> Non
     await load(store, replace(bar(), key=Keyed(older, 1)), bar())
     both = Digests(digests().newest, 2, (older, digests().newest))
     assert len(await store.suppressions.remove("acme", both, "anna", "why")) == 2
+
+
+async def test_a_rotated_secret_frees_who_was_barred_or_who_is_barred_by_a_command(
+    store: Store, tmp_path: Path
+) -> None:
+    """The service runs on; secrets are rotated and retired beside it, and numbers are barred."""
+    running, beside = SecretStore(tmp_path), SecretStore(tmp_path)
+    running.create("acme")
+
+    async def bars(number: Number) -> list[str]:
+        used = replace(call(number=number), digests=running.digests("acme", number))
+        facts, _ = await store.calls.open(used, question(used))
+        return [entry.reason for entry in facts.suppressions]
+
+    old, new, _ = numbers(3)
+    await store.suppressions.add("acme", beside.digests("acme", old), Reason.ERASURE, "cli:anna", "")
+    assert [await bars(number) for number in numbers(3)] == [["erasure"], [], []]
+    beside.rotate("acme")
+    await store.suppressions.add("acme", beside.digests("acme", new), Reason.OBJECTION, "cli:anna", "")
+    assert [await bars(number) for number in numbers(3)] == [["erasure"], ["objection"], []]
+    counts = await store.key_versions.counts()
+    assert {(row["controller"], row["key_version"]): row["suppressions"] for row in counts} == {
+        ("acme", 1): 1,
+        ("acme", 2): 1,
+    }
+    beside.retire("acme", 1)
+    assert [await bars(number) for number in numbers(3)] == [[], ["objection"], []]
 
 
 async def test_a_bar_entered_before_the_token_is_spent_is_too_late(store: Store) -> None:
