@@ -1,98 +1,200 @@
 """``ccari policy``."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ccari.app import Store, soundboard
+from ccari.app import Store
 from ccari.cli.context import Json, who, with_store
-from ccari.cli.output import as_json
+from ccari.cli.output import as_json, as_table
+from ccari.cli.readiness import BUILD, lacking
 from ccari.config import Settings
-from ccari.errors import CcariError, ConfigError, SoundError
-from ccari.policy.declaration import NoticePrompt, Policy, PolicyError, read
-from ccari.store.secrets import SecretStore
+from ccari.errors import CcariError, why
+from ccari.policy.declaration import Policy, PolicyError, read
+from ccari.policy.doubts import doubts
+from ccari.policy.faults import Fault
+from ccari.policy.presets import PRESETS, Preset
+from ccari.store.policies import Applied
 
 app = typer.Typer(help="Controllers and campaigns, as declared.")
 
 File = Annotated[Path, typer.Argument(help="A policy.toml.")]
+_NEVER = "no policy has been applied: ccari policy apply FILE"
 
 
 @app.command()
-def check(file: File) -> None:
-    """Say what is wrong in a policy file, without applying it."""
-    _, policy = read_policy(file)
-    typer.echo(f"{file} is sound: {len(policy.controllers)} controllers, {len(policy.campaigns)} campaigns")
-    for doubt in _doubtful(policy):
-        typer.echo(f"think again: {doubt}", err=True)
+def check(
+    context: typer.Context,
+    file: File,
+    *,
+    file_only: Annotated[
+        bool,
+        typer.Option("--file-only", help="Look at nothing but the file: no secrets, sounds or database."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Say what is wrong in a policy file, and what would block its calls, without applying it.
+
+    Exit status 1 if there is any of these. What is allowed but doubtful is told on standard error.
+    """
+    try:
+        policy = read(_text(file))
+    except PolicyError as error:
+        if not json:
+            raise _in(file, error) from None
+        as_json(_checked(file, faults=error.faults))
+        raise typer.Exit(1) from None
+
+    async def work(settings: Settings, store: Store) -> list[str]:
+        return await lacking(settings, store, policy, f"{BUILD} --policy {file}")
+
+    blocks = [] if file_only else with_store(context, work)
+    if json:
+        as_json(_checked(file, blocks=blocks, doubts=list(doubts(policy))))
+        raise typer.Exit(1 if blocks else 0)
+    _doubt(policy)
+    if blocks:
+        raise CcariError("\n".join(f"{file}: {each}" for each in blocks))
+    typer.echo(f"{file} is sound: {_count(policy)}")
 
 
 @app.command()
-def apply(context: typer.Context, file: File) -> None:
+def apply(context: typer.Context, file: File, *, json: Json = False) -> None:
     """Make a policy file the newest revision. Calls in progress keep the one they began under."""
     document, policy = read_policy(file)
 
-    async def work(_: Settings, store: Store) -> int:
-        return await store.policies.apply(document, who())
+    async def work(settings: Settings, store: Store) -> tuple[Applied, list[str]]:
+        applied = await store.policies.applied(await store.policies.apply(document, who()))
+        if applied is None:
+            raise CcariError("the revision that was applied is not in the database")
+        return applied, await lacking(settings, store, policy)
 
-    typer.echo(f"revision {with_store(context, work)} is in force")
-    for doubt in _doubtful(policy):
-        typer.echo(f"think again: {doubt}", err=True)
-    for advice in _lacking(context.obj.settings(), policy):
-        typer.echo(f"calls stay blocked until you run: {advice}", err=True)
+    applied, blocks = with_store(context, work)
+    if json:
+        as_json(_revision(applied) | {"blocks": blocks, "doubts": list(doubts(policy))})
+        return
+    typer.echo(f"revision {applied.number} is in force: {_count(policy)}")
+    typer.echo(f"applied by {applied.applied_by} at {applied.applied_at:%Y-%m-%d %H:%M:%S} UTC")
+    typer.echo(f"sha256 {applied.sha256}")
+    _doubt(policy)
+    for each in blocks:
+        typer.echo(f"calls stay blocked: {each}", err=True)
+
+
+@app.command("list")
+def list_(context: typer.Context, *, json: Json = False) -> None:
+    """List every revision that was applied, the newest first; it is the one in force."""
+
+    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
+        return await store.policies.revisions()
+
+    rows = with_store(context, work)
+    if json:
+        as_json(rows)
+    else:
+        columns = {"revision": "REVISION", "applied_at": "APPLIED", "applied_by": "BY", "sha256": "SHA256"}
+        as_table(rows, columns, none=_NEVER)
 
 
 @app.command()
-def show(context: typer.Context, *, json: Json = False) -> None:
-    """Print the policy in force."""
+def show(
+    context: typer.Context,
+    revision: Annotated[
+        int | None, typer.Argument(min=1, max=2**31 - 1, help="Its number; else the one in force.")
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Print a policy as it was applied, or what it declares."""
 
-    async def work(_: Settings, store: Store) -> None:
-        revision = await store.policies.newest()
-        if revision is None:
-            raise CcariError("no policy has been applied: ccari policy apply FILE")
-        if json:
-            as_json({"revision": revision.number, **revision.policy.model_dump(mode="json", by_alias=True)})
-        else:
-            typer.echo(f"# revision {revision.number}\n{revision.document}")
+    async def work(_: Settings, store: Store) -> Applied | None:
+        return await store.policies.applied(revision)
 
-    with_store(context, work)
-
-
-def _lacking(settings: Settings, policy: Policy) -> Iterator[str]:
-    """The commands without which no call can be made under the policy."""
-    secrets = SecretStore(settings.keys_dir)
-    try:
-        for controller in policy.controllers:
-            secrets.check(controller.id)
-    except ConfigError:
-        yield "ccari keys init"
-    prompts = soundboard(settings)
-    try:
-        for campaign in policy.campaigns:
-            prompts.script(policy.controller_of(campaign), campaign)
-    except SoundError:
-        yield "ccari sounds build"
+    applied = with_store(context, work)
+    if applied is None:
+        never = f"there is no revision {revision}: ccari policy list"
+        raise CcariError(_NEVER if revision is None else never)
+    if json:
+        as_json(_revision(applied) | applied.policy().model_dump(mode="json", by_alias=True))
+    else:
+        typer.echo(f"# revision {applied.number}, applied by {applied.applied_by}")
+        typer.echo(applied.document, nl=not applied.document.endswith("\n"))
 
 
-def _doubtful(policy: Policy) -> Iterator[str]:
-    """What is allowed, but which a data-protection officer would ask about."""
-    for campaign in policy.campaigns:
-        if NoticePrompt.RIGHTS not in campaign.notice.prompts:
-            yield f"{campaign.id!r} never tells of the right to object (Art 21(4)): add rights to notice.prompts"
-        if NoticePrompt.IDENTITY not in campaign.notice.prompts:
-            yield f"{campaign.id!r} never says on whose behalf it calls (Art 14(1)): add identity to notice.prompts"
+@app.command()
+def presets(*, json: Json = False) -> None:
+    """List the calling rules of countries that a campaign may name, each with its source."""
+    rows = [_preset(each) for each in PRESETS.values()]
+    if json:
+        as_json(rows)
+        return
+    columns = {
+        "country": "PRESET", "hours": "HOURS", "calls": "CALLS", "register_days": "REGISTER DAYS",
+        "consent": "MARKETING CONSENT", "source": "SOURCE",
+    }  # fmt: skip
+    spoken = [
+        row | {
+            "hours": "; ".join(f"{each['days']} {each['from'][:5]}-{each['to'][:5]}" for each in row["hours"]),
+            "calls": f"{row['calls']} in {row['per_days']} days" if row["calls"] else None,
+            "consent": "needed" if row["consent"] else None,
+        }
+        for row in rows
+    ]  # fmt: skip
+    as_table(spoken, columns, none="there are no presets")
 
 
 def read_policy(file: Path) -> tuple[str, Policy]:
     """The text of a policy file and what it declares."""
-    try:
-        document = file.read_text("utf-8")
-    except OSError as error:
-        raise CcariError(f"cannot read {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise CcariError(f"{file} is not UTF-8 text") from None
+    document = _text(file)
     try:
         return document, read(document)
     except PolicyError as error:
-        raise CcariError("\n".join(f"{file}: {line}" for line in str(error).splitlines())) from None
+        raise _in(file, error) from None
+
+
+def _text(file: Path) -> str:
+    """The file as it is, line ends and all: its hash is to be the one that sha256sum tells."""
+    try:
+        return file.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise CcariError(f"cannot read {file}: {why(error)}") from None
+    except UnicodeDecodeError:
+        raise CcariError(f"{file} is not UTF-8 text") from None
+
+
+def _in(file: Path, error: PolicyError) -> CcariError:
+    return CcariError("\n".join(f"{file}: {fault}" for fault in error.faults))
+
+
+def _checked(
+    file: Path, *, faults: Sequence[Fault] = (), blocks: Sequence[str] = (), doubts: Sequence[str] = ()
+) -> dict[str, Any]:
+    told = [{"line": each.line, "key": each.key, "words": each.words} for each in faults]
+    return {"file": str(file), "sound": not faults, "faults": told, "blocks": blocks, "doubts": doubts}
+
+
+def _doubt(policy: Policy) -> None:
+    for each in doubts(policy):
+        typer.echo(f"think again: {each}", err=True)
+
+
+def _count(policy: Policy) -> str:
+    def many(things: Collection[object], one: str) -> str:
+        return f"{len(things)} {one}{'' if len(things) == 1 else 's'}"
+
+    return f"{many(policy.controllers, 'controller')}, {many(policy.campaigns, 'campaign')}"
+
+
+def _revision(applied: Applied) -> dict[str, Any]:
+    return {
+        "revision": applied.number, "applied_at": applied.applied_at, "applied_by": applied.applied_by,
+        "sha256": applied.sha256,
+    }  # fmt: skip
+
+
+def _preset(preset: Preset) -> dict[str, Any]:
+    hours = [each.model_dump(mode="json", by_alias=True, exclude={"timezone"}) for each in preset.hours]
+    return asdict(preset) | {"hours": hours}

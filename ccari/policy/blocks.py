@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 
 from ccari.policy.gate import Block
+from ccari.policy.numbers import NumberFault
 
 WHY: Mapping[Block, str] = {
-    Block.NUMBER_EMPTY: "no number was given",
-    Block.NUMBER_CHARACTERS: "it is no number: only digits, one leading plus and spaces, dashes, dots or brackets may be in it",
-    Block.NUMBER_INVALID: "no country has such a number",
-    Block.NUMBER_PREMIUM: "premium-rate, shared-cost and pager numbers are not called",
+    **{Block(fault.value): fault.words for fault in NumberFault},
     Block.BAD_ARGUMENTS: "the dialplan did not say which number and campaign: Stasis(ccari,outbound,NUMBER,CAMPAIGN)",
     Block.UNKNOWN_CAMPAIGN: "the policy in force declares no such campaign: see ccari policy show",
     Block.NO_POLICY: "no policy has been applied: ccari policy apply FILE",

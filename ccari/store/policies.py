@@ -1,12 +1,42 @@
 """The applied policies: each an immutable revision."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 from ccari.errors import StoreError
-from ccari.policy.declaration import Policy, PolicyError, read
+from ccari.policy.declaration import Campaign, Policy, PolicyError, read
 from ccari.store.database import Database
 from ccari.store.queries import SQL
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Who made a policy file the newest revision, and when. ``sha256``: hex, of the file as it was."""
+
+    number: int
+    applied_at: datetime
+    applied_by: str
+    sha256: str
+    document: str
+
+    def policy(self) -> Policy:
+        """What the document declares.
+
+        Raises
+        ------
+        StoreError
+            If this ccari refuses what an older one accepted.
+        """
+        try:
+            return read(self.document)
+        except PolicyError as error:
+            raise StoreError(
+                f"policy revision {self.number} is not sound for this ccari ({error.faults[0]}): "
+                "ccari policy apply FILE"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,32 +53,41 @@ class Policies:
         self._database = database
 
     async def newest(self) -> Revision | None:
-        """The policy in force.
+        """The policy in force. Raises StoreError as :meth:`Applied.policy` does."""
+        found = await self.applied()
+        return Revision(found.number, found.policy(), found.document) if found else None
 
-        Raises
-        ------
-        StoreError
-            If this ccari refuses what an older one accepted.
-        """
-        found = await self._database.rows(SQL["newest_policy"])
-        if not found:
-            return None
-        number, document = found[0]["revision"], found[0]["document"]
-        try:
-            return Revision(number, read(document), document)
-        except PolicyError as error:
-            raise StoreError(
-                f"policy revision {number} is not sound for this ccari ({str(error).splitlines()[0]}): "
-                "ccari policy apply FILE"
-            ) from None
+    async def applied(self, number: int | None = None) -> Applied | None:
+        """One revision, or the newest, as it was applied; None if there is none."""
+        found = await self._database.rows(SQL["policy_revision"], number)
+        return _applied(found[0]) if found else None
+
+    async def revisions(self) -> list[dict[str, Any]]:
+        """Every revision without its document, the newest first."""
+        rows = await self._database.rows(SQL["policy_revisions"])
+        return [row | {"sha256": bytes(row["sha256"]).hex()} for row in rows]
 
     async def apply(self, document: str, applied_by: str) -> int:
         """Store a validated policy as the newest revision and give its number; the same text again is no new one."""
-        found = await self._database.rows(SQL["newest_policy"])
-        if found and found[0]["document"] == document:
-            return int(found[0]["revision"])
-        async with self._database.connection() as connection:
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_policies"])
+            known = await connection.fetchrow(SQL["policy_revision"], None)
+            if known is not None and known["document"] == document:
+                return int(known["revision"])
             number = await connection.fetchval(
                 SQL["add_policy"], applied_by, sha256(document.encode()).digest(), document
             )
         return int(number)
+
+    async def has_consents(self, campaign: Campaign) -> bool:
+        """Whether any number has a consent in force that calls of the campaign could rest on."""
+        found = await self._database.rows(
+            SQL["any_consent"], campaign.controller, campaign.asks_consent_to, campaign.consent_channel
+        )
+        return bool(found)
+
+
+def _applied(row: Mapping[str, Any]) -> Applied:
+    return Applied(
+        row["revision"], row["applied_at"], row["applied_by"], bytes(row["sha256"]).hex(), row["document"]
+    )

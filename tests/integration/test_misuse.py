@@ -17,6 +17,8 @@ import pytest_asyncio
 import typer.main
 
 from ccari.cli.main import app
+from ccari.policy.blocks import WHY
+from ccari.policy.gate import Block
 from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database
 from tests.integration.service import Done, Service
@@ -277,7 +279,8 @@ async def test_an_unknown_campaign_or_a_dial_string_is_allowed(desk: Desk) -> No
         *(desk.run("gate", "--campaign", campaign, "--", number) for number, campaign in cases)
     )
     assert {case: (each.code, each.out, each.err) for case, each in zip(cases, done, strict=True)} == {
-        case: (REFUSED, f"block {reason}\n", "") for case, reason in cases.items()
+        case: (REFUSED, f"block {reason}\n", f"ccari: {WHY[Block(reason)]}\n")
+        for case, reason in cases.items()
     }
 
 
@@ -319,7 +322,9 @@ async def test_a_broken_policy_file_is_applied_or_ends_in_a_traceback(desk: Desk
         assert words in done.err
         assert name in done.err, "it is not said which file is wrong"
         assert all(line.startswith("ccari: ") for line in done.err.splitlines())
-    assert "'evil' is none of the controllers: acme" in await desk.refused("policy", "apply", str(files["whose.toml"]))
+    assert "'evil' is none of the controllers: acme" in await desk.refused(
+        "policy", "apply", str(files["whose.toml"])
+    )
     assert (await desk.run("policy", "show", "--json")).out == before.out
 
 

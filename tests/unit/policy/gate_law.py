@@ -4,7 +4,7 @@ Sources: Art 6, 7(3), 14(2)(f), 17(3)(b), 18, 21(1)-(3) GDPR; PKE Art 398 (PL); 
 Clocks and holidays are worked out here by hand.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 DUTY = ("legal_obligation", "vital_interest")
@@ -133,6 +133,23 @@ class Case:
 
 def ruling(case: Case) -> str | None:
     """Why the call may not be made; None if it may."""
+    return refused(case) or bad_time(case) or too_many(case)
+
+
+def refused(case: Case) -> str | None:
+    """Why the number may not be called by the campaign at any hour."""
+    return barred(case) or without_consent(case) or without_source(case)
+
+
+def banned(case: Case) -> str | None:
+    """Why the controller may not even keep the number on a list: CJEU C-129/21."""
+    standing = bars_of(replace(case, basis="contract", marketing=False), None)
+    return next(
+        (standing[each] for each in ("erasure", "restriction", "do_not_call") if each in standing), None
+    )
+
+
+def barred(case: Case) -> str | None:
     for barred in (bars_of(case, None), bars_of(case, case.name)):
         for reason in ORDER:
             if reason in barred:
@@ -145,7 +162,7 @@ def ruling(case: Case) -> str | None:
     for book in case.books:
         if not trusted(book, case):
             return "register_stale"
-    return without_consent(case) or without_source(case) or bad_time(case) or too_many(case)
+    return None
 
 
 def bars_of(case: Case, campaign: str | None) -> dict[str, str]:

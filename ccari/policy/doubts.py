@@ -1,0 +1,91 @@
+"""What a policy may say, but which a data-protection officer would ask about."""
+
+from collections.abc import Callable, Iterator
+
+from ccari.policy.bases import LegalBasis
+from ccari.policy.declaration import Campaign, Controller, KeyAction, NoticePrompt, Policy, RecordingMode
+from ccari.policy.presets import PRESETS
+
+#: A year, and some days to wait for what comes at its end.
+_LONG_DAYS = 400
+_OBJECTABLE = frozenset({LegalBasis.LEGITIMATE_INTEREST, LegalBasis.PUBLIC_TASK})
+
+
+def doubts(policy: Policy) -> Iterator[str]:
+    """One sentence for each doubt: which campaign, what is doubtful by which article, and what would settle it."""
+    for campaign in policy.campaigns:
+        controller = policy.controller_of(campaign)
+        for ask in _QUESTIONS:
+            for doubt in ask(controller, campaign):
+                yield f"{campaign.id!r} {doubt}"
+
+
+def _notice(_: Controller, campaign: Campaign) -> Iterator[str]:
+    prompts = campaign.notice.prompts
+    if NoticePrompt.RIGHTS not in prompts:
+        yield "never tells of the right to object (Art 21(4)): add rights to notice.prompts"
+    if NoticePrompt.IDENTITY not in prompts:
+        yield "never says on whose behalf it calls (Art 14(1)): add identity to notice.prompts"
+    if campaign.marketing and NoticePrompt.PURPOSE not in prompts:
+        yield "sells without saying so at once (PL: consumer-rights act, Art 20(1)): add purpose to notice.prompts"
+
+
+def _consent(controller: Controller, campaign: Campaign) -> Iterator[str]:
+    if not campaign.marketing:
+        return
+    if campaign.consent_required is False:
+        yield (
+            "is marketing with consent_required = false: telephone law asks prior consent in most countries "
+            "(PL: PKE Art 398): leave it out, or keep on file why none is needed"
+        )
+    if campaign.preset is None and controller.country in PRESETS:
+        yield (
+            f"is marketing without the calling rules of the controller's country: "
+            f'add preset = "{controller.country}" (ccari policy presets)'
+        )
+    if campaign.country_rules and campaign.country_rules.register_days and not campaign.registers:
+        yield (
+            f"heeds no register, and the rules of its preset {campaign.preset} ask for one no older than "
+            f"{campaign.country_rules.register_days} days: declare it under [[registers]] and name it in registers"
+        )
+
+
+def _keys(_: Controller, campaign: Campaign) -> Iterator[str]:
+    bound = set(campaign.keys.values())
+    if campaign.legal_basis is LegalBasis.CONSENT and KeyAction.WITHDRAW_CONSENT not in bound:
+        yield (
+            "calls on consent and has no key to withdraw it, which must be as easy as giving it (Art 7(3)): "
+            "bind withdraw_consent"
+        )
+    objections = {KeyAction.OBJECTION} | ({KeyAction.OBJECTION_MARKETING} if campaign.marketing else set())
+    if campaign.legal_basis in _OBJECTABLE and not bound & objections:
+        yield f"calls on {campaign.legal_basis} and has no key to object (Art 21): bind {_last(objections)}"
+
+
+def _last(objections: set[KeyAction]) -> KeyAction:
+    return max(objections, key=lambda each: each is KeyAction.OBJECTION_MARKETING)
+
+
+def _recording(_: Controller, campaign: Campaign) -> Iterator[str]:
+    recording = campaign.recording
+    if recording.mode is RecordingMode.OFF:
+        return
+    duty = recording.legal_basis is LegalBasis.LEGAL_OBLIGATION
+    if recording.mode is RecordingMode.MANDATORY and not duty:
+        yield (
+            f"must be recorded, and recording.legal_basis is {recording.legal_basis}: "
+            "name the law that demands it and set legal_obligation, or let people refuse (opt_out)"
+        )
+    if recording.retention_days > _LONG_DAYS and not duty:
+        yield (
+            f"keeps recordings for {recording.retention_days} days (Art 5(1)(e)): "
+            "shorten recording.retention_days, or keep on file why it takes so long"
+        )
+
+
+_QUESTIONS: tuple[Callable[[Controller, Campaign], Iterator[str]], ...] = (
+    _notice,
+    _consent,
+    _keys,
+    _recording,
+)

@@ -1,0 +1,73 @@
+"""What is allowed, but is asked about."""
+
+from typing import Any
+
+import pytest
+
+from ccari.policy.declaration import Controller, Policy, Register
+from ccari.policy.doubts import doubts
+from tests.unit.policy.campaigns import CONTROLLER, campaign
+
+ALL_PROMPTS = {"prompts": ["identity", "purpose", "recording", "rights"]}
+SALES: dict[str, Any] = {
+    "marketing": True, "preset": "PL", "legal_basis": "consent", "notice": ALL_PROMPTS,
+}  # fmt: skip
+
+
+def told(controller: Controller = CONTROLLER, **changes: Any) -> list[str]:
+    declared = campaign(**changes)
+    registers = tuple(Register(id=each, name=each) for each in declared.registers)
+    policy = Policy(controllers=(controller,), registers=registers, campaigns=(declared,))
+    return list(doubts(policy))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        SALES,
+        {"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded", "5": "objection"}},
+        SALES | {"legal_basis": "legitimate_interest"},
+        {"recording": {"mode": "off", "retention_days": 3000}},
+        {"recording": {"mode": "mandatory", "legal_basis": "legal_obligation", "retention_days": 2557}},
+        {"recording": {"mode": "opt_out", "retention_days": 400}},
+        {"consent_required": False},
+    ],
+)
+def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
+    assert told(**changes) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubt", "settled"),
+    [
+        ({"notice": {"prompts": ["identity", "recording"]}}, "never tells of the right to object (Art 21(4))", "add rights"),
+        ({"notice": {"prompts": ["recording", "rights"]}}, "never says on whose behalf it calls (Art 14(1))", "add identity"),
+        (SALES | {"notice": {"prompts": ["identity", "recording", "rights"]}}, "sells without saying so", "add purpose"),
+        (SALES | {"legal_basis": "contract", "preset": "IT", "registers": ["rpo"], "consent_required": False},
+         "consent_required = false: telephone law asks prior consent", "PKE Art 398"),
+        (SALES | {"preset": None}, "without the calling rules of the controller's country", 'add preset = "PL"'),
+        (SALES | {"preset": "GB"}, "the rules of its preset GB ask for one no older than 28 days", "[[registers]]"),
+        (SALES | {"keys": {"2": "continue_unrecorded", "5": "objection_marketing"}},
+         "no key to withdraw it, which must be as easy as giving it (Art 7(3))", "bind withdraw_consent"),
+        ({"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded", "7": "erasure"}}, "no key to object (Art 21)", "bind objection"),
+        ({"legal_basis": "public_task", "keys": {"2": "continue_unrecorded", "7": "erasure"}}, "no key to object (Art 21)", "bind objection"),
+        (SALES | {"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded"}},
+         "no key to object (Art 21)", "bind objection_marketing"),
+        ({"recording": {"mode": "mandatory"}}, "recording.legal_basis is legitimate_interest", "set legal_obligation"),
+        ({"recording": {"mode": "opt_out", "retention_days": 401}}, "keeps recordings for 401 days (Art 5(1)(e))",
+         "recording.retention_days"),
+    ],
+)  # fmt: skip
+def test_what_an_officer_would_ask_about_goes_through_in_silence(
+    changes: dict[str, Any], doubt: str, settled: str
+) -> None:
+    (said,) = told(**changes)
+    assert said.startswith("'renewals' ")
+    assert doubt in said
+    assert settled in said
+
+
+def test_a_country_without_rules_is_told_to_name_its_preset() -> None:
+    elsewhere = CONTROLLER.model_copy(update={"country": "SE"})
+    assert told(elsewhere, **SALES | {"preset": None}) == []

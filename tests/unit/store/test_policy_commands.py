@@ -1,0 +1,283 @@
+"""``ccari policy`` and ``ccari gate``, run as a person runs them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccari.app import Store
+from ccari.policy.blocks import WHY
+from ccari.policy.gate import Block
+from ccari.policy.presets import PRESETS
+from ccari.store.database import Database, open_database
+from ccari.store.secrets import SecretStore
+from tests.integration.service import Service
+from tests.unit.store import made
+
+#: Everything that can be missing around a policy is missing around this one.
+DEMANDING = """\
+[[controllers]]
+id = "acme"
+name = "ACME Sp. z o.o."
+country = "PL"
+dpo = "iod@acme.example"
+forward = { url = "https://acme.example/hook" }
+
+[[registers]]
+id = "robinson"
+name = "Lista Robinsonów"
+max_age_days = 30
+
+[[campaigns]]
+id = "offers"
+controller = "acme"
+purpose = "nowa oferta"
+legal_basis = "consent"
+marketing = true
+data_source = "formularz na stronie ACME"
+registers = ["robinson"]
+dial = "PJSIP/{number}@trunk"
+recording = { mode = "off" }
+"""
+#: Its sounds come with ccari.
+SILENT = DEMANDING + "notice = { prompts = [] }\n"
+
+
+@pytest.fixture
+def ccari(empty: str, tmp_path: Path) -> Service:
+    """The commands on a database in which nothing was ever done."""
+    return Service(
+        {"CCARI_DATABASE__URL": empty, "CCARI_DATA_DIR": str(tmp_path / "data")},
+        tmp_path / "log",
+        tmp_path / "err",
+    )
+
+
+@pytest.fixture
+async def own(empty: str) -> AsyncIterator[Store]:
+    async with open_database(empty) as database:
+        yield Store.over(empty, database)
+
+
+def written(tmp_path: Path, text: str, name: str = "policy.toml") -> Path:
+    file = tmp_path / name
+    file.write_text(text)
+    return file
+
+
+def lines(text: str, file: Path) -> list[str]:
+    """What is told of a file, without who tells it."""
+    before = f"ccari: {file}: "
+    assert all(each.startswith(before) for each in text.splitlines()), text
+    return [each.removeprefix(before) for each in text.splitlines()]
+
+
+async def test_a_file_cannot_be_checked_without_a_database_or_a_doubt_fails_it(tmp_path: Path) -> None:
+    nowhere = Service(
+        {"CCARI_DATABASE__URL": "postgresql://127.0.0.1:1/none", "CCARI_DATA_DIR": "/proc/none"},
+        tmp_path / "log", tmp_path / "err",
+    )  # fmt: skip
+    sound = written(tmp_path, DEMANDING)
+    wrong = written(tmp_path, DEMANDING.replace('"consent"', '"because"') + "unknown = 1\n", "wrong.toml")
+    only = ("policy", "check", "--file-only")
+    checked, told, refused, refused_json = await asyncio.gather(
+        nowhere.ccari(*only, str(sound)), nowhere.ccari(*only, "--json", str(sound)),
+        nowhere.ccari(*only, str(wrong)), nowhere.ccari(*only, "--json", str(wrong)),
+    )  # fmt: skip
+    assert (checked.code, checked.out) == (0, f"{sound} is sound: 1 controller, 1 campaign\n")
+    doubts = [each.removeprefix("think again: ") for each in checked.err.splitlines()]
+    assert any("withdraw_consent" in each for each in doubts)
+    assert (told.code, told.err) == (0, "")
+    assert json.loads(told.out) == {
+        "file": str(sound), "sound": True, "faults": [], "blocks": [], "doubts": doubts
+    }  # fmt: skip
+    assert (refused.code, refused.out) == (1, "")
+    assert [each.partition(": must be")[0] for each in lines(refused.err, wrong)] == [
+        "line 17: campaigns[0].legal_basis",
+        "line 23: campaigns[0].unknown: is no known key; those are "
+        + refused.err.partition("those are ")[2].strip(),
+    ]
+    assert (refused_json.code, refused_json.err) == (1, "")
+    faults = json.loads(refused_json.out)["faults"]
+    assert [(each["line"], each["key"]) for each in faults] == [
+        (17, "campaigns[0].legal_basis"), (23, "campaigns[0].unknown")
+    ]  # fmt: skip
+    assert json.loads(refused_json.out)["sound"] is False
+
+
+async def test_what_would_block_every_call_is_found_by_the_first_of_them(
+    ccari: Service, tmp_path: Path
+) -> None:
+    file = written(tmp_path, DEMANDING)
+    done = await ccari.ccari("policy", "check", str(file))
+    assert (done.code, done.out) == (1, "")
+    told = [each for each in done.err.splitlines() if not each.startswith("think again: ")]
+    blocks = lines("\n".join(told), file)
+    keys = tmp_path / "data/keys"
+    assert len(blocks) == 5
+    secret, webhook, sound, register, consent = blocks
+    assert secret.startswith("controller 'acme': 'acme' has no suppression secret in ")
+    assert secret.endswith("ccari keys init")
+    assert f"there is no {keys}/acme/webhook.key: ccari requests webhook-secret --controller acme" in webhook
+    assert sound.startswith("campaign 'offers': pl/offers/identity: no such sound in ")
+    assert sound.endswith(f": ccari sounds build --policy {file}")
+    assert register == (
+        "campaign 'offers': the register 'robinson' was never loaded: ccari registers import robinson FILE"
+    )
+    assert consent == (
+        "campaign 'offers': no number of 'acme' has consented to 'marketing' by phone: ccari consents import FILE"
+    )
+
+
+async def test_what_has_been_seen_to_still_fails_the_check_or_what_has_lapsed_passes(
+    ccari: Service, own: Store, tmp_path: Path
+) -> None:
+    file = written(tmp_path, SILENT)
+    secrets = SecretStore(tmp_path / "data/keys")
+    secrets.create("acme")
+    (tmp_path / "data/keys/acme/webhook.key").write_text("whsec_\n")
+    now = datetime.now(UTC)
+    consents: list[dict[str, Any]] = [
+        {"purpose": "news"}, {"channel": "automatic_calls"}, {"controller": "other"}, {"withdrawn_at": now},
+        {"valid_until": now}, {"given_at": now + timedelta(days=1)},
+    ]  # fmt: skip
+    for place, changes in enumerate(consents):
+        await consent(own.database, place, **changes)
+    await loaded(own.database, now - timedelta(days=31))
+    secrets.create_for_register("robinson")
+    checked = await ccari.ccari("policy", "check", "--json", str(file))
+    blocks = json.loads(checked.out)["blocks"]
+    assert checked.code == 1
+    assert [each.partition(": ")[2].partition(":")[0] for each in blocks] == [
+        f"the copy of the register 'robinson' is of {now - timedelta(days=31):%Y-%m-%d}, and may be 30 days old",
+        "no number of 'acme' has consented to 'marketing' by phone",
+    ]
+
+    await consent(own.database, 99)
+    await loaded(own.database, now - timedelta(days=30) + timedelta(hours=1))
+    checked = await ccari.ccari("policy", "check", str(file))
+    assert (checked.code, checked.out) == (0, f"{file} is sound: 1 controller, 1 campaign\n")
+
+    (tmp_path / "data/keys/registers/robinson").rename(tmp_path / "away")
+    checked = await ccari.ccari("policy", "check", "--json", str(file))
+    (block,) = json.loads(checked.out)["blocks"]
+    assert "the secret of the register 'robinson' is not in" in block
+
+
+async def loaded(database: Database, as_of: datetime) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO register_loads (register, as_of, loaded_by, entries, sha256) VALUES ('robinson', $1, 'x', 0, $2)",
+            as_of, bytes(32),
+        )  # fmt: skip
+
+
+async def consent(database: Database, place: int, **changes: Any) -> None:
+    row: dict[str, Any] = {
+        "controller": "acme", "digest": place.to_bytes(32, "big"), "key_version": 1, "purpose": "marketing",
+        "channel": "phone", "given_at": datetime(2026, 1, 1, tzinfo=UTC), "proof": "x", "origin": "test",
+    } | changes  # fmt: skip
+    places = ", ".join(f"${each}" for each in range(1, len(row) + 1))
+    async with database.connection() as connection:
+        await connection.execute(f"INSERT INTO consents ({', '.join(row)}) VALUES ({places})", *row.values())  # noqa: S608 - ours
+
+
+async def test_a_revision_can_change_or_nobody_knows_who_applied_it(ccari: Service, tmp_path: Path) -> None:
+    first = written(tmp_path, made.POLICY)
+    second = tmp_path / "second.toml"
+    # as an editor of another system writes it
+    second.write_bytes(
+        b"\xef\xbb\xbf" + made.POLICY.replace("odnowienie", "przedłużenie").replace("\n", "\r\n").encode()
+    )
+    applied = [await ccari.ccari("policy", "apply", str(each)) for each in (first, second, second)]
+    assert [each.code for each in applied] == [0, 0, 0]
+    numbers = [each.out.splitlines()[0] for each in applied]
+    assert numbers == [f"revision {number} is in force: 1 controller, 1 campaign" for number in (1, 2, 2)]
+    hashes = [sha256(each.read_bytes()).hexdigest() for each in (second, first)]
+    assert applied[1].out.splitlines()[2] == f"sha256 {hashes[0]}"
+    assert "calls stay blocked: controller 'acme': 'acme' has no suppression secret" in applied[0].err
+
+    listed, newest, older, older_json, none = await asyncio.gather(
+        ccari.json("policy", "list"), ccari.ccari("policy", "show"), ccari.ccari("policy", "show", "1"),
+        ccari.json("policy", "show", "1"), ccari.ccari("policy", "show", "3"),
+    )  # fmt: skip
+    assert [(each["revision"], each["sha256"]) for each in listed] == [(2, hashes[0]), (1, hashes[1])]
+    by = listed[0]["applied_by"]
+    assert by
+    assert applied[0].out.splitlines()[1].startswith(f"applied by {by} at ")
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(listed[0]["applied_at"])) < timedelta(hours=1)
+    assert "przedłużenie umowy" in newest.out
+    assert "odnowienie umowy" in older.out
+    assert older.out == f"# revision 1, applied by {by}\n{made.POLICY}"
+    assert (older_json["revision"], older_json["sha256"]) == (1, hashes[1])
+    assert older_json["campaigns"][0]["purpose"] == "odnowienie umowy"
+    assert (none.code, none.out, none.err) == (1, "", "ccari: there is no revision 3: ccari policy list\n")
+
+
+async def test_the_same_policy_applied_by_two_at_once_is_two_revisions(own: Store) -> None:
+    done = await asyncio.gather(*(own.policies.apply(made.POLICY, f"person {each}") for each in range(8)))
+    assert set(done) == {1}
+    assert len(await own.policies.revisions()) == 1
+
+
+async def test_a_preset_is_listed_without_its_source(ccari: Service) -> None:
+    listed, table = await asyncio.gather(ccari.json("policy", "presets"), ccari.ccari("policy", "presets"))
+    assert {each["country"]: each["source"] for each in listed} == {
+        country: preset.source for country, preset in PRESETS.items()
+    }
+    france = next(each for each in listed if each["country"] == "FR")
+    assert (france["calls"], france["per_days"], france["pause_days"], france["consent"]) == (4, 30, 60, True)
+    assert [(each["from"], each["to"], each["holidays"]) for each in france["hours"]] == [
+        ("10:00:00", "13:00:00", False), ("14:00:00", "20:00:00", False),
+    ]  # fmt: skip
+    assert all(country in table.out for country in PRESETS)
+    assert "mon,tue,wed,thu,fri 10:00-13:00; " in table.out
+
+
+async def test_a_verdict_of_the_gate_leaves_a_person_to_guess_why(ccari: Service, tmp_path: Path) -> None:
+    for arguments in (("policy", "apply", str(written(tmp_path, SILENT))), ("keys", "init")):
+        done = await ccari.ccari(*arguments)
+        assert done.code == 0, done.err
+    asked = {
+        Block.REGISTER_STALE: ("+48600100001", "offers"),
+        Block.UNKNOWN_CAMPAIGN: ("+48600100001", "none"),
+        Block.NUMBER_PREMIUM: ("+48700100001", "offers"),
+    }
+    told = await asyncio.gather(
+        *(ccari.ccari("gate", number, "--campaign", campaign) for number, campaign in asked.values())
+    )
+    for block, done in zip(asked, told, strict=True):
+        assert (done.code, done.out, done.err) == (1, f"block {block}\n", f"ccari: {WHY[block]}\n")
+    done = await ccari.ccari("gate", "600 100 001", "--campaign", "offers", "--json")
+    assert done.err == ""
+    assert json.loads(done.out) == {
+        "verdict": "block", "reason": "register_stale", "why": WHY[Block.REGISTER_STALE], "number": "+48•••••0001",
+        "campaign": "offers", "controller": "acme", "legal_basis": "consent",
+    }  # fmt: skip
+
+
+async def test_the_gate_allows_what_the_service_would_block_for_want_of_a_sound(
+    ccari: Service, tmp_path: Path
+) -> None:
+    calls = made.POLICY.replace('mode = "notice"', 'mode = "off"')
+    spoken = written(tmp_path, calls)
+    silent = written(
+        tmp_path,
+        calls.replace("[campaigns.recording]", "notice = { prompts = [] }\n[campaigns.recording]"),
+        "silent.toml",
+    )
+    verdicts = []
+    for file in (spoken, silent):
+        for arguments in (("policy", "apply", str(file)), ("keys", "init")):
+            assert (await ccari.ccari(*arguments)).code == 0
+        done = await ccari.ccari("gate", "600 100 001", "--campaign", "renewals")
+        verdicts.append((done.code, done.out, done.err))
+    assert verdicts == [
+        (1, "block prompts_missing\n", f"ccari: {WHY[Block.PROMPTS_MISSING]}\n"),
+        (0, "allow\n", ""),
+    ]
