@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ from ccari.demo.scenes import SCENES, Scene
 from ccari.demo.watch import CALL_SECONDS, Watch, service
 from ccari.demo.world import World, WorldSettings
 from ccari.errors import CcariError
+from ccari.policy.consent import Channel
 from ccari.policy.numbers import Number
+from ccari.ports import Agreed, Digests, LineFault
 from ccari.store.records import CallRecord
 from ccari.store.secrets import SecretStore
 
@@ -71,7 +75,7 @@ async def run(settings: Settings, console: Console, *, keep: bool) -> bool:
         world = World(there, session)
         played = [await _play(scene, settings, store, world, watch, console) for scene in SCENES]
         _summarise(played, console)
-        await _show_tag(settings, store, console)
+        await _show_tags(settings, store, console)
         await _show_requests(store, console)
         if keep:
             _explain_dialling(there, settings, console)
@@ -88,6 +92,9 @@ async def _play(
         digests = SecretStore(settings.keys_dir).digests("acme", number)
         await store.suppressions.add("acme", digests, scene.suppressed, "demo", "a letter of last week")
         console.print("  [dim]      [/dim] number_suppressed      " + scene.suppressed.value)
+    if scene.consented:
+        await _consent(number, settings, store)
+        console.print("  [dim]      [/dim] consent_entered        marketing")
     await world.dial(scene.number, scene.campaign, scene.agent)
     call_id: str | None = None
     async for line in watch.until("call_ended", within=CALL_SECONDS):
@@ -97,6 +104,17 @@ async def _play(
     if call_id is None:
         raise CcariError("a call ended of which nothing is known")
     return Played(scene, await _closed(store, UUID(call_id)), await world.invites(scene.number))
+
+
+async def _consent(number: Number, settings: Settings, store: Store) -> None:
+    given = datetime.now(UTC) - timedelta(days=30)
+    agreed = Agreed(number, "marketing", Channel.PHONE, given, None, None, "form 2026/17")
+    digests = SecretStore(settings.keys_dir).digests("acme", number)
+
+    async def form() -> AsyncIterator[list[tuple[Agreed, Digests] | LineFault]]:
+        yield [(agreed, digests)]
+
+    await store.consents.load("acme", {"offers": "marketing"}, form(), origin="demo", keep_going=False)
 
 
 def _timeline(line: dict[str, Any]) -> str:
@@ -128,8 +146,8 @@ def _summarise(played: list[Played], console: Console) -> None:
     console.print(table)
 
 
-async def _show_tag(settings: Settings, store: Store, console: Console) -> None:
-    for row in await store.records.list_recordings(None, 1):
+async def _show_tags(settings: Settings, store: Store, console: Console) -> None:
+    for row in await store.records.list_recordings(None, len(SCENES)):
         if row["file"]:
             path = Path(settings.recordings_dir) / row["file"]
             tag = json.loads(path.with_suffix(".json").read_text("utf-8"))

@@ -10,7 +10,7 @@ from ccari.policy.suppression import Reason
 class Scene:
     """One call. ``number`` is one whose behaviour the far Asterisk knows; ``invites`` is how many it must have seen.
 
-    ``suppressed`` bars the number before the call.
+    Before the call ``suppressed`` bars the number, and ``consented`` enters its consent to marketing.
     """
 
     title: str
@@ -22,6 +22,7 @@ class Scene:
     recorded: bool
     invites: int
     suppressed: Reason | None = None
+    consented: bool = False
 
 
 SCENES = (
@@ -30,9 +31,22 @@ SCENES = (
         "+48600100001", "renewals", "drops-5", Outcome.BRIDGED, "", recorded=True, invites=1,
     ),
     Scene(
-        "A callee who has objected to marketing is on the list of an offer",
+        "A callee presses 1 in the notice: recorded, by consent",
+        "+48600301306", "survey", "drops-5", Outcome.BRIDGED, "", recorded=True, invites=1,
+    ),
+    Scene(
+        "A number that never consented to marketing is on the list of an offer",
+        "+48600100007", "offers", "talks", Outcome.BLOCKED, "no_consent", recorded=False, invites=0,
+    ),
+    Scene(
+        "A callee who has consented, and objected since, is on the list of an offer",
         "+48600100002", "offers", "talks", Outcome.BLOCKED, "suppressed_objection_marketing", recorded=False,
-        invites=0, suppressed=Reason.OBJECTION_MARKETING,
+        invites=0, suppressed=Reason.OBJECTION_MARKETING, consented=True,
+    ),
+    Scene(
+        "A callee who has consented presses 6 in the notice of the offer: consent withdrawn",
+        "+48600306308", "offers", "talks", Outcome.RIGHT_EXERCISED, "withdraw_consent", recorded=False, invites=1,
+        consented=True,
     ),
     Scene(
         "A callee presses 7 in the notice: erasure",
