@@ -107,7 +107,7 @@ def withdraw(
     if json:
         as_json(done)
     else:
-        words = f"{done['consents_withdrawn']} consents withdrawn, calls that rested on them barred"
+        words = f"consents withdrawn: {done['consents_withdrawn']}; calls that rested on them are barred"
         typer.echo(f"{done['number']} for {done['controller']}: {words}")
 
 

@@ -104,7 +104,7 @@ def import_(
             )  # fmt: skip
 
     done = with_store(context, work)
-    tell(done.report, json=json, barred=dict(done.barred.most_common()))
+    tell(done.report, json=json, barred=_by_reason(done.barred))
 
 
 @dataclass(slots=True)
@@ -173,13 +173,13 @@ def scrub(
         as_json(
             {
                 "lines": left.lines, "kept": left.kept, "invalid": left.invalid,
-                "left_out": dict(left.left_out.most_common()), "faults": left.faults,
+                "left_out": _by_reason(left.left_out), "faults": left.faults,
             },
             err=aside,
         )  # fmt: skip
         return
     tell_faults(left.faults, left.invalid)
-    parts = [f"{number} {reason}" for reason, number in left.left_out.most_common()]
+    parts = [f"{number} {reason}" for reason, number in _by_reason(left.left_out).items()]
     typer.echo(
         f"{left.lines} lines: {', '.join([f'{left.kept} may be called', f'{left.invalid} invalid', *parts])}",
         err=aside,
@@ -211,6 +211,10 @@ def show(
         }  # fmt: skip
         as_table(rows, columns, none="it is no contact")
     raise typer.Exit(0 if rows else 1)
+
+
+def _by_reason(counted: Counter[Block]) -> dict[str, int]:
+    return {block.value: number for block, number in counted.most_common()}
 
 
 def _day(text: str | None) -> date | None:
