@@ -1,10 +1,12 @@
 """``ccari requests forwards``, ``forward`` and ``webhook-secret``: what controllers are told of their requests."""
 
+import sys
 from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
 
+from ccari import log
 from ccari.app import Store, open_courier
 from ccari.cli.context import ControllerId, Json, Limit, current_policy, the_controller, with_store
 from ccari.cli.output import as_json, as_table
@@ -33,7 +35,8 @@ def queue(
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         if retry is not None and not await store.forwards.retry(retry.strip().upper()):
             raise CcariError(f"nothing was given up of {retry!r}: see ccari requests forwards")
-        return await store.forwards.list(forwarded_to(await current_policy(store)), limit)
+        revision = await store.policies.newest()
+        return await store.forwards.list(forwarded_to(revision.policy if revision else None), limit)
 
     rows = with_store(context, work)
     if json:
@@ -50,6 +53,8 @@ def deliver(context: typer.Context, *, json: Json = False) -> None:
     """Tell the controllers what is due, once; a running service does it by itself. Exit status 1: something failed."""
 
     async def work(settings: Settings, store: Store) -> list[Told]:
+        # what the service logs is told in the table
+        log.configure("console", "critical", sys.stderr)
         told: list[Told] = []
         async with open_courier(settings, store) as courier:
             while True:

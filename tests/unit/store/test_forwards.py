@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -18,13 +19,13 @@ LEASE = timedelta(seconds=60)
 WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "because")
 
 
-async def added(store: Store, controller: str = "acme", right: Right = Right.ACCESS) -> str:
+async def added(store: Store, controller: str = "acme", right: Right = Right.ACCESS, **changes: Any) -> str:
     exercise = Exercise(
         right=right, number=made.NUMBER.e164, received_at=datetime(2026, 11, 24, 12, tzinfo=UTC),
         due=date(2026, 12, 28), local_year=2026, intake=Intake.LETTER, number_from="given", level=Level.L2,
         who="cli:anna",
     )  # fmt: skip
-    return await store.requests.add(controller, exercise, made.digests(controller))
+    return await store.requests.add(controller, replace(exercise, **changes), made.digests(controller))
 
 
 async def claimed(store: Store, controller: str = "acme") -> Forward:
@@ -42,7 +43,8 @@ async def later(database: Database, *, by: timedelta) -> None:
     """Let time pass for the queue."""
     async with database.connection() as connection:
         await connection.execute(
-            "UPDATE forwards SET next_try_at = next_try_at - $1::interval, first_try_at = first_try_at - $1", by
+            "UPDATE forwards SET next_try_at = next_try_at - $1::interval, first_try_at = first_try_at - $1",
+            by,
         )
 
 

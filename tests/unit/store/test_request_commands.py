@@ -1,0 +1,265 @@
+"""``ccari requests``, run as a person runs it."""
+
+import csv
+import io
+import json
+import stat
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ccari.app import Store
+from ccari.policy import deadlines
+from ccari.policy.rights import RequestState, Right
+from ccari.store.database import Database
+from ccari.store.secrets import SecretStore
+from tests.integration.service import Done, Service
+from tests.unit.store import made
+from tests.unit.store.test_forwards import WORK, added
+
+NUMBER = made.NUMBER
+AS_WRITTEN = "600 100 001"
+WARSAW = ZoneInfo("Europe/Warsaw")
+
+
+@pytest.fixture
+async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
+    """The commands on the test's database, for a controller that has its secret and a folder to be told in."""
+    first, rest = made.POLICY.split("\n[[campaigns]]", 1)
+    document = f'{first}forward = {{ folder = "{tmp_path / "drop"}" }}\n\n[[campaigns]]{rest}'
+    await store.policies.apply(document, "test")
+    SecretStore(tmp_path / "keys").create("acme")
+    return on(dsn, tmp_path)
+
+
+def on(dsn: str, data_dir: Path) -> Service:
+    return Service(
+        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(data_dir)}, data_dir / "log", data_dir / "err"
+    )
+
+
+async def add(ccari: Service, right: str, *options: str, number: str = AS_WRITTEN) -> str:
+    done = await ccari.json("requests", "add", right, number, *options)
+    assert NUMBER.digits not in json.dumps(done)
+    return str(done["reference"])
+
+
+async def run(ccari: Service, *arguments: str) -> str:
+    """A command that succeeds."""
+    done = await ccari.ccari("requests", *arguments)
+    assert done.code == 0, done.err
+    return done.out
+
+
+def refused(done: Done, words: str) -> None:
+    """One clear line on standard error, and exit status 1."""
+    assert (done.code, done.out) == (1, "")
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1, done.err
+
+
+async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(ccari: Service, store: Store) -> None:
+    reference = await add(
+        ccari, "erasure", "--campaign", "renewals", "--by", "letter", "--note", "letter [7]"
+    )  # fmt: skip
+    now = datetime.now(UTC)
+    due, extended_due = deadlines.due(now, "PL"), deadlines.extended(now, "PL")
+    assert reference == f"ACME-{now.astimezone(WARSAW).year}-000001"
+    barred = await ccari.ccari("suppress", "check", AS_WRITTEN, "--json")
+    assert [(each["reason"], each["proof"]) for each in json.loads(barred.out)] == [("erasure", reference)]
+    refused(
+        await ccari.ccari("requests", "resolve", reference), "is received: the person's identity is not sure"
+    )
+    # as people write it
+    verified = await run(
+        ccari, "verify", reference.lower(), "--level", "L2", "--how", "identity card at the desk"
+    )
+    assert verified == f"{reference} is verifying, the person's identity L2\n"
+    assert await run(ccari, "start", reference) == f"{reference} is in progress, due {due}\n"
+    extended = await ccari.ccari("requests", "extend", reference, "--reason", "three archives")
+    assert (extended.code, extended.out) == (0, f"{reference} is extended, due {extended_due}\n")
+    assert "tell the person" in extended.err
+    resolved = await run(ccari, "resolve", reference, "--note", "all deleted")
+    assert resolved == f"{reference} is fulfilled; its number is erased\n"
+    refused(
+        await ccari.ccari("requests", "start", reference), f"{reference} is fulfilled: the request is closed"
+    )
+    shown = await ccari.json("requests", "show", reference)
+    assert [each["reason"] for each in shown["history"]] == [
+        "letter [7]", "identity card at the desk", "", "three archives", "all deleted",
+    ]  # fmt: skip
+    assert all(each["who"].startswith("cli:") for each in shown["history"])
+    assert shown["number"] is None
+    text = await run(ccari, "show", reference)
+    assert "letter [7]" in text
+
+
+async def test_show_leaves_out_what_an_authority_asks(ccari: Service, store: Store) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    exercise = made.exercise()
+    await store.calls.register_right(call, exercise, ())
+    shown = await ccari.json("requests", "show", "ACME-2026-000001")
+    assert shown["number"] == NUMBER.masked
+    told = {name: shown[name] for name in (
+        "right", "article", "controller", "campaign", "number_from", "channel", "call_id", "key", "notice_version",
+        "level", "due", "received_local",
+    )}  # fmt: skip
+    assert told == {
+        "right": "erasure", "article": "17", "controller": "acme", "campaign": "renewals", "number_from": "dialled",
+        "channel": "key", "call_id": str(call.id), "key": "7", "notice_version": "v1", "level": "L1",
+        "due": "2026-12-25", "received_local": "2026-11-25 11:00:00 Europe/Warsaw",
+    }  # fmt: skip
+    assert datetime.fromisoformat(shown["received_at"]) == made.NOW
+    assert shown["effect"] == {
+        "suppression": "erasure", "stops_recording": True, "stored_recordings": "decide_per_basis",
+        "identity_to_fulfil": "L2", "refusable": True,
+    }  # fmt: skip
+    assert [each["proof"] for each in shown["suppressions"]] == ["ACME-2026-000001"]
+    assert [(each["seq"], each["state"]) for each in shown["forwards"]] == [(1, "waiting")]
+    text = await run(ccari, "show", "acme-2026-000001")
+    assert NUMBER.masked in text
+    assert NUMBER.e164 not in text
+    for line in (
+        "received_at        2026-11-25 10:00:00 UTC",
+        "received_local     2026-11-25 11:00:00 Europe/Warsaw",
+    ):
+        assert line in text.splitlines()
+    assert NUMBER.e164 in await run(ccari, "show", "ACME-2026-000001", "--number")
+    refused(
+        await ccari.ccari("requests", "show", "ACME-2026-000002"), "there is no request 'ACME-2026-000002'"
+    )
+
+
+async def test_a_request_is_entered_that_cannot_be(ccari: Service, database: Database) -> None:
+    attempts = [
+        (("--received", "2999-01-01"), 2, "it is in the future"),
+        (("--received", "0001-01-01"), 2, "before the GDPR"),
+        (("--received", "yesterday"), 2, "it is no date such as"),
+        (("--by", "key"), 2, "key"),
+        (("--campaign", "nonsense"), 1, "'acme' has no campaign 'nonsense'"),
+        (("--controller", "nobody"), 1, "there is no controller 'nobody'"),
+    ]
+    for options, code, words in attempts:
+        done = await ccari.ccari("requests", "add", "access", AS_WRITTEN, *options)
+        assert (done.code, done.out) == (code, ""), options
+        assert words in " ".join(done.err.replace("│", " ").split()), options
+        assert "Traceback" not in done.err
+    assert await database.rows("SELECT * FROM rights_requests") == []
+
+
+async def test_a_day_is_counted_from_another_midnight_than_the_controllers(
+    ccari: Service, database: Database
+) -> None:
+    """A letter of a day came some time of that day in Warsaw; one of today has come by now; a moment is a moment."""
+    today = datetime.now(WARSAW).date()
+    for when in ("2026-01-31", today.isoformat(), "2026-05-15T10:00", "2026-05-15T10:00:00+00:00"):
+        await add(ccari, "access", "--received", when)
+    rows = await database.rows("SELECT received_at, due FROM rights_requests ORDER BY registered_at")
+    day, now, local, moment = (row["received_at"] for row in rows)
+    assert day == datetime(2026, 1, 31, 23, 59, 59, tzinfo=WARSAW)
+    assert now <= datetime.now(UTC)
+    assert now.astimezone(WARSAW).date() == today
+    assert local == datetime(2026, 5, 15, 10, tzinfo=WARSAW)
+    assert moment == datetime(2026, 5, 15, 10, tzinfo=UTC)
+    assert [rows[0]["due"], rows[2]["due"]] == [date(2026, 3, 2), date(2026, 6, 15)]
+
+
+async def test_a_list_is_not_narrowed_or_shows_a_number(ccari: Service, store: Store) -> None:
+    today = datetime.now(WARSAW).date()
+    fresh, late, closed = [
+        await added(store, right=right, due=today + timedelta(days=days))
+        for right, days in ((Right.ACCESS, 20), (Right.ERASURE, -2), (Right.OBJECTION_MARKETING, -9))
+    ]
+    await store.requests.step(closed, RequestState.FULFILLED, WORK)
+
+    async def listed(*options: str) -> list[str]:
+        return [each["reference"] for each in await ccari.json("requests", "list", *options)]
+
+    assert await listed("--overdue") == [late]
+    assert await listed("--due-within", "20") == [late, fresh]
+    assert await listed("--state", "fulfilled", "--state", "received", "--limit", "2") == [closed, late]
+    assert await listed("--open", "--right", "access", "--controller", "acme") == [fresh]
+    text = await run(ccari, "list", "--open")
+    assert NUMBER.masked in text
+    assert NUMBER.digits not in text.replace(" ", "")
+    lines = {line.split()[0]: line.split()[-2:] for line in text.splitlines()}
+    assert (lines[late], lines[fresh][-1]) == (["overdue", "2"], "20")
+    assert closed not in lines
+
+
+async def test_an_export_is_cut_short_or_shows_a_number(ccari: Service, store: Store, tmp_path: Path) -> None:
+    midnight = datetime(2026, 2, 1, tzinfo=WARSAW)
+    old = await added(store, received_at=midnight - timedelta(seconds=1), note='with "quotes", and\nlines')
+    new = await added(store, received_at=midnight)
+    text = await run(ccari, "export", "--controller", "acme")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["reference"] for row in rows] == [old, new]
+    assert {row["number"] for row in rows} == {NUMBER.masked}
+    # the day begins where the controller is
+    since: list[dict[str, Any]] = json.loads(
+        await run(ccari, "export", "--controller", "acme", "--since", "2026-02-01", "--format", "json")
+    )
+    assert [each["reference"] for each in since] == [new]
+    everything = json.loads(await run(ccari, "export", "--format", "json"))
+    assert everything[0]["history"][0]["reason"] == 'with "quotes", and\nlines'
+    out = tmp_path / "register.csv"
+    assert await run(ccari, "export", "--out", str(out)) == f"2 requests are in {out}\n"
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert out.read_text("utf-8").splitlines() == text.splitlines()
+    refused(
+        await ccari.ccari("requests", "export", "--out", str(tmp_path / "gone" / "x.csv")),
+        "x.csv: No such file or directory",
+    )
+
+
+async def test_what_is_stuck_is_not_seen_or_not_tried_again(
+    ccari: Service, store: Store, database: Database, tmp_path: Path
+) -> None:
+    reference = await added(store)
+    failed = await ccari.ccari("requests", "forward")
+    assert failed.code == 1
+    assert "folder: cannot write in" in failed.out
+    assert failed.err == "ccari: 1 of 1 could not be forwarded: see ccari requests forwards\n"
+    (waiting,) = await ccari.json("requests", "forwards")
+    assert (waiting["reference"], waiting["state"], waiting["tries"]) == (reference, "waiting", 1)
+    refused(await ccari.ccari("requests", "forwards", "--retry", reference), "nothing was given up of")
+    await database.rows(
+        "UPDATE forwards SET first_try_at = first_try_at - interval '3 days', next_try_at = now() RETURNING 1"
+    )
+    assert [
+        each["state"] for each in json.loads((await ccari.ccari("requests", "forward", "--json")).out)
+    ] == ["given_up"]
+    (tmp_path / "drop").mkdir()
+    assert await run(ccari, "forward") == "there is nothing to forward\n"
+    (again,) = await ccari.json("requests", "forwards", "--retry", reference.lower())
+    assert (again["state"], again["tries"]) == ("waiting", 0)
+    (delivered,) = await ccari.json("requests", "forward")
+    assert (delivered["state"], delivered["ways"]) == ("delivered", ["folder"])
+    told = json.loads((tmp_path / "drop" / f"{reference}-1.json").read_bytes())
+    assert (told["number"], told["level"]) == (NUMBER.e164, "L2")
+
+
+async def test_the_webhooks_secret_is_printed_or_made_twice(ccari: Service, tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "acme" / "webhook.key"
+    first = await run(ccari, "webhook-secret", "--controller", "acme")
+    secret = path.read_text()
+    again = await run(ccari, "webhook-secret")
+    assert path.read_text() == secret
+    assert (first.split(",")[0], again.split(",")[0]) == ("acme: made", "acme: was there already")
+    assert secret.strip() not in first + again
+
+
+async def test_a_command_needs_a_policy_to_show_nothing(dsn: str, database: Database, tmp_path: Path) -> None:
+    await database.rows("ALTER TABLE policy_revisions DISABLE TRIGGER append_only")
+    await database.rows("DELETE FROM policy_revisions")
+    ccari = on(dsn, tmp_path)
+    for command in ("list", "export", "forwards", "forward"):
+        await run(ccari, command)
+    refused(
+        await ccari.ccari("requests", "add", "access", AS_WRITTEN),
+        "no policy has been applied: ccari policy apply",
+    )
