@@ -72,6 +72,8 @@ def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[st
                 yield "a recording in a campaign that has none"
             if campaign.recording.mode is RecordingMode.OPT_IN and not world.agreed:
                 yield "a tag before the recording was agreed to"
+            if world.refused:
+                yield "a tag after a refusal"
         case StartRecorder():
             if not world.heard_committed:
                 yield "a recorder before the notice was proven heard"
@@ -100,7 +102,11 @@ def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[st
             if prompt in _CONFIRMED and _CONFIRMED[prompt] not in world.durable:
                 yield "a right confirmed before it was durable"
             if command == _AGREED and (
-                not world.agreed or world.recorder != "none" or _is_over(campaign, world) or world.refused
+                not world.agreed
+                or world.refused
+                or world.bridging
+                or world.recorder != "none"
+                or _is_over(campaign, world)
             ):
                 yield "a recording announced that will not be"
         case AnswerAgent() if world.agent_gone or world.returned is not None:
