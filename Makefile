@@ -1,6 +1,6 @@
 # Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
 # they do. Run as root: the laboratory of two Asterisks needs it.
-.PHONY: help demo test setup lint unit integration sounds lock wheel clean
+.PHONY: help demo test setup lint unit integration bench-suppressions sounds lock wheel clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux
 COMMANDS := mmdebstrap espeak-ng ffmpeg unshare nsenter
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leaves all of it running
 	@folder=$$(mktemp -d /tmp/ccari-demo-XXXXXX) && chmod 711 $$folder && trap 'rm -rf $$folder' EXIT INT TERM && \
@@ -47,6 +47,9 @@ $(VENV)/.installed: pyproject.toml requirements-dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+bench-suppressions: setup ## Import two million numbers, and see what the gate feels of it; ROWS=n for another count
+	$(BIN)/python -m tests.bench.suppressions $(if $(ROWS),--rows $(ROWS))
 
 sounds: setup ## Speak the prompts that come with ccari anew, where their words have changed
 	$(BIN)/ccari sounds build --common --dir sounds

@@ -54,7 +54,7 @@ class BarReader:
             raise _CellError("until", "it is not after the beginning of the bar")
         return Bar(
             key=self._keyed(cells) if row.number is None else row.number,
-            reason=self._reason(cells), campaign=self._campaign(cells), proof=cells.get("proof") or self.proof,
+            reason=self._reason(cells), campaign=self._campaign(cells, written=row.number is not None), proof=cells.get("proof") or self.proof,
             origin=cells.get("origin") or self.origin, since=since, until=until,
         )  # fmt: skip
 
@@ -67,9 +67,10 @@ class BarReader:
         except ValueError:
             raise _CellError("reason", f"it is none of {', '.join(Reason)}") from None
 
-    def _campaign(self, cells: Mapping[str, str]) -> str | None:
+    def _campaign(self, cells: Mapping[str, str], *, written: bool) -> str | None:
+        """A bar that is restored may be on a campaign that is no more; one that is written, not."""
         campaign = cells.get("campaign") or self.campaign
-        if campaign is not None and campaign not in self.campaigns:
+        if written and campaign is not None and campaign not in self.campaigns:
             known = ", ".join(self.campaigns) or "none"
             raise _CellError("campaign", f"{self.controller!r} has no such campaign: there is {known}")
         return campaign

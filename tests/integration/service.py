@@ -40,7 +40,7 @@ class Service:
     async def spawn(self) -> None:
         with self.log.open("ab") as log, self.errors.open("ab") as errors:
             self.process = await asyncio.create_subprocess_exec(
-                *_command("serve"), env={**os.environ, **self.environment}, stdout=log, stderr=errors, cwd="/"
+                *command("serve"), env={**os.environ, **self.environment}, stdout=log, stderr=errors, cwd="/"
             )
 
     async def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
@@ -104,7 +104,7 @@ class Service:
     async def ccari(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "Done":
         """Run one command beside the service."""
         process = await asyncio.create_subprocess_exec(
-            *_command(*arguments), env={**os.environ, **self.environment, **(environment or {})}, cwd="/",
+            *command(*arguments), env={**os.environ, **self.environment, **(environment or {})}, cwd="/",
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         async with asyncio.timeout(COMMAND_SECONDS):
@@ -132,5 +132,6 @@ _WARNINGS = (
 )  # fmt: skip
 
 
-def _command(*arguments: str) -> tuple[str, ...]:
+def command(*arguments: str) -> tuple[str, ...]:
+    """What runs ``ccari`` with these arguments."""
     return (sys.executable, *_WARNINGS, "-m", "ccari", *arguments)

@@ -1,0 +1,152 @@
+"""What the cells of a list mean: of bars, and of a register's copy."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ccari.lists import Row
+from ccari.lists.bars import BarReader
+from ccari.lists.listings import ListingReader
+from ccari.policy.numbers import Number
+from ccari.policy.suppression import Reason
+from ccari.ports import Bar, Keyed, LineFault, Listed
+
+NUMBER = Number("+48600100001")
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+WARSAW = ZoneInfo("Europe/Warsaw")
+READER = BarReader(
+    controller="acme", campaigns=("renewals", "offers"), keys={1: "0a0b0c0d", 2: "01020304"}, zone=WARSAW, now=NOW,
+    origin="import:anna", reason=Reason.OBJECTION, campaign="renewals", proof="letter 7",
+    until=datetime(2027, 1, 1, tzinfo=UTC),
+)  # fmt: skip
+EXPORTED = {"digest": "ab" * 32, "key_version": "1", "key_check": "0a0b0c0d", "controller": "acme"}
+
+
+def read(number: Number | None = NUMBER, **cells: str) -> Bar | LineFault:
+    return READER(Row(7, number, cells))
+
+
+def test_what_a_row_leaves_out_is_not_as_the_options_say() -> None:
+    as_said = Bar(
+        NUMBER, Reason.OBJECTION, "renewals", "letter 7", "import:anna", NOW, datetime(2027, 1, 1, tzinfo=UTC)
+    )
+    assert read() == as_said
+    assert read(reason="", proof="", campaign="", until="", since="", origin="") == as_said
+
+
+def test_what_a_row_says_yields_to_the_options() -> None:
+    assert read(
+        reason="erasure", proof="letter 8", campaign="offers", since="2026-01-01", until="2026-12-31", origin="x"
+    ) == Bar(
+        NUMBER, Reason.ERASURE, "offers", "letter 8", "x",
+        datetime(2025, 12, 31, 23, tzinfo=UTC), datetime(2026, 12, 31, 23, tzinfo=UTC),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "words"),
+    [
+        ({"reason": "spam"}, "reason", "it is none of objection_marketing, objection"),
+        ({"reason": "ERASURE"}, "reason", "it is none of"),
+        ({"campaign": "strict"}, "campaign", "'acme' has no such campaign: there is renewals, offers"),
+        ({"controller": "other"}, "controller", "it is another than 'acme'"),
+        ({"since": "1 May"}, "since", "it is no date such as 2026-12-31"),
+        ({"since": "2026-07-02"}, "since", "it has not come yet"),
+        ({"until": "2026-02-30"}, "until", "it is no date"),
+        ({"until": "9999-12-31"}, "until", "it is no date"),
+        ({"until": "0001-01-01"}, "until", "it is not after the beginning of the bar"),
+        ({"since": "2026-05-02", "until": "2026-05-01"}, "until", "it is not after the beginning of the bar"),
+    ],
+)
+def test_a_wrong_cell_is_taken_or_not_found(cells: Mapping[str, str], column: str, words: str) -> None:
+    found = read(NUMBER, **cells)
+    assert isinstance(found, LineFault)
+    assert (found.line, found.column) == (7, column)
+    assert found.why.startswith(words)
+    assert not any(text in found.why for text in cells.values() if text not in {"ERASURE", "other", "strict"})
+
+
+def test_a_bar_of_one_day_does_not_bar_on_that_day() -> None:
+    found = read(since="2026-05-01", until="2026-05-01")
+    assert isinstance(found, Bar)
+    assert found.until is not None
+    assert (found.since, found.until) == (
+        datetime(2026, 4, 30, 22, tzinfo=UTC),
+        datetime(2026, 5, 1, 22, tzinfo=UTC),
+    )
+
+
+def test_an_exported_moment_is_taken_for_another() -> None:
+    utc = "2026-06-01T12:00:00.123456+00:00"
+    found = read(since=utc, until="2026-12-31T00:00:00+00:00")
+    assert isinstance(found, Bar)
+    assert (found.since.isoformat(), found.until) == (utc, datetime(2026, 12, 31, tzinfo=UTC))
+
+
+def test_a_bar_on_a_campaign_that_is_no_more_cannot_be_restored() -> None:
+    """The campaign may come back."""
+    found = read(None, **EXPORTED, campaign="of_last_year")
+    assert isinstance(found, Bar)
+    assert found.campaign == "of_last_year"
+
+
+def test_an_exported_row_is_keyed_again() -> None:
+    found = read(None, **EXPORTED)
+    assert isinstance(found, Bar)
+    assert found.key == Keyed(bytes.fromhex("ab" * 32), 1)
+    unchecked: dict[str, Any] = {name: cell for name, cell in EXPORTED.items() if name != "key_check"}
+    assert isinstance(read(None, **unchecked), Bar)
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "words"),
+    [
+        ({"digest": "ab" * 31}, "digest", "it is no 32 bytes in hex"),
+        ({"digest": "zz" * 32}, "digest", "it is no 32 bytes in hex"),
+        ({"digest": ""}, "digest", "it is no 32 bytes in hex"),
+        ({"key_version": "one"}, "key_version", "it is no number"),
+        (
+            {"key_version": "3"},
+            "key_version",
+            "there is no such version of the secret here: restore the keys first",
+        ),
+        (
+            {"key_check": "01020304"},
+            "key_check",
+            "the secret of that version is another here: restore the keys",
+        ),
+        ({"key_check": ""}, "key_check", "the secret of that version is another here"),
+    ],
+)
+def test_a_digest_under_a_secret_that_is_not_here_is_entered_and_bars_nobody(
+    cells: Mapping[str, str], column: str, words: str
+) -> None:
+    found = read(None, **{**EXPORTED, **cells})
+    assert isinstance(found, LineFault)
+    assert (found.line, found.column) == (7, column)
+    assert found.why.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ({}, Listed(NUMBER, None, None)),
+        ({"since": "", "until": ""}, Listed(NUMBER, None, None)),
+        (
+            {"since": "2026-01-01", "until": "2026-12-31"},
+            Listed(NUMBER, datetime(2026, 1, 1, tzinfo=WARSAW), datetime(2027, 1, 1, tzinfo=WARSAW)),
+        ),
+        ({"since": "2026-07-02"}, LineFault(7, "since", "it has not come yet")),
+        (
+            {"until": "x"},
+            LineFault(
+                7, "until", "it is no date such as 2026-12-31, nor a moment such as 2026-12-31T12:00:00+01:00"
+            ),
+        ),
+    ],
+)
+def test_the_times_of_a_listing_are_misread(cells: dict[str, str], expected: Listed | LineFault) -> None:
+    assert ListingReader(WARSAW, NOW)(Row(7, NUMBER, cells)) == expected

@@ -1,0 +1,290 @@
+"""``ccari suppress``, ``registers`` and ``keys``, run as a person runs them."""
+
+import asyncio
+import json
+import os
+import pty
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccari.app import Store
+from ccari.store.database import Database, open_database
+from ccari.store.policies import Policies
+from ccari.store.secrets import SecretStore
+from tests.integration.service import Done, Service, command
+from tests.unit.store import made
+
+REGISTERED = (
+    made.POLICY.replace('dial = "', 'registers = ["robinson"]\ndial = "')
+    + """
+[[controllers]]
+id = "other"
+name = "Other GmbH"
+country = "DE"
+dpo = "dsb@other.example"
+[[registers]]
+id = "robinson"
+name = "Lista Robinsonów"
+"""
+)
+FIRST, SECOND, THIRD = "600100001", "600100002", "600100003"
+ACME = ("--controller", "acme")
+
+
+@pytest.fixture
+async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
+    await store.policies.apply(REGISTERED, "test")
+    for controller in ("acme", "other"):
+        SecretStore(tmp_path / "keys").create(controller)
+    return Service(
+        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
+    )
+
+
+def written(folder: Path, text: str, name: str = "list.csv") -> str:
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+def texts(folder: Path, pattern: str) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.glob(pattern)}
+
+
+def unseen(done: Done) -> Done:
+    """Nothing that was said holds a number, nor a traceback."""
+    assert "60010000" not in done.out + done.err
+    assert "Traceback" not in done.err
+    return done
+
+
+def refused(done: Done, *words: str) -> None:
+    unseen(done)
+    assert (done.code, done.out) == (1, "")
+    last = done.err.splitlines()[-1]
+    assert last.startswith("ccari: ")
+    assert all(each in last for each in words), last
+
+
+async def bars(database: Database) -> list[dict[str, Any]]:
+    return await database.rows(
+        "SELECT controller, digest, key_version, campaign, reason, origin, proof, entered_at, expires_at"
+        " FROM suppressions ORDER BY controller, digest, campaign, reason"
+    )
+
+
+async def test_a_bad_list_is_half_taken_or_its_faults_are_not_told(ccari: Service, tmp_path: Path) -> None:
+    file = written(
+        tmp_path, f"number;reason;proof\n{FIRST};;a\n12;erasure;\n{SECOND};spam;b\n{SECOND};erasure;\n"
+    )
+    done = unseen(await ccari.ccari("suppress", "import", file, *ACME))
+    assert (done.code, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        "line 3: number: no country has such a number",
+        "line 4: reason: it is none of objection_marketing, objection, withdraw_consent, restriction, erasure, do_not_call",
+        "ccari: nothing was changed: 2 of 4 lines are invalid: mend the file, or take the rest with --keep-going",
+    ]
+    assert await ccari.json("suppress", "list") == []
+    done = unseen(
+        await ccari.ccari("suppress", "import", file, *ACME, "--keep-going", "--proof", "p", "--json")
+    )
+    assert (done.code, done.err) == (0, "")
+    told = json.loads(done.out)
+    assert [told[each] for each in ("taken", "lines", "accepted", "duplicate", "invalid")] == [
+        True,
+        4,
+        2,
+        0,
+        2,
+    ]
+    assert told["faults"][0] == {"line": 3, "column": "number", "why": "no country has such a number"}
+    listed = await ccari.json("suppress", "list", "--limit", "0")
+    assert sorted((row["reason"], row["proof"]) for row in listed) == [("do_not_call", "a"), ("erasure", "p")]
+    refused(
+        await ccari.ccari("suppress", "import", str(tmp_path / "none"), *ACME), "cannot read", "No such file"
+    )
+    refused(
+        await ccari.ccari("suppress", "import", file),
+        "say which controller: --controller, one of acme, other",
+    )
+    refused(await ccari.ccari("suppress", "import", file, *ACME, "--campaign", "x"), "has no campaign 'x'")
+
+
+async def test_what_was_exported_bars_otherwise_elsewhere(
+    ccari: Service, store: Store, empty: str, tmp_path: Path
+) -> None:
+    """Into an empty database beside the same keys."""
+    secrets = SecretStore(tmp_path / "keys")
+    rows = [
+        "number,reason,campaign,proof,since,until",
+        f'{FIRST},erasure,,"letter of 1 May,\nsays ""no""; =1+1 \'ż\'",2026-01-02T03:04:05.678901+00:00,',
+        f"{FIRST},objection,renewals,,2026-01-03,2099-01-01",
+        f"{SECOND},withdraw_consent,,x,2026-01-04,",
+    ]
+    file = written(tmp_path, "\n".join(rows))
+    assert (await ccari.ccari("suppress", "import", file, *ACME)).code == 0
+    assert (await ccari.ccari("suppress", "add", FIRST, "--controller", "other")).code == 0
+    secrets.rotate("acme")
+    assert (await ccari.ccari("suppress", "add", THIRD, *ACME)).code == 0
+    expected = [row for row in await bars(store.database) if row["controller"] == "acme"]
+    assert [row["key_version"] for row in expected].count(2) == 1
+    assert len(expected) == 4
+
+    export = tmp_path / "export.csv"
+    assert unseen(await ccari.ccari("suppress", "export", *ACME, "--out", str(export))).code == 0
+    assert (await ccari.ccari("suppress", "export", *ACME)).out == export.read_text()
+    async with open_database(empty) as database:
+        await Policies(database).apply(REGISTERED, "test")
+        into = {"CCARI_DATABASE__URL": empty}
+        done = await ccari.ccari("suppress", "import", str(export), *ACME, environment=into)
+        assert (done.code, done.out) == (0, "4 lines: 4 accepted, 0 known already, 0 invalid\n")
+        assert await bars(database) == expected
+        done = await ccari.ccari("suppress", "check", FIRST, *ACME, environment=into)
+        assert (done.code, "renewals" in done.out) == (1, True)
+
+        done = await ccari.ccari("suppress", "import", str(export), "--controller", "other", environment=into)
+        assert done.code == 1
+        assert "line 2: controller: it is another than 'other', whom this list is for" in done.err
+        secrets.retire("acme", 1)
+        done = await ccari.ccari("suppress", "import", str(export), *ACME, environment=into)
+        assert done.code == 1
+        assert "key_version: there is no such version of the secret here: restore the keys first" in done.err
+
+
+async def test_an_export_that_fails_leaves_half_a_file(ccari: Service, tmp_path: Path) -> None:
+    refused(
+        await ccari.ccari("suppress", "export", *ACME, "--out", str(tmp_path / "no" / "x")), "cannot write"
+    )
+    out = Path(written(tmp_path, "of yesterday", "out.csv"))
+    done = await ccari.ccari(
+        "suppress",
+        "export",
+        *ACME,
+        "--out",
+        str(out),
+        environment={"CCARI_DATABASE__URL": "postgresql:///no?host=/no"},
+    )
+    refused(done, "cannot be reached")
+    assert texts(tmp_path, "*out*") == {"out.csv": "of yesterday"}
+
+
+async def test_a_bar_is_added_shown_or_lifted_otherwise_than_asked(ccari: Service, store: Store) -> None:
+    add = ("suppress", "add", FIRST, *ACME, "--reason", "objection", "--campaign", "renewals")
+    done = unseen(await ccari.ccari(*add, "--until", "2099-12-31"))
+    assert done.out == "+48•••••0001 is now barred for renewals: objection\n"
+    done = await ccari.ccari(*add, "--until", "2020-01-01")
+    assert (done.code, "it has passed" in done.err) == (2, True)
+    done = unseen(await ccari.ccari("suppress", "check", FIRST, *ACME, "--json"))
+    (shown,) = json.loads(done.out)
+    assert done.code == 1
+    assert (shown["scope"], shown["campaign"], shown["reason"]) == ("campaign", "renewals", "objection")
+    assert (shown["expires_at"], shown["stands"]) == ("2099-12-31T23:00:00+00:00", True)
+
+    assert (await ccari.ccari("suppress", "remove", FIRST, *ACME)).code == 2
+    assert (await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", " ")).code == 2
+    done = await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", "x", "--reason", "erasure")
+    assert (done.code, done.out) == (1, "there is no such bar\n")
+    done = unseen(await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", "a mistake", "--json"))
+    assert (done.code, [row["reason"] for row in json.loads(done.out)]) == (0, ["objection"])
+    done = await ccari.ccari("suppress", "check", FIRST, *ACME)
+    assert (done.code, done.out) == (0, "not barred\n")
+    (kept,) = await store.database.rows("SELECT why, removed_by FROM removed_suppressions")
+    assert kept["why"] == "a mistake"
+    assert kept["removed_by"]
+
+
+async def test_all_bars_are_asked_for_and_held_whole(ccari: Service) -> None:
+    done = await ccari.ccari("suppress", "list", "--limit", "0")
+    assert (done.code, "--json" in done.err) == (2, True)
+
+
+async def test_a_register_is_taken_for_fresh_or_heeded_by_who_need_not(
+    ccari: Service, tmp_path: Path
+) -> None:
+    done = await ccari.ccari("registers", "list", "--json")
+    (register,) = json.loads(done.out)
+    assert (done.code, register["stale"], register["as_of"], register["max_age_days"]) == (1, True, None, 31)
+    file = written(tmp_path, f"{FIRST}\n{SECOND}\n")
+    refused(
+        await ccari.ccari("registers", "import", "no", file), "declares no register 'no': there is robinson"
+    )
+    done = unseen(await ccari.ccari("registers", "import", "robinson", file, "--as-of", "2026-01-01"))
+    assert (done.code, done.out) == (0, "2 lines: 2 accepted, 0 known already, 0 invalid\n")
+    done = await ccari.ccari("registers", "list", "--json")
+    (register,) = json.loads(done.out)
+    assert (done.code, register["stale"], register["entries"]) == (1, True, 2)
+    assert register["age_days"] > 31
+
+    assert (await ccari.ccari("registers", "import", "robinson", file, "--update")).code == 0
+    done = await ccari.ccari("registers", "list")
+    assert (done.code, "Lista Robinsonów" in done.out) == (0, True)
+    done = unseen(await ccari.ccari("suppress", "check", FIRST, *ACME, "--json"))
+    assert (done.code, [(row["scope"], row["reason"]) for row in json.loads(done.out)]) == (
+        1,
+        [("register", "robinson")],
+    )
+    assert (await ccari.ccari("suppress", "check", f"+48{FIRST}", "--controller", "other")).code == 0
+    assert (await ccari.ccari("suppress", "check", THIRD, *ACME)).code == 0
+    refused(
+        await ccari.ccari("registers", "import", "robinson", written(tmp_path, "")),
+        "the file has 0 numbers",
+        "--shrunk",
+    )
+
+
+async def test_a_secret_is_retired_under_what_hangs_on_it(
+    ccari: Service, store: Store, tmp_path: Path
+) -> None:
+    await ccari.ccari("suppress", "add", FIRST, *ACME)
+    await ccari.ccari("registers", "import", "robinson", written(tmp_path, SECOND))
+    assert "version 2" in (await ccari.ccari("keys", "rotate", *ACME)).out
+    rows = await ccari.json("keys", "list")
+    assert [
+        (row["controller"], row["register"], row["version"], row["suppressions"], row["listings"])
+        for row in rows
+    ] == [
+        ("acme", None, 1, 1, 0),
+        ("acme", None, 2, 0, 0),
+        ("other", None, 1, 0, 0),
+        (None, "robinson", 1, 0, 1),
+    ]
+    refused(
+        await ccari.ccari("keys", "retire", *ACME, "--version", "1"),
+        "1 suppressions of 'acme' are kept under version 1: 1 bars would stop working",
+    )
+    assert (await ccari.ccari("suppress", "check", FIRST, *ACME)).code == 1
+    done = await ccari.ccari("keys", "retire", *ACME, "--version", "1", "--yes")
+    assert (done.code, done.out) == (0, "acme: version 1 is out of use; 1 bars no longer work\n")
+    assert (await ccari.ccari("suppress", "check", FIRST, *ACME)).code == 0
+    refused(
+        await ccari.ccari("keys", "retire", *ACME, "--version", "2", "--yes"), "has no version 2 to retire"
+    )
+    assert len([row async for rows in store.suppressions.newest("acme", None) for row in rows]) == 1
+
+
+async def test_a_person_sees_no_bar_while_a_list_is_read(ccari: Service, tmp_path: Path) -> None:
+    """On a terminal; into a pipe there is none, see the other tests."""
+    file = written(tmp_path, "".join(f"{600000000 + each}\n" for each in range(5000)))
+    theirs, ours = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *command("suppress", "import", file, *ACME), env={**os.environ, **ccari.environment, "TERM": "xterm"},
+        cwd="/", stdout=asyncio.subprocess.PIPE, stderr=ours,
+    )  # fmt: skip
+    os.close(ours)
+    out, _ = await process.communicate()
+    seen = b""
+    while piece := read_piece(theirs):
+        seen += piece
+    os.close(theirs)
+    assert out.decode().startswith("5000 lines: ")
+    assert re.search(rb"reading .*%", seen), seen
+    assert b"600000" not in seen
+
+
+def read_piece(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""  # Linux ends a terminal that nobody holds with EIO
