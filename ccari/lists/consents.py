@@ -31,9 +31,7 @@ class ConsentReader:
     def _agreed(self, row: Row) -> Agreed:
         if row.number is None:
             raise CellError("number", "it is empty")
-        given, withdrawn = (
-            cells.past(row, column, self.zone, self.now) for column in ("given", "withdrawn")
-        )
+        given, withdrawn = (cells.past(row, column, self.zone, self.now) for column in ("given", "withdrawn"))
         if given is None:
             raise CellError("given", "it is empty")
         if withdrawn is not None and withdrawn < given:
