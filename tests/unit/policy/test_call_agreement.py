@@ -164,9 +164,9 @@ def test_a_refusal_is_not_undone_by_the_key_that_agrees() -> None:
 
 
 def test_an_agreement_is_not_announced_to_who_is_bid_farewell() -> None:
-    story = Story(**ASKED).notice()
-    story.send(KeyPressed("1"), KeyPressed("7"), RightRegistered(Right.ERASURE, "R-2"))
-    assert story.call.upcoming == ("right_registered_erasure", "answer_within_month", "goodbye")
+    story = Story(**ASKED, legal_basis="consent", marketing=True).notice()
+    story.send(KeyPressed("1"), KeyPressed("5"), RightRegistered(Right.OBJECTION_MARKETING, "R-2"))
+    assert story.call.upcoming == ("right_registered_objection_marketing", "goodbye")
 
 
 @pytest.mark.parametrize("event", [CALLEE_GONE, AGENT_GONE])
