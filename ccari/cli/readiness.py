@@ -46,7 +46,10 @@ def _sounds(settings: Settings, policy: Policy, build: str) -> Iterator[str]:
         try:
             prompts.script(policy.controller_of(campaign), campaign)
         except SoundError as error:
-            yield f"campaign {campaign.id!r}: {str(error).removesuffix(f': {BUILD}')}: {build}"
+            # another fault than a missing sound, such as an unknown language, is not mended by a build
+            fault = str(error)
+            said = fault.removesuffix(BUILD) + build if fault.endswith(BUILD) else fault
+            yield f"campaign {campaign.id!r}: {said}"
 
 
 async def _registers(settings: Settings, store: Store, policy: Policy) -> AsyncIterator[str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from enum import StrEnum
+from itertools import groupby
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_serializer, field_validator
@@ -63,7 +64,11 @@ class Hours(Declared):
 
     @field_serializer("days")
     def _write_days(self, value: tuple[int, ...]) -> str:
-        return ",".join(DAYS[day] for day in value)
+        """As people write them, runs of days joined: each day less its place is alike along a run."""
+        runs = [
+            [day for _, day in run] for _, run in groupby(enumerate(value), lambda each: each[1] - each[0])
+        ]
+        return ",".join("-".join(dict.fromkeys((DAYS[run[0]], DAYS[run[-1]]))) for run in runs)
 
     def contradictions(self) -> Iterator[Contradiction]:
         if self.from_ >= self.to:

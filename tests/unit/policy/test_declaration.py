@@ -272,12 +272,21 @@ def test_a_caller_id_is_kept_in_the_form_that_goes_into_the_header() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "numbers"),
-    [("sat", (5,)), ("mon-sun", tuple(range(7))), ("sat, mon", (0, 5)), ("MON-WED,tue-thu", (0, 1, 2, 3))],
+    ("days", "numbers", "written"),
+    [
+        ("sat", (5,), "sat"),
+        ("mon-sun", tuple(range(7)), "mon-sun"),
+        ("sat, mon", (0, 5), "mon,sat"),
+        ("MON-WED,tue-thu", (0, 1, 2, 3), "mon-thu"),
+        ("mon,tue,thu-sat,sun", (0, 1, 3, 4, 5, 6), "mon-tue,thu-sun"),
+    ],
 )
-def test_days_are_read_as_people_write_them(days: str, numbers: tuple[int, ...]) -> None:
+def test_days_are_read_or_written_otherwise_than_people_do(
+    days: str, numbers: tuple[int, ...], written: str
+) -> None:
     (hours,) = campaign(hours={"timezone": "UTC", "days": days, "from": "09:00", "to": "10:00"}).hours
     assert hours.days == numbers
+    assert hours.model_dump()["days"] == written
 
 
 @pytest.mark.parametrize(

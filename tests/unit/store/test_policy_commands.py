@@ -114,7 +114,12 @@ async def test_what_would_block_every_call_is_found_by_the_first_of_them(
     ccari: Service, tmp_path: Path
 ) -> None:
     file = written(tmp_path, DEMANDING)
-    done = await ccari.ccari("policy", "check", str(file))
+    mute = written(
+        tmp_path, DEMANDING.replace("data_source =", 'language = "xx"\ndata_source ='), "mute.toml"
+    )
+    done, unspoken = await asyncio.gather(
+        ccari.ccari("policy", "check", str(file)), ccari.ccari("policy", "check", "--json", str(mute))
+    )
     assert (done.code, done.out) == (1, "")
     told = [each for each in done.err.splitlines() if not each.startswith("think again: ")]
     blocks = lines("\n".join(told), file)
@@ -126,6 +131,10 @@ async def test_what_would_block_every_call_is_found_by_the_first_of_them(
     assert f"there is no {keys}/acme/webhook.key: ccari requests webhook-secret --controller acme" in webhook
     assert sound.startswith("campaign 'offers': pl/offers/identity: no such sound in ")
     assert sound.endswith(f": ccari sounds build --policy {file}")
+    # which no build mends
+    (language,) = [each for each in json.loads(unspoken.out)["blocks"] if "'xx'" in each]
+    assert "no language 'xx': it has " in language
+    assert "ccari sounds build" not in language
     assert register == (
         "campaign 'offers': the register 'robinson' was never loaded: ccari registers import robinson FILE"
     )
@@ -236,7 +245,8 @@ async def test_a_preset_is_listed_without_its_source(ccari: Service) -> None:
         ("10:00:00", "13:00:00", False), ("14:00:00", "20:00:00", False),
     ]  # fmt: skip
     assert all(country in table.out for country in PRESETS)
-    assert "mon,tue,wed,thu,fri 10:00-13:00; " in table.out
+    assert "mon-fri 10:00-13:00; mon-fri 14:00-20:00" in table.out
+    assert "mon-fri 09:00-20:00; sat 10:00-19:00" in table.out
 
 
 async def test_a_verdict_of_the_gate_leaves_a_person_to_guess_why(ccari: Service, tmp_path: Path) -> None:
