@@ -287,6 +287,19 @@ async def test_a_controllers_request_goes_to_another(
     assert sorted(await queue(database)) == ["delivered", "delivered", "not_needed"]
 
 
+async def test_a_policy_that_forwards_from_now_on_leaves_what_is_open(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    """With nothing new to make the courier look."""
+    reference = await added(store)
+    async with at_work(store, keys) as courier:
+        assert await courier.deliver() == []
+        assert await queue(database) == ["not_needed"]
+        await to_webhook(store, receiver)
+        await courier.deliver()
+    assert receiver.ids == [f"{reference}-1"]
+
+
 async def test_a_controller_whose_webhook_hangs_holds_up_another(
     store: Store, keys: WebhookSecrets, receiver: Receiver
 ) -> None:
