@@ -31,6 +31,8 @@ from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="What people have agreed to, how that can be shown, and what it was used for.")
 
+#: A purpose that is misspelt is misspelt all over the file.
+_UNASKED_LISTED = 10
 NumberText = Annotated[str, typer.Argument(help="The number, in any usual way of writing it.")]
 
 
@@ -50,28 +52,34 @@ def import_(
     id or consent_purpose of a campaign. Only keyed digests are kept. No list undoes a withdrawal. Who is cut off while a
     sound file is entered can import it again.
     """
+    unasked: set[str] = set()
 
     async def work(settings: Settings, store: Store) -> Report:
         policy = await current_policy(store)
         whose = the_controller(policy, controller)
+        purposes = _purposes(policy, whose)
+        asked = set(purposes.values())
         reader = ConsentReader(ZoneInfo(TIME_ZONES[whose.country]), datetime.now(UTC))
         secrets = SecretStore(settings.keys_dir)
 
         def make(row: Row) -> tuple[Agreed, Digests] | LineFault:
             agreed = reader(row)
-            return (
-                agreed
-                if isinstance(agreed, LineFault)
-                else (agreed, secrets.digests(whose.id, agreed.number))
-            )
+            if isinstance(agreed, LineFault):
+                return agreed
+            if agreed.purpose not in asked and len(unasked) < _UNASKED_LISTED:
+                unasked.add(agreed.purpose)
+            return agreed, secrets.digests(whose.id, agreed.number)
 
         with NumberList(file, whose.country, COLUMNS, required=REQUIRED) as listed, watched() as watch:
             return await store.consents.load(
-                whose.id, _purposes(policy, whose), watch.reading(listed, listed.batches(make)),
+                whose.id, purposes, watch.reading(listed, listed.batches(make)),
                 origin=f"import:{who()}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
 
-    tell(with_store(context, work), json=json)
+    report = with_store(context, work)
+    for purpose in sorted(unasked):
+        typer.echo(f"think again: no campaign asks for a consent to {purpose!r}", err=True)
+    tell(report, json=json)
 
 
 @app.command()

@@ -252,3 +252,13 @@ async def test_a_consent_of_tomorrow_is_taken_or_one_without_proof(
         await ccari.ccari("consents", "import", written("number,purpose\n")),
         "the column 'channel' is missing",
     )
+
+
+async def test_a_purpose_that_is_misspelt_is_taken_without_a_word(ccari: Service, written: Any) -> None:
+    row = "phone,2026-01-31,form 12"
+    file = written(
+        f"number,purpose,channel,given,proof\n{FIRST},marketing,{row}\n{FIRST},markteing,{row}\n{SECOND},renewals,{row}\n"
+    )
+    done = await ccari.ccari("consents", "import", file)
+    assert (done.code, done.out) == (0, "3 lines: 3 accepted, 0 known already, 0 invalid\n")
+    assert done.err == "think again: no campaign asks for a consent to 'markteing'\n"
