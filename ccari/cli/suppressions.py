@@ -214,8 +214,8 @@ def export(
 ) -> None:
     """Write a controller's bars as CSV, for `suppress import` beside the same keys.
 
-    The numbers themselves are not kept, so that there are only their keyed digests: without the secrets of
-    `[keys] dir` nobody can tell whose they are, nor use the file.
+    The numbers themselves are not kept, so that there are only their keyed digests: without the secrets in the
+    keys folder nobody can tell whose they are, nor use the file.
     """
 
     async def work(settings: Settings, store: Store) -> None:

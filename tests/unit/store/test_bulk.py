@@ -30,7 +30,7 @@ async def barred(store: Store) -> int:
 
 async def test_a_bad_line_lets_the_others_in_or_hides_another(store: Store) -> None:
     bad = [LineFault(line, "number", "it is empty") for line in (2, 4)]
-    lists = [[bar(0), bad[0], bar(1)], [bad[1], bar(2)]]
+    lists: list[list[Bar | LineFault]] = [[bar(0), bad[0], bar(1)], [bad[1], bar(2)]]
     report = await store.suppressions.load("acme", key(), batches(*lists), keep_going=False)
     assert (report.lines, report.accepted, report.duplicate, report.invalid) == (5, 0, 0, 2)
     assert (report.taken, report.faults) == (False, bad)
