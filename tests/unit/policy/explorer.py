@@ -128,7 +128,7 @@ class _Walk:
             world = ask(world, command)
             if isinstance(command, CloseCall):
                 self.found.outcomes.add(command.outcome)
-        names += out_of_place(before, event, after, world, commands)
+        names += out_of_place(self.campaign, before, event, after, world, commands)
         for name in names:
             if name not in self.found.breaches:
                 self.found.breaches[name] = [*self._way(here), event]

@@ -139,7 +139,7 @@ def _is_over(campaign: Campaign, world: World) -> bool:
 
 
 def out_of_place(
-    before: Call, event: Event, after: Call, world: World, commands: list[Command]
+    campaign: Campaign, before: Call, event: Event, after: Call, world: World, commands: list[Command]
 ) -> Iterator[str]:
     """What may not be the case once a step is done."""
     closes = [isinstance(each, CloseCall) for each in commands]
@@ -156,6 +156,9 @@ def out_of_place(
     if event == TimeRanOut(Stage.TALK) and world.recorder != "overdue" and after.stage is not before.stage:
         yield "a talk that ends because its recorder stopped in time"
     unanswered = any(isinstance(each, RegisterRight) for each in world.owed)
+    unrecorded = world.refused or world.recorder == "over"
+    if campaign.recording.must and after.stage is Stage.TALK and unrecorded and not unanswered:
+        yield "a talk that goes on without the recorder that it must have"
     if any(closes) and unanswered and event != TimeRanOut(Stage.CLOSE.value):
         yield "an end before it is known what became of a right"
     if len(set(after.upcoming)) < len(after.upcoming):
