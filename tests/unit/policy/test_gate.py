@@ -28,6 +28,7 @@ from ccari.policy.gate import (
 )
 from ccari.policy.hours import DAYS
 from ccari.policy.numbers import Number
+from ccari.policy.presets import PRESETS
 from ccari.policy.suppression import Entry, Listing, Reason
 from tests.unit.policy.campaigns import campaign
 from tests.unit.policy.gate_law import (
@@ -392,3 +393,6 @@ def test_the_store_is_asked_for_other_facts_than_the_campaign_needs() -> None:
     plain = question(campaign(), NOW)
     assert (plain.purpose, plain.counts_since, plain.rules_count_since) == ("renewals", NOW, NOW)
     assert question(campaign(consent_purpose="news"), NOW).purpose == "news"
+    for country in PRESETS:
+        since = NOW - 30 * DAY if country == "FR" else NOW
+        assert question(campaign(preset=country), NOW).rules_count_since == since
