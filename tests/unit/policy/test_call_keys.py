@@ -7,9 +7,13 @@ from ccari.policy.messages import (
     AnswerAgent,
     Bridge,
     Bridged,
+    CalleeAnswered,
+    CalleeCreated,
+    CallRequested,
     CloseCall,
     CommitHeard,
     Failed,
+    GateAllowed,
     Gone,
     HangUp,
     HeardCommitted,
@@ -30,6 +34,7 @@ from ccari.policy.messages import (
     StopRecorder,
     TellDialplan,
     TimeRanOut,
+    TokenSpent,
 )
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
@@ -353,6 +358,26 @@ def test_the_notice_is_repeated_from_its_start() -> None:
     story = Story().notice()
     story.send(Played("identity", whole=True), KeyPressed("*"))
     assert story.does(Played("recording_opt_out", whole=True)) == [says("identity")]
+
+
+def informed() -> Story:
+    """A call to a number that has heard who calls, in its notice."""
+    story = Story(notice={"prompts": ["identity", "recording", "rights"], "information": "first_contact"})
+    story.send(CallRequested(), GateAllowed(story.campaign, informed=True), CalleeCreated(), TokenSpent())
+    assert story.does(CalleeAnswered()) == [says("recording_opt_out")]
+    return story
+
+
+def test_a_number_that_knows_who_calls_need_not_hear_it_again_for_the_call_to_go_on() -> None:
+    assert informed().does(Played("recording_opt_out", whole=True)) == [CommitHeard(("recording_opt_out",))]
+
+
+def test_the_repeated_notice_is_the_whole_one_for_a_number_that_was_spared_it() -> None:
+    story = informed()
+    story.send(KeyPressed("*"))
+    for said, next_said in (("recording_opt_out", "identity"), ("identity", "recording_opt_out")):
+        assert story.does(Played(said, whole=True)) == [says(next_said)]
+    assert story.does(Played("recording_opt_out", whole=True)) == [says("rights")]
 
 
 def test_a_repeated_notice_still_has_to_end_before_it_is_proven() -> None:
