@@ -147,6 +147,12 @@ def test_a_holiday_is_told_as_a_wrong_time_of_day_or_a_wrong_time_as_a_holiday()
     assert closed(saturday_too, WARSAW, "PL", at(TUESDAY, 3)) is Closed.OUTSIDE_HOURS
 
 
+def test_a_time_with_a_zone_of_its_own_is_taken() -> None:
+    assert hours(**{"from": time(9)}) == hours()
+    with pytest.raises(ValueError, match="must be a time such as 09:00"):
+        hours(**{"from": time(9, tzinfo=UTC)})
+
+
 def test_one_of_several_spans_that_is_open_is_not_enough() -> None:
     split = (*hours(**{"from": "09:00", "to": "12:00"}), *hours(**{"from": "13:00", "to": "20:00"}))
     found = [closed(split, WARSAW, "PL", at(TUESDAY, hour)) for hour in (8, 10, 11, 12)]
