@@ -153,8 +153,13 @@ async def test_a_withdrawal_that_is_known_is_put_off_by_a_list(store: Store) -> 
     for withdrawn in (NOW - 2 * DAY, None, NOW - DAY, NOW - 3 * DAY):
         await load(store, agreed(withdrawn=withdrawn))
     assert await kept(store, "withdrawn_at") == [(NOW - 3 * DAY,)]
-    await load(store, agreed(of=number(2), withdrawn=NOW - DAY), agreed(of=number(2)))
-    assert await kept(store, "withdrawn_at", of=number(2)) == [(NOW - DAY,)]
+    # nor by a bar that came after it
+    await withdraw(store)
+    await load(store, agreed())
+    assert await kept(store, "withdrawn_at") == [(NOW - 3 * DAY,)]
+    ends = (None, NOW - DAY, NOW - 2 * DAY, None)
+    await load(store, *(agreed(of=number(2), withdrawn=end) for end in ends))
+    assert await kept(store, "withdrawn_at", of=number(2)) == [(NOW - 2 * DAY,)]
 
 
 async def test_a_withdrawal_ends_what_it_does_not_reach(store: Store) -> None:
@@ -183,7 +188,13 @@ async def test_a_withdrawal_bars_the_calls_of_another_purpose_or_not_its_own(sto
     ]  # fmt: skip
     assert await refusal(store, OFFERS) is Block.SUPPRESSED_CAMPAIGN_WITHDRAW_CONSENT
     assert await refusal(store, SURVEY) is None
-    assert await withdraw(store) == 1
+    # nor does a list that comes later find it withdrawn, or for a bar of another kind
+    await store.suppressions.add(
+        "acme", made.digests(), Reason.OBJECTION_MARKETING, "x", "", campaign="survey"
+    )
+    await load(store, agreed(purpose="survey", given=NOW - DAY))
+    assert await refusal(store, SURVEY) is None
+    assert await withdraw(store) == 2
     assert await refusal(store, SURVEY) is Block.SUPPRESSED_WITHDRAW_CONSENT
     assert await withdraw(store) == 0
     await load(store, agreed(given=datetime.now(UTC)))
