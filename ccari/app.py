@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -21,87 +20,16 @@ from ccari.forward.courier import Courier
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
 from ccari.policy.calendars import public_holidays
-from ccari.policy.declaration import Policy
 from ccari.recordings.archive import FileArchive
-from ccari.sounds.soundboard import Soundboard, shipped_sounds
-from ccari.store.calls import PostgresCallStore
-from ccari.store.consents import Consents
-from ccari.store.contacts import Contacts
-from ccari.store.database import Database, open_database
-from ccari.store.embedded import embedded_postgres
+from ccari.sounds.soundboard import Soundboard, open_soundboard
+from ccari.store.database import Database
 from ccari.store.fence import PostgresFence
-from ccari.store.forwards import Forwards
-from ccari.store.key_versions import KeyVersions
-from ccari.store.policies import Policies, Revision
-from ccari.store.records import Records
-from ccari.store.registers import Registers
-from ccari.store.requests import Requests
+from ccari.store.opened import Store, open_store
+from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
-from ccari.store.suppressions import Suppressions
 from ccari.web.health import Check, serve_health
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """The database and what is kept in it."""
-
-    dsn: str
-    database: Database
-    calls: PostgresCallStore
-    policies: Policies
-    suppressions: Suppressions
-    registers: Registers
-    contacts: Contacts
-    consents: Consents
-    key_versions: KeyVersions
-    requests: Requests
-    forwards: Forwards
-    records: Records
-
-    @classmethod
-    def over(cls, dsn: str, database: Database) -> "Store":
-        return cls(
-            dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
-            Registers(database), Contacts(database), Consents(database), KeyVersions(database),
-            Requests(database), Forwards(database), Records(database),
-        )  # fmt: skip
-
-
-class Book:
-    """:class:`ccari.ports.PolicyBook`: the newest revision, read when asked to."""
-
-    def __init__(self, policies: Policies) -> None:
-        self._policies = policies
-        self._newest: Revision | None = None
-
-    @property
-    def revision(self) -> int | None:
-        return self._newest.number if self._newest else None
-
-    @property
-    def policy(self) -> Policy | None:
-        return self._newest.policy if self._newest else None
-
-    async def reload(self) -> None:
-        self._newest = await self._policies.newest()
-
-
-@contextlib.asynccontextmanager
-async def database_dsn(settings: Settings) -> AsyncIterator[str]:
-    """Where the database is: the one of ``[database] url``, or the embedded one, which is started."""
-    if settings.database.url is not None:
-        yield settings.database.url.get_secret_value()
-        return
-    async with embedded_postgres(settings.data_dir) as dsn:
-        yield dsn
-
-
-@contextlib.asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    async with database_dsn(settings) as dsn, open_database(dsn) as database:
-        yield Store.over(dsn, database)
 
 
 @contextlib.asynccontextmanager
@@ -109,10 +37,6 @@ async def open_courier(settings: Settings, store: Store) -> AsyncIterator[Courie
     """Who passes requests on to the controllers of the policy in force."""
     async with open_webhook() as webhook:
         yield Courier(store.forwards, Book(store.policies), WebhookSecrets(settings.keys_dir), webhook)
-
-
-def soundboard(settings: Settings) -> Soundboard:
-    return Soundboard(settings.sounds_dir, shipped_sounds(), settings.sounds.asterisk_dir)
 
 
 async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
@@ -128,7 +52,11 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         settings.asterisk.url, settings.asterisk.username, settings.asterisk.secret(), settings.asterisk.app
     )
     async with open_store(settings) as store:
-        secrets, prompts, book = SecretStore(settings.keys_dir), soundboard(settings), Book(store.policies)
+        secrets, prompts, book = (
+            SecretStore(settings.keys_dir),
+            open_soundboard(settings),
+            Book(store.policies),
+        )
         await book.reload()
         _check(book, secrets, prompts)
         archive = FileArchive(settings.asterisk.spool, settings.recordings_dir)

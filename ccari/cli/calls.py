@@ -5,10 +5,10 @@ from uuid import UUID
 
 import typer
 
-from ccari.app import Store
 from ccari.cli.context import Json, Limit, with_store
 from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
+from ccari.store.opened import Store
 from ccari.store.records import CallRecord
 
 app = typer.Typer(help="Calls and their journals.")

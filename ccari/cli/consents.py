@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.app import Store
 from ccari.cli.context import (
     ControllerId,
     Json,
@@ -27,6 +26,7 @@ from ccari.policy.consent import Consent
 from ccari.policy.declaration import Controller, Policy
 from ccari.ports import Agreed, Digests, LineFault
 from ccari.store.bulk import Report
+from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="What people have agreed to, how that can be shown, and what it was used for.")

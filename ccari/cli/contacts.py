@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.app import Store
 from ccari.cli.context import (
     ControllerId,
     Json,
@@ -35,6 +34,7 @@ from ccari.policy.gate import Block
 from ccari.ports import LineFault, Sought, Sourced
 from ccari.store.bulk import FAULTS_LISTED
 from ccari.store.contacts import Scrubbed, Sieve
+from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="The numbers that a controller may have called, and where each of them comes from.")

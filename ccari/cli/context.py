@@ -11,11 +11,11 @@ from typing import Annotated, TypeVar
 import typer
 
 from ccari import config, log
-from ccari.app import Store, open_store
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.policy.declaration import Campaign, Controller, Policy
 from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.store.opened import Store, open_store
 
 _T = TypeVar("_T")
 

@@ -6,11 +6,11 @@ import sys
 import typer
 
 from ccari import log
-from ccari.app import database_dsn
 from ccari.cli.context import Json
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.store.database import migration_status, open_database
+from ccari.store.opened import database_dsn
 
 app = typer.Typer(help="The database's schema. The service brings it up to date when it starts.")
 

@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 
 from ccari import log
-from ccari.app import Store, open_store
 from ccari.cli.sounds import progress_bar, prompts_of
 from ccari.config import Settings
 from ccari.demo.run import policy_document, run
@@ -19,6 +18,7 @@ from ccari.errors import CcariError
 from ccari.policy.declaration import read
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
+from ccari.store.opened import Store, open_store
 from ccari.store.secrets import SecretStore
 
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.app import Store, soundboard
 from ccari.cli.context import Json, current_policy, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
@@ -15,6 +14,8 @@ from ccari.policy.blocks import WHY
 from ccari.policy.declaration import Campaign, Controller, Policy
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.sounds.soundboard import open_soundboard
+from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 
 
@@ -60,7 +61,7 @@ def command(
 
 def _unplayable(settings: Settings, controller: Controller, campaign: Campaign) -> Block | None:
     try:
-        soundboard(settings).script(controller, campaign)
+        open_soundboard(settings).script(controller, campaign)
     except SoundError:
         return Block.PROMPTS_MISSING
     return None

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.app import Store
 from ccari.cli.context import ControllerId, Json, current_policy, the_controller, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.policy.declaration import Policy
+from ccari.store.opened import Store
 from ccari.store.secrets import Key, SecretStore
 
 app = typer.Typer(help="The secrets that digests of numbers are keyed with.")

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.app import Store
 from ccari.cli.context import Json, who, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.cli.readiness import BUILD, lacking
@@ -17,6 +16,7 @@ from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.policy.doubts import doubts
 from ccari.policy.faults import Fault
 from ccari.policy.presets import PRESETS, Preset
+from ccari.store.opened import Store
 from ccari.store.policies import Applied
 
 app = typer.Typer(help="Controllers and campaigns, as declared.")

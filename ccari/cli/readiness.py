@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 
-from ccari.app import Store, soundboard
 from ccari.config import Settings
 from ccari.errors import ConfigError, SoundError
 from ccari.forward.secret import WebhookSecrets
 from ccari.policy import gate
 from ccari.policy.declaration import Policy
+from ccari.sounds.soundboard import open_soundboard
+from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 
 #: What makes the sounds of the policy in force.
@@ -41,7 +42,7 @@ def _secrets(settings: Settings, policy: Policy) -> Iterator[str]:
 
 
 def _sounds(settings: Settings, policy: Policy, build: str) -> Iterator[str]:
-    prompts = soundboard(settings)
+    prompts = open_soundboard(settings)
     for campaign in policy.campaigns:
         try:
             prompts.script(policy.controller_of(campaign), campaign)

@@ -4,10 +4,10 @@ from typing import Any
 
 import typer
 
-from ccari.app import Store
 from ccari.cli.context import ControllerId, Json, Limit, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
+from ccari.store.opened import Store
 
 app = typer.Typer(help="Recordings and their tags.")
 

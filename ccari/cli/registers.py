@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.app import Store
 from ccari.cli.context import Json, current_policy, who, with_store
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table
@@ -16,6 +15,7 @@ from ccari.lists import NumberList, listings, moments
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Policy, Register
 from ccari.store.bulk import Report
+from ccari.store.opened import Store
 from ccari.store.registers import Copy
 from ccari.store.secrets import SecretStore
 

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import orjson
 import typer
 
-from ccari.app import Store
 from ccari.cli.context import with_store
 from ccari.config import Settings
 from ccari.errors import CcariError, why
@@ -20,6 +19,7 @@ from ccari.lists import moments
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.numbers import mask
 from ccari.policy.rights import Level
+from ccari.store.opened import Store
 
 
 def command(

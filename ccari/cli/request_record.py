@@ -5,7 +5,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.app import Store
 from ccari.cli.context import Json, with_store
 from ccari.cli.forwards import Reference, forwarded_to
 from ccari.cli.output import as_json, as_table, cell
@@ -13,6 +12,7 @@ from ccari.config import Settings
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.numbers import mask
 from ccari.policy.rights import EFFECTS, Level, Right
+from ccari.store.opened import Store
 
 
 def command(

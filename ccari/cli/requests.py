@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.text import Text
 
-from ccari.app import Store
 from ccari.cli import forwards, request_export, request_record
 from ccari.cli.context import (
     ControllerId,
@@ -32,6 +31,7 @@ from ccari.policy.declaration import Campaign, Controller, Policy
 from ccari.policy.numbers import mask
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.ports import Exercise, Intake
+from ccari.store.opened import Store
 from ccari.store.requests import OVERDUE, Clock, Wanted, Work
 from ccari.store.secrets import SecretStore
 

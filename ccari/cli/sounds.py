@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ccari.app import Store
 from ccari.cli.context import Json, current_policy, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.cli.policies import read_policy
@@ -19,6 +18,7 @@ from ccari.policy.notices import Prompt
 from ccari.sounds import Catalogue, EspeakNg, Manifest, build
 from ccari.sounds.build import Progress as Built
 from ccari.sounds.soundboard import shipped_sounds
+from ccari.store.opened import Store
 
 app = typer.Typer(help="The prompts that callees and agents hear.")
 

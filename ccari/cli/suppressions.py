@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.app import Store
 from ccari.cli.context import ControllerId, Json, current_policy, the_controller, the_number, who, with_store
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table, stream_json
@@ -21,6 +20,7 @@ from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Campaign, Controller, Policy
 from ccari.policy.suppression import Reason
 from ccari.store.bulk import Report
+from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="Numbers that may not be called.")

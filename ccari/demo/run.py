@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from ccari.app import Store, open_store
 from ccari.config import Settings
 from ccari.demo.scenes import SCENES, Scene
 from ccari.demo.watch import CALL_SECONDS, Watch, service
@@ -24,6 +23,7 @@ from ccari.errors import CcariError
 from ccari.policy.consent import Channel
 from ccari.policy.numbers import Number
 from ccari.ports import Agreed, Digests, LineFault
+from ccari.store.opened import Store, open_store
 from ccari.store.records import CallRecord
 from ccari.store.secrets import SecretStore
 

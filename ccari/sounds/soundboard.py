@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from ccari.config import Settings
 from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.policy.declaration import Campaign, Controller
@@ -17,6 +18,11 @@ def shipped_sounds() -> Path:
     """The folder of the prompts that come with ccari: beside the package in a checkout, else where its wheel put it."""
     checkout = Path(__file__).parents[2] / "sounds"
     return checkout if (checkout / FILE_NAME).exists() else Path(sys.prefix) / "share" / "ccari" / "sounds"
+
+
+def open_soundboard(settings: Settings) -> "Soundboard":
+    """The sounds of the settings' folder, with the shipped ones behind them."""
+    return Soundboard(settings.sounds_dir, shipped_sounds(), settings.sounds.asterisk_dir)
 
 
 class Soundboard:

@@ -91,3 +91,22 @@ def _applied(row: Mapping[str, Any]) -> Applied:
     return Applied(
         row["revision"], row["applied_at"], row["applied_by"], bytes(row["sha256"]).hex(), row["document"]
     )
+
+
+class Book:
+    """:class:`ccari.ports.PolicyBook`: the newest revision, read when asked to."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        self._newest: Revision | None = None
+
+    @property
+    def revision(self) -> int | None:
+        return self._newest.number if self._newest else None
+
+    @property
+    def policy(self) -> Policy | None:
+        return self._newest.policy if self._newest else None
+
+    async def reload(self) -> None:
+        self._newest = await self._policies.newest()

@@ -21,11 +21,11 @@ from pathlib import Path
 from statistics import quantiles
 from uuid import uuid4
 
-from ccari.app import Store
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
+from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.unit.store.made import POLICY, call, question
 

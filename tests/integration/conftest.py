@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from ccari.app import Store
 from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import read
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
 from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
+from ccari.store.opened import Store
 from tests.integration import studio
 from tests.integration.service import Service
 from tests.lab import Lab, laboratory

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from ccari.app import Store
+from ccari.store.opened import Store
 from tests.lab.waiting import until
 
 START_SECONDS = 20.0

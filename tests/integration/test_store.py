@@ -16,7 +16,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from ccari.app import Store
 from ccari.errors import StoreError
 from ccari.policy.gate import Attempts
 from ccari.policy.rights import Right
@@ -24,6 +23,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports import Kept
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import COMMAND_SECONDS, CONNECT_SECONDS, OLDEST_SERVER, open_database
+from ccari.store.opened import Store
 from ccari.store.policies import Policies
 from tests.lab.ports import free_port
 from tests.unit.store import made

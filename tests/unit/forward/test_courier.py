@@ -15,7 +15,6 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from ccari import app
-from ccari.app import Book, Store
 from ccari.config import Settings
 from ccari.errors import StoreError
 from ccari.forward import courier as couriers
@@ -25,6 +24,8 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
 from ccari.policy.rights import RequestState, Right
 from ccari.store.database import Database
+from ccari.store.opened import Store
+from ccari.store.policies import Book
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
 from tests.unit.forward.receiver import Receiver, answers, receiving

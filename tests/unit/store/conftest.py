@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from ccari.app import Store
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
+from ccari.store.opened import Store
 from ccari.store.policies import Policies
 from tests.unit.store.made import POLICY, elsewhere
 

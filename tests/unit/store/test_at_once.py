@@ -9,7 +9,6 @@ from functools import partial
 
 import pytest
 
-from ccari.app import Store
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
@@ -18,6 +17,7 @@ from ccari.ports import Bar
 from ccari.store import bulk
 from ccari.store.bulk import Report
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from tests.unit.store.made import bar, call, digests, exercise, judge, key, numbers, question
 
 COUNT = 300

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from ccari.app import Store
 from ccari.errors import ListError, StoreError
 from ccari.policy.suppression import Reason
 from ccari.ports import Bar, LineFault
 from ccari.store import bulk
 from ccari.store.bulk import FAULTS_LISTED, staging
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.unit.store.made import NOW, bar, call, exercise, key, numbers, question
 

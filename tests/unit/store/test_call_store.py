@@ -7,7 +7,6 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from ccari.app import Store
 from ccari.errors import StoreError
 from ccari.policy.gate import Attempts, Block
 from ccari.policy.numbers import Number
@@ -16,6 +15,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports import Kept, RefusedCall
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from tests.unit.store import made
 
 BARRING = (Reason.ERASURE, Reason.DO_NOT_CALL)

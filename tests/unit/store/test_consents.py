@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from ccari.app import Store
 from ccari.errors import ConsentError, StoreError
 from ccari.policy import gate
 from ccari.policy.consent import Channel
@@ -22,6 +21,7 @@ from ccari.ports import Agreed, Digests, LineFault
 from ccari.store import consents
 from ccari.store.bulk import Report
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.unit.policy.campaigns import campaign
 from tests.unit.store import listed, made

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from ccari.app import Store
 from ccari.errors import StoreError
 from ccari.policy import gate
 from ccari.policy.declaration import Register
@@ -18,6 +17,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports import LineFault, Sought, Sourced
 from ccari.store.contacts import Scrubbed
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from tests.unit.policy.campaigns import campaign
 from tests.unit.store import listed, made
 from tests.unit.store.listed import DAY, NOW, batches, contact, number

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ccari.app import Store
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports import Exercise, Forward, Intake, Way
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from ccari.store.requests import Clock, Work
 from tests.unit.store import made
 

@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import pytest
 
-from ccari.app import Book, Store
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids
 from ccari.calls.gatekeeper import Gatekeeper, Terms
@@ -15,6 +14,8 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.declaration import Campaign, Controller
 from ccari.policy.gate import Block
 from ccari.ports import Script, Sound
+from ccari.store.opened import Store
+from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
 from tests.unit.store.made import ASTERISK, NUMBER, POLICY
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ccari.app import Store
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
+from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Done, Service
 from tests.unit.store import made

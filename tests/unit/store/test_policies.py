@@ -4,9 +4,9 @@ from uuid import uuid4
 
 import pytest
 
-from ccari.app import Store
 from ccari.errors import StoreError
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from tests.unit.store.made import POLICY
 
 

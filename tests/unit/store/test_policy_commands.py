@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ccari.app import Store
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
 from ccari.policy.presets import PRESETS
 from ccari.store.database import Database, open_database
+from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made

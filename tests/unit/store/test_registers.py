@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from ccari.app import Store
 from ccari.errors import ListError, StoreError
 from ccari.policy import gate
 from ccari.policy.declaration import read
@@ -16,6 +15,7 @@ from ccari.ports import LineFault, Listed
 from ccari.store import bulk
 from ccari.store.bulk import Report
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from ccari.store.registers import Copy
 from tests.unit.store.made import POLICY, digests, key, numbers
 

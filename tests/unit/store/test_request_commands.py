@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ccari.app import Store
 from ccari.policy import deadlines
 from ccari.policy.rights import RequestState, Right
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Done, Service
 from tests.unit.store import made

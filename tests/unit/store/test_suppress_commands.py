@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ccari.app import Store
 from ccari.store.database import Database, open_database
+from ccari.store.opened import Store
 from ccari.store.policies import Policies
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Done, Service, command

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ccari.app import Store
 from ccari.errors import StoreError
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.ports import Bar, Digests, Keyed
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.unit.store.made import bar, call, digests, judge, key, numbers, question
 

@@ -1,0 +1,61 @@
+"""The database, opened: the one of the settings, and all that is kept in it."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from ccari.config import Settings
+from ccari.store.calls import PostgresCallStore
+from ccari.store.consents import Consents
+from ccari.store.contacts import Contacts
+from ccari.store.database import Database, open_database
+from ccari.store.embedded import embedded_postgres
+from ccari.store.forwards import Forwards
+from ccari.store.key_versions import KeyVersions
+from ccari.store.policies import Policies
+from ccari.store.records import Records
+from ccari.store.registers import Registers
+from ccari.store.requests import Requests
+from ccari.store.suppressions import Suppressions
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The database and what is kept in it."""
+
+    dsn: str
+    database: Database
+    calls: PostgresCallStore
+    policies: Policies
+    suppressions: Suppressions
+    registers: Registers
+    contacts: Contacts
+    consents: Consents
+    key_versions: KeyVersions
+    requests: Requests
+    forwards: Forwards
+    records: Records
+
+    @classmethod
+    def over(cls, dsn: str, database: Database) -> "Store":
+        return cls(
+            dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
+            Registers(database), Contacts(database), Consents(database), KeyVersions(database),
+            Requests(database), Forwards(database), Records(database),
+        )  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def database_dsn(settings: Settings) -> AsyncIterator[str]:
+    """Where the database is: the one of ``[database] url``, or the embedded one, which is started."""
+    if settings.database.url is not None:
+        yield settings.database.url.get_secret_value()
+        return
+    async with embedded_postgres(settings.data_dir) as dsn:
+        yield dsn
+
+
+@contextlib.asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    async with database_dsn(settings) as dsn, open_database(dsn) as database:
+        yield Store.over(dsn, database)
