@@ -148,10 +148,7 @@ class Actions:
         )  # fmt: skip
 
     async def _spend_token(self) -> Event:
-        terms = self._terms
-        block = await self._journal.durably(
-            lambda entries: self._desk.store.spend_token(terms.opened, terms.question(), terms.judge, entries)
-        )
+        block = await self._gatekeeper.spend_token(self._terms)
         return TokenSpent() if block is None else TokenRefused(block)
 
     async def _play(self, party: Party, prompt: str) -> None:

@@ -75,6 +75,25 @@ class Gatekeeper:
         self._journal.opened()
         return block
 
+    async def spend_token(self, terms: Terms) -> Block | None:
+        """Ask once more, and spend the call's token. None means: dial now; else why not.
+
+        The number is keyed anew: under a secret that was made since the gate somebody may have barred it already.
+
+        Raises
+        ------
+        StoreError, ConfigError
+            If that cannot be known: then nothing may be dialled.
+        """
+        opened = replace(
+            terms.opened, digests=self._desk.secrets.digests(terms.controller.id, terms.number),
+            listed_as=self._desk.secrets.listed_as((each.id for each in terms.registers), terms.number),
+        )  # fmt: skip
+        store = self._desk.store
+        return await self._journal.durably(
+            lambda entries: store.spend_token(opened, terms.question(), terms.judge, entries)
+        )
+
     async def _ask(self) -> Terms | Block:
         book = self._desk.book
         while True:

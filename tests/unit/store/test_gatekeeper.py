@@ -13,6 +13,7 @@ from ccari.calls.journal import Journal
 from ccari.policy.bases import LegalBasis
 from ccari.policy.declaration import Campaign, Controller
 from ccari.policy.gate import Block
+from ccari.policy.suppression import Reason
 from ccari.ports import Script, Sound
 from ccari.store.opened import Store
 from ccari.store.policies import Book
@@ -43,11 +44,14 @@ async def desk(store: Store, tmp_path: Path) -> Desk:
     return Desk(absent, ASTERISK, store.calls, secrets, book, cast("Any", Silent()), absent)
 
 
-async def ask(desk: Desk, campaign: str = "renewals") -> Terms | Block:
+def gatekeeper(desk: Desk, campaign: str = "renewals") -> Gatekeeper:
     ids = Ids(uuid4(), "anna", uuid4())
-    return await Gatekeeper(
-        Order(NUMBER.e164, campaign, "channel", "anna"), ids, desk, Journal(ids.call, "anna")
-    ).ask()
+    order = Order(NUMBER.e164, campaign, "channel", "anna")
+    return Gatekeeper(order, ids, desk, Journal(ids.call, "anna"))
+
+
+async def ask(desk: Desk, campaign: str = "renewals") -> Terms | Block:
+    return await gatekeeper(desk, campaign).ask()
 
 
 async def test_a_call_is_made_under_a_policy_that_was_replaced(desk: Desk, store: Store) -> None:
@@ -73,3 +77,22 @@ async def test_a_campaign_that_was_declared_a_moment_ago_is_unknown_or_one_that_
     await store.policies.apply(POLICY, "anna")
     # the service knows the second revision, in which the campaign is; the third drops it
     assert await ask(desk, "surveys") is Block.UNKNOWN_CAMPAIGN
+
+
+async def test_a_bar_under_a_secret_that_was_made_since_the_gate_does_not_stop_the_dial(
+    desk: Desk, store: Store, tmp_path: Path
+) -> None:
+    asked = gatekeeper(desk)
+    terms = await asked.ask()
+    assert isinstance(terms, Terms)
+    elsewhere = SecretStore(tmp_path)
+    assert elsewhere.rotate("acme") == 2
+    await store.suppressions.add("acme", elsewhere.digests("acme", NUMBER), Reason.ERASURE, "cli:anna", "")
+    assert await asked.spend_token(terms) is Block.SUPPRESSED_ERASURE
+
+
+async def test_the_token_of_a_call_that_may_be_made_is_kept_back_or_spent_twice(desk: Desk) -> None:
+    asked = gatekeeper(desk)
+    terms = await asked.ask()
+    assert isinstance(terms, Terms)
+    assert [await asked.spend_token(terms) for _ in range(2)] == [None, Block.TOKEN_SPENT]
