@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from ccari.policy.bases import LegalBasis
 from ccari.policy.declaration import (
     Campaign,
+    Forwarding,
     Information,
     KeyAction,
     NoticePrompt,
     Policy,
     PolicyError,
     RecordingMode,
+    Register,
     Without,
     read,
 )
@@ -253,6 +255,77 @@ def test_a_name_that_is_declared_twice_is_accepted(kind: str) -> None:
 @pytest.mark.parametrize("text", ["", "controllers = []", "campaigns = []"])
 def test_a_policy_without_a_controller_is_refused(text: str) -> None:
     assert "controllers" in fault(text)
+
+
+RECORDED = {"prompts": ["recording"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "must"),
+    [
+        ({"recording": {"mode": "off", "without": "hang_up", "legal_basis": "consent"}, "notice": {"prompts": []}}, False),
+        ({"recording": {"mode": "notice"}}, False),
+        ({"recording": {"mode": "notice", "without": "hang_up"}}, True),
+        ({"recording": {"mode": "opt_out"}}, False),
+        ({"recording": {"mode": "mandatory"}}, True),
+        ({"recording": {"mode": "mandatory", "without": "hang_up"}}, True),
+        ({"recording": {"mode": "opt_in", "legal_basis": "consent"}, "keys": {"1": "consent_recording"}}, False),
+        ({"data_source": None, "keys": {"2": "continue_unrecorded"}, "notice": RECORDED}, False),
+        ({"data_source": None, "keys": {"2": "continue_unrecorded"}, "notice": {}}, False),
+        ({"attempts": {"max": 100, "per_days": 366, "total": 1000}}, False),
+        ({"recording": {"mode": "opt_out", "retention_days": 3660}}, False),
+    ],
+)  # fmt: skip
+def test_what_hangs_together_is_refused_or_a_call_goes_on_that_must_be_recorded(
+    changes: dict[str, Any], *, must: bool
+) -> None:
+    assert campaign(**changes).recording.must is must
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "most"),
+    [
+        ("attempts", {"max": 101, "per_days": 1}, 100),
+        ("attempts", {"max": 1, "per_days": 367}, 366),
+        ("attempts", {"max": 1, "per_days": 1, "total": 1001}, 1000),
+        ("recording", {"mode": "opt_out", "retention_days": 3661}, 3660),
+    ],
+)
+def test_a_limit_is_taken_that_limits_nothing(table: str, key: dict[str, Any], most: int) -> None:
+    with pytest.raises(ValueError, match=f"less than or equal to {most}"):
+        campaign(**{table: key})
+
+
+def test_what_a_register_and_a_recording_leave_out_is_another_time() -> None:
+    register = Register(id="robinson", name="Lista Robinsonów")
+    assert (register.max_age_days, register.consent_overrides) == (31, True)
+    assert Register(id="old", name="old", max_age_days=366).max_age_days == 366
+    with pytest.raises(ValueError, match="less than or equal to 366"):
+        Register(id="old", name="old", max_age_days=367)
+    assert campaign().recording.retention_days == 90
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [{"url": "https://acme.example/hook"}, {"folder": "/srv/requests"}, {"url": "http://127.0.0.1:8000/hook"},
+     {"url": "http://[::1]/hook"}, {"url": "http://localhost/hook"}],
+)  # fmt: skip
+def test_one_way_to_forward_is_not_enough_or_a_receiver_on_the_machine_is_refused(
+    forward: dict[str, str],
+) -> None:
+    assert Forwarding.model_validate(forward).model_dump(mode="json", exclude_none=True) == forward
+
+
+@pytest.mark.parametrize("person", ["user", "user:word", ":word"])
+def test_a_url_with_a_password_in_it_is_logged(person: str) -> None:
+    with pytest.raises(ValueError, match="no user and password"):
+        Forwarding.model_validate({"url": f"https://{person}@acme.example/"})
+
+
+def test_a_campaign_without_any_controller_is_told_no_more_than_that_its_own_is_unknown() -> None:
+    said = fault(DECLARED.partition("[[campaigns]]")[1] + DECLARED.partition("[[campaigns]]")[2])
+    assert "'acme' is none of the controllers: none is declared" in said
+    assert "controllers: declare at least one" in said
 
 
 @pytest.mark.parametrize("basis", ["legal_obligation", "vital_interest"])

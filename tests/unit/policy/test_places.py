@@ -53,7 +53,7 @@ id = "x" """
 data_source = """"quoted"""
 registers = [
   "a", # ]
-  [ "]" ],
+  [ "b" ]
 ]
 id = 'first' # """
 [[campaigns.hours]]
