@@ -32,6 +32,7 @@ def told(controller: Controller = CONTROLLER, **changes: Any) -> list[str]:
         {"recording": {"mode": "mandatory", "legal_basis": "legal_obligation", "retention_days": 2557}},
         {"recording": {"mode": "opt_out", "retention_days": 400}},
         {"consent_required": False},
+        {"keys": {"2": "continue_unrecorded"}},
     ],
 )
 def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
