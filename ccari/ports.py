@@ -10,11 +10,13 @@ from typing import Protocol
 from uuid import UUID
 
 from ccari.policy.bases import LegalBasis
+from ccari.policy.campaign import Campaign
 from ccari.policy.chain import Entry
 from ccari.policy.consent import Channel
-from ccari.policy.declaration import Campaign, Controller, Policy
+from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
+from ccari.policy.parties import Controller
 from ccari.policy.rights import Level, Right
 from ccari.policy.suppression import Reason
 

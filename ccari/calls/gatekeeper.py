@@ -11,9 +11,11 @@ from ccari.calls.events import Ids
 from ccari.calls.journal import Journal
 from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.policy import gate
-from ccari.policy.declaration import Campaign, Controller, Policy, Register
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.policy.parties import Controller, Register
 from ccari.ports import OpenedCall, RefusedCall, Script
 
 _log = structlog.get_logger()

@@ -23,7 +23,8 @@ from ccari.lists.consents import COLUMNS, REQUIRED, ConsentReader
 from ccari.policy import consent
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.consent import Consent
-from ccari.policy.declaration import Controller, Policy
+from ccari.policy.declaration import Policy
+from ccari.policy.parties import Controller
 from ccari.ports import Agreed, Digests, LineFault
 from ccari.store.bulk import Report
 from ccari.store.opened import Store

@@ -29,8 +29,8 @@ from ccari.lists.contacts import COLUMNS, ContactReader
 from ccari.policy import deadlines
 from ccari.policy.bases import LegalBasis
 from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.declaration import Controller
 from ccari.policy.gate import Block
+from ccari.policy.parties import Controller
 from ccari.ports import LineFault, Sought, Sourced
 from ccari.store.bulk import FAULTS_LISTED
 from ccari.store.contacts import Scrubbed, Sieve

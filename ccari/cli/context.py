@@ -13,8 +13,10 @@ import typer
 from ccari import config, log
 from ccari.config import Settings
 from ccari.errors import CcariError
-from ccari.policy.declaration import Campaign, Controller, Policy
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy
 from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.policy.parties import Controller
 from ccari.store.opened import Store, open_store
 
 _T = TypeVar("_T")

@@ -11,9 +11,11 @@ from ccari.config import Settings
 from ccari.errors import SoundError
 from ccari.policy import gate
 from ccari.policy.blocks import WHY
-from ccari.policy.declaration import Campaign, Controller, Policy
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.policy.parties import Controller
 from ccari.sounds.soundboard import open_soundboard
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore

@@ -13,7 +13,8 @@ from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.lists import NumberList, listings, moments
 from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.declaration import Policy, Register
+from ccari.policy.declaration import Policy
+from ccari.policy.parties import Register
 from ccari.store.bulk import Report
 from ccari.store.opened import Store
 from ccari.store.registers import Copy

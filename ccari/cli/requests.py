@@ -27,8 +27,10 @@ from ccari.errors import CcariError
 from ccari.lists import moments
 from ccari.policy import deadlines
 from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.declaration import Campaign, Controller, Policy
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy
 from ccari.policy.numbers import mask
+from ccari.policy.parties import Controller
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.ports import Exercise, Intake
 from ccari.store.opened import Store

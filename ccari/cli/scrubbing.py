@@ -7,10 +7,12 @@ from functools import partial
 from typing import Self
 
 from ccari.policy import gate
+from ccari.policy.campaign import Campaign
 from ccari.policy.consent import Channel
-from ccari.policy.declaration import Campaign, Controller, Policy
+from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
+from ccari.policy.parties import Controller
 from ccari.ports import Sought
 from ccari.store.secrets import SecretStore
 

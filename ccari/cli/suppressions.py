@@ -17,7 +17,9 @@ from ccari.errors import CcariError
 from ccari.errors import why as why_not
 from ccari.lists import NumberList, bars, moments
 from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.declaration import Campaign, Controller, Policy
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy
+from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
 from ccari.store.bulk import Report
 from ccari.store.opened import Store

@@ -14,7 +14,7 @@ from ccari.errors import CcariError, ConfigError, ForwardError
 from ccari.forward.folder import drop
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import NotTakenError, Webhook
-from ccari.policy.declaration import Forwarding
+from ccari.policy.parties import Forwarding
 from ccari.ports import Forward, ForwardQueue, PolicyBook, Way
 
 #: How soon a change is noticed; "at once" for an answer that may take a month.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ccari.policy import notices
-from ccari.policy.declaration import Campaign, KeyAction, NoticePrompt, RecordingMode
+from ccari.policy.campaign import Campaign, KeyAction, NoticePrompt, RecordingMode
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
     AnswerAgent,

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.declaration import Campaign, Controller, KeyAction, NoticePrompt, Policy, RecordingMode
+from ccari.policy.campaign import Campaign, KeyAction, NoticePrompt, RecordingMode
+from ccari.policy.declaration import Policy
+from ccari.policy.parties import Controller
 from ccari.policy.presets import PRESETS
 
 #: A year, and some days to wait for what comes at its end.
@@ -23,7 +25,7 @@ def doubts(policy: Policy) -> Iterator[str]:
 def _notice(_: Controller, campaign: Campaign) -> Iterator[str]:
     prompts = campaign.notice.prompts
     if NoticePrompt.RIGHTS not in prompts:
-        yield "never tells of the right to object (Art 21(4)): add rights to notice.prompts"
+        yield "never tells of the person's rights (Art 13(2)(b), 14(2)(c), 21(4)): add rights to notice.prompts"
     if NoticePrompt.IDENTITY not in prompts:
         yield "never says on whose behalf it calls (Art 14(1)): add identity to notice.prompts"
     if campaign.marketing and NoticePrompt.PURPOSE not in prompts:
@@ -70,6 +72,12 @@ def _recording(_: Controller, campaign: Campaign) -> Iterator[str]:
     recording = campaign.recording
     if recording.mode is RecordingMode.OFF:
         return
+    agreed = recording.mode is RecordingMode.OPT_IN
+    if agreed and KeyAction.CONTINUE_UNRECORDED not in campaign.keys.values():
+        yield (
+            "records by agreement and has no key to take it back, which must be as easy as giving it (Art 7(3)): "
+            "bind continue_unrecorded"
+        )
     duty = recording.legal_basis is LegalBasis.LEGAL_OBLIGATION
     if recording.mode is RecordingMode.MANDATORY and not duty:
         yield (

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ccari.policy import consent, suppression
+from ccari.policy.campaign import Campaign
 from ccari.policy.consent import Consent, ConsentState
-from ccari.policy.declaration import Campaign, Register
 from ccari.policy.hours import Closed, closed
 from ccari.policy.numbers import Number, NumberFault
+from ccari.policy.parties import Register
 from ccari.policy.suppression import Entry, Listing, Reason, bars
 
 

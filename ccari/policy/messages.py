@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from ccari.policy.declaration import Campaign
+from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
 

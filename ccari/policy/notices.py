@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.declaration import Campaign, Controller, Information, KeyAction, NoticePrompt, RecordingMode
+from ccari.policy.campaign import Campaign, Information, KeyAction, NoticePrompt, RecordingMode
+from ccari.policy.parties import Controller
 from ccari.policy.rights import EFFECTS, Right
 
 #: What a confirmation to the callee says after each right.

@@ -6,8 +6,9 @@ from pathlib import Path
 from ccari.config import Settings
 from ccari.errors import SoundError
 from ccari.policy import notices
-from ccari.policy.declaration import Campaign, Controller
+from ccari.policy.campaign import Campaign
 from ccari.policy.notices import Prompt
+from ccari.policy.parties import Controller
 from ccari.ports import Script, Sound
 from ccari.sounds.audio import FORMATS
 from ccari.sounds.catalogue import Catalogue

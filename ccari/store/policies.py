@@ -7,7 +7,8 @@ from hashlib import sha256
 from typing import Any
 
 from ccari.errors import StoreError
-from ccari.policy.declaration import Campaign, Policy, PolicyError, read
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ccari.policy.declaration import Campaign, Controller
+from ccari.policy.campaign import Campaign
+from ccari.policy.parties import Controller
 
 CONTROLLER = Controller(id="acme", name="ACME Sp. z o.o.", country="PL", dpo="iod@acme.example")
 

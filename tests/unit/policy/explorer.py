@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ccari.policy import notices
 from ccari.policy.call import Call, Stage, decide
-from ccari.policy.declaration import Campaign
+from ccari.policy.campaign import Campaign
 from ccari.policy.messages import (
     AnswerAgent,
     CallRequested,

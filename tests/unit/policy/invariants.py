@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ccari.policy import notices
 from ccari.policy.call import Call, Stage
-from ccari.policy.declaration import Campaign, RecordingMode
+from ccari.policy.campaign import Campaign, RecordingMode
 from ccari.policy.messages import (
     AnswerAgent,
     Bridge,

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from ccari.policy.declaration import Controller, Policy, Register
+from ccari.policy.declaration import Policy
 from ccari.policy.doubts import doubts
+from ccari.policy.parties import Controller, Register
 from tests.unit.policy.campaigns import CONTROLLER, campaign
 
 ALL_PROMPTS = {"prompts": ["identity", "purpose", "recording", "rights"]}
@@ -42,7 +43,7 @@ def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "doubt", "settled"),
     [
-        ({"notice": {"prompts": ["identity", "recording"]}}, "never tells of the right to object (Art 21(4))", "add rights"),
+        ({"notice": {"prompts": ["identity", "recording"]}}, "never tells of the person's rights", "add rights"),
         ({"notice": {"prompts": ["recording", "rights"]}}, "never says on whose behalf it calls (Art 14(1))", "add identity"),
         (SALES | {"notice": {"prompts": ["identity", "recording", "rights"]}}, "sells without saying so", "add purpose"),
         (SALES | {"legal_basis": "contract", "preset": "IT", "registers": ["rpo"], "consent_required": False},
@@ -55,6 +56,8 @@ def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
         ({"legal_basis": "public_task", "keys": {"2": "continue_unrecorded", "7": "erasure"}}, "no key to object (Art 21)", "bind objection"),
         (SALES | {"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded"}},
          "no key to object (Art 21)", "bind objection_marketing"),
+        ({"recording": {"mode": "opt_in", "legal_basis": "consent"}, "keys": {"1": "consent_recording"}},
+         "no key to take it back", "bind continue_unrecorded"),
         ({"recording": {"mode": "mandatory"}}, "recording.legal_basis is legitimate_interest", "set legal_obligation"),
         ({"recording": {"mode": "opt_out", "retention_days": 401}}, "keeps recordings for 401 days (Art 5(1)(e))",
          "recording.retention_days"),

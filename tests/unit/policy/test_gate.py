@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccari.policy.blocks import WHY
+from ccari.policy.campaign import Campaign
 from ccari.policy.consent import Consent
-from ccari.policy.declaration import Campaign, Register
 from ccari.policy.gate import (
     Attempts,
     Block,
@@ -28,6 +28,7 @@ from ccari.policy.gate import (
 )
 from ccari.policy.hours import DAYS
 from ccari.policy.numbers import Number
+from ccari.policy.parties import Register
 from ccari.policy.presets import PRESETS
 from ccari.policy.suppression import Entry, Listing, Reason
 from tests.unit.policy.campaigns import campaign

@@ -8,7 +8,7 @@ import pytest
 
 from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
-from ccari.policy.declaration import Campaign, Information, NoticePrompt
+from ccari.policy.campaign import Campaign, Information, NoticePrompt
 from ccari.policy.notices import Prompt, information, prompts, sequence, version
 from ccari.policy.rights import EFFECTS, Right
 from ccari.sounds.catalogue import Catalogue

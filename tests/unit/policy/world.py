@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ccari.policy import notices
-from ccari.policy.declaration import Campaign, KeyAction
+from ccari.policy.campaign import Campaign, KeyAction
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
     AnswerAgent,

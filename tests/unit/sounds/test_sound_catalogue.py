@@ -9,7 +9,7 @@ import pytest
 from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
-from ccari.policy.declaration import NoticePrompt, RecordingMode, Without
+from ccari.policy.campaign import NoticePrompt, RecordingMode, Without
 from ccari.policy.rights import EFFECTS
 from ccari.sounds import Catalogue, Kind
 from tests.unit.policy.campaigns import ALL_KEYS, CONTROLLER, campaign

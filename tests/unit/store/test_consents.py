@@ -11,8 +11,8 @@ import pytest
 
 from ccari.errors import ConsentError, StoreError
 from ccari.policy import gate
+from ccari.policy.campaign import Campaign
 from ccari.policy.consent import Channel
-from ccari.policy.declaration import Campaign
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right

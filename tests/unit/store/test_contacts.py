@@ -10,9 +10,9 @@ import pytest
 
 from ccari.errors import StoreError
 from ccari.policy import gate
-from ccari.policy.declaration import Register
 from ccari.policy.gate import Block, Question
 from ccari.policy.numbers import Number
+from ccari.policy.parties import Register
 from ccari.policy.suppression import Reason
 from ccari.ports import LineFault, Sought, Sourced
 from ccari.store.contacts import Scrubbed

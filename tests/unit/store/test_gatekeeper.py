@@ -11,8 +11,9 @@ from ccari.calls.events import Ids
 from ccari.calls.gatekeeper import Gatekeeper, Terms
 from ccari.calls.journal import Journal
 from ccari.policy.bases import LegalBasis
-from ccari.policy.declaration import Campaign, Controller
+from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
+from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
 from ccari.ports import Script, Sound
 from ccari.store.opened import Store

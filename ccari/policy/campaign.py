@@ -1,0 +1,275 @@
+"""One campaign of the policy file: a purpose of one controller, and how its calls are held."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from ccari.policy.bases import LegalBasis
+from ccari.policy.consent import Channel
+from ccari.policy.declared import Contradiction, Count, Declared, Flag, Identifier, Words, spelt
+from ccari.policy.hours import Hours
+from ccari.policy.numbers import Number, parse
+from ccari.policy.presets import PRESETS, Preset
+from ccari.policy.rights import Right
+
+#: One technology, one place for the number, one trunk: nothing that forks (&) or adds options (,).
+_DIAL = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?"
+_AGENT = r"[A-Za-z]+/(?:sip:)?(?!@|$)[A-Za-z0-9_.+#*-]*(?:\{agent\})?[A-Za-z0-9_.+#*-]*(?:@[A-Za-z0-9_.:-]+)?"
+
+
+class RecordingMode(StrEnum):
+    """How a call comes to be recorded: never, announced, unless refused, only if agreed to, or because a law demands it."""
+
+    OFF = "off"
+    NOTICE = "notice"
+    OPT_OUT = "opt_out"
+    OPT_IN = "opt_in"
+    MANDATORY = "mandatory"
+
+
+class Without(StrEnum):
+    """What becomes of a call that may not or cannot be recorded."""
+
+    CONTINUE = "continue"
+    HANG_UP = "hang_up"
+
+
+class Information(StrEnum):
+    """When the information layer (Art 13 and 14) is told."""
+
+    ALWAYS = "always"
+    FIRST_CONTACT = "first_contact"
+    NEVER = "never"
+
+
+class NoticePrompt(StrEnum):
+    IDENTITY = "identity"
+    PURPOSE = "purpose"
+    BASIS = "basis"
+    SOURCE = "source"
+    RECORDING = "recording"
+    RIGHTS = "rights"
+
+
+class KeyAction(StrEnum):
+    """What a key of the telephone does: exercise a right, answer to the recording, or steer what is said."""
+
+    OBJECTION_MARKETING = "objection_marketing"
+    OBJECTION = "objection"
+    WITHDRAW_CONSENT = "withdraw_consent"
+    ERASURE = "erasure"
+    RESTRICTION = "restriction"
+    ACCESS = "access"
+    RECTIFICATION = "rectification"
+    PORTABILITY = "portability"
+    HUMAN_REVIEW = "human_review"
+    CONTINUE_UNRECORDED = "continue_unrecorded"
+    CONSENT_RECORDING = "consent_recording"
+    DATA_SOURCE = "data_source"
+    REPEAT = "repeat"
+
+    @property
+    def right(self) -> Right | None:
+        """The right that the key exercises; None where it only steers the call."""
+        match self:
+            case KeyAction.DATA_SOURCE | KeyAction.REPEAT | KeyAction.CONSENT_RECORDING:
+                return None
+            case KeyAction.CONTINUE_UNRECORDED:
+                return Right.REFUSE_RECORDING
+            case _:
+                return Right(self.value)
+
+
+class Attempts(Declared):
+    """``max`` calls of the campaign to one number in ``per_days``, and ``total`` in all."""
+
+    max: Annotated[Count, Field(ge=1, le=100)]
+    per_days: Annotated[Count, Field(ge=1, le=366)]
+    total: Annotated[Count, Field(ge=1, le=1000)] | None = None
+
+
+class Recording(Declared):
+    mode: RecordingMode
+    legal_basis: LegalBasis = LegalBasis.LEGITIMATE_INTEREST
+    retention_days: Annotated[Count, Field(ge=1, le=3660)] = 90
+    without: Without = Without.CONTINUE
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        by_act = self.mode in {RecordingMode.OFF, RecordingMode.OPT_IN}
+        if not by_act and self.legal_basis is LegalBasis.CONSENT:
+            yield Contradiction(
+                ("legal_basis",),
+                f"consent needs an act of consent before recording: mode must be opt_in, not {self.mode}",
+            )
+        left_out = self.without is Without.CONTINUE and "without" in self.model_fields_set
+        if self.mode is RecordingMode.MANDATORY and left_out:
+            yield Contradiction(
+                ("without",), "must be hang_up where mode is mandatory: what a law demands is not left out"
+            )
+
+    @property
+    def must(self) -> bool:
+        """True if a call that may not or cannot be recorded is not held at all."""
+        return self.mode is RecordingMode.MANDATORY or (
+            self.mode is not RecordingMode.OFF and self.without is Without.HANG_UP
+        )
+
+
+class Notice(Declared):
+    information: Information = Information.ALWAYS
+    prompts: tuple[NoticePrompt, ...] = tuple(NoticePrompt)
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        for twice in _repeated(self.prompts):
+            yield Contradiction(("prompts",), f"{twice} stands there twice")
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return [name for name, times in Counter(names).items() if times > 1]
+
+
+def _one_or_more(value: Any) -> Any:
+    if value == []:
+        raise ValueError("must be at least one span of time: leave hours out to call at any time")
+    return (value,) if isinstance(value, dict | Hours) else value
+
+
+class Campaign(Declared):
+    """One purpose of one controller, and all that follows from its legal basis.
+
+    ``data_source`` is where the campaign's numbers come from; left out, each number must be a contact with a source of
+    its own. ``consent_required``: whether a number must have consented to ``consent_purpose``; left out, it must where
+    the basis is consent and in all marketing, for which telephone law asks consent in most countries (PL: PKE Art 398).
+    ``preset``: the calling rules of a country, beside ``hours`` and ``attempts``.
+    """
+
+    id: Identifier
+    controller: Identifier
+    purpose: Words
+    legal_basis: LegalBasis
+    marketing: Flag = False
+    data_source: Words | None = None
+    consent_required: Flag | None = None
+    consent_purpose: Identifier | None = None
+    registers: tuple[Identifier, ...] = ()
+    language: Annotated[str, spelt(r"[a-z]{2}", "must be a language in two letters, such as pl")] = "pl"
+    dial: Annotated[
+        str, spelt(_DIAL, "must be one channel with {number} in it, such as PJSIP/{number}@trunk")
+    ]
+    agent: (
+        Annotated[str, spelt(_AGENT, "must be one channel, such as PJSIP/{agent} or PJSIP/anna")] | None
+    ) = None
+    caller_id: str | None = None
+    preset: str | None = None
+    hours: Annotated[tuple[Hours, ...], BeforeValidator(_one_or_more)] = ()
+    attempts: Attempts | None = None
+    recording: Recording
+    notice: Notice = Notice()
+    keys: dict[
+        Annotated[str, spelt(r"[0-9*#]", "must be one key of a telephone: 0-9, * or #")], KeyAction
+    ] = Field(default_factory=dict)
+
+    @property
+    def needs_consent(self) -> bool:
+        if self.consent_required is not None:
+            return self.consent_required
+        return self.marketing or self.legal_basis is LegalBasis.CONSENT
+
+    @property
+    def asks_consent_to(self) -> str:
+        """The purpose that a consent must name: ``marketing``, or what the campaign says, or the campaign itself."""
+        return self.consent_purpose or ("marketing" if self.marketing else self.id)
+
+    @property
+    def consent_channel(self) -> Channel:
+        return Channel.PHONE
+
+    @property
+    def country_rules(self) -> Preset | None:
+        return PRESETS[self.preset] if self.preset else None
+
+    @field_validator("preset")
+    @classmethod
+    def _known_preset(cls, value: str | None) -> str | None:
+        if value is not None and value not in PRESETS:
+            raise ValueError(f"must be one of {', '.join(PRESETS)}")
+        return value
+
+    @field_validator("caller_id")
+    @classmethod
+    def _a_number(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        number = parse(value, "ZZ") if value.startswith("+") else None
+        if not isinstance(number, Number):
+            raise ValueError("must be a valid number in the form +48221234567")  # noqa: TRY004 - pydantic's
+        return number.e164
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        yield from self._about_consent()
+        yield from self._about_recording()
+        yield from self._about_source()
+        bound: dict[KeyAction, str] = {}
+        for key, action in self.keys.items():
+            if action in bound:
+                yield Contradiction(
+                    ("keys", key), f"{action} is bound to two keys: to {bound[action]} already"
+                )
+            bound.setdefault(action, key)
+        for twice in _repeated(self.registers):
+            yield Contradiction(("registers",), f"{twice} stands there twice")
+
+    def _about_consent(self) -> Iterator[Contradiction]:
+        if self.marketing and self.legal_basis in {LegalBasis.LEGAL_OBLIGATION, LegalBasis.VITAL_INTEREST}:
+            yield Contradiction(
+                ("legal_basis",),
+                f"must not be {self.legal_basis} where marketing is true: nothing demands advertising",
+            )
+        if self.consent_required is not False:
+            return
+        if self.legal_basis is LegalBasis.CONSENT:
+            yield Contradiction(
+                ("consent_required",),
+                "must not be false where legal_basis is consent: a call on consent needs one",
+            )
+        if self.marketing and self.country_rules and self.country_rules.consent:
+            yield Contradiction(
+                ("consent_required",),
+                f"must not be false in marketing by the rules of the preset {self.preset}",
+            )
+
+    def _about_recording(self) -> Iterator[Contradiction]:
+        mode, bound = self.recording.mode, set(self.keys.values())
+        if mode is not RecordingMode.OFF and NoticePrompt.RECORDING not in self.notice.prompts:
+            yield Contradiction(("notice", "prompts"), "lacks recording: nothing may be recorded unannounced")
+        needed = _ANSWERS.get(mode)
+        if needed is not None and needed not in bound:
+            yield Contradiction(("recording", "mode"), f"{mode} needs a key for {needed}")
+        if mode is not RecordingMode.OPT_IN and KeyAction.CONSENT_RECORDING in bound:
+            yield Contradiction(("keys",), f"consent_recording is for recording.mode opt_in, not {mode}")
+
+    def _about_source(self) -> Iterator[Contradiction]:
+        if self.data_source is not None:
+            return
+        if KeyAction.DATA_SOURCE in self.keys.values():
+            yield Contradiction(
+                ("keys",), "data_source needs the campaign's data_source, which is what it says"
+            )
+        if "prompts" in self.notice.model_fields_set and NoticePrompt.SOURCE in self.notice.prompts:
+            yield Contradiction(
+                ("notice", "prompts"), "source needs the campaign's data_source, which is what it says"
+            )
+
+    def dial_string(self, number: Number) -> str:
+        """What Asterisk is told to call: the constant template with E.164 digits in it, and nothing else."""
+        return self.dial.replace("{number}", number.digits)
+
+
+#: The key by which a recording mode is answered.
+_ANSWERS = {
+    RecordingMode.OPT_OUT: KeyAction.CONTINUE_UNRECORDED,
+    RecordingMode.OPT_IN: KeyAction.CONSENT_RECORDING,
+}

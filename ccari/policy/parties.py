@@ -1,0 +1,67 @@
+"""Whom the policy file names beside its campaigns: the controllers, and the registers of objections."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, HttpUrl, field_validator
+
+from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.declared import Contradiction, Count, Declared, Flag, Identifier, Words, spelt
+
+
+class Forwarding(Declared):
+    """How a centre that is the processor passes requests on to the controller at once, Art 28(3)(e).
+
+    ``url``: a webhook that takes signed JSON (Standard Webhooks); its secret lies with the controller's keys.
+    ``folder``: where a JSON file per request is dropped.
+    """
+
+    url: HttpUrl | None = None
+    folder: Annotated[str, spelt(r"/[^\x00]*", "must be a whole path such as /srv/requests")] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _sealed(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value is None:
+            return None
+        if value.scheme != "https" and value.host not in {"127.0.0.1", "localhost", "[::1]"}:
+            raise ValueError("must be https: requests hold telephone numbers")
+        if value.username or value.password:
+            raise ValueError(
+                "must hold no user and password: what is sent is signed with the secret of the keys"
+            )
+        return value
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.url is None and self.folder is None:
+            yield Contradiction((), "needs a url or a folder")
+
+
+class Controller(Declared):
+    """Who decides why people are called (Art 4(7)); everything of a call belongs to one controller."""
+
+    id: Identifier
+    name: Words
+    country: str
+    dpo: Words
+    forward: Forwarding | None = None
+
+    @field_validator("country")
+    @classmethod
+    def _known_country(cls, value: str) -> str:
+        if value not in TIME_ZONES:
+            raise ValueError(f"must be one of {', '.join(sorted(TIME_ZONES))}")
+        return value
+
+
+class Register(Declared):
+    """A register of people who want no advertising, such as the Lista Robinsonów or a national Do Not Call list.
+
+    ``max_age_days``: a campaign that needs it does not dial when the copy is older. ``consent_overrides``: a consent to
+    the campaign's purpose that is newer than the listing goes before it.
+    """
+
+    id: Identifier
+    name: Words
+    max_age_days: Annotated[Count, Field(ge=1, le=366)] = 31
+    consent_overrides: Flag = True
