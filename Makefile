@@ -16,8 +16,12 @@ demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leav
 	@folder=$$(mktemp -d /tmp/ccari-demo-XXXXXX) && chmod 711 $$folder && trap 'rm -rf $$folder' EXIT INT TERM && \
 	  CCARI_DATA_DIR=$$folder $(BIN)/python -m tests.lab run --folder $$folder -- $(BIN)/ccari demo $(if $(KEEP),--keep)
 
+# The laboratory's calls take real time and little of the processor, so the other tests run beside them, more humbly.
 test: setup lint ## Lint, type-check and run every test
-	$(BIN)/python -m pytest
+	@log=$$(mktemp); nice $(BIN)/python -m pytest tests/unit >$$log 2>&1 & unit=$$!; \
+	  trap 'kill $$unit' INT TERM; \
+	  $(BIN)/python -m pytest tests/integration tests/lab; code=$$?; \
+	  wait $$unit || code=1; cat $$log; rm -f $$log; exit $$code
 
 lint: setup ## Ruff, mypy, import-linter
 	$(BIN)/ruff check

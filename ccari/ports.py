@@ -174,7 +174,8 @@ class Intake(StrEnum):
 class Exercise:
     """A right as it was exercised. ``number`` is the E.164 text that the answer will need.
 
-    ``purpose`` is that of the campaign, and ``consent_purpose`` what a withdrawal withdraws (None: everything).
+    ``purpose`` is that of the campaign. A withdrawal withdraws consent to ``consent_purpose`` (None: to everything), and
+    bars the ``consent_campaigns`` that rest on it.
     ``number_from``: ``dialled``, ``caller_id`` or ``given``. ``who``: the call, or the person at the desk, whose ``note``
     goes with it.
     """
@@ -189,6 +190,7 @@ class Exercise:
     language: str | None = None
     purpose: str | None = None
     consent_purpose: str | None = None
+    consent_campaigns: tuple[str, ...] = ()
     intake: Intake = Intake.KEY
     number_from: str = "dialled"
     level: Level = Level.L1

@@ -193,7 +193,7 @@ class Actions:
             right=command.right, key=command.key, number=terms.number.e164, received_at=now,
             due=deadlines.due(now, country), local_year=now.astimezone(ZoneInfo(TIME_ZONES[country])).year,
             notice_version=terms.notice_version, language=terms.campaign.language, purpose=terms.campaign.purpose,
-            consent_purpose=terms.campaign.asks_consent_to,
+            consent_purpose=terms.campaign.withdraws, consent_campaigns=terms.consent_campaigns,
         )  # fmt: skip
         reference = await self._journal.durably(
             lambda entries: self._desk.store.register_right(terms.opened, exercise, entries)

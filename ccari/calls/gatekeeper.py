@@ -31,6 +31,7 @@ class Terms:
     number: Number
     opened: OpenedCall
     script: Script
+    consent_campaigns: tuple[str, ...]
     informed: bool = False
 
     @property
@@ -141,8 +142,9 @@ class Gatekeeper:
             listed_as=desk.secrets.listed_as((each.id for each in registers), number),
         )  # fmt: skip
         return Terms(
-            controller, campaign, registers, number, opened, desk.prompts.script(controller, campaign)
-        )
+            controller, campaign, registers, number, opened, desk.prompts.script(controller, campaign),
+            policy.asking(controller.id, campaign.asks_consent_to),
+        )  # fmt: skip
 
 
 class _Refusal(CcariError):  # noqa: N818 - a refusal, told as such

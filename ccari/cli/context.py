@@ -1,7 +1,8 @@
 """What the commands share: the settings, the store, and which controller is meant."""
 
 import asyncio
-import getpass
+import os
+import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -82,9 +83,25 @@ def the_number(text: str, controller: Controller) -> Number:
     return number
 
 
+#: What the kernel says where a process comes from no sign-in.
+_NOBODY_SIGNED_IN = 2**32 - 1
+
+
 def who() -> str:
-    """The person at the keyboard, for what is kept of who did something."""
+    """The person at the keyboard, for what is kept of who did something: whoever signed in, though by sudo or su now.
+
+    Not what the environment says, which anybody may set.
+    """
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+        return pwd.getpwuid(_signed_in()).pw_name
+    except KeyError:
+        return f"uid {_signed_in()}"
+
+
+def _signed_in() -> int:
+    """The kernel's audit of the sign-in, which no later change of user changes; without one, the user of the process."""
+    try:
+        signed_in = int(Path("/proc/self/loginuid").read_text("ascii"))
+    except (OSError, ValueError):
+        return os.getuid()
+    return os.getuid() if signed_in == _NOBODY_SIGNED_IN else signed_in

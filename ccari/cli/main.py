@@ -1,5 +1,7 @@
 """All commands in one tree, and what becomes of their errors."""
 
+import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +26,7 @@ from ccari.cli import (
     suppressions,
 )
 from ccari.cli.context import State
-from ccari.errors import CcariError
+from ccari.errors import CcariError, why
 from ccari.policy.declaration import PolicyError
 
 app = typer.Typer(
@@ -74,6 +76,13 @@ def _options(
 
 def main() -> None:
     """Run the command line; a known error is one line on standard error and exit status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a terminal that cannot show a bullet is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
+    if any(not _is_text(each) for each in sys.argv):
+        print("ccari: what is on the command line is not UTF-8", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
     try:
         app(prog_name="ccari")
     except (CcariError, PolicyError) as error:
@@ -84,3 +93,16 @@ def main() -> None:
         # the reader of our list has seen enough
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        print(f"ccari: cannot write the output: {why(error)}", file=sys.stderr)  # noqa: T201
+        sys.stderr.flush()
+        # what is left in the buffers would fail again on the way out
+        os._exit(1)
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

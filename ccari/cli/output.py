@@ -82,6 +82,7 @@ def cell(value: object) -> str:
         case None:
             return ""
         case datetime():
-            return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            # with its zone: on a proof, the day matters
+            return value.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
         case _:
             return str(value)

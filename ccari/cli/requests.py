@@ -31,7 +31,7 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import mask
 from ccari.policy.parties import Controller
-from ccari.policy.rights import EFFECTS, Level, RequestState, Right
+from ccari.policy.rights import EFFECTS, Level, RequestState, Right, begins
 from ccari.ports import Exercise, Intake
 from ccari.store.opened import Store
 from ccari.store.requests import OVERDUE, Clock, Wanted, Work
@@ -120,6 +120,8 @@ def add(
     json: Json = False,
 ) -> None:
     """Enter a request that came in otherwise than by key. What it does at once, it does now."""
+    if level is not Assurance.L0 and not note.strip():
+        raise typer.BadParameter(f"{level.value} needs a --note that says how the person was identified")
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         policy = await current_policy(store)
@@ -130,14 +132,15 @@ def add(
         exercise = Exercise(
             right=right, number=parsed.e164, received_at=at, due=deadlines.due(at, whose.country),
             local_year=deadlines.local_day(at, whose.country).year, language=about.language if about else None,
-            purpose=about.purpose if about else None, consent_purpose=about.asks_consent_to if about else None,
+            purpose=about.purpose if about else None, consent_purpose=about.withdraws if about else None,
+            consent_campaigns=policy.asking(whose.id, about.asks_consent_to) if about else (),
             intake=Intake(by), number_from="given", level=Level[level], who=f"cli:{who()}", note=note.strip(),
         )  # fmt: skip
         digests = SecretStore(settings.keys_dir).digests(whose.id, parsed)
         reference = await store.requests.add(whose.id, exercise, digests, about.id if about else None)
         effect = EFFECTS[right]
         return {
-            "reference": reference, "controller": whose.id, "right": right, "number": parsed.masked, "state": effect.state,
+            "reference": reference, "controller": whose.id, "right": right, "number": parsed.masked, "state": begins(right, recorded=True),
             "received_at": at, "due": exercise.due, "level": level, "barred": effect.suppress,
         }  # fmt: skip
 

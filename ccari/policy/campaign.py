@@ -184,6 +184,13 @@ class Campaign(Declared):
         return self.consent_purpose or ("marketing" if self.marketing else self.id)
 
     @property
+    def withdraws(self) -> str | None:
+        """The purpose to which a consent is withdrawn in this campaign's calls: that one (Art 7(3)). None where the
+        campaign needs none: whoever withdraws there means all that the controller has.
+        """
+        return self.asks_consent_to if self.needs_consent else None
+
+    @property
     def consent_channel(self) -> Channel:
         return Channel.PHONE
 

@@ -62,6 +62,14 @@ class Policy(Declared):
             if each.id in campaign.registers
         )
 
+    def asking(self, controller_id: str, purpose: str) -> tuple[str, ...]:
+        """The controller's campaigns that rest on a consent to ``purpose``: what its withdrawal ends."""
+        return tuple(
+            each.id
+            for each in self.campaigns
+            if each.controller == controller_id and each.asks_consent_to == purpose
+        )
+
     def register(self, register_id: str) -> Register | None:
         return next((each for each in self.registers if each.id == register_id), None)
 

@@ -40,6 +40,8 @@ def _consent(controller: Controller, campaign: Campaign) -> Iterator[str]:
             "is marketing with consent_required = false: telephone law asks prior consent in most countries "
             "(PL: PKE Art 398): leave it out, or keep on file why none is needed"
         )
+    if not campaign.hours and not (campaign.country_rules and campaign.country_rules.hours):
+        yield "is marketing at any hour of any day: set hours, or name a preset that has them"
     if campaign.preset is None and controller.country in PRESETS:
         yield (
             f"is marketing without the calling rules of the controller's country: "

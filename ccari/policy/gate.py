@@ -99,7 +99,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which facts the gate needs of a number for one campaign."""
+    """Which facts the gate needs of a number for one campaign. ``consent``: whether its calls are made on one."""
 
     controller: str
     campaign: str
@@ -107,6 +107,7 @@ class Question:
     channel: str
     counts_since: datetime
     rules_count_since: datetime
+    consent: bool = False
 
 
 _CONSENT_BLOCKS = {
@@ -122,7 +123,7 @@ def question(campaign: Campaign, now: datetime) -> Question:
     rules, attempts = campaign.country_rules, campaign.attempts
     return Question(
         controller=campaign.controller, campaign=campaign.id,
-        purpose=campaign.asks_consent_to, channel=campaign.consent_channel,
+        purpose=campaign.asks_consent_to, channel=campaign.consent_channel, consent=campaign.needs_consent,
         counts_since=now - timedelta(days=attempts.per_days) if attempts else now,
         rules_count_since=now - timedelta(days=rules.per_days) if rules and rules.per_days else now,
     )  # fmt: skip

@@ -121,12 +121,12 @@ def information(campaign: Campaign) -> tuple[str, ...]:
 def _is_told(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> bool:
     if prompt is NoticePrompt.RECORDING or campaign.notice.information is Information.ALWAYS:
         return True
+    if campaign.marketing and prompt in {NoticePrompt.IDENTITY, NoticePrompt.PURPOSE}:
+        return True
     if prompt is NoticePrompt.RIGHTS:
         # Art 21(4): at the latest at the first communication, whoever tells the rest
         return not informed
-    if campaign.notice.information is Information.NEVER:
-        return False
-    return not informed or (campaign.marketing and prompt in {NoticePrompt.IDENTITY, NoticePrompt.PURPOSE})
+    return not informed and campaign.notice.information is not Information.NEVER
 
 
 def confirmation(right: Right, *, recorded: bool) -> tuple[str, ...]:

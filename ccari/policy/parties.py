@@ -64,4 +64,4 @@ class Register(Declared):
     id: Identifier
     name: Words
     max_age_days: Annotated[Count, Field(ge=1, le=366)] = 31
-    consent_overrides: Flag = True
+    consent_overrides: Flag = False

@@ -119,6 +119,14 @@ EFFECTS: dict[Right, Effect] = {
 }  # fmt: skip
 
 
+def begins(right: Right, *, recorded: bool) -> RequestState:
+    """The state that a request starts in. A refusal of recording is done with when nothing is ``recorded`` that may have
+    to be erased, or restricted as after an objection; else a person has to see to it.
+    """
+    state = EFFECTS[right].state
+    return RequestState.RECEIVED if recorded and right is Right.REFUSE_RECORDING else state
+
+
 class StepFault(StrEnum):
     """Why a request cannot take a step, in words for whoever tried."""
 

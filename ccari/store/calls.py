@@ -76,7 +76,7 @@ class PostgresCallStore:
                 return block
             if not await connection.fetchval(SQL["spend_token"], call.id, call.token):
                 return Block.TOKEN_SPENT
-            if row["consent_id"] is not None:
+            if question.consent and row["consent_id"] is not None:
                 await connection.execute(SQL["use_consent"], row["consent_id"], call.id)
         return None
 

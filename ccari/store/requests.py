@@ -183,27 +183,46 @@ async def register(
         The reference that people quote, such as ``ACME-2026-000123``.
     """
     effect = EFFECTS[exercise.right]
-    number = await connection.fetchval(SQL["next_reference"], controller, exercise.local_year)
-    reference = f"{controller.upper()}-{exercise.local_year}-{number:06d}"
+    if exercise.right is Right.WITHDRAW_CONSENT:
+        # before the counter is taken, which all rights of the controller wait for
+        await withdraw(connection, controller, digests, exercise.consent_purpose, exercise.received_at)
+    # what came otherwise than in a call may be about any recording
+    recorded = call_id is None or await connection.fetchval(SQL["is_recorded"], call_id)
+    state = rights.begins(exercise.right, recorded=recorded)
+    count = await connection.fetchval(SQL["next_reference"], controller, exercise.local_year)
+    reference = f"{controller.upper()}-{exercise.local_year}-{count:06d}"
     # what is complete with its effect needs nobody to be written to, so the number is not kept
-    kept = exercise.number if effect.state.is_open else None
+    kept = exercise.number if state.is_open else None
     await connection.execute(
-        SQL["add_request"], reference, controller, campaign, call_id, exercise.right, effect.article, effect.state,
+        SQL["add_request"], reference, controller, campaign, call_id, exercise.right, effect.article, state,
         exercise.key, exercise.notice_version, kept, digests.newest, digests.key_version, exercise.received_at,
         exercise.due, exercise.purpose, exercise.language, exercise.intake, exercise.number_from, exercise.level,
     )  # fmt: skip
     if effect.suppress is not None:
         origin = "call" if call_id else f"request:{exercise.intake}"
-        await connection.execute(
-            SQL["add_suppression"], controller, digests.newest, digests.key_version, "", effect.suppress, origin,
-            reference, call_id, None,
-        )  # fmt: skip
-    if exercise.right is Right.WITHDRAW_CONSENT:
-        await withdraw(connection, controller, digests, exercise.consent_purpose, exercise.received_at)
+        for barred in _reach(exercise):
+            await connection.execute(
+                SQL["add_suppression"], controller, digests.newest, digests.key_version, barred, effect.suppress,
+                origin, reference, call_id, None,
+            )  # fmt: skip
     await _note(
-        connection, reference, exercise.who, effect.state, exercise.level, exercise.due, exercise.note
+        connection,
+        reference,
+        exercise.who,
+        state,
+        exercise.level,
+        exercise.due,
+        exercise.note,
+        exercise.number,
     )
     return reference
+
+
+def _reach(exercise: Exercise) -> Sequence[str]:
+    """The campaigns that the right's bar is on; '' is all of the controller's calls. A withdrawal takes back one consent."""
+    if exercise.right is Right.WITHDRAW_CONSENT and exercise.consent_purpose is not None:
+        return sorted(exercise.consent_campaigns)
+    return ("",)
 
 
 async def _change(
@@ -215,16 +234,18 @@ async def _change(
     await connection.execute(
         SQL["change_request"], reference, to, level, due, to is RequestState.EXTENDED, not to.is_open
     )
-    await _note(connection, reference, work.who, to, level, due, work.words.strip())
+    number = request["number"] if to.is_open else None
+    await _note(connection, reference, work.who, to, level, due, work.words.strip(), number)
     return {"reference": reference, "right": request["right"], "state": to, "level": level.name, "due": due}
 
 
 async def _note(
-    connection: Connection, reference: str, who: str, state: RequestState, level: Level, due: date, reason: str
+    connection: Connection, reference: str, who: str, state: RequestState, level: Level, due: date, reason: str,
+    number: str | None,
 ) -> None:  # fmt: skip
     """What has become of the request, for good; and its controller is to be told (Art 28(3)(e))."""
     seq = await connection.fetchval(SQL["add_request_event"], reference, who, state, level, due, reason)
-    await connection.execute(SQL["queue_forward"], reference, seq)
+    await connection.execute(SQL["queue_forward"], reference, seq, number)
 
 
 def _refuse_if(reference: str, state: RequestState, fault: rights.StepFault | None) -> None:

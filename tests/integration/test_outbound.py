@@ -264,6 +264,9 @@ async def test_a_refusal_in_the_talk_stops_the_recorder(service: Service, lab: L
     assert pressed < talk - 1
     assert has(audio.read(await lab.world.heard_by(callee.number)), tone_of("recording_stopped"))
     assert sound.seconds == pytest.approx(pressed, abs=0.5)
+    # what was recorded before it is for a person to erase or to restrict
+    (request,) = await requests_of(service, ended)
+    assert (request["right"], request["state"]) == ("refuse_recording", "received")
 
 
 async def test_a_refusal_ends_the_call_where_the_campaign_says_so(service: Service, lab: Lab) -> None:
@@ -398,7 +401,7 @@ async def test_marketing_calls_go_to_who_consents_as_long_as_they_do(service: Se
     assert consent["state"] == "withdrawn"
 
     again = await through(service, lab, callee, campaign="offers")
-    assert again.verdict == ("blocked", "suppressed_withdraw_consent")
+    assert again.verdict == ("blocked", "suppressed_campaign_withdraw_consent")
     assert await lab.world.invites(callee.number) == 1
 
 

@@ -151,9 +151,11 @@ CREATE TABLE forwards (
     folder_at    timestamptz,
     settled_at   timestamptz,
     fault        text        NOT NULL DEFAULT '',
+    number       text,  -- for whom to tell it of, though the request be closed before it is told
     PRIMARY KEY (reference, seq),
     FOREIGN KEY (reference, seq) REFERENCES request_events,
-    CHECK ((settled_at IS NULL) = (state = 'waiting'))
+    CHECK ((settled_at IS NULL) = (state = 'waiting')),
+    CONSTRAINT forwards_number_until_told CHECK (number IS NULL OR state IN ('waiting', 'given_up'))
 );
 CREATE INDEX forwards_to_do ON forwards (next_try_at) WHERE state = 'waiting';
 

@@ -3,13 +3,13 @@ SELECT EXISTS (SELECT FROM forwards WHERE state = 'waiting' AND next_try_at <= n
        (SELECT max(revision) FROM policy_revisions) AS revision
 
 -- name: forwards_not_needed
-UPDATE forwards f SET state = 'not_needed', settled_at = now()
+UPDATE forwards f SET state = 'not_needed', settled_at = now(), number = NULL
 FROM rights_requests r
 WHERE f.state = 'waiting' AND r.reference = f.reference AND r.controller <> ALL ($1)
 
 -- name: forwards_needed_after_all
 -- What is closed is history: a controller that asks to be told from now on is told of what is open.
-UPDATE forwards f SET state = 'waiting', settled_at = NULL, next_try_at = now()
+UPDATE forwards f SET state = 'waiting', settled_at = NULL, next_try_at = now(), number = r.number
 FROM rights_requests r
 WHERE f.state = 'not_needed' AND r.reference = f.reference AND r.closed_at IS NULL AND r.controller = ANY ($1)
 
@@ -23,9 +23,9 @@ WITH claimed AS (
           AND NOT EXISTS (SELECT FROM forwards earlier
                           WHERE earlier.reference = f.reference AND earlier.seq < f.seq AND earlier.state = 'waiting')
         ORDER BY f.next_try_at, f.reference, f.seq LIMIT 1 FOR UPDATE OF f SKIP LOCKED)
-    RETURNING reference, seq, tries, webhook_at, folder_at)
+    RETURNING reference, seq, tries, webhook_at, folder_at, number)
 SELECT c.reference, c.seq, c.tries, c.webhook_at IS NOT NULL AS webhook, c.folder_at IS NOT NULL AS folder,
-       r.controller, r.campaign, r.purpose, r."right", r.article, r.number, r.received_at,
+       r.controller, r.campaign, r.purpose, r."right", r.article, c.number, r.received_at,
        e.at, e.state, e.level, e.due, e.reason
 FROM claimed c
 JOIN rights_requests r USING (reference)
@@ -33,7 +33,7 @@ JOIN request_events e USING (reference, seq)
 
 -- name: forward_delivered
 -- Only by whoever made the newest try: another may have taken over when the lease was over.
-UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), fault = '',
+UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), fault = '', number = NULL,
     webhook_at = CASE WHEN 'webhook' = ANY ($4::text[]) THEN clock_timestamp() ELSE webhook_at END,
     folder_at = CASE WHEN 'folder' = ANY ($4::text[]) THEN clock_timestamp() ELSE folder_at END
 WHERE reference = $1 AND seq = $2 AND tries = $3 AND state = 'waiting'

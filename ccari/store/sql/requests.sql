@@ -17,13 +17,16 @@ SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6 FROM request_events WHE
 RETURNING seq
 
 -- name: queue_forward
-INSERT INTO forwards (reference, seq) VALUES ($1, $2)
+INSERT INTO forwards (reference, seq, number) VALUES ($1, $2, $3)
 
 -- name: request_of_call
 SELECT reference FROM rights_requests WHERE call_id = $1 AND "right" = $2
 
+-- name: is_recorded
+SELECT EXISTS (SELECT FROM recordings WHERE call_id = $1 AND state IN ('tagged', 'recording', 'stored'))
+
 -- name: lock_request
-SELECT reference, controller, "right", state, level, received_at, due, extended_at IS NOT NULL AS extended
+SELECT reference, controller, "right", state, level, number, received_at, due, extended_at IS NOT NULL AS extended
 FROM rights_requests WHERE reference = $1 FOR UPDATE
 
 -- name: change_request
@@ -49,7 +52,7 @@ WHERE ($4::text IS NULL OR r.controller = $4)
   AND ($6::text IS NULL OR r."right" = $6)
   AND (NOT $7::boolean OR r.closed_at IS NULL)
   AND ($8::integer IS NULL OR (r.closed_at IS NULL AND r.due - local.today <= $8))
-ORDER BY r.due, r.reference LIMIT $9
+ORDER BY r.closed_at IS NOT NULL, r.due, r.reference LIMIT $9
 
 -- name: show_request
 SELECT reference, "right", article, state, level, controller, campaign, purpose, number, number_from, channel, call_id,

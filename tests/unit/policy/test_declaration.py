@@ -291,7 +291,7 @@ def test_a_limit_is_taken_that_limits_nothing(table: str, key: dict[str, Any], m
 
 def test_what_a_register_and_a_recording_leave_out_is_another_time() -> None:
     register = Register(id="robinson", name="Lista Robinsonów")
-    assert (register.max_age_days, register.consent_overrides) == (31, True)
+    assert (register.max_age_days, register.consent_overrides) == (31, False)
     assert Register(id="old", name="old", max_age_days=366).max_age_days == 366
     with pytest.raises(ValueError, match="less than or equal to 366"):
         Register(id="old", name="old", max_age_days=367)

@@ -12,6 +12,7 @@ from tests.unit.policy.campaigns import CONTROLLER, campaign
 ALL_PROMPTS = {"prompts": ["identity", "purpose", "recording", "rights"]}
 SALES: dict[str, Any] = {
     "marketing": True, "preset": "PL", "legal_basis": "consent", "notice": ALL_PROMPTS,
+    "hours": {"days": "mon-fri", "from": "09:00", "to": "20:00"},
 }  # fmt: skip
 
 
@@ -29,6 +30,7 @@ def told(controller: Controller = CONTROLLER, **changes: Any) -> list[str]:
         SALES,
         {"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded", "5": "objection"}},
         SALES | {"legal_basis": "legitimate_interest"},
+        SALES | {"preset": "ES", "hours": ()},
         {"recording": {"mode": "off", "retention_days": 3000}},
         {"recording": {"mode": "mandatory", "legal_basis": "legal_obligation", "retention_days": 2557}},
         {"recording": {"mode": "opt_out", "retention_days": 400}},
@@ -48,6 +50,7 @@ def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
         (SALES | {"notice": {"prompts": ["identity", "recording", "rights"]}}, "sells without saying so", "add purpose"),
         (SALES | {"legal_basis": "contract", "preset": "IT", "registers": ["rpo"], "consent_required": False},
          "consent_required = false: telephone law asks prior consent", "PKE Art 398"),
+        (SALES | {"hours": ()}, "marketing at any hour of any day", "set hours"),
         (SALES | {"preset": None}, "without the calling rules of the controller's country", 'add preset = "PL"'),
         (SALES | {"preset": "GB"}, "the rules of its preset GB ask for one no older than 28 days", "[[registers]]"),
         (SALES | {"keys": {"2": "continue_unrecorded", "5": "objection_marketing"}},

@@ -93,9 +93,9 @@ WHOLE = ("identity", "purpose", "basis", "source", "recording_opt_out", "rights"
         ("first_contact", True, True, ("identity", "purpose", "recording_opt_out")),
         # Art 21(4): the rights at the first contact, whoever tells the rest
         ("never", False, False, ("recording_opt_out", "rights")),
-        ("never", True, False, ("recording_opt_out", "rights")),
+        ("never", True, False, ("identity", "purpose", "recording_opt_out", "rights")),
         ("never", False, True, ("recording_opt_out",)),
-        ("never", True, True, ("recording_opt_out",)),
+        ("never", True, True, ("identity", "purpose", "recording_opt_out")),
     ],
 )
 def test_a_number_is_told_again_only_what_it_must_be(

@@ -13,11 +13,11 @@ from ccari.errors import ConsentError, StoreError
 from ccari.policy import gate
 from ccari.policy.campaign import Campaign
 from ccari.policy.consent import Channel
-from ccari.policy.gate import Block
+from ccari.policy.gate import Block, Question
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
-from ccari.ports import Agreed, Digests, LineFault
+from ccari.ports import Agreed, Digests, LineFault, OpenedCall
 from ccari.store import consents
 from ccari.store.bulk import Report
 from ccari.store.database import Database
@@ -119,7 +119,8 @@ async def press(store: Store, of: Number = made.NUMBER) -> None:
     call = replace(made.call(), digests=listed.digests(of))
     await store.calls.open(call, made.question(call))
     exercise = made.exercise(Right.WITHDRAW_CONSENT)
-    exercise = replace(exercise, received_at=datetime.now(UTC), consent_purpose="marketing")
+    exercise = replace(exercise, received_at=datetime.now(UTC), consent_purpose="marketing",
+                       consent_campaigns=tuple(each for each, asks in PURPOSES.items() if asks == "marketing"))  # fmt: skip
     await store.calls.register_right(call, exercise, ())
 
 
@@ -244,24 +245,29 @@ async def test_a_consent_under_an_older_secret_lives_on_beside_the_new_one(
     assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at", version=2)] == [True, True, True]
 
 
+def on_consent(call: OpenedCall) -> Question:
+    """The question of a campaign whose calls are made on consent."""
+    return replace(made.question(call), consent=True)
+
+
 async def test_a_use_of_a_consent_is_not_on_record_or_one_that_was_none(store: Store) -> None:
     await load(store, agreed(purpose="renewals"), agreed(purpose="survey"))
     used, blocked, unspent, without = (made.call() for _ in range(4))
     for call in (used, blocked, unspent):
-        await store.calls.open(call, made.question(call))
-    assert await store.calls.spend_token(used, made.question(used), lambda _: None, ()) is None
-    assert await store.calls.spend_token(used, made.question(used), lambda _: None, ()) is Block.TOKEN_SPENT
-    await store.calls.spend_token(blocked, made.question(blocked), lambda _: Block.NO_CONSENT, ())
+        await store.calls.open(call, on_consent(call))
+    assert await store.calls.spend_token(used, on_consent(used), lambda _: None, ()) is None
+    assert await store.calls.spend_token(used, on_consent(used), lambda _: None, ()) is Block.TOKEN_SPENT
+    await store.calls.spend_token(blocked, on_consent(blocked), lambda _: Block.NO_CONSENT, ())
     other = replace(without, digests=listed.digests(number(2)))
-    await store.calls.open(other, made.question(other))
-    assert await store.calls.spend_token(other, made.question(other), lambda _: None, ()) is None
+    await store.calls.open(other, on_consent(other))
+    assert await store.calls.spend_token(other, on_consent(other), lambda _: None, ()) is None
     uses = {row["purpose"]: row["uses"] for row in await kept(store)}
     assert uses["survey"] == []
     assert [use["call"] for use in uses["renewals"]] == [used.id]
     assert NOW < uses["renewals"][0]["at"] <= datetime.now(UTC)
     await withdraw(store)
     again = made.call()
-    await store.calls.open(again, made.question(again))
+    await store.calls.open(again, on_consent(again))
     assert [len(row["uses"]) for row in await kept(store) if row["purpose"] == "renewals"] == [1]
 
 
@@ -311,8 +317,8 @@ async def test_lists_and_withdrawals_of_the_same_numbers_wait_for_one_another_fo
 
     async def use(of: Number) -> None:
         call = replace(made.call(), digests=listed.digests(of, 2))
-        await store.calls.open(call, made.question(call))
-        await store.calls.spend_token(call, made.question(call), lambda _: None, ())
+        await store.calls.open(call, on_consent(call))
+        await store.calls.spend_token(call, on_consent(call), lambda _: None, ())
 
     gone, called = numbers[::5], numbers[::3]
     async with asyncio.timeout(120):

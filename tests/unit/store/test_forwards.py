@@ -60,7 +60,7 @@ async def test_a_change_of_a_request_is_not_queued_or_queued_twice(store: Store,
 
 
 async def test_a_change_is_told_as_the_request_stands_later(store: Store) -> None:
-    """Each as it was when it was made; but for the number, which is gone with the closure."""
+    """Each as it was when it was made: also for whom, though the request be closed before its controller is told."""
     reference = await added(store)
     await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
     first = await claimed(store)
@@ -79,9 +79,15 @@ async def test_a_change_is_told_as_the_request_stands_later(store: Store) -> Non
         2,
         "in_progress",
         date(2026, 12, 28),
-        None,
+        made.NUMBER.e164,
     )
     assert made.NUMBER.e164 not in repr(first)
+    await store.forwards.delivered(second, [Way.WEBHOOK])
+    await store.forwards.delivered(await claimed(store), [Way.WEBHOOK])
+    closing = await claimed(store)
+    assert (closing.state, closing.number) == ("refused", None)
+    await store.forwards.delivered(closing, [Way.WEBHOOK])
+    assert not await store.database.rows("SELECT FROM forwards WHERE number IS NOT NULL")
 
 
 async def test_a_later_change_overtakes_an_earlier_one(store: Store) -> None:

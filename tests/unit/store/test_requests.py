@@ -92,7 +92,6 @@ async def test_a_closed_request_keeps_the_number_or_loses_the_digest(
         (Right.ACCESS, RequestState.EXTENDED, "", "a reason is needed"),
         (Right.OBJECTION_MARKETING, RequestState.REFUSED, "no", "this right cannot be refused"),
         (Right.ACCESS, RequestState.RECEIVED, "", "that does not follow"),
-        (Right.REFUSE_RECORDING, RequestState.WITHDRAWN, "no", "is fulfilled: the request is closed"),
     ],
 )
 async def test_a_step_that_the_law_forbids_is_taken_or_leaves_something(
@@ -231,7 +230,9 @@ async def test_a_right_pressed_leaves_a_part_of_itself_when_another_part_fails(
     before = await everything(database)
     # NOT VALID: what is there already may stay, as the consent must
     await rows(database, f"ALTER TABLE {breaks} ADD CONSTRAINT never CHECK (false) NOT VALID")
-    exercise = replace(made.exercise(Right.WITHDRAW_CONSENT), consent_purpose="marketing")
+    exercise = replace(
+        made.exercise(Right.WITHDRAW_CONSENT), consent_purpose="marketing", consent_campaigns=("offers",)
+    )
     with pytest.raises(StoreError, match="never"):
         await store.calls.register_right(call, exercise, made.journal(call.id, "key_pressed"))
     with pytest.raises(StoreError, match="never"):
@@ -269,9 +270,14 @@ async def test_a_request_by_letter_does_less_at_once_than_one_by_key(
             ("survey", made.LONG_AGO),
         ):
             await connection.execute(CONSENT, "acme", digests.newest, purpose, given_at)
-    reference = await added(store, Right.WITHDRAW_CONSENT, consent_purpose="marketing")
-    (bar,) = await store.suppressions.of("acme", digests)
-    assert (bar["reason"], bar["origin"], bar["proof"]) == ("withdraw_consent", "request:letter", reference)
+    reference = await added(
+        store, Right.WITHDRAW_CONSENT, consent_purpose="marketing", consent_campaigns=("sales", "offers")
+    )
+    bars = await store.suppressions.of("acme", digests)
+    assert sorted(bar["campaign"] for bar in bars) == ["offers", "sales"]
+    assert {(bar["reason"], bar["origin"], bar["proof"]) for bar in bars} == {
+        ("withdraw_consent", "request:letter", reference)
+    }
     withdrawn = await rows(database, "SELECT purpose, given_at FROM consents WHERE withdrawn_at IS NOT NULL")
     assert withdrawn == [{"purpose": "marketing", "given_at": made.LONG_AGO}]
     request = (await store.requests.show(reference)).request
@@ -396,3 +402,28 @@ async def test_an_export_leaves_out_a_request_or_its_history(store: Store) -> No
     assert "called back" in exported[1]["history"]
     assert [row["reference"] async for row in store.requests.export("acme", RECEIVED)] == [second]
     assert len([row async for row in store.requests.export(None, None)]) == 3
+
+
+async def test_a_refusal_of_recording_is_done_with_though_something_was_recorded(store: Store) -> None:
+    """What was recorded before it may have to be erased; and a letter says of no call that it was not recorded."""
+    states = {}
+    for recorded in (False, True):
+        call = made.call()
+        await store.calls.open(call, made.question(call))
+        await store.calls.commit_heard(call.id, "v1", "i1", ())
+        if recorded:
+            await store.calls.tag_recording(made.tag(call), ())
+        reference = await store.calls.register_right(call, made.exercise(Right.REFUSE_RECORDING), ())
+        states[recorded] = (await store.requests.show(reference)).request["state"]
+    letter = (await store.requests.show(await added(store, Right.REFUSE_RECORDING))).request
+    assert (states, letter["state"]) == ({False: "fulfilled", True: "received"}, "received")
+
+
+async def test_a_consent_to_another_purpose_ends_with_the_one_that_is_withdrawn(store: Store) -> None:
+    await added(store, Right.WITHDRAW_CONSENT, consent_purpose="marketing", consent_campaigns=("offers",))
+    assert [each["campaign"] for each in await store.suppressions.of("acme", made.digests())] == ["offers"]
+    await added(store, Right.WITHDRAW_CONSENT)
+    assert {each["campaign"] for each in await store.suppressions.of("acme", made.digests())} == {
+        "",
+        "offers",
+    }
