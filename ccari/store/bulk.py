@@ -82,10 +82,15 @@ class Staging:
         async for first, last in self.slices(progress):
             self.report.accepted += await self.connection.fetchval(statement, first, last, *arguments)
 
-    async def slices(self, progress: Progress = unseen) -> AsyncIterator[tuple[bytes, bytes]]:
-        """The first and the last digest of each slice of ``incoming``. ``progress``: slices done, of how many."""
+    async def slices(
+        self, progress: Progress = unseen, *, rows: int | None = None
+    ) -> AsyncIterator[tuple[bytes, bytes]]:
+        """The first and the last digest of each slice of ``incoming``. ``progress``: slices done, of how many.
+
+        ``rows``: about so many in each, where a slice holds what others wait for; else :data:`SLICE_ROWS`.
+        """
         await self.connection.execute("CREATE INDEX ON incoming (digest); ANALYZE incoming")
-        slices = -(-self.report.lines // SLICE_ROWS)
+        slices = -(-self.report.lines // (rows or SLICE_ROWS))
         for done in range(slices):
             # keyed digests are spread evenly, so that a part of their range is as large a part of the rows
             yield _bound(done, slices), _bound(done + 1, slices, less=1)
@@ -106,7 +111,10 @@ async def staging(
     """
     async with database.apart() as connection:
         declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        await connection.execute(f"CREATE TEMPORARY TABLE incoming ({declared})")
+        # the tables grow from slice to slice: a plan that was made for an empty one reads all of a full one
+        await connection.execute(
+            f"SET plan_cache_mode = force_custom_plan; CREATE TEMPORARY TABLE incoming ({declared})"
+        )
         yield Staging(connection, tuple(columns), keep_going=keep_going)
 
 

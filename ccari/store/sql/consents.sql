@@ -28,36 +28,53 @@ SELECT count(*) FROM entered
 -- name: settle_consents
 -- A withdrawal ends what was given before it, in whatever order the two became known: one that stands with another
 -- consent to the same, or the bar that a key press or a person entered, on everything or on a campaign ($4) that asks
--- for the purpose ($5).
+-- for the purpose ($5). OFFSET 0: each number is looked up in the index, whatever the planner makes of a controller
+-- that the statistics do not know yet; else it reads all of them for each number.
 UPDATE consents SET withdrawn_at = ended.at
 FROM (
     SELECT given.id, min(end_.at) AS at
     FROM (SELECT DISTINCT digest, digests FROM incoming WHERE digest BETWEEN $1 AND $2) AS told
-    JOIN consents given ON given.controller = $3 AND given.digest = ANY (told.digests)
+    CROSS JOIN unnest(told.digests) AS each (digest)
     CROSS JOIN LATERAL (
-        SELECT other.withdrawn_at AS at FROM consents other
-        WHERE other.controller = $3 AND other.digest = ANY (told.digests) AND other.purpose = given.purpose
-          AND other.channel = given.channel AND other.withdrawn_at > given.given_at
+        SELECT id, purpose, channel, given_at, withdrawn_at FROM consents
+        WHERE controller = $3 AND digest = each.digest OFFSET 0
+    ) AS given
+    CROSS JOIN LATERAL (
+        (SELECT other.withdrawn_at AS at FROM consents other
+          WHERE other.controller = $3 AND other.digest = ANY (told.digests) AND other.purpose = given.purpose
+            AND other.channel = given.channel AND other.withdrawn_at > given.given_at OFFSET 0)
         UNION ALL
-        SELECT s.entered_at FROM suppressions s
-        WHERE s.controller = $3 AND s.digest = ANY (told.digests) AND s.reason = 'withdraw_consent'
-          AND s.entered_at >= given.given_at
-          AND (s.campaign = '' OR EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS asks (campaign, purpose)
-                                           WHERE asks.campaign = s.campaign AND asks.purpose = given.purpose))
+        (SELECT s.entered_at FROM suppressions s
+          WHERE s.controller = $3 AND s.digest = ANY (told.digests) AND s.reason = 'withdraw_consent'
+            AND s.entered_at >= given.given_at
+            AND (s.campaign = '' OR EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS asks (campaign, purpose)
+                                             WHERE asks.campaign = s.campaign AND asks.purpose = given.purpose))
+          OFFSET 0)
     ) AS end_
+    WHERE end_.at < coalesce(given.withdrawn_at, 'infinity')
     GROUP BY given.id
 ) AS ended
-WHERE consents.id = ended.id AND ended.at < coalesce(consents.withdrawn_at, 'infinity')
+WHERE consents.id = ended.id
 
 -- name: rekey_consents
 -- What is known under an older secret, and comes again with its number, is kept under the newest from now on.
-UPDATE consents known SET digest = told.digest, key_version = told.key_version
-FROM (SELECT DISTINCT digest, key_version, digests FROM incoming WHERE digest BETWEEN $1 AND $2) AS told
-WHERE known.controller = $3 AND known.digest = ANY (told.digests) AND known.digest <> told.digest
-  AND NOT EXISTS (SELECT FROM consents other
-                   WHERE other.controller = $3 AND other.digest = ANY (told.digests)
-                     AND (other.purpose, other.channel, other.given_at) = (known.purpose, known.channel, known.given_at)
-                     AND (other.digest = told.digest OR other.key_version > known.key_version))
+UPDATE consents SET digest = older.newest, key_version = older.newest_version
+FROM (
+    SELECT known.id, told.digest AS newest, told.key_version AS newest_version
+    FROM (SELECT DISTINCT digest, key_version, digests FROM incoming WHERE digest BETWEEN $1 AND $2) AS told
+    CROSS JOIN unnest(told.digests) AS each (digest)
+    CROSS JOIN LATERAL (
+        SELECT id, key_version, purpose, channel, given_at FROM consents
+        WHERE controller = $3 AND digest = each.digest OFFSET 0
+    ) AS known
+    WHERE each.digest <> told.digest
+      AND NOT EXISTS (SELECT FROM consents other
+                       WHERE other.controller = $3 AND other.digest = ANY (told.digests)
+                         AND (other.purpose, other.channel, other.given_at)
+                             = (known.purpose, known.channel, known.given_at)
+                         AND (other.digest = told.digest OR other.key_version > known.key_version) OFFSET 0)
+) AS older
+WHERE consents.id = older.id
 
 -- name: withdraw_consents
 -- A consent that was given after the withdrawal was received stands.

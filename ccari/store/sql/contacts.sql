@@ -26,7 +26,7 @@ WITH told AS (
     FROM told
     WHERE NOT EXISTS (SELECT FROM suppressions s
                        WHERE s.controller = $3 AND s.digest = ANY (told.digests) AND s.campaign = ''
-                         AND s.reason = ANY ($4) AND (s.expires_at IS NULL OR s.expires_at > now()))
+                         AND s.reason = ANY ($4) AND (s.expires_at IS NULL OR s.expires_at > now()) OFFSET 0)
     ORDER BY digest, source
     ON CONFLICT (controller, digest, source) DO UPDATE SET
         obtained_on = excluded.obtained_on, legal_basis = excluded.legal_basis, proof = excluded.proof,
@@ -39,13 +39,22 @@ WITH told AS (
 SELECT count(*) FROM entered
 
 -- name: rekey_contacts
--- What is known under an older secret, and comes again with its number, is kept under the newest from now on.
-UPDATE contacts known SET digest = told.digest, key_version = told.key_version
-FROM (SELECT DISTINCT digest, key_version, digests FROM incoming WHERE digest BETWEEN $1 AND $2) AS told
-WHERE known.controller = $3 AND known.digest = ANY (told.digests) AND known.digest <> told.digest
-  AND NOT EXISTS (SELECT FROM contacts other
-                   WHERE other.controller = $3 AND other.digest = ANY (told.digests) AND other.source = known.source
-                     AND (other.digest = told.digest OR other.key_version > known.key_version))
+-- What is known under an older secret, and comes again with its number, is kept under the newest from now on. OFFSET 0:
+-- each number is looked up in the index, whatever the planner makes of a controller that the statistics do not know yet.
+UPDATE contacts SET digest = older.newest, key_version = older.newest_version
+FROM (
+    SELECT each.digest, known.source, told.digest AS newest, told.key_version AS newest_version
+    FROM (SELECT DISTINCT digest, key_version, digests FROM incoming WHERE digest BETWEEN $1 AND $2) AS told
+    CROSS JOIN unnest(told.digests) AS each (digest)
+    CROSS JOIN LATERAL (
+        SELECT source, key_version FROM contacts WHERE controller = $3 AND digest = each.digest OFFSET 0
+    ) AS known
+    WHERE each.digest <> told.digest
+      AND NOT EXISTS (SELECT FROM contacts other
+                       WHERE other.controller = $3 AND other.digest = ANY (told.digests) AND other.source = known.source
+                         AND (other.digest = told.digest OR other.key_version > known.key_version) OFFSET 0)
+) AS older
+WHERE contacts.controller = $3 AND contacts.digest = older.digest AND contacts.source = older.source
 
 -- name: contacts_of
 SELECT source, obtained_on, legal_basis, proof, valid_until, origin, entered_at FROM contacts

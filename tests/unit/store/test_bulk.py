@@ -7,7 +7,7 @@ import pytest
 from ccari.errors import ListError, StoreError
 from ccari.policy.suppression import Reason
 from ccari.ports import Bar, LineFault
-from ccari.store import bulk
+from ccari.store import bulk, consents, contacts
 from ccari.store.bulk import FAULTS_LISTED, staging
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -122,6 +122,37 @@ async def test_a_key_press_on_a_number_of_the_list_waits_for_all_of_it(
                     await store.calls.open(pressed, question(pressed))
                     await store.calls.register_right(pressed, exercise(), [])
     assert await barred(store) == 2 * len(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("rekey_consents", ()),
+        ("settle_consents", (["offers"], ["marketing"])),
+        ("rekey_contacts", ()),
+        ("merge_contacts", (["erasure"], "x")),
+    ],
+)
+async def test_a_first_list_is_held_number_by_number_against_all_that_is_known(
+    database: Database, name: str, arguments: tuple[object, ...]
+) -> None:
+    """The statistics know nothing of the controller, so that all of its rows look like a handful to the planner."""
+    columns = (contacts._INCOMING if "contacts" in name else consents._INCOMING) | {"line": "bigint"}
+
+    async def records() -> AsyncIterator[list[tuple[object, ...]]]:
+        of = [key().digest(number) for number in numbers(3000)]
+        blank = [None] * (len(columns) - 3)
+        yield [(digest, 1, [digest], *blank) for digest in of]
+
+    async with staging(database, columns) as staged:
+        await staged.take(records())
+        async for first, last in staged.slices():
+            plan = await staged.connection.fetch(f"EXPLAIN {SQL[name]}", first, last, "acme", *arguments)
+            told = "\n".join(line[0] for line in plan)
+            assert "Index Cond: ((controller = 'acme'::text) AND (digest =" in told, told
+            assert not [line for line in told.splitlines() if "Filter:" in line and "digest = ANY" in line], (
+                told
+            )
 
 
 async def test_an_import_that_is_cut_off_cannot_be_done_again(

@@ -304,6 +304,25 @@ async def test_a_withdrawal_that_comes_in_during_a_list_misses_it(store: Store, 
     assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at")] == [True]
 
 
+async def test_a_withdrawal_waits_for_more_of_a_first_list_than_a_slice(store: Store) -> None:
+    """Many slices, and after each the withdrawal of a number that is in, and of one that may be yet to come."""
+    numbers = [number(n) for n in range(2000)]
+    leaving = iter(numbers)
+    pressed: list[asyncio.Task[int]] = []
+
+    def entering(_done: int, _of: int) -> None:
+        pressed.extend(asyncio.create_task(withdraw(store, of=next(leaving))) for _ in range(2))
+
+    await store.consents.load(
+        "acme", PURPOSES, whole(map(agreed, numbers)), origin="x", keep_going=False, progress=entering
+    )
+    assert len(pressed) >= 2 * 4
+    await asyncio.gather(*pressed)
+    for each in numbers[: len(pressed)]:
+        assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at", of=each)] == [True]
+    assert await kept(store, "withdrawn_at", of=numbers[-1]) == [(None,)]
+
+
 async def test_lists_and_withdrawals_of_the_same_numbers_wait_for_one_another_for_ever(store: Store) -> None:
     """Lists in opposite order, under a newer secret, calls on the consents, and people who withdraw, all at once."""
     numbers = [number(n) for n in range(200)]
