@@ -9,7 +9,7 @@ import typer
 
 from ccari.cli.context import Json, who, with_store
 from ccari.cli.output import as_json, as_table
-from ccari.cli.readiness import BUILD, lacking
+from ccari.cli.readiness import BUILD, lacking, left_behind
 from ccari.config import Settings
 from ccari.errors import CcariError, why
 from ccari.policy.declaration import Policy, PolicyError, read
@@ -48,14 +48,16 @@ def check(
         as_json(_checked(file, faults=error.faults))
         raise typer.Exit(1) from None
 
-    async def work(settings: Settings, store: Store) -> list[str]:
-        return await lacking(settings, store, policy, f"{BUILD} --policy {file}")
+    async def work(settings: Settings, store: Store) -> tuple[list[str], list[str]]:
+        blocks = await lacking(settings, store, policy, f"{BUILD} --policy {file}")
+        return blocks, await left_behind(store, policy)
 
-    blocks = [] if file_only else with_store(context, work)
+    blocks, left = ([], []) if file_only else with_store(context, work)
+    doubtful = [*doubts(policy), *left]
     if json:
-        as_json(_checked(file, blocks=blocks, doubts=list(doubts(policy))))
+        as_json(_checked(file, blocks=blocks, doubts=doubtful))
         raise typer.Exit(1 if blocks else 0)
-    _doubt(policy)
+    _doubt(doubtful)
     if blocks:
         raise CcariError("\n".join(f"{file}: {each}" for each in blocks))
     typer.echo(f"{file} is sound: {_count(policy)}")
@@ -66,20 +68,21 @@ def apply(context: typer.Context, file: File, *, json: Json = False) -> None:
     """Make a policy file the newest revision. Calls in progress keep the one they began under."""
     document, policy = read_policy(file)
 
-    async def work(settings: Settings, store: Store) -> tuple[Applied, list[str]]:
+    async def work(settings: Settings, store: Store) -> tuple[Applied, list[str], list[str]]:
         applied = await store.policies.applied(await store.policies.apply(document, who()))
         if applied is None:
             raise CcariError("the revision that was applied is not in the database")
-        return applied, await lacking(settings, store, policy)
+        return applied, await lacking(settings, store, policy), await left_behind(store, policy)
 
-    applied, blocks = with_store(context, work)
+    applied, blocks, left = with_store(context, work)
+    doubtful = [*doubts(policy), *left]
     if json:
-        as_json(_revision(applied) | {"blocks": blocks, "doubts": list(doubts(policy))})
+        as_json(_revision(applied) | {"blocks": blocks, "doubts": doubtful})
         return
     typer.echo(f"revision {applied.number} is in force: {_count(policy)}")
     typer.echo(f"applied by {applied.applied_by} at {applied.applied_at:%Y-%m-%d %H:%M:%S} UTC")
     typer.echo(f"sha256 {applied.sha256}")
-    _doubt(policy)
+    _doubt(doubtful)
     for each in blocks:
         typer.echo(f"calls stay blocked: {each}", err=True)
 
@@ -176,8 +179,8 @@ def _checked(
     return {"file": str(file), "sound": not faults, "faults": told, "blocks": blocks, "doubts": doubts}
 
 
-def _doubt(policy: Policy) -> None:
-    for each in doubts(policy):
+def _doubt(doubtful: Sequence[str]) -> None:
+    for each in doubtful:
         typer.echo(f"think again: {each}", err=True)
 
 

@@ -27,6 +27,18 @@ async def lacking(settings: Settings, store: Store, policy: Policy, build: str =
     return found
 
 
+async def left_behind(store: Store, policy: Policy) -> list[str]:
+    """One line for each campaign or controller that is not declared any more, though something still hangs on it."""
+    return [
+        f"{row['bars']} bars are on the campaign {row['campaign']!r} of {row['controller']!r} alone, which the policy does "
+        "not declare: they bar nobody until it does"
+        if row["bars"]
+        else f"{row['requests']} requests to {row['controller']!r} are open, and the policy does not declare it: they can be "
+        "neither extended nor forwarded"
+        for row in await store.policies.left_behind(policy)
+    ]
+
+
 def _secrets(settings: Settings, policy: Policy) -> Iterator[str]:
     secrets, webhooks = SecretStore(settings.keys_dir), WebhookSecrets(settings.keys_dir)
     for controller in policy.controllers:

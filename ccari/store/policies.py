@@ -68,6 +68,15 @@ class Policies:
         rows = await self._database.rows(SQL["policy_revisions"])
         return [row | {"sha256": bytes(row["sha256"]).hex()} for row in rows]
 
+    async def left_behind(self, policy: Policy) -> list[dict[str, Any]]:
+        """What ``policy`` would leave to nobody: the ``bars`` on campaigns that it does not declare, and the open
+        ``requests`` of controllers that it does not.
+        """
+        declared = [f"{each.controller} {each.id}" for each in policy.campaigns]
+        return await self._database.rows(
+            SQL["left_behind"], [each.id for each in policy.controllers], declared
+        )
+
     async def apply(self, document: str, applied_by: str) -> int:
         """Store a validated policy as the newest revision and give its number; the same text again is no new one."""
         async with self._database.transaction() as connection:

@@ -11,6 +11,7 @@ ALTER TABLE suppressions
         'objection_marketing', 'objection', 'withdraw_consent', 'restriction', 'erasure', 'do_not_call')),
     ADD CONSTRAINT suppressions_one_each UNIQUE (controller, digest, campaign, reason);
 CREATE INDEX suppressions_by_entry ON suppressions (entered_at DESC, id DESC);
+CREATE INDEX suppressions_of_campaigns ON suppressions (controller, campaign) WHERE campaign <> '';
 
 CREATE TABLE removed_suppressions (
     controller  text        NOT NULL,
@@ -219,6 +220,7 @@ DROP TABLE contacts;
 DROP TABLE register_entries;
 DROP TABLE register_loads;
 DROP TABLE removed_suppressions;
+DROP INDEX suppressions_of_campaigns;
 DROP INDEX suppressions_by_entry;
 ALTER TABLE suppressions
     DROP CONSTRAINT suppressions_one_each,

@@ -19,3 +19,14 @@ SELECT true FROM consents
 WHERE controller = $1 AND purpose = $2 AND channel = $3 AND given_at <= now() AND withdrawn_at IS NULL
   AND (valid_until IS NULL OR valid_until > now())
 LIMIT 1
+
+-- name: left_behind
+-- What hangs on controllers ($1) and campaigns ($2) that a policy does not declare: '' for a controller as a whole.
+SELECT s.controller, s.campaign, count(*) AS bars, 0 AS requests
+FROM suppressions s
+WHERE s.campaign <> '' AND s.controller = ANY ($1) AND s.controller || ' ' || s.campaign <> ALL ($2)
+GROUP BY s.controller, s.campaign
+UNION ALL
+SELECT r.controller, '', 0, count(*)
+FROM rights_requests r WHERE r.closed_at IS NULL AND r.controller <> ALL ($1) GROUP BY r.controller
+ORDER BY 1, 2

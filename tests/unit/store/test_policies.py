@@ -5,9 +5,12 @@ from uuid import uuid4
 import pytest
 
 from ccari.errors import StoreError
+from ccari.policy.declaration import read
+from ccari.policy.rights import Right
+from ccari.policy.suppression import Reason
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from tests.unit.store.made import POLICY
+from tests.unit.store.made import POLICY, digests, exercise
 
 
 async def test_the_same_policy_again_is_a_new_revision(store: Store) -> None:
@@ -36,3 +39,19 @@ async def test_an_unknown_call_is_shown_as_an_empty_one(store: Store) -> None:
     unknown = uuid4()
     with pytest.raises(StoreError, match=f"there is no call {unknown}"):
         await store.records.show_call(unknown)
+
+
+async def test_a_campaign_goes_and_nobody_learns_that_its_bars_go_with_it(store: Store) -> None:
+    await store.suppressions.add("acme", digests(), Reason.DO_NOT_CALL, "x", "", campaign="renewals")
+    await store.suppressions.add("acme", digests(), Reason.ERASURE, "x", "")
+    await store.requests.add("acme", exercise(Right.ACCESS), digests())
+    policy = read(POLICY)
+    assert await store.policies.left_behind(policy) == []
+    renamed = read(POLICY.replace('"renewals"', '"renewals26"'))
+    assert await store.policies.left_behind(renamed) == [
+        {"controller": "acme", "campaign": "renewals", "bars": 1, "requests": 0}
+    ]
+    other = read(POLICY.replace('"acme"', '"bank"'))
+    assert await store.policies.left_behind(other) == [
+        {"controller": "acme", "campaign": "", "bars": 0, "requests": 1}
+    ]
