@@ -55,6 +55,12 @@ for name, group in (
     app.add_typer(group, name=name, no_args_is_help=True)
 
 
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     context: typer.Context,
@@ -66,11 +72,11 @@ def _options(
             help="The configuration file; else ccari.toml or /etc/ccari/ccari.toml, if there is one.",
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_tell_version),
+    ] = False,
 ) -> None:
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
     context.obj = State(config)
 
 
