@@ -27,6 +27,8 @@ LIST_SECONDS = 600.0
 STREAM_ROWS = 2000
 POOL_SIZE = 10
 _SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
+#: Who gives up waiting ends only his own side: the server must give up as well, or what waits there holds its rows on.
+_CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
 #: Of our own: migrations are applied by one process at a time.
 _MIGRATION_LOCK = 0x63636172
 
@@ -99,7 +101,7 @@ def translated() -> Iterator[None]:
     """Turn what asyncpg raises into a StoreError. The server's text is left out where it may quote a row."""
     try:
         yield
-    except TimeoutError:
+    except (TimeoutError, asyncpg.QueryCanceledError):
         raise StoreError("the database did not answer in time") from None
     except asyncpg.IntegrityConstraintViolationError as error:
         raise StoreError(
@@ -112,6 +114,9 @@ def translated() -> Iterator[None]:
         raise StoreError(f"the database failed: {told}") from None
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise StoreError(f"the database failed: {type(error).__name__}") from None
+    except BrokenPipeError:
+        # of standard output, whose reader has seen enough: asyncpg says of its own that the connection is lost
+        raise
     except OSError as error:
         raise StoreError(f"the database cannot be reached: {why(error)}") from None
 
@@ -143,7 +148,7 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
         await _migrate(dsn)
         pool = await asyncpg.create_pool(
             dsn, min_size=1, max_size=POOL_SIZE, command_timeout=COMMAND_SECONDS, timeout=CONNECT_SECONDS,
-            server_settings=_SESSION,
+            server_settings=_CALLS,
         )  # fmt: skip
     try:
         yield Database(pool, dsn)

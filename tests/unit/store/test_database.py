@@ -228,6 +228,38 @@ async def test_a_query_that_takes_too_long_holds_a_call(database: Database) -> N
         assert await connection.fetchval("SELECT 1") == 1
 
 
+async def test_what_nobody_waits_for_any_more_holds_its_rows_on(database: Database, dsn: str) -> None:
+    """It holds one row and waits for another, of which somebody else will not let go."""
+    await execute(dsn, "CREATE TABLE pair (n integer); INSERT INTO pair VALUES (1), (2)")
+    held, wanted = (f"SELECT FROM pair WHERE n = {n} FOR UPDATE" for n in (2, 1))
+
+    async def both(first: str, second: str) -> None:
+        async with database.transaction() as connection:
+            await connection.execute(first)
+            await connection.execute(second, timeout=0.2)
+
+    async with connected(dsn) as holder, connected(dsn) as other, holder.transaction():
+        await holder.execute(held)
+        with pytest.raises(StoreError, match="did not answer in time"):
+            await both(wanted, held)
+        async with asyncio.timeout(20):
+            await other.execute(wanted)
+
+
+async def test_a_statement_that_the_server_gave_up_on_is_told_as_a_failure_of_it(database: Database) -> None:
+    with pytest.raises(StoreError, match="did not answer in time"):
+        async with database.connection() as connection:
+            await connection.execute("SET statement_timeout = 100; SELECT pg_sleep(30)")
+
+
+async def test_a_reader_of_the_output_who_has_seen_enough_is_taken_for_the_database(
+    database: Database,
+) -> None:
+    with pytest.raises(BrokenPipeError):
+        async with database.apart():
+            raise BrokenPipeError
+
+
 async def test_a_connection_that_the_server_ended_breaks_the_pool(database: Database, dsn: str) -> None:
     async with database.connection() as connection:
         pid = await connection.fetchval("SELECT pg_backend_pid()")
