@@ -198,7 +198,7 @@ def import_(
             whose.id, [each.id for each in _campaigns(policy, whose)], {key.version: key.check for key in keys}, _zone(whose),
             datetime.now(UTC), f"import:{who()}", reason, campaign, proof, _end(until, whose),
         )  # fmt: skip
-        with NumberList(file, whose.country, bars.COLUMNS, keyed=True) as listed, watched() as watch:
+        with NumberList(file, whose.country, bars.COLUMNS, keyed=bars.KEYED) as listed, watched() as watch:
             batches = watch.reading(listed, listed.batches(reader))
             return await store.suppressions.load(
                 whose.id, keys[-1], batches, keep_going=keep_going, progress=watch.entering

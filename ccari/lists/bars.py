@@ -12,6 +12,8 @@ from ccari.policy.suppression import DIGEST_BYTES, Reason
 from ccari.ports import Bar, Keyed, LineFault
 
 COLUMNS = ("reason", "proof", "campaign", "until", "since", "origin", "controller", "key_check")
+#: Of a list of digests: without them nobody can tell whose they are.
+KEYED = ("controller", "key_check")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class BarReader:
 
     def _bar(self, row: Row) -> Bar:
         fields = row.fields
-        if fields.get("controller", self.controller) != self.controller:
+        if fields.get("controller", "" if row.number is None else self.controller) != self.controller:
             raise CellError("controller", f"it is another than {self.controller!r}, whom this list is for")
         since = cells.past(row, "since", self.zone, self.now) or self.now
         until = cells.until(row, "until", self.zone) or self.until
@@ -75,6 +77,6 @@ class BarReader:
             raise CellError(
                 "key_version", "there is no such version of the secret here: restore the keys first"
             )
-        if fields.get("key_check", check) != check:
+        if fields.get("key_check") != check:
             raise CellError("key_check", "the secret of that version is another here: restore the keys first")
         return Keyed(digest, version)

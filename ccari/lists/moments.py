@@ -1,17 +1,24 @@
 """Dates and moments in the cells of a list."""
 
 from datetime import date, datetime, time, timedelta
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+_Day = TypeVar("_Day", bound=date)
+
 _SHAPE = "it is no date such as 2026-12-31, nor a moment such as 2026-12-31T12:00:00+01:00"
+
+#: What lies beyond them is a slip of the pen, and near the ends of the calendar there is no reckoning with time zones.
+_YEARS = range(1900, 3000)
 
 
 def day(text: str) -> date:
     """Raises ValueError, in words."""
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
         raise ValueError("it is no date such as 2026-12-31") from None
+    return _plausible(found)
 
 
 def since(text: str, zone: ZoneInfo) -> datetime:
@@ -20,6 +27,7 @@ def since(text: str, zone: ZoneInfo) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(_SHAPE) from None
+    found = _plausible(found)
     return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
@@ -37,7 +45,10 @@ def until(text: str, zone: ZoneInfo) -> datetime:
         last = date.fromisoformat(text)
     except ValueError:
         return since(text, zone)
-    try:
-        return datetime.combine(last + timedelta(days=1), time(), zone)
-    except OverflowError:
-        raise ValueError(_SHAPE) from None
+    return datetime.combine(_plausible(last) + timedelta(days=1), time(), zone)
+
+
+def _plausible(found: _Day) -> _Day:
+    if found.year not in _YEARS:
+        raise ValueError(f"it is no year from {_YEARS[0]} to {_YEARS[-1]}")
+    return found

@@ -49,7 +49,8 @@ class NumberList:
     cells are parted by commas, semicolons or tabs. UTF-8, with or without BOM.
 
     ``country``: where a number without + belongs (ISO 3166 alpha-2). ``required``: columns that the header must have; a
-    plain list is refused then. ``keyed``: a CSV may have ``digest`` and ``key_version`` in the place of ``number``.
+    plain list is refused then. ``keyed``: columns beside which a CSV may have ``digest`` and ``key_version`` in the place
+    of ``number``; None: it may not.
 
     ``header`` is the header as it stands in the file, empty for a plain list. ``read`` and ``size`` (None if unknown) are in bytes; ``sha256`` is that of the file when all batches have been taken.
 
@@ -61,13 +62,13 @@ class NumberList:
 
     def __init__(
         self, path: Path, country: str, columns: Collection[str] | None = (), *,
-        required: Collection[str] = (), keyed: bool = False,
+        required: Collection[str] = (), keyed: Collection[str] | None = None,
     ) -> None:  # fmt: skip
         self._path = path
         self._country = country
         self._columns = None if columns is None else tuple(columns)
         self._required = tuple(required)
-        self._keyed = keyed
+        self._keyed = None if keyed is None else tuple(keyed)
 
     def __enter__(self) -> Self:
         with _told(self._path), contextlib.ExitStack() as closing:
@@ -135,8 +136,8 @@ class NumberList:
         return (self._row(row, names) for row in csv_rows(self._lines, delimiter))
 
     def _check(self, line: int, names: list[str]) -> None:
-        key = _KEYED if self._keyed and _NUMBER not in names else (_NUMBER,)
-        if not set(key) & set(names):
+        key = (_NUMBER,) if self._keyed is None or _NUMBER in names else (*_KEYED, *self._keyed)
+        if not {_NUMBER, *key[: len(_KEYED)]} & set(names):
             raise self._error(line, _NEITHER)
         for name in names:
             if self._columns is not None and name not in {*key, *self._columns}:

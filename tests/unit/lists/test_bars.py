@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -56,8 +55,12 @@ def test_what_a_row_says_yields_to_the_options() -> None:
         ({"since": "1 May"}, "since", "it is no date such as 2026-12-31"),
         ({"since": "2026-07-02"}, "since", "it has not come yet"),
         ({"until": "2026-02-30"}, "until", "it is no date"),
-        ({"until": "9999-12-31"}, "until", "it is no date"),
-        ({"until": "0001-01-01"}, "until", "it is not after the beginning of the bar"),
+        ({"until": "9999-12-31"}, "until", "it is no year from 1900 to 2999"),
+        ({"until": "9999-12-31T23:59:59-10:00"}, "until", "it is no year from 1900 to 2999"),
+        ({"until": "0001-01-01"}, "until", "it is no year from 1900 to 2999"),
+        ({"since": "0001-01-01"}, "since", "it is no year from 1900 to 2999"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "since", "it is no year from 1900 to 2999"),
+        ({"until": "1900-01-01"}, "until", "it is not after the beginning of the bar"),
         ({"since": "2026-05-02", "until": "2026-05-01"}, "until", "it is not after the beginning of the bar"),
     ],
 )
@@ -97,8 +100,19 @@ def test_an_exported_row_is_keyed_again() -> None:
     found = read(None, **EXPORTED)
     assert isinstance(found, Bar)
     assert found.key == Keyed(bytes.fromhex("ab" * 32), 1)
-    unchecked: dict[str, Any] = {name: cell for name, cell in EXPORTED.items() if name != "key_check"}
-    assert isinstance(read(None, **unchecked), Bar)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("controller", "it is another than 'acme'"),
+        ("key_check", "the secret of that version is another here"),
+    ],
+)
+def test_a_digest_that_anybodys_could_be_is_entered(column: str, words: str) -> None:
+    found = read(None, **{name: cell for name, cell in EXPORTED.items() if name != column})
+    assert isinstance(found, LineFault)
+    assert (found.column, found.why.startswith(words)) == (column, True)
 
 
 @pytest.mark.parametrize(

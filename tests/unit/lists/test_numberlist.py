@@ -14,7 +14,7 @@ from ccari.lists.lines import LONGEST_LINE, LONGEST_ROW
 from ccari.ports import LineFault
 
 FIRST, SECOND, THIRD = "+48600100001", "+48600100002", "+48600100003"
-COLUMNS = ("reason", "proof")
+COLUMNS = KEYED = ("reason", "proof")
 
 
 async def read(path: Path, columns: tuple[str, ...] = COLUMNS, **options: Any) -> list[Row | LineFault]:
@@ -146,9 +146,12 @@ async def test_an_escape_sequence_reaches_the_terminal_of_who_lists_it(tmp_path:
         (b"Dear Sir,\n", {}, "line 1: it is neither"),
         (b"\n\nname,phone\n", {}, "line 3: it is neither"),
         (b"number,prof\n", {}, r"line 1: there is no column 'prof': it is one of number, reason, proof"),
-        (b"number,digest\n", {"keyed": True}, "there is no column 'digest'"),
+        (b"number,digest\n", {"keyed": KEYED}, "there is no column 'digest'"),
         (b"digest,key_version\n", {}, "line 1: it is neither"),
-        (b"digest,reason\n", {"keyed": True}, "line 1: the column 'key_version' is missing"),
+        (b"digest,reason\n", {"keyed": KEYED}, "line 1: the column 'key_version' is missing"),
+        (b"digest,key_version,proof\n", {"keyed": KEYED}, "line 1: the column 'reason' is missing"),
+        (b"digest,key_version,reason\n", {"keyed": KEYED}, "line 1: the column 'proof' is missing"),
+        (b"reason,proof\n", {"keyed": KEYED}, "line 1: it is neither"),
         (b"number,proof,number\n", {}, "the column 'number' is there twice"),
         (b"number,reason\n", {"required": ("proof",)}, "line 1: the column 'proof' is missing"),
         (FIRST.encode(), {"required": ("proof",)}, "line 1: a CSV is needed, with the columns number, proof"),
@@ -164,9 +167,9 @@ async def test_a_file_of_something_else_is_read_as_a_list(
 
 
 async def test_an_exported_list_needs_numbers(tmp_path: Path) -> None:
-    text = f"key_version;digest;proof\n1;{'ab' * 32};x\n"
-    assert await told(tmp_path, text, keyed=True) == [
-        (2, None, {"key_version": "1", "digest": "ab" * 32, "proof": "x"})
+    text = f"key_version;digest;proof;reason\n1;{'ab' * 32};x;y\n"
+    assert await told(tmp_path, text, keyed=KEYED) == [
+        (2, None, {"key_version": "1", "digest": "ab" * 32, "proof": "x", "reason": "y"})
     ]
 
 
