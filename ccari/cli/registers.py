@@ -1,6 +1,7 @@
 """``ccari registers``."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -10,8 +11,9 @@ from ccari.cli.context import Json, current_policy, who, with_store
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
-from ccari.errors import CcariError
+from ccari.errors import CcariError, why
 from ccari.lists import NumberList, listings, moments
+from ccari.lists.numberlist import STDIN
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Register
@@ -34,7 +36,8 @@ def import_(
         typer.Option(help="Where numbers without + belong; else where the campaigns that heed it do."),
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option(help="Of when the copy is, such as 2026-07-01; else of now.")
+        str | None,
+        typer.Option(help="Of when the copy is, such as 2026-07-01; else of when the file was written."),
     ] = None,
     update: Annotated[
         bool,
@@ -51,7 +54,7 @@ def import_(
     """Take in a copy of a register, all at once: numbers that are no longer in the file may be called again.
 
     A CSV has the column number, and may have since and until. Exit status 1 if a line is invalid: then nothing is
-    changed, unless --keep-going.
+    changed, unless --keep-going; and with it nobody is dropped, for the invalid line may be of one who is listed.
     """
 
     async def work(settings: Settings, store: Store) -> Report:
@@ -59,7 +62,8 @@ def import_(
         belong = _country(policy, _declared(policy, register), country)
         zone, now = ZoneInfo(TIME_ZONES[belong]), datetime.now(UTC)
         secrets = SecretStore(settings.keys_dir)
-        copy = Copy(register, _moment(as_of, zone, now), who(), update=update, shrunk=shrunk)
+        copied = _written(file, now) if as_of is None else _moment(as_of, zone, now)
+        copy = Copy(register, copied, who(), update=update, shrunk=shrunk, dated=as_of is not None)
         with NumberList(file, belong, listings.COLUMNS) as listed, watched() as watch:
             secrets.create_for_register(register)
             batches = watch.reading(listed, listed.batches(listings.ListingReader(zone, now)))
@@ -68,7 +72,14 @@ def import_(
                 keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
 
-    tell(with_store(context, work), json=json)
+    report = with_store(context, work)
+    tell(report, json=json)
+    if report.invalid and not update:
+        typer.echo(
+            "no number was dropped from the register, for an invalid line may be one of them: mend the file, and import "
+            "it again",
+            err=True,
+        )
 
 
 @app.command("list")
@@ -133,8 +144,18 @@ def _country(policy: Policy, register: Register, wanted: str | None) -> str:
     return country
 
 
-def _moment(text: str | None, zone: ZoneInfo, now: datetime) -> datetime:
+def _written(file: Path, now: datetime) -> datetime:
+    """When the file was last changed; of standard input nobody knows."""
+    if str(file) == STDIN:
+        return now
     try:
-        return moments.past(text, zone, now) if text is not None else now
+        return min(now, datetime.fromtimestamp(file.stat().st_mtime, UTC))
+    except OSError as error:
+        raise CcariError(f"cannot read {file}: {why(error)}") from None
+
+
+def _moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+    try:
+        return moments.past(text, zone, now)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--as-of") from None

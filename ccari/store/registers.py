@@ -24,7 +24,8 @@ _LEAST_LEFT = 0.5
 class Copy:
     """What is loaded: all of the register as it was ``as_of``, or, if it is an ``update``, what has come to it since.
 
-    ``shrunk`` says that a person knows it to be much smaller than the one before.
+    ``shrunk`` says that a person knows it to be much smaller than the one before, and ``dated`` that a person knows of
+    when it is.
     """
 
     register: str
@@ -32,6 +33,7 @@ class Copy:
     loaded_by: str
     update: bool = False
     shrunk: bool = False
+    dated: bool = True
 
 
 class Registers:
@@ -44,12 +46,13 @@ class Registers:
     ) -> Report:  # fmt: skip
         """Take a copy in, whole or not at all: until then, and if it is refused, the one before it counts.
 
-        ``sha256`` is asked when ``listed`` is at its end.
+        ``sha256`` is asked when ``listed`` is at its end. Where lines of it are invalid nobody is dropped from the register:
+        one of them may be his.
 
         Raises
         ------
         ListError
-            If it is older than the one before, empties the register, or is an update of nothing.
+            If it is older than the one before, empties the register, is an update of nothing, or one that says nothing.
         StoreError
             If the database fails; nothing has changed then.
         """
@@ -79,13 +82,17 @@ async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Callabl
     before = await connection.fetchrow(SQL["newest_load"], copy.register)
     if copy.update and before is None:
         raise ListError(f"{copy.register!r} was never loaded: an update needs the whole register first")
+    if copy.update and not copy.dated and staged.report.invalid == staged.report.lines:
+        raise ListError(
+            f"no number is in the file, and {copy.register!r} would count as new for it: give --as-of if nothing has come to it"
+        )
     if not copy.update and before is not None and copy.as_of < before["as_of"]:
         raise ListError(
             f"a copy of {copy.register!r} of {before['as_of']:%Y-%m-%d} is loaded, and this one is older: give --as-of"
         )
     load = await connection.fetchval(SQL["add_load"], copy.register, copy.as_of, copy.loaded_by, sha256)
     await staged.merge(SQL["merge_register"], copy.register, load, copy.as_of, progress=progress)
-    if not copy.update:
+    if not copy.update and not staged.report.invalid:
         await connection.execute(SQL["drop_unlisted"], copy.register)
     entries = await connection.fetchval(SQL["count_load"], load, copy.register)
     expected = before["entries"] if before is not None else 1

@@ -48,12 +48,12 @@ def listed(*places: int, since: datetime | None = None, until: datetime | None =
 
 async def load(
     store: Store, given: list[Any], *, as_of: datetime = NOW, register: str = "robinson", update: bool = False,
-    shrunk: bool = False, keep_going: bool = False, progress: Callable[[int, int], None] = lambda _done, _of: None,
+    shrunk: bool = False, dated: bool = True, keep_going: bool = False, progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Report:  # fmt: skip
     async def batches() -> AsyncIterator[list[Any]]:
         yield given
 
-    copy = Copy(register, as_of, "anna", update=update, shrunk=shrunk)
+    copy = Copy(register, as_of, "anna", update=update, shrunk=shrunk, dated=dated)
     return await store.registers.load(
         copy, key(register), batches(), lambda: bytes(32), keep_going=keep_going, progress=progress
     )
@@ -168,6 +168,26 @@ async def test_a_bad_line_makes_a_copy_of_the_others(store: Store) -> None:
     assert await store.registers.ages() == []
     report = await load(store, given, keep_going=True)
     assert (report.taken, report.accepted, report.invalid) == (True, 2, 1)
+
+
+async def test_a_bad_line_takes_who_stands_in_it_out_of_the_register(store: Store) -> None:
+    await load(store, listed(0, 1, 2), as_of=NOW - DAY)
+    await load(store, [*listed(0, 3), LineFault(2, "number", "it is empty")], keep_going=True)
+    assert set(await found(store)) == {0, 1, 2, 3}
+    await load(store, listed(0, 2, 3))
+    assert set(await found(store)) == {0, 2, 3}
+
+
+@pytest.mark.parametrize("given", [[], [LineFault(1, "number", "it is empty")]])
+async def test_a_file_of_nothing_makes_a_copy_younger(store: Store, given: list[Any]) -> None:
+    await load(store, listed(0), as_of=NOW - DAY)
+    with pytest.raises(ListError, match=r"no number is in the file, .*: give --as-of"):
+        await load(store, given, update=True, dated=False, keep_going=True)
+    assert [row["as_of"] for row in await store.registers.ages()] == [NOW - DAY]
+    await load(store, given, update=True, keep_going=True)
+    assert [row["as_of"] for row in await store.registers.ages()] == [NOW]
+    await load(store, listed(1), as_of=NOW + DAY, update=True, dated=False)
+    assert set(await found(store)) == {0, 1}
 
 
 async def test_an_import_that_is_cut_off_leaves_half_a_copy(
