@@ -1,10 +1,15 @@
 -- name: add_suppression
--- A bar that is there already is only ever made longer; a consent that is withdrawn again is withdrawn from now on.
+-- A bar that is there already is only ever made longer; a consent that is withdrawn again is withdrawn from now on. What
+-- begins anew, as a bar does that had ended, rests on what it was renewed with.
 INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, call_id, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
-    entered_at = CASE WHEN known.reason = 'withdraw_consent' OR known.expires_at <= now()
-                      THEN excluded.entered_at ELSE known.entered_at END,
+    (entered_at, origin, proof, call_id) = (
+        SELECT entered, from_, proven, in_call
+        FROM (VALUES (true, excluded.entered_at, excluded.origin, excluded.proof, excluded.call_id),
+                     (false, known.entered_at, known.origin, known.proof, known.call_id))
+             AS either (renewed, entered, from_, proven, in_call)
+        WHERE renewed = coalesce(known.reason = 'withdraw_consent' OR known.expires_at <= now(), false)),
     expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
                         'infinity')
 RETURNING xmax = 0 AS added
@@ -14,15 +19,23 @@ RETURNING xmax = 0 AS added
 WITH entered AS (
     INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, entered_at,
                                        expires_at)
-    SELECT $3, digest, max(key_version), campaign, reason, min(origin), coalesce(min(nullif(proof, '')), ''),
+    SELECT $3, digest, max(key_version), campaign, reason,
+           CASE WHEN reason = 'withdraw_consent' THEN (array_agg(origin ORDER BY entered_at DESC, origin))[1]
+                ELSE min(origin) END,
+           CASE WHEN reason = 'withdraw_consent' THEN (array_agg(proof ORDER BY entered_at DESC, proof DESC))[1]
+                ELSE coalesce(min(nullif(proof, '')), '') END,
            CASE WHEN reason = 'withdraw_consent' THEN max(entered_at) ELSE min(entered_at) END,
            nullif(max(coalesce(expires_at, 'infinity')), 'infinity')
     FROM incoming WHERE digest BETWEEN $1 AND $2
     GROUP BY digest, campaign, reason ORDER BY digest, campaign, reason
     ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
-        entered_at = CASE WHEN known.reason = 'withdraw_consent' THEN greatest(known.entered_at, excluded.entered_at)
-                          WHEN known.expires_at <= now() THEN excluded.entered_at
-                          ELSE known.entered_at END,
+        (entered_at, origin, proof, call_id) = (
+            SELECT entered, from_, proven, in_call
+            FROM (VALUES (true, excluded.entered_at, excluded.origin, excluded.proof, excluded.call_id),
+                         (false, known.entered_at, known.origin, known.proof, known.call_id))
+                 AS either (renewed, entered, from_, proven, in_call)
+            WHERE renewed = coalesce(CASE known.reason WHEN 'withdraw_consent' THEN known.entered_at < excluded.entered_at
+                                       ELSE known.expires_at <= now() END, false)),
         expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
                             'infinity')
     WHERE known.expires_at < coalesce(excluded.expires_at, 'infinity')

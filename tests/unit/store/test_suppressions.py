@@ -80,6 +80,50 @@ async def test_a_bar_begins_at_another_time_than_it_should(
     assert [row["entered_at"] for row in await store.suppressions.of("acme", digests())] == [expected]
 
 
+@pytest.mark.parametrize("by_list", [False, True])
+@pytest.mark.parametrize(
+    ("reason", "until", "expected"),
+    [
+        (Reason.OBJECTION, None, ("old", "a")),
+        (Reason.OBJECTION, NOW - 2 * DAY, ("new", "b")),
+        (Reason.WITHDRAW_CONSENT, None, ("new", "b")),
+    ],
+)
+async def test_a_bar_that_began_anew_rests_on_the_proof_of_the_one_before(
+    store: Store,
+    database: Database,
+    reason: Reason,
+    until: datetime | None,
+    expected: tuple[str, str],
+    *,
+    by_list: bool,
+) -> None:
+    pressed = call()
+    await database.rows(
+        "INSERT INTO suppressions (controller, digest, key_version, reason, origin, proof, call_id, entered_at, expires_at)"
+        " VALUES ('acme', $1, 1, $2, 'old', 'a', $3, $4, $5)", digests().newest, reason, pressed.id, NOW - 3 * DAY, until,
+    )  # fmt: skip
+    if by_list:
+        await load(store, replace(bar(reason=reason, since=NOW - DAY, proof="b"), origin="new"))
+    else:
+        await store.suppressions.add("acme", digests(), reason, "new", "b")
+    (row,) = await database.rows("SELECT origin, proof, call_id FROM suppressions")
+    assert (row["origin"], row["proof"]) == expected
+    assert row["call_id"] == (pressed.id if expected[0] == "old" else None)
+
+
+async def test_a_list_with_two_withdrawals_gives_the_proof_of_another_than_it_dates(store: Store) -> None:
+    first = partial(bar, reason=Reason.WITHDRAW_CONSENT)
+    await load(
+        store,
+        first(since=NOW - DAY, proof="a"),
+        first(since=NOW, proof="b"),
+        first(since=NOW - DAY, proof="c"),
+    )
+    (row,) = await store.suppressions.of("acme", digests())
+    assert (row["proof"], row["entered_at"]) == ("b", NOW)
+
+
 async def test_a_list_that_says_nothing_new_writes_every_row_anew(store: Store, database: Database) -> None:
     """Two million of them would double the table each week."""
     bars = [bar(index, reason=reason, since=NOW) for index in range(3) for reason in Reason]
