@@ -19,8 +19,9 @@ from ccari.cli.context import (
     who,
     with_store,
 )
+from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, tell_faults, watched
-from ccari.cli.output import as_json, as_table, writing
+from ccari.cli.output import as_json, as_table
 from ccari.cli.scrubbing import Scrubbing
 from ccari.config import Settings
 from ccari.errors import CcariError

@@ -1,6 +1,7 @@
 """``ccari suppress``."""
 
 import csv
+import io
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +11,11 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ccari.cli.context import ControllerId, Json, current_policy, the_controller, the_number, who, with_store
+from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table, stream_json
 from ccari.config import Settings
 from ccari.errors import CcariError
-from ccari.errors import why as why_not
 from ccari.lists import NumberList, bars, moments
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.campaign import Campaign
@@ -226,15 +227,8 @@ def export(
         if out is None:
             await _write(store, whose, checks, sys.stdout)
             return
-        draft = out.with_name(f".{out.name}.draft")
-        try:
-            with draft.open("w", encoding="utf-8", newline="") as file:
-                await _write(store, whose, checks, file)
-            draft.replace(out)
-        except OSError as error:
-            raise CcariError(f"cannot write {out}: {why_not(error)}") from None
-        finally:
-            draft.unlink(missing_ok=True)
+        with writing(out) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+            await _write(store, whose, checks, text)
 
     with_store(context, work)
 

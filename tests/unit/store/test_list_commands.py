@@ -1,6 +1,7 @@
 """``ccari contacts`` and ``ccari consents``, run as a person runs them."""
 
 import json
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,7 @@ async def test_a_scrubbed_list_has_another_row_or_an_uncallable_one(
         ).out
     )
     assert out.read_text() == header + kept * 2
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert told == {
         "lines": 6, "kept": 2, "invalid": 1,
         "left_out": {"no_consent": 1, "no_source": 1, "suppressed_erasure": 1},
@@ -197,6 +199,8 @@ async def test_a_scrub_that_fails_leaves_a_list_that_looks_whole(
     refused(await ccari.ccari(*scrub, str(out)), "has no suppression secret")
     assert (out.read_text(), drafts(tmp_path)) == ("of yesterday", [])
     refused(await ccari.ccari(*scrub, str(tmp_path / "no" / "out.csv")), "cannot write", "No such file")
+    for other in ("/dev/null", str(tmp_path)):
+        refused(await ccari.ccari(*scrub, other), f"cannot write {other}", "no regular file")
 
 
 async def test_a_consent_is_withdrawn_and_comes_back_with_the_next_list(ccari: Service, written: Any) -> None:
