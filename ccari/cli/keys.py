@@ -14,7 +14,7 @@ from ccari.store.secrets import Key, SecretStore
 
 app = typer.Typer(help="The secrets that digests of numbers are keyed with.")
 
-_HANGING = ("suppressions", "contacts", "consents", "requests", "listings")
+_HANGING = ("suppressions", "contacts", "consents", "requests", "calls", "notices", "listings")
 
 
 @app.command()
@@ -32,7 +32,9 @@ def init(context: typer.Context) -> None:
 
 @app.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
-    """List the versions in use, and what hangs on each: requests are the open ones, listings a register's numbers."""
+    """List the versions in use, and what hangs on each: requests are the open ones, notices those that were
+    heard, listings a register's numbers.
+    """
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         policy, secrets = await current_policy(store), SecretStore(settings.keys_dir)
@@ -93,7 +95,7 @@ def retire(
             told = ", ".join(f"{count} {name}" for name, count in hanging.items() if count)
             raise CcariError(
                 f"{told} of {whose.id!r} are kept under version {version}: {hanging['suppressions']} bars would stop "
-                "working: import those lists again, or say --yes"
+                "working, and attempts be counted from none: import those lists again, or say --yes"
             )
         secrets.retire(whose.id, version)
         return f"{whose.id}: version {version} is out of use; {hanging['suppressions']} bars no longer work"

@@ -11,8 +11,8 @@ class KeyVersions:
         self._database = database
 
     async def counts(self) -> list[dict[str, Any]]:
-        """Of each controller's, or register's, version: how many suppressions, contacts, consents, open requests and
-        listings are kept under it. Millions are counted, so it takes seconds.
+        """Of each controller's, or register's, version: how many suppressions, contacts, consents, open requests, calls,
+        heard notices and listings are kept under it. Millions are counted, so it takes seconds.
         """
         return [
             dict(row) async for rows in self._database.stream(SQL["count_by_key_version"]) for row in rows

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,12 @@ async def test_an_export_that_fails_leaves_half_a_file(ccari: Service, tmp_path:
     refused(
         await ccari.ccari("suppress", "export", *ACME, "--out", str(tmp_path / "no" / "x")), "cannot write"
     )
+    for other in ("/dev/null", str(tmp_path)):
+        refused(
+            await ccari.ccari("suppress", "export", *ACME, "--out", other), "cannot write", "no regular file"
+        )
+    done = unseen(await ccari.ccari("suppress", "export", *ACME, "--out", str(tmp_path / "new.csv")))
+    assert (done.code, stat.S_IMODE((tmp_path / "new.csv").stat().st_mode)) == (0, 0o600)
     out = Path(written(tmp_path, "of yesterday", "out.csv"))
     done = await ccari.ccari(
         "suppress",
@@ -262,6 +269,39 @@ async def test_a_secret_is_retired_under_what_hangs_on_it(
         await ccari.ccari("keys", "retire", *ACME, "--version", "2", "--yes"), "has no version 2 to retire"
     )
     assert len([row async for rows in store.suppressions.newest("acme", None) for row in rows]) == 1
+
+
+async def test_a_secret_is_retired_under_the_count_of_attempts_and_what_was_heard(
+    ccari: Service, store: Store, database: Database, tmp_path: Path
+) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await database.rows(
+        "INSERT INTO heard_notices (controller, digest, key_version, information_version, campaign, call_id)"
+        " VALUES ('acme', $1, 1, 'v1', 'renewals', $2)", call.digests.newest, call.id,
+    )  # fmt: skip
+    SecretStore(tmp_path / "keys").rotate("acme")
+    rows = await ccari.json("keys", "list")
+    assert [(row["calls"], row["notices"]) for row in rows if row["controller"] == "acme"] == [(1, 1), (0, 0)]
+    refused(
+        await ccari.ccari("keys", "retire", *ACME, "--version", "1"),
+        "1 calls, 1 notices of 'acme' are kept under version 1", "attempts be counted from none",
+    )  # fmt: skip
+
+
+async def test_a_register_copied_from_an_old_file_is_taken_for_fresh(ccari: Service, tmp_path: Path) -> None:
+    file = written(tmp_path, f"{FIRST}\n12\n")
+    os.utime(file, (1767268800, 1767268800))  # 2026-01-01 12:00 UTC
+    done = unseen(await ccari.ccari("registers", "import", "robinson", file, "--keep-going"))
+    assert (done.code, done.out) == (0, "2 lines: 1 accepted, 0 known already, 1 invalid\n")
+    assert done.err.splitlines()[-1].startswith("no number was dropped from the register")
+    (register,) = json.loads((await ccari.ccari("registers", "list", "--json")).out)
+    assert register["as_of"].startswith("2026-01-01")
+    refused(
+        await ccari.ccari("registers", "import", "robinson", written(tmp_path, ""), "--update"),
+        "no number is in the file", "--as-of",
+    )  # fmt: skip
+    refused(await ccari.ccari("registers", "import", "robinson", str(tmp_path / "no")), "cannot read")
 
 
 async def test_a_person_sees_no_bar_while_a_list_is_read(ccari: Service, tmp_path: Path) -> None:
