@@ -1,49 +1,20 @@
 """Lists for people (tables) and for programmes (JSON)."""
 
-import contextlib
 import sys
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ccari.errors import CcariError, why
-
 
 def as_json(value: object, *, err: bool = False) -> None:
     """``err``: on standard error, where a list goes to standard output."""
     to = sys.stderr if err else sys.stdout
     to.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
-
-
-@contextlib.contextmanager
-def writing(out: Path | None) -> Iterator[BinaryIO]:
-    """A file that is there when all of it is written, or not at all; or standard output.
-
-    Raises
-    ------
-    CcariError
-        If the file cannot be written.
-    """
-    if out is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    draft = out.with_name(f".{out.name}.draft")
-    try:
-        with draft.open("wb") as file:
-            yield file
-        draft.replace(out)
-    except OSError as error:
-        raise CcariError(f"cannot write {out}: {why(error)}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 async def stream_json(batches: AsyncIterable[Iterable[Mapping[str, Any]]]) -> None:
