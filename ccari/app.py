@@ -4,17 +4,20 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import structlog
 
+from ccari.agi.desk import Counter
+from ccari.agi.server import serve_agi
 from ccari.calls.client import Ari, Identity
 from ccari.calls.desk import Desk
 from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials
-from ccari.config import Settings
+from ccari.config import OFF, Settings
 from ccari.errors import StoreError
 from ccari.forward.courier import Courier
 from ccari.forward.secret import WebhookSecrets
@@ -72,10 +75,29 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         calls = Switchboard()
         link = Link(credentials, PostgresFence(store.dsn), calls, make_desk)
         checks = {"asterisk": _is_set(link.connected), "database": _answers(store.database)}
-        async with serve_health(settings.http.listen, checks), _forwarding(settings, store):
+        counter = Counter(_agi_name(settings), store.calls, secrets, book, prompts)
+        async with (
+            serve_health(settings.http.listen, checks),
+            _fastagi(settings, counter),
+            _forwarding(settings, store),
+        ):
             _log.info("service_started", revision=book.revision)
             await _until(stop, link, calls)
             _log.info("service_stopped")
+
+
+def _agi_name(settings: Settings) -> str:
+    """What FastAGI calls are filed under: another service on the same database must not end them."""
+    return f"agi@{socket.gethostname()}:{settings.agi.listen.rpartition(':')[2]}"
+
+
+@contextlib.asynccontextmanager
+async def _fastagi(settings: Settings, counter: Counter) -> AsyncIterator[None]:
+    if settings.agi.listen == OFF:
+        yield
+        return
+    async with serve_agi(settings.agi.listen, counter):
+        yield
 
 
 @contextlib.asynccontextmanager

@@ -23,9 +23,14 @@ def _a_port(listen: str) -> str:
     return listen
 
 
-Listen = Annotated[
-    str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}$"), AfterValidator(_a_port)
-]
+def _off_or_a_port(listen: str) -> str:
+    return listen if listen == OFF else _a_port(listen)
+
+
+_ADDRESS = r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}"
+Listen = Annotated[str, Field(pattern=rf"^{_ADDRESS}$"), AfterValidator(_a_port)]
+
+OFF = "off"
 
 
 class _Section(BaseModel):
@@ -73,6 +78,14 @@ class DatabaseSection(_Section):
     url: SecretStr | None = None
 
 
+class AgiSection(_Section):
+    """``listen`` is where FastAGI is answered, to whoever can reach it: there is no password. ``off``: nowhere."""
+
+    listen: Annotated[str, Field(pattern=rf"^({OFF}|{_ADDRESS})$"), AfterValidator(_off_or_a_port)] = (
+        "127.0.0.1:4573"
+    )
+
+
 class HttpSection(_Section):
     listen: Listen = "127.0.0.1:8090"
 
@@ -110,6 +123,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("/var/lib/ccari")
     asterisk: AsteriskSection = AsteriskSection()
     database: DatabaseSection = DatabaseSection()
+    agi: AgiSection = AgiSection()
     http: HttpSection = HttpSection()
     recordings: RecordingsSection = RecordingsSection()
     keys: KeysSection = KeysSection()

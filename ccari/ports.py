@@ -175,9 +175,9 @@ class Exercise:
     """A right as it was exercised. ``number`` is the E.164 text that the answer will need.
 
     ``purpose`` is that of the campaign. A withdrawal withdraws consent to ``consent_purpose`` (None: to everything), and
-    bars the ``consent_campaigns`` that rest on it.
-    ``number_from``: ``dialled``, ``caller_id`` or ``given``. ``who``: the call, or the person at the desk, whose ``note``
-    goes with it.
+    bars the ``consent_campaigns`` that rest on it. ``recorded_elsewhere``: others record the call, so that nobody here
+    knows what there is. ``number_from``: ``dialled``, ``caller_id`` or ``given``. ``who``: the call, or the person at the
+    desk, whose ``note`` goes with it.
     """
 
     right: Right
@@ -191,6 +191,7 @@ class Exercise:
     purpose: str | None = None
     consent_purpose: str | None = None
     consent_campaigns: tuple[str, ...] = ()
+    recorded_elsewhere: bool = False
     intake: Intake = Intake.KEY
     number_from: str = "dialled"
     level: Level = Level.L1

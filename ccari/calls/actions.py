@@ -2,18 +2,15 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, Playback
-from ccari.calls.gatekeeper import Gatekeeper, Terms
-from ccari.calls.journal import Journal, persistently
 from ccari.calls.recorder import Recorder
 from ccari.errors import AsteriskError
-from ccari.policy import deadlines, notices
-from ccari.policy.calendars import TIME_ZONES
+from ccari.gating.gatekeeper import Gatekeeper, Terms
+from ccari.gating.journal import Journal, persistently
+from ccari.policy import notices
 from ccari.policy.call import RING_SECONDS
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
@@ -51,7 +48,7 @@ from ccari.policy.messages import (
     TokenRefused,
     TokenSpent,
 )
-from ccari.ports import Exercise, Sound
+from ccari.ports import Sound
 
 #: Asterisk hangs a leg up after this long even if nobody is left to tell it to.
 LONGEST_CALL_SECONDS = 4 * 60 * 60
@@ -66,7 +63,7 @@ class Actions:
         self._ids = ids
         self._desk = desk
         self._journal = journal
-        self._gatekeeper = Gatekeeper(order, ids, desk, journal)
+        self._gatekeeper = Gatekeeper(order, ids.call, desk, journal)
         self._settled: Terms | None = None
         self._bridge_made = False
         self.recorder = Recorder(ids, desk, journal)
@@ -187,14 +184,8 @@ class Actions:
         await ari.add_to_bridge(ids.bridge, ids.agent, ids.callee)
 
     async def _register(self, command: RegisterRight) -> Event:
-        terms, now = self._terms, datetime.now(UTC)
-        country = terms.controller.country
-        exercise = Exercise(
-            right=command.right, key=command.key, number=terms.number.e164, received_at=now,
-            due=deadlines.due(now, country), local_year=now.astimezone(ZoneInfo(TIME_ZONES[country])).year,
-            notice_version=terms.notice_version, language=terms.campaign.language, purpose=terms.campaign.purpose,
-            consent_purpose=terms.campaign.withdraws, consent_campaigns=terms.consent_campaigns,
-        )  # fmt: skip
+        terms = self._terms
+        exercise = terms.exercise(command.right, command.key)
         reference = await self._journal.durably(
             lambda entries: self._desk.store.register_right(terms.opened, exercise, entries)
         )

@@ -9,9 +9,9 @@ import structlog
 
 from ccari.calls.desk import Desk
 from ccari.calls.events import Ids
-from ccari.calls.gatekeeper import Terms
-from ccari.calls.journal import Journal, persistently
 from ccari.errors import AsteriskError, RecordingError
+from ccari.gating.gatekeeper import Terms
+from ccari.gating.journal import Journal, persistently
 from ccari.policy import retention
 from ccari.policy.chain import Entry
 from ccari.ports import Kept, RecordingTag

@@ -11,8 +11,8 @@ import structlog
 from ccari.calls.actions import Actions
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, translate
-from ccari.calls.journal import Journal
 from ccari.errors import CcariError
+from ccari.gating.journal import Journal
 from ccari.policy.call import Call, Stage, decide
 from ccari.policy.messages import (
     CallRequested,

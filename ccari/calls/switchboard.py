@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal
 
@@ -12,13 +11,12 @@ from ccari.calls.desk import Desk, Order
 from ccari.calls.events import channel_of
 from ccari.calls.runner import CallRunner
 from ccari.errors import AsteriskError
+from ccari.gating.labels import agent_name, label
 
 _log = structlog.get_logger()
 
 #: Far above what one Asterisk carries; the bound is against a dialplan that loops.
 MOST_CALLS = 2000
-_LONG_DIGITS = re.compile(r"\+?\d{6,}")
-_LONGEST_LABEL = 40
 #: For calls to end when the service stops; then they are cut.
 DRAIN_SECONDS = 15.0
 
@@ -105,17 +103,7 @@ def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
     """``Stasis(ccari,outbound,NUMBER,CAMPAIGN[,AGENT])``; Asterisk has split the arguments at commas."""
     match args:
         case ["outbound", number, campaign] | ["outbound", number, campaign, _]:
-            named = args[3] if len(args) > 3 else _agent_name(str(channel["name"]))  # noqa: PLR2004 - AGENT
-            return Order(number, label(campaign), channel["id"], label(named))
+            named = label(args[3]) if len(args) > 3 else agent_name(str(channel["name"]))  # noqa: PLR2004 - AGENT
+            return Order(number, label(campaign), channel["id"], named)
         case _:
-            return Order(None, "", channel["id"], label(_agent_name(str(channel["name"]))))
-
-
-def _agent_name(channel_name: str) -> str:
-    """``PJSIP/anna-00000012`` is anna's."""
-    return channel_name.rpartition("-")[0].rpartition("/")[2]
-
-
-def label(text: str) -> str:
-    """A name as it may be logged and kept: ``Local/NUMBER@context`` is a channel too, and arguments get swapped."""
-    return _LONG_DIGITS.sub("…", text.partition("@")[0])[:_LONGEST_LABEL] or "unknown"
+            return Order(None, "", channel["id"], agent_name(str(channel["name"])))

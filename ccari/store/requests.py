@@ -187,7 +187,8 @@ async def register(
         # before the counter is taken, which all rights of the controller wait for
         await withdraw(connection, controller, digests, exercise.consent_purpose, exercise.received_at)
     # what came otherwise than in a call may be about any recording
-    recorded = call_id is None or await connection.fetchval(SQL["is_recorded"], call_id)
+    unknown = call_id is None or exercise.recorded_elsewhere
+    recorded = unknown or await connection.fetchval(SQL["is_recorded"], call_id)
     state = rights.begins(exercise.right, recorded=recorded)
     count = await connection.fetchval(SQL["next_reference"], controller, exercise.local_year)
     reference = f"{controller.upper()}-{exercise.local_year}-{count:06d}"

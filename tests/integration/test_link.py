@@ -57,6 +57,7 @@ class Ground:
                 "CCARI_ASTERISK__PASSWORD_FILE": str(pbx.ari_password_file),
                 "CCARI_ASTERISK__SPOOL": str(pbx.spool),
                 "CCARI_SOUNDS__DIR": str(self.sounds),
+                "CCARI_AGI__LISTEN": "off",
                 "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
             },
             self.folder / f"{self._started}.log",

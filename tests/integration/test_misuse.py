@@ -47,7 +47,10 @@ class Desk:
 
     def service(self, **changed: str) -> Service:
         """Not started; settings are named without their prefix."""
-        own = {"CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"}
+        own = {
+            "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
+            "CCARI_AGI__LISTEN": "off",
+        }
         settings = {**own, **self.environment, **{f"CCARI_{name}": value for name, value in changed.items()}}
         name = uuid4().hex
         return Service(settings, self.folder / f"{name}.log", self.folder / f"{name}.err")

@@ -2,12 +2,14 @@
 
 import re
 import secrets
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.asterisk import Asterisk
 from tests.lab.errors import LabError
+from tests.lab.ports import free_port
 from tests.lab.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -36,14 +38,17 @@ class Pbx(Asterisk):
         super().__init__(root, directory, [CHECKOUT / "dialplan", CHECKOUT / "sounds", *host_folders])
         self.world_sip_port = world_sip_port
         self.phone_password = secrets.token_hex(6)
+        self.agi_port = free_port(socket.SOCK_STREAM, "127.0.0.1")
 
     def settings(self) -> Mapping[str, object]:
-        """Add where world is, and the project's dialplan."""
+        """Add where world is, the project's dialplan, and where that looks for FastAGI."""
         return {
             **super().settings(),
             "world_sip_port": self.world_sip_port,
             "phone_password": self.phone_password,
             "dialplan": CHECKOUT / "dialplan/extensions_ccari.conf",
+            "agi_dialplan": CHECKOUT / "dialplan/extensions_ccari_agi.conf",
+            "agi_port": self.agi_port,
         }
 
     async def outcome(self, call: str, *, within: float = OUTCOME_SECONDS) -> Outcome:

@@ -86,6 +86,8 @@ def test_a_wrong_key_or_value_is_not_named_or_the_secret_is(write: Write, conten
         ("CCARI_ASTERISK__PASSWORD__X", SECRET, "asterisk.password"),
         ("CCARI_LOG__LEVEL", "loud", "log.level"),
         ("CCARI_HTTP__LISTEN", "nowhere", "http.listen"),
+        ("CCARI_AGI__LISTEN", "nowhere", "agi.listen: "),
+        ("CCARI_AGI__LISTEN", "127.0.0.1:70000", "agi.listen: the port must be"),
     ],
 )
 def test_a_wrong_variable_is_ignored_in_silence(
@@ -93,6 +95,13 @@ def test_a_wrong_variable_is_ignored_in_silence(
 ) -> None:
     monkeypatch.setenv(name, value)
     assert named in refused(None)
+
+
+@pytest.mark.parametrize("listen", ["off", "0.0.0.0:4573", "[::1]:4573"])
+def test_fastagi_cannot_be_turned_off_or_elsewhere(monkeypatch: pytest.MonkeyPatch, listen: str) -> None:
+    assert load(None).agi.listen == "127.0.0.1:4573"
+    monkeypatch.setenv("CCARI_AGI__LISTEN", listen)
+    assert load(None).agi.listen == listen
 
 
 def test_the_laboratorys_own_variables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.calls.switchboard import _agent_name, label
+from ccari.gating.labels import agent_name, label
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from ccari.calls.switchboard import _agent_name, label
     ids=["phone", "hyphens", "local channel", "endpoint named by its number", "number within", "nothing"],
 )
 def test_a_number_is_logged_as_the_name_of_an_agent(channel: str, agent: str) -> None:
-    assert label(_agent_name(channel)) == agent
+    assert agent_name(channel) == agent
 
 
 def test_a_number_in_the_place_of_the_campaign_is_kept() -> None:

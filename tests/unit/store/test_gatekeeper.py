@@ -7,9 +7,8 @@ from uuid import uuid4
 import pytest
 
 from ccari.calls.desk import Desk, Order
-from ccari.calls.events import Ids
-from ccari.calls.gatekeeper import Gatekeeper, Terms
-from ccari.calls.journal import Journal
+from ccari.gating.gatekeeper import Gatekeeper, Terms
+from ccari.gating.journal import Journal
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
@@ -46,9 +45,8 @@ async def desk(store: Store, tmp_path: Path) -> Desk:
 
 
 def gatekeeper(desk: Desk, campaign: str = "renewals") -> Gatekeeper:
-    ids = Ids(uuid4(), "anna", uuid4())
-    order = Order(NUMBER.e164, campaign, "channel", "anna")
-    return Gatekeeper(order, ids, desk, Journal(ids.call, "anna"))
+    call, order = uuid4(), Order(NUMBER.e164, campaign, "channel", "anna")
+    return Gatekeeper(order, call, desk, Journal(call, "anna"))
 
 
 async def ask(desk: Desk, campaign: str = "renewals") -> Terms | Block:

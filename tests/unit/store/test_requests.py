@@ -416,7 +416,15 @@ async def test_a_refusal_of_recording_is_done_with_though_something_was_recorded
         reference = await store.calls.register_right(call, made.exercise(Right.REFUSE_RECORDING), ())
         states[recorded] = (await store.requests.show(reference)).request["state"]
     letter = (await store.requests.show(await added(store, Right.REFUSE_RECORDING))).request
-    assert (states, letter["state"]) == ({False: "fulfilled", True: "received"}, "received")
+    elsewhere = replace(made.exercise(Right.REFUSE_RECORDING), recorded_elsewhere=True)
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    told = (await store.requests.show(await store.calls.register_right(call, elsewhere, ()))).request
+    assert (states, letter["state"], told["state"]) == (
+        {False: "fulfilled", True: "received"},
+        "received",
+        "received",
+    )
 
 
 async def test_a_consent_to_another_purpose_ends_with_the_one_that_is_withdrawn(store: Store) -> None:

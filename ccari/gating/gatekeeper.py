@@ -2,23 +2,57 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from uuid import uuid4
+from typing import Protocol
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import structlog
 
-from ccari.calls.desk import Desk, Order
-from ccari.calls.events import Ids
-from ccari.calls.journal import Journal
 from ccari.errors import CcariError, ConfigError, SoundError
-from ccari.policy import gate
+from ccari.gating.journal import Journal
+from ccari.policy import deadlines, gate
+from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number, NumberFault, parse
 from ccari.policy.parties import Controller, Register
-from ccari.ports import OpenedCall, RefusedCall, Script
+from ccari.policy.rights import Right
+from ccari.ports import CallStore, Exercise, OpenedCall, PolicyBook, Prompts, RefusedCall, Script, Secrets
 
 _log = structlog.get_logger()
+
+
+class Asked(Protocol):
+    """A call as it was asked for, unchecked. ``number`` is None where the arguments were not even that many."""
+
+    @property
+    def number(self) -> str | None: ...
+
+    @property
+    def campaign(self) -> str: ...
+
+    @property
+    def agent(self) -> str: ...
+
+
+class Means(Protocol):
+    """What it takes to answer. ``asterisk`` names whose calls these are, so that what is left open can be closed."""
+
+    @property
+    def asterisk(self) -> str: ...
+
+    @property
+    def store(self) -> CallStore: ...
+
+    @property
+    def secrets(self) -> Secrets: ...
+
+    @property
+    def book(self) -> PolicyBook: ...
+
+    @property
+    def prompts(self) -> Prompts: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +81,22 @@ class Terms:
     def question(self) -> Question:
         return gate.question(self.campaign, datetime.now(UTC))
 
+    def exercise(self, right: Right, key: str) -> Exercise:
+        """The right as it was exercised by key at this moment, by whoever we have called."""
+        now, country = datetime.now(UTC), self.controller.country
+        return Exercise(
+            right=right, key=key, number=self.number.e164, received_at=now,
+            due=deadlines.due(now, country), local_year=now.astimezone(ZoneInfo(TIME_ZONES[country])).year,
+            notice_version=self.notice_version, language=self.campaign.language, purpose=self.campaign.purpose,
+            consent_purpose=self.campaign.withdraws, consent_campaigns=self.consent_campaigns,
+        )  # fmt: skip
+
 
 class Gatekeeper:
-    def __init__(self, order: Order, ids: Ids, desk: Desk, journal: Journal) -> None:
-        self._order = order
-        self._ids = ids
-        self._desk = desk
+    def __init__(self, asked: Asked, call: UUID, means: Means, journal: Journal) -> None:
+        self._asked = asked
+        self._call = call
+        self._means = means
         self._journal = journal
         self._token = uuid4()
 
@@ -67,16 +111,29 @@ class Gatekeeper:
         try:
             return await self._ask()
         except (ConfigError, SoundError) as error:
-            _log.error("gate_unfit", call_id=str(self._ids.call), reason=str(error))
+            _log.error("gate_unfit", call_id=str(self._call), reason=str(error))
             block = Block.PROMPTS_MISSING if isinstance(error, SoundError) else Block.STORE_UNAVAILABLE
         except _Refusal as refusal:
             block = refusal.block
-        order = self._order
-        await self._desk.store.open_refused(
-            RefusedCall(self._ids.call, self._token, self._desk.asterisk, order.agent, order.campaign)
+        asked = self._asked
+        await self._means.store.open_refused(
+            RefusedCall(self._call, self._token, self._means.asterisk, asked.agent, asked.campaign)
         )
         self._journal.opened()
         return block
+
+    async def terms(self) -> Terms | Block:
+        """What a call would be made under, without asking whether it may be; or why there are no such terms.
+
+        Raises
+        ------
+        StoreError, ConfigError, SoundError
+            If that cannot be known.
+        """
+        try:
+            return self._terms(*await self._campaign())
+        except _Refusal as refusal:
+            return refusal.block
 
     async def spend_token(self, terms: Terms) -> Block | None:
         """Ask once more, and spend the call's token. None means: dial now; else why not.
@@ -89,20 +146,20 @@ class Gatekeeper:
             If that cannot be known: then nothing may be dialled.
         """
         opened = replace(
-            terms.opened, digests=self._desk.secrets.digests(terms.controller.id, terms.number),
-            listed_as=self._desk.secrets.listed_as((each.id for each in terms.registers), terms.number),
+            terms.opened, digests=self._means.secrets.digests(terms.controller.id, terms.number),
+            listed_as=self._means.secrets.listed_as((each.id for each in terms.registers), terms.number),
         )  # fmt: skip
-        store = self._desk.store
+        store = self._means.store
         return await self._journal.durably(
             lambda entries: store.spend_token(opened, terms.question(), terms.judge, entries)
         )
 
     async def _ask(self) -> Terms | Block:
-        book = self._desk.book
+        book = self._means.book
         while True:
             policy, campaign = await self._campaign()
             terms = self._terms(policy, campaign)
-            facts, newest = await self._desk.store.open(terms.opened, terms.question())
+            facts, newest = await self._means.store.open(terms.opened, terms.question())
             self._journal.opened()
             if newest == terms.opened.revision:
                 break
@@ -116,33 +173,33 @@ class Gatekeeper:
 
     async def _campaign(self) -> tuple[Policy, Campaign]:
         """The campaign that was asked for; one that is not known may have been declared since the policy was read."""
-        order, book = self._order, self._desk.book
-        if order.number is None:
+        asked, book = self._asked, self._means.book
+        if asked.number is None:
             raise _Refusal(Block.BAD_ARGUMENTS)
         for reload in (False, True):
             if reload:
                 await book.reload()
-            campaign = book.policy.campaign(order.campaign) if book.policy else None
+            campaign = book.policy.campaign(asked.campaign) if book.policy else None
             if book.policy is not None and campaign is not None:
                 return book.policy, campaign
         raise _Refusal(Block.UNKNOWN_CAMPAIGN if book.policy else Block.NO_POLICY)
 
     def _terms(self, policy: Policy, campaign: Campaign) -> Terms:
-        desk, revision = self._desk, self._desk.book.revision
+        means, revision = self._means, self._means.book.revision
         controller, registers = policy.controller_of(campaign), policy.registers_of(campaign)
-        number = parse(self._order.number or "", controller.country)
+        number = parse(self._asked.number or "", controller.country)
         if isinstance(number, NumberFault):
             raise _Refusal(Block(number.value))
         if revision is None:
             raise _Refusal(Block.NO_POLICY)
         opened = OpenedCall(
-            id=self._ids.call, token=self._token, asterisk=desk.asterisk, agent=self._order.agent,
+            id=self._call, token=self._token, asterisk=means.asterisk, agent=self._asked.agent,
             number_masked=number.masked, revision=revision, controller=controller.id, campaign=campaign.id,
-            legal_basis=campaign.legal_basis.value, digests=desk.secrets.digests(controller.id, number),
-            listed_as=desk.secrets.listed_as((each.id for each in registers), number),
+            legal_basis=campaign.legal_basis.value, digests=means.secrets.digests(controller.id, number),
+            listed_as=means.secrets.listed_as((each.id for each in registers), number),
         )  # fmt: skip
         return Terms(
-            controller, campaign, registers, number, opened, desk.prompts.script(controller, campaign),
+            controller, campaign, registers, number, opened, means.prompts.script(controller, campaign),
             policy.asking(controller.id, campaign.asks_consent_to),
         )  # fmt: skip
 

@@ -1,0 +1,25 @@
+"""What all FastAGI connections share."""
+
+from dataclasses import dataclass, field
+
+from ccari.ports import CallStore, PolicyBook, Prompts, Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """``asterisk`` names this service's own FastAGI calls: which Asterisk asks, the protocol does not tell."""
+
+    asterisk: str
+    store: CallStore
+    secrets: Secrets
+    book: PolicyBook
+    prompts: Prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the dialplan asked for; ``number`` None: bad arguments."""
+
+    number: str | None = field(repr=False)
+    campaign: str
+    agent: str

@@ -1,0 +1,121 @@
+"""``AGI(agi://HOST:4573/gate,NUMBER,CAMPAIGN)``: one verdict, DENY until proven otherwise."""
+
+import asyncio
+from uuid import uuid4
+
+from ccari.agi.desk import Asked, Counter
+from ccari.agi.session import AgiError, GoneError, Session
+from ccari.errors import CcariError
+from ccari.gating.gatekeeper import Gatekeeper, Terms
+from ccari.gating.journal import Journal, persistently
+from ccari.gating.labels import agent_name, label
+from ccari.policy.gate import Block
+from ccari.policy.messages import Outcome
+
+#: From the connection to the verdict: the agent waits, and the dialplan gives up soon after.
+ANSWER_SECONDS = 3.0
+#: How an allowed call ends for ccari: the dialplan has it, and what became of it is not for us to say.
+HANDED_BACK = "handed_back"
+
+
+async def gate(session: Session, counter: Counter) -> None:
+    """Answer one question, and close the call's row: nothing more is heard of it here.
+
+    The token is spent with the verdict, for the dialplan dials at once; so an allowed call counts as an attempt, also
+    when the caller has hung up meanwhile.
+
+    Raises
+    ------
+    AgiError
+        If the dialplan could not be told. Then its own DENY stands.
+    """
+    deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+    await session.set_variable("CCARI_VERDICT", "DENY")
+    asked = _asked(session)
+    visit = _Visit(asked, counter)
+    block = await visit.verdict(deadline)
+    try:
+        if block is None and asyncio.get_running_loop().time() >= deadline:
+            # stopped and woken: nobody knows any more what this dialplan has done meanwhile
+            block = Block.STORE_UNAVAILABLE
+        await _tell(session, visit, block)
+    except AgiError as error:
+        await visit.close(block, untold=error)
+        raise
+    session.end()
+    await visit.close(block)
+
+
+def _asked(session: Session) -> Asked:
+    agent = agent_name(session.head.get("agi_channel", ""))
+    match session.arguments:
+        case (number, campaign):
+            return Asked(number, label(campaign), agent)
+        case _:
+            # a comma in a number makes three of two
+            return Asked(None, "", agent)
+
+
+async def _tell(session: Session, visit: "_Visit", block: Block | None) -> None:
+    await session.set_variable("CCARI_CALL", str(visit.call))
+    await session.set_variable("CCARI_REASON", block.value if block else "")
+    if block is not None:
+        return
+    if session.hung_up:
+        raise GoneError("the channel has hung up")
+    # inherited by the leg that is dialled: the rights menu there knows by it who was called
+    await session.set_variable("__CCARI_NUMBER", visit.number)
+    await session.set_variable("CCARI_VERDICT", "ALLOW")
+
+
+class _Visit:
+    """One call at the gate."""
+
+    def __init__(self, asked: Asked, counter: Counter) -> None:
+        self.call = uuid4()
+        self.number = ""
+        self._counter = counter
+        self._journal = Journal(self.call, asked.agent)
+        self._journal.bind(way="fastagi")
+        self._gatekeeper = Gatekeeper(asked, self.call, counter, self._journal)
+
+    async def verdict(self, deadline: float) -> Block | None:
+        """Why the call may not be made; None if it may, and then its token is spent."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                terms = await self._gatekeeper.ask()
+                if not isinstance(terms, Terms):
+                    return terms
+                self.number = terms.number.e164
+                self._journal.note("call_gated", {})
+                return await self._gatekeeper.spend_token(terms)
+        except (CcariError, TimeoutError) as error:
+            self._journal.note("gate_failed", {"reason": str(error) or "timeout"})
+            return Block.STORE_UNAVAILABLE
+
+    async def close(self, block: Block | None, untold: AgiError | None = None) -> None:
+        outcome, reason = _end(block, untold)
+        if block is not None:
+            self._journal.note("call_blocked", {"reason": block.value})
+        self._journal.note("call_ended", {"outcome": outcome, "reason": reason})
+        if self._journal.is_open:
+            store = self._counter.store
+            await persistently(
+                self.call,
+                lambda: self._journal.durably(
+                    lambda entries: store.close(self.call, outcome, reason, entries)
+                ),
+            )
+
+
+def _end(block: Block | None, untold: AgiError | None) -> tuple[str, str]:
+    if block is not None:
+        outcome = Outcome.UNAVAILABLE if block is Block.STORE_UNAVAILABLE else Outcome.BLOCKED
+        return outcome.value, block.value
+    if untold is None:
+        return HANDED_BACK, ""
+    return (
+        (Outcome.AGENT_HANGUP.value, "")
+        if isinstance(untold, GoneError)
+        else (Outcome.FAILED.value, "untold")
+    )

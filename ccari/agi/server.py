@@ -1,0 +1,105 @@
+"""The FastAGI server: a bounded number of connections, one task each, all of them ended with the service."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from ccari.agi.desk import Counter
+from ccari.agi.gate import gate
+from ccari.agi.rights import rights
+from ccari.agi.session import LINE_BYTES, AgiError, GoneError, MalformedError, Session
+from ccari.errors import ConfigError, StoreError, why
+from ccari.gating.labels import label
+
+_log = structlog.get_logger()
+
+#: A gate takes some milliseconds and a menu a minute; more at once than this is a dialplan that loops.
+MOST_SESSIONS = 500
+#: For conversations to end when the service stops; then they are cut, and the dialplan's DENY stands.
+DRAIN_SECONDS = 5.0
+
+Script = Callable[[Session, Counter], Awaitable[None]]
+SCRIPTS: Mapping[str, Script] = {"gate": gate, "rights": rights}
+
+
+@contextlib.asynccontextmanager
+async def serve_agi(listen: str, counter: Counter, *, most: int = MOST_SESSIONS) -> AsyncIterator[None]:
+    """Answer FastAGI on ``listen`` (``HOST:PORT``) while the context lasts.
+
+    Raises
+    ------
+    ConfigError
+        If the port is taken or may not be used.
+    """
+    conversations = _Conversations(counter, most)
+    host, _, port = listen.rpartition(":")
+    try:
+        server = await asyncio.start_server(conversations.take, host.strip("[]"), int(port), limit=LINE_BYTES)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {listen}: {why(error)}: set [agi] listen") from None
+    try:
+        await _close_abandoned(counter)
+        yield
+    finally:
+        server.close()
+        await conversations.drain()
+
+
+async def _close_abandoned(counter: Counter) -> None:
+    """End what an earlier run left unanswered: its dialplan was told nothing, and so dialled nobody."""
+    try:
+        await counter.store.close_abandoned(counter.asterisk, datetime.now(UTC))
+    except StoreError as error:
+        _log.warning("database_away", reason=str(error))
+
+
+class _Conversations:
+    """Owns the task of every connection."""
+
+    def __init__(self, counter: Counter, most: int) -> None:
+        self._counter = counter
+        self._most = most
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Called for each connection; returns at once."""
+        if len(self._tasks) >= self._most:
+            _log.error("agi_turned_away", sessions=len(self._tasks))
+            writer.transport.abort()
+            return
+        task = asyncio.create_task(self._converse(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self) -> None:
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = Session(reader, writer)
+        try:
+            await session.begin()
+            script = SCRIPTS.get(session.script)
+            if script is None:
+                _log.warning("agi_unknown", script=label(session.script), known=", ".join(SCRIPTS))
+                await session.set_variable("CCARI_VERDICT", "DENY")
+                return
+            await script(session, self._counter)
+        except GoneError:
+            _log.info("agi_hung_up", script=label(session.script))
+        except MalformedError as error:
+            _log.warning("agi_cut_off", script=label(session.script), reason=str(error))
+        except AgiError as error:
+            _log.warning("agi_failed", script=label(session.script), reason=str(error))
+        except Exception:  # noqa: BLE001 - logged
+            _log.exception("agi_failed", script=label(session.script))
+        finally:
+            # nothing is owed to who does not read
+            writer.transport.abort()

@@ -1,0 +1,16 @@
+"""Names that come from outside, as they may be logged and kept."""
+
+import re
+
+_LONG_DIGITS = re.compile(r"\+?\d{6,}")
+_LONGEST = 40
+
+
+def label(text: str) -> str:
+    """A name without what could be a number: ``Local/NUMBER@context`` is a channel too, and arguments get swapped."""
+    return _LONG_DIGITS.sub("…", text.partition("@")[0])[:_LONGEST] or "unknown"
+
+
+def agent_name(channel_name: str) -> str:
+    """``PJSIP/anna-00000012`` is anna's."""
+    return label(channel_name.rpartition("-")[0].rpartition("/")[2])

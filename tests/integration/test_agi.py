@@ -1,0 +1,132 @@
+"""FastAGI on a real Asterisk: a dialplan that dials by itself asks the gate first, and offers the rights menu."""
+
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+
+from tests.integration.service import START_SECONDS, Service
+from tests.lab import Callee, Lab, Outcome, callees
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+#: Of the dialplan's time-out, and what it takes to hang up.
+BOUND_SECONDS = 12.0
+
+
+async def gated(
+    lab: Lab, callee: Callee | str, *, campaign: str = "renewals", context: str = "lab-gated",
+    agent: str = "drops-3", caller: str = "101",
+) -> Outcome:  # fmt: skip
+    number = callee if isinstance(callee, str) else callee.number
+    placed = await lab.world.dial(number, campaign=campaign, context=context, agent=agent, caller=caller)
+    await placed.ended()
+    return await lab.pbx.outcome(placed.id)
+
+
+@contextlib.asynccontextmanager
+async def stopped(service: Service) -> AsyncIterator[None]:
+    """The service accepts connections meanwhile, as the kernel does for it, and answers nothing."""
+    assert service.process is not None
+    os.kill(service.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(service.process.pid, signal.SIGCONT)
+
+
+def _is_connected(line: Mapping[str, object]) -> bool:
+    return line["event"] == "asterisk_connected"
+
+
+def _connected(service: Service) -> int:
+    return sum(map(_is_connected, service.lines()))
+
+
+async def test_an_allowed_number_is_not_dialled_or_its_attempt_not_counted(
+    service: Service, lab: Lab
+) -> None:
+    callee = callees.answers(71)
+    told = await gated(lab, callee)
+    assert (told.outcome, told.reason) == ("ALLOW", "")
+    assert await lab.world.invites(callee.number) == 1
+    record = await service.call(told.call)
+    assert (record["outcome"], record["reason"], record["fault"]) == ("handed_back", "", None)
+    assert record["dialled_at"] is not None
+
+
+async def test_a_barred_number_is_dialled_by_a_dialplan_that_asked(service: Service, lab: Lab) -> None:
+    callee = callees.answers(72)
+    done = await service.ccari(
+        "suppress", "add", callee.number, "--controller", "acme", "--reason", "do_not_call"
+    )
+    assert done.code == 0, done.err
+    told = await gated(lab, callee)
+    assert (told.outcome, told.reason) == ("DENY", "suppressed_do_not_call")
+    assert await lab.world.invites(callee.number) == 0
+    record = await service.call(told.call)
+    assert (record["outcome"], record["reason"]) == ("blocked", "suppressed_do_not_call")
+    assert record["dialled_at"] is None
+
+
+async def test_a_right_pressed_on_a_leg_that_was_dialled_is_lost_or_not_heeded(
+    service: Service, lab: Lab
+) -> None:
+    callee = callees.presses("7", 2, 74)
+    placed = await lab.world.dial(callee.number, context="lab-gated", agent="talks")
+    request = await service.logged(
+        lambda line: line["event"] == "right_registered" and line.get("way") == "fastagi"
+    )
+    await lab.world.hang_up(placed)
+    await placed.ended()
+    shown = await service.json("requests", "show", request["reference"])
+    assert (shown["right"], shown["number_from"], shown["level"]) == ("erasure", "dialled", "L1")
+    told = await gated(lab, callee)
+    assert (told.outcome, told.reason) == ("DENY", "suppressed_erasure")
+    assert await lab.world.invites(callee.number) == 1
+
+
+async def test_a_caller_who_presses_a_key_is_registered_under_another_number_or_as_surer_than_they_are(
+    service: Service, lab: Lab
+) -> None:
+    told = await gated(lab, "123456", context="lab-rights", agent="presses-8-2", caller="+48600990075")
+    assert told.outcome == "access"
+    shown = await service.json("requests", "show", told.reason)
+    assert (shown["right"], shown["number_from"], shown["level"]) == ("access", "caller_id", "L0")
+    assert shown["number"].endswith("0075")
+
+
+async def test_a_service_that_hangs_holds_the_call_or_lets_it_through(service: Service, lab: Lab) -> None:
+    callee = callees.answers(76)
+    async with stopped(service):
+        placed = await lab.world.dial(callee.number, context="lab-gated")
+        await placed.ended(within=BOUND_SECONDS)
+        told = await lab.pbx.outcome(placed.id)
+    assert (told.outcome, told.reason) == ("DENY", "service_hung")
+    assert await lab.world.invites(callee.number) == 0
+    # what it says when it goes on comes too late
+    assert (await gated(lab, callees.answers(77))).outcome == "ALLOW"
+    assert await lab.world.invites(callee.number) == 0
+
+
+async def test_a_service_that_is_away_lets_calls_through(lab: Lab, service: Service) -> None:
+    callee = callees.answers(78)
+    assert await service.stop() == 0
+    try:
+        told = await gated(lab, callee)
+        assert (told.outcome, told.reason) == ("DENY", "service_away")
+        assert await lab.world.invites(callee.number) == 0
+    finally:
+        before = service.lines()
+        await service.spawn()
+        await until(lambda: _connected(service) > sum(map(_is_connected, before)), within=START_SECONDS)
+
+
+async def test_nobody_asks_a_person_who_hides_their_number(service: Service, lab: Lab) -> None:
+    told = await gated(lab, "123456", context="lab-rights", agent="presses-8-2", caller="101")
+    assert (told.outcome, told.reason) == ("none", "none")
+    line = await service.logged(lambda each: each["event"] == "rights_menu_failed")
+    assert line["reason"] == "number_invalid"
