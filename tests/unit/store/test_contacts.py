@@ -27,7 +27,7 @@ UNWELCOME = partial(gate.unwelcome, now=NOW)
 FAULT = LineFault(2, "obtained", "it is empty")
 #: May be called without a consent, by anybody who knows where the number comes from.
 RENEWALS = campaign(data_source=None, keys={"2": "continue_unrecorded"})
-ROBINSON = Register(id="robinson", name="Lista Robinsonów")
+ROBINSON = Register(id="robinson", name="Lista Robinsonów", consent_overrides=True)
 
 
 async def load(
