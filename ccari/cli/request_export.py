@@ -1,9 +1,7 @@
 """``ccari requests export``: the register as one stream."""
 
-import contextlib
 import csv
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
@@ -13,8 +11,8 @@ import orjson
 import typer
 
 from ccari.cli.context import with_store
+from ccari.cli.drafts import writing_text
 from ccari.config import Settings
-from ccari.errors import CcariError, why
 from ccari.lists import moments
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.numbers import mask
@@ -41,7 +39,7 @@ def command(
 
     async def work(_: Settings, store: Store) -> int:
         rows = _readable(store.requests.export(controller, await _moment(store, controller, since)))
-        with _written(out) as file:
+        with writing_text(out) as file:
             return await (_csv if format == "csv" else _json)(rows, file)
 
     written = with_store(context, work)
@@ -92,23 +90,3 @@ async def _json(rows: AsyncIterator[dict[str, Any]], file: TextIO) -> int:
         written += 1
     file.write("\n]\n")
     return written
-
-
-@contextlib.contextmanager
-def _written(out: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a file that has its name only when it is whole."""
-    if out is None:
-        yield sys.stdout
-        return
-    draft = out.with_name(f".{out.name}.draft")
-    try:
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600, exist_ok=False)
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        draft.replace(out)
-    except OSError as error:
-        raise CcariError(f"cannot write {out}: {why(error)}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
