@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, Limit, with_store
+from ccari.cli.context import ControllerId, Json, Limit, told_of, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.store.opened import Store
@@ -19,7 +19,7 @@ def list_(
     """List recordings, the newest first, each with its legal basis and the day it is deleted."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        return await store.records.list_recordings(controller, limit)
+        return await told_of(store, controller, await store.records.list_recordings(controller, limit))
 
     rows = with_store(context, work)
     if json:

@@ -17,6 +17,7 @@ from ccari.cli.context import (
     current_policy,
     the_controller,
     the_number,
+    told_of,
     who,
     with_store,
 )
@@ -82,7 +83,8 @@ def list_(
     wanted = Wanted(tuple(state or ()), right, open, OVERDUE if overdue else due_within)
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        return await store.requests.list(controller, limit, clock=await _clock(store), wanted=wanted)
+        found = await store.requests.list(controller, limit, clock=await _clock(store), wanted=wanted)
+        return await told_of(store, controller, found)
 
     rows = [
         {**row, "level": Level(row["level"]).name, "number": mask(row["number"]) if row["number"] else None}

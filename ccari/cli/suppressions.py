@@ -10,7 +10,16 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, current_policy, the_controller, the_number, who, with_store
+from ccari.cli.context import (
+    ControllerId,
+    Json,
+    current_policy,
+    the_controller,
+    the_number,
+    told_of,
+    who,
+    with_store,
+)
 from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table, stream_json
@@ -165,6 +174,7 @@ def list_(
             await stream_json(found)
             return
         shown = [{**row, "digest": row["digest"][:12]} async for rows in found for row in rows]
+        await told_of(store, controller, shown)
         columns = {"controller": "CONTROLLER", **_OF_ONE, "digest": "DIGEST"}
         as_table(shown, columns, none="nothing is barred")
 

@@ -263,3 +263,12 @@ async def test_a_command_needs_a_policy_to_show_nothing(dsn: str, database: Data
         await ccari.ccari("requests", "add", "access", AS_WRITTEN),
         "no policy has been applied: ccari policy apply",
     )
+
+
+@pytest.mark.parametrize("command", [("requests", "list"), ("suppress", "list"), ("recordings", "list")])
+async def test_a_slip_in_a_controllers_name_passes_for_an_empty_list(
+    ccari: Service, command: tuple[str, str]
+) -> None:
+    done = await ccari.ccari(*command, "--controller", "acne")
+    assert (done.code, done.out) == (1, "")
+    assert "there is no controller 'acne': it is one of" in done.err
