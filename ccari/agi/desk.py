@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from ccari.ports import CallStore, PolicyBook, Prompts, Secrets
+from ccari.ports.calls import CallStore
+from ccari.ports.keying import Secrets
+from ccari.ports.policies import PolicyBook
+from ccari.ports.sounds import Prompts
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ccari.policy.campaign import KeyAction, NoticePrompt
 from ccari.policy.gate import Block
 from ccari.policy.messages import Outcome
 from ccari.policy.rights import Level, Right
-from ccari.ports import Sound
+from ccari.ports.sounds import Sound
 
 _log = structlog.get_logger()
 

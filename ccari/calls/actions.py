@@ -48,7 +48,7 @@ from ccari.policy.messages import (
     TokenRefused,
     TokenSpent,
 )
-from ccari.ports import Sound
+from ccari.ports.sounds import Sound
 
 #: Asterisk hangs a leg up after this long even if nobody is left to tell it to.
 LONGEST_CALL_SECONDS = 4 * 60 * 60

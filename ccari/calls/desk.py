@@ -3,7 +3,11 @@
 from dataclasses import dataclass, field
 
 from ccari.calls.client import Ari
-from ccari.ports import Archive, CallStore, PolicyBook, Prompts, Secrets
+from ccari.ports.calls import CallStore
+from ccari.ports.keying import Secrets
+from ccari.ports.policies import PolicyBook
+from ccari.ports.recordings import Archive
+from ccari.ports.sounds import Prompts
 
 
 @dataclass(frozen=True, slots=True)

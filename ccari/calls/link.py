@@ -14,7 +14,7 @@ from ccari.calls.recovery import recover
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials, Transport, connect
 from ccari.errors import AsteriskError, StoreError, UnsuitableError
-from ccari.ports import Fence
+from ccari.ports.fencing import Fence
 
 _log = structlog.get_logger()
 

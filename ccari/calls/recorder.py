@@ -14,7 +14,7 @@ from ccari.gating.gatekeeper import Terms
 from ccari.gating.journal import Journal, persistently
 from ccari.policy import retention
 from ccari.policy.chain import Entry
-from ccari.ports import Kept, RecordingTag
+from ccari.ports.recordings import Kept, RecordingTag
 
 _log = structlog.get_logger()
 

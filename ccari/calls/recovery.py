@@ -8,7 +8,7 @@ import structlog
 
 from ccari.calls.desk import Desk
 from ccari.errors import AsteriskError, RecordingError
-from ccari.ports import RecordingTag
+from ccari.ports.recordings import RecordingTag
 
 _log = structlog.get_logger()
 

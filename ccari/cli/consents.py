@@ -25,7 +25,8 @@ from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.consent import Consent
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller
-from ccari.ports import Agreed, Digests, LineFault
+from ccari.ports.keying import Digests
+from ccari.ports.lists import Agreed, LineFault
 from ccari.store.bulk import Report
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore

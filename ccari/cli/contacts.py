@@ -32,7 +32,8 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.gate import Block
 from ccari.policy.parties import Controller
-from ccari.ports import LineFault, Sought, Sourced
+from ccari.ports.keying import Sought
+from ccari.ports.lists import LineFault, Sourced
 from ccari.store.bulk import FAULTS_LISTED
 from ccari.store.contacts import Scrubbed, Sieve
 from ccari.store.opened import Store

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from ccari.cli.output import as_json
 from ccari.lists import NumberList
-from ccari.ports import LineFault
+from ccari.ports.lists import LineFault
 from ccari.store.bulk import Report
 
 _T = TypeVar("_T")

@@ -33,7 +33,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.numbers import mask
 from ccari.policy.parties import Controller
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right, begins
-from ccari.ports import Exercise, Intake
+from ccari.ports.requests import Exercise, Intake
 from ccari.store.opened import Store
 from ccari.store.requests import OVERDUE, Clock, Wanted, Work
 from ccari.store.secrets import SecretStore

@@ -13,7 +13,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
-from ccari.ports import Sought
+from ccari.ports.keying import Sought
 from ccari.store.secrets import SecretStore
 
 

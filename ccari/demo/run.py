@@ -22,7 +22,8 @@ from ccari.demo.world import World, WorldSettings
 from ccari.errors import CcariError
 from ccari.policy.consent import Channel
 from ccari.policy.numbers import Number
-from ccari.ports import Agreed, Digests, LineFault
+from ccari.ports.keying import Digests
+from ccari.ports.lists import Agreed, LineFault
 from ccari.store.opened import Store, open_store
 from ccari.store.records import CallRecord
 from ccari.store.secrets import SecretStore

@@ -15,7 +15,8 @@ from ccari.forward.folder import drop
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import NotTakenError, Webhook
 from ccari.policy.parties import Forwarding
-from ccari.ports import Forward, ForwardQueue, PolicyBook, Way
+from ccari.ports.forwarding import Forward, ForwardQueue, Way
+from ccari.ports.policies import PolicyBook
 
 #: How soon a change is noticed; "at once" for an answer that may take a month.
 LOOK_SECONDS = 2.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ccari.errors import ForwardError, why
 from ccari.forward.message import message, message_id
-from ccari.ports import Forward
+from ccari.ports.forwarding import Forward
 
 
 def drop(folder: Path, forward: Forward) -> Path:

@@ -11,7 +11,7 @@ import hmac
 import orjson
 
 from ccari.policy.rights import Level
-from ccari.ports import Forward
+from ccari.ports.forwarding import Forward
 
 
 def message_id(forward: Forward) -> str:

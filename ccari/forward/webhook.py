@@ -12,7 +12,7 @@ import aiohttp
 from ccari import __version__
 from ccari.errors import ForwardError, why
 from ccari.forward.message import message, message_id, signature
-from ccari.ports import Forward
+from ccari.ports.forwarding import Forward
 
 #: From the first packet to the status line; Standard Webhooks recommends 15 to 30.
 TIMEOUT_SECONDS = 15.0

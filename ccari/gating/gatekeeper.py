@@ -18,7 +18,11 @@ from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number, NumberFault, parse
 from ccari.policy.parties import Controller, Register
 from ccari.policy.rights import Right
-from ccari.ports import CallStore, Exercise, OpenedCall, PolicyBook, Prompts, RefusedCall, Script, Secrets
+from ccari.ports.calls import CallStore, OpenedCall, RefusedCall
+from ccari.ports.keying import Secrets
+from ccari.ports.policies import PolicyBook
+from ccari.ports.requests import Exercise
+from ccari.ports.sounds import Prompts, Script
 
 _log = structlog.get_logger()
 

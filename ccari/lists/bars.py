@@ -9,7 +9,8 @@ from ccari.lists import cells
 from ccari.lists.cells import CellError
 from ccari.lists.numberlist import Row
 from ccari.policy.suppression import DIGEST_BYTES, Reason
-from ccari.ports import Bar, Keyed, LineFault
+from ccari.ports.keying import Keyed
+from ccari.ports.lists import Bar, LineFault
 
 COLUMNS = ("reason", "proof", "campaign", "until", "since", "origin", "controller", "key_check")
 #: Of a list of digests: without them nobody can tell whose they are.

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from ccari.lists import moments
 from ccari.lists.numberlist import Row
-from ccari.ports import LineFault
+from ccari.ports.lists import LineFault
 
 _T = TypeVar("_T")
 _Choice = TypeVar("_Choice", bound=StrEnum)

@@ -11,7 +11,7 @@ from ccari.lists.cells import CellError
 from ccari.lists.numberlist import Row
 from ccari.policy.consent import Channel
 from ccari.policy.declared import Identifier
-from ccari.ports import Agreed, LineFault
+from ccari.ports.lists import Agreed, LineFault
 
 REQUIRED = ("purpose", "channel", "given", "proof")
 COLUMNS = (*REQUIRED, "withdrawn", "valid_until")

@@ -8,7 +8,7 @@ from ccari.lists import cells
 from ccari.lists.cells import CellError
 from ccari.lists.numberlist import Row
 from ccari.policy.bases import LegalBasis
-from ccari.ports import LineFault, Sourced
+from ccari.ports.lists import LineFault, Sourced
 
 COLUMNS = ("source", "obtained", "basis", "proof", "valid_until")
 _NEEDED = ("source", "obtained", "basis")

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-from ccari.ports import LineFault
+from ccari.ports.lists import LineFault
 
 #: No row of numbers is as long, and a file without line ends must not fill the memory.
 LONGEST_LINE = 4096

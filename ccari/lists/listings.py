@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from ccari.lists import moments
 from ccari.lists.numberlist import Row
-from ccari.ports import LineFault, Listed
+from ccari.ports.lists import LineFault, Listed
 
 COLUMNS = ("since", "until")
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, Self, TypeVar
 from ccari.errors import ListError, why
 from ccari.lists.lines import CsvRow, Lines, csv_rows
 from ccari.policy.numbers import Number, NumberFault, parse
-from ccari.ports import LineFault
+from ccari.ports.lists import LineFault
 
 _T = TypeVar("_T")
 

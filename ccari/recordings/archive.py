@@ -15,7 +15,7 @@ from uuid import UUID
 
 from ccari.errors import RecordingError
 from ccari.policy.bases import LegalBasis
-from ccari.ports import Kept, RecordingTag
+from ccari.ports.recordings import Kept, RecordingTag
 
 #: RIFF, fmt and data headers, as Asterisk's format_wav writes them: with lengths of nought until it closes the file.
 _HEADER_BYTES = 44

@@ -9,7 +9,7 @@ from ccari.policy import notices
 from ccari.policy.campaign import Campaign
 from ccari.policy.notices import Prompt
 from ccari.policy.parties import Controller
-from ccari.ports import Script, Sound
+from ccari.ports.sounds import Script, Sound
 from ccari.sounds.audio import FORMATS
 from ccari.sounds.catalogue import Catalogue
 from ccari.sounds.manifest import FILE_NAME, Manifest, damage

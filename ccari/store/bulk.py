@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from ccari.ports import LineFault
+from ccari.ports.lists import LineFault
 from ccari.store.database import Database
 
 Record = tuple[Any, ...]

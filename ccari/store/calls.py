@@ -15,7 +15,10 @@ from ccari.errors import StoreError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
-from ccari.ports import Digests, Exercise, Kept, OpenedCall, RecordingTag, RefusedCall
+from ccari.ports.calls import OpenedCall, RefusedCall
+from ccari.ports.keying import Digests
+from ccari.ports.recordings import Kept, RecordingTag
+from ccari.ports.requests import Exercise
 from ccari.store import requests
 from ccari.store.database import Connection, Database
 from ccari.store.facts import asked, facts

@@ -6,7 +6,8 @@ from typing import Any
 
 from ccari.errors import ConsentError
 from ccari.policy.suppression import Reason
-from ccari.ports import Agreed, Digests, LineFault
+from ccari.ports.keying import Digests
+from ccari.ports.lists import Agreed, LineFault
 from ccari.store.bulk import Progress, Record, Report, staging, unseen
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL

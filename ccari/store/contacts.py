@@ -10,7 +10,8 @@ import asyncpg
 
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.suppression import Reason, bars_all
-from ccari.ports import Digests, LineFault, Sought, Sourced
+from ccari.ports.keying import Digests, Sought
+from ccari.ports.lists import LineFault, Sourced
 from ccari.store.bulk import Progress, Record, Report, Staging, staging, unseen
 from ccari.store.database import Connection, Database
 from ccari.store.facts import facts_of_many

@@ -8,7 +8,7 @@ import asyncpg
 from ccari.policy.consent import Consent
 from ccari.policy.gate import Attempts, Contact, Facts, Question
 from ccari.policy.suppression import Entry, Listing, Reason
-from ccari.ports import Sought
+from ccari.ports.keying import Sought
 from ccari.store.database import Connection
 from ccari.store.queries import SQL
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from ccari.ports import Forward, Way
+from ccari.ports.forwarding import Forward, Way
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ccari.errors import ListError
-from ccari.ports import LineFault, Listed
+from ccari.ports.lists import LineFault, Listed
 from ccari.store.bulk import Record, Report, Staging, staging
 from ccari.store.database import Database
 from ccari.store.queries import SQL

@@ -12,7 +12,8 @@ import asyncpg
 from ccari.errors import RequestError
 from ccari.policy import deadlines, rights
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
-from ccari.ports import Digests, Exercise
+from ccari.ports.keying import Digests
+from ccari.ports.requests import Exercise
 from ccari.store.consents import withdraw
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL

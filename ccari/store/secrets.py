@@ -15,7 +15,7 @@ from pathlib import Path
 from ccari.errors import ConfigError
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import SECRET_BYTES, digest
-from ccari.ports import Digests
+from ccari.ports.keying import Digests
 
 _NAME = re.compile(r"^suppression-(\d+)\.key$")
 #: Below the keys folder. A controller of that name would have its own files one level higher.

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from ccari.policy.suppression import Reason
-from ccari.ports import Bar, Digests, Keyed, LineFault
+from ccari.ports.keying import Digests, Keyed
+from ccari.ports.lists import Bar, LineFault
 from ccari.store.bulk import Record, Report, staging
 from ccari.store.database import Database
 from ccari.store.queries import SQL

@@ -20,7 +20,7 @@ from ccari.errors import StoreError
 from ccari.policy.gate import Attempts
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
-from ccari.ports import Kept
+from ccari.ports.recordings import Kept
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import COMMAND_SECONDS, CONNECT_SECONDS, OLDEST_SERVER, open_database
 from ccari.store.opened import Store

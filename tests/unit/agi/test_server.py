@@ -21,7 +21,9 @@ from ccari.errors import ConfigError, StoreError
 from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
-from ccari.ports import Exercise, OpenedCall, Script, Sound
+from ccari.ports.calls import OpenedCall
+from ccari.ports.requests import Exercise
+from ccari.ports.sounds import Script, Sound
 from ccari.store.calls import PostgresCallStore
 from ccari.store.opened import Store
 from ccari.store.policies import Book

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from ccari.forward.message import message, message_id, signature
-from ccari.ports import Forward
+from ccari.ports.forwarding import Forward
 from tests.unit.store.made import NUMBER
 
 FORWARD = Forward(

@@ -11,7 +11,8 @@ from ccari.lists.bars import BarReader
 from ccari.lists.listings import ListingReader
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
-from ccari.ports import Bar, Keyed, LineFault, Listed
+from ccari.ports.keying import Keyed
+from ccari.ports.lists import Bar, LineFault, Listed
 
 NUMBER = Number("+48600100001")
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

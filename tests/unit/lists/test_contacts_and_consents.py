@@ -12,7 +12,7 @@ from ccari.lists.contacts import ContactReader
 from ccari.policy.bases import LegalBasis
 from ccari.policy.consent import Channel
 from ccari.policy.numbers import Number
-from ccari.ports import Agreed, LineFault, Sourced
+from ccari.ports.lists import Agreed, LineFault, Sourced
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 NUMBER = Number("+48600100001")

@@ -11,7 +11,7 @@ import pytest
 from ccari.errors import ListError
 from ccari.lists import NumberList, Row
 from ccari.lists.lines import LONGEST_LINE, LONGEST_ROW
-from ccari.ports import LineFault
+from ccari.ports.lists import LineFault
 
 FIRST, SECOND, THIRD = "+48600100001", "+48600100002", "+48600100003"
 COLUMNS = KEYED = ("reason", "proof")

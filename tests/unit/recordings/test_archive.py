@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from ccari.errors import RecordingError
-from ccari.ports import RecordingTag
+from ccari.ports.recordings import RecordingTag
 from ccari.recordings.archive import FileArchive
 
 TAG = RecordingTag(

@@ -7,7 +7,8 @@ from typing import TypeVar
 from ccari.policy.bases import LegalBasis
 from ccari.policy.consent import Channel
 from ccari.policy.numbers import Number
-from ccari.ports import Agreed, Digests, LineFault, Sought, Sourced
+from ccari.ports.keying import Digests, Sought
+from ccari.ports.lists import Agreed, LineFault, Sourced
 from tests.unit.store import made
 
 _T = TypeVar("_T")

@@ -13,7 +13,11 @@ from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason, digest
-from ccari.ports import Bar, Digests, Exercise, OpenedCall, RecordingTag
+from ccari.ports.calls import OpenedCall
+from ccari.ports.keying import Digests
+from ccari.ports.lists import Bar
+from ccari.ports.recordings import RecordingTag
+from ccari.ports.requests import Exercise
 from ccari.store.secrets import Key
 
 POLICY = """

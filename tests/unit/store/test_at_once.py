@@ -13,7 +13,7 @@ from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
-from ccari.ports import Bar
+from ccari.ports.lists import Bar
 from ccari.store import bulk
 from ccari.store.bulk import Report
 from ccari.store.database import Database

@@ -6,7 +6,7 @@ import pytest
 
 from ccari.errors import ListError, StoreError
 from ccari.policy.suppression import Reason
-from ccari.ports import Bar, LineFault
+from ccari.ports.lists import Bar, LineFault
 from ccari.store import bulk, consents, contacts
 from ccari.store.bulk import FAULTS_LISTED, staging
 from ccari.store.database import Database

@@ -12,7 +12,8 @@ from ccari.policy.gate import Attempts, Block
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
-from ccari.ports import Kept, RefusedCall
+from ccari.ports.calls import RefusedCall
+from ccari.ports.recordings import Kept
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database
 from ccari.store.opened import Store

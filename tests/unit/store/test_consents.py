@@ -17,7 +17,9 @@ from ccari.policy.gate import Block, Question
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
-from ccari.ports import Agreed, Digests, LineFault, OpenedCall
+from ccari.ports.calls import OpenedCall
+from ccari.ports.keying import Digests
+from ccari.ports.lists import Agreed, LineFault
 from ccari.store import consents
 from ccari.store.bulk import Report
 from ccari.store.database import Database

@@ -14,7 +14,8 @@ from ccari.policy.gate import Block, Question
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Register
 from ccari.policy.suppression import Reason
-from ccari.ports import LineFault, Sought, Sourced
+from ccari.ports.keying import Sought
+from ccari.ports.lists import LineFault, Sourced
 from ccari.store.contacts import Scrubbed
 from ccari.store.database import Database
 from ccari.store.opened import Store

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ccari.policy.rights import Level, RequestState, Right
-from ccari.ports import Exercise, Forward, Intake, Way
+from ccari.ports.forwarding import Forward, Way
+from ccari.ports.requests import Exercise, Intake
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.requests import Clock, Work

@@ -14,7 +14,7 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
-from ccari.ports import Script, Sound
+from ccari.ports.sounds import Script, Sound
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore

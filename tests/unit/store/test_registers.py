@@ -11,7 +11,7 @@ from ccari.errors import ListError, StoreError
 from ccari.policy import gate
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block
-from ccari.ports import LineFault, Listed
+from ccari.ports.lists import LineFault, Listed
 from ccari.store import bulk
 from ccari.store.bulk import Report
 from ccari.store.database import Database

@@ -11,7 +11,7 @@ import pytest
 from ccari.errors import RequestError, StoreError
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Level, RequestState, Right
-from ccari.ports import Exercise, Intake
+from ccari.ports.requests import Exercise, Intake
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.requests import Clock, Wanted, Work

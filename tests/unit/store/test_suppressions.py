@@ -12,7 +12,8 @@ from ccari.errors import StoreError
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
-from ccari.ports import Bar, Digests, Keyed
+from ccari.ports.keying import Digests, Keyed
+from ccari.ports.lists import Bar
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore

@@ -1,0 +1,95 @@
+"""A call's rows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from ccari.policy.chain import Entry
+from ccari.policy.gate import Block, Facts, Question
+from ccari.ports.keying import Digests
+from ccari.ports.recordings import Kept, RecordingTag
+from ccari.ports.requests import Exercise
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCall:
+    """What is known of a call when it asks at the gate; ``token`` is spent once, to dial.
+
+    ``listed_as``: register and digest, under each secret of the registers that the campaign must heed.
+    """
+
+    id: UUID
+    token: UUID
+    asterisk: str
+    agent: str
+    number_masked: str
+    revision: int
+    controller: str
+    campaign: str
+    legal_basis: str
+    digests: Digests
+    listed_as: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCall:
+    """A call that no policy covers: what the dialplan asked for, as far as it can be kept."""
+
+    id: UUID
+    token: UUID
+    asterisk: str
+    agent: str
+    campaign: str
+
+
+class CallStore(Protocol):
+    """A call's rows. Each method raises StoreError if it could not be made durable.
+
+    A journal given along is written in the same transaction.
+    """
+
+    async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
+        """Write the call's row; give the gate's facts and the newest policy revision, in one round trip."""
+        ...
+
+    async def open_refused(self, call: RefusedCall) -> None: ...
+
+    async def spend_token(
+        self,
+        call: OpenedCall,
+        question: Question,
+        judge: Callable[[Facts], Block | None],
+        journal: Sequence[Entry],
+    ) -> Block | None:
+        """Have the facts judged once more and spend the token, in one transaction. None means: dial now; else why not."""
+        ...
+
+    async def commit_heard(
+        self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
+    ) -> None:
+        """What the callee has heard; ``information_version`` if the information layer was a part of it."""
+        ...
+
+    async def tag_recording(self, tag: RecordingTag, journal: Sequence[Entry]) -> None: ...
+
+    async def recording_started(self, recording_id: UUID, at: datetime) -> None: ...
+
+    async def recording_stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None: ...
+
+    async def recording_ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
+        """Close a recording that left no file: ``discarded`` or ``failed``."""
+        ...
+
+    async def unfinished_recordings(self, asterisk: str) -> list[RecordingTag]: ...
+
+    async def register_right(self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]) -> str:
+        """The request and its immediate effect; the same press twice is one request. Gives its reference."""
+        ...
+
+    async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None: ...
+
+    async def close_abandoned(self, asterisk: str, at: datetime) -> int:
+        """End the calls that an earlier run left open on this Asterisk; gives how many."""
+        ...

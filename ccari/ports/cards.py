@@ -1,0 +1,64 @@
+"""The agent card: what the agent is to know of a call, when the callee answers."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from ccari.policy.bases import LegalBasis
+from ccari.policy.rights import Right
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A right that the number has exercised before, as it stands now."""
+
+    right: Right
+    reference: str
+    state: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCard:
+    """One call, as its agent is told of it. The number is masked; ``source`` is None where nobody has said it.
+
+    ``heard_at``: when this number last heard the controller's information. ``scripts``: what to answer, by question
+    (``source``, ``why``). ``codes``: the agent's feature codes and what each does.
+    """
+
+    call_id: UUID
+    agent: str
+    direction: str
+    number_masked: str
+    controller: str
+    campaign: str
+    purpose: str
+    legal_basis: LegalBasis
+    source: str | None
+    language: str
+    recording_mode: str
+    heard_at: datetime | None
+    asked: Sequence[Asked]
+    scripts: Mapping[str, str]
+    codes: Mapping[str, str]
+
+
+class Watch(Protocol):
+    async def next(self) -> AgentCard:
+        """The next card, waiting for it."""
+        ...
+
+
+class CardRack(Protocol):
+    """Where cards are handed to those who watch for them."""
+
+    def hand_out(self, card: AgentCard) -> None:
+        """At once; whoever is too slow loses the oldest card, and nobody waits for anybody."""
+        ...
+
+    def watch(self, agent: str) -> AbstractContextManager[Watch]:
+        """The agent's cards from now on, while the context lasts."""
+        ...
