@@ -339,7 +339,8 @@ async def test_a_signalled_lab_leaves_nothing_behind(signum: signal.Signals, cod
     asterisks = _using(directory)
     assert len(asterisks) == 3, "pbx, world and the remover"
     process.send_signal(signum)
-    await process.communicate()
+    async with asyncio.timeout(COMMAND_SECONDS):
+        await process.communicate()
     assert process.returncode == code
     await until(lambda: not directory.exists() and not _using(directory), within=GONE_SECONDS)
 
@@ -373,8 +374,9 @@ async def test_a_missing_command_is_one_line() -> None:
 
 
 async def _lab(*arguments: str) -> asyncio.subprocess.Process:
+    # whoever runs the tests in the background has SIGINT ignored, which a program inherits
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.lab", *arguments),
+        *("env", "--default-signal=INT", sys.executable, "-m", "tests.lab", *arguments),
         cwd=CHECKOUT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
