@@ -14,8 +14,11 @@ from pydub.silence import detect_leading_silence
 
 from ccari.errors import SoundError
 
-#: Endings that Asterisk's format_wav knows, and their sampling rates in Hz: both 16-bit mono RIFF files.
-FORMATS = {"wav": 8000, "wav16": 16000}
+#: Endings that Asterisk's format_pcm knows, and the sampling rates in Hz of what is in them: A-law and G.722, mono, no
+#: header. A telephone that speaks either gets the file as it is; and the two are a third of the size of WAV files.
+FORMATS = {"alaw": 8000, "g722": 16000}
+#: Bytes of a file that play for a millisecond: either codec has 64 kbit/s.
+_BYTES_PER_MS = 8
 #: Integrated loudness (EBU R128) of every file, each rate for itself: near the -26 dBov speech level of ITU-T P.56.
 TARGET_LUFS = -24.0
 #: How far a finished file may be from the target, in LU.
@@ -87,16 +90,25 @@ def load(path: Path, work: Path) -> AudioSegment:
     return spoken + AudioSegment.silent(TAIL_MS, frame_rate=_WORK_RATE)
 
 
-def write(sound: AudioSegment, out: Path, rate: int) -> Level:
-    """Write ``sound`` at ``rate`` Hz, 16-bit mono RIFF, at the target loudness, and return the level measured in the file.
+def write(sound: AudioSegment, out: Path) -> Level:
+    """Write ``sound`` as ``out``, whose ending is one of FORMATS, at the target loudness; return the level measured.
 
-    The gain is linear; only where the peaks would be too high a limiter holds them. Raises SoundError when the
-    loudness cannot be reached within the tolerance.
+    The gain is linear; only where the peaks would be too high a limiter holds them. It is measured in 16-bit samples of
+    the file's rate, before they are coded. Raises SoundError when the loudness cannot be reached within the tolerance.
     """
+    samples = out.with_name(f"{out.name}.wav")
+    level = _level(sound, samples, FORMATS[out.suffix[1:]])
+    with samples.open("rb") as file:
+        _ffmpeg_export(AudioSegment.from_wav(file), out, out.suffix[1:])
+    samples.unlink()
+    return level
+
+
+def _level(sound: AudioSegment, out: Path, rate: int) -> Level:
     gain = TARGET_LUFS - sound.dBFS
     limit = False
     for _ in range(_PASSES):
-        _export(sound, out, rate, gain, limit=limit)
+        _resample(sound, out, rate, gain, limit=limit)
         level = measure(out)
         if level.good:
             return level
@@ -109,25 +121,20 @@ def write(sound: AudioSegment, out: Path, rate: int) -> Level:
     )
 
 
-def _export(sound: AudioSegment, out: Path, rate: int, gain: float, *, limit: bool) -> None:
+def _resample(sound: AudioSegment, out: Path, rate: int, gain: float, *, limit: bool) -> None:
     # swresample's filter before the rate is lowered: pydub's own set_frame_rate would fold the sibilants into the speech
     filters = [f"aresample={rate}:filter_size=64:cutoff=0.96", f"volume={gain:.3f}dB:precision=float"]
     if limit:
         ceiling = 10 ** ((PEAK_DBTP - 1.0) / 20)  # it holds samples; the true peak lies a little above them
         filters.append(f"alimiter=limit={ceiling:.4f}:level=false:latency=true")
-    parameters = [
-        "-af",
-        ",".join(filters),
-        "-ar",
-        str(rate),
-        "-c:a",
-        "pcm_s16le",
-        "-bitexact",
-        "-map_metadata",
-        "-1",
-    ]
+    _ffmpeg_export(sound, out, "wav", "-af", ",".join(filters), "-ar", str(rate), "-c:a", "pcm_s16le")
+
+
+def _ffmpeg_export(sound: AudioSegment, out: Path, kind: str, *parameters: str) -> None:
     try:
-        sound.export(str(out), format="wav", parameters=parameters).close()
+        sound.export(
+            str(out), format=kind, parameters=[*parameters, "-bitexact", "-map_metadata", "-1"]
+        ).close()
     except CouldntEncodeError as error:
         raise SoundError(f"ffmpeg could not write {out.name}: {_last_line(str(error))}") from None
 
@@ -145,6 +152,11 @@ def measure(path: Path) -> Level:
     if lufs is None or peak is None:
         raise SoundError(f"{path.name}: ffmpeg's loudness meter said nothing")
     return Level(float(lufs[1]), float(peak[1]))
+
+
+def plays_ms(path: Path) -> int:
+    """How long a file in one of FORMATS plays."""
+    return round(path.stat().st_size / _BYTES_PER_MS)
 
 
 def seconds(path: Path) -> float:

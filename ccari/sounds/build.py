@@ -14,7 +14,7 @@ from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
 from ccari.sounds import audio
 from ccari.sounds.engine import Engine
-from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, SoundFile, damage
+from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, SoundFile, damage, strangers
 from ccari.sounds.studio import find_recording, words_beside
 
 #: Raised by one whenever the same source would give other files than before: all prompts are then built again.
@@ -55,7 +55,7 @@ def build(
 ) -> Manifest:
     """Make the sound files of ``prompts`` in ``out_dir`` and return the manifest of all that lies there.
 
-    For each prompt there will be ``<key>.wav`` (8 kHz) and ``<key>.wav16`` (16 kHz), 16-bit mono. A recording
+    For each prompt there will be ``<key>.alaw`` (8 kHz) and ``<key>.g722`` (16 kHz), and no other format. A recording
     ``studio/<key>.wav|flac|mp3|ogg`` takes the place of the engine. What has not changed is left alone; prompts that lie
     there and are not asked for stay. Blocks for some 0.5 s of processor time a prompt; ``on_progress`` is called in this thread.
 
@@ -106,14 +106,13 @@ def _sound(job: _Job, out_dir: Path, work: Path, engine: Engine) -> Entry:
             source = own / "spoken.wav"
             engine.speak(prompt.text, prompt.language, source)
         sound = audio.load(source, own)
-        levels = {
-            ending: audio.write(sound, own / f"sound.{ending}", rate)
-            for ending, rate in audio.FORMATS.items()
-        }
+        levels = {ending: audio.write(sound, own / f"sound.{ending}") for ending in audio.FORMATS}
     except SoundError as error:
         raise SoundError(f"{prompt.key}: {error}") from error
-    duration_ms = round(audio.seconds(own / "sound.wav") * 1000)
+    duration_ms = max(audio.plays_ms(own / f"sound.{ending}") for ending in levels)
     files = {}
+    for stranger in strangers(out_dir, prompt.key):
+        stranger.unlink()
     for ending, level in levels.items():
         made = own / f"sound.{ending}"
         digest = hashlib.sha256(made.read_bytes()).hexdigest()
@@ -147,7 +146,7 @@ def _unchanged(job: _Job, known: Entry | None, out_dir: Path) -> bool:
     return (
         known is not None
         and (known.recipe, known.text) == (job.recipe, job.prompt.text)
-        and not any(damage(out_dir, job.prompt.key, known, ending) for ending in audio.FORMATS)
+        and not any(damage(out_dir, job.prompt.key, known))
     )
 
 

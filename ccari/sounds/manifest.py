@@ -4,11 +4,9 @@ It is the proof of what exact audio a callee heard: evidence refers to a prompt 
 """
 
 import hashlib
-import io
 import json
 import os
-import wave
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,7 +19,7 @@ FILE_NAME = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class SoundFile:
-    """``sha256`` of the whole file, ``lufs`` integrated loudness, ``peak_dbtp`` true peak; both measured after writing."""
+    """``sha256`` of the whole file; ``lufs`` integrated loudness and ``peak_dbtp`` true peak of the samples coded in it."""
 
     sha256: str
     lufs: float
@@ -86,8 +84,8 @@ class Manifest:
 def check(directory: Path, prompts: Iterable[Prompt]) -> list[str]:
     """Say what is wrong with the sounds that a policy needs: one line a problem, none when a callee will hear all of them.
 
-    Found are prompts never built or built with other words, files that are missing, empty, no telephone WAV, or
-    changed since they were built.
+    Found are prompts never built or built with other words, files that are missing, empty or changed since they were
+    built, and others beside them that Asterisk might play in their place.
     """
     try:
         manifest = Manifest.load(directory)
@@ -101,39 +99,35 @@ def check(directory: Path, prompts: Iterable[Prompt]) -> list[str]:
             continue
         if entry.text != prompt.text:
             problems.append(f"{prompt.key}: built with other words than wanted: ccari sounds build")
-        problems += [p for ending in FORMATS if (p := damage(directory, prompt.key, entry, ending))]
+        problems += damage(directory, prompt.key, entry)
     return problems
 
 
-def damage(directory: Path, key: str, entry: Entry, ending: str) -> str | None:
-    """What is wrong with one file of a prompt, as a line; None when it is byte for byte what was built."""
-    name = f"{key}.{ending}"
-    try:
-        content = (directory / name).read_bytes()
-    except FileNotFoundError:
-        return f"{name}: the file is missing: ccari sounds build"
-    except OSError as error:
-        return f"{name}: cannot be read: {error.strerror}"
-    if wrong := _unplayable(content, FORMATS[ending]):
-        return f"{name}: {wrong}: ccari sounds build"
-    known = entry.files.get(ending)
-    if known is None or hashlib.sha256(content).hexdigest() != known.sha256:
-        return f"{name}: changed since it was built: ccari sounds build"
-    return None
+def damage(directory: Path, key: str, entry: Entry) -> Iterator[str]:
+    """What is wrong with the files of a prompt, a line each; nothing when they are byte for byte what was built."""
+    for ending in FORMATS:
+        name = f"{key}.{ending}"
+        try:
+            content = (directory / name).read_bytes()
+        except FileNotFoundError:
+            yield f"{name}: the file is missing: ccari sounds build"
+            continue
+        except OSError as error:
+            yield f"{name}: cannot be read: {error.strerror}"
+            continue
+        known = entry.files.get(ending)
+        if not content:
+            yield f"{name}: the file is empty: ccari sounds build"
+        elif known is None or hashlib.sha256(content).hexdigest() != known.sha256:
+            yield f"{name}: changed since it was built: ccari sounds build"
+    for path in strangers(directory, key):
+        yield f"{path.relative_to(directory)}: not built, but Asterisk might play it: ccari sounds build"
 
 
-def _unplayable(content: bytes, rate: int) -> str | None:
-    if not content:
-        return "the file is empty"
-    try:
-        with wave.open(io.BytesIO(content)) as sound:
-            if (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) != (1, 2, rate):
-                return f"not 16-bit mono at {rate} Hz"
-            if sound.getnframes() == 0:
-                return "it holds no sound"
-    except (wave.Error, EOFError):
-        return "not a WAV file"
-    return None
+def strangers(directory: Path, key: str) -> list[Path]:
+    """Files in other formats beside those of a prompt: Asterisk plays whichever is nearest to the call's codec."""
+    path = directory / key
+    return sorted(found for found in path.parent.glob(f"{path.name}.*") if found.suffix[1:] not in FORMATS)
 
 
 def _entry(table: dict[str, object]) -> Entry:

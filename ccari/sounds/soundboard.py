@@ -10,7 +10,6 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.notices import Prompt
 from ccari.policy.parties import Controller
 from ccari.ports.sounds import Script, Sound
-from ccari.sounds.audio import FORMATS
 from ccari.sounds.catalogue import Catalogue
 from ccari.sounds.manifest import FILE_NAME, Manifest, damage
 
@@ -37,10 +36,10 @@ class Soundboard:
         self._places = ((folder, asterisk_dir or folder), (shipped, shipped))
         self._manifests: list[Manifest | None] = []
         self._stamps: tuple[int, ...] | None = None
-        self._scripts: dict[str, tuple[Controller, Campaign, Script]] = {}
+        self._scripts: dict[str, tuple[Controller, Campaign, dict[str, Script]]] = {}
 
-    def script(self, controller: Controller, campaign: Campaign) -> Script:
-        """Every sound of the campaign; each file is hashed when the campaign or the folder is new.
+    def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
+        """Every sound of the campaign, by language; each file is hashed when the campaign or the folder is new.
 
         Raises
         ------
@@ -51,19 +50,15 @@ class Soundboard:
         known = self._scripts.get(campaign.id)
         if known is not None and known[:2] == (controller, campaign):
             return known[2]
-        prompts = notices.prompts(controller, campaign, self.catalogue)
-        sounds = {prompt.id: self._sound(prompt) for prompt in prompts}
-        said = {prompt.id: prompt for prompt in prompts}
+        scripts = {language: self._script(controller, campaign, language) for language in campaign.spoken}
+        self._scripts[campaign.id] = (controller, campaign, scripts)
+        return scripts
 
-        def version(ids: tuple[str, ...]) -> str:
-            return notices.version(tuple(said[each] for each in ids))
-
-        script = Script(
-            sounds, version(notices.sequence(campaign, informed=False)),
-            version(notices.sequence(campaign, informed=True)), version(notices.information(campaign)),
-        )  # fmt: skip
-        self._scripts[campaign.id] = (controller, campaign, script)
-        return script
+    def _script(self, controller: Controller, campaign: Campaign, language: str) -> Script:
+        said = {each.id: each for each in notices.prompts(controller, campaign, self.catalogue, language)}
+        sounds = {prompt.id: self._sound(prompt) for prompt in said.values()}
+        spoken = [ids for ids in notices.wordings(campaign) if said.keys() >= set(ids)]
+        return Script(sounds, {ids: notices.version(tuple(said[each] for each in ids)) for ids in spoken})
 
     def common(self, prompt: str, language: str) -> Sound:
         """A sound that is alike in every campaign. Raises SoundError as :meth:`script` does."""
@@ -79,9 +74,7 @@ class Soundboard:
             if entry.text != prompt.text:
                 fault = f"{prompt.key}: the sound in {folder} says other words than the policy: ccari sounds build"
                 continue
-            problem = next(
-                (p for ending in FORMATS if (p := damage(folder, prompt.key, entry, ending))), None
-            )
+            problem = next(damage(folder, prompt.key, entry), None)
             if problem is None:
                 return Sound(f"sound:{seen_as / prompt.key}", entry.duration_ms, prompt.text)
             fault = f"{folder}: {problem}"

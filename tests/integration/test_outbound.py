@@ -515,9 +515,9 @@ async def test_the_callee_sees_the_number_of_the_campaign(service: Service, lab:
 
 async def test_a_notice_that_cannot_be_played_ends_the_call(service: Service, lab: Lab, sounds: Path) -> None:
     """The file vanishes after the service has checked it."""
-    missing = sounds / "pl/strict/recording_opt_out_or_end.wav"
+    missing = sounds / "pl/strict/recording_opt_out_or_end.alaw"
     await through(service, lab, callees.answers(28), campaign="strict", agent="drops-1")
-    kept = {path: path.read_bytes() for path in (missing, missing.with_suffix(".wav16"))}
+    kept = {path: path.read_bytes() for path in (missing, missing.with_suffix(".g722"))}
     for path in kept:
         path.unlink()
     try:

@@ -15,7 +15,7 @@ IDENTITY = Prompt("identity", "pl", "Dzień dobry. Dzwonimy w imieniu firmy ACME
 
 
 def times(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.wav*")}
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.*") if path.suffix != ".json"}
 
 
 def test_both_rates_lie_where_asterisk_looks_and_nothing_else_does(engine: EspeakNg, tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_both_rates_lie_where_asterisk_looks_and_nothing_else_does(engine: Espea
     build([GOODBYE, IDENTITY], tmp_path, engine=engine)
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     sounds = {
-        f"pl/{name}.{ending}" for name in ("goodbye", "renewals/identity") for ending in ("wav", "wav16")
+        f"pl/{name}.{ending}" for name in ("goodbye", "renewals/identity") for ending in ("alaw", "g722")
     }
     assert found == {"manifest.json", *sounds}
     assert not list(tmp_path.glob(".*"))
@@ -62,10 +62,22 @@ def test_a_harmed_file_is_built_again(
     engine: EspeakNg, tmp_path: Path, harm: Callable[[Path], object]
 ) -> None:
     build([GOODBYE], tmp_path, engine=engine)
-    good = (tmp_path / "pl/goodbye.wav16").read_bytes()
-    harm(tmp_path / "pl/goodbye.wav16")
+    good = (tmp_path / "pl/goodbye.g722").read_bytes()
+    harm(tmp_path / "pl/goodbye.g722")
     build([GOODBYE], tmp_path, engine=engine)
-    assert (tmp_path / "pl/goodbye.wav16").read_bytes() == good
+    assert (tmp_path / "pl/goodbye.g722").read_bytes() == good
+
+
+def test_files_of_another_format_that_would_be_played_instead_are_removed(
+    engine: EspeakNg, tmp_path: Path
+) -> None:
+    """Earlier versions wrote WAV, which Asterisk would go on playing to some telephones."""
+    build([GOODBYE, IDENTITY], tmp_path, engine=engine)
+    old, own = tmp_path / "pl/goodbye.wav16", tmp_path / "pl/hold_music.wav"
+    for path in (old, own):
+        path.write_bytes(b"RIFF")
+    build([GOODBYE, IDENTITY], tmp_path, engine=engine)
+    assert (old.exists(), own.exists()) == (False, True)
 
 
 def test_prompts_of_other_campaigns_stay(engine: EspeakNg, tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ def flip_last_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-def exchange_rates(path: Path) -> None:
-    shutil.copy(path.with_suffix(".wav"), path)
+def exchange_codecs(path: Path) -> None:
+    shutil.copy(path.with_suffix(".alaw"), path)
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,27 @@ def exchange_rates(path: Path) -> None:
         (flip_last_bit, "changed since it was built"),
         (Path.unlink, "the file is missing"),
         (lambda path: path.write_bytes(b""), "the file is empty"),
-        (lambda path: path.write_bytes(b"<html>404</html>" * 99), "not a WAV file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:20]), "not a WAV file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:40] + bytes(4)), "it holds no sound"),
-        (exchange_rates, "not 16-bit mono at 16000 Hz"),
+        (lambda path: path.write_bytes(b"<html>404</html>" * 99), "changed since it was built"),
+        (lambda path: path.write_bytes(path.read_bytes()[:20]), "changed since it was built"),
+        (exchange_codecs, "changed since it was built"),
     ],
 )
 def test_a_harmed_file_is_told_and_only_that_one(
     folder: Path, harm: Callable[[Path], object], problem: str
 ) -> None:
     assert check(folder, [GOODBYE, AWAY]) == []
-    harm(folder / "pl/goodbye.wav16")
-    assert check(folder, [GOODBYE, AWAY]) == [f"pl/goodbye.wav16: {problem}: ccari sounds build"]
+    harm(folder / "pl/goodbye.g722")
+    assert check(folder, [GOODBYE, AWAY]) == [f"pl/goodbye.g722: {problem}: ccari sounds build"]
+
+
+def test_a_file_in_another_format_beside_it_is_told(folder: Path) -> None:
+    """Asterisk plays the format nearest to the call's: the manifest would tell of a sound that nobody heard."""
+    for name in ("goodbye.wav", "goodbye_again.wav", "agent_unavailable.txt"):
+        (folder / "pl" / name).write_bytes(b"other words")
+    assert check(folder, [GOODBYE, AWAY]) == [
+        "pl/goodbye.wav: not built, but Asterisk might play it: ccari sounds build",
+        "pl/agent_unavailable.txt: not built, but Asterisk might play it: ccari sounds build",
+    ]
 
 
 def test_changed_words_are_told(folder: Path) -> None:
@@ -75,9 +84,9 @@ def test_a_prompt_never_built_is_told(folder: Path) -> None:
 def test_a_file_without_a_hash_does_not_count_as_good(folder: Path) -> None:
     path = folder / "manifest.json"
     table = json.loads(path.read_text())
-    del table["pl/goodbye"]["files"]["wav"]
+    del table["pl/goodbye"]["files"]["alaw"]
     path.write_text(json.dumps(table))
-    assert check(folder, [GOODBYE]) == ["pl/goodbye.wav: changed since it was built: ccari sounds build"]
+    assert check(folder, [GOODBYE]) == ["pl/goodbye.alaw: changed since it was built: ccari sounds build"]
 
 
 def test_a_folder_without_a_manifest_is_told(tmp_path: Path) -> None:
