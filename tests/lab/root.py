@@ -1,4 +1,4 @@
-"""A real Asterisk to run: the machine's own, or a Debian testing root built once and kept in the cache."""
+"""A real Asterisk to run: the machine's own, or one of a Debian release in a root built once and kept in the cache."""
 
 import asyncio
 import fcntl
@@ -12,39 +12,58 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.errors import LabError
 
-OLDEST = (22, 10, 1)
-"""Older ones let a read-only ARI user write over REST-over-WebSocket (GHSA-wcvv-g26m-wx5c)."""
-
-SUITE = "forky"
 PACKAGES = ("asterisk", "base-files", "libc-bin", "netbase")
 MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 KEYRINGS = (
     "/usr/share/keyrings/debian-archive-keyring.pgp",
     "/usr/share/keyrings/debian-archive-keyring.gpg",
 )
-RECIPE = f"1 {SUITE} {' '.join(PACKAGES)} {MERGED_USR}"
-"""What the cache is keyed by; the leading number counts changes that the rest does not show."""
 
 BUILD_SECONDS = 600
 QUERY_SECONDS = 30
 
 
-async def ensure_root() -> Path:
+@dataclass(frozen=True)
+class Release:
+    """A Debian release to take Asterisk from, and the versions that the lab has a use for."""
+
+    suite: str
+    oldest: tuple[int, ...]
+    before: tuple[int, ...]
+    wanted: str
+
+    @property
+    def recipe(self) -> str:
+        """What the cache is keyed by; the leading number counts changes that the rest does not show."""
+        return f"1 {self.suite} {' '.join(PACKAGES)} {MERGED_USR}"
+
+    def serves(self, version: tuple[int, ...]) -> bool:
+        return self.oldest <= version < self.before
+
+
+#: Older ones let a read-only ARI user write over REST-over-WebSocket (GHSA-wcvv-g26m-wx5c).
+CURRENT = Release("forky", (22, 10, 1), (sys.maxsize,), "22.10.1 or newer")
+#: What FreePBX 16 and VICIdial run on; the last releases with Macro are of its kind.
+OLD = Release("bullseye", (16,), (17,), "16")
+
+
+async def ensure_root(release: Release = CURRENT) -> Path:
     """The root to run Asterisk in: ``/`` when the machine has a fit one, else the cached root, built if need be."""
     if os.geteuid() != 0:
         raise LabError(
             "the lab needs root: Asterisk runs in a mount namespace and a root of its own; try sudo"
         )
-    if await _machine_version() >= OLDEST:
+    if release.serves(await _machine_version()):
         return Path("/")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ccari" / "lab"
     cache.mkdir(parents=True, exist_ok=True)
     async with _locked(cache / "build.lock"):
-        return _cached(cache) or await _build(cache)
+        return _cached(cache, release) or await _build(cache, release)
 
 
 def sbin(name: str) -> str | None:
@@ -60,35 +79,36 @@ async def _machine_version() -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups()) if found else ()
 
 
-def _recipe_hash() -> str:
-    return hashlib.sha256(RECIPE.encode()).hexdigest()[:12]
+def _recipe_hash(release: Release) -> str:
+    return hashlib.sha256(release.recipe.encode()).hexdigest()[:12]
 
 
-def _cached(cache: Path) -> Path | None:
+def _cached(cache: Path, release: Release) -> Path | None:
     # The version is known only after the build, so a root is found again by its recipe.
-    return max(cache.glob(f"asterisk-*-{_recipe_hash()}"), default=None)
+    return max(cache.glob(f"asterisk-*-{_recipe_hash(release)}"), default=None)
 
 
-async def _build(cache: Path) -> Path:
+async def _build(cache: Path, release: Release) -> Path:
     began = time.monotonic()
     if shutil.which("mmdebstrap") is None:
         raise LabError(
-            "the lab needs Asterisk >= 22.10.1, or mmdebstrap to fetch one: apt-get install mmdebstrap"
+            f"the lab needs Asterisk {release.wanted}, or mmdebstrap to fetch one: apt-get install mmdebstrap"
         )
     _remove_left_overs(cache)
     building = cache / f"building-{os.getpid()}"
     try:
-        await _mmdebstrap(building)
-        version = _package_version(building)
-        if tuple(int(part) for part in re.findall(r"\d+", version.partition(":")[2])[:3]) < OLDEST:
-            raise LabError(f"Debian {SUITE} has Asterisk {version}, the lab needs 22.10.1 or newer")
+        await _mmdebstrap(building, release.suite)
+        version = _package_version(building, release.suite)
+        if not release.serves(tuple(int(part) for part in re.findall(r"\d+", version.partition(":")[2])[:3])):
+            raise LabError(f"Debian {release.suite} has Asterisk {version}, the lab needs {release.wanted}")
         _settle(building)
-        root = cache / f"asterisk-{version.replace(':', '%3a')}-{_recipe_hash()}"
+        root = cache / f"asterisk-{version.replace(':', '%3a')}-{_recipe_hash(release)}"
         building.rename(root)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     print(
-        f"lab: built a Debian {SUITE} root with Asterisk {version} in {root} in {time.monotonic() - began:.1f} s",
+        f"lab: built a Debian {release.suite} root with Asterisk {version} in {root}"
+        f" in {time.monotonic() - began:.1f} s",
         file=sys.stderr,
         flush=True,
     )
@@ -101,7 +121,7 @@ def _remove_left_overs(cache: Path) -> None:
         shutil.rmtree(left_over, ignore_errors=True)
 
 
-async def _mmdebstrap(target: Path) -> None:
+async def _mmdebstrap(target: Path, suite: str) -> None:
     mirror, keyring = await _mirror()
     command = [
         "mmdebstrap",
@@ -111,9 +131,9 @@ async def _mmdebstrap(target: Path) -> None:
         f"--hook-dir={MERGED_USR}",
         f"--include={','.join(PACKAGES)}",
         *(f"--aptopt={setting}" for setting in await _apt_settings()),
-        SUITE,
+        suite,
         str(target),
-        f"deb [signed-by={keyring}] {mirror} {SUITE} main",
+        f"deb [signed-by={keyring}] {mirror} {suite} main",
     ]
     await _output(*command, seconds=BUILD_SECONDS)
 
@@ -147,7 +167,7 @@ async def _apt_settings() -> list[str]:
     return [line.removesuffix(";") for line in dump.splitlines() if wanted.match(line)]
 
 
-def _package_version(root: Path) -> str:
+def _package_version(root: Path, suite: str) -> str:
     """The Debian version, from the changelog: extracted packages are in no dpkg database."""
     changelog = root / "usr/share/doc/asterisk/changelog.Debian.gz"
     try:
@@ -155,10 +175,10 @@ def _package_version(root: Path) -> str:
             found = re.match(r"asterisk \((\S+)\)", lines.readline())
     except OSError as error:
         raise LabError(
-            f"the package asterisk of Debian {SUITE} has no changelog to tell its version"
+            f"the package asterisk of Debian {suite} has no changelog to tell its version"
         ) from error
     if found is None:
-        raise LabError(f"the changelog of the package asterisk of Debian {SUITE} cannot be read")
+        raise LabError(f"the changelog of the package asterisk of Debian {suite} cannot be read")
     return found[1]
 
 

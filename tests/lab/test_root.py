@@ -29,6 +29,24 @@ async def test_two_builders_build_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert sorted(path.name for path in first.parent.iterdir()) == sorted([first.name, "build.lock"])
 
 
+async def test_one_release_is_taken_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a test of Asterisk 16 that runs on 22, and a lab that runs on 16."""
+    _fake_mmdebstrap(tmp_path, f'mkdir -p "$target/etc"; cp -a {tmp_path}/usr "$target"')
+    _fake_changelog(tmp_path, "1:16.28.0~dfsg-0+deb11u4")
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=":")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    _fake_machine_asterisk(tmp_path, monkeypatch, "22.10.1")
+    old = await lab_root.ensure_root(lab_root.OLD)
+    assert old.name.startswith("asterisk-1%3a16.28.0~dfsg-0+deb11u4-")
+    assert await lab_root.ensure_root(lab_root.OLD) == old
+    _fake_machine_asterisk(tmp_path, monkeypatch, "16.28.0")
+    with pytest.raises(
+        LabError, match=re.escape("has Asterisk 1:16.28.0~dfsg-0+deb11u4, the lab needs 22.10.1")
+    ):
+        await lab_root.ensure_root()
+    assert await lab_root.ensure_root(lab_root.OLD) == Path("/")
+
+
 @pytest.mark.parametrize(
     ("script", "version", "message"),
     [
@@ -59,6 +77,13 @@ def _fake_mmdebstrap(folder: Path, script: str) -> None:
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\nfor last; do target=$before before=$last; done\n{script}\n")
     program.chmod(0o755)
+
+
+def _fake_machine_asterisk(folder: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    program = folder / "asterisk"
+    program.write_text(f"#!/bin/sh\necho Asterisk {version}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(lab_root, "sbin", lambda _: str(program))
 
 
 def _fake_changelog(folder: Path, version: str) -> None:
