@@ -58,7 +58,9 @@ class Asterisk:
         Further folders it sees, read-only, at the same absolute paths.
     """
 
-    name: ClassVar[str]
+    name: str
+    #: The folders below etc that its configuration comes from.
+    templates: ClassVar[tuple[str, ...]]
     sip_addresses: ClassVar[tuple[str, ...]] = ("127.0.0.1",)
 
     def __init__(self, root: Path, directory: Path, host_folders: Sequence[Path] = ()) -> None:
@@ -197,9 +199,7 @@ class Asterisk:
         for folder in ("etc", "lib", "run", "log", "cache", "root", "names", "spool/recording"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         settings = {key: str(value) for key, value in self.settings().items()}
-        for template in sorted(
-            [*(HERE / "etc/common").glob("*.conf"), *(HERE / "etc" / self.name).glob("*.conf")]
-        ):
+        for template in (file for each in self.templates for file in (HERE / "etc" / each).glob("*.conf")):
             filled = re.sub(r"@(\w+)@", lambda found: settings[found[1]], template.read_text("utf-8"))
             _write_secret(self.home / "etc" / template.name, filled)
         for defaulted in DEFAULTED:

@@ -31,6 +31,7 @@ class Pbx(Asterisk):
     """The instance that ccari drives."""
 
     name = "pbx"
+    templates = ("common", "pbx")
 
     def __init__(
         self, root: Path, directory: Path, *, world_sip_port: int, host_folders: Sequence[Path] = ()
@@ -49,6 +50,8 @@ class Pbx(Asterisk):
             "dialplan": CHECKOUT / "dialplan/extensions_ccari.conf",
             "agi_dialplan": CHECKOUT / "dialplan/extensions_ccari_agi.conf",
             "agi_port": self.agi_port,
+            "further_modules": "",
+            "further_dialplan": "",
         }
 
     async def outcome(self, call: str, *, within: float = OUTCOME_SECONDS) -> Outcome:

@@ -31,6 +31,7 @@ class World(Asterisk):
     """The instance that plays everybody else; agents' phones have a loopback address of their own."""
 
     name = "world"
+    templates = ("common", "world")
     sip_addresses = ("127.0.0.1", "127.0.0.2")
 
     def __init__(self, root: Path, directory: Path, host_folders: Sequence[Path] = ()) -> None:
@@ -44,7 +45,12 @@ class World(Asterisk):
 
     def settings(self) -> Mapping[str, object]:
         """Add where the pbx is and where packets are logged."""
-        return {**super().settings(), "pbx_sip_port": self.pbx_sip_port, "pcap": self._new_pcap()}
+        return {
+            **super().settings(),
+            "further_modules": "",
+            "pbx_sip_port": self.pbx_sip_port,
+            "pcap": self._new_pcap(),
+        }
 
     async def start(self) -> None:
         """Start and listen for the events of agents' calls."""
@@ -70,6 +76,7 @@ class World(Asterisk):
         agent: str = "talks",
         context: str | None = None,
         caller: str = "101",
+        pbx: Asterisk | None = None,
     ) -> AgentCall:
         """An agent's phone dials a number; returns as soon as it does.
 
@@ -86,13 +93,16 @@ class World(Asterisk):
             Where on the pbx the call goes, ``ccari-outbound`` unless told; ``lab-dial`` dials without ccari.
         caller
             The agent's own number.
+        pbx
+            Whose phone it is, the lab's own unless told.
         """
         call = AgentCall(str(uuid.uuid4()), number, datetime.now(UTC))
         self.calls[call.id] = call
+        port = self.pbx_sip_port if pbx is None else pbx.sip_port
         headers = {"X-Lab-Call": call.id, "X-Campaign": campaign, "X-Lab-Context": context}
         body = {
             # Escaped, so that a number with / @ or ; in it reaches the pbx as it was dialled.
-            "endpoint": f"PJSIP/pbx/sip:{quote(number, safe='+')}@127.0.0.1:{self.pbx_sip_port}",
+            "endpoint": f"PJSIP/pbx/sip:{quote(number, safe='+')}@127.0.0.1:{port}",
             "context": "agents",
             "extension": agent,
             "priority": 1,

@@ -1,0 +1,53 @@
+"""PBXs that somebody else's dialplan runs, beside the lab's own: the same world is around them."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.lab.laboratory import Lab
+from tests.lab.pbx import Pbx
+
+
+class ForeignPbx(Pbx):
+    """``dialplan`` is added to the lab's own and the shipped contexts; ``modules`` to those that every pbx loads.
+
+    Its shipped contexts ask where the lab's own pbx asks.
+    """
+
+    def __init__(self, root: Path, lab: Lab, name: str, dialplan: str, modules: Sequence[str] = ()) -> None:
+        self.name = name
+        super().__init__(
+            root, lab.directory, world_sip_port=lab.world.sip_port, host_folders=lab.pbx.host_folders
+        )
+        self.agi_port = lab.pbx.agi_port
+        self._dialplan = dialplan
+        self._modules = modules
+
+    def settings(self) -> Mapping[str, object]:
+        """Add the foreign dialplan and what it needs."""
+        return {
+            **super().settings(),
+            "further_dialplan": self._dialplan,
+            "further_modules": "\n".join(f"load = {module}" for module in self._modules),
+        }
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator["ForeignPbx"]:
+        """Started, and stopped in the end."""
+        await self.start()
+        try:
+            yield self
+        finally:
+            await self.stop()
+
+    @asynccontextmanager
+    async def asking(self, address: str) -> AsyncIterator[None]:
+        """Its shipped contexts look for ccari at this ``HOST:PORT`` meanwhile."""
+        await self.set_global("CCARI_AGI", address)
+        try:
+            yield
+        finally:
+            await self.set_global("CCARI_AGI", f"127.0.0.1:{self.agi_port}")
+
+    async def set_global(self, name: str, value: str) -> None:
+        await self.cli(f"dialplan set global {name} {value}")
