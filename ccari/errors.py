@@ -18,6 +18,18 @@ class CcariError(Exception):
     """ccari could not do what was asked of it."""
 
 
+class InputError(CcariError):
+    """What somebody gave cannot be taken; ``field`` names it, as both the command line and the HTTP API call it."""
+
+    def __init__(self, field: str, words: str) -> None:
+        super().__init__(words)
+        self.field = field
+
+
+class UnknownError(CcariError):
+    """There is nothing by that name."""
+
+
 class ConfigError(CcariError):
     """The configuration is wrong."""
 

@@ -8,8 +8,8 @@ import typer
 from ccari.cli.context import Json, Limit, with_store
 from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
+from ccari.ports.records import CallRecord
 from ccari.store.opened import Store
-from ccari.store.records import CallRecord
 
 app = typer.Typer(help="Calls and their journals.")
 

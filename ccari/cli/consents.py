@@ -10,14 +10,13 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     current_policy,
-    the_controller,
-    the_number,
     who,
     with_store,
 )
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
+from ccari.gating.naming import the_controller, the_number
 from ccari.lists import NumberList, Row
 from ccari.lists.consents import COLUMNS, REQUIRED, ConsentReader
 from ccari.policy import consent

@@ -13,9 +13,6 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     current_policy,
-    the_campaign,
-    the_controller,
-    the_number,
     who,
     with_store,
 )
@@ -25,7 +22,9 @@ from ccari.cli.output import as_json, as_table
 from ccari.cli.scrubbing import Scrubbing
 from ccari.config import Settings
 from ccari.errors import CcariError
-from ccari.lists import NumberList, Row, moments
+from ccari.gating import moments
+from ccari.gating.naming import the_campaign, the_controller, the_number
+from ccari.lists import NumberList, Row
 from ccari.lists.contacts import COLUMNS, ContactReader
 from ccari.policy import deadlines
 from ccari.policy.bases import LegalBasis

@@ -13,11 +13,9 @@ import typer
 
 from ccari import config, log
 from ccari.config import Settings
-from ccari.errors import CcariError
-from ccari.policy.campaign import Campaign
+from ccari.errors import CcariError, InputError
+from ccari.gating.naming import the_controller
 from ccari.policy.declaration import Policy
-from ccari.policy.numbers import Number, NumberFault, parse
-from ccari.policy.parties import Controller
 from ccari.store.opened import Store, open_store
 
 _T = TypeVar("_T")
@@ -27,6 +25,8 @@ Limit = Annotated[int, typer.Option(min=1, help="The most rows to print.")]
 ControllerId = Annotated[
     str | None, typer.Option("--controller", help="Whose; may be left out where there is only one.")
 ]
+#: Options whose form is checked with the work: what is wrong in them is wrong usage.
+_OPTIONS = frozenset({"until", "received", "note"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,12 @@ def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitab
         async with open_store(settings) as store:
             return await work(settings, store)
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except InputError as error:
+        if error.field not in _OPTIONS:
+            raise
+        raise typer.BadParameter(str(error), param_hint=f"--{error.field}") from None
 
 
 async def told_of(store: Store, controller: str | None, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -61,33 +66,6 @@ async def current_policy(store: Store) -> Policy:
     if revision is None:
         raise CcariError("no policy has been applied: ccari policy apply FILE")
     return revision.policy
-
-
-def the_controller(policy: Policy, wanted: str | None) -> Controller:
-    known = ", ".join(each.id for each in policy.controllers)
-    if wanted is None:
-        if len(policy.controllers) > 1:
-            raise CcariError(f"say which controller: --controller, one of {known}")
-        return policy.controllers[0]
-    found = policy.controller(wanted)
-    if found is None:
-        raise CcariError(f"there is no controller {wanted!r}: it is one of {known}")
-    return found
-
-
-def the_campaign(policy: Policy, wanted: str) -> Campaign:
-    found = policy.campaign(wanted)
-    if found is None:
-        known = ", ".join(each.id for each in policy.campaigns) or "none"
-        raise CcariError(f"there is no campaign {wanted!r}: it is one of {known}")
-    return found
-
-
-def the_number(text: str, controller: Controller) -> Number:
-    number = parse(text, controller.country)
-    if isinstance(number, NumberFault):
-        raise CcariError(f"that is no number to call: {number.words}")
-    return number
 
 
 #: What the kernel says where a process comes from no sign-in.

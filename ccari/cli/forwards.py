@@ -1,18 +1,18 @@
 """``ccari requests forwards``, ``forward`` and ``webhook-secret``: what controllers are told of their requests."""
 
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ccari import log
-from ccari.cli.context import ControllerId, Json, Limit, current_policy, the_controller, with_store
+from ccari.cli.context import ControllerId, Json, Limit, current_policy, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.forward.secret import WebhookSecrets
-from ccari.policy.declaration import Policy
+from ccari.gating.dossiers import forwarded_to
+from ccari.gating.naming import the_controller
 from ccari.store.opened import Store
 
 if TYPE_CHECKING:
@@ -102,8 +102,3 @@ def secret(context: typer.Context, *, controller: ControllerId = None) -> None:
         return f"{whose}: was there already, in {secrets.path(whose)}"
 
     typer.echo(with_store(context, work))
-
-
-def forwarded_to(policy: Policy | None) -> Iterable[str]:
-    """The controllers that are told of their requests."""
-    return [each.id for each in policy.controllers if each.forward is not None] if policy else []

@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, current_policy, the_controller, with_store
+from ccari.cli.context import ControllerId, Json, current_policy, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
+from ccari.gating.naming import the_controller
 from ccari.policy.declaration import Policy
 from ccari.store.opened import Store
 from ccari.store.secrets import Key, SecretStore

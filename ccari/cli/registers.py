@@ -12,7 +12,8 @@ from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError, why
-from ccari.lists import NumberList, listings, moments
+from ccari.gating import moments
+from ccari.lists import NumberList, listings
 from ccari.lists.numberlist import STDIN
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Policy

@@ -13,10 +13,9 @@ import typer
 from ccari.cli.context import with_store
 from ccari.cli.drafts import writing_text
 from ccari.config import Settings
-from ccari.lists import moments
+from ccari.gating import moments
+from ccari.gating.dossiers import listed
 from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.numbers import mask
-from ccari.policy.rights import Level
 from ccari.store.opened import Store
 
 
@@ -38,7 +37,8 @@ def command(
     """Export the requests, the first received at the top. Numbers are masked."""
 
     async def work(_: Settings, store: Store) -> int:
-        rows = _readable(store.requests.export(controller, await _moment(store, controller, since)))
+        found = store.requests.export(controller, await _moment(store, controller, since))
+        rows = (listed(row) async for row in found)
         with writing_text(out) as file:
             return await (_csv if format == "csv" else _json)(rows, file)
 
@@ -56,12 +56,6 @@ async def _moment(store: Store, controller: str | None, since: str | None) -> da
         return moments.since(since, ZoneInfo(TIME_ZONES[whose.country] if whose else "UTC"))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
-
-
-async def _readable(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
-    async for row in rows:
-        number, level = row["number"], Level(row["level"]).name
-        yield {**row, "number": mask(number) if number else None, "level": level}
 
 
 async def _csv(rows: AsyncIterator[dict[str, Any]], file: TextIO) -> int:

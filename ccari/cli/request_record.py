@@ -1,17 +1,14 @@
 """``ccari requests show``: everything that an authority asks of one request."""
 
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
 from ccari.cli.context import Json, with_store
-from ccari.cli.forwards import Reference, forwarded_to
+from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
-from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.numbers import mask
-from ccari.policy.rights import EFFECTS, Level, Right
+from ccari.gating.dossiers import dossier
 from ccari.store.opened import Store
 
 
@@ -25,31 +22,9 @@ def command(
     """Show one request: where it came from, what it did at once, what it asks for, and what was done with it."""
 
     async def work(_: Settings, store: Store) -> dict[str, Any]:
-        record = await store.requests.show(reference)
         revision = await store.policies.newest()
         policy = revision.policy if revision else None
-        controller = policy.controller(record.request["controller"]) if policy else None
-        request, effect = record.request, EFFECTS[Right(record.request["right"])]
-        zone = TIME_ZONES[controller.country] if controller else "UTC"
-        whole = request["number"]
-        return {
-            **request,
-            "number": whole if number or whole is None else mask(whole),
-            "digest": request["digest"].hex(),
-            "level": Level(request["level"]).name,
-            "received_local": f"{request['received_at'].astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}",
-            "effect": {
-                "suppression": effect.suppress,
-                "stops_recording": effect.stops_recording,
-                "stored_recordings": effect.stored,
-                "identity_to_fulfil": effect.fulfil_at.name,
-                "refusable": effect.refusable,
-            },
-            "suppressions": record.bars,
-            "recordings": record.recordings,
-            "history": [{**each, "level": Level(each["level"]).name} for each in record.history],
-            "forwards": await store.forwards.of(reference, forwarded_to(policy)),
-        }
+        return await dossier(reference, store.requests, store.forwards, policy, whole=number)
 
     shown = with_store(context, work)
     if json:

@@ -1,10 +1,8 @@
 """``ccari requests``: the register of rights, from entering a request to closing it."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.text import Text
@@ -15,8 +13,6 @@ from ccari.cli.context import (
     Json,
     Limit,
     current_policy,
-    the_controller,
-    the_number,
     told_of,
     who,
     with_store,
@@ -24,18 +20,11 @@ from ccari.cli.context import (
 from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
-from ccari.errors import CcariError
-from ccari.lists import moments
-from ccari.policy import deadlines
-from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.campaign import Campaign
-from ccari.policy.declaration import Policy
-from ccari.policy.numbers import mask
-from ccari.policy.parties import Controller
-from ccari.policy.rights import EFFECTS, Level, RequestState, Right, begins
-from ccari.ports.requests import Exercise, Intake
+from ccari.gating.dossiers import clock, listed
+from ccari.gating.intake import Claim, enter
+from ccari.policy.rights import EFFECTS, Level, RequestState, Right
+from ccari.ports.requests import OVERDUE, Clock, Intake, Wanted, Work
 from ccari.store.opened import Store
-from ccari.store.requests import OVERDUE, Clock, Wanted, Work
 from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="Rights that people have exercised, and the work on them.")
@@ -47,8 +36,6 @@ app.command("export")(request_export.command)
 
 #: So many days before its last one a request is shown in another colour.
 _SOON = 7
-#: Nobody has a right of the GDPR from before it applied.
-_APPLIES_SINCE = datetime(2018, 5, 25, tzinfo=UTC)
 
 
 class Assurance(StrEnum):
@@ -86,10 +73,7 @@ def list_(
         found = await store.requests.list(controller, limit, clock=await _clock(store), wanted=wanted)
         return await told_of(store, controller, found)
 
-    rows = [
-        {**row, "level": Level(row["level"]).name, "number": mask(row["number"]) if row["number"] else None}
-        for row in with_store(context, work)
-    ]
+    rows = list(map(listed, with_store(context, work)))
     if json:
         as_json(rows)
         return
@@ -122,29 +106,11 @@ def add(
     json: Json = False,
 ) -> None:
     """Enter a request that came in otherwise than by key. What it does at once, it does now."""
-    if level is not Assurance.L0 and not note.strip():
-        raise typer.BadParameter(f"{level.value} needs a --note that says how the person was identified")
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
-        policy = await current_policy(store)
-        whose = the_controller(policy, controller)
-        about = _campaign_of(policy, whose, campaign)
-        parsed = the_number(number, whose)
-        at = _received(received, whose, datetime.now(UTC))
-        exercise = Exercise(
-            right=right, number=parsed.e164, received_at=at, due=deadlines.due(at, whose.country),
-            local_year=deadlines.local_day(at, whose.country).year, language=about.language if about else None,
-            purpose=about.purpose if about else None, consent_purpose=about.withdraws if about else None,
-            consent_campaigns=policy.asking(whose.id, about.asks_consent_to) if about else (),
-            intake=Intake(by), number_from="given", level=Level[level], who=f"cli:{who()}", note=note.strip(),
-        )  # fmt: skip
-        digests = SecretStore(settings.keys_dir).digests(whose.id, parsed)
-        reference = await store.requests.add(whose.id, exercise, digests, about.id if about else None)
-        effect = EFFECTS[right]
-        return {
-            "reference": reference, "controller": whose.id, "right": right, "number": parsed.masked, "state": begins(right, recorded=True),
-            "received_at": at, "due": exercise.due, "level": level, "barred": effect.suppress,
-        }  # fmt: skip
+        claim = Claim(right, number, controller, campaign, received, Intake(by), Level[level], note)
+        secrets = SecretStore(settings.keys_dir)
+        return await enter(await current_policy(store), claim, store.requests, secrets, f"cli:{who()}")
 
     done = with_store(context, work)
     if json:
@@ -250,37 +216,7 @@ def _tell(done: dict[str, Any], words: str, *, json: bool) -> None:
 
 async def _clock(store: Store) -> Clock:
     revision = await store.policies.newest()
-    countries = {each.id: each.country for each in revision.policy.controllers} if revision else {}
-    return Clock(datetime.now(UTC), countries)
-
-
-def _campaign_of(policy: Policy, controller: Controller, campaign: str | None) -> Campaign | None:
-    if campaign is None:
-        return None
-    theirs = {each.id: each for each in policy.campaigns if each.controller == controller.id}
-    if campaign not in theirs:
-        raise CcariError(
-            f"{controller.id!r} has no campaign {campaign!r}: it has {', '.join(theirs) or 'none'}"
-        )
-    return theirs[campaign]
-
-
-def _received(text: str | None, controller: Controller, now: datetime) -> datetime:
-    """When it was received. Of a day nothing is known but that it was over: a consent of that day is withdrawn too."""
-    if text is None:
-        return now
-    zone = ZoneInfo(TIME_ZONES[controller.country])
-    try:
-        first, last = moments.since(text, zone), moments.until(text, zone)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--received") from None
-    if first > now:
-        raise typer.BadParameter("it is in the future", param_hint="--received")
-    if first < _APPLIES_SINCE:
-        raise typer.BadParameter(
-            "it is before the GDPR, which applies since 2018-05-25", param_hint="--received"
-        )
-    return first if first == last else min(last - timedelta(seconds=1), now)
+    return clock(revision.policy if revision else None)
 
 
 def _coloured(row: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -14,8 +13,6 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     current_policy,
-    the_controller,
-    the_number,
     told_of,
     who,
     with_store,
@@ -24,11 +21,9 @@ from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table, stream_json
 from ccari.config import Settings
-from ccari.errors import CcariError
-from ccari.lists import NumberList, bars, moments
-from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.campaign import Campaign
-from ccari.policy.declaration import Policy
+from ccari.gating.bars import Barring, Bars, Lifting
+from ccari.gating.naming import campaign_of, campaigns_of, end, the_controller, zone_of
+from ccari.lists import NumberList, bars
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
 from ccari.store.bulk import Report
@@ -64,21 +59,8 @@ def add(
     """Bar a number for one controller. Only its keyed digest is kept."""
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
-        policy = await current_policy(store)
-        whose = the_controller(policy, controller)
-        _check_campaign(policy, whose, campaign)
-        parsed, expires_at = the_number(number, whose), _end(until, whose)
-        digests = SecretStore(settings.keys_dir).digests(whose.id, parsed)
-        added = await store.suppressions.add(
-            whose.id, digests, reason, f"cli:{who()}", proof, campaign=campaign, expires_at=expires_at
-        )
-        return {
-            "controller": whose.id,
-            "campaign": campaign,
-            "number": parsed.masked,
-            "reason": reason,
-            "added": added,
-        }
+        asked = Barring(number, controller, campaign, reason, proof, until)
+        return await (await _bars(settings, store)).enter(asked, f"cli:{who()}")
 
     done = with_store(context, work)
     if json:
@@ -110,11 +92,8 @@ def remove(
         raise typer.BadParameter("say why", param_hint="--why")
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
-        whose = the_controller(await current_policy(store), controller)
-        digests = SecretStore(settings.keys_dir).digests(whose.id, the_number(number, whose))
-        return await store.suppressions.remove(
-            whose.id, digests, who(), why.strip(), reason=reason, campaign=campaign
-        )
+        asked = Lifting(number, controller, campaign, reason, why.strip())
+        return await (await _bars(settings, store)).lift(asked, who())
 
     rows = with_store(context, work)
     if json:
@@ -131,22 +110,7 @@ def check(
     """Tell why a number is barred, and in which registers it is. Exit status 0: in none and not barred, 1: it is."""
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
-        policy = await current_policy(store)
-        whose = the_controller(policy, controller)
-        secrets, parsed = SecretStore(settings.keys_dir), the_number(number, whose)
-        found = await store.suppressions.of(whose.id, secrets.digests(whose.id, parsed))
-        now = datetime.now(UTC)
-        standing = [{"scope": _scope(row), **row, "stands": _stands(row, now)} for row in found]
-        # a register acts on the controllers whose campaigns name it, and on no other
-        heeded = sorted({each for campaign in _campaigns(policy, whose) for each in campaign.registers})
-        listed = await store.registers.of(secrets.listed_as(heeded, parsed))
-        return standing + [
-            {
-                "scope": "register", "campaign": None, "reason": row["register"], "origin": "register", "proof": "",
-                "entered_at": row["listed_at"], "expires_at": row["expires_at"], "stands": True,
-            }
-            for row in listed
-        ]  # fmt: skip
+        return await (await _bars(settings, store)).standing(number, controller)
 
     rows = with_store(context, work)
     if json:
@@ -203,11 +167,11 @@ def import_(
     async def work(settings: Settings, store: Store) -> Report:
         policy = await current_policy(store)
         whose = the_controller(policy, controller)
-        _check_campaign(policy, whose, campaign)
-        keys = SecretStore(settings.keys_dir).keys(whose.id)
+        campaign_of(policy, whose, campaign)
+        keys, now = SecretStore(settings.keys_dir).keys(whose.id), datetime.now(UTC)
         reader = bars.BarReader(
-            whose.id, [each.id for each in _campaigns(policy, whose)], {key.version: key.check for key in keys}, _zone(whose),
-            datetime.now(UTC), f"import:{who()}", reason, campaign, proof, _end(until, whose),
+            whose.id, [each.id for each in campaigns_of(policy, whose)], {key.version: key.check for key in keys}, zone_of(whose),
+            now, f"import:{who()}", reason, campaign, proof, end(until, whose, now),
         )  # fmt: skip
         with NumberList(file, whose.country, bars.COLUMNS, keyed=bars.KEYED) as listed, watched() as watch:
             batches = watch.reading(listed, listed.batches(reader))
@@ -276,37 +240,7 @@ _OF_ONE = {
 }  # fmt: skip
 
 
-def _scope(row: dict[str, Any]) -> str:
-    return "campaign" if row["campaign"] else "controller"
-
-
-def _stands(row: dict[str, Any], now: datetime) -> bool:
-    return row["expires_at"] is None or row["expires_at"] > now
-
-
-def _campaigns(policy: Policy, controller: Controller) -> list[Campaign]:
-    return [campaign for campaign in policy.campaigns if campaign.controller == controller.id]
-
-
-def _check_campaign(policy: Policy, controller: Controller, campaign: str | None) -> None:
-    known = [each.id for each in _campaigns(policy, controller)]
-    if campaign is not None and campaign not in known:
-        raise CcariError(
-            f"{controller.id!r} has no campaign {campaign!r}: it is one of {', '.join(known) or 'none'}"
-        )
-
-
-def _zone(controller: Controller) -> ZoneInfo:
-    return ZoneInfo(TIME_ZONES[controller.country])
-
-
-def _end(text: str | None, controller: Controller) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        found = moments.until(text, _zone(controller))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--until") from None
-    if found <= datetime.now(UTC):
-        raise typer.BadParameter("it has passed", param_hint="--until")
-    return found
+async def _bars(settings: Settings, store: Store) -> Bars:
+    return Bars(
+        await current_policy(store), store.suppressions, store.registers, SecretStore(settings.keys_dir)
+    )

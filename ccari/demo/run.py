@@ -24,8 +24,8 @@ from ccari.policy.consent import Channel
 from ccari.policy.numbers import Number
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault
+from ccari.ports.records import CallRecord
 from ccari.store.opened import Store, open_store
-from ccari.store.records import CallRecord
 from ccari.store.secrets import SecretStore
 
 #: What a timeline leaves out: it stands above it, or is the same in every line.

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from ccari.lists import moments
+from ccari.gating import moments
 from ccari.lists.numberlist import Row
 from ccari.ports.lists import LineFault
 

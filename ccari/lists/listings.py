@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ccari.lists import moments
+from ccari.gating import moments
 from ccari.lists.numberlist import Row
 from ccari.ports.lists import LineFault, Listed
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Way(StrEnum):
@@ -63,4 +63,10 @@ class ForwardQueue(Protocol):
         self, forward: Forward, ways: Iterable[Way], fault: str, again: timedelta, patience: timedelta
     ) -> bool:
         """It went only these ways. Gives whether it is given up, because the first try was ``patience`` ago."""
+        ...
+
+
+class ForwardLog(Protocol):
+    async def of(self, reference: str, controllers: Iterable[str]) -> list[dict[str, Any]]:
+        """What became of each change of one request; ``controllers`` are those that are forwarded to."""
         ...

@@ -1,10 +1,17 @@
-"""A right as it is exercised."""
+"""A right as it is exercised, and the register in which the request is worked."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
+from typing import Any, Protocol
 
-from ccari.policy.rights import Level, Right
+from ccari.policy import deadlines
+from ccari.policy.rights import Level, RequestState, Right
+from ccari.ports.keying import Digests
+
+#: Days left of what is overdue, at most.
+OVERDUE = -1
 
 
 class Intake(StrEnum):
@@ -45,3 +52,86 @@ class Exercise:
     level: Level = Level.L1
     who: str = "call"
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One moment, and the date that each controller has then: a request is overdue when its controller's day is over."""
+
+    now: datetime
+    countries: Mapping[str, str]
+
+    def today(self, controller: str) -> date:
+        """A controller that is no longer declared has the date of UTC."""
+        country = self.countries.get(controller)
+        return deadlines.local_day(self.now, country) if country else self.now.astimezone(UTC).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request stands in the order of its list: those that are due first before the others, the closed at the end."""
+
+    closed: bool
+    due: date
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which requests: each field that is given narrows the list. ``due_within`` days: what is overdue is among them.
+
+    ``due_before`` a date, and still open. ``controllers``: theirs alone. ``after``: from that place on.
+    """
+
+    states: Sequence[RequestState] = ()
+    right: Right | None = None
+    open: bool = False
+    due_within: int | None = None
+    due_before: date | None = None
+    controllers: Sequence[str] | None = None
+    after: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Who works on a request, when, and what they have to say: the reason, the note, or how the person was identified."""
+
+    who: str
+    clock: Clock
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """A request as it is shown: its row, what was done with it, the bar it entered, and its call's recordings."""
+
+    request: dict[str, Any]
+    history: list[dict[str, Any]]
+    bars: list[dict[str, Any]]
+    recordings: list[dict[str, Any]]
+
+
+class RequestRegister(Protocol):
+    """Each method raises StoreError if the database fails, and RequestError where there is no such request."""
+
+    async def show(self, reference: str) -> RequestRecord: ...
+
+    async def add(
+        self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
+    ) -> str:
+        """Enter a request that came in otherwise than by key, with the same effects; gives its reference."""
+        ...
+
+    async def verify(self, reference: str, level: Level, work: Work) -> dict[str, Any]:
+        """Set down how sure the person's identity is, and how that was found out; RequestError if it may not be."""
+        ...
+
+    async def step(self, reference: str, to: RequestState, work: Work) -> dict[str, Any]:
+        """Take a request to another state; RequestError if the law or its state forbids it."""
+        ...
+
+    async def list(
+        self, controller: str | None, limit: int, *, clock: Clock | None = None, wanted: Wanted | None = None
+    ) -> list[dict[str, Any]]:
+        """Requests, the one that is due first before the others, with ``days_left`` and whether it is ``overdue``."""
+        ...

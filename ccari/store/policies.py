@@ -119,4 +119,9 @@ class Book:
         return self._newest.policy if self._newest else None
 
     async def reload(self) -> None:
-        self._newest = await self._policies.newest()
+        """Only a revision that is new is read through: none ever changes."""
+        found = await self._policies.applied()
+        if found is None:
+            self._newest = None
+        elif found.number != self.revision:
+            self._newest = Revision(found.number, found.policy(), found.document)

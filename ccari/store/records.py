@@ -1,48 +1,45 @@
 """What has been: the lists of calls and recordings, and one call with its journal."""
 
 import json
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from ccari.errors import StoreError
+from ccari.errors import UnknownError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
+from ccari.ports.records import CallRecord, WantedCalls
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """A call as it is shown: its row, its journal, its recordings, and the first fault of the journal if it has one."""
-
-    call: dict[str, Any]
-    events: list[dict[str, Any]]
-    recordings: list[dict[str, Any]]
-    fault: str | None
-
-
 class Records:
+    """:class:`ccari.ports.CallRecords` on PostgreSQL."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def list_recordings(self, controller: str | None, limit: int) -> list[dict[str, Any]]:
         return await self._rows("list_recordings", controller, limit)
 
-    async def list_calls(self, limit: int) -> list[dict[str, Any]]:
-        return await self._rows("list_calls", limit)
+    async def list_calls(self, limit: int, wanted: WantedCalls | None = None) -> list[dict[str, Any]]:
+        """The newest first."""
+        wanted = wanted or WantedCalls()
+        return await self._rows(
+            "list_calls", limit, wanted.campaign, wanted.outcome, wanted.since, wanted.controllers,
+            *(wanted.after or (None, None)),
+        )  # fmt: skip
 
     async def show_call(self, call_id: UUID) -> CallRecord:
         """One call whole, its journal checked.
 
         Raises
         ------
-        StoreError
+        UnknownError
             If there is no such call.
         """
         found = await self._rows("show_call", call_id)
         if not found:
-            raise StoreError(f"there is no call {call_id}")
+            raise UnknownError(f"there is no call {call_id}")
         call = found[0]
         events = await self._rows("call_events", call_id)
         entries = [

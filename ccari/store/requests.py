@@ -1,8 +1,7 @@
 """The register of rights requests: each is entered with its immediate effect, and each step taken, in one transaction."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -13,58 +12,15 @@ from ccari.errors import RequestError
 from ccari.policy import deadlines, rights
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.ports.keying import Digests
-from ccari.ports.requests import Exercise
+from ccari.ports.requests import OVERDUE, Clock, Exercise, RequestRecord, Wanted, Work
 from ccari.store.consents import withdraw
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 
-#: Days left of what is overdue, at most.
-OVERDUE = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """One moment, and the date that each controller has then: a request is overdue when its controller's day is over."""
-
-    now: datetime
-    countries: Mapping[str, str]
-
-    def today(self, controller: str) -> date:
-        """A controller that is no longer declared has the date of UTC."""
-        country = self.countries.get(controller)
-        return deadlines.local_day(self.now, country) if country else self.now.astimezone(UTC).date()
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which requests: each field that is given narrows the list. ``due_within`` days: what is overdue is among them."""
-
-    states: Sequence[RequestState] = ()
-    right: Right | None = None
-    open: bool = False
-    due_within: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Who works on a request, when, and what they have to say: the reason, the note, or how the person was identified."""
-
-    who: str
-    clock: Clock
-    words: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
-    """A request as it is shown: its row, what was done with it, the bar it entered, and its call's recordings."""
-
-    request: dict[str, Any]
-    history: list[dict[str, Any]]
-    bars: list[dict[str, Any]]
-    recordings: list[dict[str, Any]]
-
 
 class Requests:
+    """:class:`ccari.ports.RequestRegister` on PostgreSQL."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -165,10 +121,12 @@ class Requests:
     ) -> list[dict[str, Any]]:
         """Requests, the one that is due first before the others, with ``days_left`` and whether it is ``overdue``."""
         clock, wanted = clock or Clock(datetime.now(UTC), {}), wanted or Wanted()
-        controllers = list(clock.countries)
+        controllers, after = list(clock.countries), wanted.after
         return await self._database.rows(
             SQL["list_requests"], controllers, [clock.today(each) for each in controllers], clock.today(""),
             controller, list(wanted.states) or None, wanted.right, wanted.open, wanted.due_within, limit,
+            wanted.controllers, wanted.due_before,
+            *((after.closed, after.due, after.reference) if after else (None, None, None)),
         )  # fmt: skip
 
 

@@ -20,6 +20,8 @@ _INCOMING = {
 
 
 class Suppressions:
+    """:class:`ccari.ports.SuppressionStore` on PostgreSQL."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -66,6 +68,14 @@ class Suppressions:
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
         """The bars of one number, the oldest first."""
         return await self._database.rows(SQL["check_suppression"], controller, list(digests.all))
+
+    async def page(
+        self, controllers: Sequence[str] | None, limit: int, after: tuple[datetime, int] | None
+    ) -> list[dict[str, Any]]:
+        """The newest first, of all controllers if they are None; from the one on that was entered then, of that id."""
+        return await self._database.rows(
+            SQL["page_of_suppressions"], controllers, limit, *(after or (None, None))
+        )
 
     def newest(self, controller: str | None, limit: int | None) -> AsyncIterator[list[dict[str, Any]]]:
         """The newest first, of all controllers if it is None; all of them if ``limit`` is."""

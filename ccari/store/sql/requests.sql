@@ -38,7 +38,8 @@ UPDATE rights_requests SET
 WHERE reference = $1
 
 -- name: list_requests
--- $1 and $2: each controller with its local date, $3: the date of one that is not among them.
+-- $1 and $2: each controller with its local date, $3: the date of one that is not among them. $12 to $14: the place
+-- in the order after which to begin.
 SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
        CASE WHEN r.closed_at IS NULL THEN r.due - local.today END AS days_left,
        r.closed_at IS NULL AND r.due < local.today AS overdue,
@@ -52,6 +53,9 @@ WHERE ($4::text IS NULL OR r.controller = $4)
   AND ($6::text IS NULL OR r."right" = $6)
   AND (NOT $7::boolean OR r.closed_at IS NULL)
   AND ($8::integer IS NULL OR (r.closed_at IS NULL AND r.due - local.today <= $8))
+  AND ($10::text[] IS NULL OR r.controller = ANY ($10))
+  AND ($11::date IS NULL OR (r.closed_at IS NULL AND r.due < $11))
+  AND ($14::text IS NULL OR (r.closed_at IS NOT NULL, r.due, r.reference) > ($12::boolean, $13::date, $14))
 ORDER BY r.closed_at IS NOT NULL, r.due, r.reference LIMIT $9
 
 -- name: show_request

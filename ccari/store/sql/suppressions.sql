@@ -69,6 +69,13 @@ SELECT controller, campaign, reason, origin, proof, entered_at, expires_at, key_
 FROM suppressions WHERE $1::text IS NULL OR controller = $1
 ORDER BY entered_at DESC, id DESC LIMIT $2
 
+-- name: page_of_suppressions
+SELECT id, controller, campaign, reason, origin, proof, entered_at, expires_at, key_version,
+       encode(digest, 'hex') AS digest
+FROM suppressions
+WHERE ($1::text[] IS NULL OR controller = ANY ($1)) AND ($4::bigint IS NULL OR (entered_at, id) < ($3::timestamptz, $4))
+ORDER BY entered_at DESC, id DESC LIMIT $2
+
 -- name: export_suppressions
 SELECT controller, encode(digest, 'hex') AS digest, key_version, campaign, reason, origin, proof, entered_at, expires_at
 FROM suppressions WHERE controller = $1

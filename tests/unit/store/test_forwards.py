@@ -10,10 +10,9 @@ import pytest
 
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.forwarding import Forward, Way
-from ccari.ports.requests import Exercise, Intake
+from ccari.ports.requests import Clock, Exercise, Intake, Work
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.requests import Clock, Work
 from tests.unit.store import made
 
 LEASE = timedelta(seconds=60)

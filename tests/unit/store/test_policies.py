@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from ccari.errors import StoreError
+from ccari.errors import StoreError, UnknownError
 from ccari.policy.declaration import read
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
@@ -37,7 +37,7 @@ async def test_a_policy_of_an_older_ccari_bars_every_newer_one(store: Store, dat
 
 async def test_an_unknown_call_is_shown_as_an_empty_one(store: Store) -> None:
     unknown = uuid4()
-    with pytest.raises(StoreError, match=f"there is no call {unknown}"):
+    with pytest.raises(UnknownError, match=f"there is no call {unknown}"):
         await store.records.show_call(unknown)
 
 

@@ -11,10 +11,9 @@ import pytest
 from ccari.errors import RequestError, StoreError
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Level, RequestState, Right
-from ccari.ports.requests import Exercise, Intake
+from ccari.ports.requests import Clock, Exercise, Intake, Wanted, Work
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.requests import Clock, Wanted, Work
 from tests.unit.store import made
 
 IN_TIME = Clock(made.NOW, {"acme": "PL"})

@@ -108,7 +108,7 @@ async def test_a_bad_list_is_half_taken_or_its_faults_are_not_told(ccari: Servic
     )
     refused(
         await ccari.ccari("suppress", "import", file),
-        "say which controller: --controller, one of acme, other",
+        "say which controller: one of acme, other",
     )
     refused(await ccari.ccari("suppress", "import", file, *ACME, "--campaign", "x"), "has no campaign 'x'")
 

@@ -1,4 +1,4 @@
-"""Dates and moments in the cells of a list."""
+"""Dates and moments as people write them."""
 
 from datetime import date, datetime, time, timedelta
 from typing import TypeVar

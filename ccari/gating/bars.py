@@ -1,0 +1,95 @@
+"""A controller's bars, entered, lifted and looked up by a person or a programme."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ccari.gating.naming import campaign_of, campaigns_of, end, the_controller, the_number
+from ccari.policy.declaration import Policy
+from ccari.policy.suppression import Reason
+from ccari.ports.keying import Secrets
+from ccari.ports.suppressions import RegisterStore, SuppressionStore
+
+
+@dataclass(frozen=True, slots=True)
+class Barring:
+    """A bar as it was asked for, unchecked. ``until``: its last day, or a moment, by the controller's clock."""
+
+    number: str = field(repr=False)
+    controller: str | None
+    campaign: str | None
+    reason: Reason
+    proof: str
+    until: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifting:
+    """Which bars of a number are to be lifted, and ``why`` they may be: those of a campaign, for a reason, or all."""
+
+    number: str = field(repr=False)
+    controller: str | None
+    campaign: str | None
+    reason: Reason | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Each method raises InputError for what is not so in the policy, ConfigError without a secret, StoreError."""
+
+    policy: Policy
+    store: SuppressionStore
+    registers: RegisterStore
+    secrets: Secrets
+
+    async def enter(self, asked: Barring, origin: str) -> dict[str, Any]:
+        """Bar a number; ``added`` is False if it was barred for this reason already."""
+        whose = the_controller(self.policy, asked.controller)
+        campaign_of(self.policy, whose, asked.campaign)
+        number, expires_at = the_number(asked.number, whose), end(asked.until, whose, datetime.now(UTC))
+        added = await self.store.add(
+            whose.id, self.secrets.digests(whose.id, number), asked.reason, origin, asked.proof,
+            campaign=asked.campaign, expires_at=expires_at,
+        )  # fmt: skip
+        return {
+            "controller": whose.id, "campaign": asked.campaign, "number": number.masked, "reason": asked.reason,
+            "added": added,
+        }  # fmt: skip
+
+    async def lift(self, asked: Lifting, by: str) -> list[dict[str, Any]]:
+        """Gives the bars that were lifted; they stay on record."""
+        whose = the_controller(self.policy, asked.controller)
+        digests = self.secrets.digests(whose.id, the_number(asked.number, whose))
+        return await self.store.remove(
+            whose.id, digests, by, asked.why, reason=asked.reason, campaign=asked.campaign
+        )
+
+    async def standing(self, number: str, controller: str | None) -> list[dict[str, Any]]:
+        """The bars of a number and its places in registers, each with its ``scope`` and whether it ``stands`` now."""
+        whose = the_controller(self.policy, controller)
+        parsed = the_number(number, whose)
+        found = await self.store.of(whose.id, self.secrets.digests(whose.id, parsed))
+        now = datetime.now(UTC)
+        standing = [{"scope": _scope(row), **row, "stands": _stands(row, now)} for row in found]
+        # a register acts on the controllers whose campaigns name it, and on no other
+        heeded = sorted(
+            {each for campaign in campaigns_of(self.policy, whose) for each in campaign.registers}
+        )
+        listed = await self.registers.of(self.secrets.listed_as(heeded, parsed))
+        return standing + [
+            {
+                "scope": "register", "campaign": None, "reason": row["register"], "origin": "register", "proof": "",
+                "entered_at": row["listed_at"], "expires_at": row["expires_at"], "stands": True,
+            }
+            for row in listed
+        ]  # fmt: skip
+
+
+def _scope(row: Mapping[str, Any]) -> str:
+    return "campaign" if row["campaign"] else "controller"
+
+
+def _stands(row: Mapping[str, Any], now: datetime) -> bool:
+    return row["expires_at"] is None or row["expires_at"] > now

@@ -1,0 +1,67 @@
+"""Requests as they are shown: numbers masked, and all that an authority asks of one."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.declaration import Policy
+from ccari.policy.numbers import mask
+from ccari.policy.rights import EFFECTS, Level, Right
+from ccari.ports.forwarding import ForwardLog
+from ccari.ports.requests import Clock, RequestRegister
+
+
+def clock(policy: Policy | None) -> Clock:
+    """The moment now, by the clocks of the policy's controllers."""
+    return Clock(datetime.now(UTC), {each.id: each.country for each in policy.controllers} if policy else {})
+
+
+def listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the register, with its number masked and its level by name."""
+    return {
+        **row,
+        "level": Level(row["level"]).name,
+        "number": mask(row["number"]) if row["number"] else None,
+    }
+
+
+def forwarded_to(policy: Policy | None) -> Iterable[str]:
+    """The controllers that are told of their requests."""
+    return [each.id for each in policy.controllers if each.forward is not None] if policy else []
+
+
+async def dossier(
+    reference: str,
+    register: RequestRegister,
+    forwards: ForwardLog,
+    policy: Policy | None,
+    *,
+    whole: bool = False,
+) -> dict[str, Any]:
+    """One request: where it came from, what it did at once, what it asks for, and what was done with it.
+
+    ``whole``: with the number in full. Raises RequestError if there is no such request, and StoreError.
+    """
+    record = await register.show(reference)
+    controller = policy.controller(record.request["controller"]) if policy else None
+    request, effect = record.request, EFFECTS[Right(record.request["right"])]
+    zone = TIME_ZONES[controller.country] if controller else "UTC"
+    return {
+        **listed(request),
+        **({"number": request["number"]} if whole else {}),
+        "digest": request["digest"].hex(),
+        "received_local": f"{request['received_at'].astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}",
+        "effect": {
+            "suppression": effect.suppress,
+            "stops_recording": effect.stops_recording,
+            "stored_recordings": effect.stored,
+            "identity_to_fulfil": effect.fulfil_at.name,
+            "refusable": effect.refusable,
+        },
+        "suppressions": record.bars,
+        "recordings": record.recordings,
+        "history": [{**each, "level": Level(each["level"]).name} for each in record.history],
+        "forwards": await forwards.of(reference, forwarded_to(policy)),
+    }

@@ -1,0 +1,82 @@
+"""Requests that come in otherwise than by key: a letter, an e-mail, what was said to an agent."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ccari.errors import InputError
+from ccari.gating import moments
+from ccari.gating.naming import campaign_of, the_controller, the_number, zone_of
+from ccari.policy import deadlines
+from ccari.policy.declaration import Policy
+from ccari.policy.parties import Controller
+from ccari.policy.rights import EFFECTS, Level, Right, begins
+from ccari.ports.keying import Secrets
+from ccari.ports.requests import Exercise, Intake, RequestRegister
+
+#: Nobody has a right of the GDPR from before it applied.
+_APPLIES_SINCE = datetime(2018, 5, 25, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A right that somebody exercises, unchecked. ``received``: a day or moment by the controller's clock; None: now."""
+
+    right: Right
+    number: str = field(repr=False)
+    controller: str | None
+    campaign: str | None
+    received: str | None
+    by: Intake
+    level: Level
+    note: str
+
+
+async def enter(
+    policy: Policy, claim: Claim, register: RequestRegister, secrets: Secrets, who: str
+) -> dict[str, Any]:
+    """Register the claim; what it does at once, it does now.
+
+    Raises
+    ------
+    InputError
+        If something of it cannot be taken.
+    ConfigError, StoreError
+        If it could not be made durable.
+    """
+    if claim.level is not Level.L0 and not claim.note.strip():
+        raise InputError("note", f"{claim.level.name} needs a note that says how the person was identified")
+    whose = the_controller(policy, claim.controller)
+    about = campaign_of(policy, whose, claim.campaign)
+    number = the_number(claim.number, whose)
+    at = _received(claim.received, whose, datetime.now(UTC))
+    exercise = Exercise(
+        right=claim.right, number=number.e164, received_at=at, due=deadlines.due(at, whose.country),
+        local_year=deadlines.local_day(at, whose.country).year, language=about.language if about else None,
+        purpose=about.purpose if about else None, consent_purpose=about.withdraws if about else None,
+        consent_campaigns=policy.asking(whose.id, about.asks_consent_to) if about else (),
+        intake=claim.by, number_from="given", level=claim.level, who=who, note=claim.note.strip(),
+    )  # fmt: skip
+    digests = secrets.digests(whose.id, number)
+    reference = await register.add(whose.id, exercise, digests, about.id if about else None)
+    return {
+        "reference": reference, "controller": whose.id, "right": claim.right, "number": number.masked,
+        "state": begins(claim.right, recorded=True), "received_at": at, "due": exercise.due,
+        "level": claim.level.name, "barred": EFFECTS[claim.right].suppress,
+    }  # fmt: skip
+
+
+def _received(text: str | None, controller: Controller, now: datetime) -> datetime:
+    """When it was received. Of a day nothing is known but that it was over: a consent of that day is withdrawn too."""
+    if text is None:
+        return now
+    zone = zone_of(controller)
+    try:
+        first, last = moments.since(text, zone), moments.until(text, zone)
+    except ValueError as error:
+        raise InputError("received", str(error)) from None
+    if first > now:
+        raise InputError("received", "it is in the future")
+    if first < _APPLIES_SINCE:
+        raise InputError("received", "it is before the GDPR, which applies since 2018-05-25")
+    return first if first == last else min(last - timedelta(seconds=1), now)

@@ -1,0 +1,71 @@
+"""Which controller, campaign and number somebody means, in the terms of the policy in force."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from ccari.errors import InputError
+from ccari.gating import moments
+from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy
+from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.policy.parties import Controller
+
+
+def the_controller(policy: Policy, wanted: str | None) -> Controller:
+    """The only one there is, if none is named. Each function here raises InputError with the field that is wrong."""
+    known = ", ".join(each.id for each in policy.controllers) or "none"
+    if wanted is None:
+        if len(policy.controllers) != 1:
+            raise InputError("controller", f"say which controller: one of {known}")
+        return policy.controllers[0]
+    found = policy.controller(wanted)
+    if found is None:
+        raise InputError("controller", f"there is no controller {wanted!r}: it is one of {known}")
+    return found
+
+
+def the_campaign(policy: Policy, wanted: str) -> Campaign:
+    found = policy.campaign(wanted)
+    if found is None:
+        known = ", ".join(each.id for each in policy.campaigns) or "none"
+        raise InputError("campaign", f"there is no campaign {wanted!r}: it is one of {known}")
+    return found
+
+
+def campaigns_of(policy: Policy, controller: Controller) -> list[Campaign]:
+    return [each for each in policy.campaigns if each.controller == controller.id]
+
+
+def campaign_of(policy: Policy, controller: Controller, wanted: str | None) -> Campaign | None:
+    """The controller's campaign of that name; None if none is named."""
+    theirs = {each.id: each for each in campaigns_of(policy, controller)}
+    if wanted is not None and wanted not in theirs:
+        known = ", ".join(theirs) or "none"
+        raise InputError("campaign", f"{controller.id!r} has no campaign {wanted!r}: it is one of {known}")
+    return theirs[wanted] if wanted is not None else None
+
+
+def the_number(text: str, controller: Controller) -> Number:
+    number = parse(text, controller.country)
+    if isinstance(number, NumberFault):
+        raise InputError("number", f"that is no number to call: {number.words}")
+    return number
+
+
+def zone_of(controller: Controller) -> ZoneInfo:
+    """The clock by which the controller's days begin and end."""
+    return ZoneInfo(TIME_ZONES[controller.country])
+
+
+def end(text: str | None, controller: Controller, now: datetime) -> datetime | None:
+    """Until when something is to last: the end of a day, or a moment, that is to come; None: for ever."""
+    if text is None:
+        return None
+    try:
+        found = moments.until(text, zone_of(controller))
+    except ValueError as error:
+        raise InputError("until", str(error)) from None
+    if found <= now:
+        raise InputError("until", "it has passed")
+    return found

@@ -1,0 +1,38 @@
+"""Calls as they are looked at afterwards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A call as it is shown: its row, its journal, its recordings, and the first fault of the journal if it has one."""
+
+    call: dict[str, Any]
+    events: list[dict[str, Any]]
+    recordings: list[dict[str, Any]]
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedCalls:
+    """Which calls: each field that is given narrows the list. ``after``: older than the one opened then, of that id."""
+
+    campaign: str | None = None
+    outcome: str | None = None
+    since: datetime | None = None
+    controllers: Sequence[str] | None = None
+    after: tuple[datetime, UUID] | None = None
+
+
+class CallRecords(Protocol):
+    async def list_calls(self, limit: int, wanted: WantedCalls | None = None) -> list[dict[str, Any]]:
+        """The newest first. Raises StoreError if the database fails."""
+        ...
+
+    async def show_call(self, call_id: UUID) -> CallRecord:
+        """One call whole, its journal checked. Raises UnknownError if there is no such call, and StoreError."""
+        ...

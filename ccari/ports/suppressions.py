@@ -1,0 +1,42 @@
+"""Bars on numbers: a controller's own, and those of registers."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from ccari.policy.suppression import Reason
+from ccari.ports.keying import Digests
+
+
+class SuppressionStore(Protocol):
+    """Each method raises StoreError if the database fails."""
+
+    async def add(
+        self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,
+        campaign: str | None = None, expires_at: datetime | None = None,
+    ) -> bool:  # fmt: skip
+        """Bar a number; False if it was barred for this reason already."""
+        ...
+
+    async def remove(
+        self, controller: str, digests: Digests, removed_by: str, why: str, *,
+        reason: Reason | None = None, campaign: str | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Lift the bars of a number, or those for one reason or on one campaign; gives what was lifted."""
+        ...
+
+    async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
+        """The bars of one number, the oldest first."""
+        ...
+
+    async def page(
+        self, controllers: Sequence[str] | None, limit: int, after: tuple[datetime, int] | None
+    ) -> list[dict[str, Any]]:
+        """The newest first, of all controllers if they are None; from the one on that was entered then, of that id."""
+        ...
+
+
+class RegisterStore(Protocol):
+    async def of(self, listed_as: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
+        """The listings of one number, given as register and digest."""
+        ...
