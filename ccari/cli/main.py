@@ -24,6 +24,7 @@ from ccari.cli import (
     serve,
     sounds,
     suppressions,
+    tokens,
 )
 from ccari.cli.context import State
 from ccari.errors import CcariError, why
@@ -51,6 +52,7 @@ for name, group in (
     ("requests", requests.app),
     ("sounds", sounds.app),
     ("suppress", suppressions.app),
+    ("token", tokens.app),
 ):
     app.add_typer(group, name=name, no_args_is_help=True)
 

@@ -17,6 +17,7 @@ from ccari.store.records import Records
 from ccari.store.registers import Registers
 from ccari.store.requests import Requests
 from ccari.store.suppressions import Suppressions
+from ccari.store.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,14 @@ class Store:
     requests: Requests
     forwards: Forwards
     records: Records
+    tokens: Tokens
 
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
         return cls(
             dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
-            Requests(database), Forwards(database), Records(database),
+            Requests(database), Forwards(database), Records(database), Tokens(database),
         )  # fmt: skip
 
 

@@ -1,0 +1,111 @@
+"""``ccari token``."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from ccari.cli.context import Json, current_policy, who, with_store
+from ccari.cli.output import as_json, as_table
+from ccari.config import Settings
+from ccari.errors import CcariError
+from ccari.gating.labels import label
+from ccari.gating.naming import the_controller
+from ccari.ports.access import Bearer, Role, fingerprint
+from ccari.store.opened import Store
+
+app = typer.Typer(help="Bearer tokens of the HTTP API.")
+
+#: 256 bits that nobody guesses; the prefix lets scanners of leaked secrets find it.
+_PREFIX, _BYTES = "ccari_", 32
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    *,
+    role: Annotated[Role, typer.Option(help="What its bearer may do.")],
+    name: Annotated[
+        str | None, typer.Option(help="What logs and histories call its bearer; else its role and a number.")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Of the role agent: whose events it opens, as in the calls.")
+    ] = None,
+    controller: Annotated[
+        list[str] | None, typer.Option(help="Only for this controller; may be given again. Else for all.")
+    ] = None,
+    expires: Annotated[
+        int | None,
+        typer.Option(min=1, max=3660, metavar="DAYS", help="Good for so many days; else until revoked."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a token and print it, this once: only its hash is kept."""
+    if (agent is not None) is not (role is Role.AGENT):
+        raise typer.BadParameter("the role agent needs one, and no other has one", param_hint="--agent")
+    token = _PREFIX + secrets.token_urlsafe(_BYTES)
+    expires_at = datetime.now(UTC) + timedelta(days=expires) if expires is not None else None
+
+    async def work(_: Settings, store: Store) -> Bearer:
+        policy = await current_policy(store) if controller else None
+        whose = (
+            frozenset(the_controller(policy, each).id for each in controller)
+            if policy and controller
+            else None
+        )
+        called = name or f"{role}-{len(await store.tokens.list()) + 1}"
+        bearer = Bearer(
+            _printed("--name", called), role, _printed("--agent", agent) if agent else None, whose
+        )
+        if not await store.tokens.add(bearer, fingerprint(token), f"cli:{who()}", expires_at):
+            raise CcariError(f"there is, or was, a token {called!r}: say another --name")
+        return bearer
+
+    bearer = with_store(context, work)
+    if json:
+        as_json({"token": token, "name": bearer.name, "role": bearer.role, "expires_at": expires_at})
+    else:
+        typer.echo(token)
+        typer.echo(f"this is {bearer.name}'s token; it is not shown again", err=True)
+
+
+@app.command("list")
+def list_(context: typer.Context, *, json: Json = False) -> None:
+    """List the tokens that there are and were; none can be shown."""
+
+    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
+        return await store.tokens.list()
+
+    rows = with_store(context, work)
+    if json:
+        as_json(rows)
+        return
+    shown = [{**row, "controllers": ", ".join(row["controllers"] or ["all"])} for row in rows]
+    columns = {
+        "name": "NAME", "role": "ROLE", "agent": "AGENT", "controllers": "CONTROLLERS", "good": "GOOD",
+        "created_at": "CREATED", "created_by": "BY", "expires_at": "EXPIRES", "revoked_at": "REVOKED",
+    }  # fmt: skip
+    as_table(shown, columns, none="there are no tokens")
+
+
+@app.command()
+def revoke(context: typer.Context, name: Annotated[str, typer.Argument(help="As in token list.")]) -> None:
+    """End a token at once; what its bearer has open is closed within seconds."""
+
+    async def work(_: Settings, store: Store) -> None:
+        if not await store.tokens.revoke(name, f"cli:{who()}"):
+            raise CcariError(f"there is no token {name!r} that is good: see ccari token list")
+
+    with_store(context, work)
+    typer.echo(f"{name} is revoked")
+
+
+def _printed(option: str, name: str) -> str:
+    """A name as logs print it: it may hold no telephone number."""
+    if label(name) != name or not name.isprintable() or not name.strip():
+        raise typer.BadParameter(
+            "it is to be words of at most 40 characters, without @ and with no more than five digits in a row",
+            param_hint=option,
+        )
+    return name
