@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from ccari.agi.alive import alive
 from ccari.agi.desk import Counter
 from ccari.agi.gate import gate
 from ccari.agi.rights import rights
@@ -22,7 +23,7 @@ MOST_SESSIONS = 500
 DRAIN_SECONDS = 5.0
 
 Script = Callable[[Session, Counter], Awaitable[None]]
-SCRIPTS: Mapping[str, Script] = {"gate": gate, "rights": rights}
+SCRIPTS: Mapping[str, Script] = {"gate": gate, "rights": rights, "alive": alive}
 
 
 @contextlib.asynccontextmanager

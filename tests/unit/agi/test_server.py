@@ -18,6 +18,7 @@ from ccari.agi import session as protocol
 from ccari.agi.desk import Counter
 from ccari.agi.server import serve_agi
 from ccari.errors import ConfigError, StoreError
+from ccari.policy import notices
 from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
@@ -47,7 +48,7 @@ WITH_KEYS = (
 class Sounds:
     """Prompts that are named as they are called."""
 
-    def script(self, controller: Controller, campaign: Campaign) -> Script:
+    def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
         names = (
             "rights",
             "right_failed",
@@ -55,7 +56,8 @@ class Sounds:
             "right_registered_access",
             "answer_within_month",
         )
-        return Script({name: self.common(name, "pl") for name in names}, "first", "repeat", "information")
+        sounds = {name: self.common(name, "pl") for name in names}
+        return {campaign.language: Script(sounds, dict.fromkeys(notices.wordings(campaign), "1"))}
 
     def common(self, prompt: str, language: str) -> Sound:
         return Sound(f"sound:{prompt}", 1000, prompt)
@@ -269,6 +271,13 @@ async def test_a_script_that_there_is_not_leaves_a_verdict_from_before(counter: 
         asterisk.enter("gates", NUMBER.e164, "renewals")
         await asterisk.obey()
     assert asterisk.verdict == "DENY"
+
+
+async def test_a_service_that_lives_is_taken_for_hung_or_says_more_than_that(counter: Counter) -> None:
+    async with serving(counter) as port, caller(port) as asterisk:
+        asterisk.enter("alive", NUMBER.e164, "renewals")
+        await asterisk.obey()
+    assert asterisk.variables == {"CCARI_ALIVE": "yes"}
 
 
 async def test_a_number_is_logged_whole(counter: Counter) -> None:
