@@ -12,6 +12,7 @@ import structlog
 
 from ccari.agi.desk import Counter
 from ccari.agi.server import serve_agi
+from ccari.calls.cards import Rack
 from ccari.calls.client import Ari, Identity
 from ccari.calls.desk import Desk
 from ccari.calls.link import Link
@@ -30,7 +31,9 @@ from ccari.store.fence import PostgresFence
 from ccari.store.opened import Store, open_store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
-from ccari.web.health import Check, serve_health
+from ccari.web.front import Front
+from ccari.web.health import Check
+from ccari.web.server import serve_http
 
 _log = structlog.get_logger()
 
@@ -69,21 +72,33 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
                 "spool_unreachable", folder=str(settings.asterisk.spool), advice="check [asterisk] spool"
             )
 
+        rack = Rack()
+
         def make_desk(ari: Ari, identity: Identity) -> Desk:
-            return Desk(ari, identity.name, store.calls, secrets, book, prompts, archive)
+            return Desk(ari, identity.name, store.calls, secrets, book, prompts, archive, rack)
 
         calls = Switchboard()
         link = Link(credentials, PostgresFence(store.dsn), calls, make_desk)
         checks = {"asterisk": _is_set(link.connected), "database": _answers(store.database)}
         counter = Counter(_agi_name(settings), store.calls, secrets, book, prompts)
         async with (
-            serve_health(settings.http.listen, checks),
+            serve_http(settings.http.listen, checks, _front(store, book, secrets, prompts, rack, calls)),
             _fastagi(settings, counter),
             _forwarding(settings, store),
         ):
             _log.info("service_started", revision=book.revision)
             await _until(stop, link, calls)
             _log.info("service_stopped")
+
+
+def _front(
+    store: Store, book: Book, secrets: SecretStore, prompts: Soundboard, rack: Rack, calls: Switchboard
+) -> Front:
+    return Front(
+        bearers=store.tokens, book=book, facts=store.calls, records=store.records, suppressions=store.suppressions,
+        registers=store.registers, requests=store.requests, forwards=store.forwards, secrets=secrets,
+        prompts=prompts, cards=rack, placing=calls,
+    )  # fmt: skip
 
 
 def _agi_name(settings: Settings) -> str:
@@ -142,7 +157,7 @@ def _check(book: Book, secrets: SecretStore, prompts: Soundboard) -> None:
         # a country's holidays take 0.1 s to load, which is too long in the middle of a call
         public_holidays(controller.country, datetime.now(UTC).year)
     for campaign in book.policy.campaigns:
-        prompts.script(book.policy.controller_of(campaign), campaign)
+        prompts.scripts(book.policy.controller_of(campaign), campaign)
 
 
 def _is_set(event: asyncio.Event) -> Check:

@@ -1,0 +1,105 @@
+"""Who comes: the bearer of the token, or nobody; and how often a peer may guess."""
+
+import ipaddress
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from http import HTTPStatus
+from time import monotonic
+
+import structlog
+from aiohttp import hdrs, web
+
+from ccari.ports.access import Bearer, Bearers, fingerprint
+from ccari.web.problems import Refusal
+
+#: Wrong tokens that a peer may show in so many seconds, then only tokens that were good before are looked up.
+MOST_FAILURES = 20
+FAILURE_SECONDS = 60.0
+#: Peers whose failures are counted, and tokens that are known to have been good; the oldest are forgotten.
+_PEERS, _KNOWN = 10_000, 1_000
+_IPV6_NETWORK = 64
+
+_TOKEN = re.compile(r"ccari_[A-Za-z0-9_-]{43}")
+_log = structlog.get_logger()
+
+
+class Doorkeeper:
+    """Asks who bears a token, and keeps count of those who bear none.
+
+    A token of 256 bits cannot be guessed; the limit keeps the database from being asked for each guess. A peer may be a
+    proxy that many come through: a token that was good is let through whatever its neighbours do.
+    """
+
+    def __init__(self, bearers: Bearers, clock: Callable[[], float] = monotonic) -> None:
+        self._bearers = bearers
+        self._clock = clock
+        self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+
+    async def admit(self, request: web.Request) -> Bearer:
+        """The bearer of the request's token. Raises Refusal (401, 429), and StoreError."""
+        header = request.headers.get(hdrs.AUTHORIZATION, "")
+        if not header:
+            raise _unauthorized("say who you are: Authorization: Bearer TOKEN", "")
+        scheme, _, token = header.partition(" ")
+        peer = _network(request.remote)
+        sha256 = fingerprint(token.strip())
+        if sha256 not in self._known and (wait := self._wait(peer)):
+            raise Refusal(
+                HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens came from where you are",
+                headers={"retry-after": str(wait)},
+            )  # fmt: skip
+        shaped = scheme.lower() == "bearer" and _TOKEN.fullmatch(token.strip()) is not None
+        bearer = await self._bearers.bearer(sha256) if shaped else None
+        if bearer is None:
+            self._known.pop(sha256, None)
+            self._failed(peer)
+            raise _unauthorized("there is no such token, or it is no longer good", ', error="invalid_token"')
+        self._remember(sha256)
+        return bearer
+
+    async def still(self, request: web.Request, bearer: Bearer) -> bool:
+        """Whether the token of a request that lasts is still good, for the same."""
+        token = request.headers[hdrs.AUTHORIZATION].partition(" ")[2].strip()
+        return await self._bearers.bearer(fingerprint(token)) == bearer
+
+    def _wait(self, peer: str) -> int:
+        """Seconds until the peer may try again; 0: it may."""
+        began, count = self._failures.get(peer, (0.0, 0))
+        left = began + FAILURE_SECONDS - self._clock()
+        return max(int(left) + 1, 1) if count >= MOST_FAILURES and left > 0 else 0
+
+    def _failed(self, peer: str) -> None:
+        now = self._clock()
+        began, count = self._failures.pop(peer, (now, 0))
+        if now - began >= FAILURE_SECONDS:
+            began, count = now, 0
+        self._failures[peer] = (began, count + 1)
+        if count + 1 == MOST_FAILURES:
+            _log.warning("tokens_refused", peer=peer, failures=MOST_FAILURES)
+        while len(self._failures) > _PEERS:
+            self._failures.popitem(last=False)
+
+    def _remember(self, sha256: bytes) -> None:
+        self._known[sha256] = None
+        self._known.move_to_end(sha256)
+        while len(self._known) > _KNOWN:
+            self._known.popitem(last=False)
+
+
+def _unauthorized(detail: str, why: str) -> Refusal:
+    return Refusal(
+        HTTPStatus.UNAUTHORIZED, detail, headers={"www-authenticate": f'Bearer realm="ccari"{why}'}
+    )
+
+
+def _network(remote: str | None) -> str:
+    """Of IPv6 the network: who has one address of it has them all."""
+    try:
+        address = ipaddress.ip_address(remote or "")
+    except ValueError:
+        return "unknown"
+    if address.version == 4:  # noqa: PLR2004 - IPv4
+        return str(address)
+    return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))

@@ -1,0 +1,76 @@
+"""The gate, and calls: asked for, listed, shown."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from ccari.gating.inquiry import Inquiry, told
+from ccari.policy.blocks import WHY
+from ccari.policy.gate import Block
+from ccari.ports.placing import Order
+from ccari.ports.records import WantedCalls
+from ccari.web import models
+from ccari.web.front import Ask, Reply
+from ccari.web.paging import cursor, cut, place
+from ccari.web.problems import Refusal, not_there
+
+_PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[models.Moment, UUID])
+
+
+async def gate(ask: Ask) -> Reply:
+    """May this number be called now, and if not, why. Nothing is dialled, counted or kept."""
+    body: models.GateAsk = ask.body
+    policy, front = await ask.policy(), ask.front
+    if policy is None:
+        found = told(Block.NO_POLICY, campaign=body.campaign)
+    else:
+        inquiry = Inquiry(policy, front.facts, front.secrets, front.prompts)
+        found = await inquiry.answer(body.number, body.campaign)
+    return Reply(models.GateAnswer.model_validate(found))
+
+
+async def place_call(ask: Ask) -> Reply:
+    """Ask the gate, and begin the call if it allows it. A call that it blocks is on record too."""
+    body: models.CallOrder = ask.body
+    if ask.bearer.controllers is not None:
+        policy = await ask.policy()
+        if policy is None or policy.campaign(body.campaign) is None:
+            # another controller's is as unknown as one that there is not
+            raise _blocked(Block.UNKNOWN_CAMPAIGN)
+    if ask.front.placing is None:
+        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "placing calls is not possible yet")
+    placed = await ask.front.placing.place(Order(body.number, body.campaign, body.agent))
+    if placed.block is not None:
+        raise _blocked(placed.block, placed.call_id)
+    return Reply(models.CallPlaced(id=placed.call_id), location=f"/v1/calls/{placed.call_id}")
+
+
+def _blocked(block: Block, call: UUID | None = None) -> Refusal:
+    return Refusal(HTTPStatus.CONFLICT, WHY[block], reason=block, call=call)
+
+
+async def list_calls(ask: Ask) -> Reply:
+    """Calls, the newest first."""
+    query: models.CallsQuery = ask.query
+    wanted = WantedCalls(
+        query.campaign, query.outcome, query.since, ask.controllers, place(query.after, _PLACE)
+    )
+    rows = await ask.front.records.list_calls(query.limit + 1, wanted)
+    page, after = cut(rows, query.limit, lambda row: cursor(row["opened_at"], row["id"]))
+    return Reply(models.CallPage.model_validate({"items": page, "next": after}))
+
+
+async def show_call(ask: Ask) -> Reply:
+    """One call with its journal, and whether that is whole."""
+    path: models.CallPath = ask.path
+    record = await ask.front.records.show_call(path.id)
+    if not ask.bearer.sees(record.call["controller"]):
+        raise not_there()
+    shown: dict[str, Any] = {
+        **record.call, "events": record.events, "recordings": record.recordings, "whole": record.fault is None,
+        "fault": record.fault,
+    }  # fmt: skip
+    return Reply(models.CallShown.model_validate(shown))

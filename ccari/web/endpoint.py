@@ -1,0 +1,197 @@
+"""One route of the table, answering: role, then form, then the work; and what goes wrong is a problem document."""
+
+import asyncio
+from http import HTTPStatus
+from time import monotonic
+from typing import Any, TypeVar
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler as WebHandler
+from multidict import MultiMapping
+from pydantic import BaseModel, ValidationError
+
+from ccari.web import problems
+from ccari.web.access import Doorkeeper
+from ccari.web.front import Ask, Front, Reply
+from ccari.web.problems import Fault, Refusal
+from ccari.web.routes import Route
+
+#: For a body to arrive.
+BODY_SECONDS = 10.0
+#: For the requests before to be done with; after that a caller is told to come again.
+TURN_SECONDS = 5.0
+#: Requests that are worked on at a time: the calls need the rest of the database's connections.
+AT_ONCE = 4
+#: Requests that there may be at a time, with those that wait or whose body is on its way.
+MOST_REQUESTS = 200
+
+_QUIET = frozenset({"/healthz", "/readyz"})
+_BEARER = web.RequestKey("bearer", str)
+_M = TypeVar("_M", bound=BaseModel)
+_log = structlog.get_logger()
+
+
+class Turns:
+    """So that no number of requests keeps a call waiting for the database."""
+
+    def __init__(self) -> None:
+        self._working = asyncio.Semaphore(AT_ONCE)
+        self._here = 0
+
+    async def __aenter__(self) -> None:
+        if self._here >= MOST_REQUESTS:
+            raise _busy()
+        self._here += 1
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._working.acquire()
+        except TimeoutError:
+            self._here -= 1
+            raise _busy() from None
+        except BaseException:
+            self._here -= 1
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._here -= 1
+        self._working.release()
+
+
+class Endpoint:
+    def __init__(self, route: Route, front: Front, doorkeeper: Doorkeeper, turns: Turns) -> None:
+        self._route = route
+        self._front = front
+        self._doorkeeper = doorkeeper
+        self._turns = turns
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        route = self._route
+        async with self._turns:
+            bearer = await self._doorkeeper.admit(request)
+        request[_BEARER] = bearer.name
+        if bearer.role not in route.roles:
+            raise Refusal(
+                HTTPStatus.FORBIDDEN, f"that is not for the role {bearer.role}: it is for {', '.join(sorted(route.roles))}",
+                headers={"www-authenticate": 'Bearer realm="ccari", error="insufficient_scope"'},
+            )  # fmt: skip
+        ask = Ask(
+            self._front, self._doorkeeper, request, bearer, _path(route.in_path, request), _query(route.query, request),
+            await _body(route.body, request),
+        )  # fmt: skip
+        if route.streams:
+            return _streamed(await route.handler(ask))
+        async with self._turns:
+            reply = await route.handler(ask)
+        return _told(reply, route.status)
+
+
+@web.middleware
+async def envelope(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+    """Log each request by the template of its path, and turn whatever goes wrong into a problem document."""
+    began, resource = monotonic(), request.match_info.route.resource
+    template = resource.canonical if resource else None
+    response = await _answered(request, handler)
+    if not response.prepared:
+        response.headers.update(
+            {"cache-control": "no-store", "x-content-type-options": "nosniff", "server": "ccari"}
+        )
+    (_log.debug if template in _QUIET else _log.info)(
+        "http_request", method=_method(request), route=template, status=response.status,
+        ms=round((monotonic() - began) * 1000), token=request.get(_BEARER),
+    )  # fmt: skip
+    return response
+
+
+async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return refusal.response()
+    except web.HTTPException as error:
+        return problems.of_server(error).response()
+    except Exception as error:  # noqa: BLE001 - told, and logged
+        return problems.of_error(error, in_query=request.method == hdrs.METH_GET).response()
+
+
+def _method(request: web.Request) -> str:
+    """As a client made it up, it could be anything."""
+    return request.method if request.method in hdrs.METH_ALL else "other"
+
+
+def _path(model: type[BaseModel] | None, request: web.Request) -> BaseModel | None:
+    try:
+        return model.model_validate(dict(request.match_info)) if model else None
+    except ValidationError:
+        raise problems.not_there() from None
+
+
+def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | None:
+    if model is None:
+        if request.query:
+            raise problems.of_faults([Fault(detail="nothing is asked for by parameters here")])
+        return None
+    try:
+        return model.model_validate(_given(model, request.query))
+    except ValidationError as error:
+        raise problems.of_validation(model, error, in_query=True) from None
+
+
+def _given(model: type[BaseModel], query: MultiMapping[str]) -> dict[str, Any]:
+    """Each parameter once, but for those that may be given again."""
+    given: dict[str, Any] = {}
+    for name in dict.fromkeys(query):
+        values, field = query.getall(name), model.model_fields.get(name)
+        if field is not None and field.default == ():
+            given[name] = values
+        elif len(values) == 1 or field is None:
+            given[name] = values[0]
+        else:
+            raise problems.of_faults([Fault(detail="it is given more than once", parameter=name)])
+    return given
+
+
+async def _body(model: type[_M] | None, request: web.Request) -> _M | None:
+    if model is None:
+        return None
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await request.read()
+    except TimeoutError:
+        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from None
+    except web.RequestPayloadError:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the body did not arrive whole") from None
+    if raw and request.content_type != "application/json":
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body is application/json here")
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
+            raise Refusal(HTTPStatus.BAD_REQUEST, "the body is not JSON") from None
+        raise problems.of_validation(model, error) from None
+
+
+def _told(reply: Reply | web.StreamResponse, status: HTTPStatus) -> web.Response:
+    if not isinstance(reply, Reply):
+        raise TypeError("only a stream answers by itself")
+    headers = {"location": reply.location} if reply.location else {}
+    return web.Response(
+        status=status,
+        body=reply.content.model_dump_json().encode(),
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def _streamed(response: Reply | web.StreamResponse) -> web.StreamResponse:
+    if isinstance(response, Reply):
+        raise TypeError("a stream answers by itself")
+    return response
+
+
+def _busy() -> Refusal:
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "there are more requests than can be answered",
+        headers={"retry-after": "1"},
+    )

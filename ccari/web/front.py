@@ -1,0 +1,91 @@
+"""What the HTTP API answers from, and what one request gives a handler."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from ccari.gating.inquiry import FactStore
+from ccari.policy.declaration import Policy
+from ccari.ports.access import Bearer, Bearers
+from ccari.ports.cards import CardRack
+from ccari.ports.forwarding import ForwardLog
+from ccari.ports.keying import Secrets
+from ccari.ports.placing import Placing
+from ccari.ports.policies import PolicyBook
+from ccari.ports.records import CallRecords
+from ccari.ports.requests import RequestRegister
+from ccari.ports.sounds import Prompts
+from ccari.ports.suppressions import RegisterStore, SuppressionStore
+from ccari.web.access import Doorkeeper
+from ccari.web.problems import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """``placing`` is None where calls cannot be placed."""
+
+    bearers: Bearers
+    book: PolicyBook
+    facts: FactStore
+    records: CallRecords
+    suppressions: SuppressionStore
+    registers: RegisterStore
+    requests: RequestRegister
+    forwards: ForwardLog
+    secrets: Secrets
+    prompts: Prompts
+    cards: CardRack
+    placing: Placing | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request of a bearer who may make it. ``path``, ``query`` and ``body`` are validated models of its route."""
+
+    front: Front
+    doorkeeper: Doorkeeper
+    request: web.Request
+    bearer: Bearer
+    path: Any
+    query: Any
+    body: Any
+
+    @property
+    def who(self) -> str:
+        """For what is kept of who did something."""
+        return f"token:{self.bearer.name}"
+
+    @property
+    def controllers(self) -> list[str] | None:
+        """Whose rows may be shown; None: everybody's."""
+        return None if self.bearer.controllers is None else sorted(self.bearer.controllers)
+
+    async def policy(self) -> Policy | None:
+        """The policy in force, without the controllers that are none of the bearer's business (invariant 7)."""
+        book = self.front.book
+        await book.reload()
+        if book.policy is None:
+            return None
+        sees = self.bearer.sees
+        return book.policy.model_copy(
+            update={
+                "controllers": tuple(each for each in book.policy.controllers if sees(each.id)),
+                "campaigns": tuple(each for each in book.policy.campaigns if sees(each.controller)),
+            }
+        )
+
+    async def policy_in_force(self) -> Policy:
+        """As :meth:`policy`; Refusal (409) if none was ever applied."""
+        policy = await self.policy()
+        if policy is None:
+            raise Refusal(HTTPStatus.CONFLICT, "no policy has been applied: ccari policy apply FILE")
+        return policy
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    content: BaseModel
+    location: str | None = None

@@ -1,0 +1,128 @@
+"""``/openapi.json``: OpenAPI 3.1, whose schemas are JSON Schema 2020-12, which pydantic writes by itself.
+
+Of the libraries that describe aiohttp's routes none fits: aiohttp-pydantic writes OpenAPI 3.0 and errors of a form of its
+own, from classes in whose place a route has to say its roles too; aiohttp-apischema and aiohttp-openapi are young, and the
+latter reads YAML from docstrings. The models and the table are here anyway.
+"""
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from ccari import __version__
+from ccari.web.problems import PROBLEM_TYPE, Problem
+from ccari.web.routes import Route
+
+_ALWAYS = (
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)  # fmt: skip
+_OF_BODIES = (
+    HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+)  # fmt: skip
+
+_Mode = Literal["validation", "serialization"]
+_Schemas = Mapping[Any, dict[str, Any]]
+
+
+def document(routes: Sequence[Route]) -> dict[str, Any]:
+    used: dict[tuple[type[BaseModel], _Mode], None] = {(Problem, "serialization"): None}
+    for route in routes:
+        used[route.reply, "serialization"] = None
+        for model in (route.in_path, route.query, route.body):
+            if model is not None:
+                used[model, "validation"] = None
+    schemas, definitions = models_json_schema(list(used), ref_template="#/components/schemas/{model}")
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(
+            route, schemas, definitions["$defs"]
+        )
+    taken = {each.__name__ for route in routes for each in (route.in_path, route.query) if each is not None}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ccari", "version": __version__,
+            "description": "The compliance layer of an Asterisk call centre. Numbers go in bodies, never in URLs.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "Of ccari token create."}
+            },
+            "schemas": {name: each for name, each in definitions["$defs"].items() if name not in taken},
+        },
+    }  # fmt: skip
+
+
+def _operation(route: Route, schemas: _Schemas, definitions: Mapping[str, Any]) -> dict[str, Any]:
+    roles = ", ".join(sorted(route.roles))
+    made: dict[str, Any] = {
+        "operationId": _name(route),
+        "summary": inspect.getdoc(route.handler),
+        "description": f"For the roles {roles}.",
+        "parameters": [
+            *_parameters(route.in_path, "path", definitions),
+            *_parameters(route.query, "query", definitions),
+        ],
+        "responses": {
+            str(route.status.value): _answer(route, schemas),
+            **{str(each.value): _problem(each, schemas) for each in sorted(_refusals(route))},
+        },
+    }
+    if route.body is not None:
+        made["requestBody"] = {
+            "required": any(each.is_required() for each in route.body.model_fields.values()),
+            "content": {"application/json": {"schema": schemas[route.body, "validation"]}},
+        }
+    return made
+
+
+def _name(route: Route) -> str:
+    parts = [route.method.lower(), *re.findall(r"\w+", route.path.removeprefix("/v1"))]
+    return "_".join(parts)
+
+
+def _refusals(route: Route) -> Iterable[HTTPStatus]:
+    return {
+        *_ALWAYS, *route.refuses, *(_OF_BODIES if route.body else ()), *([HTTPStatus.NOT_FOUND] if route.in_path else []),
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }  # fmt: skip
+
+
+def _answer(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    kind = "text/event-stream" if route.streams else "application/json"
+    made: dict[str, Any] = {
+        "description": route.status.phrase, "content": {kind: {"schema": schemas[route.reply, "serialization"]}}
+    }  # fmt: skip
+    if route.status is HTTPStatus.CREATED:
+        made["headers"] = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+    return made
+
+
+def _problem(status: HTTPStatus, schemas: _Schemas) -> dict[str, Any]:
+    return {
+        "description": status.phrase,
+        "content": {PROBLEM_TYPE: {"schema": schemas[Problem, "serialization"]}},
+    }
+
+
+def _parameters(
+    model: type[BaseModel] | None, place: str, definitions: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    if model is None:
+        return
+    schema = definitions[model.__name__]
+    for name, each in schema["properties"].items():
+        yield {
+            "name": name, "in": place, "required": name in schema.get("required", ()), "schema": each,
+            **({"description": each["description"]} if "description" in each else {}),
+        }  # fmt: skip

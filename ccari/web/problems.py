@@ -1,0 +1,147 @@
+"""Errors as RFC 9457 problem documents, which hold no number, no secret and no traceback."""
+
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ccari.errors import AsteriskError, CcariError, InputError, RequestError, StoreError, UnknownError
+from ccari.policy.gate import Block
+
+PROBLEM_TYPE = "application/problem+json"
+#: A body is a few fields; what is longer is none of ours.
+BODY_BYTES = 64 * 1024
+#: So many faults of one body are told.
+_MOST_FAULTS = 50
+_FRAMES = 5
+
+_log = structlog.get_logger()
+
+
+class Fault(BaseModel):
+    """One thing that is wrong: in the body at ``pointer`` (RFC 6901, as a fragment), or in a parameter of the URL."""
+
+    model_config = ConfigDict(frozen=True)
+
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+
+class Problem(BaseModel):
+    """RFC 9457. ``reason``: why the gate blocks a call, and ``call`` the row that says so."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str = "about:blank"
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    reason: Block | None = None
+    call: UUID | None = None
+    errors: tuple[Fault, ...] | None = None
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal, told as such
+    """What becomes a problem document."""
+
+    def __init__(
+        self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = headers or {}
+        self.problem = Problem(status=status, title=HTTPStatus(status).phrase, detail=detail, **members)
+
+    def response(self) -> web.Response:
+        body = self.problem.model_dump_json(exclude_none=True).encode()
+        return web.Response(status=self.status, body=body, content_type=PROBLEM_TYPE, headers=self.headers)
+
+
+def not_there() -> Refusal:
+    """The same words whether it is nowhere, or only not the asker's to see."""
+    return Refusal(HTTPStatus.NOT_FOUND, "there is nothing by that name")
+
+
+_WORDS = {
+    HTTPStatus.NOT_FOUND: "there is nothing at that path",
+    HTTPStatus.METHOD_NOT_ALLOWED: "that path takes other methods",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"a body has at most {BODY_BYTES} bytes",
+}
+
+
+def of_server(error: web.HTTPException) -> Refusal:
+    """What aiohttp refuses by itself, whose own words may quote the request."""
+    headers = {"allow": error.headers["allow"]} if "allow" in error.headers else {}
+    status = HTTPStatus(error.status)
+    return Refusal(status, _WORDS.get(status, status.description or status.phrase), headers=headers)
+
+
+def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
+    """What a request came to that could not be served; ``in_query``: what it gave, it gave in the URL."""
+    match error:
+        case InputError():
+            place = {"parameter": error.field} if in_query else {"pointer": f"#/{error.field}"}
+            return of_faults([Fault(detail=str(error), **place)])
+        case UnknownError():
+            return not_there()
+        case RequestError():
+            return Refusal(HTTPStatus.CONFLICT, str(error))
+        case AsteriskError():
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        case StoreError():
+            _log.warning("database_away", reason=str(error))
+            return Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "the database cannot be asked at present",
+                reason=Block.STORE_UNAVAILABLE,
+            )
+        case CcariError():
+            _log.error("http_unfit", reason=str(error))
+            return Refusal(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "the service is not set up for that: its log says what is missing",
+            )
+        case _:
+            # its text may hold what was asked: where it happened is enough to find it
+            frames = [f"{each.filename}:{each.lineno}" for each in traceback.extract_tb(error.__traceback__)]
+            _log.error("http_failed", error=type(error).__name__, where=frames[-_FRAMES:])
+            return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "that failed here: the log says where")
+
+
+def of_faults(faults: Sequence[Fault]) -> Refusal:
+    return Refusal(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(dict.fromkeys(each.detail for each in faults)),
+        errors=tuple(faults),
+    )  # fmt: skip
+
+
+def of_validation(model: type[BaseModel], error: ValidationError, *, in_query: bool = False) -> Refusal:
+    """Each fault with its place. Neither a value nor a key that was made up is quoted: there may be a number in it."""
+    return of_faults(list(_faults(model, error, in_query=in_query))[:_MOST_FAULTS])
+
+
+def _faults(model: type[BaseModel], error: ValidationError, *, in_query: bool) -> Iterator[Fault]:
+    for each in error.errors(include_url=False, include_input=False, include_context=False):
+        *parents, last = each["loc"] or ("",)
+        if each["type"] == "extra_forbidden":
+            known = ", ".join(model.model_fields) or "none"
+            yield Fault(
+                detail=f"what is not known is given: known are {known}",
+                **({} if in_query else {"pointer": _pointer(parents)}),
+            )
+            continue
+        words = each["msg"].removeprefix("Value error, ")
+        if in_query:
+            yield Fault(detail=words, parameter=str(each["loc"][0]) if each["loc"] else None)
+        else:
+            yield Fault(detail=words, pointer=_pointer([*parents, last] if each["loc"] else []))
+
+
+def _pointer(parts: Sequence[int | str]) -> str:
+    return "#" + "".join(f"/{part}" for part in parts)

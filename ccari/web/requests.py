@@ -1,0 +1,115 @@
+"""The register of rights: requests listed, shown, entered by hand, and worked to their end."""
+
+from collections.abc import Awaitable
+from datetime import date
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from ccari.gating import dossiers
+from ccari.gating.intake import Claim, enter
+from ccari.policy.rights import Level, RequestState
+from ccari.ports.requests import OVERDUE, Intake, Place, RequestRegister, Wanted, Work
+from ccari.web import models
+from ccari.web.front import Ask, Reply
+from ccari.web.paging import cursor, cut, place
+from ccari.web.problems import not_there
+from ccari.web.suppressions import narrowed
+
+_PLACE: TypeAdapter[tuple[bool, date, str]] = TypeAdapter(tuple[bool, models.Day, models.OneLine])
+
+
+async def list_requests(ask: Ask) -> Reply:
+    """Requests, the one that is due first at the top, the closed ones at the end."""
+    query: models.RequestsQuery = ask.query
+    after = place(query.after, _PLACE)
+    wanted = Wanted(
+        query.state, query.right, query.open, OVERDUE if query.overdue else None, query.due_before,
+        await narrowed(ask, query.controller), Place(*after) if after else None,
+    )  # fmt: skip
+    clock = dossiers.clock(await ask.policy())
+    rows = await ask.front.requests.list(None, query.limit + 1, clock=clock, wanted=wanted)
+    page, then = cut(
+        rows, query.limit, lambda row: cursor(row["closed_at"] is not None, row["due"], row["reference"])
+    )
+    return Reply(models.RequestPage.model_validate({"items": list(map(dossiers.listed, page)), "next": then}))
+
+
+async def show(ask: Ask) -> Reply:
+    """One request: where it came from, what it did at once, what it asks for, and what was done with it."""
+    front = ask.front
+    shown = await dossiers.dossier(_reference(ask), front.requests, front.forwards, await ask.policy())
+    if not ask.bearer.sees(shown["controller"]):
+        raise not_there()
+    return Reply(models.RequestShown.model_validate(shown))
+
+
+async def add(ask: Ask) -> Reply:
+    """Enter a request that came in otherwise than by key. What it does at once, it does now."""
+    body: models.ClaimBody = ask.body
+    claim = Claim(
+        body.right, body.number, body.controller, body.campaign, body.received, Intake(body.by), Level[body.level],
+        body.note,
+    )  # fmt: skip
+    front = ask.front
+    done = await enter(await ask.policy_in_force(), claim, front.requests, front.secrets, ask.who)
+    return Reply(models.Registered.model_validate(done), location=f"/v1/requests/{done['reference']}")
+
+
+async def verify(ask: Ask) -> Reply:
+    """Set down how sure the person's identity is, and how that was found out (Art 12(6))."""
+    body: models.VerifyBody = ask.body
+    register, work = await _at_work(ask, body.how)
+    return await _done(register.verify(_reference(ask), Level[body.level], work))
+
+
+async def start(ask: Ask) -> Reply:
+    """Begin the work on a request."""
+    return await _step(ask, RequestState.IN_PROGRESS, "")
+
+
+async def extend(ask: Ask) -> Reply:
+    """Give a complex request two months more: once, and within the first month (Art 12(3))."""
+    body: models.ReasonBody = ask.body
+    return await _step(ask, RequestState.EXTENDED, body.reason)
+
+
+async def resolve(ask: Ask) -> Reply:
+    """Close a request as fulfilled. Its number is erased; the digest stays."""
+    body: models.NoteBody = ask.body
+    return await _step(ask, RequestState.FULFILLED, body.note)
+
+
+async def refuse(ask: Ask) -> Reply:
+    """Close a request as refused (Art 12(4)). Its number is erased; what it barred stays barred."""
+    body: models.ReasonBody = ask.body
+    return await _step(ask, RequestState.REFUSED, body.reason)
+
+
+async def withdraw(ask: Ask) -> Reply:
+    """Close a request that the person has taken back. Its number is erased; what it barred stays barred."""
+    body: models.ReasonBody = ask.body
+    return await _step(ask, RequestState.WITHDRAWN, body.reason)
+
+
+async def _step(ask: Ask, to: RequestState, words: str) -> Reply:
+    register, work = await _at_work(ask, words)
+    return await _done(register.step(_reference(ask), to, work))
+
+
+async def _at_work(ask: Ask, words: str) -> tuple[RequestRegister, Work]:
+    """The register, when it is certain that the request is one that the bearer may work on."""
+    register = ask.front.requests
+    record = await register.show(_reference(ask))
+    if not ask.bearer.sees(record.request["controller"]):
+        raise not_there()
+    return register, Work(ask.who, dossiers.clock(await ask.policy()), words)
+
+
+async def _done(step: Awaitable[dict[str, Any]]) -> Reply:
+    return Reply(models.Stepped.model_validate(await step))
+
+
+def _reference(ask: Ask) -> str:
+    path: models.RequestPath = ask.path
+    return path.reference.upper()

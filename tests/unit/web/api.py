@@ -1,0 +1,177 @@
+"""A client of the API, and what it is served from."""
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+from ccari.calls.cards import Rack
+from ccari.errors import SoundError
+from ccari.policy.campaign import Campaign
+from ccari.policy.parties import Controller
+from ccari.ports.access import Bearer, Role, fingerprint
+from ccari.ports.sounds import Script, Sound
+from ccari.store.opened import Store
+from ccari.store.policies import Book
+from ccari.store.secrets import SecretStore
+from ccari.web.access import Doorkeeper
+from ccari.web.events import Streams
+from ccari.web.front import Front
+from ccari.web.server import application
+from tests.unit.store.made import POLICY
+
+SECONDS = 10.0
+NUMBER, AS_WRITTEN = "+48600100001", "600 100 001"
+#: Beside the controller of the store's tests, another, in another country.
+TWO = (
+    POLICY
+    + """
+[[controllers]]
+id = "other"
+name = "Other GmbH"
+country = "DE"
+dpo = "dsb@other.example"
+
+[[campaigns]]
+id = "umfrage"
+controller = "other"
+purpose = "Umfrage"
+legal_basis = "contract"
+data_source = "Vertrag"
+dial = "PJSIP/{number}@trunk"
+[campaigns.recording]
+mode = "off"
+"""
+)
+
+
+class Silent:
+    """Prompts that are all there, or of which one is ``missing``."""
+
+    missing = False
+
+    def scripts(self, controller: Controller, campaign: Campaign) -> Mapping[str, Script]:
+        if self.missing:
+            raise SoundError("pl/rights: no such sound")
+        return {}
+
+    def common(self, prompt: str, language: str) -> Sound:
+        raise NotImplementedError
+
+
+async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
+    await store.policies.apply(policy, "test")
+    kept = SecretStore(folder / "keys")
+    for controller in ("acme", "other"):
+        kept.create(controller)
+    return Front(
+        bearers=store.tokens, book=Book(store.policies), facts=store.calls, records=store.records,
+        suppressions=store.suppressions, registers=store.registers, requests=store.requests,
+        forwards=store.forwards, secrets=kept, prompts=Silent(), cards=Rack(), placing=None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.text)
+
+    def problem(self, status: int) -> dict[str, Any]:
+        """The problem document, which it must be: of that status, without a number or a traceback."""
+        assert (self.status, self.headers["content-type"].partition(";")[0]) == (
+            status,
+            "application/problem+json",
+        ), self
+        told: dict[str, Any] = self.json
+        assert told["status"] == status
+        assert told["title"]
+        assert told["detail"]
+        assert "Traceback" not in self.text
+        assert "60010000" not in self.text.replace(" ", "")
+        return told
+
+
+@dataclass
+class Api:
+    url: str
+    session: aiohttp.ClientSession
+    store: Store
+    _tokens: dict[Role, str] = field(default_factory=dict)
+
+    async def token(
+        self,
+        role: Role,
+        *,
+        name: str | None = None,
+        agent: str | None = None,
+        controllers: set[str] | None = None,
+    ) -> str:
+        """A new token."""
+        made = f"ccari_{secrets.token_urlsafe(32)}"
+        agent = agent or ("anna" if role is Role.AGENT else None)
+        whose = frozenset(controllers) if controllers is not None else None
+        bearer = Bearer(name or f"{role}-{secrets.token_hex(2)}", role, agent, whose)
+        assert await self.store.tokens.add(bearer, fingerprint(made), "test", None)
+        return made
+
+    async def of(self, role: Role) -> str:
+        """A token of the role, for all controllers."""
+        if role not in self._tokens:
+            self._tokens[role] = await self.token(role, name=f"the-{role}")
+        return self._tokens[role]
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, role: Role | None = Role.DPO, token: str | None = None,
+        data: bytes | None = None, headers: Mapping[str, str] | None = None,
+    ) -> Answer:  # fmt: skip
+        """One request; ``role`` None: without a token."""
+        sent = dict(headers or {})
+        if token is not None or role is not None:
+            sent["authorization"] = f"Bearer {token or await self.of(role or Role.DPO)}"
+        if body is not None:
+            data = orjson.dumps(body)
+        if data is not None:
+            sent.setdefault("content-type", "application/json")
+        async with self.session.request(method, self.url + path, data=data, headers=sent) as answer:
+            return Answer(answer.status, answer.headers, await answer.text())
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    store: Store, front: Front, *, streams: Streams | None = None, doorkeeper: Doorkeeper | None = None
+) -> AsyncIterator[Api]:
+    app = application({}, front, streams=streams, doorkeeper=doorkeeper)
+    async with listening(app) as url:
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            yield Api(url, session, store)
+
+
+@contextlib.asynccontextmanager
+async def listening(app: web.Application) -> AsyncIterator[str]:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def routes_of(app: web.Application) -> Iterator[tuple[str, str]]:
+    """Every method and path that the router answers."""
+    for route in app.router.routes():
+        if route.resource is not None:
+            yield route.method, route.resource.canonical
