@@ -6,9 +6,10 @@ from uuid import uuid4
 from ccari.agi.desk import Asked, Counter
 from ccari.agi.session import AgiError, GoneError, Session
 from ccari.errors import CcariError
-from ccari.gating.gatekeeper import Gatekeeper, Terms
+from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import agent_name, label
+from ccari.gating.terms import Terms
 from ccari.policy.gate import Block
 from ccari.policy.messages import Outcome
 
@@ -86,7 +87,7 @@ class _Visit:
                 terms = await self._gatekeeper.ask()
                 if not isinstance(terms, Terms):
                     return terms
-                self.number = terms.number.e164
+                self.number = terms.known_number.e164
                 self._journal.note("call_gated", {})
                 return await self._gatekeeper.spend_token(terms)
         except (CcariError, TimeoutError) as error:

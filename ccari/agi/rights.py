@@ -10,12 +10,14 @@ import structlog
 from ccari.agi.desk import Asked, Counter
 from ccari.agi.session import GoneError, Session
 from ccari.errors import CcariError, SoundError
-from ccari.gating.gatekeeper import Gatekeeper, Terms
+from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import agent_name, label
+from ccari.gating.terms import Terms
 from ccari.policy import notices
-from ccari.policy.campaign import KeyAction, NoticePrompt
+from ccari.policy.campaign import NoticePrompt
 from ccari.policy.gate import Block
+from ccari.policy.keypad import KeyAction
 from ccari.policy.messages import Outcome
 from ccari.policy.rights import Level, Right
 from ccari.ports.sounds import Sound
@@ -67,7 +69,7 @@ async def rights(session: Session, counter: Counter) -> None:
         _log.warning("rights_menu_failed", call_id=str(call), campaign=asked.campaign, reason=reason)
         await _apologise(session, counter, asked.campaign)
         return
-    journal.bind(controller=terms.controller.id, number=terms.number.masked)
+    journal.bind(controller=terms.controller.id, number=terms.known_number.masked)
     await _Menu(session, counter, terms, caller, journal).run()
 
 

@@ -1,31 +1,41 @@
 """Carrying out the commands of ``policy.call``: one method a command, each with the event it leads to."""
 
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from uuid import uuid4
 
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, Playback
 from ccari.calls.recorder import Recorder
 from ccari.errors import AsteriskError
-from ccari.gating.gatekeeper import Gatekeeper, Terms
+from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
-from ccari.policy import notices
-from ccari.policy.call import RING_SECONDS
+from ccari.gating.terms import Terms
+from ccari.policy import notices, speech
+from ccari.policy.call.state import RING_SECONDS
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
     AnswerAgent,
+    AnswerCallee,
     Bridge,
     Bridged,
+    CallAgent,
+    CalleeAnswered,
     CheckGate,
     CloseCall,
     Command,
     CommitHeard,
     CreateCallee,
+    DetectMachine,
     Dial,
+    DialAgent,
+    Direction,
     Event,
     GateAllowed,
     GateBlocked,
+    GiveBack,
     Gone,
     HangUp,
     HeardCommitted,
@@ -35,39 +45,44 @@ from ccari.policy.messages import (
     RecorderStopped,
     RecordingTagged,
     RegisterRight,
-    ReturnAgent,
     RightRegistered,
-    RingAgent,
+    Ring,
     SettleRecording,
+    ShowCard,
     SpendToken,
     StartRecorder,
     StopPlaying,
     StopRecorder,
+    StopRinging,
     TagRecording,
     TellDialplan,
     TokenRefused,
     TokenSpent,
+    UseLanguage,
 )
+from ccari.ports.requests import Intake
 from ccari.ports.sounds import Sound
 
 #: Asterisk hangs a leg up after this long even if nobody is left to tell it to.
 LONGEST_CALL_SECONDS = 4 * 60 * 60
 #: The language in which an agent is told that a call cannot be made, when no campaign says which.
 AGENT_LANGUAGE = "pl"
+#: The dialplan context that listens for a machine and comes back: see dialplan/extensions_ccari.conf.
+MACHINE_CONTEXT = "ccari-amd"
 
 
 class Actions:
     """The hands of one call. What fails raises a CcariError; the call's loop makes it an event."""
 
     def __init__(self, order: Order, ids: Ids, desk: Desk, journal: Journal) -> None:
+        self._order = order
         self._ids = ids
         self._desk = desk
         self._journal = journal
-        self._gatekeeper = Gatekeeper(order, ids.call, desk, journal)
         self._settled: Terms | None = None
         self._bridge_made = False
         self.recorder = Recorder(ids, desk, journal)
-        self.playback: Playback | None = None
+        self.playbacks: dict[Party, Playback] = {}
 
     @property
     def _terms(self) -> Terms:
@@ -75,22 +90,37 @@ class Actions:
             raise AssertionError("the gate has not let this call through")
         return self._settled
 
-    async def carry_out(self, command: Command) -> Event | None:  # noqa: C901, PLR0912 - one arm a command
+    async def carry_out(self, command: Command) -> Event | None:  # noqa: C901, PLR0912, PLR0915 - one arm a command
         """Do it; give the event that follows at once, or None if Asterisk will report what came of it."""
         ari, ids = self._desk.ari, self._ids
         match command:
             case CheckGate():
                 return await self._check_gate()
+            case CallAgent():
+                await self._create_agent()
+            case DialAgent():
+                await ari.dial(ids.agent, seconds=self._terms.campaign.connect_seconds + 5)
             case CreateCallee():
                 await self._create_callee()
             case SpendToken():
                 return await self._spend_token()
             case Dial():
                 await ari.dial(ids.callee, seconds=int(RING_SECONDS) + 5)
-            case RingAgent():
-                await ari.ring(ids.agent)
+            case DetectMachine():
+                await ari.continue_in_dialplan(ids.callee, MACHINE_CONTEXT)
+            case Ring(party):
+                await ari.ring(ids.channel(party))
+            case StopRinging(party):
+                await ari.stop_ringing(ids.channel(party))
             case AnswerAgent():
                 await ari.answer(ids.agent)
+            case AnswerCallee():
+                await ari.answer(ids.callee)
+                return CalleeAnswered()
+            case UseLanguage(language):
+                self._settled = replace(self._terms, language=language)
+            case ShowCard():
+                await self._show_card()
             case Play(party, prompt):
                 await self._play(party, prompt)
             case StopPlaying():
@@ -110,13 +140,13 @@ class Actions:
                 return Bridged()
             case RegisterRight():
                 return await self._register(command)
-            case HangUp():
-                if not await ari.hang_up(ids.callee):
-                    return Gone(Party.CALLEE)
+            case HangUp(party):
+                if not await ari.hang_up(ids.channel(party)):
+                    return Gone(party)
             case TellDialplan(outcome, reason):
                 await self._tell_dialplan(outcome, reason)
-            case ReturnAgent(outcome, reason):
-                return await self._return_agent(outcome, reason)
+            case GiveBack(outcome, reason):
+                return await self._give_back(outcome, reason)
             case SettleRecording():
                 await self._let_go()
                 await self.recorder.settle()
@@ -127,11 +157,33 @@ class Actions:
         return None
 
     async def _check_gate(self) -> Event:
-        verdict = await self._gatekeeper.ask()
+        order, inbound = self._order, self._order.direction is Direction.INBOUND
+        if inbound and await self._is_withheld():
+            order = replace(order, number=None)
+        self._gatekeeper = Gatekeeper(
+            order, self._ids.call, self._desk, self._journal, order.direction, order.destination
+        )
+        verdict = await (self._gatekeeper.admit() if inbound else self._gatekeeper.ask())
         if isinstance(verdict, Block):
             return GateBlocked(verdict)
         self._settled = verdict
-        return GateAllowed(verdict.campaign, informed=verdict.informed)
+        return GateAllowed(verdict.campaign, verdict.informed, known=verdict.number is not None)
+
+    async def _is_withheld(self) -> bool:
+        """True if whoever calls does not want their number shown, though the network may tell it."""
+        shown = await self._desk.ari.variable(self._ids.callee, "CALLERID(num-pres)")
+        return not shown.startswith("allowed")
+
+    async def _create_agent(self) -> None:
+        terms = self._terms
+        variables = {"TIMEOUT(absolute)": str(LONGEST_CALL_SECONDS), "CCARI_CALL": str(self._ids.call)}
+        if terms.number is not None:
+            # whom the agent's phone shows
+            variables["CONNECTEDLINE(num,i)"] = terms.number.e164
+        originator = None if self._order.direction is Direction.AGENT_FIRST else self._ids.callee
+        await self._desk.ari.create_channel(
+            self._ids.agent, terms.agent_string, args="agent", originator=originator, variables=variables
+        )
 
     async def _create_callee(self) -> None:
         terms = self._terms
@@ -139,43 +191,62 @@ class Actions:
         if terms.campaign.caller_id is not None:
             # what an outgoing PJSIP channel puts into its From header
             variables["CONNECTEDLINE(num,i)"] = terms.campaign.caller_id
+        originator = None if self._order.direction is Direction.CALLEE_FIRST else self._ids.agent
         await self._desk.ari.create_channel(
-            self._ids.callee, terms.campaign.dial_string(terms.number), args="callee", originator=self._ids.agent,
-            variables=variables,
+            self._ids.callee, terms.campaign.dial_string(terms.known_number), args="callee",
+            originator=originator, variables=variables,
         )  # fmt: skip
 
     async def _spend_token(self) -> Event:
         block = await self._gatekeeper.spend_token(self._terms)
         return TokenSpent() if block is None else TokenRefused(block)
 
+    async def _show_card(self) -> None:
+        """The agent is told who is on the line; whether anybody looks is not the call's concern."""
+        terms = self._terms
+        past = await self._desk.store.past_of(terms.opened)
+        self._desk.cards.hand_out(terms.card(past))
+
     async def _play(self, party: Party, prompt: str) -> None:
         sound = self._sound(prompt)
-        channel = self._ids.agent if party is Party.AGENT else self._ids.callee
         # known before the request, for its events may come before the reply
-        self.playback = Playback(str(uuid4()), prompt, sound.duration_ms)
-        await self._desk.ari.play(channel, self.playback.id, sound.media)
+        playback = self.playbacks[party] = Playback(str(uuid4()), party, prompt, sound.duration_ms)
+        await self._desk.ari.play(self._ids.channel(party), playback.id, sound.media)
 
     def _sound(self, prompt: str) -> Sound:
-        if self._settled is not None and prompt in self._settled.script.sounds:
+        if self._settled is None:
+            return self._desk.prompts.common(prompt, AGENT_LANGUAGE)
+        reference = notices.referred_to(prompt)
+        if reference is None:
             return self._settled.script.sounds[prompt]
-        language = self._settled.campaign.language if self._settled else AGENT_LANGUAGE
-        return self._desk.prompts.common(prompt, language)
+        language = self._settled.language
+        parts = [
+            self._desk.prompts.common(each, language)
+            for each in (notices.REFERENCE_IS, *speech.reference(reference))
+        ]
+        # one playback of several files: nothing has to be proven of an answer
+        return Sound(
+            ",".join(each.media for each in parts), sum(each.duration_ms for each in parts),
+            " ".join(each.text for each in parts),
+        )  # fmt: skip
 
     async def _commit_heard(self, command: CommitHeard) -> Event:
         terms = self._terms
-        version = terms.notice_version
-        tells = not terms.informed and notices.information(terms.campaign)
-        information = terms.script.information if tells else None
-        self._journal.note("notice_heard", {"notice_version": version, "prompts": ",".join(command.prompts)})
+        version = terms.script.versions[command.prompts]
+        tells = not terms.informed and notices.information(terms.campaign, inbound=terms.inbound)
+        information = terms.information_version if tells else None
+        told = {"notice_version": version, "prompts": ",".join(command.prompts), "language": terms.language}
+        self._journal.note("notice_heard", told)
         await self._journal.durably(
             lambda entries: self._desk.store.commit_heard(self._ids.call, version, information, entries)
         )
         return HeardCommitted()
 
     async def _stop_playing(self) -> None:
-        if self.playback is not None:
-            self.playback.stopped_by_us = True
-            await self._desk.ari.stop_playback(self.playback.id)
+        playback = self.playbacks.get(Party.CALLEE)
+        if playback is not None:
+            playback.stopped_by_us = True
+            await self._desk.ari.stop_playback(playback.id)
 
     async def _bridge(self) -> None:
         ari, ids = self._desk.ari, self._ids
@@ -186,22 +257,29 @@ class Actions:
     async def _register(self, command: RegisterRight) -> Event:
         terms = self._terms
         exercise = terms.exercise(command.right, command.key)
+        if command.by is Party.AGENT:
+            exercise = replace(exercise, intake=Intake.AGENT, who=self._order.agent)
         reference = await self._journal.durably(
             lambda entries: self._desk.store.register_right(terms.opened, exercise, entries)
         )
         return RightRegistered(command.right, reference)
 
     async def _tell_dialplan(self, outcome: Outcome, reason: str) -> None:
+        if self._ids.home is None:
+            return
         told = {"CCARI_CALL": str(self._ids.call), "CCARI_OUTCOME": outcome.value, "CCARI_REASON": reason}
         for name, value in told.items():
-            await self._desk.ari.set_variable(self._ids.agent, name, value)
+            await self._desk.ari.set_variable(self._ids.home, name, value)
 
-    async def _return_agent(self, outcome: Outcome, reason: str) -> Event | None:
+    async def _give_back(self, outcome: Outcome, reason: str) -> Event | None:
+        home, whose = self._ids.home, self._ids.home_party
+        if home is None or whose is None:
+            return None
         try:
             await self._tell_dialplan(outcome, reason)
-            await self._desk.ari.continue_in_dialplan(self._ids.agent)
+            await self._desk.ari.continue_in_dialplan(home)
         except AsteriskError:
-            return Gone(Party.AGENT)
+            return Gone(whose)
         return None
 
     async def _close(self, command: CloseCall) -> None:
@@ -221,7 +299,8 @@ class Actions:
         await self.recorder.let_go()
         releases: list[Callable[[], Awaitable[object]]] = []
         if self._settled is not None:
-            releases.append(lambda: ari.hang_up(ids.callee))
+            made = [party for party in Party if ids.home is None or party is not ids.home_party]
+            releases += [functools.partial(ari.hang_up, ids.channel(party)) for party in made]
         if self._bridge_made:
             releases.append(lambda: ari.destroy_bridge(ids.bridge))
         for release in releases:

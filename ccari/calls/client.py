@@ -94,12 +94,19 @@ class Ari:
             ) from None
 
     async def create_channel(
-        self, channel_id: str, endpoint: str, *, args: str, originator: str, variables: Mapping[str, str]
+        self,
+        channel_id: str,
+        endpoint: str,
+        *,
+        args: str,
+        originator: str | None,
+        variables: Mapping[str, str],
     ) -> None:
         """Make a channel that waits in our application, undialled. It fails closed if the application is not active."""
+        whose = {} if originator is None else {"originator": originator}
         await self._api.channels.create(
-            endpoint=endpoint, app=self._app, appArgs=args, channelId=channel_id, originator=originator,
-            variables=dict(variables),
+            endpoint=endpoint, app=self._app, appArgs=args, channelId=channel_id, variables=dict(variables),
+            **whose,
         )  # fmt: skip
 
     async def dial(self, channel_id: str, *, seconds: int) -> None:
@@ -108,6 +115,9 @@ class Ari:
 
     async def ring(self, channel_id: str) -> None:
         await self._api.channels.ring(channelId=channel_id)
+
+    async def stop_ringing(self, channel_id: str) -> None:
+        await self._api.channels.ringStop(channelId=channel_id)
 
     async def answer(self, channel_id: str) -> None:
         await self._api.channels.answer(channelId=channel_id)
@@ -129,8 +139,17 @@ class Ari:
     async def set_variable(self, channel_id: str, name: str, value: str) -> None:
         await self._api.channels.setChannelVar(channelId=channel_id, variable=name, value=value)
 
-    async def continue_in_dialplan(self, channel_id: str) -> None:
-        await self._api.channels.continueInDialplan(channelId=channel_id)
+    async def variable(self, channel_id: str, name: str) -> str:
+        """The value of a variable or function; empty where there is none."""
+        with _unless_gone():
+            found = await self._api.channels.getChannelVar(channelId=channel_id, variable=name)
+            return str(found.json()["value"])
+        return ""
+
+    async def continue_in_dialplan(self, channel_id: str, context: str | None = None) -> None:
+        """Where it left the dialplan, or at the beginning of ``context``."""
+        where = {} if context is None else {"context": context, "extension": "s", "priority": 1}
+        await self._api.channels.continueInDialplan(channelId=channel_id, **where)
 
     async def turn_away(self, channel_id: str, reason: str) -> None:
         """Give a channel back to the dialplan as one that nothing can be done for."""

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 
 from ccari.calls.client import Ari
+from ccari.policy.messages import Direction
 from ccari.ports.calls import CallStore
+from ccari.ports.cards import CardRack
 from ccari.ports.keying import Secrets
 from ccari.ports.policies import PolicyBook
 from ccari.ports.recordings import Archive
@@ -12,12 +14,18 @@ from ccari.ports.sounds import Prompts
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the dialplan asked for. ``number`` and ``campaign`` are as they came, unchecked; None: bad arguments."""
+    """What was asked for. ``number`` and ``campaign`` are as they came, unchecked; no campaign: bad arguments.
 
+    ``channel``: the one that the dialplan has handed over, if any. ``agent`` is a name for the records, ``destination``
+    the agent or the queue that is to be rung.
+    """
+
+    direction: Direction
     number: str | None = field(repr=False)
     campaign: str
-    channel: str
+    channel: str | None
     agent: str
+    destination: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +39,4 @@ class Desk:
     book: PolicyBook
     prompts: Prompts
     archive: Archive
+    cards: CardRack

@@ -1,18 +1,25 @@
 """From ARI's JSON to the events of ``ccari.policy``: the one place that knows what Asterisk's words mean."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from ccari.policy.messages import (
+    AgentAnswered,
+    AgentCreated,
+    AgentKeyPressed,
     CalleeAnswered,
     CalleeCreated,
     CalleeRang,
     CalleeRedirected,
+    Direction,
     Event,
     Gone,
+    HumanFound,
     KeyPressed,
+    MachineFound,
     Party,
     Played,
     RecorderStarted,
@@ -24,25 +31,54 @@ from ccari.policy.messages import (
 TOLERANCE_MS = 150
 
 
+#: Of the names of all that ccari makes in Asterisk.
+PREFIX = "ccari-"
+_HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
+
+
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """The names of everything a call makes in Asterisk, chosen by us, so that no early event is missed."""
+    """The names of everything a call makes in Asterisk, chosen by us, so that no early event is missed.
+
+    ``home`` is the channel that the dialplan has handed over, and whose it is; None where it has handed over none.
+    """
 
     call: UUID
-    agent: str
-    recording: UUID
+    direction: Direction
+    home: str | None
+
+    @property
+    def home_party(self) -> Party | None:
+        return _HOMES.get(self.direction)
+
+    @property
+    def agent(self) -> str:
+        return self._leg(Party.AGENT)
 
     @property
     def callee(self) -> str:
-        return f"ccari-{self.call}-callee"
-
-    @property
-    def snoop(self) -> str:
-        return f"ccari-{self.call}-snoop"
+        return self._leg(Party.CALLEE)
 
     @property
     def bridge(self) -> str:
-        return f"ccari-{self.call}"
+        return f"{PREFIX}{self.call}"
+
+    def snoop(self, segment: int) -> str:
+        """The channel through which the ``segment``-th recording listens."""
+        return f"{PREFIX}{self.call}-snoop{segment}"
+
+    def channel(self, party: Party) -> str:
+        return self._leg(party)
+
+    def _leg(self, party: Party) -> str:
+        if self.home is not None and self.home_party is party:
+            return self.home
+        return f"{PREFIX}{self.call}-{party}"
+
+
+def call_of(channel: str) -> str | None:
+    """The call that a channel of ours was made for; None if it is not ours."""
+    return channel[len(PREFIX) : len(PREFIX) + 36] if channel.startswith(PREFIX) else None
 
 
 @dataclass(slots=True)
@@ -50,6 +86,7 @@ class Playback:
     """A playback under way, and what proves that it was whole."""
 
     id: str
+    party: Party
     prompt: str
     duration_ms: int
     started: datetime | None = None
@@ -59,35 +96,76 @@ class Playback:
         """``done`` alone proves nothing: Asterisk says it of a playback that was stopped, too."""
         elapsed_ms = (at - self.started).total_seconds() * 1000 if self.started else 0.0
         whole = state == "done" and not self.stopped_by_us and elapsed_ms >= self.duration_ms - TOLERANCE_MS
-        return Played(self.prompt, whole)
+        return Played(self.prompt, whole, self.party)
 
 
-_STATES: dict[str, Event] = {"Up": CalleeAnswered(), "Ringing": CalleeRang()}
+_CALLEE_STATES: dict[str, Event] = {"Up": CalleeAnswered(), "Ringing": CalleeRang()}
 
 
-def translate(event: dict[str, Any], ids: Ids, playback: Playback | None) -> Event | None:
-    """What an ARI event means to the call; None if nothing. ``playback`` learns when it began."""
+def translate(
+    event: dict[str, Any], ids: Ids, playbacks: Mapping[Party, Playback], recording: str | None
+) -> Event | None:
+    """What an ARI event means to the call; None if nothing. A playback learns when it began.
+
+    ``recording``: the name of the newest one, which is the only one that can still begin or end.
+    """
     match event["type"]:
         case "StasisStart":
-            return CalleeCreated() if event["channel"]["id"] == ids.callee else None
+            return _entered(event, ids)
         case "StasisEnd":
-            return Gone(Party.AGENT) if event["channel"]["id"] == ids.agent else None
+            return _left(event, ids)
         case "ChannelDestroyed":
             return _destroyed(event, ids)
-        case "ChannelStateChange" if event["channel"]["id"] == ids.callee:
-            return _STATES.get(event["channel"]["state"])
+        case "ChannelStateChange":
+            return _changed(event, ids)
         case "Dial" if event["peer"]["id"] == ids.callee:
             if event.get("forward"):
                 return CalleeRedirected()
             return CalleeRang() if event.get("dialstatus") == "PROGRESS" else None
-        case "ChannelDtmfReceived" if event["channel"]["id"] == ids.callee:
-            return KeyPressed(str(event["digit"]))
+        case "ChannelDtmfReceived":
+            return _pressed(event, ids)
         case "PlaybackStarted" | "PlaybackFinished":
-            return _played(event, playback)
-        case "RecordingStarted" if event["recording"]["name"] == str(ids.recording):
+            return _played(event, playbacks)
+        case "RecordingStarted" if event["recording"]["name"] == recording:
             return RecorderStarted()
-        case "RecordingFinished" | "RecordingFailed" if event["recording"]["name"] == str(ids.recording):
+        case "RecordingFinished" | "RecordingFailed" if event["recording"]["name"] == recording:
             return RecorderStopped()
+        case _:
+            return None
+
+
+def _entered(event: dict[str, Any], ids: Ids) -> Event | None:
+    match event["channel"]["id"], event["args"]:
+        case ids.callee, [_, verdict]:
+            # back from AMD; what it is not sure of is a person
+            return MachineFound() if verdict == "MACHINE" else HumanFound()
+        case ids.callee, _ if ids.callee != ids.home:
+            return CalleeCreated()
+        case ids.agent, _ if ids.agent != ids.home:
+            return AgentCreated()
+        case _:
+            return None
+
+
+def _left(event: dict[str, Any], ids: Ids) -> Event | None:
+    if ids.home_party is None or event["channel"]["id"] != ids.home:
+        return None
+    return Gone(ids.home_party)
+
+
+def _changed(event: dict[str, Any], ids: Ids) -> Event | None:
+    channel, state = event["channel"]["id"], event["channel"]["state"]
+    if channel == ids.callee:
+        return _CALLEE_STATES.get(state)
+    return AgentAnswered() if channel == ids.agent and state == "Up" else None
+
+
+def _pressed(event: dict[str, Any], ids: Ids) -> Event | None:
+    match event["channel"]["id"]:
+        case ids.callee:
+            return KeyPressed(str(event["digit"]))
+        case ids.agent:
+            return AgentKeyPressed(str(event["digit"]))
         case _:
             return None
 
@@ -113,8 +191,9 @@ def _destroyed(event: dict[str, Any], ids: Ids) -> Gone | None:
             return None
 
 
-def _played(event: dict[str, Any], playback: Playback | None) -> Played | None:
-    if playback is None or event["playback"]["id"] != playback.id:
+def _played(event: dict[str, Any], playbacks: Mapping[Party, Playback]) -> Played | None:
+    playback = next((each for each in playbacks.values() if each.id == event["playback"]["id"]), None)
+    if playback is None:
         return None
     at = datetime.fromisoformat(event["timestamp"])
     if event["type"] == "PlaybackStarted":

@@ -1,17 +1,18 @@
-"""One call's recording: tagged, started through a snoop channel, stopped, and brought to its place or done away with."""
+"""One call's recordings: each tagged, started through a snoop channel, stopped, and brought to its place or done away with."""
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import structlog
 
 from ccari.calls.desk import Desk
 from ccari.calls.events import Ids
 from ccari.errors import AsteriskError, RecordingError
-from ccari.gating.gatekeeper import Terms
 from ccari.gating.journal import Journal, persistently
+from ccari.gating.terms import Terms
 from ccari.policy import retention
 from ccari.policy.chain import Entry
 from ccari.ports.recordings import Kept, RecordingTag
@@ -23,27 +24,90 @@ SNOOP_SECONDS = 3.0
 
 
 class Recorder:
-    """``snoop_entered`` is set, by whoever hears ARI's events, when the snoop channel is in our application."""
+    """The segments of one call's recording; the newest is the only one that can run."""
 
     def __init__(self, ids: Ids, desk: Desk, journal: Journal) -> None:
         self._ids = ids
         self._desk = desk
         self._journal = journal
-        self._tag: RecordingTag | None = None
-        self._started_at: datetime | None = None
-        self._asked = False
-        self._keep = True
-        self.snoop_entered = asyncio.Event()
+        self._segments: list[_Segment] = []
+
+    @property
+    def name(self) -> str | None:
+        """What Asterisk calls the newest recording."""
+        return self._segments[-1].name if self._segments else None
+
+    @property
+    def _newest(self) -> "_Segment":
+        if not self._segments:
+            raise AssertionError("there is no recording")
+        return self._segments[-1]
+
+    def entered(self, channel: str) -> bool:
+        """Hear that a channel is in our application; True if it is one of a recording."""
+        for segment in self._segments:
+            if segment.snoop == channel:
+                segment.snoop_entered.set()
+                return True
+        return False
 
     async def tag(self, terms: Terms) -> None:
-        """Commit what the recording will carry, before there is a recording (invariant 4)."""
+        """Commit what the next recording will carry, before there is a recording (invariant 4)."""
+        await self.let_go()
+        segment = _Segment(self._ids, len(self._segments) + 1, terms, self._desk, self._journal)
+        self._segments.append(segment)
+        await segment.commit_tag()
+
+    async def start(self) -> None:
+        """Ask for it; RecordingStarted tells that it runs. Both directions of the callee's channel are heard."""
+        await self._newest.start()
+
+    async def started(self, at: datetime) -> None:
+        await self._newest.started(at)
+
+    async def stop(self, *, keep: bool) -> bool:
+        """True if there was something to stop, whose end will be reported."""
+        return await self._newest.stop(keep=keep)
+
+    async def let_go(self) -> None:
+        """Leave no snoop channel behind."""
+        for segment in self._segments:
+            await segment.let_go()
+
+    async def settle(self) -> None:
+        """Bring what was recorded to its place, or make sure that nothing is left."""
+        for segment in self._segments:
+            await segment.settle()
+
+
+class _Segment:
+    """``snoop_entered`` is set when the snoop channel is in our application."""
+
+    def __init__(self, ids: Ids, count: int, terms: Terms, desk: Desk, journal: Journal) -> None:
         now, rules = datetime.now(UTC), terms.campaign.recording
-        tag = self._tag = RecordingTag(
-            recording_id=self._ids.recording, call_id=self._ids.call, controller=terms.controller.id,
+        self._tag = RecordingTag(
+            recording_id=uuid4(), call_id=ids.call, controller=terms.controller.id,
             campaign=terms.campaign.id, revision=terms.opened.revision, purpose=terms.campaign.purpose,
             legal_basis=rules.legal_basis.value, mode=rules.mode.value, notice_version=terms.notice_version,
             started_at=now, delete_at=retention.delete_at(now, rules.retention_days),
         )  # fmt: skip
+        self.snoop = ids.snoop(count)
+        self.snoop_entered = asyncio.Event()
+        self._callee = ids.callee
+        self._call: UUID = ids.call
+        self._desk = desk
+        self._journal = journal
+        self._started_at: datetime | None = None
+        self._asked = False
+        self._gone = False
+        self._keep = True
+
+    @property
+    def name(self) -> str:
+        return str(self._tag.recording_id)
+
+    async def commit_tag(self) -> None:
+        tag = self._tag
         told = {
             "recording": str(tag.recording_id), "recording_basis": tag.legal_basis, "mode": tag.mode,
             "delete_at": tag.delete_at.isoformat(timespec="seconds"),
@@ -52,55 +116,50 @@ class Recorder:
         await self._journal.durably(lambda entries: self._desk.store.tag_recording(tag, entries))
 
     async def start(self) -> None:
-        """Ask for it; RecordingStarted tells that it runs. Both directions of the callee's channel are heard."""
-        ari, ids = self._desk.ari, self._ids
+        ari = self._desk.ari
         try:
-            await ari.snoop(ids.callee, ids.snoop)
+            await ari.snoop(self._callee, self.snoop)
             async with asyncio.timeout(SNOOP_SECONDS):
                 await self.snoop_entered.wait()
             self._asked = True
-            await ari.record(ids.snoop, str(ids.recording))
+            await ari.record(self.snoop, self.name)
         except (AsteriskError, TimeoutError) as error:
             # a lost reply does not mean that nothing records; the recorder goes with its channel
             self._keep = False
             with contextlib.suppress(AsteriskError):
-                await ari.hang_up(ids.snoop)
+                await ari.hang_up(self.snoop)
             if isinstance(error, TimeoutError):
                 raise AsteriskError("the recorder's channel did not come") from None
             raise
 
     async def started(self, at: datetime) -> None:
         self._started_at = at
-        await self._desk.store.recording_started(self._ids.recording, at)
+        await self._desk.store.recording_started(self._tag.recording_id, at)
 
     async def stop(self, *, keep: bool) -> bool:
-        """True if there was something to stop, whose end will be reported."""
         self._keep = keep
-        return await self._desk.ari.stop_recording(str(self._ids.recording), keep=keep)
+        return await self._desk.ari.stop_recording(self.name, keep=keep)
 
     async def let_go(self) -> None:
-        """Leave no snoop channel behind."""
-        if self._tag is not None:
-            with contextlib.suppress(AsteriskError):
-                await self._desk.ari.hang_up(self._ids.snoop)
+        if self._gone:
+            return
+        self._gone = True
+        with contextlib.suppress(AsteriskError):
+            await self._desk.ari.hang_up(self.snoop)
 
     async def settle(self) -> None:
-        """Bring what was recorded to its place, or make sure that nothing is left."""
-        tag = self._tag
-        if tag is None:
-            return
         if self._started_at is not None and self._keep:
-            await self._keep_file(tag)
+            await self._keep_file()
         else:
-            await self._discard(tag)
+            await self._discard()
 
-    async def _keep_file(self, tag: RecordingTag) -> None:
-        store, journal = self._desk.store, self._journal
+    async def _keep_file(self) -> None:
+        tag, store, journal = self._tag, self._desk.store, self._journal
         try:
-            await self._desk.ari.recorded(str(tag.recording_id))
+            await self._desk.ari.recorded(self.name)
         except AsteriskError as error:
             # it may go on for all we know: its file is taken when the link is back
-            _log.warning("recording_left", call_id=str(self._ids.call), reason=str(error))
+            _log.warning("recording_left", call_id=str(self._call), reason=str(error))
             return
         try:
             kept: Kept = await self._desk.archive.keep(tag)
@@ -111,18 +170,19 @@ class Recorder:
         journal.note("recording_stored", {"file": kept.file, "duration_ms": str(kept.duration_ms)})
         await self._persistently(lambda entries: store.recording_stored(tag, kept, entries))
 
-    async def _discard(self, tag: RecordingTag) -> None:
+    async def _discard(self) -> None:
+        tag = self._tag
         if self._asked:
             # a busy Asterisk may come to a lost request late: what it has not yet begun cannot be removed
             with contextlib.suppress(AsteriskError):
-                await self._desk.ari.recorded(str(tag.recording_id))
+                await self._desk.ari.recorded(self.name)
         state = "discarded"
         try:
             await self._desk.archive.discard(tag.recording_id)
         except RecordingError as error:
-            _log.error("recording_not_discarded", call_id=str(self._ids.call), reason=str(error))
+            _log.error("recording_not_discarded", call_id=str(self._call), reason=str(error))
             state = "failed"
         await self._persistently(lambda entries: self._desk.store.recording_ended(tag, state, entries))
 
     async def _persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
-        await persistently(self._ids.call, lambda: self._journal.durably(write))
+        await persistently(self._call, lambda: self._journal.durably(write))

@@ -1,7 +1,9 @@
-"""One call's life in the service: a bounded inbox, one timer, and a loop that decides and acts, one event at a time."""
+"""One call's life in the service: a bounded inbox, timers, and a loop that decides and acts, one event at a time."""
 
 import asyncio
 import contextlib
+import functools
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
@@ -10,22 +12,26 @@ import structlog
 
 from ccari.calls.actions import Actions
 from ccari.calls.desk import Desk, Order
-from ccari.calls.events import Ids, translate
+from ccari.calls.events import Ids, Playback, translate
 from ccari.errors import CcariError
 from ccari.gating.journal import Journal
 from ccari.policy.call import Call, Stage, decide
+from ccari.policy.gate import Block
 from ccari.policy.messages import (
     CallRequested,
     CloseCall,
     Event,
     Failed,
+    GateAllowed,
+    GateBlocked,
+    GiveBack,
     KeyPressed,
     Note,
     Outcome,
+    Party,
     Play,
     Played,
     RecorderStarted,
-    ReturnAgent,
     SetTimer,
     SettleRecording,
     TimeRanOut,
@@ -45,19 +51,21 @@ class CallRunner:
 
     def __init__(self, order: Order, desk: Desk) -> None:
         call_id = uuid4()
-        self.ids = Ids(call_id, order.channel, uuid4())
+        self.ids = Ids(call_id, order.direction, order.channel)
+        #: Why it is no call; None once it is one.
+        self.gated: asyncio.Future[Block | None] = asyncio.get_running_loop().create_future()
+        self._direction = order.direction
         self._journal = Journal(call_id, order.agent)
         self._actions = Actions(order, self.ids, desk, self._journal)
         self._inbox: asyncio.Queue[Event] = asyncio.Queue(INBOX_EVENTS)
-        self._timer: asyncio.TimerHandle | None = None
-        self._playback_timer: asyncio.TimerHandle | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def take(self, event: dict[str, Any]) -> None:
         """Hear an ARI event; called from the reader, so it only translates and queues."""
-        if event["type"] == "StasisStart" and event["channel"]["id"] == self.ids.snoop:
-            self._actions.recorder.snoop_entered.set()
+        actions = self._actions
+        if event["type"] == "StasisStart" and actions.recorder.entered(event["channel"]["id"]):
             return
-        meaning = translate(event, self.ids, self._actions.playback)
+        meaning = translate(event, self.ids, actions.playbacks, actions.recorder.name)
         if meaning is not None:
             self._put(meaning)
 
@@ -72,35 +80,39 @@ class CallRunner:
             _log.exception("call_failed", call_id=str(self.ids.call))
             await self._abandon()
         finally:
-            for timer in (self._timer, self._playback_timer):
-                if timer is not None:
-                    timer.cancel()
+            for timer in self._timers.values():
+                timer.cancel()
+            self._told(Block.STORE_UNAVAILABLE)
 
     async def _abandon(self) -> None:
         """Give up everything the call holds; the agent is not left in silence."""
         failed, reason = Outcome.FAILED, "internal_error"
-        for command in (ReturnAgent(failed, reason), SettleRecording(), CloseCall(failed, reason)):
+        for command in (GiveBack(failed, reason), SettleRecording(), CloseCall(failed, reason)):
             try:
                 await self._actions.carry_out(command)
             except Exception:  # noqa: BLE001 - logged
                 _log.exception("call_not_closed", call_id=str(self.ids.call))
 
     async def _live(self) -> None:
-        call, event = Call(), CallRequested()
-        call = await self._step(call, event)
+        call = await self._step(Call(), CallRequested(self._direction))
         while call.stage is not Stage.CLOSED:
             call = await self._step(call, await self._inbox.get())
 
     async def _step(self, call: Call, event: Event) -> Call:
-        if isinstance(event, RecorderStarted):
-            await self._note_start()
+        match event:
+            case RecorderStarted():
+                await self._note_start()
+            case GateAllowed():
+                self._told(None)
+            case GateBlocked(block):
+                self._told(block)
         call, commands = decide(call, event)
         for command in commands:
             match command:
                 case Note(name, fields):
                     self._journal.note(name, fields)
                 case SetTimer(stage, seconds):
-                    self._set_timer(stage, seconds)
+                    self._later(stage, seconds, functools.partial(self._put, TimeRanOut(stage)))
                 case _:
                     try:
                         result = await self._actions.carry_out(command)
@@ -109,7 +121,7 @@ class CallRunner:
                                      reason=str(error))  # fmt: skip
                         result = Failed(command)
                     if isinstance(command, Play) and result is None:
-                        self._await_playback()
+                        self._await_playback(command.party)
                     if result is not None:
                         self._put(result)
         return call
@@ -118,27 +130,26 @@ class CallRunner:
         with contextlib.suppress(CcariError):
             await self._actions.recorder.started(datetime.now(UTC))
 
-    def _set_timer(self, stage: str, seconds: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._put, TimeRanOut(stage))
+    def _told(self, block: Block | None) -> None:
+        if not self.gated.done():
+            self.gated.set_result(block)
 
-    def _await_playback(self) -> None:
+    def _later(self, name: str, seconds: float, what: Callable[[], None]) -> None:
+        """Do it then, in place of what an earlier timer of that name would have done."""
+        earlier = self._timers.get(name)
+        if earlier is not None:
+            earlier.cancel()
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, what)
+
+    def _await_playback(self, party: Party) -> None:
         """A missing final event must not hold the call for ever, nor count as heard."""
-        playback = self._actions.playback
-        if playback is None:
-            return
-        if self._playback_timer is not None:
-            self._playback_timer.cancel()
+        playback = self._actions.playbacks[party]
         seconds = playback.duration_ms / 1000 + PLAYBACK_GRACE_SECONDS
-        self._playback_timer = asyncio.get_running_loop().call_later(
-            seconds, self._playback_overdue, playback.id, Played(playback.prompt, whole=False)
-        )
+        self._later(f"playback {party}", seconds, functools.partial(self._playback_overdue, playback))
 
-    def _playback_overdue(self, playback_id: str, verdict: Played) -> None:
-        playback = self._actions.playback
-        if playback is not None and playback.id == playback_id:
-            self._put(verdict)
+    def _playback_overdue(self, playback: Playback) -> None:
+        if self._actions.playbacks.get(playback.party) is playback:
+            self._put(Played(playback.prompt, whole=False, party=playback.party))
 
     def _put(self, event: Event) -> None:
         try:

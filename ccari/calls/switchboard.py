@@ -8,10 +8,13 @@ from typing import Any, Literal
 import structlog
 
 from ccari.calls.desk import Desk, Order
-from ccari.calls.events import channel_of
+from ccari.calls.events import call_of, channel_of
 from ccari.calls.runner import CallRunner
 from ccari.errors import AsteriskError
 from ccari.gating.labels import agent_name, label
+from ccari.policy.messages import Direction
+from ccari.ports import placing
+from ccari.ports.placing import Placed
 
 _log = structlog.get_logger()
 
@@ -28,7 +31,8 @@ class Switchboard:
         self._desk: Desk | None = None
         self._open = False
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
-        self._by_channel: dict[str, CallRunner] = {}
+        self._by_home: dict[str, CallRunner] = {}
+        self._by_id: dict[str, CallRunner] = {}
         self._strays: set[asyncio.Task[None]] = set()
 
     def attach(self, desk: Desk) -> None:
@@ -55,7 +59,7 @@ class Switchboard:
     def take(self, event: dict[str, Any]) -> None:
         """Hand an ARI event to its call; called from the reader, so it returns at once. What is nobody's is ignored."""
         channel = channel_of(event)
-        runner = self._by_channel.get(channel) if channel is not None else None
+        runner = self._runner_of(channel) if channel is not None else None
         if runner is not None:
             runner.take(event)
         elif event.get("type") == "StasisStart":
@@ -65,20 +69,46 @@ class Switchboard:
         desk = self._desk
         if desk is None:
             return
-        if args in (["callee"], ["snoop"]):
+        if call_of(channel["id"]) is not None:
             # the leg of a call that ended while Asterisk was making it
             self._aside(desk.ari.hang_up(channel["id"]))
             return
-        if not self._open or len(self._calls) >= MOST_CALLS:
+        reason = self._no_room()
+        if reason is not None:
             # left alone, it would wait in the application for ever, in silence
-            reason = "overload" if self._open else "shutdown"
             _log.error("call_turned_away", calls=len(self._calls), reason=reason)
             self._aside(desk.ari.turn_away(channel["id"], reason))
             return
-        runner = CallRunner(_order(channel, args), desk)
-        for each in (runner.ids.agent, runner.ids.callee, runner.ids.snoop):
-            self._by_channel[each] = runner
+        self._begin(_order(channel, args), desk)
+
+    async def place(self, order: placing.Order) -> Placed:
+        """:class:`ccari.ports.Placing`: begin a call that no dialplan has asked for."""
+        desk = self._desk
+        reason = self._no_room()
+        if desk is None or reason is not None:
+            raise AsteriskError(f"no call can be placed now: {reason or 'Asterisk is away'}")
+        first = Direction.CALLEE_FIRST if order.agent is None else Direction.AGENT_FIRST
+        named = label(order.agent or order.campaign)
+        wanted = Order(first, order.number, label(order.campaign), None, named, order.agent)
+        runner = self._begin(wanted, desk)
+        return Placed(runner.ids.call, await asyncio.shield(runner.gated))
+
+    def _no_room(self) -> str | None:
+        if not self._open:
+            return "shutdown"
+        return "overload" if len(self._calls) >= MOST_CALLS else None
+
+    def _runner_of(self, channel: str) -> CallRunner | None:
+        ours = call_of(channel)
+        return self._by_id.get(ours) if ours is not None else self._by_home.get(channel)
+
+    def _begin(self, order: Order, desk: Desk) -> CallRunner:
+        runner = CallRunner(order, desk)
+        self._by_id[str(runner.ids.call)] = runner
+        if runner.ids.home is not None:
+            self._by_home[runner.ids.home] = runner
         self._calls[runner] = asyncio.create_task(self._run(runner))
+        return runner
 
     def _aside(self, request: Coroutine[Any, Any, object]) -> None:
         stray = asyncio.create_task(_at_most_refused(request))
@@ -90,8 +120,9 @@ class Switchboard:
             await runner.run()
         finally:
             del self._calls[runner]
-            for each in (runner.ids.agent, runner.ids.callee, runner.ids.snoop):
-                self._by_channel.pop(each, None)
+            del self._by_id[str(runner.ids.call)]
+            if runner.ids.home is not None:
+                self._by_home.pop(runner.ids.home, None)
 
 
 async def _at_most_refused(request: Coroutine[Any, Any, object]) -> None:
@@ -100,10 +131,27 @@ async def _at_most_refused(request: Coroutine[Any, Any, object]) -> None:
 
 
 def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
-    """``Stasis(ccari,outbound,NUMBER,CAMPAIGN[,AGENT])``; Asterisk has split the arguments at commas."""
+    """``Stasis(ccari,outbound,NUMBER,CAMPAIGN[,AGENT])`` or ``Stasis(ccari,inbound,CAMPAIGN[,DESTINATION])``.
+
+    Asterisk has split the arguments at commas.
+    """
+    home, own = channel["id"], agent_name(str(channel["name"]))
     match args:
-        case ["outbound", number, campaign] | ["outbound", number, campaign, _]:
-            named = label(args[3]) if len(args) > 3 else agent_name(str(channel["name"]))  # noqa: PLR2004 - AGENT
-            return Order(number, label(campaign), channel["id"], named)
+        case ["outbound", number, campaign]:
+            return Order(Direction.OUTBOUND, number, label(campaign), home, own)
+        case ["outbound", number, campaign, agent]:
+            return Order(Direction.OUTBOUND, number, label(campaign), home, label(agent))
+        case ["inbound", campaign]:
+            return Order(Direction.INBOUND, _caller(channel), label(campaign), home, label(campaign))
+        case ["inbound", campaign, destination]:
+            return Order(
+                Direction.INBOUND, _caller(channel), label(campaign), home, label(destination), destination
+            )
+        case ["inbound", *_]:
+            return Order(Direction.INBOUND, None, "", home, own)
         case _:
-            return Order(None, "", channel["id"], agent_name(str(channel["name"])))
+            return Order(Direction.OUTBOUND, None, "", home, own)
+
+
+def _caller(channel: Mapping[str, Any]) -> str:
+    return str(channel["caller"]["number"])

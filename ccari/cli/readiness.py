@@ -57,7 +57,7 @@ def _sounds(settings: Settings, policy: Policy, build: str) -> Iterator[str]:
     prompts = open_soundboard(settings)
     for campaign in policy.campaigns:
         try:
-            prompts.script(policy.controller_of(campaign), campaign)
+            prompts.scripts(policy.controller_of(campaign), campaign)
         except SoundError as error:
             # another fault than a missing sound, such as an unknown language, is not mended by a build
             fault = str(error)

@@ -77,7 +77,8 @@ def list_(context: typer.Context, *, folder: Folder = None, json: Json = False) 
 def prompts_of(policy: Policy, words: Catalogue) -> Iterable[Prompt]:
     """Every prompt that a call under this policy may need."""
     for campaign in policy.campaigns:
-        yield from notices.prompts(policy.controller_of(campaign), campaign, words)
+        for language in campaign.spoken:
+            yield from notices.prompts(policy.controller_of(campaign), campaign, words, language)
 
 
 async def _current(_: Settings, store: Store) -> Policy:

@@ -1,30 +1,30 @@
 """Asking the gate for one call: the policy in force, the facts of the number, the verdict of ``policy.gate``."""
 
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.gating.journal import Journal
-from ccari.policy import deadlines, gate
-from ccari.policy.calendars import TIME_ZONES
+from ccari.gating.terms import Terms
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
-from ccari.policy.gate import Block, Facts, Question
+from ccari.policy.gate import Block, Facts
+from ccari.policy.messages import Direction
 from ccari.policy.numbers import Number, NumberFault, parse
-from ccari.policy.parties import Controller, Register
-from ccari.policy.rights import Right
 from ccari.ports.calls import CallStore, OpenedCall, RefusedCall
 from ccari.ports.keying import Secrets
 from ccari.ports.policies import PolicyBook
-from ccari.ports.requests import Exercise
-from ccari.ports.sounds import Prompts, Script
+from ccari.ports.sounds import Prompts
 
 _log = structlog.get_logger()
+
+#: A name of an agent or a queue, which goes into the campaign's dial string.
+_DESTINATION = re.compile(r"[A-Za-z0-9_.+#*-]{1,40}")
 
 
 class Asked(Protocol):
@@ -59,49 +59,19 @@ class Means(Protocol):
     def prompts(self) -> Prompts: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a call is made under, from the gate to its end; a newer policy does not change it."""
-
-    controller: Controller
-    campaign: Campaign
-    registers: tuple[Register, ...]
-    number: Number
-    opened: OpenedCall
-    script: Script
-    consent_campaigns: tuple[str, ...]
-    informed: bool = False
-
-    @property
-    def notice_version(self) -> str:
-        return self.script.notice_version(informed=self.informed)
-
-    def judge(self, facts: Facts) -> Block | None:
-        """Why the call may not be made at this moment; None if it may."""
-        return gate.verdict(
-            self.campaign, self.registers, self.controller.country, self.number, facts, datetime.now(UTC)
-        )
-
-    def question(self) -> Question:
-        return gate.question(self.campaign, datetime.now(UTC))
-
-    def exercise(self, right: Right, key: str) -> Exercise:
-        """The right as it was exercised by key at this moment, by whoever we have called."""
-        now, country = datetime.now(UTC), self.controller.country
-        return Exercise(
-            right=right, key=key, number=self.number.e164, received_at=now,
-            due=deadlines.due(now, country), local_year=now.astimezone(ZoneInfo(TIME_ZONES[country])).year,
-            notice_version=self.notice_version, language=self.campaign.language, purpose=self.campaign.purpose,
-            consent_purpose=self.campaign.withdraws, consent_campaigns=self.consent_campaigns,
-        )  # fmt: skip
-
-
 class Gatekeeper:
-    def __init__(self, asked: Asked, call: UUID, means: Means, journal: Journal) -> None:
+    """``direction``: who begins. ``destination``: the agent, or the queue, that the call is for."""
+
+    def __init__(
+        self, asked: Asked, call: UUID, means: Means, journal: Journal,
+        direction: Direction = Direction.OUTBOUND, destination: str | None = None,
+    ) -> None:  # fmt: skip
         self._asked = asked
         self._call = call
         self._means = means
         self._journal = journal
+        self._direction = direction
+        self._destination = destination
         self._token = uuid4()
 
     async def ask(self) -> Terms | Block:
@@ -112,8 +82,18 @@ class Gatekeeper:
         StoreError
             If the database cannot say: then nothing may be dialled.
         """
+        return await self._opened(self._ask)
+
+    async def admit(self) -> Terms | Block:
+        """The terms of a call from outside; nobody who calls is turned away for what bars them from being called.
+
+        A number that is not shown is no fault. Raises StoreError as :meth:`ask` does.
+        """
+        return await self._opened(self._admit)
+
+    async def _opened(self, opening: Callable[[], Awaitable[Terms | Block]]) -> Terms | Block:
         try:
-            return await self._ask()
+            return await opening()
         except (ConfigError, SoundError) as error:
             _log.error("gate_unfit", call_id=str(self._call), reason=str(error))
             block = Block.PROMPTS_MISSING if isinstance(error, SoundError) else Block.STORE_UNAVAILABLE
@@ -121,7 +101,14 @@ class Gatekeeper:
             block = refusal.block
         asked = self._asked
         await self._means.store.open_refused(
-            RefusedCall(self._call, self._token, self._means.asterisk, asked.agent, asked.campaign)
+            RefusedCall(
+                self._call,
+                self._token,
+                self._means.asterisk,
+                asked.agent,
+                asked.campaign,
+                self._direction.value,
+            )
         )
         self._journal.opened()
         return block
@@ -135,7 +122,7 @@ class Gatekeeper:
             If that cannot be known.
         """
         try:
-            return self._terms(*await self._campaign())
+            return self._terms(*await self._campaign(), self._number)
         except _Refusal as refusal:
             return refusal.block
 
@@ -150,8 +137,8 @@ class Gatekeeper:
             If that cannot be known: then nothing may be dialled.
         """
         opened = replace(
-            terms.opened, digests=self._means.secrets.digests(terms.controller.id, terms.number),
-            listed_as=self._means.secrets.listed_as((each.id for each in terms.registers), terms.number),
+            terms.opened, keyed=self._means.secrets.digests(terms.controller.id, terms.known_number),
+            listed_as=self._means.secrets.listed_as((each.id for each in terms.registers), terms.known_number),
         )  # fmt: skip
         store = self._means.store
         return await self._journal.durably(
@@ -159,10 +146,19 @@ class Gatekeeper:
         )
 
     async def _ask(self) -> Terms | Block:
+        terms, facts = await self._open(self._number)
+        return terms.judge(facts) or replace(terms, informed=terms.has_informed(facts))
+
+    async def _admit(self) -> Terms | Block:
+        terms, facts = await self._open(self._number_shown)
+        return replace(terms, inbound=True, informed=terms.has_informed(facts))
+
+    async def _open(self, number_of: Callable[[str], Number | None]) -> tuple[Terms, Facts]:
+        """The call's row, under the newest policy, and what is known of the number."""
         book = self._means.book
         while True:
             policy, campaign = await self._campaign()
-            terms = self._terms(policy, campaign)
+            terms = self._terms(policy, campaign, number_of)
             facts, newest = await self._means.store.open(terms.opened, terms.question())
             self._journal.opened()
             if newest == terms.opened.revision:
@@ -171,14 +167,14 @@ class Gatekeeper:
             await book.reload()
         self._journal.bind(
             campaign=campaign.id, controller=campaign.controller, legal_basis=campaign.legal_basis.value,
-            number=terms.number.masked,
+            number=terms.opened.number_masked,
         )  # fmt: skip
-        return terms.judge(facts) or replace(terms, informed=terms.script.information in facts.informed)
+        return terms, facts
 
     async def _campaign(self) -> tuple[Policy, Campaign]:
         """The campaign that was asked for; one that is not known may have been declared since the policy was read."""
         asked, book = self._asked, self._means.book
-        if asked.number is None:
+        if not asked.campaign or (asked.number is None and self._direction is not Direction.INBOUND):
             raise _Refusal(Block.BAD_ARGUMENTS)
         for reload in (False, True):
             if reload:
@@ -188,23 +184,45 @@ class Gatekeeper:
                 return book.policy, campaign
         raise _Refusal(Block.UNKNOWN_CAMPAIGN if book.policy else Block.NO_POLICY)
 
-    def _terms(self, policy: Policy, campaign: Campaign) -> Terms:
-        means, revision = self._means, self._means.book.revision
-        controller, registers = policy.controller_of(campaign), policy.registers_of(campaign)
-        number = parse(self._asked.number or "", controller.country)
+    def _agent_string(self, campaign: Campaign) -> str:
+        if self._direction == Direction.OUTBOUND:
+            return ""
+        named = self._destination
+        if named is not None and not _DESTINATION.fullmatch(named):
+            raise _Refusal(Block.BAD_ARGUMENTS)
+        found = campaign.agent_string(named)
+        if found is None:
+            raise _Refusal(Block.NO_DESTINATION)
+        return found
+
+    def _number(self, country: str) -> Number:
+        number = parse(self._asked.number or "", country)
         if isinstance(number, NumberFault):
             raise _Refusal(Block(number.value))
+        return number
+
+    def _number_shown(self, country: str) -> Number | None:
+        """Whose number is withheld, or is none that could be called, calls all the same."""
+        number = parse(self._asked.number or "", country)
+        return None if isinstance(number, NumberFault) else number
+
+    def _terms(self, policy: Policy, campaign: Campaign, number_of: Callable[[str], Number | None]) -> Terms:
+        means, revision = self._means, self._means.book.revision
+        controller, registers = policy.controller_of(campaign), policy.registers_of(campaign)
+        number = number_of(controller.country)
         if revision is None:
             raise _Refusal(Block.NO_POLICY)
         opened = OpenedCall(
             id=self._call, token=self._token, asterisk=means.asterisk, agent=self._asked.agent,
-            number_masked=number.masked, revision=revision, controller=controller.id, campaign=campaign.id,
-            legal_basis=campaign.legal_basis.value, digests=means.secrets.digests(controller.id, number),
-            listed_as=means.secrets.listed_as((each.id for each in registers), number),
+            number_masked=number.masked if number else "—", revision=revision, controller=controller.id,
+            campaign=campaign.id, legal_basis=campaign.legal_basis.value,
+            keyed=means.secrets.digests(controller.id, number) if number else None,
+            listed_as=means.secrets.listed_as((each.id for each in registers), number) if number else (),
+            direction=self._direction.value,
         )  # fmt: skip
         return Terms(
-            controller, campaign, registers, number, opened, means.prompts.script(controller, campaign),
-            policy.asking(controller.id, campaign.asks_consent_to),
+            controller, campaign, registers, number, opened, means.prompts.scripts(controller, campaign),
+            campaign.language, policy.asking(controller.id, campaign.asks_consent_to), self._agent_string(campaign),
         )  # fmt: skip
 
 

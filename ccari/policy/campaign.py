@@ -1,5 +1,6 @@
 """One campaign of the policy file: a purpose of one controller, and how its calls are held."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -11,9 +12,9 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.consent import Channel
 from ccari.policy.declared import Contradiction, Count, Declared, Flag, Identifier, Words, spelt
 from ccari.policy.hours import Hours
+from ccari.policy.keypad import AgentAction, KeyAction
 from ccari.policy.numbers import Number, parse
 from ccari.policy.presets import PRESETS, Preset
-from ccari.policy.rights import Right
 
 #: One technology, one place for the number, one trunk: nothing that forks (&) or adds options (,).
 _DIAL = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?"
@@ -54,33 +55,7 @@ class NoticePrompt(StrEnum):
     RIGHTS = "rights"
 
 
-class KeyAction(StrEnum):
-    """What a key of the telephone does: exercise a right, answer to the recording, or steer what is said."""
-
-    OBJECTION_MARKETING = "objection_marketing"
-    OBJECTION = "objection"
-    WITHDRAW_CONSENT = "withdraw_consent"
-    ERASURE = "erasure"
-    RESTRICTION = "restriction"
-    ACCESS = "access"
-    RECTIFICATION = "rectification"
-    PORTABILITY = "portability"
-    HUMAN_REVIEW = "human_review"
-    CONTINUE_UNRECORDED = "continue_unrecorded"
-    CONSENT_RECORDING = "consent_recording"
-    DATA_SOURCE = "data_source"
-    REPEAT = "repeat"
-
-    @property
-    def right(self) -> Right | None:
-        """The right that the key exercises; None where it only steers the call."""
-        match self:
-            case KeyAction.DATA_SOURCE | KeyAction.REPEAT | KeyAction.CONSENT_RECORDING:
-                return None
-            case KeyAction.CONTINUE_UNRECORDED:
-                return Right.REFUSE_RECORDING
-            case _:
-                return Right(self.value)
+Language = Annotated[str, spelt(r"[a-z]{2}", "must be a language in two letters, such as pl")]
 
 
 class Attempts(Declared):
@@ -119,12 +94,36 @@ class Recording(Declared):
 
 
 class Notice(Declared):
+    """``barge_in``: what a key cuts short when it is said once more; what must still be heard is never cut."""
+
     information: Information = Information.ALWAYS
     prompts: tuple[NoticePrompt, ...] = tuple(NoticePrompt)
+    barge_in: tuple[NoticePrompt, ...] = tuple(NoticePrompt)
 
     def contradictions(self) -> Iterator[Contradiction]:
-        for twice in _repeated(self.prompts):
-            yield Contradiction(("prompts",), f"{twice} stands there twice")
+        for name in ("prompts", "barge_in"):
+            for twice in _repeated(getattr(self, name)):
+                yield Contradiction((name,), f"{twice} stands there twice")
+
+
+class AnsweringMachine(Declared):
+    """Where Asterisk listens for answering machines (AMD). ``message``: one is left a word, which tells no purpose."""
+
+    message: Flag = False
+
+
+class AgentScripts(Declared):
+    """What an agent answers when asked where the number is from (``source``), and why one calls (``why``)."""
+
+    source: Words | None = None
+    why: Words | None = None
+
+
+class AfterRight(StrEnum):
+    """What becomes of a call in whose middle somebody bars its like."""
+
+    END = "end"
+    CONTINUE = "continue"
 
 
 def _repeated(names: Sequence[str]) -> list[str]:
@@ -143,7 +142,10 @@ class Campaign(Declared):
     ``data_source`` is where the campaign's numbers come from; left out, each number must be a contact with a source of
     its own. ``consent_required``: whether a number must have consented to ``consent_purpose``; left out, it must where
     the basis is consent and in all marketing, for which telephone law asks consent in most countries (PL: PKE Art 398).
-    ``preset``: the calling rules of a country, beside ``hours`` and ``attempts``.
+    ``preset``: the calling rules of a country, beside ``hours`` and ``attempts``. ``languages``: those that a key changes
+    to, beside ``language``, which every call begins in. ``connect_seconds``: how long a callee waits for an agent who is
+    rung. ``after_right``: whether a call goes on in which an objection or the like was registered. ``agent_keys``: the
+    agent's feature codes during the talk. ``agent_scripts``: what the agent's card tells them to answer.
     """
 
     id: Identifier
@@ -155,13 +157,15 @@ class Campaign(Declared):
     consent_required: Flag | None = None
     consent_purpose: Identifier | None = None
     registers: tuple[Identifier, ...] = ()
-    language: Annotated[str, spelt(r"[a-z]{2}", "must be a language in two letters, such as pl")] = "pl"
+    language: Language = "pl"
+    languages: tuple[Language, ...] = ()
     dial: Annotated[
         str, spelt(_DIAL, "must be one channel with {number} in it, such as PJSIP/{number}@trunk")
     ]
     agent: (
         Annotated[str, spelt(_AGENT, "must be one channel, such as PJSIP/{agent} or PJSIP/anna")] | None
     ) = None
+    connect_seconds: Annotated[Count, Field(ge=1, le=300)] = 30
     caller_id: str | None = None
     preset: str | None = None
     hours: Annotated[tuple[Hours, ...], BeforeValidator(_one_or_more)] = ()
@@ -171,6 +175,13 @@ class Campaign(Declared):
     keys: dict[
         Annotated[str, spelt(r"[0-9*#]", "must be one key of a telephone: 0-9, * or #")], KeyAction
     ] = Field(default_factory=dict)
+    after_right: AfterRight = AfterRight.END
+    answering_machine: AnsweringMachine | None = None
+    agent_keys: dict[
+        Annotated[str, spelt(r"[*#][0-9]{1,3}", "must be * or # and one to three digits, such as *7")],
+        AgentAction,
+    ] = Field(default_factory=dict)
+    agent_scripts: AgentScripts = AgentScripts()
 
     @property
     def needs_consent(self) -> bool:
@@ -189,6 +200,20 @@ class Campaign(Declared):
         campaign needs none: whoever withdraws there means all that the controller has.
         """
         return self.asks_consent_to if self.needs_consent else None
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The languages in which its calls can be held, the one that they begin in first."""
+        return tuple(dict.fromkeys((self.language, *self.languages)))
+
+    def next_language(self, language: str) -> str:
+        """The language that a key changes to from this one."""
+        languages = self.spoken
+        return languages[(languages.index(language) + 1) % len(languages)]
+
+    @property
+    def ends_after_right(self) -> bool:
+        return self.after_right is AfterRight.END
 
     @property
     def consent_channel(self) -> Channel:
@@ -228,6 +253,7 @@ class Campaign(Declared):
             bound.setdefault(action, key)
         for twice in _repeated(self.registers):
             yield Contradiction(("registers",), f"{twice} stands there twice")
+        yield from self._about_keypads()
 
     def _about_consent(self) -> Iterator[Contradiction]:
         if self.marketing and self.legal_basis in {LegalBasis.LEGAL_OBLIGATION, LegalBasis.VITAL_INTEREST}:
@@ -258,6 +284,20 @@ class Campaign(Declared):
         if mode is not RecordingMode.OPT_IN and KeyAction.CONSENT_RECORDING in bound:
             yield Contradiction(("keys",), f"consent_recording is for recording.mode opt_in, not {mode}")
 
+    def _about_keypads(self) -> Iterator[Contradiction]:
+        if KeyAction.LANGUAGE in self.keys.values() and len(self.spoken) < 2:  # noqa: PLR2004 - one and another
+            yield Contradiction(("keys",), "language needs another language to change to: set languages")
+        codes = sorted(self.agent_keys)
+        for code, longer in itertools.pairwise(codes):
+            if longer.startswith(code):
+                yield Contradiction(("agent_keys", longer), f"can never be entered: {code} is a code already")
+        pauses = {AgentAction.PAUSE_RECORDING, AgentAction.RESUME_RECORDING} & set(self.agent_keys.values())
+        if pauses and self.recording.mode is RecordingMode.MANDATORY:
+            yield Contradiction(
+                ("agent_keys",),
+                f"{min(pauses)} is not for recording.mode mandatory: what a law demands is not left out",
+            )
+
     def _about_source(self) -> Iterator[Contradiction]:
         if self.data_source is not None:
             return
@@ -269,6 +309,12 @@ class Campaign(Declared):
             yield Contradiction(
                 ("notice", "prompts"), "source needs the campaign's data_source, which is what it says"
             )
+
+    def agent_string(self, agent: str | None) -> str | None:
+        """Whom to ring as the agent; None where that is not said. ``agent`` is what the call names, if anything."""
+        if self.agent is None or (agent is None and "{agent}" in self.agent):
+            return None
+        return self.agent.replace("{agent}", agent or "")
 
     def dial_string(self, number: Number) -> str:
         """What Asterisk is told to call: the constant template with E.164 digits in it, and nothing else."""

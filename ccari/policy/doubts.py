@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import Campaign, KeyAction, NoticePrompt, RecordingMode
+from ccari.policy.campaign import Campaign, NoticePrompt, RecordingMode
 from ccari.policy.declaration import Policy
+from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
 from ccari.policy.presets import PRESETS
 

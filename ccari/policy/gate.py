@@ -27,6 +27,7 @@ class Block(StrEnum):
     NUMBER_PREMIUM = NumberFault.PREMIUM.value
     BAD_ARGUMENTS = "bad_arguments"
     UNKNOWN_CAMPAIGN = "unknown_campaign"
+    NO_DESTINATION = "no_destination"
     NO_POLICY = "no_policy"
     SUPPRESSED_OBJECTION_MARKETING = "suppressed_objection_marketing"
     SUPPRESSED_OBJECTION = "suppressed_objection"
@@ -51,6 +52,7 @@ class Block(StrEnum):
     HOLIDAY = Closed.HOLIDAY.value
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     ATTEMPTS_CAPPED = "attempts_capped"
+    ABANDONED_CAPPED = "abandoned_capped"
     PROMPTS_MISSING = "prompts_missing"
     TOKEN_SPENT = "token_spent"  # noqa: S105 - a dial token, no secret
     STORE_UNAVAILABLE = "store_unavailable"

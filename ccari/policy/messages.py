@@ -13,8 +13,19 @@ from ccari.policy.rights import Right
 
 
 class Party(StrEnum):
+    """``CALLEE`` is the person whose data it is: whoever was called, and in an inbound call whoever calls."""
+
     AGENT = "agent"
     CALLEE = "callee"
+
+
+class Direction(StrEnum):
+    """Who begins: the agent's phone over the dialplan; an API that rings the agent, or the callee, first; or somebody calls."""
+
+    OUTBOUND = "outbound"
+    AGENT_FIRST = "agent_first"
+    CALLEE_FIRST = "callee_first"
+    INBOUND = "inbound"
 
 
 class Outcome(StrEnum):
@@ -57,13 +68,52 @@ class Dial:
 
 
 @dataclass(frozen=True, slots=True)
-class RingAgent:
-    """Let the agent hear ringing."""
+class CallAgent:
+    """Make the channel of the agent, or of the campaign's destination. Answer: :class:`AgentCreated`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialAgent:
+    """Ring it. Answers: AgentAnswered, Gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectMachine:
+    """Have Asterisk listen whether a machine has answered. Answer: HumanFound or MachineFound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Let a party hear ringing, until :class:`StopRinging`."""
+
+    party: Party
+
+
+@dataclass(frozen=True, slots=True)
+class StopRinging:
+    party: Party
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerAgent:
     """Answer the agent's channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCallee:
+    """Answer somebody who calls. Answer: :class:`CalleeAnswered`."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseLanguage:
+    """From now on, say, prove and register everything in this language."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCard:
+    """Send the agent what they are to know of this call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +126,7 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class StopPlaying:
-    """Stop the running playback. Answer: :class:`Played` with ``whole`` false."""
+    """Stop what is played to the callee. Answer: :class:`Played` with ``whole`` false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +164,27 @@ class RegisterRight:
 
     right: Right
     key: str
+    by: Party = Party.CALLEE
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Hang up the callee. Answer: :class:`Gone`."""
+    """Hang up a channel that we have made. Answer: :class:`Gone`."""
+
+    party: Party
 
 
 @dataclass(frozen=True, slots=True)
 class TellDialplan:
-    """Set the outcome on the agent's channel while it is still here: an agent who hangs up takes the channel along."""
+    """Set the outcome on the dialplan's channel while it is still here: whoever hangs up takes the channel along."""
 
     outcome: Outcome
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReturnAgent:
-    """Give the agent's channel back to the dialplan with the outcome set. Answer: :class:`Gone`."""
+class GiveBack:
+    """Give the dialplan its channel back, with the outcome set. Answer: :class:`Gone`."""
 
     outcome: Outcome
     reason: str
@@ -139,7 +192,7 @@ class ReturnAgent:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Report :class:`TimeRanOut` for ``stage`` after ``seconds``, in place of any earlier timer."""
+    """Report :class:`TimeRanOut` for ``stage`` after ``seconds``, in place of an earlier one of that name."""
 
     stage: str
     seconds: float
@@ -167,9 +220,9 @@ class CloseCall:
 
 
 Command = (
-    CheckGate | CreateCallee | SpendToken | Dial | RingAgent | AnswerAgent | Play | StopPlaying | CommitHeard
-    | TagRecording | StartRecorder | StopRecorder | Bridge | RegisterRight | HangUp | TellDialplan | ReturnAgent
-    | SetTimer | Note | SettleRecording | CloseCall
+    CheckGate | CallAgent | DialAgent | CreateCallee | SpendToken | Dial | DetectMachine | Ring | StopRinging | AnswerAgent
+    | AnswerCallee | UseLanguage | ShowCard | Play | StopPlaying | CommitHeard | TagRecording | StartRecorder | StopRecorder
+    | Bridge | RegisterRight | HangUp | TellDialplan | GiveBack | SetTimer | Note | SettleRecording | CloseCall
 )  # fmt: skip
 
 
@@ -178,20 +231,41 @@ Command = (
 
 @dataclass(frozen=True, slots=True)
 class CallRequested:
-    """The agent's channel entered the application to call somebody."""
+    direction: Direction = Direction.OUTBOUND
 
 
 @dataclass(frozen=True, slots=True)
 class GateAllowed:
-    """``informed``: the number has heard this information from this controller before."""
+    """``informed``: the number has heard this information from this controller before. ``known``: there is a number."""
 
     campaign: Campaign
     informed: bool = False
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class GateBlocked:
     block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCreated:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAnswered:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class HumanFound:
+    """Somebody has answered, or nobody can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFound:
+    """An answering machine has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +312,7 @@ class Played:
 
     prompt: str
     whole: bool
+    party: Party = Party.CALLEE
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +348,13 @@ class KeyPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentKeyPressed:
+    """A key of the agent, one of those that make up a code."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class RightRegistered:
     right: Right
     reference: str
@@ -298,7 +380,8 @@ class Failed:
 
 
 Event = (
-    CallRequested | GateAllowed | GateBlocked | CalleeCreated | TokenSpent | TokenRefused | CalleeRang | CalleeAnswered
-    | CalleeRedirected | Gone | Played | HeardCommitted | RecordingTagged | RecorderStarted | RecorderStopped | Bridged
-    | KeyPressed | RightRegistered | TimeRanOut | Withdrawn | Failed
+    CallRequested | GateAllowed | GateBlocked | AgentCreated | AgentAnswered | CalleeCreated | TokenSpent | TokenRefused
+    | CalleeRang | CalleeAnswered | CalleeRedirected | HumanFound | MachineFound | Gone | Played | HeardCommitted
+    | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | RightRegistered
+    | TimeRanOut | Withdrawn | Failed
 )  # fmt: skip

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import Campaign, Information, KeyAction, NoticePrompt, RecordingMode
+from ccari.policy.campaign import Campaign, Information, NoticePrompt, RecordingMode
+from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
 from ccari.policy.rights import EFFECTS, Right
 
@@ -29,10 +30,30 @@ ANSWER_FOLLOWS = "answer_within_month"
 #: In answer to the key that agrees to the recording.
 RECORDING_AGREED = "recording_agreed"
 RIGHT_FAILED = "right_failed"
+#: In its place where a person is known by no number.
+NUMBER_WITHHELD = "number_withheld"
+KEY_UNKNOWN = "key_unknown"
 GOODBYE = "goodbye"
+#: To a callee for whom no agent came.
+ABANDONED = "abandoned"
+MACHINE_MESSAGE = "machine_message"
 BLOCKED_SUPPRESSED = "agent_blocked_suppressed"
 BLOCKED = "agent_blocked_policy"
 UNAVAILABLE = "agent_unavailable"
+AGENT_RIGHT_REGISTERED = "agent_right_registered"
+AGENT_RIGHT_FAILED = "agent_right_failed"
+AGENT_CODE_UNKNOWN = "agent_code_unknown"
+AGENT_RECORDING_STARTED = "agent_recording_started"
+AGENT_RECORDING_STOPPED = "agent_recording_stopped"
+AGENT_RECORDING_PAUSED = "agent_recording_paused"
+
+#: Before a reference that is read out, digit by digit.
+REFERENCE_IS = "reference_is"
+_REFERENCE = "reference:"
+#: First of all, in the language that a key changes to.
+_LANGUAGE_OFFER = "language_offer"
+#: To somebody who calls.
+_IDENTITY_INBOUND = "identity_inbound"
 
 #: Said alike in every campaign.
 COMMON = (
@@ -41,10 +62,21 @@ COMMON = (
     RECORDING_STOPPED,
     RECORDING_AGREED,
     RIGHT_FAILED,
+    NUMBER_WITHHELD,
+    KEY_UNKNOWN,
+    "reference_is",
+    *(f"digit_{digit}" for digit in range(10)),
     GOODBYE,
+    ABANDONED,
     BLOCKED_SUPPRESSED,
     BLOCKED,
     UNAVAILABLE,
+    AGENT_RIGHT_REGISTERED,
+    AGENT_RIGHT_FAILED,
+    AGENT_CODE_UNKNOWN,
+    AGENT_RECORDING_STARTED,
+    AGENT_RECORDING_STOPPED,
+    AGENT_RECORDING_PAUSED,
 )
 
 #: Art 21(4): the right to object is told, keys or not.
@@ -97,25 +129,45 @@ class Prompt:
         return "/".join(part for part in (self.language, self.campaign, self.id) if part)
 
 
-def sequence(campaign: Campaign, *, informed: bool) -> tuple[str, ...]:
+def sequence(campaign: Campaign, *, informed: bool, inbound: bool = False) -> tuple[str, ...]:
     """The ids of the prompts that make up the notice, in the order they are played.
 
     ``informed``: the number has heard this wording of the information layer from this controller before. Then Art
     13(4) and 14(5)(a) ask for no repetition, and ``first_contact`` leaves it out; but a sales call says who calls and
-    why each time (consumer-rights acts; PL: Art 20(1)). The recording layer is told in every call.
+    why each time (consumer-rights acts; PL: Art 20(1)). The recording layer is told in every call. ``inbound``: the
+    person calls, and is not told that we do.
     """
     ids = [
-        _id(campaign, prompt)
+        _id(campaign, prompt, inbound=inbound)
         for prompt in campaign.notice.prompts
         if _is_told(campaign, prompt, informed=informed)
     ]
-    return tuple(dict.fromkeys(each for each in ids if each is not None))
+    offer = (_LANGUAGE_OFFER,) if KeyAction.LANGUAGE in campaign.keys.values() else ()
+    return tuple(dict.fromkeys((*offer, *(each for each in ids if each is not None))))
 
 
-def information(campaign: Campaign) -> tuple[str, ...]:
+def information(campaign: Campaign, *, inbound: bool = False) -> tuple[str, ...]:
     """The ids of the information layer as a number hears it at the first contact."""
     recording = _id(campaign, NoticePrompt.RECORDING)
-    return tuple(each for each in sequence(campaign, informed=False) if each != recording)
+    told = sequence(campaign, informed=False, inbound=inbound)
+    return tuple(each for each in told if each != recording)
+
+
+def wordings(campaign: Campaign) -> frozenset[tuple[str, ...]]:
+    """Every sequence of prompts that is proven, or remembered, as one: whole notices, and information layers."""
+    ways = (False, True)
+    told = {sequence(campaign, informed=informed, inbound=inbound) for informed in ways for inbound in ways}
+    return frozenset(told | {information(campaign, inbound=inbound) for inbound in ways})
+
+
+def skippable(campaign: Campaign) -> frozenset[str]:
+    """The ids of what a key may cut short when it is said once more."""
+    ids = (
+        _id(campaign, prompt, inbound=inbound)
+        for prompt in campaign.notice.barge_in
+        for inbound in (False, True)
+    )
+    return frozenset(each for each in ids if each is not None)
 
 
 def _is_told(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> bool:
@@ -129,17 +181,34 @@ def _is_told(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> boo
     return not informed and campaign.notice.information is not Information.NEVER
 
 
-def confirmation(right: Right, *, recorded: bool) -> tuple[str, ...]:
-    """The ids of what is said once a right is registered. ``recorded``: some of the talk has been recorded."""
+def confirmation(right: Right, *, recorded: bool, reference: str = "") -> tuple[str, ...]:
+    """The ids of what is said once a right is registered. ``recorded``: some of the talk has been recorded.
+
+    ``reference`` is read out where there is something left to ask after.
+    """
     if right is Right.REFUSE_RECORDING and recorded:
         return (RECORDING_STOPPED,)
     words = next(words for action, words in CONFIRMATIONS.items() if action.right is right)
-    # what cannot be refused is done with its effect, and nothing is left to be answered
-    return (words, ANSWER_FOLLOWS) if EFFECTS[right].refusable else (words,)
+    if not EFFECTS[right].refusable:
+        # it is done with its effect, and nothing is left to be answered
+        return (words,)
+    read_out = (f"{_REFERENCE}{reference}",) if reference else ()
+    return (words, *read_out, ANSWER_FOLLOWS)
 
 
-def _id(campaign: Campaign, prompt: NoticePrompt) -> str | None:
+def is_reference(prompt: str) -> bool:
+    return prompt.startswith(_REFERENCE)
+
+
+def referred_to(prompt: str) -> str | None:
+    """The reference that a prompt reads out; None if it reads out none."""
+    return prompt.removeprefix(_REFERENCE) if is_reference(prompt) else None
+
+
+def _id(campaign: Campaign, prompt: NoticePrompt, *, inbound: bool = False) -> str | None:
     match prompt:
+        case NoticePrompt.IDENTITY if inbound:
+            return _IDENTITY_INBOUND
         case NoticePrompt.RECORDING:
             return _recording(campaign)
         case NoticePrompt.RIGHTS:
@@ -156,9 +225,14 @@ def _recording(campaign: Campaign) -> str | None:
     return _RECORDING_OR_END.get(mode, said) if campaign.recording.must else said
 
 
-def prompts(controller: Controller, campaign: Campaign, words: Words) -> tuple[Prompt, ...]:
-    """Every prompt that a call of this campaign may play, with its words filled in."""
-    language = campaign.language
+def prompts(
+    controller: Controller, campaign: Campaign, words: Words, language: str | None = None
+) -> tuple[Prompt, ...]:
+    """Every prompt that a call of this campaign may play in one of its languages, with its words filled in.
+
+    ``language``: None for the one that its calls begin in.
+    """
+    language = language or campaign.language
     spoken = {
         "controller": controller.name,
         "purpose": campaign.purpose,
@@ -169,19 +243,38 @@ def prompts(controller: Controller, campaign: Campaign, words: Words) -> tuple[P
     spoken["key"] = next(
         (words.key_word(key, language) for key, action in campaign.keys.items() if action is named), ""
     )
-    own = dict.fromkeys((*sequence(campaign, informed=False), *sequence(campaign, informed=True)))
+    own = dict.fromkeys(
+        (*sequence(campaign, informed=False), *sequence(campaign, informed=True), *_inbound_only(campaign))
+    )
     if KeyAction.DATA_SOURCE in campaign.keys.values():
         own[NoticePrompt.SOURCE.value] = None
+    if campaign.answering_machine is not None and campaign.answering_machine.message:
+        own[MACHINE_MESSAGE] = None
     made: list[Prompt] = []
+    if own.pop(_LANGUAGE_OFFER, ()) is None:
+        made.append(_language_offer(campaign, words, language))
     for name in own:
         template = words.template(name, language)
         text = template.format_map(spoken)
         if name == NoticePrompt.RIGHTS.value:
-            text = " ".join([text, *_rights(campaign, words)])
+            text = " ".join([text, *_rights(campaign, words, language)])
         # what is said as the catalogue has it is one sound for all campaigns
         made.append(Prompt(name, language, text, None if text == template else campaign.id))
     made += [Prompt(name, language, words.template(name, language)) for name in COMMON]
     return tuple(made)
+
+
+def _language_offer(campaign: Campaign, words: Words, language: str) -> Prompt:
+    """Offers the language that comes after ``language``, in that language: who needs it would not understand another."""
+    other = campaign.next_language(language)
+    key = next(key for key, action in campaign.keys.items() if action is KeyAction.LANGUAGE)
+    text = words.template("menu_language", other).format(key=words.key_word(key, other))
+    return Prompt(_LANGUAGE_OFFER, other, text, campaign.id)
+
+
+def _inbound_only(campaign: Campaign) -> tuple[str, ...]:
+    """What only somebody who calls is told; nobody can be connected to a campaign that names no agent."""
+    return () if campaign.agent is None else sequence(campaign, informed=False, inbound=True)
 
 
 def version(notice: tuple[Prompt, ...]) -> str:
@@ -190,9 +283,9 @@ def version(notice: tuple[Prompt, ...]) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _rights(campaign: Campaign, words: Words) -> list[str]:
+def _rights(campaign: Campaign, words: Words, language: str) -> list[str]:
     """A sentence for each key; and where they let nobody object who may, that it can be said to the agent."""
-    menu, language = _menu(campaign), campaign.language
+    menu = _menu(campaign)
     told = [
         words.template(name, language).format(key=words.key_word(key, language)) for key, name in menu.items()
     ]
@@ -210,7 +303,7 @@ def _rights(campaign: Campaign, words: Words) -> list[str]:
 def _menu(campaign: Campaign) -> dict[str, str]:
     """The ids of the sentences that tell the keys, by key; but for what is told with the recording."""
     rules = campaign.recording
-    untold = {_ANSWER.get(rules.mode)}
+    untold = {_ANSWER.get(rules.mode), KeyAction.LANGUAGE}
     if rules.mode is RecordingMode.OFF:
         untold.add(KeyAction.CONTINUE_UNRECORDED)
     return {

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
+from ccari.ports.cards import Past
 from ccari.ports.keying import Digests
 from ccari.ports.recordings import Kept, RecordingTag
 from ccari.ports.requests import Exercise
@@ -17,7 +18,8 @@ from ccari.ports.requests import Exercise
 class OpenedCall:
     """What is known of a call when it asks at the gate; ``token`` is spent once, to dial.
 
-    ``listed_as``: register and digest, under each secret of the registers that the campaign must heed.
+    ``listed_as``: register and digest, under each secret of the registers that the campaign must heed. ``keyed`` is None
+    for somebody who calls and does not show their number.
     """
 
     id: UUID
@@ -29,8 +31,16 @@ class OpenedCall:
     controller: str
     campaign: str
     legal_basis: str
-    digests: Digests
+    keyed: Digests | None
     listed_as: tuple[tuple[str, bytes], ...] = ()
+    direction: str = "outbound"
+
+    @property
+    def digests(self) -> Digests:
+        """Those of a number that is known, as every number is that is to be called."""
+        if self.keyed is None:
+            raise AssertionError("the number of this call is not known")
+        return self.keyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,7 @@ class RefusedCall:
     asterisk: str
     agent: str
     campaign: str
+    direction: str = "outbound"
 
 
 class CallStore(Protocol):
@@ -70,6 +81,10 @@ class CallStore(Protocol):
         self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
     ) -> None:
         """What the callee has heard; ``information_version`` if the information layer was a part of it."""
+        ...
+
+    async def past_of(self, call: OpenedCall) -> Past:
+        """What the number has heard from the controller, and asked of it, before this call."""
         ...
 
     async def tag_recording(self, tag: RecordingTag, journal: Sequence[Entry]) -> None: ...

@@ -22,6 +22,15 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What is on record of a number with one controller. ``source``: where it was last obtained from, if that is known."""
+
+    source: str | None = None
+    heard_at: datetime | None = None
+    asked: Sequence[Asked] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AgentCard:
     """One call, as its agent is told of it. The number is masked; ``source`` is None where nobody has said it.
 

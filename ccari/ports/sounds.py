@@ -19,24 +19,18 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Every sound of one campaign's calls by prompt id, and the versions of its notice's wording.
+    """Every sound of one campaign's calls in one language, by prompt id.
 
-    ``first_notice`` for a number that has not heard the information layer, ``repeat_notice`` for one that has;
-    ``information`` is the version of that layer alone.
+    ``versions``: what names the wording of each sequence of prompts that is proven, or remembered, as one.
     """
 
     sounds: Mapping[str, Sound]
-    first_notice: str
-    repeat_notice: str
-    information: str
-
-    def notice_version(self, *, informed: bool) -> str:
-        return self.repeat_notice if informed else self.first_notice
+    versions: Mapping[tuple[str, ...], str]
 
 
 class Prompts(Protocol):
-    def script(self, controller: Controller, campaign: Campaign) -> Script:
-        """Raise SoundError if a sound is missing or changed."""
+    def scripts(self, controller: Controller, campaign: Campaign) -> Mapping[str, Script]:
+        """What is said in each of the campaign's languages. Raise SoundError if a sound is missing or changed."""
         ...
 
     def common(self, prompt: str, language: str) -> Sound: ...

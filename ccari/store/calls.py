@@ -15,7 +15,9 @@ from ccari.errors import StoreError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
+from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall, RefusedCall
+from ccari.ports.cards import Asked, Past
 from ccari.ports.keying import Digests
 from ccari.ports.recordings import Kept, RecordingTag
 from ccari.ports.requests import Exercise
@@ -23,6 +25,9 @@ from ccari.store import requests
 from ccari.store.database import Connection, Database
 from ccari.store.facts import asked, facts
 from ccari.store.queries import SQL
+
+#: Requests of one number that an agent is shown, the newest first.
+_ASKED_BEFORE = 10
 
 
 class PostgresCallStore:
@@ -33,11 +38,13 @@ class PostgresCallStore:
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
         """Write the call's row and give the gate's facts with the newest policy revision, in one round trip."""
+        digests = call.keyed
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
                 SQL["open_call"], call.id, call.asterisk, call.revision, call.controller, call.campaign,
-                call.legal_basis, call.agent, call.digests.newest, call.digests.key_version, call.number_masked,
-                call.token, chain.start(call.id), list(call.digests.all),
+                call.legal_basis, call.agent, digests.newest if digests else None,
+                digests.key_version if digests else None, call.number_masked, call.token,
+                chain.start(call.id), call.direction, list(digests.all) if digests else [],
                 *asked(question, call.listed_as),
             )  # fmt: skip
         if row is None:
@@ -49,7 +56,7 @@ class PostgresCallStore:
         async with self._database.connection() as connection:
             await connection.execute(
                 SQL["open_refused_call"], call.id, call.asterisk, call.campaign, call.agent, call.token,
-                chain.start(call.id),
+                chain.start(call.id), call.direction,
             )  # fmt: skip
 
     async def facts(
@@ -92,6 +99,23 @@ class PostgresCallStore:
             await connection.execute(SQL["commit_heard"], call_id, notice_version)
             if information_version is not None:
                 await connection.execute(SQL["remember_heard"], call_id, information_version)
+
+    async def past_of(self, call: OpenedCall) -> Past:
+        """What the number has heard from the controller, and asked of it, before this call."""
+        if call.keyed is None:
+            return Past()
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(SQL["past_of_number"], call.controller, list(call.digests.all))
+            rows = await connection.fetch(
+                SQL["requests_of_number"], call.controller, list(call.digests.all), _ASKED_BEFORE
+            )
+        if row is None:
+            return Past()
+        asked = [
+            Asked(Right(each["right"]), each["reference"], each["state"], each["received_at"])
+            for each in rows
+        ]
+        return Past(row["source"], row["heard_at"], asked)
 
     async def tag_recording(self, tag: RecordingTag, journal: Sequence[Entry]) -> None:
         """Commit the tag; refused by the database itself while the notice, or the agreement it needs, is not on record."""
@@ -143,7 +167,12 @@ class PostgresCallStore:
             if known:
                 return str(known)
             return await requests.register(
-                connection, call.controller, exercise, call.digests, campaign=call.campaign, call_id=call.id
+                connection,
+                call.controller,
+                exercise,
+                call.digests,
+                campaign=call.campaign,
+                call_id=call.id,
             )
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None:

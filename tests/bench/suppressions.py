@@ -52,7 +52,7 @@ class Bench:
     async def gate(self, when: str) -> None:
         """One look of the gate, at a number that is on the list, or will be, every other time."""
         wanted = Number(number(random.randrange(2 * self.rows)))
-        asked = replace(call(), id=uuid4(), digests=self.secrets.digests("acme", wanted))
+        asked = replace(call(), id=uuid4(), keyed=self.secrets.digests("acme", wanted))
         await self._timed(f"gate, {when}", self.store.calls.open(asked, question(asked)))
 
     async def press(self, when: str) -> None:

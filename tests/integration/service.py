@@ -91,6 +91,15 @@ class Service:
         told: dict[str, Any] = orjson.loads(orjson.dumps(shown, default=str))
         return told
 
+    async def ended(self, call_id: str) -> dict[str, Any]:
+        """As :meth:`call`, once its row is closed, which comes a moment after the dialplan has been told."""
+
+        async def closed() -> bool:
+            return (await self.call(call_id))["ended_at"] is not None
+
+        await until(closed, within=EVENT_SECONDS)
+        return await self.call(call_id)
+
     async def consented(self, number: str) -> None:
         """Enter the number's consent to marketing by telephone."""
         file = self.log.with_name("consents.csv")

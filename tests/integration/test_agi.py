@@ -53,7 +53,7 @@ async def test_an_allowed_number_is_not_dialled_or_its_attempt_not_counted(
     told = await gated(lab, callee)
     assert (told.outcome, told.reason) == ("ALLOW", "")
     assert await lab.world.invites(callee.number) == 1
-    record = await service.call(told.call)
+    record = await service.ended(told.call)
     assert (record["outcome"], record["reason"], record["fault"]) == ("handed_back", "", None)
     assert record["dialled_at"] is not None
 
@@ -67,7 +67,7 @@ async def test_a_barred_number_is_dialled_by_a_dialplan_that_asked(service: Serv
     told = await gated(lab, callee)
     assert (told.outcome, told.reason) == ("DENY", "suppressed_do_not_call")
     assert await lab.world.invites(callee.number) == 0
-    record = await service.call(told.call)
+    record = await service.ended(told.call)
     assert (record["outcome"], record["reason"]) == ("blocked", "suppressed_do_not_call")
     assert record["dialled_at"] is None
 

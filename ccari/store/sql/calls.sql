@@ -17,19 +17,19 @@ RETURNING id
 -- The gate's one round trip: the call's row with its unspent token, and what is known of the number.
 WITH opened AS (
     INSERT INTO calls (id, asterisk, revision, controller, campaign, legal_basis, agent, digest, key_version,
-                       number_masked, token, last_link)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                       number_masked, token, last_link, direction)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
     -- asked again when a newer policy revision was applied meanwhile
     ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, controller = excluded.controller,
         legal_basis = excluded.legal_basis, digest = excluded.digest, key_version = excluded.key_version
     RETURNING id
 )
 SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision
-FROM opened, gate_facts($4, $13, $5, $14, $15, $16, $17, $18, $19, $20) AS facts
+FROM opened, gate_facts($4, $14, $5, $15, $16, $17, $18, $19, $20, $21) AS facts
 
 -- name: open_refused_call
-INSERT INTO calls (id, asterisk, campaign, agent, number_masked, token, last_link)
-VALUES ($1, $2, $3, $4, '—', $5, $6)
+INSERT INTO calls (id, asterisk, campaign, agent, number_masked, token, last_link, direction)
+VALUES ($1, $2, $3, $4, '—', $5, $6, $7)
 -- the row may be there from before a newer policy was read that no longer knows the campaign
 ON CONFLICT (id) DO NOTHING
 
@@ -65,3 +65,20 @@ INSERT INTO consent_uses (consent_id, call_id) VALUES ($1, $2) ON CONFLICT DO NO
 INSERT INTO heard_notices (controller, digest, key_version, information_version, campaign, call_id)
 SELECT controller, digest, key_version, $2, campaign, id FROM calls WHERE id = $1
 ON CONFLICT DO NOTHING
+
+-- name: past_of_number
+SELECT (SELECT source FROM contacts WHERE controller = $1 AND digest = ANY ($2)
+         ORDER BY obtained_on DESC LIMIT 1) AS source,
+       (SELECT max(heard_at) FROM heard_notices WHERE controller = $1 AND digest = ANY ($2)) AS heard_at
+
+-- name: requests_of_number
+SELECT "right", reference, state, received_at FROM rights_requests
+WHERE controller = $1 AND digest = ANY ($2) ORDER BY received_at DESC LIMIT $3
+
+-- name: abandoned_share
+-- Of the last calls of a campaign that rang the callee first and were answered, how many found nobody to talk to.
+SELECT count(*) AS answered, count(*) FILTER (WHERE reason = 'abandoned') AS abandoned
+FROM (SELECT reason FROM calls
+       WHERE campaign = $1 AND controller = $2 AND direction = 'callee_first' AND heard_at IS NOT NULL
+         AND ended_at IS NOT NULL AND opened_at > now() - interval '1 day'
+       ORDER BY opened_at DESC LIMIT $3) AS lately

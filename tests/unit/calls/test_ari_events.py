@@ -12,6 +12,7 @@ from ccari.policy.messages import (
     CalleeCreated,
     CalleeRang,
     CalleeRedirected,
+    Direction,
     Event,
     Gone,
     KeyPressed,
@@ -23,23 +24,24 @@ from ccari.policy.messages import (
 
 Recorded = dict[str, dict[str, Any]]
 
-IDS = Ids(
-    UUID("9e46aa91-7039-4a2c-8381-ec2db109eba1"),
-    "pbx-1795565725.0",
-    UUID("f9e0890b-d9e3-4c50-8c0d-86b43751abe6"),
-)
-OTHERS = Ids(UUID(int=1), "pbx-1.1", UUID(int=2))
+IDS = Ids(UUID("9e46aa91-7039-4a2c-8381-ec2db109eba1"), Direction.OUTBOUND, "pbx-1795565725.0")
+RECORDING = "f9e0890b-d9e3-4c50-8c0d-86b43751abe6"
+OTHERS = Ids(UUID(int=1), Direction.OUTBOUND, "pbx-1.1")
 DURATION_MS = 948
 """Of the file that was recorded being played."""
 
 
 def playback(event: dict[str, Any], duration_ms: int = DURATION_MS) -> Playback:
-    return Playback(event["playback"]["id"], "identity", duration_ms)
+    return Playback(event["playback"]["id"], Party.CALLEE, "identity", duration_ms)
+
+
+def meant(event: dict[str, Any], under_way: Playback | None = None) -> Event | None:
+    return translate(event, IDS, {Party.CALLEE: under_way} if under_way else {}, RECORDING)
 
 
 def played(recorded: Recorded, started: str, finished: str, under_way: Playback) -> Event | None:
-    assert translate(recorded[started], IDS, under_way) is None
-    return translate(recorded[finished], IDS, under_way)
+    assert meant(recorded[started], under_way) is None
+    return meant(recorded[finished], under_way)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +69,13 @@ def played(recorded: Recorded, started: str, finished: str, under_way: Playback)
     ],
 )
 def test_an_event_is_taken_for_another(recorded: Recorded, name: str, meaning: Event | None) -> None:
-    assert meaning == translate(recorded[name], IDS, None)
+    assert meaning == meant(recorded[name])
 
 
 def test_an_event_of_another_call_moves_this_one(recorded: Recorded) -> None:
-    assert {name: translate(event, OTHERS, None) for name, event in recorded.items()} == dict.fromkeys(
-        recorded
-    )
+    assert {
+        name: translate(event, OTHERS, {}, "another") for name, event in recorded.items()
+    } == dict.fromkeys(recorded)
 
 
 def test_a_playback_to_its_end_is_not_believed(recorded: Recorded) -> None:
@@ -107,7 +109,7 @@ def test_a_playback_broken_by_a_hangup_counts_as_heard(recorded: Recorded) -> No
 
 def test_a_playback_whose_start_was_never_reported_counts_as_heard(recorded: Recorded) -> None:
     under_way = playback(recorded["playback_whole"])
-    assert Played("identity", whole=False) == translate(recorded["playback_whole"], IDS, under_way)
+    assert Played("identity", whole=False) == meant(recorded["playback_whole"], under_way)
 
 
 def test_a_playback_shorter_than_its_file_counts_as_heard(recorded: Recorded) -> None:
@@ -120,18 +122,18 @@ def test_a_playback_shorter_than_its_file_counts_as_heard(recorded: Recorded) ->
 def test_the_end_of_an_earlier_playback_ends_this_one(recorded: Recorded) -> None:
     under_way = playback(recorded["playback_broken"])
     under_way.started = datetime.now(UTC)
-    assert translate(recorded["playback_whole"], IDS, under_way) is None
+    assert meant(recorded["playback_whole"], under_way) is None
 
 
 @pytest.mark.parametrize("kind", ["TextMessageReceived", "ChannelToneDetected", "SomethingOfAsterisk23"])
 def test_an_unknown_type_means_something(recorded: Recorded, kind: str) -> None:
-    assert translate({**recorded["callee_up"], "type": kind}, IDS, None) is None
+    assert meant({**recorded["callee_up"], "type": kind}) is None
 
 
 def test_an_event_is_handed_to_no_call_or_to_the_wrong_one(recorded: Recorded) -> None:
     channels = {name: channel_of(event) for name, event in recorded.items()}
     assert channels["redirected"] == channels["dial_ringing"] == channels["playback_whole"] == IDS.callee
-    assert channels["recording_finished"] == IDS.snoop
+    assert channels["recording_finished"] == IDS.snoop(1)
     assert channels["agent_left"] == IDS.agent
     assert channel_of({"type": "PeerStatusChange", "endpoint": {"resource": "trunk"}}) is None
     assert channel_of({"type": "BridgeMerged", "playback": {"target_uri": None}}) is None

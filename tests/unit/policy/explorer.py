@@ -21,7 +21,7 @@ from ccari.policy.messages import (
     Party,
     Play,
     Played,
-    RingAgent,
+    Ring,
     StartRecorder,
     StopPlaying,
     StopRecorder,
@@ -33,14 +33,14 @@ from tests.unit.policy.world import World, ask, helpful, possible, send
 
 #: What changes nothing, whenever it comes.
 _NOTHING: tuple[Event, ...] = (
-    Failed(RingAgent()),
+    Failed(Ring(Party.AGENT)),
     Failed(StopPlaying()),
     Failed(TellDialplan(Outcome.AGENT_HANGUP, "")),
     Played("never_asked_for", whole=True),
     TimeRanOut("never_set"),
 )
 _EVERYTHING_ASKED = frozenset[Command](
-    {CreateCallee(), Dial(), AnswerAgent(), StartRecorder(), StopRecorder(keep=True), HangUp()}
+    {CreateCallee(), Dial(), AnswerAgent(), StartRecorder(), StopRecorder(keep=True), HangUp(Party.CALLEE)}
 )
 _EVERY_TIMER = frozenset({"create", "ring", "unheard", "agreement", "recorder", "discard", "talk", "close"})
 _LAST_WORDS = frozenset({Play(Party.CALLEE, notices.GOODBYE)})
@@ -206,6 +206,6 @@ def _same(call: Call, world: World) -> Hashable:
     else:
         before_the_end = call.rang, call.heard, call.agreed, bool(call.reason)
     return (
-        call.stage, call.campaign is None, call.informed, call.agent_here, call.callee_here, call.playing, call.upcoming,
+        call.stage, call.campaign is None, call.informed, call.direction, call.agent, call.callee, call.playing, call.upcoming,
         frozenset(call.exercised), call.registering, call.refused, call.recorder, call.outcome, before_the_end, world,
     )  # fmt: skip

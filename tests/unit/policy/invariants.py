@@ -13,13 +13,13 @@ from ccari.policy.messages import (
     CommitHeard,
     Dial,
     Event,
+    GiveBack,
     HangUp,
     KeyPressed,
     Outcome,
     Party,
     Play,
     RegisterRight,
-    ReturnAgent,
     StartRecorder,
     TagRecording,
     TimeRanOut,
@@ -113,7 +113,7 @@ def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[st
             yield "words to an agent who has gone"
         case HangUp() if world.callee != "made":
             yield "a hang-up of nobody"
-        case ReturnAgent():
+        case GiveBack():
             if world.returned is not None:
                 yield "an agent returned twice"
             if world.agent_gone:

@@ -12,13 +12,14 @@ from ccari.policy.messages import (
     Command,
     Event,
     GateAllowed,
+    GiveBack,
     HeardCommitted,
     Note,
     Played,
     RecorderStarted,
     RecordingTagged,
-    ReturnAgent,
     SetTimer,
+    ShowCard,
     TellDialplan,
     TokenSpent,
 )
@@ -44,7 +45,8 @@ class Story:
 
     def does(self, *events: Event) -> list[Command]:
         """As :meth:`send`, without what only notes, times or tells."""
-        return [each for each in self.send(*events) if not isinstance(each, Note | SetTimer | TellDialplan)]
+        untold = Note | SetTimer | TellDialplan | ShowCard
+        return [each for each in self.send(*events) if not isinstance(each, untold)]
 
     def ring(self) -> "Story":
         self.send(CallRequested(), GateAllowed(self.campaign), CalleeCreated(), TokenSpent())
@@ -76,6 +78,6 @@ class Story:
     def ending(self) -> tuple[str, str] | None:
         """The outcome and the reason that the call closed with, and that the dialplan was given."""
         closed = [(each.outcome.value, each.reason) for each in self.commands if isinstance(each, CloseCall)]
-        given = [(each.outcome.value, each.reason) for each in self.commands if isinstance(each, ReturnAgent)]
+        given = [(each.outcome.value, each.reason) for each in self.commands if isinstance(each, GiveBack)]
         assert given in ([], closed)
         return closed[0] if closed else None

@@ -2,15 +2,14 @@
 
 import pytest
 
-from ccari.policy.call import (
+from ccari.policy.call import Call, Stage, decide
+from ccari.policy.call.state import (
     CLOSE_SECONDS,
     CREATE_SECONDS,
     RECORDER_SECONDS,
     RING_SECONDS,
     UNHEARD_SECONDS,
-    Call,
-    Stage,
-    decide,
+    Leg,
 )
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
@@ -31,6 +30,7 @@ from ccari.policy.messages import (
     Failed,
     GateAllowed,
     GateBlocked,
+    GiveBack,
     Gone,
     HangUp,
     HeardCommitted,
@@ -42,10 +42,10 @@ from ccari.policy.messages import (
     RecorderStarted,
     RecorderStopped,
     RecordingTagged,
-    ReturnAgent,
-    RingAgent,
+    Ring,
     SetTimer,
     SettleRecording,
+    ShowCard,
     SpendToken,
     StartRecorder,
     StopRecorder,
@@ -73,8 +73,8 @@ def test_a_good_call_step_by_step() -> None:
     ]
     assert story.send(CalleeCreated()) == [SpendToken()]
     assert story.send(TokenSpent()) == [SetTimer("ring", RING_SECONDS), Dial(), Note("callee_dialled")]
-    assert story.send(CalleeRang()) == [RingAgent(), Note("callee_rang")]
-    assert story.send(CalleeAnswered()) == [Note("callee_answered"), Play(Party.CALLEE, "identity")]
+    assert story.send(CalleeRang()) == [Ring(Party.AGENT), Note("callee_rang")]
+    assert story.send(CalleeAnswered()) == [Note("callee_answered"), Play(Party.CALLEE, "identity"), ShowCard()]
     assert story.send(Played("identity", whole=True)) == [Play(Party.CALLEE, "recording_opt_out")]
     assert story.send(Played("recording_opt_out", whole=True)) == [Play(Party.CALLEE, "rights")]
     assert story.send(Played("rights", whole=True)) == [
@@ -90,7 +90,7 @@ def test_a_good_call_step_by_step() -> None:
     assert story.send(CALLEE_GONE) == [
         SetTimer("close", CLOSE_SECONDS),
         StopRecorder(keep=True),
-        ReturnAgent(Outcome.BRIDGED, ""),
+        GiveBack(Outcome.BRIDGED, ""),
     ]
     assert story.send(AGENT_GONE) == []
     assert story.send(RecorderStopped()) == [
@@ -150,7 +150,7 @@ def test_a_blocked_call_tells_the_agent_and_dials_nobody(block: Block, prompt: s
         AnswerAgent(),
         Play(Party.AGENT, prompt),
     ]
-    assert story.does(Played(prompt, whole=True)) == [ReturnAgent(Outcome(outcome), block.value)]
+    assert story.does(Played(prompt, whole=True, party=Party.AGENT)) == [GiveBack(Outcome(outcome), block.value)]
     story.send(AGENT_GONE)
     assert story.ending == (outcome, block.value)
     assert not any(isinstance(each, CreateCallee | Dial) for each in story.commands)
@@ -185,11 +185,11 @@ def test_a_refused_token_hangs_the_undialled_callee_up() -> None:
     story = Story()
     story.send(CallRequested(), GateAllowed(story.campaign), CalleeCreated())
     assert story.does(TokenRefused(Block.SUPPRESSED_OBJECTION)) == [
-        HangUp(),
+        HangUp(Party.CALLEE),
         AnswerAgent(),
         Play(Party.AGENT, "agent_blocked_suppressed"),
     ]
-    story.send(CALLEE_GONE, Played("agent_blocked_suppressed", whole=True), AGENT_GONE)
+    story.send(CALLEE_GONE, Played("agent_blocked_suppressed", whole=True, party=Party.AGENT), AGENT_GONE)
     assert story.ending == ("blocked", "suppressed_objection")
 
 
@@ -203,8 +203,8 @@ def test_the_end_of_the_undialled_callee_does_not_cut_the_reason_short() -> None
 def test_a_token_that_cannot_be_read_is_no_leave_to_dial() -> None:
     story = Story()
     story.send(CallRequested(), GateAllowed(story.campaign), CalleeCreated())
-    assert story.does(Failed(SpendToken()))[0] == HangUp()
-    story.send(CALLEE_GONE, Played("agent_unavailable", whole=True), AGENT_GONE)
+    assert story.does(Failed(SpendToken()))[0] == HangUp(Party.CALLEE)
+    story.send(CALLEE_GONE, Played("agent_unavailable", whole=True, party=Party.AGENT), AGENT_GONE)
     assert story.ending == ("unavailable", "store_unavailable")
 
 
@@ -243,7 +243,7 @@ def test_a_call_that_nobody_answers_ends_with_its_reason(event: Event, ending: t
 def test_a_callee_whose_channel_is_in_doubt_is_hung_up(event: Event) -> None:
     story = Story()
     story.send(CallRequested(), GateAllowed(story.campaign))
-    assert HangUp() in story.does(event)
+    assert HangUp(Party.CALLEE) in story.does(event)
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,10 @@ def test_a_notice_that_is_not_heard_whole_ends_the_call() -> None:
         Note("notice_broken", {"prompt": "identity"}),
         SetTimer("unheard", UNHEARD_SECONDS),
     ]
-    assert story.does(TimeRanOut("unheard")) == [HangUp(), ReturnAgent(Outcome.NOTICE_FAILED, "not_played")]
+    assert story.does(TimeRanOut("unheard")) == [
+        HangUp(Party.CALLEE),
+        GiveBack(Outcome.NOTICE_FAILED, "not_played"),
+    ]
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("notice_failed", "not_played")
 
@@ -288,9 +291,9 @@ def test_a_prompt_that_cannot_be_played_is_not_heard() -> None:
 
 def test_a_notice_with_a_gap_is_not_proven() -> None:
     """No event leads here; if one ever does, the call ends."""
-    gap = Call(stage=Stage.NOTICE, campaign=campaign(), callee_here=True, playing="rights")
+    gap = Call(stage=Stage.NOTICE, campaign=campaign(), callee=Leg.HERE, playing="rights")
     _, commands = decide(gap, Played("rights", whole=True))
-    assert ReturnAgent(Outcome.NOTICE_FAILED, "not_heard") in commands
+    assert GiveBack(Outcome.NOTICE_FAILED, "not_heard") in commands
     assert not any(isinstance(each, CommitHeard) for each in commands)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.policy.call import AGREEMENT_SECONDS, RECORDER_SECONDS, Stage
+from ccari.policy.call.state import AGREEMENT_SECONDS, RECORDER_SECONDS, Stage
 from ccari.policy.messages import (
     AnswerAgent,
     Bridge,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.policy.call import RECORDER_SECONDS, Stage
+from ccari.policy.call.state import RECORDER_SECONDS, Stage
 from ccari.policy.messages import (
     AnswerAgent,
     Bridge,
@@ -14,6 +14,7 @@ from ccari.policy.messages import (
     CommitHeard,
     Failed,
     GateAllowed,
+    GiveBack,
     Gone,
     HangUp,
     HeardCommitted,
@@ -27,7 +28,6 @@ from ccari.policy.messages import (
     RecorderStopped,
     RecordingTagged,
     RegisterRight,
-    ReturnAgent,
     RightRegistered,
     SetTimer,
     StopPlaying,
@@ -97,8 +97,8 @@ def test_a_right_that_bars_the_call_ends_it_with_its_confirmation(
         assert story.does(Played(said, whole=said != "identity")) == [says(prompt)]
         said = prompt
     assert story.does(Played("goodbye", whole=True)) == [
-        HangUp(),
-        ReturnAgent(Outcome.RIGHT_EXERCISED, right.value),
+        HangUp(Party.CALLEE),
+        GiveBack(Outcome.RIGHT_EXERCISED, right.value),
     ]
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("right_exercised", right.value)
@@ -185,7 +185,7 @@ def test_a_right_pressed_as_the_callee_hangs_up_is_registered_before_the_call_en
     story = Story(recording={"mode": "off"}).heard()
     story.send(HeardCommitted(), Bridged())
     assert story.does(CALLEE_GONE, KeyPressed("7")) == [
-        ReturnAgent(Outcome.BRIDGED, ""),
+        GiveBack(Outcome.BRIDGED, ""),
         RegisterRight(Right.ERASURE, "7"),
     ]
     assert story.does(AGENT_GONE) == []
@@ -241,8 +241,8 @@ def test_a_refused_recorder_that_cannot_be_stopped_ends_the_talk() -> None:
     story = Story().talk()
     story.send(KeyPressed("2"))
     assert story.does(Failed(StopRecorder(keep=True))) == [
-        HangUp(),
-        ReturnAgent(Outcome.BRIDGED, "recorder_not_stopped"),
+        HangUp(Party.CALLEE),
+        GiveBack(Outcome.BRIDGED, "recorder_not_stopped"),
     ]
 
 
@@ -296,7 +296,7 @@ def test_an_erasure_in_the_talk_stops_the_recorder_before_the_database_is_asked(
     assert story.does(ERASED) == [says("right_registered_erasure")]
     story.send(RecorderStopped(), Played("right_registered_erasure", whole=True))
     story.send(Played("answer_within_month", whole=True))
-    assert story.does(Played("goodbye", whole=True))[0] == HangUp()
+    assert story.does(Played("goodbye", whole=True))[0] == HangUp(Party.CALLEE)
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("right_exercised", "erasure")
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ccari.policy import notices
-from ccari.policy.campaign import Campaign, KeyAction
+from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
+from ccari.policy.keypad import KeyAction
 from ccari.policy.messages import (
     AnswerAgent,
     Bridge,
@@ -27,6 +28,7 @@ from ccari.policy.messages import (
     Failed,
     GateAllowed,
     GateBlocked,
+    GiveBack,
     Gone,
     HangUp,
     HeardCommitted,
@@ -40,7 +42,6 @@ from ccari.policy.messages import (
     RecorderStopped,
     RecordingTagged,
     RegisterRight,
-    ReturnAgent,
     RightRegistered,
     SetTimer,
     SpendToken,
@@ -257,7 +258,7 @@ def ask(world: World, command: Command) -> World:
             return world._replace(sounding=world.sounding | {command})
         case SetTimer(stage, _):
             return world._replace(timers=world.timers | {stage})
-        case ReturnAgent(outcome, _):
+        case GiveBack(outcome, _):
             return world._replace(returned=outcome)
         case RegisterRight(right, _):
             return world._replace(owed=world.owed | {command}, sent=world.sent | {right})

@@ -85,7 +85,7 @@ def bar(
 def call(controller: str = "acme", *, number: Number = NUMBER, asterisk: str = ASTERISK) -> OpenedCall:
     return OpenedCall(
         id=uuid4(), token=uuid4(), asterisk=asterisk, agent="anna", number_masked=number.masked, revision=1,
-        controller=controller, campaign="renewals", legal_basis="contract", digests=digests(controller, number),
+        controller=controller, campaign="renewals", legal_basis="contract", keyed=digests(controller, number),
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ async def test_a_number_is_found_only_under_the_newest_secret(calls: PostgresCal
     old = made.digests()
     await store.suppressions.add("acme", old, Reason.ERASURE, "test", "")
     newer = made.digests("acme-2")
-    call = replace(made.call(), digests=replace(newer, key_version=2, all=(*old.all, *newer.all)))
+    call = replace(made.call(), keyed=replace(newer, key_version=2, all=(*old.all, *newer.all)))
     facts, _ = await calls.open(call, made.question(call))
     assert [each.reason for each in facts.suppressions] == [Reason.ERASURE]
     assert await calls.spend_token(call, made.question(call), made.judge, ()) is Block.SUPPRESSED_ERASURE
@@ -97,7 +97,7 @@ async def test_invariant_7_one_controllers_suppression_bars_anothers_call(
     calls: PostgresCallStore, store: Store
 ) -> None:
     """Even where two controllers had the same secret."""
-    acme, other = made.call("acme"), replace(made.call("other"), digests=made.digests("acme"))
+    acme, other = made.call("acme"), replace(made.call("other"), keyed=made.digests("acme"))
     await store.suppressions.add("acme", acme.digests, Reason.ERASURE, "test", "")
     facts, _ = await calls.open(other, made.question(other))
     assert not facts.suppressions

@@ -118,7 +118,7 @@ LISTS: dict[str, Callable[[Number], list[Line]]] = {
 
 
 async def press(store: Store, of: Number = made.NUMBER) -> None:
-    call = replace(made.call(), digests=listed.digests(of))
+    call = replace(made.call(), keyed=listed.digests(of))
     await store.calls.open(call, made.question(call))
     exercise = made.exercise(Right.WITHDRAW_CONSENT)
     exercise = replace(exercise, received_at=datetime.now(UTC), consent_purpose="marketing",
@@ -260,7 +260,7 @@ async def test_a_use_of_a_consent_is_not_on_record_or_one_that_was_none(store: S
     assert await store.calls.spend_token(used, on_consent(used), lambda _: None, ()) is None
     assert await store.calls.spend_token(used, on_consent(used), lambda _: None, ()) is Block.TOKEN_SPENT
     await store.calls.spend_token(blocked, on_consent(blocked), lambda _: Block.NO_CONSENT, ())
-    other = replace(without, digests=listed.digests(number(2)))
+    other = replace(without, keyed=listed.digests(number(2)))
     await store.calls.open(other, on_consent(other))
     assert await store.calls.spend_token(other, on_consent(other), lambda _: None, ()) is None
     uses = {row["purpose"]: row["uses"] for row in await kept(store)}
@@ -337,7 +337,7 @@ async def test_lists_and_withdrawals_of_the_same_numbers_wait_for_one_another_fo
             await store.consents.load("acme", PURPOSES, whole(of), origin="x", keep_going=False)
 
     async def use(of: Number) -> None:
-        call = replace(made.call(), digests=listed.digests(of, 2))
+        call = replace(made.call(), keyed=listed.digests(of, 2))
         await store.calls.open(call, on_consent(call))
         await store.calls.spend_token(call, on_consent(call), lambda _: None, ())
 

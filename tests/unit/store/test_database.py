@@ -50,7 +50,12 @@ SECRET = "s3cret-p4ssword"  # noqa: S105 - of no server
 BOUND_SECONDS = 2.0
 
 
-MIGRATIONS = ["0001_calls_and_rights", "0002_consents_registers_and_request_work", "0003_access_tokens"]
+MIGRATIONS = [
+    "0001_calls_and_rights",
+    "0002_consents_registers_and_request_work",
+    "0003_access_tokens",
+    "0004_directions",
+]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")
 

@@ -7,11 +7,14 @@ from uuid import uuid4
 import pytest
 
 from ccari.calls.desk import Desk, Order
-from ccari.gating.gatekeeper import Gatekeeper, Terms
+from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
+from ccari.gating.terms import Terms
+from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
+from ccari.policy.messages import Direction
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
 from ccari.ports.sounds import Script, Sound
@@ -27,8 +30,8 @@ OTHER = POLICY.replace('"renewals"', '"surveys"')
 class Silent:
     """Prompts of a campaign that says nothing."""
 
-    def script(self, controller: Controller, campaign: Campaign) -> Script:
-        return Script({}, "first", "repeat", "information")
+    def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
+        return {campaign.language: Script({}, dict.fromkeys(notices.wordings(campaign), "1"))}
 
     def common(self, prompt: str, language: str) -> Sound:
         raise NotImplementedError
@@ -41,11 +44,11 @@ async def desk(store: Store, tmp_path: Path) -> Desk:
     await book.reload()
     secrets.create("acme")
     absent: Any = None
-    return Desk(absent, ASTERISK, store.calls, secrets, book, cast("Any", Silent()), absent)
+    return Desk(absent, ASTERISK, store.calls, secrets, book, cast("Any", Silent()), absent, absent)
 
 
 def gatekeeper(desk: Desk, campaign: str = "renewals") -> Gatekeeper:
-    call, order = uuid4(), Order(NUMBER.e164, campaign, "channel", "anna")
+    call, order = uuid4(), Order(Direction.OUTBOUND, NUMBER.e164, campaign, "channel", "anna")
     return Gatekeeper(order, call, desk, Journal(call, "anna"))
 
 

@@ -209,7 +209,7 @@ async def test_a_rotated_secret_frees_who_was_barred_or_who_is_barred_by_a_comma
     running.create("acme")
 
     async def bars(number: Number) -> list[str]:
-        used = replace(call(number=number), digests=running.digests("acme", number))
+        used = replace(call(number=number), keyed=running.digests("acme", number))
         facts, _ = await store.calls.open(used, question(used))
         return [entry.reason for entry in facts.suppressions]
 

@@ -1,0 +1,109 @@
+"""What one call is made under, from the gate to its end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from ccari.policy import deadlines, gate, notices
+from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.campaign import Campaign
+from ccari.policy.gate import Block, Facts, Question
+from ccari.policy.numbers import Number
+from ccari.policy.parties import Controller, Register
+from ccari.policy.rights import Level, Right
+from ccari.ports.calls import OpenedCall
+from ccari.ports.cards import AgentCard, Past
+from ccari.ports.requests import Exercise
+from ccari.ports.sounds import Script
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A newer policy does not change them. ``number`` is None for somebody who calls and does not show it.
+
+    ``agent_string``: whom to ring as the agent, where that is for us. ``language``: the one that the call is held in now. ``informed``: the number has heard this controller's information
+    before.
+    """
+
+    controller: Controller
+    campaign: Campaign
+    registers: tuple[Register, ...]
+    number: Number | None
+    opened: OpenedCall
+    scripts: Mapping[str, Script]
+    language: str
+    consent_campaigns: tuple[str, ...]
+    agent_string: str = ""
+    inbound: bool = False
+    informed: bool = False
+
+    @property
+    def script(self) -> Script:
+        return self.scripts[self.language]
+
+    @property
+    def known_number(self) -> Number:
+        if self.number is None:
+            raise AssertionError("the number of this call is not known")
+        return self.number
+
+    @property
+    def notice_version(self) -> str:
+        told = notices.sequence(self.campaign, informed=self.informed, inbound=self.inbound)
+        return self.script.versions[told]
+
+    @property
+    def information_version(self) -> str:
+        return self.script.versions[notices.information(self.campaign, inbound=self.inbound)]
+
+    def has_informed(self, facts: Facts) -> bool:
+        """True if the number has heard the information layer, in whichever language and from whoever called whom."""
+        layers = {notices.information(self.campaign, inbound=inbound) for inbound in (False, True)}
+        versions = {
+            each.versions[ids] for each in self.scripts.values() for ids in layers if ids in each.versions
+        }
+        return not versions.isdisjoint(facts.informed)
+
+    def judge(self, facts: Facts) -> Block | None:
+        """Why the call may not be made at this moment; None if it may."""
+        return gate.verdict(
+            self.campaign,
+            self.registers,
+            self.controller.country,
+            self.known_number,
+            facts,
+            datetime.now(UTC),
+        )
+
+    def question(self) -> Question:
+        return gate.question(self.campaign, datetime.now(UTC))
+
+    def exercise(self, right: Right, key: str) -> Exercise:
+        """The right as it was exercised at this moment, by key, by whoever is on the line."""
+        now, country = datetime.now(UTC), self.controller.country
+        return Exercise(
+            right=right, key=key, number=self.known_number.e164, received_at=now,
+            due=deadlines.due(now, country), local_year=now.astimezone(ZoneInfo(TIME_ZONES[country])).year,
+            notice_version=self.notice_version, language=self.language, purpose=self.campaign.purpose,
+            consent_purpose=self.campaign.withdraws, consent_campaigns=self.consent_campaigns,
+            number_from="caller_id" if self.inbound else "dialled",
+            level=Level.L0 if self.inbound else Level.L1,
+        )  # fmt: skip
+
+    def card(self, past: Past) -> AgentCard:
+        """What the agent is to know of this call."""
+        campaign, opened = self.campaign, self.opened
+        source = past.source or campaign.data_source
+        told = {
+            "source": campaign.agent_scripts.source or source,
+            "why": campaign.agent_scripts.why or campaign.purpose,
+        }
+        return AgentCard(
+            call_id=opened.id, agent=opened.agent, direction=opened.direction, number_masked=opened.number_masked,
+            controller=self.controller.name, campaign=campaign.id, purpose=campaign.purpose,
+            legal_basis=campaign.legal_basis, source=source, language=self.language,
+            recording_mode=campaign.recording.mode.value, heard_at=past.heard_at, asked=past.asked,
+            scripts={question: words for question, words in told.items() if words},
+            codes={code: action.value for code, action in campaign.agent_keys.items()},
+        )  # fmt: skip

@@ -1,0 +1,66 @@
+"""The agent's feature codes during the talk, and the whispers that answer them."""
+
+from dataclasses import replace
+
+from ccari.policy import notices
+from ccari.policy.call.keys import exercise
+from ccari.policy.call.recording import stop_recorder, wants_recorder
+from ccari.policy.call.state import CODE, CODE_SECONDS, Call, Recorder, Stage, Step, then
+from ccari.policy.call.telling import whisper
+from ccari.policy.keypad import AgentAction
+from ccari.policy.messages import Note, Party, SetTimer
+from ccari.policy.rights import Right
+
+
+def agent_key_pressed(call: Call, key: str) -> Step:
+    """One more key; what makes up no code is between the agent and whoever else listens to keys."""
+    if call.stage is not Stage.TALK or call.campaign is None:
+        return call, []
+    codes = call.campaign.agent_keys
+    typed = call.typed + key
+    if typed in codes:
+        return _obey(replace(call, typed=""), typed, codes[typed])
+    if any(code.startswith(typed) for code in codes):
+        return replace(call, typed=typed), [SetTimer(CODE, CODE_SECONDS)]
+    unknown = bool(call.typed)
+    anew = key if any(code.startswith(key) for code in codes) else ""
+    call = replace(call, typed=anew)
+    if anew:
+        return call, [SetTimer(CODE, CODE_SECONDS)]
+    return whisper(call, notices.AGENT_CODE_UNKNOWN) if unknown else (call, [])
+
+
+def code_forgotten(call: Call) -> Step:
+    return (replace(call, typed=""), []) if call.typed else (call, [])
+
+
+def _obey(call: Call, code: str, action: AgentAction) -> Step:
+    note = Note("agent_code_entered", {"code": code, "action": action.value})
+    right = action.right
+    if right is not None:
+        return _register(call, code, right, note)
+    return then([note], _pause(call) if action is AgentAction.PAUSE_RECORDING else _resume(call))
+
+
+def _register(call: Call, code: str, right: Right, note: Note) -> Step:
+    if right in call.registering:
+        return call, [note]
+    if right in call.exercised:
+        return whisper(call, notices.AGENT_RIGHT_REGISTERED, note)
+    return exercise(call, right, code, Party.AGENT, note)
+
+
+def _pause(call: Call) -> Step:
+    call = replace(call, paused=True)
+    if call.recorder is Recorder.RUNNING:
+        # its end tells the agent
+        return stop_recorder(call, keep=True)
+    return whisper(call, notices.AGENT_RECORDING_PAUSED)
+
+
+def _resume(call: Call) -> Step:
+    """The recording goes on in a file of its own, whose start tells the agent; what was refused stays refused."""
+    if not call.paused:
+        return call, []
+    call = replace(call, paused=False)
+    return (call, []) if wants_recorder(call) else whisper(call, notices.AGENT_RECORDING_STOPPED)

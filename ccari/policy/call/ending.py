@@ -1,0 +1,64 @@
+"""Letting go of a call: what is left is stopped, hung up and given back, and when all of it is gone the call closes."""
+
+from dataclasses import replace
+
+from ccari.policy.call.state import CLOSE_SECONDS, Call, Recorder, Stage, Step, leg, then
+from ccari.policy.messages import (
+    CloseCall,
+    Command,
+    GiveBack,
+    HangUp,
+    Note,
+    Outcome,
+    Party,
+    SetTimer,
+    SettleRecording,
+    StopRecorder,
+    TellDialplan,
+)
+
+_RECORDING = frozenset({Recorder.STARTING, Recorder.RUNNING, Recorder.STOPPING})
+
+
+def end(call: Call, outcome: Outcome, reason: str) -> Step:
+    """Let everything go; the call closes when all of it is reported gone."""
+    if call.stage is Stage.CLOSE:
+        return call, []
+    call = replace(
+        call, stage=Stage.CLOSE, outcome=outcome, reason=reason, playing=None, upcoming=(), whisper=None,
+        whispers=(),
+    )  # fmt: skip
+    commands: list[Command] = [SetTimer(Stage.CLOSE, CLOSE_SECONDS)]
+    if call.recorder is Recorder.RUNNING:
+        commands.append(StopRecorder(keep=True))
+        call = replace(call, recorder=Recorder.STOPPING)
+    commands += [
+        GiveBack(outcome, reason) if party is call.home else HangUp(party)
+        for party in (Party.CALLEE, Party.AGENT)
+        if leg(call, party).is_there
+    ]
+    return then(commands, close_if_over(call))
+
+
+def close_if_over(call: Call) -> Step:
+    if call.agent.is_there or call.callee.is_there or call.recorder in _RECORDING or call.registering:
+        return call, []
+    return close(call)
+
+
+def close(call: Call) -> Step:
+    outcome = call.outcome or Outcome.FAILED
+    note = Note("call_ended", {"outcome": outcome.value, "reason": call.reason})
+    return replace(call, stage=Stage.CLOSED), [SettleRecording(), note, CloseCall(outcome, call.reason)]
+
+
+def tell_dialplan(call: Call, outcome: Outcome, reason: str) -> list[Command]:
+    """Have the outcome ready in the channel that the dialplan gets back, where there is one."""
+    return [TellDialplan(outcome, reason)] if call.home else []
+
+
+def explain(call: Call, reason: str, *first: Command) -> Step:
+    """Keep the reason; once the two are talking, the dialplan is told too."""
+    call = replace(call, reason=reason)
+    told = tell_dialplan(call, Outcome.BRIDGED, reason) if call.stage is Stage.TALK else []
+    return call, [*first, *told]

@@ -1,0 +1,170 @@
+"""The callee's keys: rights that are exercised, answers to the recording, and what steers the words."""
+
+from dataclasses import replace
+
+from ccari.policy import notices
+from ccari.policy.call.ending import close_if_over, explain
+from ccari.policy.call.recording import stop_recorder
+from ccari.policy.call.state import Call, Recorder, Stage, Step, then
+from ccari.policy.call.telling import (
+    answer,
+    answers,
+    barge_in,
+    farewell,
+    say_next,
+    speak,
+    whisper,
+    without_agreement,
+)
+from ccari.policy.campaign import NoticePrompt
+from ccari.policy.keypad import KeyAction
+from ccari.policy.messages import Command, Note, Outcome, Party, RegisterRight, StopPlaying, UseLanguage
+from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.suppression import bars
+
+#: From the callee's answer to the last words: when a key may steer what is played.
+_CONVERSING = frozenset(
+    {
+        Stage.NOTICE,
+        Stage.HEARD,
+        Stage.AGREEMENT,
+        Stage.CONNECT,
+        Stage.TAG,
+        Stage.RECORDER,
+        Stage.DISCARD,
+        Stage.BRIDGE,
+        Stage.TALK,
+    }
+)
+#: When the recording can be agreed to.
+_AGREEABLE = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT, Stage.CONNECT, Stage.TALK})
+#: When somebody who presses a key that does nothing is waiting for what it does.
+_LISTENING = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT})
+
+
+def key_pressed(call: Call, key: str) -> Step:
+    if call.campaign is None:
+        return call, []
+    action = call.campaign.keys.get(key)
+    note = Note(
+        "key_pressed", {"key": key, "action": action.value if action else "none", "stage": call.stage.value}
+    )
+    if call.machine or call.stage is Stage.MACHINE:
+        # what a machine plays or presses is nobody's will
+        return call, [note]
+    if action is None:
+        unknown = call.stage in _LISTENING and bool(call.campaign.keys)
+        return speak(say_next(call, notices.KEY_UNKNOWN), note) if unknown else (call, [note])
+    right = action.right
+    if right is None:
+        return _steer(call, action, key, note)
+    if right in call.exercised:
+        return call, [note]
+    # in every stage, the last words and the hanging up too: a right that was pressed is never lost
+    return exercise(call, right, key, Party.CALLEE, note)
+
+
+def exercise(call: Call, right: Right, key: str, by: Party, *first: Command) -> Step:
+    """Have the right registered. What it stops is stopped at once, whatever becomes of the request."""
+    commands = list(first)
+    call = replace(call, exercised=(*call.exercised, right))
+    if EFFECTS[right].stops_recording:
+        call = without_agreement(replace(call, refused=True))
+        if call.recorder is Recorder.RUNNING:
+            call, stop = stop_recorder(call, keep=True)
+            commands += stop
+    if not call.known:
+        return then(commands, _unregistrable(call, right))
+    if by is Party.AGENT:
+        call = replace(call, by_agent=call.by_agent | {right})
+    call = replace(call, registering=call.registering | {right})
+    return call, [*commands, RegisterRight(right, key, by)]
+
+
+def _unregistrable(call: Call, right: Right) -> Step:
+    """Who withholds their number can refuse to be recorded; what has to be answered needs somebody to answer."""
+    note = Note("right_unregistrable", {"right": right.value})
+    if call.stage is Stage.CLOSE:
+        return call, [note]
+    words = notices.confirmation(right, recorded=was_recorded(call))
+    said = words if right is Right.REFUSE_RECORDING else (notices.NUMBER_WITHHELD,)
+    if EFFECTS[right].stops_recording and call.declared.recording.must:
+        return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", *said))
+    return speak(answer(call, *said), note)
+
+
+def _steer(call: Call, action: KeyAction, key: str, note: Note) -> Step:
+    if call.stage not in _CONVERSING:
+        return call, [note]
+    match action:
+        case KeyAction.CONSENT_RECORDING:
+            if call.stage not in _AGREEABLE or call.agreed or call.refused:
+                return call, [note]
+            call = answer(replace(call, agreed=True), notices.RECORDING_AGREED)
+            return speak(call, note, Note("recording_agreed", {"key": key}))
+        case KeyAction.DATA_SOURCE:
+            return speak(say_next(call, NoticePrompt.SOURCE.value), note, *barge_in(call))
+        case KeyAction.LANGUAGE:
+            return _change_language(call, note)
+        case _:
+            whole = replace(call, upcoming=(*answers(call), *call.whole_notice))
+            return speak(whole, note, *barge_in(call))
+
+
+def _change_language(call: Call, note: Note) -> Step:
+    """The next of the campaign's languages. A notice that is not heard yet begins again in it."""
+    chosen = call.declared.next_language(call.language or call.declared.language)
+    call = replace(call, language=chosen)
+    if call.stage is not Stage.NOTICE:
+        return call, [note, UseLanguage(chosen)]
+    cut = call.playing is not None and call.playing in call.whole_notice
+    call = replace(call, heard=frozenset[str](), discounted=cut, upcoming=(*answers(call), *call.notice))
+    return speak(call, note, *([StopPlaying()] if cut else []), UseLanguage(chosen))
+
+
+def right_registered(call: Call, right: Right, reference: str) -> Step:
+    effect, campaign = EFFECTS[right], call.declared
+    note = Note("right_registered", {"right": right.value, "reference": reference})
+    call = replace(call, registering=call.registering - {right})
+    if call.stage is Stage.CLOSE:
+        return then([note], close_if_over(call))
+    words = notices.confirmation(right, recorded=was_recorded(call), reference=reference)
+    must_end = effect.stops_recording and campaign.recording.must
+    reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
+    if right in call.by_agent and call.stage is Stage.TALK and not must_end:
+        # the two are talking about it: only the agent is told that it is done
+        call, told = explain(call, call.reason or reason, note)
+        return whisper(call, notices.AGENT_RIGHT_REGISTERED, *told)
+    barred = effect.suppress is not None and bars(
+        effect.suppress, basis=campaign.legal_basis, marketing=campaign.marketing
+    )
+    if barred and campaign.ends_after_right:
+        return then([note], farewell(call, Outcome.RIGHT_EXERCISED, right.value, *words))
+    if must_end:
+        return then([note], farewell(call, Outcome.RECORDING_REFUSED, reason, *words))
+    call, told = explain(call, call.reason or reason, note)
+    return speak(answer(call, *words), *told)
+
+
+def right_failed(call: Call, right: Right) -> Step:
+    """Not durable, so not confirmed (invariant 5); the key may be pressed again."""
+    note = Note("right_failed", {"right": right.value})
+    entered = right in call.by_agent
+    call = replace(
+        call, exercised=tuple(each for each in call.exercised if each is not right),
+        registering=call.registering - {right}, by_agent=call.by_agent - {right},
+    )  # fmt: skip
+    if call.stage is Stage.CLOSE:
+        return then([note], close_if_over(call))
+    if EFFECTS[right].stops_recording and call.declared.recording.must:
+        # refused all the same: it is not recorded
+        return then(
+            [note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", notices.RIGHT_FAILED)
+        )
+    if entered and call.stage is Stage.TALK:
+        return whisper(call, notices.AGENT_RIGHT_FAILED, note)
+    return speak(answer(call, notices.RIGHT_FAILED), note)
+
+
+def was_recorded(call: Call) -> bool:
+    return call.stage is Stage.TALK and call.recorder in {Recorder.STOPPING, Recorder.DONE}

@@ -1,0 +1,321 @@
+"""Which event leads where.
+
+Pure: no clock, no network, no randomness. Whoever runs a call carries out the commands in their order and feeds back what
+came of them. The invariants that live here: no bridge before :class:`HeardCommitted` (3), no recorder before it, in
+``opt_in`` before the key, and before :class:`RecordingTagged` (2, 4), no confirmation of a right before
+:class:`RightRegistered` (5), no dial before :class:`TokenSpent` (1).
+"""
+
+from dataclasses import replace
+
+from ccari.policy.call import ending, reaching, recording
+from ccari.policy.call.codes import agent_key_pressed, code_forgotten
+from ccari.policy.call.ending import close, close_if_over, end
+from ccari.policy.call.keys import key_pressed, right_failed, right_registered
+from ccari.policy.call.state import (
+    AGREEMENT_SECONDS,
+    CODE,
+    Call,
+    Leg,
+    Recorder,
+    Stage,
+    Step,
+    begun,
+    leg,
+    then,
+    with_leg,
+)
+from ccari.policy.call.telling import farewell, played, whispered
+from ccari.policy.campaign import RecordingMode
+from ccari.policy.gate import Block
+from ccari.policy.messages import (
+    AgentAnswered,
+    AgentCreated,
+    AgentKeyPressed,
+    AnswerAgent,
+    AnswerCallee,
+    Bridge,
+    Bridged,
+    CallAgent,
+    CalleeAnswered,
+    CalleeCreated,
+    CalleeRang,
+    CalleeRedirected,
+    CallRequested,
+    CheckGate,
+    Command,
+    CommitHeard,
+    CreateCallee,
+    DetectMachine,
+    Dial,
+    DialAgent,
+    Direction,
+    Event,
+    Failed,
+    GateAllowed,
+    GateBlocked,
+    Gone,
+    HangUp,
+    HeardCommitted,
+    HumanFound,
+    KeyPressed,
+    MachineFound,
+    Note,
+    Outcome,
+    Party,
+    Play,
+    Played,
+    RecorderStarted,
+    RecorderStopped,
+    RecordingTagged,
+    RegisterRight,
+    RightRegistered,
+    SetTimer,
+    SpendToken,
+    StartRecorder,
+    StopRecorder,
+    TagRecording,
+    TimeRanOut,
+    TokenRefused,
+    TokenSpent,
+    Withdrawn,
+)
+
+#: When its end can be reported.
+_RECORDING = frozenset({Recorder.STARTING, Recorder.LOST, Recorder.RUNNING, Recorder.STOPPING})
+#: Where nothing left to say leads on.
+_SPEAKING = frozenset({Stage.NOTICE, Stage.AGREEMENT, Stage.FAREWELL})
+#: Before the callee has said hello: the cause of their end tells why.
+_REACHING = frozenset({Stage.CREATE, Stage.TOKEN, Stage.RING})
+#: When a callee who waits for an agent has nobody any more.
+_WAITING = frozenset({Stage.CONNECT, Stage.TAG, Stage.RECORDER, Stage.DISCARD, Stage.BRIDGE})
+
+
+def decide(call: Call, event: Event) -> Step:
+    """What follows from ``event``; an event that no longer matters changes nothing."""
+    if call.stage is Stage.CLOSED:
+        return call, []
+    after, commands = _react(call, event)
+    if _has_said_all(call, after):
+        return then(commands, _go_on(after))
+    if after.stage is Stage.TALK:
+        return then(commands, recording.record_on(after))
+    return after, commands
+
+
+def _has_said_all(before: Call, after: Call) -> bool:
+    """True once, when there is nothing more to say where words were what the call waited for."""
+    if after.stage not in _SPEAKING or not after.is_silent or after.whisper is not None:
+        return False
+    spoke = not before.is_silent or before.whisper is not None
+    return spoke or before.stage is not after.stage
+
+
+def _go_on(call: Call) -> Step:
+    match call.stage:
+        case Stage.NOTICE:
+            return _notice_over(call)
+        case Stage.AGREEMENT:
+            return _await_agreement(call)
+        case _:
+            return end(call, call.outcome or Outcome.FAILED, call.reason)
+
+
+def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm an event
+    match event:
+        case CallRequested(direction):
+            return begun(direction), [CheckGate()]
+        case GateAllowed() if call.stage is Stage.GATE:
+            return reaching.allowed(call, event)
+        case GateBlocked(block) if call.stage is Stage.GATE:
+            return reaching.block(call, block)
+        case AgentCreated():
+            return reaching.agent_created(call)
+        case AgentAnswered():
+            return reaching.agent_answered(call)
+        case CalleeCreated() if call.stage is Stage.CREATE:
+            return reaching.spend_token(replace(call, callee=Leg.HERE))
+        case TokenSpent() if call.stage is Stage.TOKEN:
+            return reaching.dial(call)
+        case TokenRefused(block) if call.stage is Stage.TOKEN:
+            return reaching.block(call, block)
+        case CalleeRang() if call.stage is Stage.RING and not call.rang:
+            return reaching.rang(call)
+        case CalleeRedirected() if call.stage is Stage.RING:
+            return end(call, Outcome.FAILED, "redirected")
+        case CalleeAnswered() if call.stage in {Stage.RING, Stage.ANSWER}:
+            return reaching.answered(call)
+        case HumanFound() if call.stage is Stage.MACHINE:
+            return reaching.begin_notice(call)
+        case MachineFound() if call.stage is Stage.MACHINE:
+            return reaching.machine_found(call)
+        case Played(prompt, whole, Party.CALLEE):
+            return played(call, prompt, whole=whole)
+        case Played(prompt):
+            return whispered(call, prompt)
+        case KeyPressed(key):
+            return key_pressed(call, key)
+        case AgentKeyPressed(key):
+            return agent_key_pressed(call, key)
+        case RightRegistered(right, reference):
+            return right_registered(call, right, reference)
+        case HeardCommitted() if call.stage is Stage.HEARD:
+            return _heard(call)
+        case RecordingTagged():
+            return recording.tagged(call)
+        case RecorderStarted() if call.recorder in {Recorder.STARTING, Recorder.LOST}:
+            return recording.recorder_started(call)
+        case RecorderStopped() if call.recorder in _RECORDING:
+            return recording.recorder_stopped(call)
+        case Bridged() if call.stage is Stage.BRIDGE:
+            return recording.bridged(call)
+        case Gone(party, cause):
+            return _gone(call, party, cause)
+        case TimeRanOut(stage):
+            return _time_ran_out(call, stage)
+        case Withdrawn(why):
+            if call.outcome is not None:
+                return end(call, call.outcome, call.reason)
+            return end(call, Outcome.BRIDGED if call.stage is Stage.TALK else Outcome.UNAVAILABLE, why)
+        case Failed(command):
+            return _failed(call, command)
+        case _:
+            return call, []
+
+
+def _notice_over(call: Call) -> Step:
+    if not call.heard.issuperset(call.notice):
+        return end(call, Outcome.NOTICE_FAILED, "not_heard")
+    return replace(call, stage=Stage.HEARD), [CommitHeard(call.notice)]
+
+
+def _heard(call: Call) -> Step:
+    if call.declared.recording.mode is RecordingMode.OPT_IN:
+        return replace(call, stage=Stage.AGREEMENT), []
+    return recording.connect(call)
+
+
+def _await_agreement(call: Call) -> Step:
+    """All is said, the confirmation of an agreement too: it is part of no recording."""
+    if call.refused:
+        return _refused(call)
+    if call.agreed:
+        return recording.connect(call)
+    return call, [SetTimer(Stage.AGREEMENT, AGREEMENT_SECONDS)]
+
+
+def _refused(call: Call) -> Step:
+    if call.declared.recording.must:
+        # the answer to the right that was pressed is on its way, and with it the last words
+        return call, []
+    return recording.connect(call)
+
+
+def _not_agreed(call: Call) -> Step:
+    if call.playing is not None:
+        # somebody listens; the wait begins again after it
+        return call, []
+    if call.refused:
+        return _refused(call)
+    note = Note("recording_not_agreed")
+    if call.declared.recording.must:
+        return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_not_agreed"))
+    return then([note], recording.connect(replace(call, reason=call.reason or "recording_not_agreed")))
+
+
+def _gone(call: Call, party: Party, cause: int) -> Step:
+    was = leg(call, party)
+    call = with_leg(call, party, Leg.GONE)
+    if party is Party.AGENT:
+        call = replace(call, whisper=None, whispers=())
+    if call.stage is Stage.CLOSE:
+        return close_if_over(call)
+    if call.outcome is not None:
+        # last words were being said: to the callee, or to the agent of a blocked call
+        listener = Party.AGENT if call.outcome in {Outcome.BLOCKED, Outcome.UNAVAILABLE} else Party.CALLEE
+        return end(call, call.outcome, call.reason) if party is listener else (call, [])
+    if call.stage is Stage.TALK:
+        return end(call, Outcome.BRIDGED, call.reason)
+    if party is Party.AGENT:
+        return _agent_gone(call, was)
+    if call.stage in _REACHING:
+        return reaching.unanswered(call, cause)
+    return end(call, Outcome.CALLEE_HANGUP, call.reason)
+
+
+def _agent_gone(call: Call, was: Leg) -> Step:
+    """Whoever waits for an agent gets no second one; a callee who is still being told hears it to the end."""
+    if call.direction is Direction.OUTBOUND or (was is Leg.HERE and call.direction is Direction.AGENT_FIRST):
+        return end(call, Outcome.AGENT_HANGUP, call.reason)
+    if call.stage is Stage.AGENT:
+        return end(call, Outcome.FAILED, "no_agent")
+    return recording.no_agent(call) if call.stage in _WAITING else (call, [])
+
+
+def _time_ran_out(call: Call, timer: str) -> Step:
+    if timer == CODE:
+        return code_forgotten(call)
+    if timer == Stage.TALK:
+        return recording.recorder_overdue(call)
+    late = timer == Stage.RECORDER and call.stage is Stage.TALK and call.recorder is Recorder.STARTING
+    if late:
+        return recording.unrecorded(replace(call, recorder=Recorder.LOST))
+    if timer != call.stage:
+        return call, []
+    match call.stage:
+        case Stage.RING:
+            return end(call, Outcome.NO_ANSWER, "")
+        case Stage.AGENT:
+            return end(call, Outcome.FAILED, "no_agent")
+        case Stage.CONNECT:
+            return recording.no_agent(call)
+        case Stage.UNHEARD:
+            return end(call, Outcome.NOTICE_FAILED, "not_played")
+        case Stage.RECORDER:
+            return recording.unrecorded(replace(call, recorder=Recorder.LOST))
+        case Stage.AGREEMENT:
+            return _not_agreed(call)
+        case Stage.CLOSE:
+            return close(call)
+        case _:
+            return end(call, Outcome.FAILED, f"{call.stage}_timeout")
+
+
+def _failed(call: Call, command: Command) -> Step:  # noqa: PLR0912 - one arm a command
+    match command:
+        case CheckGate() if call.stage is Stage.GATE:
+            return reaching.block(call, Block.STORE_UNAVAILABLE)
+        case SpendToken() if call.stage is Stage.TOKEN:
+            return reaching.block(call, Block.STORE_UNAVAILABLE)
+        case CommitHeard() if call.stage is Stage.HEARD:
+            return end(call, Outcome.UNAVAILABLE, Block.STORE_UNAVAILABLE.value)
+        case CallAgent() | DialAgent():
+            return reaching.agent_not_called(call)
+        case DetectMachine() if call.stage is Stage.MACHINE:
+            return reaching.begin_notice(call)
+        case TagRecording() if call.stage is Stage.TAG or call.recorder is Recorder.TAGGING:
+            return recording.unrecorded(_no_longer_tagging(call))
+        case StartRecorder() if call.recorder is Recorder.STARTING:
+            return recording.unrecorded(replace(call, recorder=Recorder.LOST))
+        case StopRecorder() if call.recorder is Recorder.STOPPING:
+            return recording.recorder_unstoppable(call)
+        case Play(Party.CALLEE, prompt):
+            return played(call, prompt, whole=False)
+        case Play(_, prompt):
+            return whispered(call, prompt)
+        case RegisterRight(right):
+            return right_failed(call, right)
+        case HangUp(party):
+            # the connection is lost; what is left in Asterisk is swept when it comes back
+            return _gone(call, party, 0)
+        case CreateCallee() | Dial() | AnswerCallee() | Bridge() | AnswerAgent() if (
+            call.stage is not Stage.FAREWELL
+        ):
+            # the callee's channel may have been made all the same, so it is hung up too
+            return ending.end(call, Outcome.FAILED, f"{call.stage}_failed")
+        case _:
+            return call, []
+
+
+def _no_longer_tagging(call: Call) -> Call:
+    return replace(call, recorder=Recorder.IDLE) if call.recorder is Recorder.TAGGING else call

@@ -1,0 +1,173 @@
+"""Bringing the two on the line: the gate, the channels, the ringing, and what comes of it."""
+
+from dataclasses import replace
+
+from ccari.policy import notices
+from ccari.policy.call.ending import end, tell_dialplan
+from ccari.policy.call.recording import agent_connected
+from ccari.policy.call.state import (
+    CREATE_SECONDS,
+    MACHINE_SECONDS,
+    RING_SECONDS,
+    Call,
+    Leg,
+    Stage,
+    Step,
+    then,
+)
+from ccari.policy.call.telling import speak, whisper
+from ccari.policy.gate import Block
+from ccari.policy.messages import (
+    AnswerAgent,
+    AnswerCallee,
+    CallAgent,
+    Command,
+    CreateCallee,
+    DetectMachine,
+    Dial,
+    DialAgent,
+    Direction,
+    GateAllowed,
+    HangUp,
+    Note,
+    Outcome,
+    Party,
+    Ring,
+    SetTimer,
+    ShowCard,
+    SpendToken,
+)
+
+#: Q.850 causes of a leg that was never answered.
+_BUSY = 17
+_NO_ANSWER = frozenset({18, 19})
+_FAILURES = {
+    1: "unallocated",
+    21: "rejected",
+    28: "invalid_number",
+    34: "congestion",
+    38: "network",
+    41: "network",
+}
+
+
+def allowed(call: Call, event: GateAllowed) -> Step:
+    call = replace(call, campaign=event.campaign, informed=event.informed, known=event.known)
+    gated = Note(
+        "call_gated", {} if call.direction is Direction.OUTBOUND else {"direction": call.direction.value}
+    )
+    match call.direction:
+        case Direction.INBOUND:
+            told = tell_dialplan(call, Outcome.CALLEE_HANGUP, "")
+            return replace(call, stage=Stage.ANSWER), [gated, *told, AnswerCallee()]
+        case Direction.AGENT_FIRST:
+            timer = SetTimer(Stage.AGENT, float(event.campaign.connect_seconds))
+            return replace(call, stage=Stage.AGENT, agent=Leg.CALLED), [gated, timer, CallAgent()]
+        case _:
+            told = tell_dialplan(call, Outcome.AGENT_HANGUP, "")
+            return then([gated, *told], create_callee(call))
+
+
+def create_callee(call: Call) -> Step:
+    call = replace(call, stage=Stage.CREATE, callee=Leg.CALLED)
+    return call, [SetTimer(Stage.CREATE, CREATE_SECONDS), CreateCallee()]
+
+
+def block(call: Call, why: Block) -> Step:
+    if why.startswith("suppressed"):
+        prompt = notices.BLOCKED_SUPPRESSED
+    elif why is Block.STORE_UNAVAILABLE:
+        prompt = notices.UNAVAILABLE
+    else:
+        prompt = notices.BLOCKED
+    outcome = Outcome.UNAVAILABLE if why is Block.STORE_UNAVAILABLE else Outcome.BLOCKED
+    commands: list[Command] = [
+        Note("call_blocked", {"reason": why.value}),
+        *tell_dialplan(call, outcome, why.value),
+    ]
+    if call.agent is not Leg.HERE:
+        return then(commands, end(call, outcome, why.value))
+    if call.callee.is_there:
+        commands.append(HangUp(Party.CALLEE))
+    if call.direction is Direction.OUTBOUND:
+        commands.append(AnswerAgent())
+    call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=why.value)
+    return whisper(call, prompt, *commands)
+
+
+def agent_answered(call: Call) -> Step:
+    if call.agent is not Leg.CALLED:
+        return call, []
+    call, note = replace(call, agent=Leg.HERE), Note("agent_answered")
+    match call.stage:
+        case Stage.AGENT:
+            return then([note], create_callee(call))
+        case Stage.CONNECT:
+            return then([note], agent_connected(call))
+        case _:
+            return call, [note]
+
+
+def dial(call: Call) -> Step:
+    return replace(call, stage=Stage.RING), [
+        SetTimer(Stage.RING, RING_SECONDS),
+        Dial(),
+        Note("callee_dialled"),
+    ]
+
+
+def rang(call: Call) -> Step:
+    ringing: list[Command] = [Ring(Party.AGENT)] if call.agent is Leg.HERE else []
+    return replace(call, rang=True), [*ringing, Note("callee_rang")]
+
+
+def answered(call: Call) -> Step:
+    note = Note("callee_answered")
+    if call.declared.answering_machine is not None and not call.is_inbound:
+        timer = SetTimer(Stage.MACHINE, MACHINE_SECONDS)
+        return replace(call, stage=Stage.MACHINE), [note, timer, DetectMachine()]
+    return begin_notice(call, note)
+
+
+def begin_notice(call: Call, *first: Command) -> Step:
+    """Somebody listens: tell them, and the agent who they are; who dials for its agents calls one meanwhile."""
+    after: list[Command] = [ShowCard()]
+    if call.direction is Direction.CALLEE_FIRST:
+        call = replace(call, agent=Leg.CALLED)
+        after.append(CallAgent())
+    call, commands = speak(replace(call, stage=Stage.NOTICE, upcoming=call.notice), *first)
+    return call, [*commands, *after]
+
+
+def machine_found(call: Call) -> Step:
+    """A machine has heard nothing, and wants nothing; it may be left a message."""
+    call, note = replace(call, machine=True), Note("machine_found")
+    rules = call.declared.answering_machine
+    if rules is None or not rules.message:
+        return then([note], end(call, Outcome.NO_ANSWER, "machine"))
+    call = replace(
+        call, stage=Stage.FAREWELL, outcome=Outcome.NO_ANSWER, reason="machine",
+        upcoming=(notices.MACHINE_MESSAGE,),
+    )  # fmt: skip
+    return speak(call, note)
+
+
+def agent_created(call: Call) -> Step:
+    return (call, [DialAgent()]) if call.agent is Leg.CALLED else (call, [])
+
+
+def agent_not_called(call: Call) -> Step:
+    """Its channel may have been made all the same; that it is gone is reported either way."""
+    return (call, [HangUp(Party.AGENT)]) if call.agent is Leg.CALLED else (call, [])
+
+
+def unanswered(call: Call, cause: int) -> Step:
+    if cause == _BUSY:
+        return end(call, Outcome.BUSY, "")
+    if cause in _NO_ANSWER:
+        return end(call, Outcome.NO_ANSWER, "")
+    return end(call, Outcome.FAILED, _FAILURES.get(cause, f"cause_{cause}"))
+
+
+def spend_token(call: Call) -> Step:
+    return replace(call, stage=Stage.TOKEN), [SpendToken()]

@@ -1,0 +1,175 @@
+"""From the heard notice to the talk, and the recorder beside it: tagged, started, stopped, paused, taken up again."""
+
+from dataclasses import replace
+
+from ccari.policy import notices
+from ccari.policy.call.ending import close_if_over, end, explain
+from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, Recorder, Stage, Step, then
+from ccari.policy.call.telling import announces_recording, farewell, whisper
+from ccari.policy.campaign import RecordingMode
+from ccari.policy.messages import (
+    AnswerAgent,
+    Bridge,
+    CallAgent,
+    Command,
+    Direction,
+    HangUp,
+    Note,
+    Outcome,
+    Party,
+    Ring,
+    SetTimer,
+    StartRecorder,
+    StopRecorder,
+    StopRinging,
+    TagRecording,
+)
+
+#: When a recorder that is told to stop may go on unnoticed.
+_STOPPING_IS_TIMED = frozenset({Stage.BRIDGE, Stage.TALK, Stage.FAREWELL})
+
+
+def connect(call: Call) -> Step:
+    """The callee has heard what there is to hear: go on to the agent, or ask for one who is not here yet."""
+    match call.agent:
+        case Leg.HERE:
+            return record_or_bridge(call)
+        case Leg.GONE:
+            return no_agent(replace(call, stage=Stage.CONNECT))
+        case leg:
+            call = replace(call, stage=Stage.CONNECT, agent=Leg.CALLED)
+            asking: list[Command] = [CallAgent()] if leg is Leg.AWAY else []
+            waiting: list[Command] = [
+                SetTimer(Stage.CONNECT, float(call.declared.connect_seconds)),
+                Ring(Party.CALLEE),
+            ]
+            return call, [*asking, *waiting]
+
+
+def agent_connected(call: Call) -> Step:
+    """The agent has answered; whoever waited for that hears no more ringing."""
+    return then([StopRinging(Party.CALLEE)], record_or_bridge(call))
+
+
+def no_agent(call: Call) -> Step:
+    """Nobody came to the callee in time: who called is given back to the dialplan, who was called gets an apology."""
+    if call.is_inbound:
+        return end(call, Outcome.FAILED, "no_agent")
+    commands: list[Command] = [Note("call_abandoned")]
+    if call.stage is Stage.CONNECT:
+        commands.append(StopRinging(Party.CALLEE))
+    if call.agent is Leg.CALLED:
+        commands.append(HangUp(Party.AGENT))
+    return then(commands, farewell(call, Outcome.FAILED, "abandoned", notices.ABANDONED))
+
+
+def record_or_bridge(call: Call) -> Step:
+    if wants_recorder(call):
+        return replace(call, stage=Stage.TAG), [TagRecording()]
+    return bridge(call)
+
+
+def wants_recorder(call: Call) -> bool:
+    """True if the call may be recorded as it stands, and is to be."""
+    mode = call.declared.recording.mode
+    if mode is RecordingMode.OFF or call.refused or call.paused or call.unrecordable:
+        return False
+    return mode is not RecordingMode.OPT_IN or (call.agreed and not announces_recording(call))
+
+
+def bridge(call: Call) -> Step:
+    if call.refused and call.declared.recording.must:
+        # the answer to the right that was pressed is on its way, and with it the last words
+        return call, []
+    # an agent who was called has answered already
+    answering: list[Command] = [AnswerAgent()] if call.direction is Direction.OUTBOUND else []
+    return replace(call, stage=Stage.BRIDGE), [*answering, Bridge()]
+
+
+def bridged(call: Call) -> Step:
+    recorded = "yes" if call.recorder is Recorder.RUNNING else "no"
+    return explain(replace(call, stage=Stage.TALK), call.reason, Note("call_bridged", {"recorded": recorded}))
+
+
+def record_on(call: Call) -> Step:
+    """In the talk: begin, or begin again, when all that was in the way is gone."""
+    if call.recorder not in {Recorder.IDLE, Recorder.DONE} or not wants_recorder(call):
+        return call, []
+    return replace(call, recorder=Recorder.TAGGING), [TagRecording()]
+
+
+def tagged(call: Call) -> Step:
+    if call.stage is Stage.TALK and call.recorder is Recorder.TAGGING:
+        if not wants_recorder(call):
+            return replace(call, recorder=Recorder.IDLE), []
+        return _start(call)
+    if call.stage is not Stage.TAG:
+        return call, []
+    return bridge(call) if call.refused else _start(replace(call, stage=Stage.RECORDER))
+
+
+def _start(call: Call) -> Step:
+    timer = SetTimer(Stage.RECORDER, RECORDER_SECONDS)
+    return replace(call, recorder=Recorder.STARTING), [timer, StartRecorder()]
+
+
+def recorder_started(call: Call) -> Step:
+    if call.stage is Stage.RECORDER and not call.refused:
+        return then([Note("recording_started")], bridge(replace(call, recorder=Recorder.RUNNING)))
+    # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
+    if call.stage is Stage.RECORDER:
+        # the bridge waits: not one syllable of the talk may be in that file
+        call = replace(call, stage=Stage.DISCARD, recorder=Recorder.STOPPING)
+        return call, [SetTimer(Stage.DISCARD, RECORDER_SECONDS), StopRecorder(keep=False)]
+    if call.stage is Stage.TALK and call.recorder is Recorder.STARTING and wants_recorder(call):
+        call = replace(call, recorder=Recorder.RUNNING)
+        return whisper(call, notices.AGENT_RECORDING_STARTED, Note("recording_started"))
+    return stop_recorder(call, keep=False)
+
+
+def stop_recorder(call: Call, *, keep: bool) -> Step:
+    timed = [SetTimer(Stage.TALK, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED else []
+    return replace(call, recorder=Recorder.STOPPING), [*timed, StopRecorder(keep=keep)]
+
+
+def recorder_stopped(call: Call) -> Step:
+    was, call = call.recorder, replace(call, recorder=Recorder.DONE)
+    if call.stage is Stage.CLOSE:
+        return close_if_over(call)
+    if call.stage is Stage.DISCARD:
+        return bridge(call)
+    if was in {Recorder.STARTING, Recorder.RUNNING}:
+        # nobody stopped it: a full disk, or two seconds without a frame
+        return unrecorded(call)
+    if call.stage is Stage.TALK and call.paused and not call.refused:
+        return whisper(call, notices.AGENT_RECORDING_PAUSED)
+    return call, []
+
+
+def recorder_overdue(call: Call) -> Step:
+    overdue = call.recorder is Recorder.STOPPING and call.stage in _STOPPING_IS_TIMED
+    return recorder_unstoppable(call) if overdue else (call, [])
+
+
+def recorder_unstoppable(call: Call) -> Step:
+    """What is not to be recorded may not be said before a recorder that will not stop: only the call's end ends it."""
+    if call.stage is Stage.CLOSE:
+        return recorder_stopped(call)
+    call = replace(call, recorder=Recorder.DONE)
+    if call.outcome is not None:
+        return end(call, call.outcome, call.reason)
+    return end(call, Outcome.BRIDGED if call.stage is Stage.TALK else Outcome.FAILED, "recorder_not_stopped")
+
+
+def unrecorded(call: Call) -> Step:
+    """The call cannot be recorded (any more): the campaign says what becomes of it."""
+    note = Note("recording_impossible", {"stage": call.stage.value})
+    call = replace(call, unrecordable=True)
+    if call.stage is Stage.CLOSE:
+        return then([note], close_if_over(call))
+    if call.stage not in {Stage.TAG, Stage.RECORDER, Stage.BRIDGE, Stage.TALK}:
+        return call, [note]
+    if call.declared.recording.must:
+        return then([note], farewell(call, Outcome.FAILED, "recording_failed"))
+    step = explain(call, "recording_failed", note)
+    return then(step[1], bridge(step[0])) if call.stage in {Stage.TAG, Stage.RECORDER} else step

@@ -1,0 +1,110 @@
+"""What is said, one prompt after the other: to the callee, and in whispers to the agent."""
+
+from dataclasses import replace
+
+from ccari.policy import notices
+from ccari.policy.call.state import UNHEARD_SECONDS, Call, Stage, Step
+from ccari.policy.messages import Command, Note, Outcome, Party, Play, SetTimer, StopPlaying
+
+#: What is said to the callee in answer to a key that decides something.
+_ANSWERS = frozenset(
+    {
+        *notices.CONFIRMATIONS.values(),
+        notices.ANSWER_FOLLOWS,
+        notices.RECORDING_STOPPED,
+        notices.RECORDING_AGREED,
+        notices.RIGHT_FAILED,
+        notices.NUMBER_WITHHELD,
+    }
+)
+
+
+def speak(call: Call, *first: Command) -> Step:
+    """Say the next of what waits to be said to the callee; what follows when all is said, ``life`` knows."""
+    if call.playing is not None or not call.upcoming:
+        return call, list(first)
+    prompt, *rest = call.upcoming
+    return replace(call, playing=prompt, upcoming=tuple(rest)), [*first, Play(Party.CALLEE, prompt)]
+
+
+def played(call: Call, prompt: str, *, whole: bool) -> Step:
+    if prompt != call.playing:
+        return call, []
+    counts = whole and not call.discounted
+    cut = call.discounted or prompt in call.heard
+    call = replace(call, playing=None, discounted=False)
+    if call.stage is Stage.NOTICE and prompt in call.notice:
+        if not counts and not cut:
+            # the file is at fault, or the callee is hanging up: the next moment tells
+            broken = Note("notice_broken", {"prompt": prompt})
+            return replace(call, stage=Stage.UNHEARD), [broken, SetTimer(Stage.UNHEARD, UNHEARD_SECONDS)]
+        if counts:
+            call = replace(call, heard=call.heard | {prompt})
+    return speak(call)
+
+
+def barge_in(call: Call) -> list[Command]:
+    """A key cuts short what has been heard before, where the campaign allows it; never an answer, nor a first notice."""
+    if call.playing is None or call.playing not in notices.skippable(call.declared):
+        return []
+    once_more = call.stage is not Stage.NOTICE or call.playing in call.heard
+    return [StopPlaying()] if once_more else []
+
+
+def say_next(call: Call, prompt: str) -> Call:
+    """Say ``prompt`` next. It waits once, however often the key is pressed."""
+    return replace(call, upcoming=(prompt, *(each for each in call.upcoming if each != prompt)))
+
+
+def answer(call: Call, *words: str) -> Call:
+    """Say ``words`` next, in answer to a key."""
+    rest = (each for each in call.upcoming if not _is_answer(each))
+    return replace(call, upcoming=(*answers(call, *words), *rest))
+
+
+def answers(call: Call, *words: str) -> tuple[str, ...]:
+    """``words``, then the answers that wait to be said: whatever else is said, they are not left out."""
+    due = dict.fromkeys((*words, *(each for each in call.upcoming if _is_answer(each))))
+    # when the requests will be answered is told once, behind all of them
+    return tuple(sorted(due, key=lambda each: each == notices.ANSWER_FOLLOWS))
+
+
+def _is_answer(prompt: str) -> bool:
+    return prompt in _ANSWERS or notices.is_reference(prompt)
+
+
+def without_agreement(call: Call) -> Call:
+    """Do not say any more that it will be recorded."""
+    return replace(call, upcoming=tuple(each for each in call.upcoming if each != notices.RECORDING_AGREED))
+
+
+def announces_recording(call: Call) -> bool:
+    """True while the callee is told, or is yet to be told, that the recording begins: it is part of none."""
+    return notices.RECORDING_AGREED in {call.playing, *call.upcoming}
+
+
+def farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
+    """Say the last words to the callee, then end. What is said now is cut short, unless it is a last word itself."""
+    cut = call.playing is not None and call.stage is not Stage.FAREWELL
+    last = (*answers(without_agreement(call), *words), notices.GOODBYE)
+    call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=last)
+    return speak(call, *([StopPlaying()] if cut else []))
+
+
+def whisper(call: Call, prompt: str, *first: Command) -> Step:
+    """Say something to the agent only. A whisper that waits, waits once."""
+    waiting = tuple(dict.fromkeys((*call.whispers, prompt)))
+    return _whisper_on(replace(call, whispers=waiting), *first)
+
+
+def whispered(call: Call, prompt: str) -> Step:
+    if prompt != call.whisper:
+        return call, []
+    return _whisper_on(replace(call, whisper=None))
+
+
+def _whisper_on(call: Call, *first: Command) -> Step:
+    if call.whisper is not None or not call.whispers:
+        return call, list(first)
+    prompt, *rest = call.whispers
+    return replace(call, whisper=prompt, whispers=tuple(rest)), [*first, Play(Party.AGENT, prompt)]

@@ -1,0 +1,63 @@
+"""What keys do: the callee's, one each, and the agent's, in codes."""
+
+from enum import StrEnum
+
+from ccari.policy.rights import Right
+
+
+class KeyAction(StrEnum):
+    """What a key of the telephone does: exercise a right, answer to the recording, or steer what is said."""
+
+    OBJECTION_MARKETING = "objection_marketing"
+    OBJECTION = "objection"
+    WITHDRAW_CONSENT = "withdraw_consent"
+    ERASURE = "erasure"
+    RESTRICTION = "restriction"
+    ACCESS = "access"
+    RECTIFICATION = "rectification"
+    PORTABILITY = "portability"
+    HUMAN_REVIEW = "human_review"
+    CONTINUE_UNRECORDED = "continue_unrecorded"
+    CONSENT_RECORDING = "consent_recording"
+    DATA_SOURCE = "data_source"
+    LANGUAGE = "language"
+    REPEAT = "repeat"
+
+    @property
+    def right(self) -> Right | None:
+        """The right that the key exercises; None where it only steers the call."""
+        match self:
+            case KeyAction.DATA_SOURCE | KeyAction.REPEAT | KeyAction.CONSENT_RECORDING | KeyAction.LANGUAGE:
+                return None
+            case KeyAction.CONTINUE_UNRECORDED:
+                return Right.REFUSE_RECORDING
+            case _:
+                return Right(self.value)
+
+
+class AgentAction(StrEnum):
+    """What an agent's code does: register a right that the callee has voiced, or leave something out of the recording."""
+
+    OBJECTION_MARKETING = "objection_marketing"
+    OBJECTION = "objection"
+    WITHDRAW_CONSENT = "withdraw_consent"
+    ERASURE = "erasure"
+    RESTRICTION = "restriction"
+    ACCESS = "access"
+    RECTIFICATION = "rectification"
+    PORTABILITY = "portability"
+    HUMAN_REVIEW = "human_review"
+    STOP_RECORDING = "stop_recording"
+    PAUSE_RECORDING = "pause_recording"
+    RESUME_RECORDING = "resume_recording"
+
+    @property
+    def right(self) -> Right | None:
+        """The right that the code registers for the callee; None where it only pauses the recorder."""
+        match self:
+            case AgentAction.PAUSE_RECORDING | AgentAction.RESUME_RECORDING:
+                return None
+            case AgentAction.STOP_RECORDING:
+                return Right.REFUSE_RECORDING
+            case _:
+                return Right(self.value)

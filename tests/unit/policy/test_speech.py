@@ -1,0 +1,52 @@
+"""Spoken numbers: a callee who writes down what they hear has the reference and the day."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccari.policy import speech
+
+CONTROLLERS = st.from_regex(r"[A-Z0-9][A-Z0-9_-]{0,39}", fullmatch=True)
+DAYS = st.dates(date(speech.YEARS[0], 1, 1), date(speech.YEARS[-1], 12, 31))
+
+
+@given(CONTROLLERS, st.integers(2000, 9999), st.integers(1, 10**9))
+def test_who_writes_the_digits_down_can_be_found_by_them(controller: str, year: int, serial: int) -> None:
+    heard = speech.reference(f"{controller}-{year}-{serial:06d}")
+    assert set(heard) <= set(speech.PROMPTS)
+    written = "".join(each.removeprefix("digit_") for each in heard)
+    assert (written[:4], written[4:]) == (str(year), str(serial))
+
+
+@given(CONTROLLERS, CONTROLLERS, st.integers(2000, 9999), st.integers(0, 999999))
+def test_no_digit_of_a_controllers_name_gets_among_those_of_the_reference(
+    one: str, other: str, year: int, serial: int
+) -> None:
+    tail = f"-{year}-{serial:06d}"
+    assert speech.reference(one + tail) == speech.reference(other + tail)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["", "ACME", "ACME-2026", "2026-000123", "ACME-26-000123", "ACME-2026-", "ACME-2026-٣", "ACME-2026-1\n"],
+)
+def test_what_is_no_reference_is_not_spoken(number: str) -> None:
+    with pytest.raises(ValueError, match="no reference of a request"):
+        speech.reference(number)
+
+
+@given(DAYS)
+def test_a_spoken_date_names_one_day_with_prompts_that_there_are(day: date) -> None:
+    heard = speech.date(day)
+    assert set(heard) <= set(speech.PROMPTS)
+    named = dict(each.split("_") for each in heard)
+    assert list(named) == ["day", "month", "year"]
+    assert date(int(named["year"]), int(named["month"]), int(named["day"])) == day
+
+
+def test_a_year_without_a_prompt_is_refused_not_left_out() -> None:
+    for year in (speech.YEARS[0] - 1, speech.YEARS[-1] + 1):
+        with pytest.raises(ValueError, match=f"the year {year} cannot be spoken: 2025 to 2040"):
+            speech.date(date(year, 5, 5))
