@@ -105,6 +105,7 @@ class Asterisk:
         """What replaces ``@name@`` in the configuration files."""
         return {
             "name": self.name,
+            "release_modules": "load = res_websocket_client.so",
             "home": self.home,
             "sip_port": self.sip_port,
             "http_port": self.http_port,

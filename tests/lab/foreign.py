@@ -4,17 +4,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.lab.errors import LabError
 from tests.lab.laboratory import Lab
 from tests.lab.pbx import Pbx
 
 
 class ForeignPbx(Pbx):
-    """``dialplan`` is added to the lab's own and the shipped contexts; ``modules`` to those that every pbx loads.
+    """``dialplan`` is added to the lab's own and the shipped contexts; ``modules`` to those that every Asterisk loads.
 
     Its shipped contexts ask where the lab's own pbx asks.
     """
 
-    def __init__(self, root: Path, lab: Lab, name: str, dialplan: str, modules: Sequence[str] = ()) -> None:
+    def __init__(self, root: Path, lab: Lab, name: str, dialplan: str, modules: Sequence[str]) -> None:
         self.name = name
         super().__init__(
             root, lab.directory, world_sip_port=lab.world.sip_port, host_folders=lab.pbx.host_folders
@@ -28,7 +29,7 @@ class ForeignPbx(Pbx):
         return {
             **super().settings(),
             "further_dialplan": self._dialplan,
-            "further_modules": "\n".join(f"load = {module}" for module in self._modules),
+            "release_modules": "\n".join(f"load = {module}" for module in self._modules),
         }
 
     @asynccontextmanager
@@ -50,4 +51,7 @@ class ForeignPbx(Pbx):
             await self.set_global("CCARI_AGI", f"127.0.0.1:{self.agi_port}")
 
     async def set_global(self, name: str, value: str) -> None:
-        await self.cli(f"dialplan set global {name} {value}")
+        """Set a global variable of its dialplan, also to nothing."""
+        answer = await self.cli(f'dialplan set global {name} "{value}"')
+        if "set to" not in answer:
+            raise LabError(f"{self.name} did not set {name}: {answer.strip()}")

@@ -50,7 +50,6 @@ class Pbx(Asterisk):
             "dialplan": CHECKOUT / "dialplan/extensions_ccari.conf",
             "agi_dialplan": CHECKOUT / "dialplan/extensions_ccari_agi.conf",
             "agi_port": self.agi_port,
-            "further_modules": "",
             "further_dialplan": "",
         }
 

@@ -120,6 +120,44 @@ class World(Asterisk):
             raise
         return call
 
+    async def call_in(
+        self, callee: str, campaign: str, *, destination: str = "", withheld: bool = False
+    ) -> AgentCall:
+        """A callee calls the centre, and does once answered what their number tells; returns as soon as they do.
+
+        Parameters
+        ----------
+        callee
+            Who calls, ``+48600…``, which is also the number that is shown unless ``withheld``.
+        campaign
+            What they dial.
+        destination
+            The pbx's ``CCARI_DESTINATION``.
+        """
+        call = AgentCall(str(uuid.uuid4()), campaign, datetime.now(UTC))
+        self.calls[call.id] = call
+        digits = callee.removeprefix("+")
+        headers = {"X-Lab-Call": call.id, "X-Lab-Destination": destination}
+        body = {
+            "endpoint": f"PJSIP/provider/sip:{campaign}@127.0.0.1:{self.pbx_sip_port}",
+            "context": "callees",
+            "extension": digits,
+            "priority": 1,
+            "callerId": callee,
+            "timeout": ORIGINATE_SECONDS,
+            "variables": {
+                "LAB_NUMBER": digits,
+                **({"CALLERID(pres)": "prohib"} if withheld else {}),
+                **{f"PJSIP_HEADER(add,{name})": value for name, value in headers.items() if value},
+            },
+        }
+        try:
+            call.channel = (await self._request("POST", f"channels/{call.id}", body))["name"]
+        except BaseException:
+            del self.calls[call.id]
+            raise
+        return call
+
     async def hang_up(self, call: AgentCall) -> None:
         """The agent hangs up; nothing happens if the call is over."""
         await self._request("DELETE", f"channels/{call.id}", none_is_fine=True)
@@ -152,6 +190,10 @@ class World(Asterisk):
     async def heard_by(self, number: str, nth: int = -1) -> Path:
         """What a callee heard in its last answered call, or its nth, from the answer to the end: 16-bit mono."""
         return await self._whole(f"{number.removeprefix('+')}-*.wav", nth)
+
+    async def heard_by_called(self, agent: str) -> Path:
+        """What an agent who was called heard last, from the answer to the end."""
+        return await self._whole(f"called-{agent}-*.wav", -1)
 
     async def heard_by_agent(self, call: AgentCall) -> Path:
         """What the agent heard from the answer to the end."""

@@ -1,0 +1,70 @@
+"""The PBXs that people have, beside the lab's own, with the shipped dialplans in them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.integration.dialplans.pbxs import Through, Way
+from tests.integration.dialplans.vicidial import CarrierLog, carrier_log
+from tests.lab import Lab, LabError
+from tests.lab.foreign import ForeignPbx
+from tests.lab.root import CURRENT, OLD, ensure_root
+
+HERE = Path(__file__).parent
+SHIPPED = HERE.parents[2] / "dialplan"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def vicidial_log() -> AsyncIterator[CarrierLog]:
+    async with carrier_log() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def old(lab: Lab, vicidial_log: CarrierLog) -> AsyncIterator[ForeignPbx]:
+    """An Asterisk 16 with a FreePBX 16 and a VICIdial in it."""
+    try:
+        root = await ensure_root(OLD)
+    except LabError as error:
+        pytest.skip(f"no Asterisk 16 here: {error}")
+    dialplan = _dialplan("freepbx16.conf", vicidial_log)
+    async with ForeignPbx(root, lab, "old", dialplan, ["app_macro.so"]).started() as pbx:
+        yield pbx
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def current(lab: Lab, vicidial_log: CarrierLog) -> AsyncIterator[ForeignPbx]:
+    """An Asterisk 22 with a FreePBX 17 in it."""
+    dialplan = _dialplan("freepbx17.conf", vicidial_log)
+    async with ForeignPbx(
+        await ensure_root(CURRENT), lab, "current", dialplan, ["res_websocket_client.so"]
+    ).started() as pbx:
+        yield pbx
+
+
+@pytest.fixture
+def through(request: pytest.FixtureRequest, lab: Lab) -> Through:
+    way: Way = request.param
+    return Through(lab, request.getfixturevalue(way.pbx), way)
+
+
+def _dialplan(freepbx: str, log: CarrierLog) -> str:
+    """What is shipped, and around it the stand-ins for what the PBXs bring themselves."""
+    included = ("freepbx/extensions_custom.conf", "vicidial/extensions_vicidial.conf")
+    # VICIdial writes the entries of carriers below the context's name, which ends its stand-in
+    vicidial = (HERE / "vicidial.conf").read_text() + _shipped(
+        "vicidial/carrier_dialplan_entry.conf"
+    ).read_text()
+    return "\n".join(
+        [
+            *(f'#include "{_shipped(each)}"' for each in included),
+            (HERE / freepbx).read_text(),
+            vicidial.replace(":4577/", f":{log.port}/"),
+        ]
+    )
+
+
+def _shipped(name: str) -> Path:
+    return SHIPPED / name

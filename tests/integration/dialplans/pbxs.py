@@ -1,0 +1,88 @@
+"""Ways through the PBXs that people have, and what stands where ccari should."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from tests.integration.service import Service
+from tests.lab import Lab, Outcome
+from tests.lab.foreign import ForeignPbx
+from tests.lab.ports import free_port
+
+#: Of the dialplan's time-out, and what it takes to hang up.
+BOUND_SECONDS = 12.0
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way through a PBX: the fixture it is, through which context, and how a number is dialled there."""
+
+    pbx: str
+    context: str
+    campaign: str = "renewals"
+    prefix: str = ""
+
+    def dialled(self, number: str) -> str:
+        return self.prefix + number.removeprefix("+") if self.prefix else number
+
+
+#: The stand-in routes of a FreePBX are chosen by what is the campaign elsewhere.
+FREEPBX_16 = Way("old", "from-internal", campaign="1")
+FREEPBX_17 = Way("current", "from-internal", campaign="1")
+VICIDIAL = Way("old", "default", prefix="9")
+PLAIN_16 = Way("old", "lab-gated")
+WAYS = {"FreePBX 16": FREEPBX_16, "FreePBX 17": FREEPBX_17, "VICIdial": VICIDIAL, "FastAGI on 16": PLAIN_16}
+
+
+@dataclass(frozen=True)
+class Through:
+    """A way, on its running PBX."""
+
+    lab: Lab
+    pbx: ForeignPbx
+    way: Way
+
+    @property
+    def nth(self) -> int:
+        """Its place among the ways: each test has a serial for each."""
+        return list(WAYS.values()).index(self.way)
+
+    async def dial(
+        self, number: str, *, campaign: str | None = None, agent: str = "drops-1", caller: str = "101"
+    ) -> Outcome:
+        """One call, to its end."""
+        call = await self.lab.world.dial(
+            self.way.dialled(number), campaign=campaign or self.way.campaign, context=self.way.context,
+            agent=agent, caller=caller, pbx=self.pbx,
+        )  # fmt: skip
+        await call.ended(within=BOUND_SECONDS)
+        return await self.pbx.outcome(call.id)
+
+
+@contextlib.asynccontextmanager
+async def hung() -> AsyncIterator[str]:
+    """Where somebody accepts connections and never says a word."""
+    done = asyncio.Event()
+
+    async def listen(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await done.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", free_port(socket.SOCK_STREAM, "127.0.0.1"))
+    try:
+        yield "{}:{}".format(*server.sockets[0].getsockname())
+    finally:
+        done.set()
+        server.close()
+
+
+def away() -> str:
+    """Where nobody listens."""
+    return f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"
+
+
+async def bar(service: Service, number: str) -> None:
+    done = await service.ccari("suppress", "add", number, "--controller", "acme", "--reason", "do_not_call")
+    assert done.code == 0, done.err

@@ -1,0 +1,65 @@
+"""Callers, while ccari is away or hung: what becomes of them is what the PBX's admin has chosen."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.integration.dialplans.pbxs import Through, Way, away, hung
+from tests.integration.service import Service
+from tests.lab import Lab, Outcome
+from tests.lab.foreign import ForeignPbx
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@contextlib.asynccontextmanager
+async def chosen(pbx: ForeignPbx, choice: str) -> AsyncIterator[None]:
+    """What the admin has chosen for callers meanwhile."""
+    await pbx.set_global("CCARI_INBOUND_WITHOUT", choice)
+    try:
+        yield
+    finally:
+        await pbx.set_global("CCARI_INBOUND_WITHOUT", "")
+
+
+async def call_in(lab: Lab, pbx: ForeignPbx, context: str, choice: str) -> Outcome:
+    async with chosen(pbx, choice):
+        return await Through(lab, pbx, Way("current", context)).dial("123456", caller="+48600990088")
+
+
+@pytest.mark.parametrize("choice", ["connect", "", "refuse"])
+async def test_a_caller_of_vicidial_is_not_treated_as_was_chosen_while_ccari_is_away(
+    lab: Lab, service: Service, old: ForeignPbx, choice: str
+) -> None:
+    through = Through(lab, old, Way("old", "trunkinbound"))
+    async with old.asking(away()), chosen(old, choice):
+        told = await through.dial("123456", caller="+48600990086")
+    assert (told.reason == "did_route") == (choice == "connect")
+
+
+async def test_a_caller_of_vicidial_has_no_keys(lab: Lab, service: Service, old: ForeignPbx) -> None:
+    through = Through(lab, old, Way("old", "trunkinbound"))
+    told = await through.dial("123456", agent="presses-8-2", caller="+48600990087")
+    assert (told.outcome, told.reason) == ("access", "did_route")
+
+
+@pytest.mark.parametrize("context", ["did", "plain-did"], ids=["FreePBX", "plain"])
+@pytest.mark.parametrize("choice", ["connect", "", "refuse"])
+async def test_a_caller_is_not_treated_as_was_chosen_while_ccari_is_away(
+    lab: Lab, service: Service, current: ForeignPbx, context: str, choice: str
+) -> None:
+    # its FastAGI answers; the PBX's own Stasis has no ccari behind it
+    await current.set_global("CCARI_INBOUND_FALLBACK", "lab-staff,s,1" if context == "plain-did" else "")
+    told = await call_in(lab, current, context, choice)
+    assert (told.stasis_status, told.outcome) == ("FAILED", "unavailable")
+    assert told.reason == ("staff" if choice == "connect" else "service_away")
+
+
+async def test_a_caller_waits_for_a_hung_ccari(lab: Lab, service: Service, current: ForeignPbx) -> None:
+    await current.set_global("CCARI_INBOUND_FALLBACK", "")
+    async with hung() as address, current.asking(address):
+        refused = await call_in(lab, current, "did", "refuse")
+        connected = await call_in(lab, current, "did", "connect")
+    assert (refused.stasis_status, refused.outcome, refused.reason) == ("", "unavailable", "service_away")
+    assert (connected.stasis_status, connected.outcome, connected.reason) == ("", "unavailable", "staff")
