@@ -66,5 +66,9 @@ class RequestError(CcariError):
     """A rights request is not there, or may not take that step."""
 
 
+class NoRequestError(RequestError, UnknownError):
+    """There is no such request."""
+
+
 class ForwardError(CcariError):
     """A controller could not be told of a request."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from ccari.errors import RequestError
+from ccari.errors import NoRequestError, RequestError
 from ccari.policy import deadlines, rights
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.ports.keying import Digests
@@ -39,7 +39,7 @@ class Requests:
 
         Raises
         ------
-        RequestError
+        NoRequestError
             If there is no such request.
         """
         async with self._database.connection() as connection:
@@ -213,5 +213,5 @@ def _refuse_if(reference: str, state: RequestState, fault: rights.StepFault | No
         raise RequestError(f"{reference} is {state.value.replace('_', ' ')}: {fault}")
 
 
-def _unknown(reference: str) -> RequestError:
-    return RequestError(f"there is no request {reference!r}: see ccari requests list")
+def _unknown(reference: str) -> NoRequestError:
+    return NoRequestError(f"there is no request {reference!r}: see ccari requests list")

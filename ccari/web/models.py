@@ -112,7 +112,9 @@ class RequestPath(_Given):
 
 
 class AgentPath(_Given):
-    id: AgentName
+    id: Annotated[
+        str, Field(min_length=1, max_length=40), AfterValidator(_one_line), AfterValidator(_no_number)
+    ]
 
 
 class GateAsk(_Body):

@@ -32,10 +32,7 @@ async def serve_http(listen: str, checks: Mapping[str, Check], front: Front) -> 
     ConfigError
         If the port is taken or may not be used.
     """
-    runner = web.AppRunner(
-        application(checks, front), access_log=None, logger=_errors(), keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=DRAIN_SECONDS,
-    )  # fmt: skip
+    runner = runner_of(application(checks, front))
     await runner.setup()
     host, _, port = listen.rpartition(":")
     try:
@@ -47,6 +44,16 @@ async def serve_http(listen: str, checks: Mapping[str, Check], front: Front) -> 
         yield
     finally:
         await runner.cleanup()
+
+
+def runner_of(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=_errors(),
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        shutdown_timeout=DRAIN_SECONDS,
+    )
 
 
 def application(

@@ -23,7 +23,7 @@ from ccari.store.secrets import SecretStore
 from ccari.web.access import Doorkeeper
 from ccari.web.events import Streams
 from ccari.web.front import Front
-from ccari.web.server import application
+from ccari.web.server import application, runner_of
 from tests.unit.store.made import POLICY
 
 SECONDS = 10.0
@@ -107,7 +107,7 @@ class Api:
     url: str
     session: aiohttp.ClientSession
     store: Store
-    _tokens: dict[Role, str] = field(default_factory=dict)
+    _made: set[str] = field(default_factory=set)
 
     async def token(
         self,
@@ -119,17 +119,22 @@ class Api:
     ) -> str:
         """A new token."""
         made = f"ccari_{secrets.token_urlsafe(32)}"
-        agent = agent or ("anna" if role is Role.AGENT else None)
         whose = frozenset(controllers) if controllers is not None else None
-        bearer = Bearer(name or f"{role}-{secrets.token_hex(2)}", role, agent, whose)
-        assert await self.store.tokens.add(bearer, fingerprint(made), "test", None)
+        await self._add(
+            made, Bearer(name or f"{role}-{secrets.token_hex(2)}", role, _agent(role, agent), whose)
+        )
         return made
 
     async def of(self, role: Role) -> str:
-        """A token of the role, for all controllers."""
-        if role not in self._tokens:
-            self._tokens[role] = await self.token(role, name=f"the-{role}")
-        return self._tokens[role]
+        """The role's token for all controllers."""
+        made = f"ccari_{role:-<43}"
+        if made not in self._made:
+            self._made.add(made)
+            await self._add(made, Bearer(f"the-{role}", role, _agent(role)))
+        return made
+
+    async def _add(self, token: str, bearer: Bearer) -> None:
+        await self.store.tokens.add(bearer, fingerprint(token), "test", None)
 
     async def ask(
         self, method: str, path: str, body: Any = None, *, role: Role | None = Role.DPO, token: str | None = None,
@@ -147,6 +152,10 @@ class Api:
             return Answer(answer.status, answer.headers, await answer.text())
 
 
+def _agent(role: Role, name: str | None = None) -> str | None:
+    return (name or "anna") if role is Role.AGENT else None
+
+
 @contextlib.asynccontextmanager
 async def serving(
     store: Store, front: Front, *, streams: Streams | None = None, doorkeeper: Doorkeeper | None = None
@@ -160,7 +169,7 @@ async def serving(
 
 @contextlib.asynccontextmanager
 async def listening(app: web.Application) -> AsyncIterator[str]:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = runner_of(app)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

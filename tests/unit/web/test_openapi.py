@@ -1,0 +1,59 @@
+"""The description of the API: whole, open to all, and of the same models that validate."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from ccari.web.front import Front
+from ccari.web.server import application
+from tests.unit.web.api import Api, routes_of
+
+VERBS = {"get", "post"}
+
+
+def pointers(value: Any) -> Iterator[str]:
+    match value:
+        case {"$ref": str(reference)}:
+            yield reference
+        case dict():
+            for each in value.values():
+                yield from pointers(each)
+        case list():
+            for each in value:
+                yield from pointers(each)
+
+
+def operations(told: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, verbs in told["paths"].items():
+        assert set(verbs) <= VERBS
+        for verb, operation in verbs.items():
+            yield verb, path, operation
+
+
+async def test_a_route_or_a_schema_is_missing(api: Api, front: Front) -> None:
+    answer = await api.ask("GET", "/openapi.json", role=None)
+    told = answer.json
+    assert (answer.status, told["openapi"]) == (HTTPStatus.OK, "3.1.0")
+    described = {(verb.upper(), path) for verb, path, _ in operations(told)}
+    assert described == {each for each in routes_of(application({}, front)) if each[1].startswith("/v1/")}
+    schemas = {f"#/components/schemas/{name}" for name in told["components"]["schemas"]}
+    assert set(pointers(told)) == schemas
+
+
+async def test_an_operation_hides_what_it_takes_or_refuses(api: Api) -> None:
+    told = (await api.ask("GET", "/openapi.json", role=None)).json
+    names = [operation["operationId"] for _, _, operation in operations(told)]
+    assert len(set(names)) == len(names)
+    for verb, path, operation in operations(told):
+        assert operation["summary"], path
+        responses = operation["responses"]
+        assert {"401", "403", "422", "429", "500", "503"} <= set(responses), path
+        assert all(
+            "application/problem+json" in each["content"] for code, each in responses.items() if code >= "400"
+        )
+        placed = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
+        assert placed == {part.strip("{}") for part in path.split("/") if part.startswith("{")}
+        assert ("requestBody" in operation) is (verb == "post" and not path.endswith("/start")), path
+    number = told["components"]["schemas"]["GateAsk"]["properties"]["number"]
+    assert number["maxLength"] == 64
+    assert told["components"]["schemas"]["GateAsk"]["additionalProperties"] is False

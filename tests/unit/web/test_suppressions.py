@@ -1,0 +1,142 @@
+"""Suppressions over HTTP: the same rows as the command writes, and nothing of another controller's."""
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccari.policy.suppression import Reason
+from ccari.ports.access import Role
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+from ccari.web.front import Front
+from tests.integration.service import Service
+from tests.unit.store import made
+from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
+
+BARS = "/v1/suppressions"
+ACME = {"number": AS_WRITTEN, "controller": "acme"}
+
+
+async def rows(store: Store) -> list[dict[str, Any]]:
+    return await store.database.rows(
+        "SELECT controller, digest, key_version, campaign, reason, proof, expires_at FROM suppressions ORDER BY id"
+    )
+
+
+async def test_a_bar_is_another_than_the_commands(
+    api: Api, store: Store, front: Front, dsn: str, tmp_path: Path
+) -> None:
+    body = {**ACME, "reason": "objection", "campaign": "renewals", "proof": "letter 7", "until": "2099-12-31"}
+    done = await api.ask("POST", BARS, body, role=Role.DIALER)
+    assert (done.status, done.json) == (HTTPStatus.OK, {
+        "controller": "acme", "campaign": "renewals", "number": "+48•••••0001", "reason": "objection", "added": True,
+    })  # fmt: skip
+    assert (await api.ask("POST", BARS, body)).json["added"] is False
+    (entered,) = await rows(store)
+    (origin,) = await store.database.rows("SELECT origin FROM suppressions")
+    assert origin["origin"] == "token:the-dialer"
+    await store.database.rows("DELETE FROM suppressions RETURNING 1")
+    ccari = Service(
+        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
+    )
+    options = (
+        "--controller",
+        "acme",
+        "--campaign",
+        "renewals",
+        "--reason",
+        "objection",
+        "--proof",
+        "letter 7",
+    )
+    await ccari.json("suppress", "add", AS_WRITTEN, *options, "--until", "2099-12-31")
+    assert await rows(store) == [entered]
+
+
+async def test_a_bar_is_not_told_or_not_lifted(api: Api, store: Store) -> None:
+    await api.ask("POST", BARS, {**ACME, "reason": "erasure"})
+    await api.ask("POST", BARS, {**ACME, "campaign": "renewals"})
+    told = (await api.ask("POST", f"{BARS}/check", ACME, role=Role.AUDITOR)).json
+    assert told["barred"] is True
+    assert [(each["scope"], each["reason"], each["campaign"], each["stands"]) for each in told["bars"]] == [
+        ("controller", "erasure", None, True), ("campaign", "do_not_call", "renewals", True),
+    ]  # fmt: skip
+    lifted = await api.ask("POST", f"{BARS}/remove", {**ACME, "why": "a mistake", "reason": "erasure"})
+    assert [each["reason"] for each in lifted.json["lifted"]] == ["erasure"]
+    kept = await store.database.rows("SELECT reason, removed_by, why FROM removed_suppressions")
+    assert kept == [{"reason": "erasure", "removed_by": "token:the-dpo", "why": "a mistake"}]
+    await api.ask("POST", f"{BARS}/remove", {**ACME, "why": "a mistake"})
+    assert (await api.ask("POST", f"{BARS}/remove", {**ACME, "why": "again"})).json == {"lifted": []}
+    assert (await api.ask("POST", f"{BARS}/check", ACME)).json == {"barred": False, "bars": []}
+    nothing = await api.ask("POST", f"{BARS}/remove", {**ACME, "why": " "})
+    nothing.problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"number": "12"}, "#/number"), ({"controller": None}, "#/controller"), ({"controller": "nobody"}, "#/controller"),
+        ({"campaign": "umfrage"}, "#/campaign"), ({"until": "2020-01-01"}, "#/until"), ({"until": "soon"}, "#/until"),
+        ({"until": "0001-01-01"}, "#/until"), ({"reason": "spam"}, "#/reason"), ({"proof": "a\x00b"}, "#/proof"),
+    ],
+)  # fmt: skip
+async def test_a_bar_is_entered_that_cannot_be(
+    api: Api, store: Store, change: dict[str, Any], pointer: str
+) -> None:
+    told = (await api.ask("POST", BARS, {**ACME, **change})).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+    assert [each["pointer"] for each in told["errors"]] == [pointer]
+    assert await rows(store) == []
+
+
+async def test_a_token_of_one_controller_reaches_another(api: Api, store: Store, front: Front) -> None:
+    assert isinstance(front.secrets, SecretStore)
+    digests = front.secrets.digests("other", made.NUMBER)
+    await store.suppressions.add("other", digests, Reason.ERASURE, "test", "letter of the other")
+    token = await api.token(Role.DPO, controllers={"acme"})
+    for path, more in (("", {}), ("/check", {}), ("/remove", {"why": "x"})):
+        foreign = await api.ask(
+            "POST", BARS + path, {"number": NUMBER, "controller": "other", **more}, token=token
+        )
+        absent = await api.ask(
+            "POST", BARS + path, {"number": NUMBER, "controller": "othar", **more}, token=token
+        )
+        told, same = (each.problem(HTTPStatus.UNPROCESSABLE_ENTITY) for each in (foreign, absent))
+        assert told["detail"] == same["detail"].replace("othar", "other")
+        assert told["detail"] == "there is no controller 'other': it is one of acme"
+    # of the one it sees, it need not say which
+    assert (await api.ask("POST", f"{BARS}/check", {"number": NUMBER}, token=token)).json["barred"] is False
+    assert (await api.ask("GET", BARS, token=token)).json["items"] == []
+    (await api.ask("GET", f"{BARS}?controller=other", token=token)).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+    assert len((await api.ask("GET", BARS)).json["items"]) == 1
+    assert len(await rows(store)) == 1
+
+
+async def test_a_token_for_a_controller_that_is_gone_reaches_what_is_left(api: Api) -> None:
+    token = await api.token(Role.DPO, controllers={"gone"})
+    told = (await api.ask("POST", BARS, {"number": NUMBER}, token=token)).problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY
+    )
+    assert told["detail"] == "say which controller: one of none"
+
+
+async def test_a_page_leaves_out_or_repeats_a_bar_or_shows_a_number(
+    api: Api, store: Store, front: Front
+) -> None:
+    assert isinstance(front.secrets, SecretStore)
+    for controller in ("acme", "other"):
+        for number in made.numbers(5):
+            digests = front.secrets.digests(controller, number)
+            await store.suppressions.add(controller, digests, Reason.ERASURE, "test", "")
+    await store.database.rows("UPDATE suppressions SET entered_at = now() WHERE id % 3 > 0 RETURNING 1")
+    found: list[str] = []
+    after = ""
+    while after is not None:
+        page = await api.ask("GET", f"{BARS}?limit=4{after and f'&after={after}'}", role=Role.OPS)
+        assert "60010000" not in page.text
+        found += [each["digest"] for each in page.json["items"]]
+        after = page.json["next"]
+    kept = await store.database.rows("SELECT encode(digest, 'hex') AS digest FROM suppressions")
+    assert sorted(found) == sorted(each["digest"] for each in kept)
+    assert len((await api.ask("GET", f"{BARS}?controller=other")).json["items"]) == 5
