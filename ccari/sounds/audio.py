@@ -32,6 +32,8 @@ TAIL_MS = 150
 _SILENT_DBFS = -60.0
 #: What lies this far below the peak, in dB, at either end is cut off; a soft "s" or "f" is louder than that.
 _TRIM_DB = 45.0
+#: At full scale, in dBFS; and how many samples may lie there: a wave has a crest, a clipped one an edge.
+_FULL_SCALE_DBFS, _CRESTS = -0.1, 10
 #: Kept before the first and after the last sound found, in ms, faded from and to nothing: no click.
 _LEAD_MS, _RELEASE_MS = 15, 40
 #: The rate that is worked at, in Hz: above what any source speaks, so that every file is resampled once, downwards.
@@ -39,9 +41,12 @@ _WORK_RATE = 48000
 #: DC and rumble would deceive the trimming, and no telephone carries them.
 _RUMBLE_FILTER = "highpass=f=80"
 #: Corrections of the gain; one is the rule, more when the limiter has taken loudness away.
-_PASSES = 5
-#: A sound shorter than this, in s, is measured repeated: R128 counts whole blocks of 0.4 s.
-_SHORT = 0.8
+_PASSES = 8
+#: How far a true peak may lie above the highest sample, which is what a limiter holds, in dB; more where it is seen.
+_OVERSHOOT_DB = 1.0
+#: A sound shorter than this, in s, is measured repeated: R128 counts whole blocks of 0.4 s, and of a digit it would
+#: depend on where they fall.
+_SHORT = 3.0
 #: Seconds for one run of ffmpeg on one prompt.
 _FFMPEG_TIMEOUT = 120.0
 
@@ -58,10 +63,38 @@ class Level:
         return abs(self.lufs - TARGET_LUFS) <= TOLERANCE_LU and self.peak <= PEAK_DBTP
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """``rate``: the sampling rate in Hz that a file was recorded at. ``clipped``: its peaks are cut off flat."""
+
+    rate: int
+    clipped: bool
+
+
 def require_ffmpeg() -> None:
     """Raise SoundError when ffmpeg, which does the resampling and measuring, is not installed."""
     if shutil.which("ffmpeg") is None:
         raise SoundError("ffmpeg is not installed: apt-get install ffmpeg")
+
+
+def inspect(path: Path) -> Source:
+    """Look at a recording as it was delivered. Raises SoundError when it is no sound."""
+    try:
+        # as 16-bit samples, in which also what a lossy codec has lifted over full scale is cut off
+        said = _ffmpeg("-i", f"file:{path}", "-map", "0:a:0", "-af",
+                       "aformat=sample_fmts=s16,astats=measure_perchannel=none", "-f", "null", "-")  # fmt: skip
+    except SoundError as error:
+        raise SoundError(f"{path.name} cannot be read as sound: {error}") from error
+    rate = re.search(r"Audio: .*?(\d+) Hz", said)
+    peak, count = (re.search(rf"\b{name}: (\S+)", said) for name in ("Peak level dB", "Peak count"))
+    if rate is None or peak is None or count is None:
+        raise SoundError(f"{path.name} cannot be read as sound: it holds none")
+    return Source(int(rate[1]), float(peak[1]) > _FULL_SCALE_DBFS and float(count[1]) > _CRESTS)
+
+
+def spoken_seconds(sound: AudioSegment) -> float:
+    """How long the words of a loaded sound take, without the silence after them."""
+    return (len(sound) - TAIL_MS) / 1000
 
 
 def load(path: Path, work: Path) -> AudioSegment:
@@ -105,15 +138,17 @@ def write(sound: AudioSegment, out: Path) -> Level:
 
 
 def _level(sound: AudioSegment, out: Path, rate: int) -> Level:
-    gain = TARGET_LUFS - sound.dBFS
-    limit = False
+    gain, ceiling = TARGET_LUFS - sound.dBFS, None
     for _ in range(_PASSES):
-        _resample(sound, out, rate, gain, limit=limit)
+        _resample(sound, out, rate, gain, ceiling)
         level = measure(out)
         if level.good:
             return level
         error = TARGET_LUFS - level.lufs
-        limit = limit or level.peak + error > PEAK_DBTP
+        if ceiling is not None:
+            ceiling -= max(0.0, level.peak - PEAK_DBTP)
+        elif level.peak + error > PEAK_DBTP:
+            ceiling = PEAK_DBTP - _OVERSHOOT_DB
         gain += error
     raise SoundError(
         f"loudness {level.lufs:.1f} LUFS with a peak of {level.peak:.1f} dBTP: wanted {TARGET_LUFS} and {PEAK_DBTP}; "
@@ -121,12 +156,11 @@ def _level(sound: AudioSegment, out: Path, rate: int) -> Level:
     )
 
 
-def _resample(sound: AudioSegment, out: Path, rate: int, gain: float, *, limit: bool) -> None:
+def _resample(sound: AudioSegment, out: Path, rate: int, gain: float, ceiling: float | None) -> None:
     # swresample's filter before the rate is lowered: pydub's own set_frame_rate would fold the sibilants into the speech
     filters = [f"aresample={rate}:filter_size=64:cutoff=0.96", f"volume={gain:.3f}dB:precision=float"]
-    if limit:
-        ceiling = 10 ** ((PEAK_DBTP - 1.0) / 20)  # it holds samples; the true peak lies a little above them
-        filters.append(f"alimiter=limit={ceiling:.4f}:level=false:latency=true")
+    if ceiling is not None:
+        filters.append(f"alimiter=limit={10 ** (ceiling / 20):.4f}:level=false:latency=true")
     _ffmpeg_export(sound, out, "wav", "-af", ",".join(filters), "-ar", str(rate), "-c:a", "pcm_s16le")
 
 

@@ -18,7 +18,7 @@ from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, SoundFile, damage,
 from ccari.sounds.studio import find_recording, words_beside
 
 #: Raised by one whenever the same source would give other files than before: all prompts are then built again.
-PIPELINE = 1
+PIPELINE = 2
 
 STUDIO = "studio"
 
@@ -125,18 +125,13 @@ def _sound(job: _Job, out_dir: Path, work: Path, engine: Engine) -> Entry:
 
 def _job(prompt: Prompt, engine: Engine, folder: Path | None, known: Entry | None) -> _Job:
     recording = find_recording(folder, prompt) if folder else None
-    if recording is None or folder is None:
+    if recording is None:
         return _Job(prompt, engine.name, _digest(engine.name, engine.settings, prompt.text), None)
     job = _Job(prompt, STUDIO, _digest(STUDIO, hashlib.sha256(recording.read_bytes()).hexdigest()), recording)
     # the manifest says what a callee heard: an old recording must not pass for new words
-    if (
-        known
-        and known.recipe == job.recipe
-        and known.text != prompt.text
-        and words_beside(folder, prompt) is None
-    ):
+    if known and known.recipe == job.recipe and known.text != prompt.text and words_beside(recording) is None:
         raise SoundError(
-            f"{prompt.key}: the words have changed, the recording has not: record it anew, remove it, "
+            f"{prompt.key}: the words have changed, the recording has not: import a new one, remove {recording}, "
             f"or write what it says in {recording.stem}.txt beside it"
         )
     return job

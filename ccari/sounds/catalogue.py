@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ccari.errors import SoundError
+from ccari.policy import speech
 from ccari.policy.bases import LegalBasis
 from ccari.policy.notices import Prompt
 
@@ -28,6 +29,8 @@ class Kind(StrEnum):
     MENU = "menu"
     CONFIRMATION = "confirmation"
     AGENT = "agent"
+    #: A digit or a part of a date: made from [keys] and [numbers], never an entry of the file.
+    NUMBER = "number"
 
 
 #: What a template of each kind may leave to be filled in from the policy or the call.
@@ -37,6 +40,8 @@ PLACEHOLDERS = {
     Kind.CONFIRMATION: frozenset[str](),
     Kind.AGENT: frozenset[str](),
 }
+#: The parts of a spoken date, in [numbers], and how many words each has.
+_NUMBERS = {"day": 31, "month": 12, "year": len(speech.YEARS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,9 @@ class Catalogue:
         languages = _languages(path, tables.pop("languages", None))
         keys = _word_list(path, "keys", tables.pop("keys", None), languages, KEYS)
         bases = _word_list(path, "legal_bases", tables.pop("legal_bases", None), languages, LegalBasis)
+        numbers = _numbers(path, tables.pop("numbers", None), languages, keys)
         entries = {id_: _entry(path, id_, table, languages) for id_, table in tables.items()}
-        return cls(path, languages, entries, keys, bases)
+        return cls(path, languages, entries | numbers, keys, bases)
 
     def template(self, id: str, language: str) -> str:  # noqa: A002 - as policy.notices.Words names it
         """The words of a prompt, with its {placeholders}. Raises SoundError when there are none."""
@@ -125,11 +131,13 @@ def _entry(path: Path, id_: str, table: Any, languages: tuple[str, ...]) -> Word
     where = f"{path}: [{id_}]"
     if not _ID.fullmatch(id_) or not isinstance(table, dict):
         raise SoundError(f"{where}: an entry is a table named with small letters, digits and _")
+    if id_ in speech.PROMPTS:
+        raise SoundError(f"{where}: made from the word lists [keys] and [numbers]: write it there")
     words = dict(table)
-    try:
-        kind = Kind(words.pop("kind", None))
-    except ValueError:
-        raise SoundError(f"{where}: kind must be one of {', '.join(Kind)}") from None
+    kind = next((kind for kind in PLACEHOLDERS if kind == words.get("kind")), None)
+    if kind is None:
+        raise SoundError(f"{where}: kind must be one of {', '.join(PLACEHOLDERS)}")
+    del words["kind"]
     if unknown := sorted(words.keys() - set(languages)):
         raise SoundError(f"{where} {unknown[0]}: not one of the languages {', '.join(languages)}")
     found = {language: _placeholders(where, kind, language, words.get(language)) for language in languages}
@@ -160,9 +168,43 @@ def _placeholders(where: str, kind: Kind, language: str, text: Any) -> frozenset
     return frozenset(name for name, _, _ in fields)
 
 
+def _numbers(
+    path: Path, table: Any, languages: tuple[str, ...], keys: Mapping[str, Mapping[str, str]]
+) -> dict[str, Wording]:
+    """The entries of the digits, days, months and years, by the ids of policy.speech."""
+    said: dict[str, list[str]] = {}
+    for language, parts in _by_language(path, "numbers", table, languages, _NUMBERS).items():
+        words = [keys[language][str(digit)] for digit in range(10)]
+        for part, count in _NUMBERS.items():
+            where = f"{path}: [numbers.{language}] {part}"
+            if not isinstance(parts[part], list) or len(parts[part]) != count:
+                raise SoundError(f"{where}: write {count} of them, in order")
+            for text in parts[part]:
+                _speakable(where, text)
+            words += parts[part]
+        said[language] = words
+    return {
+        id_: Wording(
+            id_, Kind.NUMBER, {language: said[language][place] for language in languages}, frozenset()
+        )
+        for place, id_ in enumerate(speech.PROMPTS)
+    }
+
+
 def _word_list(
     path: Path, name: str, table: Any, languages: tuple[str, ...], wanted: Iterable[str]
 ) -> dict[str, dict[str, str]]:
+    lists: dict[str, dict[str, str]] = _by_language(path, name, table, languages, wanted)
+    for language, words in lists.items():
+        for word, text in words.items():
+            _speakable(f"{path}: [{name}.{language}] {word}", text)
+    return lists
+
+
+def _by_language(
+    path: Path, name: str, table: Any, languages: tuple[str, ...], wanted: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    """A table for each language, each with what is wanted and nothing else."""
     if not isinstance(table, dict):
         raise SoundError(f"{path}: [{name}]: the word list is missing")
     names = {str(w) for w in wanted}
@@ -172,12 +214,11 @@ def _word_list(
             f"{path}: [{name}.{odd}]: there must be one table for each of {', '.join(languages)}"
         )
     for language, words in table.items():
-        where = f"{path}: [{name}.{language}]"
         if not isinstance(words, dict) or words.keys() != names:
             odd = min(names ^ (words.keys() if isinstance(words, dict) else set()))
-            raise SoundError(f"{where} {odd}: the list must have {', '.join(sorted(names))} and nothing else")
-        for word, text in words.items():
-            _speakable(f"{where} {word}", text)
+            raise SoundError(
+                f"{path}: [{name}.{language}] {odd}: the list must have {', '.join(sorted(names))} and nothing else"
+            )
     return table
 
 

@@ -1,4 +1,4 @@
-"""Recordings made by a speaker, which replace the synthetic voice."""
+"""Recordings made by a speaker, which take the place of the synthetic voice in every build."""
 
 from pathlib import Path
 
@@ -6,7 +6,14 @@ from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
 
 #: The kinds of file a studio delivers; whatever is inside is converted.
-ENDINGS = ("wav", "flac", "mp3", "ogg")
+ENDINGS = ("wav", "flac", "aiff", "mp3", "m4a", "ogg", "opus")
+#: Of the file beside a recording with the words that it says.
+WORDS = ".txt"
+
+
+def folder_of(sounds: Path) -> Path:
+    """Where the recordings lie that were taken in, below a folder of sounds; no language has so long a code."""
+    return sounds / "studio"
 
 
 def find_recording(studio: Path, prompt: Prompt) -> Path | None:
@@ -21,24 +28,28 @@ def find_recording(studio: Path, prompt: Prompt) -> Path | None:
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise SoundError(f"{prompt.key}: the studio folder has both {names}: keep one")
-    said = words_beside(studio, prompt)
-    if said is not None and said != _plain(prompt.text):
-        raise SoundError(
-            f"{prompt.key}: the recording says other words than wanted: {said!r}: record it anew or remove it"
-        )
+    try:
+        check_words(found[0], prompt)
+    except SoundError as error:
+        raise SoundError(f"{prompt.key}: {error}: import a new recording, or remove {found[0]}") from None
     return found[0]
 
 
-def words_beside(studio: Path, prompt: Prompt) -> str | None:
+def check_words(recording: Path, prompt: Prompt) -> None:
+    """Raise SoundError when the text file beside a recording has other words than the prompt; without one, trust it."""
+    said = words_beside(recording)
+    if said is not None and said != _plain(prompt.text):
+        raise SoundError(f"the recording says other words than wanted: {said!r}")
+
+
+def words_beside(recording: Path) -> str | None:
     """What the recording says, by the text file beside it; None without one."""
     try:
-        return _plain((studio / f"{prompt.key}.txt").read_text(encoding="utf-8-sig"))
+        return _plain(recording.with_suffix(WORDS).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError):
-        raise SoundError(
-            f"{prompt.key}: the words beside the recording cannot be read as UTF-8 text"
-        ) from None
+        raise SoundError("the words beside the recording cannot be read as UTF-8 text") from None
 
 
 def _plain(text: str) -> str:

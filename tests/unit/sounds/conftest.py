@@ -68,6 +68,19 @@ def read_sound(read_sounds: Callable[[Sequence[Path]], list[Sound]]) -> Callable
 
 
 @pytest.fixture(scope="session")
+def read_wav() -> Callable[[Path], Sound]:
+    """Samples in -1..1 of a 16-bit mono file, and its rate."""
+
+    def read(path: Path) -> Sound:
+        with wave.open(str(path), "rb") as file:
+            assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+            frames = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+            return frames / 32768.0, file.getframerate()
+
+    return read
+
+
+@pytest.fixture(scope="session")
 def write_wav() -> Callable[[Path, Samples, int], Path]:
     """Write samples in -1..1, one column a channel, as a 16-bit file; folders are made."""
 

@@ -59,8 +59,8 @@ def test_all_are_equally_loud_and_none_clips(
 ) -> None:
     """-24 LUFS within 0.3; 0.3 more, as two meters place their blocks of 0.4 s differently."""
     for (key, ending), (samples, rate) in heard.items():
-        # as the shortest are measured: R128 counts whole blocks of 0.4 s
-        loudness = lufs(np.tile(samples, max(1, math.ceil(0.8 * rate / len(samples)))), rate)
+        # of one digit it would depend on where the meter's blocks of 0.4 s fall
+        loudness = lufs(np.tile(samples, max(1, math.ceil(3 * rate / len(samples)))), rate)
         assert -24.6 < loudness < -23.4, f"{key}.{ending}"
         assert abs(loudness - manifest.entries[key].files[ending].lufs) < 0.4, f"{key}.{ending}"
         # coding may lift a peak by some tenths of a dB

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ccari.errors import SoundError
-from ccari.sounds import EspeakNg
+from ccari.sounds import Catalogue, EspeakNg
 from ccari.sounds.audio import seconds
 
 MISSING = "espeak-ng is not installed: apt-get install espeak-ng"
@@ -56,8 +56,26 @@ def test_a_company_form_is_said_in_full_and_does_not_end_the_sentence(
     assert spoken("To spółka akcyjna.", "pl") == spoken("To S.A.", "pl") == spoken("To S.A..", "pl")
 
 
-def test_polish_words_are_not_read_with_the_english_voice(spoken: Callable[[str, str], bytes]) -> None:
-    assert spoken("nagrywana", "pl") != spoken("nagrywana", "en")
+def test_a_word_that_only_begins_like_a_company_form_is_left_alone(
+    spoken: Callable[[str, str], bytes],
+) -> None:
+    full = "товариство з обмеженою відповідальністю"
+    assert spoken("ТОВ Вектор", "uk") == spoken(f"{full} Вектор", "uk")
+    assert spoken("товари", "uk") != spoken(f"{full}ари", "uk")
+    assert spoken("Agentur", "de") != spoken("Ah Gehentur", "de")
+
+
+def test_each_language_has_a_voice_of_its_own(
+    catalogue: Catalogue, spoken: Callable[[str, str], bytes]
+) -> None:
+    voices = {spoken("nagrywana", language) for language in catalogue.languages}
+    assert len(voices) == len(catalogue.languages)
+
+
+def test_ukrainian_is_read_and_not_spelt_letter_by_letter(spoken: Callable[[str, str], bytes]) -> None:
+    """A voice without the script would say the names of its letters, at many times the length."""
+    apart = " ".join("записується")
+    assert len(spoken("записується", "uk")) * 2 < len(spoken(apart, "uk"))
 
 
 def test_a_missing_programme_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
