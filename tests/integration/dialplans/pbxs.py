@@ -17,12 +17,16 @@ BOUND_SECONDS = 12.0
 
 @dataclass(frozen=True)
 class Way:
-    """One way through a PBX: the fixture it is, through which context, and how a number is dialled there."""
+    """One way through a PBX: the fixture it is, through which context, and how a number is dialled there.
+
+    ``refused`` is the outcome that its stand-in leaves where a refusal has to come to.
+    """
 
     pbx: str
     context: str
     campaign: str = "renewals"
     prefix: str = ""
+    refused: str = "DENY"
 
     def dialled(self, number: str) -> str:
         return self.prefix + number.removeprefix("+") if self.prefix else number
@@ -31,7 +35,7 @@ class Way:
 #: The stand-in routes of a FreePBX are chosen by what is the campaign elsewhere.
 FREEPBX_16 = Way("old", "from-internal", campaign="1")
 FREEPBX_17 = Way("current", "from-internal", campaign="1")
-VICIDIAL = Way("old", "default", prefix="9")
+VICIDIAL = Way("old", "default", prefix="9", refused="")
 PLAIN_16 = Way("old", "lab-gated")
 WAYS = {"FreePBX 16": FREEPBX_16, "FreePBX 17": FREEPBX_17, "VICIdial": VICIDIAL, "FastAGI on 16": PLAIN_16}
 

@@ -44,7 +44,7 @@ async def test_a_barred_number_is_dialled_or_tried_by_another_trunk(
     callee = callees.silent(45 + through.nth)
     await bar(service, callee.number)
     told = await through.dial(callee.number)
-    assert told.reason == "suppressed_do_not_call"
+    assert (told.outcome, told.reason) == (through.way.refused, "suppressed_do_not_call")
     assert await through.lab.world.invites(callee.number) == 0
 
 
@@ -53,7 +53,7 @@ async def test_ccari_away_lets_a_call_through(service: Service, through: Through
     callee = callees.silent(50 + through.nth)
     async with through.pbx.asking(away()):
         told = await through.dial(callee.number)
-    assert told.reason == "service_away"
+    assert (told.outcome, told.reason) == (through.way.refused, "service_away")
     assert await through.lab.world.invites(callee.number) == 0
 
 
@@ -65,7 +65,9 @@ async def test_ccari_hung_holds_a_call_or_lets_it_through(
     logged = len(vicidial_log.hangups)
     async with hung() as address, old.asking(address), current.asking(address):
         told = await asyncio.gather(*(way.dial(number) for way, number in zip(ways, numbers, strict=True)))
-    assert [each.reason for each in told] == ["service_hung"] * len(ways)
+    assert [(each.outcome, each.reason) for each in told] == [
+        (way.way.refused, "service_hung") for way in ways
+    ]
     assert [await lab.world.invites(number) for number in numbers] == [0] * len(ways)
     assert await vicidial_log.next_hangup(logged) == ("17", "BUSY")
 
