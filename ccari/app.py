@@ -96,8 +96,8 @@ def _front(
 ) -> Front:
     return Front(
         bearers=store.tokens, book=book, facts=store.calls, records=store.records, suppressions=store.suppressions,
-        registers=store.registers, requests=store.requests, forwards=store.forwards, secrets=secrets,
-        prompts=prompts, cards=rack, placing=calls,
+        registers=store.registers, requests=store.requests, forwards=store.forwards,
+        repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, placing=calls,
     )  # fmt: skip
 
 

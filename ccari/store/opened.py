@@ -15,6 +15,7 @@ from ccari.store.key_versions import KeyVersions
 from ccari.store.policies import Policies
 from ccari.store.records import Records
 from ccari.store.registers import Registers
+from ccari.store.repeats import Repeats
 from ccari.store.requests import Requests
 from ccari.store.suppressions import Suppressions
 from ccari.store.tokens import Tokens
@@ -37,13 +38,14 @@ class Store:
     forwards: Forwards
     records: Records
     tokens: Tokens
+    repeats: Repeats
 
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
         return cls(
             dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
-            Requests(database), Forwards(database), Records(database), Tokens(database),
+            Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
         )  # fmt: skip
 
 

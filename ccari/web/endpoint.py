@@ -3,7 +3,7 @@
 import asyncio
 from http import HTTPStatus
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
@@ -15,6 +15,7 @@ from ccari.web import problems
 from ccari.web.access import Doorkeeper
 from ccari.web.front import Ask, Front, Reply
 from ccari.web.problems import Fault, Refusal
+from ccari.web.repeats import Repeat, key_of
 from ccari.web.routes import Route
 
 #: For a body to arrive.
@@ -28,7 +29,6 @@ MOST_REQUESTS = 200
 
 _QUIET = frozenset({"/healthz", "/readyz"})
 _BEARER = web.RequestKey("bearer", str)
-_M = TypeVar("_M", bound=BaseModel)
 _log = structlog.get_logger()
 
 
@@ -75,15 +75,22 @@ class Endpoint:
                 HTTPStatus.FORBIDDEN, f"that is not for the role {bearer.role}: it is for {', '.join(sorted(route.roles))}",
                 headers={"www-authenticate": 'Bearer realm="ccari", error="insufficient_scope"'},
             )  # fmt: skip
+        raw = await _read(request) if route.body is not None else b""
         ask = Ask(
             self._front, self._doorkeeper, request, bearer, _path(route.in_path, request), _query(route.query, request),
-            await _body(route.body, request),
+            _body(route.body, request, raw),
         )  # fmt: skip
         if route.streams:
             return _streamed(await route.handler(ask))
+        key = key_of(request) if route.repeats else None
         async with self._turns:
-            reply = await route.handler(ask)
-        return _told(reply, route.status)
+            if key is None:
+                return await self._work(ask)
+            repeat = Repeat(self._front.repeats, key, bearer.name, route.path, raw)
+            return await repeat.once(lambda: self._work(ask))
+
+    async def _work(self, ask: Ask) -> web.Response:
+        return _told(await self._route.handler(ask), self._route.status)
 
 
 @web.middleware
@@ -151,16 +158,19 @@ def _given(model: type[BaseModel], query: MultiMapping[str]) -> dict[str, Any]:
     return given
 
 
-async def _body(model: type[_M] | None, request: web.Request) -> _M | None:
-    if model is None:
-        return None
+async def _read(request: web.Request) -> bytes:
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.read()
+            return await request.read()
     except TimeoutError:
         raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from None
     except web.RequestPayloadError:
         raise Refusal(HTTPStatus.BAD_REQUEST, "the body did not arrive whole") from None
+
+
+def _body(model: type[BaseModel] | None, request: web.Request, raw: bytes) -> BaseModel | None:
+    if model is None:
+        return None
     if raw and request.content_type != "application/json":
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body is application/json here")
     try:

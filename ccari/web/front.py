@@ -16,6 +16,7 @@ from ccari.ports.keying import Secrets
 from ccari.ports.placing import Placing
 from ccari.ports.policies import PolicyBook
 from ccari.ports.records import CallRecords
+from ccari.ports.repeats import RepeatStore
 from ccari.ports.requests import RequestRegister
 from ccari.ports.sounds import Prompts
 from ccari.ports.suppressions import RegisterStore, SuppressionStore
@@ -35,6 +36,7 @@ class Front:
     registers: RegisterStore
     requests: RequestRegister
     forwards: ForwardLog
+    repeats: RepeatStore
     secrets: Secrets
     prompts: Prompts
     cards: CardRack

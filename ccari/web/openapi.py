@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 
 from ccari import __version__
 from ccari.web.problems import PROBLEM_TYPE, Problem
+from ccari.web.repeats import HEADER
 from ccari.web.routes import Route
 
 _ALWAYS = (
@@ -26,6 +27,11 @@ _OF_BODIES = (
     HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 )  # fmt: skip
+
+_KEY = {
+    "name": HEADER, "in": "header", "required": False, "schema": {"type": "string", "maxLength": 200},
+    "description": "Such as a UUID. What comes again with it is answered as before, for a day, and done once.",
+}  # fmt: skip
 
 _Mode = Literal["validation", "serialization"]
 _Schemas = Mapping[Any, dict[str, Any]]

@@ -21,7 +21,7 @@ Handler = Callable[[Ask], Awaitable[Reply | web.StreamResponse]]
 class Route:
     """``reply`` is the model of what comes out with ``status``; for a stream, of the data of its events.
 
-    ``refuses``: the problems that are its own, beside those that every endpoint has.
+    ``repeats``: an Idempotency-Key is heeded. ``refuses``: the problems that are its own, beside those that every endpoint has.
     """
 
     method: str
@@ -34,6 +34,7 @@ class Route:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     streams: bool = False
+    repeats: bool = False
     refuses: tuple[HTTPStatus, ...] = ()
 
 
@@ -45,7 +46,7 @@ def routes(streams: Streams) -> Sequence[Route]:
         ),
         Route(
             "POST", "/v1/calls", frozenset({_DIALER, _OPS}), calls.place_call, models.CallPlaced, HTTPStatus.CREATED,
-            body=models.CallOrder, refuses=(HTTPStatus.CONFLICT,),
+            body=models.CallOrder, repeats=True, refuses=(HTTPStatus.CONFLICT,),
         ),
         Route("GET", "/v1/calls", reading, calls.list_calls, models.CallPage, query=models.CallsQuery),
         Route(
@@ -57,7 +58,7 @@ def routes(streams: Streams) -> Sequence[Route]:
         ),
         Route(
             "POST", "/v1/suppressions", frozenset({_DIALER, _OPS, _DPO}), suppressions.add, models.Barred,
-            body=models.BarringBody,
+            body=models.BarringBody, repeats=True,
         ),
         Route(
             "POST", "/v1/suppressions/check", reading, suppressions.check, models.CheckAnswer, body=models.CheckBody
@@ -72,7 +73,7 @@ def routes(streams: Streams) -> Sequence[Route]:
         ),
         Route(
             "POST", "/v1/requests", frozenset({_AGENT, _DPO}), requests.add, models.Registered, HTTPStatus.CREATED,
-            body=models.ClaimBody,
+            body=models.ClaimBody, repeats=True,
         ),
         Route(
             "GET", "/v1/requests/{reference}", frozenset({_DPO, _AUDITOR}), requests.show, models.RequestShown,

@@ -55,6 +55,7 @@ MIGRATIONS = [
     "0002_consents_registers_and_request_work",
     "0003_access_tokens",
     "0004_directions",
+    "0005_http_repeats",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")

@@ -1,0 +1,96 @@
+"""``Idempotency-Key``: what is asked again with the same key is answered as before, and not done a second time."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import structlog
+from aiohttp import web
+
+from ccari.errors import StoreError
+from ccari.ports.repeats import Answered, RepeatStore, Unanswered
+from ccari.web.problems import Refusal
+
+HEADER = "Idempotency-Key"
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+_log = structlog.get_logger()
+
+
+class Repeat:
+    """One request with a key.
+
+    The key is kept as a hash, and the body as a hash that is keyed with it: from neither can a number be found.
+    """
+
+    def __init__(self, store: RepeatStore, key: str, bearer: str, path: str, body: bytes) -> None:
+        self._store = store
+        self._key = hashlib.sha256(f"{bearer}\x00{path}\x00{key}".encode()).digest()
+        self._asked = hmac.new(key.encode(), body, hashlib.sha256).digest()
+
+    async def once(self, work: Callable[[], Awaitable[web.Response]]) -> web.Response:
+        """The answer from before, or what ``work`` answers, which is kept for the next; what fails may be tried again."""
+        match await self._store.claim(self._key, self._asked):
+            case Answered() as before:
+                return _again(before)
+            case Unanswered.OTHER:
+                raise Refusal(
+                    HTTPStatus.UNPROCESSABLE_ENTITY,
+                    f"that {HEADER} came with another body before: take a new one",
+                )
+            case Unanswered.UNDER_WAY:
+                raise Refusal(
+                    HTTPStatus.CONFLICT, "the request before it with that key is still being worked on",
+                    headers={"retry-after": "1"},
+                )  # fmt: skip
+            case Unanswered.FIRST:
+                return await self._first(work)
+
+    async def _first(self, work: Callable[[], Awaitable[web.Response]]) -> web.Response:
+        try:
+            response = await work()
+        except Refusal as refusal:
+            if refusal.problem.reason is None or refusal.status != HTTPStatus.CONFLICT:
+                await self._drop()
+                raise
+            # the gate's answer stands, as an allowed call's would
+            response = refusal.response()
+        except BaseException:
+            await self._drop()
+            raise
+        body = response.body
+        answered = Answered(
+            response.status, response.headers.get("location"), response.content_type, body if isinstance(body, bytes) else b""
+        )  # fmt: skip
+        try:
+            await self._store.settle(self._key, answered)
+        except StoreError as error:
+            _log.warning("repeat_not_kept", reason=str(error))
+        return response
+
+    async def _drop(self) -> None:
+        try:
+            await self._store.drop(self._key)
+        except StoreError as error:
+            _log.warning("repeat_not_kept", reason=str(error))
+
+
+def key_of(request: web.Request) -> str | None:
+    """The key that a request names; Refusal (422) if it is none."""
+    if HEADER not in request.headers:
+        return None
+    key = request.headers[HEADER].strip().strip('"')
+    if not _KEY.fullmatch(key):
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"{HEADER} is at most 200 printable characters, such as a UUID"
+        )
+    return key
+
+
+def _again(answered: Answered) -> web.Response:
+    headers = {"location": answered.location} if answered.location else {}
+    return web.Response(
+        status=answered.status, body=answered.body, content_type=answered.kind, headers=headers
+    )

@@ -1,0 +1,122 @@
+"""Idempotency-Key: the same request again is answered as before and done once."""
+
+import asyncio
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from ccari.errors import AsteriskError
+from ccari.policy.gate import Block
+from ccari.ports.access import Role
+from ccari.ports.placing import Order, Placed
+from ccari.store.opened import Store
+from ccari.web.front import Front
+from tests.unit.web.api import AS_WRITTEN, NUMBER, Answer, Api, serving
+from tests.unit.web.test_calls import Placing
+
+CALL = {"number": NUMBER, "campaign": "renewals", "agent": "anna"}
+ERASE = {"right": "erasure", "number": AS_WRITTEN, "controller": "acme"}
+
+
+async def ask(api: Api, path: str, body: Any, key: str, **options: Any) -> Answer:
+    options.setdefault("role", Role.DPO)
+    return await api.ask("POST", path, body, headers={"idempotency-key": key}, **options)
+
+
+async def test_a_request_whose_answer_was_lost_is_entered_twice(api: Api, store: Store) -> None:
+    key = str(uuid4())
+    first = await ask(api, "/v1/requests", ERASE, key)
+    again = await ask(api, "/v1/requests", ERASE, f'"{key}"')
+    assert (first.status, again.status) == (HTTPStatus.CREATED, HTTPStatus.CREATED)
+    assert (again.text, again.headers["location"]) == (first.text, first.headers["location"])
+    assert again.headers["content-type"] == first.headers["content-type"]
+    assert len(await store.requests.list(None, 10)) == 1
+    # another's key, and another key, are others
+    other = await api.token(Role.DPO)
+    await ask(api, "/v1/requests", ERASE, key, token=other)
+    await ask(api, "/v1/requests", ERASE, str(uuid4()))
+    assert len(await store.requests.list(None, 10)) == 3
+
+
+async def test_a_call_is_placed_twice(store: Store, front: Front) -> None:
+    placing = Placing()
+    async with serving(store, replace(front, placing=placing)) as api:
+        answers = [await ask(api, "/v1/calls", CALL, "one", role=Role.OPS) for _ in range(3)]
+        assert {each.text for each in answers} == {answers[0].text}
+        assert {each.status for each in answers} == {HTTPStatus.CREATED}
+        assert len(placing.orders) == 1
+        other = await ask(api, "/v1/calls", {**CALL, "agent": "bert"}, "one", role=Role.OPS)
+        assert "another body" in other.problem(HTTPStatus.UNPROCESSABLE_ENTITY)["detail"]
+        # without a key, each is a call
+        await api.ask("POST", "/v1/calls", CALL, role=Role.OPS)
+        assert len(placing.orders) == 2
+
+
+async def test_a_blocked_call_is_asked_for_again_and_let_through(store: Store, front: Front) -> None:
+    blocking, placing = Placing(block=Block.OUTSIDE_HOURS), Placing()
+    async with serving(store, replace(front, placing=blocking)) as api:
+        first = await ask(api, "/v1/calls", CALL, "one", role=Role.OPS)
+    async with serving(store, replace(front, placing=placing)) as api:
+        again = await ask(api, "/v1/calls", CALL, "one", role=Role.OPS)
+    assert first.problem(HTTPStatus.CONFLICT) == again.problem(HTTPStatus.CONFLICT)
+    assert placing.orders == []
+
+
+async def test_what_failed_is_not_tried_again(store: Store, front: Front) -> None:
+    away, placing = Placing(error=AsteriskError("away")), Placing()
+    async with serving(store, replace(front, placing=away)) as api:
+        (await ask(api, "/v1/calls", CALL, "one", role=Role.OPS)).problem(HTTPStatus.SERVICE_UNAVAILABLE)
+    async with serving(store, replace(front, placing=placing)) as api:
+        assert (await ask(api, "/v1/calls", CALL, "one", role=Role.OPS)).status == HTTPStatus.CREATED
+        (await ask(api, "/v1/requests", {**ERASE, "number": "12"}, "two")).problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY
+        )
+        assert (await ask(api, "/v1/requests", ERASE, "two")).status == HTTPStatus.CREATED
+
+
+async def test_two_at_the_same_moment_are_both_done(store: Store, front: Front) -> None:
+    go_on, inside = asyncio.Event(), asyncio.Semaphore(0)
+
+    class Slow(Placing):
+        async def place(self, order: Order) -> Placed:
+            inside.release()
+            await go_on.wait()
+            return await super().place(order)
+
+    placing = Slow()
+    async with serving(store, replace(front, placing=placing)) as api:
+        token = await api.of(Role.OPS)
+        first = asyncio.create_task(ask(api, "/v1/calls", CALL, "one", token=token))
+        async with asyncio.timeout(10):
+            await inside.acquire()
+        (await ask(api, "/v1/calls", CALL, "one", token=token)).problem(HTTPStatus.CONFLICT)
+        # whoever worked on it died: after a while the next one may
+        await store.database.rows(
+            "UPDATE http_repeats SET made_at = now() - interval '3 minutes' RETURNING 1"
+        )
+        second = asyncio.create_task(ask(api, "/v1/calls", CALL, "one", token=token))
+        async with asyncio.timeout(10):
+            await inside.acquire()
+        go_on.set()
+        assert [(await each).status for each in (first, second)] == [HTTPStatus.CREATED] * 2
+        assert len(placing.orders) == 2
+
+
+async def test_an_answer_is_kept_for_ever_or_with_a_number(api: Api, store: Store) -> None:
+    await ask(api, "/v1/suppressions", {"number": AS_WRITTEN, "controller": "acme"}, "a-key")
+    rows = await store.database.rows(
+        "SELECT key, asked, location, convert_from(body, 'UTF8') AS body FROM http_repeats"
+    )
+    assert "60010000" not in str(rows)
+    assert "a-key" not in str(rows)
+    await store.database.rows("UPDATE http_repeats SET made_at = now() - interval '25 hours' RETURNING 1")
+    await ask(api, "/v1/suppressions", {"number": AS_WRITTEN, "controller": "acme"}, "another")
+    assert len(await store.database.rows("SELECT FROM http_repeats")) == 1
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 201, "a b", "é"])
+async def test_what_is_no_key_is_taken_for_one(api: Api, key: str) -> None:
+    (await ask(api, "/v1/requests", ERASE, key)).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
