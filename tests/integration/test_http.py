@@ -1,0 +1,157 @@
+"""The HTTP API of a running service, and what its answers come to on the line."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+import pytest_asyncio
+
+from tests.integration.service import EVENT_SECONDS, Service
+from tests.lab import Callee, Lab, Outcome, callees
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Client:
+    """One bearer of a token."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, token: str) -> None:
+        self._session = session
+        self._url = url
+        self._headers = {"authorization": f"Bearer {token}"}
+
+    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """The status and what came with it."""
+        async with self._session.request(
+            method, self._url + path, json=body, headers=self._headers
+        ) as answer:
+            return answer.status, orjson.loads(await answer.read())
+
+    @contextlib.asynccontextmanager
+    async def events(self, agent: str) -> AsyncIterator[aiohttp.StreamReader]:
+        """The agent's events, watched for."""
+        url = f"{self._url}/v1/agents/{agent}/events"
+        async with self._session.get(url, headers=self._headers) as answer:
+            assert answer.status == 200
+            while await answer.content.readline() != b"\n":
+                pass
+            yield answer.content
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=None, sock_read=EVENT_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as opened:
+        yield opened
+
+
+async def bearer(service: Service, session: aiohttp.ClientSession, *options: str) -> Client:
+    made = await service.json("token", "create", *options)
+    return Client(session, f"http://{service.environment['CCARI_HTTP__LISTEN']}", made["token"])
+
+
+async def called(lab: Lab, callee: Callee) -> Outcome:
+    placed = await lab.world.dial(callee.number, agent="drops-3")
+    await placed.ended()
+    return await lab.pbx.outcome(placed.id)
+
+
+async def _closed(service: Service, call: str) -> bool:
+    """Asterisk is told before the row is closed."""
+    return (await service.call(call))["ended_at"] is not None
+
+
+async def test_a_number_that_was_barred_over_http_is_dialled(
+    service: Service, lab: Lab, session: aiohttp.ClientSession
+) -> None:
+    callee = callees.answers(61)
+    crm = await bearer(service, session, "--role", "dpo")
+    question = {"number": callee.number, "campaign": "renewals"}
+    assert await crm.ask("POST", "/v1/gate", question) == (200, {
+        "verdict": "allow", "reason": "", "why": "", "campaign": "renewals", "number": f"+48•••••{callee.number[-4:]}",
+        "controller": "acme", "legal_basis": "contract",
+    })  # fmt: skip
+    status, done = await crm.ask("POST", "/v1/suppressions", {"number": callee.number, "reason": "objection"})
+    assert (status, done["added"]) == (200, True)
+    # a contract goes before an objection to what rests on an interest; the centre's own bar goes before it
+    assert (await crm.ask("POST", "/v1/gate", question))[1]["verdict"] == "allow"
+    await crm.ask("POST", "/v1/suppressions", {"number": callee.number, "proof": "letter 9"})
+    assert (await crm.ask("POST", "/v1/gate", question))[1]["reason"] == "suppressed_do_not_call"
+    told = await called(lab, callee)
+    assert (told.outcome, told.reason) == ("blocked", "suppressed_do_not_call")
+    assert await lab.world.invites(callee.number) == 0
+    await until(lambda: _closed(service, told.call), within=EVENT_SECONDS)
+    status, shown = await crm.ask("GET", f"/v1/calls/{told.call}")
+    assert (status, shown["outcome"], shown["reason"], shown["whole"]) == (
+        200, "blocked", "suppressed_do_not_call", True,
+    )  # fmt: skip
+    status, page = await crm.ask("GET", "/v1/calls?outcome=blocked&limit=1")
+    assert [each["id"] for each in page["items"]] == [told.call]
+
+
+async def test_a_lifted_bar_still_blocks(service: Service, lab: Lab, session: aiohttp.ClientSession) -> None:
+    callee = callees.answers(63)
+    dpo = await bearer(service, session, "--role", "dpo", "--controller", "acme")
+    await dpo.ask("POST", "/v1/suppressions", {"number": callee.number})
+    assert (await called(lab, callee)).outcome == "blocked"
+    status, done = await dpo.ask(
+        "POST", "/v1/suppressions/remove", {"number": callee.number, "why": "a mistake"}
+    )
+    assert (status, len(done["lifted"])) == (200, 1)
+    assert (await called(lab, callee)).outcome == "bridged"
+    assert await lab.world.invites(callee.number) == 1
+
+
+async def test_a_key_pressed_in_a_call_is_not_in_the_register_that_is_asked(
+    service: Service, lab: Lab, session: aiohttp.ClientSession
+) -> None:
+    callee = callees.presses("7", 3, 64)
+    dpo = await bearer(service, session, "--role", "dpo")
+    placed = await lab.world.dial(callee.number, agent="talks")
+    pressed = await service.logged(
+        lambda line: (
+            line["event"] == "right_registered" and line.get("number", "").endswith(callee.number[-4:])
+        )
+    )
+    await lab.world.hang_up(placed)
+    await placed.ended()
+    status, shown = await dpo.ask("GET", f"/v1/requests/{pressed['reference']}")
+    assert (status, shown["right"], shown["channel"], shown["call_id"]) == (
+        200,
+        "erasure",
+        "key",
+        pressed["call_id"],
+    )
+    status, told = await dpo.ask("POST", f"/v1/requests/{pressed['reference']}/resolve", {"note": "done"})
+    assert (status, told["status"]) == (409, 409)
+    assert callee.number not in service.log.read_text()
+
+
+async def test_an_agents_card_does_not_come_when_the_callee_answers(
+    service: Service, lab: Lab, session: aiohttp.ClientSession
+) -> None:
+    callee = callees.answers(65)
+    desk = await bearer(service, session, "--role", "dialer")
+    # in the lab's dialplan an agent's phone is what names its agent
+    known = await called(lab, callees.answers(66))
+    agent = (await service.call(known.call))["agent"]
+    async with desk.events(agent) as stream:
+        told = await called(lab, callee)
+        assert await stream.readline() == b"event: agent_card\n"
+        card = orjson.loads((await stream.readline()).removeprefix(b"data: "))
+    assert (card["call_id"], card["agent"], card["campaign"]) == (told.call, agent, "renewals")
+    assert card["number_masked"] == f"+48•••••{callee.number[-4:]}"
+    assert card["source"] == "umowa zawarta z ACME"
+
+
+async def test_without_a_token_more_than_health_is_told(
+    service: Service, session: aiohttp.ClientSession
+) -> None:
+    url = f"http://{service.environment['CCARI_HTTP__LISTEN']}"
+    for path, status in (("/healthz", 200), ("/readyz", 200), ("/openapi.json", 200), ("/v1/calls", 401)):
+        async with session.get(url + path) as answer:
+            assert answer.status == status, path
