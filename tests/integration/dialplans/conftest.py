@@ -36,8 +36,10 @@ async def old(lab: Lab, vicidial_log: CarrierLog) -> AsyncIterator[ForeignPbx]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def current(lab: Lab, vicidial_log: CarrierLog) -> AsyncIterator[ForeignPbx]:
-    """An Asterisk 22 with a FreePBX 17 in it."""
-    dialplan = _dialplan("freepbx17.conf", vicidial_log)
+    """An Asterisk 22 with a FreePBX 17 in it, and a VICIdial whose carrier offers the callee the keys."""
+    dialplan = _dialplan("freepbx17.conf", vicidial_log).replace(
+        "55,o)", "55,oU(ccari-rights^${CCARI_CAMPAIGN}))"
+    )
     async with ForeignPbx(
         await ensure_root(CURRENT), lab, "current", dialplan, ["res_websocket_client.so"]
     ).started() as pbx:

@@ -1,6 +1,7 @@
 """Calls out of FreePBX 16 and 17, VICIdial and an old Asterisk: nobody is dialled whom ccari has not allowed."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,10 @@ from tests.lab import Lab, callees
 from tests.lab.foreign import ForeignPbx
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+#: A carrier whose Dial offers the keys.
+VICIDIAL_WITH_KEYS = replace(VICIDIAL, pbx="current")
+KEYED = [PLAIN_16, FREEPBX_16, FREEPBX_17, VICIDIAL_WITH_KEYS]
 
 every_way = pytest.mark.parametrize("through", WAYS.values(), ids=WAYS, indirect=True)
 both_freepbx = pytest.mark.parametrize(
@@ -154,16 +159,32 @@ async def test_a_campaign_of_vicidial_that_ccari_does_not_know_is_dialled(
     assert await vicidial_log.next_hangup(logged) == ("17", "BUSY")
 
 
-async def test_a_right_pressed_on_asterisk_16_is_lost(lab: Lab, service: Service, old: ForeignPbx) -> None:
-    callee = callees.presses("7", 2, 85)
-    call = await lab.world.dial(callee.number, context="lab-gated", agent="talks", pbx=old)
-    request = await service.logged(
-        lambda line: line["event"] == "right_registered" and str(line["number"]).endswith(callee.number[-4:])
-    )
-    await lab.world.hang_up(call)
-    await call.ended()
+@pytest.mark.parametrize(
+    "through",
+    KEYED,
+    ids=["FastAGI on 16", "FreePBX 16", "FreePBX 17", "VICIdial"],
+    indirect=True,
+)
+async def test_a_right_pressed_behind_a_pbx_is_lost(service: Service, through: Through) -> None:
+    lab, pbx, way = through.lab, through.pbx, through.way
+    serial = 85 + KEYED.index(way)
+    callee = callees.presses("7", 2, serial)
+    await pbx.set_global("TRUNK_OPTIONS", "U(ccari-rights^renewals)")
+    try:
+        call = await lab.world.dial(
+            way.dialled(callee.number), campaign=way.campaign, context=way.context, agent="talks", pbx=pbx
+        )
+        request = await service.logged(
+            lambda line: (
+                line["event"] == "right_registered" and str(line["number"]).endswith(callee.number[-4:])
+            )
+        )
+        await lab.world.hang_up(call)
+        await call.ended()
+    finally:
+        await pbx.set_global("TRUNK_OPTIONS", "")
     shown = await service.json("requests", "show", request["reference"])
     assert (shown["right"], shown["number_from"]) == ("erasure", "dialled")
-    told = await Through(lab, old, PLAIN_16).dial(callee.number)
+    told = await through.dial(callee.number)
     assert told.reason == "suppressed_erasure"
     assert await lab.world.invites(callee.number) == 1
