@@ -12,22 +12,29 @@ from ccari.cli.context import Json, current_policy, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.cli.policies import read_policy
 from ccari.config import Settings
+from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.policy.declaration import Policy
 from ccari.policy.notices import Prompt
-from ccari.sounds import Catalogue, EspeakNg, Manifest, build
+from ccari.sounds import Catalogue, Entry, EspeakNg, Manifest, build
 from ccari.sounds.build import Progress as Built
-from ccari.sounds.soundboard import shipped_sounds
+from ccari.sounds.intake import Recording, examine, take
+from ccari.sounds.soundboard import open_soundboard, shipped_sounds
+from ccari.sounds.studio import folder_of
 from ccari.store.opened import Store
 
 app = typer.Typer(help="The prompts that callees and agents hear.")
 
 PolicyFile = Annotated[
-    Path | None, typer.Option("--policy", help="A policy file to build for, instead of the one in force.")
+    Path | None, typer.Option("--policy", help="A policy file, instead of the policy in force.")
 ]
 Folder = Annotated[
     Path | None, typer.Option("--dir", help="The folder of sounds, instead of that of the settings.")
 ]
+Common = Annotated[
+    bool, typer.Option("--common", help="Only what is said alike in every campaign, in every language.")
+]
+OtherCatalogue = Annotated[Path | None, typer.Option("--catalogue", help="Another catalogue of texts.")]
 
 
 @app.command("build")
@@ -36,42 +43,157 @@ def build_(
     *,
     policy: PolicyFile = None,
     folder: Folder = None,
-    studio: Annotated[
-        Path | None,
-        typer.Option(help="Recordings that take the place of the synthetic voice, by prompt key."),
-    ] = None,
-    common: Annotated[
-        bool, typer.Option("--common", help="Only what is said alike in every campaign, in every language.")
-    ] = False,
-    catalogue: Annotated[Path | None, typer.Option(help="Another catalogue of texts.")] = None,
+    common: Common = False,
+    catalogue: OtherCatalogue = None,
 ) -> None:
-    """Speak every prompt of the policy's campaigns, at 8 and 16 kHz and even loudness. What is unchanged is kept."""
-    words = Catalogue.load(catalogue or shipped_sounds() / "catalogue.toml")
-    if common:
-        wanted: Iterable[Prompt] = [
-            prompt for language in words.languages for prompt in words.fixed(language)
-        ]
-    else:
-        wanted = prompts_of(read_policy(policy)[1] if policy else with_store(context, _current), words)
+    """Make every prompt of the policy's campaigns, at 8 and 16 kHz and even loudness. What is unchanged is kept.
+
+    Recordings that were imported are used, and everything else is spoken by the synthetic voice.
+    """
+    wanted = _wanted(context, policy, catalogue, common=common)
     target = folder or context.obj.settings().sounds_dir
-    with progress_bar() as report:
-        manifest = build(wanted, target, engine=EspeakNg(), studio=studio, on_progress=report)
+    manifest = _build(wanted, target)
     typer.echo(f"{len(manifest.entries)} prompts are in {target}")
 
 
+@app.command("import")
+def import_(
+    context: typer.Context,
+    recordings: Annotated[
+        Path, typer.Argument(help="A folder of recordings, such as pl/renewals/identity.wav.")
+    ],
+    *,
+    policy: PolicyFile = None,
+    folder: Folder = None,
+    common: Common = False,
+    catalogue: OtherCatalogue = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Take the good recordings although others are not; else a bad one changes nothing.",
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Take in a speaker's recordings, in place of the synthetic voice. Exit status 1 if nothing was changed.
+
+    A file is named by its prompt, as `ccari sounds list` tells them (pl.renewals.identity.wav will do, too); what it
+    says can be written beside it, in a .txt. Each is checked: sampling rate, clipping, silence, length; and made as
+    loud as the others. The recordings are kept with the sounds, for every later build.
+    """
+    wanted = _wanted(context, policy, catalogue, common=common)
+    target = folder or context.obj.settings().sounds_dir
+    found = []
+    for each in examine(recordings, wanted):
+        found.append(each)
+        if not json:
+            _tell(each)
+    refused = [each for each in found if each.fault is not None]
+    taken = [] if refused and not keep_going else take(found, folder_of(target))
+    if taken:
+        _build(taken, target)
+    if json:
+        as_json([_recording(each, taken=each.prompt in taken) for each in found])
+    elif taken:
+        typer.echo(
+            f"{len(taken)} recordings are in place of the synthetic voice, {len(refused)} were refused"
+        )
+    if not taken:
+        why = (
+            f"{len(refused)} of {len(found)} recordings are refused"
+            if found
+            else f"{recordings} holds no recording"
+        )
+        hint = ": mend them, or take the rest with --keep-going" if len(refused) < len(found) else ""
+        raise SoundError(f"nothing was changed: {why}{hint}")
+
+
 @app.command("list")
-def list_(context: typer.Context, *, folder: Folder = None, json: Json = False) -> None:
-    """List the prompts that have been built, with their words."""
-    manifest = Manifest.load(folder or context.obj.settings().sounds_dir)
-    rows: list[dict[str, Any]] = [
-        {"key": key, "origin": entry.origin, "duration_ms": entry.duration_ms, "text": entry.text}
-        for key, entry in sorted(manifest.entries.items())
-    ]
+def list_(
+    context: typer.Context, *, policy: PolicyFile = None, folder: Folder = None, json: Json = False
+) -> None:
+    """List the prompts that the policy in force needs, with their words, and which of them lack a sound.
+
+    With --dir those that lie in that folder, whoever needs them.
+    """
+    rows = _lying(folder) if folder else _needed(context, policy)
     if json:
         as_json(rows)
+        return
+    columns = {"key": "PROMPT", "origin": "ORIGIN", "duration_ms": "MS", "text": "WORDS"}
+    as_table(rows, columns, none="there are no prompts")
+    for row in rows:
+        if row["fault"]:
+            typer.echo(f"ccari: {row['fault']}", err=True)
+
+
+def _lying(folder: Path) -> list[dict[str, Any]]:
+    return [_row(key, entry.text, entry) for key, entry in sorted(Manifest.load(folder).entries.items())]
+
+
+def _needed(context: typer.Context, file: Path | None) -> list[dict[str, Any]]:
+    board = open_soundboard(context.obj.settings())
+    needed = {each.key: each for each in prompts_of(_policy(context, file), board.catalogue)}
+    rows = []
+    for key, prompt in sorted(needed.items()):
+        try:
+            rows.append(_row(key, prompt.text, board.find(prompt)))
+        except SoundError as error:
+            rows.append(_row(key, prompt.text, None, str(error)))
+    return rows
+
+
+def _row(key: str, text: str, entry: Entry | None, fault: str | None = None) -> dict[str, Any]:
+    return {
+        "key": key,
+        "origin": entry.origin if entry else None,
+        "duration_ms": entry.duration_ms if entry else None,
+        "text": text,
+        "fault": fault,
+    }
+
+
+def _tell(recording: Recording) -> None:
+    if recording.fault is not None:
+        typer.echo(f"refused {recording.name}: {recording.fault}", err=True)
     else:
-        columns = {"key": "PROMPT", "origin": "ORIGIN", "duration_ms": "MS", "text": "WORDS"}
-        as_table(rows, columns, none="there are no prompts")
+        typer.echo(f"good    {recording.name}" + (f", but {recording.doubt}" if recording.doubt else ""))
+
+
+def _recording(recording: Recording, *, taken: bool) -> dict[str, Any]:
+    return {
+        "file": recording.name,
+        "prompt": recording.prompt.key if recording.prompt else None,
+        "taken": taken and recording.fault is None,
+        "fault": recording.fault,
+        "doubt": recording.doubt,
+    }
+
+
+def _wanted(
+    context: typer.Context, file: Path | None, catalogue: Path | None, *, common: bool
+) -> list[Prompt]:
+    words = Catalogue.load(catalogue or shipped_sounds() / "catalogue.toml")
+    if common:
+        return [prompt for language in words.languages for prompt in words.fixed(language)]
+    return list(prompts_of(_policy(context, file), words))
+
+
+def _policy(context: typer.Context, file: Path | None) -> Policy:
+    return read_policy(file)[1] if file else with_store(context, _current)
+
+
+def _build(wanted: Iterable[Prompt], target: Path) -> Manifest:
+    with progress_bar() as report:
+        return build(
+            wanted,
+            target,
+            engine=EspeakNg(),
+            studio=folder_of(target),
+            shipped=shipped_sounds(),
+            on_progress=report,
+        )
 
 
 def prompts_of(policy: Policy, words: Catalogue) -> Iterable[Prompt]:

@@ -4,10 +4,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccari.errors import SoundError
@@ -37,12 +38,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """``recording`` is None when the engine is to speak."""
+    """``recording`` is None when the engine is to speak; ``ready``: where the same was made before, and how."""
 
     prompt: Prompt
     origin: str
     recipe: str
     recording: Path | None
+    ready: tuple[Path, Entry] | None = None
 
 
 def build(
@@ -51,13 +53,15 @@ def build(
     *,
     engine: Engine,
     studio: Path | None = None,
+    shipped: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Manifest:
     """Make the sound files of ``prompts`` in ``out_dir`` and return the manifest of all that lies there.
 
     For each prompt there will be ``<key>.alaw`` (8 kHz) and ``<key>.g722`` (16 kHz), and no other format. A recording
-    ``studio/<key>.wav|flac|mp3|ogg`` takes the place of the engine. What has not changed is left alone; prompts that lie
-    there and are not asked for stay. Blocks for some 0.5 s of processor time a prompt; ``on_progress`` is called in this thread.
+    ``studio/<key>.wav|flac|…`` takes the place of the engine. What has not changed is left alone, and what the folder
+    ``shipped`` has, made in the same way, is copied; prompts that lie there and are not asked for stay. Blocks for some
+    0.5 s of processor time a prompt; ``on_progress`` is called in this thread.
 
     Raises SoundError for the first prompt that cannot be made; those finished until then are kept.
     """
@@ -73,7 +77,7 @@ def build(
             if job not in stale:
                 report(job.prompt, built=False)
         if stale:
-            _make(stale, known, out_dir, engine, report)
+            _make(_with_ready(stale, shipped) if shipped else stale, known, out_dir, engine, report)
     except OSError as error:
         raise SoundError(f"{error.filename or out_dir}: {error.strerror or error}") from error
     return Manifest(known)
@@ -97,30 +101,50 @@ def _make(
             Manifest(known).save(out_dir)
 
 
+def _with_ready(jobs: list[_Job], folder: Path) -> list[_Job]:
+    entries = Manifest.load(folder).entries
+    return [
+        replace(job, ready=(folder, entry))
+        if (entry := entries.get(job.prompt.key)) and _unchanged(job, entry, folder)
+        else job
+        for job in jobs
+    ]
+
+
 def _sound(job: _Job, out_dir: Path, work: Path, engine: Engine) -> Entry:
-    prompt = job.prompt
     own = Path(tempfile.mkdtemp(dir=work))
     try:
-        source = job.recording
-        if source is None:
-            source = own / "spoken.wav"
-            engine.speak(prompt.text, prompt.language, source)
-        sound = audio.load(source, own)
-        levels = {ending: audio.write(sound, own / f"sound.{ending}") for ending in audio.FORMATS}
+        entry = _copied(job, *job.ready, own) if job.ready else _made(job, own, engine)
     except SoundError as error:
-        raise SoundError(f"{prompt.key}: {error}") from error
-    duration_ms = max(audio.plays_ms(own / f"sound.{ending}") for ending in levels)
-    files = {}
-    for stranger in strangers(out_dir, prompt.key):
+        raise SoundError(f"{job.prompt.key}: {error}") from error
+    for stranger in strangers(out_dir, job.prompt.key):
         stranger.unlink()
-    for ending, level in levels.items():
+    for ending in entry.files:
+        target = out_dir / f"{job.prompt.key}.{ending}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (own / f"sound.{ending}").replace(target)
+    return entry
+
+
+def _copied(job: _Job, folder: Path, entry: Entry, own: Path) -> Entry:
+    for ending in entry.files:
+        shutil.copyfile(folder / f"{job.prompt.key}.{ending}", own / f"sound.{ending}")
+    return entry
+
+
+def _made(job: _Job, own: Path, engine: Engine) -> Entry:
+    source, files = job.recording, {}
+    if source is None:
+        source = own / "spoken.wav"
+        engine.speak(job.prompt.text, job.prompt.language, source)
+    sound = audio.load(source, own)
+    for ending in audio.FORMATS:
         made = own / f"sound.{ending}"
+        level = audio.write(sound, made)
         digest = hashlib.sha256(made.read_bytes()).hexdigest()
         files[ending] = SoundFile(digest, round(level.lufs, 1), round(level.peak, 1))
-        target = out_dir / f"{prompt.key}.{ending}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made.replace(target)
-    return Entry(prompt.text, prompt.language, job.origin, duration_ms, job.recipe, files)
+    duration_ms = max(audio.plays_ms(own / f"sound.{ending}") for ending in files)
+    return Entry(job.prompt.text, job.prompt.language, job.origin, duration_ms, job.recipe, files)
 
 
 def _job(prompt: Prompt, engine: Engine, folder: Path | None, known: Entry | None) -> _Job:

@@ -11,7 +11,7 @@ from ccari.policy.notices import Prompt
 from ccari.policy.parties import Controller
 from ccari.ports.sounds import Script, Sound
 from ccari.sounds.catalogue import Catalogue
-from ccari.sounds.manifest import FILE_NAME, Manifest, damage
+from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, damage
 
 
 def shipped_sounds() -> Path:
@@ -61,11 +61,20 @@ class Soundboard:
         return Script(sounds, {ids: notices.version(tuple(said[each] for each in ids)) for ids in spoken})
 
     def common(self, prompt: str, language: str) -> Sound:
-        """A sound that is alike in every campaign. Raises SoundError as :meth:`script` does."""
+        """A sound that is alike in every campaign. Raises SoundError as :meth:`scripts` does."""
         self._refresh()
         return self._sound(Prompt(prompt, language, self.catalogue.template(prompt, language)))
 
+    def find(self, prompt: Prompt) -> Entry:
+        """How the sound of a prompt was built that a call would play. Raises SoundError as :meth:`scripts` does."""
+        self._refresh()
+        return self._find(prompt)[1]
+
     def _sound(self, prompt: Prompt) -> Sound:
+        seen_as, entry = self._find(prompt)
+        return Sound(f"sound:{seen_as / prompt.key}", entry.duration_ms, prompt.text)
+
+    def _find(self, prompt: Prompt) -> tuple[Path, Entry]:
         fault = f"{prompt.key}: no such sound in {self._places[0][0]}: ccari sounds build"
         for (folder, seen_as), manifest in zip(self._places, self._manifests, strict=True):
             entry = manifest.entries.get(prompt.key) if manifest else None
@@ -76,7 +85,7 @@ class Soundboard:
                 continue
             problem = next(damage(folder, prompt.key, entry), None)
             if problem is None:
-                return Sound(f"sound:{seen_as / prompt.key}", entry.duration_ms, prompt.text)
+                return seen_as, entry
             fault = f"{folder}: {problem}"
         raise SoundError(fault)
 

@@ -80,6 +80,25 @@ def test_files_of_another_format_that_would_be_played_instead_are_removed(
     assert (old.exists(), own.exists()) == (False, True)
 
 
+def test_what_is_shipped_is_not_spoken_again(engine: EspeakNg, tmp_path: Path) -> None:
+    """A hundred prompts are alike in every campaign: they would be most of the time of every first build."""
+
+    class Mute(EspeakNg):
+        def speak(self, text: str, language: str, out: Path) -> None:
+            raise SoundError(f"spoke {text}")
+
+    shipped, out = tmp_path / "shipped", tmp_path / "out"
+    build([GOODBYE], shipped, engine=engine)
+    assert build([GOODBYE], out, engine=Mute(), shipped=shipped) == Manifest.load(shipped)
+    assert check(out, [GOODBYE]) == []
+    assert check(shipped, [GOODBYE]) == []
+    with pytest.raises(SoundError, match="pl/goodbye: spoke Inaczej"):
+        build([Prompt("goodbye", "pl", "Inaczej.")], out, engine=Mute(), shipped=shipped)
+    (shipped / "pl/goodbye.alaw").write_bytes(b"damaged")
+    with pytest.raises(SoundError, match="pl/goodbye: spoke Dzięk"):
+        build([GOODBYE], tmp_path / "other", engine=Mute(), shipped=shipped)
+
+
 def test_prompts_of_other_campaigns_stay(engine: EspeakNg, tmp_path: Path) -> None:
     build([IDENTITY], tmp_path, engine=engine)
     build([GOODBYE], tmp_path, engine=engine)

@@ -1,0 +1,144 @@
+"""A speaker's recordings, looked at one by one before any of them takes the place of the synthetic voice."""
+
+import os
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccari.errors import SoundError
+from ccari.policy.notices import Prompt
+from ccari.sounds import audio
+from ccari.sounds.studio import ENDINGS, WORDS, check_words
+
+#: Below this rate in Hz a recording lacks what any telephone carries; below the other, what one with G.722 carries.
+LEAST_RATE, GOOD_RATE = 8000, 16000
+#: Characters a second. Nobody reads faster, so something is missing; nobody reads more slowly, so something is added
+#: (abbreviations and numbers that are written short take longer, and a pause is no fault: hence the grace in seconds).
+FASTEST, SLOWEST, GRACE = 25.0, 5.0, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A file of the studio's, and what was found in it.
+
+    ``name``: its path below the folder. ``prompt``: what it is a recording of, if anything. ``fault``: why it is
+    refused. ``doubt``: what somebody should listen to, though it is taken.
+    """
+
+    name: str
+    path: Path
+    prompt: Prompt | None = None
+    fault: str | None = None
+    doubt: str | None = None
+
+
+def examine(folder: Path, prompts: Iterable[Prompt]) -> Iterator[Recording]:
+    """Look at every file below ``folder``, hidden ones and the ``.txt`` with the words aside, in the order of their names.
+
+    The recording of a prompt is named by its key, ``pl/renewals/identity.wav``, or flat, ``pl.renewals.identity.wav``.
+    Each takes some 0.5 s of processor time. Raises SoundError when the folder cannot be read.
+    """
+    audio.require_ffmpeg()
+    named = {name: each for each in prompts for name in (each.key, each.key.replace("/", "."))}
+    found = [_named(path, folder, named) for path in _files(folder)]
+    twice = _twice(found)
+    with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        yield from pool.map(lambda each: _examined(each, twice, Path(work)), found)
+
+
+def take(recordings: Iterable[Recording], studio: Path) -> list[Prompt]:
+    """Keep the recordings without a fault in ``studio``, from where a build takes them, with the words that they say.
+
+    Returns their prompts. Raises SoundError when one cannot be written.
+    """
+    taken = []
+    for recording in recordings:
+        if recording.fault is not None or recording.prompt is None:
+            continue
+        target = studio / f"{recording.prompt.key}{recording.path.suffix.lower()}"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_name(f".{target.name}.draft")
+            shutil.copyfile(recording.path, draft)
+            for old in target.parent.glob(f"{target.stem}.*"):
+                old.unlink()
+            draft.replace(target)
+            target.with_suffix(WORDS).write_text(f"{recording.prompt.text}\n", encoding="utf-8")
+        except OSError as error:
+            raise SoundError(f"{error.filename or target}: {error.strerror or error}") from error
+        taken.append(recording.prompt)
+    return taken
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise SoundError(f"{folder}: no such folder")
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.suffix.lower() != WORDS
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def _named(path: Path, folder: Path, named: Mapping[str, Prompt]) -> Recording:
+    name = path.relative_to(folder)
+    prompt = named.get(str(name.with_suffix("")))
+    if path.suffix.lower()[1:] not in ENDINGS:
+        return Recording(str(name), path, None, f"no kind of recording: {', '.join(ENDINGS)}")
+    if prompt is None:
+        return Recording(str(name), path, None, "no prompt has that name: ccari sounds list tells them")
+    return Recording(str(name), path, prompt)
+
+
+def _twice(recordings: Sequence[Recording]) -> dict[str, str]:
+    """The name of another recording of the same prompt, by the name of each."""
+    by_prompt = defaultdict[str, list[str]](list)
+    for each in recordings:
+        if each.prompt is not None:
+            by_prompt[each.prompt.key].append(each.name)
+    return {
+        name: next(other for other in names if other != name)
+        for names in by_prompt.values()
+        if len(names) > 1
+        for name in names
+    }
+
+
+def _examined(recording: Recording, twice: Mapping[str, str], work: Path) -> Recording:
+    if recording.prompt is None:
+        return recording
+    name, path, prompt = recording.name, recording.path, recording.prompt
+    if other := twice.get(name):
+        return Recording(name, path, prompt, f"{other} is a recording of the same prompt: keep one")
+    try:
+        check_words(path, prompt)
+        doubt = _listened(path, prompt, Path(tempfile.mkdtemp(dir=work)))
+    except SoundError as error:
+        return Recording(name, path, prompt, str(error).removeprefix(f"{path.name} "))
+    return Recording(name, path, prompt, None, doubt)
+
+
+def _listened(path: Path, prompt: Prompt, work: Path) -> str | None:
+    """What is doubtful in a recording. Raises SoundError for what it is refused for."""
+    source = audio.inspect(path)
+    if source.rate < LEAST_RATE:
+        raise SoundError(f"sampled at {source.rate} Hz: at least {LEAST_RATE}, better {GOOD_RATE} or more")
+    if source.clipped:
+        raise SoundError("clipped: record it anew at a lower level")
+    sound = audio.load(path, work)
+    spoken, letters = audio.spoken_seconds(sound), len(prompt.text)
+    if spoken < letters / FASTEST:
+        raise SoundError(f"too short: {spoken:.1f} s for {letters} letters: something is missing")
+    if spoken > letters / SLOWEST + GRACE:
+        raise SoundError(f"too long: {spoken:.1f} s for {letters} letters: something else is in it")
+    for ending in audio.FORMATS:
+        audio.write(sound, work / f"sound.{ending}")
+    if source.rate < GOOD_RATE:
+        return f"sampled at {source.rate} Hz: muffled on telephones that carry more"
+    return None

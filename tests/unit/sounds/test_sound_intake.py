@@ -1,0 +1,188 @@
+"""A speaker's recordings: what no callee could understand is refused, the rest is kept for every build to come."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ccari.errors import SoundError
+from ccari.policy.notices import Prompt
+from ccari.sounds import EspeakNg, build, check
+from ccari.sounds.intake import Recording, examine, take
+from ccari.sounds.studio import folder_of
+
+Samples = npt.NDArray[np.float64]
+Write = Callable[[Path, Samples, int], Path]
+
+GOODBYE = Prompt("goodbye", "pl", "Dziękujemy. Do widzenia.")
+IDENTITY = Prompt("identity", "pl", "Dzień dobry. Dzwonimy w imieniu firmy ACME.", "renewals")
+PROMPTS = [GOODBYE, IDENTITY]
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Words of the right length, as a studio would deliver them: 44.1 kHz, with silence before and after."""
+    folder = tmp_path_factory.mktemp("voice")
+    EspeakNg().speak(GOODBYE.text, "pl", folder / "spoken.wav")
+    convert(
+        folder / "spoken.wav", folder / "voice.wav", "adelay=700,apad=pad_dur=0.9,volume=-9dB", "-ar", "44100"
+    )
+    return folder / "voice.wav"
+
+
+def convert(path: Path, to: Path, filters: str, *options: str) -> Path:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(path), "-af", filters, *options, str(to)]
+    subprocess.run(command, check=True, timeout=60)
+    return to
+
+
+def looked_at(folder: Path) -> dict[str, Recording]:
+    return {each.name: each for each in examine(folder, PROMPTS)}
+
+
+def faults(folder: Path) -> dict[str, str | None]:
+    return {name: each.fault for name, each in looked_at(folder).items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("pl/goodbye.wav", ()),
+        ("pl/goodbye.WAV", ("-c:a", "pcm_s24le", "-ac", "2")),
+        ("pl.goodbye.flac", ()),
+        ("pl/goodbye.mp3", ("-b:a", "96k")),
+        ("pl/goodbye.ogg", ()),
+        ("pl.goodbye.opus", ()),
+        ("pl/goodbye.m4a", ()),
+        ("pl/goodbye.aiff", ()),
+    ],
+)
+def test_a_good_recording_is_taken_in_whatever_a_studio_delivers_it(
+    voice: Path, tmp_path: Path, name: str, options: tuple[str, ...]
+) -> None:
+    convert(voice, tmp_path / "in" / name, "anull", *options)
+    found = looked_at(tmp_path / "in")[name]
+    assert (found.prompt, found.fault, found.doubt) == (GOODBYE, None, None)
+    out = tmp_path / "out"
+    assert take([found], folder_of(out)) == [GOODBYE]
+    entry = build([GOODBYE], out, engine=EspeakNg(), studio=folder_of(out)).entry("pl/goodbye")
+    assert entry.origin == "studio"
+    # the silence before and after is gone
+    assert entry.duration_ms < 2600
+
+
+@pytest.mark.parametrize("gain", [24, 30])
+def test_clipping_is_seen_through_a_lossy_codec(voice: Path, tmp_path: Path, gain: int) -> None:
+    """Its decoder gives the edges a crest again, over full scale."""
+    clipped = convert(voice, tmp_path / "clipped.wav", f"volume={gain}dB")
+    convert(clipped, tmp_path / "in/pl/goodbye.mp3", "anull", "-b:a", "128k")
+    assert faults(tmp_path / "in") == {"pl/goodbye.mp3": "clipped: record it anew at a lower level"}
+
+
+@pytest.mark.parametrize(
+    ("filters", "options", "fault"),
+    [
+        ("volume=30dB", (), "clipped: record it anew at a lower level"),
+        ("volume=0", (), "holds nothing but silence"),
+        ("anull", ("-ar", "6000"), "sampled at 6000 Hz: at least 8000, better 16000 or more"),
+        ("atrim=0:1.2", (), "too short: 0.5 s for 24 letters: something is missing"),
+        ("aloop=loop=3:size=140000", (), "too long: 11.3 s for 24 letters: something else is in it"),
+    ],
+)
+def test_what_no_callee_could_understand_is_refused_with_the_reason(
+    voice: Path, tmp_path: Path, filters: str, options: tuple[str, ...], fault: str
+) -> None:
+    convert(voice, tmp_path / "pl/goodbye.wav", filters, *options)
+    assert faults(tmp_path) == {"pl/goodbye.wav": fault}
+
+
+def test_a_recording_that_just_reaches_full_scale_is_not_taken_for_clipped(
+    voice: Path, tmp_path: Path, write_wav: Write, read_wav: Callable[[Path], tuple[Samples, int]]
+) -> None:
+    samples, rate = read_wav(voice)
+    write_wav(tmp_path / "pl/goodbye.wav", samples / np.max(np.abs(samples)), rate)
+    assert faults(tmp_path) == {"pl/goodbye.wav": None}
+
+
+def test_a_telephone_recording_is_taken_but_somebody_is_told(voice: Path, tmp_path: Path) -> None:
+    convert(voice, tmp_path / "pl/goodbye.wav", "anull", "-ar", "8000", "-c:a", "pcm_alaw")
+    found = looked_at(tmp_path)["pl/goodbye.wav"]
+    assert found.fault is None
+    assert found.doubt == "sampled at 8000 Hz: muffled on telephones that carry more"
+
+
+def test_what_is_no_recording_of_a_prompt_is_told_and_hidden_files_are_not(
+    voice: Path, tmp_path: Path
+) -> None:
+    convert(voice, tmp_path / "pl/godbye.wav", "anull")
+    (tmp_path / "pl/goodbye.wav").write_bytes(b"no sound" * 999)
+    (tmp_path / "invoice.pdf").write_bytes(b"%PDF")
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/pl.goodbye.wav").write_bytes(b"x")
+    found = faults(tmp_path)
+    assert str(found.pop("pl/goodbye.wav")).startswith("cannot be read as sound: ")
+    assert found == {
+        "invoice.pdf": "no kind of recording: wav, flac, aiff, mp3, m4a, ogg, opus",
+        "pl/godbye.wav": "no prompt has that name: ccari sounds list tells them",
+    }
+
+
+def test_two_recordings_of_a_prompt_are_both_refused(voice: Path, tmp_path: Path) -> None:
+    """Which of them is the old one only the studio knows."""
+    for name in ("pl.goodbye.wav", "pl/goodbye.flac"):
+        convert(voice, tmp_path / name, "anull")
+    assert faults(tmp_path) == {
+        "pl.goodbye.wav": "pl/goodbye.flac is a recording of the same prompt: keep one",
+        "pl/goodbye.flac": "pl.goodbye.wav is a recording of the same prompt: keep one",
+    }
+
+
+def test_a_recording_of_other_words_is_refused(voice: Path, tmp_path: Path) -> None:
+    convert(voice, tmp_path / "pl/goodbye.wav", "anull")
+    (tmp_path / "pl/goodbye.txt").write_text("Dziękujemy. Żegnamy.", encoding="utf-8")
+    assert faults(tmp_path) == {
+        "pl/goodbye.wav": "the recording says other words than wanted: 'Dziękujemy. Żegnamy.'"
+    }
+
+
+def test_a_later_build_keeps_the_recording_until_its_words_change(voice: Path, tmp_path: Path) -> None:
+    """The synthetic voice would come back unasked, or the old recording would be proof of new words."""
+    convert(voice, tmp_path / "in/pl/goodbye.wav", "anull")
+    studio = folder_of(tmp_path)
+    take(examine(tmp_path / "in", PROMPTS), studio)
+    for _ in range(2):
+        built = build(PROMPTS, tmp_path, engine=EspeakNg(), studio=studio)
+        assert [built.entry(each.key).origin for each in PROMPTS] == ["studio", EspeakNg().name]
+    changed = Prompt("goodbye", "pl", "Żegnamy.")
+    with pytest.raises(
+        SoundError, match=r"pl/goodbye: the recording says other words than wanted: .*import a new"
+    ) as raised:
+        build([changed], tmp_path, engine=EspeakNg(), studio=studio)
+    assert str(studio / "pl/goodbye.wav") in str(raised.value)
+
+
+def test_a_new_recording_takes_the_place_of_one_of_another_kind(voice: Path, tmp_path: Path) -> None:
+    studio = folder_of(tmp_path / "out")
+    for folder, name in (("old", "pl/goodbye.wav"), ("new", "pl.goodbye.flac")):
+        convert(voice, tmp_path / folder / name, "anull")
+        take(examine(tmp_path / folder, PROMPTS), studio)
+        build([GOODBYE], tmp_path / "out", engine=EspeakNg(), studio=studio)
+    assert sorted(path.name for path in studio.rglob("*.*")) == ["goodbye.flac", "goodbye.txt"]
+    assert check(tmp_path / "out", [GOODBYE]) == []
+
+
+def test_only_what_is_good_is_taken(voice: Path, tmp_path: Path) -> None:
+    convert(voice, tmp_path / "in/pl/goodbye.wav", "anull")
+    convert(voice, tmp_path / "in/pl/renewals/identity.wav", "volume=30dB")
+    assert take(examine(tmp_path / "in", PROMPTS), tmp_path / "studio") == [GOODBYE]
+    assert not list((tmp_path / "studio").rglob("identity.*"))
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SoundError, match="nowhere: no such folder"):
+        list(examine(tmp_path / "nowhere", PROMPTS))
