@@ -1,6 +1,6 @@
 # Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
 # they do. Run as root: the laboratory of two Asterisks needs it.
-.PHONY: help demo test setup lint unit integration bench-suppressions sounds lock wheel clean
+.PHONY: help demo test setup lint unit integration scenarios bench-suppressions sounds lock wheel clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -20,7 +20,7 @@ demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leav
 test: setup lint ## Lint, type-check and run every test
 	@log=$$(mktemp); nice $(BIN)/python -m pytest tests/unit >$$log 2>&1 & unit=$$!; \
 	  trap 'kill $$unit' INT TERM; \
-	  $(BIN)/python -m pytest tests/integration tests/lab; code=$$?; \
+	  $(BIN)/python -m pytest tests/integration tests/lab tests/scenarios; code=$$?; \
 	  wait $$unit || code=1; cat $$log; rm -f $$log; exit $$code
 
 lint: setup ## Ruff, mypy, import-linter
@@ -33,7 +33,11 @@ unit: setup ## The tests that need no Asterisk
 	$(BIN)/python -m pytest tests/unit
 
 integration: setup ## The tests on the laboratory
-	$(BIN)/python -m pytest tests/integration tests/lab
+	$(BIN)/python -m pytest tests/integration tests/lab tests/scenarios
+
+scenarios: setup ## Play every scenario of a call, and say of each what happens in it
+	$(BIN)/python -m tests.scenarios
+	$(BIN)/python -m pytest tests/scenarios
 
 setup: $(VENV)/.installed ## Install Debian's packages, the Python packages and the server's user, where missing
 

@@ -233,7 +233,7 @@ class Actions:
     async def _commit_heard(self, command: CommitHeard) -> Event:
         terms = self._terms
         version = terms.script.versions[command.prompts]
-        tells = not terms.informed and notices.information(terms.campaign, inbound=terms.inbound)
+        tells = terms.number is not None and not terms.informed and notices.information(terms.campaign, inbound=terms.inbound)
         information = terms.information_version if tells else None
         told = {"notice_version": version, "prompts": ",".join(command.prompts), "language": terms.language}
         self._journal.note("notice_heard", told)

@@ -38,6 +38,11 @@ class Recorder:
         return self._segments[-1].name if self._segments else None
 
     @property
+    def is_stopping(self) -> bool:
+        """True if we have told the newest recording to stop."""
+        return bool(self._segments) and self._segments[-1].is_stopping
+
+    @property
     def _newest(self) -> "_Segment":
         if not self._segments:
             raise AssertionError("there is no recording")
@@ -101,6 +106,7 @@ class _Segment:
         self._asked = False
         self._gone = False
         self._keep = True
+        self.is_stopping = False
 
     @property
     def name(self) -> str:
@@ -138,6 +144,7 @@ class _Segment:
 
     async def stop(self, *, keep: bool) -> bool:
         self._keep = keep
+        self.is_stopping = True
         return await self._desk.ari.stop_recording(self.name, keep=keep)
 
     async def let_go(self) -> None:

@@ -32,6 +32,7 @@ from ccari.policy.messages import (
     Play,
     Played,
     RecorderStarted,
+    RecorderStopped,
     SetTimer,
     SettleRecording,
     TimeRanOut,
@@ -42,6 +43,8 @@ _log = structlog.get_logger()
 
 #: A call has a few dozen events; a callee who drums on the keys makes some hundreds.
 INBOX_EVENTS = 256
+#: Between the end of a recording and the hang-up that has ended it, as Asterisk reports them.
+HANG_UP_SECONDS = 0.3
 #: How much longer than its file a playback may take to be reported finished.
 PLAYBACK_GRACE_SECONDS = 5.0
 
@@ -66,7 +69,10 @@ class CallRunner:
         if event["type"] == "StasisStart" and actions.recorder.entered(event["channel"]["id"]):
             return
         meaning = translate(event, self.ids, actions.playbacks, actions.recorder.name)
-        if meaning is not None:
+        if isinstance(meaning, RecorderStopped) and not actions.recorder.is_stopping:
+            # a callee who hangs up ends it too, and that is told a moment later
+            self._later("recorder ended", HANG_UP_SECONDS, functools.partial(self._put, meaning))
+        elif meaning is not None:
             self._put(meaning)
 
     def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:

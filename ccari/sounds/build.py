@@ -38,7 +38,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """``recording`` is None when the engine is to speak; ``ready``: where the same was made before, and how."""
+    """``recording`` is None when the engine is to speak; ``ready``: where the same was made before, without its ending."""
 
     prompt: Prompt
     origin: str
@@ -90,12 +90,22 @@ def _make(
     # inside out_dir, as only a rename within one file system is atomic
     with tempfile.TemporaryDirectory(prefix=".build-", dir=out_dir) as work:
         pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+        alike: dict[str, list[_Job]] = {}
+        for job in jobs:
+            alike.setdefault(job.recipe, []).append(job)
         try:
-            running = {pool.submit(_sound, job, out_dir, Path(work), engine): job for job in jobs}
+            running = {
+                pool.submit(_sound, first, out_dir, Path(work), engine): first for first, *_ in alike.values()
+            }
             for future in as_completed(running):
-                prompt = running[future].prompt
-                known[prompt.key] = future.result()
-                report(prompt, built=True)
+                made, entry = running[future], future.result()
+                known[made.prompt.key] = entry
+                report(made.prompt, built=True)
+                # what is made in the same way sounds the same, so it is made once
+                for job in alike[made.recipe][1:]:
+                    ready = replace(job, ready=(out_dir / made.prompt.key, entry))
+                    known[job.prompt.key] = _sound(ready, out_dir, Path(work), engine)
+                    report(job.prompt, built=True)
         finally:
             pool.shutdown(cancel_futures=True)
             Manifest(known).save(out_dir)
@@ -104,7 +114,7 @@ def _make(
 def _with_ready(jobs: list[_Job], folder: Path) -> list[_Job]:
     entries = Manifest.load(folder).entries
     return [
-        replace(job, ready=(folder, entry))
+        replace(job, ready=(folder / job.prompt.key, entry))
         if (entry := entries.get(job.prompt.key)) and _unchanged(job, entry, folder)
         else job
         for job in jobs
@@ -126,10 +136,10 @@ def _sound(job: _Job, out_dir: Path, work: Path, engine: Engine) -> Entry:
     return entry
 
 
-def _copied(job: _Job, folder: Path, entry: Entry, own: Path) -> Entry:
+def _copied(job: _Job, made: Path, entry: Entry, own: Path) -> Entry:
     for ending in entry.files:
-        shutil.copyfile(folder / f"{job.prompt.key}.{ending}", own / f"sound.{ending}")
-    return entry
+        shutil.copyfile(f"{made}.{ending}", own / f"sound.{ending}")
+    return replace(entry, text=job.prompt.text, language=job.prompt.language)
 
 
 def _made(job: _Job, own: Path, engine: Engine) -> Entry:

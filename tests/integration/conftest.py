@@ -25,6 +25,12 @@ POLICY = Path(__file__).parent / "policy.toml"
 
 
 @pytest.fixture(scope="session")
+def policy_file() -> Path:
+    """What the service under test has declared."""
+    return POLICY
+
+
+@pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """A folder that the database server's own user can reach; pytest's are closed to it."""
     made = Path(tempfile.mkdtemp(prefix="ccari-test-"))
@@ -34,12 +40,13 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def sounds(folder: Path) -> Path:
+def sounds(folder: Path, policy_file: Path) -> Path:
     """The prompts of the test's policy, as tones."""
     words = Catalogue.load(shipped_sounds() / "catalogue.toml")
-    policy = read(POLICY.read_text())
+    policy = read(policy_file.read_text())
     studio.record(folder / "studio", policy, words)
-    build(prompts_of(policy, words), folder / "sounds", engine=EspeakNg(), studio=folder / "studio")
+    build(prompts_of(policy, words), folder / "sounds", engine=EspeakNg(), studio=folder / "studio",
+          shipped=shipped_sounds())  # fmt: skip
     return folder / "sounds"
 
 
@@ -56,7 +63,9 @@ async def lab(sounds: Path) -> AsyncIterator[Lab]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def service(lab: Lab, folder: Path, sounds: Path, dsn: str) -> AsyncIterator[Service]:
+async def service(
+    lab: Lab, folder: Path, sounds: Path, dsn: str, policy_file: Path
+) -> AsyncIterator[Service]:
     """The service under test, driving the lab's pbx; the database is the embedded one, of ``data_dir``."""
     made = Service(
         {
@@ -72,7 +81,7 @@ async def service(lab: Lab, folder: Path, sounds: Path, dsn: str) -> AsyncIterat
         folder / "ccari.log",
         folder / "ccari.err",
     )
-    for arguments in (("policy", "apply", str(POLICY)), ("keys", "init")):
+    for arguments in (("policy", "apply", str(policy_file)), ("keys", "init")):
         done = await made.ccari(*arguments)
         assert done.code == 0, done.err
     await made.start()

@@ -7,6 +7,7 @@ import numpy as np
 
 from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import Policy
+from ccari.policy.notices import Prompt
 from ccari.sounds import Catalogue
 
 SECONDS = 0.8
@@ -31,18 +32,34 @@ TONES = {
     "agent_blocked_suppressed": 2410.0,
     "agent_blocked_policy": 2590.0,
     "agent_unavailable": 2770.0,
+    "agent_right_registered": 2410.0,
+    "agent_recording_paused": 2590.0,
+    "agent_recording_started": 2770.0,
+    "identity_inbound": 1130.0,
+    "language_offer": 560.0,
+    "machine_message": 1250.0,
+    "abandoned": 2500.0,
+    "key_unknown": 2140.0,
+    "number_withheld": 2320.0,
+    "reference_is": 780.0,
 }
 #: Every confirmation of a right sounds alike.
 CONFIRMED = 2950.0
+#: And so does all of a campaign's own that no test listens for.
+OTHER = 620.0
 
 
 def tone_of(prompt: str) -> float:
-    return CONFIRMED if prompt.startswith("right_registered") else TONES[prompt]
+    return CONFIRMED if prompt.startswith("right_registered") else TONES.get(prompt, OTHER)
+
+
+def _is_listened_for(prompt: Prompt) -> bool:
+    return prompt.campaign is not None or prompt.id in TONES or tone_of(prompt.id) == CONFIRMED
 
 
 def record(studio: Path, policy: Policy, words: Catalogue) -> None:
-    """Write ``studio/<key>.wav`` for every prompt of the policy."""
-    for prompt in prompts_of(policy, words):
+    """Write ``studio/<key>.wav`` for every prompt of the policy but those that come with ccari and nobody listens for."""
+    for prompt in filter(_is_listened_for, prompts_of(policy, words)):
         path = studio / f"{prompt.key}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         times = np.arange(round(SECONDS * _RATE)) / _RATE

@@ -358,13 +358,18 @@ async def test_who_does_not_agree_leaves_no_recording_and_talks_on(
     assert not has(heard, tone_of("recording_agreed"))
 
 
-async def test_an_agreement_in_the_talk_begins_no_recording(service: Service, lab: Lab) -> None:
-    """The wait is over, and the two talk: what was said so far was said off the record."""
+async def test_an_agreement_in_the_talk_records_what_was_said_before_it(service: Service, lab: Lab) -> None:
+    """What was said so far was said off the record."""
     callee = callees.presses("1", 8, 66)
-    ended = await through(service, lab, callee, campaign="survey", agent="drops-5")
+    ended = await through(service, lab, callee, campaign="survey", agent="drops-7")
     assert ended.verdict == ("bridged", "recording_not_agreed")
-    assert ended.events.index("key_pressed") > ended.events.index("call_bridged")
-    assert ended.record["recordings"] == []
+    order = ["call_bridged", "recording_agreed", "recording_tagged", "recording_started"]
+    assert [each for each in ended.events if each in order] == order
+    sound = audio.read(recording(service, ended))
+    assert has(sound, callees.AGENT_TONE_HZ)
+    assert not has(sound, tone_of("recording_agreed"))
+    talk = (ended.at("call_ended") - ended.at("call_bridged")).total_seconds()
+    assert sound.seconds < talk - 2
 
 
 async def test_a_recording_that_the_law_demands_is_tagged_with_it(service: Service, lab: Lab) -> None:

@@ -143,11 +143,10 @@ class World(Asterisk):
             "context": "callees",
             "extension": digits,
             "priority": 1,
-            "callerId": callee,
+            "callerId": "Anonymous <anonymous>" if withheld else callee,
             "timeout": ORIGINATE_SECONDS,
             "variables": {
                 "LAB_NUMBER": digits,
-                **({"CALLERID(pres)": "prohib"} if withheld else {}),
                 **{f"PJSIP_HEADER(add,{name})": value for name, value in headers.items() if value},
             },
         }

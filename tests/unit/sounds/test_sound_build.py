@@ -46,6 +46,21 @@ def test_changed_words_build_that_prompt_only(engine: EspeakNg, tmp_path: Path) 
     assert rebuilt == {"goodbye"}
 
 
+def test_the_same_words_are_spoken_again_for_every_campaign(tmp_path: Path) -> None:
+    class Counting(EspeakNg):
+        spoken = 0
+
+        def speak(self, text: str, language: str, path: Path) -> None:
+            self.spoken += 1
+            super().speak(text, language, path)
+
+    engine, other = Counting(), Prompt("identity", "pl", IDENTITY.text, "surveys")
+    entries = build([IDENTITY, other], tmp_path, engine=engine).entries
+    assert engine.spoken == 1
+    assert entries["pl/surveys/identity"] == entries["pl/renewals/identity"]
+    assert list(check(tmp_path, [IDENTITY, other])) == []
+
+
 def test_another_voice_builds_again(engine: EspeakNg, tmp_path: Path) -> None:
     class Slower(EspeakNg):
         SPEED = 120

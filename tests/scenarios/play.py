@@ -1,0 +1,273 @@
+"""Playing a scenario through, and seeing what came of it: at the far end, in the rows, and in what is left behind."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import numpy as np
+
+from ccari.policy.messages import Direction
+from tests.integration.service import Service
+from tests.integration.studio import tone_of
+from tests.lab import AgentCall, Lab, audio, callees
+from tests.lab.audio import Audio
+from tests.lab.waiting import until
+from tests.scenarios.scenario import Expected, Scenario
+
+#: Well below a tone as it arrives (about -12 dBFS), well above what coding and packet loss leave.
+PRESENT_DBFS = -30.0
+ABSENT_DBFS = -45.0
+END_SECONDS = 90.0
+GONE_SECONDS = 10.0
+#: Of the notice: what must be in no recording.
+NOTICE = ("identity", "recording_opt_out", "rights", "source")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where scenarios are played. ``token`` is a dialler's, for calls over HTTP."""
+
+    lab: Lab
+    service: Service
+    token: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of a call. ``told``: what the dialplan was told, if one had the call."""
+
+    scenario: Scenario
+    number: str
+    record: dict[str, Any]
+    rights: dict[str, str]
+    told: tuple[str, str] | None
+    invites: int
+    heard: Audio | None
+    agent_heard: Audio | None
+    recordings: list[tuple[str, Audio | None]]
+    left_behind: list[str]
+    next: str | None
+
+    @property
+    def events(self) -> list[str]:
+        return [each["event"] for each in self.record["events"]]
+
+
+async def play(scenario: Scenario, serial: int, stage: Stage) -> Seen:
+    callee = scenario.callee.callee(serial)
+    await _prepare(scenario, callee.number, stage.service)
+    agent = f"{scenario.agent}-s{serial}"
+    placed: AgentCall | None = None
+    told: tuple[str, str] | None = None
+    match scenario.direction:
+        case Direction.OUTBOUND:
+            placed = await stage.lab.world.dial(
+                callee.number, campaign=scenario.campaign, agent=scenario.agent
+            )
+            call, told = await _through_dialplan(placed, stage)
+        case Direction.INBOUND:
+            placed = await stage.lab.world.call_in(
+                callee.number, scenario.campaign, destination=agent, withheld=scenario.withheld
+            )
+            call, told = await _through_dialplan(placed, stage)
+        case first:
+            rung = agent if first is Direction.AGENT_FIRST else None
+            call = await _over_http(stage, callee.number, scenario.campaign, rung)
+    record = await _ended(call, stage)
+    heard = await _heard(stage.lab, callee.number)
+    agent_heard = await _heard_by_agent(stage.lab, placed, agent, scenario.direction)
+    invites = await stage.lab.world.invites(callee.number)
+    gate = await _gate(stage, callee.number, scenario) if scenario.expect.next else None
+    kept = _recordings(record, stage)
+    return Seen(
+        scenario,
+        callee.number,
+        record,
+        await _rights(call, stage),
+        told,
+        invites,
+        heard,
+        agent_heard,
+        kept,
+        _left_behind(record, stage),
+        gate,
+    )
+
+
+async def _prepare(scenario: Scenario, number: str, service: Service) -> None:
+    if scenario.suppressed:
+        done = await service.ccari(
+            "suppress", "add", number, "--controller", "acme", "--reason", scenario.suppressed
+        )
+        assert done.code == 0, done.err
+    if scenario.consented:
+        await service.consented(number)
+
+
+async def _through_dialplan(placed: AgentCall, stage: Stage) -> tuple[str, tuple[str, str]]:
+    await placed.ended(within=END_SECONDS)
+    outcome = await stage.lab.pbx.outcome(placed.id)
+    return outcome.call, (outcome.outcome, outcome.reason)
+
+
+async def _over_http(stage: Stage, number: str, campaign: str, agent: str | None) -> str:
+    order = {"number": number, "campaign": campaign, **({"agent": agent} if agent else {})}
+    url = f"http://{stage.service.environment['CCARI_HTTP__LISTEN']}/v1/calls"
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {stage.token}"}) as session,
+        session.post(url, json=order) as reply,
+    ):
+        answer = await reply.json()
+    return str(answer["id"] if reply.status == 201 else answer["call"])
+
+
+async def _ended(call: str, stage: Stage) -> dict[str, Any]:
+    """The call's record, once its row is closed and nothing of it is left in Asterisk."""
+
+    async def gone() -> bool:
+        left = await stage.lab.pbx.cli("core show channels concise") + await stage.lab.pbx.cli(
+            "bridge show all"
+        )
+        return call not in left
+
+    async def closed() -> bool:
+        return (await stage.service.call(call))["ended_at"] is not None
+
+    await until(closed, within=END_SECONDS)
+    await until(gone, within=GONE_SECONDS)
+    return await stage.service.call(call)
+
+
+async def _rights(call: str, stage: Stage) -> dict[str, str]:
+    """The rights that were registered in the call, and how each came in."""
+    assert stage.service.store is not None
+    async with stage.service.store.database.connection() as connection:
+        rows = await connection.fetch(
+            'SELECT "right", channel FROM rights_requests WHERE call_id = $1', UUID(call)
+        )
+    return {row["right"]: row["channel"] for row in rows}
+
+
+async def _heard(lab: Lab, number: str) -> Audio | None:
+    if not any(lab.world.heard.glob(f"{number.removeprefix('+')}-*.wav")):
+        return None
+    return audio.read(await lab.world.heard_by(number))
+
+
+async def _heard_by_agent(
+    lab: Lab, placed: AgentCall | None, agent: str, direction: Direction
+) -> Audio | None:
+    if direction is Direction.OUTBOUND:
+        assert placed is not None
+        return audio.read(await lab.world.heard_by_agent(placed)) if placed.answered_at else None
+    if not any(lab.world.heard.glob(f"called-{agent}-*.wav")):
+        return None
+    return audio.read(await lab.world.heard_by_called(agent))
+
+
+async def _gate(stage: Stage, number: str, scenario: Scenario) -> str:
+    done = await stage.service.ccari("gate", number, "--campaign", scenario.campaign, "--json")
+    return str(json.loads(done.out)["reason"] or "allowed")
+
+
+def _recordings(record: dict[str, Any], stage: Stage) -> list[tuple[str, Audio | None]]:
+    folder = Path(stage.service.environment["CCARI_DATA_DIR"]) / "recordings"
+    kept = sorted(record["recordings"], key=lambda each: str(each["started_at"]))
+    return [
+        (each["state"], audio.read(folder / each["file"]) if each["state"] == "stored" else None)
+        for each in kept
+    ]
+
+
+def _left_behind(record: dict[str, Any], stage: Stage) -> list[str]:
+    """Raw files in the spool, and files of recordings that were not to be kept."""
+    names = {each["id"] for each in record["recordings"]}
+    unkept = {each["id"] for each in record["recordings"] if each["state"] != "stored"}
+    archive = Path(stage.service.environment["CCARI_DATA_DIR"]) / "recordings"
+    raw = [path.name for path in stage.lab.pbx.spool.rglob("*") if path.stem in names]
+    return raw + [path.name for path in archive.rglob("*") if path.stem in unkept]
+
+
+def faults(seen: Seen) -> list[str]:
+    """Everything that is not as the scenario says, in words."""
+    expect = seen.scenario.expect
+    found = list(_in_the_record(seen, expect))
+    found += _in_the_ears(seen, expect)
+    found += _in_the_recordings(seen, expect)
+    return found
+
+
+def _in_the_record(seen: Seen, expect: Expected) -> list[str]:
+    verdict = (seen.record["outcome"], seen.record["reason"])
+    found = [
+        _unlike("the outcome", verdict, (expect.outcome, expect.reason)),
+        _unlike("INVITEs for the number", seen.invites, expect.invites),
+        _unlike("the rights", seen.rights, expect.rights),
+        _unlike("the events", [each for each in seen.events if each in expect.events], list(expect.events)),
+        _unlike("events that must not be", sorted({*seen.events} & {*expect.never}), []),
+        _unlike("the journal's fault", seen.record["fault"], None),
+        _unlike("what is left behind", seen.left_behind, []),
+        _unlike("the gate afterwards", seen.next, expect.next),
+    ]
+    if seen.told is not None:
+        found.append(_unlike("what the dialplan was told", seen.told, verdict))
+    return [each for each in found if each]
+
+
+def _in_the_ears(seen: Seen, expect: Expected) -> list[str]:
+    found = []
+    starts = [first_second(seen.heard, tone_of(prompt)) for prompt in expect.heard]
+    if None in starts:
+        found.append(f"the callee did not hear {expect.heard[starts.index(None)]}")
+    elif starts != sorted(start for start in starts if start is not None):
+        found.append(f"the callee heard {expect.heard} in another order: {starts}")
+    found += [f"the callee heard {prompt}" for prompt in expect.unheard if has(seen.heard, tone_of(prompt))]
+    found += [
+        f"the agent did not hear {prompt}"
+        for prompt in expect.agent_heard
+        if not has(seen.agent_heard, tone_of(prompt))
+    ]
+    found += [
+        f"the callee heard {prompt}, which was for the agent"
+        for prompt in expect.agent_heard
+        if has(seen.heard, tone_of(prompt))
+    ]
+    talked = has(seen.heard, callees.AGENT_TONE_HZ)
+    if talked is not expect.talk:
+        found.append(f"the callee {'heard' if talked else 'did not hear'} the agent")
+    return found
+
+
+def _in_the_recordings(seen: Seen, expect: Expected) -> list[str]:
+    states = [state for state, _ in seen.recordings]
+    if states != list(expect.recordings):
+        return [f"the recordings are {states}, not {list(expect.recordings)}"]
+    found = []
+    for _, sound in seen.recordings:
+        if sound is None:
+            continue
+        if not has(sound, callees.TONE_HZ) and not has(sound, callees.AGENT_TONE_HZ):
+            found.append("a recording holds neither voice")
+        found += [f"a recording holds {each}" for each in NOTICE if has(sound, tone_of(each))]
+    return found
+
+
+def _unlike(what: str, found: object, wanted: object) -> str | None:
+    return None if found == wanted else f"{what}: {found}, not {wanted}"
+
+
+def has(sound: Audio | None, hz: float) -> bool:
+    return first_second(sound, hz) is not None
+
+
+def first_second(sound: Audio | None, hz: float) -> float | None:
+    """When a tone begins, in seconds; None if it is not there for two windows."""
+    if sound is None or not sound.windows():
+        return None
+    there = sound.tone_levels(hz) > PRESENT_DBFS
+    if np.count_nonzero(there) < 2:
+        return None
+    return float(np.argmax(there)) * audio.WINDOW_SECONDS

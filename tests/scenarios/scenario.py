@@ -1,0 +1,80 @@
+"""A scenario: who calls whom, how each behaves, and what must be seen of it from outside. One folder each."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ccari.policy.messages import Direction
+from tests.lab import Callee, callees
+
+FOLDER = Path(__file__).parent
+FILE_NAME = "scenario.toml"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Behaviour(_Table):
+    """A callee of :mod:`tests.lab.callees`, by the name of its function and what that is given but the serial."""
+
+    does: str = "answers"
+    arguments: tuple[int | str, ...] = ()
+
+    def callee(self, serial: int) -> Callee:
+        made: Callee = getattr(callees, self.does)(*self.arguments, serial)
+        return made
+
+
+class Expected(_Table):
+    """What must be seen. ``heard`` and ``unheard``: prompts by id, in the callee's ear; ``agent_heard`` in the agent's.
+
+    ``events``: of the call's journal, in this order among others; ``never``: none of these. ``talk``: the two hear each
+    other. ``recordings``: their states, in order. ``rights``: requests that were registered, with how they came in.
+    ``next``: what the gate says of the number afterwards.
+    """
+
+    outcome: str
+    reason: str = ""
+    invites: Annotated[int, Field(ge=0)] = 1
+    events: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()
+    unheard: tuple[str, ...] = ()
+    agent_heard: tuple[str, ...] = ()
+    talk: bool = False
+    recordings: tuple[str, ...] = ()
+    rights: dict[str, Literal["key", "agent"]] = Field(default_factory=dict)
+    next: str | None = None
+
+
+class Scenario(_Table):
+    """``summary`` says in one line what happens, for whoever reads the list of scenarios.
+
+    ``agent`` is what the agent's phone does; in ``agent_first`` and ``inbound`` calls it is the phone that is rung, and
+    in ``callee_first`` ones the campaign names it. ``hang_up_after``: of the agent, counted from the answer.
+    ``suppressed``: the bar that is on the number beforehand.
+    """
+
+    name: str
+    summary: str
+    direction: Direction = Direction.OUTBOUND
+    campaign: str = "renewals"
+    callee: Behaviour = Behaviour()
+    agent: str = "drops-3"
+    withheld: bool = False
+    suppressed: str | None = None
+    consented: bool = False
+    expect: Expected
+
+
+def read(folder: Path) -> Scenario:
+    document: dict[str, Any] = tomllib.loads((folder / FILE_NAME).read_text("utf-8"))
+    return Scenario.model_validate({"name": folder.name, **document})
+
+
+def scenarios() -> list[Scenario]:
+    """All that there are, by name."""
+    return [read(file.parent) for file in sorted(FOLDER.glob(f"*/{FILE_NAME}"))]
