@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from ccari.errors import InputError
 from ccari.gating import moments
+from ccari.gating.labels import label
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
@@ -21,7 +22,7 @@ def the_controller(policy: Policy, wanted: str | None) -> Controller:
         return policy.controllers[0]
     found = policy.controller(wanted)
     if found is None:
-        raise InputError("controller", f"there is no controller {wanted!r}: it is one of {known}")
+        raise InputError("controller", f"there is no controller {label(wanted)!r}: it is one of {known}")
     return found
 
 
@@ -29,7 +30,7 @@ def the_campaign(policy: Policy, wanted: str) -> Campaign:
     found = policy.campaign(wanted)
     if found is None:
         known = ", ".join(each.id for each in policy.campaigns) or "none"
-        raise InputError("campaign", f"there is no campaign {wanted!r}: it is one of {known}")
+        raise InputError("campaign", f"there is no campaign {label(wanted)!r}: it is one of {known}")
     return found
 
 
@@ -42,7 +43,9 @@ def campaign_of(policy: Policy, controller: Controller, wanted: str | None) -> C
     theirs = {each.id: each for each in campaigns_of(policy, controller)}
     if wanted is not None and wanted not in theirs:
         known = ", ".join(theirs) or "none"
-        raise InputError("campaign", f"{controller.id!r} has no campaign {wanted!r}: it is one of {known}")
+        raise InputError(
+            "campaign", f"{controller.id!r} has no campaign {label(wanted)!r}: it is one of {known}"
+        )
     return theirs[wanted] if wanted is not None else None
 
 

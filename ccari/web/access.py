@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from ccari.ports.access import Bearer, Bearers, fingerprint
 from ccari.web.problems import Refusal
+from ccari.web.turns import Turns
 
 #: Wrong tokens that a peer may show in so many seconds, then only tokens that were good before are looked up.
 MOST_FAILURES = 20
@@ -19,6 +20,8 @@ FAILURE_SECONDS = 60.0
 #: Peers whose failures are counted, and tokens that are known to have been good; the oldest are forgotten.
 _PEERS, _KNOWN = 10_000, 1_000
 _IPV6_NETWORK = 64
+#: Tokens that are looked up at a time: a thousand streams may ask at the same moment whether they are still good.
+_LOOKUPS = 2
 
 _TOKEN = re.compile(r"ccari_[A-Za-z0-9_-]{43}")
 _log = structlog.get_logger()
@@ -34,11 +37,12 @@ class Doorkeeper:
     def __init__(self, bearers: Bearers, clock: Callable[[], float] = monotonic) -> None:
         self._bearers = bearers
         self._clock = clock
+        self._turns = Turns(_LOOKUPS)
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._known: OrderedDict[bytes, None] = OrderedDict()
 
     async def admit(self, request: web.Request) -> Bearer:
-        """The bearer of the request's token. Raises Refusal (401, 429), and StoreError."""
+        """The bearer of the request's token. Raises Refusal (401, 429, 503), and StoreError."""
         header = request.headers.get(hdrs.AUTHORIZATION, "")
         if not header:
             raise _unauthorized("say who you are: Authorization: Bearer TOKEN", "")
@@ -51,7 +55,7 @@ class Doorkeeper:
                 headers={"retry-after": str(wait)},
             )  # fmt: skip
         shaped = scheme.lower() == "bearer" and _TOKEN.fullmatch(token.strip()) is not None
-        bearer = await self._bearers.bearer(sha256) if shaped else None
+        bearer = await self._look_up(sha256) if shaped else None
         if bearer is None:
             self._known.pop(sha256, None)
             self._failed(peer)
@@ -60,9 +64,13 @@ class Doorkeeper:
         return bearer
 
     async def still(self, request: web.Request, bearer: Bearer) -> bool:
-        """Whether the token of a request that lasts is still good, for the same."""
+        """Whether the token of a request that lasts is still good, for the same. Raises as :meth:`admit`."""
         token = request.headers[hdrs.AUTHORIZATION].partition(" ")[2].strip()
-        return await self._bearers.bearer(fingerprint(token)) == bearer
+        return await self._look_up(fingerprint(token)) == bearer
+
+    async def _look_up(self, sha256: bytes) -> Bearer | None:
+        async with self._turns:
+            return await self._bearers.bearer(sha256)
 
     def _wait(self, peer: str) -> int:
         """Seconds until the peer may try again; 0: it may."""
@@ -100,6 +108,8 @@ def _network(remote: str | None) -> str:
         address = ipaddress.ip_address(remote or "")
     except ValueError:
         return "unknown"
-    if address.version == 4:  # noqa: PLR2004 - IPv4
+    if isinstance(address, ipaddress.IPv4Address):
         return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, _IPV6_NETWORK), strict=False))

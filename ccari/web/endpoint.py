@@ -17,14 +17,13 @@ from ccari.web.front import Ask, Front, Reply
 from ccari.web.problems import Fault, Refusal
 from ccari.web.repeats import Repeat, key_of
 from ccari.web.routes import Route
+from ccari.web.turns import Room, Turns
 
 #: For a body to arrive.
 BODY_SECONDS = 10.0
-#: For the requests before to be done with; after that a caller is told to come again.
-TURN_SECONDS = 5.0
 #: Requests that are worked on at a time: the calls need the rest of the database's connections.
 AT_ONCE = 4
-#: Requests that there may be at a time, with those that wait or whose body is on its way.
+#: Requests that there may be at a time, with those that wait or whose body is on its way; but for streams, once open.
 MOST_REQUESTS = 200
 
 _QUIET = frozenset({"/healthz", "/readyz"})
@@ -32,43 +31,38 @@ _BEARER = web.RequestKey("bearer", str)
 _log = structlog.get_logger()
 
 
-class Turns:
-    """So that no number of requests keeps a call waiting for the database."""
+class Counter:
+    """What all endpoints share: where there is a turn to be waited for, and who is let in."""
 
-    def __init__(self) -> None:
-        self._working = asyncio.Semaphore(AT_ONCE)
-        self._here = 0
-
-    async def __aenter__(self) -> None:
-        if self._here >= MOST_REQUESTS:
-            raise _busy()
-        self._here += 1
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._working.acquire()
-        except TimeoutError:
-            self._here -= 1
-            raise _busy() from None
-        except BaseException:
-            self._here -= 1
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._here -= 1
-        self._working.release()
+    def __init__(self, front: Front, doorkeeper: Doorkeeper) -> None:
+        self.front = front
+        self.doorkeeper = doorkeeper
+        self.room = Room(MOST_REQUESTS)
+        self.turns = Turns(AT_ONCE)
 
 
 class Endpoint:
-    def __init__(self, route: Route, front: Front, doorkeeper: Doorkeeper, turns: Turns) -> None:
+    def __init__(self, route: Route, counter: Counter) -> None:
         self._route = route
-        self._front = front
-        self._doorkeeper = doorkeeper
-        self._turns = turns
+        self._counter = counter
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        route = self._route
-        async with self._turns:
-            bearer = await self._doorkeeper.admit(request)
+        route, counter = self._route, self._counter
+        with counter.room:
+            ask, raw = await self._admitted(request)
+            if not route.streams:
+                key = key_of(request) if route.repeats else None
+                async with counter.turns:
+                    if key is None:
+                        return await self._work(ask)
+                    repeat = Repeat(counter.front.repeats, key, ask.bearer.name, route.path, raw)
+                    return await repeat.once(lambda: self._work(ask))
+        return _streamed(await route.handler(ask))
+
+    async def _admitted(self, request: web.Request) -> tuple[Ask, bytes]:
+        """What is asked, and the body as it came, of a bearer whose role may ask it."""
+        route, counter = self._route, self._counter
+        bearer = await counter.doorkeeper.admit(request)
         request[_BEARER] = bearer.name
         if bearer.role not in route.roles:
             raise Refusal(
@@ -77,17 +71,10 @@ class Endpoint:
             )  # fmt: skip
         raw = await _read(request) if route.body is not None else b""
         ask = Ask(
-            self._front, self._doorkeeper, request, bearer, _path(route.in_path, request), _query(route.query, request),
-            _body(route.body, request, raw),
+            counter.front, counter.doorkeeper, request, bearer, _path(route.in_path, request),
+            _query(route.query, request), _body(route.body, request, raw),
         )  # fmt: skip
-        if route.streams:
-            return _streamed(await route.handler(ask))
-        key = key_of(request) if route.repeats else None
-        async with self._turns:
-            if key is None:
-                return await self._work(ask)
-            repeat = Repeat(self._front.repeats, key, bearer.name, route.path, raw)
-            return await repeat.once(lambda: self._work(ask))
+        return ask, raw
 
     async def _work(self, ask: Ask) -> web.Response:
         return _told(await self._route.handler(ask), self._route.status)
@@ -115,6 +102,9 @@ async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResp
         return await handler(request)
     except Refusal as refusal:
         return refusal.response()
+    except ConnectionError:
+        # whoever asked is gone
+        raise
     except web.HTTPException as error:
         return problems.of_server(error).response()
     except Exception as error:  # noqa: BLE001 - told, and logged
@@ -197,11 +187,3 @@ def _streamed(response: Reply | web.StreamResponse) -> web.StreamResponse:
     if isinstance(response, Reply):
         raise TypeError("a stream answers by itself")
     return response
-
-
-def _busy() -> Refusal:
-    return Refusal(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "there are more requests than can be answered",
-        headers={"retry-after": "1"},
-    )

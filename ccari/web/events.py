@@ -60,7 +60,12 @@ class Streams:
 
     async def _stream(self, ask: Ask, watch: Watch) -> web.StreamResponse:
         response = web.StreamResponse(
-            headers={"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
+            headers={
+                "content-type": "text/event-stream; charset=utf-8",
+                "cache-control": "no-store",
+                "server": "ccari",
+                "x-accel-buffering": "no",
+            }
         )
         closing = asyncio.create_task(self._closing.wait())
         coming = asyncio.create_task(watch.next())
@@ -101,6 +106,6 @@ def _event(card: AgentCard) -> str:
 
 
 async def _still_good(ask: Ask) -> bool:
-    with contextlib.suppress(StoreError):
+    with contextlib.suppress(StoreError, Refusal):
         return await ask.doorkeeper.still(ask.request, ask.bearer)
     return False

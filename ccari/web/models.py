@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from ccari.gating.labels import label
-from ccari.policy.declared import Words
+from ccari.policy.declared import Identifier, Words
 from ccari.policy.gate import Block
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
@@ -74,7 +74,7 @@ NumberText = Annotated[
     ),
 ]
 ControllerId = Annotated[
-    Words | None, Field(description="Whose; may be left out where the token sees only one.")
+    Identifier | None, Field(description="Whose; may be left out where the token sees only one.")
 ]
 CampaignId = Annotated[Words, Field(description="A campaign of the policy in force.")]
 AgentName = Annotated[
@@ -256,9 +256,9 @@ class LiftingBody(_Body):
     number: NumberText = Field(repr=False)
     why: Annotated[Words, Field(description="It is kept, with who did it and when.")]
     controller: ControllerId = None
-    campaign: Annotated[Words | None, Field(description="Only the bars on this one; null: any or all.")] = (
-        None
-    )
+    campaign: Annotated[
+        Identifier | None, Field(description="Only the bars on this one; null: any or all.")
+    ] = None
     reason: Annotated[Reason | None, Field(description="Only the bars for this one; null: any.")] = None
 
 
@@ -267,7 +267,7 @@ class Lifted(_Told):
 
 
 class SuppressionsQuery(_Given):
-    controller: OneLine | None = None
+    controller: Identifier | None = None
     limit: Limit = 100
     after: After = None
 
@@ -284,7 +284,7 @@ class SuppressionPage(_Told):
 
 
 class RequestsQuery(_Given):
-    controller: OneLine | None = None
+    controller: Identifier | None = None
     state: tuple[RequestState, ...] = ()
     right: Right | None = None
     open: Annotated[bool, Field(description="Only those that are not closed.")] = False
@@ -398,9 +398,9 @@ class ClaimBody(_Body):
     right: Right
     number: NumberText = Field(repr=False)
     controller: ControllerId = None
-    campaign: Annotated[Words | None, Field(description="The campaign that it is about, if it is one.")] = (
-        None
-    )
+    campaign: Annotated[
+        Identifier | None, Field(description="The campaign that it is about, if it is one.")
+    ] = None
     received: When | None = None
     by: Annotated[
         Literal["letter", "email", "phone", "agent", "other"], Field(description="How it came.")

@@ -10,7 +10,7 @@ from aiohttp import web
 from ccari.errors import ConfigError, why
 from ccari.web import openapi
 from ccari.web.access import Doorkeeper
-from ccari.web.endpoint import Endpoint, Turns, envelope
+from ccari.web.endpoint import Counter, Endpoint, envelope
 from ccari.web.events import Streams
 from ccari.web.front import Front
 from ccari.web.health import Check, Readiness, alive
@@ -67,11 +67,11 @@ def application(
     app = web.Application(middlewares=[envelope], client_max_size=BODY_BYTES)
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", Readiness(checks).answer)
-    streams, doorkeeper, turns = streams or Streams(), doorkeeper or Doorkeeper(front.bearers), Turns()
+    streams, counter = streams or Streams(), Counter(front, doorkeeper or Doorkeeper(front.bearers))
     app.on_shutdown.append(streams.close)
     table = routes(streams)
     for route in table:
-        app.router.add_route(route.method, route.path, Endpoint(route, front, doorkeeper, turns).answer)
+        app.router.add_route(route.method, route.path, Endpoint(route, counter).answer)
     described = orjson.dumps(openapi.document(table))
 
     async def description(_: web.Request) -> web.Response:

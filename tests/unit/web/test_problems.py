@@ -193,7 +193,7 @@ async def test_more_requests_than_there_is_room_for_wait_for_ever(
     store: Store, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that are worked on hang; others are told so, within a bound."""
-    monkeypatch.setattr("ccari.web.endpoint.TURN_SECONDS", 0.1)
+    monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
     monkeypatch.setattr("ccari.web.endpoint.AT_ONCE", 2)
     go_on, inside = asyncio.Event(), asyncio.Semaphore(0)
 
@@ -215,5 +215,6 @@ async def test_more_requests_than_there_is_room_for_wait_for_ever(
         go_on.set()
         for each in await asyncio.gather(*hanging):
             each.problem(HTTPStatus.SERVICE_UNAVAILABLE)
-        monkeypatch.setattr("ccari.web.endpoint.MOST_REQUESTS", 0)
+    monkeypatch.setattr("ccari.web.endpoint.MOST_REQUESTS", 0)
+    async with serving(store, front) as api:
         (await api.ask("POST", GATE, GOOD)).problem(HTTPStatus.SERVICE_UNAVAILABLE)

@@ -78,6 +78,8 @@ async def test_a_bar_is_not_told_or_not_lifted(api: Api, store: Store) -> None:
     ("change", "pointer"),
     [
         ({"number": "12"}, "#/number"), ({"controller": None}, "#/controller"), ({"controller": "nobody"}, "#/controller"),
+        ({"controller": "48600100001"}, "#/controller"), ({"controller": "600 100 001"}, "#/controller"),
+        ({"campaign": "48600100001"}, "#/campaign"),
         ({"campaign": "umfrage"}, "#/campaign"), ({"until": "2020-01-01"}, "#/until"), ({"until": "soon"}, "#/until"),
         ({"until": "0001-01-01"}, "#/until"), ({"reason": "spam"}, "#/reason"), ({"proof": "a\x00b"}, "#/proof"),
     ],
