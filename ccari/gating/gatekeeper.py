@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ import structlog
 from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
+from ccari.policy import pacing
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block, Facts
@@ -147,7 +149,16 @@ class Gatekeeper:
 
     async def _ask(self) -> Terms | Block:
         terms, facts = await self._open(self._number)
-        return terms.judge(facts) or replace(terms, informed=terms.has_informed(facts))
+        block = terms.judge(facts) or await self._pace(terms)
+        return block or replace(terms, informed=terms.has_informed(facts))
+
+    async def _pace(self, terms: Terms) -> Block | None:
+        """Whether one more callee may be rung before there is an agent for them."""
+        cap = terms.campaign.abandoned
+        if self._direction is not Direction.CALLEE_FIRST or cap is None:
+            return None
+        lately = await self._means.store.lately(terms.opened, cap.of_calls)
+        return None if pacing.may_dial(cap, lately, datetime.now(UTC)) else Block.ABANDONED_CAPPED
 
     async def _admit(self) -> Terms | Block:
         terms, facts = await self._open(self._number_shown)

@@ -112,6 +112,13 @@ class AnsweringMachine(Declared):
     message: Flag = False
 
 
+class Abandoned(Declared):
+    """Of the last ``of_calls`` that rang the callee first, ``max_percent`` may have found no agent before it goes slower."""
+
+    max_percent: Annotated[Count, Field(ge=1, le=100)]
+    of_calls: Annotated[Count, Field(ge=10, le=10_000)] = 100
+
+
 class AgentScripts(Declared):
     """What an agent answers when asked where the number is from (``source``), and why one calls (``why``)."""
 
@@ -144,7 +151,7 @@ class Campaign(Declared):
     the basis is consent and in all marketing, for which telephone law asks consent in most countries (PL: PKE Art 398).
     ``preset``: the calling rules of a country, beside ``hours`` and ``attempts``. ``languages``: those that a key changes
     to, beside ``language``, which every call begins in. ``connect_seconds``: how long a callee waits for an agent who is
-    rung. ``after_right``: whether a call goes on in which an objection or the like was registered. ``agent_keys``: the
+    rung, ``abandoned``: how many may wait in vain. ``after_right``: whether a call goes on in which an objection or the like was registered. ``agent_keys``: the
     agent's feature codes during the talk. ``agent_scripts``: what the agent's card tells them to answer.
     """
 
@@ -170,6 +177,7 @@ class Campaign(Declared):
     preset: str | None = None
     hours: Annotated[tuple[Hours, ...], BeforeValidator(_one_or_more)] = ()
     attempts: Attempts | None = None
+    abandoned: Abandoned | None = None
     recording: Recording
     notice: Notice = Notice()
     keys: dict[

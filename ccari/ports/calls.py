@@ -8,6 +8,7 @@ from uuid import UUID
 
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
+from ccari.policy.pacing import Lately
 from ccari.ports.cards import Past
 from ccari.ports.keying import Digests
 from ccari.ports.recordings import Kept, RecordingTag
@@ -81,6 +82,10 @@ class CallStore(Protocol):
         self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
     ) -> None:
         """What the callee has heard; ``information_version`` if the information layer was a part of it."""
+        ...
+
+    async def lately(self, call: OpenedCall, of_calls: int) -> Lately:
+        """What became of the campaign's last calls that rang the callee first, without this one."""
         ...
 
     async def past_of(self, call: OpenedCall) -> Past:

@@ -15,6 +15,7 @@ from ccari.errors import StoreError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
+from ccari.policy.pacing import Lately
 from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall, RefusedCall
 from ccari.ports.cards import Asked, Past
@@ -99,6 +100,14 @@ class PostgresCallStore:
             await connection.execute(SQL["commit_heard"], call_id, notice_version)
             if information_version is not None:
                 await connection.execute(SQL["remember_heard"], call_id, information_version)
+
+    async def lately(self, call: OpenedCall, of_calls: int) -> Lately:
+        """What became of the campaign's last calls that rang the callee first, without this one."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                SQL["lately_of_campaign"], call.campaign, call.controller, call.id, of_calls
+            )
+        return Lately(**dict(row)) if row is not None else Lately()
 
     async def past_of(self, call: OpenedCall) -> Past:
         """What the number has heard from the controller, and asked of it, before this call."""

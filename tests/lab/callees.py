@@ -41,6 +41,14 @@ def answers_late(after_seconds: int, serial: int) -> Callee:
     return _callee(13, after_seconds, serial, f"rings {after_seconds} s, answers and talks")
 
 
+def machine(serial: int) -> Callee:
+    return _callee(14, 0, serial, "is an answering machine, which greets without end")
+
+
+def says_hello(serial: int) -> Callee:
+    return _callee(15, 0, serial, "answers, says hello, waits 3 s and talks")
+
+
 def busy(serial: int) -> Callee:
     return _callee(20, 0, serial, "is busy (486, cause 17)")
 
@@ -111,6 +119,8 @@ def directory() -> list[Callee]:
         silent(1),
         mute(1),
         answers_late(5, 1),
+        machine(1),
+        says_hello(1),
         busy(1),
         no_answer(1),
         rejects(1),

@@ -75,10 +75,13 @@ SELECT (SELECT source FROM contacts WHERE controller = $1 AND digest = ANY ($2)
 SELECT "right", reference, state, received_at FROM rights_requests
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY received_at DESC LIMIT $3
 
--- name: abandoned_share
--- Of the last calls of a campaign that rang the callee first and were answered, how many found nobody to talk to.
-SELECT count(*) AS answered, count(*) FILTER (WHERE reason = 'abandoned') AS abandoned
-FROM (SELECT reason FROM calls
-       WHERE campaign = $1 AND controller = $2 AND direction = 'callee_first' AND heard_at IS NOT NULL
-         AND ended_at IS NOT NULL AND opened_at > now() - interval '1 day'
-       ORDER BY opened_at DESC LIMIT $3) AS lately
+-- name: lately_of_campaign
+-- Of the campaign's last calls that rang the callee first: who heard the notice, and who of them found nobody to talk to;
+-- and when another one was dialled last, or begun and not turned down.
+SELECT count(*) FILTER (WHERE heard_at IS NOT NULL AND ended_at IS NOT NULL) AS heard,
+       count(*) FILTER (WHERE reason = 'abandoned') AS abandoned,
+       max(coalesce(dialled_at, CASE WHEN ended_at IS NULL THEN opened_at END)) AS last
+FROM (SELECT opened_at, dialled_at, heard_at, ended_at, reason FROM calls
+       WHERE campaign = $1 AND controller = $2 AND direction = 'callee_first' AND id <> $3
+         AND (dialled_at IS NOT NULL OR ended_at IS NULL) AND opened_at > now() - interval '1 day'
+       ORDER BY opened_at DESC LIMIT $4) AS lately

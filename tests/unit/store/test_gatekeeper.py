@@ -17,6 +17,7 @@ from ccari.policy.gate import Block
 from ccari.policy.messages import Direction
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
+from ccari.ports.cards import Past
 from ccari.ports.sounds import Script, Sound
 from ccari.store.opened import Store
 from ccari.store.policies import Book
@@ -98,3 +99,53 @@ async def test_the_token_of_a_call_that_may_be_made_is_kept_back_or_spent_twice(
     terms = await asked.ask()
     assert isinstance(terms, Terms)
     assert [await asked.spend_token(terms) for _ in range(2)] == [None, Block.TOKEN_SPENT]
+
+
+CAPPED = POLICY.replace(
+    "[campaigns.recording]",
+    'agent = "PJSIP/queue@agents"\nabandoned = { max_percent = 3 }\n[campaigns.recording]',
+)
+
+
+async def asked(desk: Desk, direction: Direction) -> tuple[Terms | Block, Gatekeeper]:
+    call, order = uuid4(), Order(direction, NUMBER.e164, "renewals", None, "anna")
+    keeper = Gatekeeper(order, call, desk, Journal(call, "anna"), direction)
+    return await keeper.ask(), keeper
+
+
+async def test_a_campaign_whose_callees_found_nobody_calls_on_as_fast(desk: Desk, store: Store) -> None:
+    await store.policies.apply(CAPPED, "anna")
+    first, keeper = await asked(desk, Direction.CALLEE_FIRST)
+    assert isinstance(first, Terms)
+    assert await keeper.spend_token(first) is None
+    await store.calls.commit_heard(first.opened.id, "1", None, ())
+    await store.calls.close(first.opened.id, "failed", "abandoned", ())
+    assert (await asked(desk, Direction.CALLEE_FIRST))[0] is Block.ABANDONED_CAPPED
+    # an agent who is on the line already is nobody to wait for
+    assert isinstance((await asked(desk, Direction.AGENT_FIRST))[0], Terms)
+
+
+async def test_a_call_that_nobody_can_be_connected_to_is_begun(desk: Desk) -> None:
+    assert (await asked(desk, Direction.CALLEE_FIRST))[0] is Block.NO_DESTINATION
+
+
+async def test_somebody_whose_number_is_withheld_is_turned_away(desk: Desk, store: Store) -> None:
+    await store.policies.apply(CAPPED, "anna")
+    call, order = uuid4(), Order(Direction.INBOUND, "anonymous", "renewals", "channel", "anna")
+    keeper = Gatekeeper(order, call, desk, Journal(call, "anna"), Direction.INBOUND)
+    terms = await keeper.admit()
+    assert isinstance(terms, Terms)
+    assert (terms.number, terms.opened.number_masked, terms.inbound) == (None, "—", True)
+    assert await store.calls.past_of(terms.opened) == Past()
+
+
+async def test_somebody_who_is_barred_from_being_called_is_turned_away(desk: Desk, store: Store) -> None:
+    await store.policies.apply(CAPPED, "anna")
+    terms, _ = await asked(desk, Direction.AGENT_FIRST)
+    assert isinstance(terms, Terms)
+    await store.suppressions.add("acme", terms.opened.digests, Reason.ERASURE, "test", "")
+    assert (await asked(desk, Direction.AGENT_FIRST))[0] is Block.SUPPRESSED_ERASURE
+    call, order = uuid4(), Order(Direction.INBOUND, NUMBER.e164, "renewals", "channel", "anna")
+    assert isinstance(
+        await Gatekeeper(order, call, desk, Journal(call, "anna"), Direction.INBOUND).admit(), Terms
+    )

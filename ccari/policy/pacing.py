@@ -1,0 +1,33 @@
+"""How fast callees may be called before an agent is free: those who answer and find nobody are counted, and slow it down."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ccari.policy.campaign import Abandoned
+
+#: Between two calls, in seconds, for each time that the share of abandoned ones holds the cap.
+SLOW_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """A campaign's last calls that rang the callee first: those who heard the notice, and of them who found nobody.
+
+    ``last``: when the newest other one was dialled, or begun; None if there is none.
+    """
+
+    heard: int = 0
+    abandoned: int = 0
+    last: datetime | None = None
+
+
+def may_dial(cap: Abandoned, lately: Lately, now: datetime) -> bool:
+    """True if one more callee may be called now. Over the cap calls are spread out, the more the further it is exceeded.
+
+    They never stop altogether: only calls that find an agent bring the share down again. Ofcom's 3 % of a day's answered
+    calls, and the FTC's (16 CFR 310.4(b)(4)(i)), are such caps.
+    """
+    if lately.last is None or lately.abandoned * 100 <= cap.max_percent * lately.heard:
+        return True
+    times_over = lately.abandoned * 100 / (cap.max_percent * lately.heard)
+    return now - lately.last >= timedelta(seconds=SLOW_SECONDS * times_over)
