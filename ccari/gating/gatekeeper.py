@@ -183,7 +183,10 @@ class Gatekeeper:
         return terms, facts
 
     async def _campaign(self) -> tuple[Policy, Campaign]:
-        """The campaign that was asked for; one that is not known may have been declared since the policy was read."""
+        """The campaign that was asked for, with somebody to connect to where that is for us.
+
+        What is not known, or not said, may have been declared since the policy was read.
+        """
         asked, book = self._asked, self._means.book
         if not asked.campaign or (asked.number is None and self._direction is not Direction.INBOUND):
             raise _Refusal(Block.BAD_ARGUMENTS)
@@ -191,20 +194,19 @@ class Gatekeeper:
             if reload:
                 await book.reload()
             campaign = book.policy.campaign(asked.campaign) if book.policy else None
-            if book.policy is not None and campaign is not None:
+            if book.policy is not None and campaign is not None and self._agent_string(campaign) is not None:
                 return book.policy, campaign
+        if campaign is not None:
+            raise _Refusal(Block.NO_DESTINATION)
         raise _Refusal(Block.UNKNOWN_CAMPAIGN if book.policy else Block.NO_POLICY)
 
-    def _agent_string(self, campaign: Campaign) -> str:
+    def _agent_string(self, campaign: Campaign) -> str | None:
         if self._direction == Direction.OUTBOUND:
             return ""
         named = self._destination
         if named is not None and not _DESTINATION.fullmatch(named):
             raise _Refusal(Block.BAD_ARGUMENTS)
-        found = campaign.agent_string(named)
-        if found is None:
-            raise _Refusal(Block.NO_DESTINATION)
-        return found
+        return campaign.agent_string(named)
 
     def _number(self, country: str) -> Number:
         number = parse(self._asked.number or "", country)
@@ -233,7 +235,7 @@ class Gatekeeper:
         )  # fmt: skip
         return Terms(
             controller, campaign, registers, number, opened, means.prompts.scripts(controller, campaign),
-            campaign.language, policy.asking(controller.id, campaign.asks_consent_to), self._agent_string(campaign),
+            campaign.language, policy.asking(controller.id, campaign.asks_consent_to), self._agent_string(campaign) or "",
         )  # fmt: skip
 
 
