@@ -26,7 +26,7 @@ def list_(context: typer.Context, *, limit: Limit = 100, json: Json = False) -> 
         as_json(rows)
         return
     columns = {
-        "id": "CALL", "opened_at": "OPENED", "campaign": "CAMPAIGN", "legal_basis": "LEGAL BASIS", "number": "NUMBER",
+        "id": "CALL", "opened_at": "OPENED", "direction": "DIRECTION", "campaign": "CAMPAIGN", "legal_basis": "LEGAL BASIS", "number": "NUMBER",
         "outcome": "OUTCOME", "reason": "REASON",
     }  # fmt: skip
     as_table(rows, columns, none="there are no calls")

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from ccari.gating.labels import label
 from ccari.policy.declared import Identifier, Words
 from ccari.policy.gate import Block
+from ccari.policy.messages import Direction
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.cards import AgentCard
@@ -157,6 +158,7 @@ class CallsQuery(_Given):
 class CallRow(_Told):
     id: UUID
     opened_at: datetime
+    direction: Direction
     controller: str | None
     campaign: str
     legal_basis: str | None

@@ -1,6 +1,6 @@
 -- name: list_calls
 -- $6 and $7: the one in the order after which to begin.
-SELECT id, opened_at, controller, campaign, legal_basis, number_masked AS number, outcome, reason, dialled_at,
+SELECT id, opened_at, direction, controller, campaign, legal_basis, number_masked AS number, outcome, reason, dialled_at,
        heard_at, ended_at, agent, revision, notice_version
 FROM calls
 WHERE ($2::text IS NULL OR campaign = $2) AND ($3::text IS NULL OR outcome = $3)
@@ -9,7 +9,7 @@ WHERE ($2::text IS NULL OR campaign = $2) AND ($3::text IS NULL OR outcome = $3)
 ORDER BY opened_at DESC, id DESC LIMIT $1
 
 -- name: show_call
-SELECT id, opened_at, controller, campaign, legal_basis, number_masked AS number, outcome, reason, dialled_at,
+SELECT id, opened_at, direction, controller, campaign, legal_basis, number_masked AS number, outcome, reason, dialled_at,
        heard_at, ended_at, agent, revision, notice_version, events, last_link
 FROM calls WHERE id = $1
 
