@@ -9,12 +9,13 @@ from uuid import uuid4
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, Playback
 from ccari.calls.recorder import Recorder
-from ccari.errors import AsteriskError
+from ccari.errors import AsteriskError, SoundError, StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.terms import Terms
 from ccari.policy import notices, speech
 from ccari.policy.call.state import RING_SECONDS
+from ccari.policy.campaign import NoticePrompt
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
     AnswerAgent,
@@ -208,10 +209,19 @@ class Actions:
         self._desk.cards.hand_out(terms.card(past))
 
     async def _play(self, party: Party, prompt: str) -> None:
-        sound = self._sound(prompt)
+        sound = await self._source() if prompt == notices.SOURCE_ASKED else self._sound(prompt)
         # known before the request, for its events may come before the reply
         playback = self.playbacks[party] = Playback(str(uuid4()), party, prompt, sound.duration_ms)
         await self._desk.ari.play(self._ids.channel(party), playback.id, sound.media)
+
+    async def _source(self) -> Sound:
+        """Where this number is from, as the contacts have it; else as the campaign says for all of its numbers."""
+        terms = self._terms
+        with contextlib.suppress(StoreError, SoundError):
+            past = await self._desk.store.past_of(terms.opened)
+            if past.source is not None:
+                return self._desk.prompts.source(past.source, terms.language)
+        return terms.script.sounds[NoticePrompt.SOURCE.value]
 
     def _sound(self, prompt: str) -> Sound:
         if self._settled is None:
@@ -233,7 +243,11 @@ class Actions:
     async def _commit_heard(self, command: CommitHeard) -> Event:
         terms = self._terms
         version = terms.script.versions[command.prompts]
-        tells = terms.number is not None and not terms.informed and notices.information(terms.campaign, inbound=terms.inbound)
+        tells = (
+            terms.number is not None
+            and not terms.informed
+            and notices.information(terms.campaign, inbound=terms.inbound)
+        )
         information = terms.information_version if tells else None
         told = {"notice_version": version, "prompts": ",".join(command.prompts), "language": terms.language}
         self._journal.note("notice_heard", told)

@@ -1,7 +1,7 @@
 """``ccari sounds``."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from ccari.config import Settings
 from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.policy.declaration import Policy
+from ccari.policy.keypad import KeyAction
 from ccari.policy.notices import Prompt
 from ccari.sounds import Catalogue, Entry, EspeakNg, Manifest, build
 from ccari.sounds.build import Progress as Built
@@ -134,7 +135,7 @@ def _lying(folder: Path) -> list[dict[str, Any]]:
 
 def _needed(context: typer.Context, file: Path | None) -> list[dict[str, Any]]:
     board = open_soundboard(context.obj.settings())
-    needed = {each.key: each for each in prompts_of(_policy(context, file), board.catalogue)}
+    needed = {each.key: each for each in _prompts(context, file, board.catalogue)}
     rows = []
     for key, prompt in sorted(needed.items()):
         try:
@@ -177,11 +178,15 @@ def _wanted(
     words = Catalogue.load(catalogue or shipped_sounds() / "catalogue.toml")
     if common:
         return [prompt for language in words.languages for prompt in words.fixed(language)]
-    return list(prompts_of(_policy(context, file), words))
+    return list(_prompts(context, file, words))
 
 
-def _policy(context: typer.Context, file: Path | None) -> Policy:
-    return read_policy(file)[1] if file else with_store(context, _current)
+def _prompts(context: typer.Context, file: Path | None, words: Catalogue) -> Iterable[Prompt]:
+    """Those of a policy file, or of the policy in force and of its contacts' sources."""
+    if file:
+        return prompts_of(read_policy(file)[1], words)
+    policy, sources = with_store(context, _current)
+    return prompts_of(policy, words, sources)
 
 
 def _build(wanted: Iterable[Prompt], target: Path) -> Manifest:
@@ -196,15 +201,20 @@ def _build(wanted: Iterable[Prompt], target: Path) -> Manifest:
         )
 
 
-def prompts_of(policy: Policy, words: Catalogue) -> Iterable[Prompt]:
-    """Every prompt that a call under this policy may need."""
+def prompts_of(
+    policy: Policy, words: Catalogue, sources: Mapping[str, Sequence[str]] | None = None
+) -> Iterable[Prompt]:
+    """Every prompt that a call under this policy may need; ``sources`` of its contacts by controller."""
     for campaign in policy.campaigns:
+        told = (sources or {}).get(campaign.controller, ())
         for language in campaign.spoken:
             yield from notices.prompts(policy.controller_of(campaign), campaign, words, language)
+            if KeyAction.DATA_SOURCE in campaign.keys.values():
+                yield from (notices.source(each, words, language) for each in told)
 
 
-async def _current(_: Settings, store: Store) -> Policy:
-    return await current_policy(store)
+async def _current(_: Settings, store: Store) -> tuple[Policy, dict[str, list[str]]]:
+    return await current_policy(store), await store.contacts.sources()
 
 
 @contextlib.contextmanager

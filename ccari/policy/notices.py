@@ -33,6 +33,8 @@ RIGHT_FAILED = "right_failed"
 #: In its place where a person is known by no number.
 NUMBER_WITHHELD = "number_withheld"
 KEY_UNKNOWN = "key_unknown"
+#: In answer to who asks where the number is from: the contact's own source, where it can be said, else the campaign's.
+SOURCE_ASKED = "source_asked"
 GOODBYE = "goodbye"
 #: To a callee for whom no agent came.
 ABANDONED = "abandoned"
@@ -167,7 +169,8 @@ def skippable(campaign: Campaign) -> frozenset[str]:
         for prompt in campaign.notice.barge_in
         for inbound in (False, True)
     )
-    return frozenset(each for each in ids if each is not None)
+    asked = {SOURCE_ASKED} if NoticePrompt.SOURCE in campaign.notice.barge_in else set()
+    return frozenset(each for each in ids if each is not None) | asked
 
 
 def _is_told(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> bool:
@@ -275,6 +278,13 @@ def _language_offer(campaign: Campaign, words: Words, language: str) -> Prompt:
 def _inbound_only(campaign: Campaign) -> tuple[str, ...]:
     """What only somebody who calls is told; nobody can be connected to a campaign that names no agent."""
     return () if campaign.agent is None else sequence(campaign, informed=False, inbound=True)
+
+
+def source(told: str, words: Words, language: str) -> Prompt:
+    """What says a source of contacts, such as a list's; alike in every campaign."""
+    name = f"source-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    text = words.template(NoticePrompt.SOURCE.value, language).format(data_source=told)
+    return Prompt(name, language, text)
 
 
 def version(notice: tuple[Prompt, ...]) -> str:

@@ -65,6 +65,11 @@ class Soundboard:
         self._refresh()
         return self._sound(Prompt(prompt, language, self.catalogue.template(prompt, language)))
 
+    def source(self, told: str, language: str) -> Sound:
+        """What says a contact's source. Raises SoundError as :meth:`scripts` does."""
+        self._refresh()
+        return self._sound(notices.source(told, self.catalogue, language))
+
     def find(self, prompt: Prompt) -> Entry:
         """How the sound of a prompt was built that a call would play. Raises SoundError as :meth:`scripts` does."""
         self._refresh()

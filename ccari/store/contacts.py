@@ -79,6 +79,11 @@ class Contacts:
                 await _merge(staged, question.controller, origin, progress)
             return scrubbed
 
+    async def sources(self) -> dict[str, list[str]]:
+        """Every source that contacts came from, by controller."""
+        rows = await self._database.rows(SQL["sources_of_contacts"])
+        return {row["controller"]: row["sources"] for row in rows}
+
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
         """The sources of one number, the oldest first."""
         return await self._database.rows(SQL["contacts_of"], controller, list(digests.all))

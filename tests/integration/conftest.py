@@ -22,6 +22,8 @@ from tests.lab import Lab, laboratory
 from tests.lab.ports import free_port
 
 POLICY = Path(__file__).parent / "policy.toml"
+#: Where contacts may be from, by controller.
+SOURCES = {"acme": ["targi 2026"]}
 
 
 @pytest.fixture(scope="session")
@@ -43,10 +45,15 @@ def folder() -> Iterator[Path]:
 def sounds(folder: Path, policy_file: Path) -> Path:
     """The prompts of the test's policy, as tones."""
     words = Catalogue.load(shipped_sounds() / "catalogue.toml")
-    policy = read(policy_file.read_text())
-    studio.record(folder / "studio", policy, words)
-    build(prompts_of(policy, words), folder / "sounds", engine=EspeakNg(), studio=folder / "studio",
-          shipped=shipped_sounds())  # fmt: skip
+    prompts = list(prompts_of(read(policy_file.read_text()), words, SOURCES))
+    studio.record(folder / "studio", prompts)
+    build(
+        prompts,
+        folder / "sounds",
+        engine=EspeakNg(),
+        studio=folder / "studio",
+        shipped=shipped_sounds(),
+    )
     return folder / "sounds"
 
 

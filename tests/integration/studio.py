@@ -1,14 +1,12 @@
 """Prompts that can be told apart by signal: each is a tone of its own, so that a test sees what was heard, and when."""
 
 import wave
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from ccari.cli.sounds import prompts_of
-from ccari.policy.declaration import Policy
 from ccari.policy.notices import Prompt
-from ccari.sounds import Catalogue
 
 SECONDS = 0.8
 _RATE = 16000
@@ -45,21 +43,25 @@ TONES = {
 }
 #: Every confirmation of a right sounds alike.
 CONFIRMED = 2950.0
+#: A contact's own source.
+SOURCE = 1960.0
 #: And so does all of a campaign's own that no test listens for.
 OTHER = 620.0
 
 
 def tone_of(prompt: str) -> float:
+    if prompt.startswith("source-"):
+        return SOURCE
     return CONFIRMED if prompt.startswith("right_registered") else TONES.get(prompt, OTHER)
 
 
 def _is_listened_for(prompt: Prompt) -> bool:
-    return prompt.campaign is not None or prompt.id in TONES or tone_of(prompt.id) == CONFIRMED
+    return prompt.campaign is not None or tone_of(prompt.id) != OTHER
 
 
-def record(studio: Path, policy: Policy, words: Catalogue) -> None:
-    """Write ``studio/<key>.wav`` for every prompt of the policy but those that come with ccari and nobody listens for."""
-    for prompt in filter(_is_listened_for, prompts_of(policy, words)):
+def record(studio: Path, prompts: Iterable[Prompt]) -> None:
+    """Write ``studio/<key>.wav`` for every prompt but those that come with ccari and nobody listens for."""
+    for prompt in filter(_is_listened_for, prompts):
         path = studio / f"{prompt.key}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         times = np.arange(round(SECONDS * _RATE)) / _RATE

@@ -105,6 +105,13 @@ async def _prepare(scenario: Scenario, number: str, service: Service) -> None:
         assert done.code == 0, done.err
     if scenario.consented:
         await service.consented(number)
+    if scenario.source:
+        file = service.log.with_name(f"{scenario.name}.csv")
+        file.write_text(
+            f"number,source,obtained,basis,proof\n{number},{scenario.source},2026-01-02,contract,umowa\n"
+        )
+        done = await service.ccari("contacts", "import", str(file))
+        assert done.code == 0, done.err
 
 
 async def _through_dialplan(placed: AgentCall, stage: Stage) -> tuple[str, tuple[str, str]]:

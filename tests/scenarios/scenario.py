@@ -55,7 +55,7 @@ class Scenario(_Table):
 
     ``agent`` is what the agent's phone does; in ``agent_first`` and ``inbound`` calls it is the phone that is rung, and
     in ``callee_first`` ones the campaign names it. ``hang_up_after``: of the agent, counted from the answer.
-    ``suppressed``: the bar that is on the number beforehand.
+    ``suppressed``: the bar that is on the number beforehand; ``source``: where the number is known to be from.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Scenario(_Table):
     withheld: bool = False
     suppressed: str | None = None
     consented: bool = False
+    source: str | None = None
     expect: Expected
 
 

@@ -59,3 +59,6 @@ WHERE contacts.controller = $3 AND contacts.digest = older.digest AND contacts.s
 -- name: contacts_of
 SELECT source, obtained_on, legal_basis, proof, valid_until, origin, entered_at FROM contacts
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY obtained_on, source
+
+-- name: sources_of_contacts
+SELECT controller, array_agg(DISTINCT source ORDER BY source) AS sources FROM contacts GROUP BY controller

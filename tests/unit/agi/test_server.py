@@ -62,6 +62,9 @@ class Sounds:
     def common(self, prompt: str, language: str) -> Sound:
         return Sound(f"sound:{prompt}", 1000, prompt)
 
+    def source(self, told: str, language: str) -> Sound:
+        raise NotImplementedError
+
 
 @pytest_asyncio.fixture
 async def counter(store: Store, tmp_path: Path) -> Counter:

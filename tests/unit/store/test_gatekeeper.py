@@ -37,6 +37,9 @@ class Silent:
     def common(self, prompt: str, language: str) -> Sound:
         raise NotImplementedError
 
+    def source(self, told: str, language: str) -> Sound:
+        raise NotImplementedError
+
 
 @pytest.fixture
 async def desk(store: Store, tmp_path: Path) -> Desk:

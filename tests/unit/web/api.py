@@ -64,6 +64,9 @@ class Silent:
     def common(self, prompt: str, language: str) -> Sound:
         raise NotImplementedError
 
+    def source(self, told: str, language: str) -> Sound:
+        raise NotImplementedError
+
 
 async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
     await store.policies.apply(policy, "test")
