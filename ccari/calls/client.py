@@ -29,7 +29,7 @@ MODULES = (
     "app_stasis.so", "res_stasis.so", "res_stasis_answer.so", "res_stasis_playback.so", "res_stasis_recording.so",
     "res_stasis_snoop.so", "res_ari_channels.so", "res_ari_bridges.so", "res_ari_playbacks.so",
     "res_ari_recordings.so", "res_ari_applications.so", "res_ari_events.so", "func_timeout.so", "func_callerid.so",
-    "format_wav.so", "bridge_simple.so", "bridge_softmix.so",
+    "format_wav.so", "format_pcm.so", "bridge_simple.so", "bridge_softmix.so",
 )  # fmt: skip
 
 #: Every other event would be formatted, sent, parsed and thrown away. The filter also eats replies unless it names them.

@@ -35,8 +35,7 @@ FILLED_IN = {
 
 #: What no call says yet.
 AWAITED = {
-    "answer_by", "please_wait", "transfer_wait", "agent_recording_resumed", "agent_call_recorded",
-    "agent_transfer_failed", "agent_callee_gone", *(id_ for id_ in speech.PROMPTS if not id_.startswith("digit")),
+    "answer_by", "transfer_wait", "agent_call_recorded", "agent_transfer_failed", *(id_ for id_ in speech.PROMPTS if not id_.startswith("digit")),
 }  # fmt: skip
 
 
