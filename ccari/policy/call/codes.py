@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from ccari.policy import notices
-from ccari.policy.call.keys import exercise
-from ccari.policy.call.recording import stop_recorder, wants_recorder
+from ccari.policy.call.keys import agent_answer, exercise
+from ccari.policy.call.recording import is_recordable, stop_recorder
 from ccari.policy.call.state import CODE, CODE_SECONDS, Call, Recorder, Stage, Step, then
-from ccari.policy.call.telling import whisper
+from ccari.policy.call.telling import whisper, without_word_of_recording
 from ccari.policy.keypad import AgentAction
 from ccari.policy.messages import Note, Party, SetTimer
 from ccari.policy.rights import Right
@@ -46,21 +46,26 @@ def _register(call: Call, code: str, right: Right, note: Note) -> Step:
     if right in call.registering:
         return call, [note]
     if right in call.exercised:
-        return whisper(call, notices.AGENT_RIGHT_REGISTERED, note)
+        return whisper(call, agent_answer(call, right), note)
     return exercise(call, right, code, Party.AGENT, note)
 
 
 def _pause(call: Call) -> Step:
-    call = replace(call, paused=True)
+    call = without_word_of_recording(replace(call, paused=True))
     if call.recorder is Recorder.RUNNING:
-        # its end tells the agent
         return stop_recorder(call, keep=True)
-    return whisper(call, notices.AGENT_RECORDING_PAUSED)
+    if call.recorder in {Recorder.STARTING, Recorder.STOPPING}:
+        # its end tells the agent, who may not say a card's number before
+        return call, []
+    paused = is_recordable(call)
+    return whisper(call, notices.AGENT_RECORDING_PAUSED if paused else notices.AGENT_RECORDING_STOPPED)
 
 
 def _resume(call: Call) -> Step:
     """The recording goes on in a file of its own, whose start tells the agent; what was refused stays refused."""
-    if not call.paused:
-        return call, []
-    call = replace(call, paused=False)
-    return (call, []) if wants_recorder(call) else whisper(call, notices.AGENT_RECORDING_STOPPED)
+    call = without_word_of_recording(replace(call, paused=False))
+    if not is_recordable(call):
+        return whisper(call, notices.AGENT_RECORDING_STOPPED)
+    if call.recorder is Recorder.RUNNING:
+        return whisper(call, notices.AGENT_RECORDING_STARTED)
+    return call, []

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ccari.policy.call.state import CLOSE_SECONDS, Call, Recorder, Stage, Step, leg, then
+from ccari.policy.call.state import CLOSE_SECONDS, Call, Leg, Recorder, Stage, Step, leg, then, with_leg
 from ccari.policy.messages import (
     CloseCall,
     Command,
@@ -32,12 +32,18 @@ def end(call: Call, outcome: Outcome, reason: str) -> Step:
     if call.recorder is Recorder.RUNNING:
         commands.append(StopRecorder(keep=True))
         call = replace(call, recorder=Recorder.STOPPING)
-    commands += [
-        GiveBack(outcome, reason) if party is call.home else HangUp(party)
-        for party in (Party.CALLEE, Party.AGENT)
-        if leg(call, party).is_there
-    ]
+    for party in (Party.CALLEE, Party.AGENT):
+        if leg(call, party).is_held:
+            commands.append(GiveBack(outcome, reason) if party is call.home else HangUp(party))
+            call = with_leg(call, party, Leg.LEAVING)
     return then(commands, close_if_over(call))
+
+
+def hang_up(call: Call, party: Party) -> Step:
+    """Let one of the two go while the call goes on; nobody is let go of twice."""
+    if not leg(call, party).is_held:
+        return call, []
+    return with_leg(call, party, Leg.LEAVING), [HangUp(party)]
 
 
 def close_if_over(call: Call) -> Step:

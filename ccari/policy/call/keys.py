@@ -16,7 +16,6 @@ from ccari.policy.call.telling import (
     whisper,
     without_agreement,
 )
-from ccari.policy.campaign import NoticePrompt
 from ccari.policy.keypad import KeyAction
 from ccari.policy.messages import Command, Note, Outcome, Party, RegisterRight, StopPlaying, UseLanguage
 from ccari.policy.rights import EFFECTS, Right
@@ -37,7 +36,7 @@ _CONVERSING = frozenset(
     }
 )
 #: When the recording can be agreed to.
-_AGREEABLE = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT, Stage.CONNECT, Stage.TALK})
+_AGREEABLE = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT, Stage.CONNECT, Stage.BRIDGE, Stage.TALK})
 #: When somebody who presses a key that does nothing is waiting for what it does.
 _LISTENING = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT})
 
@@ -49,7 +48,7 @@ def key_pressed(call: Call, key: str) -> Step:
     note = Note(
         "key_pressed", {"key": key, "action": action.value if action else "none", "stage": call.stage.value}
     )
-    if call.machine or call.stage is Stage.MACHINE:
+    if call.machine:
         # what a machine plays or presses is nobody's will
         return call, [note]
     if action is None:
@@ -59,7 +58,8 @@ def key_pressed(call: Call, key: str) -> Step:
     if right is None:
         return _steer(call, action, key, note)
     if right in call.exercised:
-        return call, [note]
+        # whoever was to be told, it is the callee's own now
+        return replace(call, by_agent=call.by_agent - {right}), [note]
     # in every stage, the last words and the hanging up too: a right that was pressed is never lost
     return exercise(call, right, key, Party.CALLEE, note)
 
@@ -74,23 +74,33 @@ def exercise(call: Call, right: Right, key: str, by: Party, *first: Command) -> 
             call, stop = stop_recorder(call, keep=True)
             commands += stop
     if not call.known:
-        return then(commands, _unregistrable(call, right))
+        return then(commands, _unregistrable(call, right, by))
     if by is Party.AGENT:
         call = replace(call, by_agent=call.by_agent | {right})
     call = replace(call, registering=call.registering | {right})
     return call, [*commands, RegisterRight(right, key, by)]
 
 
-def _unregistrable(call: Call, right: Right) -> Step:
+def _unregistrable(call: Call, right: Right, by: Party) -> Step:
     """Who withholds their number can refuse to be recorded; what has to be answered needs somebody to answer."""
     note = Note("right_unregistrable", {"right": right.value})
     if call.stage is Stage.CLOSE:
         return call, [note]
-    words = notices.confirmation(right, recorded=was_recorded(call))
+    words = notices.confirmation(right, recorded=call.recorded)
     said = words if right is Right.REFUSE_RECORDING else (notices.NUMBER_WITHHELD,)
     if EFFECTS[right].stops_recording and call.declared.recording.must:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", *said))
+    if by is Party.AGENT:
+        return whisper(call, agent_answer(call, right), note)
     return speak(answer(call, *said), note)
+
+
+def agent_answer(call: Call, right: Right) -> str:
+    """What the agent is told once all is done that could be done about a right that they entered."""
+    if call.known:
+        return notices.AGENT_RIGHT_REGISTERED
+    stopped = right is Right.REFUSE_RECORDING
+    return notices.AGENT_RECORDING_STOPPED if stopped else notices.AGENT_RIGHT_FAILED
 
 
 def _steer(call: Call, action: KeyAction, key: str, note: Note) -> Step:
@@ -103,7 +113,7 @@ def _steer(call: Call, action: KeyAction, key: str, note: Note) -> Step:
             call = answer(replace(call, agreed=True), notices.RECORDING_AGREED)
             return speak(call, note, Note("recording_agreed", {"key": key}))
         case KeyAction.DATA_SOURCE:
-            return speak(say_next(call, NoticePrompt.SOURCE.value), note, *barge_in(call))
+            return speak(say_next(call, notices.SOURCE_ASKED), note, *barge_in(call))
         case KeyAction.LANGUAGE:
             return _change_language(call, note)
         case _:
@@ -128,13 +138,15 @@ def right_registered(call: Call, right: Right, reference: str) -> Step:
     call = replace(call, registering=call.registering - {right})
     if call.stage is Stage.CLOSE:
         return then([note], close_if_over(call))
-    words = notices.confirmation(right, recorded=was_recorded(call), reference=reference)
+    if call.machine and call.stage is Stage.FAREWELL:
+        return call, [note]
+    words = notices.confirmation(right, recorded=call.recorded, reference=reference)
     must_end = effect.stops_recording and campaign.recording.must
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
     if right in call.by_agent and call.stage is Stage.TALK and not must_end:
         # the two are talking about it: only the agent is told that it is done
         call, told = explain(call, call.reason or reason, note)
-        return whisper(call, notices.AGENT_RIGHT_REGISTERED, *told)
+        return whisper(call, agent_answer(call, right), *told)
     barred = effect.suppress is not None and bars(
         effect.suppress, basis=campaign.legal_basis, marketing=campaign.marketing
     )
@@ -156,6 +168,8 @@ def right_failed(call: Call, right: Right) -> Step:
     )  # fmt: skip
     if call.stage is Stage.CLOSE:
         return then([note], close_if_over(call))
+    if call.machine and call.stage is Stage.FAREWELL:
+        return call, [note]
     if EFFECTS[right].stops_recording and call.declared.recording.must:
         # refused all the same: it is not recorded
         return then(
@@ -164,7 +178,3 @@ def right_failed(call: Call, right: Right) -> Step:
     if entered and call.stage is Stage.TALK:
         return whisper(call, notices.AGENT_RIGHT_FAILED, note)
     return speak(answer(call, notices.RIGHT_FAILED), note)
-
-
-def was_recorded(call: Call) -> bool:
-    return call.stage is Stage.TALK and call.recorder in {Recorder.STOPPING, Recorder.DONE}

@@ -74,6 +74,7 @@ from ccari.policy.messages import (
     SpendToken,
     StartRecorder,
     StopRecorder,
+    StopRinging,
     TagRecording,
     TimeRanOut,
     TokenRefused,
@@ -96,6 +97,8 @@ def decide(call: Call, event: Event) -> Step:
     if call.stage is Stage.CLOSED:
         return call, []
     after, commands = _react(call, event)
+    if call.stage is Stage.CONNECT and after.stage is not Stage.CONNECT and after.callee is not Leg.GONE:
+        commands = [StopRinging(Party.CALLEE), *commands]
     if _has_said_all(call, after):
         return then(commands, _go_on(after))
     if after.stage is Stage.TALK:
@@ -197,18 +200,9 @@ def _heard(call: Call) -> Step:
 
 def _await_agreement(call: Call) -> Step:
     """All is said, the confirmation of an agreement too: it is part of no recording."""
-    if call.refused:
-        return _refused(call)
-    if call.agreed:
+    if call.refused or call.agreed:
         return recording.connect(call)
     return call, [SetTimer(Stage.AGREEMENT, AGREEMENT_SECONDS)]
-
-
-def _refused(call: Call) -> Step:
-    if call.declared.recording.must:
-        # the answer to the right that was pressed is on its way, and with it the last words
-        return call, []
-    return recording.connect(call)
 
 
 def _not_agreed(call: Call) -> Step:
@@ -216,7 +210,7 @@ def _not_agreed(call: Call) -> Step:
         # somebody listens; the wait begins again after it
         return call, []
     if call.refused:
-        return _refused(call)
+        return recording.connect(call)
     note = Note("recording_not_agreed")
     if call.declared.recording.must:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_not_agreed"))

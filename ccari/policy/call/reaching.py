@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from ccari.policy import notices
-from ccari.policy.call.ending import end, tell_dialplan
-from ccari.policy.call.recording import agent_connected
+from ccari.policy.call.ending import end, hang_up, tell_dialplan
+from ccari.policy.call.recording import record_or_bridge
 from ccari.policy.call.state import (
+    ANSWER_SECONDS,
     CREATE_SECONDS,
     MACHINE_SECONDS,
     RING_SECONDS,
@@ -15,7 +16,7 @@ from ccari.policy.call.state import (
     Step,
     then,
 )
-from ccari.policy.call.telling import speak, whisper
+from ccari.policy.call.telling import answers, speak, whisper
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
     AnswerAgent,
@@ -28,7 +29,6 @@ from ccari.policy.messages import (
     DialAgent,
     Direction,
     GateAllowed,
-    HangUp,
     Note,
     Outcome,
     Party,
@@ -59,7 +59,8 @@ def allowed(call: Call, event: GateAllowed) -> Step:
     match call.direction:
         case Direction.INBOUND:
             told = tell_dialplan(call, Outcome.CALLEE_HANGUP, "")
-            return replace(call, stage=Stage.ANSWER), [gated, *told, AnswerCallee()]
+            timer = SetTimer(Stage.ANSWER, ANSWER_SECONDS)
+            return replace(call, stage=Stage.ANSWER), [gated, *told, timer, AnswerCallee()]
         case Direction.AGENT_FIRST:
             timer = SetTimer(Stage.AGENT, float(event.campaign.connect_seconds))
             return replace(call, stage=Stage.AGENT, agent=Leg.CALLED), [gated, timer, CallAgent()]
@@ -87,8 +88,8 @@ def block(call: Call, why: Block) -> Step:
     ]
     if call.agent is not Leg.HERE:
         return then(commands, end(call, outcome, why.value))
-    if call.callee.is_there:
-        commands.append(HangUp(Party.CALLEE))
+    call, undialled = hang_up(call, Party.CALLEE)
+    commands += undialled
     if call.direction is Direction.OUTBOUND:
         commands.append(AnswerAgent())
     call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=why.value)
@@ -96,14 +97,14 @@ def block(call: Call, why: Block) -> Step:
 
 
 def agent_answered(call: Call) -> Step:
-    if call.agent is not Leg.CALLED:
+    if not call.agent.is_awaited:
         return call, []
     call, note = replace(call, agent=Leg.HERE), Note("agent_answered")
     match call.stage:
         case Stage.AGENT:
             return then([note], create_callee(call))
         case Stage.CONNECT:
-            return then([note], agent_connected(call))
+            return then([note], record_or_bridge(call))
         case _:
             return call, [note]
 
@@ -125,7 +126,7 @@ def answered(call: Call) -> Step:
     note = Note("callee_answered")
     if call.declared.answering_machine is not None and not call.is_inbound:
         timer = SetTimer(Stage.MACHINE, MACHINE_SECONDS)
-        return replace(call, stage=Stage.MACHINE), [note, timer, DetectMachine()]
+        return replace(call, stage=Stage.MACHINE, machine=True), [note, timer, DetectMachine()]
     return begin_notice(call, note)
 
 
@@ -135,13 +136,15 @@ def begin_notice(call: Call, *first: Command) -> Step:
     if call.direction is Direction.CALLEE_FIRST:
         call = replace(call, agent=Leg.CALLED)
         after.append(CallAgent())
-    call, commands = speak(replace(call, stage=Stage.NOTICE, upcoming=call.notice), *first)
+    call, commands = speak(
+        replace(call, stage=Stage.NOTICE, machine=False, upcoming=(*answers(call), *call.notice)), *first
+    )
     return call, [*commands, *after]
 
 
 def machine_found(call: Call) -> Step:
     """A machine has heard nothing, and wants nothing; it may be left a message."""
-    call, note = replace(call, machine=True), Note("machine_found")
+    note = Note("machine_found")
     rules = call.declared.answering_machine
     if rules is None or not rules.message:
         return then([note], end(call, Outcome.NO_ANSWER, "machine"))
@@ -153,12 +156,12 @@ def machine_found(call: Call) -> Step:
 
 
 def agent_created(call: Call) -> Step:
-    return (call, [DialAgent()]) if call.agent is Leg.CALLED else (call, [])
+    return (replace(call, agent=Leg.RINGING), [DialAgent()]) if call.agent is Leg.CALLED else (call, [])
 
 
 def agent_not_called(call: Call) -> Step:
     """Its channel may have been made all the same; that it is gone is reported either way."""
-    return (call, [HangUp(Party.AGENT)]) if call.agent is Leg.CALLED else (call, [])
+    return hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
 
 
 def unanswered(call: Call, cause: int) -> Step:

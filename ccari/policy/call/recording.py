@@ -5,7 +5,7 @@ from dataclasses import replace
 from ccari.policy import notices
 from ccari.policy.call.ending import close_if_over, end, explain
 from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, Recorder, Stage, Step, then
-from ccari.policy.call.telling import announces_recording, farewell, whisper
+from ccari.policy.call.telling import announces_recording, farewell, whisper, without_word_of_recording
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.messages import (
     AnswerAgent,
@@ -13,7 +13,6 @@ from ccari.policy.messages import (
     CallAgent,
     Command,
     Direction,
-    HangUp,
     Note,
     Outcome,
     Party,
@@ -31,36 +30,30 @@ _STOPPING_IS_TIMED = frozenset({Stage.BRIDGE, Stage.TALK, Stage.FAREWELL})
 
 def connect(call: Call) -> Step:
     """The callee has heard what there is to hear: go on to the agent, or ask for one who is not here yet."""
+    if must_end(call):
+        return call, []
     match call.agent:
         case Leg.HERE:
             return record_or_bridge(call)
-        case Leg.GONE:
-            return no_agent(replace(call, stage=Stage.CONNECT))
+        case Leg.LEAVING | Leg.GONE:
+            return no_agent(call)
         case leg:
-            call = replace(call, stage=Stage.CONNECT, agent=Leg.CALLED)
+            call = replace(call, stage=Stage.CONNECT, agent=Leg.CALLED if leg is Leg.AWAY else leg)
             asking: list[Command] = [CallAgent()] if leg is Leg.AWAY else []
-            waiting: list[Command] = [
-                SetTimer(Stage.CONNECT, float(call.declared.connect_seconds)),
-                Ring(Party.CALLEE),
-            ]
-            return call, [*asking, *waiting]
+            timer = SetTimer(Stage.CONNECT, float(call.declared.connect_seconds))
+            return call, [*asking, timer, Ring(Party.CALLEE)]
 
 
-def agent_connected(call: Call) -> Step:
-    """The agent has answered; whoever waited for that hears no more ringing."""
-    return then([StopRinging(Party.CALLEE)], record_or_bridge(call))
+def must_end(call: Call) -> bool:
+    """True if the answer to the right that was pressed is on its way, and with it the last words."""
+    return call.refused and call.declared.recording.must
 
 
 def no_agent(call: Call) -> Step:
     """Nobody came to the callee in time: who called is given back to the dialplan, who was called gets an apology."""
     if call.is_inbound:
         return end(call, Outcome.FAILED, "no_agent")
-    commands: list[Command] = [Note("call_abandoned")]
-    if call.stage is Stage.CONNECT:
-        commands.append(StopRinging(Party.CALLEE))
-    if call.agent is Leg.CALLED:
-        commands.append(HangUp(Party.AGENT))
-    return then(commands, farewell(call, Outcome.FAILED, "abandoned", notices.ABANDONED))
+    return then([Note("call_abandoned")], farewell(call, Outcome.FAILED, "abandoned", notices.ABANDONED))
 
 
 def record_or_bridge(call: Call) -> Step:
@@ -70,20 +63,30 @@ def record_or_bridge(call: Call) -> Step:
 
 
 def wants_recorder(call: Call) -> bool:
-    """True if the call may be recorded as it stands, and is to be."""
+    """True if a recorder is to run now."""
+    return is_recordable(call) and not call.paused and not announces_recording(call)
+
+
+def is_recordable(call: Call) -> bool:
+    """True if the call may be recorded as it stands, and can be."""
     mode = call.declared.recording.mode
-    if mode is RecordingMode.OFF or call.refused or call.paused or call.unrecordable:
+    if mode is RecordingMode.OFF or call.refused or call.unrecordable:
         return False
-    return mode is not RecordingMode.OPT_IN or (call.agreed and not announces_recording(call))
+    return call.agreed or mode is not RecordingMode.OPT_IN
 
 
 def bridge(call: Call) -> Step:
-    if call.refused and call.declared.recording.must:
-        # the answer to the right that was pressed is on its way, and with it the last words
+    call = replace(call, stage=Stage.BRIDGE)
+    if must_end(call):
         return call, []
-    # an agent who was called has answered already
-    answering: list[Command] = [AnswerAgent()] if call.direction is Direction.OUTBOUND else []
-    return replace(call, stage=Stage.BRIDGE), [*answering, Bridge()]
+    return call, [*_ready_agent(call), Bridge()]
+
+
+def _ready_agent(call: Call) -> list[Command]:
+    """An agent who was called has answered already, and may hear ringing since."""
+    if call.direction is Direction.OUTBOUND:
+        return [AnswerAgent()]
+    return [StopRinging(Party.AGENT)] if call.rang and call.direction is Direction.AGENT_FIRST else []
 
 
 def bridged(call: Call) -> Step:
@@ -115,21 +118,23 @@ def _start(call: Call) -> Step:
 
 def recorder_started(call: Call) -> Step:
     if call.stage is Stage.RECORDER and not call.refused:
-        return then([Note("recording_started")], bridge(replace(call, recorder=Recorder.RUNNING)))
+        call = replace(call, recorder=Recorder.RUNNING, recorded=True)
+        return then([Note("recording_started")], bridge(call))
     # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
     if call.stage is Stage.RECORDER:
         # the bridge waits: not one syllable of the talk may be in that file
         call = replace(call, stage=Stage.DISCARD, recorder=Recorder.STOPPING)
         return call, [SetTimer(Stage.DISCARD, RECORDER_SECONDS), StopRecorder(keep=False)]
     if call.stage is Stage.TALK and call.recorder is Recorder.STARTING and wants_recorder(call):
-        call = replace(call, recorder=Recorder.RUNNING)
+        call = replace(call, recorder=Recorder.RUNNING, recorded=True)
         return whisper(call, notices.AGENT_RECORDING_STARTED, Note("recording_started"))
     return stop_recorder(call, keep=False)
 
 
 def stop_recorder(call: Call, *, keep: bool) -> Step:
     timed = [SetTimer(Stage.TALK, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED else []
-    return replace(call, recorder=Recorder.STOPPING), [*timed, StopRecorder(keep=keep)]
+    call = without_word_of_recording(replace(call, recorder=Recorder.STOPPING))
+    return call, [*timed, StopRecorder(keep=keep)]
 
 
 def recorder_stopped(call: Call) -> Step:
@@ -171,5 +176,7 @@ def unrecorded(call: Call) -> Step:
         return call, [note]
     if call.declared.recording.must:
         return then([note], farewell(call, Outcome.FAILED, "recording_failed"))
-    step = explain(call, "recording_failed", note)
-    return then(step[1], bridge(step[0])) if call.stage in {Stage.TAG, Stage.RECORDER} else step
+    call, told = explain(call, "recording_failed", note)
+    if call.stage is Stage.TALK:
+        return whisper(call, notices.AGENT_RECORDING_STOPPED, *told)
+    return then(told, bridge(call)) if call.stage in {Stage.TAG, Stage.RECORDER} else (call, told)

@@ -12,6 +12,8 @@ from ccari.policy.rights import Right
 CREATE_SECONDS = 5.0
 #: As long as an agent can be asked to listen to ringing.
 RING_SECONDS = 45.0
+#: For somebody who calls to be answered, which is Asterisk's own doing.
+ANSWER_SECONDS = 5.0
 #: AMD decides within five (its total_analysis_time), and comes back.
 MACHINE_SECONDS = 10.0
 #: A callee who hangs up breaks the playback first; their hang-up is reported within milliseconds.
@@ -53,17 +55,28 @@ class Stage(StrEnum):
 
 
 class Leg(StrEnum):
-    """One party's channel: none yet; asked for, and perhaps ringing; here; gone, and not coming back."""
+    """One party's channel: none yet; asked for; ringing; here; told to go; gone, and not coming back."""
 
     AWAY = "away"
     CALLED = "called"
+    RINGING = "ringing"
     HERE = "here"
+    LEAVING = "leaving"
     GONE = "gone"
 
     @property
+    def is_awaited(self) -> bool:
+        return self in {Leg.CALLED, Leg.RINGING}
+
+    @property
+    def is_held(self) -> bool:
+        """True if there is, or may be, something that has to be hung up or given back."""
+        return self.is_awaited or self is Leg.HERE
+
+    @property
     def is_there(self) -> bool:
-        """True if there is, or may be, something to hang up."""
-        return self in {Leg.CALLED, Leg.HERE}
+        """True until it is reported gone."""
+        return self.is_held or self is Leg.LEAVING
 
 
 class Recorder(StrEnum):
@@ -93,12 +106,13 @@ _HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
 class Call:
     """All that is known of a call.
 
-    ``known``: the number is known, so that rights can be registered for it. ``playing`` and ``upcoming``: prompts to the
-    callee, by id; ``whisper`` and ``whispers`` those to the agent. ``heard``: notice prompts proven to have been played
-    whole; ``discounted``: what plays now proves nothing, it is in a language that was left. ``exercised``: rights pressed,
-    in order; ``registering``: those of them that are not yet known to be durable; ``by_agent``: those that the agent
-    entered. ``agreed``: to be recorded, by key; ``refused``: to be recorded, which stands whatever else is pressed;
-    ``paused``: by the agent; ``unrecordable``: the recorder has failed. ``typed``: the agent's code so far.
+    ``known``: the number is known, so that rights can be registered for it. ``machine``: one has answered, or may have.
+    ``playing`` and ``upcoming``: prompts to the callee, by id; ``whisper`` and ``whispers`` those to the agent. ``heard``:
+    notice prompts proven to have been played whole; ``discounted``: what plays now proves nothing, it is in a language
+    that was left. ``exercised``: rights pressed, in order; ``registering``: those of them that are not yet known to be
+    durable; ``by_agent``: those that the agent entered. ``agreed``: to be recorded, by key; ``refused``: to be recorded,
+    which stands whatever else is pressed; ``paused``: by the agent; ``unrecordable``: the recorder has failed;
+    ``recorded``: some of the talk is in a file. ``typed``: the agent's code so far.
     """
 
     stage: Stage = Stage.GATE
@@ -124,6 +138,7 @@ class Call:
     refused: bool = False
     paused: bool = False
     unrecordable: bool = False
+    recorded: bool = False
     recorder: Recorder = Recorder.IDLE
     typed: str = ""
     outcome: Outcome | None = None

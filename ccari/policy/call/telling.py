@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ccari.policy import notices
+from ccari.policy.call.ending import end, hang_up
 from ccari.policy.call.state import UNHEARD_SECONDS, Call, Stage, Step
 from ccari.policy.messages import Command, Note, Outcome, Party, Play, SetTimer, StopPlaying
 
@@ -18,10 +19,19 @@ _ANSWERS = frozenset(
     }
 )
 
+#: What the agent is told of the recording.
+_OF_RECORDING = frozenset(
+    {notices.AGENT_RECORDING_STARTED, notices.AGENT_RECORDING_STOPPED, notices.AGENT_RECORDING_PAUSED}
+)
+#: Nobody has answered whom words could reach, or a machine perhaps.
+_BEFORE_HELLO = frozenset(
+    {Stage.GATE, Stage.AGENT, Stage.CREATE, Stage.TOKEN, Stage.RING, Stage.ANSWER, Stage.MACHINE}
+)
+
 
 def speak(call: Call, *first: Command) -> Step:
     """Say the next of what waits to be said to the callee; what follows when all is said, ``life`` knows."""
-    if call.playing is not None or not call.upcoming:
+    if call.playing is not None or not call.upcoming or call.stage in _BEFORE_HELLO:
         return call, list(first)
     prompt, *rest = call.upcoming
     return replace(call, playing=prompt, upcoming=tuple(rest)), [*first, Play(Party.CALLEE, prompt)]
@@ -84,17 +94,31 @@ def announces_recording(call: Call) -> bool:
 
 
 def farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
-    """Say the last words to the callee, then end. What is said now is cut short, unless it is a last word itself."""
+    """Say the last words to the callee, then end. What is said now is cut short, unless it is a last word itself.
+
+    An agent who has not answered yet is no longer needed.
+    """
+    if call.stage in _BEFORE_HELLO:
+        return end(call, outcome, reason)
     cut = call.playing is not None and call.stage is not Stage.FAREWELL
     last = (*answers(without_agreement(call), *words), notices.GOODBYE)
+    call, commands = hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
     call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=last)
-    return speak(call, *([StopPlaying()] if cut else []))
+    call = without_word_of_recording(call)
+    return speak(call, *commands, *([StopPlaying()] if cut else []))
 
 
 def whisper(call: Call, prompt: str, *first: Command) -> Step:
-    """Say something to the agent only. A whisper that waits, waits once."""
+    """Say something to the agent only. A whisper that waits, waits once, and of the recording the newest word counts."""
+    if prompt in _OF_RECORDING:
+        call = without_word_of_recording(call)
     waiting = tuple(dict.fromkeys((*call.whispers, prompt)))
     return _whisper_on(replace(call, whispers=waiting), *first)
+
+
+def without_word_of_recording(call: Call) -> Call:
+    """Do not tell the agent any more what was: something else follows."""
+    return replace(call, whispers=tuple(each for each in call.whispers if each not in _OF_RECORDING))
 
 
 def whispered(call: Call, prompt: str) -> Step:

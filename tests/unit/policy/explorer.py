@@ -1,51 +1,45 @@
 """Breadth first over everything that can become of a call."""
 
 from collections import deque
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from ccari.policy import notices
 from ccari.policy.call import Call, Stage, decide
 from ccari.policy.campaign import Campaign
 from ccari.policy.messages import (
-    AnswerAgent,
+    AgentKeyPressed,
+    Bridged,
     CallRequested,
     CloseCall,
     Command,
-    CreateCallee,
-    Dial,
+    Direction,
     Event,
     Failed,
-    HangUp,
     Outcome,
     Party,
-    Play,
     Played,
     Ring,
-    StartRecorder,
+    ShowCard,
     StopPlaying,
-    StopRecorder,
+    StopRinging,
     TellDialplan,
     TimeRanOut,
+    UseLanguage,
 )
 from tests.unit.policy.invariants import forbidden, ignored, out_of_place
-from tests.unit.policy.world import World, ask, helpful, possible, send
+from tests.unit.policy.merging import merge, same
+from tests.unit.policy.sending import helpful, possible
+from tests.unit.policy.world import World, ask, beginning, send
 
 #: What changes nothing, whenever it comes.
 _NOTHING: tuple[Event, ...] = (
-    Failed(Ring(Party.AGENT)),
+    *(Failed(kind(party)) for kind in (Ring, StopRinging) for party in Party),
     Failed(StopPlaying()),
+    Failed(ShowCard()),
+    Failed(UseLanguage("en")),
     Failed(TellDialplan(Outcome.AGENT_HANGUP, "")),
-    Played("never_asked_for", whole=True),
+    *(Played("never_asked_for", whole=True, party=party) for party in Party),
     TimeRanOut("never_set"),
 )
-_EVERYTHING_ASKED = frozenset[Command](
-    {CreateCallee(), Dial(), AnswerAgent(), StartRecorder(), StopRecorder(keep=True), HangUp(Party.CALLEE)}
-)
-_EVERY_TIMER = frozenset({"create", "ring", "unheard", "agreement", "recorder", "discard", "talk", "close"})
-_LAST_WORDS = frozenset({Play(Party.CALLEE, notices.GOODBYE)})
-_NONE_HEARD = frozenset[str]()
-_NO_WORLD = World()
 _LAST_RESORT = TimeRanOut(Stage.CLOSE.value)
 #: Far more than any campaign here has: a walk without end is a failure, not a wait.
 _MOST_STATES = 50_000
@@ -59,6 +53,7 @@ class Exploration:
     transitions: int = 0
     breaches: dict[str, list[Event]] = field(default_factory=dict)
     outcomes: set[Outcome] = field(default_factory=set)
+    stages: set[Stage] = field(default_factory=set)
     #: Ways to states from which a world that behaves well does not bring the call to its end.
     dead_ends: list[list[Event]] = field(default_factory=list)
     #: The world where only the timer of the last stage ends the call, although the world behaves well.
@@ -67,9 +62,9 @@ class Exploration:
     stirred: list[list[Event]] = field(default_factory=list)
 
 
-def explore(campaign: Campaign) -> Exploration:
+def explore(campaign: Campaign, direction: Direction, strange: str = "") -> Exploration:
     """Give every event that is possible to every state that is reachable, from the request of a call on."""
-    walk = _Walk(campaign)
+    walk = _Walk(campaign, direction, strange)
     while walk.ahead:
         if len(walk.states) > _MOST_STATES:
             raise AssertionError(f"more than {_MOST_STATES} states: something grows without end")
@@ -80,27 +75,35 @@ def explore(campaign: Campaign) -> Exploration:
 
 
 class _Walk:
-    def __init__(self, campaign: Campaign) -> None:
+    def __init__(self, campaign: Campaign, direction: Direction, strange: str) -> None:
         self.campaign = campaign
+        self._strange = strange
         self.found = Exploration()
-        call, (command,) = decide(Call(), CallRequested())
-        self.states = [(call, ask(World(), command))]
+        call, (command,) = decide(Call(), CallRequested(direction))
+        self.states = [(call, ask(beginning(direction), command))]
         self.ahead = deque([0])
-        self._numbers = {_same(*self.states[0]): 0}
+        self._numbers = {same(*self.states[0]): 0}
         self._ways: list[tuple[int, Event] | None] = [None]
         self._onward: dict[int, tuple[Event, int]] = {}
+        # the agent's codes count in the talk only, and the callee's keys as soon as there is a call
+        codes = "".join(campaign.agent_keys)
+        self._unheard = tuple(AgentKeyPressed(key) for key in sorted({*codes, "*"}))
 
     def visit(self, here: int) -> None:
         """Send all that is possible to one state."""
         call, world = self.states[here]
+        self.found.stages.add(call.stage)
         if call.stage is Stage.CLOSED:
-            if any(decide(call, event) != (call, []) for event in possible(world, self.campaign)):
+            if any(
+                decide(call, event) != (call, []) for event in possible(world, self.campaign, self._strange)
+            ):
                 self.found.stirred.append(self._way(here))
             return
-        if any(decide(call, event) != (call, []) for event in _NOTHING):
+        unheard = () if call.stage is Stage.TALK else self._unheard
+        if any(decide(call, event) != (call, []) for event in (*_NOTHING, *unheard)):
             self.found.stirred.append(self._way(here))
         leads: list[tuple[Event, int]] = []
-        for event in possible(world, self.campaign):
+        for event in possible(world, self.campaign, self._strange):
             self.found.transitions += 1
             after, commands = decide(call, event)
             sent = send(world, event, self.campaign)
@@ -108,7 +111,7 @@ class _Walk:
                 continue
             asked = self._judge(here, event, sent, commands, after)
             if asked is not None:
-                there = self._number(after, _merge(after, asked), way=(here, event))
+                there = self._number(after, merge(after, asked), way=(here, event))
                 if there != here:
                     leads.append((event, there))
         for event in helpful(world, self.campaign):
@@ -128,6 +131,9 @@ class _Walk:
             world = ask(world, command)
             if isinstance(command, CloseCall):
                 self.found.outcomes.add(command.outcome)
+        if isinstance(event, Bridged) or after.stage is not Stage.TALK:
+            # whoever is bid farewell talks no more: the one thing that the world is told of the call
+            world = world._replace(talking=after.stage is Stage.TALK)
         names += out_of_place(self.campaign, before, event, after, world, commands)
         for name in names:
             if name not in self.found.breaches:
@@ -135,7 +141,7 @@ class _Walk:
         return None if names else world
 
     def _number(self, call: Call, world: World, *, way: tuple[int, Event]) -> int:
-        key = _same(call, world)
+        key = same(call, world)
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self.states)
@@ -168,44 +174,3 @@ class _Walk:
                 self.found.dead_ends.append(self._way(start))
             if start in self._onward and self._onward[start][0] == _LAST_RESORT:
                 self.found.last_resorts.append(self.states[start][1])
-
-
-def _merge(call: Call, world: World) -> World:
-    """Forget what no later step can tell apart; for the rest take the worst: every timer set, everything may yet fail."""
-    match call.stage:
-        case Stage.CLOSED:
-            return _NO_WORLD
-        case Stage.FAREWELL:
-            world = world._replace(timers=_EVERY_TIMER, heard=_NONE_HEARD, token_spent=True, agreed=False)
-        case Stage.CLOSE:
-            world = world._replace(
-                timers=_EVERY_TIMER,
-                heard=_NONE_HEARD,
-                token_spent=True,
-                heard_committed=False,
-                agreed=False,
-                tagged=False,
-                bridging=True,
-                sounding=_LAST_WORDS,
-            )
-        case _:
-            return world
-    if Dial() not in world.asked:
-        return world
-    return world._replace(asked=_EVERYTHING_ASKED, created=True, answered=True)
-
-
-def _same(call: Call, world: World) -> Hashable:
-    """Equal for states that nothing can tell apart: of the rights only the set counts, of a reason only that there is one."""
-    if call.stage is Stage.CLOSED:
-        return call.stage
-    if call.stage is Stage.CLOSE:
-        before_the_end: Hashable = None
-    elif call.stage is Stage.FAREWELL:
-        before_the_end = bool(call.reason)
-    else:
-        before_the_end = call.rang, call.heard, call.agreed, bool(call.reason)
-    return (
-        call.stage, call.campaign is None, call.informed, call.direction, call.agent, call.callee, call.playing, call.upcoming,
-        frozenset(call.exercised), call.registering, call.refused, call.recorder, call.outcome, before_the_end, world,
-    )  # fmt: skip

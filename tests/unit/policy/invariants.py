@@ -6,30 +6,43 @@ from ccari.policy import notices
 from ccari.policy.call import Call, Stage
 from ccari.policy.campaign import Campaign, RecordingMode
 from ccari.policy.messages import (
+    AgentKeyPressed,
     AnswerAgent,
+    AnswerCallee,
     Bridge,
+    CallAgent,
     CloseCall,
     Command,
     CommitHeard,
+    CreateCallee,
     Dial,
+    DialAgent,
+    Direction,
     Event,
     GiveBack,
+    Gone,
     HangUp,
     KeyPressed,
+    Note,
     Outcome,
     Party,
     Play,
     RegisterRight,
+    RightRegistered,
+    Ring,
+    ShowCard,
     StartRecorder,
+    StopPlaying,
+    StopRinging,
     TagRecording,
     TimeRanOut,
 )
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
-from tests.unit.policy.world import World, right_of
+from tests.unit.policy.world import Side, World, code_entered, right_of
 
 _ENDING = frozenset({Stage.CLOSE, Stage.CLOSED})
-_AGREED = Play(Party.CALLEE, notices.RECORDING_AGREED)
+_MAY_RUN = frozenset({"running", "stopping", "overdue", "stuck"})
 _CONFIRMED = {
     **{words: action.right for action, words in notices.CONFIRMATIONS.items()},
     notices.RECORDING_STOPPED: Right.REFUSE_RECORDING,
@@ -37,105 +50,223 @@ _CONFIRMED = {
 
 
 def ignored(campaign: Campaign, world: World, event: Event, commands: list[Command]) -> Iterator[str]:
-    """What must follow from an event, and does not."""
-    if isinstance(event, KeyPressed) and (right := right_of(campaign, event.key)):
-        wanted = 0 if right in world.sent else 1
-        if sum(isinstance(each, RegisterRight) and each.right is right for each in commands) != wanted:
-            yield "a pressed right is not registered exactly once"
+    """What must follow from an event, and does not. ``world`` is as it was before."""
+    match event:
+        case KeyPressed(key) if (right := right_of(campaign, key)) is not None:
+            nobodys = not world.known or world.machine in {"detecting", "machine"}
+            if _registered(commands, right) != (0 if nobodys or right in world.sent else 1):
+                yield "a pressed right is not registered exactly once"
+        case AgentKeyPressed(key):
+            _, action = code_entered(world, campaign, key)
+            right = action.right if action else None
+            if right is not None:
+                wanted = 0 if not world.known or right in world.sent else 1
+                if _registered(commands, right) != wanted:
+                    yield "a right that the agent entered is not registered exactly once"
+        case TimeRanOut(Stage.CONNECT) | Gone(Party.AGENT) if Party.CALLEE in world.ringing:
+            if world.direction is Direction.CALLEE_FIRST and Note("call_abandoned") not in commands:
+                yield "a callee whom no agent came for is not counted"
 
 
-def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: C901, PLR0912, PLR0915 - one arm a command
+def _registered(commands: list[Command], right: Right) -> int:
+    return sum(isinstance(each, RegisterRight) and each.right is right for each in commands)
+
+
+def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[str]:
     """What may not be asked for while the world is as it is."""
+    yield from _about_legs(campaign, world, command)
+    yield from _about_recorders(campaign, world, command)
+    yield from _about_words(campaign, world, command)
+
+
+def _about_legs(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: C901, PLR0912 - one arm a command
     match command:
+        case CreateCallee() | Dial() if world.direction is Direction.INBOUND:
+            yield "somebody who calls is dialled"
         case Dial():
             if not world.token_spent:
                 yield "a dial without a spent token"
-            if Dial() in world.asked:
+            if world.callee.dialled:
                 yield "a second dial"
-        case Bridge():
-            if not world.heard_committed:
-                yield "a bridge before the notice was proven heard"
-            if world.bridging:
-                yield "a second bridge"
-            if world.agent_gone or world.callee != "made":
-                yield "a bridge to somebody who has gone"
-            if world.refused and world.recorder in {"running", "stopping", "overdue", "stuck"}:
-                yield "a bridge while a refused recorder may run"
-            if campaign.recording.must and world.recorder != "running":
-                yield "a bridge without the recorder that the call must have"
-            if _AGREED in world.sounding:
-                yield "a bridge while an agreement is confirmed"
-            if _is_over(campaign, world):
-                yield "a bridge after the call was barred or refused"
-        case TagRecording():
-            if campaign.recording.mode is RecordingMode.OFF:
-                yield "a recording in a campaign that has none"
-            if campaign.recording.mode is RecordingMode.OPT_IN and not world.agreed:
-                yield "a tag before the recording was agreed to"
-            if world.refused:
-                yield "a tag after a refusal"
-        case StartRecorder():
-            if not world.heard_committed:
-                yield "a recorder before the notice was proven heard"
-            if not world.tagged:
-                yield "a recorder before its tag"
-            if campaign.recording.mode is RecordingMode.OPT_IN and not world.agreed:
-                yield "a recorder before the recording was agreed to"
-            if _AGREED in world.sounding:
-                yield "an agreement confirmed into the recording"
-            if world.bridging:
-                yield "a recorder started in the middle of the talk"
-            if world.refused:
-                yield "a recorder started after a refusal"
-            if world.recorder != "none":
-                yield "a second recorder"
-        case CommitHeard(prompts):
-            if not world.heard.issuperset({*prompts, *notices.sequence(campaign, informed=world.informed)}):
-                yield "a notice proven that was not heard whole"
-        case Play(party, prompt):
-            if world.sounding:
-                yield "two prompts at once"
-            if party is Party.AGENT and (world.agent_gone or world.returned is not None):
+        case CreateCallee() if world.callee.there != "none":
+            yield "a second callee"
+        case CallAgent() if world.agent.there != "none":
+            yield "a second agent"
+        case DialAgent():
+            if not world.agent.created:
+                yield "an agent rung who is not made"
+            if world.agent.dialled:
+                yield "an agent rung twice"
+            if world.agent.let_go or world.agent.there == "gone":
+                yield "an agent rung who was let go"
+        case AnswerCallee() if world.direction is not Direction.INBOUND:
+            yield "an answer to nobody who calls"
+        case AnswerAgent():
+            if world.direction is not Direction.OUTBOUND:
+                yield "an answer to an agent who was called"
+            if _is_away(world, Party.AGENT):
                 yield "words to an agent who has gone"
-            if party is Party.CALLEE and world.callee != "made":
-                yield "words to a callee who has gone"
-            if prompt in _CONFIRMED and _CONFIRMED[prompt] not in world.durable:
-                yield "a right confirmed before it was durable"
-            if command == _AGREED and (
-                not world.agreed
-                or world.refused
-                or world.bridging
-                or world.recorder != "none"
-                or _is_over(campaign, world)
-            ):
-                yield "a recording announced that will not be"
-        case AnswerAgent() if world.agent_gone or world.returned is not None:
-            yield "words to an agent who has gone"
-        case HangUp() if world.callee != "made":
-            yield "a hang-up of nobody"
+        case Bridge():
+            yield from _about_bridges(campaign, world)
+        case Ring(party) if _is_away(world, party):
+            yield "ringing for nobody"
+        case StopRinging(party) if party not in world.ringing or world.side(party).there != "made":
+            yield "an end of ringing that nobody hears"
+        case HangUp(party):
+            if party is world.home:
+                yield "the dialplan's channel is hung up"
+            yield from _about_partings(world, party)
         case GiveBack():
-            if world.returned is not None:
-                yield "an agent returned twice"
-            if world.agent_gone:
-                yield "an agent returned who has gone"
+            if world.home is None:
+                yield "a channel given back that nobody handed over"
+            elif Party.CALLEE in world.ringing and world.home is Party.CALLEE:
+                yield "a channel given back that is ringing"
+            else:
+                yield from _about_partings(world, world.home)
+        case Note("call_abandoned") if world.abandoned or world.direction is not Direction.CALLEE_FIRST:
+            yield "an abandoned call counted twice, or where none can be"
         case CloseCall(outcome):
-            if world.returned not in {None, outcome}:
+            if world.given_back not in {None, outcome}:
                 yield "an end that is not the one the dialplan was told"
             if world.blocked and outcome not in {Outcome.BLOCKED, Outcome.UNAVAILABLE}:
                 yield "a blocked call that ends as another"
 
 
+def _about_partings(world: World, party: Party) -> Iterator[str]:
+    if world.side(party).let_go:
+        yield f"a party let go twice: {party}"
+    elif world.side(party).there != "made":
+        yield f"a party let go who is not there: {party}"
+
+
+def _about_bridges(campaign: Campaign, world: World) -> Iterator[str]:
+    if not world.heard_committed:
+        yield "a bridge before the notice was proven heard"
+    if world.bridging:
+        yield "a second bridge"
+    if any(_is_away(world, party) or not world.side(party).answered for party in Party):
+        yield "a bridge to somebody who is not here"
+    if world.refused and world.recorder in _MAY_RUN:
+        yield "a bridge while a refused recorder may run"
+    if campaign.recording.must and world.recorder != "running":
+        yield "a bridge without the recorder that the call must have"
+    if campaign.recording.must and world.sounds(Party.CALLEE, notices.RECORDING_AGREED):
+        yield "a bridge while an agreement is confirmed"
+    if world.ringing:
+        yield "a bridge with somebody who hears ringing"
+    if world.machine in {"detecting", "machine"}:
+        yield "a bridge with a machine"
+    if _is_over(campaign, world):
+        yield "a bridge after the call was barred or refused"
+
+
+def _about_recorders(campaign: Campaign, world: World, command: Command) -> Iterator[str]:
+    match command:
+        case TagRecording() | StartRecorder():
+            if campaign.recording.mode is RecordingMode.OFF:
+                yield "a recording in a campaign that has none"
+            if campaign.recording.mode is RecordingMode.OPT_IN and not world.agreed:
+                yield "a recording before it was agreed to"
+            if world.sounds(Party.CALLEE, notices.RECORDING_AGREED):
+                yield "an agreement confirmed into the recording"
+            if world.recorder not in {"none", "over"}:
+                yield "a second recorder"
+            if world.refused:
+                yield "a recording after a refusal"
+            if world.paused:
+                yield "a recording while it is paused"
+    if isinstance(command, StartRecorder):
+        if not world.heard_committed:
+            yield "a recorder before the notice was proven heard"
+        if not world.tagged:
+            yield "a recorder before its own tag"
+
+
+def _about_words(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: PLR0912 - one arm a command
+    match command:
+        case CommitHeard(prompts):
+            inbound = world.direction is Direction.INBOUND
+            needed = {*prompts, *notices.sequence(campaign, informed=world.informed, inbound=inbound)}
+            if not {(prompt, world.language) for prompt in needed} <= world.heard:
+                yield "a notice proven that was not heard whole, in one language"
+            if world.machine in {"detecting", "machine"}:
+                yield "a notice that a machine has heard"
+            if world.heard_committed:
+                yield "a notice proven twice"
+        case ShowCard() if world.machine in {"detecting", "machine"}:
+            yield "a card for a machine"
+        case StopPlaying() if not world.sounds(Party.CALLEE):
+            yield "silence is stopped"
+        case RegisterRight():
+            if not world.known:
+                yield "a right registered for nobody"
+            if world.machine in {"detecting", "machine"}:
+                yield "a right registered for a machine"
+        case Play(party, prompt):
+            if world.sounds(party):
+                yield "two prompts at once"
+            if _is_away(world, party):
+                yield f"words to a party who has gone: {party}"
+            if party is Party.CALLEE:
+                yield from _about_words_to_the_callee(campaign, world, prompt)
+            else:
+                yield from _about_whispers(world, prompt)
+
+
+def _about_words_to_the_callee(campaign: Campaign, world: World, prompt: str) -> Iterator[str]:
+    if not world.callee.answered:
+        yield "words to a callee who has not answered"
+    if world.machine == "detecting" or (world.machine == "machine" and prompt != notices.MACHINE_MESSAGE):
+        yield "words that a machine is not to hear"
+    right = _CONFIRMED.get(prompt) or _referred(prompt)
+    durable = right in world.durable or (right is Right.REFUSE_RECORDING and not world.known)
+    if right is not None and not durable:
+        yield "a right confirmed before it was durable"
+    if prompt == notices.RECORDING_STOPPED and world.recorder == "running":
+        yield "a recording told to be over that runs"
+    if prompt == notices.RECORDING_AGREED and (
+        not world.agreed or world.refused or world.recorder != "none" or _is_over(campaign, world)
+    ):
+        yield "a recording announced that will not be"
+    if prompt == notices.ABANDONED and not world.abandoned:
+        yield "an apology for a call that is not counted as abandoned"
+
+
+def _about_whispers(world: World, prompt: str) -> Iterator[str]:
+    if not world.agent.answered:
+        yield "words to an agent who has not answered"
+    if prompt == notices.AGENT_RIGHT_REGISTERED and not world.entered & world.durable:
+        yield "a right confirmed to the agent before it was durable"
+    if prompt == notices.AGENT_RECORDING_STARTED and world.recorder != "running":
+        yield "a recording confirmed that does not run"
+    if prompt == notices.AGENT_RECORDING_PAUSED and (world.recorder in _MAY_RUN or not world.paused):
+        yield "a pause confirmed while the recorder may run"
+    if prompt == notices.AGENT_RECORDING_STOPPED and world.recorder == "running":
+        yield "an end of the recording confirmed that runs"
+
+
+def _referred(prompt: str) -> Right | None:
+    reference = notices.referred_to(prompt)
+    return Right(reference) if reference else None
+
+
+def _is_away(world: World, party: Party) -> bool:
+    side = world.side(party)
+    return side.there != "made" or side.let_go
+
+
 def _is_over(campaign: Campaign, world: World) -> bool:
-    """Somebody exercised a right after which there is nothing more to talk about."""
+    """The callee exercised a right after which there is nothing more to talk about."""
     if world.refused and campaign.recording.must:
         return True
-    return any(
-        (
-            (bar := EFFECTS[right].suppress)
-            and bars(bar, basis=campaign.legal_basis, marketing=campaign.marketing)
-        )
-        for right in world.durable
+    return campaign.ends_after_right and any(
+        _bars(campaign, right) for right in world.durable - world.entered
     )
+
+
+def _bars(campaign: Campaign, right: Right) -> bool:
+    bar = EFFECTS[right].suppress
+    return bar is not None and bars(bar, basis=campaign.legal_basis, marketing=campaign.marketing)
 
 
 def out_of_place(
@@ -147,19 +278,42 @@ def out_of_place(
         yield "an end that is not the last thing, once"
     if before.stage in _ENDING and after.stage not in _ENDING:
         yield "a call that comes back to life"
-    if world.callee == "made" and not world.hung_up and (after.stage in _ENDING or world.blocked):
+    unwanted = after.stage in _ENDING or (world.blocked and after.stage is not Stage.CLOSED)
+    if _is_left(world.callee) and unwanted:
         yield "a callee left on the line"
-    if world.refused and world.recorder == "running":
-        yield "a recorder that runs on after a refusal"
+    if _is_left(world.agent) and after.stage in _ENDING:
+        yield "an agent left on the line"
+    if len(set(after.upcoming)) < len(after.upcoming) or len(set(after.whispers)) < len(after.whispers):
+        yield "a prompt that waits twice"
+    yield from _about_talks(campaign, before, event, after, world)
+    unanswered = any(isinstance(each, RegisterRight) for each in world.owed)
+    if any(closes) and unanswered and event != TimeRanOut(Stage.CLOSE.value):
+        yield "an end before it is known what became of a right"
+
+
+def _is_left(side: Side) -> bool:
+    return side.there == "made" and not side.let_go
+
+
+def _about_talks(campaign: Campaign, before: Call, event: Event, after: Call, world: World) -> Iterator[str]:
+    if (world.refused or (world.paused and after.stage is Stage.TALK)) and world.recorder == "running":
+        yield "a recorder that runs on after a refusal, or a pause"
     if world.refused and world.recorder in {"overdue", "stuck"} and after.stage not in _ENDING:
         yield "a call that goes on while a refused recorder cannot be stopped"
     if event == TimeRanOut(Stage.TALK) and world.recorder != "overdue" and after.stage is not before.stage:
         yield "a talk that ends because its recorder stopped in time"
     unanswered = any(isinstance(each, RegisterRight) for each in world.owed)
-    unrecorded = world.refused or world.recorder == "over"
+    tagging = world.tagged or TagRecording() in world.owed
+    unrecorded = world.refused or (world.recorder in {"none", "over"} and not world.paused and not tagging)
     if campaign.recording.must and after.stage is Stage.TALK and unrecorded and not unanswered:
         yield "a talk that goes on without the recorder that it must have"
-    if any(closes) and unanswered and event != TimeRanOut(Stage.CLOSE.value):
-        yield "an end before it is known what became of a right"
-    if len(set(after.upcoming)) < len(after.upcoming):
-        yield "a prompt that waits twice"
+    if after.stage is Stage.TALK and _is_over(campaign, world) and not unanswered:
+        yield "a talk that goes on after it was barred"
+    if (
+        isinstance(event, RightRegistered)
+        and after.stage is Stage.FAREWELL
+        and before.stage is not after.stage
+    ):
+        stopped = EFFECTS[event.right].stops_recording and campaign.recording.must
+        if not stopped and (not campaign.ends_after_right or not _bars(campaign, event.right)):
+            yield "a call that ends after a right although it is to go on"

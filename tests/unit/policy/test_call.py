@@ -74,7 +74,11 @@ def test_a_good_call_step_by_step() -> None:
     assert story.send(CalleeCreated()) == [SpendToken()]
     assert story.send(TokenSpent()) == [SetTimer("ring", RING_SECONDS), Dial(), Note("callee_dialled")]
     assert story.send(CalleeRang()) == [Ring(Party.AGENT), Note("callee_rang")]
-    assert story.send(CalleeAnswered()) == [Note("callee_answered"), Play(Party.CALLEE, "identity"), ShowCard()]
+    assert story.send(CalleeAnswered()) == [
+        Note("callee_answered"),
+        Play(Party.CALLEE, "identity"),
+        ShowCard(),
+    ]
     assert story.send(Played("identity", whole=True)) == [Play(Party.CALLEE, "recording_opt_out")]
     assert story.send(Played("recording_opt_out", whole=True)) == [Play(Party.CALLEE, "rights")]
     assert story.send(Played("rights", whole=True)) == [
@@ -150,7 +154,9 @@ def test_a_blocked_call_tells_the_agent_and_dials_nobody(block: Block, prompt: s
         AnswerAgent(),
         Play(Party.AGENT, prompt),
     ]
-    assert story.does(Played(prompt, whole=True, party=Party.AGENT)) == [GiveBack(Outcome(outcome), block.value)]
+    assert story.does(Played(prompt, whole=True, party=Party.AGENT)) == [
+        GiveBack(Outcome(outcome), block.value)
+    ]
     story.send(AGENT_GONE)
     assert story.ending == (outcome, block.value)
     assert not any(isinstance(each, CreateCallee | Dial) for each in story.commands)
@@ -342,6 +348,7 @@ def test_a_recorder_that_ends_by_itself_leaves_the_talk_going() -> None:
     assert story.send(RecorderStopped()) == [
         Note("recording_impossible", {"stage": "talk"}),
         TellDialplan(Outcome.BRIDGED, "recording_failed"),
+        Play(Party.AGENT, "agent_recording_stopped"),
     ]
 
 

@@ -111,9 +111,9 @@ def test_who_does_not_agree_in_time_is_bid_farewell_where_the_campaign_says_so()
 
 def test_the_time_to_agree_begins_after_the_last_word_is_said() -> None:
     story = waiting(Story(**ASKED))
-    assert story.does(KeyPressed("9")) == [says("source")]
+    assert story.does(KeyPressed("9")) == [says("source_asked")]
     assert story.send(TimeRanOut("agreement")) == []
-    assert story.send(Played("source", whole=True)) == [SetTimer("agreement", AGREEMENT_SECONDS)]
+    assert story.send(Played("source_asked", whole=True)) == [SetTimer("agreement", AGREEMENT_SECONDS)]
 
 
 def test_an_agreement_cannot_run_out_of_time_while_it_is_confirmed() -> None:
@@ -185,12 +185,32 @@ def test_an_agreement_before_the_answer_is_none() -> None:
 
 
 @pytest.mark.parametrize("pressed", [1, 2])
-def test_an_agreement_in_an_unrecorded_talk_is_only_noted(pressed: int) -> None:
+def test_an_agreement_in_the_talk_is_confirmed_before_the_recorder_starts(pressed: int) -> None:
     story = waiting(Story(**ASKED))
     story.send(TimeRanOut("agreement"), Bridged())
-    note = Note("key_pressed", {"key": "1", "action": "consent_recording", "stage": "talk"})
-    assert story.send(*[KeyPressed("1")] * pressed) == [note] * pressed
-    assert story.call.stage is Stage.TALK
+    assert story.does(*[KeyPressed("1")] * pressed) == [says("recording_agreed")]
+    assert story.does(SAID) == [TagRecording()]
+    assert story.does(RecordingTagged()) == [StartRecorder()]
+    assert story.does(RecorderStarted()) == [Play(Party.AGENT, "agent_recording_started")]
+
+
+def test_an_agreement_in_the_talk_that_was_refused_before_starts_nothing() -> None:
+    story = waiting(Story(**ASKED))
+    story.send(KeyPressed("2"), REFUSED, Played("continues_unrecorded", whole=True), Bridged())
+    assert story.does(KeyPressed("1")) == []
+
+
+def test_an_agreement_that_is_taken_back_while_it_is_confirmed_starts_nothing() -> None:
+    story = waiting(Story(**ASKED))
+    story.send(TimeRanOut("agreement"), Bridged(), KeyPressed("1"), KeyPressed("2"), REFUSED)
+    assert story.does(SAID) == [says("continues_unrecorded")]
+
+
+def test_an_agreement_as_the_two_are_bridged_is_not_lost() -> None:
+    story = waiting(Story(**ASKED))
+    story.send(TimeRanOut("agreement"))
+    assert story.does(KeyPressed("1"), Bridged()) == [says("recording_agreed")]
+    assert story.does(SAID) == [TagRecording()]
 
 
 def test_an_agreement_pressed_again_changes_nothing() -> None:

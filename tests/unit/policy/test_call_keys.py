@@ -79,11 +79,11 @@ def test_a_right_in_the_talk_is_registered_and_stops_what_it_has_to_stop(
 @pytest.mark.parametrize(
     ("key", "right", "words"),
     [
-        ("1", Right.OBJECTION, ("right_registered_objection", "answer_within_month")),
-        ("3", Right.RESTRICTION, ("right_registered_restriction", "answer_within_month")),
+        ("1", Right.OBJECTION, ("right_registered_objection", "reference:R-1", "answer_within_month")),
+        ("3", Right.RESTRICTION, ("right_registered_restriction", "reference:R-1", "answer_within_month")),
         ("5", Right.OBJECTION_MARKETING, ("right_registered_objection_marketing",)),
         ("6", Right.WITHDRAW_CONSENT, ("right_registered_withdraw_consent",)),
-        ("7", Right.ERASURE, ("right_registered_erasure", "answer_within_month")),
+        ("7", Right.ERASURE, ("right_registered_erasure", "reference:R-1", "answer_within_month")),
     ],
 )
 def test_a_right_that_bars_the_call_ends_it_with_its_confirmation(
@@ -107,14 +107,18 @@ def test_a_right_that_bars_the_call_ends_it_with_its_confirmation(
 @pytest.mark.parametrize(
     ("key", "right", "words"),
     [
-        ("0", Right.HUMAN_REVIEW, ("right_registered_human_review", "answer_within_month")),
-        ("1", Right.OBJECTION, ("right_registered_objection", "answer_within_month")),
+        ("0", Right.HUMAN_REVIEW, ("right_registered_human_review", "reference:R-1", "answer_within_month")),
+        ("1", Right.OBJECTION, ("right_registered_objection", "reference:R-1", "answer_within_month")),
         ("2", Right.REFUSE_RECORDING, ("recording_stopped",)),
-        ("4", Right.RECTIFICATION, ("right_registered_rectification", "answer_within_month")),
+        (
+            "4",
+            Right.RECTIFICATION,
+            ("right_registered_rectification", "reference:R-1", "answer_within_month"),
+        ),
         ("5", Right.OBJECTION_MARKETING, ("right_registered_objection_marketing",)),
         ("6", Right.WITHDRAW_CONSENT, ("right_registered_withdraw_consent",)),
-        ("8", Right.ACCESS, ("right_registered_access", "answer_within_month")),
-        ("#", Right.PORTABILITY, ("right_registered_portability", "answer_within_month")),
+        ("8", Right.ACCESS, ("right_registered_access", "reference:R-1", "answer_within_month")),
+        ("#", Right.PORTABILITY, ("right_registered_portability", "reference:R-1", "answer_within_month")),
     ],
 )
 def test_a_right_that_bars_nothing_is_confirmed_and_the_talk_goes_on(
@@ -134,8 +138,13 @@ def test_when_the_answers_come_is_told_once_however_many_were_asked_for() -> Non
     story = Story().notice()
     story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"))
     story.send(KeyPressed("4"), RightRegistered(Right.RECTIFICATION, "R-2"))
-    waiting = ["right_registered_rectification", "right_registered_access", "answer_within_month"]
-    assert list(story.call.upcoming[:3]) == waiting
+    assert story.call.upcoming[:5] == (
+        "right_registered_rectification",
+        "reference:R-2",
+        "right_registered_access",
+        "reference:R-1",
+        "answer_within_month",
+    )
     assert story.call.upcoming.count("answer_within_month") == 1
 
 
@@ -294,8 +303,9 @@ def test_an_erasure_in_the_talk_stops_the_recorder_before_the_database_is_asked(
     story = Story().talk()
     assert story.does(KeyPressed("7")) == [StopRecorder(keep=True), RegisterRight(Right.ERASURE, "7")]
     assert story.does(ERASED) == [says("right_registered_erasure")]
-    story.send(RecorderStopped(), Played("right_registered_erasure", whole=True))
-    story.send(Played("answer_within_month", whole=True))
+    story.send(RecorderStopped())
+    for prompt in ("right_registered_erasure", "reference:R-2", "answer_within_month"):
+        story.send(Played(prompt, whole=True))
     assert story.does(Played("goodbye", whole=True))[0] == HangUp(Party.CALLEE)
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("right_exercised", "erasure")
@@ -341,17 +351,24 @@ def test_a_second_right_that_bars_the_call_does_not_cut_the_first_confirmation_s
 def test_a_confirmation_that_waited_is_said_before_the_goodbye() -> None:
     story = Story().notice()
     story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"), KeyPressed("7"), ERASED)
-    assert story.does(Played("identity", whole=False)) == [says("right_registered_erasure")]
-    assert story.does(Played("right_registered_erasure", whole=True)) == [says("right_registered_access")]
-    assert story.does(Played("right_registered_access", whole=True)) == [says("answer_within_month")]
-    assert story.does(Played("answer_within_month", whole=True)) == [says("goodbye")]
+    said = "identity"
+    for prompt in (
+        "right_registered_erasure",
+        "reference:R-2",
+        "right_registered_access",
+        "reference:R-1",
+        "answer_within_month",
+        "goodbye",
+    ):
+        assert story.does(Played(said, whole=said != "identity")) == [says(prompt)]
+        said = prompt
 
 
 def test_the_data_source_is_told_next_and_once_however_often_it_is_asked_for() -> None:
     story = Story().notice()
     story.send(*[KeyPressed("9")] * 5)
-    assert story.does(Played("identity", whole=True)) == [says("source")]
-    assert story.does(Played("source", whole=True)) == [says("recording_opt_out")]
+    assert story.does(Played("identity", whole=True)) == [says("source_asked")]
+    assert story.does(Played("source_asked", whole=True)) == [says("recording_opt_out")]
 
 
 def test_the_notice_is_repeated_from_its_start() -> None:

@@ -4,26 +4,29 @@ What a store answers comes exactly once, but whenever it likes. What Asterisk re
 and any request may fail long after it seemed to have worked. Nothing here is read off the call's own state.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from ccari.policy import notices
 from ccari.policy.campaign import Campaign
-from ccari.policy.gate import Block
-from ccari.policy.keypad import KeyAction
+from ccari.policy.keypad import AgentAction, KeyAction
 from ccari.policy.messages import (
+    AgentAnswered,
+    AgentCreated,
+    AgentKeyPressed,
     AnswerAgent,
+    AnswerCallee,
     Bridge,
     Bridged,
+    CallAgent,
     CalleeAnswered,
     CalleeCreated,
-    CalleeRang,
-    CalleeRedirected,
     CheckGate,
     Command,
     CommitHeard,
     CreateCallee,
+    DetectMachine,
     Dial,
+    DialAgent,
+    Direction,
     Event,
     Failed,
     GateAllowed,
@@ -32,7 +35,9 @@ from ccari.policy.messages import (
     Gone,
     HangUp,
     HeardCommitted,
+    HumanFound,
     KeyPressed,
+    MachineFound,
     Note,
     Outcome,
     Party,
@@ -43,54 +48,117 @@ from ccari.policy.messages import (
     RecordingTagged,
     RegisterRight,
     RightRegistered,
+    Ring,
     SetTimer,
     SpendToken,
     StartRecorder,
     StopRecorder,
+    StopRinging,
     TagRecording,
     TimeRanOut,
     TokenRefused,
     TokenSpent,
-    Withdrawn,
+    UseLanguage,
 )
 from ccari.policy.rights import EFFECTS, Right
 
 #: Answered exactly once, by the event or by Failed.
 _OWED = (CheckGate, SpendToken, CommitHeard, TagRecording, Bridge, RegisterRight)
 #: May fail at any later time.
-_ASKED = (CreateCallee, Dial, AnswerAgent, StartRecorder, StopRecorder, HangUp)
+_ASKED = (
+    CreateCallee,
+    Dial,
+    CallAgent,
+    DialAgent,
+    AnswerCallee,
+    AnswerAgent,
+    DetectMachine,
+    StartRecorder,
+    StopRecorder,
+    HangUp,
+)
+
+
+class Side(NamedTuple):
+    """One party's channel. ``there``: none, made, gone. ``let_go``: it was told to hang up, or given back."""
+
+    there: str = "none"
+    created: bool = False
+    dialled: bool = False
+    answered: bool = False
+    let_go: bool = False
+
+
+class Sounding(NamedTuple):
+    party: Party
+    prompt: str
+    language: str
 
 
 class World(NamedTuple):
     """``owed`` are the commands that have no answer yet; ``asked`` those that may still fail."""
 
+    direction: Direction = Direction.OUTBOUND
     owed: frozenset[Command] = frozenset()
     asked: frozenset[Command] = frozenset()
     timers: frozenset[str] = frozenset()
-    sounding: frozenset[Play] = frozenset()
-    heard: frozenset[str] = frozenset()
-    #: none, made, gone
-    callee: str = "none"
-    created: bool = False
-    answered: bool = False
+    agent: Side = Side()
+    callee: Side = Side()
+    ringing: frozenset[Party] = frozenset()
+    #: none, detecting, human, machine
+    machine: str = "none"
+    language: str = ""
+    sounding: frozenset[Sounding] = frozenset()
+    #: The prompts that were heard whole, each with its language.
+    heard: frozenset[tuple[str, str]] = frozenset()
     #: The number has heard the information layer before.
     informed: bool = False
-    hung_up: bool = False
-    agent_gone: bool = False
+    #: There is a number.
+    known: bool = True
     token_spent: bool = False
     heard_committed: bool = False
+    #: The tag of the next recorder is durable.
     tagged: bool = False
     #: none, asked, doubtful (asked for, but failed or late), running, stopping, overdue (and no word of
     #: its end), stuck (it would not stop), over
     recorder: str = "none"
     bridging: bool = False
+    #: The agent's codes are heard.
+    talking: bool = False
+    typed: str = ""
+    paused: bool = False
     blocked: bool = False
+    abandoned: bool = False
     agreed: bool = False
     refused: bool = False
-    #: Rights whose registration was asked for, and of those the durable ones.
+    #: Rights whose registration was asked for, of those the durable ones, and those that the agent entered.
     sent: frozenset[Right] = frozenset()
     durable: frozenset[Right] = frozenset()
-    returned: Outcome | None = None
+    entered: frozenset[Right] = frozenset()
+    given_back: Outcome | None = None
+
+    @property
+    def home(self) -> Party | None:
+        """Whose channel the dialplan has handed over."""
+        return {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}.get(self.direction)
+
+    def side(self, party: Party) -> Side:
+        return self.agent if party is Party.AGENT else self.callee
+
+    def sounds(self, party: Party, prompt: str | None = None) -> bool:
+        return any(each.party is party and prompt in {None, each.prompt} for each in self.sounding)
+
+
+def beginning(direction: Direction) -> World:
+    """Whoever begins a call over the dialplan is there, and no channel of ours."""
+    match direction:
+        case Direction.OUTBOUND:
+            there = Side("made", created=True, dialled=True, answered=True)
+            return World(direction, agent=there)
+        case Direction.INBOUND:
+            return World(direction, callee=Side("made", created=True, dialled=True))
+        case _:
+            return World(direction)
 
 
 def right_of(campaign: Campaign, key: str) -> Right | None:
@@ -98,84 +166,22 @@ def right_of(campaign: Campaign, key: str) -> Right | None:
     return action.right if action else None
 
 
-def possible(world: World, campaign: Campaign) -> Iterator[Event]:
-    """Everything that may come now."""
-    for command in world.owed:
-        yield from _answers(command, campaign)
-        yield Failed(command)
-    for command in world.asked:
-        yield Failed(command)
-    for play in world.sounding:
-        yield from (Played(play.prompt, whole=True), Played(play.prompt, whole=False), Failed(play))
-    for stage in world.timers:
-        yield TimeRanOut(stage)
-    yield Gone(Party.AGENT)
-    yield Withdrawn("shutdown")
-    if world.callee != "none":
-        yield from (CalleeCreated(), Gone(Party.CALLEE))
-    if Dial() in world.asked:
-        yield from (CalleeRang(), CalleeAnswered(), CalleeRedirected())
-        # early media carries keys before the answer, and one that was queued comes after the end
-        yield from (KeyPressed(key) for key in (*campaign.keys, "0"))
-        if not world.answered:
-            yield from (Gone(Party.CALLEE, cause) for cause in (17, 19, 21))
-    if StartRecorder() in world.asked:
-        yield from (RecorderStarted(), RecorderStopped())
-
-
-def helpful(world: World, campaign: Campaign) -> Iterator[Event]:
-    """What a world that behaves well sends next, the best first: answers, then hang-ups, a timer when all else is said."""
-    for command in sorted(world.owed, key=repr):
-        yield _answers(command, campaign)[0]
-    for play in world.sounding:
-        yield Played(play.prompt, whole=True)
-    if world.recorder == "asked":
-        yield RecorderStarted()
-    if world.recorder in {"stopping", "overdue"}:
-        yield RecorderStopped()
-    if world.returned is not None and not world.agent_gone:
-        yield Gone(Party.AGENT)
-    if world.callee == "made":
-        if world.hung_up:
-            yield Gone(Party.CALLEE)
-        if not world.created:
-            yield CalleeCreated()
-        if Dial() in world.asked and not world.answered:
-            yield CalleeAnswered()
-        yield Gone(Party.CALLEE)
-    if not world.agent_gone:
-        yield Gone(Party.AGENT)
-    for stage in sorted(world.timers):
-        yield TimeRanOut(stage)
-
-
-def _answers(command: Command, campaign: Campaign) -> tuple[Event, ...]:
-    match command:
-        case CheckGate():
-            barred, away = GateBlocked(Block.SUPPRESSED_ERASURE), GateBlocked(Block.STORE_UNAVAILABLE)
-            fresh, known = GateAllowed(campaign), GateAllowed(campaign, informed=True)
-            if notices.sequence(campaign, informed=True) == notices.sequence(campaign, informed=False):
-                return fresh, barred, away
-            return fresh, known, barred, away
-        case SpendToken():
-            return TokenSpent(), TokenRefused(Block.SUPPRESSED_ERASURE)
-        case CommitHeard():
-            return (HeardCommitted(),)
-        case TagRecording():
-            return (RecordingTagged(),)
-        case Bridge():
-            return (Bridged(),)
-        case RegisterRight(right, _):
-            return (RightRegistered(right, "R-1"),)
-        case _:
-            raise AssertionError(command)
+def code_entered(world: World, campaign: Campaign, key: str) -> tuple[str, AgentAction | None]:
+    """What the agent has typed with this key, and what the code does that is complete with it."""
+    codes = campaign.agent_keys
+    typed = world.typed + key
+    if typed in codes:
+        return typed, codes[typed]
+    return next((each for each in (typed, key) if any(code.startswith(each) for code in codes)), ""), None
 
 
 def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901, PLR0912 - one arm an event
     """The world after it has sent ``event``."""
     match event:
-        case GateAllowed(_, informed):
-            return _answered(world, CheckGate)._replace(informed=informed)
+        case GateAllowed(_, informed, known):
+            return _answered(world, CheckGate)._replace(
+                informed=informed, known=known, language=campaign.language
+            )
         case GateBlocked():
             return _answered(world, CheckGate)
         case TokenSpent():
@@ -193,49 +199,92 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
                 each for each in world.owed if not (isinstance(each, RegisterRight) and each.right is right)
             )
             return world._replace(owed=owed, durable=world.durable | {right})
-        case CalleeCreated() if not world.created:
-            return world._replace(created=True)
-        case CalleeAnswered() if not world.answered:
-            return world._replace(answered=True)
-        case Gone(Party.CALLEE) if world.callee != "gone":
-            return world._replace(callee="gone")
-        case Gone(Party.AGENT) if not world.agent_gone:
-            return world._replace(agent_gone=True)
-        case Played(prompt, whole):
-            return _ended(world, prompt, whole=whole)
+        case CalleeCreated() if not world.callee.created:
+            return world._replace(callee=world.callee._replace(created=True))
+        case CalleeAnswered() if not world.callee.answered:
+            return world._replace(callee=world.callee._replace(answered=True))
+        case AgentCreated() if not world.agent.created:
+            return world._replace(agent=world.agent._replace(created=True))
+        case AgentAnswered() if not world.agent.answered:
+            return world._replace(agent=world.agent._replace(answered=True))
+        case HumanFound() if world.machine == "detecting":
+            return world._replace(machine="human")
+        case MachineFound() if world.machine == "detecting":
+            return world._replace(machine="machine")
+        case Gone(party):
+            return _gone(world, party)
+        case Played(prompt, whole, party):
+            return _ended(world, party, prompt, whole=whole)
         case RecorderStarted() if world.recorder in {"asked", "doubtful"}:
             return world._replace(recorder="running")
-        case RecorderStopped() if world.recorder != "over":
+        case RecorderStopped() if world.recorder not in {"none", "over"}:
             return world._replace(recorder="over")
         case TimeRanOut("recorder") if world.recorder == "asked":
             return world._replace(recorder="doubtful")
         case TimeRanOut("talk") if world.recorder == "stopping":
             return world._replace(recorder="overdue")
-        case KeyPressed(key) if campaign.keys.get(key) is KeyAction.CONSENT_RECORDING:
-            pressed_in_time = world.answered and not world.refused
-            return world._replace(agreed=True) if pressed_in_time and not world.agreed else world
-        case KeyPressed(key) if (pressed := right_of(campaign, key)) and EFFECTS[pressed].stops_recording:
-            return world if world.refused else world._replace(refused=True)
+        case TimeRanOut("code") if world.typed:
+            return world._replace(typed="")
+        case KeyPressed(key):
+            return _pressed(world, campaign, key)
+        case AgentKeyPressed(key):
+            return _typed(world, campaign, key)
         case Failed(command):
             return _failed(world, command)
         case _:
             return world
 
 
+def _pressed(world: World, campaign: Campaign, key: str) -> World:
+    if world.machine in {"detecting", "machine"}:
+        return world
+    if campaign.keys.get(key) is KeyAction.CONSENT_RECORDING:
+        in_time = world.callee.answered and not world.refused and not world.agreed
+        return world._replace(agreed=True) if in_time else world
+    right = right_of(campaign, key)
+    if right is not None and EFFECTS[right].stops_recording and not world.refused:
+        return world._replace(refused=True)
+    return world
+
+
+def _typed(world: World, campaign: Campaign, key: str) -> World:
+    typed, action = code_entered(world, campaign, key)
+    if action is None:
+        return world._replace(typed=typed)
+    world = world._replace(typed="")
+    right = action.right
+    if right is None:
+        return world._replace(paused=action is AgentAction.PAUSE_RECORDING)
+    if EFFECTS[right].stops_recording:
+        world = world._replace(refused=True)
+    return world._replace(entered=world.entered | {right})
+
+
+def _gone(world: World, party: Party) -> World:
+    side = world.side(party)
+    if side.there != "made":
+        return world
+    gone = side._replace(there="gone")
+    # what was played to somebody who has gone may still be reported
+    return world._replace(agent=gone) if party is Party.AGENT else world._replace(callee=gone)
+
+
 def _failed(world: World, command: Command) -> World:
     if command in world.owed:
         world = world._replace(owed=world.owed - {command})
     match command:
-        case HangUp() if world.callee != "gone":
-            return world._replace(callee="gone")
+        case HangUp(party):
+            return _gone(world, party)
         case StartRecorder() if world.recorder == "asked":
             return world._replace(recorder="doubtful")
         case StopRecorder() if world.recorder == "stopping":
             return world._replace(recorder="stuck")
-        case RegisterRight(right, _):
+        case DetectMachine() if world.machine == "detecting":
+            return world._replace(machine="human")
+        case RegisterRight(right):
             return world._replace(sent=world.sent - {right})
-        case Play(_, prompt):
-            return _ended(world, prompt, whole=False)
+        case Play(party, prompt):
+            return _ended(world, party, prompt, whole=False)
         case _:
             return world
 
@@ -244,30 +293,53 @@ def _answered(world: World, kind: type[Command]) -> World:
     return world._replace(owed=frozenset(each for each in world.owed if not isinstance(each, kind)))
 
 
-def _ended(world: World, prompt: str, *, whole: bool) -> World:
-    sounding = frozenset(each for each in world.sounding if each.prompt != prompt)
-    return world._replace(sounding=sounding, heard=world.heard | {prompt} if whole else world.heard)
+def _ended(world: World, party: Party, prompt: str, *, whole: bool) -> World:
+    ended = frozenset(each for each in world.sounding if each.party is party and each.prompt == prompt)
+    heard = {(each.prompt, each.language) for each in ended if whole and party is Party.CALLEE}
+    return world._replace(sounding=world.sounding - ended, heard=world.heard | heard)
 
 
-def ask(world: World, command: Command) -> World:
+def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one arm a command
     """The world after the call has asked for ``command``."""
     match command:
         case Note("call_blocked"):
             return world._replace(blocked=True)
-        case Play():
-            return world._replace(sounding=world.sounding | {command})
+        case Note("call_abandoned"):
+            return world._replace(abandoned=True)
+        case Play(party, prompt):
+            return world._replace(sounding=world.sounding | {Sounding(party, prompt, world.language)})
+        case UseLanguage(language):
+            return world._replace(language=language, heard=frozenset())
         case SetTimer(stage, _):
             return world._replace(timers=world.timers | {stage})
+        # the agent's own phone hears ringing until it is answered
+        case Ring(party) if party is not world.home:
+            return world._replace(ringing=world.ringing | {party})
+        case Ring(Party.CALLEE):
+            return world._replace(ringing=world.ringing | {Party.CALLEE})
+        case StopRinging(party):
+            return world._replace(ringing=world.ringing - {party})
         case GiveBack(outcome, _):
-            return world._replace(returned=outcome)
-        case RegisterRight(right, _):
-            return world._replace(owed=world.owed | {command}, sent=world.sent | {right})
+            world = _let_go(world, world.home)
+            return world._replace(given_back=outcome)
+        case RegisterRight(right):
+            world = world._replace(sent=world.sent | {right})
         case CreateCallee():
-            world = world._replace(callee="made")
-        case HangUp():
-            world = world._replace(hung_up=True)
+            world = world._replace(callee=world.callee._replace(there="made"))
+        case Dial():
+            world = world._replace(callee=world.callee._replace(dialled=True))
+        case CallAgent():
+            world = world._replace(agent=world.agent._replace(there="made"))
+        case DialAgent():
+            world = world._replace(agent=world.agent._replace(dialled=True))
+        case DetectMachine():
+            world = world._replace(machine="detecting")
+        case HangUp(party):
+            world = _let_go(world, party)
+        case TagRecording():
+            world = world._replace(recorder="none" if world.recorder == "over" else world.recorder)
         case StartRecorder():
-            world = world._replace(recorder="asked")
+            world = world._replace(recorder="asked", tagged=False)
         case StopRecorder() if world.recorder == "running":
             world = world._replace(recorder="stopping")
         case Bridge():
@@ -277,3 +349,9 @@ def ask(world: World, command: Command) -> World:
     if isinstance(command, _ASKED):
         return world._replace(asked=world.asked | {command})
     return world
+
+
+def _let_go(world: World, party: Party | None) -> World:
+    if party is Party.AGENT:
+        return world._replace(agent=world.agent._replace(let_go=True))
+    return world._replace(callee=world.callee._replace(let_go=True))

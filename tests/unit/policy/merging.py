@@ -1,0 +1,177 @@
+"""Which states of a walk are one: what no later step can tell apart is forgotten, so that walks come to an end."""
+
+from collections.abc import Hashable
+
+from ccari.policy import notices
+from ccari.policy.call import Call, Stage
+from ccari.policy.messages import (
+    AnswerAgent,
+    AnswerCallee,
+    CallAgent,
+    Command,
+    CreateCallee,
+    DetectMachine,
+    Dial,
+    DialAgent,
+    Direction,
+    HangUp,
+    Party,
+    StartRecorder,
+    StopRecorder,
+)
+from tests.unit.policy.world import Side, Sounding, World
+
+#: All that may fail, or be reported, in a call whose callee was dialled.
+_EVERYTHING_ASKED = frozenset[Command](
+    {
+        CreateCallee(),
+        Dial(),
+        CallAgent(),
+        DialAgent(),
+        AnswerAgent(),
+        AnswerCallee(),
+        DetectMachine(),
+        StartRecorder(),
+        StopRecorder(keep=True),
+    }
+)
+_OF_AN_AGENT = frozenset[Command]({CallAgent(), DialAgent(), HangUp(Party.AGENT)})
+_HANG_UPS = frozenset[Command]({HangUp(Party.CALLEE), HangUp(Party.AGENT)})
+_EVERY_TIMER = frozenset(
+    {"create", "ring", "answer", "agent", "connect", "unheard", "agreement", "recorder", "discard", "talk"}
+    | {"close", "code"}
+)
+_LAST_WORDS = frozenset(
+    {Sounding(Party.CALLEE, notices.GOODBYE, ""), Sounding(Party.AGENT, notices.UNAVAILABLE, "")}
+)
+_NONE_HEARD = frozenset[tuple[str, str]]()
+_GONE = Side("gone", created=True, dialled=True, answered=True, let_go=True)
+_NO_WORLD = World()
+#: Once the callee has answered; what is asked for later is known by what became of it.
+_CONVERSING = frozenset(
+    {
+        Stage.HEARD,
+        Stage.AGREEMENT,
+        Stage.CONNECT,
+        Stage.TAG,
+        Stage.RECORDER,
+        Stage.DISCARD,
+        Stage.BRIDGE,
+        Stage.TALK,
+    }
+)
+_AFTER_THE_NOTICE = _CONVERSING - {Stage.HEARD}
+
+
+def merge(call: Call, world: World) -> World:
+    """Forget what no later step can tell apart; for the rest take the worst: every timer set, everything may yet fail."""
+    if call.stage is Stage.CLOSED:
+        return _NO_WORLD
+    if world.heard_committed:
+        # nothing is proven any more, in whatever language
+        world = world._replace(heard=_NONE_HEARD, language="", informed=False, sounding=_mute(world))
+    if call.stage is Stage.CLOSE:
+        return world._replace(
+            asked=_everything(world) | _HANG_UPS,
+            timers=_EVERY_TIMER,
+            agent=_end(world.agent),
+            callee=_end(world.callee),
+            ringing=frozenset(),
+            heard=_NONE_HEARD,
+            language="",
+            informed=False,
+            token_spent=True,
+            heard_committed=False,
+            tagged=False,
+            bridging=True,
+            typed="",
+            paused=False,
+            agreed=False,
+            durable=frozenset(),
+            entered=frozenset(),
+            abandoned=False,
+            sounding=_LAST_WORDS if _reached(world) else world.sounding,
+        )
+    if call.stage is Stage.FAREWELL and world.callee.answered:
+        agent = _end(world.agent) if _is_past(world.agent) else world.agent
+        return world._replace(
+            agent=agent,
+            asked=_everything(world) | _HANG_UPS,
+            timers=_EVERY_TIMER,
+            heard=_NONE_HEARD,
+            language="",
+            informed=False,
+            sounding=_mute(world),
+            heard_committed=False,
+            tagged=False,
+            bridging=True,
+            typed="",
+            paused=False,
+            agreed=False,
+        )
+    if call.stage is Stage.TALK:
+        return world._replace(asked=_everything(world), timers=_EVERY_TIMER)
+    if call.stage is Stage.UNHEARD:
+        world = world._replace(heard=_NONE_HEARD)
+    elif world.heard:
+        world = world._replace(heard=frozenset(each for each in world.heard if each[0] in call.notice))
+    if _is_past(world.agent):
+        world = world._replace(agent=_end(world.agent), asked=world.asked | _OF_AN_AGENT)
+    return world
+
+
+def _mute(world: World) -> frozenset[Sounding]:
+    return frozenset(each._replace(language="") for each in world.sounding)
+
+
+def _end(side: Side) -> Side:
+    if side.there == "gone":
+        return _GONE
+    return side._replace(created=True, dialled=True, answered=True) if side.there == "made" else side
+
+
+def _is_past(side: Side) -> bool:
+    return side.let_go or side.there == "gone"
+
+
+def _everything(world: World) -> frozenset[Command]:
+    """Not for a call that never reached its callee: much of it is impossible there."""
+    return _EVERYTHING_ASKED if _reached(world) else world.asked
+
+
+def _reached(world: World) -> bool:
+    return Dial() in world.asked or AnswerCallee() in world.asked
+
+
+def same(call: Call, world: World) -> Hashable:
+    """Equal for states that nothing can tell apart: of the rights only the set counts, of a reason only that there is one."""
+    stage = call.stage
+    if stage is Stage.CLOSED:
+        return stage
+    if stage is Stage.CLOSE:
+        return (
+            stage,
+            call.agent,
+            call.callee,
+            frozenset(call.exercised),
+            call.registering,
+            call.recorder,
+            call.outcome,
+            world,
+        )
+    before_the_end: Hashable = None
+    if stage is not Stage.FAREWELL:
+        # ringing is heard by an agent who was called first, until the bridge
+        rang = call.rang and (stage is Stage.RING or call.direction is Direction.AGENT_FIRST)
+        heard = (
+            None
+            if stage in _CONVERSING or stage is Stage.UNHEARD
+            else (call.heard, call.discounted, call.informed)
+        )
+        language = None if stage in _AFTER_THE_NOTICE else call.language
+        before_the_end = rang, heard, language, call.agreed, call.paused, call.unrecordable, call.typed
+    return (
+        stage, call.campaign is None, call.agent, call.callee, call.machine, call.playing, call.upcoming, call.whisper,
+        call.whispers, frozenset(call.exercised), call.registering, call.by_agent, call.refused, call.recorded,
+        call.recorder, call.outcome, bool(call.reason), call.known, before_the_end, world,
+    )  # fmt: skip
