@@ -1,0 +1,246 @@
+"""Calls that an API places, the agent or the callee first, and calls of those who call themselves."""
+
+import pytest
+
+from ccari.policy.call import Stage
+from ccari.policy.gate import Block
+from ccari.policy.messages import (
+    AgentAnswered,
+    AgentCreated,
+    AnswerCallee,
+    Bridge,
+    CallAgent,
+    CalleeAnswered,
+    CalleeCreated,
+    CalleeRang,
+    CallRequested,
+    CreateCallee,
+    Dial,
+    DialAgent,
+    Direction,
+    Event,
+    Failed,
+    GateAllowed,
+    GateBlocked,
+    GiveBack,
+    Gone,
+    HangUp,
+    HeardCommitted,
+    KeyPressed,
+    Note,
+    Outcome,
+    Party,
+    Play,
+    Played,
+    RecorderStarted,
+    RecordingTagged,
+    RegisterRight,
+    RightRegistered,
+    Ring,
+    SetTimer,
+    SpendToken,
+    StartRecorder,
+    StopRinging,
+    TagRecording,
+    TimeRanOut,
+    TokenRefused,
+    TokenSpent,
+)
+from ccari.policy.rights import Right
+from tests.unit.policy.story import Story
+
+AGENT_GONE, CALLEE_GONE = Gone(Party.AGENT), Gone(Party.CALLEE)
+AGENT_BUSY = Gone(Party.AGENT, 17)
+ERASED = RightRegistered(Right.ERASURE, "R-1")
+
+
+def says(prompt: str) -> Play:
+    return Play(Party.CALLEE, prompt)
+
+
+def allowed(direction: Direction, *, known: bool = True, **changes: object) -> Story:
+    story = Story(agent="PJSIP/anna", **changes)
+    story.send(CallRequested(direction), GateAllowed(story.campaign, known=known))
+    return story
+
+
+def ringing(direction: Direction) -> Story:
+    """The callee's phone rings; of an agent who is first, the agent is on the line."""
+    story = allowed(direction)
+    if direction is Direction.AGENT_FIRST:
+        story.send(AgentCreated(), AgentAnswered())
+    story.send(CalleeCreated(), TokenSpent())
+    return story
+
+
+def hear(story: Story) -> Story:
+    """The callee hears the notice whole, from its start, and it is proven."""
+    story.send(*(Played(prompt, whole=True) for prompt in story.call.notice))
+    return story
+
+
+def inbound(*, known: bool = True, **changes: object) -> Story:
+    """Whoever calls has been answered."""
+    story = allowed(Direction.INBOUND, known=known, **changes)
+    story.send(CalleeAnswered())
+    return story
+
+
+def test_an_agent_who_is_first_has_answered_before_anybody_else_is_called() -> None:
+    story = Story(agent="PJSIP/anna", connect_seconds=20)
+    story.send(CallRequested(Direction.AGENT_FIRST))
+    assert story.send(GateAllowed(story.campaign)) == [
+        Note("call_gated", {"direction": "agent_first"}),
+        SetTimer("agent", 20.0),
+        CallAgent(),
+    ]
+    assert story.does(AgentCreated()) == [DialAgent()]
+    assert story.does(AgentAnswered()) == [CreateCallee()]
+    assert story.does(CalleeCreated()) == [SpendToken()]
+    assert story.does(TokenSpent()) == [Dial()]
+
+
+def test_an_agent_who_is_first_hears_the_callee_ring_until_the_bridge() -> None:
+    story = ringing(Direction.AGENT_FIRST)
+    assert story.does(CalleeRang()) == [Ring(Party.AGENT)]
+    story.send(CalleeAnswered())
+    hear(story).send(HeardCommitted(), RecordingTagged())
+    assert story.does(RecorderStarted()) == [StopRinging(Party.AGENT), Bridge()]
+
+
+@pytest.mark.parametrize("event", [AGENT_BUSY, TimeRanOut("agent"), Failed(CallAgent()), Failed(DialAgent())])
+def test_no_callee_is_called_for_an_agent_who_does_not_answer(event: Event) -> None:
+    story = allowed(Direction.AGENT_FIRST)
+    story.send(AgentCreated(), event, AGENT_GONE, AgentAnswered())
+    assert story.ending == ("failed", "no_agent")
+    assert CreateCallee() not in story.commands
+
+
+def test_an_agent_who_answers_as_they_are_given_up_has_no_callee_called() -> None:
+    story = allowed(Direction.AGENT_FIRST)
+    assert story.does(AgentCreated(), TimeRanOut("agent")) == [DialAgent(), HangUp(Party.AGENT)]
+    assert story.send(AgentAnswered()) == []
+
+
+def test_an_agent_who_was_called_is_told_on_their_own_phone_that_the_number_is_barred() -> None:
+    story = allowed(Direction.AGENT_FIRST)
+    story.send(AgentCreated(), AgentAnswered(), CalleeCreated())
+    told = Play(Party.AGENT, "agent_blocked_suppressed")
+    assert story.does(TokenRefused(Block.SUPPRESSED_OBJECTION)) == [HangUp(Party.CALLEE), told]
+    said = Played("agent_blocked_suppressed", whole=True, party=Party.AGENT)
+    assert story.does(said) == [HangUp(Party.AGENT)]
+
+
+def test_an_agent_is_called_for_a_callee_only_once_that_callee_has_answered() -> None:
+    story = ringing(Direction.CALLEE_FIRST)
+    assert CallAgent() not in story.commands
+    assert story.does(CalleeRang()) == []
+    assert story.does(CalleeAnswered()) == [says("identity"), CallAgent()]
+    assert story.does(AgentCreated()) == [DialAgent()]
+
+
+def test_an_agent_who_answers_early_waits_until_the_notice_is_proven() -> None:
+    story = ringing(Direction.CALLEE_FIRST)
+    story.send(CalleeAnswered(), AgentCreated())
+    assert story.does(AgentAnswered()) == []
+    assert hear(story).does(HeardCommitted()) == [TagRecording()]
+    assert story.does(RecordingTagged()) == [StartRecorder()]
+    assert story.does(RecorderStarted()) == [Bridge()]
+
+
+def waiting() -> Story:
+    """The callee has heard all that there is, and hears the agent ring."""
+    story = ringing(Direction.CALLEE_FIRST)
+    story.send(CalleeAnswered(), AgentCreated())
+    assert hear(story).send(HeardCommitted()) == [SetTimer("connect", 30.0), Ring(Party.CALLEE)]
+    return story
+
+
+def test_an_agent_who_answers_late_ends_the_ringing_in_the_callees_ear() -> None:
+    assert waiting().does(AgentAnswered()) == [StopRinging(Party.CALLEE), TagRecording()]
+
+
+def test_a_callee_for_whom_no_agent_comes_in_time_gets_an_apology_and_is_counted() -> None:
+    story = waiting()
+    assert story.does(TimeRanOut("connect")) == [
+        StopRinging(Party.CALLEE),
+        HangUp(Party.AGENT),
+        says("abandoned"),
+    ]
+    story.send(AGENT_GONE, Played("abandoned", whole=True), Played("goodbye", whole=True), CALLEE_GONE)
+    assert story.ending == ("failed", "abandoned")
+    assert story.notes.count("call_abandoned") == 1
+
+
+def test_an_agent_who_answers_into_the_apology_is_not_bridged() -> None:
+    story = waiting()
+    story.send(TimeRanOut("connect"))
+    assert story.send(AgentAnswered()) == []
+
+
+def test_a_busy_agent_does_not_cut_the_notice_short_and_nobody_else_is_called() -> None:
+    story = ringing(Direction.CALLEE_FIRST)
+    story.send(CalleeAnswered(), AgentCreated())
+    assert story.does(AGENT_BUSY) == []
+    assert hear(story).does(HeardCommitted()) == [says("abandoned")]
+    assert story.notes.count("call_abandoned") == 1
+
+
+def test_a_callee_who_hangs_up_while_the_agent_rings_was_not_abandoned() -> None:
+    story = waiting()
+    assert HangUp(Party.AGENT) in story.does(CALLEE_GONE)
+    story.send(AGENT_GONE)
+    assert story.ending == ("callee_hangup", "")
+    assert "call_abandoned" not in story.notes
+
+
+def test_a_right_that_ends_the_call_lets_go_of_an_agent_who_still_rings() -> None:
+    story = waiting()
+    assert story.does(KeyPressed("7")) == [RegisterRight(Right.ERASURE, "7")]
+    assert {HangUp(Party.AGENT), says("right_registered_erasure")} <= set(story.does(ERASED))
+
+
+def test_whoever_calls_is_answered_and_told_before_the_destination_is_called() -> None:
+    story = Story(agent="PJSIP/anna")
+    story.send(CallRequested(Direction.INBOUND))
+    assert story.does(GateAllowed(story.campaign)) == [AnswerCallee()]
+    assert story.does(CalleeAnswered()) == [says("identity_inbound")]
+    assert hear(story).does(HeardCommitted()) == [CallAgent(), Ring(Party.CALLEE)]
+    assert not any(isinstance(each, CreateCallee | SpendToken | Dial) for each in story.commands)
+
+
+@pytest.mark.parametrize("event", [AGENT_BUSY, TimeRanOut("connect")])
+def test_whoever_calls_in_vain_is_given_back_to_the_dialplan_without_apology(event: Event) -> None:
+    story = hear(inbound())
+    story.send(HeardCommitted(), AgentCreated())
+    assert GiveBack(Outcome.FAILED, "no_agent") in story.does(event)
+    story.send(AGENT_GONE, CALLEE_GONE)
+    assert story.ending == ("failed", "no_agent")
+    assert "call_abandoned" not in story.notes
+    assert says("abandoned") not in story.commands
+
+
+def test_a_call_that_the_gate_does_not_let_in_is_given_back_unanswered() -> None:
+    story = Story()
+    story.send(CallRequested(Direction.INBOUND))
+    assert story.does(GateBlocked(Block.STORE_UNAVAILABLE)) == [
+        GiveBack(Outcome.UNAVAILABLE, "store_unavailable")
+    ]
+
+
+def test_who_withholds_their_number_can_refuse_the_recording_without_a_request() -> None:
+    story = inbound(known=False)
+    assert story.does(KeyPressed("2")) == []
+    assert story.does(Played("identity_inbound", whole=True)) == [says("continues_unrecorded")]
+    story.send(
+        *(Played(each, whole=True) for each in ("continues_unrecorded", "recording_opt_out", "rights"))
+    )
+    story.send(HeardCommitted(), AgentCreated())
+    assert story.does(AgentAnswered()) == [StopRinging(Party.CALLEE), Bridge()]
+
+
+def test_who_withholds_their_number_is_told_that_a_request_needs_one() -> None:
+    story = inbound(known=False)
+    assert story.does(KeyPressed("8"), Played("identity_inbound", whole=True)) == [says("number_withheld")]
+    assert story.notes.count("right_unregistrable") == 1
+    assert story.call.stage is Stage.NOTICE
