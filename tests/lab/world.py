@@ -24,6 +24,9 @@ ORIGINATE_SECONDS = 120
 """How long an agent's phone waits for the pbx to answer."""
 
 HEARD_SECONDS = 3.0
+MODULES = "load = app_bridgewait.so"
+"""What only phones need: to put a call on hold."""
+
 EVENTS = ("ChannelStateChange", "ChannelDestroyed")
 
 
@@ -45,9 +48,10 @@ class World(Asterisk):
 
     def settings(self) -> Mapping[str, object]:
         """Add where the pbx is and where packets are logged."""
+        settings = super().settings()
         return {
-            **super().settings(),
-            "further_modules": "",
+            **settings,
+            "release_modules": f"{settings['release_modules']}\n{MODULES}",
             "pbx_sip_port": self.pbx_sip_port,
             "pcap": self._new_pcap(),
         }
@@ -88,7 +92,8 @@ class World(Asterisk):
             The pbx's ``CCARI_CAMPAIGN``, ``renewals`` unless told.
         agent
             What the phone does once answered: ``talks``, ``silent``, ``drops-SECONDS``, ``presses-KEY-SECONDS``,
-            ``refers-NUMBER-SECONDS`` (a blind transfer by REFER).
+            ``refers-WHOM-SECONDS`` (a blind transfer by REFER; a colleague's hyphens are dots there), ``holds-AFTER-FOR-THEN`` (silent until it takes the
+            call back, all in seconds).
         context
             Where on the pbx the call goes, ``ccari-outbound`` unless told; ``lab-dial`` dials without ccari.
         caller
@@ -179,6 +184,14 @@ class World(Asterisk):
         if not found:
             raise LabError("no INVITE for that number reached world")
         return found[-1]
+
+    async def holds(self, number: str) -> int:
+        """How often an agent's phone put a call to a number on hold, and was told on the wire that it is."""
+        agreed = re.compile(
+            rf"SIP/2\.0 200 .*^To:[^\r\n]*sips?:\+?{re.escape(number.removeprefix('+'))}[@;>].*^a=recvonly\r?$",
+            re.MULTILINE | re.DOTALL | re.IGNORECASE,
+        )
+        return len({message for message in await self._received() if agreed.match(message)})
 
     async def _received(self) -> list[str]:
         if self.running:

@@ -50,6 +50,7 @@ class Seen:
     recordings: list[tuple[str, Audio | None]]
     left_behind: list[str]
     next: str | None
+    holds: int
 
     @property
     def events(self) -> list[str]:
@@ -94,6 +95,7 @@ async def play(scenario: Scenario, serial: int, stage: Stage) -> Seen:
         kept,
         _left_behind(record, stage),
         gate,
+        await stage.lab.world.holds(callee.number),
     )
 
 
@@ -212,6 +214,7 @@ def _in_the_record(seen: Seen, expect: Expected) -> list[str]:
     found = [
         _unlike("the outcome", verdict, (expect.outcome, expect.reason)),
         _unlike("INVITEs for the number", seen.invites, expect.invites),
+        _unlike("holds", seen.holds, expect.holds),
         _unlike("the rights", seen.rights, expect.rights),
         _unlike("the events", [each for each in seen.events if each in expect.events], list(expect.events)),
         _unlike("events that must not be", sorted({*seen.events} & {*expect.never}), []),

@@ -31,6 +31,7 @@ class Behaviour(_Table):
 class Expected(_Table):
     """What must be seen. ``heard`` and ``unheard``: prompts by id, in the callee's ear; ``agent_heard`` in the agent's.
 
+    ``holds``: how often the agent's phone put the call on hold.
     ``events``: of the call's journal, in this order among others; ``never``: none of these. ``talk``: the two hear each
     other. ``recordings``: their states, in order. ``rights``: requests that were registered, with how they came in.
     ``next``: what the gate says of the number afterwards.
@@ -44,6 +45,7 @@ class Expected(_Table):
     heard: tuple[str, ...] = ()
     unheard: tuple[str, ...] = ()
     agent_heard: tuple[str, ...] = ()
+    holds: Annotated[int, Field(ge=0)] = 0
     talk: bool = False
     recordings: tuple[str, ...] = ()
     rights: dict[str, Literal["key", "agent"]] = Field(default_factory=dict)
