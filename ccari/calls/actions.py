@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from uuid import uuid4
 
+from ccari.calls.client import TRANSFERS
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, Playback
 from ccari.calls.recorder import Recorder
 from ccari.errors import AsteriskError, SoundError, StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
+from ccari.gating.labels import label
 from ccari.gating.terms import Terms
 from ccari.policy import notices, speech
 from ccari.policy.call.state import RING_SECONDS
@@ -38,6 +40,7 @@ from ccari.policy.messages import (
     GateBlocked,
     GiveBack,
     Gone,
+    HandOver,
     HangUp,
     HeardCommitted,
     Outcome,
@@ -45,6 +48,7 @@ from ccari.policy.messages import (
     Play,
     RecorderStopped,
     RecordingTagged,
+    RefuseTransfer,
     RegisterRight,
     RightRegistered,
     Ring,
@@ -68,6 +72,7 @@ from ccari.ports.sounds import Sound
 LONGEST_CALL_SECONDS = 4 * 60 * 60
 #: The language in which an agent is told that a call cannot be made, when no campaign says which.
 AGENT_LANGUAGE = "pl"
+_PJSIP = "PJSIP"
 #: The dialplan context that listens for a machine and comes back: see dialplan/extensions_ccari.conf.
 MACHINE_CONTEXT = "ccari-amd"
 
@@ -114,10 +119,14 @@ class Actions:
             case StopRinging(party):
                 await ari.stop_ringing(ids.channel(party))
             case AnswerAgent():
-                await ari.answer(ids.agent)
+                await self._answer_home()
             case AnswerCallee():
-                await ari.answer(ids.callee)
+                await self._answer_home()
                 return CalleeAnswered()
+            case RefuseTransfer():
+                await ari.answer_transfer(ids.agent, made=False)
+            case HandOver(to):
+                await self._hand_over(to)
             case UseLanguage(language):
                 self._settled = replace(self._terms, language=language)
             case ShowCard():
@@ -175,28 +184,67 @@ class Actions:
         shown = await self._desk.ari.variable(self._ids.callee, "CALLERID(num-pres)")
         return not shown.startswith("allowed")
 
+    async def _answer_home(self) -> None:
+        """Answer the channel that the dialplan has handed over, whose REFERs are ours from then on."""
+        if self._ids.home is None:
+            raise AssertionError("the dialplan has handed over no channel")
+        if self._order.technology == _PJSIP:
+            await self._desk.ari.take_transfers(self._ids.home)
+        await self._desk.ari.answer(self._ids.home)
+
+    async def _hand_over(self, to: str) -> None:
+        """The agent who was has no part in the call any more; whoever is called now is the agent."""
+        ari, ids, terms = self._desk.ari, self._ids, self._terms
+        at_home = ids.home_party is Party.AGENT
+        former, colleague = ids.hand_over(), label(to)
+        self._order = replace(self._order, agent=colleague)
+        self._settled = replace(
+            terms,
+            agent_string=terms.campaign.transfer_string(to) or "",
+            opened=replace(terms.opened, agent=colleague),
+        )
+        self._journal.note("colleague_called", {"agent": colleague})
+        await ari.take_from_bridge(ids.bridge, ids.callee)
+        # a phone that hangs up once it has asked is gone already
+        with contextlib.suppress(AsteriskError):
+            await ari.answer_transfer(former, made=True)
+            if at_home:
+                await self._tell(former, Outcome.BRIDGED, "transferred")
+                await ari.continue_in_dialplan(former)
+            else:
+                await ari.hang_up(former)
+        await self._create_agent()
+
     async def _create_agent(self) -> None:
         terms = self._terms
-        variables = {"TIMEOUT(absolute)": str(LONGEST_CALL_SECONDS), "CCARI_CALL": str(self._ids.call)}
+        variables = self._variables(terms.agent_string)
         if terms.number is not None:
             # whom the agent's phone shows
             variables["CONNECTEDLINE(num,i)"] = terms.number.e164
-        originator = None if self._order.direction is Direction.AGENT_FIRST else self._ids.callee
+        first = self._order.direction is Direction.AGENT_FIRST and not self._ids.agents
+        originator = None if first else self._ids.callee
         await self._desk.ari.create_channel(
             self._ids.agent, terms.agent_string, args="agent", originator=originator, variables=variables
         )
 
     async def _create_callee(self) -> None:
         terms = self._terms
-        variables = {"TIMEOUT(absolute)": str(LONGEST_CALL_SECONDS), "CCARI_CALL": str(self._ids.call)}
+        dialled = terms.campaign.dial_string(terms.known_number)
+        variables = self._variables(dialled)
         if terms.campaign.caller_id is not None:
             # what an outgoing PJSIP channel puts into its From header
             variables["CONNECTEDLINE(num,i)"] = terms.campaign.caller_id
         originator = None if self._order.direction is Direction.CALLEE_FIRST else self._ids.agent
         await self._desk.ari.create_channel(
-            self._ids.callee, terms.campaign.dial_string(terms.known_number), args="callee",
-            originator=originator, variables=variables,
-        )  # fmt: skip
+            self._ids.callee, dialled, args="callee", originator=originator, variables=variables
+        )
+
+    def _variables(self, endpoint: str) -> dict[str, str]:
+        """What every channel that we make is given."""
+        variables = {"TIMEOUT(absolute)": str(LONGEST_CALL_SECONDS), "CCARI_CALL": str(self._ids.call)}
+        if endpoint.startswith(f"{_PJSIP}/"):
+            variables[TRANSFERS] = "ari-only"
+        return variables
 
     async def _spend_token(self) -> Event:
         block = await self._gatekeeper.spend_token(self._terms)
@@ -264,8 +312,9 @@ class Actions:
 
     async def _bridge(self) -> None:
         ari, ids = self._desk.ari, self._ids
-        await ari.create_bridge(ids.bridge)
-        self._bridge_made = True
+        if not self._bridge_made:
+            await ari.create_bridge(ids.bridge)
+            self._bridge_made = True
         await ari.add_to_bridge(ids.bridge, ids.agent, ids.callee)
 
     async def _register(self, command: RegisterRight) -> Event:
@@ -279,11 +328,13 @@ class Actions:
         return RightRegistered(command.right, reference)
 
     async def _tell_dialplan(self, outcome: Outcome, reason: str) -> None:
-        if self._ids.home is None:
-            return
+        if self._ids.home is not None and self._ids.home_party is not None:
+            await self._tell(self._ids.home, outcome, reason)
+
+    async def _tell(self, channel: str, outcome: Outcome, reason: str) -> None:
         told = {"CCARI_CALL": str(self._ids.call), "CCARI_OUTCOME": outcome.value, "CCARI_REASON": reason}
         for name, value in told.items():
-            await self._desk.ari.set_variable(self._ids.home, name, value)
+            await self._desk.ari.set_variable(channel, name, value)
 
     async def _give_back(self, outcome: Outcome, reason: str) -> Event | None:
         home, whose = self._ids.home, self._ids.home_party
@@ -313,7 +364,7 @@ class Actions:
         await self.recorder.let_go()
         releases: list[Callable[[], Awaitable[object]]] = []
         if self._settled is not None:
-            made = [party for party in Party if ids.home is None or party is not ids.home_party]
+            made = [party for party in Party if party is not ids.home_party]
             releases += [functools.partial(ari.hang_up, ids.channel(party)) for party in made]
         if self._bridge_made:
             releases.append(lambda: ari.destroy_bridge(ids.bridge))

@@ -20,6 +20,9 @@ from ccari.errors import AsteriskError, UnsuitableError
 #: GHSA-wcvv-g26m-wx5c let a read-only ARI user write over the WebSocket before this one.
 OLDEST_ASTERISK = (22, 10, 1)
 
+#: Who follows a channel's REFERs: Asterisk itself, or whoever holds the channel by ARI.
+TRANSFERS = "PJSIP_TRANSFER_HANDLING()"
+
 #: For a recording that was told to stop to be written to its end.
 RECORDED_SECONDS = 5.0
 _ASK_AGAIN_SECONDS = 0.05
@@ -35,7 +38,7 @@ MODULES = (
 #: Every other event would be formatted, sent, parsed and thrown away. The filter also eats replies unless it names them.
 EVENTS = (
     "RESTResponse", "ApplicationReplaced", "StasisStart", "StasisEnd", "ChannelStateChange", "ChannelDestroyed",
-    "ChannelDtmfReceived", "Dial", "PlaybackStarted", "PlaybackFinished", "RecordingStarted", "RecordingFinished",
+    "ChannelDtmfReceived", "ChannelTransfer", "Dial", "PlaybackStarted", "PlaybackFinished", "RecordingStarted", "RecordingFinished",
     "RecordingFailed",
 )  # fmt: skip
 
@@ -136,6 +139,17 @@ class Ari:
         with _unless_gone():
             await self._api.playbacks.stop(playbackId=playback_id)
 
+    async def take_transfers(self, channel_id: str) -> None:
+        """Have a PJSIP channel's REFERs reported: else Asterisk follows them, past every gate."""
+        await self.set_variable(channel_id, TRANSFERS, "ari-only")
+
+    async def answer_transfer(self, channel_id: str, *, made: bool) -> None:
+        """Let a phone that has sent a REFER know what became of it."""
+        with _unless_gone():
+            await self._api.channels.transfer_progress(
+                channelId=channel_id, states="channel_answered" if made else "channel_declined"
+            )
+
     async def set_variable(self, channel_id: str, name: str, value: str) -> None:
         await self._api.channels.setChannelVar(channelId=channel_id, variable=name, value=value)
 
@@ -200,6 +214,10 @@ class Ari:
         await self._api.bridges.addChannel(
             bridgeId=bridge_id, channel=list(channel_ids), inhibitConnectedLineUpdates="true"
         )
+
+    async def take_from_bridge(self, bridge_id: str, channel_id: str) -> None:
+        with _unless_gone():
+            await self._api.bridges.removeChannel(bridgeId=bridge_id, channel=[channel_id])
 
     async def destroy_bridge(self, bridge_id: str) -> None:
         with _unless_gone():

@@ -16,7 +16,7 @@ from ccari.ports.sounds import Prompts
 class Order:
     """What was asked for. ``number`` and ``campaign`` are as they came, unchecked; no campaign: bad arguments.
 
-    ``channel``: the one that the dialplan has handed over, if any. ``agent`` is a name for the records, ``destination``
+    ``channel``: the one that the dialplan has handed over, if any, and its ``technology``. ``agent`` is a name for the records, ``destination``
     the agent or the queue that is to be rung.
     """
 
@@ -26,6 +26,7 @@ class Order:
     channel: str | None
     agent: str
     destination: str | None = field(default=None, repr=False)
+    technology: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from ccari.policy.messages import (
     Played,
     RecorderStarted,
     RecorderStopped,
+    TransferAsked,
 )
 
 #: Asterisk reports the end of a file when it has sent the last frame, and stamps events in whole milliseconds; frames
@@ -36,20 +37,30 @@ PREFIX = "ccari-"
 _HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ids:
     """The names of everything a call makes in Asterisk, chosen by us, so that no early event is missed.
 
-    ``home`` is the channel that the dialplan has handed over, and whose it is; None where it has handed over none.
+    ``home`` is the channel that the dialplan has handed over; None where it has handed over none. ``agents``: how many
+    have been let go of by transfers, each of whom had a channel of their own.
     """
 
     call: UUID
     direction: Direction
     home: str | None
+    agents: int = 0
 
     @property
     def home_party(self) -> Party | None:
-        return _HOMES.get(self.direction)
+        """Whose channel the dialplan has yet to get back."""
+        home = _HOMES.get(self.direction)
+        return None if self.agents and home is Party.AGENT else home
+
+    def hand_over(self) -> str:
+        """From now on the agent is another channel; give the name of the one that was."""
+        former = self.agent
+        self.agents += 1
+        return former
 
     @property
     def agent(self) -> str:
@@ -73,7 +84,8 @@ class Ids:
     def _leg(self, party: Party) -> str:
         if self.home is not None and self.home_party is party:
             return self.home
-        return f"{PREFIX}{self.call}-{party}"
+        count = self.agents if party is Party.AGENT else 0
+        return f"{PREFIX}{self.call}-{party}{count or ''}"
 
 
 def call_of(channel: str) -> str | None:
@@ -99,6 +111,9 @@ class Playback:
         return Played(self.prompt, whole, self.party)
 
 
+_TRANSFER_ANSWERS = frozenset(
+    {"channel_progress", "channel_answered", "channel_unavailable", "channel_declined"}
+)
 _CALLEE_STATES: dict[str, Event] = {"Up": CalleeAnswered(), "Ringing": CalleeRang()}
 
 
@@ -124,6 +139,8 @@ def translate(
             return CalleeRang() if event.get("dialstatus") == "PROGRESS" else None
         case "ChannelDtmfReceived":
             return _pressed(event, ids)
+        case "ChannelTransfer":
+            return _transfer_asked(event, ids)
         case "PlaybackStarted" | "PlaybackFinished":
             return _played(event, playbacks)
         case "RecordingStarted" if event["recording"]["name"] == recording:
@@ -170,10 +187,19 @@ def _pressed(event: dict[str, Any], ids: Ids) -> Event | None:
             return None
 
 
+def _transfer_asked(event: dict[str, Any], ids: Ids) -> TransferAsked | None:
+    """A REFER. Asterisk sends the event again, with its ``state``, for each answer that it is given."""
+    if event["referred_by"]["source_channel"]["id"] != ids.agent or event.get("state") in _TRANSFER_ANSWERS:
+        return None
+    return TransferAsked(event["refer_to"]["requested_destination"].get("destination"))
+
+
 def channel_of(event: dict[str, Any]) -> str | None:
     """The channel an event is about."""
     match event:
         case {"channel": {"id": str(channel)}} | {"peer": {"id": str(channel)}}:
+            return channel
+        case {"referred_by": {"source_channel": {"id": str(channel)}}}:
             return channel
         case {"playback": {"target_uri": str(uri)}} | {"recording": {"target_uri": str(uri)}}:
             return uri.removeprefix("channel:")

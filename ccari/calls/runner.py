@@ -18,6 +18,9 @@ from ccari.gating.journal import Journal
 from ccari.policy.call import Call, Stage, decide
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
+    AgentAnswered,
+    AgentCreated,
+    AgentKeyPressed,
     CallRequested,
     CloseCall,
     Event,
@@ -25,6 +28,8 @@ from ccari.policy.messages import (
     GateAllowed,
     GateBlocked,
     GiveBack,
+    Gone,
+    HandOver,
     KeyPressed,
     Note,
     Outcome,
@@ -36,6 +41,7 @@ from ccari.policy.messages import (
     SetTimer,
     SettleRecording,
     TimeRanOut,
+    TransferAsked,
     Withdrawn,
 )
 
@@ -120,6 +126,8 @@ class CallRunner:
                 case SetTimer(stage, seconds):
                     self._later(stage, seconds, functools.partial(self._put, TimeRanOut(stage)))
                 case _:
+                    if isinstance(command, HandOver):
+                        self._forget_agent()
                     try:
                         result = await self._actions.carry_out(command)
                     except CcariError as error:
@@ -131,6 +139,19 @@ class CallRunner:
                     if result is not None:
                         self._put(result)
         return call
+
+    def _forget_agent(self) -> None:
+        """What the channel of the agent who was has reported is not of the next one: phones hang up as they transfer."""
+        self._actions.playbacks.pop(Party.AGENT, None)
+        waiting = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
+        for event in waiting:
+            match event:
+                case AgentCreated() | AgentAnswered() | AgentKeyPressed() | TransferAsked():
+                    pass
+                case Gone(Party.AGENT) | Played(party=Party.AGENT):
+                    pass
+                case _:
+                    self._inbox.put_nowait(event)
 
     async def _note_start(self) -> None:
         with contextlib.suppress(CcariError):

@@ -135,18 +135,29 @@ def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
 
     Asterisk has split the arguments at commas.
     """
-    home, own = channel["id"], agent_name(str(channel["name"]))
+    home, name = channel["id"], str(channel["name"])
+    own, technology = agent_name(name), name.partition("/")[0]
     match args:
         case ["outbound", number, campaign]:
-            return Order(Direction.OUTBOUND, number, label(campaign), home, own)
+            return Order(Direction.OUTBOUND, number, label(campaign), home, own, technology=technology)
         case ["outbound", number, campaign, agent]:
-            return Order(Direction.OUTBOUND, number, label(campaign), home, label(agent))
+            return Order(
+                Direction.OUTBOUND, number, label(campaign), home, label(agent), technology=technology
+            )
         case ["inbound", campaign]:
-            return Order(Direction.INBOUND, _caller(channel), label(campaign), home, label(campaign))
+            return Order(
+                Direction.INBOUND,
+                _caller(channel),
+                label(campaign),
+                home,
+                label(campaign),
+                technology=technology,
+            )
         case ["inbound", campaign, destination]:
             return Order(
-                Direction.INBOUND, _caller(channel), label(campaign), home, label(destination), destination
-            )
+                Direction.INBOUND, _caller(channel), label(campaign), home, label(destination), destination,
+                technology,
+            )  # fmt: skip
         case ["inbound", *_]:
             return Order(Direction.INBOUND, None, "", home, own)
         case _:

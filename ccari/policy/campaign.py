@@ -1,6 +1,7 @@
 """One campaign of the policy file: a purpose of one controller, and how its calls are held."""
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -20,6 +21,10 @@ from ccari.policy.presets import PRESETS, Preset
 _DIAL = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?"
 _AGENT = r"[A-Za-z]+/(?:sip:)?(?!@|$)[A-Za-z0-9_.+#*-]*(?:\{agent\})?[A-Za-z0-9_.+#*-]*(?:@[A-Za-z0-9_.:-]+)?"
 
+_COLLEAGUE = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{extension\}(?:@[A-Za-z0-9_.:-]+)?"
+#: An extension as phones name it in a REFER; a number of the public network begins with + or is longer.
+_EXTENSION = re.compile(r"[A-Za-z0-9_.*#-]{1,32}")
+
 
 class RecordingMode(StrEnum):
     """How a call comes to be recorded: never, announced, unless refused, only if agreed to, or because a law demands it."""
@@ -36,6 +41,17 @@ class Without(StrEnum):
 
     CONTINUE = "continue"
     HANG_UP = "hang_up"
+
+
+class OnTransfer(StrEnum):
+    """What becomes of the recording when a colleague takes over: who joins it is told either way.
+
+    ``repeat``: the callee is told of it again, too.
+    """
+
+    CONTINUE = "continue"
+    REPEAT = "repeat"
+    STOP = "stop"
 
 
 class Information(StrEnum):
@@ -71,6 +87,7 @@ class Recording(Declared):
     legal_basis: LegalBasis = LegalBasis.LEGITIMATE_INTEREST
     retention_days: Annotated[Count, Field(ge=1, le=3660)] = 90
     without: Without = Without.CONTINUE
+    on_transfer: OnTransfer = OnTransfer.CONTINUE
 
     def contradictions(self) -> Iterator[Contradiction]:
         by_act = self.mode in {RecordingMode.OFF, RecordingMode.OPT_IN}
@@ -83,6 +100,11 @@ class Recording(Declared):
         if self.mode is RecordingMode.MANDATORY and left_out:
             yield Contradiction(
                 ("without",), "must be hang_up where mode is mandatory: what a law demands is not left out"
+            )
+
+        if self.must and self.on_transfer is OnTransfer.STOP:
+            yield Contradiction(
+                ("on_transfer",), "must not be stop where a call that is not recorded is not held at all"
             )
 
     @property
@@ -150,9 +172,10 @@ class Campaign(Declared):
     its own. ``consent_required``: whether a number must have consented to ``consent_purpose``; left out, it must where
     the basis is consent and in all marketing, for which telephone law asks consent in most countries (PL: PKE Art 398).
     ``preset``: the calling rules of a country, beside ``hours`` and ``attempts``. ``languages``: those that a key changes
-    to, beside ``language``, which every call begins in. ``connect_seconds``: how long a callee waits for an agent who is
-    rung, ``abandoned``: how many may wait in vain. ``after_right``: whether a call goes on in which an objection or the like was registered. ``agent_keys``: the
-    agent's feature codes during the talk. ``agent_scripts``: what the agent's card tells them to answer.
+    to, beside ``language``, which every call begins in. ``transfer``: whom an agent may hand a callee over to.
+    ``connect_seconds``: how long a callee waits for an agent who is rung, ``abandoned``: how many may wait in vain.
+    ``after_right``: whether a call goes on in which an objection or the like was registered. ``agent_keys``: the agent's
+    feature codes during the talk. ``agent_scripts``: what the agent's card tells them to answer.
     """
 
     id: Identifier
@@ -171,6 +194,16 @@ class Campaign(Declared):
     ]
     agent: (
         Annotated[str, spelt(_AGENT, "must be one channel, such as PJSIP/{agent} or PJSIP/anna")] | None
+    ) = None
+    transfer: (
+        Annotated[
+            str,
+            spelt(
+                _COLLEAGUE,
+                "must be one channel with {extension} in it, such as PJSIP/{extension} or Local/{extension}@agents",
+            ),
+        ]
+        | None
     ) = None
     connect_seconds: Annotated[Count, Field(ge=1, le=300)] = 30
     caller_id: str | None = None
@@ -323,6 +356,12 @@ class Campaign(Declared):
         if self.agent is None or (agent is None and "{agent}" in self.agent):
             return None
         return self.agent.replace("{agent}", agent or "")
+
+    def transfer_string(self, extension: str | None) -> str | None:
+        """Whom to ring when an agent transfers a call to ``extension``; None where it may not go there."""
+        if self.transfer is None or extension is None or not _EXTENSION.fullmatch(extension):
+            return None
+        return self.transfer.replace("{extension}", extension)
 
     def dial_string(self, number: Number) -> str:
         """What Asterisk is told to call: the constant template with E.164 digits in it, and nothing else."""

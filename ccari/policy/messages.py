@@ -112,6 +112,18 @@ class UseLanguage:
 
 
 @dataclass(frozen=True, slots=True)
+class RefuseTransfer:
+    """Let the agent's phone know that the call is not transferred."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Let the agent go, and make the channel of the colleague whom they named: the agent from now on. Answer: AgentCreated."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShowCard:
     """Send the agent what they are to know of this call."""
 
@@ -221,7 +233,7 @@ class CloseCall:
 
 Command = (
     CheckGate | CallAgent | DialAgent | CreateCallee | SpendToken | Dial | DetectMachine | Ring | StopRinging | AnswerAgent
-    | AnswerCallee | UseLanguage | ShowCard | Play | StopPlaying | CommitHeard | TagRecording | StartRecorder | StopRecorder
+    | AnswerCallee | RefuseTransfer | HandOver | UseLanguage | ShowCard | Play | StopPlaying | CommitHeard | TagRecording | StartRecorder | StopRecorder
     | Bridge | RegisterRight | HangUp | TellDialplan | GiveBack | SetTimer | Note | SettleRecording | CloseCall
 )  # fmt: skip
 
@@ -355,6 +367,13 @@ class AgentKeyPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """The agent's phone wants the callee transferred ``to`` an extension; None where it names another call instead."""
+
+    to: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RightRegistered:
     right: Right
     reference: str
@@ -382,6 +401,6 @@ class Failed:
 Event = (
     CallRequested | GateAllowed | GateBlocked | AgentCreated | AgentAnswered | CalleeCreated | TokenSpent | TokenRefused
     | CalleeRang | CalleeAnswered | CalleeRedirected | HumanFound | MachineFound | Gone | Played | HeardCommitted
-    | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | RightRegistered
+    | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | TransferAsked | RightRegistered
     | TimeRanOut | Withdrawn | Failed
 )  # fmt: skip

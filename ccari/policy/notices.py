@@ -38,6 +38,8 @@ SOURCE_ASKED = "source_asked"
 GOODBYE = "goodbye"
 #: To a callee for whom no agent came.
 ABANDONED = "abandoned"
+TRANSFER_WAIT = "transfer_wait"
+TRANSFER_FAILED = "transfer_failed"
 MACHINE_MESSAGE = "machine_message"
 BLOCKED_SUPPRESSED = "agent_blocked_suppressed"
 BLOCKED = "agent_blocked_policy"
@@ -48,6 +50,8 @@ AGENT_CODE_UNKNOWN = "agent_code_unknown"
 AGENT_RECORDING_STARTED = "agent_recording_started"
 AGENT_RECORDING_STOPPED = "agent_recording_stopped"
 AGENT_RECORDING_PAUSED = "agent_recording_paused"
+AGENT_CALL_RECORDED = "agent_call_recorded"
+AGENT_TRANSFER_FAILED = "agent_transfer_failed"
 
 #: Before a reference that is read out, digit by digit.
 REFERENCE_IS = "reference_is"
@@ -70,6 +74,8 @@ COMMON = (
     *(f"digit_{digit}" for digit in range(10)),
     GOODBYE,
     ABANDONED,
+    TRANSFER_WAIT,
+    TRANSFER_FAILED,
     BLOCKED_SUPPRESSED,
     BLOCKED,
     UNAVAILABLE,
@@ -79,6 +85,8 @@ COMMON = (
     AGENT_RECORDING_STARTED,
     AGENT_RECORDING_STOPPED,
     AGENT_RECORDING_PAUSED,
+    AGENT_CALL_RECORDED,
+    AGENT_TRANSFER_FAILED,
 )
 
 #: Art 21(4): the right to object is told, keys or not.
@@ -153,6 +161,12 @@ def information(campaign: Campaign, *, inbound: bool = False) -> tuple[str, ...]
     recording = _id(campaign, NoticePrompt.RECORDING)
     told = sequence(campaign, informed=False, inbound=inbound)
     return tuple(each for each in told if each != recording)
+
+
+def repeated(campaign: Campaign) -> tuple[str, ...]:
+    """What is said again of the recording to somebody who is handed over; who has agreed to it is not asked again."""
+    said = _id(campaign, NoticePrompt.RECORDING)
+    return () if said is None or campaign.recording.mode is RecordingMode.OPT_IN else (said,)
 
 
 def wordings(campaign: Campaign) -> frozenset[tuple[str, ...]]:

@@ -40,6 +40,10 @@ TONES = {
     "key_unknown": 2140.0,
     "number_withheld": 2320.0,
     "reference_is": 780.0,
+    "transfer_wait": 2680.0,
+    "transfer_failed": 2860.0,
+    "agent_call_recorded": 3040.0,
+    "agent_transfer_failed": 2860.0,
 }
 #: Every confirmation of a right sounds alike.
 CONFIRMED = 2950.0

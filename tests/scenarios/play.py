@@ -45,8 +45,10 @@ class Seen:
     rights: dict[str, str]
     told: tuple[str, str] | None
     invites: int
+    others: int
     heard: Audio | None
     agent_heard: Audio | None
+    colleague_heard: Audio | None
     recordings: list[tuple[str, Audio | None]]
     left_behind: list[str]
     next: str | None
@@ -68,6 +70,9 @@ async def play(scenario: Scenario, serial: int, stage: Stage) -> Seen:
             placed = await stage.lab.world.dial(
                 callee.number, campaign=scenario.campaign, agent=scenario.agent
             )
+            if scenario.agent_leaves_at:
+                await _logged(scenario.agent_leaves_at, scenario.campaign, callee.number, stage.service)
+                await stage.lab.world.hang_up(placed)
             call, told = await _through_dialplan(placed, stage)
         case Direction.INBOUND:
             placed = await stage.lab.world.call_in(
@@ -81,6 +86,7 @@ async def play(scenario: Scenario, serial: int, stage: Stage) -> Seen:
     heard = await _heard(stage.lab, callee.number)
     agent_heard = await _heard_by_agent(stage.lab, placed, agent, scenario.direction)
     invites = await stage.lab.world.invites(callee.number)
+    others = sum([await stage.lab.world.invites(each) for each in scenario.expect.uninvited])
     gate = await _gate(stage, callee.number, scenario) if scenario.expect.next else None
     kept = _recordings(record, stage)
     return Seen(
@@ -90,8 +96,10 @@ async def play(scenario: Scenario, serial: int, stage: Stage) -> Seen:
         await _rights(call, stage),
         told,
         invites,
+        others,
         heard,
         agent_heard,
+        await _heard_by_called(stage.lab, scenario.colleague) if scenario.colleague else None,
         kept,
         _left_behind(record, stage),
         gate,
@@ -114,6 +122,19 @@ async def _prepare(scenario: Scenario, number: str, service: Service) -> None:
         )
         done = await service.ccari("contacts", "import", str(file))
         assert done.code == 0, done.err
+
+
+async def _logged(event: str, campaign: str, number: str, service: Service) -> None:
+    """Wait for an event of the call to that number, of which a log line shows no more than the end."""
+
+    def wanted(line: dict[str, Any]) -> bool:
+        return (
+            line["event"] == event
+            and line.get("campaign") == campaign
+            and str(line.get("number")).endswith(number[-4:])
+        )
+
+    await service.logged(wanted)
 
 
 async def _through_dialplan(placed: AgentCall, stage: Stage) -> tuple[str, tuple[str, str]]:
@@ -171,7 +192,13 @@ async def _heard_by_agent(
 ) -> Audio | None:
     if direction is Direction.OUTBOUND:
         assert placed is not None
-        return audio.read(await lab.world.heard_by_agent(placed)) if placed.answered_at else None
+        # who hangs up as they are answered hears nothing, and no file is begun
+        begun = any(lab.world.heard.glob(f"agent-{placed.id}*.wav"))
+        return audio.read(await lab.world.heard_by_agent(placed)) if placed.answered_at and begun else None
+    return await _heard_by_called(lab, agent)
+
+
+async def _heard_by_called(lab: Lab, agent: str) -> Audio | None:
     if not any(lab.world.heard.glob(f"called-{agent}-*.wav")):
         return None
     return audio.read(await lab.world.heard_by_called(agent))
@@ -214,6 +241,7 @@ def _in_the_record(seen: Seen, expect: Expected) -> list[str]:
     found = [
         _unlike("the outcome", verdict, (expect.outcome, expect.reason)),
         _unlike("INVITEs for the number", seen.invites, expect.invites),
+        _unlike("INVITEs for others", seen.others, 0),
         _unlike("holds", seen.holds, expect.holds),
         _unlike("the rights", seen.rights, expect.rights),
         _unlike("the events", [each for each in seen.events if each in expect.events], list(expect.events)),
@@ -223,7 +251,8 @@ def _in_the_record(seen: Seen, expect: Expected) -> list[str]:
         _unlike("the gate afterwards", seen.next, expect.next),
     ]
     if seen.told is not None:
-        found.append(_unlike("what the dialplan was told", seen.told, verdict))
+        told = ("bridged", expect.told) if expect.told else verdict
+        found.append(_unlike("what the dialplan was told", seen.told, told))
     return [each for each in found if each]
 
 
@@ -245,6 +274,18 @@ def _in_the_ears(seen: Seen, expect: Expected) -> list[str]:
         for prompt in expect.agent_heard
         if has(seen.heard, tone_of(prompt))
     ]
+    found += [
+        f"the colleague did not hear {prompt}"
+        for prompt in expect.colleague_heard
+        if not has(seen.colleague_heard, tone_of(prompt))
+    ]
+    found += [
+        f"the colleague heard {prompt}"
+        for prompt in expect.colleague_unheard
+        if has(seen.colleague_heard, tone_of(prompt))
+    ]
+    if seen.scenario.colleague and expect.talk is not has(seen.colleague_heard, callees.TONE_HZ):
+        found.append("the colleague did not hear the callee, or should not have")
     talked = has(seen.heard, callees.AGENT_TONE_HZ)
     if talked is not expect.talk:
         found.append(f"the callee {'heard' if talked else 'did not hear'} the agent")

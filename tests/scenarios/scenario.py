@@ -34,17 +34,22 @@ class Expected(_Table):
     ``holds``: how often the agent's phone put the call on hold.
     ``events``: of the call's journal, in this order among others; ``never``: none of these. ``talk``: the two hear each
     other. ``recordings``: their states, in order. ``rights``: requests that were registered, with how they came in.
-    ``next``: what the gate says of the number afterwards.
+    ``told``: the reason that the dialplan finds of a call that was bridged, where it is not the call's own. ``colleague_heard`` and
+    ``colleague_unheard``: by whom the call was handed over to. ``uninvited``: numbers of others that nobody dials. ``next``: what the gate says of the number afterwards.
     """
 
     outcome: str
     reason: str = ""
     invites: Annotated[int, Field(ge=0)] = 1
+    uninvited: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     heard: tuple[str, ...] = ()
     unheard: tuple[str, ...] = ()
     agent_heard: tuple[str, ...] = ()
+    colleague_heard: tuple[str, ...] = ()
+    colleague_unheard: tuple[str, ...] = ()
+    told: str | None = None
     holds: Annotated[int, Field(ge=0)] = 0
     talk: bool = False
     recordings: tuple[str, ...] = ()
@@ -56,7 +61,8 @@ class Scenario(_Table):
     """``summary`` says in one line what happens, for whoever reads the list of scenarios.
 
     ``agent`` is what the agent's phone does; in ``agent_first`` and ``inbound`` calls it is the phone that is rung, and
-    in ``callee_first`` ones the campaign names it. ``hang_up_after``: of the agent, counted from the answer.
+    in ``callee_first`` ones the campaign names it. ``agent_leaves_at``: the event at which an agent who has dialled hangs
+    up again. ``colleague``: the phone that the agent's transfers the call to.
     ``suppressed``: the bar that is on the number beforehand; ``source``: where the number is known to be from.
     """
 
@@ -66,6 +72,8 @@ class Scenario(_Table):
     campaign: str = "renewals"
     callee: Behaviour = Behaviour()
     agent: str = "drops-3"
+    agent_leaves_at: str | None = None
+    colleague: str | None = None
     withheld: bool = False
     suppressed: str | None = None
     consented: bool = False

@@ -30,7 +30,8 @@ def end(call: Call, outcome: Outcome, reason: str) -> Step:
     )  # fmt: skip
     commands: list[Command] = [SetTimer(Stage.CLOSE, CLOSE_SECONDS)]
     if call.recorder is Recorder.RUNNING:
-        commands.append(StopRecorder(keep=True))
+        # of a call whose two were never brought together there is nothing to keep
+        commands.append(StopRecorder(keep=call.recorded))
         call = replace(call, recorder=Recorder.STOPPING)
     for party in (Party.CALLEE, Party.AGENT):
         if leg(call, party).is_held:

@@ -33,10 +33,23 @@ _CONVERSING = frozenset(
         Stage.DISCARD,
         Stage.BRIDGE,
         Stage.TALK,
+        Stage.HANDOVER,
+        Stage.BRIEFING,
     }
 )
 #: When the recording can be agreed to.
-_AGREEABLE = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT, Stage.CONNECT, Stage.BRIDGE, Stage.TALK})
+_AGREEABLE = frozenset(
+    {
+        Stage.NOTICE,
+        Stage.HEARD,
+        Stage.AGREEMENT,
+        Stage.CONNECT,
+        Stage.BRIDGE,
+        Stage.TALK,
+        Stage.HANDOVER,
+        Stage.BRIEFING,
+    }
+)
 #: When somebody who presses a key that does nothing is waiting for what it does.
 _LISTENING = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT})
 
@@ -71,7 +84,7 @@ def exercise(call: Call, right: Right, key: str, by: Party, *first: Command) -> 
     if EFFECTS[right].stops_recording:
         call = without_agreement(replace(call, refused=True))
         if call.recorder is Recorder.RUNNING:
-            call, stop = stop_recorder(call, keep=True)
+            call, stop = stop_recorder(call, keep=call.recorded)
             commands += stop
     if not call.known:
         return then(commands, _unregistrable(call, right, by))

@@ -8,7 +8,7 @@ came of them. The invariants that live here: no bridge before :class:`HeardCommi
 
 from dataclasses import replace
 
-from ccari.policy.call import ending, reaching, recording
+from ccari.policy.call import ending, reaching, recording, transfer
 from ccari.policy.call.codes import agent_key_pressed, code_forgotten
 from ccari.policy.call.ending import close, close_if_over, end
 from ccari.policy.call.keys import key_pressed, right_failed, right_registered
@@ -25,7 +25,7 @@ from ccari.policy.call.state import (
     then,
     with_leg,
 )
-from ccari.policy.call.telling import farewell, played, whispered
+from ccari.policy.call.telling import farewell, played
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
 from ccari.policy.messages import (
@@ -55,6 +55,7 @@ from ccari.policy.messages import (
     GateAllowed,
     GateBlocked,
     Gone,
+    HandOver,
     HangUp,
     HeardCommitted,
     HumanFound,
@@ -70,6 +71,7 @@ from ccari.policy.messages import (
     RecordingTagged,
     RegisterRight,
     RightRegistered,
+    Ring,
     SetTimer,
     SpendToken,
     StartRecorder,
@@ -79,17 +81,18 @@ from ccari.policy.messages import (
     TimeRanOut,
     TokenRefused,
     TokenSpent,
+    TransferAsked,
     Withdrawn,
 )
 
 #: When its end can be reported.
 _RECORDING = frozenset({Recorder.STARTING, Recorder.LOST, Recorder.RUNNING, Recorder.STOPPING})
 #: Where nothing left to say leads on.
-_SPEAKING = frozenset({Stage.NOTICE, Stage.AGREEMENT, Stage.FAREWELL})
+_SPEAKING = frozenset({Stage.NOTICE, Stage.AGREEMENT, Stage.CONNECT, Stage.BRIEFING, Stage.FAREWELL})
 #: Before the callee has said hello: the cause of their end tells why.
 _REACHING = frozenset({Stage.CREATE, Stage.TOKEN, Stage.RING})
 #: When a callee who waits for an agent has nobody any more.
-_WAITING = frozenset({Stage.CONNECT, Stage.TAG, Stage.RECORDER, Stage.DISCARD, Stage.BRIDGE})
+_WAITING = frozenset({Stage.CONNECT, Stage.BRIEFING, Stage.TAG, Stage.RECORDER, Stage.DISCARD, Stage.BRIDGE})
 
 
 def decide(call: Call, event: Event) -> Step:
@@ -111,7 +114,8 @@ def _has_said_all(before: Call, after: Call) -> bool:
     if after.stage not in _SPEAKING or not after.is_silent or after.whisper is not None:
         return False
     spoke = not before.is_silent or before.whisper is not None
-    return spoke or before.stage is not after.stage
+    # whoever begins to wait hears ringing already
+    return spoke or (before.stage is not after.stage and after.stage is not Stage.CONNECT)
 
 
 def _go_on(call: Call) -> Step:
@@ -120,6 +124,11 @@ def _go_on(call: Call) -> Step:
             return _notice_over(call)
         case Stage.AGREEMENT:
             return _await_agreement(call)
+        case Stage.CONNECT:
+            # words have ended the ringing
+            return call, [Ring(Party.CALLEE)]
+        case Stage.BRIEFING:
+            return transfer.bring_together(call)
         case _:
             return end(call, call.outcome or Outcome.FAILED, call.reason)
 
@@ -154,12 +163,14 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return reaching.machine_found(call)
         case Played(prompt, whole, Party.CALLEE):
             return played(call, prompt, whole=whole)
-        case Played(prompt):
-            return whispered(call, prompt)
+        case Played(prompt, whole):
+            return transfer.told(call, prompt, whole=whole)
         case KeyPressed(key):
             return key_pressed(call, key)
         case AgentKeyPressed(key):
             return agent_key_pressed(call, key)
+        case TransferAsked(to):
+            return transfer.asked(call, to)
         case RightRegistered(right, reference):
             return right_registered(call, right, reference)
         case HeardCommitted() if call.stage is Stage.HEARD:
@@ -168,6 +179,8 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return recording.tagged(call)
         case RecorderStarted() if call.recorder in {Recorder.STARTING, Recorder.LOST}:
             return recording.recorder_started(call)
+        case RecorderStopped() if call.stage is Stage.HANDOVER:
+            return transfer.hand_over(replace(call, recorder=Recorder.DONE))
         case RecorderStopped() if call.recorder in _RECORDING:
             return recording.recorder_stopped(call)
         case Bridged() if call.stage is Stage.BRIDGE:
@@ -179,7 +192,7 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
         case Withdrawn(why):
             if call.outcome is not None:
                 return end(call, call.outcome, call.reason)
-            return end(call, Outcome.BRIDGED if call.stage is Stage.TALK else Outcome.UNAVAILABLE, why)
+            return end(call, Outcome.BRIDGED if call.has_talked else Outcome.UNAVAILABLE, why)
         case Failed(command):
             return _failed(call, command)
         case _:
@@ -228,7 +241,10 @@ def _gone(call: Call, party: Party, cause: int) -> Step:
         # last words were being said: to the callee, or to the agent of a blocked call
         listener = Party.AGENT if call.outcome in {Outcome.BLOCKED, Outcome.UNAVAILABLE} else Party.CALLEE
         return end(call, call.outcome, call.reason) if party is listener else (call, [])
-    if call.stage is Stage.TALK:
+    if party is Party.AGENT and call.stage is Stage.HANDOVER:
+        # phones hang up once they have asked
+        return call, []
+    if call.stage is Stage.TALK or (call.has_talked and party is Party.CALLEE):
         return end(call, Outcome.BRIDGED, call.reason)
     if party is Party.AGENT:
         return _agent_gone(call, was)
@@ -239,6 +255,8 @@ def _gone(call: Call, party: Party, cause: int) -> Step:
 
 def _agent_gone(call: Call, was: Leg) -> Step:
     """Whoever waits for an agent gets no second one; a callee who is still being told hears it to the end."""
+    if call.handed_over:
+        return recording.no_agent(call)
     if call.direction is Direction.OUTBOUND or (was is Leg.HERE and call.direction is Direction.AGENT_FIRST):
         return end(call, Outcome.AGENT_HANGUP, call.reason)
     if call.stage is Stage.AGENT:
@@ -283,7 +301,7 @@ def _failed(call: Call, command: Command) -> Step:  # noqa: PLR0912 - one arm a 
             return reaching.block(call, Block.STORE_UNAVAILABLE)
         case CommitHeard() if call.stage is Stage.HEARD:
             return end(call, Outcome.UNAVAILABLE, Block.STORE_UNAVAILABLE.value)
-        case CallAgent() | DialAgent():
+        case CallAgent() | HandOver() | DialAgent():
             return reaching.agent_not_called(call)
         case DetectMachine() if call.stage is Stage.MACHINE:
             return reaching.begin_notice(call)
@@ -296,7 +314,7 @@ def _failed(call: Call, command: Command) -> Step:  # noqa: PLR0912 - one arm a 
         case Play(Party.CALLEE, prompt):
             return played(call, prompt, whole=False)
         case Play(_, prompt):
-            return whispered(call, prompt)
+            return transfer.told(call, prompt, whole=False)
         case RegisterRight(right):
             return right_failed(call, right)
         case HangUp(party):

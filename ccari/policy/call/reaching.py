@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ccari.policy import notices
+from ccari.policy.call import transfer
 from ccari.policy.call.ending import end, hang_up, tell_dialplan
 from ccari.policy.call.recording import record_or_bridge
 from ccari.policy.call.state import (
@@ -104,7 +105,7 @@ def agent_answered(call: Call) -> Step:
         case Stage.AGENT:
             return then([note], create_callee(call))
         case Stage.CONNECT:
-            return then([note], record_or_bridge(call))
+            return then([note], transfer.brief(call) if call.handed_over else record_or_bridge(call))
         case _:
             return call, [note]
 

@@ -6,7 +6,7 @@ from ccari.policy import notices
 from ccari.policy.call.ending import close_if_over, end, explain
 from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, Recorder, Stage, Step, then
 from ccari.policy.call.telling import announces_recording, farewell, whisper, without_word_of_recording
-from ccari.policy.campaign import RecordingMode
+from ccari.policy.campaign import OnTransfer, RecordingMode
 from ccari.policy.messages import (
     AnswerAgent,
     Bridge,
@@ -25,7 +25,7 @@ from ccari.policy.messages import (
 )
 
 #: When a recorder that is told to stop may go on unnoticed.
-_STOPPING_IS_TIMED = frozenset({Stage.BRIDGE, Stage.TALK, Stage.FAREWELL})
+_STOPPING_IS_TIMED = frozenset({Stage.BRIDGE, Stage.TALK, Stage.HANDOVER, Stage.FAREWELL})
 
 
 def connect(call: Call) -> Step:
@@ -50,7 +50,12 @@ def must_end(call: Call) -> bool:
 
 
 def no_agent(call: Call) -> Step:
-    """Nobody came to the callee in time: who called is given back to the dialplan, who was called gets an apology."""
+    """Nobody came to the callee in time: who called is given back to the dialplan, who was called gets an apology.
+
+    So does who was being handed over, whoever called whom: the dialplan knows of no more than their first talk.
+    """
+    if call.handed_over:
+        return farewell(call, Outcome.BRIDGED, "transfer_failed", notices.TRANSFER_FAILED)
     if call.is_inbound:
         return end(call, Outcome.FAILED, "no_agent")
     return then([Note("call_abandoned")], farewell(call, Outcome.FAILED, "abandoned", notices.ABANDONED))
@@ -72,6 +77,8 @@ def is_recordable(call: Call) -> bool:
     mode = call.declared.recording.mode
     if mode is RecordingMode.OFF or call.refused or call.unrecordable:
         return False
+    if call.handed_over and call.declared.recording.on_transfer is OnTransfer.STOP:
+        return False
     return call.agreed or mode is not RecordingMode.OPT_IN
 
 
@@ -84,6 +91,8 @@ def bridge(call: Call) -> Step:
 
 def _ready_agent(call: Call) -> list[Command]:
     """An agent who was called has answered already, and may hear ringing since."""
+    if call.handed_over:
+        return []
     if call.direction is Direction.OUTBOUND:
         return [AnswerAgent()]
     return [StopRinging(Party.AGENT)] if call.rang and call.direction is Direction.AGENT_FIRST else []
@@ -91,7 +100,8 @@ def _ready_agent(call: Call) -> list[Command]:
 
 def bridged(call: Call) -> Step:
     recorded = "yes" if call.recorder is Recorder.RUNNING else "no"
-    return explain(replace(call, stage=Stage.TALK), call.reason, Note("call_bridged", {"recorded": recorded}))
+    call = replace(call, stage=Stage.TALK, recorded=call.recorder is Recorder.RUNNING)
+    return explain(call, call.reason, Note("call_bridged", {"recorded": recorded}))
 
 
 def record_on(call: Call) -> Step:
@@ -118,8 +128,7 @@ def _start(call: Call) -> Step:
 
 def recorder_started(call: Call) -> Step:
     if call.stage is Stage.RECORDER and not call.refused:
-        call = replace(call, recorder=Recorder.RUNNING, recorded=True)
-        return then([Note("recording_started")], bridge(call))
+        return then([Note("recording_started")], bridge(replace(call, recorder=Recorder.RUNNING)))
     # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
     if call.stage is Stage.RECORDER:
         # the bridge waits: not one syllable of the talk may be in that file
@@ -163,7 +172,7 @@ def recorder_unstoppable(call: Call) -> Step:
     call = replace(call, recorder=Recorder.DONE)
     if call.outcome is not None:
         return end(call, call.outcome, call.reason)
-    return end(call, Outcome.BRIDGED if call.stage is Stage.TALK else Outcome.FAILED, "recorder_not_stopped")
+    return end(call, Outcome.BRIDGED if call.has_talked else Outcome.FAILED, "recorder_not_stopped")
 
 
 def unrecorded(call: Call) -> Step:
@@ -172,7 +181,7 @@ def unrecorded(call: Call) -> Step:
     call = replace(call, unrecordable=True)
     if call.stage is Stage.CLOSE:
         return then([note], close_if_over(call))
-    if call.stage not in {Stage.TAG, Stage.RECORDER, Stage.BRIDGE, Stage.TALK}:
+    if call.stage not in {Stage.BRIEFING, Stage.TAG, Stage.RECORDER, Stage.BRIDGE, Stage.TALK}:
         return call, [note]
     if call.declared.recording.must:
         return then([note], farewell(call, Outcome.FAILED, "recording_failed"))

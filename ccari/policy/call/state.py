@@ -49,6 +49,8 @@ class Stage(StrEnum):
     DISCARD = "discard"
     BRIDGE = "bridge"
     TALK = "talk"
+    HANDOVER = "handover"
+    BRIEFING = "briefing"
     FAREWELL = "farewell"
     CLOSE = "close"
     CLOSED = "closed"
@@ -112,7 +114,9 @@ class Call:
     that was left. ``exercised``: rights pressed, in order; ``registering``: those of them that are not yet known to be
     durable; ``by_agent``: those that the agent entered. ``agreed``: to be recorded, by key; ``refused``: to be recorded,
     which stands whatever else is pressed; ``paused``: by the agent; ``unrecordable``: the recorder has failed;
-    ``recorded``: some of the talk is in a file. ``typed``: the agent's code so far.
+    ``recorded``: some of the talk is in the newest file. ``typed``: the agent's code so far. ``colleague``: whom the agent
+    hands the callee over to; ``handed_over``: the agent is not the one whom the call began with; ``briefed``: such an
+    agent has heard that the call is recorded.
     """
 
     stage: Stage = Stage.GATE
@@ -141,6 +145,9 @@ class Call:
     recorded: bool = False
     recorder: Recorder = Recorder.IDLE
     typed: str = ""
+    colleague: str = ""
+    handed_over: bool = False
+    briefed: bool = False
     outcome: Outcome | None = None
     reason: str = ""
 
@@ -166,8 +173,14 @@ class Call:
 
     @property
     def home(self) -> Party | None:
-        """Whose channel the dialplan has handed over; None where the call was asked for elsewhere."""
-        return _HOMES.get(self.direction)
+        """Whose channel the dialplan gets back; None where it has handed over none, or has it back already."""
+        home = _HOMES.get(self.direction)
+        return None if self.handed_over and home is Party.AGENT else home
+
+    @property
+    def has_talked(self) -> bool:
+        """True if the callee and an agent have been brought together."""
+        return self.handed_over or self.stage in {Stage.TALK, Stage.HANDOVER}
 
     @property
     def is_silent(self) -> bool:

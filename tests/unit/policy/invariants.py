@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ccari.policy import notices
 from ccari.policy.call import Call, Stage
-from ccari.policy.campaign import Campaign, RecordingMode
+from ccari.policy.campaign import Campaign, OnTransfer, RecordingMode
 from ccari.policy.messages import (
     AgentKeyPressed,
     AnswerAgent,
@@ -21,12 +21,14 @@ from ccari.policy.messages import (
     Event,
     GiveBack,
     Gone,
+    HandOver,
     HangUp,
     KeyPressed,
     Note,
     Outcome,
     Party,
     Play,
+    RefuseTransfer,
     RegisterRight,
     RightRegistered,
     Ring,
@@ -36,6 +38,7 @@ from ccari.policy.messages import (
     StopRinging,
     TagRecording,
     TimeRanOut,
+    TransferAsked,
 )
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
@@ -64,7 +67,8 @@ def ignored(campaign: Campaign, world: World, event: Event, commands: list[Comma
                 if _registered(commands, right) != wanted:
                     yield "a right that the agent entered is not registered exactly once"
         case TimeRanOut(Stage.CONNECT) | Gone(Party.AGENT) if Party.CALLEE in world.ringing:
-            if world.direction is Direction.CALLEE_FIRST and Note("call_abandoned") not in commands:
+            first = world.direction is Direction.CALLEE_FIRST and not world.handed_over
+            if first and Note("call_abandoned") not in commands:
                 yield "a callee whom no agent came for is not counted"
 
 
@@ -79,7 +83,7 @@ def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[st
     yield from _about_words(campaign, world, command)
 
 
-def _about_legs(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: C901, PLR0912 - one arm a command
+def _about_legs(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: C901, PLR0912, PLR0915 - one arm a command
     match command:
         case CreateCallee() | Dial() if world.direction is Direction.INBOUND:
             yield "somebody who calls is dialled"
@@ -102,10 +106,14 @@ def _about_legs(campaign: Campaign, world: World, command: Command) -> Iterator[
         case AnswerCallee() if world.direction is not Direction.INBOUND:
             yield "an answer to nobody who calls"
         case AnswerAgent():
-            if world.direction is not Direction.OUTBOUND:
+            if world.home is not Party.AGENT:
                 yield "an answer to an agent who was called"
             if _is_away(world, Party.AGENT):
                 yield "words to an agent who has gone"
+        case HandOver():
+            yield from _about_hand_overs(campaign, world)
+        case RefuseTransfer() if world.agent.let_go:
+            yield "a refusal to somebody who was let go"
         case Bridge():
             yield from _about_bridges(campaign, world)
         case Ring(party) if _is_away(world, party):
@@ -160,6 +168,21 @@ def _about_bridges(campaign: Campaign, world: World) -> Iterator[str]:
         yield "a bridge after the call was barred or refused"
 
 
+def _about_hand_overs(campaign: Campaign, world: World) -> Iterator[str]:
+    if campaign.transfer is None:
+        yield "a call handed over in a campaign that has no transfers"
+    if not world.heard_committed or not world.bridging:
+        yield "a call handed over before the two were brought together"
+    if world.recorder in _MAY_RUN | {"asked", "doubtful"}:
+        yield "a call handed over while the recorder may run"
+    if _is_away(world, Party.CALLEE):
+        yield "somebody handed over who is not here"
+    if world.agent.let_go and world.agent.there == "made":
+        yield "an agent who was let go hands over"
+    if _is_over(campaign, world):
+        yield "a call handed over after it was barred or refused"
+
+
 def _about_recorders(campaign: Campaign, world: World, command: Command) -> Iterator[str]:
     match command:
         case TagRecording() | StartRecorder():
@@ -176,10 +199,21 @@ def _about_recorders(campaign: Campaign, world: World, command: Command) -> Iter
             if world.paused:
                 yield "a recording while it is paused"
     if isinstance(command, StartRecorder):
+        if world.handed_over and not world.talking:
+            yield from _about_colleagues(campaign, world)
         if not world.heard_committed:
             yield "a recorder before the notice was proven heard"
         if not world.tagged:
             yield "a recorder before its own tag"
+
+
+def _about_colleagues(campaign: Campaign, world: World) -> Iterator[str]:
+    if not world.briefed:
+        yield "a colleague recorded who was not told"
+    if campaign.recording.on_transfer is OnTransfer.STOP:
+        yield "a recording that was to stop at the transfer"
+    if any(world.sounds(Party.CALLEE, prompt) for prompt in notices.repeated(campaign)):
+        yield "a notice recorded that is repeated"
 
 
 def _about_words(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: PLR0912 - one arm a command
@@ -285,6 +319,10 @@ def out_of_place(
         yield "an agent left on the line"
     if len(set(after.upcoming)) < len(after.upcoming) or len(set(after.whispers)) < len(after.whispers):
         yield "a prompt that waits twice"
+    if isinstance(event, TransferAsked) and not _is_away(world, Party.AGENT):
+        answered = any(isinstance(each, RefuseTransfer | HandOver) for each in commands)
+        if not answered and after.stage is not Stage.HANDOVER:
+            yield "a transfer that is neither made nor refused"
     yield from _about_talks(campaign, before, event, after, world)
     unanswered = any(isinstance(each, RegisterRight) for each in world.owed)
     if any(closes) and unanswered and event != TimeRanOut(Stage.CLOSE.value):

@@ -90,6 +90,27 @@ _OUTBOUND = {
     "codes-stop": _kind("opt_out", "continue", _CONTRACT, _REFUSE, agent_keys=_STOP),
     "codes-stop-must": _kind("opt_out", "hang_up", _CONTRACT, _REFUSE, agent_keys=_STOP),
 }
+_TRANSFER = {"transfer": "PJSIP/{extension}"}
+
+
+def _transferred(
+    mode: str, without: str, basis: dict[str, Any], keys: dict[str, str], on_transfer: str
+) -> dict[str, Any]:
+    kind = _kind(mode, without, basis, keys, **_TRANSFER)
+    return kind | {"recording": kind["recording"] | {"on_transfer": on_transfer}}
+
+
+_TRANSFERRED = {
+    "off": _kind("off", "continue", _CONTRACT, _ACCESS, **_TRANSFER),
+    "notice": _transferred("notice", "continue", _CONTRACT, {}, "continue"),
+    "repeat": _transferred("opt_out", "continue", _CONTRACT, _REFUSE, "repeat"),
+    "stop": _transferred("notice", "continue", _OFFER, _OBJECT, "stop"),
+    "opt_in": _transferred("opt_in", "continue", _CONTRACT, _AGREE, "repeat"),
+    "mandatory": _transferred("mandatory", "hang_up", _DUTY, _REFUSE, "continue"),
+    "erased": _transferred("notice", "hang_up", _CONTRACT, _ERASE, "repeat"),
+    "pauses": _transferred("notice", "continue", _CONTRACT, {}, "continue")
+    | {"agent_keys": {"*1": "pause_recording"}},
+}
 #: What differs where the agent, or the destination, is called.
 _CALLED = {
     "off": _kind("off", "continue", _CONTRACT, {}),
@@ -117,7 +138,13 @@ _STEERED = {
 }
 
 KINDS = (
-    {f"outbound-{name}": Kind(Direction.OUTBOUND, changes) for name, changes in _OUTBOUND.items()}
+    {f"transfer-{name}": Kind(Direction.OUTBOUND, changes) for name, changes in _TRANSFERRED.items()}
+    | {
+        f"{direction}-transfer-{name}": Kind(direction, _TRANSFERRED[name] | _ANNA)
+        for direction in (Direction.AGENT_FIRST, Direction.CALLEE_FIRST, Direction.INBOUND)
+        for name in ("notice", "mandatory")
+    }
+    | {f"outbound-{name}": Kind(Direction.OUTBOUND, changes) for name, changes in _OUTBOUND.items()}
     | {f"steered-{name}": Kind(Direction.OUTBOUND, changes, "0") for name, changes in _STEERED.items()}
     | {
         f"{direction}-{name}": Kind(direction, changes | _ANNA)

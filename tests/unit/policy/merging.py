@@ -58,6 +58,8 @@ _CONVERSING = frozenset(
         Stage.DISCARD,
         Stage.BRIDGE,
         Stage.TALK,
+        Stage.HANDOVER,
+        Stage.BRIEFING,
     }
 )
 _AFTER_THE_NOTICE = _CONVERSING - {Stage.HEARD}
@@ -90,6 +92,7 @@ def merge(call: Call, world: World) -> World:
             durable=frozenset(),
             entered=frozenset(),
             abandoned=False,
+            briefed=False,
             sounding=_LAST_WORDS if _reached(world) else world.sounding,
         )
     if call.stage is Stage.FAREWELL and world.callee.answered:
@@ -108,9 +111,10 @@ def merge(call: Call, world: World) -> World:
             typed="",
             paused=False,
             agreed=False,
+            briefed=False,
         )
     if call.stage is Stage.TALK:
-        return world._replace(asked=_everything(world), timers=_EVERY_TIMER)
+        return world._replace(asked=_everything(world), timers=_EVERY_TIMER, briefed=False)
     if call.stage is Stage.UNHEARD:
         world = world._replace(heard=_NONE_HEARD)
     elif world.heard:

@@ -30,6 +30,7 @@ from ccari.policy.messages import (
     GateAllowed,
     GateBlocked,
     Gone,
+    HandOver,
     HeardCommitted,
     HumanFound,
     KeyPressed,
@@ -48,9 +49,13 @@ from ccari.policy.messages import (
     TimeRanOut,
     TokenRefused,
     TokenSpent,
+    TransferAsked,
     Withdrawn,
 )
 from tests.unit.policy.world import World
+
+#: Whom the agent hands the callee over to.
+COLLEAGUE = "1002"
 
 
 def possible(world: World, campaign: Campaign, strange: str = "") -> Iterator[Event]:
@@ -93,10 +98,13 @@ def _of_the_callee(world: World, keys: tuple[str, ...]) -> Iterator[Event]:
 
 
 def _of_the_agent(world: World, campaign: Campaign) -> Iterator[Event]:
-    if CallAgent() in world.asked:
+    if CallAgent() in world.asked or HandOver(COLLEAGUE) in world.asked:
         yield AgentCreated()
     if DialAgent() in world.asked:
         yield AgentAnswered()
+    if campaign.transfer is not None and world.agent.answered:
+        # one hand-over is as good as ten
+        yield from map(TransferAsked, (None, "no body") if world.handed_over else (None, COLLEAGUE))
     if world.talking:
         yield from (AgentKeyPressed(key) for key in sorted({*"".join(campaign.agent_keys)}))
 

@@ -6,6 +6,7 @@ and any request may fail long after it seemed to have worked. Nothing here is re
 
 from typing import NamedTuple
 
+from ccari.policy import notices
 from ccari.policy.campaign import Campaign
 from ccari.policy.keypad import AgentAction, KeyAction
 from ccari.policy.messages import (
@@ -33,6 +34,7 @@ from ccari.policy.messages import (
     GateBlocked,
     GiveBack,
     Gone,
+    HandOver,
     HangUp,
     HeardCommitted,
     HumanFound,
@@ -69,6 +71,7 @@ _ASKED = (
     CreateCallee,
     Dial,
     CallAgent,
+    HandOver,
     DialAgent,
     AnswerCallee,
     AnswerAgent,
@@ -136,11 +139,17 @@ class World(NamedTuple):
     durable: frozenset[Right] = frozenset()
     entered: frozenset[Right] = frozenset()
     given_back: Outcome | None = None
+    #: The agent is a colleague of the first one, and was told whole that the call is recorded.
+    handed_over: bool = False
+    briefed: bool = False
 
     @property
     def home(self) -> Party | None:
-        """Whose channel the dialplan has handed over."""
-        return {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}.get(self.direction)
+        """Whose channel the dialplan has yet to get back."""
+        homes = {Direction.INBOUND: Party.CALLEE}
+        if not self.handed_over:
+            homes[Direction.OUTBOUND] = Party.AGENT
+        return homes.get(self.direction)
 
     def side(self, party: Party) -> Side:
         return self.agent if party is Party.AGENT else self.callee
@@ -213,6 +222,10 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             return world._replace(machine="machine")
         case Gone(party):
             return _gone(world, party)
+        case Played(notices.AGENT_CALL_RECORDED, whole, Party.AGENT):
+            told = world.sounds(Party.AGENT, notices.AGENT_CALL_RECORDED)
+            world = _ended(world, Party.AGENT, notices.AGENT_CALL_RECORDED, whole=whole)
+            return world._replace(briefed=True) if told and whole else world
         case Played(prompt, whole, party):
             return _ended(world, party, prompt, whole=whole)
         case RecorderStarted() if world.recorder in {"asked", "doubtful"}:
@@ -221,7 +234,8 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             return world._replace(recorder="over")
         case TimeRanOut("recorder") if world.recorder == "asked":
             return world._replace(recorder="doubtful")
-        case TimeRanOut("talk") if world.recorder == "stopping":
+        # one that is stopped before the two are brought together is timed by another
+        case TimeRanOut("talk") if world.recorder == "stopping" and world.bridging:
             return world._replace(recorder="overdue")
         case TimeRanOut("code") if world.typed:
             return world._replace(typed="")
@@ -330,6 +344,8 @@ def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one a
             world = world._replace(callee=world.callee._replace(dialled=True))
         case CallAgent():
             world = world._replace(agent=world.agent._replace(there="made"))
+        case HandOver():
+            world = _handed_over(world)
         case DialAgent():
             world = world._replace(agent=world.agent._replace(dialled=True))
         case DetectMachine():
@@ -349,6 +365,15 @@ def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one a
     if isinstance(command, _ASKED):
         return world._replace(asked=world.asked | {command})
     return world
+
+
+def _handed_over(world: World) -> World:
+    """Another channel is the agent's, and nothing is heard any more of the one that was."""
+    stale = {CallAgent(), DialAgent(), AnswerAgent(), HangUp(Party.AGENT)}
+    return world._replace(
+        agent=Side("made"), handed_over=True, briefed=False, bridging=False, typed="", paused=False,
+        asked=world.asked - stale, sounding=frozenset(each for each in world.sounding if each.party is Party.CALLEE),
+    )  # fmt: skip
 
 
 def _let_go(world: World, party: Party | None) -> World:

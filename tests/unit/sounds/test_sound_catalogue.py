@@ -35,7 +35,7 @@ FILLED_IN = {
 
 #: What no call says yet.
 AWAITED = {
-    "answer_by", "transfer_wait", "agent_call_recorded", "agent_transfer_failed", *(id_ for id_ in speech.PROMPTS if not id_.startswith("digit")),
+    "answer_by", *(id_ for id_ in speech.PROMPTS if not id_.startswith("digit")),
 }  # fmt: skip
 
 
