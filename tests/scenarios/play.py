@@ -12,7 +12,7 @@ import numpy as np
 from ccari.policy.messages import Direction
 from tests.integration.service import Service
 from tests.integration.studio import tone_of
-from tests.lab import AgentCall, Lab, audio, callees
+from tests.lab import AgentCall, Callee, Lab, audio, callees
 from tests.lab.audio import Audio
 from tests.lab.waiting import until
 from tests.scenarios.scenario import Expected, Scenario
@@ -59,8 +59,8 @@ class Seen:
         return [each["event"] for each in self.record["events"]]
 
 
-async def play(scenario: Scenario, serial: int, stage: Stage) -> Seen:
-    callee = scenario.callee.callee(serial)
+async def play(scenario: Scenario, callee: Callee, serial: int, stage: Stage) -> Seen:
+    """Play it with this callee; ``serial`` tells the phone that is rung from those of other scenarios."""
     await _prepare(scenario, callee.number, stage.service)
     agent = f"{scenario.agent}-s{serial}"
     placed: AgentCall | None = None

@@ -1,6 +1,7 @@
 """A scenario: who calls whom, how each behaves, and what must be seen of it from outside. One folder each."""
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,8 @@ from tests.lab import Callee, callees
 
 FOLDER = Path(__file__).parent
 FILE_NAME = "scenario.toml"
+#: How many callees of a kind there are numbers for.
+SERIALS = 100
 
 
 class _Table(BaseModel):
@@ -80,6 +83,12 @@ class Scenario(_Table):
     source: str | None = None
     expect: Expected
 
+    def claims(self, serial: int) -> tuple[Callee, set[object]]:
+        """The callee of a serial, and what no other scenario's may have in common with them."""
+        callee = self.callee.callee(serial)
+        others = {callees.answers(serial).number} if self.callee.does == "redirects" else set[str]()
+        return callee, {callee.number, (self.campaign, callee.number[-4:]), *others}
+
 
 def read(folder: Path) -> Scenario:
     document: dict[str, Any] = tomllib.loads((folder / FILE_NAME).read_text("utf-8"))
@@ -89,3 +98,19 @@ def read(folder: Path) -> Scenario:
 def scenarios() -> list[Scenario]:
     """All that there are, by name."""
     return [read(file.parent) for file in sorted(FOLDER.glob(f"*/{FILE_NAME}"))]
+
+
+def cast(played: Iterable[Scenario]) -> dict[str, Callee]:
+    """Who is called in each scenario, by its name: a number of its own, though serials are few.
+
+    A log line shows a campaign and four digits, so these are a call's own too; and so is whom a redirection leads to.
+    """
+    taken: set[object] = set()
+    found: dict[str, Callee] = {}
+    for each in played:
+        callee, claims = next(
+            (callee, claims) for callee, claims in map(each.claims, range(SERIALS)) if not claims & taken
+        )
+        taken |= claims
+        found[each.name] = callee
+    return found

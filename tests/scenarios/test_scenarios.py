@@ -9,7 +9,7 @@ import pytest_asyncio
 from tests.integration.service import Service
 from tests.lab import Lab
 from tests.scenarios.play import Seen, Stage, faults, play
-from tests.scenarios.scenario import Scenario, scenarios
+from tests.scenarios.scenario import Scenario, cast, scenarios
 
 #: Their calls take time and little of the processor.
 AT_ONCE = 12
@@ -23,10 +23,11 @@ async def playing(
     """The scenarios that are to be tested, under way."""
     made = await service.json("token", "create", "--role", "dialer", "--name", "scenarios")
     stage, room = Stage(lab, service, made["token"]), asyncio.Semaphore(AT_ONCE)
+    callees = cast(_ALL)
 
     async def one(scenario: Scenario, serial: int) -> Seen:
         async with room:
-            return await play(scenario, serial, stage)
+            return await play(scenario, callees[scenario.name], serial, stage)
 
     wanted = {item.callspec.params["scenario"].name for item in request.session.items if hasattr(item, "callspec")
               and "scenario" in item.callspec.params}  # fmt: skip
