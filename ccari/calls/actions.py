@@ -252,8 +252,10 @@ class Actions:
 
     async def _show_card(self) -> None:
         """The agent is told who is on the line; whether anybody looks is not the call's concern."""
-        terms = self._terms
-        past = await self._desk.store.past_of(terms.opened)
+        terms, past = self._terms, None
+        # without the past the card still says who is on the line, why, and what to answer
+        with contextlib.suppress(StoreError):
+            past = await self._desk.store.past_of(terms.opened)
         self._desk.cards.hand_out(terms.card(past))
 
     async def _play(self, party: Party, prompt: str) -> None:

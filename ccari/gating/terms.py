@@ -91,19 +91,20 @@ class Terms:
             level=Level.L0 if self.inbound else Level.L1,
         )  # fmt: skip
 
-    def card(self, past: Past) -> AgentCard:
-        """What the agent is to know of this call."""
+    def card(self, past: Past | None) -> AgentCard:
+        """What the agent is to know of this call. ``past`` is None where the records could not be asked."""
         campaign, opened = self.campaign, self.opened
-        source = past.source or campaign.data_source
+        source = (past.source if past else None) or campaign.data_source
         told = {
             "source": campaign.agent_scripts.source or source,
             "why": campaign.agent_scripts.why or campaign.purpose,
         }
         return AgentCard(
             call_id=opened.id, agent=opened.agent, direction=opened.direction, number_masked=opened.number_masked,
-            controller=self.controller.name, campaign=campaign.id, purpose=campaign.purpose,
-            legal_basis=campaign.legal_basis, source=source, language=self.language,
-            recording_mode=campaign.recording.mode.value, heard_at=past.heard_at, asked=past.asked,
+            controller=self.controller.id, controller_name=self.controller.name, campaign=campaign.id,
+            purpose=campaign.purpose, legal_basis=campaign.legal_basis, source=source, language=self.language,
+            recording_mode=campaign.recording.mode.value, heard_at=past.heard_at if past else None,
+            asked=past.asked if past else None,
             scripts={question: words for question, words in told.items() if words},
             codes={code: action.value for code, action in campaign.agent_keys.items()},
         )  # fmt: skip

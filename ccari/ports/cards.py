@@ -34,8 +34,10 @@ class Past:
 class AgentCard:
     """One call, as its agent is told of it. The number is masked; ``source`` is None where nobody has said it.
 
-    ``heard_at``: when this number last heard the controller's information. ``scripts``: what to answer, by question
-    (``source``, ``why``). ``codes``: the agent's feature codes and what each does.
+    ``controller`` is its id in the policy, by which it is known who may see the card; ``controller_name`` is what people
+    call it. ``heard_at``: when this number last heard the controller's information. ``asked`` is None, as ``heard_at`` is
+    then, where the records could not be asked: an empty list says that the number has exercised nothing. ``scripts``: what
+    to answer, by question (``source``, ``why``). ``codes``: the agent's feature codes and what each does.
     """
 
     call_id: UUID
@@ -43,6 +45,7 @@ class AgentCard:
     direction: str
     number_masked: str
     controller: str
+    controller_name: str
     campaign: str
     purpose: str
     legal_basis: LegalBasis
@@ -50,7 +53,7 @@ class AgentCard:
     language: str
     recording_mode: str
     heard_at: datetime | None
-    asked: Sequence[Asked]
+    asked: Sequence[Asked] | None
     scripts: Mapping[str, str]
     codes: Mapping[str, str]
 

@@ -4,37 +4,51 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
 
 import aiohttp
 import pytest
 
 from ccari.calls.cards import MOST_WAITING, Rack
-from ccari.policy.bases import LegalBasis
+from ccari.gating.terms import Terms
+from ccari.policy.campaign import AgentScripts
+from ccari.policy.declaration import read
 from ccari.policy.rights import Right
 from ccari.ports.access import Role
-from ccari.ports.cards import AgentCard, Asked
+from ccari.ports.cards import AgentCard, Asked, Past
 from ccari.store.opened import Store
 from ccari.web.events import MOST_STREAMS_EACH, Streams
 from ccari.web.front import Front
 from tests.lab.waiting import until
-from tests.unit.web.api import Api, serving
+from tests.unit.store import made
+from tests.unit.web.api import TWO, Api, serving
 
 SECONDS = 10.0
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
 
 
-def card(agent: str = "anna", controller: str = "acme", *, source: str | None = "umowa") -> AgentCard:
-    return AgentCard(
-        call_id=uuid4(), agent=agent, direction="outbound", number_masked="+48•••••0001", controller=controller,
-        campaign="renewals", purpose="odnowienie umowy", legal_basis=LegalBasis.CONTRACT, source=source, language="pl",
-        recording_mode="opt_out", heard_at=None,
-        asked=[Asked(Right.ACCESS, "ACME-2026-000001", "received", NOW)],
-        scripts={"source": "Z umowy.\nZawartej z ACME."}, codes={"*5": "objection_marketing"},
+PAST = Past("umowa", None, [Asked(Right.ACCESS, "ACME-2026-000001", "received", NOW)])
+
+
+def card(
+    agent: str = "anna", controller: str = "acme", *, name: str | None = None, past: Past | None = PAST
+) -> AgentCard:
+    """The card of one call as calls make it: for that controller, which people call by ``name``."""
+    policy = read(TWO)
+    campaign = next(each for each in policy.campaigns if each.controller == controller)
+    whose = policy.controller_of(campaign)
+    said = campaign.model_copy(
+        update={"data_source": None, "agent_scripts": AgentScripts(source="Z umowy zawartej z ACME.")}
+    )
+    terms = Terms(
+        controller=whose.model_copy(update={"name": name}) if name else whose, campaign=said, registers=(),
+        number=made.NUMBER, opened=replace(made.call(controller), agent=agent), scripts={}, language="pl",
+        consent_campaigns=(),
     )  # fmt: skip
+    return terms.card(past)
 
 
 @contextlib.asynccontextmanager
@@ -76,14 +90,17 @@ def rack(front: Front) -> Rack:
 
 async def test_a_card_is_lost_or_told_in_other_words(api: Api, front: Front) -> None:
     async with watching(api, "anna", await api.of(Role.AGENT)) as stream:
-        sent = [card(), card(source=None)]
+        sent = [card(), card(past=Past()), card(past=None)]
         for each in sent:
             rack(front).hand_out(each)
         shown = [await event(stream) for _ in sent]
     assert [each["call_id"] for each in shown] == [str(each.call_id) for each in sent]
     first = shown[0]
     assert (first["number_masked"], first["source"], shown[1]["source"]) == ("+48•••••0001", "umowa", None)
-    assert first["scripts"] == {"source": "Z umowy.\nZawartej z ACME."}
+    assert (first["controller"], first["controller_name"]) == ("acme", "ACME Sp. z o.o.")
+    assert first["scripts"] == {"source": "Z umowy zawartej z ACME.", "why": "odnowienie umowy"}
+    # nothing was ever asked, or nobody can say
+    assert [each["asked"] for each in shown[1:]] == [[], None]
     assert first["asked"] == [
         {
             "right": "access",
@@ -104,11 +121,14 @@ async def test_an_agent_sees_anothers_cards(api: Api, front: Front) -> None:
         assert (await event(stream))["call_id"] == str(mine.call_id)
 
 
-async def test_a_token_of_one_controller_sees_the_cards_of_another(api: Api, front: Front) -> None:
+async def test_a_token_of_one_controller_sees_the_cards_of_another_or_not_its_own(
+    api: Api, front: Front
+) -> None:
     token = await api.token(Role.DIALER, controllers={"acme"})
     async with watching(api, "anna", token) as stream:
-        mine = card()
-        for each in (card(controller="other"), mine):
+        mine = card(name="other")
+        # what a controller is called may be another's id
+        for each in (card(controller="other"), card(controller="other", name="acme"), mine):
             rack(front).hand_out(each)
         assert (await event(stream))["call_id"] == str(mine.call_id)
 
