@@ -66,7 +66,9 @@ def application(
     """All that is answered. What is below /v1 is in the table of routes, and nothing of it without a role."""
     app = web.Application(middlewares=[envelope], client_max_size=BODY_BYTES)
     app.router.add_get("/healthz", alive)
-    app.router.add_get("/readyz", Readiness(checks).answer)
+    readiness = Readiness(checks)
+    app.router.add_get("/readyz", readiness.answer)
+    app.on_cleanup.append(readiness.close)
     streams, counter = streams or Streams(), Counter(front, doorkeeper or Doorkeeper(front.bearers))
     app.on_shutdown.append(streams.close)
     table = routes(streams)
