@@ -1,6 +1,5 @@
 """Asking the gate for one call: the policy in force, the facts of the number, the verdict of ``policy.gate``."""
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from ccari.gating.terms import Terms
 from ccari.policy import pacing
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
+from ccari.policy.extensions import is_extension
 from ccari.policy.gate import Block, Facts
 from ccari.policy.messages import Direction
 from ccari.policy.numbers import Number, NumberFault, parse
@@ -24,9 +24,6 @@ from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts
 
 _log = structlog.get_logger()
-
-#: A name of an agent or a queue, which goes into the campaign's dial string.
-_DESTINATION = re.compile(r"[A-Za-z0-9_.+#*-]{1,40}")
 
 
 class Asked(Protocol):
@@ -204,7 +201,7 @@ class Gatekeeper:
         if self._direction == Direction.OUTBOUND:
             return ""
         named = self._destination
-        if named is not None and not _DESTINATION.fullmatch(named):
+        if named is not None and not is_extension(named):
             raise _Refusal(Block.BAD_ARGUMENTS)
         return campaign.agent_string(named)
 

@@ -1,7 +1,6 @@
 """One campaign of the policy file: a purpose of one controller, and how its calls are held."""
 
 import itertools
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -12,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from ccari.policy.bases import LegalBasis
 from ccari.policy.consent import Channel
 from ccari.policy.declared import Contradiction, Count, Declared, Flag, Identifier, Words, spelt
+from ccari.policy.extensions import is_extension
 from ccari.policy.hours import Hours
 from ccari.policy.keypad import AgentAction, KeyAction
 from ccari.policy.numbers import Number, parse
@@ -20,10 +20,7 @@ from ccari.policy.presets import PRESETS, Preset
 #: One technology, one place for the number, one trunk: nothing that forks (&) or adds options (,).
 _DIAL = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?"
 _AGENT = r"[A-Za-z]+/(?:sip:)?(?!@|$)[A-Za-z0-9_.+#*-]*(?:\{agent\})?[A-Za-z0-9_.+#*-]*(?:@[A-Za-z0-9_.:-]+)?"
-
 _COLLEAGUE = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{extension\}(?:@[A-Za-z0-9_.:-]+)?"
-#: An extension as phones name it in a REFER; a number of the public network begins with + or is longer.
-_EXTENSION = re.compile(r"[A-Za-z0-9_.*#-]{1,32}")
 
 
 class RecordingMode(StrEnum):
@@ -352,14 +349,19 @@ class Campaign(Declared):
             )
 
     def agent_string(self, agent: str | None) -> str | None:
-        """Whom to ring as the agent; None where that is not said. ``agent`` is what the call names, if anything."""
+        """Whom to ring as the agent; None where that is not said, or could be a telephone number.
+
+        ``agent`` is what the call names, if anything.
+        """
         if self.agent is None or (agent is None and "{agent}" in self.agent):
+            return None
+        if agent is not None and not is_extension(agent):
             return None
         return self.agent.replace("{agent}", agent or "")
 
     def transfer_string(self, extension: str | None) -> str | None:
         """Whom to ring when an agent transfers a call to ``extension``; None where it may not go there."""
-        if self.transfer is None or extension is None or not _EXTENSION.fullmatch(extension):
+        if self.transfer is None or extension is None or not is_extension(extension):
             return None
         return self.transfer.replace("{extension}", extension)
 

@@ -94,9 +94,28 @@ def _recording(_: Controller, campaign: Campaign) -> Iterator[str]:
         )
 
 
+def _ways(_: Controller, campaign: Campaign) -> Iterator[str]:
+    for key, template, name in (
+        ("agent", campaign.agent, "{agent}"), ("transfer", campaign.transfer, "{extension}"),
+    ):  # fmt: skip
+        if template is not None and name in template and _peer(template) == _peer(campaign.dial) != "":
+            yield (
+                f"rings whom a call names over the trunk that it dials numbers over, where a name such as 112 is somebody "
+                f"of the public network whom no gate has asked about: set {key} to where only your own phones are"
+            )
+
+
+def _peer(dial: str) -> str:
+    """What a dial string goes over, as Asterisk tells peers apart; empty where that is the name itself."""
+    technology, _, rest = dial.partition("/")
+    peer = rest.partition("@")[2]
+    return f"{technology}/{peer}".lower() if peer else ""
+
+
 _QUESTIONS: tuple[Callable[[Controller, Campaign], Iterator[str]], ...] = (
     _notice,
     _consent,
     _keys,
     _recording,
+    _ways,
 )

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from ccari.gating.labels import label
 from ccari.policy.declared import Identifier, Words
+from ccari.policy.extensions import MOST_DIGITS, is_extension
 from ccari.policy.gate import Block
 from ccari.policy.messages import Direction
 from ccari.policy.rights import RequestState, Right
@@ -55,6 +56,12 @@ def _no_number(text: str) -> str:
     return text
 
 
+def _extension(text: str) -> str:
+    if not is_extension(text):
+        raise ValueError(f"must be somebody of your own, with no more than {MOST_DIGITS} digits in all")
+    return text
+
+
 def _in_our_time(moment: datetime) -> datetime:
     # near the ends of the calendar there is no reckoning with time zones
     if not 1900 <= moment.year < 3000:  # noqa: PLR2004 - as moments has it
@@ -80,8 +87,12 @@ ControllerId = Annotated[
 CampaignId = Annotated[Words, Field(description="A campaign of the policy in force.")]
 AgentName = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", description="As the calls have it."),
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$",
+        description=f"As the calls have it; with no more than {MOST_DIGITS} digits in all, and five in a row.",
+    ),
     AfterValidator(_no_number),
+    AfterValidator(_extension),
 ]
 When = Annotated[
     str,

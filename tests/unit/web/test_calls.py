@@ -121,6 +121,29 @@ async def test_a_call_is_placed_or_not_and_nobody_is_told(store: Store, front: F
         assert told["detail"] == "Asterisk is away"
 
 
+@pytest.mark.parametrize(
+    "agent", ["48-600-100-001", "4.8.6.0.0.1.0", "0048x600x100x001", "+112", "anna@trunk"]
+)
+async def test_an_agent_who_could_be_a_number_is_rung(store: Store, front: Front, agent: str) -> None:
+    placing = Placing()
+    async with serving(store, replace(front, placing=placing)) as api:
+        body = {"number": NUMBER, "campaign": "renewals", "agent": agent}
+        told = (await api.ask("POST", "/v1/calls", body, role=Role.OPS)).problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY
+        )
+    assert [each["pointer"] for each in told["errors"]] == ["#/agent"]
+    assert placing.orders == []
+
+
+@pytest.mark.parametrize("agent", ["anna", "7", "12345", "desk-12.34.56"])
+async def test_an_agent_with_an_extension_is_refused(store: Store, front: Front, agent: str) -> None:
+    placing = Placing()
+    async with serving(store, replace(front, placing=placing)) as api:
+        body = {"number": NUMBER, "campaign": "renewals", "agent": agent}
+        assert (await api.ask("POST", "/v1/calls", body, role=Role.OPS)).status == HTTPStatus.CREATED
+    assert placing.orders == [Order(NUMBER, "renewals", agent)]
+
+
 async def test_where_calls_cannot_be_placed_one_is_promised(api: Api) -> None:
     answer = await api.ask("POST", "/v1/calls", {"number": NUMBER, "campaign": "renewals"}, role=Role.OPS)
     assert answer.problem(HTTPStatus.SERVICE_UNAVAILABLE)["detail"] == "placing calls is not possible yet"
