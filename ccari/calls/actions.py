@@ -323,7 +323,7 @@ class Actions:
         terms = self._terms
         exercise = terms.exercise(command.right, command.key)
         if command.by is Party.AGENT:
-            exercise = replace(exercise, intake=Intake.AGENT, who=self._order.agent)
+            exercise = replace(exercise, intake=Intake.AGENT, who=terms.opened.agent)
         reference = await self._journal.durably(
             lambda entries: self._desk.store.register_right(terms.opened, exercise, entries)
         )

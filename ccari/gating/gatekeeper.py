@@ -10,6 +10,7 @@ import structlog
 
 from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.gating.journal import Journal
+from ccari.gating.labels import phone_name
 from ccari.gating.terms import Terms
 from ccari.policy import pacing
 from ccari.policy.campaign import Campaign
@@ -175,7 +176,7 @@ class Gatekeeper:
             await book.reload()
         self._journal.bind(
             campaign=campaign.id, controller=campaign.controller, legal_basis=campaign.legal_basis.value,
-            number=terms.opened.number_masked,
+            number=terms.opened.number_masked, agent=terms.opened.agent,
         )  # fmt: skip
         return terms, facts
 
@@ -205,6 +206,11 @@ class Gatekeeper:
             raise _Refusal(Block.BAD_ARGUMENTS)
         return campaign.agent_string(named)
 
+    def _agent_name(self, campaign: Campaign) -> str:
+        """Whose call it is, in the records and for the card: where the campaign rings one phone, always that phone's."""
+        rings = campaign.agent if self._direction is not Direction.OUTBOUND else None
+        return (phone_name(rings) if rings else None) or self._asked.agent
+
     def _number(self, country: str) -> Number:
         number = parse(self._asked.number or "", country)
         if isinstance(number, NumberFault):
@@ -223,7 +229,7 @@ class Gatekeeper:
         if revision is None:
             raise _Refusal(Block.NO_POLICY)
         opened = OpenedCall(
-            id=self._call, token=self._token, asterisk=means.asterisk, agent=self._asked.agent,
+            id=self._call, token=self._token, asterisk=means.asterisk, agent=self._agent_name(campaign),
             number_masked=number.masked if number else "—", revision=revision, controller=controller.id,
             campaign=campaign.id, legal_basis=campaign.legal_basis.value,
             keyed=means.secrets.digests(controller.id, number) if number else None,

@@ -4,6 +4,7 @@ import re
 
 _LONG_DIGITS = re.compile(r"\+?\d{6,}")
 _LONGEST = 40
+_PHONE = re.compile(r"(?!local/)[a-z0-9]+/(?:sip:)?([a-z0-9_.+#*-]+)(?:@.*)?", re.IGNORECASE)
 
 
 def label(text: str) -> str:
@@ -14,3 +15,9 @@ def label(text: str) -> str:
 def agent_name(channel_name: str) -> str:
     """``PJSIP/anna-00000012`` is anna's."""
     return label(channel_name.rpartition("-")[0].rpartition("/")[2])
+
+
+def phone_name(dial: str) -> str | None:
+    """Who is rung by a dial string: anna by ``PJSIP/anna@pbx``. None behind ``Local/``, where a queue chooses."""
+    phone = _PHONE.fullmatch(dial)
+    return label(phone[1]) if phone else None

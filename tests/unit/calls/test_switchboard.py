@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.gating.labels import agent_name, label
+from ccari.gating.labels import agent_name, label, phone_name
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,26 @@ from ccari.gating.labels import agent_name, label
 )
 def test_a_number_is_logged_as_the_name_of_an_agent(channel: str, agent: str) -> None:
     assert agent_name(channel) == agent
+
+
+@pytest.mark.parametrize(
+    ("dial", "phone"),
+    [
+        ("PJSIP/anna", "anna"),
+        ("PJSIP/desk-7@pbx.example", "desk-7"),
+        ("SIP/sip:7@pbx", "7"),
+        ("IAX2/anna", "anna"),
+        ("PJSIP/48600100001@trunk", "…"),
+        ("Local/renewals@queues", None),
+        ("local/renewals@queues", None),
+        ("PJSIP/{agent}", None),
+        ("PJSIP/desk-{agent}@pbx", None),
+    ],
+)
+def test_a_phone_is_told_by_another_name_than_its_agents_or_a_queue_by_one(
+    dial: str, phone: str | None
+) -> None:
+    assert phone_name(dial) == phone
 
 
 def test_a_number_in_the_place_of_the_campaign_is_kept() -> None:

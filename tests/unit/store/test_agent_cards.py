@@ -1,0 +1,176 @@
+"""Who is told of a call when the callee answers, and who is named in what is registered in it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+
+from ccari.calls.actions import Actions
+from ccari.calls.cards import Rack
+from ccari.calls.desk import Desk, Order
+from ccari.calls.events import Ids
+from ccari.errors import StoreError
+from ccari.gating.journal import Journal
+from ccari.policy.messages import (
+    CheckGate,
+    Command,
+    Direction,
+    Event,
+    GateAllowed,
+    HandOver,
+    Party,
+    RegisterRight,
+    RightRegistered,
+    ShowCard,
+)
+from ccari.policy.rights import Right
+from ccari.ports.calls import OpenedCall
+from ccari.ports.cards import AgentCard, Past
+from ccari.store.calls import PostgresCallStore
+from ccari.store.opened import Store
+from ccari.store.policies import Book
+from ccari.store.secrets import SecretStore
+from tests.unit.store.made import ASTERISK, NUMBER
+from tests.unit.store.test_destinations import connecting
+from tests.unit.store.test_gatekeeper import Silent
+
+
+@dataclass
+class Line:
+    """An Asterisk in which everything is done, and which knows whom it was told to ring."""
+
+    rung: list[str] = field(default_factory=list)
+
+    async def create_channel(self, channel_id: str, endpoint: str, **_: Any) -> None:
+        self.rung.append(endpoint)
+
+    async def take_from_bridge(self, bridge_id: str, channel_id: str) -> None: ...
+
+    async def answer_transfer(self, channel_id: str, *, made: bool) -> None: ...
+
+    async def hang_up(self, channel_id: str) -> bool:
+        return True
+
+    async def set_variable(self, channel_id: str, name: str, value: str) -> None: ...
+
+    async def continue_in_dialplan(self, channel_id: str, context: str | None = None) -> None: ...
+
+    async def variable(self, channel_id: str, name: str) -> str:
+        return "allowed"
+
+
+class Forgetful(PostgresCallStore):
+    """The database goes away once the call is under way."""
+
+    async def past_of(self, call: OpenedCall) -> Past:
+        raise StoreError("the database did not answer in time")
+
+
+class Played:
+    """A call whose commands are carried out one by one, and the cards that are handed out meanwhile, by who watches."""
+
+    def __init__(
+        self, store: Store, folder: Path, direction: Direction, destination: str | None, *, forgets: bool = False
+    ) -> None:  # fmt: skip
+        self.line, self.rack, self._secrets = Line(), Rack(), SecretStore(folder)
+        self._secrets.create("acme")
+        self._book, call = Book(store.policies), uuid4()
+        calls = Forgetful(store.database) if forgets else store.calls
+        desk = Desk(
+            cast("Any", self.line), ASTERISK, calls, self._secrets, self._book, cast("Any", Silent()),
+            cast("Any", None), self.rack,
+        )  # fmt: skip
+        # as the switchboard has it: what the call names, and else the campaign
+        order = Order(direction, NUMBER.e164, "renewals", None, destination or "renewals", destination)
+        self._actions = Actions(order, Ids(call, direction, None), desk, Journal(call, order.agent))
+
+    async def begin(self) -> None:
+        await self._book.reload()
+        assert isinstance(await self.does(CheckGate()), GateAllowed)
+
+    async def does(self, command: Command) -> Event | None:
+        return await self._actions.carry_out(command)
+
+    async def cards(self, *names: str) -> dict[str, AgentCard]:
+        """The card of whoever of them is handed one, when the call shows it."""
+        told = {}
+        with self.rack.watch(names[0]) as one, self.rack.watch(names[-1]) as another:
+            await self.does(ShowCard())
+            for name, watch in ((names[0], one), (names[-1], another)):
+                waiting = cast("Any", watch).waiting
+                if not waiting.empty():
+                    told[name] = await watch.next()
+        return told
+
+
+@pytest.mark.parametrize("direction", [Direction.CALLEE_FIRST, Direction.INBOUND])
+async def test_the_one_phone_that_a_campaign_rings_is_not_told_of_the_call(
+    store: Store, tmp_path: Path, direction: Direction
+) -> None:
+    await store.policies.apply(connecting("PJSIP/anna@pbx"), "test")
+    call = Played(store, tmp_path, direction, None)
+    await call.begin()
+    told = await call.cards("anna", "renewals")
+    assert list(told) == ["anna"]
+    assert (told["anna"].agent, told["anna"].controller) == ("anna", "acme")
+    assert [row["agent"] for row in await store.records.list_calls(10)] == ["anna"]
+
+
+async def test_whoever_is_named_gets_the_card_of_the_phone_that_is_rung(store: Store, tmp_path: Path) -> None:
+    await store.policies.apply(connecting("PJSIP/anna"), "test")
+    call = Played(store, tmp_path, Direction.AGENT_FIRST, "bert")
+    await call.begin()
+    assert list(await call.cards("anna", "bert")) == ["anna"]
+
+
+async def test_the_card_of_a_queue_or_of_the_agent_whom_a_call_names_goes_elsewhere(
+    store: Store, tmp_path: Path
+) -> None:
+    await store.policies.apply(connecting("Local/vips@queues"), "test")
+    queued = Played(store, tmp_path / "queued", Direction.CALLEE_FIRST, None)
+    await queued.begin()
+    assert list(await queued.cards("renewals", "vips")) == ["renewals"]
+    await store.policies.apply(connecting("PJSIP/{agent}"), "test")
+    named = Played(store, tmp_path / "named", Direction.AGENT_FIRST, "bert")
+    await named.begin()
+    assert list(await named.cards("bert", "renewals")) == ["bert"]
+
+
+async def test_a_right_by_the_codes_of_the_one_phone_is_registered_by_the_campaign(
+    store: Store, tmp_path: Path
+) -> None:
+    await store.policies.apply(connecting("PJSIP/anna"), "test")
+    call = Played(store, tmp_path, Direction.CALLEE_FIRST, None)
+    await call.begin()
+    done = await call.does(RegisterRight(Right.ACCESS, "*8", Party.AGENT))
+    assert isinstance(done, RightRegistered)
+    shown = await store.requests.show(done.reference)
+    assert [step["who"] for step in shown.history] == ["anna"]
+
+
+async def test_a_card_is_lost_with_the_past_that_is_on_it(store: Store, tmp_path: Path) -> None:
+    await store.policies.apply(connecting("PJSIP/anna"), "test")
+    call = Played(store, tmp_path, Direction.CALLEE_FIRST, None, forgets=True)
+    await call.begin()
+    told = (await call.cards("anna"))["anna"]
+    assert (told.source, told.asked, told.heard_at) == ("umowa zawarta z ACME", None, None)
+
+
+async def test_a_colleague_who_takes_over_is_not_told_of_the_call_or_the_agent_who_was_is(
+    store: Store, tmp_path: Path
+) -> None:
+    text = connecting("PJSIP/anna").replace("agent =", 'transfer = "PJSIP/{extension}@phones"\nagent =')
+    await store.policies.apply(text, "test")
+    call = Played(store, tmp_path, Direction.CALLEE_FIRST, None)
+    await call.begin()
+    await call.does(HandOver("bert"))
+    assert call.line.rung == ["PJSIP/bert@phones"]
+    told = await call.cards("anna", "bert")
+    assert list(told) == ["bert"]
+    assert told["bert"].agent == "bert"
+    done = await call.does(RegisterRight(Right.ACCESS, "*8", Party.AGENT))
+    assert isinstance(done, RightRegistered)
+    shown = await store.requests.show(done.reference)
+    assert [step["who"] for step in shown.history] == ["bert"]
