@@ -135,7 +135,7 @@ async def test_an_agents_card_does_not_come_when_the_callee_answers(
     service: Service, lab: Lab, session: aiohttp.ClientSession
 ) -> None:
     callee = callees.answers(65)
-    desk = await bearer(service, session, "--role", "dialer")
+    desk = await bearer(service, session, "--role", "dialer", "--controller", "acme")
     # in the lab's dialplan an agent's phone is what names its agent
     known = await called(lab, callees.answers(66))
     agent = (await service.call(known.call))["agent"]
@@ -146,6 +146,7 @@ async def test_an_agents_card_does_not_come_when_the_callee_answers(
     assert (card["call_id"], card["agent"], card["campaign"]) == (told.call, agent, "renewals")
     assert card["number_masked"] == f"+48•••••{callee.number[-4:]}"
     assert card["source"] == "umowa zawarta z ACME"
+    assert (card["controller"], card["controller_name"]) == ("acme", "ACME Sp. z o.o.")
 
 
 async def test_without_a_token_more_than_health_is_told(

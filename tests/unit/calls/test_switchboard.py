@@ -34,6 +34,7 @@ def test_a_number_is_logged_as_the_name_of_an_agent(channel: str, agent: str) ->
         ("PJSIP/{agent}", None),
         ("PJSIP/desk-{agent}@pbx", None),
     ],
+    ids=["phone", "over a peer", "sip", "iax", "number", "queue", "queue, small", "named", "named in part"],
 )
 def test_a_phone_is_told_by_another_name_than_its_agents_or_a_queue_by_one(
     dial: str, phone: str | None

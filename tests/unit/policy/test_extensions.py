@@ -10,14 +10,15 @@ from ccari.policy.doubts import doubts
 from ccari.policy.extensions import MOST_DIGITS, is_extension
 from tests.unit.policy.campaigns import CONTROLLER, campaign
 
-NUMBERS = [
-    "48600100001", "+48600100001", "48-600-100-001", "0048.600.100.001", "600100001", "6001000", "a6b0c0d1e0f0g1",
-    "*72*600100001", "1-800-555-0199", "+112", "+7",
-]  # fmt: skip
+NUMBERS = {
+    "plain": "48600100001", "with a plus": "+48600100001", "with dashes": "48-600-100-001",
+    "with dots": "0048.600.100.001", "national": "600100001", "seven digits": "6001000",
+    "between letters": "a6b0c0d1e0f0g1", "behind a code": "*72*600100001", "short with a plus": "+112",
+}  # fmt: skip
 OWN = ["anna", "7", "112", "1002", "100001", "desk-12.34.56", "*98", "anna_maria.k"]
 
 
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("name", NUMBERS.values(), ids=NUMBERS)
 def test_a_number_is_rung_as_an_agent_or_a_colleague(name: str) -> None:
     trusting = campaign(agent="PJSIP/{agent}@trunk", transfer="PJSIP/{extension}@trunk")
     assert trusting.agent_string(name) is None

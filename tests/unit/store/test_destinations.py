@@ -30,7 +30,11 @@ async def verdict(desk: Desk, direction: Direction, destination: str | None) -> 
 
 
 @pytest.mark.parametrize("direction", [Direction.AGENT_FIRST, Direction.INBOUND])
-@pytest.mark.parametrize("name", ["48600100002", "48-600-100-002", "+112", "x6y0z0x1y0z0x0"])
+@pytest.mark.parametrize(
+    "name",
+    ["48600100002", "48-600-100-002", "+112", "x6y0z0x1y0z0x0"],
+    ids=["plain", "with dashes", "with a plus", "between letters"],
+)
 async def test_a_number_that_no_gate_was_asked_about_is_rung_as_the_agent(
     desk: Desk, store: Store, direction: Direction, name: str
 ) -> None:

@@ -122,7 +122,9 @@ async def test_a_call_is_placed_or_not_and_nobody_is_told(store: Store, front: F
 
 
 @pytest.mark.parametrize(
-    "agent", ["48-600-100-001", "4.8.6.0.0.1.0", "0048x600x100x001", "+112", "anna@trunk"]
+    "agent",
+    ["48-600-100-001", "4.8.6.0.0.1.0", "0048x600x100x001", "+112", "anna@trunk"],
+    ids=["with dashes", "seven digits", "between letters", "with a plus", "over a trunk"],
 )
 async def test_an_agent_who_could_be_a_number_is_rung(store: Store, front: Front, agent: str) -> None:
     placing = Placing()
