@@ -8,7 +8,7 @@ import structlog
 
 from ccari.calls.desk import Desk
 from ccari.errors import AsteriskError, RecordingError
-from ccari.ports.recordings import RecordingTag
+from ccari.ports.recordings import Unfinished
 
 _log = structlog.get_logger()
 
@@ -19,13 +19,13 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> dict[str, int]:
     ``ours`` gives the channels that have entered over this connection. It is asked last: callers keep coming.
     """
     unfinished = await desk.store.unfinished_recordings(desk.asterisk)
-    for tag in unfinished:
+    for each in unfinished:
         with contextlib.suppress(AsteriskError):
-            await desk.ari.stop_recording(str(tag.recording_id), keep=True)
+            await desk.ari.stop_recording(str(each.tag.recording_id), keep=each.may_be_kept)
     swept = await _sweep(desk, ours)
     kept = 0
-    for tag in unfinished:
-        kept += await _keep(desk, tag)
+    for each in unfinished:
+        kept += await _settle(desk, each)
     abandoned = await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC))
     return {"swept_channels": swept, "kept_recordings": kept, "abandoned_calls": abandoned}
 
@@ -48,11 +48,19 @@ async def _sweep(desk: Desk, ours: Callable[[], set[str]]) -> int:
     return len(strangers)
 
 
-async def _keep(desk: Desk, tag: RecordingTag) -> bool:
-    """Bring a recording that was cut short to its place, with the tag it was begun under."""
+async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
+    """Bring a recording that was cut short to its place, with the tag it was begun under.
+
+    Nothing of what was said after a refusal is kept, though nobody was there to stop it.
+    """
+    tag = unfinished.tag
     try:
         await desk.ari.recorded(str(tag.recording_id))
-        kept = await desk.archive.keep(tag)
+        if not unfinished.may_be_kept:
+            await desk.archive.discard(tag.recording_id)
+            await desk.store.recording_ended(tag, "discarded", ())
+            return False
+        kept = await desk.archive.keep(tag, unfinished.refused_at)
     except AsteriskError as error:
         _log.warning("recording_left", call_id=str(tag.call_id), reason=str(error))
         return False

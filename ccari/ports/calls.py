@@ -11,7 +11,7 @@ from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.pacing import Lately
 from ccari.ports.cards import Past
 from ccari.ports.keying import Digests
-from ccari.ports.recordings import Kept, RecordingTag
+from ccari.ports.recordings import Kept, RecordingTag, Unfinished
 from ccari.ports.requests import Exercise
 
 
@@ -102,7 +102,7 @@ class CallStore(Protocol):
         """Close a recording that left no file: ``discarded`` or ``failed``."""
         ...
 
-    async def unfinished_recordings(self, asterisk: str) -> list[RecordingTag]: ...
+    async def unfinished_recordings(self, asterisk: str) -> list[Unfinished]: ...
 
     async def register_right(self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]) -> str:
         """The request and its immediate effect; the same press twice is one request. Gives its reference."""

@@ -10,6 +10,7 @@ import struct
 import wave
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -34,8 +35,10 @@ class FileArchive:
         self._spool = spool
         self._folder = folder
 
-    async def keep(self, tag: RecordingTag) -> Kept:
+    async def keep(self, tag: RecordingTag, until: datetime | None = None) -> Kept:
         """Move a finished recording to its place; the tag is there first. Asked again, it gives the same answer.
+
+        What was said after ``until`` is left out.
 
         Raises
         ------
@@ -43,7 +46,8 @@ class FileArchive:
             If there is no file, it holds no sound, or it cannot be moved. It then stays where it is.
         """
         await _closed(self._raw(tag.recording_id))
-        return await asyncio.to_thread(self._keep, tag)
+        most_ms = None if until is None else int((until - tag.started_at).total_seconds() * 1000)
+        return await asyncio.to_thread(self._keep, tag, most_ms)
 
     async def discard(self, recording_id: UUID) -> None:
         """Leave nothing of it in the spool.
@@ -62,7 +66,7 @@ class FileArchive:
     def _raw(self, recording_id: UUID) -> Path:
         return self._spool / f"{recording_id}.wav"
 
-    def _keep(self, tag: RecordingTag) -> Kept:
+    def _keep(self, tag: RecordingTag, most_ms: int | None) -> Kept:
         raw = self._raw(tag.recording_id)
         place = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d") / f"{tag.recording_id}.wav"
         target = self._folder / place
@@ -73,7 +77,11 @@ class FileArchive:
             duration_ms = _check(raw)
             _make_folders(target.parent)
             with _whole(target) as part:
-                shutil.copyfile(raw, part)
+                if most_ms is None or most_ms >= duration_ms:
+                    shutil.copyfile(raw, part)
+                else:
+                    duration_ms = most_ms
+                    _copy_beginning(raw, part, most_ms)
                 # of the copy: whatever becomes of the raw file, this is what was kept
                 sha256 = _digest(part)
                 with _whole(target.with_suffix(".json")) as sidecar:
@@ -137,6 +145,12 @@ def _mend_header(path: Path, size: int) -> None:
     header[_DATA_LENGTH] = struct.pack("<I", data)
     with path.open("r+b") as file:
         file.write(header)
+
+
+def _copy_beginning(path: Path, target: Path, most_ms: int) -> None:
+    with wave.open(str(path)) as whole, target.open("wb") as file, wave.open(file, "wb") as beginning:
+        beginning.setparams(whole.getparams())
+        beginning.writeframes(whole.readframes(most_ms * whole.getframerate() // 1000))
 
 
 def _digest(path: Path) -> bytes:

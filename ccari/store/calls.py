@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,11 +17,11 @@ from ccari.policy import chain
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.pacing import Lately
-from ccari.policy.rights import Right
+from ccari.policy.rights import EFFECTS, Right
 from ccari.ports.calls import OpenedCall, RefusedCall
 from ccari.ports.cards import Asked, Past
 from ccari.ports.keying import Digests
-from ccari.ports.recordings import Kept, RecordingTag
+from ccari.ports.recordings import Kept, RecordingTag, Unfinished
 from ccari.ports.requests import Exercise
 from ccari.store import requests
 from ccari.store.database import Connection, Database
@@ -154,10 +155,11 @@ class PostgresCallStore:
             await _write(connection, tag.call_id, journal)
             await connection.execute(SQL["recording_ended"], tag.recording_id, state)
 
-    async def unfinished_recordings(self, asterisk: str) -> list[RecordingTag]:
+    async def unfinished_recordings(self, asterisk: str) -> list[Unfinished]:
+        stopping = [right.value for right, effect in EFFECTS.items() if effect.stops_recording]
         async with self._database.connection() as connection:
-            rows = await connection.fetch(SQL["unfinished_recordings"], asterisk)
-        return [RecordingTag(**dict(row)) for row in rows]
+            rows = await connection.fetch(SQL["unfinished_recordings"], asterisk, stopping)
+        return [_unfinished(**dict(row)) for row in rows]
 
     async def register_right(self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]) -> str:
         """The request and its immediate effect, in one transaction; the same press twice is one request.
@@ -230,3 +232,7 @@ async def _write(connection: Connection, call_id: UUID, journal: Sequence[Entry]
     )  # fmt: skip
     if not await connection.fetchval(SQL["move_chain"], call_id, journal[-1].seq, journal[-1].link):
         raise StoreError("the journal of the call holds other entries already")
+
+
+def _unfinished(*, begun: bool, refused_at: datetime | None, **tag: Any) -> Unfinished:
+    return Unfinished(RecordingTag(**tag), begun, refused_at)

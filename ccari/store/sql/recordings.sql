@@ -19,6 +19,9 @@ WHERE id = $1 AND state IN ('tagged', 'recording')
 
 -- name: unfinished_recordings
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
-       r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at
+       r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at,
+       r.started_at IS NOT NULL AS begun,
+       (SELECT min(received_at) FROM rights_requests
+        WHERE rights_requests.call_id = r.call_id AND "right" = ANY($2)) AS refused_at
 FROM recordings r JOIN calls ON calls.id = r.call_id
 WHERE r.state IN ('tagged', 'recording') AND calls.asterisk = $1

@@ -12,7 +12,7 @@ import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -84,6 +84,24 @@ def files(folder: Path) -> list[str]:
 def modes(folder: Path) -> dict[str, int]:
     found = (folder, *folder.rglob("*"))
     return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in found}
+
+
+async def test_what_was_said_after_a_refusal_is_kept(
+    archive: FileArchive, spool: Path, kept_in: Path
+) -> None:
+    """Nobody was there to stop the recorder; its header was never written either."""
+    cut_short(raw(spool), SECOND[:8000] + bytes(8000))
+    kept = await archive.keep(TAG, TAG.started_at + timedelta(milliseconds=500))
+    assert kept.duration_ms == 500
+    with wave.open(str(kept_in / PLACE)) as file:
+        assert file.readframes(file.getnframes()) == SECOND[:8000]
+    assert kept.sha256 == hashlib.sha256((kept_in / PLACE).read_bytes()).digest()
+    assert files(spool) == []
+
+
+async def test_a_refusal_after_the_end_cuts_nothing(archive: FileArchive, spool: Path) -> None:
+    record(raw(spool))
+    assert (await archive.keep(TAG, TAG.started_at + timedelta(seconds=2))).duration_ms == 1000
 
 
 async def test_a_kept_file_is_changed_or_left_in_the_spool(

@@ -13,7 +13,7 @@ from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import RefusedCall
-from ccari.ports.recordings import Kept
+from ccari.ports.recordings import Kept, Unfinished
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -202,6 +202,22 @@ async def test_invariant_4_a_recording_is_tagged_before_the_notice_was_heard(
     assert await rows(database, "SELECT * FROM call_events") == []
 
 
+async def test_a_refusal_is_forgotten_with_the_service_that_was_to_stop_the_recorder(
+    calls: PostgresCallStore,
+) -> None:
+    call = made.call()
+    await calls.open(call, made.question(call))
+    await calls.commit_heard(call.id, "v1", "i1", ())
+    await calls.tag_recording(made.tag(call), ())
+    await calls.register_right(call, made.exercise(Right.ACCESS), ())
+    (unfinished,) = await calls.unfinished_recordings(made.ASTERISK)
+    assert (unfinished.begun, unfinished.refused_at) == (False, None)
+    refusal = made.exercise(Right.REFUSE_RECORDING)
+    await calls.register_right(call, refusal, ())
+    (unfinished,) = await calls.unfinished_recordings(made.ASTERISK)
+    assert (unfinished.refused_at, unfinished.may_be_kept) == (refusal.received_at, False)
+
+
 async def test_an_unfinished_recording_is_forgotten_or_a_finished_one_comes_back(
     calls: PostgresCallStore, store: Store
 ) -> None:
@@ -211,7 +227,7 @@ async def test_an_unfinished_recording_is_forgotten_or_a_finished_one_comes_back
     tag = made.tag(call)
     await calls.tag_recording(tag, ())
     await calls.recording_started(tag.recording_id, tag.started_at)
-    assert await calls.unfinished_recordings(made.ASTERISK) == [tag]
+    assert await calls.unfinished_recordings(made.ASTERISK) == [Unfinished(tag, begun=True, refused_at=None)]
     assert await calls.unfinished_recordings("another") == []
     await calls.recording_stored(tag, KEPT, ())
     assert await calls.unfinished_recordings(made.ASTERISK) == []
