@@ -62,6 +62,9 @@ class Switchboard:
         runner = self._runner_of(channel) if channel is not None else None
         if runner is not None:
             runner.take(event)
+            if event.get("type") == "StasisEnd":
+                # the dialplan has it back, and may hand it over again: that is another call
+                self._by_home.pop(str(channel), None)
         elif event.get("type") == "StasisStart":
             self._enter(event["channel"], event["args"])
 
@@ -121,8 +124,8 @@ class Switchboard:
         finally:
             del self._calls[runner]
             del self._by_id[str(runner.ids.call)]
-            if runner.ids.home is not None:
-                self._by_home.pop(runner.ids.home, None)
+            if runner.ids.home is not None and self._by_home.get(runner.ids.home) is runner:
+                del self._by_home[runner.ids.home]
 
 
 async def _at_most_refused(request: Coroutine[Any, Any, object]) -> None:

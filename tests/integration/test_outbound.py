@@ -570,3 +570,16 @@ def playing_at(lab: Lab, prompt: str, *, after: datetime) -> datetime:
     )
     times = [datetime.fromisoformat(each).replace(tzinfo=after.tzinfo) for each in found]
     return next(each for each in times if each >= after)
+
+
+async def test_a_channel_that_the_dialplan_hands_over_again_waits_in_silence(
+    lab: Lab, service: Service
+) -> None:
+    """The first call's rows are still being closed when it comes back, within a millisecond."""
+    callee = callees.busy(77)
+    placed = await lab.world.dial(callee.number, context="lab-redial", agent="talks")
+    await placed.ended()
+    outcome = await lab.pbx.outcome(placed.id)
+    assert outcome.outcome == "busy"
+    assert await lab.world.invites(callee.number) == 2
+    assert (await service.call(outcome.call))["outcome"] == "busy"
