@@ -304,6 +304,7 @@ class Actions:
         await self._journal.durably(
             lambda entries: self._desk.store.commit_heard(self._ids.call, version, information, entries)
         )
+        self._settled = replace(terms, heard_version=version)
         return HeardCommitted()
 
     async def _stop_playing(self) -> None:
@@ -315,8 +316,9 @@ class Actions:
     async def _bridge(self) -> None:
         ari, ids = self._desk.ari, self._ids
         if not self._bridge_made:
-            await ari.create_bridge(ids.bridge)
+            # known before the request: a reply that is lost leaves a bridge all the same
             self._bridge_made = True
+            await ari.create_bridge(ids.bridge)
         await ari.add_to_bridge(ids.bridge, ids.agent, ids.callee)
 
     async def _register(self, command: RegisterRight) -> Event:

@@ -93,7 +93,7 @@ class _Segment:
         self._tag = RecordingTag(
             recording_id=uuid4(), call_id=ids.call, controller=terms.controller.id,
             campaign=terms.campaign.id, revision=terms.opened.revision, purpose=terms.campaign.purpose,
-            legal_basis=rules.legal_basis.value, mode=rules.mode.value, notice_version=terms.notice_version,
+            legal_basis=rules.legal_basis.value, mode=rules.mode.value, notice_version=terms.proven_version,
             started_at=now, delete_at=retention.delete_at(now, rules.retention_days),
         )  # fmt: skip
         self.snoop = ids.snoop(count)

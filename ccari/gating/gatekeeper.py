@@ -160,7 +160,8 @@ class Gatekeeper:
 
     async def _admit(self) -> Terms | Block:
         terms, facts = await self._open(self._number_shown)
-        return replace(terms, inbound=True, informed=terms.has_informed(facts))
+        terms = replace(terms, inbound=True)
+        return replace(terms, informed=terms.has_informed(facts))
 
     async def _open(self, number_of: Callable[[str], Number | None]) -> tuple[Terms, Facts]:
         """The call's row, under the newest policy, and what is known of the number."""

@@ -22,8 +22,9 @@ from ccari.ports.sounds import Script
 class Terms:
     """A newer policy does not change them. ``number`` is None for somebody who calls and does not show it.
 
-    ``agent_string``: whom to ring as the agent, where that is for us. ``language``: the one that the call is held in now. ``informed``: the number has heard this controller's information
-    before.
+    ``agent_string``: whom to ring as the agent, where that is for us. ``language``: the one that the call is held in now.
+    ``informed``: the number has heard this controller's information before. ``heard_version``: the wording of the notice
+    that was heard in this call; None until it was.
     """
 
     controller: Controller
@@ -37,6 +38,7 @@ class Terms:
     agent_string: str = ""
     inbound: bool = False
     informed: bool = False
+    heard_version: str | None = None
 
     @property
     def script(self) -> Script:
@@ -49,17 +51,22 @@ class Terms:
         return self.number
 
     @property
-    def notice_version(self) -> str:
-        told = notices.sequence(self.campaign, informed=self.informed, inbound=self.inbound)
-        return self.script.versions[told]
+    def proven_version(self) -> str:
+        if self.heard_version is None:
+            raise AssertionError("the notice of this call was not heard")
+        return self.heard_version
 
     @property
     def information_version(self) -> str:
         return self.script.versions[notices.information(self.campaign, inbound=self.inbound)]
 
     def has_informed(self, facts: Facts) -> bool:
-        """True if the number has heard the information layer, in whichever language and from whoever called whom."""
-        layers = {notices.information(self.campaign, inbound=inbound) for inbound in (False, True)}
+        """True if the number has heard the information layer, in whichever language.
+
+        Who is called has heard it when they were called: a caller's number can be forged, or another's.
+        """
+        ways = (False, True) if self.inbound else (False,)
+        layers = {notices.information(self.campaign, inbound=inbound) for inbound in ways}
         versions = {
             each.versions[ids] for each in self.scripts.values() for ids in layers if ids in each.versions
         }
@@ -85,8 +92,9 @@ class Terms:
         return Exercise(
             right=right, key=key, number=self.known_number.e164, received_at=now,
             due=deadlines.due(now, country), local_year=now.astimezone(ZoneInfo(TIME_ZONES[country])).year,
-            notice_version=self.notice_version, language=self.language, purpose=self.campaign.purpose,
+            notice_version=self.heard_version, language=self.language, purpose=self.campaign.purpose,
             consent_purpose=self.campaign.withdraws, consent_campaigns=self.consent_campaigns,
+            recording_basis=self.campaign.recording.legal_basis,
             number_from="caller_id" if self.inbound else "dialled",
             level=Level.L0 if self.inbound else Level.L1,
         )  # fmt: skip

@@ -79,9 +79,14 @@ class Attempts(Declared):
     total: Annotated[Count, Field(ge=1, le=1000)] | None = None
 
 
+def _recording_basis(mode: RecordingMode | None) -> LegalBasis:
+    """Who is asked has consented, by the words that they are asked with; else somebody's interest outweighs theirs."""
+    return LegalBasis.CONSENT if mode is RecordingMode.OPT_IN else LegalBasis.LEGITIMATE_INTEREST
+
+
 class Recording(Declared):
     mode: RecordingMode
-    legal_basis: LegalBasis = LegalBasis.LEGITIMATE_INTEREST
+    legal_basis: LegalBasis = Field(default_factory=lambda declared: _recording_basis(declared.get("mode")))
     retention_days: Annotated[Count, Field(ge=1, le=3660)] = 90
     without: Without = Without.CONTINUE
     on_transfer: OnTransfer = OnTransfer.CONTINUE

@@ -227,7 +227,7 @@ def _id(campaign: Campaign, prompt: NoticePrompt, *, inbound: bool = False) -> s
         case NoticePrompt.IDENTITY if inbound:
             return _IDENTITY_INBOUND
         case NoticePrompt.RECORDING:
-            return _recording(campaign)
+            return recording(campaign)
         case NoticePrompt.RIGHTS:
             return prompt.value if _menu(campaign) else _RIGHTS_WITHOUT_KEYS
         case NoticePrompt.SOURCE if campaign.data_source is None:
@@ -236,7 +236,8 @@ def _id(campaign: Campaign, prompt: NoticePrompt, *, inbound: bool = False) -> s
             return prompt.value
 
 
-def _recording(campaign: Campaign) -> str | None:
+def recording(campaign: Campaign) -> str | None:
+    """The id of what tells of the recording; None where there is none."""
     mode = campaign.recording.mode
     said = _RECORDING.get(mode)
     return _RECORDING_OR_END.get(mode, said) if campaign.recording.must else said

@@ -7,6 +7,7 @@ registered; what may not wait (the bar on further calls, the stop of a recording
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from ccari.policy.bases import LegalBasis
 from ccari.policy.suppression import Reason
 
 
@@ -117,6 +118,13 @@ EFFECTS: dict[Right, Effect] = {
     ),
     Right.HUMAN_REVIEW: Effect("22(3)", stored=Stored.HOLD, fulfil_at=Level.L1),
 }  # fmt: skip
+
+
+def article(right: Right, recording_basis: LegalBasis | None = None) -> str:
+    """Which article it is exercised under. A refusal of recording is a withdrawal only where consent was the basis."""
+    if right is Right.REFUSE_RECORDING and recording_basis not in {None, LegalBasis.CONSENT}:
+        return EFFECTS[Right.OBJECTION].article
+    return EFFECTS[right].article
 
 
 def begins(right: Right, *, recorded: bool) -> RequestState:

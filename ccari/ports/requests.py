@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from ccari.policy import deadlines
+from ccari.policy.bases import LegalBasis
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.keying import Digests
 
@@ -30,7 +31,7 @@ class Exercise:
     """A right as it was exercised. ``number`` is the E.164 text that the answer will need.
 
     ``purpose`` is that of the campaign. A withdrawal withdraws consent to ``consent_purpose`` (None: to everything), and
-    bars the ``consent_campaigns`` that rest on it. ``recorded_elsewhere``: others record the call, so that nobody here
+    bars the ``consent_campaigns`` that rest on it. ``recording_basis``: of what may have been recorded, where that is known. ``recorded_elsewhere``: others record the call, so that nobody here
     knows what there is. ``number_from``: ``dialled``, ``caller_id`` or ``given``. ``who``: the call, or the person at the
     desk, whose ``note`` goes with it.
     """
@@ -46,6 +47,7 @@ class Exercise:
     purpose: str | None = None
     consent_purpose: str | None = None
     consent_campaigns: tuple[str, ...] = ()
+    recording_basis: LegalBasis | None = None
     recorded_elsewhere: bool = False
     intake: Intake = Intake.KEY
     number_from: str = "dialled"

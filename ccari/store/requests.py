@@ -154,8 +154,8 @@ async def register(
     # what is complete with its effect needs nobody to be written to, so the number is not kept
     kept = exercise.number if state.is_open else None
     await connection.execute(
-        SQL["add_request"], reference, controller, campaign, call_id, exercise.right, effect.article, state,
-        exercise.key, exercise.notice_version, kept, digests.newest, digests.key_version, exercise.received_at,
+        SQL["add_request"], reference, controller, campaign, call_id, exercise.right,
+        rights.article(exercise.right, exercise.recording_basis), state, exercise.key, exercise.notice_version, kept, digests.newest, digests.key_version, exercise.received_at,
         exercise.due, exercise.purpose, exercise.language, exercise.intake, exercise.number_from, exercise.level,
     )  # fmt: skip
     if effect.suppress is not None:

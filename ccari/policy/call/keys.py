@@ -37,10 +37,9 @@ _CONVERSING = frozenset(
         Stage.BRIEFING,
     }
 )
-#: When the recording can be agreed to.
+#: When the recording can be agreed to, beside the notice that asks.
 _AGREEABLE = frozenset(
     {
-        Stage.NOTICE,
         Stage.HEARD,
         Stage.AGREEMENT,
         Stage.CONNECT,
@@ -103,9 +102,12 @@ def _unregistrable(call: Call, right: Right, by: Party) -> Step:
     said = words if right is Right.REFUSE_RECORDING else (notices.NUMBER_WITHHELD,)
     if EFFECTS[right].stops_recording and call.declared.recording.must:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", *said))
+    told: list[Command] = [note]
+    if right is Right.REFUSE_RECORDING:
+        call, told = explain(call, call.reason or "recording_refused", note)
     if by is Party.AGENT:
-        return whisper(call, agent_answer(call, right), note)
-    return speak(answer(call, *said), note)
+        return whisper(call, agent_answer(call, right), *told)
+    return speak(answer(call, *said), *told)
 
 
 def agent_answer(call: Call, right: Right) -> str:
@@ -121,7 +123,7 @@ def _steer(call: Call, action: KeyAction, key: str, note: Note) -> Step:
         return call, [note]
     match action:
         case KeyAction.CONSENT_RECORDING:
-            if call.stage not in _AGREEABLE or call.agreed or call.refused:
+            if call.agreed or call.refused or not _is_asked(call):
                 return call, [note]
             call = answer(replace(call, agreed=True), notices.RECORDING_AGREED)
             return speak(call, note, Note("recording_agreed", {"key": key}))
@@ -134,12 +136,22 @@ def _steer(call: Call, action: KeyAction, key: str, note: Note) -> Step:
             return speak(whole, note, *barge_in(call))
 
 
+def _is_asked(call: Call) -> bool:
+    """True once the callee has begun to hear what there is to agree to: consent is informed (Art 4(11))."""
+    if call.stage is not Stage.NOTICE:
+        return call.stage in _AGREEABLE
+    asked = notices.recording(call.declared)
+    return asked in call.heard or (asked == call.playing and not call.discounted)
+
+
 def _change_language(call: Call, note: Note) -> Step:
     """The next of the campaign's languages. A notice that is not heard yet begins again in it."""
     chosen = call.declared.next_language(call.language or call.declared.language)
     call = replace(call, language=chosen)
     if call.stage is not Stage.NOTICE:
         return call, [note, UseLanguage(chosen)]
+    # nor was anything agreed to that has not been said in it
+    call = replace(without_agreement(call), agreed=False)
     cut = call.playing is not None and call.playing in call.whole_notice
     call = replace(call, heard=frozenset[str](), discounted=cut, upcoming=(*answers(call), *call.notice))
     return speak(call, note, *([StopPlaying()] if cut else []), UseLanguage(chosen))

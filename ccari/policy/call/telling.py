@@ -7,7 +7,7 @@ from ccari.policy.call.ending import end, hang_up
 from ccari.policy.call.state import UNHEARD_SECONDS, Call, Stage, Step
 from ccari.policy.messages import Command, Note, Outcome, Party, Play, SetTimer, StopPlaying
 
-#: What is said to the callee in answer to a key that decides something.
+#: What is said to the callee in answer to a key, and must not be left out.
 _ANSWERS = frozenset(
     {
         *notices.CONFIRMATIONS.values(),
@@ -16,6 +16,7 @@ _ANSWERS = frozenset(
         notices.RECORDING_AGREED,
         notices.RIGHT_FAILED,
         notices.NUMBER_WITHHELD,
+        notices.SOURCE_ASKED,
     }
 )
 
@@ -96,8 +97,10 @@ def announces_recording(call: Call) -> bool:
 def farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
     """Say the last words to the callee, then end. What is said now is cut short, unless it is a last word itself.
 
-    An agent who has not answered yet is no longer needed.
+    An agent who has not answered yet is no longer needed. A call that is ending already ends as what it was.
     """
+    if call.stage is Stage.FAREWELL and call.outcome is not None:
+        outcome, reason = call.outcome, call.reason
     if call.stage in _BEFORE_HELLO:
         return end(call, outcome, reason)
     cut = call.playing is not None and call.stage is not Stage.FAREWELL

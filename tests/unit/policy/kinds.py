@@ -134,6 +134,9 @@ _STEERED = {
     "languages-repeat": _kind(
         "notice", "continue", _CONTRACT, _LANGUAGE | _REPEAT, languages=["en"], notice=_TWO_PROMPTS
     ),
+    "languages-opt_in": _kind(
+        "opt_in", "continue", _CONTRACT, _LANGUAGE | _AGREE, languages=["en"], notice=_TWO_PROMPTS
+    ),
     "languages-three": _kind("notice", "continue", _CONTRACT, _LANGUAGE, languages=["en", "uk"]),
 }
 

@@ -72,12 +72,21 @@ def test_an_agreement_after_the_notice_is_confirmed_before_the_recording_is_tagg
 
 def test_an_agreement_in_the_notice_does_not_cut_the_notice_short() -> None:
     story = Story(**ASKED).notice()
+    story.send(Played("identity", whole=True))
     assert story.does(KeyPressed("1")) == []
-    for said, next_said in (("identity", "recording_agreed"), ("recording_agreed", "recording_opt_in")):
+    for said, next_said in (("recording_opt_in", "recording_agreed"), ("recording_agreed", "rights")):
         assert story.does(Played(said, whole=True)) == [says(next_said)]
-    assert story.does(Played("recording_opt_in", whole=True)) == [says("rights")]
     assert isinstance(story.does(Played("rights", whole=True))[0], CommitHeard)
     assert story.does(HeardCommitted()) == [TagRecording()]
+
+
+def test_a_key_before_the_question_agrees_to_nothing() -> None:
+    """Article 4(11): nobody consents to what they have not been told."""
+    story = Story(**ASKED).notice()
+    story.send(KeyPressed("1"))
+    assert not story.call.agreed
+    story.send(Played("identity", whole=True), KeyPressed("1"))
+    assert story.call.agreed
 
 
 def test_an_agreement_while_the_notice_is_proven_is_confirmed_before_the_tag() -> None:
@@ -232,7 +241,7 @@ def test_an_agreement_is_withdrawn_in_the_talk_by_one_key() -> None:
 
 def test_the_repeated_notice_does_not_swallow_an_agreement() -> None:
     story = Story(**ASKED).notice()
-    story.send(KeyPressed("1"), KeyPressed("*"))
+    story.send(Played("identity", whole=True), KeyPressed("1"), KeyPressed("*"))
     assert story.call.upcoming == ("recording_agreed", "identity", "recording_opt_in", "rights")
 
 

@@ -158,11 +158,23 @@ def test_a_refusal_stands_in_every_language() -> None:
     assert story.does(HeardCommitted()) == [AnswerAgent(), Bridge()]
 
 
-def test_an_agreement_stands_in_every_language_and_is_confirmed_in_the_new() -> None:
+def test_an_agreement_to_what_was_said_in_another_language_does_not_stand() -> None:
+    """The notice begins again, and with it the question."""
     story = Story(**ASKED).notice()
+    story.send(*(whole(prompt) for prompt in story.call.notice[:-1]))
     story.send(KeyPressed("1"), CHANGE)
-    assert story.does(cut("language_offer")) == [says("recording_agreed")]
-    assert story.call.agreed
+    assert not story.call.agreed
+    assert "recording_agreed" not in story.call.upcoming
+    story.send(
+        cut(story.call.playing or ""), *(whole(prompt) for prompt in story.call.notice), HeardCommitted()
+    )
+    assert story.call.stage is Stage.AGREEMENT
+
+
+def test_a_waiting_answer_is_said_in_the_new_language_and_not_lost() -> None:
+    story = Story(**ENGLISH).notice()
+    story.send(KeyPressed("9"), CHANGE)
+    assert story.does(cut("language_offer")) == [says("source_asked")]
 
 
 def test_a_number_that_knows_who_calls_hears_no_more_than_before_in_the_new_language() -> None:

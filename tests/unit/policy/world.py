@@ -253,12 +253,24 @@ def _pressed(world: World, campaign: Campaign, key: str) -> World:
     if world.machine in {"detecting", "machine"}:
         return world
     if campaign.keys.get(key) is KeyAction.CONSENT_RECORDING:
-        in_time = world.callee.answered and not world.refused and not world.agreed
+        in_time = (
+            world.callee.answered and not world.refused and not world.agreed and _is_asked(world, campaign)
+        )
         return world._replace(agreed=True) if in_time else world
     right = right_of(campaign, key)
     if right is not None and EFFECTS[right].stops_recording and not world.refused:
         return world._replace(refused=True)
     return world
+
+
+def _is_asked(world: World, campaign: Campaign) -> bool:
+    """The callee hears, or has heard, what there is to agree to, in the language of the call."""
+    if world.heard_committed or any(isinstance(each, CommitHeard) for each in world.owed):
+        return True
+    asked = notices.recording(campaign) or ""
+    return (asked, world.language) in world.heard or Sounding(
+        Party.CALLEE, asked, world.language
+    ) in world.sounding
 
 
 def _typed(world: World, campaign: Campaign, key: str) -> World:
@@ -323,7 +335,9 @@ def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one a
         case Play(party, prompt):
             return world._replace(sounding=world.sounding | {Sounding(party, prompt, world.language)})
         case UseLanguage(language):
-            return world._replace(language=language, heard=frozenset())
+            told = world.heard_committed or any(isinstance(each, CommitHeard) for each in world.owed)
+            # nothing is agreed to that was said in another language
+            return world._replace(language=language, heard=frozenset(), agreed=world.agreed and told)
         case SetTimer(stage, _):
             return world._replace(timers=world.timers | {stage})
         # the agent's own phone hears ringing until it is answered
