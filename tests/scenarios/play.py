@@ -20,6 +20,9 @@ from tests.scenarios.scenario import Expected, Scenario
 #: Well below a tone as it arrives (about -12 dBFS), well above what coding and packet loss leave.
 PRESENT_DBFS = -30.0
 ABSENT_DBFS = -45.0
+#: How far below a tone all else is but the two voices: digits that are read out hold a little of many tones.
+CLEAR_DB = 6.0
+VOICES = (callees.TONE_HZ, callees.AGENT_TONE_HZ)
 END_SECONDS = 90.0
 GONE_SECONDS = 10.0
 #: Of the notice: what must be in no recording.
@@ -318,7 +321,8 @@ def first_second(sound: Audio | None, hz: float) -> float | None:
     """When a tone begins, in seconds; None if it is not there for two windows."""
     if sound is None or not sound.windows():
         return None
-    there = sound.tone_levels(hz) > PRESENT_DBFS
+    levels = sound.tone_levels(hz)
+    there = (levels > PRESENT_DBFS) & (sound.other_levels([*{hz, *VOICES}]) < levels - CLEAR_DB)
     if np.count_nonzero(there) < 2:
         return None
     return float(np.argmax(there)) * audio.WINDOW_SECONDS

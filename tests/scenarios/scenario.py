@@ -104,13 +104,16 @@ def cast(played: Iterable[Scenario]) -> dict[str, Callee]:
     """Who is called in each scenario, by its name: a number of its own, though serials are few.
 
     A log line shows a campaign and four digits, so these are a call's own too; and so is whom a redirection leads to.
+    A ValueError names the scenario that there is no number left for.
     """
     taken: set[object] = set()
     found: dict[str, Callee] = {}
     for each in played:
-        callee, claims = next(
-            (callee, claims) for callee, claims in map(each.claims, range(SERIALS)) if not claims & taken
-        )
-        taken |= claims
-        found[each.name] = callee
+        for callee, claims in map(each.claims, range(SERIALS)):
+            if not claims & taken:
+                taken |= claims
+                found[each.name] = callee
+                break
+        else:
+            raise ValueError(f"all numbers of who {each.callee.does} are taken: {each.name} has none")
     return found
