@@ -111,9 +111,6 @@ class Playback:
         return Played(self.prompt, whole, self.party)
 
 
-_TRANSFER_ANSWERS = frozenset(
-    {"channel_progress", "channel_answered", "channel_unavailable", "channel_declined"}
-)
 _CALLEE_STATES: dict[str, Event] = {"Up": CalleeAnswered(), "Ringing": CalleeRang()}
 
 
@@ -188,10 +185,12 @@ def _pressed(event: dict[str, Any], ids: Ids) -> Event | None:
 
 
 def _transfer_asked(event: dict[str, Any], ids: Ids) -> TransferAsked | None:
-    """A REFER. Asterisk sends the event again, with its ``state``, for each answer that it is given."""
-    if event["referred_by"]["source_channel"]["id"] != ids.agent or event.get("state") in _TRANSFER_ANSWERS:
+    """A REFER. Asterisk sends the event again, with a ``state``, for each answer that it is given."""
+    if event["referred_by"]["source_channel"]["id"] != ids.agent or "state" in event:
         return None
-    return TransferAsked(event["refer_to"]["requested_destination"].get("destination"))
+    wanted = event["refer_to"]["requested_destination"]
+    # one with Replaces names the call that is to take its place
+    return TransferAsked(None if "protocol_id" in wanted else wanted.get("destination"))
 
 
 def channel_of(event: dict[str, Any]) -> str | None:

@@ -7,7 +7,10 @@ from ccari.policy.numbers import NumberFault
 
 WHY: Mapping[Block, str] = {
     **{Block(fault.value): fault.words for fault in NumberFault},
-    Block.BAD_ARGUMENTS: "the dialplan did not say which number and campaign: Stasis(ccari,outbound,NUMBER,CAMPAIGN)",
+    Block.BAD_ARGUMENTS: (
+        "the dialplan did not say which number and campaign: Stasis(ccari,outbound,NUMBER,CAMPAIGN); "
+        "or the agent or destination that it names could be a telephone number"
+    ),
     Block.UNKNOWN_CAMPAIGN: "the policy in force declares no such campaign: see ccari policy show",
     Block.NO_DESTINATION: "the campaign names nobody to connect to, or the call does not say whom: set the campaign's agent",
     Block.NO_POLICY: "no policy has been applied: ccari policy apply FILE",

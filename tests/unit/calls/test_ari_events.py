@@ -1,5 +1,6 @@
 """What Asterisk's words mean: each event as a real Asterisk sent it."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from ccari.policy.messages import (
     Played,
     RecorderStarted,
     RecorderStopped,
+    TransferAsked,
 )
 
 Recorded = dict[str, dict[str, Any]]
@@ -66,6 +68,8 @@ def played(recorded: Recorded, started: str, finished: str, under_way: Playback)
         ("callee_destroyed_21", Gone(Party.CALLEE, 21)),
         ("agent_left", Gone(Party.AGENT)),
         ("agent_destroyed", Gone(Party.AGENT, 16)),
+        ("transfer_asked", TransferAsked("drops-4-recorded")),
+        ("transfer_answered", None),
     ],
 )
 def test_an_event_is_taken_for_another(recorded: Recorded, name: str, meaning: Event | None) -> None:
@@ -130,10 +134,33 @@ def test_an_unknown_type_means_something(recorded: Recorded, kind: str) -> None:
     assert meant({**recorded["callee_up"], "type": kind}) is None
 
 
+def test_a_transfer_to_another_call_is_taken_for_one_to_an_extension(recorded: Recorded) -> None:
+    """By what Asterisk's source says of a REFER with Replaces; the laboratory's phones send none."""
+    event = json.loads(json.dumps(recorded["transfer_asked"]))
+    event["refer_to"]["requested_destination"]["protocol_id"] = "a84b4c76e66710"
+    assert meant(event) == TransferAsked(None)
+
+
+@pytest.mark.parametrize(
+    ("direction", "home", "former"),
+    [(Direction.OUTBOUND, "pbx-1795565725.0", "pbx-1795565725.0"), (Direction.AGENT_FIRST, None, "-agent")],
+)
+def test_what_the_agent_who_was_does_is_taken_for_the_colleagues(
+    recorded: Recorded, direction: Direction, home: str | None, former: str
+) -> None:
+    ids = Ids(IDS.call, direction, home)
+    assert ids.hand_over().endswith(former)
+    assert (ids.agent, ids.home_party) == (f"ccari-{IDS.call}-agent1", None)
+    for name in ("agent_left", "agent_destroyed", "transfer_asked"):
+        assert translate(recorded[name], ids, {}, None) is None
+    destroyed = recorded["agent_destroyed"] | {"channel": {"id": ids.agent}}
+    assert translate(destroyed, ids, {}, None) == Gone(Party.AGENT, 16)
+
+
 def test_an_event_is_handed_to_no_call_or_to_the_wrong_one(recorded: Recorded) -> None:
     channels = {name: channel_of(event) for name, event in recorded.items()}
     assert channels["redirected"] == channels["dial_ringing"] == channels["playback_whole"] == IDS.callee
     assert channels["recording_finished"] == IDS.snoop(1)
-    assert channels["agent_left"] == IDS.agent
+    assert channels["agent_left"] == channels["transfer_asked"] == IDS.agent
     assert channel_of({"type": "PeerStatusChange", "endpoint": {"resource": "trunk"}}) is None
     assert channel_of({"type": "BridgeMerged", "playback": {"target_uri": None}}) is None

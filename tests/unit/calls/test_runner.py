@@ -4,7 +4,7 @@ from typing import cast
 
 from ccari.calls.desk import Desk, Order
 from ccari.calls.runner import INBOX_EVENTS, CallRunner
-from ccari.policy.messages import Direction, Event, KeyPressed, Withdrawn
+from ccari.policy.messages import Direction, Event, Gone, KeyPressed, Party, Withdrawn
 
 
 async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
@@ -16,3 +16,18 @@ async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
         runner.take({"type": "ChannelDtmfReceived", "channel": {"id": runner.ids.callee}, "digit": digit})
     left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
     assert left == [KeyPressed("7"), KeyPressed("1"), KeyPressed("8"), Withdrawn("overload")]
+
+
+async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
+    """Its end waits in the inbox while the transfer is decided, and is not the colleague's."""
+    runner = CallRunner(
+        Order(Direction.AGENT_FIRST, "+48600100001", "renewals", None, "anna"), cast("Desk", None)
+    )
+    gone = {"type": "ChannelDestroyed", "cause": 16}
+    runner.take(gone | {"channel": {"id": runner.ids.agent}})
+    runner.take({"type": "ChannelDtmfReceived", "channel": {"id": runner.ids.callee}, "digit": "7"})
+    runner._forget_agent()
+    runner.ids.hand_over()
+    runner.take(gone | {"channel": {"id": runner.ids.agent}})
+    left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
+    assert left == [KeyPressed("7"), Gone(Party.AGENT, 16)]
