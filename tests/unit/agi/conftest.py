@@ -1,5 +1,23 @@
 """A store for the FastAGI server to ask."""
 
+from pathlib import Path
+
+import pytest_asyncio
+
+from ccari.agi.desk import Counter
+from ccari.store.opened import Store
+from ccari.store.policies import Book
+from ccari.store.secrets import SecretStore
+from tests.unit.agi.served import WITH_KEYS, Sounds
 from tests.unit.store.conftest import calls, database, dsn, empty, reachable, server, store
 
 __all__ = ["calls", "database", "dsn", "empty", "reachable", "server", "store"]
+
+
+@pytest_asyncio.fixture
+async def counter(store: Store, tmp_path: Path) -> Counter:
+    await store.policies.apply(WITH_KEYS, "test")
+    book, secrets = Book(store.policies), SecretStore(tmp_path)
+    await book.reload()
+    secrets.create("acme")
+    return Counter("agi@test", store.calls, secrets, book, Sounds())

@@ -1,0 +1,145 @@
+"""What becomes of a right that is pressed at the keys menu: of somebody who is known by a number, or by none."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from ccari.agi.desk import Counter
+from ccari.errors import CcariError
+from ccari.gating.gatekeeper import Gatekeeper
+from ccari.gating.journal import Journal, persistently
+from ccari.gating.terms import Terms
+from ccari.policy import notices
+from ccari.policy.messages import Outcome
+from ccari.policy.rights import Level, Right
+
+_log = structlog.get_logger()
+
+#: For a row to put the journal of a call without a number in.
+ROW_SECONDS = 3.0
+#: In place of a reference, where there is none.
+NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose rights they are: ``number`` as it came, and how sure it is (see :class:`Level`)."""
+
+    number: str = field(repr=False)
+    number_from: str
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``reference``: what the dialplan is told with the right; None if it is told nothing. ``words`` are for the person."""
+
+    reference: str | None
+    words: tuple[str, ...]
+
+
+class Exercising(Protocol):
+    """One person's rights in one visit to the menu."""
+
+    async def exercise(self, right: Right, key: str, /) -> Answer:
+        """Do what can be done about the right. What cannot be made durable is told, and raises nothing."""
+        ...
+
+    async def close(self) -> None:
+        """End the call's row, if it has one."""
+        ...
+
+
+class Registering:
+    """:class:`Exercising` for somebody whose number is known: every right is registered under it."""
+
+    def __init__(self, counter: Counter, terms: Terms, caller: Caller, journal: Journal) -> None:
+        self._counter = counter
+        self._terms = terms
+        self._caller = caller
+        self._journal = journal
+        self._done: list[Right] = []
+
+    async def exercise(self, right: Right, key: str, /) -> Answer:
+        """Durable before it is confirmed. Only a refusal of recording is heeded all the same where it is not."""
+        refuses = right is Right.REFUSE_RECORDING
+        try:
+            reference = await self._make_durable(right, key)
+        except CcariError as error:
+            self._journal.note("right_failed", {"right": right.value})
+            _log.error("right_not_registered", call_id=str(self._terms.opened.id), reason=str(error))
+            return Answer(NONE if refuses else None, (notices.RIGHT_FAILED,))
+        self._done.append(right)
+        self._journal.note("right_registered", {"right": right.value, "reference": reference})
+        return Answer(reference, () if refuses else notices.confirmation(right, recorded=False))
+
+    async def _make_durable(self, right: Right, key: str) -> str:
+        """Register it, with a row for the call that it was pressed in."""
+        store, opened = self._counter.store, self._terms.opened
+        if not self._journal.is_open:
+            await store.open(opened, self._terms.question())
+            self._journal.opened()
+        exercise = replace(
+            self._terms.exercise(right, key), number_from=self._caller.number_from, level=self._caller.level,
+            # the notice was the dialplan's, and so is what records
+            notice_version=None, recorded_elsewhere=True,
+        )  # fmt: skip
+        return await self._journal.durably(lambda entries: store.register_right(opened, exercise, entries))
+
+    async def close(self) -> None:
+        await _close(
+            self._counter, self._journal, self._done, otherwise="right_failed", call=self._terms.opened.id
+        )
+
+
+class Unregistrable:
+    """:class:`Exercising` for somebody without a number: they can refuse to be recorded, and nothing that needs an answer.
+
+    As in a call over Stasis; but the row in which the journal is kept is made when the first right is pressed.
+    """
+
+    def __init__(self, counter: Counter, gatekeeper: Gatekeeper, journal: Journal, call: UUID) -> None:
+        self._counter = counter
+        self._gatekeeper = gatekeeper
+        self._journal = journal
+        self._call = call
+        self._done: list[Right] = []
+
+    async def exercise(self, right: Right, _key: str, /) -> Answer:
+        await self._open()
+        self._journal.note("right_unregistrable", {"right": right.value})
+        if right is not Right.REFUSE_RECORDING:
+            return Answer(None, (notices.NUMBER_WITHHELD,))
+        self._done.append(right)
+        return Answer(NONE, ())
+
+    async def _open(self) -> None:
+        """A refusal is heeded whether or not it can be written down."""
+        if self._journal.is_open:
+            return
+        try:
+            async with asyncio.timeout(ROW_SECONDS):
+                await self._gatekeeper.admit()
+        except (CcariError, TimeoutError) as error:
+            _log.error("call_not_opened", call_id=str(self._call), reason=str(error) or "timeout")
+
+    async def close(self) -> None:
+        await _close(self._counter, self._journal, self._done, otherwise="number_withheld", call=self._call)
+
+
+async def _close(
+    counter: Counter, journal: Journal, done: Sequence[Right], *, otherwise: str, call: UUID
+) -> None:
+    if not journal.is_open:
+        return
+    outcome = Outcome.RIGHT_EXERCISED if done else Outcome.FAILED
+    reason = ",".join(done) or otherwise
+    journal.note("call_ended", {"outcome": outcome.value, "reason": reason})
+    await persistently(
+        call,
+        lambda: journal.durably(lambda entries: counter.store.close(call, outcome.value, reason, entries)),
+    )

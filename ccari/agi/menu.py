@@ -1,0 +1,167 @@
+"""The keys menu: telling it, hearing keys, and saying what comes of them, for a bounded time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+
+import structlog
+
+from ccari.agi.exercising import Exercising
+from ccari.agi.session import GoneError, Session
+from ccari.gating.journal import Journal
+from ccari.policy.campaign import Campaign, NoticePrompt
+from ccari.policy.keypad import KeyAction
+from ccari.policy.rights import Right
+from ccari.ports.sounds import Sound
+
+_log = structlog.get_logger()
+
+#: How often the menu is told; a key that means nothing is answered with the menu.
+MENU_ROUNDS = 3
+#: For a key once the menu has been told; reaching for it takes two or three.
+KEY_SECONDS = 5.0
+#: For one visit in all. Whatever answers every question with a key would else be asked for ever; the dialplan's own time-out
+#: comes after it.
+MENU_SECONDS = 240.0
+#: Heeded in one visit; a person presses a handful.
+MOST_KEYS = 40
+#: Between looks at whether a right is registered, while the keys stay live: Asterisk drops what is pressed when no
+#: command waits for it.
+LISTEN_SECONDS = 0.1
+#: How much longer than its file a playback may take to be answered.
+PLAYBACK_GRACE_SECONDS = 5.0
+
+_KEYS = "0123456789*#"
+
+
+async def play(session: Session, sound: Sound) -> str | None:
+    """Play to the end, or to the first key, which is given.
+
+    Raises
+    ------
+    AgiError
+        If the channel is gone, or no answer came in time.
+    """
+    seconds = sound.duration_ms / 1000 + PLAYBACK_GRACE_SECONDS
+    reply = await session.command(
+        "STREAM", "FILE", sound.media.removeprefix("sound:"), _KEYS, seconds=seconds
+    )
+    if reply.result == "0" and reply.data == "endpos=0":
+        _log.error("prompt_not_played", media=sound.media)
+    return _key(reply.result)
+
+
+async def _wait(session: Session, seconds: float) -> str | None:
+    """A key, if one is pressed in time."""
+    reply = await session.command(
+        "WAIT", "FOR", "DIGIT", str(round(seconds * 1000)), seconds=seconds + PLAYBACK_GRACE_SECONDS
+    )
+    return _key(reply.result)
+
+
+def _key(result: str) -> str | None:
+    """The key of a reply, which gives it as its character's number; 0 for none, -1 when the channel has gone."""
+    if result == "-1":
+        raise GoneError("the channel has hung up")
+    return chr(int(result)) if result.isdigit() and chr(int(result)) in _KEYS else None
+
+
+class Menu:
+    """One person at the keys."""
+
+    def __init__(
+        self, session: Session, campaign: Campaign, sounds: Mapping[str, Sound], exercising: Exercising,
+        journal: Journal,
+    ) -> None:  # fmt: skip
+        self._session = session
+        self._campaign = campaign
+        self._sounds = sounds
+        self._exercising = exercising
+        self._journal = journal
+        self._pressed: deque[str] = deque()
+        self._told: dict[Right, str] = {}
+        self._closing = False
+
+    async def run(self) -> None:
+        """Until nothing more is pressed, or too much.
+
+        Raises
+        ------
+        AgiError
+            If the channel is gone. What was pressed is registered all the same.
+        """
+        try:
+            await self._converse()
+        finally:
+            await self._exercising.close()
+
+    async def _converse(self) -> None:
+        clock = asyncio.get_running_loop().time
+        until = clock() + MENU_SECONDS
+        heeded = rounds = 0
+        while True:
+            if not self._closing and (heeded >= MOST_KEYS or clock() >= until):
+                self._hear_no_more(heeded)
+            if self._pressed:
+                heeded += 1
+                await self._obey(self._pressed.popleft())
+                continue
+            if self._closing or self._told or rounds == MENU_ROUNDS:
+                return
+            rounds += 1
+            key = await self._tell() or await _wait(self._session, KEY_SECONDS)
+            if key is None:
+                return
+            self._press(key)
+
+    def _hear_no_more(self, heeded: int) -> None:
+        """Of what was pressed by now, the rights are still heeded."""
+        _log.warning("rights_menu_cut_off", campaign=self._campaign.id, keys=heeded)
+        self._closing = True
+        self._pressed = deque(key for key in dict.fromkeys(self._pressed) if self._right_of(key) is not None)
+
+    async def _tell(self) -> str | None:
+        menu = self._sounds.get(NoticePrompt.RIGHTS.value)
+        if menu is None:
+            # the campaign's notice leaves the rights out, so there are no words for its keys: they work all the same
+            _log.warning("rights_menu_untold", campaign=self._campaign.id)
+            return None
+        return await play(self._session, menu)
+
+    async def _obey(self, key: str) -> None:
+        action = self._campaign.keys.get(key)
+        self._journal.note("key_pressed", {"key": key, "action": action.value if action else "none"})
+        if action is KeyAction.DATA_SOURCE:
+            await self._say(NoticePrompt.SOURCE.value)
+        right = self._right_of(key)
+        if right is not None and right not in self._told:
+            await self._exercise(right, key)
+
+    def _right_of(self, key: str) -> Right | None:
+        action = self._campaign.keys.get(key)
+        return action.right if action else None
+
+    async def _exercise(self, right: Right, key: str) -> None:
+        exercising = asyncio.create_task(self._exercising.exercise(right, key))
+        try:
+            while not exercising.done():
+                self._press(await _wait(self._session, LISTEN_SECONDS))
+        finally:
+            # the person has hung up, or the service stops: a right that was pressed is never lost
+            await asyncio.wait([exercising])
+        answer = exercising.result()
+        if answer.reference is not None:
+            self._told[right] = answer.reference
+            await self._session.set_variable("CCARI_RIGHT", ",".join(self._told))
+            await self._session.set_variable("CCARI_REFERENCE", ",".join(self._told.values()))
+        for words in answer.words:
+            await self._say(words)
+
+    async def _say(self, prompt: str) -> None:
+        sound = self._sounds.get(prompt)
+        if sound is not None:
+            self._press(await play(self._session, sound))
+
+    def _press(self, key: str | None) -> None:
+        if key is not None and not self._closing and len(self._pressed) < MOST_KEYS:
+            self._pressed.append(key)

@@ -1,0 +1,127 @@
+"""A FastAGI server over a real store, and visits to it."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+from ccari.agi.desk import Counter
+from ccari.agi.server import serve_agi
+from ccari.errors import StoreError
+from ccari.policy import notices
+from ccari.policy.campaign import Campaign
+from ccari.policy.parties import Controller
+from ccari.ports.calls import OpenedCall
+from ccari.ports.requests import Exercise
+from ccari.ports.sounds import Script, Sound
+from ccari.store.calls import PostgresCallStore
+from ccari.store.opened import Store
+from tests.lab.ports import free_port
+from tests.lab.waiting import until
+from tests.unit.agi.asterisk import Caller, caller
+from tests.unit.store.made import POLICY
+
+SECONDS = 5.0
+WITH_KEYS = (
+    POLICY
+    + """
+[campaigns.keys]
+"2" = "continue_unrecorded"
+"7" = "erasure"
+"8" = "access"
+"9" = "data_source"
+"""
+)
+
+
+class Sounds:
+    """Prompts that are named as they are called."""
+
+    def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
+        names = (
+            "rights",
+            "right_failed",
+            "right_registered_erasure",
+            "right_registered_access",
+            "answer_within_month",
+            "number_withheld",
+            "source",
+        )
+        sounds = {name: self.common(name, "pl") for name in names}
+        return {campaign.language: Script(sounds, dict.fromkeys(notices.wordings(campaign), "1"))}
+
+    def common(self, prompt: str, language: str) -> Sound:
+        return Sound(f"sound:{prompt}", 1000, prompt)
+
+    def source(self, told: str, language: str) -> Sound:
+        raise NotImplementedError
+
+
+@contextlib.asynccontextmanager
+async def serving(counter: Counter, most: int = 100) -> AsyncIterator[int]:
+    port = free_port(socket.SOCK_STREAM, "127.0.0.1")
+    async with serve_agi(f"127.0.0.1:{port}", counter, most=most):
+        yield port
+
+
+async def ask(port: int, *arguments: str) -> Caller:
+    async with caller(port) as asterisk:
+        asterisk.enter("gate", *arguments)
+        await asterisk.obey()
+    return asterisk
+
+
+async def closed(store: Store, call: str) -> dict[str, Any]:
+    """The call's row, once it is closed: that is after the dialplan has gone on."""
+
+    async def ended() -> bool:
+        return (await store.records.show_call(UUID(call))).call["ended_at"] is not None
+
+    await until(ended, within=SECONDS)
+    record = await store.records.show_call(UUID(call))
+    assert record.fault is None
+    return record.call
+
+
+class Broken(PostgresCallStore):
+    """Fails where it is told to; ``holds`` instead waits there for ever."""
+
+    def __init__(self, database: Any, step: str, *, holds: bool = False) -> None:
+        super().__init__(database)
+        self._step = step
+        self._holds = holds
+
+    async def _fail(self, step: str) -> None:
+        if step == self._step:
+            if self._holds:
+                await asyncio.Event().wait()
+            raise StoreError("the database is away")
+
+    async def open(self, *arguments: Any) -> Any:
+        await self._fail("open")
+        return await super().open(*arguments)
+
+    async def spend_token(self, *arguments: Any) -> Any:
+        await self._fail("spend_token")
+        return await super().spend_token(*arguments)
+
+    async def register_right(self, call: OpenedCall, exercise: Exercise, journal: Any) -> str:
+        await self._fail("register_right")
+        return await super().register_right(call, exercise, journal)
+
+
+def with_store(counter: Counter, store: PostgresCallStore) -> Counter:
+    return Counter(counter.asterisk, store, counter.secrets, counter.book, counter.prompts)
+
+
+async def menu(port: int, keys: dict[str, list[str]], campaign: str = "renewals", **values: str) -> Caller:
+    """A visit to the keys menu; a value in capitals is a variable of the channel."""
+    async with caller(port) as asterisk:
+        asterisk.variables |= {name: value for name, value in values.items() if name.isupper()}
+        asterisk.enter(
+            "rights", campaign, **{name: value for name, value in values.items() if name.islower()}
+        )
+        await asterisk.obey(keys)
+    return asterisk

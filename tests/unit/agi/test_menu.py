@@ -1,0 +1,218 @@
+"""The keys menu over FastAGI: whose right it is, what becomes of it, and when the menu ends."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from ccari.agi import menu as keys_menu
+from ccari.agi.desk import Counter
+from ccari.store.opened import Store
+from tests.lab.waiting import until
+from tests.unit.agi.asterisk import Caller, caller
+from tests.unit.agi.served import SECONDS, Broken, ask, closed, menu, serving, with_store
+from tests.unit.store.made import NUMBER
+
+
+async def test_a_right_is_confirmed_before_it_is_registered_or_not_kept(
+    counter: Counter, store: Store
+) -> None:
+    async with serving(counter) as port:
+        asterisk = await menu(port, {"rights": ["7"]}, CCARI_NUMBER=NUMBER.e164)
+        (request,) = await store.requests.list(None, 10)
+    assert asterisk.played == ["rights", "right_registered_erasure", "answer_within_month"]
+    reference = asterisk.variables["CCARI_REFERENCE"]
+    assert (asterisk.variables["CCARI_RIGHT"], request["reference"]) == ("erasure", reference)
+    shown = (await store.requests.show(reference)).request
+    assert (shown["number"], shown["number_from"], shown["level"]) == (NUMBER.e164, "dialled", 1)
+
+
+async def test_the_next_call_to_who_pressed_a_key_is_allowed(counter: Counter) -> None:
+    async with serving(counter) as port:
+        await menu(port, {"wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
+        asterisk = await ask(port, NUMBER.e164, "renewals")
+    assert (asterisk.verdict, asterisk.variables["CCARI_REASON"]) == ("DENY", "suppressed_erasure")
+
+
+async def test_a_caller_is_taken_for_surer_than_a_caller_id_is(counter: Counter, store: Store) -> None:
+    async with serving(counter) as port:
+        asterisk = await menu(port, {"wait": ["8"]}, agi_callerid="600100001")
+        shown = (await store.requests.show(asterisk.variables["CCARI_REFERENCE"])).request
+    assert (shown["number"], shown["number_from"], shown["level"]) == (NUMBER.e164, "caller_id", 0)
+
+
+without_number = pytest.mark.parametrize(
+    "values",
+    [
+        {"agi_callerid": "600100001", "agi_callingpres": "32"},
+        {"agi_callerid": "unknown"},
+        {"agi_callerid": "101"},
+    ],
+    ids=["withheld", "unknown", "an extension"],
+)
+
+
+async def only_row(store: Store) -> dict[str, Any]:
+    """The row of the one call that there was."""
+    (call,) = await store.records.list_calls(10)
+    return await closed(store, str(call["id"]))
+
+
+@without_number
+async def test_a_right_is_registered_for_nobody_or_refused_in_silence(
+    counter: Counter, store: Store, values: dict[str, str]
+) -> None:
+    async with serving(counter) as port:
+        asterisk = await menu(port, {"rights": ["7"]}, **values)
+        row = await only_row(store)
+    assert asterisk.played == ["rights", "number_withheld", "rights"]
+    assert (asterisk.variables["CCARI_RIGHT"], asterisk.variables["CCARI_REFERENCE"]) == ("none", "none")
+    assert await store.requests.list(None, 10) == []
+    assert (row["outcome"], row["reason"], row["dialled_at"]) == ("failed", "number_withheld", None)
+
+
+@without_number
+async def test_who_shows_no_number_cannot_refuse_to_be_recorded(
+    counter: Counter, store: Store, values: dict[str, str]
+) -> None:
+    async with serving(counter) as port:
+        asterisk = await menu(port, {"rights": ["9"], "source": ["2"]}, **values)
+        row = await only_row(store)
+    assert asterisk.played == ["rights", "source"]
+    told = asterisk.variables["CCARI_RIGHT"], asterisk.variables["CCARI_REFERENCE"]
+    assert told == ("refuse_recording", "none")
+    assert await store.requests.list(None, 10) == []
+    assert (row["outcome"], row["reason"], row["dialled_at"]) == ("right_exercised", "refuse_recording", None)
+
+
+async def test_a_visit_without_a_number_in_which_nothing_is_pressed_leaves_a_row_open(
+    counter: Counter, store: Store
+) -> None:
+    async with serving(counter) as port:
+        asterisk = await menu(port, {}, agi_callerid="unknown")
+    assert asterisk.played == ["rights"]
+    assert await store.records.list_calls(10) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "values", "said"),
+    [
+        ("open", {"agi_callerid": "unknown"}, []),
+        ("register_right", {"CCARI_NUMBER": NUMBER.e164}, ["right_failed"]),
+    ],
+    ids=["no number", "a number"],
+)
+async def test_who_refuses_to_be_recorded_while_the_database_is_away_is_recorded(
+    counter: Counter, database: Any, step: str, values: dict[str, str], said: list[str]
+) -> None:
+    async with serving(with_store(counter, Broken(database, step))) as port:
+        asterisk = await menu(port, {"rights": ["2"]}, **values)
+    assert asterisk.played == ["rights", *said]
+    told = asterisk.variables["CCARI_RIGHT"], asterisk.variables["CCARI_REFERENCE"]
+    assert told == ("refuse_recording", "none")
+
+
+async def test_a_campaign_that_there_is_not_offers_keys_to_who_shows_no_number(counter: Counter) -> None:
+    with capture_logs() as logged:
+        async with serving(counter) as port:
+            asterisk = await menu(port, {}, campaign="nonsense", agi_callerid="unknown")
+    assert asterisk.played == ["right_failed"]
+    (line,) = [line for line in logged if line["event"] == "rights_menu_failed"]
+    assert line["reason"] == "unknown_campaign"
+
+
+async def keeps_pressing(port: int, key: str) -> Caller:
+    """Answer whatever can be answered with the key, at once, to the end."""
+    async with caller(port) as asterisk, asyncio.timeout(SECONDS):
+        asterisk.variables["CCARI_NUMBER"] = NUMBER.e164
+        asterisk.enter("rights", "renewals")
+        while (line := await asterisk.hear()) is not None:
+            asterisk.say(asterisk._reply(line, {"rights": [key], "source": [key], "wait": [key]}))
+    return asterisk
+
+
+async def test_who_presses_a_key_without_end_is_answered_without_end(counter: Counter) -> None:
+    with capture_logs() as logged:
+        async with serving(counter) as port:
+            asterisk = await keeps_pressing(port, "9")
+    assert asterisk.played == ["rights", *["source"] * keys_menu.MOST_KEYS]
+    assert [line["event"] for line in logged].count("key_pressed") == keys_menu.MOST_KEYS
+    assert "rights_menu_cut_off" in [line["event"] for line in logged]
+
+
+async def test_a_visit_lasts_as_long_as_somebody_answers(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_menu, "MOST_KEYS", 10**9)
+    monkeypatch.setattr(keys_menu, "MENU_SECONDS", 0.2)
+    async with serving(counter) as port:
+        asterisk = await keeps_pressing(port, "9")
+    assert asterisk.played[:2] == ["rights", "source"]
+
+
+async def test_a_right_that_was_pressed_before_the_menu_was_cut_off_is_lost(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_menu, "MOST_KEYS", 1)
+    async with serving(counter) as port:
+        asterisk = await menu(port, {"rights": ["9"], "source": ["7"]}, CCARI_NUMBER=NUMBER.e164)
+    assert asterisk.variables["CCARI_RIGHT"] == "erasure"
+
+
+async def test_a_wrong_key_is_heard_without_end_or_ends_the_menu(counter: Counter) -> None:
+    async with serving(counter) as port:
+        asterisk = await menu(port, {"rights": list("134")}, CCARI_NUMBER=NUMBER.e164)
+    assert asterisk.played == ["rights"] * 3
+    assert asterisk.variables["CCARI_RIGHT"] == "none"
+
+
+async def test_silence_is_asked_again(counter: Counter) -> None:
+    async with serving(counter) as port:
+        asterisk = await menu(port, {}, CCARI_NUMBER=NUMBER.e164)
+    assert asterisk.played == ["rights"]
+
+
+async def test_a_second_right_pressed_during_the_first_is_lost(counter: Counter, store: Store) -> None:
+    async with serving(counter) as port:
+        asterisk = await menu(
+            port, {"rights": ["7"], "right_registered_erasure": ["8"]}, CCARI_NUMBER=NUMBER.e164
+        )
+    assert asterisk.variables["CCARI_RIGHT"] == "erasure,access"
+    assert len(await store.requests.list(None, 10)) == 2
+
+
+async def test_a_key_pressed_while_a_right_is_registered_is_lost(counter: Counter) -> None:
+    async with serving(counter) as port:
+        asterisk = await menu(port, {"rights": ["7"], "wait": ["8"]}, CCARI_NUMBER=NUMBER.e164)
+    assert asterisk.variables["CCARI_RIGHT"] == "erasure,access"
+    # nothing is said before the first is durable, and each is confirmed
+    assert asterisk.played == [
+        "rights", "right_registered_erasure", "answer_within_month", "right_registered_access", "answer_within_month",
+    ]  # fmt: skip
+
+
+async def test_a_right_that_is_not_durable_is_confirmed(counter: Counter, database: Any) -> None:
+    async with serving(with_store(counter, Broken(database, "register_right"))) as port:
+        asterisk = await menu(port, {"rights": ["7"]}, CCARI_NUMBER=NUMBER.e164)
+    assert asterisk.played[:2] == ["rights", "right_failed"]
+    assert asterisk.variables["CCARI_RIGHT"] == "none"
+
+
+async def test_a_right_is_lost_because_the_person_hangs_up(counter: Counter, store: Store) -> None:
+    async with serving(counter) as port, caller(port) as asterisk:
+        asterisk.variables["CCARI_NUMBER"] = NUMBER.e164
+        asterisk.enter("rights", "renewals")
+        while "STREAM" not in (line := await asterisk.hear() or "STREAM"):
+            asterisk.say(asterisk._reply(line, {}))
+        asterisk.say(f"200 result={ord('7')} endpos=8\nHANGUP\n")
+        asterisk.writer.write_eof()
+        await asterisk.is_cut_off()
+
+        async def registered() -> bool:
+            return len(await store.requests.list(None, 10)) == 1
+
+        await until(registered, within=SECONDS)
+        (call,) = await store.records.list_calls(10)
+        row = await closed(store, str(call["id"]))
+    assert (row["outcome"], row["reason"]) == ("right_exercised", "erasure")
