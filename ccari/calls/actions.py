@@ -15,7 +15,7 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import label
 from ccari.gating.terms import Terms
-from ccari.policy import notices, speech
+from ccari.policy import notices
 from ccari.policy.call.state import RING_SECONDS
 from ccari.policy.campaign import NoticePrompt
 from ccari.policy.gate import Block
@@ -276,18 +276,14 @@ class Actions:
     def _sound(self, prompt: str) -> Sound:
         if self._settled is None:
             return self._desk.prompts.common(prompt, AGENT_LANGUAGE)
-        reference = notices.referred_to(prompt)
-        if reference is None:
+        parts = notices.spelt_out(prompt)
+        if parts == (prompt,):
             return self._settled.script.sounds[prompt]
-        language = self._settled.language
-        parts = [
-            self._desk.prompts.common(each, language)
-            for each in (notices.REFERENCE_IS, *speech.reference(reference))
-        ]
+        sounds = [self._desk.prompts.common(each, self._settled.language) for each in parts]
         # one playback of several files: nothing has to be proven of an answer
         return Sound(
-            ",".join(each.media for each in parts), sum(each.duration_ms for each in parts),
-            " ".join(each.text for each in parts),
+            ",".join(each.media for each in sounds), sum(each.duration_ms for each in sounds),
+            " ".join(each.text for each in sounds),
         )  # fmt: skip
 
     async def _commit_heard(self, command: CommitHeard) -> Event:
@@ -329,7 +325,7 @@ class Actions:
         reference = await self._journal.durably(
             lambda entries: self._desk.store.register_right(terms.opened, exercise, entries)
         )
-        return RightRegistered(command.right, reference)
+        return RightRegistered(command.right, reference, exercise.due)
 
     async def _tell_dialplan(self, outcome: Outcome, reason: str) -> None:
         if self._ids.home is not None and self._ids.home_party is not None:

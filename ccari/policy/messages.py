@@ -4,6 +4,7 @@ Every command is answered by the events named in its docstring, or by :class:`Fa
 """
 
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Literal
 
@@ -375,8 +376,11 @@ class TransferAsked:
 
 @dataclass(frozen=True, slots=True)
 class RightRegistered:
+    """``reference``: of the request, as it is quoted; ``due``: the last day for its answer, if there is to be one."""
+
     right: Right
     reference: str
+    due: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

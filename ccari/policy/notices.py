@@ -2,8 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
+from ccari.policy import speech
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign, Information, NoticePrompt, RecordingMode
 from ccari.policy.keypad import KeyAction
@@ -56,6 +58,9 @@ AGENT_TRANSFER_FAILED = "agent_transfer_failed"
 #: Before a reference that is read out, digit by digit.
 REFERENCE_IS = "reference_is"
 _REFERENCE = "reference:"
+#: Before the date until which an answer is due.
+ANSWER_BY = "answer_by"
+_DUE = "due:"
 #: First of all, in the language that a key changes to.
 _LANGUAGE_OFFER = "language_offer"
 #: To somebody who calls.
@@ -70,8 +75,9 @@ COMMON = (
     RIGHT_FAILED,
     NUMBER_WITHHELD,
     KEY_UNKNOWN,
-    "reference_is",
-    *(f"digit_{digit}" for digit in range(10)),
+    REFERENCE_IS,
+    ANSWER_BY,
+    *speech.PROMPTS,
     GOODBYE,
     ABANDONED,
     TRANSFER_WAIT,
@@ -198,10 +204,12 @@ def _is_told(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> boo
     return not informed and campaign.notice.information is not Information.NEVER
 
 
-def confirmation(right: Right, *, recorded: bool, reference: str = "") -> tuple[str, ...]:
+def confirmation(
+    right: Right, *, recorded: bool, reference: str = "", due: date | None = None
+) -> tuple[str, ...]:
     """The ids of what is said once a right is registered. ``recorded``: some of the talk has been recorded.
 
-    ``reference`` is read out where there is something left to ask after.
+    Where there is something left to be answered, ``reference`` is read out, and until when: ``due``, or in words.
     """
     if right is Right.REFUSE_RECORDING and recorded:
         return (RECORDING_STOPPED,)
@@ -210,11 +218,26 @@ def confirmation(right: Right, *, recorded: bool, reference: str = "") -> tuple[
         # it is done with its effect, and nothing is left to be answered
         return (words,)
     read_out = (f"{_REFERENCE}{reference}",) if reference else ()
-    return (words, *read_out, ANSWER_FOLLOWS)
+    until = f"{_DUE}{due.isoformat()}" if due is not None and due.year in speech.YEARS else ANSWER_FOLLOWS
+    return (words, *read_out, until)
 
 
 def is_reference(prompt: str) -> bool:
     return prompt.startswith(_REFERENCE)
+
+
+def tells_until_when(prompt: str) -> bool:
+    """True of what is told once, behind all confirmations: when there will be an answer."""
+    return prompt == ANSWER_FOLLOWS or prompt.startswith(_DUE)
+
+
+def spelt_out(prompt: str) -> tuple[str, ...]:
+    """The ids of what a prompt is put together from: a reference or a date, read out; itself, if it is one sound."""
+    if is_reference(prompt):
+        return REFERENCE_IS, *speech.reference(prompt.removeprefix(_REFERENCE))
+    if prompt.startswith(_DUE):
+        return ANSWER_BY, *speech.date(date.fromisoformat(prompt.removeprefix(_DUE)))
+    return (prompt,)
 
 
 def referred_to(prompt: str) -> str | None:

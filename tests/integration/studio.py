@@ -9,6 +9,7 @@ import numpy as np
 from ccari.policy.notices import Prompt
 
 SECONDS = 0.8
+DATE_PART_SECONDS = 0.1
 _RATE = 16000
 #: Away from each other, from the callee's 850 Hz and the agent's 440 Hz, and from their harmonics.
 TONES = {
@@ -27,6 +28,7 @@ TONES = {
     "recording_stopped": 3130.0,
     "source": 2230.0,
     "answer_within_month": 990.0,
+    "answer_by": 990.0,
     "agent_blocked_suppressed": 2410.0,
     "agent_blocked_policy": 2590.0,
     "agent_unavailable": 2770.0,
@@ -60,7 +62,11 @@ def tone_of(prompt: str) -> float:
 
 
 def _is_listened_for(prompt: Prompt) -> bool:
-    return prompt.campaign is not None or tone_of(prompt.id) != OTHER
+    return prompt.campaign is not None or tone_of(prompt.id) != OTHER or _is_of_a_date(prompt)
+
+
+def _is_of_a_date(prompt: Prompt) -> bool:
+    return prompt.id.startswith(("day_", "month_", "year_"))
 
 
 def record(studio: Path, prompts: Iterable[Prompt]) -> None:
@@ -68,7 +74,8 @@ def record(studio: Path, prompts: Iterable[Prompt]) -> None:
     for prompt in filter(_is_listened_for, prompts):
         path = studio / f"{prompt.key}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        times = np.arange(round(SECONDS * _RATE)) / _RATE
+        seconds = DATE_PART_SECONDS if _is_of_a_date(prompt) else SECONDS
+        times = np.arange(round(seconds * _RATE)) / _RATE
         samples = (0.3 * np.sin(2 * np.pi * tone_of(prompt.id) * times) * 32767).astype("<i2")
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)

@@ -17,7 +17,16 @@ from ccari.policy.call.telling import (
     without_agreement,
 )
 from ccari.policy.keypad import KeyAction
-from ccari.policy.messages import Command, Note, Outcome, Party, RegisterRight, StopPlaying, UseLanguage
+from ccari.policy.messages import (
+    Command,
+    Note,
+    Outcome,
+    Party,
+    RegisterRight,
+    RightRegistered,
+    StopPlaying,
+    UseLanguage,
+)
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
 
@@ -157,15 +166,16 @@ def _change_language(call: Call, note: Note) -> Step:
     return speak(call, note, *([StopPlaying()] if cut else []), UseLanguage(chosen))
 
 
-def right_registered(call: Call, right: Right, reference: str) -> Step:
-    effect, campaign = EFFECTS[right], call.declared
-    note = Note("right_registered", {"right": right.value, "reference": reference})
+def right_registered(call: Call, event: RightRegistered) -> Step:
+    right, campaign = event.right, call.declared
+    effect = EFFECTS[right]
+    note = Note("right_registered", {"right": right.value, "reference": event.reference})
     call = replace(call, registering=call.registering - {right})
     if call.stage is Stage.CLOSE:
         return then([note], close_if_over(call))
     if call.machine and call.stage is Stage.FAREWELL:
         return call, [note]
-    words = notices.confirmation(right, recorded=call.recorded, reference=reference)
+    words = notices.confirmation(right, recorded=call.recorded, reference=event.reference, due=event.due)
     must_end = effect.stops_recording and campaign.recording.must
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
     if right in call.by_agent and call.stage is Stage.TALK and not must_end:

@@ -171,8 +171,8 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return agent_key_pressed(call, key)
         case TransferAsked(to):
             return transfer.asked(call, to)
-        case RightRegistered(right, reference):
-            return right_registered(call, right, reference)
+        case RightRegistered():
+            return right_registered(call, event)
         case HeardCommitted() if call.stage is Stage.HEARD:
             return _heard(call)
         case RecordingTagged():

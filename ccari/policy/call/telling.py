@@ -11,7 +11,6 @@ from ccari.policy.messages import Command, Note, Outcome, Party, Play, SetTimer,
 _ANSWERS = frozenset(
     {
         *notices.CONFIRMATIONS.values(),
-        notices.ANSWER_FOLLOWS,
         notices.RECORDING_STOPPED,
         notices.RECORDING_AGREED,
         notices.RIGHT_FAILED,
@@ -77,11 +76,11 @@ def answers(call: Call, *words: str) -> tuple[str, ...]:
     """``words``, then the answers that wait to be said: whatever else is said, they are not left out."""
     due = dict.fromkeys((*words, *(each for each in call.upcoming if _is_answer(each))))
     # when the requests will be answered is told once, behind all of them
-    return tuple(sorted(due, key=lambda each: each == notices.ANSWER_FOLLOWS))
+    return tuple(sorted(due, key=notices.tells_until_when))
 
 
 def _is_answer(prompt: str) -> bool:
-    return prompt in _ANSWERS or notices.is_reference(prompt)
+    return prompt in _ANSWERS or notices.is_reference(prompt) or notices.tells_until_when(prompt)
 
 
 def without_agreement(call: Call) -> Call:

@@ -1,7 +1,10 @@
 """What each key of the callee does, from the notice to the last word."""
 
+from datetime import date
+
 import pytest
 
+from ccari.policy import notices
 from ccari.policy.call.state import RECORDER_SECONDS, Stage
 from ccari.policy.messages import (
     AnswerAgent,
@@ -362,6 +365,23 @@ def test_a_confirmation_that_waited_is_said_before_the_goodbye() -> None:
     ):
         assert story.does(Played(said, whole=said != "identity")) == [says(prompt)]
         said = prompt
+
+
+def test_until_when_there_will_be_an_answer_is_told_once_as_a_date_behind_all() -> None:
+    story, due = Story().notice(), date(2026, 12, 28)
+    story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "ACME-2026-000012", due))
+    story.send(KeyPressed("4"), RightRegistered(Right.RECTIFICATION, "ACME-2026-000013", due))
+    told = story.call.upcoming[:5]
+    assert [each.partition(":")[0] for each in told] == [
+        "right_registered_rectification", "reference", "right_registered_access", "reference", "due",
+    ]  # fmt: skip
+    assert notices.spelt_out(told[-1]) == ("answer_by", "day_28", "month_12", "year_2026")
+    assert notices.spelt_out(told[1]) == ("reference_is", *(f"digit_{digit}" for digit in "202613"))
+
+
+def test_a_year_that_cannot_be_spoken_silences_the_confirmation() -> None:
+    words = notices.confirmation(Right.ACCESS, recorded=False, due=date(2041, 1, 2))
+    assert words[-1] == "answer_within_month"
 
 
 def test_the_data_source_is_told_next_and_once_however_often_it_is_asked_for() -> None:
