@@ -45,6 +45,8 @@ _NO_ANSWER = frozenset({18, 19})
 _FAILURES = {
     1: "unallocated",
     21: "rejected",
+    # the end of a leg that was sent elsewhere may be reported before where to
+    23: "redirected",
     28: "invalid_number",
     34: "congestion",
     38: "network",

@@ -233,6 +233,7 @@ def test_a_token_that_fails_while_the_call_closes_changes_nothing() -> None:
         (Gone(Party.CALLEE, 38), ("failed", "network")),
         (Gone(Party.CALLEE, 127), ("failed", "cause_127")),
         (CalleeRedirected(), ("failed", "redirected")),
+        (Gone(Party.CALLEE, 23), ("failed", "redirected")),
         (TimeRanOut("ring"), ("no_answer", "")),
         (Failed(Dial()), ("failed", "ring_failed")),
         (AGENT_GONE, ("agent_hangup", "")),
@@ -388,3 +389,10 @@ def test_a_closed_call_answers_nothing() -> None:
     story.send(CallRequested(), AGENT_GONE)
     assert story.call.stage is Stage.CLOSED
     assert story.send(CallRequested(), AGENT_GONE, TimeRanOut("close"), Withdrawn("shutdown")) == []
+
+
+def test_a_call_whose_two_were_never_brought_together_keeps_what_its_recorder_heard() -> None:
+    """Silence, and a file that may be empty: it would lie in the spool for ever."""
+    story = Story().recorder()
+    story.send(RecorderStarted())
+    assert StopRecorder(keep=False) in story.send(AGENT_GONE)
