@@ -33,6 +33,7 @@ FILLED_IN = {
     "recording_opt_in_or_end": {"key"},
 }
 
+
 def numbers(language: str) -> str:
     """A table of numbers, with other words than those of another language."""
     counts = {"day": 31, "month": 12, "year": 16}
