@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.integration.dialplans.pbxs import BOUND_SECONDS, hung
 from tests.integration.service import Service
 from tests.integration.studio import CONFIRMED, SECONDS, tone_of
 from tests.lab import AgentCall, Callee, Lab, Outcome, audio, callees
@@ -583,3 +584,28 @@ async def test_a_channel_that_the_dialplan_hands_over_again_waits_in_silence(
     assert outcome.outcome == "busy"
     assert await lab.world.invites(callee.number) == 2
     assert (await service.call(outcome.call))["outcome"] == "busy"
+
+
+@pytest.mark.parametrize("rest", ["&PJSIP", "(1)", "a"], ids=["fork", "brackets", "letter"])
+async def test_what_is_no_digit_is_handed_over_with_the_number(lab: Lab, service: Service, rest: str) -> None:
+    """A comma would end the number and begin the campaign; the laboratory's own dialplan lets none come so far."""
+    callee = callees.answers(78)
+    placed = await lab.world.dial(callee.number + rest, agent="talks")
+    await placed.ended()
+    outcome = await lab.pbx.outcome(placed.id)
+    assert (outcome.outcome, outcome.reason, outcome.call) == ("blocked", "number_characters", "")
+    assert await lab.world.invites(callee.number) == 0
+
+
+async def test_an_agent_waits_for_ever_for_a_service_that_hangs(lab: Lab, service: Service) -> None:
+    callee = callees.answers(79)
+    async with hung() as address:
+        await lab.pbx.cli(f"dialplan set global CCARI_AGI {address}")
+        try:
+            placed = await lab.world.dial(callee.number, agent="talks")
+            await placed.ended(within=BOUND_SECONDS)
+        finally:
+            await lab.pbx.cli(f"dialplan set global CCARI_AGI {service.environment['CCARI_AGI__LISTEN']}")
+    outcome = await lab.pbx.outcome(placed.id)
+    assert (outcome.outcome, outcome.reason) == ("unavailable", "service_away")
+    assert await lab.world.invites(callee.number) == 0

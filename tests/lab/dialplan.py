@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 
 from tests.lab.errors import LabError
 
-HARMLESS = frozenset({"answer", "log", "mixmonitor", "noop", "playback", "stopmixmonitor", "wait"})
+HARMLESS = frozenset(
+    {"amd", "answer", "log", "mixmonitor", "noop", "playback", "stopmixmonitor", "wait", "waitforsilence"}
+)
 ENDS = frozenset({"busy", "congestion", "hangup"})
 
 _CONTEXT = re.compile(r"\[ Context '([^']+)' created by '[^']+' \]")

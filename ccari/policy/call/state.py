@@ -14,8 +14,8 @@ CREATE_SECONDS = 5.0
 RING_SECONDS = 45.0
 #: For somebody who calls to be answered, which is Asterisk's own doing.
 ANSWER_SECONDS = 5.0
-#: AMD decides within five (its total_analysis_time), and comes back.
-MACHINE_SECONDS = 10.0
+#: AMD decides within five (its total_analysis_time); a machine's greeting is waited for up to twenty more.
+MACHINE_SECONDS = 30.0
 #: A callee who hangs up breaks the playback first; their hang-up is reported within milliseconds.
 UNHEARD_SECONDS = 0.5
 #: For the key that agrees to the recording, once all has been said; reaching for it takes two or three.

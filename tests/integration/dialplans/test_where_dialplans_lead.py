@@ -25,7 +25,9 @@ REFUSAL = "app-blackhole,congestion,1"
 
 @dataclass(frozen=True)
 class Rule:
-    """How a context may be left other than by a hang-up, beside after the gate's ALLOW: with these variables so."""
+    """How a context may be left other than by a hang-up, beside after the gate's ALLOW: with these variables so, each with
+    one of the values that are given with | between them.
+    """
 
     left_with: Mapping[str, str] | None = None
     given: Mapping[str, str] = field(default_factory=dict)
@@ -36,17 +38,18 @@ class Rule:
         return (
             way.what == "leaves"
             and self.left_with is not None
-            and self.left_with.items() <= way.state.known.items()
+            and all(way.state.known.get(name) in value.split("|") for name, value in self.left_with.items())
         )
 
 
 RULES: Mapping[str, list[Rule]] = {
     "ccari-outbound": [Rule()],
     "ccari-ended": [Rule()],
+    "ccari-amd": [Rule()],
     "ccari-inbound": [
         Rule(),
         Rule(given={"CCARI_INBOUND_WITHOUT": "refuse"}),
-        Rule({"CCARI_OUTCOME": "unavailable"}, given={"CCARI_INBOUND_WITHOUT": "connect"}),
+        Rule({"CCARI_OUTCOME": "unavailable|blocked"}, given={"CCARI_INBOUND_WITHOUT": "connect"}),
     ],
     "ccari-inbound-agi": [
         Rule({"CCARI_ALIVE": "yes"}),
