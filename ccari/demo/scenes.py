@@ -31,8 +31,8 @@ SCENES = (
         "+48600100001", "renewals", "drops-5", Outcome.BRIDGED, "", recorded=True, invites=1,
     ),
     Scene(
-        "A callee presses 1 in the notice: recorded, by consent",
-        "+48600301306", "survey", "drops-5", Outcome.BRIDGED, "", recorded=True, invites=1,
+        "A callee presses 1 when asked in the notice: recorded, by consent",
+        "+48600301906", "survey", "drops-5", Outcome.BRIDGED, "", recorded=True, invites=1,
     ),
     Scene(
         "A number that never consented to marketing is on the list of an offer",

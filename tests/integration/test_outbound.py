@@ -601,10 +601,12 @@ async def test_an_agent_waits_for_ever_for_a_service_that_hangs(lab: Lab, servic
     callee = callees.answers(79)
     async with hung() as address:
         await lab.pbx.cli(f"dialplan set global CCARI_AGI {address}")
+        await lab.pbx.cli("dialplan set global CCARI_ASK_ALIVE yes")
         try:
             placed = await lab.world.dial(callee.number, agent="talks")
             await placed.ended(within=BOUND_SECONDS)
         finally:
+            await lab.pbx.cli("dialplan set global CCARI_ASK_ALIVE no")
             await lab.pbx.cli(f"dialplan set global CCARI_AGI {service.environment['CCARI_AGI__LISTEN']}")
     outcome = await lab.pbx.outcome(placed.id)
     assert (outcome.outcome, outcome.reason) == ("unavailable", "service_away")
