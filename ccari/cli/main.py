@@ -15,6 +15,7 @@ from ccari.cli import (
     contacts,
     db,
     demo,
+    doctor,
     gate,
     keys,
     policies,
@@ -38,7 +39,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for name, command in (("serve", serve.command), ("gate", gate.command), ("demo", demo.command)):
+for name, command in (
+    ("serve", serve.command),
+    ("gate", gate.command),
+    ("demo", demo.command),
+    ("doctor", doctor.command),
+):
     app.command(name)(command)
 for name, group in (
     ("calls", calls.app),

@@ -1,0 +1,116 @@
+"""Where the service listens: it answers there, or the port is free for it, or somebody else has it."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import orjson
+
+from ccari.cli.doctor.findings import Finding, apart, fault, well
+from ccari.config import OFF, Settings
+from ccari.errors import why
+
+#: A service that lives answers within milliseconds, but for a machine that swaps.
+ANSWER_SECONDS = 5.0
+#: Where whoever listens on all addresses is found.
+_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not listened on
+_HUNG = "see the service's log; if it hangs, restart it"
+
+
+async def http(settings: Settings) -> list[Finding]:
+    return [await _address("http", settings.http.listen, _answers_http)]
+
+
+async def fastagi(settings: Settings) -> list[Finding]:
+    if settings.agi.listen == OFF:
+        return [well("fastagi", "turned off by [agi] listen")]
+    return [await _address("agi", settings.agi.listen, _answers_agi)]
+
+
+async def _address(section: str, listen: str, answers: Callable[[str, int], Awaitable[str]]) -> Finding:
+    check = {"agi": "fastagi"}.get(section, section)
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    taken = f"stop what listens there (ss -ltnp 'sport = :{port}'), or set [{section}] listen to another port"
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            told = await _asked(answers, _ALL.get(host, host), int(port))
+    except TimeoutError:
+        return fault(check, f"what listens on {listen} does not answer within {ANSWER_SECONDS:.0f} s", _HUNG)
+    except ConnectionRefusedError:
+        return await _free(check, section, listen, host, int(port), taken)
+    except OSError as error:
+        return fault(check, f"{listen} cannot be reached: {why(error)}", f"check [{section}] listen")
+    if told == _STRANGER:
+        return fault(check, f"what answers on {listen} is not ccari", taken)
+    if told:
+        return fault(check, f"ccari answers on {listen}, and cannot take a call: {told}", _HUNG)
+    return well(check, f"ccari answers on {listen}")
+
+
+async def _asked(answers: Callable[[str, int], Awaitable[str]], host: str, port: int) -> str:
+    """What is answered at the first of a name's addresses on which somebody listens. Raises OSError."""
+    refusal: OSError = ConnectionRefusedError()
+    for *_, address in await apart(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)):
+        try:
+            return await answers(str(address[0]), port)
+        except ConnectionRefusedError as error:
+            refusal = error
+    raise refusal
+
+
+async def _free(check: str, section: str, listen: str, host: str, port: int, taken: str) -> Finding:
+    """Nobody listens; that ccari could is known only by taking the port for a moment, as a server does."""
+    try:
+        await apart(lambda: _bind(host, port))
+    except OSError as error:
+        return fault(check, f"ccari cannot listen on {listen}: {why(error)}",
+                     f"check the address of [{section}] listen; or {taken}")  # fmt: skip
+    return well(check, f"{listen} is free, and no service runs: ccari serve")
+
+
+def _bind(host: str, port: int) -> None:
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
+
+
+_STRANGER = "stranger"
+_READY = {"asterisk": "Asterisk", "database": "the database"}
+
+
+async def _answers_http(host: str, port: int) -> str:
+    """What ccari says to be away, :data:`_STRANGER` if it is another one; else nothing. Raises OSError."""
+    where = f"[{host}]" if ":" in host else host
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+            async with session.get(f"http://{where}:{port}/healthz") as reply:
+                if orjson.loads(await reply.read()) != {"status": "alive"}:
+                    return _STRANGER
+            async with session.get(f"http://{where}:{port}/readyz") as reply:
+                told = orjson.loads(await reply.read())
+                return ", ".join(f"{_READY[name]} is away" for name in _READY if told.get(name) == "away")
+    except aiohttp.ClientConnectorError as error:
+        raise error.os_error from None
+    except (aiohttp.ClientError, ValueError, AttributeError):
+        return _STRANGER
+
+
+async def _answers_agi(host: str, port: int) -> str:
+    """As :func:`_answers_http`, by the script that says no more than that somebody is there."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(b"agi_network: yes\nagi_network_script: alive\nagi_request: agi://doctor/alive\n\n")
+        said = await reader.readline()
+        writer.write(b"200 result=1\n")
+        await writer.drain()
+    except (ConnectionError, ValueError):
+        # cut off, or no end of a line in sight
+        said = b""
+    finally:
+        writer.transport.abort()
+    return "" if said.startswith(b"SET VARIABLE ") and b"CCARI_ALIVE" in said else _STRANGER

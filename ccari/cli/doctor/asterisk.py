@@ -1,0 +1,107 @@
+"""Asterisk over ARI, without its events: who opens those takes the calls of a service that runs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+from ccari.calls.client import MODULES, identify
+from ccari.calls.transport import CONNECT_SECONDS, Credentials, explained
+from ccari.cli.doctor.database import clock
+from ccari.cli.doctor.findings import Finding, apart, doubt, fault, found_by, well
+from ccari.config import Settings
+
+ADVICE = "is Asterisk running and idle enough to answer? asterisk -rx 'core show uptime'"
+#: HTTP's dates have no fractions.
+_DATE = timedelta(seconds=1)
+#: There is no such resource in ARI: whoever may write is told so, and whoever may not is told that.
+_NOTHING = "ccari-doctor"
+
+
+async def asterisk(settings: Settings) -> list[Finding]:
+    """Raises CcariError if it cannot be asked, or refuses."""
+    section = settings.asterisk
+    password = await apart(section.secret)
+    asked = Credentials(section.url, section.username, password, section.app)
+    # one connection at a time, closed after each answer: Asterisk counts them against its session limit
+    connector = aiohttp.TCPConnector(limit=1, force_close=True)
+    async with aiohttp.ClientSession(connector=connector, headers=asked.headers) as session:
+        identity = await identify(session, asked)
+        found = [
+            well("asterisk", f"{identity.version} at {asked.url}, which knows the ARI user {asked.username}")
+        ]
+        found += await found_by("asterisk modules", _modules(session, asked), ADVICE)
+        found += await found_by("asterisk write", _write(session, asked), ADVICE)
+        found += await found_by("asterisk spool", _spool(session, asked, section.spool), ADVICE)
+        found += await found_by("clock Asterisk", _clock(session, asked), ADVICE)
+    return found
+
+
+@asynccontextmanager
+async def _asked(
+    session: aiohttp.ClientSession,
+    credentials: Credentials,
+    what: str,
+    method: str = "GET",
+    **parameters: str,
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    url = f"{credentials.url.rstrip('/')}/ari/{what}"
+    limit = aiohttp.ClientTimeout(total=CONNECT_SECONDS)
+    with explained(credentials):
+        async with session.request(method, url, params=parameters, timeout=limit) as reply:
+            yield reply
+
+
+async def _modules(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
+    async with _asked(session, credentials, "asterisk/modules") as reply:
+        reply.raise_for_status()
+        listed: list[dict[str, Any]] = orjson.loads(await reply.read())
+    running = {each["name"] for each in listed if each["status"] == "Running"}
+    missing = [name for name in MODULES if name not in running]
+    if not missing:
+        return [well("asterisk modules", f"all {len(MODULES)} that calls need are running")]
+    return [fault("asterisk modules", f"not running: {', '.join(missing)}",
+                  f"write `load = {missing[0]}`{' and so on' if missing[1:] else ''} in modules.conf, "
+                  f"and for now: asterisk -rx 'module load {missing[0]}'")]  # fmt: skip
+
+
+async def _write(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
+    """Asterisk refuses a read-only user whatever is to be written, before it looks whether there is such a thing."""
+    async with _asked(session, credentials, _NOTHING, "DELETE") as reply:
+        status = reply.status
+    if status == HTTPStatus.FORBIDDEN:
+        user = credentials.username
+        return [fault("asterisk write", f"the ARI user {user} is read-only",
+                      f"remove read_only from [{user}] in ari.conf, then: asterisk -rx 'module reload res_ari.so'")]  # fmt: skip
+    if status == HTTPStatus.NOT_FOUND:
+        return [well("asterisk write", f"the ARI user {credentials.username} is not read-only")]
+    return [
+        doubt("asterisk write", f"cannot be told: Asterisk answered {status}", "see read_only in ari.conf")
+    ]
+
+
+async def _spool(session: aiohttp.ClientSession, credentials: Credentials, ours: Path) -> list[Finding]:
+    async with _asked(session, credentials, "asterisk/variable", variable="ASTSPOOLDIR") as reply:
+        value = orjson.loads(await reply.read()).get("value") if reply.status == HTTPStatus.OK else None
+    if not value:
+        return [doubt("asterisk spool", "Asterisk does not tell where its spool is",
+                      "see astspooldir in: asterisk -rx 'core show settings'")]  # fmt: skip
+    theirs = Path(value) / "recording"
+    if theirs == ours or await apart(lambda: theirs.resolve() == ours.resolve()):
+        return [well("asterisk spool", f"Asterisk records into {theirs}, as [asterisk] spool says")]
+    return [doubt("asterisk spool", f"Asterisk records into {theirs}, and [asterisk] spool is {ours}",
+                  f'set [asterisk] spool = "{theirs}", unless that folder is mounted here by the other name')]  # fmt: skip
+
+
+async def _clock(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
+    async with _asked(session, credentials, "asterisk/ping") as reply:
+        told = reply.headers.get("Date")
+    if told is None:
+        return [doubt("clock Asterisk", "Asterisk does not tell its time", "is [asterisk] url a proxy?")]
+    return [clock("Asterisk", parsedate_to_datetime(told) - datetime.now(UTC), _DATE)]

@@ -1,0 +1,72 @@
+"""The database: there, up to date, and of one time with this machine."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from ccari.cli.doctor.findings import Finding, apart, doubt, fault, well
+from ccari.config import Settings
+from ccari.store.database import OLDEST_SERVER
+from ccari.store.opened import Store, database_dsn
+from ccari.store.untouched import Schema, Server, check_embedded, open_untouched, schema, server
+
+#: Hours, limits and tokens are judged by one clock and kept by the other.
+MOST_APART = timedelta(seconds=2)
+_MIGRATE = "ccari serve applies them when it starts; or now: ccari db migrate"
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Store]:
+    """The database as it is. An embedded server is joined, or runs as long as it is looked at, but is never made."""
+    if settings.database.url is None:
+        await apart(lambda: check_embedded(settings.data_dir))
+    async with database_dsn(settings) as dsn, open_untouched(dsn) as store:
+        yield store
+
+
+def mend(settings: Settings) -> str:
+    """What to do about a database that does not answer."""
+    if settings.database.url is None:
+        return f"see {settings.data_dir / 'postgresql' / 'server.log'}"
+    return "is PostgreSQL running there, and does it let ccari in? check [database] url"
+
+
+async def database(store: Store, settings: Settings) -> list[Finding]:
+    found = await server(store.database)
+    return [*_server(found, embedded=settings.database.url is None), clock("database", found.ahead)]
+
+
+def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
+    told = f"{'the embedded ' if embedded else ''}PostgreSQL {found.version}"
+    if found.too_old:
+        yield fault("database", f"{told} is too old", f"ccari needs PostgreSQL {OLDEST_SERVER} or newer")
+    elif found.replica:
+        yield fault("database", f"{told} is a replica: nothing can be written",
+                    "name the primary in [database] url")  # fmt: skip
+    else:
+        yield well("database", f"{told} answers in {found.round_trip.total_seconds() * 1000:.0f} ms")
+
+
+def clock(whose: str, ahead: timedelta, coarse: timedelta = timedelta()) -> Finding:
+    """Whether a clock that is so far before ours goes with it; ``coarse``: what it cannot tell apart."""
+    seconds = ahead.total_seconds()
+    if abs(ahead) > MOST_APART + coarse:
+        off = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'}"
+        return doubt(f"clock {whose}", f"it is {off} this machine's",
+                     "set both by NTP: timedatectl set-ntp true, there and here")  # fmt: skip
+    return well(f"clock {whose}", f"within {(MOST_APART + coarse).total_seconds():.0f} s of this machine's")
+
+
+async def migrations(store: Store) -> list[Finding]:
+    return [_schema(await schema(store.database))]
+
+
+def _schema(found: Schema) -> Finding:
+    if found.unknown:
+        return doubt("schema", f"a newer ccari has applied {', '.join(found.unknown)}",
+                     "install that ccari again: this one does not know what has changed")  # fmt: skip
+    if not found.applied:
+        return doubt("schema", "there is nothing in the database yet", _MIGRATE)
+    if found.pending:
+        return doubt("schema", f"not applied yet: {', '.join(found.pending)}", _MIGRATE)
+    return well("schema", f"up to date, with {len(found.applied)} migrations")

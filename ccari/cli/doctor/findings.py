@@ -1,0 +1,106 @@
+"""What a check gives, and what keeps it from holding up or ending the others."""
+
+import asyncio
+import contextlib
+import re
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from ccari.errors import CcariError, why
+
+_T = TypeVar("_T")
+
+#: For any one check; those that wait for the network have shorter bounds of their own.
+CHECK_SECONDS = 20.0
+#: Where the words of a CcariError turn from what is wrong to what to do.
+_TURN = re.compile(r": (?=(?:ccari|chmod|check|choose|give|install|is it|load|make|remove|restore|run|set) )")
+
+
+class State(StrEnum):
+    """``WARNING``: calls go on, or it cannot be known; ``FAULT``: calls, or rights, would fail."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line. ``advice`` is what to do, a command or a setting where there is one; empty where all is well."""
+
+    check: str
+    state: State
+    found: str
+    advice: str = ""
+
+    def told(self) -> dict[str, str | None]:
+        return {"check": self.check, "state": self.state, "found": self.found, "advice": self.advice or None}
+
+
+def well(check: str, found: str) -> Finding:
+    return Finding(check, State.OK, found)
+
+
+def doubt(check: str, found: str, advice: str) -> Finding:
+    return Finding(check, State.WARNING, found, advice)
+
+
+def fault(check: str, found: str, advice: str) -> Finding:
+    return Finding(check, State.FAULT, found, advice)
+
+
+def refused(check: str, error: CcariError, advice: str) -> Finding:
+    """The fault that an error tells of; ``advice`` is for one that says only what is wrong."""
+    found, *told = _TURN.split(" ".join(str(error).splitlines()), maxsplit=1)
+    return fault(check, found, told[0] if told else advice)
+
+
+async def found_by(
+    check: str, work: Awaitable[Iterable[Finding]], advice: str, *, bounded: bool = True
+) -> list[Finding]:
+    """What ``work`` finds; or, if it fails or has not ended within :data:`CHECK_SECONDS`, the one fault that says so.
+
+    ``advice`` is what to do where the failure does not say it by itself. Not ``bounded``: it has bounds of its own.
+    """
+    try:
+        async with asyncio.timeout(CHECK_SECONDS if bounded else None):
+            return list(await work)
+    except CcariError as error:
+        return [refused(check, error, advice)]
+    except TimeoutError:
+        return [fault(check, f"could not be looked at within {CHECK_SECONDS:.0f} s", advice)]
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return [fault(check, f"{where}{why(error)}", advice)]
+    except Exception as error:  # noqa: BLE001 - one check's own mistake must not hide what the others find
+        return [fault(check, f"could not be looked at ({type(error).__name__})", advice)]
+
+
+async def apart(work: Callable[[], _T]) -> _T:
+    """Run what reads files in a thread that nobody waits for at the end: a file system of the network may hang."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_T] = loop.create_future()
+
+    def settle(result: _T | None, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
+            failure = error
+        # the loop is closed when whoever asked has given up
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await future

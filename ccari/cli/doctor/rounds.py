@@ -1,0 +1,88 @@
+"""From one check to the next: what needs the database, what needs Asterisk, and what needs neither, all at once."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ccari import config
+from ccari.cli.doctor import addresses, asterisk, configuration, database, folders, policy, sounds
+from ccari.cli.doctor.findings import Finding, apart, doubt, found_by, refused
+from ccari.config import Settings
+from ccari.errors import ConfigError
+from ccari.policy.declaration import Policy
+from ccari.store.opened import Store
+
+_CONFIGURATION = "see ccari.toml, and the environment's CCARI_…: README, step 3"
+_USER = "run it as the service's user"
+
+
+async def examine(path: Path | None) -> list[Finding]:
+    """Every check, in the order in which a service needs things; ``path`` as for :func:`ccari.config.load`."""
+    try:
+        settings = config.load(path)
+    except ConfigError as error:
+        return [refused("configuration", error, _CONFIGURATION)]
+    rounds = await asyncio.gather(
+        _files("configuration", lambda: configuration.configuration(path, settings), _USER),
+        _files("user", lambda: configuration.user(settings), _USER),
+        _files("keys", lambda: folders.keys(settings), _USER),
+        _database(settings),
+        found_by("asterisk", asterisk.asterisk(settings), asterisk.ADVICE),
+        _files("spool", lambda: folders.spool(settings), "let ccari's user read and write it"),
+        _files("recordings", lambda: folders.recordings(settings), "let ccari's user write there"),
+        found_by("fastagi", addresses.fastagi(settings), "check [agi] listen"),
+        found_by("http", addresses.http(settings), "check [http] listen"),
+    )
+    return [each for found in rounds for each in found]
+
+
+async def _files(check: str, look: Callable[[], Iterable[Finding]], advice: str) -> list[Finding]:
+    return await found_by(check, apart(lambda: list(look())), advice)
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    """What was found before the database went is told too."""
+    found: list[Finding] = []
+    mend = database.mend(settings)
+
+    async def look() -> list[Finding]:
+        async with database.opened(settings) as store:
+            found.extend(await found_by("database", database.database(store, settings), mend))
+            found.extend(await found_by("schema", database.migrations(store), mend))
+            found.extend(await _policy(settings, store))
+        return []
+
+    # no bound of ours: a server that is started is bounded by who starts it, and every question has its own
+    lost = await found_by("database", look(), mend, bounded=False)
+    if lost and not any(each.check == "policy" for each in found):
+        lost.append(doubt("policy", "not known, nor what its campaigns lack", "mend the database first"))
+    return [*found, *lost]
+
+
+async def _policy(settings: Settings, store: Store) -> list[Finding]:
+    advice, in_force = "ccari db migrate", []
+
+    async def look() -> list[Finding]:
+        applied = await policy.in_force(store)
+        found = list(policy.policy(applied))
+        in_force.extend([applied.policy()] if applied else [])
+        return found
+
+    found = await found_by("policy", look(), advice)
+    for each in in_force:
+        found += await _needs(settings, store, each)
+    return found
+
+
+async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Finding]:
+    async def play() -> list[Finding]:
+        sources = await store.contacts.sources()
+        return await apart(lambda: list(sounds.sounds(settings, declared, sources)))
+
+    return [
+        *await found_by("policy", policy.strays(store, declared), "ccari db migrate"),
+        *await _files("secrets", lambda: policy.secrets(settings, declared), _USER),
+        *await found_by("sounds", play(), sounds.BUILD),
+        *await found_by("registers", policy.registers(settings, store, declared), "ccari registers list"),
+        *await found_by("consents", policy.consents(store, declared), "ccari consents import FILE"),
+    ]

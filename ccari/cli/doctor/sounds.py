@@ -1,0 +1,119 @@
+"""Every prompt that a call may play: there, as it was built, and for Asterisk to read."""
+
+import os
+import pwd
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccari.cli.doctor.findings import Finding, doubt, fault, refused, well
+from ccari.config import Settings
+from ccari.errors import SoundError
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy
+from ccari.policy.keypad import KeyAction
+from ccari.ports.sounds import Sound
+from ccari.sounds.audio import FORMATS
+from ccari.sounds.soundboard import Soundboard, open_soundboard
+
+BUILD = "ccari sounds build"
+_READ, _ENTER = 0o4, 0o1
+_ACL = "system.posix_acl_access"
+
+
+def sounds(settings: Settings, policy: Policy, sources: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """As ``ccari serve`` and ``ccari policy check`` look at them; ``sources`` of contacts by controller."""
+    board, all_sounds = open_soundboard(settings), []
+    for campaign in policy.campaigns:
+        check = f"sounds {campaign.id}"
+        try:
+            scripts = board.scripts(policy.controller_of(campaign), campaign)
+        except SoundError as error:
+            yield refused(check, error, f"let ccari's user read it, or: {BUILD}")
+            continue
+        found = [sound for script in scripts.values() for sound in script.sounds.values()]
+        all_sounds += found
+        yield well(check, f"{len(found)} in {', '.join(scripts)}")
+        yield from _sources(board, campaign, sources.get(campaign.controller, ()))
+    if all_sounds:
+        yield from _for_asterisk(settings, all_sounds)
+
+
+def _sources(board: Soundboard, campaign: Campaign, told: Sequence[str]) -> Iterator[Finding]:
+    """Where a number is from is said by key, and contacts may have come since the sounds were built."""
+    if KeyAction.DATA_SOURCE not in campaign.keys.values():
+        return
+    lacking = sum(not _speaks(board, each, language) for each in told for language in campaign.spoken)
+    if lacking:
+        yield doubt(
+            f"sounds {campaign.id}", f"{lacking} that say where contacts' numbers are from are missing", BUILD
+        )
+
+
+def _speaks(board: Soundboard, source: str, language: str) -> bool:
+    try:
+        board.source(source, language)
+    except SoundError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Asterisk's user, or ``uid`` None: anybody at all."""
+
+    uid: int | None = None
+    groups: frozenset[int] = frozenset()
+
+    def may(self, path: Path, wanted: int) -> bool:
+        """What the mode tells; what an access list grants is not in it, and is believed."""
+        found = path.stat()
+        if self.uid == 0:
+            return True
+        shift = 6 if found.st_uid == self.uid else 3 if found.st_gid in self.groups else 0
+        return bool(found.st_mode >> shift & wanted) or _ACL in os.listxattr(path)
+
+
+def _for_asterisk(settings: Settings, found: Iterable[Sound]) -> Iterator[Finding]:
+    """Asterisk runs as whoever owns its spool; where there is none yet, everybody must be able to read."""
+    check, ours = "sounds for Asterisk", settings.sounds_dir.absolute()
+    theirs = settings.sounds.asterisk_dir or ours
+    reader, name = _asterisk(settings.asterisk.spool)
+    closed = set()
+    for sound in found:
+        path = Path(sound.media.removeprefix("sound:"))
+        top = Path("/")
+        if theirs != ours and path.is_relative_to(theirs):
+            # what is above it is another machine's, or container's
+            path, top = ours / path.relative_to(theirs), ours
+        for ending in FORMATS:
+            closed |= set(_closed(path.with_name(f"{path.name}.{ending}").absolute(), top, reader))
+    for each in sorted(closed)[:1]:
+        more = f", nor {len(closed) - 1} more" if len(closed) > 1 else ""
+        folder = ours if each.is_relative_to(ours) else each
+        yield fault(check, f"{each} cannot be read by {name}{more}: calls would end in silence",
+                    f"chmod -R o+rX {shlex.quote(str(folder))}")  # fmt: skip
+    if not closed:
+        yield well(check, f"{name} can read them")
+
+
+def _closed(file: Path, top: Path, reader: Reader) -> Iterator[Path]:
+    if not reader.may(file, _READ):
+        yield file
+    for folder in file.parents:
+        if not folder.is_relative_to(top):
+            return
+        if not reader.may(folder, _ENTER):
+            yield folder
+
+
+def _asterisk(spool: Path) -> tuple[Reader, str]:
+    try:
+        uid = spool.stat().st_uid
+        who = pwd.getpwuid(uid)
+    except (OSError, KeyError):
+        return Reader(), "other users (Asterisk's)"
+    return Reader(
+        uid, frozenset(os.getgrouplist(who.pw_name, who.pw_gid))
+    ), f"{who.pw_name} (owner of the spool)"

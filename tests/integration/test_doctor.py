@@ -1,0 +1,182 @@
+"""``ccari doctor`` beside a real Asterisk and a real service, each fault made for real."""
+
+import json
+import signal
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.integration.conftest import POLICY
+from tests.integration.databases import new_database
+from tests.integration.service import Service
+from tests.lab import Lab, callees, laboratory
+from tests.lab.ports import free_port
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+REGISTERED, CONSENTED = "+48600999901", "+48600999902"
+ARI = ["asterisk", "asterisk modules", "asterisk write", "asterisk spool", "clock Asterisk"]
+
+
+@dataclass
+class Ward:
+    """A laboratory whose pbx may be broken, and a ccari that lacks nothing and is not started."""
+
+    lab: Lab
+    service: Service
+
+    async def examined(self, code: int, **environment: str) -> dict[str, dict[str, Any]]:
+        """What the command says, by check; nothing of it is a traceback, a number or a password."""
+        done = await self.service.ccari("doctor", "--json", environment=environment)
+        assert (done.code, done.err) == (code, ""), done.out
+        for secret in (self.lab.pbx.ari_password, REGISTERED, CONSENTED, "wr0ng"):
+            assert secret not in done.out
+        return {each["check"]: each for each in json.loads(done.out)}
+
+    async def unwell(self, **environment: str) -> dict[str, dict[str, Any]]:
+        found = await self.examined(1, **environment)
+        return {name: each for name, each in found.items() if each["state"] != "ok"}
+
+    async def application(self) -> tuple[int, Any]:
+        """What Asterisk knows of the Stasis application: 404 while nobody listens to its events."""
+        pbx = self.lab.pbx
+        async with (
+            aiohttp.ClientSession(headers=pbx.ari_headers) as session,
+            session.get(f"{pbx.ari_url}/ari/applications/ccari") as reply,
+        ):
+            return reply.status, await reply.json()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ward(folder: Path, sounds: Path, dsn: str) -> AsyncIterator[Ward]:
+    home = folder / "doctor"
+    home.mkdir()
+    numbers = home / "robinson.txt"
+    numbers.write_text(REGISTERED + "\n")
+    async with laboratory(host_folders=[sounds]) as lab:
+        pbx = lab.pbx
+        http = free_port(socket.SOCK_STREAM, "127.0.0.1")
+        service = Service(
+            {
+                "CCARI_DATA_DIR": str(home),
+                "CCARI_DATABASE__URL": await new_database(dsn, "doctor"),
+                "CCARI_ASTERISK__URL": pbx.ari_url,
+                "CCARI_ASTERISK__USERNAME": pbx.ari_user,
+                "CCARI_ASTERISK__PASSWORD_FILE": str(pbx.ari_password_file),
+                "CCARI_ASTERISK__SPOOL": str(pbx.spool),
+                "CCARI_SOUNDS__DIR": str(sounds),
+                "CCARI_AGI__LISTEN": f"127.0.0.1:{pbx.agi_port}",
+                "CCARI_HTTP__LISTEN": f"127.0.0.1:{http}",
+            },
+            home / "ccari.log",
+            home / "ccari.err",
+        )
+        for arguments in (
+            ("policy", "apply", str(POLICY)), ("keys", "init"), ("registers", "import", "robinson", str(numbers)),
+        ):  # fmt: skip
+            done = await service.ccari(*arguments)
+            assert done.code == 0, done.err
+        await service.consented(CONSENTED)
+        yield Ward(lab, service)
+
+
+async def test_a_ccari_that_only_has_to_be_started_is_called_faulty_or_started(ward: Ward) -> None:
+    found = await ward.examined(0)
+    assert {each["state"] for each in found.values()} == {"ok"}
+    assert found.keys() >= {
+        "configuration", "user", "keys", "database", "schema", "clock database", "policy", "secret acme",
+        "sounds renewals", "sounds for Asterisk", "register robinson", "consents offers", *ARI, "spool", "recordings",
+        "fastagi", "http",
+    }  # fmt: skip
+    assert found["http"]["found"].endswith(" is free, and no service runs: ccari serve")
+    assert (await ward.application())[0] == 404
+
+
+async def test_a_running_service_loses_its_calls_to_the_doctor_or_is_called_faulty(ward: Ward) -> None:
+    service = ward.service
+    await service.start()
+    try:
+        before, logged = await ward.application(), len(service.lines())
+        assert before[0] == 200
+        found = await ward.examined(0)
+        assert {each["state"] for each in found.values()} == {"ok"}
+        assert found["http"]["found"] == f"ccari answers on {service.environment['CCARI_HTTP__LISTEN']}"
+        assert found["fastagi"]["found"] == f"ccari answers on {service.environment['CCARI_AGI__LISTEN']}"
+        assert await ward.application() == before
+        assert service.lines()[logged:] == []
+        told = await service.ccari("doctor")
+        assert (told.code, told.err, len(told.out.splitlines())) == (0, "", len(found))
+        call = await ward.lab.world.dial(callees.busy(97).number, campaign="brief")
+        await call.ended()
+        assert (await ward.lab.pbx.outcome(call.id)).outcome == "busy"
+    finally:
+        assert await service.stop() == 0
+
+
+async def test_a_wrong_password_or_user_passes(ward: Ward) -> None:
+    for wrong in (
+        {"CCARI_ASTERISK__PASSWORD": "wr0ng"},
+        {"CCARI_ASTERISK__USERNAME": "nobody"},
+    ):
+        found = await ward.unwell(**wrong)
+        assert list(found) == ["asterisk"]
+        assert found["asterisk"]["state"] == "fault"
+        assert "refused the ARI user " in found["asterisk"]["found"]
+        assert found["asterisk"]["advice"] == "check its name and password in ari.conf and in [asterisk]"
+
+
+async def test_a_user_who_may_only_read_passes(ward: Ward) -> None:
+    pbx = ward.lab.pbx
+    conf = pbx.home / "etc" / "ari.conf"
+    conf.write_text(conf.read_text() + "\n[reader]\ntype = user\npassword = wr0ng\nread_only = yes\n")
+    await pbx.cli("module reload res_ari.so")
+    found = await ward.unwell(CCARI_ASTERISK__USERNAME="reader", CCARI_ASTERISK__PASSWORD="wr0ng")  # noqa: S106
+    assert list(found) == ["asterisk write"]
+    assert found["asterisk write"]["found"] == "the ARI user reader is read-only"
+    assert found["asterisk write"]["advice"] == (
+        "remove read_only from [reader] in ari.conf, then: asterisk -rx 'module reload res_ari.so'"
+    )
+
+
+async def test_a_module_that_is_missing_shows_in_the_middle_of_a_call(ward: Ward) -> None:
+    pbx = ward.lab.pbx
+    await pbx.cli("module unload func_timeout.so")
+    try:
+        found = await ward.unwell()
+    finally:
+        await pbx.cli("module load func_timeout.so")
+    assert list(found) == ["asterisk modules"]
+    assert found["asterisk modules"]["found"] == "not running: func_timeout.so"
+    assert found["asterisk modules"]["advice"] == (
+        "write `load = func_timeout.so` in modules.conf, and for now: asterisk -rx 'module load func_timeout.so'"
+    )
+
+
+async def test_a_spool_that_is_another_asterisks_passes(ward: Ward, tmp_path: Path) -> None:
+    found = await ward.examined(0, CCARI_ASTERISK__SPOOL=str(tmp_path))
+    assert [name for name, each in found.items() if each["state"] != "ok"] == ["asterisk spool"]
+    assert found["asterisk spool"]["state"] == "warning"
+    assert f'set [asterisk] spool = "{ward.lab.pbx.spool}"' in found["asterisk spool"]["advice"]
+
+
+async def test_an_asterisk_that_hangs_or_is_away_hides_the_rest(ward: Ward) -> None:
+    pbx = ward.lab.pbx
+    await pbx.kill(signal.SIGSTOP)
+    try:
+        hung = await ward.unwell()
+    finally:
+        await pbx.kill(signal.SIGCONT)
+    assert list(hung) == ["asterisk"]
+    assert hung["asterisk"]["found"].endswith(" did not answer within 5 s")
+    assert "core show uptime" in hung["asterisk"]["advice"]
+    await pbx.stop()
+    away = await ward.unwell()
+    assert list(away) == ["asterisk"]
+    assert away["asterisk"]["found"].endswith(" cannot be reached: Connection refused")
+    assert away["asterisk"]["advice"] == "is it running, with ARI on?"

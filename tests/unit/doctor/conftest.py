@@ -1,0 +1,138 @@
+"""A ccari that is whole, for each test to break one thing of; only Asterisk is away."""
+
+import hashlib
+import json
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccari.cli.doctor.findings import Finding, State
+from ccari.cli.doctor.rounds import examine
+from ccari.policy import notices
+from ccari.policy.declaration import read
+from ccari.sounds.audio import FORMATS
+from ccari.sounds.catalogue import Catalogue
+from ccari.sounds.manifest import Entry, Manifest, SoundFile
+from ccari.sounds.soundboard import shipped_sounds
+from ccari.store.secrets import SecretStore
+from tests.lab.ports import free_port
+from tests.unit.store import made
+from tests.unit.store.conftest import database, dsn, empty, reachable, server, store
+
+__all__ = ["database", "dsn", "empty", "reachable", "server", "store"]
+
+PASSWORD = "s3cret-ari-word"  # noqa: S105 - of an Asterisk that is not there
+
+
+@dataclass
+class Patient:
+    """``settings`` are those of its ccari.toml, by section."""
+
+    folder: Path
+    settings: dict[str, dict[str, Any]]
+    data_dir: Path
+    file: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.file = self.folder / "ccari.toml"
+
+    @property
+    def sounds(self) -> Path:
+        return Path(self.settings["sounds"]["dir"])
+
+    @property
+    def keys(self) -> Path:
+        return Path(self.settings["keys"]["dir"])
+
+    @property
+    def spool(self) -> Path:
+        return Path(self.settings["asterisk"]["spool"])
+
+    def write(self) -> Path:
+        """Its ccari.toml, as JSON writes strings."""
+        lines = [f"data_dir = {json.dumps(str(self.data_dir))}"]
+        for section, values in self.settings.items():
+            lines.append(f"[{section}]")
+            lines += [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        self.file.write_text("\n".join(lines) + "\n")
+        self.file.chmod(0o600)
+        return self.file
+
+    async def examined(self) -> list[Finding]:
+        found = await examine(self.write())
+        for each in found:
+            assert (each.advice == "") is (each.state is State.OK), each
+            assert PASSWORD not in f"{each.found}{each.advice}"
+        return found
+
+    async def unwell(self) -> dict[str, Finding]:
+        """What is wrong beside Asterisk, by check."""
+        found = await self.examined()
+        names = [each.check for each in found]
+        # whatever is wrong, what has nothing to do with it is looked at
+        assert {"configuration", "user", "database", "policy", "asterisk", "spool", "fastagi", "http"} <= {
+            *names
+        }
+        return {each.check: each for each in found if each.state is not State.OK and each.check != "asterisk"}
+
+    async def only(self, check: str) -> Finding:
+        """The one thing that is wrong."""
+        found = await self.unwell()
+        assert list(found) == [check]
+        return found[check]
+
+    def record(self, document: str) -> None:
+        """Sounds for a policy, as far as they do not come with ccari."""
+        policy, words = read(document), Catalogue.load(shipped_sounds() / "catalogue.toml")
+        shipped, entries = Manifest.load(shipped_sounds()).entries, {}
+        for campaign in policy.campaigns:
+            for prompt in notices.prompts(policy.controller_of(campaign), campaign, words, campaign.language):
+                if prompt.key in shipped:
+                    continue
+                files = {}
+                for ending in FORMATS:
+                    path = self.sounds / f"{prompt.key}.{ending}"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(b"\xd5" * 8000)
+                    files[ending] = SoundFile(hashlib.sha256(path.read_bytes()).hexdigest(), -24.0, -3.0)
+                entries[prompt.key] = Entry(prompt.text, campaign.language, "studio", 1000, "test", files)
+        Manifest(entries).save(self.sounds)
+
+
+@pytest.fixture
+def folder(reachable: Path) -> Iterator[Path]:
+    """A folder below which others may look."""
+    found = Path(tempfile.mkdtemp(dir=reachable))
+    found.chmod(0o755)
+    yield found
+    shutil.rmtree(found, ignore_errors=True)
+
+
+@pytest.fixture
+def patient(dsn: str, folder: Path) -> Patient:
+    for each in ("sounds", "spool", "recordings"):
+        (folder / each).mkdir(mode=0o755)
+    SecretStore(folder / "keys").create("acme")
+    ports = [free_port(socket.SOCK_STREAM, "127.0.0.1") for _ in range(3)]
+    found = Patient(
+        folder,
+        {
+            "database": {"url": dsn},
+            "asterisk": {
+                "url": f"http://127.0.0.1:{ports[0]}", "password": PASSWORD, "spool": str(folder / "spool"),
+            },
+            "keys": {"dir": str(folder / "keys")},
+            "sounds": {"dir": str(folder / "sounds")},
+            "agi": {"listen": f"127.0.0.1:{ports[1]}"},
+            "http": {"listen": f"127.0.0.1:{ports[2]}"},
+        },
+        folder,
+    )  # fmt: skip
+    found.record(made.POLICY)
+    return found

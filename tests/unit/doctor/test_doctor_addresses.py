@@ -1,0 +1,155 @@
+"""What ``ccari doctor`` tells of the ports and of an Asterisk that will not do, each fault made for real."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from ccari.agi.server import serve_agi
+from ccari.cli.doctor import addresses
+from ccari.cli.doctor.findings import State
+from ccari.web.health import Readiness, alive
+from tests.unit.agi.conftest import counter
+from tests.unit.doctor.conftest import Patient
+
+__all__ = ["counter"]
+
+
+@asynccontextmanager
+async def listening(listen: str, said: bytes) -> AsyncIterator[None]:
+    """Somebody who says always the same to whoever comes, and nothing more."""
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        if said:
+            await writer.drain()
+            writer.close()
+        else:
+            await gone.wait()
+            writer.transport.abort()
+
+    gone = asyncio.Event()
+    host, _, port = listen.rpartition(":")
+    server = await asyncio.start_server(answer, host, int(port))
+    try:
+        yield
+    finally:
+        gone.set()
+        server.close()
+
+
+@asynccontextmanager
+async def serving(listen: str, *handlers: web.RouteDef) -> AsyncIterator[None]:
+    app = web.Application()
+    app.add_routes(handlers)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    host, _, port = listen.rpartition(":")
+    await web.TCPSite(runner, host, int(port)).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_port_that_somebody_else_has_passes_for_ccari(patient: Patient) -> None:
+    for section, check in (("http", "http"), ("agi", "fastagi")):
+        listen = patient.settings[section]["listen"]
+        port = listen.rpartition(":")[2]
+        async with listening(listen, b"SSH-2.0-OpenSSH_10.0\r\n"):
+            found = await patient.only(check)
+        assert (found.state, found.found) == (State.FAULT, f"what answers on {listen} is not ccari")
+        assert found.advice == (
+            f"stop what listens there (ss -ltnp 'sport = :{port}'), or set [{section}] listen to another port"
+        )
+    async with serving(patient.settings["http"]["listen"], web.get("/healthz", _fine)):
+        assert (await patient.only("http")).found.endswith("is not ccari")
+
+
+async def _fine(_: web.Request) -> web.Response:
+    return web.Response(text="fine")
+
+
+async def test_a_service_that_hangs_holds_the_doctor_up_or_passes(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "ANSWER_SECONDS", 1.0)
+    http, agi = patient.settings["http"]["listen"], patient.settings["agi"]["listen"]
+    async with listening(http, b""), listening(agi, b""):
+        found = await patient.unwell()
+    assert {each.check: each.found for each in found.values()} == {
+        "http": f"what listens on {http} does not answer within 1 s",
+        "fastagi": f"what listens on {agi} does not answer within 1 s",
+    }
+    assert "restart it" in found["http"].advice
+
+
+async def test_a_service_that_can_take_no_call_passes(patient: Patient) -> None:
+    async def well() -> bool:
+        return True
+
+    async def away() -> bool:
+        return False
+
+    readiness = Readiness({"asterisk": away, "database": well})
+    listen = patient.settings["http"]["listen"]
+    async with serving(listen, web.get("/healthz", alive), web.get("/readyz", readiness.answer)):
+        found = await patient.only("http")
+    assert found.found == f"ccari answers on {listen}, and cannot take a call: Asterisk is away"
+
+
+async def test_fastagi_that_answers_is_called_a_stranger_or_takes_a_call(
+    patient: Patient, counter: object
+) -> None:
+    async with serve_agi(patient.settings["agi"]["listen"], counter):  # type: ignore[arg-type]
+        found = {each.check: each for each in await patient.examined()}
+    assert (found["fastagi"].state, found["fastagi"].found) == (
+        State.OK, f"ccari answers on {patient.settings['agi']['listen']}"
+    )  # fmt: skip
+    patient.settings["agi"]["listen"] = "off"
+    found = {each.check: each for each in await patient.examined()}
+    assert (found["fastagi"].state, found["fastagi"].found) == (State.OK, "turned off by [agi] listen")
+
+
+async def test_a_free_port_is_called_taken_by_its_name(patient: Patient) -> None:
+    port = patient.settings["http"]["listen"].rpartition(":")[2]
+    for host in ("localhost", "0.0.0.0"):  # noqa: S104 - as some settings are
+        patient.settings["http"]["listen"] = f"{host}:{port}"
+        found = {each.check: each for each in await patient.examined()}
+        assert found["http"].state is State.OK
+        assert found["http"].found == f"{host}:{port} is free, and no service runs: ccari serve"
+
+
+async def test_a_port_that_ccari_cannot_have_passes_for_free(patient: Patient) -> None:
+    host, _, port = patient.settings["http"]["listen"].rpartition(":")
+    with socket.socket() as taken:
+        # taken, though nobody listens
+        taken.bind((host, int(port)))
+        found = await patient.only("http")
+    assert (found.state, found.found) == (
+        State.FAULT, f"ccari cannot listen on {host}:{port}: Address already in use"
+    )  # fmt: skip
+    patient.settings["http"]["listen"] = f"no-such-host.invalid:{port}"
+    found = await patient.only("http")
+    assert (found.state, found.advice) == (State.FAULT, "check [http] listen")
+
+
+async def test_an_asterisk_that_is_too_old_or_none_passes(patient: Patient) -> None:
+    async def info(_: web.Request) -> web.Response:
+        return web.json_response(
+            {"system": {"version": "20.9.3", "entity_id": "02"}, "status": {"startup_time": "now"}}
+        )
+
+    listen = patient.settings["asterisk"]["url"].removeprefix("http://")
+    async with serving(listen, web.get("/ari/asterisk/info", info)):
+        found = {each.check: each for each in await patient.examined()}
+    assert (found["asterisk"].state, found["asterisk"].found) == (State.FAULT, "Asterisk 20.9.3 is too old")
+    assert found["asterisk"].advice == "ccari needs 22.10.1 or newer for ARI"
+    async with serving(listen):
+        found = {each.check: each for each in await patient.examined()}
+    assert (found["asterisk"].state, found["asterisk"].advice) == (
+        State.FAULT, "load res_ari.so and res_http_websocket.so, and enable it in ari.conf"
+    )  # fmt: skip

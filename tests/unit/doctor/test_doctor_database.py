@@ -1,0 +1,210 @@
+"""What ``ccari doctor`` tells of the database and of the policy in it, each fault made for real."""
+
+import fcntl
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ccari.cli.doctor.database import MOST_APART, clock
+from ccari.cli.doctor.findings import State
+from ccari.policy.suppression import Reason
+from ccari.store import untouched
+from ccari.store.database import Database, migrations_folder
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+from tests.unit.doctor.conftest import Patient
+from tests.unit.store import made
+from tests.unit.store.test_registers import listed, load
+
+NEEDY = (
+    made.POLICY.replace(
+        'legal_basis = "contract"', 'legal_basis = "consent"\nmarketing = true\nregisters = ["robinson"]'
+    )
+    + '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\nmax_age_days = 30\n'
+)
+STRANGER = f"postgresql://ccari:{'hidden-w0rd'}@127.0.0.1:1/ccari"
+
+
+async def test_a_ccari_that_is_whole_is_called_faulty_or_a_check_is_left_out(patient: Patient) -> None:
+    found = {each.check: each for each in await patient.examined()}
+    assert [each.check for each in found.values() if each.state is not State.OK] == ["asterisk"]
+    assert list(found) == [
+        "configuration", "user", "keys", "database", "clock database", "schema", "policy", "secret acme",
+        "sounds renewals", "sounds for Asterisk", "asterisk", "spool", "recordings", "fastagi", "http",
+    ]  # fmt: skip
+    assert found["policy"].found.startswith("revision 1, of 20")
+    assert found["policy"].found.endswith(" UTC: controllers 1, campaigns 1")
+    assert (
+        found["schema"].found == f"up to date, with {len(list(migrations_folder().glob('*.sql')))} migrations"
+    )
+    assert "cannot be reached: Connection refused" in found["asterisk"].found
+    assert found["asterisk"].advice == "is it running, with ARI on?"
+
+
+async def test_a_database_that_is_away_hides_the_rest_or_its_password_shows(patient: Patient) -> None:
+    patient.settings["database"]["url"] = STRANGER
+    found = await patient.unwell()
+    assert list(found) == ["database", "policy"]
+    assert found["database"].state is State.FAULT
+    assert found["database"].found == "the database cannot be reached: Connection refused"
+    assert "check [database] url" in found["database"].advice
+    assert (found["policy"].state, found["policy"].advice) == (State.WARNING, "mend the database first")
+    assert "hidden-w0rd" not in str(found)
+
+
+async def test_a_url_that_is_none_shows_its_password(patient: Patient) -> None:
+    patient.settings["database"]["url"] = "postgresql://ccari:hidden:w0rd#@db:port/ccari"
+    found = (await patient.unwell())["database"]
+    assert found.found.startswith("[database] url is no URL such as postgresql://")
+    assert not any(piece in found.found + found.advice for piece in ("hidden", "w0rd"))
+
+
+async def test_an_embedded_database_is_made_by_looking_for_it(patient: Patient) -> None:
+    del patient.settings["database"]
+    found = (await patient.unwell())["database"]
+    assert (found.state, found.advice) == (State.FAULT, "ccari db migrate")
+    assert found.found == f"the embedded PostgreSQL in {patient.folder} was never made"
+    assert not (patient.folder / "postgresql").exists()
+
+
+async def test_an_embedded_server_that_a_service_uses_is_stopped_or_not_joined(
+    patient: Patient, server: str, reachable: Path
+) -> None:
+    del patient.settings["database"]
+    patient.data_dir = reachable / "data"
+    found = {each.check: each for each in await patient.examined()}
+    assert found["database"].found.startswith("the embedded PostgreSQL 18")
+    # nobody has used this database yet, and nothing was written in it
+    assert (found["schema"].state, found["policy"].state) == (State.WARNING, State.FAULT)
+    connection = await asyncpg.connect(server)
+    assert await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None
+    await connection.close()
+
+
+async def test_an_embedded_server_that_is_being_started_for_ever_is_waited_for(
+    patient: Patient, server: str, reachable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(untouched, "PATIENCE_SECONDS", 0.0)
+    del patient.settings["database"]
+    patient.data_dir = reachable / "data"
+    lock = patient.data_dir / "postgresql" / "control.lock"
+    with lock.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        found = (await patient.unwell())["database"]
+    assert found.found.startswith("another ccari has been starting or stopping the embedded PostgreSQL for ")
+    assert found.advice == f"check what it waits for: fuser -v {lock}"
+
+
+async def test_an_empty_database_is_migrated_or_passes_for_one_in_use(patient: Patient, empty: str) -> None:
+    patient.settings["database"]["url"] = empty
+    found = await patient.unwell()
+    assert list(found) == ["schema", "policy"]
+    assert (found["schema"].state, found["schema"].found) == (
+        State.WARNING,
+        "there is nothing in the database yet",
+    )
+    assert found["schema"].advice.endswith("ccari db migrate")
+    assert found["policy"].advice == "ccari policy apply FILE"
+    connection = await asyncpg.connect(empty)
+    assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = 'ccari'") == 0
+    assert await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None
+    await connection.close()
+
+
+async def test_a_migration_that_is_not_applied_or_not_known_goes_unseen(
+    patient: Patient, database: Database
+) -> None:
+    names = sorted(path.stem for path in migrations_folder().glob("*.sql"))
+    await database.rows("DELETE FROM public._pogo_migration WHERE migration_id = $1", names[-1])
+    found = await patient.only("schema")
+    assert (found.state, found.found) == (State.WARNING, f"not applied yet: {names[-1]}")
+    assert found.advice == "ccari serve applies them when it starts; or now: ccari db migrate"
+    await database.rows(
+        "INSERT INTO public._pogo_migration (migration_hash, migration_id, schema_name) VALUES ('x', '9999_new', 'ccari')"
+    )
+    found = await patient.only("schema")
+    assert found.found == "a newer ccari has applied 9999_new"
+
+
+async def test_a_clock_that_is_off_goes_unseen_or_is_taken_for_the_other_way(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]  # noqa: ARG003
+            return datetime.now(UTC) - timedelta(minutes=1)
+
+    monkeypatch.setattr(untouched, "datetime", Late)
+    found = await patient.only("clock database")
+    assert (found.state, found.found) == (State.WARNING, "it is 60.0 s ahead of this machine's")
+    assert clock("x", -MOST_APART - timedelta(seconds=1)).found == "it is 3.0 s behind this machine's"
+    assert clock("x", -MOST_APART).state is State.OK
+    assert clock("x", MOST_APART + timedelta(seconds=1), timedelta(seconds=1)).state is State.OK
+
+
+async def test_a_policy_that_this_ccari_refuses_ends_the_command(patient: Patient, store: Store) -> None:
+    await store.policies.apply(made.POLICY.replace('"contract"', '"because"'), "test")
+    found = await patient.only("policy")
+    assert (found.state, found.advice) == (State.FAULT, "ccari policy apply FILE")
+    assert found.found.startswith("policy revision 2 is not sound for this ccari (line ")
+
+
+async def test_a_bar_on_a_campaign_that_is_gone_goes_unseen(patient: Patient, store: Store) -> None:
+    await store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "manual", "", campaign="spring")
+    found = await patient.only("policy")
+    assert found.state is State.WARNING
+    assert found.found.startswith("1 bars are on the campaign 'spring' of 'acme' alone")
+
+
+async def test_a_register_that_blocks_every_call_passes(patient: Patient, store: Store) -> None:
+    await store.policies.apply(NEEDY, "test")
+    patient.record(NEEDY)
+    found = await patient.unwell()
+    assert list(found) == ["register robinson", "consents renewals"]
+    never = found["register robinson"]
+    assert (never.state, never.advice) == (State.FAULT, "ccari registers import robinson FILE")
+    assert "was never loaded" in never.found
+    assert (found["consents renewals"].state, found["consents renewals"].advice) == (
+        State.WARNING, "ccari consents import FILE"
+    )  # fmt: skip
+    now = datetime.now(UTC)
+    await load(store, listed(0), as_of=now - timedelta(days=31))
+    lost = (await patient.unwell())["register robinson"]
+    assert lost.state is State.FAULT
+    assert lost.found.startswith("'robinson' has no suppression secret")
+    SecretStore(patient.keys).create_for_register("robinson")
+    old = (await patient.unwell())["register robinson"]
+    assert (old.state, old.advice) == (State.FAULT, never.advice)
+    assert f"1 numbers as of {now - timedelta(days=31):%Y-%m-%d}" in old.found
+    assert "too old" in old.found
+    await load(store, listed(0), as_of=now - timedelta(days=28))
+    soon = (await patient.unwell())["register robinson"]
+    assert (soon.state, soon.advice) == (State.WARNING, never.advice)
+    assert f"blocked from {now + timedelta(days=2):%Y-%m-%d %H:%M} UTC on" in soon.found
+    await load(store, listed(0), as_of=now)
+    assert list(await patient.unwell()) == ["consents renewals"]
+
+
+async def test_requests_that_cannot_be_passed_on_go_unseen(patient: Patient, store: Store) -> None:
+    drop = patient.folder / "drop"
+    forward = json.dumps(str(drop))
+    await store.policies.apply(
+        made.POLICY.replace(
+            'dpo = "iod@acme.example"',
+            f'dpo = "iod@acme.example"\nforward = {{ url = "https://acme.example/hook", folder = {forward} }}',
+        ),
+        "test",
+    )
+    found = [each for each in await patient.examined() if each.check == "forwarding acme"]
+    assert [each.state for each in found] == [State.FAULT, State.FAULT]
+    assert found[0].advice == "ccari requests webhook-secret --controller acme"
+    assert str(drop) in found[1].found
+    drop.mkdir()
+    secret = patient.keys / "acme" / "webhook.key"
+    secret.write_text("whsec_" + "A" * 43 + "=\n")
+    secret.chmod(0o600)
+    found = [each for each in await patient.examined() if each.check == "forwarding acme"]
+    assert [each.state for each in found] == [State.OK, State.OK]

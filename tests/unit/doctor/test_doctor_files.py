@@ -1,0 +1,213 @@
+"""What ``ccari doctor`` tells of secrets, sounds and folders, each fault made for real."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ccari.cli.doctor import findings
+from ccari.cli.doctor.findings import State
+from ccari.store.opened import Store
+from tests.unit.doctor.conftest import Patient
+from tests.unit.store import made
+
+#: Somebody who owns nothing and may do nothing.
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+
+
+def other(patient: Patient, kind: str = "alaw") -> Path:
+    """One of the files of a sound that does not come with ccari."""
+    return min((patient.sounds / "pl" / "renewals").glob(f"*.{kind}"))
+
+
+async def test_a_controller_without_a_secret_passes(patient: Patient) -> None:
+    (patient.keys / "acme" / "suppression-1.key").unlink()
+    found = await patient.only("secret acme")
+    assert found.state is State.FAULT
+    assert found.found == f"'acme' has no suppression secret in {patient.keys / 'acme'}"
+    assert found.advice == "restore it from the backup, or if it is new run: ccari keys init"
+
+
+async def test_keys_that_were_never_made_are_made_by_looking(patient: Patient) -> None:
+    patient.settings["keys"]["dir"] = str(patient.folder / "none")
+    found = await patient.unwell()
+    assert {each.check: each.state for each in found.values()} == {
+        "keys": State.WARNING, "secret acme": State.FAULT
+    }  # fmt: skip
+    assert found["keys"].advice == "ccari keys init, or restore it from the backup"
+    assert not patient.keys.exists()
+
+
+async def test_a_secret_that_others_can_read_or_replace_passes(patient: Patient) -> None:
+    secret = patient.keys / "acme" / "suppression-1.key"
+    secret.chmod(0o640)
+    found = await patient.unwell()
+    assert found["keys"].state is State.FAULT
+    assert found["keys"].advice == f"chmod 600 {secret}, and think about who has done so"
+    assert (found["secret acme"].state, found["secret acme"].advice) == (
+        State.FAULT, "chmod 600 it, and think about who has read it"
+    )  # fmt: skip
+    secret.chmod(0o600)
+    secret.parent.chmod(0o770)
+    found = {"keys": await patient.only("keys")}
+    assert found["keys"].advice.startswith(f"chmod go-w {secret.parent}, ")
+
+
+@as_root
+async def test_a_secret_that_the_services_user_cannot_read_passes_before_root(patient: Patient) -> None:
+    os.chown(patient.data_dir, NOBODY, NOBODY)
+    found = [each for each in await patient.examined() if each.check in {"user", "keys"}]
+    assert {each.state for each in found} == {State.WARNING}
+    assert found[0].advice == "runuser -u nobody -- ccari doctor"
+    secret = patient.keys / "acme" / "suppression-1.key"
+    assert f"chown nobody {secret}" in [each.advice for each in found]
+
+
+async def test_a_missing_prompt_is_found_by_a_callee(patient: Patient) -> None:
+    sound = other(patient)
+    sound.unlink()
+    found = await patient.only("sounds renewals")
+    assert (found.state, found.advice) == (State.FAULT, "ccari sounds build")
+    assert found.found == f"{patient.sounds}: {sound.relative_to(patient.sounds)}: the file is missing"
+
+
+async def test_a_prompt_of_other_words_or_other_sound_is_found_by_a_callee(
+    patient: Patient, store: Store
+) -> None:
+    other(patient).write_bytes(b"\xd5" * 4000)
+    assert "changed since it was built" in (await patient.only("sounds renewals")).found
+    patient.record(made.POLICY)
+    await store.policies.apply(made.POLICY.replace("odnowienie", "wypowiedzenie"), "test")
+    found = await patient.only("sounds renewals")
+    assert "says other words than the policy" in found.found
+    assert found.advice == "ccari sounds build"
+
+
+async def test_a_disk_that_hangs_holds_the_doctor_up(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "CHECK_SECONDS", 2.0)
+    sound = other(patient)
+    sound.unlink()
+    # nobody ever writes into it, so whoever reads it waits
+    os.mkfifo(sound)
+    found = await patient.only("sounds")
+    assert (found.state, found.found) == (State.FAULT, "could not be looked at within 2 s")
+    # let the thread go
+    os.close(os.open(sound, os.O_RDWR))
+
+
+async def test_a_check_that_breaks_ends_the_others(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ccari.cli.doctor.folders.recordings", broken)
+    found = await patient.only("recordings")
+    assert (found.state, found.found) == (State.FAULT, "could not be looked at (ZeroDivisionError)")
+
+
+async def test_sounds_that_asterisk_cannot_read_are_found_by_a_callee(patient: Patient) -> None:
+    patient.spool.rmdir()
+    sound = other(patient, "g722")
+    sound.chmod(0o640)
+    found = (await patient.unwell())["sounds for Asterisk"]
+    assert found.state is State.FAULT
+    assert found.found.startswith(f"{sound} cannot be read by other users (Asterisk's): calls would end")
+    assert found.advice == f"chmod -R o+rX {patient.sounds}"
+    sound.chmod(0o644)
+    sound.parent.chmod(0o750)
+    assert f"{sound.parent} cannot" in (await patient.unwell())["sounds for Asterisk"].found
+    sound.parent.chmod(0o755)
+    assert list(await patient.unwell()) == ["spool"]
+
+
+@as_root
+async def test_the_owner_of_the_spool_is_not_taken_for_asterisk(patient: Patient) -> None:
+    patient.sounds.chmod(0o750)
+    os.chown(patient.spool, NOBODY, NOBODY)
+    found = (await patient.unwell())["sounds for Asterisk"]
+    assert found.found.startswith(f"{patient.sounds} cannot be read by nobody (owner of the spool)")
+    os.chown(patient.sounds, -1, NOBODY)
+    assert await patient.unwell() == {}
+
+
+async def test_sounds_that_asterisk_sees_elsewhere_are_looked_for_there(patient: Patient) -> None:
+    patient.spool.rmdir()
+    patient.settings["sounds"]["asterisk_dir"] = "/usr/share/ccari-sounds"
+    # not of Asterisk's way to them
+    patient.folder.chmod(0o700)
+    assert list(await patient.unwell()) == ["spool"]
+    other(patient).chmod(0o600)
+    assert str(other(patient)) in (await patient.unwell())["sounds for Asterisk"].found
+
+
+async def test_a_spool_that_is_not_there_passes(patient: Patient) -> None:
+    patient.spool.rmdir()
+    found = await patient.only("spool")
+    assert (found.state, found.advice[:24]) == (State.WARNING, "check [asterisk] spool: ")
+    patient.settings["asterisk"]["spool"] = str(patient.folder / "no" / "recording")
+    assert (await patient.only("spool")).state is State.FAULT
+
+
+AS_NOBODY = """
+import asyncio, os, sys
+from pathlib import Path
+from ccari.cli.doctor import rounds
+async def main():
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+    for each in await rounds.examine(Path(sys.argv[1])):
+        print(each.check, each.state, each.found, each.advice, sep="|")
+asyncio.run(main())
+"""
+
+
+@as_root
+async def test_what_ccaris_user_may_not_write_passes(patient: Patient) -> None:
+    file = patient.write()
+    file.chmod(0o644)
+    patient.folder.chmod(0o755)
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-W", "ignore", "-c", AS_NOBODY, str(file)],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == ""
+    lines = {line.partition("|")[0]: line for line in done.stdout.splitlines()}
+    assert f"|fault|{patient.spool} cannot be read and written by nobody" in lines["spool"]
+    assert lines["spool"].endswith(f"|chmod g+rwx {patient.spool}, and let ccari's user into its group: "
+                                   "usermod -aG root nobody")  # fmt: skip
+    assert (
+        f"|fault|{patient.folder}/recordings: {patient.folder}/recordings cannot be written by nobody|"
+        in (lines["recordings"])
+    )
+    assert lines["user"] == (
+        f"user|warning|nobody, but {patient.folder} is root's: what root may not do is not seen"
+        "|runuser -u root -- ccari doctor"
+    )
+    assert lines["configuration"] == (
+        f"configuration|warning|{file} holds a password, and everybody can read it|chmod o-r {file}"
+    )
+
+
+async def test_a_mistyped_setting_ends_in_a_traceback_or_goes_unseen(patient: Patient) -> None:
+    patient.settings["asterisk"]["usernam"] = "ccari"
+    (found,) = await patient.examined()
+    assert (found.check, found.state) == ("configuration", State.FAULT)
+    assert found.found == f"{patient.file} or the environment: asterisk.usernam: is no known key"
+
+
+async def test_a_password_file_that_is_missing_or_open_to_all_passes(patient: Patient) -> None:
+    file = patient.folder / "ari-password"
+    del patient.settings["asterisk"]["password"]
+    patient.settings["asterisk"]["password_file"] = str(file)
+    found = {each.check: each for each in await patient.examined()}
+    assert found["asterisk"].found == f"[asterisk] password_file {file}: No such file or directory"
+    file.write_text("s3cret-ari-word\n")
+    file.chmod(0o644)
+    assert (await patient.only("configuration")).advice == f"chmod o-r {file}"
