@@ -40,6 +40,7 @@ from ccari.policy.messages import (
     RecorderStopped,
     SetTimer,
     SettleRecording,
+    StartRecorder,
     TimeRanOut,
     TransferAsked,
     Withdrawn,
@@ -134,6 +135,9 @@ class CallRunner:
                         _log.warning("command_failed", call_id=str(self.ids.call), command=type(command).__name__,
                                      reason=str(error))  # fmt: skip
                         result = Failed(command)
+                        if isinstance(command, StartRecorder):
+                            # its reply was lost, and the recorder was taken down again since it began
+                            self._forget(lambda waiting: isinstance(waiting, RecorderStarted))
                     if isinstance(command, Play) and result is None:
                         self._await_playback(command.party)
                     if result is not None:
@@ -143,15 +147,13 @@ class CallRunner:
     def _forget_agent(self) -> None:
         """What the channel of the agent who was has reported is not of the next one: phones hang up as they transfer."""
         self._actions.playbacks.pop(Party.AGENT, None)
+        self._forget(_is_of_the_agent)
+
+    def _forget(self, stale: Callable[[Event], bool]) -> None:
         waiting = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
         for event in waiting:
-            match event:
-                case AgentCreated() | AgentAnswered() | AgentKeyPressed() | TransferAsked():
-                    pass
-                case Gone(Party.AGENT) | Played(party=Party.AGENT):
-                    pass
-                case _:
-                    self._inbox.put_nowait(event)
+            if not stale(event):
+                self._inbox.put_nowait(event)
 
     async def _note_start(self) -> None:
         with contextlib.suppress(CcariError):
@@ -188,3 +190,13 @@ class CallRunner:
             for key in dict.fromkeys(each for each in (*waiting, event) if isinstance(each, KeyPressed)):
                 self._inbox.put_nowait(key)
             self._inbox.put_nowait(Withdrawn("overload"))
+
+
+def _is_of_the_agent(event: Event) -> bool:
+    match event:
+        case AgentCreated() | AgentAnswered() | AgentKeyPressed() | TransferAsked():
+            return True
+        case Gone(Party.AGENT) | Played(party=Party.AGENT):
+            return True
+        case _:
+            return False
