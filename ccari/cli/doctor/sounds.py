@@ -72,7 +72,15 @@ class Reader:
         if self.uid == 0:
             return True
         shift = 6 if found.st_uid == self.uid else 3 if found.st_gid in self.groups else 0
-        return bool(found.st_mode >> shift & wanted) or _ACL in os.listxattr(path)
+        return bool(found.st_mode >> shift & wanted) or _has_acl(path)
+
+
+def _has_acl(path: Path) -> bool:
+    try:
+        return _ACL in os.listxattr(path)
+    except OSError:
+        # a file system that knows none
+        return False
 
 
 def _for_asterisk(settings: Settings, found: Iterable[Sound]) -> Iterator[Finding]:

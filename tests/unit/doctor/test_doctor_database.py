@@ -8,13 +8,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ccari.cli.doctor.database import MOST_APART, clock
+from ccari.cli.doctor.database import MOST_APART, _server, clock
 from ccari.cli.doctor.findings import State
 from ccari.policy.suppression import Reason
 from ccari.store import untouched
 from ccari.store.database import Database, migrations_folder
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
+from ccari.store.untouched import Server
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made
 from tests.unit.store.test_registers import listed, load
@@ -143,6 +144,18 @@ async def test_a_clock_that_is_off_goes_unseen_or_is_taken_for_the_other_way(
     assert clock("x", -MOST_APART - timedelta(seconds=1)).found == "it is 3.0 s behind this machine's"
     assert clock("x", -MOST_APART).state is State.OK
     assert clock("x", MOST_APART + timedelta(seconds=1), timedelta(seconds=1)).state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("version", "replica", "told"),
+    [
+        ("13.20", False, "PostgreSQL 13.20 is too old"),
+        ("18.1", True, "PostgreSQL 18.1 is a replica: nothing can be written"),
+    ],
+)
+def test_a_server_in_which_nothing_can_be_kept_passes(version: str, replica: bool, told: str) -> None:  # noqa: FBT001
+    (found,) = _server(Server(version, replica, timedelta(), timedelta()), embedded=False)
+    assert (found.state, found.found) == (State.FAULT, told)
 
 
 async def test_a_policy_that_this_ccari_refuses_ends_the_command(patient: Patient, store: Store) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,19 @@ async def test_the_owner_of_the_spool_is_not_taken_for_asterisk(patient: Patient
     found = (await patient.unwell())["sounds for Asterisk"]
     assert found.found.startswith(f"{patient.sounds} cannot be read by nobody (owner of the spool)")
     os.chown(patient.sounds, -1, NOBODY)
+    assert await patient.unwell() == {}
+
+
+@as_root
+async def test_what_an_access_list_lets_asterisk_read_is_called_closed(patient: Patient) -> None:
+    sound = other(patient)
+    sound.chmod(0o600)
+    os.chown(patient.spool, NOBODY, NOBODY)
+    assert list(await patient.unwell()) == ["sounds for Asterisk"]
+    # acl(5) as the kernel keeps it: the owner rw-, NOBODY r--, the group ---, the mask r--, others ---
+    entries = ((0x01, 6, -1), (0x02, 4, NOBODY), (0x04, 0, -1), (0x10, 4, -1), (0x20, 0, -1))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *each) for each in entries)
+    os.setxattr(sound, "system.posix_acl_access", acl)
     assert await patient.unwell() == {}
 
 
