@@ -4,7 +4,9 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
+from uuid import uuid4
 
+import aiohttp
 import pytest
 
 from tests.integration.service import START_SECONDS, Service
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: Of the dialplan's time-out, and what it takes to hang up.
 BOUND_SECONDS = 12.0
+END_SECONDS = 60.0
 
 
 async def gated(
@@ -36,6 +39,23 @@ async def stopped(service: Service) -> AsyncIterator[None]:
         yield
     finally:
         os.kill(service.process.pid, signal.SIGCONT)
+
+
+async def entering(lab: Lab, dialled: str) -> Outcome:
+    """A call straight into the shipped context, as from one that includes it, with whatever was dialled."""
+    call = str(uuid4())
+    body = {
+        "endpoint": "Local/s@lab-waiting", "context": "ccari-outbound", "extension": dialled, "priority": 1,
+        "variables": {
+            "LAB_CALL": call, "CCARI_CAMPAIGN": "strict", "CHANNEL(hangup_handler_push)": "lab-outcome,s,1",
+        },
+    }  # fmt: skip
+    async with (
+        aiohttp.ClientSession(headers=lab.pbx.ari_headers) as session,
+        session.post(f"{lab.pbx.ari_url}/ari/channels/{call}", json=body) as reply,
+    ):
+        assert reply.status == 200, await reply.text()
+    return await lab.pbx.outcome(call, within=END_SECONDS)
 
 
 def _is_connected(line: Mapping[str, object]) -> bool:
@@ -131,3 +151,20 @@ async def test_a_person_who_hides_their_number_is_not_asked_or_cannot_refuse_to_
 ) -> None:
     told = await gated(lab, "123456", context="lab-rights", agent=f"presses-{key}-2", caller="101")
     assert (told.outcome, told.reason) == (right, "none")
+
+
+@pytest.mark.parametrize("tail", [",brief", '" | "1,brief', "),brief"], ids=["comma", "quotes", "bracket"])
+async def test_what_stands_behind_the_number_is_taken_for_another_campaign(
+    service: Service, lab: Lab, tail: str
+) -> None:
+    callee = callees.answers(82)
+    told = await entering(lab, f"{callee.number}{tail}")
+    assert (told.outcome, told.reason, told.stasis_status) == ("blocked", "number_characters", "")
+    assert await lab.world.invites(callee.number) == 0
+
+
+async def test_a_number_that_is_only_a_number_is_refused(service: Service, lab: Lab) -> None:
+    callee = callees.hangs_up(1, 83)
+    told = await entering(lab, callee.number)
+    assert told.stasis_status == "SUCCESS"
+    assert await lab.world.invites(callee.number) == 1

@@ -1,0 +1,127 @@
+"""Callers of FreePBX and a plain dialplan over Stasis, with ccari there: who is connected, and who for want of a set-up."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.integration.conftest import POLICY
+from tests.integration.databases import new_database
+from tests.integration.dialplans.test_inbound_through_pbxs import chosen
+from tests.integration.service import Service
+from tests.lab import Lab, Outcome
+from tests.lab.foreign import ForeignPbx
+from tests.lab.ports import free_port
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CONGESTION = 34
+#: Its notice is shipped; it says whom to connect to, as none of the others does.
+HOTLINE = """
+[[campaigns]]
+id = "hotline"
+controller = "acme"
+purpose = "infolinia"
+legal_basis = "contract"
+data_source = "umowa zawarta z ACME"
+dial = "PJSIP/{number}@trunk"
+agent = "PJSIP/{agent}@agents"
+[campaigns.recording]
+mode = "notice"
+[campaigns.notice]
+prompts = ["recording"]
+"""
+#: How the same DID is answered in a FreePBX and in a dialplan of one's own.
+WAYS = pytest.mark.parametrize("context", ["did", "plain-did"], ids=["FreePBX", "plain"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def driving(
+    lab: Lab, service: Service, current: ForeignPbx, folder: Path, sounds: Path, dsn: str
+) -> AsyncIterator[Service]:
+    """A second service, which drives this PBX; the first one answers its FastAGI."""
+    home = folder / "hotline"
+    home.mkdir()
+    policy = home / "policy.toml"
+    policy.write_text(POLICY.read_text() + HOTLINE)
+    made = Service(
+        {
+            "CCARI_DATA_DIR": str(home / "data"),
+            "CCARI_DATABASE__URL": await new_database(dsn, "hotline"),
+            "CCARI_ASTERISK__URL": current.ari_url,
+            "CCARI_ASTERISK__USERNAME": current.ari_user,
+            "CCARI_ASTERISK__PASSWORD_FILE": str(current.ari_password_file),
+            "CCARI_ASTERISK__SPOOL": str(current.spool),
+            "CCARI_SOUNDS__DIR": str(sounds),
+            "CCARI_AGI__LISTEN": "off",
+            "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
+        },
+        home / "ccari.log",
+        home / "ccari.err",
+    )
+    for arguments in (("policy", "apply", str(policy)), ("keys", "init")):
+        done = await made.ccari(*arguments)
+        assert done.code == 0, done.err
+    await made.start()
+    yield made
+    assert await made.stop() == 0, made.errors.read_text()
+
+
+@contextlib.asynccontextmanager
+async def answering(pbx: ForeignPbx, context: str, destination: str) -> AsyncIterator[None]:
+    """For whom the DID is, and where callers go without ccari."""
+    told = {
+        "LAB_DESTINATION": destination,
+        "CCARI_INBOUND_FALLBACK": "lab-staff,s,1" if context == "plain-did" else "",
+    }
+    for name, value in told.items():
+        await pbx.set_global(name, value)
+    try:
+        yield
+    finally:
+        for name in told:
+            await pbx.set_global(name, "")
+
+
+async def calls(lab: Lab, pbx: ForeignPbx, context: str, campaign: str) -> tuple[int, Outcome]:
+    """One caller, to the end: the cause that they are told, and what the dialplan knows."""
+    call = await lab.world.dial("123456", campaign=campaign, context=context, caller="+48600990084", pbx=pbx)
+    cause = await call.ended()
+    return cause, await pbx.outcome(call.id)
+
+
+@WAYS
+async def test_a_caller_is_not_connected(
+    lab: Lab, driving: Service, current: ForeignPbx, context: str
+) -> None:
+    agent = f"drops-1-{context}"
+    async with answering(current, context, agent):
+        _, told = await calls(lab, current, context, "hotline")
+    assert (told.stasis_status, told.outcome) == ("SUCCESS", "bridged")
+    assert await lab.world.invites(agent) == 1
+    record = await driving.json("calls", "show", told.call)
+    assert {"notice_heard", "call_bridged"} <= {each["event"] for each in record["events"]}
+
+
+@WAYS
+@pytest.mark.parametrize("choice", ["connect", "refuse"])
+@pytest.mark.parametrize(
+    ("campaign", "destination", "reason"),
+    [
+        ("hotline", "PJSIP/anna", "bad_arguments"),
+        ("nonsense", "anna", "unknown_campaign"),
+        ("renewals", "anna", "no_destination"),
+    ],
+)
+async def test_a_fault_of_the_set_up_cuts_callers_off_or_connects_them_unasked(
+    lab: Lab, driving: Service, current: ForeignPbx, context: str, choice: str, campaign: str, destination: str,
+    reason: str,
+) -> None:  # fmt: skip
+    async with answering(current, context, destination), chosen(current, choice):
+        cause, told = await calls(lab, current, context, campaign)
+    assert (told.stasis_status, told.outcome) == ("SUCCESS", "blocked")
+    assert told.reason == ("staff" if choice == "connect" else reason)
+    assert (cause == CONGESTION) == (choice == "refuse")
