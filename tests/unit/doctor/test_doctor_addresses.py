@@ -70,7 +70,7 @@ async def test_a_port_that_somebody_else_has_passes_for_ccari(patient: Patient) 
 
 
 async def _fine(_: web.Request) -> web.Response:
-    return web.Response(text="fine")
+    return web.json_response({"status": "fine"})
 
 
 async def test_a_service_that_hangs_holds_the_doctor_up_or_passes(

@@ -10,6 +10,7 @@ import pytest
 
 from ccari.cli.doctor.database import MOST_APART, _server, clock
 from ccari.cli.doctor.findings import State
+from ccari.errors import StoreError
 from ccari.policy.suppression import Reason
 from ccari.store import untouched
 from ccari.store.database import Database, migrations_folder
@@ -113,6 +114,12 @@ async def test_an_empty_database_is_migrated_or_passes_for_one_in_use(patient: P
     assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = 'ccari'") == 0
     assert await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None
     await connection.close()
+
+
+async def test_looking_can_write(dsn: str) -> None:
+    async with untouched.open_untouched(dsn) as store:
+        with pytest.raises(StoreError, match="ReadOnly"):
+            await store.policies.apply("x", "test")
 
 
 async def test_a_migration_that_is_not_applied_or_not_known_goes_unseen(

@@ -134,6 +134,8 @@ async def test_the_owner_of_the_spool_is_not_taken_for_asterisk(patient: Patient
     assert found.found.startswith(f"{patient.sounds} cannot be read by nobody (owner of the spool)")
     os.chown(patient.sounds, -1, NOBODY)
     assert await patient.unwell() == {}
+    os.chown(patient.sounds, NOBODY, 0)
+    assert await patient.unwell() == {}
 
 
 @as_root
