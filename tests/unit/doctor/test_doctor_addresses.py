@@ -65,7 +65,8 @@ async def test_a_port_that_somebody_else_has_passes_for_ccari(patient: Patient) 
         assert found.advice == (
             f"stop what listens there (ss -ltnp 'sport = :{port}'), or set [{section}] listen to another port"
         )
-    async with serving(patient.settings["http"]["listen"], web.get("/healthz", _fine)):
+    listen = patient.settings["http"]["listen"]
+    async with serving(listen, web.get("/healthz", _fine), web.get("/readyz", _fine)):
         assert (await patient.only("http")).found.endswith("is not ccari")
 
 
