@@ -12,14 +12,17 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
+import asyncpg
 import pytest
 import pytest_asyncio
 
 from ccari.calls.client import EVENTS, operations
 from ccari.calls.transport import Credentials, Transport, connect
 from ccari.errors import AsteriskError
+from ccari.store.database import SCHEMA
 from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database
 from tests.integration.relay import Message, relay
@@ -393,6 +396,38 @@ async def test_a_service_killed_in_the_talk_loses_its_recording(ground: Ground) 
         shown = await service.json("calls", "show", call_id)
         assert (shown["outcome"], shown["fault"]) == ("failed", None)
         assert_kept(service, shown)
+    assert ground.raw(shown) == []
+
+
+async def test_invariant_6_recovery_keeps_what_was_said_after_a_refusal(ground: Ground) -> None:
+    """A service that dies between a refusal and the stop of its recorder: here 0.5 s into the recording."""
+    async with ground.running() as service:
+        placed, call_id = await ground.talk(service, callees.answers(19))
+        await until(
+            lambda: any(each.stat().st_size > 24_000 for each in ground.lab.pbx.spool.iterdir()), within=5
+        )
+        await service.stop(signal.SIGKILL)
+    connection = await asyncpg.connect(ground.url, server_settings={"search_path": SCHEMA})
+    try:
+        await connection.execute(
+            """INSERT INTO rights_requests (reference, controller, campaign, call_id, "right", article, state, key, digest,
+                                            key_version, received_at, due, purpose, language, channel, number_from, level,
+                                            closed_at)
+               SELECT 'ACME-2026-999999', c.controller, c.campaign, c.id, 'refuse_recording', '21(1)', 'fulfilled', '2',
+                      sha256('x'), 1, r.started_at + interval '0.5 s', current_date, '', 'pl', 'key', 'dialled', 1, now()
+               FROM calls c JOIN recordings r ON r.call_id = c.id WHERE c.id = $1""",
+            UUID(call_id),
+        )
+    finally:
+        await connection.close()
+    async with ground.running() as service:
+        await service.logged(
+            lambda line: line["event"] == "asterisk_connected" and line["kept_recordings"] == 1
+        )
+        await ground.lab.world.hang_up(placed)
+        shown = await service.json("calls", "show", call_id)
+        assert_kept(service, shown)
+        assert shown["recordings"][0]["duration_ms"] == 500
     assert ground.raw(shown) == []
 
 
