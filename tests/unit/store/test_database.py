@@ -56,6 +56,10 @@ MIGRATIONS = [
     "0003_access_tokens",
     "0004_directions",
     "0005_http_repeats",
+    "0006_stored_recordings",
+    "0007_holds",
+    "0008_evidence",
+    "0009_erasures",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")

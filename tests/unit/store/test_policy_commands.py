@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ccari.forward.secret import WebhookSecrets
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
 from ccari.policy.presets import PRESETS
@@ -123,12 +124,14 @@ async def test_what_would_block_every_call_is_found_by_the_first_of_them(
     assert (done.code, done.out) == (1, "")
     told = [each for each in done.err.splitlines() if not each.startswith("think again: ")]
     blocks = lines("\n".join(told), file)
-    keys = tmp_path / "data/keys"
     assert len(blocks) == 5
     secret, webhook, sound, register, consent = blocks
     assert secret.startswith("controller 'acme': 'acme' has no suppression secret in ")
     assert secret.endswith("ccari keys init")
-    assert f"there is no {keys}/acme/webhook.key: ccari requests webhook-secret --controller acme" in webhook
+    assert webhook == (
+        "controller 'acme': its requests cannot be signed: 'acme' has no webhook secret: "
+        "ccari requests webhook-secret --controller acme"
+    )
     assert sound.startswith("campaign 'offers': pl/offers/identity: no such sound in ")
     assert sound.endswith(f": ccari sounds build --policy {file}")
     # which no build mends
@@ -149,7 +152,7 @@ async def test_what_has_been_seen_to_still_fails_the_check_or_what_has_lapsed_pa
     file = written(tmp_path, SILENT)
     secrets = SecretStore(tmp_path / "data/keys")
     secrets.create("acme")
-    (tmp_path / "data/keys/acme/webhook.key").write_text("whsec_\n")
+    WebhookSecrets(tmp_path / "data/keys").create("acme")
     now = datetime.now(UTC)
     consents: list[dict[str, Any]] = [
         {"purpose": "news"}, {"channel": "automatic_calls"}, {"controller": "other"}, {"withdrawn_at": now},
