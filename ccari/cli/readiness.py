@@ -1,30 +1,58 @@
-"""What would block every call of a campaign, or lose what is to be passed on, although the policy file is sound."""
+"""What a policy's calls and requests need beside the policy: secrets, sounds, registers, consents.
 
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+``ccari policy`` tells of a file's needs before it is applied, ``ccari doctor`` of those of the policy in force.
+"""
 
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ccari.cli.doctor.findings import Finding, State, apart, doubt, fault, refused, well
 from ccari.config import Settings
 from ccari.errors import ConfigError, SoundError
 from ccari.forward.secret import WebhookSecrets
 from ccari.policy import gate
+from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
-from ccari.sounds.soundboard import open_soundboard
+from ccari.policy.parties import Controller, Register
+from ccari.sounds.soundboard import Soundboard, open_soundboard
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 
 #: What makes the sounds of the policy in force.
 BUILD = "ccari sounds build"
+#: A register's copy that will be too old by then is told of before its campaigns stop.
+SOON = timedelta(days=3)
+_RESTORE = "ccari keys init if it is new, else restore it from the backup: another one would bar nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing, and who cannot do without it: ``whose`` calls, or requests, fail where it is not ``met``."""
+
+    finding: Finding
+    whose: tuple[str, ...]
+    met: bool = True
 
 
 async def lacking(settings: Settings, store: Store, policy: Policy, build: str = BUILD) -> list[str]:
-    """One line for each thing that is missing, with what to do about it.
+    """One line for each campaign or controller that lacks something, with what to do about it.
 
     ``build`` is the command for sounds, where ``policy`` is not the one in force yet.
     """
-    found = [*_secrets(settings, policy), *_sounds(settings, policy, build)]
-    found += [line async for line in _registers(settings, store, policy)]
-    found += [line async for line in _consents(store, policy)]
-    return found
+    board = open_soundboard(settings)
+    needs = [*secrets(settings, policy), *(sounds(board, policy, each, build) for each in policy.campaigns)]
+    needs += [*await registers(settings, store, policy), *await consents(store, policy)]
+    return [
+        f"{whose}: {need.finding.found}: {need.finding.advice}"
+        for need in needs
+        if not need.met
+        for whose in need.whose
+    ]
 
 
 async def left_behind(store: Store, policy: Policy) -> list[str]:
@@ -39,57 +67,122 @@ async def left_behind(store: Store, policy: Policy) -> list[str]:
     ]
 
 
-def _secrets(settings: Settings, policy: Policy) -> Iterator[str]:
-    secrets, webhooks = SecretStore(settings.keys_dir), WebhookSecrets(settings.keys_dir)
+def secrets(settings: Settings, policy: Policy) -> Iterator[Need]:
+    """Without its secret no bar of a controller is recognised, so each of its calls is blocked."""
+    kept = SecretStore(settings.keys_dir)
     for controller in policy.controllers:
+        check, whose = f"secret {controller.id}", (f"controller {controller.id!r}",)
         try:
-            secrets.check(controller.id)
+            newest = kept.keys(controller.id)[-1]
         except ConfigError as error:
-            yield f"controller {controller.id!r}: {error}"
-        if controller.forward and controller.forward.url and not webhooks.path(controller.id).is_file():
-            yield (
-                f"controller {controller.id!r}: its requests cannot be signed: there is no "
-                f"{webhooks.path(controller.id)}: ccari requests webhook-secret --controller {controller.id}"
-            )
+            # its own advice is for one that is missing or damaged; what is left is a file that cannot be read
+            yield Need(refused(check, error, _RESTORE), whose, met=False)
+        else:
+            yield Need(well(check, f"version {newest.version} is written with"), whose)
+        yield from _forwarding(settings, controller, whose)
 
 
-def _sounds(settings: Settings, policy: Policy, build: str) -> Iterator[str]:
-    prompts = open_soundboard(settings)
+def _forwarding(settings: Settings, controller: Controller, whose: tuple[str, ...]) -> Iterator[Need]:
+    check, forward = f"forwarding {controller.id}", controller.forward
+    if forward is None:
+        return
+    if forward.url is not None:
+        found = _signing(check, WebhookSecrets(settings.keys_dir), controller)
+        yield Need(found, whose, met=found.state is State.OK)
+    if forward.folder is not None:
+        folder = Path(forward.folder)
+        if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+            yield Need(well(check, f"{folder} can be written"), whose)
+        else:
+            lost = fault(check, f"{folder} is no folder that ccari can write: requests are not passed on",
+                         f"make it, or mount its disk, and let ccari's user write there: ls -ld {shlex.quote(str(folder))}")  # fmt: skip
+            yield Need(lost, whose, met=False)
+
+
+def _signing(check: str, kept: WebhookSecrets, controller: Controller) -> Finding:
+    try:
+        kept.read(controller.id)
+    except ConfigError as error:
+        lost = refused(check, error, "let ccari's user read it")
+        return fault(check, f"its requests cannot be signed: {lost.found}", lost.advice)
+    return well(check, "there is a secret to sign with")
+
+
+def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = BUILD) -> Need:
+    """Every prompt that a call of the campaign may play, there and as it was built."""
+    check, whose = f"sounds {campaign.id}", (f"campaign {campaign.id!r}",)
+    try:
+        scripts = board.scripts(policy.controller_of(campaign), campaign)
+    except SoundError as error:
+        # what no build mends: a file that cannot be read, or a language that there is not
+        lost = refused(
+            check, error, "let ccari's user read it, or give the campaign a language that there is"
+        )
+        advice = lost.advice.removesuffix(BUILD) + build if lost.advice.endswith(BUILD) else lost.advice
+        return Need(fault(check, lost.found, advice), whose, met=False)
+    count = sum(len(script.sounds) for script in scripts.values())
+    return Need(well(check, f"{count} in {', '.join(scripts)}"), whose)
+
+
+async def registers(settings: Settings, store: Store, policy: Policy) -> list[Need]:
+    """Those that campaigns need: a copy that is missing or too old blocks each of their calls.
+
+    A register is told of once for each age that its copy may have: the country of a campaign may ask for a newer one.
+    """
+    copies = {row["register"]: row for row in await store.registers.ages()}
+    needed: dict[Register, list[str]] = {}
     for campaign in policy.campaigns:
-        try:
-            prompts.scripts(policy.controller_of(campaign), campaign)
-        except SoundError as error:
-            # another fault than a missing sound, such as an unknown language, is not mended by a build
-            fault = str(error)
-            said = fault.removesuffix(BUILD) + build if fault.endswith(BUILD) else fault
-            yield f"campaign {campaign.id!r}: {said}"
+        for each in policy.registers_of(campaign):
+            needed.setdefault(each, []).append(f"campaign {campaign.id!r}")
+    return [
+        await _register(settings, register, copies.get(register.id), tuple(whose))
+        for register, whose in needed.items()
+    ]
 
 
-async def _registers(settings: Settings, store: Store, policy: Policy) -> AsyncIterator[str]:
-    secrets, now = SecretStore(settings.keys_dir), datetime.now(UTC)
-    copies = {row["register"]: row["as_of"] for row in await store.registers.ages()}
-    for campaign in policy.campaigns:
-        for register in policy.registers_of(campaign):
-            as_of = copies.get(register.id)
-            load = f"ccari registers import {register.id} FILE"
-            if as_of is None:
-                yield f"campaign {campaign.id!r}: the register {register.id!r} was never loaded: {load}"
-            elif not secrets.has_register(register.id):
-                yield (
-                    f"campaign {campaign.id!r}: the secret of the register {register.id!r} is not in "
-                    f"{settings.keys_dir}: restore it from the backup, or load the register anew: {load}"
-                )
-            elif gate.stale(register, as_of, now):
-                yield (
-                    f"campaign {campaign.id!r}: the copy of the register {register.id!r} is of {as_of:%Y-%m-%d}, "
-                    f"and may be {register.max_age_days} days old: {load}"
-                )
+async def _register(
+    settings: Settings, register: Register, row: Mapping[str, Any] | None, whose: tuple[str, ...]
+) -> Need:
+    check, load = f"register {register.id}", f"ccari registers import {register.id} FILE"
+    if row is None:
+        lost = fault(check, f"the register {register.id!r} was never loaded", load)
+        return Need(lost, whose, met=False)
+    kept = SecretStore(settings.keys_dir)
+    try:
+        if not await apart(lambda: kept.has_register(register.id)):
+            lost = fault(check, f"the secret of the register {register.id!r} is not in {settings.keys_dir}",
+                         f"restore it from the backup, or load the register anew: {load}")  # fmt: skip
+            return Need(lost, whose, met=False)
+        await apart(lambda: kept.register_keys(register.id))
+    except ConfigError as error:
+        return Need(refused(check, error, load), whose, met=False)
+    as_of, now = row["as_of"], datetime.now(UTC)
+    told = f"the copy of the register {register.id!r} is of {as_of:%Y-%m-%d}, and may be {register.max_age_days} days old"
+    if gate.stale(register, as_of, now):
+        wrong = "dated ahead" if as_of > now else "too old"
+        return Need(fault(check, f"{told}: it is {wrong}", load), whose, met=False)
+    if gate.stale(register, as_of, now + SOON):
+        until = as_of + timedelta(days=register.max_age_days)
+        return Need(
+            doubt(check, f"{told}: calls are blocked from {until:%Y-%m-%d %H:%M} UTC on", load), whose
+        )
+    return Need(well(check, f"{told}: {row['entries']} numbers"), whose)
 
 
-async def _consents(store: Store, policy: Policy) -> AsyncIterator[str]:
-    for campaign in policy.campaigns:
-        if campaign.needs_consent and not await store.policies.has_consents(campaign):
-            yield (
-                f"campaign {campaign.id!r}: no number of {campaign.controller!r} has consented to "
-                f"{campaign.asks_consent_to!r} by {campaign.consent_channel}: ccari consents import FILE"
-            )
+async def consents(store: Store, policy: Policy) -> list[Need]:
+    """A campaign that needs consents where there is none can call nobody."""
+    return [
+        await _consents(store, campaign, (f"campaign {campaign.id!r}",))
+        for campaign in policy.campaigns
+        if campaign.needs_consent
+    ]
+
+
+async def _consents(store: Store, campaign: Campaign, whose: tuple[str, ...]) -> Need:
+    check = f"consents {campaign.id}"
+    if await store.policies.has_consents(campaign):
+        return Need(well(check, "there are some"), whose)
+    # a doubt to doctor: no fault of the set-up, where nobody has consented yet
+    none = doubt(check, f"no number of {campaign.controller!r} has consented to {campaign.asks_consent_to!r} "
+                        f"by {campaign.consent_channel}", "ccari consents import FILE")  # fmt: skip
+    return Need(none, whose, met=False)

@@ -1,12 +1,13 @@
 """From one check to the next: what needs the database, what needs Asterisk, and what needs neither, all at once."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from ccari import config
 from ccari.cli.doctor import addresses, asterisk, configuration, database, folders, policy, sounds
 from ccari.cli.doctor.findings import Finding, apart, doubt, found_by, refused
+from ccari.cli.readiness import BUILD, Need, consents, registers, secrets
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.policy.declaration import Policy
@@ -79,10 +80,17 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
         sources = await store.contacts.sources()
         return await apart(lambda: list(sounds.sounds(settings, declared, sources)))
 
+    async def needs(look: Awaitable[Iterable[Need]]) -> list[Finding]:
+        return _found(await look)
+
     return [
         *await found_by("policy", policy.strays(store, declared), "ccari db migrate"),
-        *await _files("secrets", lambda: policy.secrets(settings, declared), _USER),
-        *await found_by("sounds", play(), sounds.BUILD),
-        *await found_by("registers", policy.registers(settings, store, declared), "ccari registers list"),
-        *await found_by("consents", policy.consents(store, declared), "ccari consents import FILE"),
+        *await _files("secrets", lambda: _found(secrets(settings, declared)), _USER),
+        *await found_by("sounds", play(), BUILD),
+        *await found_by("registers", needs(registers(settings, store, declared)), "ccari registers list"),
+        *await found_by("consents", needs(consents(store, declared)), "ccari consents import FILE"),
     ]
+
+
+def _found(needs: Iterable[Need]) -> list[Finding]:
+    return [each.finding for each in needs]

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccari.cli.doctor.findings import Finding, doubt, fault, refused, well
+from ccari.cli import readiness
+from ccari.cli.doctor.findings import Finding, doubt, fault, well
 from ccari.config import Settings
 from ccari.errors import SoundError
 from ccari.policy.campaign import Campaign
@@ -17,7 +18,6 @@ from ccari.ports.sounds import Sound
 from ccari.sounds.audio import FORMATS
 from ccari.sounds.soundboard import Soundboard, open_soundboard
 
-BUILD = "ccari sounds build"
 _READ, _ENTER = 0o4, 0o1
 _ACL = "system.posix_acl_access"
 
@@ -26,16 +26,12 @@ def sounds(settings: Settings, policy: Policy, sources: Mapping[str, Sequence[st
     """As ``ccari serve`` and ``ccari policy check`` look at them; ``sources`` of contacts by controller."""
     board, all_sounds = open_soundboard(settings), []
     for campaign in policy.campaigns:
-        check = f"sounds {campaign.id}"
-        try:
+        need = readiness.sounds(board, policy, campaign)
+        yield need.finding
+        if need.met:
             scripts = board.scripts(policy.controller_of(campaign), campaign)
-        except SoundError as error:
-            yield refused(check, error, f"let ccari's user read it, or: {BUILD}")
-            continue
-        found = [sound for script in scripts.values() for sound in script.sounds.values()]
-        all_sounds += found
-        yield well(check, f"{len(found)} in {', '.join(scripts)}")
-        yield from _sources(board, campaign, sources.get(campaign.controller, ()))
+            all_sounds += [sound for script in scripts.values() for sound in script.sounds.values()]
+            yield from _sources(board, campaign, sources.get(campaign.controller, ()))
     if all_sounds:
         yield from _for_asterisk(settings, all_sounds)
 
@@ -47,7 +43,9 @@ def _sources(board: Soundboard, campaign: Campaign, told: Sequence[str]) -> Iter
     lacking = sum(not _speaks(board, each, language) for each in told for language in campaign.spoken)
     if lacking:
         yield doubt(
-            f"sounds {campaign.id}", f"{lacking} that say where contacts' numbers are from are missing", BUILD
+            f"sounds {campaign.id}",
+            f"{lacking} that say where contacts' numbers are from are missing",
+            readiness.BUILD,
         )
 
 

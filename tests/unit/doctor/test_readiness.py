@@ -1,0 +1,90 @@
+"""What a policy needs, as ``ccari policy`` and ``ccari doctor`` both tell it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from ccari import config
+from ccari.cli.doctor.findings import State
+from ccari.cli.readiness import lacking
+from ccari.forward.secret import WebhookSecrets
+from ccari.policy.declaration import read
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+from tests.unit.doctor.conftest import Patient
+from tests.unit.store import made
+from tests.unit.store.test_registers import listed, load
+
+AGE = timedelta(days=20)
+
+
+def listing(campaign: str, *, preset: str = "") -> str:
+    return f"""
+[[campaigns]]
+id = "{campaign}"
+controller = "acme"
+purpose = "nowa oferta"
+legal_basis = "legitimate_interest"
+registers = ["robinson"]
+data_source = "umowa zawarta z ACME"
+dial = "PJSIP/{{number}}@trunk"
+recording = {{ mode = "off" }}
+notice = {{ prompts = [] }}
+{preset and f'preset = "{preset}"'}
+"""
+
+
+async def lines(patient: Patient, store: Store, document: str) -> list[str]:
+    return await lacking(config.load(patient.write()), store, read(document))
+
+
+async def test_a_country_that_wants_newer_copies_stops_the_calls_to_another_or_goes_unheeded(
+    patient: Patient, store: Store
+) -> None:
+    document = (
+        made.POLICY
+        + '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n'
+        + listing("polish")
+        + listing("italian", preset="IT")
+    )
+    await store.policies.apply(document, "test")
+    as_of = datetime.now(UTC) - AGE
+    await load(store, listed(0), as_of=as_of)
+    SecretStore(patient.keys).create_for_register("robinson")
+    told = f"the copy of the register 'robinson' is of {as_of:%Y-%m-%d}, and may be {{}} days old: {{}}"
+    too_old = told.format(15, "it is too old")
+    assert await lines(patient, store, document) == [
+        f"campaign 'italian': {too_old}: ccari registers import robinson FILE"
+    ]
+    found = [each for each in await patient.examined() if each.check == "register robinson"]
+    assert [(each.state, each.found) for each in found] == [
+        (State.OK, told.format(31, "1 numbers")), (State.FAULT, too_old)
+    ]  # fmt: skip
+
+
+async def test_a_request_that_cannot_be_passed_on_is_found_when_it_is(patient: Patient, store: Store) -> None:
+    drop, secrets = patient.folder / "drop", WebhookSecrets(patient.keys)
+    forward = f'forward = {{ url = "https://acme.example/hook", folder = {json.dumps(str(drop))} }}'
+    document = made.POLICY.replace('dpo = "iod@acme.example"', f'dpo = "iod@acme.example"\n{forward}')
+    secrets.create("acme")
+    secrets.path("acme").write_text("whsec_\n")
+    unsigned, undelivered = await lines(patient, store, document)
+    assert unsigned.startswith("controller 'acme': its requests cannot be signed: ")
+    assert unsigned.endswith(" holds no secret such as whsec_…: restore it from the backup")
+    assert undelivered.startswith(f"controller 'acme': {drop} is no folder that ccari can write")
+    drop.mkdir()
+    secrets.path("acme").unlink()
+    secrets.create("acme")
+    assert await lines(patient, store, document) == []
+
+
+async def test_a_copy_that_will_be_too_old_blocks_a_policy_already(patient: Patient, store: Store) -> None:
+    document = (
+        made.POLICY
+        + '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\nmax_age_days = 22\n'
+        + listing("polish")
+    )
+    await store.policies.apply(document, "test")
+    await load(store, listed(0), as_of=datetime.now(UTC) - AGE)
+    SecretStore(patient.keys).create_for_register("robinson")
+    assert await lines(patient, store, document) == []
+    assert (await patient.only("register robinson")).state is State.WARNING
