@@ -14,7 +14,7 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.terms import Terms
 from ccari.policy import notices
-from ccari.policy.messages import Outcome
+from ccari.policy.call import Outcome
 from ccari.policy.rights import Level, Right
 
 _log = structlog.get_logger()

@@ -10,8 +10,8 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import agent_name, label
 from ccari.gating.terms import Terms
+from ccari.policy.call import Outcome
 from ccari.policy.gate import Block
-from ccari.policy.messages import Outcome
 
 #: From the connection to the verdict: the agent waits, and the dialplan gives up soon after.
 ANSWER_SECONDS = 3.0

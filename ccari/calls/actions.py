@@ -16,55 +16,12 @@ from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import label
 from ccari.gating.terms import Terms
 from ccari.policy import notices
+from ccari.policy.call import Command, Direction, Event, Outcome, Party
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.call.state import RING_SECONDS
 from ccari.policy.campaign import NoticePrompt
 from ccari.policy.gate import Block
-from ccari.policy.messages import (
-    AnswerAgent,
-    AnswerCallee,
-    Bridge,
-    Bridged,
-    CallAgent,
-    CalleeAnswered,
-    CheckGate,
-    CloseCall,
-    Command,
-    CommitHeard,
-    CreateCallee,
-    DetectMachine,
-    Dial,
-    DialAgent,
-    Direction,
-    Event,
-    GateAllowed,
-    GateBlocked,
-    GiveBack,
-    Gone,
-    HandOver,
-    HangUp,
-    HeardCommitted,
-    Outcome,
-    Party,
-    Play,
-    RecorderStopped,
-    RecordingTagged,
-    RefuseTransfer,
-    RegisterRight,
-    RightRegistered,
-    Ring,
-    SettleRecording,
-    ShowCard,
-    SpendToken,
-    StartRecorder,
-    StopPlaying,
-    StopRecorder,
-    StopRinging,
-    TagRecording,
-    TellDialplan,
-    TokenRefused,
-    TokenSpent,
-    UseLanguage,
-)
 from ccari.ports.requests import Intake
 from ccari.ports.sounds import Sound
 
@@ -100,67 +57,67 @@ class Actions:
         """Do it; give the event that follows at once, or None if Asterisk will report what came of it."""
         ari, ids = self._desk.ari, self._ids
         match command:
-            case CheckGate():
+            case do.CheckGate():
                 return await self._check_gate()
-            case CallAgent():
+            case do.CallAgent():
                 await self._create_agent()
-            case DialAgent():
+            case do.DialAgent():
                 await ari.dial(ids.agent, seconds=self._terms.campaign.connect_seconds + 5)
-            case CreateCallee():
+            case do.CreateCallee():
                 await self._create_callee()
-            case SpendToken():
+            case do.SpendToken():
                 return await self._spend_token()
-            case Dial():
+            case do.Dial():
                 await ari.dial(ids.callee, seconds=int(RING_SECONDS) + 5)
-            case DetectMachine():
+            case do.DetectMachine():
                 await ari.continue_in_dialplan(ids.callee, MACHINE_CONTEXT)
-            case Ring(party):
+            case do.Ring(party):
                 await ari.ring(ids.channel(party))
-            case StopRinging(party):
+            case do.StopRinging(party):
                 await ari.stop_ringing(ids.channel(party))
-            case AnswerAgent():
+            case do.AnswerAgent():
                 await self._answer_home()
-            case AnswerCallee():
+            case do.AnswerCallee():
                 await self._answer_home()
-                return CalleeAnswered()
-            case RefuseTransfer():
+                return on.CalleeAnswered()
+            case do.RefuseTransfer():
                 await ari.answer_transfer(ids.agent, made=False)
-            case HandOver(to):
+            case do.HandOver(to):
                 await self._hand_over(to)
-            case UseLanguage(language):
+            case do.UseLanguage(language):
                 self._settled = replace(self._terms, language=language)
-            case ShowCard():
+            case do.ShowCard():
                 await self._show_card()
-            case Play(party, prompt):
+            case do.Play(party, prompt):
                 await self._play(party, prompt)
-            case StopPlaying():
+            case do.StopPlaying():
                 await self._stop_playing()
-            case CommitHeard():
+            case do.CommitHeard():
                 return await self._commit_heard(command)
-            case TagRecording():
+            case do.TagRecording():
                 await self.recorder.tag(self._terms)
-                return RecordingTagged()
-            case StartRecorder():
+                return on.RecordingTagged()
+            case do.StartRecorder():
                 await self.recorder.start()
-            case StopRecorder(keep):
+            case do.StopRecorder(keep):
                 if not await self.recorder.stop(keep=keep):
-                    return RecorderStopped()
-            case Bridge():
+                    return on.RecorderStopped()
+            case do.Bridge():
                 await self._bridge()
-                return Bridged()
-            case RegisterRight():
+                return on.Bridged()
+            case do.RegisterRight():
                 return await self._register(command)
-            case HangUp(party):
+            case do.HangUp(party):
                 if not await ari.hang_up(ids.channel(party)):
-                    return Gone(party)
-            case TellDialplan(outcome, reason):
+                    return on.Gone(party)
+            case do.TellDialplan(outcome, reason):
                 await self._tell_dialplan(outcome, reason)
-            case GiveBack(outcome, reason):
+            case do.GiveBack(outcome, reason):
                 return await self._give_back(outcome, reason)
-            case SettleRecording():
+            case do.SettleRecording():
                 await self._let_go()
                 await self.recorder.settle()
-            case CloseCall():
+            case do.CloseCall():
                 await self._close(command)
             case _:
                 raise AssertionError(command)
@@ -175,9 +132,9 @@ class Actions:
         )
         verdict = await (self._gatekeeper.admit() if inbound else self._gatekeeper.ask())
         if isinstance(verdict, Block):
-            return GateBlocked(verdict)
+            return on.GateBlocked(verdict)
         self._settled = verdict
-        return GateAllowed(verdict.campaign, verdict.informed, known=verdict.number is not None)
+        return on.GateAllowed(verdict.campaign, verdict.informed, known=verdict.number is not None)
 
     async def _is_withheld(self) -> bool:
         """True if whoever calls does not want their number shown, though the network may tell it."""
@@ -248,7 +205,7 @@ class Actions:
 
     async def _spend_token(self) -> Event:
         block = await self._gatekeeper.spend_token(self._terms)
-        return TokenSpent() if block is None else TokenRefused(block)
+        return on.TokenSpent() if block is None else on.TokenRefused(block)
 
     async def _show_card(self) -> None:
         """The agent is told who is on the line; whether anybody looks is not the call's concern."""
@@ -286,7 +243,7 @@ class Actions:
             " ".join(each.text for each in sounds),
         )  # fmt: skip
 
-    async def _commit_heard(self, command: CommitHeard) -> Event:
+    async def _commit_heard(self, command: do.CommitHeard) -> Event:
         terms = self._terms
         version = terms.script.versions[command.prompts]
         tells = (
@@ -301,7 +258,7 @@ class Actions:
             lambda entries: self._desk.store.commit_heard(self._ids.call, version, information, entries)
         )
         self._settled = replace(terms, heard_version=version)
-        return HeardCommitted()
+        return on.HeardCommitted()
 
     async def _stop_playing(self) -> None:
         playback = self.playbacks.get(Party.CALLEE)
@@ -317,7 +274,7 @@ class Actions:
             await ari.create_bridge(ids.bridge)
         await ari.add_to_bridge(ids.bridge, ids.agent, ids.callee)
 
-    async def _register(self, command: RegisterRight) -> Event:
+    async def _register(self, command: do.RegisterRight) -> Event:
         terms = self._terms
         exercise = terms.exercise(command.right, command.key)
         if command.by is Party.AGENT:
@@ -325,7 +282,7 @@ class Actions:
         reference = await self._journal.durably(
             lambda entries: self._desk.store.register_right(terms.opened, exercise, entries)
         )
-        return RightRegistered(command.right, reference, exercise.due)
+        return on.RightRegistered(command.right, reference, exercise.due)
 
     async def _tell_dialplan(self, outcome: Outcome, reason: str) -> None:
         if self._ids.home is not None and self._ids.home_party is not None:
@@ -344,10 +301,10 @@ class Actions:
             await self._tell_dialplan(outcome, reason)
             await self._desk.ari.continue_in_dialplan(home)
         except AsteriskError:
-            return Gone(whose)
+            return on.Gone(whose)
         return None
 
-    async def _close(self, command: CloseCall) -> None:
+    async def _close(self, command: do.CloseCall) -> None:
         if not self._journal.is_open:
             return
         store, call_id = self._desk.store, self._ids.call

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ccari.calls.client import Ari
-from ccari.policy.messages import Direction
+from ccari.policy.call import Direction
 from ccari.ports.calls import CallStore
 from ccari.ports.cards import CardRack
 from ccari.ports.keying import Secrets

@@ -6,26 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ccari.policy.messages import (
-    AgentAnswered,
-    AgentCreated,
-    AgentKeyPressed,
-    CalleeAnswered,
-    CalleeCreated,
-    CalleeRang,
-    CalleeRedirected,
-    Direction,
-    Event,
-    Gone,
-    HumanFound,
-    KeyPressed,
-    MachineFound,
-    Party,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    TransferAsked,
-)
+from ccari.policy.call import Direction, Event, Party
+from ccari.policy.call import events as on
 
 #: Asterisk reports the end of a file when it has sent the last frame, and stamps events in whole milliseconds; frames
 #: of 20 ms may be sent a little ahead of the clock. More than this missing means that the end was not played.
@@ -104,14 +86,14 @@ class Playback:
     started: datetime | None = None
     stopped_by_us: bool = False
 
-    def finished(self, state: str, at: datetime) -> Played:
+    def finished(self, state: str, at: datetime) -> on.Played:
         """``done`` alone proves nothing: Asterisk says it of a playback that was stopped, too."""
         elapsed_ms = (at - self.started).total_seconds() * 1000 if self.started else 0.0
         whole = state == "done" and not self.stopped_by_us and elapsed_ms >= self.duration_ms - TOLERANCE_MS
-        return Played(self.prompt, whole, self.party)
+        return on.Played(self.prompt, whole, self.party)
 
 
-_CALLEE_STATES: dict[str, Event] = {"Up": CalleeAnswered(), "Ringing": CalleeRang()}
+_CALLEE_STATES: dict[str, Event] = {"Up": on.CalleeAnswered(), "Ringing": on.CalleeRang()}
 
 
 def translate(
@@ -132,8 +114,8 @@ def translate(
             return _changed(event, ids)
         case "Dial" if event["peer"]["id"] == ids.callee:
             if event.get("forward"):
-                return CalleeRedirected()
-            return CalleeRang() if event.get("dialstatus") == "PROGRESS" else None
+                return on.CalleeRedirected()
+            return on.CalleeRang() if event.get("dialstatus") == "PROGRESS" else None
         case "ChannelDtmfReceived":
             return _pressed(event, ids)
         case "ChannelTransfer":
@@ -141,9 +123,9 @@ def translate(
         case "PlaybackStarted" | "PlaybackFinished":
             return _played(event, playbacks)
         case "RecordingStarted" if event["recording"]["name"] == recording:
-            return RecorderStarted()
+            return on.RecorderStarted()
         case "RecordingFinished" | "RecordingFailed" if event["recording"]["name"] == recording:
-            return RecorderStopped()
+            return on.RecorderStopped()
         case _:
             return None
 
@@ -152,11 +134,11 @@ def _entered(event: dict[str, Any], ids: Ids) -> Event | None:
     match event["channel"]["id"], event["args"]:
         case ids.callee, [_, verdict]:
             # back from AMD; what it is not sure of is a person
-            return MachineFound() if verdict == "MACHINE" else HumanFound()
+            return on.MachineFound() if verdict == "MACHINE" else on.HumanFound()
         case ids.callee, _ if ids.callee != ids.home:
-            return CalleeCreated()
+            return on.CalleeCreated()
         case ids.agent, _ if ids.agent != ids.home:
-            return AgentCreated()
+            return on.AgentCreated()
         case _:
             return None
 
@@ -164,33 +146,33 @@ def _entered(event: dict[str, Any], ids: Ids) -> Event | None:
 def _left(event: dict[str, Any], ids: Ids) -> Event | None:
     if ids.home_party is None or event["channel"]["id"] != ids.home:
         return None
-    return Gone(ids.home_party)
+    return on.Gone(ids.home_party)
 
 
 def _changed(event: dict[str, Any], ids: Ids) -> Event | None:
     channel, state = event["channel"]["id"], event["channel"]["state"]
     if channel == ids.callee:
         return _CALLEE_STATES.get(state)
-    return AgentAnswered() if channel == ids.agent and state == "Up" else None
+    return on.AgentAnswered() if channel == ids.agent and state == "Up" else None
 
 
 def _pressed(event: dict[str, Any], ids: Ids) -> Event | None:
     match event["channel"]["id"]:
         case ids.callee:
-            return KeyPressed(str(event["digit"]))
+            return on.KeyPressed(str(event["digit"]))
         case ids.agent:
-            return AgentKeyPressed(str(event["digit"]))
+            return on.AgentKeyPressed(str(event["digit"]))
         case _:
             return None
 
 
-def _transfer_asked(event: dict[str, Any], ids: Ids) -> TransferAsked | None:
+def _transfer_asked(event: dict[str, Any], ids: Ids) -> on.TransferAsked | None:
     """A REFER. Asterisk sends the event again, with a ``state``, for each answer that it is given."""
     if event["referred_by"]["source_channel"]["id"] != ids.agent or "state" in event:
         return None
     wanted = event["refer_to"]["requested_destination"]
     # one with Replaces names the call that is to take its place
-    return TransferAsked(None if "protocol_id" in wanted else wanted.get("destination"))
+    return on.TransferAsked(None if "protocol_id" in wanted else wanted.get("destination"))
 
 
 def channel_of(event: dict[str, Any]) -> str | None:
@@ -206,17 +188,17 @@ def channel_of(event: dict[str, Any]) -> str | None:
             return None
 
 
-def _destroyed(event: dict[str, Any], ids: Ids) -> Gone | None:
+def _destroyed(event: dict[str, Any], ids: Ids) -> on.Gone | None:
     match event["channel"]["id"]:
         case ids.callee:
-            return Gone(Party.CALLEE, int(event.get("cause", 0)))
+            return on.Gone(Party.CALLEE, int(event.get("cause", 0)))
         case ids.agent:
-            return Gone(Party.AGENT, int(event.get("cause", 0)))
+            return on.Gone(Party.AGENT, int(event.get("cause", 0)))
         case _:
             return None
 
 
-def _played(event: dict[str, Any], playbacks: Mapping[Party, Playback]) -> Played | None:
+def _played(event: dict[str, Any], playbacks: Mapping[Party, Playback]) -> on.Played | None:
     playback = next((each for each in playbacks.values() if each.id == event["playback"]["id"]), None)
     if playback is None:
         return None

@@ -15,36 +15,10 @@ from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, Playback, translate
 from ccari.errors import CcariError
 from ccari.gating.journal import Journal
-from ccari.policy.call import Call, Stage, decide
+from ccari.policy.call import Call, Event, Outcome, Party, Stage, decide
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.gate import Block
-from ccari.policy.messages import (
-    AgentAnswered,
-    AgentCreated,
-    AgentKeyPressed,
-    CallRequested,
-    CloseCall,
-    Event,
-    Failed,
-    GateAllowed,
-    GateBlocked,
-    GiveBack,
-    Gone,
-    HandOver,
-    KeyPressed,
-    Note,
-    Outcome,
-    Party,
-    Play,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    SetTimer,
-    SettleRecording,
-    StartRecorder,
-    TimeRanOut,
-    TransferAsked,
-    Withdrawn,
-)
 
 _log = structlog.get_logger()
 
@@ -76,14 +50,14 @@ class CallRunner:
         if event["type"] == "StasisStart" and actions.recorder.entered(event["channel"]["id"]):
             return
         meaning = translate(event, self.ids, actions.playbacks, actions.recorder.name)
-        if isinstance(meaning, RecorderStopped) and not actions.recorder.is_stopping:
+        if isinstance(meaning, on.RecorderStopped) and not actions.recorder.is_stopping:
             # a callee who hangs up ends it too, and that is told a moment later
             self._later("recorder ended", HANG_UP_SECONDS, functools.partial(self._put, meaning))
         elif meaning is not None:
             self._put(meaning)
 
     def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
-        self._put(Withdrawn(why))
+        self._put(on.Withdrawn(why))
 
     async def run(self) -> None:
         """Live the call to its end. It never raises, whatever happens: one call's fault is no other's."""
@@ -100,45 +74,45 @@ class CallRunner:
     async def _abandon(self) -> None:
         """Give up everything the call holds; the agent is not left in silence."""
         failed, reason = Outcome.FAILED, "internal_error"
-        for command in (GiveBack(failed, reason), SettleRecording(), CloseCall(failed, reason)):
+        for command in (do.GiveBack(failed, reason), do.SettleRecording(), do.CloseCall(failed, reason)):
             try:
                 await self._actions.carry_out(command)
             except Exception:  # noqa: BLE001 - logged
                 _log.exception("call_not_closed", call_id=str(self.ids.call))
 
     async def _live(self) -> None:
-        call = await self._step(Call(), CallRequested(self._direction))
+        call = await self._step(Call(), on.CallRequested(self._direction))
         while call.stage is not Stage.CLOSED:
             call = await self._step(call, await self._inbox.get())
 
     async def _step(self, call: Call, event: Event) -> Call:
         match event:
-            case RecorderStarted():
+            case on.RecorderStarted():
                 await self._note_start()
-            case GateAllowed():
+            case on.GateAllowed():
                 self._told(None)
-            case GateBlocked(block):
+            case on.GateBlocked(block):
                 self._told(block)
         call, commands = decide(call, event)
         for command in commands:
             match command:
-                case Note(name, fields):
+                case do.Note(name, fields):
                     self._journal.note(name, fields)
-                case SetTimer(stage, seconds):
-                    self._later(stage, seconds, functools.partial(self._put, TimeRanOut(stage)))
+                case do.SetTimer(stage, seconds):
+                    self._later(stage, seconds, functools.partial(self._put, on.TimeRanOut(stage)))
                 case _:
-                    if isinstance(command, HandOver):
+                    if isinstance(command, do.HandOver):
                         self._forget_agent()
                     try:
                         result = await self._actions.carry_out(command)
                     except CcariError as error:
                         _log.warning("command_failed", call_id=str(self.ids.call), command=type(command).__name__,
                                      reason=str(error))  # fmt: skip
-                        result = Failed(command)
-                        if isinstance(command, StartRecorder):
+                        result = on.Failed(command)
+                        if isinstance(command, do.StartRecorder):
                             # its reply was lost, and the recorder was taken down again since it began
-                            self._forget(lambda waiting: isinstance(waiting, RecorderStarted))
-                    if isinstance(command, Play) and result is None:
+                            self._forget(lambda waiting: isinstance(waiting, on.RecorderStarted))
+                    if isinstance(command, do.Play) and result is None:
                         self._await_playback(command.party)
                     if result is not None:
                         self._put(result)
@@ -178,7 +152,7 @@ class CallRunner:
 
     def _playback_overdue(self, playback: Playback) -> None:
         if self._actions.playbacks.get(playback.party) is playback:
-            self._put(Played(playback.prompt, whole=False, party=playback.party))
+            self._put(on.Played(playback.prompt, whole=False, party=playback.party))
 
     def _put(self, event: Event) -> None:
         try:
@@ -187,16 +161,16 @@ class CallRunner:
             # nobody presses 200 keys while one command is carried out: this call goes, the others stay
             waiting = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
             # but no right that was pressed: each key once, then the end
-            for key in dict.fromkeys(each for each in (*waiting, event) if isinstance(each, KeyPressed)):
+            for key in dict.fromkeys(each for each in (*waiting, event) if isinstance(each, on.KeyPressed)):
                 self._inbox.put_nowait(key)
-            self._inbox.put_nowait(Withdrawn("overload"))
+            self._inbox.put_nowait(on.Withdrawn("overload"))
 
 
 def _is_of_the_agent(event: Event) -> bool:
     match event:
-        case AgentCreated() | AgentAnswered() | AgentKeyPressed() | TransferAsked():
+        case on.AgentCreated() | on.AgentAnswered() | on.AgentKeyPressed() | on.TransferAsked():
             return True
-        case Gone(Party.AGENT) | Played(party=Party.AGENT):
+        case on.Gone(Party.AGENT) | on.Played(party=Party.AGENT):
             return True
         case _:
             return False

@@ -12,7 +12,7 @@ from ccari.calls.events import call_of, channel_of
 from ccari.calls.runner import CallRunner
 from ccari.errors import AsteriskError
 from ccari.gating.labels import agent_name, label
-from ccari.policy.messages import Direction
+from ccari.policy.call import Direction
 from ccari.ports import placing
 from ccari.ports.placing import Placed
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ccari.policy.messages import Outcome
+from ccari.policy.call import Outcome
 from ccari.policy.suppression import Reason
 
 

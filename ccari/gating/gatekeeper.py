@@ -13,11 +13,11 @@ from ccari.gating.journal import Journal
 from ccari.gating.labels import phone_name
 from ccari.gating.terms import Terms
 from ccari.policy import pacing
+from ccari.policy.call import Direction
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.extensions import is_extension
 from ccari.policy.gate import Block, Facts
-from ccari.policy.messages import Direction
 from ccari.policy.numbers import Number, NumberFault, parse
 from ccari.ports.calls import CallStore, OpenedCall, RefusedCall
 from ccari.ports.keying import Secrets

@@ -7,10 +7,10 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from ccari.gating.labels import label
+from ccari.policy.call import Direction
 from ccari.policy.declared import Identifier, Words
 from ccari.policy.extensions import MOST_DIGITS, is_extension
 from ccari.policy.gate import Block
-from ccari.policy.messages import Direction
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.cards import AgentCard

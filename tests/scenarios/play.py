@@ -9,7 +9,7 @@ from uuid import UUID
 import aiohttp
 import numpy as np
 
-from ccari.policy.messages import Direction
+from ccari.policy.call import Direction
 from tests.integration.service import Service
 from tests.integration.studio import tone_of
 from tests.lab import AgentCall, Callee, Lab, audio, callees

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ccari.policy.messages import Direction
+from ccari.policy.call import Direction
 from tests.lab import Callee, callees
 
 FOLDER = Path(__file__).parent

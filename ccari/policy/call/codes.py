@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from ccari.policy import notices
+from ccari.policy.call import commands as do
 from ccari.policy.call.keys import agent_answer, exercise
 from ccari.policy.call.recording import is_recordable, stop_recorder
 from ccari.policy.call.state import CODE, CODE_SECONDS, Call, Recorder, Stage, Step, then
 from ccari.policy.call.telling import whisper, without_word_of_recording
+from ccari.policy.call.vocabulary import Party
 from ccari.policy.keypad import AgentAction
-from ccari.policy.messages import Note, Party, SetTimer
 from ccari.policy.rights import Right
 
 
@@ -21,12 +22,12 @@ def agent_key_pressed(call: Call, key: str) -> Step:
     if typed in codes:
         return _obey(replace(call, typed=""), typed, codes[typed])
     if any(code.startswith(typed) for code in codes):
-        return replace(call, typed=typed), [SetTimer(CODE, CODE_SECONDS)]
+        return replace(call, typed=typed), [do.SetTimer(CODE, CODE_SECONDS)]
     unknown = bool(call.typed)
     anew = key if any(code.startswith(key) for code in codes) else ""
     call = replace(call, typed=anew)
     if anew:
-        return call, [SetTimer(CODE, CODE_SECONDS)]
+        return call, [do.SetTimer(CODE, CODE_SECONDS)]
     return whisper(call, notices.AGENT_CODE_UNKNOWN) if unknown else (call, [])
 
 
@@ -35,14 +36,14 @@ def code_forgotten(call: Call) -> Step:
 
 
 def _obey(call: Call, code: str, action: AgentAction) -> Step:
-    note = Note("agent_code_entered", {"code": code, "action": action.value})
+    note = do.Note("agent_code_entered", {"code": code, "action": action.value})
     right = action.right
     if right is not None:
         return _register(call, code, right, note)
     return then([note], _pause(call) if action is AgentAction.PAUSE_RECORDING else _resume(call))
 
 
-def _register(call: Call, code: str, right: Right, note: Note) -> Step:
+def _register(call: Call, code: str, right: Right, note: do.Note) -> Step:
     if right in call.registering:
         return call, [note]
     if right in call.exercised:

@@ -2,20 +2,10 @@
 
 from dataclasses import replace
 
+from ccari.policy.call import commands as do
+from ccari.policy.call.commands import Command
 from ccari.policy.call.state import CLOSE_SECONDS, Call, Leg, Recorder, Stage, Step, leg, then, with_leg
-from ccari.policy.messages import (
-    CloseCall,
-    Command,
-    GiveBack,
-    HangUp,
-    Note,
-    Outcome,
-    Party,
-    SetTimer,
-    SettleRecording,
-    StopRecorder,
-    TellDialplan,
-)
+from ccari.policy.call.vocabulary import Outcome, Party
 
 _RECORDING = frozenset({Recorder.STARTING, Recorder.RUNNING, Recorder.STOPPING})
 
@@ -28,14 +18,14 @@ def end(call: Call, outcome: Outcome, reason: str) -> Step:
         call, stage=Stage.CLOSE, outcome=outcome, reason=reason, playing=None, upcoming=(), whisper=None,
         whispers=(),
     )  # fmt: skip
-    commands: list[Command] = [SetTimer(Stage.CLOSE, CLOSE_SECONDS)]
+    commands: list[Command] = [do.SetTimer(Stage.CLOSE, CLOSE_SECONDS)]
     if call.recorder is Recorder.RUNNING:
         # of a call whose two were never brought together there is nothing to keep
-        commands.append(StopRecorder(keep=call.recorded))
+        commands.append(do.StopRecorder(keep=call.recorded))
         call = replace(call, recorder=Recorder.STOPPING)
     for party in (Party.CALLEE, Party.AGENT):
         if leg(call, party).is_held:
-            commands.append(GiveBack(outcome, reason) if party is call.home else HangUp(party))
+            commands.append(do.GiveBack(outcome, reason) if party is call.home else do.HangUp(party))
             call = with_leg(call, party, Leg.LEAVING)
     return then(commands, close_if_over(call))
 
@@ -44,7 +34,7 @@ def hang_up(call: Call, party: Party) -> Step:
     """Let one of the two go while the call goes on; nobody is let go of twice."""
     if not leg(call, party).is_held:
         return call, []
-    return with_leg(call, party, Leg.LEAVING), [HangUp(party)]
+    return with_leg(call, party, Leg.LEAVING), [do.HangUp(party)]
 
 
 def close_if_over(call: Call) -> Step:
@@ -55,13 +45,13 @@ def close_if_over(call: Call) -> Step:
 
 def close(call: Call) -> Step:
     outcome = call.outcome or Outcome.FAILED
-    note = Note("call_ended", {"outcome": outcome.value, "reason": call.reason})
-    return replace(call, stage=Stage.CLOSED), [SettleRecording(), note, CloseCall(outcome, call.reason)]
+    note = do.Note("call_ended", {"outcome": outcome.value, "reason": call.reason})
+    return replace(call, stage=Stage.CLOSED), [do.SettleRecording(), note, do.CloseCall(outcome, call.reason)]
 
 
 def tell_dialplan(call: Call, outcome: Outcome, reason: str) -> list[Command]:
     """Have the outcome ready in the channel that the dialplan gets back, where there is one."""
-    return [TellDialplan(outcome, reason)] if call.home else []
+    return [do.TellDialplan(outcome, reason)] if call.home else []
 
 
 def explain(call: Call, reason: str, *first: Command) -> Step:

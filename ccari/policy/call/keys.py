@@ -3,6 +3,9 @@
 from dataclasses import replace
 
 from ccari.policy import notices
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
+from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close_if_over, explain
 from ccari.policy.call.recording import stop_recorder
 from ccari.policy.call.state import Call, Recorder, Stage, Step, then
@@ -16,17 +19,8 @@ from ccari.policy.call.telling import (
     whisper,
     without_agreement,
 )
+from ccari.policy.call.vocabulary import Outcome, Party
 from ccari.policy.keypad import KeyAction
-from ccari.policy.messages import (
-    Command,
-    Note,
-    Outcome,
-    Party,
-    RegisterRight,
-    RightRegistered,
-    StopPlaying,
-    UseLanguage,
-)
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
 
@@ -66,7 +60,7 @@ def key_pressed(call: Call, key: str) -> Step:
     if call.campaign is None:
         return call, []
     action = call.campaign.keys.get(key)
-    note = Note(
+    note = do.Note(
         "key_pressed", {"key": key, "action": action.value if action else "none", "stage": call.stage.value}
     )
     if call.machine:
@@ -99,12 +93,12 @@ def exercise(call: Call, right: Right, key: str, by: Party, *first: Command) -> 
     if by is Party.AGENT:
         call = replace(call, by_agent=call.by_agent | {right})
     call = replace(call, registering=call.registering | {right})
-    return call, [*commands, RegisterRight(right, key, by)]
+    return call, [*commands, do.RegisterRight(right, key, by)]
 
 
 def _unregistrable(call: Call, right: Right, by: Party) -> Step:
     """Who withholds their number can refuse to be recorded; what has to be answered needs somebody to answer."""
-    note = Note("right_unregistrable", {"right": right.value})
+    note = do.Note("right_unregistrable", {"right": right.value})
     if call.stage is Stage.CLOSE:
         return call, [note]
     words = notices.confirmation(right, recorded=call.recorded)
@@ -127,7 +121,7 @@ def agent_answer(call: Call, right: Right) -> str:
     return notices.AGENT_RECORDING_STOPPED if stopped else notices.AGENT_RIGHT_FAILED
 
 
-def _steer(call: Call, action: KeyAction, key: str, note: Note) -> Step:
+def _steer(call: Call, action: KeyAction, key: str, note: do.Note) -> Step:
     if call.stage not in _CONVERSING:
         return call, [note]
     match action:
@@ -135,7 +129,7 @@ def _steer(call: Call, action: KeyAction, key: str, note: Note) -> Step:
             if call.agreed or call.refused or not _is_asked(call):
                 return call, [note]
             call = answer(replace(call, agreed=True), notices.RECORDING_AGREED)
-            return speak(call, note, Note("recording_agreed", {"key": key}))
+            return speak(call, note, do.Note("recording_agreed", {"key": key}))
         case KeyAction.DATA_SOURCE:
             return speak(say_next(call, notices.SOURCE_ASKED), note, *barge_in(call))
         case KeyAction.LANGUAGE:
@@ -153,23 +147,23 @@ def _is_asked(call: Call) -> bool:
     return asked in call.heard or (asked == call.playing and not call.discounted)
 
 
-def _change_language(call: Call, note: Note) -> Step:
+def _change_language(call: Call, note: do.Note) -> Step:
     """The next of the campaign's languages. A notice that is not heard yet begins again in it."""
     chosen = call.declared.next_language(call.language or call.declared.language)
     call = replace(call, language=chosen)
     if call.stage is not Stage.NOTICE:
-        return call, [note, UseLanguage(chosen)]
+        return call, [note, do.UseLanguage(chosen)]
     # nor was anything agreed to that has not been said in it
     call = replace(without_agreement(call), agreed=False)
     cut = call.playing is not None and call.playing in call.whole_notice
     call = replace(call, heard=frozenset[str](), discounted=cut, upcoming=(*answers(call), *call.notice))
-    return speak(call, note, *([StopPlaying()] if cut else []), UseLanguage(chosen))
+    return speak(call, note, *([do.StopPlaying()] if cut else []), do.UseLanguage(chosen))
 
 
-def right_registered(call: Call, event: RightRegistered) -> Step:
+def right_registered(call: Call, event: on.RightRegistered) -> Step:
     right, campaign = event.right, call.declared
     effect = EFFECTS[right]
-    note = Note("right_registered", {"right": right.value, "reference": event.reference})
+    note = do.Note("right_registered", {"right": right.value, "reference": event.reference})
     call = replace(call, registering=call.registering - {right})
     if call.stage is Stage.CLOSE:
         return then([note], close_if_over(call))
@@ -195,7 +189,7 @@ def right_registered(call: Call, event: RightRegistered) -> Step:
 
 def right_failed(call: Call, right: Right) -> Step:
     """Not durable, so not confirmed (invariant 5); the key may be pressed again."""
-    note = Note("right_failed", {"right": right.value})
+    note = do.Note("right_failed", {"right": right.value})
     entered = right in call.by_agent
     call = replace(
         call, exercised=tuple(each for each in call.exercised if each is not right),

@@ -8,9 +8,13 @@ came of them. The invariants that live here: no bridge before :class:`HeardCommi
 
 from dataclasses import replace
 
+from ccari.policy.call import commands as do
 from ccari.policy.call import ending, reaching, recording, transfer
+from ccari.policy.call import events as on
 from ccari.policy.call.codes import agent_key_pressed, code_forgotten
+from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close, close_if_over, end
+from ccari.policy.call.events import Event
 from ccari.policy.call.keys import key_pressed, right_failed, right_registered
 from ccari.policy.call.state import (
     AGREEMENT_SECONDS,
@@ -26,64 +30,9 @@ from ccari.policy.call.state import (
     with_leg,
 )
 from ccari.policy.call.telling import farewell, played
+from ccari.policy.call.vocabulary import Direction, Outcome, Party
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
-from ccari.policy.messages import (
-    AgentAnswered,
-    AgentCreated,
-    AgentKeyPressed,
-    AnswerAgent,
-    AnswerCallee,
-    Bridge,
-    Bridged,
-    CallAgent,
-    CalleeAnswered,
-    CalleeCreated,
-    CalleeRang,
-    CalleeRedirected,
-    CallRequested,
-    CheckGate,
-    Command,
-    CommitHeard,
-    CreateCallee,
-    DetectMachine,
-    Dial,
-    DialAgent,
-    Direction,
-    Event,
-    Failed,
-    GateAllowed,
-    GateBlocked,
-    Gone,
-    HandOver,
-    HangUp,
-    HeardCommitted,
-    HumanFound,
-    KeyPressed,
-    MachineFound,
-    Note,
-    Outcome,
-    Party,
-    Play,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    RecordingTagged,
-    RegisterRight,
-    RightRegistered,
-    Ring,
-    SetTimer,
-    SpendToken,
-    StartRecorder,
-    StopRecorder,
-    StopRinging,
-    TagRecording,
-    TimeRanOut,
-    TokenRefused,
-    TokenSpent,
-    TransferAsked,
-    Withdrawn,
-)
 
 #: When its end can be reported.
 _RECORDING = frozenset({Recorder.STARTING, Recorder.LOST, Recorder.RUNNING, Recorder.STOPPING})
@@ -101,7 +50,7 @@ def decide(call: Call, event: Event) -> Step:
         return call, []
     after, commands = _react(call, event)
     if call.stage is Stage.CONNECT and after.stage is not Stage.CONNECT and after.callee is not Leg.GONE:
-        commands = [StopRinging(Party.CALLEE), *commands]
+        commands = [do.StopRinging(Party.CALLEE), *commands]
     if _has_said_all(call, after):
         return then(commands, _go_on(after))
     if after.stage is Stage.TALK:
@@ -126,7 +75,7 @@ def _go_on(call: Call) -> Step:
             return _await_agreement(call)
         case Stage.CONNECT:
             # words have ended the ringing
-            return call, [Ring(Party.CALLEE)]
+            return call, [do.Ring(Party.CALLEE)]
         case Stage.BRIEFING:
             return transfer.bring_together(call)
         case _:
@@ -135,65 +84,65 @@ def _go_on(call: Call) -> Step:
 
 def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm an event
     match event:
-        case CallRequested(direction):
-            return begun(direction), [CheckGate()]
-        case GateAllowed() if call.stage is Stage.GATE:
+        case on.CallRequested(direction):
+            return begun(direction), [do.CheckGate()]
+        case on.GateAllowed() if call.stage is Stage.GATE:
             return reaching.allowed(call, event)
-        case GateBlocked(block) if call.stage is Stage.GATE:
+        case on.GateBlocked(block) if call.stage is Stage.GATE:
             return reaching.block(call, block)
-        case AgentCreated():
+        case on.AgentCreated():
             return reaching.agent_created(call)
-        case AgentAnswered():
+        case on.AgentAnswered():
             return reaching.agent_answered(call)
-        case CalleeCreated() if call.stage is Stage.CREATE:
+        case on.CalleeCreated() if call.stage is Stage.CREATE:
             return reaching.spend_token(replace(call, callee=Leg.HERE))
-        case TokenSpent() if call.stage is Stage.TOKEN:
+        case on.TokenSpent() if call.stage is Stage.TOKEN:
             return reaching.dial(call)
-        case TokenRefused(block) if call.stage is Stage.TOKEN:
+        case on.TokenRefused(block) if call.stage is Stage.TOKEN:
             return reaching.block(call, block)
-        case CalleeRang() if call.stage is Stage.RING and not call.rang:
+        case on.CalleeRang() if call.stage is Stage.RING and not call.rang:
             return reaching.rang(call)
-        case CalleeRedirected() if call.stage is Stage.RING:
+        case on.CalleeRedirected() if call.stage is Stage.RING:
             return end(call, Outcome.FAILED, "redirected")
-        case CalleeAnswered() if call.stage in {Stage.RING, Stage.ANSWER}:
+        case on.CalleeAnswered() if call.stage in {Stage.RING, Stage.ANSWER}:
             return reaching.answered(call)
-        case HumanFound() if call.stage is Stage.MACHINE:
+        case on.HumanFound() if call.stage is Stage.MACHINE:
             return reaching.begin_notice(call)
-        case MachineFound() if call.stage is Stage.MACHINE:
+        case on.MachineFound() if call.stage is Stage.MACHINE:
             return reaching.machine_found(call)
-        case Played(prompt, whole, Party.CALLEE):
+        case on.Played(prompt, whole, Party.CALLEE):
             return played(call, prompt, whole=whole)
-        case Played(prompt, whole):
+        case on.Played(prompt, whole):
             return transfer.told(call, prompt, whole=whole)
-        case KeyPressed(key):
+        case on.KeyPressed(key):
             return key_pressed(call, key)
-        case AgentKeyPressed(key):
+        case on.AgentKeyPressed(key):
             return agent_key_pressed(call, key)
-        case TransferAsked(to):
+        case on.TransferAsked(to):
             return transfer.asked(call, to)
-        case RightRegistered():
+        case on.RightRegistered():
             return right_registered(call, event)
-        case HeardCommitted() if call.stage is Stage.HEARD:
+        case on.HeardCommitted() if call.stage is Stage.HEARD:
             return _heard(call)
-        case RecordingTagged():
+        case on.RecordingTagged():
             return recording.tagged(call)
-        case RecorderStarted() if call.recorder in {Recorder.STARTING, Recorder.LOST}:
+        case on.RecorderStarted() if call.recorder in {Recorder.STARTING, Recorder.LOST}:
             return recording.recorder_started(call)
-        case RecorderStopped() if call.stage is Stage.HANDOVER:
+        case on.RecorderStopped() if call.stage is Stage.HANDOVER:
             return transfer.hand_over(replace(call, recorder=Recorder.DONE))
-        case RecorderStopped() if call.recorder in _RECORDING:
+        case on.RecorderStopped() if call.recorder in _RECORDING:
             return recording.recorder_stopped(call)
-        case Bridged() if call.stage is Stage.BRIDGE:
+        case on.Bridged() if call.stage is Stage.BRIDGE:
             return recording.bridged(call)
-        case Gone(party, cause):
+        case on.Gone(party, cause):
             return _gone(call, party, cause)
-        case TimeRanOut(stage):
+        case on.TimeRanOut(stage):
             return _time_ran_out(call, stage)
-        case Withdrawn(why):
+        case on.Withdrawn(why):
             if call.outcome is not None:
                 return end(call, call.outcome, call.reason)
             return end(call, Outcome.BRIDGED if call.has_talked else Outcome.UNAVAILABLE, why)
-        case Failed(command):
+        case on.Failed(command):
             return _failed(call, command)
         case _:
             return call, []
@@ -202,7 +151,7 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
 def _notice_over(call: Call) -> Step:
     if not call.heard.issuperset(call.notice):
         return end(call, Outcome.NOTICE_FAILED, "not_heard")
-    return replace(call, stage=Stage.HEARD), [CommitHeard(call.notice)]
+    return replace(call, stage=Stage.HEARD), [do.CommitHeard(call.notice)]
 
 
 def _heard(call: Call) -> Step:
@@ -215,7 +164,7 @@ def _await_agreement(call: Call) -> Step:
     """All is said, the confirmation of an agreement too: it is part of no recording."""
     if call.refused or call.agreed:
         return recording.connect(call)
-    return call, [SetTimer(Stage.AGREEMENT, AGREEMENT_SECONDS)]
+    return call, [do.SetTimer(Stage.AGREEMENT, AGREEMENT_SECONDS)]
 
 
 def _not_agreed(call: Call) -> Step:
@@ -224,7 +173,7 @@ def _not_agreed(call: Call) -> Step:
         return call, []
     if call.refused:
         return recording.connect(call)
-    note = Note("recording_not_agreed")
+    note = do.Note("recording_not_agreed")
     if call.declared.recording.must:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_not_agreed"))
     return then([note], recording.connect(replace(call, reason=call.reason or "recording_not_agreed")))
@@ -295,32 +244,32 @@ def _time_ran_out(call: Call, timer: str) -> Step:
 
 def _failed(call: Call, command: Command) -> Step:  # noqa: PLR0912 - one arm a command
     match command:
-        case CheckGate() if call.stage is Stage.GATE:
+        case do.CheckGate() if call.stage is Stage.GATE:
             return reaching.block(call, Block.STORE_UNAVAILABLE)
-        case SpendToken() if call.stage is Stage.TOKEN:
+        case do.SpendToken() if call.stage is Stage.TOKEN:
             return reaching.block(call, Block.STORE_UNAVAILABLE)
-        case CommitHeard() if call.stage is Stage.HEARD:
+        case do.CommitHeard() if call.stage is Stage.HEARD:
             return end(call, Outcome.UNAVAILABLE, Block.STORE_UNAVAILABLE.value)
-        case CallAgent() | HandOver() | DialAgent():
+        case do.CallAgent() | do.HandOver() | do.DialAgent():
             return reaching.agent_not_called(call)
-        case DetectMachine() if call.stage is Stage.MACHINE:
+        case do.DetectMachine() if call.stage is Stage.MACHINE:
             return reaching.begin_notice(call)
-        case TagRecording() if call.stage is Stage.TAG or call.recorder is Recorder.TAGGING:
+        case do.TagRecording() if call.stage is Stage.TAG or call.recorder is Recorder.TAGGING:
             return recording.unrecorded(_no_longer_tagging(call))
-        case StartRecorder() if call.recorder is Recorder.STARTING:
+        case do.StartRecorder() if call.recorder is Recorder.STARTING:
             return recording.unrecorded(replace(call, recorder=Recorder.LOST))
-        case StopRecorder() if call.recorder is Recorder.STOPPING:
+        case do.StopRecorder() if call.recorder is Recorder.STOPPING:
             return recording.recorder_unstoppable(call)
-        case Play(Party.CALLEE, prompt):
+        case do.Play(Party.CALLEE, prompt):
             return played(call, prompt, whole=False)
-        case Play(_, prompt):
+        case do.Play(_, prompt):
             return transfer.told(call, prompt, whole=False)
-        case RegisterRight(right):
+        case do.RegisterRight(right):
             return right_failed(call, right)
-        case HangUp(party):
+        case do.HangUp(party):
             # the connection is lost; what is left in Asterisk is swept when it comes back
             return _gone(call, party, 0)
-        case CreateCallee() | Dial() | AnswerCallee() | Bridge() | AnswerAgent() if (
+        case do.CreateCallee() | do.Dial() | do.AnswerCallee() | do.Bridge() | do.AnswerAgent() if (
             call.stage is not Stage.FAREWELL
         ):
             # the callee's channel may have been made all the same, so it is hung up too

@@ -3,7 +3,10 @@
 from dataclasses import replace
 
 from ccari.policy import notices
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.call import transfer
+from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import end, hang_up, tell_dialplan
 from ccari.policy.call.recording import record_or_bridge
 from ccari.policy.call.state import (
@@ -18,26 +21,8 @@ from ccari.policy.call.state import (
     then,
 )
 from ccari.policy.call.telling import answers, speak, whisper
+from ccari.policy.call.vocabulary import Direction, Outcome, Party
 from ccari.policy.gate import Block
-from ccari.policy.messages import (
-    AnswerAgent,
-    AnswerCallee,
-    CallAgent,
-    Command,
-    CreateCallee,
-    DetectMachine,
-    Dial,
-    DialAgent,
-    Direction,
-    GateAllowed,
-    Note,
-    Outcome,
-    Party,
-    Ring,
-    SetTimer,
-    ShowCard,
-    SpendToken,
-)
 
 #: Q.850 causes of a leg that was never answered.
 _BUSY = 17
@@ -54,19 +39,19 @@ _FAILURES = {
 }
 
 
-def allowed(call: Call, event: GateAllowed) -> Step:
+def allowed(call: Call, event: on.GateAllowed) -> Step:
     call = replace(call, campaign=event.campaign, informed=event.informed, known=event.known)
-    gated = Note(
+    gated = do.Note(
         "call_gated", {} if call.direction is Direction.OUTBOUND else {"direction": call.direction.value}
     )
     match call.direction:
         case Direction.INBOUND:
             told = tell_dialplan(call, Outcome.CALLEE_HANGUP, "")
-            timer = SetTimer(Stage.ANSWER, ANSWER_SECONDS)
-            return replace(call, stage=Stage.ANSWER), [gated, *told, timer, AnswerCallee()]
+            timer = do.SetTimer(Stage.ANSWER, ANSWER_SECONDS)
+            return replace(call, stage=Stage.ANSWER), [gated, *told, timer, do.AnswerCallee()]
         case Direction.AGENT_FIRST:
-            timer = SetTimer(Stage.AGENT, float(event.campaign.connect_seconds))
-            return replace(call, stage=Stage.AGENT, agent=Leg.CALLED), [gated, timer, CallAgent()]
+            timer = do.SetTimer(Stage.AGENT, float(event.campaign.connect_seconds))
+            return replace(call, stage=Stage.AGENT, agent=Leg.CALLED), [gated, timer, do.CallAgent()]
         case _:
             told = tell_dialplan(call, Outcome.AGENT_HANGUP, "")
             return then([gated, *told], create_callee(call))
@@ -74,7 +59,7 @@ def allowed(call: Call, event: GateAllowed) -> Step:
 
 def create_callee(call: Call) -> Step:
     call = replace(call, stage=Stage.CREATE, callee=Leg.CALLED)
-    return call, [SetTimer(Stage.CREATE, CREATE_SECONDS), CreateCallee()]
+    return call, [do.SetTimer(Stage.CREATE, CREATE_SECONDS), do.CreateCallee()]
 
 
 def block(call: Call, why: Block) -> Step:
@@ -86,7 +71,7 @@ def block(call: Call, why: Block) -> Step:
         prompt = notices.BLOCKED
     outcome = Outcome.UNAVAILABLE if why is Block.STORE_UNAVAILABLE else Outcome.BLOCKED
     commands: list[Command] = [
-        Note("call_blocked", {"reason": why.value}),
+        do.Note("call_blocked", {"reason": why.value}),
         *tell_dialplan(call, outcome, why.value),
     ]
     if call.agent is not Leg.HERE:
@@ -94,7 +79,7 @@ def block(call: Call, why: Block) -> Step:
     call, undialled = hang_up(call, Party.CALLEE)
     commands += undialled
     if call.direction is Direction.OUTBOUND:
-        commands.append(AnswerAgent())
+        commands.append(do.AnswerAgent())
     call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=why.value)
     return whisper(call, prompt, *commands)
 
@@ -102,7 +87,7 @@ def block(call: Call, why: Block) -> Step:
 def agent_answered(call: Call) -> Step:
     if not call.agent.is_awaited:
         return call, []
-    call, note = replace(call, agent=Leg.HERE), Note("agent_answered")
+    call, note = replace(call, agent=Leg.HERE), do.Note("agent_answered")
     match call.stage:
         case Stage.AGENT:
             return then([note], create_callee(call))
@@ -114,31 +99,31 @@ def agent_answered(call: Call) -> Step:
 
 def dial(call: Call) -> Step:
     return replace(call, stage=Stage.RING), [
-        SetTimer(Stage.RING, RING_SECONDS),
-        Dial(),
-        Note("callee_dialled"),
+        do.SetTimer(Stage.RING, RING_SECONDS),
+        do.Dial(),
+        do.Note("callee_dialled"),
     ]
 
 
 def rang(call: Call) -> Step:
-    ringing: list[Command] = [Ring(Party.AGENT)] if call.agent is Leg.HERE else []
-    return replace(call, rang=True), [*ringing, Note("callee_rang")]
+    ringing: list[Command] = [do.Ring(Party.AGENT)] if call.agent is Leg.HERE else []
+    return replace(call, rang=True), [*ringing, do.Note("callee_rang")]
 
 
 def answered(call: Call) -> Step:
-    note = Note("callee_answered")
+    note = do.Note("callee_answered")
     if call.declared.answering_machine is not None and not call.is_inbound:
-        timer = SetTimer(Stage.MACHINE, MACHINE_SECONDS)
-        return replace(call, stage=Stage.MACHINE, machine=True), [note, timer, DetectMachine()]
+        timer = do.SetTimer(Stage.MACHINE, MACHINE_SECONDS)
+        return replace(call, stage=Stage.MACHINE, machine=True), [note, timer, do.DetectMachine()]
     return begin_notice(call, note)
 
 
 def begin_notice(call: Call, *first: Command) -> Step:
     """Somebody listens: tell them, and the agent who they are; who dials for its agents calls one meanwhile."""
-    after: list[Command] = [ShowCard()]
+    after: list[Command] = [do.ShowCard()]
     if call.direction is Direction.CALLEE_FIRST:
         call = replace(call, agent=Leg.CALLED)
-        after.append(CallAgent())
+        after.append(do.CallAgent())
     call, commands = speak(
         replace(call, stage=Stage.NOTICE, machine=False, upcoming=(*answers(call), *call.notice)), *first
     )
@@ -147,7 +132,7 @@ def begin_notice(call: Call, *first: Command) -> Step:
 
 def machine_found(call: Call) -> Step:
     """A machine has heard nothing, and wants nothing; it may be left a message."""
-    note = Note("machine_found")
+    note = do.Note("machine_found")
     rules = call.declared.answering_machine
     if rules is None or not rules.message:
         return then([note], end(call, Outcome.NO_ANSWER, "machine"))
@@ -159,7 +144,7 @@ def machine_found(call: Call) -> Step:
 
 
 def agent_created(call: Call) -> Step:
-    return (replace(call, agent=Leg.RINGING), [DialAgent()]) if call.agent is Leg.CALLED else (call, [])
+    return (replace(call, agent=Leg.RINGING), [do.DialAgent()]) if call.agent is Leg.CALLED else (call, [])
 
 
 def agent_not_called(call: Call) -> Step:
@@ -176,4 +161,4 @@ def unanswered(call: Call, cause: int) -> Step:
 
 
 def spend_token(call: Call) -> Step:
-    return replace(call, stage=Stage.TOKEN), [SpendToken()]
+    return replace(call, stage=Stage.TOKEN), [do.SpendToken()]

@@ -3,26 +3,13 @@
 from dataclasses import replace
 
 from ccari.policy import notices
+from ccari.policy.call import commands as do
+from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close_if_over, end, explain
 from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, Recorder, Stage, Step, then
 from ccari.policy.call.telling import announces_recording, farewell, whisper, without_word_of_recording
+from ccari.policy.call.vocabulary import Direction, Outcome, Party
 from ccari.policy.campaign import OnTransfer, RecordingMode
-from ccari.policy.messages import (
-    AnswerAgent,
-    Bridge,
-    CallAgent,
-    Command,
-    Direction,
-    Note,
-    Outcome,
-    Party,
-    Ring,
-    SetTimer,
-    StartRecorder,
-    StopRecorder,
-    StopRinging,
-    TagRecording,
-)
 
 #: When a recorder that is told to stop may go on unnoticed.
 _STOPPING_IS_TIMED = frozenset({Stage.BRIDGE, Stage.TALK, Stage.HANDOVER, Stage.FAREWELL})
@@ -39,9 +26,9 @@ def connect(call: Call) -> Step:
             return no_agent(call)
         case leg:
             call = replace(call, stage=Stage.CONNECT, agent=Leg.CALLED if leg is Leg.AWAY else leg)
-            asking: list[Command] = [CallAgent()] if leg is Leg.AWAY else []
-            timer = SetTimer(Stage.CONNECT, float(call.declared.connect_seconds))
-            return call, [*asking, timer, Ring(Party.CALLEE)]
+            asking: list[Command] = [do.CallAgent()] if leg is Leg.AWAY else []
+            timer = do.SetTimer(Stage.CONNECT, float(call.declared.connect_seconds))
+            return call, [*asking, timer, do.Ring(Party.CALLEE)]
 
 
 def must_end(call: Call) -> bool:
@@ -58,12 +45,12 @@ def no_agent(call: Call) -> Step:
         return farewell(call, Outcome.BRIDGED, "transfer_failed", notices.TRANSFER_FAILED)
     if call.is_inbound:
         return end(call, Outcome.FAILED, "no_agent")
-    return then([Note("call_abandoned")], farewell(call, Outcome.FAILED, "abandoned", notices.ABANDONED))
+    return then([do.Note("call_abandoned")], farewell(call, Outcome.FAILED, "abandoned", notices.ABANDONED))
 
 
 def record_or_bridge(call: Call) -> Step:
     if wants_recorder(call):
-        return replace(call, stage=Stage.TAG), [TagRecording()]
+        return replace(call, stage=Stage.TAG), [do.TagRecording()]
     return bridge(call)
 
 
@@ -86,7 +73,7 @@ def bridge(call: Call) -> Step:
     call = replace(call, stage=Stage.BRIDGE)
     if must_end(call):
         return call, []
-    return call, [*_ready_agent(call), Bridge()]
+    return call, [*_ready_agent(call), do.Bridge()]
 
 
 def _ready_agent(call: Call) -> list[Command]:
@@ -94,21 +81,21 @@ def _ready_agent(call: Call) -> list[Command]:
     if call.handed_over:
         return []
     if call.direction is Direction.OUTBOUND:
-        return [AnswerAgent()]
-    return [StopRinging(Party.AGENT)] if call.rang and call.direction is Direction.AGENT_FIRST else []
+        return [do.AnswerAgent()]
+    return [do.StopRinging(Party.AGENT)] if call.rang and call.direction is Direction.AGENT_FIRST else []
 
 
 def bridged(call: Call) -> Step:
     recorded = "yes" if call.recorder is Recorder.RUNNING else "no"
     call = replace(call, stage=Stage.TALK, recorded=call.recorder is Recorder.RUNNING)
-    return explain(call, call.reason, Note("call_bridged", {"recorded": recorded}))
+    return explain(call, call.reason, do.Note("call_bridged", {"recorded": recorded}))
 
 
 def record_on(call: Call) -> Step:
     """In the talk: begin, or begin again, when all that was in the way is gone."""
     if call.recorder not in {Recorder.IDLE, Recorder.DONE} or not wants_recorder(call):
         return call, []
-    return replace(call, recorder=Recorder.TAGGING), [TagRecording()]
+    return replace(call, recorder=Recorder.TAGGING), [do.TagRecording()]
 
 
 def tagged(call: Call) -> Step:
@@ -122,28 +109,28 @@ def tagged(call: Call) -> Step:
 
 
 def _start(call: Call) -> Step:
-    timer = SetTimer(Stage.RECORDER, RECORDER_SECONDS)
-    return replace(call, recorder=Recorder.STARTING), [timer, StartRecorder()]
+    timer = do.SetTimer(Stage.RECORDER, RECORDER_SECONDS)
+    return replace(call, recorder=Recorder.STARTING), [timer, do.StartRecorder()]
 
 
 def recorder_started(call: Call) -> Step:
     if call.stage is Stage.RECORDER and not call.refused:
-        return then([Note("recording_started")], bridge(replace(call, recorder=Recorder.RUNNING)))
+        return then([do.Note("recording_started")], bridge(replace(call, recorder=Recorder.RUNNING)))
     # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
     if call.stage is Stage.RECORDER:
         # the bridge waits: not one syllable of the talk may be in that file
         call = replace(call, stage=Stage.DISCARD, recorder=Recorder.STOPPING)
-        return call, [SetTimer(Stage.DISCARD, RECORDER_SECONDS), StopRecorder(keep=False)]
+        return call, [do.SetTimer(Stage.DISCARD, RECORDER_SECONDS), do.StopRecorder(keep=False)]
     if call.stage is Stage.TALK and call.recorder is Recorder.STARTING and wants_recorder(call):
         call = replace(call, recorder=Recorder.RUNNING, recorded=True)
-        return whisper(call, notices.AGENT_RECORDING_STARTED, Note("recording_started"))
+        return whisper(call, notices.AGENT_RECORDING_STARTED, do.Note("recording_started"))
     return stop_recorder(call, keep=False)
 
 
 def stop_recorder(call: Call, *, keep: bool) -> Step:
-    timed = [SetTimer(Stage.TALK, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED else []
+    timed = [do.SetTimer(Stage.TALK, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED else []
     call = without_word_of_recording(replace(call, recorder=Recorder.STOPPING))
-    return call, [*timed, StopRecorder(keep=keep)]
+    return call, [*timed, do.StopRecorder(keep=keep)]
 
 
 def recorder_stopped(call: Call) -> Step:
@@ -177,7 +164,7 @@ def recorder_unstoppable(call: Call) -> Step:
 
 def unrecorded(call: Call) -> Step:
     """The call cannot be recorded (any more): the campaign says what becomes of it."""
-    note = Note("recording_impossible", {"stage": call.stage.value})
+    note = do.Note("recording_impossible", {"stage": call.stage.value})
     call = replace(call, unrecordable=True)
     if call.stage is Stage.CLOSE:
         return then([note], close_if_over(call))

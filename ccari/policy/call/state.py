@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ccari.policy import notices
+from ccari.policy.call.commands import Command
+from ccari.policy.call.vocabulary import Direction, Outcome, Party
 from ccari.policy.campaign import Campaign
-from ccari.policy.messages import Command, Direction, Outcome, Party
 from ccari.policy.rights import Right
 
 #: Asterisk makes a channel within milliseconds; seconds mean that it is in trouble.

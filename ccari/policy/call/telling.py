@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from ccari.policy import notices
+from ccari.policy.call import commands as do
+from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import end, hang_up
 from ccari.policy.call.state import UNHEARD_SECONDS, Call, Stage, Step
-from ccari.policy.messages import Command, Note, Outcome, Party, Play, SetTimer, StopPlaying
+from ccari.policy.call.vocabulary import Outcome, Party
 
 #: What is said to the callee in answer to a key, and must not be left out.
 _ANSWERS = frozenset(
@@ -34,7 +36,7 @@ def speak(call: Call, *first: Command) -> Step:
     if call.playing is not None or not call.upcoming or call.stage in _BEFORE_HELLO:
         return call, list(first)
     prompt, *rest = call.upcoming
-    return replace(call, playing=prompt, upcoming=tuple(rest)), [*first, Play(Party.CALLEE, prompt)]
+    return replace(call, playing=prompt, upcoming=tuple(rest)), [*first, do.Play(Party.CALLEE, prompt)]
 
 
 def played(call: Call, prompt: str, *, whole: bool) -> Step:
@@ -46,8 +48,8 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
     if call.stage is Stage.NOTICE and prompt in call.notice:
         if not counts and not cut:
             # the file is at fault, or the callee is hanging up: the next moment tells
-            broken = Note("notice_broken", {"prompt": prompt})
-            return replace(call, stage=Stage.UNHEARD), [broken, SetTimer(Stage.UNHEARD, UNHEARD_SECONDS)]
+            broken = do.Note("notice_broken", {"prompt": prompt})
+            return replace(call, stage=Stage.UNHEARD), [broken, do.SetTimer(Stage.UNHEARD, UNHEARD_SECONDS)]
         if counts:
             call = replace(call, heard=call.heard | {prompt})
     return speak(call)
@@ -58,7 +60,7 @@ def barge_in(call: Call) -> list[Command]:
     if call.playing is None or call.playing not in notices.skippable(call.declared):
         return []
     once_more = call.stage is not Stage.NOTICE or call.playing in call.heard
-    return [StopPlaying()] if once_more else []
+    return [do.StopPlaying()] if once_more else []
 
 
 def say_next(call: Call, prompt: str) -> Call:
@@ -107,7 +109,7 @@ def farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
     call, commands = hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
     call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=last)
     call = without_word_of_recording(call)
-    return speak(call, *commands, *([StopPlaying()] if cut else []))
+    return speak(call, *commands, *([do.StopPlaying()] if cut else []))
 
 
 def whisper(call: Call, prompt: str, *first: Command) -> Step:
@@ -133,4 +135,4 @@ def _whisper_on(call: Call, *first: Command) -> Step:
     if call.whisper is not None or not call.whispers:
         return call, list(first)
     prompt, *rest = call.whispers
-    return replace(call, whisper=prompt, whispers=tuple(rest)), [*first, Play(Party.AGENT, prompt)]
+    return replace(call, whisper=prompt, whispers=tuple(rest)), [*first, do.Play(Party.AGENT, prompt)]

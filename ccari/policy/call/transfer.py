@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 from ccari.policy import notices
+from ccari.policy.call import commands as do
+from ccari.policy.call.commands import Command
 from ccari.policy.call.recording import is_recordable, must_end, record_or_bridge, stop_recorder, unrecorded
 from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, then
 from ccari.policy.call.telling import answers, speak, whisper, whispered
+from ccari.policy.call.vocabulary import Party
 from ccari.policy.campaign import OnTransfer
-from ccari.policy.messages import Command, HandOver, Note, Party, RefuseTransfer, Ring, SetTimer, ShowCard
 
 #: A recorder that is about to run cannot be stopped yet.
 _STOPPABLE = frozenset({Recorder.IDLE, Recorder.RUNNING, Recorder.STOPPING, Recorder.DONE})
@@ -17,12 +19,12 @@ def asked(call: Call, to: str | None) -> Step:
     """The callee is the agent's to hand over in the talk, and to whom the campaign lets calls go."""
     if call.agent is not Leg.HERE:
         return call, []
-    refused: list[Command] = [Note("transfer_refused", {"stage": call.stage.value}), RefuseTransfer()]
+    refused: list[Command] = [do.Note("transfer_refused", {"stage": call.stage.value}), do.RefuseTransfer()]
     if call.stage is not Stage.TALK:
         return call, refused
     if to is None or call.declared.transfer_string(to) is None or call.recorder not in _STOPPABLE:
         return whisper(call, notices.AGENT_TRANSFER_FAILED, *refused)
-    call, note = replace(call, stage=Stage.HANDOVER, colleague=to), Note("transfer_asked")
+    call, note = replace(call, stage=Stage.HANDOVER, colleague=to), do.Note("transfer_asked")
     if call.recorder is Recorder.RUNNING:
         call, stop = stop_recorder(call, keep=True)
         return call, [note, *stop]
@@ -42,16 +44,16 @@ def hand_over(call: Call) -> Step:
     repeats = is_recordable(call) and call.declared.recording.on_transfer is OnTransfer.REPEAT
     again = notices.repeated(call.declared) if repeats else ()
     call = replace(call, upcoming=(*answers(call), notices.TRANSFER_WAIT, *again))
-    timer = SetTimer(Stage.CONNECT, float(call.declared.connect_seconds))
-    return speak(call, Note("call_handed_over"), HandOver(call.colleague), timer, Ring(Party.CALLEE))
+    timer = do.SetTimer(Stage.CONNECT, float(call.declared.connect_seconds))
+    return speak(call, do.Note("call_handed_over"), do.HandOver(call.colleague), timer, do.Ring(Party.CALLEE))
 
 
 def brief(call: Call) -> Step:
     """The colleague has answered: they, too, are told before they are recorded, while the callee hears the rest."""
     call = replace(call, stage=Stage.BRIEFING)
     if is_recordable(call):
-        return whisper(call, notices.AGENT_CALL_RECORDED, ShowCard())
-    return call, [ShowCard()]
+        return whisper(call, notices.AGENT_CALL_RECORDED, do.ShowCard())
+    return call, [do.ShowCard()]
 
 
 def told(call: Call, prompt: str, *, whole: bool) -> Step:

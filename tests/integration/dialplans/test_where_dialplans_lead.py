@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ccari.policy.messages import Outcome
+from ccari.policy.call import Outcome
 from tests.integration.dialplans.conftest import SHIPPED
 from tests.lab.dialplan import Dialplan, Place, Way, follow, read
 from tests.lab.foreign import ForeignPbx

@@ -8,21 +8,8 @@ from uuid import UUID
 import pytest
 
 from ccari.calls.events import TOLERANCE_MS, Ids, Playback, channel_of, translate
-from ccari.policy.messages import (
-    CalleeAnswered,
-    CalleeCreated,
-    CalleeRang,
-    CalleeRedirected,
-    Direction,
-    Event,
-    Gone,
-    KeyPressed,
-    Party,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    TransferAsked,
-)
+from ccari.policy.call import Direction, Event, Party
+from ccari.policy.call import events as on
 
 Recorded = dict[str, dict[str, Any]]
 
@@ -50,25 +37,25 @@ def played(recorded: Recorded, started: str, finished: str, under_way: Playback)
     ("name", "meaning"),
     [
         ("agent_entered", None),
-        ("callee_created", CalleeCreated()),
+        ("callee_created", on.CalleeCreated()),
         ("dial_begun", None),
         ("dial_ringing", None),
-        ("callee_ringing", CalleeRang()),
+        ("callee_ringing", on.CalleeRang()),
         ("dial_answered", None),
-        ("callee_up", CalleeAnswered()),
-        ("key", KeyPressed("9")),
-        ("redirected", CalleeRedirected()),
+        ("callee_up", on.CalleeAnswered()),
+        ("key", on.KeyPressed("9")),
+        ("redirected", on.CalleeRedirected()),
         ("snoop_entered", None),
-        ("recording_started", RecorderStarted()),
-        ("recording_finished", RecorderStopped()),
+        ("recording_started", on.RecorderStarted()),
+        ("recording_finished", on.RecorderStopped()),
         ("callee_left", None),
-        ("callee_destroyed_16", Gone(Party.CALLEE, 16)),
-        ("callee_destroyed_17", Gone(Party.CALLEE, 17)),
-        ("callee_destroyed_1", Gone(Party.CALLEE, 1)),
-        ("callee_destroyed_21", Gone(Party.CALLEE, 21)),
-        ("agent_left", Gone(Party.AGENT)),
-        ("agent_destroyed", Gone(Party.AGENT, 16)),
-        ("transfer_asked", TransferAsked("drops-4-recorded")),
+        ("callee_destroyed_16", on.Gone(Party.CALLEE, 16)),
+        ("callee_destroyed_17", on.Gone(Party.CALLEE, 17)),
+        ("callee_destroyed_1", on.Gone(Party.CALLEE, 1)),
+        ("callee_destroyed_21", on.Gone(Party.CALLEE, 21)),
+        ("agent_left", on.Gone(Party.AGENT)),
+        ("agent_destroyed", on.Gone(Party.AGENT, 16)),
+        ("transfer_asked", on.TransferAsked("drops-4-recorded")),
         ("transfer_answered", None),
     ],
 )
@@ -84,14 +71,16 @@ def test_an_event_of_another_call_moves_this_one(recorded: Recorded) -> None:
 
 def test_a_playback_to_its_end_is_not_believed(recorded: Recorded) -> None:
     under_way = playback(recorded["playback_started"])
-    assert Played("identity", whole=True) == played(recorded, "playback_started", "playback_whole", under_way)
+    assert on.Played("identity", whole=True) == played(
+        recorded, "playback_started", "playback_whole", under_way
+    )
 
 
 def test_a_stopped_playback_counts_as_heard_because_it_is_done(recorded: Recorded) -> None:
     """Asterisk says ``done`` of it; here at 348 of 948 ms, and nobody told us that somebody stopped it."""
     assert recorded["playback_stopped"]["playback"]["state"] == "done"
     under_way = playback(recorded["playback_stopped"])
-    assert Played("identity", whole=False) == played(
+    assert on.Played("identity", whole=False) == played(
         recorded, "playback_stopped_started", "playback_stopped", under_way
     )
 
@@ -99,26 +88,26 @@ def test_a_stopped_playback_counts_as_heard_because_it_is_done(recorded: Recorde
 def test_a_playback_that_we_stopped_in_its_last_moment_counts_as_heard(recorded: Recorded) -> None:
     under_way = playback(recorded["playback_started"])
     under_way.stopped_by_us = True
-    assert Played("identity", whole=False) == played(
+    assert on.Played("identity", whole=False) == played(
         recorded, "playback_started", "playback_whole", under_way
     )
 
 
 def test_a_playback_broken_by_a_hangup_counts_as_heard(recorded: Recorded) -> None:
     under_way = playback(recorded["playback_broken"], duration_ms=0)
-    assert Played("identity", whole=False) == played(
+    assert on.Played("identity", whole=False) == played(
         recorded, "playback_broken_started", "playback_broken", under_way
     )
 
 
 def test_a_playback_whose_start_was_never_reported_counts_as_heard(recorded: Recorded) -> None:
     under_way = playback(recorded["playback_whole"])
-    assert Played("identity", whole=False) == meant(recorded["playback_whole"], under_way)
+    assert on.Played("identity", whole=False) == meant(recorded["playback_whole"], under_way)
 
 
 def test_a_playback_shorter_than_its_file_counts_as_heard(recorded: Recorded) -> None:
     under_way = playback(recorded["playback_started"], duration_ms=DURATION_MS + TOLERANCE_MS + 2)
-    assert Played("identity", whole=False) == played(
+    assert on.Played("identity", whole=False) == played(
         recorded, "playback_started", "playback_whole", under_way
     )
 
@@ -138,7 +127,7 @@ def test_a_transfer_to_another_call_is_taken_for_one_to_an_extension(recorded: R
     """By what Asterisk's source says of a REFER with Replaces; the laboratory's phones send none."""
     event = json.loads(json.dumps(recorded["transfer_asked"]))
     event["refer_to"]["requested_destination"]["protocol_id"] = "a84b4c76e66710"
-    assert meant(event) == TransferAsked(None)
+    assert meant(event) == on.TransferAsked(None)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +143,7 @@ def test_what_the_agent_who_was_does_is_taken_for_the_colleagues(
     for name in ("agent_left", "agent_destroyed", "transfer_asked"):
         assert translate(recorded[name], ids, {}, None) is None
     destroyed = recorded["agent_destroyed"] | {"channel": {"id": ids.agent}}
-    assert translate(destroyed, ids, {}, None) == Gone(Party.AGENT, 16)
+    assert translate(destroyed, ids, {}, None) == on.Gone(Party.AGENT, 16)
 
 
 def test_an_event_is_handed_to_no_call_or_to_the_wrong_one(recorded: Recorded) -> None:

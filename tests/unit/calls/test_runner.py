@@ -4,7 +4,8 @@ from typing import cast
 
 from ccari.calls.desk import Desk, Order
 from ccari.calls.runner import INBOX_EVENTS, CallRunner
-from ccari.policy.messages import Direction, Event, Gone, KeyPressed, Party, Withdrawn
+from ccari.policy.call import Direction, Event, Party
+from ccari.policy.call import events as on
 
 
 async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
@@ -15,7 +16,7 @@ async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
     for digit in ["7", *"1" * (INBOX_EVENTS - 1), "8"]:
         runner.take({"type": "ChannelDtmfReceived", "channel": {"id": runner.ids.callee}, "digit": digit})
     left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
-    assert left == [KeyPressed("7"), KeyPressed("1"), KeyPressed("8"), Withdrawn("overload")]
+    assert left == [on.KeyPressed("7"), on.KeyPressed("1"), on.KeyPressed("8"), on.Withdrawn("overload")]
 
 
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
@@ -30,4 +31,4 @@ async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along()
     runner.ids.hand_over()
     runner.take(gone | {"channel": {"id": runner.ids.agent}})
     left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
-    assert left == [KeyPressed("7"), Gone(Party.AGENT, 16)]
+    assert left == [on.KeyPressed("7"), on.Gone(Party.AGENT, 16)]

@@ -3,28 +3,10 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from ccari.policy.call import Call, Stage, decide
+from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, decide
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign
-from ccari.policy.messages import (
-    AgentKeyPressed,
-    Bridged,
-    CallRequested,
-    CloseCall,
-    Command,
-    Direction,
-    Event,
-    Failed,
-    Outcome,
-    Party,
-    Played,
-    Ring,
-    ShowCard,
-    StopPlaying,
-    StopRinging,
-    TellDialplan,
-    TimeRanOut,
-    UseLanguage,
-)
 from tests.unit.policy.invariants import forbidden, ignored, out_of_place
 from tests.unit.policy.merging import merge, same
 from tests.unit.policy.sending import helpful, possible
@@ -32,15 +14,15 @@ from tests.unit.policy.world import World, ask, beginning, send
 
 #: What changes nothing, whenever it comes.
 _NOTHING: tuple[Event, ...] = (
-    *(Failed(kind(party)) for kind in (Ring, StopRinging) for party in Party),
-    Failed(StopPlaying()),
-    Failed(ShowCard()),
-    Failed(UseLanguage("en")),
-    Failed(TellDialplan(Outcome.AGENT_HANGUP, "")),
-    *(Played("never_asked_for", whole=True, party=party) for party in Party),
-    TimeRanOut("never_set"),
+    *(on.Failed(kind(party)) for kind in (do.Ring, do.StopRinging) for party in Party),
+    on.Failed(do.StopPlaying()),
+    on.Failed(do.ShowCard()),
+    on.Failed(do.UseLanguage("en")),
+    on.Failed(do.TellDialplan(Outcome.AGENT_HANGUP, "")),
+    *(on.Played("never_asked_for", whole=True, party=party) for party in Party),
+    on.TimeRanOut("never_set"),
 )
-_LAST_RESORT = TimeRanOut(Stage.CLOSE.value)
+_LAST_RESORT = on.TimeRanOut(Stage.CLOSE.value)
 #: Far more than any campaign here has: a walk without end is a failure, not a wait.
 _MOST_STATES = 50_000
 
@@ -79,7 +61,7 @@ class _Walk:
         self.campaign = campaign
         self._strange = strange
         self.found = Exploration()
-        call, (command,) = decide(Call(), CallRequested(direction))
+        call, (command,) = decide(Call(), on.CallRequested(direction))
         self.states = [(call, ask(beginning(direction), command))]
         self.ahead = deque([0])
         self._numbers = {same(*self.states[0]): 0}
@@ -87,7 +69,7 @@ class _Walk:
         self._onward: dict[int, tuple[Event, int]] = {}
         # the agent's codes count in the talk only, and the callee's keys as soon as there is a call
         codes = "".join(campaign.agent_keys)
-        self._unheard = tuple(AgentKeyPressed(key) for key in sorted({*codes, "*"}))
+        self._unheard = tuple(on.AgentKeyPressed(key) for key in sorted({*codes, "*"}))
 
     def visit(self, here: int) -> None:
         """Send all that is possible to one state."""
@@ -129,9 +111,9 @@ class _Walk:
         for command in commands:
             names += forbidden(self.campaign, world, command)
             world = ask(world, command)
-            if isinstance(command, CloseCall):
+            if isinstance(command, do.CloseCall):
                 self.found.outcomes.add(command.outcome)
-        if isinstance(event, Bridged) or after.stage is not Stage.TALK:
+        if isinstance(event, on.Bridged) or after.stage is not Stage.TALK:
             # whoever is bid farewell talks no more: the one thing that the world is told of the call
             world = world._replace(talking=after.stage is Stage.TALK)
         names += out_of_place(self.campaign, before, event, after, world, commands)

@@ -3,43 +3,10 @@
 from collections.abc import Iterator
 
 from ccari.policy import notices
-from ccari.policy.call import Call, Stage
+from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign, OnTransfer, RecordingMode
-from ccari.policy.messages import (
-    AgentKeyPressed,
-    AnswerAgent,
-    AnswerCallee,
-    Bridge,
-    CallAgent,
-    CloseCall,
-    Command,
-    CommitHeard,
-    CreateCallee,
-    Dial,
-    DialAgent,
-    Direction,
-    Event,
-    GiveBack,
-    Gone,
-    HandOver,
-    HangUp,
-    KeyPressed,
-    Note,
-    Outcome,
-    Party,
-    Play,
-    RefuseTransfer,
-    RegisterRight,
-    RightRegistered,
-    Ring,
-    ShowCard,
-    StartRecorder,
-    StopPlaying,
-    StopRinging,
-    TagRecording,
-    TimeRanOut,
-    TransferAsked,
-)
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
 from tests.unit.policy.world import Side, World, code_entered, right_of
@@ -55,25 +22,25 @@ _CONFIRMED = {
 def ignored(campaign: Campaign, world: World, event: Event, commands: list[Command]) -> Iterator[str]:
     """What must follow from an event, and does not. ``world`` is as it was before."""
     match event:
-        case KeyPressed(key) if (right := right_of(campaign, key)) is not None:
+        case on.KeyPressed(key) if (right := right_of(campaign, key)) is not None:
             nobodys = not world.known or world.machine in {"detecting", "machine"}
             if _registered(commands, right) != (0 if nobodys or right in world.sent else 1):
                 yield "a pressed right is not registered exactly once"
-        case AgentKeyPressed(key):
+        case on.AgentKeyPressed(key):
             _, action = code_entered(world, campaign, key)
             right = action.right if action else None
             if right is not None:
                 wanted = 0 if not world.known or right in world.sent else 1
                 if _registered(commands, right) != wanted:
                     yield "a right that the agent entered is not registered exactly once"
-        case TimeRanOut(Stage.CONNECT) | Gone(Party.AGENT) if Party.CALLEE in world.ringing:
+        case on.TimeRanOut(Stage.CONNECT) | on.Gone(Party.AGENT) if Party.CALLEE in world.ringing:
             first = world.direction is Direction.CALLEE_FIRST and not world.handed_over
-            if first and Note("call_abandoned") not in commands:
+            if first and do.Note("call_abandoned") not in commands:
                 yield "a callee whom no agent came for is not counted"
 
 
 def _registered(commands: list[Command], right: Right) -> int:
-    return sum(isinstance(each, RegisterRight) and each.right is right for each in commands)
+    return sum(isinstance(each, do.RegisterRight) and each.right is right for each in commands)
 
 
 def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[str]:
@@ -85,55 +52,55 @@ def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[st
 
 def _about_legs(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: C901, PLR0912, PLR0915 - one arm a command
     match command:
-        case CreateCallee() | Dial() if world.direction is Direction.INBOUND:
+        case do.CreateCallee() | do.Dial() if world.direction is Direction.INBOUND:
             yield "somebody who calls is dialled"
-        case Dial():
+        case do.Dial():
             if not world.token_spent:
                 yield "a dial without a spent token"
             if world.callee.dialled:
                 yield "a second dial"
-        case CreateCallee() if world.callee.there != "none":
+        case do.CreateCallee() if world.callee.there != "none":
             yield "a second callee"
-        case CallAgent() if world.agent.there != "none":
+        case do.CallAgent() if world.agent.there != "none":
             yield "a second agent"
-        case DialAgent():
+        case do.DialAgent():
             if not world.agent.created:
                 yield "an agent rung who is not made"
             if world.agent.dialled:
                 yield "an agent rung twice"
             if world.agent.let_go or world.agent.there == "gone":
                 yield "an agent rung who was let go"
-        case AnswerCallee() if world.direction is not Direction.INBOUND:
+        case do.AnswerCallee() if world.direction is not Direction.INBOUND:
             yield "an answer to nobody who calls"
-        case AnswerAgent():
+        case do.AnswerAgent():
             if world.home is not Party.AGENT:
                 yield "an answer to an agent who was called"
             if _is_away(world, Party.AGENT):
                 yield "words to an agent who has gone"
-        case HandOver():
+        case do.HandOver():
             yield from _about_hand_overs(campaign, world)
-        case RefuseTransfer() if world.agent.let_go:
+        case do.RefuseTransfer() if world.agent.let_go:
             yield "a refusal to somebody who was let go"
-        case Bridge():
+        case do.Bridge():
             yield from _about_bridges(campaign, world)
-        case Ring(party) if _is_away(world, party):
+        case do.Ring(party) if _is_away(world, party):
             yield "ringing for nobody"
-        case StopRinging(party) if party not in world.ringing or world.side(party).there != "made":
+        case do.StopRinging(party) if party not in world.ringing or world.side(party).there != "made":
             yield "an end of ringing that nobody hears"
-        case HangUp(party):
+        case do.HangUp(party):
             if party is world.home:
                 yield "the dialplan's channel is hung up"
             yield from _about_partings(world, party)
-        case GiveBack():
+        case do.GiveBack():
             if world.home is None:
                 yield "a channel given back that nobody handed over"
             elif Party.CALLEE in world.ringing and world.home is Party.CALLEE:
                 yield "a channel given back that is ringing"
             else:
                 yield from _about_partings(world, world.home)
-        case Note("call_abandoned") if world.abandoned or world.direction is not Direction.CALLEE_FIRST:
+        case do.Note("call_abandoned") if world.abandoned or world.direction is not Direction.CALLEE_FIRST:
             yield "an abandoned call counted twice, or where none can be"
-        case CloseCall(outcome):
+        case do.CloseCall(outcome):
             if world.given_back not in {None, outcome}:
                 yield "an end that is not the one the dialplan was told"
             if world.blocked and outcome not in {Outcome.BLOCKED, Outcome.UNAVAILABLE}:
@@ -185,7 +152,7 @@ def _about_hand_overs(campaign: Campaign, world: World) -> Iterator[str]:
 
 def _about_recorders(campaign: Campaign, world: World, command: Command) -> Iterator[str]:
     match command:
-        case TagRecording() | StartRecorder():
+        case do.TagRecording() | do.StartRecorder():
             if campaign.recording.mode is RecordingMode.OFF:
                 yield "a recording in a campaign that has none"
             if campaign.recording.mode is RecordingMode.OPT_IN and not world.agreed:
@@ -198,7 +165,7 @@ def _about_recorders(campaign: Campaign, world: World, command: Command) -> Iter
                 yield "a recording after a refusal"
             if world.paused:
                 yield "a recording while it is paused"
-    if isinstance(command, StartRecorder):
+    if isinstance(command, do.StartRecorder):
         if world.handed_over and not world.talking:
             yield from _about_colleagues(campaign, world)
         if not world.heard_committed:
@@ -218,7 +185,7 @@ def _about_colleagues(campaign: Campaign, world: World) -> Iterator[str]:
 
 def _about_words(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: PLR0912 - one arm a command
     match command:
-        case CommitHeard(prompts):
+        case do.CommitHeard(prompts):
             inbound = world.direction is Direction.INBOUND
             needed = {*prompts, *notices.sequence(campaign, informed=world.informed, inbound=inbound)}
             if not {(prompt, world.language) for prompt in needed} <= world.heard:
@@ -227,16 +194,16 @@ def _about_words(campaign: Campaign, world: World, command: Command) -> Iterator
                 yield "a notice that a machine has heard"
             if world.heard_committed:
                 yield "a notice proven twice"
-        case ShowCard() if world.machine in {"detecting", "machine"}:
+        case do.ShowCard() if world.machine in {"detecting", "machine"}:
             yield "a card for a machine"
-        case StopPlaying() if not world.sounds(Party.CALLEE):
+        case do.StopPlaying() if not world.sounds(Party.CALLEE):
             yield "silence is stopped"
-        case RegisterRight():
+        case do.RegisterRight():
             if not world.known:
                 yield "a right registered for nobody"
             if world.machine in {"detecting", "machine"}:
                 yield "a right registered for a machine"
-        case Play(party, prompt):
+        case do.Play(party, prompt):
             if world.sounds(party):
                 yield "two prompts at once"
             if _is_away(world, party):
@@ -307,7 +274,7 @@ def out_of_place(
     campaign: Campaign, before: Call, event: Event, after: Call, world: World, commands: list[Command]
 ) -> Iterator[str]:
     """What may not be the case once a step is done."""
-    closes = [isinstance(each, CloseCall) for each in commands]
+    closes = [isinstance(each, do.CloseCall) for each in commands]
     if any(closes) is not (after.stage is Stage.CLOSED) or any(closes[:-1]):
         yield "an end that is not the last thing, once"
     if before.stage in _ENDING and after.stage not in _ENDING:
@@ -319,13 +286,13 @@ def out_of_place(
         yield "an agent left on the line"
     if len(set(after.upcoming)) < len(after.upcoming) or len(set(after.whispers)) < len(after.whispers):
         yield "a prompt that waits twice"
-    if isinstance(event, TransferAsked) and not _is_away(world, Party.AGENT):
-        answered = any(isinstance(each, RefuseTransfer | HandOver) for each in commands)
+    if isinstance(event, on.TransferAsked) and not _is_away(world, Party.AGENT):
+        answered = any(isinstance(each, do.RefuseTransfer | do.HandOver) for each in commands)
         if not answered and after.stage is not Stage.HANDOVER:
             yield "a transfer that is neither made nor refused"
     yield from _about_talks(campaign, before, event, after, world)
-    unanswered = any(isinstance(each, RegisterRight) for each in world.owed)
-    if any(closes) and unanswered and event != TimeRanOut(Stage.CLOSE.value):
+    unanswered = any(isinstance(each, do.RegisterRight) for each in world.owed)
+    if any(closes) and unanswered and event != on.TimeRanOut(Stage.CLOSE.value):
         yield "an end before it is known what became of a right"
 
 
@@ -338,17 +305,17 @@ def _about_talks(campaign: Campaign, before: Call, event: Event, after: Call, wo
         yield "a recorder that runs on after a refusal, or a pause"
     if world.refused and world.recorder in {"overdue", "stuck"} and after.stage not in _ENDING:
         yield "a call that goes on while a refused recorder cannot be stopped"
-    if event == TimeRanOut(Stage.TALK) and world.recorder != "overdue" and after.stage is not before.stage:
+    if event == on.TimeRanOut(Stage.TALK) and world.recorder != "overdue" and after.stage is not before.stage:
         yield "a talk that ends because its recorder stopped in time"
-    unanswered = any(isinstance(each, RegisterRight) for each in world.owed)
-    tagging = world.tagged or TagRecording() in world.owed
+    unanswered = any(isinstance(each, do.RegisterRight) for each in world.owed)
+    tagging = world.tagged or do.TagRecording() in world.owed
     unrecorded = world.refused or (world.recorder in {"none", "over"} and not world.paused and not tagging)
     if campaign.recording.must and after.stage is Stage.TALK and unrecorded and not unanswered:
         yield "a talk that goes on without the recorder that it must have"
     if after.stage is Stage.TALK and _is_over(campaign, world) and not unanswered:
         yield "a talk that goes on after it was barred"
     if (
-        isinstance(event, RightRegistered)
+        isinstance(event, on.RightRegistered)
         and after.stage is Stage.FAREWELL
         and before.stage is not after.stage
     ):

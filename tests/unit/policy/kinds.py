@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from ccari.policy.messages import Direction
+from ccari.policy.call import Direction
 
 
 class Kind(NamedTuple):

@@ -3,40 +3,26 @@
 from collections.abc import Hashable
 
 from ccari.policy import notices
-from ccari.policy.call import Call, Stage
-from ccari.policy.messages import (
-    AnswerAgent,
-    AnswerCallee,
-    CallAgent,
-    Command,
-    CreateCallee,
-    DetectMachine,
-    Dial,
-    DialAgent,
-    Direction,
-    HangUp,
-    Party,
-    StartRecorder,
-    StopRecorder,
-)
+from ccari.policy.call import Call, Command, Direction, Party, Stage
+from ccari.policy.call import commands as do
 from tests.unit.policy.world import Side, Sounding, World
 
 #: All that may fail, or be reported, in a call whose callee was dialled.
 _EVERYTHING_ASKED = frozenset[Command](
     {
-        CreateCallee(),
-        Dial(),
-        CallAgent(),
-        DialAgent(),
-        AnswerAgent(),
-        AnswerCallee(),
-        DetectMachine(),
-        StartRecorder(),
-        StopRecorder(keep=True),
+        do.CreateCallee(),
+        do.Dial(),
+        do.CallAgent(),
+        do.DialAgent(),
+        do.AnswerAgent(),
+        do.AnswerCallee(),
+        do.DetectMachine(),
+        do.StartRecorder(),
+        do.StopRecorder(keep=True),
     }
 )
-_OF_AN_AGENT = frozenset[Command]({CallAgent(), DialAgent(), HangUp(Party.AGENT)})
-_HANG_UPS = frozenset[Command]({HangUp(Party.CALLEE), HangUp(Party.AGENT)})
+_OF_AN_AGENT = frozenset[Command]({do.CallAgent(), do.DialAgent(), do.HangUp(Party.AGENT)})
+_HANG_UPS = frozenset[Command]({do.HangUp(Party.CALLEE), do.HangUp(Party.AGENT)})
 _EVERY_TIMER = frozenset(
     {"create", "ring", "answer", "agent", "connect", "unheard", "agreement", "recorder", "discard", "talk"}
     | {"close", "code"}
@@ -144,7 +130,7 @@ def _everything(world: World) -> frozenset[Command]:
 
 
 def _reached(world: World) -> bool:
-    return Dial() in world.asked or AnswerCallee() in world.asked
+    return do.Dial() in world.asked or do.AnswerCallee() in world.asked
 
 
 def same(call: Call, world: World) -> Hashable:

@@ -3,55 +3,11 @@
 from collections.abc import Iterator
 
 from ccari.policy import notices
+from ccari.policy.call import Command, Direction, Event, Party
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
-from ccari.policy.messages import (
-    AgentAnswered,
-    AgentCreated,
-    AgentKeyPressed,
-    AnswerCallee,
-    Bridge,
-    Bridged,
-    CallAgent,
-    CalleeAnswered,
-    CalleeCreated,
-    CalleeRang,
-    CalleeRedirected,
-    CheckGate,
-    Command,
-    CommitHeard,
-    CreateCallee,
-    DetectMachine,
-    Dial,
-    DialAgent,
-    Direction,
-    Event,
-    Failed,
-    GateAllowed,
-    GateBlocked,
-    Gone,
-    HandOver,
-    HeardCommitted,
-    HumanFound,
-    KeyPressed,
-    MachineFound,
-    Party,
-    Play,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    RecordingTagged,
-    RegisterRight,
-    RightRegistered,
-    SpendToken,
-    StartRecorder,
-    TagRecording,
-    TimeRanOut,
-    TokenRefused,
-    TokenSpent,
-    TransferAsked,
-    Withdrawn,
-)
 from tests.unit.policy.world import World
 
 #: Whom the agent hands the callee over to.
@@ -62,51 +18,51 @@ def possible(world: World, campaign: Campaign, strange: str = "") -> Iterator[Ev
     """Everything that may come now. ``strange``: keys that do nothing in the campaign."""
     for command in world.owed:
         yield from _answers(world, command, campaign)
-        yield Failed(command)
+        yield on.Failed(command)
     for command in world.asked:
-        yield Failed(command)
+        yield on.Failed(command)
     for party, prompt, _ in world.sounding:
-        yield Played(prompt, whole=True, party=party)
-        yield Played(prompt, whole=False, party=party)
-        yield Failed(Play(party, prompt))
+        yield on.Played(prompt, whole=True, party=party)
+        yield on.Played(prompt, whole=False, party=party)
+        yield on.Failed(do.Play(party, prompt))
     for stage in world.timers:
-        yield TimeRanOut(stage)
+        yield on.TimeRanOut(stage)
     for party in Party:
         if world.side(party).there != "none":
-            yield Gone(party)
-    yield Withdrawn("shutdown")
+            yield on.Gone(party)
+    yield on.Withdrawn("shutdown")
     yield from _of_the_callee(world, (*campaign.keys, *strange))
     yield from _of_the_agent(world, campaign)
-    if DetectMachine() in world.asked:
-        yield from (HumanFound(), MachineFound())
-    if StartRecorder() in world.asked:
-        yield from (RecorderStarted(), RecorderStopped())
+    if do.DetectMachine() in world.asked:
+        yield from (on.HumanFound(), on.MachineFound())
+    if do.StartRecorder() in world.asked:
+        yield from (on.RecorderStarted(), on.RecorderStopped())
 
 
 def _of_the_callee(world: World, keys: tuple[str, ...]) -> Iterator[Event]:
-    if CreateCallee() in world.asked:
-        yield CalleeCreated()
-    if AnswerCallee() in world.asked:
-        yield CalleeAnswered()
-    if Dial() in world.asked:
-        yield from (CalleeRang(), CalleeAnswered(), CalleeRedirected())
+    if do.CreateCallee() in world.asked:
+        yield on.CalleeCreated()
+    if do.AnswerCallee() in world.asked:
+        yield on.CalleeAnswered()
+    if do.Dial() in world.asked:
+        yield from (on.CalleeRang(), on.CalleeAnswered(), on.CalleeRedirected())
         if not world.callee.answered:
-            yield from (Gone(Party.CALLEE, cause) for cause in (17, 19, 21))
-    if AnswerCallee() in world.asked or Dial() in world.asked:
+            yield from (on.Gone(Party.CALLEE, cause) for cause in (17, 19, 21))
+    if do.AnswerCallee() in world.asked or do.Dial() in world.asked:
         # early media carries keys before the answer, and one that was queued comes after the end
-        yield from (KeyPressed(key) for key in keys)
+        yield from (on.KeyPressed(key) for key in keys)
 
 
 def _of_the_agent(world: World, campaign: Campaign) -> Iterator[Event]:
-    if CallAgent() in world.asked or HandOver(COLLEAGUE) in world.asked:
-        yield AgentCreated()
-    if DialAgent() in world.asked:
-        yield AgentAnswered()
+    if do.CallAgent() in world.asked or do.HandOver(COLLEAGUE) in world.asked:
+        yield on.AgentCreated()
+    if do.DialAgent() in world.asked:
+        yield on.AgentAnswered()
     if campaign.transfer is not None and world.agent.answered:
         # one hand-over is as good as ten
-        yield from map(TransferAsked, (None, "no body") if world.handed_over else (None, COLLEAGUE))
+        yield from map(on.TransferAsked, (None, "no body") if world.handed_over else (None, COLLEAGUE))
     if world.talking:
-        yield from (AgentKeyPressed(key) for key in sorted({*"".join(campaign.agent_keys)}))
+        yield from (on.AgentKeyPressed(key) for key in sorted({*"".join(campaign.agent_keys)}))
 
 
 def helpful(world: World, campaign: Campaign) -> Iterator[Event]:
@@ -114,64 +70,64 @@ def helpful(world: World, campaign: Campaign) -> Iterator[Event]:
     for command in sorted(world.owed, key=repr):
         yield _answers(world, command, campaign)[0]
     for party, prompt, _ in sorted(world.sounding):
-        yield Played(prompt, whole=True, party=party)
+        yield on.Played(prompt, whole=True, party=party)
     if world.recorder == "asked":
-        yield RecorderStarted()
+        yield on.RecorderStarted()
     if world.recorder in {"stopping", "overdue"}:
-        yield RecorderStopped()
+        yield on.RecorderStopped()
     for party in Party:
         if world.side(party).let_go:
-            yield Gone(party)
+            yield on.Gone(party)
     yield from _arrivals(world)
     for party in (Party.CALLEE, Party.AGENT):
         if world.side(party).there == "made":
-            yield Gone(party)
+            yield on.Gone(party)
     for stage in sorted(world.timers):
-        yield TimeRanOut(stage)
+        yield on.TimeRanOut(stage)
 
 
 def _arrivals(world: World) -> Iterator[Event]:
     """The legs that were asked for are made, and answered."""
     if world.agent.there == "made":
         if not world.agent.created:
-            yield AgentCreated()
+            yield on.AgentCreated()
         if world.agent.dialled and not world.agent.answered:
-            yield AgentAnswered()
+            yield on.AgentAnswered()
     if world.callee.there == "made":
         if not world.callee.created:
-            yield CalleeCreated()
-        if (Dial() in world.asked or AnswerCallee() in world.asked) and not world.callee.answered:
-            yield CalleeAnswered()
+            yield on.CalleeCreated()
+        if (do.Dial() in world.asked or do.AnswerCallee() in world.asked) and not world.callee.answered:
+            yield on.CalleeAnswered()
         if world.machine == "detecting":
-            yield HumanFound()
+            yield on.HumanFound()
 
 
 def _answers(world: World, command: Command, campaign: Campaign) -> tuple[Event, ...]:
     match command:
-        case CheckGate():
+        case do.CheckGate():
             return _verdicts(world, campaign)
-        case SpendToken():
-            return TokenSpent(), TokenRefused(Block.SUPPRESSED_ERASURE)
-        case CommitHeard():
-            return (HeardCommitted(),)
-        case TagRecording():
-            return (RecordingTagged(),)
-        case Bridge():
-            return (Bridged(),)
-        case RegisterRight(right):
-            return (RightRegistered(right, right.value),)
+        case do.SpendToken():
+            return on.TokenSpent(), on.TokenRefused(Block.SUPPRESSED_ERASURE)
+        case do.CommitHeard():
+            return (on.HeardCommitted(),)
+        case do.TagRecording():
+            return (on.RecordingTagged(),)
+        case do.Bridge():
+            return (on.Bridged(),)
+        case do.RegisterRight(right):
+            return (on.RightRegistered(right, right.value),)
         case _:
             raise AssertionError(command)
 
 
 def _verdicts(world: World, campaign: Campaign) -> tuple[Event, ...]:
     inbound = world.direction is Direction.INBOUND
-    verdicts: list[Event] = [GateAllowed(campaign)]
+    verdicts: list[Event] = [on.GateAllowed(campaign)]
     spared, whole = (
         notices.sequence(campaign, informed=informed, inbound=inbound) for informed in (True, False)
     )
     if spared != whole:
-        verdicts.append(GateAllowed(campaign, informed=True))
+        verdicts.append(on.GateAllowed(campaign, informed=True))
     if inbound:
-        verdicts.append(GateAllowed(campaign, known=False))
-    return *verdicts, GateBlocked(Block.SUPPRESSED_ERASURE), GateBlocked(Block.STORE_UNAVAILABLE)
+        verdicts.append(on.GateAllowed(campaign, known=False))
+    return *verdicts, on.GateBlocked(Block.SUPPRESSED_ERASURE), on.GateBlocked(Block.STORE_UNAVAILABLE)

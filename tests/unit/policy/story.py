@@ -2,27 +2,9 @@
 
 from typing import Any
 
-from ccari.policy.call import Call, decide
-from ccari.policy.messages import (
-    Bridged,
-    CalleeAnswered,
-    CalleeCreated,
-    CallRequested,
-    CloseCall,
-    Command,
-    Event,
-    GateAllowed,
-    GiveBack,
-    HeardCommitted,
-    Note,
-    Played,
-    RecorderStarted,
-    RecordingTagged,
-    SetTimer,
-    ShowCard,
-    TellDialplan,
-    TokenSpent,
-)
+from ccari.policy.call import Call, Command, Event, decide
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from tests.unit.policy.campaigns import campaign
 
 
@@ -45,39 +27,41 @@ class Story:
 
     def does(self, *events: Event) -> list[Command]:
         """As :meth:`send`, without what only notes, times or tells."""
-        untold = Note | SetTimer | TellDialplan | ShowCard
+        untold = do.Note | do.SetTimer | do.TellDialplan | do.ShowCard
         return [each for each in self.send(*events) if not isinstance(each, untold)]
 
     def ring(self) -> "Story":
-        self.send(CallRequested(), GateAllowed(self.campaign), CalleeCreated(), TokenSpent())
+        self.send(on.CallRequested(), on.GateAllowed(self.campaign), on.CalleeCreated(), on.TokenSpent())
         return self
 
     def notice(self) -> "Story":
-        self.ring().send(CalleeAnswered())
+        self.ring().send(on.CalleeAnswered())
         return self
 
     def heard(self) -> "Story":
         """The notice was played whole, and is being proven."""
-        self.notice().send(*(Played(prompt, whole=True) for prompt in self.call.notice))
+        self.notice().send(*(on.Played(prompt, whole=True) for prompt in self.call.notice))
         return self
 
     def recorder(self) -> "Story":
         """The recorder is starting."""
-        self.heard().send(HeardCommitted(), RecordingTagged())
+        self.heard().send(on.HeardCommitted(), on.RecordingTagged())
         return self
 
     def talk(self) -> "Story":
-        self.recorder().send(RecorderStarted(), Bridged())
+        self.recorder().send(on.RecorderStarted(), on.Bridged())
         return self
 
     @property
     def notes(self) -> list[str]:
-        return [each.event for each in self.commands if isinstance(each, Note)]
+        return [each.event for each in self.commands if isinstance(each, do.Note)]
 
     @property
     def ending(self) -> tuple[str, str] | None:
         """The outcome and the reason that the call closed with, and that the dialplan was given."""
-        closed = [(each.outcome.value, each.reason) for each in self.commands if isinstance(each, CloseCall)]
-        given = [(each.outcome.value, each.reason) for each in self.commands if isinstance(each, GiveBack)]
+        closed = [
+            (each.outcome.value, each.reason) for each in self.commands if isinstance(each, do.CloseCall)
+        ]
+        given = [(each.outcome.value, each.reason) for each in self.commands if isinstance(each, do.GiveBack)]
         assert given in ([], closed)
         return closed[0] if closed else None

@@ -2,7 +2,9 @@
 
 import pytest
 
-from ccari.policy.call import Call, Stage, decide
+from ccari.policy.call import Call, Event, Outcome, Party, Stage, decide
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.call.state import (
     CLOSE_SECONDS,
     CREATE_SECONDS,
@@ -12,108 +14,68 @@ from ccari.policy.call.state import (
     Leg,
 )
 from ccari.policy.gate import Block
-from ccari.policy.messages import (
-    AnswerAgent,
-    Bridge,
-    Bridged,
-    CalleeAnswered,
-    CalleeCreated,
-    CalleeRang,
-    CalleeRedirected,
-    CallRequested,
-    CheckGate,
-    CloseCall,
-    CommitHeard,
-    CreateCallee,
-    Dial,
-    Event,
-    Failed,
-    GateAllowed,
-    GateBlocked,
-    GiveBack,
-    Gone,
-    HangUp,
-    HeardCommitted,
-    Note,
-    Outcome,
-    Party,
-    Play,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    RecordingTagged,
-    Ring,
-    SetTimer,
-    SettleRecording,
-    ShowCard,
-    SpendToken,
-    StartRecorder,
-    StopRecorder,
-    TagRecording,
-    TellDialplan,
-    TimeRanOut,
-    TokenRefused,
-    TokenSpent,
-    Withdrawn,
-)
 from tests.unit.policy.campaigns import campaign
 from tests.unit.policy.story import Story
 
-AGENT_GONE, CALLEE_GONE = Gone(Party.AGENT), Gone(Party.CALLEE)
+AGENT_GONE, CALLEE_GONE = on.Gone(Party.AGENT), on.Gone(Party.CALLEE)
 
 
 def test_a_good_call_step_by_step() -> None:
     story = Story()
-    assert story.send(CallRequested()) == [CheckGate()]
-    assert story.send(GateAllowed(story.campaign)) == [
-        Note("call_gated"),
-        TellDialplan(Outcome.AGENT_HANGUP, ""),
-        SetTimer("create", CREATE_SECONDS),
-        CreateCallee(),
+    assert story.send(on.CallRequested()) == [do.CheckGate()]
+    assert story.send(on.GateAllowed(story.campaign)) == [
+        do.Note("call_gated"),
+        do.TellDialplan(Outcome.AGENT_HANGUP, ""),
+        do.SetTimer("create", CREATE_SECONDS),
+        do.CreateCallee(),
     ]
-    assert story.send(CalleeCreated()) == [SpendToken()]
-    assert story.send(TokenSpent()) == [SetTimer("ring", RING_SECONDS), Dial(), Note("callee_dialled")]
-    assert story.send(CalleeRang()) == [Ring(Party.AGENT), Note("callee_rang")]
-    assert story.send(CalleeAnswered()) == [
-        Note("callee_answered"),
-        Play(Party.CALLEE, "identity"),
-        ShowCard(),
+    assert story.send(on.CalleeCreated()) == [do.SpendToken()]
+    assert story.send(on.TokenSpent()) == [
+        do.SetTimer("ring", RING_SECONDS),
+        do.Dial(),
+        do.Note("callee_dialled"),
     ]
-    assert story.send(Played("identity", whole=True)) == [Play(Party.CALLEE, "recording_opt_out")]
-    assert story.send(Played("recording_opt_out", whole=True)) == [Play(Party.CALLEE, "rights")]
-    assert story.send(Played("rights", whole=True)) == [
-        CommitHeard(("identity", "recording_opt_out", "rights"))
+    assert story.send(on.CalleeRang()) == [do.Ring(Party.AGENT), do.Note("callee_rang")]
+    assert story.send(on.CalleeAnswered()) == [
+        do.Note("callee_answered"),
+        do.Play(Party.CALLEE, "identity"),
+        do.ShowCard(),
     ]
-    assert story.send(HeardCommitted()) == [TagRecording()]
-    assert story.send(RecordingTagged()) == [SetTimer("recorder", RECORDER_SECONDS), StartRecorder()]
-    assert story.send(RecorderStarted()) == [Note("recording_started"), AnswerAgent(), Bridge()]
-    assert story.send(Bridged()) == [
-        Note("call_bridged", {"recorded": "yes"}),
-        TellDialplan(Outcome.BRIDGED, ""),
+    assert story.send(on.Played("identity", whole=True)) == [do.Play(Party.CALLEE, "recording_opt_out")]
+    assert story.send(on.Played("recording_opt_out", whole=True)) == [do.Play(Party.CALLEE, "rights")]
+    assert story.send(on.Played("rights", whole=True)) == [
+        do.CommitHeard(("identity", "recording_opt_out", "rights"))
+    ]
+    assert story.send(on.HeardCommitted()) == [do.TagRecording()]
+    assert story.send(on.RecordingTagged()) == [do.SetTimer("recorder", RECORDER_SECONDS), do.StartRecorder()]
+    assert story.send(on.RecorderStarted()) == [do.Note("recording_started"), do.AnswerAgent(), do.Bridge()]
+    assert story.send(on.Bridged()) == [
+        do.Note("call_bridged", {"recorded": "yes"}),
+        do.TellDialplan(Outcome.BRIDGED, ""),
     ]
     assert story.send(CALLEE_GONE) == [
-        SetTimer("close", CLOSE_SECONDS),
-        StopRecorder(keep=True),
-        GiveBack(Outcome.BRIDGED, ""),
+        do.SetTimer("close", CLOSE_SECONDS),
+        do.StopRecorder(keep=True),
+        do.GiveBack(Outcome.BRIDGED, ""),
     ]
     assert story.send(AGENT_GONE) == []
-    assert story.send(RecorderStopped()) == [
-        SettleRecording(),
-        Note("call_ended", {"outcome": "bridged", "reason": ""}),
-        CloseCall(Outcome.BRIDGED, ""),
+    assert story.send(on.RecorderStopped()) == [
+        do.SettleRecording(),
+        do.Note("call_ended", {"outcome": "bridged", "reason": ""}),
+        do.CloseCall(Outcome.BRIDGED, ""),
     ]
     assert story.call.stage is Stage.CLOSED
 
 
 def test_ringing_that_is_reported_twice_is_passed_on_once() -> None:
     story = Story().ring()
-    story.send(CalleeRang())
-    assert story.send(CalleeRang()) == []
+    story.send(on.CalleeRang())
+    assert story.send(on.CalleeRang()) == []
 
 
 def test_the_journal_tells_a_good_call_in_order() -> None:
     story = Story().talk()
-    story.send(CALLEE_GONE, AGENT_GONE, RecorderStopped())
+    story.send(CALLEE_GONE, AGENT_GONE, on.RecorderStopped())
     assert story.notes == [
         "call_gated",
         "callee_dialled",
@@ -126,13 +88,13 @@ def test_the_journal_tells_a_good_call_in_order() -> None:
 
 def test_a_call_that_is_not_recorded_is_bridged_as_soon_as_the_notice_is_proven() -> None:
     story = Story(recording={"mode": "off"}).heard()
-    assert story.does(HeardCommitted()) == [AnswerAgent(), Bridge()]
-    assert story.send(Bridged())[0] == Note("call_bridged", {"recorded": "no"})
+    assert story.does(on.HeardCommitted()) == [do.AnswerAgent(), do.Bridge()]
+    assert story.send(on.Bridged())[0] == do.Note("call_bridged", {"recorded": "no"})
 
 
 def test_a_campaign_without_any_notice_still_proves_it_before_the_bridge() -> None:
     story = Story(recording={"mode": "off"}, notice={"prompts": []}).ring()
-    assert story.does(CalleeAnswered()) == [CommitHeard(())]
+    assert story.does(on.CalleeAnswered()) == [do.CommitHeard(())]
 
 
 @pytest.mark.parametrize(
@@ -147,97 +109,102 @@ def test_a_campaign_without_any_notice_still_proves_it_before_the_bridge() -> No
 )
 def test_a_blocked_call_tells_the_agent_and_dials_nobody(block: Block, prompt: str, outcome: str) -> None:
     story = Story()
-    story.send(CallRequested())
-    assert story.send(GateBlocked(block)) == [
-        Note("call_blocked", {"reason": block.value}),
-        TellDialplan(Outcome(outcome), block.value),
-        AnswerAgent(),
-        Play(Party.AGENT, prompt),
+    story.send(on.CallRequested())
+    assert story.send(on.GateBlocked(block)) == [
+        do.Note("call_blocked", {"reason": block.value}),
+        do.TellDialplan(Outcome(outcome), block.value),
+        do.AnswerAgent(),
+        do.Play(Party.AGENT, prompt),
     ]
-    assert story.does(Played(prompt, whole=True, party=Party.AGENT)) == [
-        GiveBack(Outcome(outcome), block.value)
+    assert story.does(on.Played(prompt, whole=True, party=Party.AGENT)) == [
+        do.GiveBack(Outcome(outcome), block.value)
     ]
     story.send(AGENT_GONE)
     assert story.ending == (outcome, block.value)
-    assert not any(isinstance(each, CreateCallee | Dial) for each in story.commands)
+    assert not any(isinstance(each, do.CreateCallee | do.Dial) for each in story.commands)
 
 
 def test_a_blocked_call_stays_blocked_when_the_agent_cannot_be_answered() -> None:
     story = Story()
-    story.send(CallRequested(), GateBlocked(Block.HOLIDAY))
-    story.send(Failed(AnswerAgent()), Failed(Play(Party.AGENT, "agent_blocked_policy")), AGENT_GONE)
+    story.send(on.CallRequested(), on.GateBlocked(Block.HOLIDAY))
+    story.send(
+        on.Failed(do.AnswerAgent()), on.Failed(do.Play(Party.AGENT, "agent_blocked_policy")), AGENT_GONE
+    )
     assert story.ending == ("blocked", "holiday")
 
 
 def test_an_agent_who_does_not_wait_for_the_reason_ends_a_blocked_call() -> None:
     story = Story()
-    story.send(CallRequested(), GateBlocked(Block.HOLIDAY), AGENT_GONE)
+    story.send(on.CallRequested(), on.GateBlocked(Block.HOLIDAY), AGENT_GONE)
     assert story.ending == ("blocked", "holiday")
 
 
 def test_a_blocked_call_stays_blocked_when_the_service_stops() -> None:
     story = Story()
-    story.send(CallRequested(), GateBlocked(Block.HOLIDAY), Withdrawn("shutdown"), AGENT_GONE)
+    story.send(on.CallRequested(), on.GateBlocked(Block.HOLIDAY), on.Withdrawn("shutdown"), AGENT_GONE)
     assert story.ending == ("blocked", "holiday")
 
 
 def test_a_gate_that_cannot_be_asked_is_closed() -> None:
     story = Story()
-    story.send(CallRequested())
-    assert story.does(Failed(CheckGate())) == [AnswerAgent(), Play(Party.AGENT, "agent_unavailable")]
+    story.send(on.CallRequested())
+    assert story.does(on.Failed(do.CheckGate())) == [
+        do.AnswerAgent(),
+        do.Play(Party.AGENT, "agent_unavailable"),
+    ]
 
 
 def test_a_refused_token_hangs_the_undialled_callee_up() -> None:
     story = Story()
-    story.send(CallRequested(), GateAllowed(story.campaign), CalleeCreated())
-    assert story.does(TokenRefused(Block.SUPPRESSED_OBJECTION)) == [
-        HangUp(Party.CALLEE),
-        AnswerAgent(),
-        Play(Party.AGENT, "agent_blocked_suppressed"),
+    story.send(on.CallRequested(), on.GateAllowed(story.campaign), on.CalleeCreated())
+    assert story.does(on.TokenRefused(Block.SUPPRESSED_OBJECTION)) == [
+        do.HangUp(Party.CALLEE),
+        do.AnswerAgent(),
+        do.Play(Party.AGENT, "agent_blocked_suppressed"),
     ]
-    story.send(CALLEE_GONE, Played("agent_blocked_suppressed", whole=True, party=Party.AGENT), AGENT_GONE)
+    story.send(CALLEE_GONE, on.Played("agent_blocked_suppressed", whole=True, party=Party.AGENT), AGENT_GONE)
     assert story.ending == ("blocked", "suppressed_objection")
 
 
 def test_the_end_of_the_undialled_callee_does_not_cut_the_reason_short() -> None:
     story = Story()
-    story.send(CallRequested(), GateAllowed(story.campaign), CalleeCreated())
-    story.send(TokenRefused(Block.SUPPRESSED_OBJECTION))
+    story.send(on.CallRequested(), on.GateAllowed(story.campaign), on.CalleeCreated())
+    story.send(on.TokenRefused(Block.SUPPRESSED_OBJECTION))
     assert story.send(CALLEE_GONE) == []
 
 
 def test_a_token_that_cannot_be_read_is_no_leave_to_dial() -> None:
     story = Story()
-    story.send(CallRequested(), GateAllowed(story.campaign), CalleeCreated())
-    assert story.does(Failed(SpendToken()))[0] == HangUp(Party.CALLEE)
-    story.send(CALLEE_GONE, Played("agent_unavailable", whole=True, party=Party.AGENT), AGENT_GONE)
+    story.send(on.CallRequested(), on.GateAllowed(story.campaign), on.CalleeCreated())
+    assert story.does(on.Failed(do.SpendToken()))[0] == do.HangUp(Party.CALLEE)
+    story.send(CALLEE_GONE, on.Played("agent_unavailable", whole=True, party=Party.AGENT), AGENT_GONE)
     assert story.ending == ("unavailable", "store_unavailable")
 
 
 def test_a_token_that_fails_while_the_call_closes_changes_nothing() -> None:
     story = Story()
-    story.send(CallRequested(), GateAllowed(story.campaign), CalleeCreated(), CALLEE_GONE)
-    assert story.send(Failed(SpendToken())) == []
+    story.send(on.CallRequested(), on.GateAllowed(story.campaign), on.CalleeCreated(), CALLEE_GONE)
+    assert story.send(on.Failed(do.SpendToken())) == []
 
 
 @pytest.mark.parametrize(
     ("event", "ending"),
     [
-        (Gone(Party.CALLEE, 17), ("busy", "")),
-        (Gone(Party.CALLEE, 18), ("no_answer", "")),
-        (Gone(Party.CALLEE, 19), ("no_answer", "")),
-        (Gone(Party.CALLEE, 1), ("failed", "unallocated")),
-        (Gone(Party.CALLEE, 21), ("failed", "rejected")),
-        (Gone(Party.CALLEE, 28), ("failed", "invalid_number")),
-        (Gone(Party.CALLEE, 34), ("failed", "congestion")),
-        (Gone(Party.CALLEE, 38), ("failed", "network")),
-        (Gone(Party.CALLEE, 127), ("failed", "cause_127")),
-        (CalleeRedirected(), ("failed", "redirected")),
-        (Gone(Party.CALLEE, 23), ("failed", "redirected")),
-        (TimeRanOut("ring"), ("no_answer", "")),
-        (Failed(Dial()), ("failed", "ring_failed")),
+        (on.Gone(Party.CALLEE, 17), ("busy", "")),
+        (on.Gone(Party.CALLEE, 18), ("no_answer", "")),
+        (on.Gone(Party.CALLEE, 19), ("no_answer", "")),
+        (on.Gone(Party.CALLEE, 1), ("failed", "unallocated")),
+        (on.Gone(Party.CALLEE, 21), ("failed", "rejected")),
+        (on.Gone(Party.CALLEE, 28), ("failed", "invalid_number")),
+        (on.Gone(Party.CALLEE, 34), ("failed", "congestion")),
+        (on.Gone(Party.CALLEE, 38), ("failed", "network")),
+        (on.Gone(Party.CALLEE, 127), ("failed", "cause_127")),
+        (on.CalleeRedirected(), ("failed", "redirected")),
+        (on.Gone(Party.CALLEE, 23), ("failed", "redirected")),
+        (on.TimeRanOut("ring"), ("no_answer", "")),
+        (on.Failed(do.Dial()), ("failed", "ring_failed")),
         (AGENT_GONE, ("agent_hangup", "")),
-        (Withdrawn("asterisk_lost"), ("unavailable", "asterisk_lost")),
+        (on.Withdrawn("asterisk_lost"), ("unavailable", "asterisk_lost")),
     ],
 )
 def test_a_call_that_nobody_answers_ends_with_its_reason(event: Event, ending: tuple[str, str]) -> None:
@@ -246,11 +213,11 @@ def test_a_call_that_nobody_answers_ends_with_its_reason(event: Event, ending: t
     assert story.ending == ending
 
 
-@pytest.mark.parametrize("event", [TimeRanOut("create"), Failed(CreateCallee())])
+@pytest.mark.parametrize("event", [on.TimeRanOut("create"), on.Failed(do.CreateCallee())])
 def test_a_callee_whose_channel_is_in_doubt_is_hung_up(event: Event) -> None:
     story = Story()
-    story.send(CallRequested(), GateAllowed(story.campaign))
-    assert HangUp(Party.CALLEE) in story.does(event)
+    story.send(on.CallRequested(), on.GateAllowed(story.campaign))
+    assert do.HangUp(Party.CALLEE) in story.does(event)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +225,7 @@ def test_a_callee_whose_channel_is_in_doubt_is_hung_up(event: Event) -> None:
     [
         (CALLEE_GONE, ("callee_hangup", "")),
         (AGENT_GONE, ("agent_hangup", "")),
-        (Withdrawn("shutdown"), ("unavailable", "shutdown")),
+        (on.Withdrawn("shutdown"), ("unavailable", "shutdown")),
     ],
 )
 def test_a_call_that_is_left_during_the_notice_is_never_bridged(
@@ -267,18 +234,18 @@ def test_a_call_that_is_left_during_the_notice_is_never_bridged(
     story = Story().notice()
     story.send(event, CALLEE_GONE, AGENT_GONE)
     assert story.ending == ending
-    assert not any(isinstance(each, Bridge | CommitHeard) for each in story.commands)
+    assert not any(isinstance(each, do.Bridge | do.CommitHeard) for each in story.commands)
 
 
 def test_a_notice_that_is_not_heard_whole_ends_the_call() -> None:
     story = Story().notice()
-    assert story.send(Played("identity", whole=False)) == [
-        Note("notice_broken", {"prompt": "identity"}),
-        SetTimer("unheard", UNHEARD_SECONDS),
+    assert story.send(on.Played("identity", whole=False)) == [
+        do.Note("notice_broken", {"prompt": "identity"}),
+        do.SetTimer("unheard", UNHEARD_SECONDS),
     ]
-    assert story.does(TimeRanOut("unheard")) == [
-        HangUp(Party.CALLEE),
-        GiveBack(Outcome.NOTICE_FAILED, "not_played"),
+    assert story.does(on.TimeRanOut("unheard")) == [
+        do.HangUp(Party.CALLEE),
+        do.GiveBack(Outcome.NOTICE_FAILED, "not_played"),
     ]
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("notice_failed", "not_played")
@@ -286,113 +253,117 @@ def test_a_notice_that_is_not_heard_whole_ends_the_call() -> None:
 
 def test_a_notice_broken_by_the_callee_who_hangs_up_is_their_hang_up() -> None:
     story = Story().notice()
-    story.send(Played("identity", whole=False), CALLEE_GONE, AGENT_GONE)
+    story.send(on.Played("identity", whole=False), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("callee_hangup", "")
 
 
 def test_a_prompt_that_cannot_be_played_is_not_heard() -> None:
     story = Story().notice()
-    story.send(Failed(Play(Party.CALLEE, "identity")), TimeRanOut("unheard"), CALLEE_GONE, AGENT_GONE)
+    story.send(
+        on.Failed(do.Play(Party.CALLEE, "identity")), on.TimeRanOut("unheard"), CALLEE_GONE, AGENT_GONE
+    )
     assert story.ending == ("notice_failed", "not_played")
 
 
 def test_a_notice_with_a_gap_is_not_proven() -> None:
     """No event leads here; if one ever does, the call ends."""
     gap = Call(stage=Stage.NOTICE, campaign=campaign(), callee=Leg.HERE, playing="rights")
-    _, commands = decide(gap, Played("rights", whole=True))
-    assert GiveBack(Outcome.NOTICE_FAILED, "not_heard") in commands
-    assert not any(isinstance(each, CommitHeard) for each in commands)
+    _, commands = decide(gap, on.Played("rights", whole=True))
+    assert do.GiveBack(Outcome.NOTICE_FAILED, "not_heard") in commands
+    assert not any(isinstance(each, do.CommitHeard) for each in commands)
 
 
 def test_a_notice_that_cannot_be_proven_ends_the_call() -> None:
     story = Story().heard()
-    story.send(Failed(CommitHeard(())), CALLEE_GONE, AGENT_GONE)
+    story.send(on.Failed(do.CommitHeard(())), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("unavailable", "store_unavailable")
 
 
-@pytest.mark.parametrize("event", [Failed(TagRecording()), Failed(StartRecorder()), TimeRanOut("recorder")])
+@pytest.mark.parametrize(
+    "event", [on.Failed(do.TagRecording()), on.Failed(do.StartRecorder()), on.TimeRanOut("recorder")]
+)
 def test_a_call_that_cannot_be_recorded_goes_on_unrecorded(event: Event) -> None:
     story = Story().heard()
-    story.send(HeardCommitted())
-    if event != Failed(TagRecording()):
-        story.send(RecordingTagged())
-    assert story.does(event) == [AnswerAgent(), Bridge()]
-    story.send(Bridged(), CALLEE_GONE, AGENT_GONE)
+    story.send(on.HeardCommitted())
+    if event != on.Failed(do.TagRecording()):
+        story.send(on.RecordingTagged())
+    assert story.does(event) == [do.AnswerAgent(), do.Bridge()]
+    story.send(on.Bridged(), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("bridged", "recording_failed")
 
 
-@pytest.mark.parametrize("event", [Failed(StartRecorder()), TimeRanOut("recorder")])
+@pytest.mark.parametrize("event", [on.Failed(do.StartRecorder()), on.TimeRanOut("recorder")])
 def test_a_call_that_must_be_recorded_and_cannot_ends_with_a_goodbye(event: Event) -> None:
     story = Story(recording={"mode": "opt_out", "without": "hang_up"}).recorder()
-    assert story.does(event) == [Play(Party.CALLEE, "goodbye")]
-    story.send(Played("goodbye", whole=True), CALLEE_GONE, AGENT_GONE)
+    assert story.does(event) == [do.Play(Party.CALLEE, "goodbye")]
+    story.send(on.Played("goodbye", whole=True), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("failed", "recording_failed")
 
 
-@pytest.mark.parametrize("event", [Failed(StartRecorder()), TimeRanOut("recorder")])
+@pytest.mark.parametrize("event", [on.Failed(do.StartRecorder()), on.TimeRanOut("recorder")])
 def test_a_recorder_that_starts_after_it_was_given_up_is_stopped_and_its_file_thrown_away(
     event: Event,
 ) -> None:
     story = Story().recorder()
-    story.send(event, Bridged())
-    assert story.does(RecorderStarted()) == [StopRecorder(keep=False)]
+    story.send(event, on.Bridged())
+    assert story.does(on.RecorderStarted()) == [do.StopRecorder(keep=False)]
 
 
 def test_a_recorder_that_fails_to_start_while_the_call_closes_does_not_hold_it() -> None:
     story = Story().recorder()
     story.send(CALLEE_GONE, AGENT_GONE)
-    assert story.does(Failed(StartRecorder()))[-1] == CloseCall(Outcome.CALLEE_HANGUP, "")
+    assert story.does(on.Failed(do.StartRecorder()))[-1] == do.CloseCall(Outcome.CALLEE_HANGUP, "")
 
 
 def test_a_recorder_that_ends_by_itself_leaves_the_talk_going() -> None:
     story = Story().talk()
-    assert story.send(RecorderStopped()) == [
-        Note("recording_impossible", {"stage": "talk"}),
-        TellDialplan(Outcome.BRIDGED, "recording_failed"),
-        Play(Party.AGENT, "agent_recording_stopped"),
+    assert story.send(on.RecorderStopped()) == [
+        do.Note("recording_impossible", {"stage": "talk"}),
+        do.TellDialplan(Outcome.BRIDGED, "recording_failed"),
+        do.Play(Party.AGENT, "agent_recording_stopped"),
     ]
 
 
 def test_a_recorder_that_ends_by_itself_ends_a_talk_that_must_be_recorded() -> None:
     story = Story(recording={"mode": "opt_out", "without": "hang_up"}).talk()
-    assert story.does(RecorderStopped()) == [Play(Party.CALLEE, "goodbye")]
+    assert story.does(on.RecorderStopped()) == [do.Play(Party.CALLEE, "goodbye")]
 
 
 @pytest.mark.parametrize("party", list(Party))
 def test_either_who_leaves_the_talk_ends_it_as_bridged(party: Party) -> None:
     story = Story().talk()
-    story.send(Gone(party), RecorderStopped(), CALLEE_GONE, AGENT_GONE)
+    story.send(on.Gone(party), on.RecorderStopped(), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("bridged", "")
 
 
 def test_a_talk_that_the_service_has_to_end_was_bridged() -> None:
     story = Story().talk()
-    story.send(Withdrawn("shutdown"), RecorderStopped(), CALLEE_GONE, AGENT_GONE)
+    story.send(on.Withdrawn("shutdown"), on.RecorderStopped(), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("bridged", "shutdown")
 
 
-@pytest.mark.parametrize("command", [Bridge(), AnswerAgent()])
-def test_a_bridge_that_cannot_be_made_ends_the_call(command: Bridge | AnswerAgent) -> None:
+@pytest.mark.parametrize("command", [do.Bridge(), do.AnswerAgent()])
+def test_a_bridge_that_cannot_be_made_ends_the_call(command: do.Bridge | do.AnswerAgent) -> None:
     story = Story().recorder()
-    story.send(RecorderStarted(), Failed(command), CALLEE_GONE, RecorderStopped(), AGENT_GONE)
+    story.send(on.RecorderStarted(), on.Failed(command), CALLEE_GONE, on.RecorderStopped(), AGENT_GONE)
     assert story.ending == ("failed", "bridge_failed")
 
 
 def test_a_party_whose_end_is_never_reported_does_not_hold_the_call() -> None:
     story = Story().talk()
-    story.send(CALLEE_GONE, TimeRanOut("close"))
+    story.send(CALLEE_GONE, on.TimeRanOut("close"))
     assert story.ending == ("bridged", "")
 
 
 def test_a_closed_call_answers_nothing() -> None:
     story = Story()
-    story.send(CallRequested(), AGENT_GONE)
+    story.send(on.CallRequested(), AGENT_GONE)
     assert story.call.stage is Stage.CLOSED
-    assert story.send(CallRequested(), AGENT_GONE, TimeRanOut("close"), Withdrawn("shutdown")) == []
+    assert story.send(on.CallRequested(), AGENT_GONE, on.TimeRanOut("close"), on.Withdrawn("shutdown")) == []
 
 
 def test_a_call_whose_two_were_never_brought_together_keeps_what_its_recorder_heard() -> None:
     """Silence, and a file that may be empty: it would lie in the spool for ever."""
     story = Story().recorder()
-    story.send(RecorderStarted())
-    assert StopRecorder(keep=False) in story.send(AGENT_GONE)
+    story.send(on.RecorderStarted())
+    assert do.StopRecorder(keep=False) in story.send(AGENT_GONE)

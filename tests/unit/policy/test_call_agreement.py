@@ -2,39 +2,15 @@
 
 import pytest
 
+from ccari.policy.call import Event, Outcome, Party
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.call.state import AGREEMENT_SECONDS, RECORDER_SECONDS, Stage
-from ccari.policy.messages import (
-    AnswerAgent,
-    Bridge,
-    Bridged,
-    CommitHeard,
-    Event,
-    Failed,
-    Gone,
-    HeardCommitted,
-    KeyPressed,
-    Note,
-    Outcome,
-    Party,
-    Play,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    RecordingTagged,
-    RegisterRight,
-    RightRegistered,
-    SetTimer,
-    StartRecorder,
-    StopRecorder,
-    TagRecording,
-    TellDialplan,
-    TimeRanOut,
-)
 from ccari.policy.rights import Right
 from tests.unit.policy.campaigns import ALL_KEYS
 from tests.unit.policy.story import Story
 
-AGENT_GONE, CALLEE_GONE = Gone(Party.AGENT), Gone(Party.CALLEE)
+AGENT_GONE, CALLEE_GONE = on.Gone(Party.AGENT), on.Gone(Party.CALLEE)
 ASKED = {
     "recording": {"mode": "opt_in", "legal_basis": "consent"},
     "keys": ALL_KEYS | {"1": "consent_recording"},
@@ -44,220 +20,229 @@ DUTY = {
     "legal_basis": "legal_obligation",
     "recording": {"mode": "mandatory", "legal_basis": "legal_obligation"},
 }
-REFUSED = RightRegistered(Right.REFUSE_RECORDING, "R-1")
-SAID = Played("recording_agreed", whole=True)
+REFUSED = on.RightRegistered(Right.REFUSE_RECORDING, "R-1")
+SAID = on.Played("recording_agreed", whole=True)
 
 
-def says(prompt: str) -> Play:
-    return Play(Party.CALLEE, prompt)
+def says(prompt: str) -> do.Play:
+    return do.Play(Party.CALLEE, prompt)
 
 
 def waiting(story: Story) -> Story:
     """All was heard, and nobody has agreed."""
-    assert story.heard().send(HeardCommitted()) == [SetTimer("agreement", AGREEMENT_SECONDS)]
+    assert story.heard().send(on.HeardCommitted()) == [do.SetTimer("agreement", AGREEMENT_SECONDS)]
     return story
 
 
 def test_an_agreement_after_the_notice_is_confirmed_before_the_recording_is_tagged() -> None:
     story = waiting(Story(**ASKED))
-    assert story.send(KeyPressed("1")) == [
-        Note("key_pressed", {"key": "1", "action": "consent_recording", "stage": "agreement"}),
-        Note("recording_agreed", {"key": "1"}),
+    assert story.send(on.KeyPressed("1")) == [
+        do.Note("key_pressed", {"key": "1", "action": "consent_recording", "stage": "agreement"}),
+        do.Note("recording_agreed", {"key": "1"}),
         says("recording_agreed"),
     ]
-    assert story.does(SAID) == [TagRecording()]
-    assert story.does(RecordingTagged()) == [StartRecorder()]
-    assert story.does(RecorderStarted()) == [AnswerAgent(), Bridge()]
+    assert story.does(SAID) == [do.TagRecording()]
+    assert story.does(on.RecordingTagged()) == [do.StartRecorder()]
+    assert story.does(on.RecorderStarted()) == [do.AnswerAgent(), do.Bridge()]
 
 
 def test_an_agreement_in_the_notice_does_not_cut_the_notice_short() -> None:
     story = Story(**ASKED).notice()
-    story.send(Played("identity", whole=True))
-    assert story.does(KeyPressed("1")) == []
+    story.send(on.Played("identity", whole=True))
+    assert story.does(on.KeyPressed("1")) == []
     for said, next_said in (("recording_opt_in", "recording_agreed"), ("recording_agreed", "rights")):
-        assert story.does(Played(said, whole=True)) == [says(next_said)]
-    assert isinstance(story.does(Played("rights", whole=True))[0], CommitHeard)
-    assert story.does(HeardCommitted()) == [TagRecording()]
+        assert story.does(on.Played(said, whole=True)) == [says(next_said)]
+    assert isinstance(story.does(on.Played("rights", whole=True))[0], do.CommitHeard)
+    assert story.does(on.HeardCommitted()) == [do.TagRecording()]
 
 
 def test_a_key_before_the_question_agrees_to_nothing() -> None:
     """Article 4(11): nobody consents to what they have not been told."""
     story = Story(**ASKED).notice()
-    story.send(KeyPressed("1"))
+    story.send(on.KeyPressed("1"))
     assert not story.call.agreed
-    story.send(Played("identity", whole=True), KeyPressed("1"))
+    story.send(on.Played("identity", whole=True), on.KeyPressed("1"))
     assert story.call.agreed
 
 
 def test_an_agreement_while_the_notice_is_proven_is_confirmed_before_the_tag() -> None:
     story = Story(**ASKED).heard()
-    assert story.does(KeyPressed("1")) == [says("recording_agreed")]
-    assert story.does(HeardCommitted()) == []
-    assert story.does(SAID) == [TagRecording()]
+    assert story.does(on.KeyPressed("1")) == [says("recording_agreed")]
+    assert story.does(on.HeardCommitted()) == []
+    assert story.does(SAID) == [do.TagRecording()]
 
 
 def test_an_agreement_whose_confirmation_cannot_be_played_is_one_all_the_same() -> None:
     story = waiting(Story(**ASKED))
-    story.send(KeyPressed("1"))
-    assert story.does(Failed(says("recording_agreed"))) == [TagRecording()]
+    story.send(on.KeyPressed("1"))
+    assert story.does(on.Failed(says("recording_agreed"))) == [do.TagRecording()]
 
 
 def test_who_does_not_agree_in_time_is_not_recorded() -> None:
     story = waiting(Story(**ASKED))
-    assert story.send(TimeRanOut("agreement")) == [Note("recording_not_agreed"), AnswerAgent(), Bridge()]
-    assert story.send(Bridged()) == [
-        Note("call_bridged", {"recorded": "no"}),
-        TellDialplan(Outcome.BRIDGED, "recording_not_agreed"),
+    assert story.send(on.TimeRanOut("agreement")) == [
+        do.Note("recording_not_agreed"),
+        do.AnswerAgent(),
+        do.Bridge(),
+    ]
+    assert story.send(on.Bridged()) == [
+        do.Note("call_bridged", {"recorded": "no"}),
+        do.TellDialplan(Outcome.BRIDGED, "recording_not_agreed"),
     ]
 
 
 def test_who_does_not_agree_in_time_is_bid_farewell_where_the_campaign_says_so() -> None:
     story = waiting(Story(**ASKED_OR_END))
-    assert story.does(TimeRanOut("agreement")) == [says("goodbye")]
-    story.send(Played("goodbye", whole=True), CALLEE_GONE, AGENT_GONE)
+    assert story.does(on.TimeRanOut("agreement")) == [says("goodbye")]
+    story.send(on.Played("goodbye", whole=True), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("recording_refused", "recording_not_agreed")
 
 
 def test_the_time_to_agree_begins_after_the_last_word_is_said() -> None:
     story = waiting(Story(**ASKED))
-    assert story.does(KeyPressed("9")) == [says("source_asked")]
-    assert story.send(TimeRanOut("agreement")) == []
-    assert story.send(Played("source_asked", whole=True)) == [SetTimer("agreement", AGREEMENT_SECONDS)]
+    assert story.does(on.KeyPressed("9")) == [says("source_asked")]
+    assert story.send(on.TimeRanOut("agreement")) == []
+    assert story.send(on.Played("source_asked", whole=True)) == [do.SetTimer("agreement", AGREEMENT_SECONDS)]
 
 
 def test_an_agreement_cannot_run_out_of_time_while_it_is_confirmed() -> None:
     story = waiting(Story(**ASKED))
-    story.send(KeyPressed("1"))
-    assert story.send(TimeRanOut("agreement")) == []
-    assert story.does(SAID) == [TagRecording()]
+    story.send(on.KeyPressed("1"))
+    assert story.send(on.TimeRanOut("agreement")) == []
+    assert story.does(SAID) == [do.TagRecording()]
 
 
 def test_a_refusal_ends_the_wait_with_its_confirmation() -> None:
     story = waiting(Story(**ASKED))
-    assert story.does(KeyPressed("2")) == [RegisterRight(Right.REFUSE_RECORDING, "2")]
+    assert story.does(on.KeyPressed("2")) == [do.RegisterRight(Right.REFUSE_RECORDING, "2")]
     assert story.does(REFUSED) == [says("continues_unrecorded")]
-    assert story.does(Played("continues_unrecorded", whole=True)) == [AnswerAgent(), Bridge()]
+    assert story.does(on.Played("continues_unrecorded", whole=True)) == [do.AnswerAgent(), do.Bridge()]
 
 
 def test_a_refusal_that_is_slow_to_be_registered_does_not_prolong_the_wait() -> None:
     story = waiting(Story(**ASKED))
-    story.send(KeyPressed("2"))
-    assert story.does(TimeRanOut("agreement")) == [AnswerAgent(), Bridge()]
+    story.send(on.KeyPressed("2"))
+    assert story.does(on.TimeRanOut("agreement")) == [do.AnswerAgent(), do.Bridge()]
 
 
 def test_a_refusal_ends_the_call_that_goes_on_only_recorded() -> None:
     story = waiting(Story(**ASKED_OR_END))
-    story.send(KeyPressed("2"))
-    assert story.does(TimeRanOut("agreement")) == []
+    story.send(on.KeyPressed("2"))
+    assert story.does(on.TimeRanOut("agreement")) == []
     assert story.does(REFUSED) == [says("continues_unrecorded")]
     story.send(
-        Played("continues_unrecorded", whole=True), Played("goodbye", whole=True), CALLEE_GONE, AGENT_GONE
+        on.Played("continues_unrecorded", whole=True),
+        on.Played("goodbye", whole=True),
+        CALLEE_GONE,
+        AGENT_GONE,
     )
     assert story.ending == ("recording_refused", "recording_refused")
 
 
 def test_an_agreement_that_is_taken_back_is_not_confirmed_any_more() -> None:
     story = Story(**ASKED).notice()
-    story.send(KeyPressed("1"), KeyPressed("2"), REFUSED)
+    story.send(on.KeyPressed("1"), on.KeyPressed("2"), REFUSED)
     assert "recording_agreed" not in story.call.upcoming
     for prompt in ("identity", "continues_unrecorded", "recording_opt_in", "rights"):
-        story.send(Played(prompt, whole=True))
-    assert story.does(HeardCommitted()) == [AnswerAgent(), Bridge()]
+        story.send(on.Played(prompt, whole=True))
+    assert story.does(on.HeardCommitted()) == [do.AnswerAgent(), do.Bridge()]
 
 
 def test_a_refusal_is_not_undone_by_the_key_that_agrees() -> None:
     story = Story(**ASKED).notice()
-    story.send(KeyPressed("2"), REFUSED, KeyPressed("1"))
+    story.send(on.KeyPressed("2"), REFUSED, on.KeyPressed("1"))
     assert not story.call.agreed
     assert story.notes.count("recording_agreed") == 0
 
 
 def test_an_agreement_is_not_announced_to_who_is_bid_farewell() -> None:
     story = Story(**ASKED, legal_basis="consent", marketing=True).notice()
-    story.send(KeyPressed("1"), KeyPressed("5"), RightRegistered(Right.OBJECTION_MARKETING, "R-2"))
+    story.send(on.KeyPressed("1"), on.KeyPressed("5"), on.RightRegistered(Right.OBJECTION_MARKETING, "R-2"))
     assert story.call.upcoming == ("right_registered_objection_marketing", "goodbye")
 
 
 @pytest.mark.parametrize("event", [CALLEE_GONE, AGENT_GONE])
 def test_who_leaves_in_the_wait_is_neither_bridged_nor_recorded(event: Event) -> None:
     story = waiting(Story(**ASKED))
-    story.send(event, CALLEE_GONE, AGENT_GONE, KeyPressed("1"), TimeRanOut("agreement"))
+    story.send(event, CALLEE_GONE, AGENT_GONE, on.KeyPressed("1"), on.TimeRanOut("agreement"))
     assert story.ending in {("callee_hangup", ""), ("agent_hangup", "")}
-    assert not any(isinstance(each, Bridge | TagRecording) for each in story.commands)
+    assert not any(isinstance(each, do.Bridge | do.TagRecording) for each in story.commands)
 
 
 def test_an_agreement_before_the_answer_is_none() -> None:
     """A key in early media is pressed by whoever hears it: a machine, or the caller's own network."""
     story = Story(**ASKED).ring()
-    story.send(KeyPressed("1"))
+    story.send(on.KeyPressed("1"))
     assert not story.call.agreed
 
 
 @pytest.mark.parametrize("pressed", [1, 2])
 def test_an_agreement_in_the_talk_is_confirmed_before_the_recorder_starts(pressed: int) -> None:
     story = waiting(Story(**ASKED))
-    story.send(TimeRanOut("agreement"), Bridged())
-    assert story.does(*[KeyPressed("1")] * pressed) == [says("recording_agreed")]
-    assert story.does(SAID) == [TagRecording()]
-    assert story.does(RecordingTagged()) == [StartRecorder()]
-    assert story.does(RecorderStarted()) == [Play(Party.AGENT, "agent_recording_started")]
+    story.send(on.TimeRanOut("agreement"), on.Bridged())
+    assert story.does(*[on.KeyPressed("1")] * pressed) == [says("recording_agreed")]
+    assert story.does(SAID) == [do.TagRecording()]
+    assert story.does(on.RecordingTagged()) == [do.StartRecorder()]
+    assert story.does(on.RecorderStarted()) == [do.Play(Party.AGENT, "agent_recording_started")]
 
 
 def test_an_agreement_in_the_talk_that_was_refused_before_starts_nothing() -> None:
     story = waiting(Story(**ASKED))
-    story.send(KeyPressed("2"), REFUSED, Played("continues_unrecorded", whole=True), Bridged())
-    assert story.does(KeyPressed("1")) == []
+    story.send(on.KeyPressed("2"), REFUSED, on.Played("continues_unrecorded", whole=True), on.Bridged())
+    assert story.does(on.KeyPressed("1")) == []
 
 
 def test_an_agreement_that_is_taken_back_while_it_is_confirmed_starts_nothing() -> None:
     story = waiting(Story(**ASKED))
-    story.send(TimeRanOut("agreement"), Bridged(), KeyPressed("1"), KeyPressed("2"), REFUSED)
+    story.send(on.TimeRanOut("agreement"), on.Bridged(), on.KeyPressed("1"), on.KeyPressed("2"), REFUSED)
     assert story.does(SAID) == [says("continues_unrecorded")]
 
 
 def test_an_agreement_as_the_two_are_bridged_is_not_lost() -> None:
     story = waiting(Story(**ASKED))
-    story.send(TimeRanOut("agreement"))
-    assert story.does(KeyPressed("1"), Bridged()) == [says("recording_agreed")]
-    assert story.does(SAID) == [TagRecording()]
+    story.send(on.TimeRanOut("agreement"))
+    assert story.does(on.KeyPressed("1"), on.Bridged()) == [says("recording_agreed")]
+    assert story.does(SAID) == [do.TagRecording()]
 
 
 def test_an_agreement_pressed_again_changes_nothing() -> None:
     story = waiting(Story(**ASKED))
-    story.send(KeyPressed("1"))
-    assert story.does(KeyPressed("1")) == []
+    story.send(on.KeyPressed("1"))
+    assert story.does(on.KeyPressed("1")) == []
     assert story.notes.count("recording_agreed") == 1
 
 
 def test_an_agreement_is_withdrawn_in_the_talk_by_one_key() -> None:
     story = waiting(Story(**ASKED))
-    story.send(KeyPressed("1"), SAID, RecordingTagged(), RecorderStarted(), Bridged())
-    assert story.does(KeyPressed("2")) == [
-        StopRecorder(keep=True),
-        RegisterRight(Right.REFUSE_RECORDING, "2"),
+    story.send(on.KeyPressed("1"), SAID, on.RecordingTagged(), on.RecorderStarted(), on.Bridged())
+    assert story.does(on.KeyPressed("2")) == [
+        do.StopRecorder(keep=True),
+        do.RegisterRight(Right.REFUSE_RECORDING, "2"),
     ]
     assert story.does(REFUSED) == [says("recording_stopped")]
 
 
 def test_the_repeated_notice_does_not_swallow_an_agreement() -> None:
     story = Story(**ASKED).notice()
-    story.send(Played("identity", whole=True), KeyPressed("1"), KeyPressed("*"))
+    story.send(on.Played("identity", whole=True), on.KeyPressed("1"), on.KeyPressed("*"))
     assert story.call.upcoming == ("recording_agreed", "identity", "recording_opt_in", "rights")
 
 
-@pytest.mark.parametrize("event", [Failed(TagRecording()), Failed(StartRecorder()), TimeRanOut("recorder")])
+@pytest.mark.parametrize(
+    "event", [on.Failed(do.TagRecording()), on.Failed(do.StartRecorder()), on.TimeRanOut("recorder")]
+)
 def test_a_call_whose_recording_a_law_demands_is_not_held_without_it(event: Event) -> None:
     story = Story(**DUTY).heard()
-    story.send(HeardCommitted())
-    if event != Failed(TagRecording()):
-        story.send(RecordingTagged())
+    story.send(on.HeardCommitted())
+    if event != on.Failed(do.TagRecording()):
+        story.send(on.RecordingTagged())
     assert story.does(event) == [says("goodbye")]
-    story.send(Played("goodbye", whole=True), CALLEE_GONE, AGENT_GONE)
+    story.send(on.Played("goodbye", whole=True), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("failed", "recording_failed")
-    assert Bridge() not in story.commands
+    assert do.Bridge() not in story.commands
 
 
-@pytest.mark.parametrize("event", [KeyPressed("2"), RecorderStopped()])
+@pytest.mark.parametrize("event", [on.KeyPressed("2"), on.RecorderStopped()])
 def test_a_talk_whose_recording_a_law_demands_ends_with_its_recording(event: Event) -> None:
     story = Story(**DUTY).talk()
     story.send(event, REFUSED)
@@ -266,15 +251,15 @@ def test_a_talk_whose_recording_a_law_demands_ends_with_its_recording(event: Eve
 
 def test_a_recorder_that_was_told_to_stop_and_says_nothing_ends_the_talk() -> None:
     story = Story().talk()
-    assert story.send(KeyPressed("2"))[1:3] == [
-        SetTimer("talk", RECORDER_SECONDS),
-        StopRecorder(keep=True),
+    assert story.send(on.KeyPressed("2"))[1:3] == [
+        do.SetTimer("talk", RECORDER_SECONDS),
+        do.StopRecorder(keep=True),
     ]
-    story.send(REFUSED, TimeRanOut("talk"), CALLEE_GONE, AGENT_GONE)
+    story.send(REFUSED, on.TimeRanOut("talk"), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("bridged", "recorder_not_stopped")
 
 
 def test_a_recorder_that_stopped_in_time_lets_the_talk_go_on() -> None:
     story = Story().talk()
-    story.send(KeyPressed("2"), REFUSED, RecorderStopped())
-    assert story.send(TimeRanOut("talk")) == []
+    story.send(on.KeyPressed("2"), REFUSED, on.RecorderStopped())
+    assert story.send(on.TimeRanOut("talk")) == []

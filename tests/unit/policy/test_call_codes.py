@@ -2,36 +2,10 @@
 
 import pytest
 
-from ccari.policy.call import Stage
+from ccari.policy.call import Command, Outcome, Party, Stage
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.call.state import CODE_SECONDS
-from ccari.policy.messages import (
-    AgentKeyPressed,
-    Bridged,
-    CalleeAnswered,
-    CalleeCreated,
-    CallRequested,
-    Command,
-    Failed,
-    GateAllowed,
-    HeardCommitted,
-    KeyPressed,
-    Note,
-    Outcome,
-    Party,
-    Play,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    RecordingTagged,
-    RegisterRight,
-    RightRegistered,
-    SetTimer,
-    StartRecorder,
-    StopRecorder,
-    TagRecording,
-    TimeRanOut,
-    TokenSpent,
-)
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
@@ -44,70 +18,70 @@ CODES = {
         "*88": "access",
     }
 }
-ACCESS_BY_AGENT = RegisterRight(Right.ACCESS, "*88", Party.AGENT)
-ACCESSED = RightRegistered(Right.ACCESS, "R-1")
+ACCESS_BY_AGENT = do.RegisterRight(Right.ACCESS, "*88", Party.AGENT)
+ACCESSED = on.RightRegistered(Right.ACCESS, "R-1")
 
 
-def whispers(prompt: str) -> Play:
-    return Play(Party.AGENT, prompt)
+def whispers(prompt: str) -> do.Play:
+    return do.Play(Party.AGENT, prompt)
 
 
-def whispered(prompt: str) -> Played:
-    return Played(prompt, whole=True, party=Party.AGENT)
+def whispered(prompt: str) -> on.Played:
+    return on.Played(prompt, whole=True, party=Party.AGENT)
 
 
 def enter(story: Story, keys: str) -> list[Command]:
-    return story.does(*map(AgentKeyPressed, keys))
+    return story.does(*map(on.AgentKeyPressed, keys))
 
 
 def test_a_pause_keeps_what_was_recorded_and_is_told_once_nothing_is_recorded_any_more() -> None:
     story = Story(**CODES).talk()
-    assert enter(story, "*1") == [StopRecorder(keep=True)]
-    assert story.does(RecorderStopped()) == [whispers("agent_recording_paused")]
+    assert enter(story, "*1") == [do.StopRecorder(keep=True)]
+    assert story.does(on.RecorderStopped()) == [whispers("agent_recording_paused")]
 
 
 def test_a_recording_that_is_taken_up_again_has_a_tag_and_a_file_of_its_own() -> None:
     story = Story(**CODES).talk()
     enter(story, "*1")
-    story.send(RecorderStopped(), whispered("agent_recording_paused"))
-    assert enter(story, "*2") == [TagRecording()]
-    assert story.does(RecordingTagged()) == [StartRecorder()]
-    assert story.does(RecorderStarted()) == [whispers("agent_recording_started")]
+    story.send(on.RecorderStopped(), whispered("agent_recording_paused"))
+    assert enter(story, "*2") == [do.TagRecording()]
+    assert story.does(on.RecordingTagged()) == [do.StartRecorder()]
+    assert story.does(on.RecorderStarted()) == [whispers("agent_recording_started")]
 
 
 def test_a_pause_that_is_over_before_the_recorder_stopped_is_not_told_as_one() -> None:
     story = Story(**CODES).talk()
     enter(story, "*1*2")
-    assert story.does(RecorderStopped()) == [TagRecording()]
+    assert story.does(on.RecorderStopped()) == [do.TagRecording()]
 
 
 def test_a_pause_while_the_next_recorder_is_tagged_starts_none() -> None:
     story = Story(**CODES).talk()
     enter(story, "*1")
-    story.send(RecorderStopped(), whispered("agent_recording_paused"))
+    story.send(on.RecorderStopped(), whispered("agent_recording_paused"))
     enter(story, "*2*1")
-    assert story.does(RecordingTagged()) == []
+    assert story.does(on.RecordingTagged()) == []
 
 
 def test_a_pause_while_the_next_recorder_starts_is_told_once_its_file_is_thrown_away() -> None:
     story = Story(**CODES).talk()
     enter(story, "*1")
-    story.send(RecorderStopped(), whispered("agent_recording_paused"))
+    story.send(on.RecorderStopped(), whispered("agent_recording_paused"))
     enter(story, "*2")
-    story.send(RecordingTagged())
+    story.send(on.RecordingTagged())
     assert enter(story, "*1") == []
-    assert story.does(RecorderStarted()) == [StopRecorder(keep=False)]
-    assert story.does(RecorderStopped()) == [whispers("agent_recording_paused")]
+    assert story.does(on.RecorderStarted()) == [do.StopRecorder(keep=False)]
+    assert story.does(on.RecorderStopped()) == [whispers("agent_recording_paused")]
 
 
 def test_an_agent_who_stops_the_recording_has_refused_it_for_the_callee() -> None:
     story = Story(**CODES).talk()
     assert enter(story, "*3") == [
-        StopRecorder(keep=True),
-        RegisterRight(Right.REFUSE_RECORDING, "*3", Party.AGENT),
+        do.StopRecorder(keep=True),
+        do.RegisterRight(Right.REFUSE_RECORDING, "*3", Party.AGENT),
     ]
-    story.send(RecorderStopped())
-    done = story.does(RightRegistered(Right.REFUSE_RECORDING, "R-1"))
+    story.send(on.RecorderStopped())
+    done = story.does(on.RightRegistered(Right.REFUSE_RECORDING, "R-1"))
     assert done == [whispers("agent_right_registered")]
     story.send(whispered("agent_right_registered"))
     assert enter(story, "*2") == [whispers("agent_recording_stopped")]
@@ -115,7 +89,7 @@ def test_an_agent_who_stops_the_recording_has_refused_it_for_the_callee() -> Non
 
 def test_what_the_callee_refused_no_code_of_the_agent_takes_up_again() -> None:
     story = Story(**CODES).talk()
-    story.send(KeyPressed("2"), RightRegistered(Right.REFUSE_RECORDING, "R-1"), RecorderStopped())
+    story.send(on.KeyPressed("2"), on.RightRegistered(Right.REFUSE_RECORDING, "R-1"), on.RecorderStopped())
     assert enter(story, "*1*2") == [whispers("agent_recording_stopped")]
 
 
@@ -136,21 +110,21 @@ def test_a_right_by_code_entered_twice_is_registered_once_and_confirmed_again() 
 def test_a_right_by_code_that_fails_is_told_to_the_agent_and_may_be_entered_again() -> None:
     story = Story(**CODES).talk()
     enter(story, "*88")
-    assert story.does(Failed(ACCESS_BY_AGENT)) == [whispers("agent_right_failed")]
+    assert story.does(on.Failed(ACCESS_BY_AGENT)) == [whispers("agent_right_failed")]
     assert enter(story, "*88") == [ACCESS_BY_AGENT]
 
 
 def test_a_key_of_the_callee_makes_the_agents_right_the_callees_own() -> None:
     story = Story(**CODES).talk()
     enter(story, "*88")
-    assert story.does(KeyPressed("8")) == []
-    assert story.does(ACCESSED) == [Play(Party.CALLEE, "right_registered_access")]
+    assert story.does(on.KeyPressed("8")) == []
+    assert story.does(ACCESSED) == [do.Play(Party.CALLEE, "right_registered_access")]
 
 
 def test_an_erasure_by_code_ends_no_talk_in_which_the_two_speak_of_it() -> None:
     story = Story(**CODES).talk()
-    assert enter(story, "*7")[0] == StopRecorder(keep=True)
-    assert story.does(RightRegistered(Right.ERASURE, "R-1")) == [whispers("agent_right_registered")]
+    assert enter(story, "*7")[0] == do.StopRecorder(keep=True)
+    assert story.does(on.RightRegistered(Right.ERASURE, "R-1")) == [whispers("agent_right_registered")]
     assert story.call.stage is Stage.TALK
     assert story.call.reason == "erasure"
 
@@ -158,23 +132,25 @@ def test_an_erasure_by_code_ends_no_talk_in_which_the_two_speak_of_it() -> None:
 def test_a_stop_by_code_ends_a_talk_that_must_be_recorded() -> None:
     story = Story(**CODES, recording={"mode": "opt_out", "without": "hang_up"}).talk()
     enter(story, "*3")
-    told = story.does(RightRegistered(Right.REFUSE_RECORDING, "R-1"))
-    assert told == [Play(Party.CALLEE, "recording_stopped")]
+    told = story.does(on.RightRegistered(Right.REFUSE_RECORDING, "R-1"))
+    assert told == [do.Play(Party.CALLEE, "recording_stopped")]
     assert story.call.outcome is Outcome.RECORDING_REFUSED
 
 
 def test_an_agent_is_told_that_a_withheld_number_can_have_no_request() -> None:
     story = Story(**CODES, recording={"mode": "off"})
-    story.send(CallRequested(), GateAllowed(story.campaign, known=False), CalleeCreated(), TokenSpent())
-    story.send(CalleeAnswered(), Played("identity", whole=True), Played("rights", whole=True))
-    story.send(HeardCommitted(), Bridged())
+    story.send(
+        on.CallRequested(), on.GateAllowed(story.campaign, known=False), on.CalleeCreated(), on.TokenSpent()
+    )
+    story.send(on.CalleeAnswered(), on.Played("identity", whole=True), on.Played("rights", whole=True))
+    story.send(on.HeardCommitted(), on.Bridged())
     assert enter(story, "*88") == [whispers("agent_right_failed")]
 
 
 def test_a_code_that_is_typed_halfway_is_forgotten() -> None:
     story = Story(**CODES).talk()
-    assert story.send(AgentKeyPressed("*")) == [SetTimer("code", CODE_SECONDS)]
-    story.send(AgentKeyPressed("8"), TimeRanOut("code"))
+    assert story.send(on.AgentKeyPressed("*")) == [do.SetTimer("code", CODE_SECONDS)]
+    story.send(on.AgentKeyPressed("8"), on.TimeRanOut("code"))
     assert enter(story, "8") == []
 
 
@@ -188,8 +164,8 @@ def test_a_code_that_does_nothing_is_told_and_a_lone_digit_is_not() -> None:
     assert enter(story, "88") == []
 
 
-@pytest.mark.parametrize("events", [(), (HeardCommitted(),), (HeardCommitted(), RecordingTagged())])
-def test_a_code_before_the_talk_is_none(events: tuple[HeardCommitted | RecordingTagged, ...]) -> None:
+@pytest.mark.parametrize("events", [(), (on.HeardCommitted(),), (on.HeardCommitted(), on.RecordingTagged())])
+def test_a_code_before_the_talk_is_none(events: tuple[on.HeardCommitted | on.RecordingTagged, ...]) -> None:
     story = Story(**CODES).heard()
     story.send(*events)
     assert enter(story, "*88") == []
@@ -208,6 +184,6 @@ def test_the_journal_tells_the_code_before_what_came_of_it() -> None:
     story = Story(**CODES).talk()
     enter(story, "*88")
     assert story.commands[-2:] == [
-        Note("agent_code_entered", {"code": "*88", "action": "access"}),
+        do.Note("agent_code_entered", {"code": "*88", "action": "access"}),
         ACCESS_BY_AGENT,
     ]

@@ -4,42 +4,35 @@ from typing import Any
 
 import pytest
 
-from ccari.policy.messages import (
-    AgentAnswered,
-    AgentCreated,
-    Gone,
-    HandOver,
-    Party,
-    RecorderStopped,
-    ShowCard,
-    TransferAsked,
-)
+from ccari.policy.call import Party
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from tests.unit.policy.story import Story
 
-CARD = ShowCard()
+CARD = do.ShowCard()
 
 
 def handed_over(**changes: Any) -> Story:
     """The agent is gone from the call, and the colleague is being rung."""
     story = Story(transfer="PJSIP/{extension}", **changes).talk()
     assert story.commands.count(CARD) == 1
-    told = story.send(TransferAsked("1002"))
-    if HandOver("1002") not in told:
-        told = story.send(RecorderStopped())
-    assert HandOver("1002") in told
+    told = story.send(on.TransferAsked("1002"))
+    if do.HandOver("1002") not in told:
+        told = story.send(on.RecorderStopped())
+    assert do.HandOver("1002") in told
     return story
 
 
 @pytest.mark.parametrize("on_transfer", ["continue", "repeat", "stop"])
 def test_a_colleague_takes_a_call_over_without_its_card(on_transfer: str) -> None:
     story = handed_over(recording={"mode": "opt_out", "on_transfer": on_transfer})
-    story.send(AgentCreated())
+    story.send(on.AgentCreated())
     # nobody is there yet who could read it
     assert story.commands.count(CARD) == 1
-    assert story.send(AgentAnswered()).count(CARD) == 1
+    assert story.send(on.AgentAnswered()).count(CARD) == 1
 
 
 def test_a_colleague_who_does_not_answer_is_told_of_the_callee() -> None:
     story = handed_over(recording={"mode": "notice"})
-    story.send(AgentCreated(), Gone(Party.AGENT, 17))
+    story.send(on.AgentCreated(), on.Gone(Party.AGENT, 17))
     assert story.commands.count(CARD) == 1

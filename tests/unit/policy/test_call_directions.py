@@ -2,65 +2,25 @@
 
 import pytest
 
-from ccari.policy.call import Stage
+from ccari.policy.call import Direction, Event, Outcome, Party, Stage
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.gate import Block
-from ccari.policy.messages import (
-    AgentAnswered,
-    AgentCreated,
-    AnswerCallee,
-    Bridge,
-    CallAgent,
-    CalleeAnswered,
-    CalleeCreated,
-    CalleeRang,
-    CallRequested,
-    CreateCallee,
-    Dial,
-    DialAgent,
-    Direction,
-    Event,
-    Failed,
-    GateAllowed,
-    GateBlocked,
-    GiveBack,
-    Gone,
-    HangUp,
-    HeardCommitted,
-    KeyPressed,
-    Note,
-    Outcome,
-    Party,
-    Play,
-    Played,
-    RecorderStarted,
-    RecordingTagged,
-    RegisterRight,
-    RightRegistered,
-    Ring,
-    SetTimer,
-    SpendToken,
-    StartRecorder,
-    StopRinging,
-    TagRecording,
-    TimeRanOut,
-    TokenRefused,
-    TokenSpent,
-)
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
-AGENT_GONE, CALLEE_GONE = Gone(Party.AGENT), Gone(Party.CALLEE)
-AGENT_BUSY = Gone(Party.AGENT, 17)
-ERASED = RightRegistered(Right.ERASURE, "R-1")
+AGENT_GONE, CALLEE_GONE = on.Gone(Party.AGENT), on.Gone(Party.CALLEE)
+AGENT_BUSY = on.Gone(Party.AGENT, 17)
+ERASED = on.RightRegistered(Right.ERASURE, "R-1")
 
 
-def says(prompt: str) -> Play:
-    return Play(Party.CALLEE, prompt)
+def says(prompt: str) -> do.Play:
+    return do.Play(Party.CALLEE, prompt)
 
 
 def allowed(direction: Direction, *, known: bool = True, **changes: object) -> Story:
     story = Story(agent="PJSIP/anna", **changes)
-    story.send(CallRequested(direction), GateAllowed(story.campaign, known=known))
+    story.send(on.CallRequested(direction), on.GateAllowed(story.campaign, known=known))
     return story
 
 
@@ -68,127 +28,129 @@ def ringing(direction: Direction) -> Story:
     """The callee's phone rings; of an agent who is first, the agent is on the line."""
     story = allowed(direction)
     if direction is Direction.AGENT_FIRST:
-        story.send(AgentCreated(), AgentAnswered())
-    story.send(CalleeCreated(), TokenSpent())
+        story.send(on.AgentCreated(), on.AgentAnswered())
+    story.send(on.CalleeCreated(), on.TokenSpent())
     return story
 
 
 def hear(story: Story) -> Story:
     """The callee hears the notice whole, from its start, and it is proven."""
-    story.send(*(Played(prompt, whole=True) for prompt in story.call.notice))
+    story.send(*(on.Played(prompt, whole=True) for prompt in story.call.notice))
     return story
 
 
 def inbound(*, known: bool = True, **changes: object) -> Story:
     """Whoever calls has been answered."""
     story = allowed(Direction.INBOUND, known=known, **changes)
-    story.send(CalleeAnswered())
+    story.send(on.CalleeAnswered())
     return story
 
 
 def test_an_agent_who_is_first_has_answered_before_anybody_else_is_called() -> None:
     story = Story(agent="PJSIP/anna", connect_seconds=20)
-    story.send(CallRequested(Direction.AGENT_FIRST))
-    assert story.send(GateAllowed(story.campaign)) == [
-        Note("call_gated", {"direction": "agent_first"}),
-        SetTimer("agent", 20.0),
-        CallAgent(),
+    story.send(on.CallRequested(Direction.AGENT_FIRST))
+    assert story.send(on.GateAllowed(story.campaign)) == [
+        do.Note("call_gated", {"direction": "agent_first"}),
+        do.SetTimer("agent", 20.0),
+        do.CallAgent(),
     ]
-    assert story.does(AgentCreated()) == [DialAgent()]
-    assert story.does(AgentAnswered()) == [CreateCallee()]
-    assert story.does(CalleeCreated()) == [SpendToken()]
-    assert story.does(TokenSpent()) == [Dial()]
+    assert story.does(on.AgentCreated()) == [do.DialAgent()]
+    assert story.does(on.AgentAnswered()) == [do.CreateCallee()]
+    assert story.does(on.CalleeCreated()) == [do.SpendToken()]
+    assert story.does(on.TokenSpent()) == [do.Dial()]
 
 
 def test_an_agent_who_is_first_hears_the_callee_ring_until_the_bridge() -> None:
     story = ringing(Direction.AGENT_FIRST)
-    assert story.does(CalleeRang()) == [Ring(Party.AGENT)]
-    story.send(CalleeAnswered())
-    hear(story).send(HeardCommitted(), RecordingTagged())
-    assert story.does(RecorderStarted()) == [StopRinging(Party.AGENT), Bridge()]
+    assert story.does(on.CalleeRang()) == [do.Ring(Party.AGENT)]
+    story.send(on.CalleeAnswered())
+    hear(story).send(on.HeardCommitted(), on.RecordingTagged())
+    assert story.does(on.RecorderStarted()) == [do.StopRinging(Party.AGENT), do.Bridge()]
 
 
-@pytest.mark.parametrize("event", [AGENT_BUSY, TimeRanOut("agent"), Failed(CallAgent()), Failed(DialAgent())])
+@pytest.mark.parametrize(
+    "event", [AGENT_BUSY, on.TimeRanOut("agent"), on.Failed(do.CallAgent()), on.Failed(do.DialAgent())]
+)
 def test_no_callee_is_called_for_an_agent_who_does_not_answer(event: Event) -> None:
     story = allowed(Direction.AGENT_FIRST)
-    story.send(AgentCreated(), event, AGENT_GONE, AgentAnswered())
+    story.send(on.AgentCreated(), event, AGENT_GONE, on.AgentAnswered())
     assert story.ending == ("failed", "no_agent")
-    assert CreateCallee() not in story.commands
+    assert do.CreateCallee() not in story.commands
 
 
 def test_an_agent_who_answers_as_they_are_given_up_has_no_callee_called() -> None:
     story = allowed(Direction.AGENT_FIRST)
-    assert story.does(AgentCreated(), TimeRanOut("agent")) == [DialAgent(), HangUp(Party.AGENT)]
-    assert story.send(AgentAnswered()) == []
+    assert story.does(on.AgentCreated(), on.TimeRanOut("agent")) == [do.DialAgent(), do.HangUp(Party.AGENT)]
+    assert story.send(on.AgentAnswered()) == []
 
 
 def test_an_agent_who_was_called_is_told_on_their_own_phone_that_the_number_is_barred() -> None:
     story = allowed(Direction.AGENT_FIRST)
-    story.send(AgentCreated(), AgentAnswered(), CalleeCreated())
-    told = Play(Party.AGENT, "agent_blocked_suppressed")
-    assert story.does(TokenRefused(Block.SUPPRESSED_OBJECTION)) == [HangUp(Party.CALLEE), told]
-    said = Played("agent_blocked_suppressed", whole=True, party=Party.AGENT)
-    assert story.does(said) == [HangUp(Party.AGENT)]
+    story.send(on.AgentCreated(), on.AgentAnswered(), on.CalleeCreated())
+    told = do.Play(Party.AGENT, "agent_blocked_suppressed")
+    assert story.does(on.TokenRefused(Block.SUPPRESSED_OBJECTION)) == [do.HangUp(Party.CALLEE), told]
+    said = on.Played("agent_blocked_suppressed", whole=True, party=Party.AGENT)
+    assert story.does(said) == [do.HangUp(Party.AGENT)]
 
 
 def test_an_agent_is_called_for_a_callee_only_once_that_callee_has_answered() -> None:
     story = ringing(Direction.CALLEE_FIRST)
-    assert CallAgent() not in story.commands
-    assert story.does(CalleeRang()) == []
-    assert story.does(CalleeAnswered()) == [says("identity"), CallAgent()]
-    assert story.does(AgentCreated()) == [DialAgent()]
+    assert do.CallAgent() not in story.commands
+    assert story.does(on.CalleeRang()) == []
+    assert story.does(on.CalleeAnswered()) == [says("identity"), do.CallAgent()]
+    assert story.does(on.AgentCreated()) == [do.DialAgent()]
 
 
 def test_an_agent_who_answers_early_waits_until_the_notice_is_proven() -> None:
     story = ringing(Direction.CALLEE_FIRST)
-    story.send(CalleeAnswered(), AgentCreated())
-    assert story.does(AgentAnswered()) == []
-    assert hear(story).does(HeardCommitted()) == [TagRecording()]
-    assert story.does(RecordingTagged()) == [StartRecorder()]
-    assert story.does(RecorderStarted()) == [Bridge()]
+    story.send(on.CalleeAnswered(), on.AgentCreated())
+    assert story.does(on.AgentAnswered()) == []
+    assert hear(story).does(on.HeardCommitted()) == [do.TagRecording()]
+    assert story.does(on.RecordingTagged()) == [do.StartRecorder()]
+    assert story.does(on.RecorderStarted()) == [do.Bridge()]
 
 
 def waiting() -> Story:
     """The callee has heard all that there is, and hears the agent ring."""
     story = ringing(Direction.CALLEE_FIRST)
-    story.send(CalleeAnswered(), AgentCreated())
-    assert hear(story).send(HeardCommitted()) == [SetTimer("connect", 30.0), Ring(Party.CALLEE)]
+    story.send(on.CalleeAnswered(), on.AgentCreated())
+    assert hear(story).send(on.HeardCommitted()) == [do.SetTimer("connect", 30.0), do.Ring(Party.CALLEE)]
     return story
 
 
 def test_an_agent_who_answers_late_ends_the_ringing_in_the_callees_ear() -> None:
-    assert waiting().does(AgentAnswered()) == [StopRinging(Party.CALLEE), TagRecording()]
+    assert waiting().does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE), do.TagRecording()]
 
 
 def test_a_callee_for_whom_no_agent_comes_in_time_gets_an_apology_and_is_counted() -> None:
     story = waiting()
-    assert story.does(TimeRanOut("connect")) == [
-        StopRinging(Party.CALLEE),
-        HangUp(Party.AGENT),
+    assert story.does(on.TimeRanOut("connect")) == [
+        do.StopRinging(Party.CALLEE),
+        do.HangUp(Party.AGENT),
         says("abandoned"),
     ]
-    story.send(AGENT_GONE, Played("abandoned", whole=True), Played("goodbye", whole=True), CALLEE_GONE)
+    story.send(AGENT_GONE, on.Played("abandoned", whole=True), on.Played("goodbye", whole=True), CALLEE_GONE)
     assert story.ending == ("failed", "abandoned")
     assert story.notes.count("call_abandoned") == 1
 
 
 def test_an_agent_who_answers_into_the_apology_is_not_bridged() -> None:
     story = waiting()
-    story.send(TimeRanOut("connect"))
-    assert story.send(AgentAnswered()) == []
+    story.send(on.TimeRanOut("connect"))
+    assert story.send(on.AgentAnswered()) == []
 
 
 def test_a_busy_agent_does_not_cut_the_notice_short_and_nobody_else_is_called() -> None:
     story = ringing(Direction.CALLEE_FIRST)
-    story.send(CalleeAnswered(), AgentCreated())
+    story.send(on.CalleeAnswered(), on.AgentCreated())
     assert story.does(AGENT_BUSY) == []
-    assert hear(story).does(HeardCommitted()) == [says("abandoned")]
+    assert hear(story).does(on.HeardCommitted()) == [says("abandoned")]
     assert story.notes.count("call_abandoned") == 1
 
 
 def test_a_callee_who_hangs_up_while_the_agent_rings_was_not_abandoned() -> None:
     story = waiting()
-    assert HangUp(Party.AGENT) in story.does(CALLEE_GONE)
+    assert do.HangUp(Party.AGENT) in story.does(CALLEE_GONE)
     story.send(AGENT_GONE)
     assert story.ending == ("callee_hangup", "")
     assert "call_abandoned" not in story.notes
@@ -196,24 +158,24 @@ def test_a_callee_who_hangs_up_while_the_agent_rings_was_not_abandoned() -> None
 
 def test_a_right_that_ends_the_call_lets_go_of_an_agent_who_still_rings() -> None:
     story = waiting()
-    assert story.does(KeyPressed("7")) == [RegisterRight(Right.ERASURE, "7")]
-    assert {HangUp(Party.AGENT), says("right_registered_erasure")} <= set(story.does(ERASED))
+    assert story.does(on.KeyPressed("7")) == [do.RegisterRight(Right.ERASURE, "7")]
+    assert {do.HangUp(Party.AGENT), says("right_registered_erasure")} <= set(story.does(ERASED))
 
 
 def test_whoever_calls_is_answered_and_told_before_the_destination_is_called() -> None:
     story = Story(agent="PJSIP/anna")
-    story.send(CallRequested(Direction.INBOUND))
-    assert story.does(GateAllowed(story.campaign)) == [AnswerCallee()]
-    assert story.does(CalleeAnswered()) == [says("identity_inbound")]
-    assert hear(story).does(HeardCommitted()) == [CallAgent(), Ring(Party.CALLEE)]
-    assert not any(isinstance(each, CreateCallee | SpendToken | Dial) for each in story.commands)
+    story.send(on.CallRequested(Direction.INBOUND))
+    assert story.does(on.GateAllowed(story.campaign)) == [do.AnswerCallee()]
+    assert story.does(on.CalleeAnswered()) == [says("identity_inbound")]
+    assert hear(story).does(on.HeardCommitted()) == [do.CallAgent(), do.Ring(Party.CALLEE)]
+    assert not any(isinstance(each, do.CreateCallee | do.SpendToken | do.Dial) for each in story.commands)
 
 
-@pytest.mark.parametrize("event", [AGENT_BUSY, TimeRanOut("connect")])
+@pytest.mark.parametrize("event", [AGENT_BUSY, on.TimeRanOut("connect")])
 def test_whoever_calls_in_vain_is_given_back_to_the_dialplan_without_apology(event: Event) -> None:
     story = hear(inbound())
-    story.send(HeardCommitted(), AgentCreated())
-    assert GiveBack(Outcome.FAILED, "no_agent") in story.does(event)
+    story.send(on.HeardCommitted(), on.AgentCreated())
+    assert do.GiveBack(Outcome.FAILED, "no_agent") in story.does(event)
     story.send(AGENT_GONE, CALLEE_GONE)
     assert story.ending == ("failed", "no_agent")
     assert "call_abandoned" not in story.notes
@@ -222,25 +184,27 @@ def test_whoever_calls_in_vain_is_given_back_to_the_dialplan_without_apology(eve
 
 def test_a_call_that_the_gate_does_not_let_in_is_given_back_unanswered() -> None:
     story = Story()
-    story.send(CallRequested(Direction.INBOUND))
-    assert story.does(GateBlocked(Block.STORE_UNAVAILABLE)) == [
-        GiveBack(Outcome.UNAVAILABLE, "store_unavailable")
+    story.send(on.CallRequested(Direction.INBOUND))
+    assert story.does(on.GateBlocked(Block.STORE_UNAVAILABLE)) == [
+        do.GiveBack(Outcome.UNAVAILABLE, "store_unavailable")
     ]
 
 
 def test_who_withholds_their_number_can_refuse_the_recording_without_a_request() -> None:
     story = inbound(known=False)
-    assert story.does(KeyPressed("2")) == []
-    assert story.does(Played("identity_inbound", whole=True)) == [says("continues_unrecorded")]
+    assert story.does(on.KeyPressed("2")) == []
+    assert story.does(on.Played("identity_inbound", whole=True)) == [says("continues_unrecorded")]
     story.send(
-        *(Played(each, whole=True) for each in ("continues_unrecorded", "recording_opt_out", "rights"))
+        *(on.Played(each, whole=True) for each in ("continues_unrecorded", "recording_opt_out", "rights"))
     )
-    story.send(HeardCommitted(), AgentCreated())
-    assert story.does(AgentAnswered()) == [StopRinging(Party.CALLEE), Bridge()]
+    story.send(on.HeardCommitted(), on.AgentCreated())
+    assert story.does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE), do.Bridge()]
 
 
 def test_who_withholds_their_number_is_told_that_a_request_needs_one() -> None:
     story = inbound(known=False)
-    assert story.does(KeyPressed("8"), Played("identity_inbound", whole=True)) == [says("number_withheld")]
+    assert story.does(on.KeyPressed("8"), on.Played("identity_inbound", whole=True)) == [
+        says("number_withheld")
+    ]
     assert story.notes.count("right_unregistrable") == 1
     assert story.call.stage is Stage.NOTICE

@@ -4,8 +4,7 @@ from functools import cache
 
 import pytest
 
-from ccari.policy.call import Stage
-from ccari.policy.messages import Direction, Outcome
+from ccari.policy.call import Direction, Outcome, Stage
 from tests.unit.policy.campaigns import campaign
 from tests.unit.policy.explorer import Exploration, explore
 from tests.unit.policy.kinds import KINDS

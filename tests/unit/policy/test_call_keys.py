@@ -5,52 +5,22 @@ from datetime import date
 import pytest
 
 from ccari.policy import notices
+from ccari.policy.call import Outcome, Party
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.call.state import RECORDER_SECONDS, Stage
-from ccari.policy.messages import (
-    AnswerAgent,
-    Bridge,
-    Bridged,
-    CalleeAnswered,
-    CalleeCreated,
-    CallRequested,
-    CloseCall,
-    CommitHeard,
-    Failed,
-    GateAllowed,
-    GiveBack,
-    Gone,
-    HangUp,
-    HeardCommitted,
-    KeyPressed,
-    Note,
-    Outcome,
-    Party,
-    Play,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    RecordingTagged,
-    RegisterRight,
-    RightRegistered,
-    SetTimer,
-    StopPlaying,
-    StopRecorder,
-    TellDialplan,
-    TimeRanOut,
-    TokenSpent,
-)
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
-AGENT_GONE, CALLEE_GONE = Gone(Party.AGENT), Gone(Party.CALLEE)
+AGENT_GONE, CALLEE_GONE = on.Gone(Party.AGENT), on.Gone(Party.CALLEE)
 OFFER = {"legal_basis": "consent", "marketing": True}
 MUST = {"recording": {"mode": "opt_out", "without": "hang_up"}}
-REFUSED = RightRegistered(Right.REFUSE_RECORDING, "R-1")
-ERASED = RightRegistered(Right.ERASURE, "R-2")
+REFUSED = on.RightRegistered(Right.REFUSE_RECORDING, "R-1")
+ERASED = on.RightRegistered(Right.ERASURE, "R-2")
 
 
-def says(prompt: str) -> Play:
-    return Play(Party.CALLEE, prompt)
+def says(prompt: str) -> do.Play:
+    return do.Play(Party.CALLEE, prompt)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +45,8 @@ def test_a_right_in_the_talk_is_registered_and_stops_what_it_has_to_stop(
     stops: bool,
 ) -> None:
     story = Story().talk()
-    stop = [StopRecorder(keep=True)] if stops else []
-    assert story.does(KeyPressed(key)) == [*stop, RegisterRight(right, key)]
+    stop = [do.StopRecorder(keep=True)] if stops else []
+    assert story.does(on.KeyPressed(key)) == [*stop, do.RegisterRight(right, key)]
 
 
 @pytest.mark.parametrize(
@@ -93,15 +63,15 @@ def test_a_right_that_bars_the_call_ends_it_with_its_confirmation(
     key: str, right: Right, words: tuple[str, ...]
 ) -> None:
     story = Story(**OFFER).notice()
-    story.send(KeyPressed(key))
-    assert story.does(RightRegistered(right, "R-1")) == [StopPlaying()]
+    story.send(on.KeyPressed(key))
+    assert story.does(on.RightRegistered(right, "R-1")) == [do.StopPlaying()]
     said = "identity"
     for prompt in (*words, "goodbye"):
-        assert story.does(Played(said, whole=said != "identity")) == [says(prompt)]
+        assert story.does(on.Played(said, whole=said != "identity")) == [says(prompt)]
         said = prompt
-    assert story.does(Played("goodbye", whole=True)) == [
-        HangUp(Party.CALLEE),
-        GiveBack(Outcome.RIGHT_EXERCISED, right.value),
+    assert story.does(on.Played("goodbye", whole=True)) == [
+        do.HangUp(Party.CALLEE),
+        do.GiveBack(Outcome.RIGHT_EXERCISED, right.value),
     ]
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("right_exercised", right.value)
@@ -128,19 +98,19 @@ def test_a_right_that_bars_nothing_is_confirmed_and_the_talk_goes_on(
     key: str, right: Right, words: tuple[str, ...]
 ) -> None:
     story = Story().talk()
-    story.send(KeyPressed(key))
-    answered = story.does(RightRegistered(right, "R-1"))
+    story.send(on.KeyPressed(key))
+    answered = story.does(on.RightRegistered(right, "R-1"))
     for prompt in words:
         assert answered == [says(prompt)]
-        answered = story.does(Played(prompt, whole=True))
+        answered = story.does(on.Played(prompt, whole=True))
     assert answered == []
     assert story.call.stage is Stage.TALK
 
 
 def test_when_the_answers_come_is_told_once_however_many_were_asked_for() -> None:
     story = Story().notice()
-    story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"))
-    story.send(KeyPressed("4"), RightRegistered(Right.RECTIFICATION, "R-2"))
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"))
+    story.send(on.KeyPressed("4"), on.RightRegistered(Right.RECTIFICATION, "R-2"))
     assert story.call.upcoming[:5] == (
         "right_registered_rectification",
         "reference:R-2",
@@ -153,207 +123,210 @@ def test_when_the_answers_come_is_told_once_however_many_were_asked_for() -> Non
 
 def test_a_right_is_not_confirmed_before_it_is_durable() -> None:
     story = Story().talk()
-    assert not any(isinstance(each, Play) for each in story.send(KeyPressed("8")))
+    assert not any(isinstance(each, do.Play) for each in story.send(on.KeyPressed("8")))
 
 
 def test_the_journal_tells_the_key_then_the_right() -> None:
     story = Story().notice()
-    story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"))
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"))
     assert story.commands[-3:] == [
-        Note("key_pressed", {"key": "8", "action": "access", "stage": "notice"}),
-        RegisterRight(Right.ACCESS, "8"),
-        Note("right_registered", {"right": "access", "reference": "R-1"}),
+        do.Note("key_pressed", {"key": "8", "action": "access", "stage": "notice"}),
+        do.RegisterRight(Right.ACCESS, "8"),
+        do.Note("right_registered", {"right": "access", "reference": "R-1"}),
     ]
 
 
 def test_a_right_pressed_twice_is_registered_once() -> None:
     story = Story().talk()
-    story.send(KeyPressed("8"))
-    assert story.does(KeyPressed("8")) == []
+    story.send(on.KeyPressed("8"))
+    assert story.does(on.KeyPressed("8")) == []
 
 
 def test_a_right_that_could_not_be_registered_is_told_and_may_be_pressed_again() -> None:
     story = Story().talk()
-    story.send(KeyPressed("8"))
-    assert story.send(Failed(RegisterRight(Right.ACCESS, "8"))) == [
-        Note("right_failed", {"right": "access"}),
+    story.send(on.KeyPressed("8"))
+    assert story.send(on.Failed(do.RegisterRight(Right.ACCESS, "8"))) == [
+        do.Note("right_failed", {"right": "access"}),
         says("right_failed"),
     ]
-    assert story.does(KeyPressed("8")) == [RegisterRight(Right.ACCESS, "8")]
+    assert story.does(on.KeyPressed("8")) == [do.RegisterRight(Right.ACCESS, "8")]
 
 
 def test_a_key_that_is_not_bound_is_only_noted() -> None:
     story = Story(keys={"2": "continue_unrecorded"}).talk()
-    assert story.send(KeyPressed("0")) == [
-        Note("key_pressed", {"key": "0", "action": "none", "stage": "talk"})
+    assert story.send(on.KeyPressed("0")) == [
+        do.Note("key_pressed", {"key": "0", "action": "none", "stage": "talk"})
     ]
 
 
 def test_a_key_before_the_gate_is_nobodys() -> None:
-    assert Story().send(KeyPressed("7")) == []
+    assert Story().send(on.KeyPressed("7")) == []
 
 
 def test_a_right_pressed_as_the_callee_hangs_up_is_registered_before_the_call_ends() -> None:
     story = Story(recording={"mode": "off"}).heard()
-    story.send(HeardCommitted(), Bridged())
-    assert story.does(CALLEE_GONE, KeyPressed("7")) == [
-        GiveBack(Outcome.BRIDGED, ""),
-        RegisterRight(Right.ERASURE, "7"),
+    story.send(on.HeardCommitted(), on.Bridged())
+    assert story.does(CALLEE_GONE, on.KeyPressed("7")) == [
+        do.GiveBack(Outcome.BRIDGED, ""),
+        do.RegisterRight(Right.ERASURE, "7"),
     ]
     assert story.does(AGENT_GONE) == []
-    assert story.does(ERASED)[-1] == CloseCall(Outcome.BRIDGED, "")
+    assert story.does(ERASED)[-1] == do.CloseCall(Outcome.BRIDGED, "")
     assert story.notes[-2:] == ["right_registered", "call_ended"]
 
 
 def test_a_refusal_in_the_notice_leaves_the_call_unrecorded_from_the_start() -> None:
     story = Story().notice()
-    story.send(KeyPressed("2"), REFUSED)
+    story.send(on.KeyPressed("2"), REFUSED)
     for prompt in ("identity", "continues_unrecorded", "recording_opt_out", "rights"):
-        story.send(Played(prompt, whole=True))
-    assert story.does(HeardCommitted()) == [AnswerAgent(), Bridge()]
-    assert story.send(Bridged()) == [
-        Note("call_bridged", {"recorded": "no"}),
-        TellDialplan(Outcome.BRIDGED, "recording_refused"),
+        story.send(on.Played(prompt, whole=True))
+    assert story.does(on.HeardCommitted()) == [do.AnswerAgent(), do.Bridge()]
+    assert story.send(on.Bridged()) == [
+        do.Note("call_bridged", {"recorded": "no"}),
+        do.TellDialplan(Outcome.BRIDGED, "recording_refused"),
     ]
 
 
 def test_a_refusal_while_the_tag_is_written_starts_no_recorder() -> None:
     story = Story().heard()
-    story.send(HeardCommitted(), KeyPressed("2"))
-    assert story.does(RecordingTagged()) == [AnswerAgent(), Bridge()]
+    story.send(on.HeardCommitted(), on.KeyPressed("2"))
+    assert story.does(on.RecordingTagged()) == [do.AnswerAgent(), do.Bridge()]
 
 
 def test_a_refusal_while_the_recorder_starts_throws_its_file_away_before_the_bridge() -> None:
     story = Story().recorder()
-    assert story.does(KeyPressed("2")) == [RegisterRight(Right.REFUSE_RECORDING, "2")]
-    assert story.send(RecorderStarted()) == [
-        SetTimer("discard", RECORDER_SECONDS),
-        StopRecorder(keep=False),
+    assert story.does(on.KeyPressed("2")) == [do.RegisterRight(Right.REFUSE_RECORDING, "2")]
+    assert story.send(on.RecorderStarted()) == [
+        do.SetTimer("discard", RECORDER_SECONDS),
+        do.StopRecorder(keep=False),
     ]
-    assert story.does(RecorderStopped()) == [AnswerAgent(), Bridge()]
+    assert story.does(on.RecorderStopped()) == [do.AnswerAgent(), do.Bridge()]
 
 
 def test_a_refused_recorder_that_does_not_stop_in_time_ends_the_call_unbridged() -> None:
     story = Story().recorder()
-    story.send(KeyPressed("2"), RecorderStarted(), REFUSED)
-    story.send(TimeRanOut("discard"), CALLEE_GONE, AGENT_GONE, RecorderStopped())
+    story.send(on.KeyPressed("2"), on.RecorderStarted(), REFUSED)
+    story.send(on.TimeRanOut("discard"), CALLEE_GONE, AGENT_GONE, on.RecorderStopped())
     assert story.ending == ("failed", "discard_timeout")
-    assert Bridge() not in story.commands
+    assert do.Bridge() not in story.commands
 
 
 def test_a_refused_recorder_that_cannot_be_stopped_ends_the_call_unbridged() -> None:
     story = Story().recorder()
-    story.send(KeyPressed("2"), RecorderStarted(), REFUSED)
-    story.send(Failed(StopRecorder(keep=False)), CALLEE_GONE, AGENT_GONE)
+    story.send(on.KeyPressed("2"), on.RecorderStarted(), REFUSED)
+    story.send(on.Failed(do.StopRecorder(keep=False)), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("failed", "recorder_not_stopped")
-    assert Bridge() not in story.commands
+    assert do.Bridge() not in story.commands
 
 
 def test_a_refused_recorder_that_cannot_be_stopped_ends_the_talk() -> None:
     story = Story().talk()
-    story.send(KeyPressed("2"))
-    assert story.does(Failed(StopRecorder(keep=True))) == [
-        HangUp(Party.CALLEE),
-        GiveBack(Outcome.BRIDGED, "recorder_not_stopped"),
+    story.send(on.KeyPressed("2"))
+    assert story.does(on.Failed(do.StopRecorder(keep=True))) == [
+        do.HangUp(Party.CALLEE),
+        do.GiveBack(Outcome.BRIDGED, "recorder_not_stopped"),
     ]
 
 
 def test_a_refusal_that_is_not_registered_is_a_refusal_all_the_same() -> None:
     story = Story().notice()
-    story.send(KeyPressed("2"), Failed(RegisterRight(Right.REFUSE_RECORDING, "2")))
+    story.send(on.KeyPressed("2"), on.Failed(do.RegisterRight(Right.REFUSE_RECORDING, "2")))
     for prompt in ("identity", "right_failed", "recording_opt_out", "rights"):
-        story.send(Played(prompt, whole=True))
-    assert story.does(HeardCommitted()) == [AnswerAgent(), Bridge()]
+        story.send(on.Played(prompt, whole=True))
+    assert story.does(on.HeardCommitted()) == [do.AnswerAgent(), do.Bridge()]
 
 
 def test_a_refusal_ends_a_call_that_must_be_recorded() -> None:
     story = Story(**MUST).talk()
-    story.send(KeyPressed("2"))
+    story.send(on.KeyPressed("2"))
     assert story.does(REFUSED) == [says("recording_stopped")]
-    story.send(Played("recording_stopped", whole=True), Played("goodbye", whole=True))
-    story.send(RecorderStopped(), CALLEE_GONE, AGENT_GONE)
+    story.send(on.Played("recording_stopped", whole=True), on.Played("goodbye", whole=True))
+    story.send(on.RecorderStopped(), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("recording_refused", "recording_refused")
 
 
 def test_a_refusal_ends_a_call_that_must_be_recorded_even_if_it_is_not_registered() -> None:
     story = Story(**MUST).notice()
-    story.send(KeyPressed("2"), Failed(RegisterRight(Right.REFUSE_RECORDING, "2")))
+    story.send(on.KeyPressed("2"), on.Failed(do.RegisterRight(Right.REFUSE_RECORDING, "2")))
     assert story.call.stage is Stage.FAREWELL
-    assert story.does(Played("identity", whole=False)) == [says("right_failed")]
+    assert story.does(on.Played("identity", whole=False)) == [says("right_failed")]
 
 
 def test_a_call_that_must_be_recorded_is_not_bridged_while_its_refusal_is_registered() -> None:
     story = Story(**MUST).heard()
-    story.send(KeyPressed("2"))
-    assert story.does(HeardCommitted()) == []
+    story.send(on.KeyPressed("2"))
+    assert story.does(on.HeardCommitted()) == []
     assert story.does(REFUSED) == [says("continues_unrecorded")]
 
 
 def test_an_erasure_that_bars_nothing_still_ends_a_call_that_must_be_recorded() -> None:
     story = Story(**MUST, legal_basis="legal_obligation").talk()
-    story.send(KeyPressed("7"))
+    story.send(on.KeyPressed("7"))
     assert story.does(ERASED) == [says("right_registered_erasure")]
     assert story.call.outcome is Outcome.RECORDING_REFUSED
 
 
 def test_a_refusal_where_nothing_is_recorded_ends_nothing() -> None:
     story = Story(recording={"mode": "off", "without": "hang_up"}).notice()
-    story.send(KeyPressed("2"), REFUSED)
+    story.send(on.KeyPressed("2"), REFUSED)
     assert story.call.stage is Stage.NOTICE
 
 
 def test_an_erasure_in_the_talk_stops_the_recorder_before_the_database_is_asked() -> None:
     story = Story().talk()
-    assert story.does(KeyPressed("7")) == [StopRecorder(keep=True), RegisterRight(Right.ERASURE, "7")]
+    assert story.does(on.KeyPressed("7")) == [
+        do.StopRecorder(keep=True),
+        do.RegisterRight(Right.ERASURE, "7"),
+    ]
     assert story.does(ERASED) == [says("right_registered_erasure")]
-    story.send(RecorderStopped())
+    story.send(on.RecorderStopped())
     for prompt in ("right_registered_erasure", "reference:R-2", "answer_within_month"):
-        story.send(Played(prompt, whole=True))
-    assert story.does(Played("goodbye", whole=True))[0] == HangUp(Party.CALLEE)
+        story.send(on.Played(prompt, whole=True))
+    assert story.does(on.Played("goodbye", whole=True))[0] == do.HangUp(Party.CALLEE)
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("right_exercised", "erasure")
 
 
-@pytest.mark.parametrize("command", [CommitHeard(()), AnswerAgent(), Bridge()])
+@pytest.mark.parametrize("command", [do.CommitHeard(()), do.AnswerAgent(), do.Bridge()])
 def test_a_failure_that_comes_in_the_last_words_does_not_cut_them(
-    command: CommitHeard | AnswerAgent | Bridge,
+    command: do.CommitHeard | do.AnswerAgent | do.Bridge,
 ) -> None:
     story = Story().heard()
-    story.send(KeyPressed("7"), ERASED)
-    assert story.does(Failed(command)) == []
+    story.send(on.KeyPressed("7"), ERASED)
+    assert story.does(on.Failed(command)) == []
 
 
 def test_an_agent_who_leaves_does_not_cut_the_last_words_to_the_callee() -> None:
     story = Story().talk()
-    story.send(KeyPressed("7"), ERASED)
+    story.send(on.KeyPressed("7"), ERASED)
     assert story.does(AGENT_GONE) == []
 
 
 def test_a_callee_who_leaves_in_the_last_words_has_exercised_the_right() -> None:
     story = Story().talk()
-    story.send(KeyPressed("7"), ERASED, RecorderStopped(), CALLEE_GONE, AGENT_GONE)
+    story.send(on.KeyPressed("7"), ERASED, on.RecorderStopped(), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("right_exercised", "erasure")
 
 
 def test_a_second_right_in_the_farewell_does_not_cut_the_first_confirmation_short() -> None:
     story = Story().talk()
-    story.send(KeyPressed("7"), ERASED, KeyPressed("8"))
-    assert story.does(RightRegistered(Right.ACCESS, "R-3")) == []
-    assert story.does(Played("right_registered_erasure", whole=True)) == [says("right_registered_access")]
+    story.send(on.KeyPressed("7"), ERASED, on.KeyPressed("8"))
+    assert story.does(on.RightRegistered(Right.ACCESS, "R-3")) == []
+    assert story.does(on.Played("right_registered_erasure", whole=True)) == [says("right_registered_access")]
 
 
 def test_a_second_right_that_bars_the_call_does_not_cut_the_first_confirmation_short() -> None:
     story = Story(**OFFER).talk()
-    story.send(KeyPressed("7"), ERASED, KeyPressed("5"))
-    assert story.does(RightRegistered(Right.OBJECTION_MARKETING, "R-3")) == []
-    assert story.does(Played("right_registered_erasure", whole=True)) == [
+    story.send(on.KeyPressed("7"), ERASED, on.KeyPressed("5"))
+    assert story.does(on.RightRegistered(Right.OBJECTION_MARKETING, "R-3")) == []
+    assert story.does(on.Played("right_registered_erasure", whole=True)) == [
         says("right_registered_objection_marketing")
     ]
 
 
 def test_a_confirmation_that_waited_is_said_before_the_goodbye() -> None:
     story = Story().notice()
-    story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"), KeyPressed("7"), ERASED)
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"), on.KeyPressed("7"), ERASED)
     said = "identity"
     for prompt in (
         "right_registered_erasure",
@@ -363,14 +336,14 @@ def test_a_confirmation_that_waited_is_said_before_the_goodbye() -> None:
         "answer_within_month",
         "goodbye",
     ):
-        assert story.does(Played(said, whole=said != "identity")) == [says(prompt)]
+        assert story.does(on.Played(said, whole=said != "identity")) == [says(prompt)]
         said = prompt
 
 
 def test_until_when_there_will_be_an_answer_is_told_once_as_a_date_behind_all() -> None:
     story, due = Story().notice(), date(2026, 12, 28)
-    story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "ACME-2026-000012", due))
-    story.send(KeyPressed("4"), RightRegistered(Right.RECTIFICATION, "ACME-2026-000013", due))
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "ACME-2026-000012", due))
+    story.send(on.KeyPressed("4"), on.RightRegistered(Right.RECTIFICATION, "ACME-2026-000013", due))
     told = story.call.upcoming[:5]
     assert [each.partition(":")[0] for each in told] == [
         "right_registered_rectification", "reference", "right_registered_access", "reference", "due",
@@ -386,50 +359,56 @@ def test_a_year_that_cannot_be_spoken_silences_the_confirmation() -> None:
 
 def test_the_data_source_is_told_next_and_once_however_often_it_is_asked_for() -> None:
     story = Story().notice()
-    story.send(*[KeyPressed("9")] * 5)
-    assert story.does(Played("identity", whole=True)) == [says("source_asked")]
-    assert story.does(Played("source_asked", whole=True)) == [says("recording_opt_out")]
+    story.send(*[on.KeyPressed("9")] * 5)
+    assert story.does(on.Played("identity", whole=True)) == [says("source_asked")]
+    assert story.does(on.Played("source_asked", whole=True)) == [says("recording_opt_out")]
 
 
 def test_the_notice_is_repeated_from_its_start() -> None:
     story = Story().notice()
-    story.send(Played("identity", whole=True), KeyPressed("*"))
-    assert story.does(Played("recording_opt_out", whole=True)) == [says("identity")]
+    story.send(on.Played("identity", whole=True), on.KeyPressed("*"))
+    assert story.does(on.Played("recording_opt_out", whole=True)) == [says("identity")]
 
 
 def informed() -> Story:
     """A call to a number that has heard who calls, in its notice."""
     story = Story(notice={"prompts": ["identity", "recording", "rights"], "information": "first_contact"})
-    story.send(CallRequested(), GateAllowed(story.campaign, informed=True), CalleeCreated(), TokenSpent())
-    assert story.does(CalleeAnswered()) == [says("recording_opt_out")]
+    story.send(
+        on.CallRequested(), on.GateAllowed(story.campaign, informed=True), on.CalleeCreated(), on.TokenSpent()
+    )
+    assert story.does(on.CalleeAnswered()) == [says("recording_opt_out")]
     return story
 
 
 def test_a_number_that_knows_who_calls_need_not_hear_it_again_for_the_call_to_go_on() -> None:
-    assert informed().does(Played("recording_opt_out", whole=True)) == [CommitHeard(("recording_opt_out",))]
+    assert informed().does(on.Played("recording_opt_out", whole=True)) == [
+        do.CommitHeard(("recording_opt_out",))
+    ]
 
 
 def test_the_repeated_notice_is_the_whole_one_for_a_number_that_was_spared_it() -> None:
     story = informed()
-    story.send(KeyPressed("*"))
+    story.send(on.KeyPressed("*"))
     for said, next_said in (("recording_opt_out", "identity"), ("identity", "recording_opt_out")):
-        assert story.does(Played(said, whole=True)) == [says(next_said)]
-    assert story.does(Played("recording_opt_out", whole=True)) == [says("rights")]
+        assert story.does(on.Played(said, whole=True)) == [says(next_said)]
+    assert story.does(on.Played("recording_opt_out", whole=True)) == [says("rights")]
 
 
 def test_a_repeated_notice_still_has_to_end_before_it_is_proven() -> None:
     story = Story().notice()
-    story.send(Played("identity", whole=True), Played("recording_opt_out", whole=True), KeyPressed("*"))
-    assert story.does(Played("rights", whole=True)) == [says("identity")]
+    story.send(
+        on.Played("identity", whole=True), on.Played("recording_opt_out", whole=True), on.KeyPressed("*")
+    )
+    assert story.does(on.Played("rights", whole=True)) == [says("identity")]
 
 
 def test_a_repeated_notice_does_not_swallow_a_confirmation() -> None:
     story = Story().notice()
-    story.send(KeyPressed("8"), RightRegistered(Right.ACCESS, "R-1"), KeyPressed("*"))
-    assert story.does(Played("identity", whole=True)) == [says("right_registered_access")]
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"), on.KeyPressed("*"))
+    assert story.does(on.Played("identity", whole=True)) == [says("right_registered_access")]
 
 
 def test_a_key_that_steers_is_only_noted_once_the_last_words_are_said() -> None:
     story = Story().talk()
-    story.send(KeyPressed("7"), ERASED)
-    assert story.does(KeyPressed("9"), KeyPressed("*")) == []
+    story.send(on.KeyPressed("7"), ERASED)
+    assert story.does(on.KeyPressed("9"), on.KeyPressed("*")) == []

@@ -2,50 +2,23 @@
 
 import pytest
 
-from ccari.policy.call import Stage
-from ccari.policy.messages import (
-    AgentAnswered,
-    AgentCreated,
-    Bridge,
-    Bridged,
-    DialAgent,
-    Event,
-    Gone,
-    HandOver,
-    HangUp,
-    HeardCommitted,
-    KeyPressed,
-    Party,
-    Play,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    RecordingTagged,
-    RefuseTransfer,
-    RegisterRight,
-    RightRegistered,
-    Ring,
-    StartRecorder,
-    StopRecorder,
-    StopRinging,
-    TagRecording,
-    TimeRanOut,
-    TransferAsked,
-)
+from ccari.policy.call import Event, Party, Stage
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
 TRANSFERS = {"transfer": "PJSIP/{extension}"}
-ASKED, WAITED = TransferAsked("1002"), Played("transfer_wait", whole=True)
-BRIEFED = Played("agent_call_recorded", whole=True, party=Party.AGENT)
+ASKED, WAITED = on.TransferAsked("1002"), on.Played("transfer_wait", whole=True)
+BRIEFED = on.Played("agent_call_recorded", whole=True, party=Party.AGENT)
 
 
-def says(prompt: str) -> Play:
-    return Play(Party.CALLEE, prompt)
+def says(prompt: str) -> do.Play:
+    return do.Play(Party.CALLEE, prompt)
 
 
-def whispers(prompt: str) -> Play:
-    return Play(Party.AGENT, prompt)
+def whispers(prompt: str) -> do.Play:
+    return do.Play(Party.AGENT, prompt)
 
 
 def on_transfer(what: str, mode: str = "opt_out") -> dict[str, object]:
@@ -54,89 +27,95 @@ def on_transfer(what: str, mode: str = "opt_out") -> dict[str, object]:
 
 def handed_over(story: Story) -> Story:
     """The colleague's phone rings, and the callee has been told to wait."""
-    story.talk().send(ASKED, RecorderStopped(), WAITED, AgentCreated())
+    story.talk().send(ASKED, on.RecorderStopped(), WAITED, on.AgentCreated())
     return story
 
 
 def test_the_recording_ends_before_the_callee_is_handed_over_and_the_callee_hears_who_waits() -> None:
     story = Story(**TRANSFERS).talk()
-    assert story.does(ASKED) == [StopRecorder(keep=True)]
-    assert story.does(RecorderStopped()) == [HandOver("1002"), Ring(Party.CALLEE), says("transfer_wait")]
-    assert story.does(WAITED) == [Ring(Party.CALLEE)]
-    assert story.does(AgentCreated()) == [DialAgent()]
+    assert story.does(ASKED) == [do.StopRecorder(keep=True)]
+    assert story.does(on.RecorderStopped()) == [
+        do.HandOver("1002"),
+        do.Ring(Party.CALLEE),
+        says("transfer_wait"),
+    ]
+    assert story.does(WAITED) == [do.Ring(Party.CALLEE)]
+    assert story.does(on.AgentCreated()) == [do.DialAgent()]
 
 
 def test_the_colleague_is_told_of_the_recording_before_it_begins_and_joins_then() -> None:
     story = handed_over(Story(**TRANSFERS))
-    assert story.does(AgentAnswered()) == [StopRinging(Party.CALLEE), whispers("agent_call_recorded")]
-    assert story.does(BRIEFED) == [TagRecording()]
-    assert story.does(RecordingTagged()) == [StartRecorder()]
-    assert story.does(RecorderStarted()) == [Bridge()]
-    story.send(Bridged())
+    assert story.does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE), whispers("agent_call_recorded")]
+    assert story.does(BRIEFED) == [do.TagRecording()]
+    assert story.does(on.RecordingTagged()) == [do.StartRecorder()]
+    assert story.does(on.RecorderStarted()) == [do.Bridge()]
+    story.send(on.Bridged())
     assert story.call.stage is Stage.TALK
 
 
 def test_a_colleague_who_was_not_told_whole_is_not_recorded() -> None:
     story = handed_over(Story(**TRANSFERS))
-    story.send(AgentAnswered())
-    assert story.does(Played("agent_call_recorded", whole=False, party=Party.AGENT)) == [Bridge()]
+    story.send(on.AgentAnswered())
+    assert story.does(on.Played("agent_call_recorded", whole=False, party=Party.AGENT)) == [do.Bridge()]
 
 
 def test_where_a_call_must_be_recorded_it_ends_if_the_colleague_cannot_be_told() -> None:
     story = handed_over(Story(**TRANSFERS, recording={"mode": "opt_out", "without": "hang_up"}))
-    story.send(AgentAnswered(), Played("agent_call_recorded", whole=False, party=Party.AGENT))
+    story.send(on.AgentAnswered(), on.Played("agent_call_recorded", whole=False, party=Party.AGENT))
     assert (story.call.stage, story.call.reason) == (Stage.FAREWELL, "recording_failed")
 
 
 def test_a_repeated_notice_is_over_before_the_recording_begins() -> None:
     story = Story(**on_transfer("repeat")).talk()
-    story.send(ASKED, RecorderStopped(), AgentCreated(), AgentAnswered(), BRIEFED)
+    story.send(ASKED, on.RecorderStopped(), on.AgentCreated(), on.AgentAnswered(), BRIEFED)
     assert story.does(WAITED) == [says("recording_opt_out")]
-    assert story.does(Played("recording_opt_out", whole=True)) == [TagRecording()]
+    assert story.does(on.Played("recording_opt_out", whole=True)) == [do.TagRecording()]
 
 
 def test_a_refusal_of_the_repeated_notice_leaves_the_colleague_unrecorded_and_untold() -> None:
     story = Story(**on_transfer("repeat")).talk()
-    story.send(ASKED, RecorderStopped(), WAITED, KeyPressed("2"), AgentCreated())
-    assert story.does(AgentAnswered()) == [StopRinging(Party.CALLEE)]
+    story.send(ASKED, on.RecorderStopped(), WAITED, on.KeyPressed("2"), on.AgentCreated())
+    assert story.does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE)]
     assert story.call.stage is Stage.BRIEFING
 
 
 def test_a_recording_that_ends_with_the_transfer_does_not_begin_again() -> None:
     story = handed_over(Story(**on_transfer("stop", "notice")))
-    assert story.does(AgentAnswered()) == [StopRinging(Party.CALLEE), Bridge()]
+    assert story.does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE), do.Bridge()]
 
 
 def test_who_has_agreed_is_not_asked_again() -> None:
     story = Story(**on_transfer("repeat", "opt_in"), keys={"1": "consent_recording", "7": "erasure"})
-    story.heard().send(KeyPressed("1"), HeardCommitted(), Played("recording_agreed", whole=True))
-    story.send(RecordingTagged(), RecorderStarted(), Bridged(), ASKED)
-    assert story.does(RecorderStopped())[-1] == says("transfer_wait")
-    assert story.does(WAITED) == [Ring(Party.CALLEE)]
+    story.heard().send(on.KeyPressed("1"), on.HeardCommitted(), on.Played("recording_agreed", whole=True))
+    story.send(on.RecordingTagged(), on.RecorderStarted(), on.Bridged(), ASKED)
+    assert story.does(on.RecorderStopped())[-1] == says("transfer_wait")
+    assert story.does(WAITED) == [do.Ring(Party.CALLEE)]
 
 
 @pytest.mark.parametrize("to", [None, "+48600100001", "48600100001", "1002&PJSIP/x", "1002@trunk", ""])
 def test_a_call_goes_to_no_other_call_no_number_and_no_two_places(to: str | None) -> None:
     story = Story(**TRANSFERS).talk()
-    assert story.does(TransferAsked(to)) == [RefuseTransfer(), whispers("agent_transfer_failed")]
+    assert story.does(on.TransferAsked(to)) == [do.RefuseTransfer(), whispers("agent_transfer_failed")]
     assert story.call.stage is Stage.TALK
 
 
 def test_a_campaign_without_transfers_refuses_them() -> None:
-    assert Story().talk().does(ASKED) == [RefuseTransfer(), whispers("agent_transfer_failed")]
+    assert Story().talk().does(ASKED) == [do.RefuseTransfer(), whispers("agent_transfer_failed")]
 
 
 def test_a_callee_who_is_still_being_told_is_not_handed_over() -> None:
-    assert Story(**TRANSFERS).notice().does(ASKED) == [RefuseTransfer()]
+    assert Story(**TRANSFERS).notice().does(ASKED) == [do.RefuseTransfer()]
 
 
 def test_a_phone_that_hangs_up_once_it_has_asked_does_not_end_the_call() -> None:
     story = Story(**TRANSFERS).talk()
-    story.send(ASKED, Gone(Party.AGENT))
-    assert HandOver("1002") in story.does(RecorderStopped())
+    story.send(ASKED, on.Gone(Party.AGENT))
+    assert do.HandOver("1002") in story.does(on.RecorderStopped())
 
 
-@pytest.mark.parametrize("event", [TimeRanOut("connect"), Gone(Party.AGENT, 17)], ids=["no answer", "busy"])
+@pytest.mark.parametrize(
+    "event", [on.TimeRanOut("connect"), on.Gone(Party.AGENT, 17)], ids=["no answer", "busy"]
+)
 def test_a_callee_whom_no_colleague_takes_gets_an_apology_and_is_not_counted_as_abandoned(
     event: Event,
 ) -> None:
@@ -148,5 +127,5 @@ def test_a_callee_whom_no_colleague_takes_gets_an_apology_and_is_not_counted_as_
 
 def test_a_right_pressed_on_the_way_is_registered_and_lets_the_colleague_go() -> None:
     story = handed_over(Story(**TRANSFERS))
-    assert story.does(KeyPressed("7")) == [RegisterRight(Right.ERASURE, "7")]
-    assert HangUp(Party.AGENT) in story.does(RightRegistered(Right.ERASURE, "R-1"))
+    assert story.does(on.KeyPressed("7")) == [do.RegisterRight(Right.ERASURE, "7")]
+    assert do.HangUp(Party.AGENT) in story.does(on.RightRegistered(Right.ERASURE, "R-1"))

@@ -7,78 +7,28 @@ and any request may fail long after it seemed to have worked. Nothing here is re
 from typing import NamedTuple
 
 from ccari.policy import notices
+from ccari.policy.call import Command, Direction, Event, Outcome, Party
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign
 from ccari.policy.keypad import AgentAction, KeyAction
-from ccari.policy.messages import (
-    AgentAnswered,
-    AgentCreated,
-    AgentKeyPressed,
-    AnswerAgent,
-    AnswerCallee,
-    Bridge,
-    Bridged,
-    CallAgent,
-    CalleeAnswered,
-    CalleeCreated,
-    CheckGate,
-    Command,
-    CommitHeard,
-    CreateCallee,
-    DetectMachine,
-    Dial,
-    DialAgent,
-    Direction,
-    Event,
-    Failed,
-    GateAllowed,
-    GateBlocked,
-    GiveBack,
-    Gone,
-    HandOver,
-    HangUp,
-    HeardCommitted,
-    HumanFound,
-    KeyPressed,
-    MachineFound,
-    Note,
-    Outcome,
-    Party,
-    Play,
-    Played,
-    RecorderStarted,
-    RecorderStopped,
-    RecordingTagged,
-    RegisterRight,
-    RightRegistered,
-    Ring,
-    SetTimer,
-    SpendToken,
-    StartRecorder,
-    StopRecorder,
-    StopRinging,
-    TagRecording,
-    TimeRanOut,
-    TokenRefused,
-    TokenSpent,
-    UseLanguage,
-)
 from ccari.policy.rights import EFFECTS, Right
 
 #: Answered exactly once, by the event or by Failed.
-_OWED = (CheckGate, SpendToken, CommitHeard, TagRecording, Bridge, RegisterRight)
+_OWED = (do.CheckGate, do.SpendToken, do.CommitHeard, do.TagRecording, do.Bridge, do.RegisterRight)
 #: May fail at any later time.
 _ASKED = (
-    CreateCallee,
-    Dial,
-    CallAgent,
-    HandOver,
-    DialAgent,
-    AnswerCallee,
-    AnswerAgent,
-    DetectMachine,
-    StartRecorder,
-    StopRecorder,
-    HangUp,
+    do.CreateCallee,
+    do.Dial,
+    do.CallAgent,
+    do.HandOver,
+    do.DialAgent,
+    do.AnswerCallee,
+    do.AnswerAgent,
+    do.DetectMachine,
+    do.StartRecorder,
+    do.StopRecorder,
+    do.HangUp,
 )
 
 
@@ -187,63 +137,65 @@ def code_entered(world: World, campaign: Campaign, key: str) -> tuple[str, Agent
 def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901, PLR0912 - one arm an event
     """The world after it has sent ``event``."""
     match event:
-        case GateAllowed(_, informed, known):
-            return _answered(world, CheckGate)._replace(
+        case on.GateAllowed(_, informed, known):
+            return _answered(world, do.CheckGate)._replace(
                 informed=informed, known=known, language=campaign.language
             )
-        case GateBlocked():
-            return _answered(world, CheckGate)
-        case TokenSpent():
-            return _answered(world, SpendToken)._replace(token_spent=True)
-        case TokenRefused():
-            return _answered(world, SpendToken)
-        case HeardCommitted():
-            return _answered(world, CommitHeard)._replace(heard_committed=True)
-        case RecordingTagged():
-            return _answered(world, TagRecording)._replace(tagged=True)
-        case Bridged():
-            return _answered(world, Bridge)
-        case RightRegistered(right, _):
+        case on.GateBlocked():
+            return _answered(world, do.CheckGate)
+        case on.TokenSpent():
+            return _answered(world, do.SpendToken)._replace(token_spent=True)
+        case on.TokenRefused():
+            return _answered(world, do.SpendToken)
+        case on.HeardCommitted():
+            return _answered(world, do.CommitHeard)._replace(heard_committed=True)
+        case on.RecordingTagged():
+            return _answered(world, do.TagRecording)._replace(tagged=True)
+        case on.Bridged():
+            return _answered(world, do.Bridge)
+        case on.RightRegistered(right, _):
             owed = frozenset(
-                each for each in world.owed if not (isinstance(each, RegisterRight) and each.right is right)
+                each
+                for each in world.owed
+                if not (isinstance(each, do.RegisterRight) and each.right is right)
             )
             return world._replace(owed=owed, durable=world.durable | {right})
-        case CalleeCreated() if not world.callee.created:
+        case on.CalleeCreated() if not world.callee.created:
             return world._replace(callee=world.callee._replace(created=True))
-        case CalleeAnswered() if not world.callee.answered:
+        case on.CalleeAnswered() if not world.callee.answered:
             return world._replace(callee=world.callee._replace(answered=True))
-        case AgentCreated() if not world.agent.created:
+        case on.AgentCreated() if not world.agent.created:
             return world._replace(agent=world.agent._replace(created=True))
-        case AgentAnswered() if not world.agent.answered:
+        case on.AgentAnswered() if not world.agent.answered:
             return world._replace(agent=world.agent._replace(answered=True))
-        case HumanFound() if world.machine == "detecting":
+        case on.HumanFound() if world.machine == "detecting":
             return world._replace(machine="human")
-        case MachineFound() if world.machine == "detecting":
+        case on.MachineFound() if world.machine == "detecting":
             return world._replace(machine="machine")
-        case Gone(party):
+        case on.Gone(party):
             return _gone(world, party)
-        case Played(notices.AGENT_CALL_RECORDED, whole, Party.AGENT):
+        case on.Played(notices.AGENT_CALL_RECORDED, whole, Party.AGENT):
             told = world.sounds(Party.AGENT, notices.AGENT_CALL_RECORDED)
             world = _ended(world, Party.AGENT, notices.AGENT_CALL_RECORDED, whole=whole)
             return world._replace(briefed=True) if told and whole else world
-        case Played(prompt, whole, party):
+        case on.Played(prompt, whole, party):
             return _ended(world, party, prompt, whole=whole)
-        case RecorderStarted() if world.recorder in {"asked", "doubtful"}:
+        case on.RecorderStarted() if world.recorder in {"asked", "doubtful"}:
             return world._replace(recorder="running")
-        case RecorderStopped() if world.recorder not in {"none", "over"}:
+        case on.RecorderStopped() if world.recorder not in {"none", "over"}:
             return world._replace(recorder="over")
-        case TimeRanOut("recorder") if world.recorder == "asked":
+        case on.TimeRanOut("recorder") if world.recorder == "asked":
             return world._replace(recorder="doubtful")
         # one that is stopped before the two are brought together is timed by another
-        case TimeRanOut("talk") if world.recorder == "stopping" and world.bridging:
+        case on.TimeRanOut("talk") if world.recorder == "stopping" and world.bridging:
             return world._replace(recorder="overdue")
-        case TimeRanOut("code") if world.typed:
+        case on.TimeRanOut("code") if world.typed:
             return world._replace(typed="")
-        case KeyPressed(key):
+        case on.KeyPressed(key):
             return _pressed(world, campaign, key)
-        case AgentKeyPressed(key):
+        case on.AgentKeyPressed(key):
             return _typed(world, campaign, key)
-        case Failed(command):
+        case on.Failed(command):
             return _failed(world, command)
         case _:
             return world
@@ -265,7 +217,7 @@ def _pressed(world: World, campaign: Campaign, key: str) -> World:
 
 def _is_asked(world: World, campaign: Campaign) -> bool:
     """The callee hears, or has heard, what there is to agree to, in the language of the call."""
-    if world.heard_committed or any(isinstance(each, CommitHeard) for each in world.owed):
+    if world.heard_committed or any(isinstance(each, do.CommitHeard) for each in world.owed):
         return True
     asked = notices.recording(campaign) or ""
     return (asked, world.language) in world.heard or Sounding(
@@ -299,17 +251,17 @@ def _failed(world: World, command: Command) -> World:
     if command in world.owed:
         world = world._replace(owed=world.owed - {command})
     match command:
-        case HangUp(party):
+        case do.HangUp(party):
             return _gone(world, party)
-        case StartRecorder() if world.recorder == "asked":
+        case do.StartRecorder() if world.recorder == "asked":
             return world._replace(recorder="doubtful")
-        case StopRecorder() if world.recorder == "stopping":
+        case do.StopRecorder() if world.recorder == "stopping":
             return world._replace(recorder="stuck")
-        case DetectMachine() if world.machine == "detecting":
+        case do.DetectMachine() if world.machine == "detecting":
             return world._replace(machine="human")
-        case RegisterRight(right):
+        case do.RegisterRight(right):
             return world._replace(sent=world.sent - {right})
-        case Play(party, prompt):
+        case do.Play(party, prompt):
             return _ended(world, party, prompt, whole=False)
         case _:
             return world
@@ -328,51 +280,51 @@ def _ended(world: World, party: Party, prompt: str, *, whole: bool) -> World:
 def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one arm a command
     """The world after the call has asked for ``command``."""
     match command:
-        case Note("call_blocked"):
+        case do.Note("call_blocked"):
             return world._replace(blocked=True)
-        case Note("call_abandoned"):
+        case do.Note("call_abandoned"):
             return world._replace(abandoned=True)
-        case Play(party, prompt):
+        case do.Play(party, prompt):
             return world._replace(sounding=world.sounding | {Sounding(party, prompt, world.language)})
-        case UseLanguage(language):
-            told = world.heard_committed or any(isinstance(each, CommitHeard) for each in world.owed)
+        case do.UseLanguage(language):
+            told = world.heard_committed or any(isinstance(each, do.CommitHeard) for each in world.owed)
             # nothing is agreed to that was said in another language
             return world._replace(language=language, heard=frozenset(), agreed=world.agreed and told)
-        case SetTimer(stage, _):
+        case do.SetTimer(stage, _):
             return world._replace(timers=world.timers | {stage})
         # the agent's own phone hears ringing until it is answered
-        case Ring(party) if party is not world.home:
+        case do.Ring(party) if party is not world.home:
             return world._replace(ringing=world.ringing | {party})
-        case Ring(Party.CALLEE):
+        case do.Ring(Party.CALLEE):
             return world._replace(ringing=world.ringing | {Party.CALLEE})
-        case StopRinging(party):
+        case do.StopRinging(party):
             return world._replace(ringing=world.ringing - {party})
-        case GiveBack(outcome, _):
+        case do.GiveBack(outcome, _):
             world = _let_go(world, world.home)
             return world._replace(given_back=outcome)
-        case RegisterRight(right):
+        case do.RegisterRight(right):
             world = world._replace(sent=world.sent | {right})
-        case CreateCallee():
+        case do.CreateCallee():
             world = world._replace(callee=world.callee._replace(there="made"))
-        case Dial():
+        case do.Dial():
             world = world._replace(callee=world.callee._replace(dialled=True))
-        case CallAgent():
+        case do.CallAgent():
             world = world._replace(agent=world.agent._replace(there="made"))
-        case HandOver():
+        case do.HandOver():
             world = _handed_over(world)
-        case DialAgent():
+        case do.DialAgent():
             world = world._replace(agent=world.agent._replace(dialled=True))
-        case DetectMachine():
+        case do.DetectMachine():
             world = world._replace(machine="detecting")
-        case HangUp(party):
+        case do.HangUp(party):
             world = _let_go(world, party)
-        case TagRecording():
+        case do.TagRecording():
             world = world._replace(recorder="none" if world.recorder == "over" else world.recorder)
-        case StartRecorder():
+        case do.StartRecorder():
             world = world._replace(recorder="asked", tagged=False)
-        case StopRecorder() if world.recorder == "running":
+        case do.StopRecorder() if world.recorder == "running":
             world = world._replace(recorder="stopping")
-        case Bridge():
+        case do.Bridge():
             world = world._replace(bridging=True)
     if isinstance(command, _OWED):
         return world._replace(owed=world.owed | {command})
@@ -383,7 +335,7 @@ def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one a
 
 def _handed_over(world: World) -> World:
     """Another channel is the agent's, and nothing is heard any more of the one that was."""
-    stale = {CallAgent(), DialAgent(), AnswerAgent(), HangUp(Party.AGENT)}
+    stale = {do.CallAgent(), do.DialAgent(), do.AnswerAgent(), do.HangUp(Party.AGENT)}
     return world._replace(
         agent=Side("made"), handed_over=True, briefed=False, bridging=False, typed="", paused=False,
         asked=world.asked - stale, sounding=frozenset(each for each in world.sounding if each.party is Party.CALLEE),

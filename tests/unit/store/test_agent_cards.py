@@ -13,18 +13,9 @@ from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids
 from ccari.errors import StoreError
 from ccari.gating.journal import Journal
-from ccari.policy.messages import (
-    CheckGate,
-    Command,
-    Direction,
-    Event,
-    GateAllowed,
-    HandOver,
-    Party,
-    RegisterRight,
-    RightRegistered,
-    ShowCard,
-)
+from ccari.policy.call import Command, Direction, Event, Party
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.cards import AgentCard, Past
@@ -88,7 +79,7 @@ class Played:
 
     async def begin(self) -> None:
         await self._book.reload()
-        assert isinstance(await self.does(CheckGate()), GateAllowed)
+        assert isinstance(await self.does(do.CheckGate()), on.GateAllowed)
 
     async def does(self, command: Command) -> Event | None:
         return await self._actions.carry_out(command)
@@ -97,7 +88,7 @@ class Played:
         """The card of whoever of them is handed one, when the call shows it."""
         told = {}
         with self.rack.watch(names[0]) as one, self.rack.watch(names[-1]) as another:
-            await self.does(ShowCard())
+            await self.does(do.ShowCard())
             for name, watch in ((names[0], one), (names[-1], another)):
                 waiting = cast("Any", watch).waiting
                 if not waiting.empty():
@@ -144,8 +135,8 @@ async def test_a_right_by_the_codes_of_the_one_phone_is_registered_by_the_campai
     await store.policies.apply(connecting("PJSIP/anna"), "test")
     call = Played(store, tmp_path, Direction.CALLEE_FIRST, None)
     await call.begin()
-    done = await call.does(RegisterRight(Right.ACCESS, "*8", Party.AGENT))
-    assert isinstance(done, RightRegistered)
+    done = await call.does(do.RegisterRight(Right.ACCESS, "*8", Party.AGENT))
+    assert isinstance(done, on.RightRegistered)
     shown = await store.requests.show(done.reference)
     assert [step["who"] for step in shown.history] == ["anna"]
 
@@ -165,12 +156,12 @@ async def test_a_colleague_who_takes_over_is_not_told_of_the_call_or_the_agent_w
     await store.policies.apply(text, "test")
     call = Played(store, tmp_path, Direction.CALLEE_FIRST, None)
     await call.begin()
-    await call.does(HandOver("bert"))
+    await call.does(do.HandOver("bert"))
     assert call.line.rung == ["PJSIP/bert@phones"]
     told = await call.cards("anna", "bert")
     assert list(told) == ["bert"]
     assert told["bert"].agent == "bert"
-    done = await call.does(RegisterRight(Right.ACCESS, "*8", Party.AGENT))
-    assert isinstance(done, RightRegistered)
+    done = await call.does(do.RegisterRight(Right.ACCESS, "*8", Party.AGENT))
+    assert isinstance(done, on.RightRegistered)
     shown = await store.requests.show(done.reference)
     assert [step["who"] for step in shown.history] == ["bert"]

@@ -8,8 +8,8 @@ from ccari.calls.desk import Desk, Order
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
+from ccari.policy.call import Direction
 from ccari.policy.gate import Block
-from ccari.policy.messages import Direction
 from ccari.store.opened import Store
 from tests.unit.store.made import NUMBER, POLICY
 from tests.unit.store.test_gatekeeper import desk

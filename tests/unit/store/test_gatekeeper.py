@@ -12,9 +12,9 @@ from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
 from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
+from ccari.policy.call import Direction
 from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
-from ccari.policy.messages import Direction
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
 from ccari.ports.cards import Past

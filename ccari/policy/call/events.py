@@ -1,0 +1,179 @@
+"""What happens to a call, in the past tense: much of it answers commands (:mod:`ccari.policy.call.commands`)."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from ccari.policy.call.commands import Command
+from ccari.policy.call.vocabulary import Direction, Party
+from ccari.policy.campaign import Campaign
+from ccari.policy.gate import Block
+from ccari.policy.rights import Right
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequested:
+    direction: Direction = Direction.OUTBOUND
+
+
+@dataclass(frozen=True, slots=True)
+class GateAllowed:
+    """``informed``: the number has heard this information from this controller before. ``known``: there is a number."""
+
+    campaign: Campaign
+    informed: bool = False
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GateBlocked:
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCreated:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAnswered:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class HumanFound:
+    """Somebody has answered, or nobody can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFound:
+    """An answering machine has answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalleeCreated:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSpent:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRefused:
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class CalleeRang:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class CalleeAnswered:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class CalleeRedirected:
+    """The far end answered with a 302; Asterisk does not follow it (the gate did not see that number)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A party's channel is gone. ``cause`` is the Q.850 cause of its hang-up, 0 if unknown."""
+
+    party: Party
+    cause: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A playback ended; ``whole`` only if it is proven that it was played from its start to its end."""
+
+    prompt: str
+    whole: bool
+    party: Party = Party.CALLEE
+
+
+@dataclass(frozen=True, slots=True)
+class HeardCommitted:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTagged:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderStarted:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderStopped:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Bridged:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """A key of the callee, at its end (that is when Asterisk reports it)."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentKeyPressed:
+    """A key of the agent, one of those that make up a code."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """The agent's phone wants the callee transferred ``to`` an extension; None where it names another call instead."""
+
+    to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RightRegistered:
+    """``reference``: of the request, as it is quoted; ``due``: the last day for its answer, if there is to be one."""
+
+    right: Right
+    reference: str
+    due: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRanOut:
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The service must let go of the call: it is stopping, or lost Asterisk."""
+
+    why: Literal["shutdown", "asterisk_lost", "overload"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A command could not be carried out."""
+
+    command: Command
+
+
+Event = (
+    CallRequested | GateAllowed | GateBlocked | AgentCreated | AgentAnswered | CalleeCreated | TokenSpent | TokenRefused
+    | CalleeRang | CalleeAnswered | CalleeRedirected | HumanFound | MachineFound | Gone | Played | HeardCommitted
+    | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | TransferAsked | RightRegistered
+    | TimeRanOut | Withdrawn | Failed
+)  # fmt: skip
