@@ -16,7 +16,10 @@ _HANGUP = re.compile(r"call_log--HVcauses--PRI-----NODEBUG-----(\d*)-----(\w*)--
 
 @dataclass
 class CarrierLog:
-    """``campaign`` is whose call each is said to be; ``hangups`` are the cause and the DIALSTATUS of those that ended."""
+    """``campaign`` is whose call each is said to be; ``hangups`` are the cause and the DIALSTATUS of the dials that ended.
+
+    The half of the dialler's call that dialled nobody hangs up too, at no time that is known, and without a DIALSTATUS.
+    """
 
     port: int
     campaign: str = "RENEWALS"
@@ -31,7 +34,8 @@ class CarrierLog:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\n\n")).decode()
             if ended := _HANGUP.search(head):
-                self.hangups.append((ended[1], ended[2]))
+                if ended[2]:
+                    self.hangups.append((ended[1], ended[2]))
             elif self.campaign:
                 writer.write(f"EXEC Set _CAMPCUST={self.campaign}\n".encode())
                 await reader.readline()
