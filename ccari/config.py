@@ -91,8 +91,11 @@ class HttpSection(_Section):
 
 
 class RecordingsSection(_Section):
+    """``encryption = "none"`` leaves recordings open to whoever can read ``dir``: for a disk that is encrypted itself."""
+
     dir: Path | None = None
-    format: Literal["wav"] = "wav"
+    format: Literal["wav", "flac", "opus"] = "flac"
+    encryption: Literal["age", "none"] = "age"
 
 
 class KeysSection(_Section):

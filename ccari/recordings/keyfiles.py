@@ -1,0 +1,156 @@
+"""Files of the keys folder: read only where nobody else can, written whole or not at all, never written over unasked."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from ccari.errors import ConfigError, why
+
+#: What anybody may know, though nobody else may change it.
+PUBLIC_SUFFIXES = frozenset({".pub", ".recipients"})
+PRIVATE_MODE, FOLDER_MODE = 0o600, 0o700
+_BY_OTHERS, _WRITTEN_BY_OTHERS = 0o077, 0o022
+_DRAFT = ".draft"
+
+
+def is_draft(path: Path) -> bool:
+    """What a command that was killed has left half written."""
+    return path.name.startswith(".") and path.suffix == _DRAFT
+
+
+def read_private(path: Path) -> bytes:
+    """The content of a file that is its owner's alone.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ConfigError
+        If others can read it, or this process cannot.
+    """
+    return _read(path, _BY_OTHERS)
+
+
+def read_public(path: Path) -> bytes:
+    """As :func:`read_private`, a file that anybody may read: who can write it could put in what is his."""
+    return _read(path, _WRITTEN_BY_OTHERS)
+
+
+def check_folder(folder: Path) -> None:
+    """Look at the modes of all that is in the keys folder.
+
+    Raises
+    ------
+    ConfigError
+        On the first file that others can read, or that they could put another in place of.
+    """
+    for each in (folder, *sorted(folder.rglob("*"))):
+        # a link's own mode tells nothing; where it leads to nothing, whoever needs the file says so
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            _check_mode(each, each.stat().st_mode)
+
+
+def write_new(path: Path, content: bytes) -> bool:
+    """Write a file that is not there; False if it is, which is left alone.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be written.
+    """
+    try:
+        with _draft(path, content) as draft:
+            # a link fails where a rename would replace what another process has just made
+            path.hardlink_to(draft)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    _settle(path.parent)
+    return True
+
+
+def write_over(path: Path, content: bytes) -> None:
+    """Write a file in place of the one that is there, if any. Raises ConfigError if it cannot be written."""
+    try:
+        with _draft(path, content) as draft:
+            draft.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    _settle(path.parent)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let no other command change the folder meanwhile. Raises ConfigError if it cannot be made."""
+    try:
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _unwritable(folder / "key", error) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path, forbidden: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & forbidden:
+                _check_mode(path, mode)
+            return file.read()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {why(error)}") from None
+
+
+def _check_mode(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        if mode & _WRITTEN_BY_OTHERS:
+            raise ConfigError(
+                f"others can put files of theirs into {path}: chmod go-w it, and think about who has done so"
+            )
+    elif path.suffix in PUBLIC_SUFFIXES:
+        if mode & _WRITTEN_BY_OTHERS:
+            raise ConfigError(
+                f"{path} can be written by others: chmod go-w it, and think about who has written it"
+            )
+    elif mode & _BY_OTHERS:
+        raise ConfigError(f"{path} can be read by others: chmod 600 it, and think about who has read it")
+
+
+@contextlib.contextmanager
+def _draft(path: Path, content: bytes) -> Iterator[Path]:
+    """Give the content under another name, on the disk; it is gone afterwards."""
+    path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_DRAFT}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield draft
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _settle(folder: Path) -> None:
+    """A new name outlives a power failure only once its folder is on the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot write {path.name} in {path.parent}: {why(error)}: check [keys] dir")

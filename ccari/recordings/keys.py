@@ -1,0 +1,346 @@
+"""Whom recordings are encrypted to, and what evidence is signed with.
+
+The service encrypts recordings and cannot open them: the recipients are here, their private keys with those who may
+listen. It signs evidence itself, so that key is here. None is ever made in silence.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyrage
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from ccari.errors import ConfigError, why
+from ccari.recordings.keyfiles import alone, read_private, read_public, write_new, write_over
+
+_IDENTITY = b"AGE-SECRET-KEY-"
+_EVIDENCE = re.compile(r"^evidence-([1-9][0-9]*)\.(key|pub)$")
+_FINGERPRINT_DIGITS = 16
+
+
+class RecipientFile:
+    """``dir/recordings.recipients``: age recipients (``age1…``), one a line, ``#`` comments; read anew each time.
+
+    ``dir/recordings.identity`` is the private key of the first of them, made with it and meant to be taken away.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "recordings.recipients"
+        self.identity_path = folder / "recordings.identity"
+        self._folder = folder
+
+    def recipients(self) -> tuple[str, ...]:
+        """Whom a recording is encrypted to.
+
+        Raises
+        ------
+        ConfigError
+            If there is none, one is no age recipient, or others can write the file. None is made in silence: nobody
+            would have the private key.
+        """
+        found = self._found()
+        if not found:
+            raise ConfigError(
+                f"there is no recipient of recordings in {self.path}: restore it from the backup, "
+                "or if it is new run: ccari keys init"
+            )
+        return found
+
+    def create(self, recipients: Sequence[str] = ()) -> bool:
+        """Register the first recipients, or make an identity and register its own; False if there is one already.
+
+        An identity that lies there (of a command that was killed) is taken.
+
+        Raises
+        ------
+        ConfigError
+            If something cannot be read or written, or is no recipient.
+        """
+        wanted = _checked(recipients)
+        with alone(self._folder):
+            if self._found():
+                return False
+            self._add(wanted or (self._identity(),))
+        return True
+
+    def renew(self, recipients: Sequence[str] = (), *, add: bool = False) -> tuple[str, ...]:
+        """Let ``recipients``, or a new identity, be those of what is recorded from now on; ``add``: besides the others.
+
+        Gives all of them. What was recorded before stays with those to whom it was encrypted.
+
+        Raises
+        ------
+        ConfigError
+            As :meth:`create`; if there is none to follow; or if an identity still lies there, which is never replaced.
+        """
+        wanted = _checked(recipients)
+        with alone(self._folder):
+            self.recipients()
+            if not wanted:
+                if self.identity_path.exists():
+                    raise ConfigError(
+                        f"{self.identity_path} lies there still: take it to those who may listen, remove it here, "
+                        "then run this again"
+                    )
+                wanted = (self._identity(),)
+            if add:
+                self._add(wanted)
+            else:
+                write_over(self.path, _lines(wanted))
+            return self.recipients()
+
+    def _identity(self) -> str:
+        """The recipient of the identity that lies there, which is made if there is none."""
+        made = pyrage.x25519.Identity.generate()
+        if write_new(self.identity_path, f"# recipient: {made.to_public()}\n{made}\n".encode("ascii")):
+            return str(made.to_public())
+        try:
+            (secret,) = _said(read_private(self.identity_path).decode("ascii"))
+            return str(pyrage.x25519.Identity.from_str(secret).to_public())
+        except (ValueError, FileNotFoundError, pyrage.IdentityError):
+            raise ConfigError(
+                f"{self.identity_path} holds no age identity: restore it, or remove it if nobody needs it"
+            ) from None
+
+    def _found(self) -> tuple[str, ...]:
+        try:
+            text = read_public(self.path).decode("utf-8")
+        except FileNotFoundError:
+            return ()
+        except UnicodeDecodeError:
+            raise ConfigError(f"{self.path} is no text: restore it from the backup") from None
+        for number, line in enumerate(text.splitlines(), start=1):
+            for each in _said(line):
+                if not is_recipient(each):
+                    raise ConfigError(f"{self.path}, line {number}: {_no_recipient(each)}")
+        return tuple(dict.fromkeys(_said(text)))
+
+    def _add(self, recipients: Iterable[str]) -> None:
+        known = self._found()
+        before = read_public(self.path) if self.path.exists() else b""
+        if before and not before.endswith(b"\n"):
+            before += b"\n"
+        write_over(self.path, before + _lines(each for each in recipients if each not in known))
+
+
+def is_recipient(text: str) -> bool:
+    """Whether recordings can be encrypted to it: an X25519 recipient, ``age1…``."""
+    try:
+        pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        return False
+    return True
+
+
+def holds_identity(content: bytes) -> bool:
+    """Whether a file has the private key of a recipient in it, whatever it is called."""
+    return _IDENTITY in content.upper()
+
+
+def _checked(recipients: Sequence[str]) -> tuple[str, ...]:
+    stripped = tuple(dict.fromkeys(each.strip() for each in recipients))
+    for each in stripped:
+        if not is_recipient(each):
+            raise ConfigError(_no_recipient(each))
+    return stripped
+
+
+def _no_recipient(text: str) -> str:
+    """Never quoted: it may be a secret that was taken for the other half."""
+    if holds_identity(text.encode()):
+        return "that is an identity, which is secret: give its recipient, which begins with age1, and make a new pair"
+    return "that is no age recipient: give what begins with age1, as age-keygen prints it"
+
+
+def _said(text: str) -> list[str]:
+    return [line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")]
+
+
+def _lines(recipients: Iterable[str]) -> bytes:
+    return "".join(f"{each}\n" for each in recipients).encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyingKey:
+    """The public half of an evidence key."""
+
+    version: int
+    public: Ed25519PublicKey = field(repr=False)
+
+    @property
+    def public_pem(self) -> bytes:
+        """SubjectPublicKeyInfo in PEM (RFC 8410)."""
+        return self.public.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the key's SubjectPublicKeyInfo in DER."""
+        return fingerprint(self.public)
+
+    def verifies(self, signature: bytes, data: bytes) -> bool:
+        """Whether this key has signed ``data`` (Ed25519, RFC 8032)."""
+        try:
+            self.public.verify(signature, data)
+        except InvalidSignature:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """An evidence key with which something can be signed. ``private`` is for libraries that sign by themselves."""
+
+    version: int
+    private: Ed25519PrivateKey = field(repr=False)
+
+    @property
+    def verifying(self) -> VerifyingKey:
+        return VerifyingKey(self.version, self.private.public_key())
+
+    @property
+    def fingerprint(self) -> str:
+        return self.verifying.fingerprint
+
+    @property
+    def public_pem(self) -> bytes:
+        return self.verifying.public_pem
+
+    def sign(self, data: bytes) -> bytes:
+        """64 bytes (Ed25519, RFC 8032)."""
+        return self.private.sign(data)
+
+
+def fingerprint(public: Ed25519PublicKey) -> str:
+    """What tells one evidence key from another: see :attr:`VerifyingKey.fingerprint`."""
+    spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).hexdigest()[:_FINGERPRINT_DIGITS]
+
+
+class SigningKeys:
+    """``dir/evidence-N.key`` (PKCS#8 in PEM) and ``dir/evidence-N.pub``: the newest signs, each goes on verifying.
+
+    Read anew each time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def newest(self) -> SigningKey:
+        """The key to sign with.
+
+        Raises
+        ------
+        ConfigError
+            If there is none, its private half is missing, or it is damaged or open to others. None is made in silence:
+            evidence would be of an unknown origin.
+        """
+        found = self._numbered()
+        if not found:
+            raise ConfigError(
+                f"there is no evidence key in {self._folder}: restore it from the backup, "
+                "or if it is new run: ccari keys init"
+            )
+        version = max(found)
+        private = self._private(version)
+        if "pub" in found[version] and fingerprint(self._public(version).public) != private.fingerprint:
+            raise ConfigError(
+                f"{self._path(version, 'key')} and {self._path(version, 'pub').name} are no pair: "
+                "restore both from the backup"
+            )
+        return private
+
+    def public(self, fingerprint: str) -> VerifyingKey:
+        """The key of that fingerprint, to verify what it has signed. Raises ConfigError if it is not there."""
+        for each in self.all():
+            if each.fingerprint == fingerprint:
+                return each
+        raise ConfigError(
+            f"there is no evidence key {fingerprint!r} in {self._folder}: restore its .pub from the backup"
+        )
+
+    def all(self) -> list[VerifyingKey]:
+        """Every key that there is, the newest last. Raises ConfigError as :meth:`newest` does, but for none at all."""
+        return [
+            self._public(version) if "pub" in halves else self._private(version).verifying
+            for version, halves in sorted(self._numbered().items())
+        ]
+
+    def create(self) -> bool:
+        """Make the first key; False if there is one, or a half of one. Raises ConfigError if it cannot be written."""
+        with alone(self._folder):
+            if self._numbered():
+                return False
+            self._make(1)
+        return True
+
+    def rotate(self) -> SigningKey:
+        """Make the next key, which signs from now on; also in place of one that is lost.
+
+        Raises
+        ------
+        ConfigError
+            If there is none to follow, or it cannot be written.
+        """
+        with alone(self._folder):
+            found = self._numbered()
+            if not found:
+                self.newest()
+            self._make(max(found) + 1)
+        return self.newest()
+
+    def _make(self, version: int) -> None:
+        made = SigningKey(version, Ed25519PrivateKey.generate())
+        private_pem = made.private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        # the public half can be had from the private one, and not the other way round
+        for half, content in (("key", private_pem), ("pub", made.public_pem)):
+            if not write_new(self._path(version, half), content):
+                raise ConfigError(f"{self._path(version, half)} is there already: check [keys] dir")
+
+    def _numbered(self) -> dict[int, set[str]]:
+        found: dict[int, set[str]] = {}
+        try:
+            for path in self._folder.iterdir():
+                if match := _EVIDENCE.match(path.name):
+                    found.setdefault(int(match[1]), set()).add(match[2])
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise ConfigError(f"cannot read {self._folder}: {why(error)}") from None
+        return found
+
+    def _private(self, version: int) -> SigningKey:
+        path = self._path(version, "key")
+        try:
+            key = serialization.load_pem_private_key(read_private(path), password=None)
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{path} is missing: restore it from the backup, or if it is lost "
+                "run: ccari keys rotate --evidence"
+            ) from None
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConfigError(f"{path} holds no Ed25519 private key in PEM: restore it from the backup")
+        return SigningKey(version, key)
+
+    def _public(self, version: int) -> VerifyingKey:
+        path = self._path(version, "pub")
+        try:
+            key = serialization.load_pem_public_key(read_public(path))
+        except (ValueError, UnsupportedAlgorithm, FileNotFoundError):
+            key = None
+        if not isinstance(key, Ed25519PublicKey):
+            raise ConfigError(f"{path} holds no Ed25519 public key in PEM: restore it from the backup")
+        return VerifyingKey(version, key)
+
+    def _path(self, version: int, half: str) -> Path:
+        return self._folder / f"evidence-{version}.{half}"
