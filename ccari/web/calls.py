@@ -12,29 +12,31 @@ from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
 from ccari.ports.placing import Order
 from ccari.ports.records import WantedCalls
-from ccari.web import models
 from ccari.web.front import Ask, Reply
+from ccari.web.models.calls import CallOrder, CallPage, CallPath, CallPlaced, CallShown, CallsQuery
+from ccari.web.models.fields import Moment
+from ccari.web.models.gate import GateAnswer, GateAsk
 from ccari.web.paging import cursor, cut, place
 from ccari.web.problems import Refusal, not_there
 
-_PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[models.Moment, UUID])
+_PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 
 
 async def gate(ask: Ask) -> Reply:
     """May this number be called now, and if not, why. Nothing is dialled, counted or kept."""
-    body: models.GateAsk = ask.body
+    body: GateAsk = ask.body
     policy, front = await ask.policy(), ask.front
     if policy is None:
         found = told(Block.NO_POLICY, campaign=body.campaign)
     else:
         inquiry = Inquiry(policy, front.facts, front.secrets, front.prompts)
         found = await inquiry.answer(body.number, body.campaign)
-    return Reply(models.GateAnswer.model_validate(found))
+    return Reply(GateAnswer.model_validate(found))
 
 
 async def place_call(ask: Ask) -> Reply:
     """Ask the gate, and begin the call if it allows it. A call that it blocks is on record too."""
-    body: models.CallOrder = ask.body
+    body: CallOrder = ask.body
     if ask.bearer.controllers is not None:
         policy = await ask.policy()
         if policy is None or policy.campaign(body.campaign) is None:
@@ -45,7 +47,7 @@ async def place_call(ask: Ask) -> Reply:
     placed = await ask.front.placing.place(Order(body.number, body.campaign, body.agent))
     if placed.block is not None:
         raise _blocked(placed.block, placed.call_id)
-    return Reply(models.CallPlaced(id=placed.call_id), location=f"/v1/calls/{placed.call_id}")
+    return Reply(CallPlaced(id=placed.call_id), location=f"/v1/calls/{placed.call_id}")
 
 
 def _blocked(block: Block, call: UUID | None = None) -> Refusal:
@@ -54,18 +56,18 @@ def _blocked(block: Block, call: UUID | None = None) -> Refusal:
 
 async def list_calls(ask: Ask) -> Reply:
     """Calls, the newest first."""
-    query: models.CallsQuery = ask.query
+    query: CallsQuery = ask.query
     wanted = WantedCalls(
         query.campaign, query.outcome, query.since, ask.controllers, place(query.after, _PLACE)
     )
     rows = await ask.front.records.list_calls(query.limit + 1, wanted)
     page, after = cut(rows, query.limit, lambda row: cursor(row["opened_at"], row["id"]))
-    return Reply(models.CallPage.model_validate({"items": page, "next": after}))
+    return Reply(CallPage.model_validate({"items": page, "next": after}))
 
 
 async def show_call(ask: Ask) -> Reply:
     """One call with its journal, and whether that is whole."""
-    path: models.CallPath = ask.path
+    path: CallPath = ask.path
     record = await ask.front.records.show_call(path.id)
     if not ask.bearer.sees(record.call["controller"]):
         raise not_there()
@@ -73,4 +75,4 @@ async def show_call(ask: Ask) -> Reply:
         **record.call, "events": record.events, "recordings": record.recordings, "whole": record.fault is None,
         "fault": record.fault,
     }  # fmt: skip
-    return Reply(models.CallShown.model_validate(shown))
+    return Reply(CallShown.model_validate(shown))

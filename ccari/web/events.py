@@ -10,8 +10,8 @@ from aiohttp import web
 from ccari.errors import StoreError
 from ccari.ports.access import Role
 from ccari.ports.cards import AgentCard, Watch
-from ccari.web import models
 from ccari.web.front import Ask
+from ccari.web.models.agents import AgentCardEvent, AgentPath
 from ccari.web.problems import Refusal
 
 #: A comment so often, so that whoever is between keeps the connection, and a token that was revoked ends it.
@@ -37,7 +37,7 @@ class Streams:
 
     async def agent_events(self, ask: Ask) -> web.StreamResponse:
         """The cards of the agent's calls from now on, and a comment every 15 seconds. An agent opens only its own."""
-        path: models.AgentPath = ask.path
+        path: AgentPath = ask.path
         if ask.bearer.role is Role.AGENT and ask.bearer.agent != path.id:
             raise Refusal(HTTPStatus.FORBIDDEN, "an agent's token opens only its own events")
         mine = (ask.bearer.name, path.id)
@@ -102,7 +102,7 @@ async def _write(response: web.StreamResponse, text: str) -> None:
 
 
 def _event(card: AgentCard) -> str:
-    return f"event: agent_card\ndata: {models.AgentCardEvent(card).model_dump_json()}\n\n"
+    return f"event: agent_card\ndata: {AgentCardEvent(card).model_dump_json()}\n\n"
 
 
 async def _still_good(ask: Ask) -> bool:

@@ -10,18 +10,30 @@ from ccari.gating import dossiers
 from ccari.gating.intake import Claim, enter
 from ccari.policy.rights import Level, RequestState
 from ccari.ports.requests import OVERDUE, Intake, Place, RequestRegister, Wanted, Work
-from ccari.web import models
 from ccari.web.front import Ask, Reply
+from ccari.web.models.fields import Day, OneLine
+from ccari.web.models.requests import (
+    ClaimBody,
+    NoteBody,
+    ReasonBody,
+    Registered,
+    RequestPage,
+    RequestPath,
+    RequestShown,
+    RequestsQuery,
+    Stepped,
+    VerifyBody,
+)
 from ccari.web.paging import cursor, cut, place
 from ccari.web.problems import not_there
 from ccari.web.suppressions import narrowed
 
-_PLACE: TypeAdapter[tuple[bool, date, str]] = TypeAdapter(tuple[bool, models.Day, models.OneLine])
+_PLACE: TypeAdapter[tuple[bool, date, str]] = TypeAdapter(tuple[bool, Day, OneLine])
 
 
 async def list_requests(ask: Ask) -> Reply:
     """Requests, the one that is due first at the top, the closed ones at the end."""
-    query: models.RequestsQuery = ask.query
+    query: RequestsQuery = ask.query
     after = place(query.after, _PLACE)
     wanted = Wanted(
         query.state, query.right, query.open, OVERDUE if query.overdue else None, query.due_before,
@@ -32,7 +44,7 @@ async def list_requests(ask: Ask) -> Reply:
     page, then = cut(
         rows, query.limit, lambda row: cursor(row["closed_at"] is not None, row["due"], row["reference"])
     )
-    return Reply(models.RequestPage.model_validate({"items": list(map(dossiers.listed, page)), "next": then}))
+    return Reply(RequestPage.model_validate({"items": list(map(dossiers.listed, page)), "next": then}))
 
 
 async def show(ask: Ask) -> Reply:
@@ -41,24 +53,24 @@ async def show(ask: Ask) -> Reply:
     shown = await dossiers.dossier(_reference(ask), front.requests, front.forwards, await ask.policy())
     if not ask.bearer.sees(shown["controller"]):
         raise not_there()
-    return Reply(models.RequestShown.model_validate(shown))
+    return Reply(RequestShown.model_validate(shown))
 
 
 async def add(ask: Ask) -> Reply:
     """Enter a request that came in otherwise than by key. What it does at once, it does now."""
-    body: models.ClaimBody = ask.body
+    body: ClaimBody = ask.body
     claim = Claim(
         body.right, body.number, body.controller, body.campaign, body.received, Intake(body.by), Level[body.level],
         body.note,
     )  # fmt: skip
     front = ask.front
     done = await enter(await ask.policy_in_force(), claim, front.requests, front.secrets, ask.who)
-    return Reply(models.Registered.model_validate(done), location=f"/v1/requests/{done['reference']}")
+    return Reply(Registered.model_validate(done), location=f"/v1/requests/{done['reference']}")
 
 
 async def verify(ask: Ask) -> Reply:
     """Set down how sure the person's identity is, and how that was found out (Art 12(6))."""
-    body: models.VerifyBody = ask.body
+    body: VerifyBody = ask.body
     register, work = await _at_work(ask, body.how)
     return await _done(register.verify(_reference(ask), Level[body.level], work))
 
@@ -70,25 +82,25 @@ async def start(ask: Ask) -> Reply:
 
 async def extend(ask: Ask) -> Reply:
     """Give a complex request two months more: once, and within the first month (Art 12(3))."""
-    body: models.ReasonBody = ask.body
+    body: ReasonBody = ask.body
     return await _step(ask, RequestState.EXTENDED, body.reason)
 
 
 async def resolve(ask: Ask) -> Reply:
     """Close a request as fulfilled. Its number is erased; the digest stays."""
-    body: models.NoteBody = ask.body
+    body: NoteBody = ask.body
     return await _step(ask, RequestState.FULFILLED, body.note)
 
 
 async def refuse(ask: Ask) -> Reply:
     """Close a request as refused (Art 12(4)). Its number is erased; what it barred stays barred."""
-    body: models.ReasonBody = ask.body
+    body: ReasonBody = ask.body
     return await _step(ask, RequestState.REFUSED, body.reason)
 
 
 async def withdraw(ask: Ask) -> Reply:
     """Close a request that the person has taken back. Its number is erased; what it barred stays barred."""
-    body: models.ReasonBody = ask.body
+    body: ReasonBody = ask.body
     return await _step(ask, RequestState.WITHDRAWN, body.reason)
 
 
@@ -107,9 +119,9 @@ async def _at_work(ask: Ask, words: str) -> tuple[RequestRegister, Work]:
 
 
 async def _done(step: Awaitable[dict[str, Any]]) -> Reply:
-    return Reply(models.Stepped.model_validate(await step))
+    return Reply(Stepped.model_validate(await step))
 
 
 def _reference(ask: Ask) -> str:
-    path: models.RequestPath = ask.path
+    path: RequestPath = ask.path
     return path.reference.upper()

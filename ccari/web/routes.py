@@ -8,9 +8,34 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from ccari.ports.access import Role
-from ccari.web import calls, models, requests, suppressions
+from ccari.web import calls, requests, suppressions
 from ccari.web.events import Streams
 from ccari.web.front import Ask, Reply
+from ccari.web.models.agents import AgentCardEvent, AgentPath
+from ccari.web.models.calls import CallOrder, CallPage, CallPath, CallPlaced, CallShown, CallsQuery
+from ccari.web.models.gate import GateAnswer, GateAsk
+from ccari.web.models.requests import (
+    ClaimBody,
+    NoteBody,
+    ReasonBody,
+    Registered,
+    RequestPage,
+    RequestPath,
+    RequestShown,
+    RequestsQuery,
+    Stepped,
+    VerifyBody,
+)
+from ccari.web.models.suppressions import (
+    Barred,
+    BarringBody,
+    CheckAnswer,
+    CheckBody,
+    Lifted,
+    LiftingBody,
+    SuppressionPage,
+    SuppressionsQuery,
+)
 
 _DIALER, _AGENT, _OPS, _DPO, _AUDITOR = Role
 
@@ -41,53 +66,47 @@ class Route:
 def routes(streams: Streams) -> Sequence[Route]:
     reading = frozenset({_OPS, _DPO, _AUDITOR})
     return [
+        Route("POST", "/v1/gate", frozenset({_DIALER, _OPS, _DPO}), calls.gate, GateAnswer, body=GateAsk),
         Route(
-            "POST", "/v1/gate", frozenset({_DIALER, _OPS, _DPO}), calls.gate, models.GateAnswer, body=models.GateAsk
+            "POST", "/v1/calls", frozenset({_DIALER, _OPS}), calls.place_call, CallPlaced, HTTPStatus.CREATED,
+            body=CallOrder, repeats=True, refuses=(HTTPStatus.CONFLICT,),
+        ),
+        Route("GET", "/v1/calls", reading, calls.list_calls, CallPage, query=CallsQuery),
+        Route("GET", "/v1/calls/{id}", reading | {_DIALER}, calls.show_call, CallShown, in_path=CallPath),
+        Route(
+            "GET", "/v1/suppressions", reading, suppressions.list_bars, SuppressionPage,
+            query=SuppressionsQuery,
         ),
         Route(
-            "POST", "/v1/calls", frozenset({_DIALER, _OPS}), calls.place_call, models.CallPlaced, HTTPStatus.CREATED,
-            body=models.CallOrder, repeats=True, refuses=(HTTPStatus.CONFLICT,),
+            "POST", "/v1/suppressions", frozenset({_DIALER, _OPS, _DPO}), suppressions.add, Barred,
+            body=BarringBody, repeats=True,
         ),
-        Route("GET", "/v1/calls", reading, calls.list_calls, models.CallPage, query=models.CallsQuery),
+        Route("POST", "/v1/suppressions/check", reading, suppressions.check, CheckAnswer, body=CheckBody),
         Route(
-            "GET", "/v1/calls/{id}", reading | {_DIALER}, calls.show_call, models.CallShown, in_path=models.CallPath
-        ),
-        Route(
-            "GET", "/v1/suppressions", reading, suppressions.list_bars, models.SuppressionPage,
-            query=models.SuppressionsQuery,
+            "POST", "/v1/suppressions/remove", frozenset({_DPO}), suppressions.remove, Lifted,
+            body=LiftingBody,
         ),
         Route(
-            "POST", "/v1/suppressions", frozenset({_DIALER, _OPS, _DPO}), suppressions.add, models.Barred,
-            body=models.BarringBody, repeats=True,
+            "GET", "/v1/requests", frozenset({_DPO, _AUDITOR}), requests.list_requests, RequestPage,
+            query=RequestsQuery,
         ),
         Route(
-            "POST", "/v1/suppressions/check", reading, suppressions.check, models.CheckAnswer, body=models.CheckBody
+            "POST", "/v1/requests", frozenset({_AGENT, _DPO}), requests.add, Registered, HTTPStatus.CREATED,
+            body=ClaimBody, repeats=True,
         ),
         Route(
-            "POST", "/v1/suppressions/remove", frozenset({_DPO}), suppressions.remove, models.Lifted,
-            body=models.LiftingBody,
+            "GET", "/v1/requests/{reference}", frozenset({_DPO, _AUDITOR}), requests.show, RequestShown,
+            in_path=RequestPath,
         ),
-        Route(
-            "GET", "/v1/requests", frozenset({_DPO, _AUDITOR}), requests.list_requests, models.RequestPage,
-            query=models.RequestsQuery,
-        ),
-        Route(
-            "POST", "/v1/requests", frozenset({_AGENT, _DPO}), requests.add, models.Registered, HTTPStatus.CREATED,
-            body=models.ClaimBody, repeats=True,
-        ),
-        Route(
-            "GET", "/v1/requests/{reference}", frozenset({_DPO, _AUDITOR}), requests.show, models.RequestShown,
-            in_path=models.RequestPath,
-        ),
-        _step("verify", requests.verify, models.VerifyBody),
+        _step("verify", requests.verify, VerifyBody),
         _step("start", requests.start, None),
-        _step("extend", requests.extend, models.ReasonBody),
-        _step("resolve", requests.resolve, models.NoteBody),
-        _step("refuse", requests.refuse, models.ReasonBody),
-        _step("withdraw", requests.withdraw, models.ReasonBody),
+        _step("extend", requests.extend, ReasonBody),
+        _step("resolve", requests.resolve, NoteBody),
+        _step("refuse", requests.refuse, ReasonBody),
+        _step("withdraw", requests.withdraw, ReasonBody),
         Route(
             "GET", "/v1/agents/{id}/events", frozenset({_DIALER, _AGENT}), streams.agent_events,
-            models.AgentCardEvent, in_path=models.AgentPath, streams=True,
+            AgentCardEvent, in_path=AgentPath, streams=True,
         ),
     ]  # fmt: skip
 
@@ -95,6 +114,6 @@ def routes(streams: Streams) -> Sequence[Route]:
 def _step(name: str, handler: Handler, body: type[BaseModel] | None) -> Route:
     """A step in the work on a request, which is a data protection officer's."""
     return Route(
-        "POST", f"/v1/requests/{{reference}}/{name}", frozenset({_DPO}), handler, models.Stepped,
-        in_path=models.RequestPath, body=body, refuses=(HTTPStatus.CONFLICT,),
+        "POST", f"/v1/requests/{{reference}}/{name}", frozenset({_DPO}), handler, Stepped,
+        in_path=RequestPath, body=body, refuses=(HTTPStatus.CONFLICT,),
     )  # fmt: skip

@@ -7,45 +7,53 @@ from pydantic import Field, TypeAdapter
 
 from ccari.gating.bars import Barring, Bars, Lifting
 from ccari.gating.naming import the_controller
-from ccari.web import models
 from ccari.web.front import Ask, Reply
+from ccari.web.models.fields import Moment
+from ccari.web.models.suppressions import (
+    Barred,
+    BarringBody,
+    CheckAnswer,
+    CheckBody,
+    Lifted,
+    LiftingBody,
+    SuppressionPage,
+    SuppressionsQuery,
+)
 from ccari.web.paging import cursor, cut, place
 
-_PLACE: TypeAdapter[tuple[datetime, int]] = TypeAdapter(
-    tuple[models.Moment, Annotated[int, Field(ge=0, lt=2**63)]]
-)
+_PLACE: TypeAdapter[tuple[datetime, int]] = TypeAdapter(tuple[Moment, Annotated[int, Field(ge=0, lt=2**63)]])
 
 
 async def add(ask: Ask) -> Reply:
     """Bar a number for one controller. Only its keyed digest is kept."""
-    body: models.BarringBody = ask.body
+    body: BarringBody = ask.body
     asked = Barring(body.number, body.controller, body.campaign, body.reason, body.proof, body.until)
-    return Reply(models.Barred.model_validate(await (await _bars(ask)).enter(asked, ask.who)))
+    return Reply(Barred.model_validate(await (await _bars(ask)).enter(asked, ask.who)))
 
 
 async def check(ask: Ask) -> Reply:
     """Why a number is barred, and in which registers it is."""
-    body: models.CheckBody = ask.body
+    body: CheckBody = ask.body
     rows = await (await _bars(ask)).standing(body.number, body.controller)
     barred = any(row["stands"] for row in rows)
-    return Reply(models.CheckAnswer.model_validate({"barred": barred, "bars": [_row(row) for row in rows]}))
+    return Reply(CheckAnswer.model_validate({"barred": barred, "bars": [_row(row) for row in rows]}))
 
 
 async def remove(ask: Ask) -> Reply:
     """Lift a number's bars; what is lifted stays on record. An empty list: there was none."""
-    body: models.LiftingBody = ask.body
+    body: LiftingBody = ask.body
     asked = Lifting(body.number, body.controller, body.campaign, body.reason, body.why.strip())
     lifted = await (await _bars(ask)).lift(asked, ask.who)
-    return Reply(models.Lifted.model_validate({"lifted": [_row(row) for row in lifted]}))
+    return Reply(Lifted.model_validate({"lifted": [_row(row) for row in lifted]}))
 
 
 async def list_bars(ask: Ask) -> Reply:
     """What is barred, the newest first; digests, for no number is kept."""
-    query: models.SuppressionsQuery = ask.query
+    query: SuppressionsQuery = ask.query
     controllers = await narrowed(ask, query.controller)
     rows = await ask.front.suppressions.page(controllers, query.limit + 1, place(query.after, _PLACE))
     page, after = cut(rows, query.limit, lambda row: cursor(row["entered_at"], row["id"]))
-    return Reply(models.SuppressionPage.model_validate({"items": [_row(row) for row in page], "next": after}))
+    return Reply(SuppressionPage.model_validate({"items": [_row(row) for row in page], "next": after}))
 
 
 async def narrowed(ask: Ask, controller: str | None) -> list[str] | None:

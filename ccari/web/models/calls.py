@@ -1,0 +1,85 @@
+"""Calls: ordered, listed, shown."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+
+from ccari.policy.call import Direction
+from ccari.web.models.base import Body, Given, Told
+from ccari.web.models.fields import After, AgentName, CampaignId, Limit, Moment, Next, NumberText, OneLine
+
+
+class CallPath(Given):
+    id: UUID
+
+
+class CallOrder(Body):
+    """``agent`` is rung first, then the number; without one the number is, then the campaign's destination."""
+
+    number: NumberText = Field(repr=False)
+    campaign: CampaignId
+    agent: AgentName | None = None
+
+
+class CallPlaced(Told):
+    id: UUID
+
+
+class CallsQuery(Given):
+    campaign: OneLine | None = None
+    outcome: OneLine | None = None
+    since: Annotated[Moment | None, Field(description="Opened at that moment or later.")] = None
+    limit: Limit = 100
+    after: After = None
+
+
+class CallRow(Told):
+    id: UUID
+    opened_at: datetime
+    direction: Direction
+    controller: str | None
+    campaign: str
+    legal_basis: str | None
+    number: Annotated[str, Field(description="Masked.")]
+    outcome: str | None
+    reason: str | None
+    dialled_at: datetime | None
+    heard_at: datetime | None
+    ended_at: datetime | None
+    agent: str
+    revision: int | None
+    notice_version: str | None
+
+
+class CallPage(Told):
+    items: tuple[CallRow, ...]
+    next: Next
+
+
+class JournalEntry(Told):
+    seq: int
+    at: datetime
+    event: str
+    fields: dict[str, Any]
+
+
+class RecordingRow(Told):
+    id: UUID
+    state: str
+    legal_basis: str
+    mode: str
+    started_at: datetime | None
+    duration_ms: int | None
+    delete_at: datetime
+    file: str | None
+
+
+class CallShown(CallRow):
+    """``whole``: nothing of the journal was changed, lost or moved; ``fault`` says what was."""
+
+    events: tuple[JournalEntry, ...]
+    recordings: tuple[RecordingRow, ...]
+    whole: bool
+    fault: str | None

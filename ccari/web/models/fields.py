@@ -1,0 +1,94 @@
+"""Fields that models share, each with what it may hold."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from ccari.gating.labels import label
+from ccari.policy.declared import Identifier, Words
+from ccari.policy.extensions import MOST_DIGITS, is_extension
+
+MOST_ROWS = 500
+
+
+def _one_line(text: str) -> str:
+    if text and not text.isprintable():
+        raise ValueError("must be words on one line")
+    return text
+
+
+def _text(text: str) -> str:
+    if not text.replace("\n", "").replace("\t", "").isprintable():
+        raise ValueError("must be plain text")
+    return text
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must say something")
+    return _text(text)
+
+
+def _no_number(text: str) -> str:
+    if label(text) != text:
+        raise ValueError("must be a name, with no more than five digits in a row")
+    return text
+
+
+def _extension(text: str) -> str:
+    if not is_extension(text):
+        raise ValueError(f"must be somebody of your own, with no more than {MOST_DIGITS} digits in all")
+    return text
+
+
+def _in_our_time(moment: datetime) -> datetime:
+    # near the ends of the calendar there is no reckoning with time zones
+    if not 1900 <= moment.year < 3000:  # noqa: PLR2004 - as moments has it
+        raise ValueError("must be a year from 1900 to 2999")
+    return moment
+
+
+def _as_a_day_in_our_time(day: date) -> date:
+    if not 1900 <= day.year < 3000:  # noqa: PLR2004
+        raise ValueError("must be a year from 1900 to 2999")
+    return day
+
+
+NumberText = Annotated[
+    str,
+    Field(
+        max_length=64, description="In any usual way of writing it.", examples=["+48600100001", "600 100 001"]
+    ),
+]
+ControllerId = Annotated[
+    Identifier | None, Field(description="Whose; may be left out where the token sees only one.")
+]
+CampaignId = Annotated[Words, Field(description="A campaign of the policy in force.")]
+AgentName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$",
+        description=f"As the calls have it; with no more than {MOST_DIGITS} digits in all, and five in a row.",
+    ),
+    AfterValidator(_no_number),
+    AfterValidator(_extension),
+]
+AgentId = Annotated[
+    str, Field(min_length=1, max_length=40), AfterValidator(_one_line), AfterValidator(_no_number)
+]
+When = Annotated[
+    str,
+    Field(
+        max_length=40, description="A day, or a moment, by the controller's clock.",
+        examples=["2026-12-31", "2026-12-31T12:00"],
+    ),
+]  # fmt: skip
+OneLine = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+Note = Annotated[str, Field(max_length=2000), AfterValidator(_text)]
+Said = Annotated[str, Field(max_length=2000), AfterValidator(_said)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
+Day = Annotated[date, AfterValidator(_as_a_day_in_our_time)]
+Limit = Annotated[int, Field(ge=1, le=MOST_ROWS, description="The most rows of a page.")]
+After = Annotated[str | None, Field(max_length=300, description="`next` of the page before.")]
+Next = Annotated[str | None, Field(description="`after` of the next page; null: this is the last.")]

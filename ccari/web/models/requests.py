@@ -1,0 +1,184 @@
+"""Rights requests: listed, shown, entered, worked."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from ccari.policy.declared import Identifier
+from ccari.policy.rights import RequestState, Right
+from ccari.policy.suppression import Reason
+from ccari.web.models.base import Body, Given, Told
+from ccari.web.models.calls import RecordingRow
+from ccari.web.models.fields import After, ControllerId, Day, Limit, Next, Note, NumberText, Said, When
+
+LevelName = Annotated[
+    Literal["L0", "L1", "L2"],
+    Field(description="How sure it is who asks: a letter alone, a key on our call, an authenticated person."),
+]
+
+
+class RequestPath(Given):
+    reference: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}-\d{4}-\d{6,9}$")]
+
+
+class RequestsQuery(Given):
+    controller: Identifier | None = None
+    state: tuple[RequestState, ...] = ()
+    right: Right | None = None
+    open: Annotated[bool, Field(description="Only those that are not closed.")] = False
+    overdue: Annotated[bool, Field(description="Only those whose last day is over.")] = False
+    due_before: Annotated[
+        Day | None, Field(description="Only those that are open and due before that day.")
+    ] = None
+    limit: Limit = 100
+    after: After = None
+
+
+class RequestRow(Told):
+    reference: str
+    controller: str
+    campaign: str | None
+    right: Right
+    article: str
+    state: RequestState
+    level: LevelName
+    received_at: datetime
+    due: date
+    days_left: int | None
+    overdue: bool
+    channel: str
+    call_id: UUID | None
+    key: str | None
+    number: Annotated[str | None, Field(description="Masked; null: erased with the request's closure.")]
+    registered_at: datetime
+    closed_at: datetime | None
+
+
+class RequestPage(Told):
+    items: tuple[RequestRow, ...]
+    next: Next
+
+
+class EffectShown(Told):
+    suppression: Reason | None
+    stops_recording: bool
+    stored_recordings: str
+    identity_to_fulfil: LevelName
+    refusable: bool
+
+
+class BarOfRequest(Told):
+    reason: str
+    campaign: str
+    origin: str
+    proof: str
+    entered_at: datetime
+    removed_at: datetime | None
+    removed_by: str | None
+    why: str | None
+
+
+class StepTaken(Told):
+    seq: int
+    at: datetime
+    who: str
+    state: RequestState
+    level: LevelName
+    due: date
+    reason: str
+
+
+class ForwardShown(Told):
+    seq: int
+    state: str
+    tries: int
+    queued_at: datetime
+    webhook_at: datetime | None
+    folder_at: datetime | None
+    settled_at: datetime | None
+    fault: str
+
+
+class RequestShown(Told):
+    reference: str
+    right: Right
+    article: str
+    state: RequestState
+    level: LevelName
+    controller: str
+    campaign: str | None
+    purpose: str | None
+    number: Annotated[str | None, Field(description="Masked; null: erased with the request's closure.")]
+    number_from: str
+    channel: str
+    call_id: UUID | None
+    key: str | None
+    notice_version: str | None
+    language: str | None
+    received_at: datetime
+    received_local: str
+    registered_at: datetime
+    due: date
+    extended_at: datetime | None
+    closed_at: datetime | None
+    digest: str
+    key_version: int
+    effect: EffectShown
+    suppressions: tuple[BarOfRequest, ...]
+    recordings: tuple[RecordingRow, ...]
+    history: tuple[StepTaken, ...]
+    forwards: tuple[ForwardShown, ...]
+
+
+class ClaimBody(Body):
+    """A level above L0 needs a note that says how the person was identified. ``received`` null: now."""
+
+    right: Right
+    number: NumberText = Field(repr=False)
+    controller: ControllerId = None
+    campaign: Annotated[
+        Identifier | None, Field(description="The campaign that it is about, if it is one.")
+    ] = None
+    received: When | None = None
+    by: Annotated[
+        Literal["letter", "email", "phone", "agent", "other"], Field(description="How it came.")
+    ] = "other"
+    level: LevelName = "L0"
+    note: Note = ""
+
+
+class Registered(Told):
+    """``barred``: for what the number is barred from now on."""
+
+    reference: str
+    controller: str
+    right: Right
+    number: str
+    state: RequestState
+    received_at: datetime
+    due: date
+    level: LevelName
+    barred: Reason | None
+
+
+class VerifyBody(Body):
+    level: LevelName
+    how: Annotated[Said, Field(description="How that was found out (Art 12(6)).")]
+
+
+class ReasonBody(Body):
+    reason: Annotated[Said, Field(description="It is kept, and the controller is told.")]
+
+
+class NoteBody(Body):
+    note: Annotated[Note, Field(description="What was done.")] = ""
+
+
+class Stepped(Told):
+    reference: str
+    right: Right
+    state: RequestState
+    level: LevelName
+    due: date

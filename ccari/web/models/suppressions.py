@@ -1,0 +1,91 @@
+"""Bars on numbers."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ccari.policy.declared import Identifier, Words
+from ccari.policy.suppression import Reason
+from ccari.web.models.base import Body, Given, Told
+from ccari.web.models.fields import After, ControllerId, Limit, Next, NumberText, OneLine, When
+
+
+class BarringBody(Body):
+    """``until``: its last day; null: until it is lifted."""
+
+    number: NumberText = Field(repr=False)
+    controller: ControllerId = None
+    campaign: Annotated[
+        Words | None, Field(description="Only for this one; null: all of the controller's.")
+    ] = None
+    reason: Reason = Reason.DO_NOT_CALL
+    proof: Annotated[OneLine, Field(description="Where the wish is on file.")] = ""
+    until: When | None = None
+
+
+class Barred(Told):
+    """``added`` is false where the number was barred for this reason already."""
+
+    controller: str
+    campaign: str | None
+    number: str
+    reason: Reason
+    added: bool
+
+
+class CheckBody(Body):
+    number: NumberText = Field(repr=False)
+    controller: ControllerId = None
+
+
+class Bar(Told):
+    campaign: str | None
+    reason: str
+    origin: str
+    proof: str
+    entered_at: datetime
+    expires_at: datetime | None
+
+
+class StandingBar(Bar):
+    """``reason`` is the register's name where ``scope`` is register."""
+
+    scope: Literal["controller", "campaign", "register"]
+    stands: bool
+
+
+class CheckAnswer(Told):
+    barred: bool
+    bars: tuple[StandingBar, ...]
+
+
+class LiftingBody(Body):
+    number: NumberText = Field(repr=False)
+    why: Annotated[Words, Field(description="It is kept, with who did it and when.")]
+    controller: ControllerId = None
+    campaign: Annotated[
+        Identifier | None, Field(description="Only the bars on this one; null: any or all.")
+    ] = None
+    reason: Annotated[Reason | None, Field(description="Only the bars for this one; null: any.")] = None
+
+
+class Lifted(Told):
+    lifted: tuple[Bar, ...]
+
+
+class SuppressionsQuery(Given):
+    controller: Identifier | None = None
+    limit: Limit = 100
+    after: After = None
+
+
+class SuppressionRow(Bar):
+    controller: str
+    digest: Annotated[str, Field(description="Keyed; the number itself is not kept.")]
+    key_version: int
+
+
+class SuppressionPage(Told):
+    items: tuple[SuppressionRow, ...]
+    next: Next
