@@ -6,8 +6,8 @@ RETURNING last
 -- name: add_request
 INSERT INTO rights_requests (reference, controller, campaign, call_id, "right", article, state, key, notice_version,
                              number, digest, key_version, received_at, due, purpose, language, channel, number_from,
-                             level, closed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+                             level, digests, closed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
         CASE WHEN $7 IN ('fulfilled', 'refused', 'withdrawn') THEN clock_timestamp() END)
 
 -- name: add_request_event
@@ -23,7 +23,7 @@ INSERT INTO forwards (reference, seq, number) VALUES ($1, $2, $3)
 SELECT reference FROM rights_requests WHERE call_id = $1 AND "right" = $2
 
 -- name: is_recorded
-SELECT EXISTS (SELECT FROM recordings WHERE call_id = $1 AND state IN ('tagged', 'recording', 'stored'))
+SELECT EXISTS (SELECT FROM recordings WHERE call_id = $1 AND state IN ('tagged', 'recording', 'finished', 'stored'))
 
 -- name: lock_request
 SELECT reference, controller, "right", state, level, number, received_at, due, extended_at IS NOT NULL AS extended
