@@ -1,11 +1,12 @@
-"""When a recording is to be deleted: storage limitation, Article 5(1)(e)."""
+"""When a recording is to be deleted, and what keeps it beyond that: storage limitation, Article 5(1)(e)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ccari.policy.bases import LegalBasis
+from ccari.policy.rights import Right
 
 
 class HoldKind(StrEnum):
@@ -13,6 +14,47 @@ class HoldKind(StrEnum):
 
     REQUEST = "request"
     LEGAL = "legal"
+
+
+class Why(StrEnum):
+    """What a recording was deleted for."""
+
+    RETENTION = "retention"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    ERASURE = "erasure"
+    PURGE = "purge"
+
+
+_ANY = frozenset(LegalBasis)
+_OBJECTED_TO = frozenset({LegalBasis.PUBLIC_TASK, LegalBasis.LEGITIMATE_INTEREST})
+
+#: The bases of the recordings that a request of each right holds while it is open. What is not here holds nothing: an
+#: erasure above all, for nobody is kept longer because they asked to be forgotten; who needs the recording for a claim,
+#: Art 17(3)(e), places a hold.
+HOLDING: Mapping[Right, frozenset[LegalBasis]] = {
+    # Art 15(1) and (3): what is deleted before the answer is withheld from it
+    Right.ACCESS: _ANY,
+    # Art 20(1)(a)
+    Right.PORTABILITY: frozenset({LegalBasis.CONSENT, LegalBasis.CONTRACT}),
+    # Art 18(1)(b) and (c): the person opposes the deletion, or needs what the controller no longer does
+    Right.RESTRICTION: _ANY,
+    # Art 18(1)(d): restricted until it is verified whose grounds override
+    Right.OBJECTION: _OBJECTED_TO,
+    # an objection, where no consent was the basis that it takes back
+    Right.REFUSE_RECORDING: _OBJECTED_TO,
+    # Art 22(3): whoever looks at the decision again needs what it was made on
+    Right.HUMAN_REVIEW: _ANY,
+}
+
+#: Rights whose request holds on when it was fulfilled: restricted data are stored and nothing else, Art 18(2), until the
+#: person was told that it ends, 18(3), and somebody lifted the bar that came with it.
+HOLDING_ON = frozenset({Right.RESTRICTION})
+
+#: Rights that take a consent back, Art 7(3). No decision is needed, and none can refuse it.
+WITHDRAWING = frozenset({Right.WITHDRAW_CONSENT, Right.REFUSE_RECORDING})
+
+#: What is pressed in a call is about that call's recordings, and about no other of the person's.
+OF_ITS_CALL = frozenset({Right.REFUSE_RECORDING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +66,12 @@ class Deletion:
 
 
 def deletion(
-    recorded: datetime, basis: LegalBasis, retention_days: int, *,
+    recorded: datetime, basis: LegalBasis, limit: datetime, *,
     holds: Collection[HoldKind] = (), consent_withdrawn: datetime | None = None, erasure_granted: datetime | None = None,
 ) -> Deletion:  # fmt: skip
-    """When a recording made at ``recorded`` (aware) under ``basis`` is to be deleted.
+    """When a recording made at ``recorded`` under ``basis`` is to be deleted; all moments are aware.
+
+    ``limit`` is the campaign's own, of the revision that the recording was made under: see :func:`delete_at`.
 
     - A legal hold stands above all, Art 17(3)(e); a request (access, say) holds what it is about until it is closed.
     - A legal obligation keeps for its whole period: an erasure does not shorten it, Art 17(3)(b).
@@ -37,12 +81,11 @@ def deletion(
     for hold in (HoldKind.LEGAL, HoldKind.REQUEST):
         if hold in holds:
             return Deletion(None, f"{hold}_hold")
-    limit = delete_at(recorded, retention_days)
-    ends = {limit: "retention"}
+    ends = {limit: Why.RETENTION}
     if basis is LegalBasis.CONSENT and consent_withdrawn is not None:
-        ends[max(consent_withdrawn, recorded)] = "consent_withdrawn"
+        ends[max(consent_withdrawn, recorded)] = Why.CONSENT_WITHDRAWN
     if basis is not LegalBasis.LEGAL_OBLIGATION and erasure_granted is not None:
-        ends[max(erasure_granted, recorded)] = "erasure"
+        ends[max(erasure_granted, recorded)] = Why.ERASURE
     at = min(ends)
     return Deletion(at, ends[at])
 
@@ -50,3 +93,14 @@ def deletion(
 def delete_at(recorded: datetime, retention_days: int) -> datetime:
     """The moment after which a recording may no longer be kept, from the campaign's own limit in days."""
     return recorded + timedelta(days=retention_days)
+
+
+def purge_fault(
+    basis: LegalBasis, limit: datetime, now: datetime, holding: Collection[HoldKind]
+) -> str | None:
+    """Why somebody may not delete a recording before its time, in words; None if they may."""
+    if holding:
+        return "it is held"
+    if basis is LegalBasis.LEGAL_OBLIGATION and now < limit:
+        return f"a legal obligation keeps it until {limit:%Y-%m-%d} (Art 17(3)(b))"
+    return None

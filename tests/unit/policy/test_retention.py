@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.retention import Deletion, HoldKind, delete_at, deletion
+from ccari.policy.retention import HOLDING, Deletion, HoldKind, delete_at, deletion, purge_fault
+from ccari.policy.rights import EFFECTS, Right
 
 RECORDED = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 DAYS = 90
@@ -54,7 +55,7 @@ def test_a_recording_goes_too_early_or_too_late(
     wanted: tuple[datetime | None, str],
 ) -> None:
     found = deletion(
-        RECORDED, LegalBasis(basis), DAYS,
+        RECORDED, LegalBasis(basis), LIMIT,
         holds=[HoldKind(each) for each in held], consent_withdrawn=withdrawn, erasure_granted=erased,
     )  # fmt: skip
     assert found == Deletion(*wanted)
@@ -72,14 +73,15 @@ def test_a_recording_outlives_its_limit_or_goes_before_it_was_made(
     withdrawn: datetime | None,
     erased: datetime | None,
 ) -> None:
-    found = deletion(recorded, basis, days, holds=held, consent_withdrawn=withdrawn, erasure_granted=erased)
+    limit = delete_at(recorded, days)
+    found = deletion(recorded, basis, limit, holds=held, consent_withdrawn=withdrawn, erasure_granted=erased)
     assert (found.at is None) is bool(held)
     if HoldKind.LEGAL in held:
         assert found.why == "legal_hold"
     if found.at is not None:
-        assert recorded <= found.at <= delete_at(recorded, days)
+        assert recorded <= found.at <= limit
         if basis is LegalBasis.LEGAL_OBLIGATION:
-            assert found.at == delete_at(recorded, days)
+            assert found.at == limit
         elif erased is not None:
             assert found.at <= max(erased, recorded)
 
@@ -89,7 +91,8 @@ def test_a_longer_limit_or_no_erasure_deletes_sooner(
     recorded: datetime, basis: LegalBasis, days: int, withdrawn: datetime | None
 ) -> None:
     def at(days: int, erased: datetime | None) -> datetime:
-        found = deletion(recorded, basis, days, consent_withdrawn=withdrawn, erasure_granted=erased).at
+        limit = delete_at(recorded, days)
+        found = deletion(recorded, basis, limit, consent_withdrawn=withdrawn, erasure_granted=erased).at
         assert found is not None
         return found
 
@@ -101,3 +104,50 @@ def test_a_day_of_retention_is_an_hour_short_when_the_clocks_change() -> None:
     """It is 24 hours, whatever the wall shows."""
     night_before_summer_time = datetime(2026, 3, 28, 12, tzinfo=UTC)
     assert delete_at(night_before_summer_time, 1) == datetime(2026, 3, 29, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("right", "bases_held"),
+    [
+        (Right.ACCESS, "abcdef"),
+        (Right.RESTRICTION, "abcdef"),
+        (Right.HUMAN_REVIEW, "abcdef"),
+        # Art 20(1)(a)
+        (Right.PORTABILITY, "ab"),
+        # Art 21(1)
+        (Right.OBJECTION, "ef"),
+        (Right.REFUSE_RECORDING, "ef"),
+        # nobody is kept longer because they asked to be forgotten, or not to be called
+        (Right.ERASURE, ""),
+        (Right.WITHDRAW_CONSENT, ""),
+        (Right.OBJECTION_MARKETING, ""),
+        (Right.RECTIFICATION, ""),
+    ],
+)
+def test_a_request_holds_what_it_does_not_reach_or_lets_go_what_it_needs(
+    right: Right, bases_held: str
+) -> None:
+    assert "".join(sorted(each.letter for each in HOLDING.get(right, ()))) == bases_held
+
+
+def test_a_right_keeps_what_its_effect_says_is_to_be_held() -> None:
+    """The table of effects and that of holds are read by different people."""
+    for right, effect in EFFECTS.items():
+        if effect.stored in {"hold", "restrict", "export"}:
+            assert HOLDING[right]
+
+
+@pytest.mark.parametrize(
+    ("basis", "at", "held", "fault"),
+    [
+        ("contract", WITHIN, (), None),
+        ("contract", WITHIN, ("request",), "it is held"),
+        ("consent", AFTER, ("legal",), "it is held"),
+        ("legal_obligation", WITHIN, (), "a legal obligation keeps it until 2026-06-08 (Art 17(3)(b))"),
+        ("legal_obligation", LIMIT, (), None),
+    ],
+)
+def test_somebody_deletes_what_they_may_not(
+    basis: str, at: datetime, held: tuple[str, ...], fault: str | None
+) -> None:
+    assert purge_fault(LegalBasis(basis), LIMIT, at, [HoldKind(each) for each in held]) == fault
