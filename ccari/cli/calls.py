@@ -61,7 +61,7 @@ def _print(record: CallRecord) -> None:
     typer.echo()
     rows = [
         {**each, "at": each["at"].astimezone().strftime("%H:%M:%S.%f")[:-3],
-         "fields": " ".join(f"{name}={value}" for name, value in each["fields"].items())}
+         "fields": _told(each["fields"])}
         for each in record.events
     ]  # fmt: skip
     as_table(rows, {"seq": "#", "at": "AT", "event": "EVENT", "fields": ""}, none="the journal is empty")
@@ -72,3 +72,7 @@ def _print(record: CallRecord) -> None:
         as_table(record.recordings, columns, none="")
     typer.echo()
     typer.echo(f"JOURNAL NOT SOUND: {record.fault}" if record.fault else "the journal is whole")
+
+
+def _told(fields: dict[str, str] | None) -> str:
+    return "erased" if fields is None else " ".join(f"{name}={value}" for name, value in fields.items())

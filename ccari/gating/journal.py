@@ -1,8 +1,9 @@
-"""A call's journal while it runs: each event is one log line at once, and one chained entry at the next commit."""
+"""A call's journal while it runs: each event is one log line at once, and one entry of the chain at the next commit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from secrets import token_bytes
 from time import monotonic
 from typing import TypeVar
 from uuid import UUID
@@ -10,8 +11,7 @@ from uuid import UUID
 import structlog
 
 from ccari.errors import StoreError
-from ccari.policy import chain
-from ccari.policy.chain import Entry
+from ccari.policy.chain import SALT_BYTES, Entry
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -28,8 +28,6 @@ class Journal:
         self._log = structlog.get_logger().bind(call_id=str(call_id), agent=agent)
         self._began = monotonic()
         self._entries: list[Entry] = []
-        self._seq = 0
-        self._link = chain.start(call_id)
         self.is_open = False
 
     def bind(self, **context: str) -> None:
@@ -38,10 +36,7 @@ class Journal:
     def note(self, event: str, fields: Mapping[str, str]) -> None:
         """``since_request_ms`` is the time since the agent asked for the call."""
         self._log.info(event, **fields, since_request_ms=round((monotonic() - self._began) * 1000))
-        self._seq += 1
-        entry = chain.append(self._link, self._seq, datetime.now(UTC), event, fields)
-        self._link = entry.link
-        self._entries.append(entry)
+        self._entries.append(Entry(datetime.now(UTC), event, fields, token_bytes(SALT_BYTES)))
 
     def opened(self) -> None:
         """The call's row is there, so entries can refer to it."""

@@ -9,7 +9,10 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A call as it is shown: its row, its journal, its recordings, and the first fault of the journal if it has one."""
+    """A call as it is shown: its row, its journal, its recordings, and the first fault of the journal if it has one.
+
+    An event's ``fields`` are None where they were erased.
+    """
 
     call: dict[str, Any]
     events: list[dict[str, Any]]

@@ -4,8 +4,7 @@ Each method that changes a call also writes the journal entries that led to it, 
 """
 
 import contextlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +22,7 @@ from ccari.ports.cards import Asked, Past
 from ccari.ports.keying import Digests
 from ccari.ports.recordings import Kept, RecordingTag, Unfinished
 from ccari.ports.requests import Exercise
-from ccari.store import requests
+from ccari.store import journals, requests
 from ccari.store.database import Connection, Database
 from ccari.store.facts import asked, facts
 from ccari.store.queries import SQL
@@ -80,7 +79,7 @@ class PostgresCallStore:
         The use of a consent is on record with it (Art 7(1); DE: UWG §7a).
         """
         async with self._database.transaction() as connection:
-            await _write(connection, call.id, journal)
+            await journals.write(connection, call.id, journal)
             await connection.execute(SQL["number_lock"], call.controller, call.digests.newest)
             row = await _facts_row(connection, question, call.digests, call.listed_as)
             block = judge(facts(row))
@@ -97,7 +96,7 @@ class PostgresCallStore:
     ) -> None:
         """What the callee has heard, and that the number has been informed, if it was told the information layer."""
         async with self._database.transaction() as connection:
-            await _write(connection, call_id, journal)
+            await journals.write(connection, call_id, journal)
             await connection.execute(SQL["commit_heard"], call_id, notice_version)
             if information_version is not None:
                 await connection.execute(SQL["remember_heard"], call_id, information_version)
@@ -130,7 +129,7 @@ class PostgresCallStore:
     async def tag_recording(self, tag: RecordingTag, journal: Sequence[Entry]) -> None:
         """Commit the tag; refused by the database itself while the notice, or the agreement it needs, is not on record."""
         async with self._database.transaction() as connection:
-            await _write(connection, tag.call_id, journal)
+            await journals.write(connection, tag.call_id, journal)
             if not await connection.fetchval(
                 SQL["tag_recording"], tag.recording_id, tag.call_id, tag.purpose, tag.legal_basis, tag.mode,
                 tag.delete_at,
@@ -145,14 +144,14 @@ class PostgresCallStore:
 
     async def recording_stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None:
         async with self._database.transaction() as connection:
-            await _write(connection, tag.call_id, journal)
+            await journals.write(connection, tag.call_id, journal)
             await connection.execute(
                 SQL["recording_stored"], tag.recording_id, kept.file, kept.duration_ms, kept.sha256
             )
 
     async def recording_ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
         async with self._database.transaction() as connection:
-            await _write(connection, tag.call_id, journal)
+            await journals.write(connection, tag.call_id, journal)
             await connection.execute(SQL["recording_ended"], tag.recording_id, state)
 
     async def unfinished_recordings(self, asterisk: str) -> list[Unfinished]:
@@ -170,7 +169,7 @@ class PostgresCallStore:
             The reference that people quote, such as ``ACME-2026-000123``.
         """
         async with self._database.transaction() as connection:
-            await _write(connection, call.id, journal)
+            await journals.write(connection, call.id, journal)
             # the same press at the same moment waits here, and then finds the first one's request
             if await connection.fetchval(SQL["lock_call"], call.id) is None:
                 raise StoreError("a right cannot be registered for a call that was never opened")
@@ -188,7 +187,7 @@ class PostgresCallStore:
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None:
         async with self._database.transaction() as connection:
-            await _write(connection, call_id, journal)
+            await journals.write(connection, call_id, journal)
             await connection.execute(SQL["close_call"], call_id, outcome, reason)
 
     async def close_abandoned(self, asterisk: str, at: datetime) -> int:
@@ -200,6 +199,19 @@ class PostgresCallStore:
                 with contextlib.suppress(asyncpg.IntegrityConstraintViolationError):
                     await _abandon(connection, row, at)
         return len(rows)
+
+    async def append(self, call_id: UUID, event: str, fields: Mapping[str, str]) -> None:
+        """Go on with the journal of a call, be it open or over.
+
+        What is told of, and that it is told of, are one transaction with :func:`ccari.store.journals.append`.
+
+        Raises
+        ------
+        StoreError
+            If there is no such call.
+        """
+        async with self._database.transaction() as connection:
+            await journals.append(connection, call_id, event, fields)
 
 
 async def _facts_row(
@@ -216,22 +228,9 @@ async def _facts_row(
 
 async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) -> None:
     fields = {"outcome": "failed", "reason": "service_died"}
-    entry = chain.append(bytes(row["last_link"]), row["events"] + 1, at, "call_ended", fields)
     async with connection.transaction():
-        await _write(connection, row["id"], [entry])
+        await journals.append(connection, row["id"], "call_ended", fields, at=at)
         await connection.execute(SQL["close_call"], row["id"], *fields.values())
-
-
-async def _write(connection: Connection, call_id: UUID, journal: Sequence[Entry]) -> None:
-    if not journal:
-        return
-    await connection.execute(
-        SQL["append_events"], call_id, [entry.seq for entry in journal], [entry.at for entry in journal],
-        [entry.event for entry in journal], [json.dumps(dict(entry.fields)) for entry in journal],
-        [entry.link for entry in journal],
-    )  # fmt: skip
-    if not await connection.fetchval(SQL["move_chain"], call_id, journal[-1].seq, journal[-1].link):
-        raise StoreError("the journal of the call holds other entries already")
 
 
 def _unfinished(*, begun: bool, refused_at: datetime | None, **tag: Any) -> Unfinished:

@@ -1,13 +1,12 @@
 """What has been: the lists of calls and recordings, and one call with its journal."""
 
-import json
 from typing import Any
 from uuid import UUID
 
 from ccari.errors import UnknownError
 from ccari.policy import chain
-from ccari.policy.chain import Entry
 from ccari.ports.records import CallRecord, WantedCalls
+from ccari.store import journals
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
@@ -41,14 +40,15 @@ class Records:
         if not found:
             raise UnknownError(f"there is no call {call_id}")
         call = found[0]
-        events = await self._rows("call_events", call_id)
-        entries = [
-            Entry(each["seq"], each["at"], each["event"], json.loads(each["fields"]), each.pop("link"))
-            for each in events
-        ]
-        fault = chain.fault(call_id, entries, count=call.pop("events"), last=call.pop("last_link"))
-        for each, entry in zip(events, entries, strict=True):
-            each["fields"] = dict(entry.fields)
+        journal = [journals.linked(row) for row in await self._rows("call_journal", call_id)]
+        fault = chain.fault(
+            chain.start(call_id), journal, count=call.pop("events"), last=bytes(call.pop("last_link"))
+        )
+        events = [
+            {"seq": each.seq, "at": each.at, "event": each.event,
+             "fields": None if each.fields is None else dict(each.fields)}
+            for each in journal
+        ]  # fmt: skip
         return CallRecord(call, events, await self._rows("recordings_of_call", call_id), fault)
 
     async def _rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from ccari.policy import deadlines, rights
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.ports.keying import Digests
 from ccari.ports.requests import OVERDUE, Clock, Exercise, RequestRecord, Wanted, Work
+from ccari.store import journals
 from ccari.store.consents import withdraw
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
@@ -205,7 +206,7 @@ async def _note(
     number: str | None,
 ) -> None:  # fmt: skip
     """What has become of the request, for good; and its controller is to be told (Art 28(3)(e))."""
-    seq = await connection.fetchval(SQL["add_request_event"], reference, who, state, level, due, reason)
+    seq = await journals.append_to_request(connection, reference, state, level, due, who, reason)
     await connection.execute(SQL["queue_forward"], reference, seq, number)
 
 

@@ -104,18 +104,16 @@ async def test_a_call_cannot_be_kept_on_a_server_of_ones_own(server: Server) -> 
         call = made.call()
         facts, revision = await calls.open(call, made.QUESTION)
         assert (facts.suppressions, facts.attempts, revision) == ((), Attempts(), 1)
-        first = made.journal(call.id, "call_gated")
+        first = made.journal("call_gated")
         assert await calls.spend_token(call, made.QUESTION, made.judge, first) is None
-        heard = made.journal(call.id, "notice_heard", after=first[-1])
+        heard = made.journal("notice_heard")
         await calls.commit_heard(call.id, "v1", "i1", heard)
         tag = made.tag(call)
         await calls.tag_recording(tag, ())
         await calls.recording_started(tag.recording_id, made.NOW)
         await calls.recording_stored(tag, Kept("acme/x.wav", 1000, bytes(32)), ())
         assert await calls.register_right(call, made.exercise(Right.ERASURE), ()) == "ACME-2026-000001"
-        await calls.close(
-            call.id, "right_exercised", "erasure", made.journal(call.id, "call_ended", after=heard[-1])
-        )
+        await calls.close(call.id, "right_exercised", "erasure", made.journal("call_ended"))
         shown = await store.records.show_call(call.id)
         assert ([each["event"] for each in shown.events], shown.fault) == (
             ["call_gated", "notice_heard", "call_ended"], None,
@@ -163,7 +161,7 @@ async def test_a_server_that_is_stopped_holds_a_call_or_a_start(server: Server) 
             began = time.monotonic()
             results = await asyncio.gather(
                 calls.open(made.call(), made.QUESTION),
-                calls.spend_token(call, made.QUESTION, made.judge, made.journal(call.id, "call_gated")),
+                calls.spend_token(call, made.QUESTION, made.judge, made.journal("call_gated")),
                 calls.register_right(call, made.exercise(), ()),
                 return_exceptions=True,
             )

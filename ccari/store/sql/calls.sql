@@ -1,18 +1,3 @@
--- name: append_events
--- Entries may come a second time: who gives them does not know that they are durable when the reply was lost.
-INSERT INTO call_events (call_id, seq, at, event, fields, link)
-SELECT $1, each.seq, each.at, each.event, each.fields, each.link
-FROM unnest($2::integer[], $3::timestamptz[], $4::text[], $5::jsonb[], $6::bytea[])
-     AS each (seq, at, event, fields, link)
-ON CONFLICT (call_id, seq) DO NOTHING
-
--- name: move_chain
--- The last link stands for all before it: where it is another, another entry was there already.
-UPDATE calls SET events = $2, last_link = $3
-WHERE id = $1 AND events <= $2
-  AND EXISTS (SELECT FROM call_events WHERE call_id = $1 AND seq = $2 AND link = $3)
-RETURNING id
-
 -- name: open_call
 -- The gate's one round trip: the call's row with its unspent token, and what is known of the number.
 WITH opened AS (
@@ -52,7 +37,7 @@ SELECT id FROM calls WHERE id = $1 FOR UPDATE
 UPDATE calls SET ended_at = clock_timestamp(), outcome = $2, reason = $3 WHERE id = $1 AND ended_at IS NULL
 
 -- name: open_calls
-SELECT id, events, last_link FROM calls WHERE asterisk = $1 AND ended_at IS NULL
+SELECT id FROM calls WHERE asterisk = $1 AND ended_at IS NULL
 
 -- name: number_lock
 -- One call at a time is let through to one number of a controller, so that a limit of attempts is one.

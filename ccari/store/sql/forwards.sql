@@ -26,10 +26,11 @@ WITH claimed AS (
     RETURNING reference, seq, tries, webhook_at, folder_at, number)
 SELECT c.reference, c.seq, c.tries, c.webhook_at IS NOT NULL AS webhook, c.folder_at IS NOT NULL AS folder,
        r.controller, r.campaign, r.purpose, r."right", r.article, c.number, r.received_at,
-       e.at, e.state, e.level, e.due, e.reason
+       e.at, e.state, e.level, e.due, coalesce(d.reason, 'erased') AS reason
 FROM claimed c
 JOIN rights_requests r USING (reference)
 JOIN request_events e USING (reference, seq)
+LEFT JOIN request_event_details d USING (reference, seq)
 
 -- name: forward_delivered
 -- Only by whoever made the newest try: another may have taken over when the lease was over.

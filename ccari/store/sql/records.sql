@@ -13,9 +13,6 @@ SELECT id, opened_at, direction, controller, campaign, legal_basis, number_maske
        heard_at, ended_at, agent, revision, notice_version, events, last_link
 FROM calls WHERE id = $1
 
--- name: call_events
-SELECT seq, at, event, fields, link FROM call_events WHERE call_id = $1 ORDER BY seq
-
 -- name: recordings_of_call
 SELECT id, state, legal_basis, mode, started_at, duration_ms, delete_at, file FROM recordings WHERE call_id = $1
 

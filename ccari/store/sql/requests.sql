@@ -10,11 +10,17 @@ INSERT INTO rights_requests (reference, controller, campaign, call_id, "right", 
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
         CASE WHEN $7 IN ('fulfilled', 'refused', 'withdrawn') THEN clock_timestamp() END)
 
+-- name: lock_request_chain
+SELECT events, last_link, clock_timestamp() AS at FROM rights_requests WHERE reference = $1 FOR UPDATE
+
 -- name: add_request_event
--- Numbered by whoever holds the request's row, as each writer does.
-INSERT INTO request_events (reference, seq, who, state, level, due, reason)
-SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4, $5, $6 FROM request_events WHERE reference = $1
-RETURNING seq
+WITH added AS (
+    INSERT INTO request_events (reference, seq, at, state, level, due, commitment, link)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+), told AS (
+    INSERT INTO request_event_details (reference, seq, salt, who, reason) VALUES ($1, $2, $9, $10, $11)
+)
+UPDATE rights_requests SET events = $2, last_link = $8 WHERE reference = $1
 
 -- name: queue_forward
 INSERT INTO forwards (reference, seq, number) VALUES ($1, $2, $3)
@@ -64,7 +70,12 @@ SELECT reference, "right", article, state, level, controller, campaign, purpose,
 FROM rights_requests WHERE reference = $1
 
 -- name: request_history
-SELECT seq, at, who, state, level, due, reason FROM request_events WHERE reference = $1 ORDER BY seq
+SELECT e.seq, e.at, coalesce(d.who, 'erased') AS who, e.state, e.level, e.due, coalesce(d.reason, 'erased') AS reason
+FROM request_events e LEFT JOIN request_event_details d USING (reference, seq) WHERE reference = $1 ORDER BY seq
+
+-- name: request_journal
+SELECT e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link, d.salt, d.who, d.reason
+FROM request_events e LEFT JOIN request_event_details d USING (reference, seq) WHERE reference = $1 ORDER BY seq
 
 -- name: bars_of_request
 SELECT reason, campaign, origin, proof, entered_at, NULL::timestamptz AS removed_at, NULL::text AS removed_by, NULL::text AS why
@@ -78,9 +89,10 @@ ORDER BY entered_at
 SELECT r.reference, r.controller, r.campaign, r.purpose, r."right", r.article, r.state, r.level, r.number,
        r.number_from, r.channel, r.call_id, r.key, r.notice_version, r.language, r.received_at, r.registered_at,
        r.due, r.extended_at, r.closed_at,
-       (SELECT json_agg(json_build_object('seq', e.seq, 'at', e.at, 'who', e.who, 'state', e.state, 'level', e.level,
-                                          'due', e.due, 'reason', e.reason) ORDER BY e.seq)
-        FROM request_events e WHERE e.reference = r.reference) AS history
+       (SELECT json_agg(json_build_object('seq', e.seq, 'at', e.at, 'who', coalesce(d.who, 'erased'), 'state', e.state,
+                                          'level', e.level, 'due', e.due, 'reason', coalesce(d.reason, 'erased'))
+                        ORDER BY e.seq)
+        FROM request_events e LEFT JOIN request_event_details d USING (reference, seq) WHERE e.reference = r.reference) AS history
 FROM rights_requests r
 WHERE ($1::text IS NULL OR r.controller = $1) AND ($2::timestamptz IS NULL OR r.received_at >= $2)
 ORDER BY r.received_at, r.reference

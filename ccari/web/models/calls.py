@@ -59,10 +59,12 @@ class CallPage(Told):
 
 
 class JournalEntry(Told):
+    """``fields``: null where they were erased."""
+
     seq: int
     at: datetime
     event: str
-    fields: dict[str, Any]
+    fields: dict[str, Any] | None
 
 
 class RecordingRow(Told):

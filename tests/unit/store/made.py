@@ -1,13 +1,13 @@
 """Calls, tags and rights to put into a store."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from secrets import token_bytes
 from urllib.parse import urlsplit, urlunsplit
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from ccari.policy import chain, gate
-from ccari.policy.chain import Entry
+from ccari.policy import gate
+from ccari.policy.chain import SALT_BYTES, Entry
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
@@ -104,13 +104,6 @@ def exercise(right: Right = Right.ERASURE, *, year: int = 2026) -> Exercise:
     )  # fmt: skip
 
 
-def journal(of: UUID, *events: str, after: Entry | None = None, **fields: str) -> list[Entry]:
-    """Chained entries of a call, to follow ``after`` or to begin with."""
-    link, seq = (after.link, after.seq) if after else (chain.start(of), 0)
-    entries: list[Entry] = []
-    told: Mapping[str, str] = fields
-    for event in events:
-        seq += 1
-        entries.append(chain.append(link, seq, NOW, event, told))
-        link = entries[-1].link
-    return entries
+def journal(*events: str, **fields: str) -> list[Entry]:
+    """Entries for a call's journal, each with the same ``fields``."""
+    return [Entry(NOW, event, fields, token_bytes(SALT_BYTES)) for event in events]

@@ -114,7 +114,7 @@ async def test_invariant_9_what_was_written_can_be_changed_in_place(
 ) -> None:
     call = made.call()
     await calls.open(call, made.question(call))
-    await calls.close(call.id, "failed", "", made.journal(call.id, "call_gated"))
+    await calls.close(call.id, "failed", "", made.journal("call_gated"))
     column = {"call_events": "event = 'x'", "policy_revisions": "document = 'x'"}[table]
     whole = f"TABLE {table}"
     before = await rows(database, whole)
@@ -129,9 +129,7 @@ async def test_invariant_9_an_edit_behind_the_triggers_is_not_detected(
 ) -> None:
     call = made.call()
     await calls.open(call, made.question(call))
-    await calls.close(
-        call.id, "failed", "", made.journal(call.id, "call_gated", "callee_dialled", "call_ended")
-    )
+    await calls.close(call.id, "failed", "", made.journal("call_gated", "callee_dialled", "call_ended"))
     assert (await store.records.show_call(call.id)).fault is None
     async with database.connection() as connection:
         await connection.execute("SET session_replication_role = replica")
@@ -141,7 +139,7 @@ async def test_invariant_9_an_edit_behind_the_triggers_is_not_detected(
         assert (await store.records.show_call(call.id)).fault == "entry 2 is missing"
         await connection.execute("DELETE FROM call_events WHERE seq = 3")
         fault = (await store.records.show_call(call.id)).fault
-    assert fault == "the journal ends at entry 1, but the call counts 3"
+    assert fault == "the journal ends at entry 1, but there were 3"
 
 
 async def test_a_write_whose_reply_was_lost_bars_all_later_ones(
@@ -150,11 +148,11 @@ async def test_a_write_whose_reply_was_lost_bars_all_later_ones(
     """The caller does not know that it is durable, and gives the same entries again with the next."""
     call = made.call()
     await calls.open(call, made.question(call))
-    first = made.journal(call.id, "call_gated", "notice_heard")
+    first = made.journal("call_gated", "notice_heard")
     await calls.commit_heard(call.id, "v1", "i1", first)
-    more = made.journal(call.id, "key_pressed", after=first[-1])
+    more = made.journal("key_pressed")
     reference = await calls.register_right(call, made.exercise(), [*first, *more])
-    again = made.journal(call.id, "key_pressed", after=more[-1])
+    again = made.journal("key_pressed")
     assert await calls.register_right(call, made.exercise(), [*first, *more, *again]) == reference
     await calls.close(call.id, "right_exercised", "erasure", [*first, *more, *again])
     await calls.close(call.id, "right_exercised", "erasure", [*first, *more, *again])
@@ -165,14 +163,81 @@ async def test_a_write_whose_reply_was_lost_bars_all_later_ones(
     ]  # fmt: skip
 
 
-async def test_an_entry_in_the_place_of_another_passes_for_it(calls: PostgresCallStore, store: Store) -> None:
+async def test_what_others_add_to_a_running_calls_journal_breaks_it_or_is_lost(
+    calls: PostgresCallStore, store: Store
+) -> None:
+    """A part of the recording is stored while the talk goes on, and deleted long after it."""
     call = made.call()
     await calls.open(call, made.question(call))
-    await calls.commit_heard(call.id, "v1", "i1", made.journal(call.id, "notice_heard"))
-    with pytest.raises(StoreError, match="journal"):
-        await calls.close(call.id, "failed", "", made.journal(call.id, "call_blocked"))
+    await calls.commit_heard(call.id, "v1", "i1", made.journal("notice_heard"))
+    await calls.append(call.id, "recording_stored", {"recording": "1"})
+    await calls.close(call.id, "bridged", "", made.journal("call_ended"))
+    await calls.append(call.id, "recording_deleted", {"why": "retention"})
     shown = await store.records.show_call(call.id)
-    assert ([each["event"] for each in shown.events], shown.fault) == (["notice_heard"], None)
+    assert ([each["event"] for each in shown.events], shown.fault) == (
+        ["notice_heard", "recording_stored", "call_ended", "recording_deleted"], None,
+    )  # fmt: skip
+    assert shown.events[-1]["fields"] == {"why": "retention"}
+
+
+async def test_two_that_add_to_one_journal_at_once_break_it(calls: PostgresCallStore, store: Store) -> None:
+    call = made.call()
+    await calls.open(call, made.question(call))
+    await asyncio.gather(
+        *(calls.append(call.id, "recording_stored", {"n": str(n)}) for n in range(8)),
+        calls.commit_heard(call.id, "v1", "i1", made.journal("notice_heard", "key_pressed")),
+    )
+    shown = await store.records.show_call(call.id)
+    assert (len(shown.events), shown.fault) == (10, None)
+
+
+async def test_a_retry_that_overtakes_the_first_try_is_written_twice(
+    calls: PostgresCallStore, store: Store, database: Database
+) -> None:
+    """The first try still waits on the server when its caller has given it up and tries again."""
+    call, entries = made.call(), made.journal("notice_heard", "key_pressed")
+    await calls.open(call, made.question(call))
+    await asyncio.gather(*(calls.commit_heard(call.id, "v1", None, entries) for _ in range(4)))
+    shown = await store.records.show_call(call.id)
+    assert ([each["event"] for each in shown.events], shown.fault) == (["notice_heard", "key_pressed"], None)
+
+
+async def test_a_journal_is_begun_for_a_call_that_was_never_opened(
+    calls: PostgresCallStore, database: Database
+) -> None:
+    for write in (
+        calls.append(uuid4(), "recording_stored", {}),
+        calls.close(uuid4(), "failed", "", made.journal("call_ended")),
+    ):
+        with pytest.raises(StoreError, match="there is no call"):
+            await write
+    assert await rows(database, "SELECT * FROM call_events") == []
+
+
+async def test_invariant_9_fields_are_changed_in_place(calls: PostgresCallStore, database: Database) -> None:
+    call = made.call()
+    await calls.open(call, made.question(call))
+    await calls.append(call.id, "key_pressed", {"key": "7"})
+    async with database.connection() as connection:
+        for statement in ("UPDATE call_event_fields SET fields = '{}'", "TRUNCATE call_event_fields"):
+            with pytest.raises(asyncpg.RaiseError, match="can be erased, but not changed"):
+                await connection.execute(statement)
+
+
+async def test_erased_fields_break_the_journal_or_changed_ones_pass(
+    calls: PostgresCallStore, store: Store, database: Database
+) -> None:
+    call = made.call()
+    await calls.open(call, made.question(call))
+    await calls.close(call.id, "failed", "", made.journal("call_gated", "call_ended", reason="x"))
+    async with database.connection() as connection:
+        await connection.execute("DELETE FROM call_event_fields WHERE seq = 1")
+        shown = await store.records.show_call(call.id)
+        assert ([each["fields"] for each in shown.events], shown.fault) == ([None, {"reason": "x"}], None)
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute('UPDATE call_event_fields SET fields = \'{"reason": "y"}\'')
+        fault = (await store.records.show_call(call.id)).fault
+    assert fault == "the fields of entry 2 (call_ended) were changed"
 
 
 async def test_invariant_2_a_recording_that_needs_an_agreement_is_tagged_without_it(
@@ -181,14 +246,12 @@ async def test_invariant_2_a_recording_that_needs_an_agreement_is_tagged_without
     call = made.call()
     await calls.open(call, made.question(call))
     tag = replace(made.tag(call), mode="opt_in", legal_basis="consent")
-    heard = made.journal(call.id, "notice_heard")
+    heard = made.journal("notice_heard")
     await calls.commit_heard(call.id, "v1", None, heard)
     with pytest.raises(StoreError, match="nor in opt_in before the key"):
-        await calls.tag_recording(tag, made.journal(call.id, "recording_tagged", after=heard[-1]))
+        await calls.tag_recording(tag, made.journal("recording_tagged"))
     # the agreement may come with the tag: it is one transaction
-    await calls.tag_recording(
-        tag, made.journal(call.id, "recording_agreed", "recording_tagged", after=heard[-1])
-    )
+    await calls.tag_recording(tag, made.journal("recording_agreed", "recording_tagged"))
 
 
 async def test_invariant_4_a_recording_is_tagged_before_the_notice_was_heard(
@@ -197,7 +260,7 @@ async def test_invariant_4_a_recording_is_tagged_before_the_notice_was_heard(
     call = made.call()
     await calls.open(call, made.question(call))
     with pytest.raises(StoreError, match="cannot be tagged before the notice was heard"):
-        await calls.tag_recording(made.tag(call), made.journal(call.id, "recording_tagged"))
+        await calls.tag_recording(made.tag(call), made.journal("recording_tagged"))
     assert await rows(database, "SELECT * FROM recordings") == []
     assert await rows(database, "SELECT * FROM call_events") == []
 
@@ -245,12 +308,12 @@ async def test_a_right_and_its_suppression_are_two_transactions(
     async with database.connection() as connection:
         await connection.execute("ALTER TABLE suppressions ADD CONSTRAINT never CHECK (false)")
         with pytest.raises(StoreError, match="never"):
-            await calls.register_right(call, made.exercise(), made.journal(call.id, "key_pressed"))
+            await calls.register_right(call, made.exercise(), made.journal("key_pressed"))
         assert await store.requests.list(None, 10) == []
         assert await rows(database, "SELECT * FROM request_counters") == []
         assert await rows(database, "SELECT * FROM call_events") == []
         await connection.execute("ALTER TABLE suppressions DROP CONSTRAINT never")
-    reference = await calls.register_right(call, made.exercise(), made.journal(call.id, "key_pressed"))
+    reference = await calls.register_right(call, made.exercise(), made.journal("key_pressed"))
     assert reference == "ACME-2026-000001"
     (bar,) = await store.suppressions.of("acme", call.digests)
     assert (bar["reason"], bar["origin"], bar["proof"]) == ("erasure", "call", reference)
@@ -307,8 +370,8 @@ async def test_an_abandoned_call_stays_open_or_its_journal_does_not_fit(
     left, ended, foreign = made.call(), made.call(), made.call(asterisk="another")
     for call in (left, ended, foreign):
         await calls.open(call, made.question(call))
-    await calls.commit_heard(left.id, "v1", "i1", made.journal(left.id, "call_gated", "notice_heard"))
-    await calls.close(ended.id, "busy", "", made.journal(ended.id, "call_ended"))
+    await calls.commit_heard(left.id, "v1", "i1", made.journal("call_gated", "notice_heard"))
+    await calls.close(ended.id, "busy", "", made.journal("call_ended"))
     assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 1
     assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 0
     shown = await store.records.show_call(left.id)
@@ -323,7 +386,7 @@ async def test_a_call_that_no_policy_covers_leaves_no_row_or_a_number(
 ) -> None:
     refused = RefusedCall(uuid4(), uuid4(), made.ASTERISK, "anna", "nonsense")
     await calls.open_refused(refused)
-    await calls.close(refused.id, "blocked", "unknown_campaign", made.journal(refused.id, "call_blocked"))
+    await calls.close(refused.id, "blocked", "unknown_campaign", made.journal("call_blocked"))
     shown = await store.records.show_call(refused.id)
     assert (shown.call["number"], shown.call["reason"], shown.fault) == ("—", "unknown_campaign", None)
 

@@ -34,11 +34,14 @@ INSERT INTO calls (id, asterisk, revision, controller, campaign, legal_basis, ag
                    token, last_link, ended_at, outcome)
 VALUES ('00000000-0000-4000-8000-000000000001', 'pbx', 1, 'acme', 'renewals', 'contract', 'anna',
         decode(repeat('ab', 32), 'hex'), 1, '+48•••••0001', '00000000-0000-4000-8000-000000000002', '', now(), 'bridged');
-INSERT INTO call_events VALUES ('00000000-0000-4000-8000-000000000001', 1, now(), 'call_opened', '{}',
-                                decode(repeat('ab', 32), 'hex'));
 INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, legal_basis, mode, notice_version, delete_at)
 VALUES ('00000000-0000-4000-8000-000000000003', '00000000-0000-4000-8000-000000000001', 1, 'acme', 'renewals', 'x',
         'contract', 'notice', 'v1', now());
+"""
+#: Journals of before they were chained by commitments stop the migrations.
+FIRST_JOURNALS = """
+INSERT INTO call_events VALUES ('00000000-0000-4000-8000-000000000001', 1, now(), 'call_opened', '{}',
+                                decode(repeat('ab', 32), 'hex'));
 INSERT INTO rights_requests (reference, controller, campaign, call_id, "right", article, state, key, notice_version,
                              number, digest, key_version, received_at, due)
 VALUES ('ACME-2026-000001', 'acme', 'renewals', '00000000-0000-4000-8000-000000000001', 'access', '15', 'received', '8',
@@ -79,8 +82,11 @@ async def test_a_second_start_migrates_again_or_differently(empty: str) -> None:
             assert await migration_status(empty) == [(each, True) for each in MIGRATIONS]
 
 
+@pytest.mark.parametrize(
+    ("last", "begun"), [("0007_holds", FIRST_ROWS + FIRST_JOURNALS), (MIGRATIONS[-1], FIRST_ROWS)]
+)
 async def test_a_database_in_use_becomes_another_than_a_fresh_one_or_loses_rows(
-    empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, begun: str
 ) -> None:
     """Each step on what the steps before it have left, there and back."""
     folder, steps = migrations_folder(), tmp_path / "migrations"
@@ -89,27 +95,48 @@ async def test_a_database_in_use_becomes_another_than_a_fresh_one_or_loses_rows(
     shutil.copy(folder / f"{MIGRATIONS[0]}.sql", steps)
     async with open_database(empty):
         pass
-    await execute(empty, FIRST_ROWS)
+    await execute(empty, begun)
     schema, rows = await schema_of(empty), await rows_of(empty, FIRST_TABLES)
-    assert {table for table, found in rows.items() if not found} == {"request_counters"}
+    told_of = {table for table, found in rows.items() if found}
+    assert told_of >= set(FIRST_TABLES) - {"request_counters", "call_events", "rights_requests"}
 
-    for later in MIGRATIONS[1:]:
+    through = MIGRATIONS[: MIGRATIONS.index(last) + 1]
+    for later in through[1:]:
         shutil.copy(folder / f"{later}.sql", steps)
     async with open_database(empty):
-        assert await schema_of(empty) == SCHEMA.read_text()
+        assert (await schema_of(empty) == SCHEMA.read_text()) is (last == MIGRATIONS[-1])
     assert await told(empty, "SELECT campaign, expires_at FROM suppressions") == [("", None)]
-    assert await told(
-        empty, "SELECT reference, closed_at = registered_at, channel, level FROM rights_requests ORDER BY 1"
-    ) == [("ACME-2026-000001", None, "key", 1), ("ACME-2026-000002", True, "key", 1)]
-    assert await told(empty, "SELECT reference, seq, who, state FROM request_events ORDER BY 1") == [
-        ("ACME-2026-000001", 1, "call", "received"),
-        ("ACME-2026-000002", 1, "call", "fulfilled"),
-    ]
+    if FIRST_JOURNALS in begun:
+        assert await told(
+            empty,
+            "SELECT reference, closed_at = registered_at, channel, level FROM rights_requests ORDER BY 1",
+        ) == [("ACME-2026-000001", None, "key", 1), ("ACME-2026-000002", True, "key", 1)]
+        assert await told(empty, "SELECT reference, seq, who, state FROM request_events ORDER BY 1") == [
+            ("ACME-2026-000001", 1, "call", "received"),
+            ("ACME-2026-000002", 1, "call", "fulfilled"),
+        ]
 
-    await roll_back(empty, steps)
+    await roll_back(empty, steps, len(through) - 1)
     assert await schema_of(empty) == schema
     assert await rows_of(empty, FIRST_TABLES) == rows
-    assert await migration_status(empty) == [(each, each == MIGRATIONS[0]) for each in MIGRATIONS]
+    assert await migration_status(empty) == [(each, each == MIGRATIONS[0]) for each in through]
+
+
+async def test_journals_that_cannot_be_carried_over_are_lost(
+    empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, steps = migrations_folder(), tmp_path / "migrations"
+    steps.mkdir()
+    shutil.copy(folder / f"{MIGRATIONS[0]}.sql", steps)
+    with monkeypatch.context() as first:
+        first.setattr(databases, "migrations_folder", lambda: steps)
+        async with open_database(empty):
+            await execute(empty, FIRST_ROWS + FIRST_JOURNALS)
+    with pytest.raises(StoreError, match=r"0008_evidence.*cannot be carried over: give .* a new database"):
+        async with open_database(empty):
+            pass
+    assert len(await told(empty, "SELECT link FROM call_events")) == 1
+    assert len(await told(empty, "SELECT who, reason FROM request_events")) == 2
 
 
 async def test_starts_at_the_same_moment_trip_over_one_another(empty: str) -> None:
@@ -170,10 +197,10 @@ async def rows_of(dsn: str, tables: Iterable[str]) -> dict[str, list[tuple[Any, 
     return {table: await told(dsn, f"SELECT * FROM {table} ORDER BY 1") for table in tables}  # noqa: S608 - ours
 
 
-async def roll_back(dsn: str, folder: Path) -> None:
-    """Take all migrations back but the first."""
+async def roll_back(dsn: str, folder: Path, steps: int) -> None:
+    """Take the newest ``steps`` migrations back."""
     async with connected(dsn) as connection:
-        await migrate.rollback(connection, folder, schema_name=databases.SCHEMA, count=len(MIGRATIONS) - 1)
+        await migrate.rollback(connection, folder, schema_name=databases.SCHEMA, count=steps)
 
 
 @contextlib.asynccontextmanager

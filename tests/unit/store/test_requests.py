@@ -233,12 +233,12 @@ async def test_a_right_pressed_leaves_a_part_of_itself_when_another_part_fails(
         made.exercise(Right.WITHDRAW_CONSENT), consent_purpose="marketing", consent_campaigns=("offers",)
     )
     with pytest.raises(StoreError, match="never"):
-        await store.calls.register_right(call, exercise, made.journal(call.id, "key_pressed"))
+        await store.calls.register_right(call, exercise, made.journal("key_pressed"))
     with pytest.raises(StoreError, match="never"):
         await store.requests.add("acme", exercise, call.digests)
     assert await everything(database) == before
     await rows(database, f"ALTER TABLE {breaks} DROP CONSTRAINT never")
-    reference = await store.calls.register_right(call, exercise, made.journal(call.id, "key_pressed"))
+    reference = await store.calls.register_right(call, exercise, made.journal("key_pressed"))
     after = await everything(database)
     changed = {table for table, found in after.items() if found != before[table]}
     assert (reference, changed) == ("ACME-2026-000001", set(after))

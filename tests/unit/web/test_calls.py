@@ -243,7 +243,7 @@ async def test_a_journal_that_was_tampered_with_is_shown_as_whole(api: Api, stor
     call = made.call()
     await store.calls.open(call, made.question(call))
     await store.calls.spend_token(
-        call, made.question(call), lambda _: None, made.journal(call.id, "call_gated", "callee_dialled")
+        call, made.question(call), lambda _: None, made.journal("call_gated", "callee_dialled")
     )
     shown = (await api.ask("GET", f"/v1/calls/{call.id}")).json
     assert [each["event"] for each in shown["events"]] == ["call_gated", "callee_dialled"]

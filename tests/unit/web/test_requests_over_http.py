@@ -103,6 +103,7 @@ async def test_a_request_is_another_than_the_commands(
     mine, theirs = await store.database.rows(
         'SELECT controller, campaign, "right", article, state, number, digest, received_at, due, purpose, language,'
         " channel, number_from, level, reason FROM rights_requests JOIN request_events USING (reference, state, due, level)"
+        " JOIN request_event_details USING (reference, seq)"
         " ORDER BY reference"
     )
     assert mine == theirs
