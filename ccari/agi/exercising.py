@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Protocol
 from uuid import UUID
 
@@ -68,17 +69,18 @@ class Registering:
         """Durable before it is confirmed. Only a refusal of recording is heeded all the same where it is not."""
         refuses = right is Right.REFUSE_RECORDING
         try:
-            reference = await self._make_durable(right, key)
+            reference, due = await self._make_durable(right, key)
         except CcariError as error:
             self._journal.note("right_failed", {"right": right.value})
             _log.error("right_not_registered", call_id=str(self._terms.opened.id), reason=str(error))
             return Answer(NONE if refuses else None, (notices.RIGHT_FAILED,))
         self._done.append(right)
         self._journal.note("right_registered", {"right": right.value, "reference": reference})
-        return Answer(reference, () if refuses else notices.confirmation(right, recorded=False))
+        words = notices.confirmation(right, recorded=False, reference=reference, due=due)
+        return Answer(reference, () if refuses else words)
 
-    async def _make_durable(self, right: Right, key: str) -> str:
-        """Register it, with a row for the call that it was pressed in."""
+    async def _make_durable(self, right: Right, key: str) -> tuple[str, date]:
+        """Register it, with a row for the call that it was pressed in: its reference, and the last day for an answer."""
         store, opened = self._counter.store, self._terms.opened
         if not self._journal.is_open:
             await store.open(opened, self._terms.question())
@@ -88,7 +90,10 @@ class Registering:
             # the notice was the dialplan's, and so is what records
             notice_version=None, recorded_elsewhere=True,
         )  # fmt: skip
-        return await self._journal.durably(lambda entries: store.register_right(opened, exercise, entries))
+        reference = await self._journal.durably(
+            lambda entries: store.register_right(opened, exercise, entries)
+        )
+        return reference, exercise.due
 
     async def close(self) -> None:
         await _close(

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import structlog
 
 from ccari.agi.exercising import Exercising
-from ccari.agi.session import GoneError, Session
+from ccari.agi.session import AgiError, GoneError, Session
 from ccari.gating.journal import Journal
+from ccari.policy import notices
 from ccari.policy.campaign import Campaign, NoticePrompt
 from ccari.policy.keypad import KeyAction
 from ccari.policy.rights import Right
@@ -79,8 +80,10 @@ class Menu:
         self._exercising = exercising
         self._journal = journal
         self._pressed: deque[str] = deque()
+        self._upcoming: tuple[str, ...] = ()
         self._told: dict[Right, str] = {}
         self._closing = False
+        self._last_keys: set[str] = set()
 
     async def run(self) -> None:
         """Until nothing more is pressed, or too much.
@@ -92,8 +95,19 @@ class Menu:
         """
         try:
             await self._converse()
+        except AgiError:
+            await self._register_rest()
+            raise
         finally:
             await self._exercising.close()
+
+    async def _register_rest(self) -> None:
+        """What was pressed and not obeyed yet when the channel went."""
+        rights = {right: key for key in self._pressed if (right := self._right_of(key)) is not None}
+        for right, key in rights.items():
+            if right not in self._told:
+                self._note(key)
+                await self._exercising.exercise(right, key)
 
     async def _converse(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -106,6 +120,9 @@ class Menu:
                 heeded += 1
                 await self._obey(self._pressed.popleft())
                 continue
+            if self._upcoming:
+                await self._say_next()
+                continue
             if self._closing or self._told or rounds == MENU_ROUNDS:
                 return
             rounds += 1
@@ -115,10 +132,11 @@ class Menu:
             self._press(key)
 
     def _hear_no_more(self, heeded: int) -> None:
-        """Of what was pressed by now, the rights are still heeded."""
+        """But for each right once more, of what was pressed by now or is while the last answers are said."""
         _log.warning("rights_menu_cut_off", campaign=self._campaign.id, keys=heeded)
         self._closing = True
         self._pressed = deque(key for key in dict.fromkeys(self._pressed) if self._right_of(key) is not None)
+        self._last_keys = {key for key in self._campaign.keys if self._right_of(key)} - {*self._pressed}
 
     async def _tell(self) -> str | None:
         menu = self._sounds.get(NoticePrompt.RIGHTS.value)
@@ -129,13 +147,16 @@ class Menu:
         return await play(self._session, menu)
 
     async def _obey(self, key: str) -> None:
-        action = self._campaign.keys.get(key)
-        self._journal.note("key_pressed", {"key": key, "action": action.value if action else "none"})
-        if action is KeyAction.DATA_SOURCE:
-            await self._say(NoticePrompt.SOURCE.value)
+        self._note(key)
+        if self._campaign.keys.get(key) is KeyAction.DATA_SOURCE:
+            self._answer(NoticePrompt.SOURCE.value)
         right = self._right_of(key)
         if right is not None and right not in self._told:
             await self._exercise(right, key)
+
+    def _note(self, key: str) -> None:
+        action = self._campaign.keys.get(key)
+        self._journal.note("key_pressed", {"key": key, "action": action.value if action else "none"})
 
     def _right_of(self, key: str) -> Right | None:
         action = self._campaign.keys.get(key)
@@ -149,19 +170,33 @@ class Menu:
         finally:
             # the person has hung up, or the service stops: a right that was pressed is never lost
             await asyncio.wait([exercising])
-        answer = exercising.result()
+            answer = exercising.result()
+            if answer.reference is not None:
+                self._told[right] = answer.reference
         if answer.reference is not None:
-            self._told[right] = answer.reference
             await self._session.set_variable("CCARI_RIGHT", ",".join(self._told))
             await self._session.set_variable("CCARI_REFERENCE", ",".join(self._told.values()))
-        for words in answer.words:
-            await self._say(words)
+        self._answer(*answer.words)
 
-    async def _say(self, prompt: str) -> None:
-        sound = self._sounds.get(prompt)
-        if sound is not None:
-            self._press(await play(self._session, sound))
+    def _answer(self, *words: str) -> None:
+        """Say it, behind what waits to be said already; until when there will be an answer is told once, behind all."""
+        waiting = dict.fromkeys((*self._upcoming, *words))
+        self._upcoming = tuple(sorted(waiting, key=notices.tells_until_when))
+
+    async def _say_next(self) -> None:
+        """A key cuts short one sound, and is obeyed when the prompt is over; a cut digit would make another reference."""
+        prompt, *rest = self._upcoming
+        self._upcoming = tuple(rest)
+        parts = notices.spelt_out(prompt)
+        for sound in filter(None, map(self._sounds.get, parts)):
+            key = await play(self._session, sound)
+            self._press(key)
+            if key is not None and len(parts) > 1:
+                self._press(await play(self._session, sound))
 
     def _press(self, key: str | None) -> None:
-        if key is not None and not self._closing and len(self._pressed) < MOST_KEYS:
+        if key is None:
+            return
+        if key in self._last_keys if self._closing else len(self._pressed) < MOST_KEYS:
+            self._last_keys.discard(key)
             self._pressed.append(key)

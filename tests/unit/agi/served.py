@@ -10,7 +10,7 @@ from uuid import UUID
 from ccari.agi.desk import Counter
 from ccari.agi.server import serve_agi
 from ccari.errors import StoreError
-from ccari.policy import notices
+from ccari.policy import notices, speech
 from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
 from ccari.ports.calls import OpenedCall
@@ -48,6 +48,9 @@ class Sounds:
             "answer_within_month",
             "number_withheld",
             "source",
+            "reference_is",
+            "answer_by",
+            *speech.PROMPTS,
         )
         sounds = {name: self.common(name, "pl") for name in names}
         return {campaign.language: Script(sounds, dict.fromkeys(notices.wordings(campaign), "1"))}

@@ -15,15 +15,28 @@ from tests.unit.agi.served import SECONDS, Broken, ask, closed, menu, serving, w
 from tests.unit.store.made import NUMBER
 
 
-async def test_a_right_is_confirmed_before_it_is_registered_or_not_kept(
+def read_out(reference: str) -> list[str]:
+    """As ``ACME-2026-000123`` is said."""
+    _, year, serial = reference.split("-")
+    return ["reference_is", *(f"digit_{digit}" for digit in f"{year}{int(serial)}")]
+
+
+async def until_when(store: Store, reference: str) -> list[str]:
+    due = (await store.requests.show(reference)).request["due"]
+    return ["answer_by", f"day_{due.day}", f"month_{due.month}", f"year_{due.year}"]
+
+
+async def test_a_right_is_confirmed_before_it_is_registered_or_without_its_reference_and_date(
     counter: Counter, store: Store
 ) -> None:
     async with serving(counter) as port:
         asterisk = await menu(port, {"rights": ["7"]}, CCARI_NUMBER=NUMBER.e164)
         (request,) = await store.requests.list(None, 10)
-    assert asterisk.played == ["rights", "right_registered_erasure", "answer_within_month"]
     reference = asterisk.variables["CCARI_REFERENCE"]
     assert (asterisk.variables["CCARI_RIGHT"], request["reference"]) == ("erasure", reference)
+    assert asterisk.played == [
+        "rights", "right_registered_erasure", *read_out(reference), *await until_when(store, reference)
+    ]  # fmt: skip
     shown = (await store.requests.show(reference)).request
     assert (shown["number"], shown["number_from"], shown["level"]) == (NUMBER.e164, "dialled", 1)
 
@@ -141,6 +154,16 @@ async def test_who_presses_a_key_without_end_is_answered_without_end(counter: Co
     assert "rights_menu_cut_off" in [line["event"] for line in logged]
 
 
+async def test_who_presses_a_right_that_fails_without_end_is_answered_without_end(
+    counter: Counter, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_menu, "MOST_KEYS", 1)
+    pressed = {"rights": ["9"], "source": ["7"], "right_failed": ["7"] * 9}
+    async with serving(with_store(counter, Broken(database, "register_right"))) as port:
+        asterisk = await menu(port, pressed, CCARI_NUMBER=NUMBER.e164)
+    assert asterisk.played == ["rights", "source", "right_failed"]
+
+
 async def test_a_visit_lasts_as_long_as_somebody_answers(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,13 +205,28 @@ async def test_a_second_right_pressed_during_the_first_is_lost(counter: Counter,
     assert len(await store.requests.list(None, 10)) == 2
 
 
-async def test_a_key_pressed_while_a_right_is_registered_is_lost(counter: Counter) -> None:
+async def test_a_key_pressed_while_a_right_is_registered_is_lost(counter: Counter, store: Store) -> None:
     async with serving(counter) as port:
         asterisk = await menu(port, {"rights": ["7"], "wait": ["8"]}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.variables["CCARI_RIGHT"] == "erasure,access"
-    # nothing is said before the first is durable, and each is confirmed
+    first, second = asterisk.variables["CCARI_REFERENCE"].split(",")
+    # nothing is said before both are durable, each is confirmed, and the date that they share comes once
     assert asterisk.played == [
-        "rights", "right_registered_erasure", "answer_within_month", "right_registered_access", "answer_within_month",
+        "rights", "right_registered_erasure", *read_out(first), "right_registered_access", *read_out(second),
+        *await until_when(store, first),
+    ]  # fmt: skip
+
+
+async def test_a_key_makes_another_reference_of_the_one_that_is_read_out(
+    counter: Counter, store: Store
+) -> None:
+    async with serving(counter) as port:
+        asterisk = await menu(port, {"rights": ["7"], "digit_6": ["3"]}, CCARI_NUMBER=NUMBER.e164)
+    reference = asterisk.variables["CCARI_REFERENCE"]
+    words = read_out(reference)
+    cut = words.index("digit_6")
+    assert asterisk.played == [
+        "rights", "right_registered_erasure", *words[:cut], "digit_6", *words[cut:], *await until_when(store, reference),
     ]  # fmt: skip
 
 
@@ -216,3 +254,22 @@ async def test_a_right_is_lost_because_the_person_hangs_up(counter: Counter, sto
         (call,) = await store.records.list_calls(10)
         row = await closed(store, str(call["id"]))
     assert (row["outcome"], row["reason"]) == ("right_exercised", "erasure")
+
+
+async def test_a_right_is_lost_because_the_person_hangs_up_while_another_is_registered(
+    counter: Counter, store: Store
+) -> None:
+    async with serving(counter) as port, caller(port) as asterisk:
+        asterisk.variables["CCARI_NUMBER"] = NUMBER.e164
+        asterisk.enter("rights", "renewals")
+        while "WAIT" not in (line := await asterisk.hear() or "WAIT"):
+            asterisk.say(asterisk._reply(line, {"rights": ["7"]}))
+        for key in "87":
+            asterisk.say(f"200 result={ord(key)}\n")
+            await asterisk.hear()
+        asterisk.say("200 result=-1\nHANGUP\n")
+        asterisk.writer.write_eof()
+        await asterisk.is_cut_off()
+        row = await only_row(store)
+    assert (row["outcome"], row["reason"]) == ("right_exercised", "erasure,access")
+    assert len(await store.requests.list(None, 10)) == 2
