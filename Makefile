@@ -6,10 +6,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux
+PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux age
 # Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
-COMMANDS := mmdebstrap espeak-ng ffmpeg unshare nsenter
+COMMANDS := mmdebstrap espeak-ng ffmpeg unshare nsenter age
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -16,6 +16,7 @@ from ccari.demo.run import policy_document, run
 from ccari.demo.world import WorldSettings
 from ccari.errors import CcariError
 from ccari.policy.declaration import read
+from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
 from ccari.store.opened import Store, open_store
@@ -60,6 +61,8 @@ async def _prepare(settings: Settings) -> None:
         await apply(store)
     for controller in read(policy_document()).controllers:
         SecretStore(settings.keys_dir).create(controller.id)
+    RecipientFile(settings.keys_dir).create()
+    SigningKeys(settings.keys_dir).create()
 
 
 def _speak(settings: Settings, console: Console) -> None:

@@ -1,5 +1,7 @@
 """``ccari keys``."""
 
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -7,69 +9,187 @@ import typer
 from ccari.cli.context import ControllerId, Json, current_policy, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
-from ccari.errors import CcariError
+from ccari.errors import CcariError, ConfigError
 from ccari.gating.naming import the_controller
 from ccari.policy.declaration import Policy
+from ccari.recordings import keybackup
+from ccari.recordings.keyfiles import read_private
+from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.store.opened import Store
 from ccari.store.secrets import Key, SecretStore
 
-app = typer.Typer(help="The secrets that digests of numbers are keyed with.")
+app = typer.Typer(help="What digests of numbers are keyed, recordings encrypted and evidence signed with.")
+
+Recipients = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recipient", help="Who may open recordings, age1…, instead of a new identity; repeatable."
+    ),
+]
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(help="Read the passphrase from this file, its owner's only, instead of asking for it."),
+]
 
 _HANGING = ("suppressions", "contacts", "consents", "requests", "calls", "notices", "listings")
+#: Whoever has the file may try as many as a machine can.
+PASSPHRASE_CHARACTERS = 12
 
 
 @app.command()
-def init(context: typer.Context) -> None:
-    """Make the secret of each controller that has none. Back them up: without them no bar is recognised."""
+def init(context: typer.Context, *, recipient: Recipients = None) -> None:
+    """Make what is missing: a secret for each controller, an identity to open recordings with, a key to sign evidence.
+
+    What is there is never replaced. Back it up: without the secrets no bar is recognised, without the identity no
+    recording is heard again.
+    """
 
     async def work(settings: Settings, store: Store) -> None:
+        policy = await current_policy(store)
+        recipients = RecipientFile(settings.keys_dir)
+        recipients.refuse_others(recipient or ())
         secrets = SecretStore(settings.keys_dir)
-        for controller in (await current_policy(store)).controllers:
+        for controller in policy.controllers:
             words = "made" if secrets.create(controller.id) else "was there already"
             typer.echo(f"{controller.id}: {words}, in {settings.keys_dir / controller.id}")
+        if settings.recordings.encryption == "none" and not recipient:
+            typer.echo("recordings: not encrypted, as [recordings] encryption says")
+        else:
+            _tell_recipients(
+                recipients, "made" if recipients.create(recipient or ()) else "were there already"
+            )
+        signing = SigningKeys(settings.keys_dir)
+        words = "made" if signing.create() else "was there already"
+        typer.echo(f"evidence: key {signing.newest().fingerprint} {words}, in {settings.keys_dir}")
+        typer.echo("back them up, and keep that elsewhere: ccari keys backup --to FILE")
 
     with_store(context, work)
 
 
 @app.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
-    """List the versions in use, and what hangs on each: requests are the open ones, notices those that were
-    heard, listings a register's numbers.
+    """List the secrets in use and what hangs on each (requests are the open ones, notices those that were heard,
+    listings a register's numbers); then who may open recordings, and the keys of evidence. Nothing secret is shown.
     """
 
-    async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
+    async def work(settings: Settings, store: Store) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         policy, secrets = await current_policy(store), SecretStore(settings.keys_dir)
         counts = {
             (row["controller"], row["register"], row["key_version"]): row
             for row in await store.key_versions.counts()
         }
-        return [
+        digests: list[dict[str, Any]] = [
             {
-                "controller": controller, "register": register, "version": key.version, "check": key.check,
-                **_hanging(counts.get((controller, register, key.version))),
+                "kind": "suppression", "controller": controller, "register": register, "version": key.version,
+                "check": key.check, **_hanging(counts.get((controller, register, key.version))),
             }
             for controller, register, keys in _holders(policy, secrets)
             for key in keys
         ]  # fmt: skip
+        return digests, _recording_and_evidence(settings.keys_dir)
 
-    rows = with_store(context, work)
+    digests, others = with_store(context, work)
     if json:
-        as_json(rows)
+        as_json([*digests, *others])
         return
     columns = {"controller": "CONTROLLER", "register": "REGISTER", "version": "VERSION", "check": "CHECK"}
-    as_table(rows, columns | {each: each.upper() for each in _HANGING}, none="there are no secrets")
+    as_table(digests, columns | {each: each.upper() for each in _HANGING}, none="there are no secrets")
+    typer.echo()
+    columns = {"kind": "KIND", "version": "VERSION", "check": "KEY", "use": "USE"}
+    as_table(
+        others, columns, none="there are no recipients of recordings and no keys of evidence: ccari keys init"
+    )
 
 
 @app.command()
-def rotate(context: typer.Context, *, controller: ControllerId = None) -> None:
-    """Make a controller's next secret. What is entered from now on is kept under it; the older ones still count."""
+def rotate(
+    context: typer.Context,
+    *,
+    controller: ControllerId = None,
+    recordings: Annotated[
+        bool,
+        typer.Option("--recordings", help="Who may open recordings: a new identity, or each --recipient."),
+    ] = False,
+    recipient: Recipients = None,
+    add: Annotated[
+        bool,
+        typer.Option("--add", help="With --recordings: besides those that there are, not in their place."),
+    ] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="The key that evidence is signed with.")
+    ] = False,
+) -> None:
+    """Make a controller's next secret, or with an option the next of another kind, for all that comes from now on.
 
+    The older ones still count: for what was entered, recorded and signed under them.
+    """
+    if sum((controller is not None, recordings, evidence)) > 1:
+        raise typer.BadParameter("one kind at a time: a controller's secret, --recordings or --evidence")
+    if (recipient or add) and not recordings:
+        raise typer.BadParameter("--recipient and --add go with --recordings")
+    keys_dir = context.obj.settings().keys_dir
+    if recordings:
+        file = RecipientFile(keys_dir)
+        file.renew(recipient or (), add=add)
+        _tell_recipients(file, "hold from the next recording on")
+        typer.echo("what was recorded before is opened with the earlier identity only: keep that too")
+    elif evidence:
+        made = SigningKeys(keys_dir).rotate()
+        typer.echo(
+            f"evidence: signed with key {made.fingerprint} from now on, version {made.version}; back it up"
+        )
+    else:
+        _rotate_secret(context, controller)
+
+
+def _rotate_secret(context: typer.Context, controller: str | None) -> None:
     async def work(settings: Settings, store: Store) -> tuple[str, int]:
         whose = the_controller(await current_policy(store), controller)
         return whose.id, SecretStore(settings.keys_dir).rotate(whose.id)
 
     whose, version = with_store(context, work)
     typer.echo(f"{whose}: version {version} is written with now; back it up")
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    *,
+    to: Annotated[Path, typer.Option("--to", help="The file to write; never over one that is there.")],
+    with_identity: Annotated[
+        bool, typer.Option("--with-identity", help="With what opens recordings, if it still lies there.")
+    ] = False,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Write the keys folder into one file, encrypted by a passphrase. `age -d FILE | tar x` opens it too."""
+    keys_dir: Path = context.obj.settings().keys_dir
+    keybackup.refuse_taken(to)
+    if to.absolute().parent.resolve().is_relative_to(keys_dir.resolve()):
+        raise CcariError(f"{to} would lie in the folder that it is to save: give a place elsewhere")
+    packed = keybackup.pack(keys_dir, with_identity=with_identity)
+    keybackup.write(packed, to, _passphrase(passphrase_file, new=True))
+    typer.echo(
+        f"{to}: {len(packed.files)} files of {keys_dir}; keep it, and its passphrase, on other machines"
+    )
+    for each in packed.left_out:
+        typer.echo(
+            f"left out: {each}, which opens recordings: take it to those who may listen, or say --with-identity"
+        )
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    *,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Put a backup back into the keys folder, which must be empty or not there. Run it as the service's user."""
+    keys_dir: Path = context.obj.settings().keys_dir
+    keybackup.refuse_full(keys_dir)
+    tar = keybackup.read(file, lambda: _passphrase(passphrase_file, new=False))
+    restored = keybackup.unpack(tar, keys_dir)
+    typer.echo(f"{len(restored)} files are in {keys_dir}; see whether all is well: ccari doctor")
 
 
 @app.command()
@@ -102,6 +222,60 @@ def retire(
         return f"{whose.id}: version {version} is out of use; {hanging['suppressions']} bars no longer work"
 
     typer.echo(with_store(context, work))
+
+
+def _tell_recipients(file: RecipientFile, words: str) -> None:
+    recipients = file.recipients()
+    typer.echo(f"recordings: recipients {words}, in {file.path}: {', '.join(recipients)}")
+    if file.identity_path.exists():
+        typer.echo(
+            f"recordings: {file.identity_path} opens recordings. Take it to those who may listen, off this machine, keep a copy "
+            "safe, and remove it here: the service does not need it, and who breaks in must not find it"
+        )
+
+
+def _recording_and_evidence(keys_dir: Path) -> list[dict[str, Any]]:
+    nobody = {"controller": None, "register": None}
+    keys = SigningKeys(keys_dir).all()
+    return [
+        *(
+            {"kind": "recipient", **nobody, "version": None, "check": each, "use": "opens recordings"}
+            for each in RecipientFile(keys_dir).registered()
+        ),
+        *(
+            {"kind": "evidence", **nobody, "version": each.version, "check": each.fingerprint,
+             "use": "signs" if each is keys[-1] else "verifies"}
+            for each in keys
+        ),
+    ]  # fmt: skip
+
+
+def _passphrase(file: Path | None, *, new: bool) -> str:
+    """Raise CcariError if none can be had, or a new one is too short to keep anybody out."""
+    if file is not None:
+        given = _passphrase_of(file)
+    elif sys.stdin.isatty():
+        given = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
+    else:
+        raise CcariError("there is no terminal to ask for the passphrase on: give --passphrase-file")
+    if new and len(given) < PASSPHRASE_CHARACTERS:
+        raise CcariError(
+            f"the passphrase is too short: it keeps every secret, so let it have {PASSPHRASE_CHARACTERS} characters or more"
+        )
+    return given
+
+
+def _passphrase_of(file: Path) -> str:
+    try:
+        text = read_private(file).decode("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"cannot read {file}: No such file or directory") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8 text") from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text.isprintable() or not text:
+        raise ConfigError(f"{file} must hold the passphrase in one line, and nothing else")
+    return text
 
 
 def _holders(policy: Policy, secrets: SecretStore) -> list[tuple[str | None, str | None, list[Key]]]:

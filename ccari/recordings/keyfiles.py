@@ -63,25 +63,27 @@ def write_new(path: Path, content: bytes) -> bool:
         If it cannot be written.
     """
     try:
-        with _draft(path, content) as draft:
+        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        with draft_of(path, content) as draft:
             # a link fails where a rename would replace what another process has just made
             path.hardlink_to(draft)
     except FileExistsError:
         return False
     except OSError as error:
         raise _unwritable(path, error) from None
-    _settle(path.parent)
+    settle(path.parent)
     return True
 
 
 def write_over(path: Path, content: bytes) -> None:
     """Write a file in place of the one that is there, if any. Raises ConfigError if it cannot be written."""
     try:
-        with _draft(path, content) as draft:
+        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        with draft_of(path, content) as draft:
             draft.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from None
-    _settle(path.parent)
+    settle(path.parent)
 
 
 @contextlib.contextmanager
@@ -95,6 +97,30 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def draft_of(path: Path, content: bytes) -> Iterator[Path]:
+    """Give the content under another name beside it, on the disk; that name is gone afterwards. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_DRAFT}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield draft
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def settle(folder: Path) -> None:
+    """Have names in the folder outlive a power failure."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
     finally:
         os.close(handle)
 
@@ -125,31 +151,6 @@ def _check_mode(path: Path, mode: int) -> None:
             )
     elif mode & _BY_OTHERS:
         raise ConfigError(f"{path} can be read by others: chmod 600 it, and think about who has read it")
-
-
-@contextlib.contextmanager
-def _draft(path: Path, content: bytes) -> Iterator[Path]:
-    """Give the content under another name, on the disk; it is gone afterwards."""
-    path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_DRAFT}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield draft
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-
-
-def _settle(folder: Path) -> None:
-    """A new name outlives a power failure only once its folder is on the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigError:

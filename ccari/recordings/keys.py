@@ -43,13 +43,36 @@ class RecipientFile:
             If there is none, one is no age recipient, or others can write the file. None is made in silence: nobody
             would have the private key.
         """
-        found = self._found()
+        found = self.registered()
         if not found:
             raise ConfigError(
                 f"there is no recipient of recordings in {self.path}: restore it from the backup, "
                 "or if it is new run: ccari keys init"
             )
         return found
+
+    def registered(self) -> tuple[str, ...]:
+        """As :meth:`recipients`, where none is no error."""
+        try:
+            text = read_public(self.path).decode("utf-8")
+        except FileNotFoundError:
+            return ()
+        except UnicodeDecodeError:
+            raise ConfigError(f"{self.path} is no text: restore it from the backup") from None
+        for number, line in enumerate(text.splitlines(), start=1):
+            for each in _said(line):
+                if not is_recipient(each):
+                    raise ConfigError(f"{self.path}, line {number}: {_no_recipient(each)}")
+        return tuple(dict.fromkeys(_said(text)))
+
+    def refuse_others(self, recipients: Sequence[str]) -> None:
+        """Raise ConfigError if one of these is no recipient, or :meth:`create` would pass it over for those there are."""
+        found = self.registered()
+        if found and set(_checked(recipients)) - set(found):
+            raise ConfigError(
+                f"there are recipients in {self.path} already: run: ccari keys rotate --recordings --recipient …, "
+                "with --add if those are to stay"
+            )
 
     def create(self, recipients: Sequence[str] = ()) -> bool:
         """Register the first recipients, or make an identity and register its own; False if there is one already.
@@ -63,7 +86,7 @@ class RecipientFile:
         """
         wanted = _checked(recipients)
         with alone(self._folder):
-            if self._found():
+            if self.registered():
                 return False
             self._add(wanted or (self._identity(),))
         return True
@@ -107,21 +130,8 @@ class RecipientFile:
                 f"{self.identity_path} holds no age identity: restore it, or remove it if nobody needs it"
             ) from None
 
-    def _found(self) -> tuple[str, ...]:
-        try:
-            text = read_public(self.path).decode("utf-8")
-        except FileNotFoundError:
-            return ()
-        except UnicodeDecodeError:
-            raise ConfigError(f"{self.path} is no text: restore it from the backup") from None
-        for number, line in enumerate(text.splitlines(), start=1):
-            for each in _said(line):
-                if not is_recipient(each):
-                    raise ConfigError(f"{self.path}, line {number}: {_no_recipient(each)}")
-        return tuple(dict.fromkeys(_said(text)))
-
     def _add(self, recipients: Iterable[str]) -> None:
-        known = self._found()
+        known = self.registered()
         before = read_public(self.path) if self.path.exists() else b""
         if before and not before.endswith(b"\n"):
             before += b"\n"

@@ -1,0 +1,234 @@
+"""The keys folder in one file, encrypted by a passphrase, and back: what is lost without it cannot be made again.
+
+It is a tar in an age file, so that ``age -d FILE | tar x`` opens it where there is no ccari.
+"""
+
+import contextlib
+import io
+import os
+import secrets
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pyrage
+
+from ccari.errors import ConfigError, why
+from ccari.recordings.keyfiles import FOLDER_MODE, PRIVATE_MODE, alone, draft_of, is_draft, settle, write_new
+from ccari.recordings.keys import holds_identity
+
+#: No key is longer; what is, was not packed by :func:`pack`.
+MOST_BYTES = 1 << 20
+_AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """``files`` are in the tar, by their paths in the folder; ``left_out`` hold an identity, which opens recordings."""
+
+    tar: bytes
+    files: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def pack(folder: Path, *, with_identity: bool = False) -> Packed:
+    """All that is in the keys folder, as it is at one moment.
+
+    Raises
+    ------
+    ConfigError
+        If something there cannot be read, is no file or folder, or there is nothing: half a backup would be found out
+        when it is needed.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"there is no {folder} to back up: check [keys] dir, or run: ccari keys init")
+    stream, files, left_out = io.BytesIO(), [], []
+    with alone(folder), tarfile.open(fileobj=stream, mode="w") as tar:
+        for path in _content(folder):
+            name, entry = str(path.relative_to(folder)), tarfile.TarInfo(str(path.relative_to(folder)))
+            entry.mtime = int(path.lstat().st_mtime)
+            if path.is_dir() and not path.is_symlink():
+                entry.type, entry.mode = tarfile.DIRTYPE, FOLDER_MODE
+                tar.addfile(entry)
+                continue
+            content = _read(path)
+            if holds_identity(content) and not with_identity:
+                left_out.append(name)
+                continue
+            entry.mode, entry.size = PRIVATE_MODE, len(content)
+            tar.addfile(entry, io.BytesIO(content))
+            files.append(name)
+    if not files:
+        raise ConfigError(
+            f"there is no key in {folder} to back up: check [keys] dir, or run: ccari keys init"
+        )
+    return Packed(stream.getvalue(), tuple(files), tuple(left_out))
+
+
+def unpack(tar: bytes, folder: Path) -> tuple[str, ...]:
+    """Put the files of a tar into a folder that is empty or not there, each its owner's only; their paths.
+
+    All of them or none: they are looked at before the first is written, and get their place in the end.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds something, the tar is damaged or holds what is no plain file below it, or they cannot be
+        written.
+    """
+    refuse_full(folder)
+    content = _checked(tar)
+    try:
+        with _staged(folder) as staging:
+            for path, data in content.items():
+                for each in reversed(path.parents[:-1]):
+                    # with mkdir's own parents those would be open to others
+                    (staging / each).mkdir(mode=FOLDER_MODE, exist_ok=True)
+                if not write_new(staging / path, data):
+                    raise ConfigError(f"{path} is in the backup twice")
+    except OSError as error:
+        raise ConfigError(f"cannot write in {folder}: {why(error)}: check [keys] dir") from None
+    return tuple(map(str, content))
+
+
+def refuse_full(folder: Path) -> None:
+    """Raise ConfigError if there is something in the folder: a key is never written over, nor mixed with others."""
+    try:
+        if any(folder.iterdir()):
+            raise ConfigError(
+                f"{folder} is not empty, and no key is written over: restore into an empty folder with [keys] dir, "
+                "and compare"
+            )
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigError(f"cannot read {folder}: {why(error)}: check [keys] dir") from None
+
+
+def refuse_taken(to: Path) -> None:
+    """Raise ConfigError if there is something by the name of the backup."""
+    if to.exists() or to.is_symlink():
+        raise ConfigError(f"{to} is there already, and no backup is written over: give another name")
+
+
+def write(packed: Packed, to: Path, passphrase: str) -> None:
+    """Encrypt and write a backup that is its owner's only: the whole of it or nothing.
+
+    Raises
+    ------
+    ConfigError
+        If there is something by that name, or it cannot be written.
+    """
+    refuse_taken(to)
+    encrypted = pyrage.passphrase.encrypt(packed.tar, passphrase)
+    try:
+        with draft_of(to, encrypted) as draft:
+            _name(draft, to)
+        settle(to.parent)
+    except FileExistsError:
+        refuse_taken(to)
+        raise
+    except OSError as error:
+        raise ConfigError(f"cannot write {to}: {why(error)}") from None
+
+
+def read(file: Path, ask: Callable[[], str]) -> bytes:
+    """The tar of a backup; whoever has its passphrase is asked only if it is one.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, is no age file, has another passphrase, or is damaged.
+    """
+    try:
+        encrypted = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {why(error)}") from None
+    if not encrypted.startswith(_AGE):
+        raise ConfigError(f"{file} is no backup of keys: it is not encrypted with age")
+    passphrase = ask()
+    try:
+        return pyrage.passphrase.decrypt(encrypted, passphrase)
+    except pyrage.DecryptError:
+        raise ConfigError(
+            f"{file} cannot be opened: its passphrase is another one, or it is damaged or cut off"
+        ) from None
+
+
+def _content(folder: Path) -> Iterator[Path]:
+    def fail(error: OSError) -> None:
+        raise ConfigError(f"cannot read {error.filename}: {why(error)}")
+
+    for where, folders, files in os.walk(folder, onerror=fail):
+        folders.sort()
+        yield from (Path(where, each) for each in folders)
+        yield from (path for each in sorted(files) if not is_draft(path := Path(where, each)))
+
+
+def _read(path: Path) -> bytes:
+    if path.is_symlink() or not path.is_file():
+        raise ConfigError(f"{path} is no plain file, and would not be backed up: put the file itself there")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {why(error)}") from None
+
+
+def _checked(tar: bytes) -> dict[PurePosixPath, bytes]:
+    """Path and content of each file. Folders are made for the files that are in them."""
+    content: dict[PurePosixPath, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(tar), mode="r:") as opened:
+            for member in opened:
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts or not member.name.isprintable():
+                    raise ConfigError(f"the backup has a path that leads out of the folder: {member.name!r}")
+                if member.isdir():
+                    continue
+                file = opened.extractfile(member) if member.isreg() and member.size <= MOST_BYTES else None
+                if file is None or not path.parts:
+                    raise ConfigError(f"the backup has something that is no key: {member.name!r}")
+                if path in content:
+                    raise ConfigError(f"the backup has {str(path)!r} twice")
+                content[path] = file.read()
+    except (tarfile.TarError, EOFError, ValueError):
+        raise ConfigError("the backup is damaged: what is encrypted in it is no tar") from None
+    if not content:
+        raise ConfigError("there is no key in the backup")
+    return content
+
+
+@contextlib.contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """Give a folder to write into; it becomes ``folder``, or its content does where that is there (a mount, perhaps)."""
+    inside = folder.is_dir()
+    staging = (folder if inside else folder.parent) / f".{folder.name}.{secrets.token_hex(4)}.restoring"
+    moved: list[Path] = []
+    try:
+        staging.mkdir(mode=FOLDER_MODE, parents=True)
+        yield staging
+        if inside:
+            for each in sorted(staging.iterdir()):
+                moved.append(each.rename(folder / each.name))  # noqa: PERF401 - taken back if the next one fails
+        else:
+            staging.rename(folder)
+    except BaseException:
+        for each in moved:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _name(draft: Path, to: Path) -> None:
+    try:
+        # a link fails where a rename would replace what another process has just made
+        to.hardlink_to(draft)
+    except FileExistsError:
+        raise
+    except OSError:
+        # a stick's file system knows no links
+        refuse_taken(to)
+        draft.rename(to)
