@@ -24,7 +24,10 @@ from ccari.forward.courier import Courier
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
 from ccari.policy.calendars import public_holidays
+from ccari.policy.campaign import RecordingMode
 from ccari.recordings.archive import FileArchive
+from ccari.recordings.keyfiles import check_folder
+from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.sounds.soundboard import Soundboard, open_soundboard
 from ccari.store.database import Database
 from ccari.store.fence import PostgresFence
@@ -65,6 +68,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         )
         await book.reload()
         _check(book, secrets, prompts)
+        _check_keys(settings, book)
         archive = FileArchive(settings.asterisk.spool, settings.recordings_dir)
         if not os.access(settings.asterisk.spool, os.R_OK | os.W_OK | os.X_OK):
             # no error: Asterisk makes the folder with its first recording
@@ -158,6 +162,18 @@ def _check(book: Book, secrets: SecretStore, prompts: Soundboard) -> None:
         public_holidays(controller.country, datetime.now(UTC).year)
     for campaign in book.policy.campaigns:
         prompts.scripts(book.policy.controller_of(campaign), campaign)
+
+
+def _check_keys(settings: Settings, book: Book) -> None:
+    """Of the files of keys: that nobody else can read them, and that none is missing which the service needs."""
+    policy, folder = book.policy, settings.keys_dir
+    check_folder(folder)
+    if policy is None:
+        return
+    records = any(each.recording.mode is not RecordingMode.OFF for each in policy.campaigns)
+    if records and settings.recordings.encryption == "age":
+        RecipientFile(folder).recipients()
+    SigningKeys(folder).newest()
 
 
 def _is_set(event: asyncio.Event) -> Check:

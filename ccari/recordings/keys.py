@@ -67,8 +67,8 @@ class RecipientFile:
 
     def refuse_others(self, recipients: Sequence[str]) -> None:
         """Raise ConfigError if one of these is no recipient, or :meth:`create` would pass it over for those there are."""
-        found = self.registered()
-        if found and set(_checked(recipients)) - set(found):
+        wanted, found = set(_checked(recipients)), set(self.registered())
+        if found and wanted - found:
             raise ConfigError(
                 f"there are recipients in {self.path} already: run: ccari keys rotate --recordings --recipient …, "
                 "with --add if those are to stay"

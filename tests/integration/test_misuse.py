@@ -234,6 +234,55 @@ async def test_a_secret_that_is_missing_open_or_damaged_lets_calls_through(desk:
     assert asked == [missing, open_, short]
 
 
+async def test_a_service_begins_that_cannot_encrypt_or_sign_or_keep_its_keys(desk: Desk) -> None:
+    """It makes none by itself: nobody would have the identity, and nobody would know the key."""
+    keys = Path(desk.environment["CCARI_DATA_DIR"]) / "keys"
+    spoilt = {}
+    for name in ("recipients", "emptied", "key", "halved", "open", "webhook", "shared"):
+        spoilt[name] = desk.folder / f"keys-without-{name}"
+        shutil.copytree(keys, spoilt[name])
+    (spoilt["recipients"] / "recordings.recipients").unlink()
+    (spoilt["emptied"] / "recordings.recipients").write_text("# nobody yet\n")
+    for half in ("key", "pub"):
+        (spoilt["key"] / f"evidence-1.{half}").unlink()
+    (spoilt["halved"] / "evidence-1.key").unlink()
+    (spoilt["open"] / "evidence-1.key").chmod(0o644)
+    (spoilt["webhook"] / "gone").mkdir()
+    (spoilt["webhook"] / "gone/webhook.key").touch(mode=0o640)
+    (spoilt["shared"] / "acme").chmod(0o777)
+    before = {name: _files(folder) for name, folder in spoilt.items()}
+    said = dict(
+        zip(spoilt, await asyncio.gather(*(desk.gives_up(KEYS__DIR=str(each)) for each in spoilt.values())),
+            strict=True)
+    )  # fmt: skip
+    for name in ("recipients", "emptied"):
+        assert said[name].startswith("there is no recipient of recordings in "), said
+        assert said[name].endswith("restore it from the backup, or if it is new run: ccari keys init")
+    assert said["key"].startswith("there is no evidence key in ")
+    assert "evidence-1.key is missing: restore it from the backup" in said["halved"]
+    assert "evidence-1.key can be read by others: chmod 600 it" in said["open"]
+    assert "gone/webhook.key can be read by others: chmod 600 it" in said["webhook"]
+    assert "others can put files of theirs into" in said["shared"]
+    assert {name: _files(folder) for name, folder in spoilt.items()} == before
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(each.relative_to(folder)) for each in folder.rglob("*")}
+
+
+async def test_recipients_are_asked_for_where_nothing_is_encrypted(desk: Desk) -> None:
+    keys = desk.folder / "keys-for-no-encryption"
+    shutil.copytree(Path(desk.environment["CCARI_DATA_DIR"]) / "keys", keys)
+    (keys / "recordings.recipients").unlink()
+    service = desk.service(KEYS__DIR=str(keys), RECORDINGS__ENCRYPTION="none")
+    await service.spawn()
+    try:
+        await service.logged(lambda line: line["event"] == "asterisk_away")
+        assert await service.stop() == 0
+    finally:
+        await service.stop(signal.SIGKILL)
+
+
 async def test_a_missing_or_damaged_prompt_is_found_by_the_first_callee(desk: Desk, sounds: Path) -> None:
     spoilt = []
     for name in ("missing", "damaged"):
