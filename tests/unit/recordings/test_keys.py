@@ -125,6 +125,7 @@ def test_an_old_recipient_opens_what_is_recorded_after_it_was_replaced(tmp_path:
         ("", "there is no recipient of recordings in "),
         ("# nobody", "there is no recipient of recordings in "),
     ],
+    ids=["an identity", "cut off", "of ssh", "two in a line", "nothing", "a comment"],
 )
 def test_a_damaged_recipient_is_passed_over_or_quoted(tmp_path: Path, content: str, words: str) -> None:
     """What it may be is the secret half, pasted into the wrong file; and a good one beside it is no excuse."""
@@ -232,7 +233,11 @@ def other_pem() -> bytes:
     )
 
 
-@pytest.mark.parametrize("content", [b"", b"s3cret", b"-----BEGIN PRIVATE KEY-----\ns3cret\n", other_pem()])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"s3cret", b"-----BEGIN PRIVATE KEY-----\ns3cret\n", other_pem()],
+    ids=["nothing", "text", "cut off", "of another kind"],
+)
 @pytest.mark.parametrize("half", ["key", "pub"])
 def test_a_damaged_evidence_key_is_used_or_quoted(tmp_path: Path, half: str, content: bytes) -> None:
     keys = SigningKeys(tmp_path)
