@@ -9,8 +9,10 @@ from ccari.store.calls import PostgresCallStore
 from ccari.store.consents import Consents
 from ccari.store.contacts import Contacts
 from ccari.store.database import Database, open_database
+from ccari.store.deletions import Deletions
 from ccari.store.embedded import embedded_postgres
 from ccari.store.forwards import Forwards
+from ccari.store.holds import Holds
 from ccari.store.key_versions import KeyVersions
 from ccari.store.policies import Policies
 from ccari.store.records import Records
@@ -39,6 +41,8 @@ class Store:
     records: Records
     tokens: Tokens
     repeats: Repeats
+    holds: Holds
+    deletions: Deletions
 
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
@@ -46,6 +50,7 @@ class Store:
             dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
+            Holds(database), Deletions(database),
         )  # fmt: skip
 
 

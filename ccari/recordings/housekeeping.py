@@ -1,0 +1,228 @@
+"""The deletion of recordings that nothing keeps any more: their limit has passed, or the person took away the reason.
+
+What is to go is decided and written down first (see :class:`ccari.ports.holds.Sweep`), then the files are removed, and
+only when they are gone do the rows say so. Whoever is interrupted anywhere leaves a decision that the next one carries out.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+import structlog
+
+from ccari.errors import CcariError, why
+from ccari.policy import retention
+from ccari.policy.retention import Why
+from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
+
+#: From the end of one round to the next. Storage is limited to days, so that minutes are soon enough, also after a consent
+#: was withdrawn.
+ROUND_SECONDS = 300.0
+#: Decided upon in one transaction, for which those wait who place holds.
+BATCH = 500
+#: Removed by one thread in a row, and how many threads do it: a network file system takes its time for each.
+_CHUNK, _THREADS = 64, 4
+
+_log = structlog.get_logger()
+
+
+@dataclass
+class Swept:
+    """What became of one round. ``deleted``: how many, by why. ``held``: due, but kept. ``faults``: by file."""
+
+    deleted: dict[Why, int] = field(default_factory=dict)
+    held: int = 0
+    faults: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        return sum(self.deleted.values())
+
+
+def due(now: datetime) -> Judge:
+    """The law on stored recordings at ``now``: see :func:`ccari.policy.retention.deletion`."""
+
+    def judge(stored: Stored) -> Verdict | None:
+        return None if stored.held else fallen_due(stored, now)
+
+    return judge
+
+
+def fallen_due(stored: Stored, now: datetime) -> Verdict | None:
+    """For what the recording is to be deleted by ``now``, were it not held; None if it may still be kept."""
+    withdrawn, erased = stored.consent_withdrawn, stored.erasure_granted
+    found = retention.deletion(
+        stored.recorded, stored.legal_basis, stored.limit,
+        consent_withdrawn=withdrawn[0] if withdrawn else None, erasure_granted=erased[0] if erased else None,
+    )  # fmt: skip
+    if found.at is None or found.at > now:
+        return None
+    of = {Why.CONSENT_WITHDRAWN: withdrawn, Why.ERASURE: erased}.get(Why(found.why))
+    return Verdict(Why(found.why), of[1] if of else "")
+
+
+class Housekeeper:
+    """Deletes what is due below ``folder``. ``who``: as what is kept of who decided it."""
+
+    def __init__(self, sweeps: Sweeps, folder: Path, who: str = "housekeeping") -> None:
+        self._sweeps = sweeps
+        self._folder = folder
+        self._who = who
+        # their own: on a disk that hangs they would keep from the others what all share
+        self._threads = ThreadPoolExecutor(_THREADS, "ccari-deletions")
+
+    async def run(self) -> None:
+        """A round every :data:`ROUND_SECONDS` until cancelled. What fails is logged, and tried again: no call depends on it."""
+        stalled = ""
+        while True:
+            try:
+                await self.round()
+                stalled = ""
+            except CcariError as error:
+                if str(error) != stalled:
+                    stalled = str(error)
+                    _log.warning("housekeeping_stalled", reason=stalled)
+            except Exception:  # noqa: BLE001 - logged
+                _log.exception("housekeeping_failed")
+            await asyncio.sleep(ROUND_SECONDS)
+
+    async def round(self) -> Swept | None:
+        """Delete what is due, if no other node of the fleet is at it; None if one is.
+
+        Raises
+        ------
+        StoreError
+            If the database fails. What was decided by then is carried out next time.
+        """
+        async with self._sweeps.turn() as sweep:
+            if sweep is None:
+                return None
+            swept = Swept()
+            await self.finish(sweep, swept)
+            await self.delete_due(sweep, swept)
+        if swept.count or swept.held or swept.faults:
+            _log.info(
+                "recordings_swept", deleted={each.value: count for each, count in swept.deleted.items()},
+                held=swept.held, failed=len(swept.faults),
+            )  # fmt: skip
+        return swept
+
+    async def finish(self, sweep: Sweep, swept: Swept) -> None:
+        """Carry out what was decided before."""
+        after = None
+        while doomed := await sweep.decided(BATCH, after):
+            await self.carry_out(sweep, doomed, swept)
+            after = doomed[-1].id
+
+    async def delete_due(
+        self, sweep: Sweep, swept: Swept, progress: Callable[[int], None] = lambda _looked_at: None
+    ) -> None:
+        """Decide on all that is due, and carry it out; ``progress`` is told of how many it was decided."""
+        now = datetime.now(UTC)
+        looked_at = 0
+        async for ids in sweep.candidates(now):
+            for start in range(0, len(ids), BATCH):
+                batch = ids[start : start + BATCH]
+                held: list[Stored] = []
+                doomed = await sweep.decide(batch, _noting(due(now), now, held), self._who)
+                swept.held += len(held)
+                await self.carry_out(sweep, doomed, swept)
+                looked_at += len(batch)
+                progress(looked_at)
+
+    async def carry_out(self, sweep: Sweep, doomed: Sequence[Doomed], swept: Swept) -> None:
+        """Remove the files, and say so in the rows of those that are gone.
+
+        Raises
+        ------
+        StoreError
+            If that could not be said. It is said the next time.
+        """
+        faults = await self._remove(doomed)
+        gone = await sweep.carried_out([each for each in doomed if each.file not in faults])
+        swept.faults |= faults
+        for reason, times in Counter(faults.values()).items():
+            _log.error("recordings_not_deleted", reason=reason, recordings=times)
+        for number, each in enumerate(gone):
+            swept.deleted[each.verdict.why] = swept.deleted.get(each.verdict.why, 0) + 1
+            _tell(each)
+            if number % _CHUNK == 0:
+                # a running call is not to wait for some hundred lines
+                await asyncio.sleep(0)
+
+    async def _remove(self, doomed: Sequence[Doomed]) -> dict[str, str]:
+        """Why files could not be removed, by file."""
+        files = sorted(each.file for each in doomed)
+        loop = asyncio.get_running_loop()
+        faults = await asyncio.gather(
+            *(
+                loop.run_in_executor(self._threads, _unlink, self._folder, files[start : start + _CHUNK])
+                for start in range(0, len(files), _CHUNK)
+            )
+        )
+        return {file: reason for each in faults for file, reason in each.items()}
+
+
+def _noting(judge: Judge, now: datetime, held: list[Stored]) -> Judge:
+    """As ``judge``; what is due and held is put to ``held``."""
+
+    def noting(stored: Stored) -> Verdict | None:
+        if stored.held and fallen_due(stored, now) is not None:
+            held.append(stored)
+        return judge(stored)
+
+    return noting
+
+
+def _tell(doomed: Doomed) -> None:
+    verdict = doomed.verdict
+    # what a person wrote who purged it is no matter for a log
+    reference = {"reference": verdict.reference} if verdict.reference and verdict.why is not Why.PURGE else {}
+    _log.info(
+        "recording_deleted", recording=str(doomed.id), call_id=str(doomed.call_id), controller=doomed.controller,
+        campaign=doomed.campaign, legal_basis=doomed.legal_basis, why=verdict.why.value, by=doomed.decided_by,
+        **reference,
+    )  # fmt: skip
+
+
+def _unlink(folder: Path, files: Iterable[str]) -> dict[str, str]:
+    """Remove recordings with their tags, for good: also when the power goes. Why it failed, by file. Blocks."""
+    faults: dict[str, str] = {}
+    touched: dict[Path, list[str]] = {}
+    for file in files:
+        path = folder / file
+        try:
+            _remove_one(folder, path)
+            touched.setdefault(path.parent, []).append(file)
+        except (OSError, ValueError) as error:
+            faults[file] = why(error) if isinstance(error, OSError) else str(error)
+    for parent, those in touched.items():
+        try:
+            _flush(parent)
+        except OSError as error:
+            faults |= dict.fromkeys(those, why(error))
+    return faults
+
+
+def _remove_one(folder: Path, path: Path) -> None:
+    if ".." in PurePosixPath(path).parts or not path.is_relative_to(folder):
+        raise ValueError("it is not below the recordings folder")
+    if not path.parent.is_dir():
+        # a disk that is not mounted has none of the files either, and has them all again tomorrow
+        raise ValueError(f"there is no folder {path.parent}: is the disk mounted?")
+    path.unlink(missing_ok=True)
+    # the name of a recording is its id, with the endings of what it is and of how it is encrypted
+    path.with_name(f"{path.name.partition('.')[0]}.json").unlink(missing_ok=True)
+
+
+def _flush(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,0 +1,173 @@
+"""The deletion of recordings: who is first decided upon, and then carried out, however often that is interrupted."""
+
+import asyncio
+import contextlib
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from secrets import token_bytes
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from ccari.errors import StoreError
+from ccari.policy import chain
+from ccari.policy.bases import LegalBasis
+from ccari.policy.chain import SALT_BYTES, Entry
+from ccari.policy.retention import WITHDRAWING, Why
+from ccari.ports.holds import Doomed, Held, Judge, Stored, Verdict
+from ccari.store import holds
+from ccari.store.database import Database, translated
+from ccari.store.holds import AnyConnection
+from ccari.store.queries import SQL
+
+_WITHDRAWING = sorted(WITHDRAWING)
+
+
+class Deletions:
+    """:class:`ccari.ports.Sweeps` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]:
+        """What of the recordings is stored still, and not about to be deleted, with all that holds it."""
+        async with self._database.connection() as connection:
+            return await _stored(connection, recording_ids)
+
+    @contextlib.asynccontextmanager
+    async def sweep(self) -> AsyncIterator["PostgresSweep"]:
+        """Over a connection outside the pool, so that no call waits for it."""
+        async with self._database.apart() as connection:
+            yield PostgresSweep(self._database, connection)
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator["PostgresSweep | None"]:
+        """As :meth:`sweep`, for one of the fleet at a time: None if another is at it. Who dies leaves it to the next."""
+        async with self._database.apart() as connection:
+            mine = await connection.fetchval(SQL["turn_to_delete"])
+            yield PostgresSweep(self._database, connection) if mine else None
+
+
+class PostgresSweep:
+    """:class:`ccari.ports.Sweep` on PostgreSQL."""
+
+    def __init__(self, database: Database, connection: asyncpg.Connection) -> None:
+        self._database = database
+        self._connection = connection
+
+    async def candidates(self, now: datetime) -> AsyncIterator[list[UUID]]:
+        async for rows in self._database.stream(SQL["recordings_perhaps_due"], now, _WITHDRAWING):
+            yield [row["id"] for row in rows]
+
+    async def decide(self, recording_ids: Sequence[UUID], judge: Judge, who: str) -> list[Doomed]:
+        with translated():
+            async with self._connection.transaction():
+                await self._connection.execute(SQL["alone_to_delete"])
+                stored = await _stored(self._connection, recording_ids)
+                doomed = [
+                    _doomed(each, verdict, who)
+                    for each in stored.values()
+                    if (verdict := judge(each)) is not None
+                ]
+                await self._connection.execute(
+                    SQL["decide_deletions"], [each.id for each in doomed], [each.verdict.why for each in doomed],
+                    [each.verdict.reference for each in doomed], who,
+                )  # fmt: skip
+        return doomed
+
+    async def decided(self, limit: int, after: UUID | None = None) -> list[Doomed]:
+        with translated():
+            rows = await self._connection.fetch(SQL["decided_deletions"], after, limit)
+        return [
+            Doomed(
+                verdict=Verdict(Why(row["why"]), row["reference"]), **{name: row[name] for name in _OF_DOOMED}
+            )
+            for row in rows
+        ]
+
+    async def carried_out(self, doomed: Sequence[Doomed]) -> list[Doomed]:
+        if not doomed:
+            return []
+        with translated():
+            async with self._connection.transaction():
+                ids = [each.id for each in doomed]
+                left = {
+                    row["recording_id"] for row in await self._connection.fetch(SQL["lock_deletions"], ids)
+                }
+                # another may have carried them out as well: it is told once
+                mine = [each for each in doomed if each.id in left]
+                await _tell(self._connection, mine, datetime.now(UTC))
+                await self._connection.execute(SQL["deletions_carried_out"], [each.id for each in mine])
+        return mine
+
+
+_OF_DOOMED = ("id", "call_id", "controller", "campaign", "legal_basis", "file", "decided_by")
+
+
+async def _stored(connection: AnyConnection, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]:
+    rows = await connection.fetch(SQL["stored_recordings"], list(recording_ids), _WITHDRAWING)
+    held = await holds.explain(connection, [row["id"] for row in rows]) if rows else {}
+    return {row["id"]: _made(row, held.get(row["id"], [])) for row in rows}
+
+
+def _made(row: asyncpg.Record, held: list[Held]) -> Stored:
+    return Stored(
+        row["id"], row["call_id"], row["controller"], row["campaign"], LegalBasis(row["legal_basis"]),
+        row["recorded"], row["delete_at"], row["file"], held,
+        (row["withdrawn_at"], row["withdrawn_by"]) if row["withdrawn_at"] else None,
+        (row["erased_at"], row["erased_by"]) if row["erased_at"] else None,
+    )  # fmt: skip
+
+
+def _doomed(stored: Stored, verdict: Verdict, who: str) -> Doomed:
+    return Doomed(
+        stored.id, stored.call_id, stored.controller, stored.campaign, stored.legal_basis.value, stored.file,
+        verdict, who,
+    )  # fmt: skip
+
+
+async def _tell(connection: AnyConnection, doomed: Sequence[Doomed], at: datetime) -> None:
+    """Put a ``recording_deleted`` at the end of each call's journal: many journals in one statement."""
+    of_call: defaultdict[UUID, list[Doomed]] = defaultdict(list)
+    for each in doomed:
+        of_call[each.call_id].append(each)
+    heads = await connection.fetch(SQL["lock_journals"], list(of_call))
+    if len(heads) != len(of_call):
+        raise StoreError("the call of a recording is not there")
+    # hashing some hundred entries would keep the running calls waiting
+    await connection.execute(
+        SQL["append_to_journals"], *await asyncio.to_thread(_entries, heads, of_call, at)
+    )
+
+
+def _entries(
+    heads: Sequence[asyncpg.Record], of_call: dict[UUID, list[Doomed]], at: datetime
+) -> list[list[Any]]:
+    calls, ends, linked = [], [], []
+    for head in heads:
+        entries = [
+            Entry(at, "recording_deleted", _fields(each), token_bytes(SALT_BYTES))
+            for each in of_call[head["id"]]
+        ]
+        new = chain.follow(bytes(head["last_link"]), head["events"], entries)
+        calls += [head["id"]] * len(new)
+        linked += new
+        ends.append((head["id"], new[-1].seq, new[-1].link))
+    return [
+        calls, [each.seq for each in linked], [each.at for each in linked], [each.event for each in linked],
+        [each.commitment for each in linked], [each.link for each in linked], [each.salt for each in linked],
+        [json.dumps(dict(each.fields or {})) for each in linked], *map(list, zip(*ends, strict=True)),
+    ]  # fmt: skip
+
+
+def _fields(doomed: Doomed) -> dict[str, str]:
+    reference = {"reference": doomed.verdict.reference} if doomed.verdict.reference else {}
+    return {
+        "recording": str(doomed.id),
+        "why": doomed.verdict.why.value,
+        **reference,
+        "by": doomed.decided_by,
+    }

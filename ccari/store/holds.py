@@ -1,0 +1,113 @@
+"""What keeps recordings beyond their time: legal holds that people place, and requests that are open."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from ccari.errors import NoRequestError, RecordingError, UnknownError
+from ccari.policy.retention import HOLDING, HOLDING_ON, HoldKind
+from ccari.policy.rights import EFFECTS
+from ccari.ports.holds import Held, HoldOn
+from ccari.store.database import Connection, Database
+from ccari.store.queries import SQL
+
+#: Of the pool, or apart from it.
+AnyConnection = Connection | asyncpg.Connection
+
+_RIGHTS, _BASES = zip(*[(right, basis) for right, bases in HOLDING.items() for basis in bases], strict=True)
+_ON_RIGHTS, _ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING_ON], strict=True)
+
+
+class Holds:
+    """:class:`ccari.ports.HoldRegister` on PostgreSQL: the one place that says whether something is held."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def held(
+        self, recording_ids: Collection[UUID], *, besides: str | None = None
+    ) -> dict[UUID, set[HoldKind]]:
+        """What holds each of the recordings that is held; the request ``besides`` does not count."""
+        found = await self.explain(recording_ids, besides=besides)
+        return {recording: {each.kind for each in by} for recording, by in found.items()}
+
+    async def explain(
+        self, recording_ids: Collection[UUID], *, besides: str | None = None
+    ) -> dict[UUID, list[Held]]:
+        """As :meth:`held`, each thing by itself, the legal holds first."""
+        async with self._database.connection() as connection:
+            return await explain(connection, recording_ids, besides=besides)
+
+    async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
+        """Keep what is stored of ``on``, and what will be, until the hold is released; gives it as :meth:`list` does.
+
+        It waits for deletions that are being decided. Once it is placed, nothing that it counts is deleted.
+
+        Raises
+        ------
+        UnknownError
+            If there is no such recording, call or request.
+        RecordingError
+            If the recording is deleted, or its deletion is decided already.
+        """
+        subject = on.subject
+        async with self._database.apart() as connection, connection.transaction():
+            await connection.execute(SQL["share_deletions"])
+            await _check(connection, on)
+            placed = await connection.fetchval(
+                SQL["place_hold"], on.recording_id, on.call_id, on.reference,
+                subject.controller if subject else None, list(subject.digests.all) if subject else None, reason,
+                who,
+            )  # fmt: skip
+            return dict(await connection.fetchrow(SQL["list_holds"], placed, True, 1) or {})
+
+    async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
+        """End a hold; who, when and why stay on record.
+
+        Raises
+        ------
+        UnknownError
+            If there is no such hold, or it was released before.
+        """
+        async with self._database.transaction() as connection:
+            if await connection.fetchval(SQL["release_hold"], hold, who, reason) is None:
+                since = await connection.fetchval(SQL["released_hold"], hold)
+                when = f"was released on {since:%Y-%m-%d}" if since else "does not exist"
+                raise UnknownError(f"hold {hold} {when}: see ccari recordings holds")
+            return dict(await connection.fetchrow(SQL["list_holds"], hold, True, 1) or {})
+
+    async def list(self, limit: int, *, released: bool = False) -> list[dict[str, Any]]:
+        """The newest first, those that are ``released`` too if asked; each with how many stored recordings it is on."""
+        async with self._database.apart() as connection:
+            return [dict(row) for row in await connection.fetch(SQL["list_holds"], None, released, limit)]
+
+
+async def explain(
+    connection: AnyConnection, recording_ids: Collection[UUID], *, besides: str | None = None
+) -> dict[UUID, list[Held]]:
+    """As :meth:`Holds.explain`, in the transaction that ``connection`` is in."""
+    rows = await connection.fetch(
+        SQL["holds_on"], list(recording_ids), _RIGHTS, _BASES, _ON_RIGHTS, _ON_BARS, besides
+    )
+    found: defaultdict[UUID, list[Held]] = defaultdict(list)
+    for row in rows:
+        found[row["id"]].append(Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"]))
+    return dict(found)
+
+
+async def _check(connection: AnyConnection, on: HoldOn) -> None:
+    """See that there is something to hold."""
+    if on.recording_id is not None:
+        recording = await connection.fetchrow(SQL["recording_to_hold"], on.recording_id)
+        if recording is None:
+            raise UnknownError(f"there is no recording {on.recording_id}")
+        if recording["deleted_at"] is not None or recording["doomed"]:
+            when = f"on {recording['deleted_at']:%Y-%m-%d}" if recording["deleted_at"] else "just now"
+            raise RecordingError(f"recording {on.recording_id} was deleted {when}: there is nothing to hold")
+    if on.call_id is not None and await connection.fetchval(SQL["call_to_hold"], on.call_id) is None:
+        raise UnknownError(f"there is no call {on.call_id}")
+    if on.reference is not None and await connection.fetchval(SQL["request_to_hold"], on.reference) is None:
+        raise NoRequestError(f"there is no request {on.reference!r}: see ccari requests list")

@@ -1,0 +1,81 @@
+-- name: share_deletions
+-- Any number of holds are placed beside one another, but none while deletions are decided: or a hold could be confirmed
+-- on what is deleted a moment later.
+SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))
+
+-- name: holds_on
+-- $2 and $3: a right and the basis of recordings that its open request holds; $4 and $5: a right whose fulfilled request
+-- holds on while the bar stands that came with it; $6: the request that does not count.
+WITH asked AS MATERIALIZED (
+    SELECT r.id, r.call_id, r.controller, r.legal_basis, c.digest
+    FROM recordings r JOIN calls c ON c.id = r.call_id WHERE r.id = ANY ($1)
+), concerning AS MATERIALIZED (
+    SELECT DISTINCT recording_id AS id, reference FROM concerned_recordings WHERE recording_id = ANY ($1)
+)
+SELECT a.id, 'legal' AS kind, h.id AS hold, NULL AS reference, h.reason
+FROM asked a JOIN holds h ON h.recording_id = a.id WHERE h.released_at IS NULL
+UNION ALL
+SELECT a.id, 'legal', h.id, NULL, h.reason
+FROM asked a JOIN holds h ON h.call_id = a.call_id WHERE h.released_at IS NULL
+UNION ALL
+SELECT a.id, 'legal', h.id, NULL, h.reason
+FROM asked a JOIN holds h ON h.controller = a.controller AND h.digests @> ARRAY[a.digest]
+WHERE h.released_at IS NULL AND h.digests IS NOT NULL
+UNION ALL
+SELECT n.id, 'legal', h.id, h.reference, h.reason
+FROM concerning n JOIN holds h ON h.reference = n.reference WHERE h.released_at IS NULL
+UNION ALL
+SELECT a.id, 'request', NULL, q.reference, q."right"
+FROM concerning n JOIN asked a ON a.id = n.id JOIN rights_requests q ON q.reference = n.reference
+WHERE q.reference IS DISTINCT FROM $6
+  AND CASE WHEN q.closed_at IS NULL
+           THEN EXISTS (SELECT FROM unnest($2::text[], $3::text[]) AS each ("right", basis)
+                         WHERE each."right" = q."right" AND each.basis = a.legal_basis)
+           ELSE q.state = 'fulfilled'
+            AND EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS each ("right", reason)
+                        JOIN suppressions s ON s.reason = each.reason
+                         WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
+                           AND (s.expires_at IS NULL OR s.expires_at > now()))
+      END
+ORDER BY 1, 2, 3, 4
+
+-- name: place_hold
+INSERT INTO holds (recording_id, call_id, reference, controller, digests, reason, placed_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+
+-- name: recording_to_hold
+SELECT r.state, r.deleted_at, EXISTS (SELECT FROM deletions d WHERE d.recording_id = r.id) AS doomed
+FROM recordings r WHERE r.id = $1
+
+-- name: call_to_hold
+SELECT id FROM calls WHERE id = $1
+
+-- name: request_to_hold
+SELECT reference FROM rights_requests WHERE reference = $1
+
+-- name: release_hold
+UPDATE holds SET released_at = clock_timestamp(), released_by = $2, release_reason = $3
+WHERE id = $1 AND released_at IS NULL RETURNING id
+
+-- name: released_hold
+SELECT released_at FROM holds WHERE id = $1
+
+-- name: list_holds
+SELECT h.id, CASE WHEN h.recording_id IS NOT NULL THEN 'recording' WHEN h.call_id IS NOT NULL THEN 'call'
+                  WHEN h.reference IS NOT NULL THEN 'request' ELSE 'number' END AS "on",
+       coalesce(h.recording_id::text, h.call_id::text, h.reference, left(encode(h.digests[1], 'hex'), 12)) AS what,
+       coalesce(h.controller, of_recording.controller, of_call.controller, of_request.controller) AS controller,
+       h.reason, h.placed_by, h.placed_at, h.released_by, h.released_at, h.release_reason,
+       (SELECT count(*) FROM recordings r
+         WHERE r.state = 'stored' AND NOT EXISTS (SELECT FROM deletions d WHERE d.recording_id = r.id) AND r.id IN (
+               SELECT h.recording_id
+               UNION ALL SELECT each.id FROM recordings each WHERE each.call_id = h.call_id
+               UNION ALL SELECT v.recording_id FROM concerned_recordings v WHERE v.reference = h.reference
+               UNION ALL SELECT each.id FROM calls c JOIN recordings each ON each.call_id = c.id
+                         WHERE c.controller = h.controller AND c.digest = ANY (h.digests))) AS recordings
+FROM holds h
+LEFT JOIN recordings of_recording ON of_recording.id = h.recording_id
+LEFT JOIN calls of_call ON of_call.id = h.call_id
+LEFT JOIN rights_requests of_request ON of_request.reference = h.reference
+WHERE ($1::bigint IS NULL OR h.id = $1) AND ($2 OR h.released_at IS NULL)
+ORDER BY h.id DESC LIMIT $3

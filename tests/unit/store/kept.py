@@ -1,0 +1,94 @@
+"""Recordings that lie in their place: a row, a file and its tag."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from ccari.ports.calls import OpenedCall
+from ccari.recordings.housekeeping import Housekeeper, Swept
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from tests.unit.store import made
+
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+AUDIO = b"age-encryption.org/v1\n"
+
+
+@dataclass
+class Shelf:
+    """The recordings folder, with what puts something there and takes it away."""
+
+    store: Store
+    database: Database
+    folder: Path
+
+    async def call(self, of: OpenedCall | None = None) -> OpenedCall:
+        """A call that was opened, of :data:`made.NUMBER` if no other."""
+        call = of or made.call()
+        await self.store.calls.open(call, made.question(call))
+        return call
+
+    async def put(
+        self, call: OpenedCall | None = None, *, basis: str = "legitimate_interest", recorded: datetime = NOW - 10 * DAY,
+        limit: datetime = NOW + 80 * DAY,
+    ) -> UUID:  # fmt: skip
+        """A stored recording of ``call`` (else of one of its own); its id."""
+        call, recording = call or await self.call(), uuid4()
+        place = Path(call.controller) / f"{recorded:%Y-%m-%d}" / f"{recording}.flac.age"
+        file = self.folder / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(AUDIO)
+        self.tag_of(file).write_text("{}")
+        await self.database.rows(
+            """INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, legal_basis, mode, state, format,
+                                       notice_version, delete_at, tagged_at, started_at, file, duration_ms, sha256, file_sha256)
+               VALUES ($1, $2, $3, $4, $5, 'p', $6, 'notice', 'stored', 'flac', 'v1', $7, $8, $8, $9, 1000, $10, $10)""",
+            recording, call.id, call.revision, call.controller, call.campaign, basis, limit, recorded, str(place),
+            bytes(32),
+        )  # fmt: skip
+        return recording
+
+    @staticmethod
+    def tag_of(file: Path) -> Path:
+        return file.with_name(f"{file.name.partition('.')[0]}.json")
+
+    def keeper(self) -> Housekeeper:
+        return Housekeeper(self.store.deletions, self.folder)
+
+    async def round(self) -> Swept:
+        swept = await self.keeper().round()
+        assert swept is not None
+        return swept
+
+    async def row(self, recording: UUID) -> dict[str, Any]:
+        return (await self.database.rows("SELECT * FROM recordings WHERE id = $1", recording))[0]
+
+    async def fate(self, recording: UUID) -> str | None:
+        """Why it was deleted, with whose request, and wholly so; None if it lies there as it did."""
+        row = await self.row(recording)
+        file = self.folder / row["file"]
+        left = [each.exists() for each in (file, self.tag_of(file))]
+        told = [
+            each["fields"]
+            for each in (await self.store.records.show_call(row["call_id"])).events
+            if each["event"] == "recording_deleted" and each["fields"]["recording"] == str(recording)
+        ]
+        assert not await self.database.rows("SELECT FROM deletions WHERE recording_id = $1", recording)
+        if row["state"] == "stored":
+            assert (left, told, row["deleted_at"]) == ([True, True], [], None)
+            return None
+        assert (row["state"], left, len(told)) == ("deleted", [False, False], 1)
+        assert told[0]["why"] == row["deletion"]
+        assert told[0].get("reference", "") == row["deletion_ref"]
+        return " ".join(filter(None, (row["deletion"], row["deletion_ref"])))
+
+
+def rotated(call: OpenedCall) -> OpenedCall:
+    """The same number under a newer secret."""
+    newest = bytes(reversed(call.digests.newest))
+    return replace(
+        call, id=uuid4(), token=uuid4(), keyed=replace(call.digests, newest=newest, key_version=2, all=(*call.digests.all, newest)),
+    )  # fmt: skip

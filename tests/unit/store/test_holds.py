@@ -1,0 +1,231 @@
+"""What is kept beyond its time, for which reason, and for how long."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from ccari.errors import NoRequestError, RecordingError, StoreError, UnknownError
+from ccari.policy.bases import LegalBasis
+from ccari.policy.numbers import Number
+from ccari.policy.retention import HOLDING, HoldKind
+from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.suppression import Reason
+from ccari.ports.holds import Held, HoldOn, Subject
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from tests.unit.store import made
+from tests.unit.store.kept import DAY, NOW, Shelf, rotated
+from tests.unit.store.test_requests import by, letter
+
+LEGAL, REQUEST = {HoldKind.LEGAL}, {HoldKind.REQUEST}
+OTHER = Number("+48600100002")
+_WAITING = """SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+@pytest.fixture
+def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
+    return Shelf(store, database, tmp_path / "recordings")
+
+
+async def test_a_hold_is_on_less_or_more_than_it_was_placed_on(store: Store, shelf: Shelf) -> None:
+    call, anothers = await shelf.call(), await shelf.call(made.call(number=OTHER))
+    first, second, third = await shelf.put(call), await shelf.put(call), await shelf.put()
+    strangers, elsewhere = await shelf.put(anothers), await shelf.put(await shelf.call(made.call("beta")))
+    all_of_them = [first, second, third, strangers, elsewhere]
+    reference = await store.calls.register_right(call, made.exercise(Right.OBJECTION_MARKETING), ())
+    for on, kept in (
+        (HoldOn(recording_id=first), {first}),
+        (HoldOn(call_id=call.id), {first, second}),
+        (HoldOn(reference=reference), {first, second, third}),
+        (HoldOn(subject=Subject("acme", made.digests())), {first, second, third}),
+    ):
+        placed = await store.holds.place(on, "lawsuit", "cli:anna")
+        assert placed["recordings"] == len(kept)
+        assert await store.holds.held(all_of_them) == dict.fromkeys(kept, LEGAL)
+        await store.holds.release(placed["id"], "settled", "cli:bert")
+        assert await store.holds.held(all_of_them) == {}
+
+
+@pytest.mark.parametrize("basis", LegalBasis)
+@pytest.mark.parametrize("right", Right)
+async def test_an_open_request_holds_what_it_should_not_or_lets_go_what_it_concerns(
+    store: Store, shelf: Shelf, right: Right, basis: LegalBasis
+) -> None:
+    """From its registration to its closure."""
+    recording, anothers = (
+        await shelf.put(basis=basis),
+        await shelf.put(await shelf.call(made.call(number=OTHER)), basis=basis),
+    )
+    reference = await store.requests.add("acme", letter(right, level=Level.L2), made.digests())
+    wanted = {recording: REQUEST} if basis in HOLDING.get(right, ()) else {}
+    assert await store.holds.held([recording, anothers]) == wanted
+    assert await store.holds.held([recording], besides=reference) == {}
+    for state in (RequestState.IN_PROGRESS, RequestState.EXTENDED):
+        await store.requests.step(reference, state, by("cli:anna", "many"))
+        assert await store.holds.held([recording]) == wanted
+    await store.requests.step(reference, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
+    assert await store.holds.held([recording]) == {}
+
+
+async def test_a_request_by_key_holds_only_its_own_calls_recordings(store: Store, shelf: Shelf) -> None:
+    """But a refusal to be recorded, which is about that call."""
+    call = await shelf.call()
+    its_own, earlier = await shelf.put(call), await shelf.put()
+    await store.calls.register_right(call, made.exercise(Right.REFUSE_RECORDING), ())
+    assert await store.holds.held([its_own, earlier]) == {its_own: REQUEST}
+    await store.calls.register_right(call, made.exercise(Right.ACCESS), ())
+    assert await store.holds.held([its_own, earlier]) == {its_own: REQUEST, earlier: REQUEST}
+
+
+@pytest.mark.parametrize("way", ["key", "letter"])
+async def test_a_request_forgets_what_lies_under_an_older_secret(
+    store: Store, shelf: Shelf, way: str
+) -> None:
+    older = await shelf.put()
+    now = await shelf.call(rotated(made.call()))
+    if way == "key":
+        await store.calls.register_right(now, made.exercise(Right.ACCESS), ())
+    else:
+        await store.requests.add("acme", letter(), now.digests)
+    assert await store.holds.held([older]) == {older: REQUEST}
+
+
+async def test_a_hold_on_a_number_forgets_what_lies_under_an_older_secret(store: Store, shelf: Shelf) -> None:
+    older = await shelf.put()
+    await store.holds.place(HoldOn(subject=Subject("acme", rotated(made.call()).digests)), "lawsuit", "anna")
+    assert await store.holds.held([older]) == {older: LEGAL}
+
+
+async def test_a_restriction_that_was_granted_lets_the_recording_go(store: Store, shelf: Shelf) -> None:
+    """Art 18(2): it is stored and nothing else, until somebody lifts the restriction, 18(3)."""
+    recording = await shelf.put()
+    reference = await store.requests.add("acme", letter(Right.RESTRICTION, level=Level.L1), made.digests())
+    await store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
+    assert await store.holds.held([recording]) == {recording: REQUEST}
+    await store.suppressions.remove("acme", made.digests(), "cli:anna", "told", reason=Reason.RESTRICTION)
+    assert await store.holds.held([recording]) == {}
+
+
+async def test_a_restriction_that_was_refused_holds_on(store: Store, shelf: Shelf) -> None:
+    recording = await shelf.put()
+    reference = await store.requests.add("acme", letter(Right.RESTRICTION, level=Level.L1), made.digests())
+    await store.requests.step(reference, RequestState.REFUSED, by("cli:anna", "no ground of Art 18(1)"))
+    assert await store.holds.held([recording]) == {}
+
+
+async def test_nobody_is_told_what_holds_a_recording(store: Store, shelf: Shelf) -> None:
+    recording = await shelf.put()
+    reference = await store.requests.add("acme", letter(), made.digests())
+    placed = [
+        await store.holds.place(on, reason, "cli:anna")
+        for on, reason in (
+            (HoldOn(recording_id=recording), "lawsuit"),
+            (HoldOn(reference=reference), "complaint"),
+        )
+    ]
+    found = await store.holds.explain([recording])
+    assert found == {recording: [
+        Held(HoldKind.LEGAL, placed[0]["id"], None, "lawsuit"),
+        Held(HoldKind.LEGAL, placed[1]["id"], reference, "complaint"),
+        Held(HoldKind.REQUEST, None, reference, "access"),
+    ]}  # fmt: skip
+    assert [each.words for each in found[recording]] == [
+        f"legal hold {placed[0]['id']} (lawsuit)", f"legal hold {placed[1]['id']} (complaint)",
+        f"request {reference} (access)",
+    ]  # fmt: skip
+    assert await store.holds.held([recording]) == {recording: LEGAL | REQUEST}
+
+
+async def test_a_hold_is_placed_on_nothing(store: Store, shelf: Shelf, database: Database) -> None:
+    gone = await shelf.put(limit=NOW - DAY)
+    await shelf.round()
+    nowhere = uuid4()
+    for on, error, words in (
+        (HoldOn(recording_id=nowhere), UnknownError, f"there is no recording {nowhere}"),
+        (HoldOn(call_id=nowhere), UnknownError, f"there is no call {nowhere}"),
+        (HoldOn(reference="ACME-2026-000009"), NoRequestError, "there is no request 'ACME-2026-000009'"),
+        (HoldOn(recording_id=gone), RecordingError, f"recording {gone} was deleted on {NOW:%Y-%m-%d}"),
+        (HoldOn(), StoreError, "holds_on_one_thing"),
+        (
+            HoldOn(recording_id=await shelf.put(), subject=Subject("acme", made.digests())),
+            StoreError,
+            "one_thing",
+        ),
+    ):
+        with pytest.raises(error, match=words):
+            await store.holds.place(on, "lawsuit", "cli:anna")
+    assert await database.rows("SELECT FROM holds") == []
+
+
+async def test_a_hold_is_released_twice_or_without_a_trace(store: Store, shelf: Shelf) -> None:
+    recording = await shelf.put()
+    placed = await store.holds.place(HoldOn(recording_id=recording), "lawsuit", "cli:anna")
+    released = await store.holds.release(placed["id"], "settled", "cli:bert")
+    assert (released["released_by"], released["release_reason"]) == ("cli:bert", "settled")
+    with pytest.raises(UnknownError, match=f"hold {placed['id']} was released on {NOW:%Y-%m-%d}"):
+        await store.holds.release(placed["id"], "again", "cli:eve")
+    with pytest.raises(UnknownError, match="hold 99 does not exist"):
+        await store.holds.release(99, "again", "cli:eve")
+    assert await store.holds.list(10) == []
+    assert await store.holds.list(10, released=True) == [released]
+    assert released["reason"] == "lawsuit"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM holds", "TRUNCATE holds", "UPDATE holds SET reason = 'none'",
+        "UPDATE holds SET released_at = NULL, released_by = NULL, release_reason = NULL",
+        "UPDATE holds SET released_by = 'cli:eve' WHERE released_at IS NOT NULL",
+    ],
+)  # fmt: skip
+async def test_what_was_held_is_changed_in_place(
+    store: Store, shelf: Shelf, database: Database, change: str
+) -> None:
+    on = HoldOn(recording_id=await shelf.put())
+    for release in (True, False):
+        placed = await store.holds.place(on, "lawsuit", "cli:anna")
+        if release:
+            await store.holds.release(placed["id"], "settled", "cli:bert")
+    before = await store.holds.list(10, released=True)
+    with pytest.raises(StoreError):
+        await database.rows(change)
+    assert await store.holds.list(10, released=True) == before
+
+
+async def test_a_hold_is_confirmed_on_what_is_deleted_a_moment_later(
+    store: Store, shelf: Shelf, dsn: str
+) -> None:
+    """Whoever places one waits until it is decided what is deleted."""
+    recording = await shelf.put(limit=NOW - DAY)
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('deletions', 0))")
+            placing = asyncio.create_task(
+                store.holds.place(HoldOn(recording_id=recording), "lawsuit", "cli:anna")
+            )
+            while not await connection.fetchval(_WAITING):
+                pass
+            await connection.execute(
+                "INSERT INTO deletions (recording_id, why, decided_by) VALUES ($1, 'retention', 'x')",
+                recording,
+            )
+        with pytest.raises(RecordingError, match="was deleted just now"):
+            await placing
+    finally:
+        await connection.close()
+    assert (await shelf.round()).count == 1
+
+
+async def test_a_hold_on_a_number_reaches_another_controllers(store: Store, shelf: Shelf) -> None:
+    """Though the digests were the same: invariant 7."""
+    theirs = await shelf.put(await shelf.call(replace(made.call("beta"), keyed=made.digests("acme"))))
+    await store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "anna")
+    await store.requests.add("acme", letter(), made.digests())
+    assert await store.holds.held([theirs]) == {}
