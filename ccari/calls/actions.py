@@ -253,6 +253,8 @@ class Actions:
         )
         information = terms.information_version if tells else None
         told = {"notice_version": version, "prompts": ",".join(command.prompts), "language": terms.language}
+        # what names the very audio: the words' version stays when a prompt is spoken anew
+        self._journal.know({"sounds": ",".join(terms.script.sounds[each].digest for each in command.prompts)})
         self._journal.note("notice_heard", told)
         await self._journal.durably(
             lambda entries: self._desk.store.commit_heard(self._ids.call, version, information, entries)

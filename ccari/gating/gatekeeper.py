@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from ccari.errors import CcariError, ConfigError, SoundError
+from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
 from ccari.gating.labels import phone_name
 from ccari.gating.terms import Terms
@@ -141,8 +142,13 @@ class Gatekeeper:
             listed_as=self._means.secrets.listed_as((each.id for each in terms.registers), terms.known_number),
         )  # fmt: skip
         store = self._means.store
+
+        def judge(facts: Facts) -> Block | None:
+            self._journal.know(findings(facts))
+            return terms.judge(facts)
+
         return await self._journal.durably(
-            lambda entries: store.spend_token(opened, terms.question(), terms.judge, entries)
+            lambda entries: store.spend_token(opened, terms.question(), judge, entries)
         )
 
     async def _ask(self) -> Terms | Block:
@@ -170,6 +176,7 @@ class Gatekeeper:
             policy, campaign = await self._campaign()
             terms = self._terms(policy, campaign, number_of)
             facts, newest = await self._means.store.open(terms.opened, terms.question())
+            self._journal.know(findings(facts))
             self._journal.opened()
             if newest == terms.opened.revision:
                 break

@@ -28,15 +28,21 @@ class Journal:
         self._log = structlog.get_logger().bind(call_id=str(call_id), agent=agent)
         self._began = monotonic()
         self._entries: list[Entry] = []
+        self._known: dict[str, str] = {}
         self.is_open = False
 
     def bind(self, **context: str) -> None:
         self._log = self._log.bind(**context)
 
+    def know(self, findings: Mapping[str, str]) -> None:
+        """What the next entry rests on: kept with it as proof, and too much for a log line."""
+        self._known |= findings
+
     def note(self, event: str, fields: Mapping[str, str]) -> None:
         """``since_request_ms`` is the time since the agent asked for the call."""
         self._log.info(event, **fields, since_request_ms=round((monotonic() - self._began) * 1000))
-        self._entries.append(Entry(datetime.now(UTC), event, fields, token_bytes(SALT_BYTES)))
+        told, self._known = {**self._known, **fields}, {}
+        self._entries.append(Entry(datetime.now(UTC), event, told, token_bytes(SALT_BYTES)))
 
     def opened(self) -> None:
         """The call's row is there, so entries can refer to it."""

@@ -10,11 +10,15 @@ from ccari.policy.parties import Controller
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A prompt that can be played: ``media`` for Asterisk, ``duration_ms`` of the file, the words in it."""
+    """A prompt that can be played: ``media`` for Asterisk, ``duration_ms`` of the file, the words in it.
+
+    ``digest``: names its audio, in hex, as evidence does: see :attr:`ccari.sounds.manifest.Entry.digest`.
+    """
 
     media: str
     duration_ms: int
     text: str
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

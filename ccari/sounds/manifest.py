@@ -41,6 +41,16 @@ class Entry:
     recipe: str
     files: Mapping[str, SoundFile]
 
+    @property
+    def digest(self) -> str:
+        """What names the audio, whichever of its files was played: SHA-256 in hex over their endings and hashes."""
+        return sound_digest({ending: file.sha256 for ending, file in self.files.items()})
+
+
+def sound_digest(files: Mapping[str, str]) -> str:
+    """``files``: each ending, and the SHA-256 in hex of the file that has it."""
+    return hashlib.sha256(json.dumps(dict(files), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -77,7 +77,7 @@ class Soundboard:
 
     def _sound(self, prompt: Prompt) -> Sound:
         seen_as, entry = self._find(prompt)
-        return Sound(f"sound:{seen_as / prompt.key}", entry.duration_ms, prompt.text)
+        return Sound(f"sound:{seen_as / prompt.key}", entry.duration_ms, prompt.text, entry.digest)
 
     def _find(self, prompt: Prompt) -> tuple[Path, Entry]:
         fault = f"{prompt.key}: no such sound in {self._places[0][0]}: ccari sounds build"
