@@ -26,6 +26,7 @@ from ccari.forward.webhook import open_webhook
 from ccari.policy.calendars import public_holidays
 from ccari.policy.campaign import RecordingMode
 from ccari.recordings.archive import FileArchive
+from ccari.recordings.housekeeping import Housekeeper
 from ccari.recordings.keyfiles import check_folder
 from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.sounds.soundboard import Soundboard, open_soundboard
@@ -89,6 +90,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             serve_http(settings.http.listen, checks, _front(store, book, secrets, prompts, rack, calls)),
             _fastagi(settings, counter),
             _forwarding(settings, store),
+            housekeeping(settings, store),
         ):
             _log.info("service_started", revision=book.revision)
             await _until(stop, link, calls)
@@ -129,6 +131,17 @@ async def _forwarding(settings: Settings, store: Store) -> AsyncIterator[None]:
         finally:
             working.cancel()
             await asyncio.wait([working])
+
+
+@contextlib.asynccontextmanager
+async def housekeeping(settings: Settings, store: Store) -> AsyncIterator[None]:
+    """Delete what is due while the context lasts; what is under way at its end is carried out by the next service."""
+    working = asyncio.create_task(Housekeeper(store.deletions, settings.recordings_dir).run())
+    try:
+        yield
+    finally:
+        working.cancel()
+        await asyncio.wait([working])
 
 
 async def _until(stop: asyncio.Event, link: Link, calls: Switchboard) -> None:

@@ -1,4 +1,4 @@
-"""The deletion of recordings: who is first decided upon, and then carried out, however often that is interrupted."""
+"""The deletion of recordings: decided and written down first, then carried out, however often that is interrupted."""
 
 import asyncio
 import contextlib
@@ -99,8 +99,9 @@ class PostgresSweep:
                 }
                 # another may have carried them out as well: it is told once
                 mine = [each for each in doomed if each.id in left]
-                await _tell(self._connection, mine, datetime.now(UTC))
-                await self._connection.execute(SQL["deletions_carried_out"], [each.id for each in mine])
+                if mine:
+                    await _tell(self._connection, mine, datetime.now(UTC))
+                    await self._connection.execute(SQL["deletions_carried_out"], [each.id for each in mine])
         return mine
 
 

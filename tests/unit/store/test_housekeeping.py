@@ -1,0 +1,421 @@
+"""What is deleted, for which reason, and that whoever is interrupted in it leaves nothing half done."""
+
+import asyncio
+import inspect
+import itertools
+from collections.abc import Awaitable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from ccari import app
+from ccari.config import Settings
+from ccari.errors import RecordingError
+from ccari.policy.consent import Channel
+from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.suppression import Reason
+from ccari.ports.calls import OpenedCall
+from ccari.ports.holds import HoldOn
+from ccari.recordings import housekeeping
+from ccari.recordings.housekeeping import Swept
+from ccari.store import deletions
+from ccari.store.database import Database
+from ccari.store.deletions import PostgresSweep
+from ccari.store.opened import Store
+from tests.unit.store import made
+from tests.unit.store.kept import DAY, NOW, Shelf, rotated
+from tests.unit.store.test_requests import by, letter
+
+OVER = NOW - DAY
+
+
+@pytest.fixture
+def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
+    return Shelf(store, database, tmp_path / "recordings")
+
+
+async def asked(shelf: Shelf, right: Right, at: datetime = NOW, **changes: Any) -> str:
+    """A letter, of somebody whose identity is sure."""
+    exercise = letter(right, level=Level.L2, received_at=at, **changes)
+    return await shelf.store.requests.add("acme", exercise, made.digests())
+
+
+async def pressed(shelf: Shelf, right: Right, call: OpenedCall, at: datetime = NOW) -> str:
+    return await shelf.store.calls.register_right(call, replace(made.exercise(right), received_at=at), ())
+
+
+async def test_a_recording_outlives_its_limit_or_goes_before_it(shelf: Shelf) -> None:
+    over, not_yet = await shelf.put(limit=OVER), await shelf.put()
+    assert (await shelf.round()).deleted == {"retention": 1}
+    assert [await shelf.fate(each) for each in (over, not_yet)] == ["retention", None]
+    assert (await shelf.round()).count == 0
+
+
+async def test_what_is_held_goes_or_stays_when_it_no_longer_is(shelf: Shelf) -> None:
+    call = await shelf.call()
+    for_claims, asked_for = (
+        await shelf.put(call, limit=OVER),
+        await shelf.put(await shelf.call(made.call(number=made.numbers(2)[1])), limit=OVER),
+    )
+    hold = await shelf.store.holds.place(HoldOn(call_id=call.id), "lawsuit", "cli:anna")
+    request = await shelf.store.requests.add("acme", letter(), made.digests(number=made.numbers(2)[1]))
+    swept = await shelf.round()
+    assert (swept.deleted, swept.held) == ({}, 2)
+    assert [await shelf.fate(each) for each in (for_claims, asked_for)] == [None, None]
+    await shelf.store.holds.release(hold["id"], "settled", "cli:anna")
+    assert (await shelf.round()).held == 1
+    await shelf.store.requests.step(request, RequestState.REFUSED, by("cli:anna", "unfounded"))
+    await shelf.round()
+    assert [await shelf.fate(each) for each in (for_claims, asked_for)] == ["retention", "retention"]
+
+
+async def test_a_refusal_in_a_call_leaves_its_recording_or_reaches_another_calls(shelf: Shelf) -> None:
+    call = await shelf.call()
+    agreed, otherwise, before = [
+        await shelf.put(call, basis="consent"), await shelf.put(call, basis="contract"),
+        await shelf.put(basis="consent"),
+    ]  # fmt: skip
+    again = await shelf.put(call, basis="consent", recorded=NOW + DAY)
+    reference = await pressed(shelf, Right.REFUSE_RECORDING, call)
+    assert (await shelf.round()).deleted == {"consent_withdrawn": 1}
+    fates = [await shelf.fate(each) for each in (agreed, otherwise, before, again)]
+    assert fates == [f"consent_withdrawn {reference}", None, None, None]
+
+
+@pytest.mark.parametrize("right", [Right.REFUSE_RECORDING, Right.WITHDRAW_CONSENT])
+async def test_a_withdrawal_by_letter_leaves_what_rested_on_the_consent(shelf: Shelf, right: Right) -> None:
+    before, otherwise = await shelf.put(basis="consent"), await shelf.put(basis="legitimate_interest")
+    since = await shelf.put(basis="consent", recorded=NOW + DAY)
+    anothers = await shelf.put(await shelf.call(made.call(number=made.numbers(2)[1])), basis="consent")
+    reference = await asked(shelf, right)
+    await shelf.round()
+    fates = [await shelf.fate(each) for each in (before, otherwise, since, anothers)]
+    assert fates == [f"consent_withdrawn {reference}", None, None, None]
+
+
+async def test_a_withdrawal_that_was_taken_back_deletes(shelf: Shelf) -> None:
+    recording = await shelf.put(basis="consent")
+    reference = await asked(shelf, Right.REFUSE_RECORDING)
+    await shelf.store.requests.step(reference, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
+    await shelf.round()
+    assert await shelf.fate(recording) is None
+
+
+async def test_a_withdrawal_for_one_campaign_reaches_another(shelf: Shelf) -> None:
+    here = await shelf.put(basis="consent")
+    there = await shelf.put(await shelf.call(replace(made.call(), campaign="surveys")), basis="consent")
+    exercise = letter(
+        Right.WITHDRAW_CONSENT, received_at=NOW, consent_purpose="renewals", consent_campaigns=("renewals",)
+    )
+    await shelf.store.requests.add("acme", exercise, made.digests(), "renewals")
+    await shelf.round()
+    assert await shelf.fate(here) is not None
+    assert await shelf.fate(there) is None
+
+
+async def test_a_consent_withdrawn_without_a_request_leaves_what_rested_on_it(
+    shelf: Shelf, database: Database
+) -> None:
+    """It was the consent that the call was made on, whatever secret it is kept under."""
+    call = await shelf.call()
+    recording, otherwise = await shelf.put(call, basis="consent"), await shelf.put(basis="consent")
+    older = rotated(made.call()).digests.newest
+    (consent,) = await database.rows(
+        """INSERT INTO consents (controller, digest, key_version, purpose, channel, given_at, proof, origin)
+           VALUES ('acme', $1, 1, 'renewals', $2, $3, 'web', 'list') RETURNING id""",
+        older, Channel.PHONE, NOW - 20 * DAY,
+    )  # fmt: skip
+    await database.rows(
+        "INSERT INTO consent_uses (consent_id, call_id) VALUES ($1, $2)", consent["id"], call.id
+    )
+    await shelf.round()
+    assert await shelf.fate(recording) is None
+    await database.rows("UPDATE consents SET withdrawn_at = now()")
+    await shelf.round()
+    assert [await shelf.fate(each) for each in (recording, otherwise)] == ["consent_withdrawn", None]
+
+
+@pytest.mark.parametrize(("campaign", "goes"), [(None, True), ("renewals", True), ("surveys", False)])
+async def test_a_bar_for_a_withdrawal_leaves_what_rested_on_the_consent(
+    shelf: Shelf, campaign: str | None, *, goes: bool
+) -> None:
+    """Such as ``ccari consents withdraw`` enters."""
+    recording, since = await shelf.put(basis="consent"), await shelf.put(basis="consent", recorded=NOW + DAY)
+    await shelf.store.suppressions.add(
+        "acme", made.digests(), Reason.WITHDRAW_CONSENT, "cli", "", campaign=campaign
+    )
+    await shelf.round()
+    assert await shelf.fate(recording) == ("consent_withdrawn" if goes else None)
+    assert await shelf.fate(since) is None
+
+
+async def test_who_hides_their_number_cannot_take_a_consent_back(shelf: Shelf, database: Database) -> None:
+    """They leave no request; only the call knows."""
+    refused, talked = [await shelf.call() for _ in range(2)]
+    recordings = [await shelf.put(each, basis="consent") for each in (refused, talked)]
+    for call, reason in ((refused, "recording_refused"), (talked, "")):
+        await database.rows("UPDATE calls SET digest = NULL, key_version = NULL WHERE id = $1", call.id)
+        await shelf.store.calls.close(call.id, "bridged", reason, ())
+    await shelf.round()
+    assert [await shelf.fate(each) for each in recordings] == ["consent_withdrawn", None]
+
+
+async def test_an_erasure_deletes_before_it_is_granted_or_more_than_it_may(shelf: Shelf) -> None:
+    mine, bound, kept = await shelf.put(), await shelf.put(basis="legal_obligation"), await shelf.put()
+    since = await shelf.put(recorded=NOW + DAY)
+    anothers = await shelf.put(await shelf.call(made.call(number=made.numbers(2)[1])))
+    hold = await shelf.store.holds.place(HoldOn(recording_id=kept), "lawsuit", "cli:anna")
+    reference = await asked(shelf, Right.ERASURE)
+    assert (await shelf.round()).count == 0
+    await shelf.store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
+    assert (await shelf.round()).held == 1
+    granted = f"erasure {reference}"
+    fates = [await shelf.fate(each) for each in (mine, bound, kept, since, anothers)]
+    assert fates == [granted, None, None, None, None]
+    await shelf.store.holds.release(hold["id"], "settled", "cli:anna")
+    await shelf.round()
+    assert await shelf.fate(kept) == granted
+
+
+async def test_an_erasure_that_was_refused_deletes(shelf: Shelf) -> None:
+    recording = await shelf.put()
+    reference = await asked(shelf, Right.ERASURE)
+    await shelf.store.requests.step(reference, RequestState.REFUSED, by("cli:anna", "Art 17(3)(e)"))
+    await shelf.round()
+    assert await shelf.fate(recording) is None
+
+
+async def test_an_erasure_forgets_what_lies_under_an_older_secret(shelf: Shelf) -> None:
+    older, digests = await shelf.put(), rotated(made.call()).digests
+    reference = await shelf.store.requests.add("acme", letter(Right.ERASURE, level=Level.L2), digests)
+    await shelf.store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
+    await shelf.round()
+    assert await shelf.fate(older) == f"erasure {reference}"
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+#: The steps of a deletion; whoever is killed is so before or after the n-th time that one is taken.
+STEPS: dict[str, tuple[object, str]] = {
+    "decided": (PostgresSweep, "decide"),
+    "removed": (Path, "unlink"),
+    "flushed": (housekeeping, "_flush"),
+    "told": (deletions, "_tell"),
+    "carried out": (PostgresSweep, "carried_out"),
+}
+
+
+def kill(monkeypatch: pytest.MonkeyPatch, step: str, *, after: bool, at: int = 1) -> None:
+    where, name = STEPS[step]
+    real, taken = getattr(where, name), itertools.count(1)
+
+    def dies(*arguments: Any, **options: Any) -> Any:
+        if next(taken) != at:
+            return real(*arguments, **options)
+        if not after:
+            raise KilledError
+        done = real(*arguments, **options)
+        if inspect.isawaitable(done):
+            return _then_die(done)
+        raise KilledError
+
+    monkeypatch.setattr(where, name, dies)
+
+
+async def _then_die(work: Awaitable[object]) -> None:
+    await work
+    raise KilledError
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("step", "at"),
+    # two files and their tags: each of the four is the last that was removed
+    [
+        ("decided", 1),
+        *(("removed", at) for at in (1, 2, 3, 4)),
+        ("flushed", 1),
+        ("told", 1),
+        ("carried out", 1),
+    ],
+)
+async def test_whoever_is_killed_leaves_a_deletion_half_done(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, step: str, at: int, *, after: bool
+) -> None:
+    call = await shelf.call()
+    recordings = [await shelf.put(call, limit=OVER) for _ in range(2)]
+    with monkeypatch.context() as patch:
+        kill(patch, step, after=after, at=at)
+        with pytest.raises(KilledError):
+            await shelf.round()
+    await shelf.round()
+    assert [await shelf.fate(each) for each in recordings] == ["retention", "retention"]
+    assert (await shelf.store.records.show_call(call.id)).fault is None
+    assert (await shelf.round()).count == 0
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_what_was_begun_to_be_deleted_is_held_or_what_was_not_is_lost(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    """A hold comes in time until it is decided, and not after it, though the file may lie there still."""
+    recording = await shelf.put(limit=OVER)
+    with monkeypatch.context() as patch:
+        kill(patch, "decided", after=after)
+        with pytest.raises(KilledError):
+            await shelf.round()
+    placing = shelf.store.holds.place(HoldOn(recording_id=recording), "lawsuit", "cli:anna")
+    if after:
+        with pytest.raises(RecordingError, match="was deleted just now"):
+            await placing
+    else:
+        await placing
+    await shelf.round()
+    assert await shelf.fate(recording) == ("retention" if after else None)
+
+
+async def test_a_disk_that_is_not_mounted_passes_for_one_that_is_empty(shelf: Shelf) -> None:
+    recording = await shelf.put(limit=OVER)
+    away = shelf.folder.rename(shelf.folder.with_name("away"))
+    shelf.folder.mkdir()
+    with capture_logs() as logs:
+        swept = await shelf.round()
+    assert (swept.count, len(swept.faults)) == (0, 1)
+    (told,) = [each for each in logs if each["event"] == "recordings_not_deleted"]
+    assert told["recordings"] == 1
+    assert "is the disk mounted?" in told["reason"]
+    assert (await shelf.row(recording))["state"] == "stored"
+    shelf.folder.rmdir()
+    away.rename(shelf.folder)
+    await shelf.round()
+    assert await shelf.fate(recording) == "retention"
+
+
+async def test_one_file_that_cannot_be_removed_keeps_the_others(shelf: Shelf) -> None:
+    stuck, other = await shelf.put(limit=OVER), await shelf.put(limit=OVER)
+    file = shelf.folder / (await shelf.row(stuck))["file"]
+    file.unlink()
+    file.mkdir()
+    swept = await shelf.round()
+    assert swept.deleted == {"retention": 1}
+    assert await shelf.fate(other) == "retention"
+    assert (await shelf.row(stuck))["state"] == "stored"
+    file.rmdir()
+    await shelf.round()
+    assert await shelf.fate(stuck) == "retention"
+
+
+@pytest.mark.parametrize(
+    "place", ["../precious.flac", "/{folder}/../precious.flac", "acme/../../precious.flac"]
+)
+async def test_a_row_that_was_tampered_with_removes_another_file(
+    shelf: Shelf, database: Database, place: str
+) -> None:
+    recording = await shelf.put(limit=OVER)
+    precious = shelf.folder.with_name("precious.flac")
+    precious.touch()
+    await database.rows(
+        "UPDATE recordings SET file = $2 WHERE id = $1", recording, place.format(folder=str(shelf.folder)[1:])
+    )
+    assert list((await shelf.round()).faults.values()) == ["it is not below the recordings folder"]
+    assert precious.exists()
+
+
+async def test_two_of_the_fleet_are_at_it_at_once_or_none_after_one_died(shelf: Shelf, dsn: str) -> None:
+    recording = await shelf.put(limit=OVER)
+    async with shelf.store.deletions.turn() as sweep:
+        assert sweep is not None
+        assert await shelf.keeper().round() is None
+        executioner = await asyncpg.connect(dsn)
+        await executioner.execute(
+            """SELECT pg_terminate_backend(pid, 5000) FROM pg_locks
+               WHERE locktype = 'advisory' AND granted AND mode = 'ExclusiveLock'
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+        )
+        await executioner.close()
+        assert (await shelf.round()).count == 1
+    assert await shelf.fate(recording) == "retention"
+
+
+async def test_two_that_carry_out_the_same_deletion_tell_of_it_twice(shelf: Shelf) -> None:
+    """As when somebody purges while a node keeps house."""
+    recordings = [await shelf.put(limit=OVER) for _ in range(3)]
+    deletions_ = shelf.store.deletions
+    async with deletions_.sweep() as first, deletions_.sweep() as second:
+        await first.decide(recordings, housekeeping.due(datetime.now(UTC)), "first")
+        assert await second.decide(recordings, housekeeping.due(datetime.now(UTC)), "second") == []
+        sweeps = [Swept(), Swept()]
+        await asyncio.gather(
+            shelf.keeper().finish(first, sweeps[0]), shelf.keeper().finish(second, sweeps[1])
+        )
+    assert [await shelf.fate(each) for each in recordings] == ["retention"] * 3
+    assert sum(each.count for each in sweeps) == 3
+
+
+async def test_more_is_due_than_one_transaction_takes(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 3)
+    call = await shelf.call()
+    recordings = [await shelf.put(call, limit=OVER) for _ in range(8)]
+    held = recordings[::3]
+    for each in held:
+        await shelf.store.holds.place(HoldOn(recording_id=each), "lawsuit", "cli:anna")
+    swept = await shelf.round()
+    assert (swept.deleted, swept.held) == ({"retention": 5}, 3)
+    fates = {each: await shelf.fate(each) for each in recordings}
+    assert fates == {each: None if each in held else "retention" for each in recordings}
+    assert (await shelf.store.records.show_call(call.id)).fault is None
+
+
+async def test_what_is_deleted_is_told_without_why_or_with_a_number(shelf: Shelf) -> None:
+    recording = await shelf.put(basis="consent")
+    reference = await asked(shelf, Right.REFUSE_RECORDING)
+    with capture_logs() as logs:
+        await shelf.round()
+    told, swept = logs
+    call = (await shelf.row(recording))["call_id"]
+    assert told == {
+        "event": "recording_deleted", "log_level": "info", "recording": str(recording), "call_id": str(call),
+        "controller": "acme", "campaign": "renewals", "legal_basis": "consent", "why": "consent_withdrawn",
+        "by": "housekeeping", "reference": reference,
+    }  # fmt: skip
+    assert swept == {
+        "event": "recordings_swept", "log_level": "info", "deleted": {"consent_withdrawn": 1}, "held": 0, "failed": 0,
+    }  # fmt: skip
+    assert made.NUMBER.digits not in str(logs)
+
+
+async def test_a_service_that_runs_deletes_nothing(shelf: Shelf, store: Store, tmp_path: Path) -> None:
+    recording = await shelf.put(limit=OVER)
+    settings = Settings(data_dir=tmp_path)
+    async with asyncio.timeout(20), app.housekeeping(settings, store):
+        while (await shelf.row(recording))["state"] == "stored":
+            pass
+    assert await shelf.fate(recording) == "retention"
+
+
+async def test_a_failure_ends_the_housekeeping_for_good(
+    shelf: Shelf, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = await shelf.put(limit=OVER)
+    monkeypatch.setattr(housekeeping, "ROUND_SECONDS", 0)
+    await database.rows("ALTER TABLE deletions RENAME TO gone")
+    with capture_logs() as logs:
+        running = asyncio.create_task(shelf.keeper().run())
+        async with asyncio.timeout(20):
+            while not logs:
+                await database.rows("SELECT 1")
+            await database.rows("ALTER TABLE gone RENAME TO deletions")
+            while (await shelf.row(recording))["state"] == "stored":
+                pass
+        running.cancel()
+        await asyncio.wait([running])
+    # the same is told once, however often it fails
+    assert [each["event"] for each in logs].count("housekeeping_stalled") == 1
+    assert await shelf.fate(recording) == "retention"
