@@ -7,12 +7,14 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from ccari.cli.doctor.findings import Finding, doubt, well
 from ccari.config import DEFAULT_PATHS, Settings
 
 _READ_BY_OTHERS = 0o004
+#: Of a PostgreSQL URL's query: what a server and a client's own key are opened with (libpq, Connection Parameters).
+_SECRET_PARAMETERS = frozenset({"password", "sslpassword"})
 
 
 def configuration(path: Path | None, settings: Settings) -> Iterator[Finding]:
@@ -58,4 +60,13 @@ def user_name(uid: int) -> str:
 def _holds_a_secret(path: Path) -> bool:
     document: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     url = document.get("database", {}).get("url", "")
-    return bool(document.get("asterisk", {}).get("password") or urlsplit(url).password)
+    return bool(document.get("asterisk", {}).get("password")) or _url_holds_a_secret(url)
+
+
+def _url_holds_a_secret(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # a bracket in a password is enough: what cannot be read for sure may well hold one
+        return True
+    return bool(parts.password) or not _SECRET_PARAMETERS.isdisjoint(parse_qs(parts.query))

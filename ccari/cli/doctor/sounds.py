@@ -16,7 +16,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.keypad import KeyAction
 from ccari.ports.sounds import Sound
 from ccari.sounds.audio import FORMATS
-from ccari.sounds.soundboard import Soundboard, open_soundboard
+from ccari.sounds.soundboard import Soundboard, open_soundboard, shipped_sounds
 
 _READ, _ENTER = 0o4, 0o1
 _ACL = "system.posix_acl_access"
@@ -69,8 +69,13 @@ class Reader:
         found = path.stat()
         if self.uid == 0:
             return True
-        shift = 6 if found.st_uid == self.uid else 3 if found.st_gid in self.groups else 0
+        shift = {"u": 6, "g": 3, "o": 0}[self.class_of(path)]
         return bool(found.st_mode >> shift & wanted) or _has_acl(path)
+
+    def class_of(self, path: Path) -> str:
+        """Whose bits of the mode count for it, as chmod(1) calls them: an owner's, a group's, others'."""
+        found = path.stat()
+        return "u" if found.st_uid == self.uid else "g" if found.st_gid in self.groups else "o"
 
 
 def _has_acl(path: Path) -> bool:
@@ -97,11 +102,29 @@ def _for_asterisk(settings: Settings, found: Iterable[Sound]) -> Iterator[Findin
             closed |= set(_closed(path.with_name(f"{path.name}.{ending}").absolute(), top, reader))
     for each in sorted(closed)[:1]:
         more = f", nor {len(closed) - 1} more" if len(closed) > 1 else ""
-        folder = ours if each.is_relative_to(ours) else each
         yield fault(check, f"{each} cannot be read by {name}{more}: calls would end in silence",
-                    f"chmod -R o+rX {shlex.quote(str(folder))}")  # fmt: skip
+                    " && ".join(_opened(sorted(closed), (ours, shipped_sounds().absolute()), reader)))  # fmt: skip
     if not closed:
         yield well(check, f"{name} can read them")
+
+
+def _opened(closed: Sequence[Path], folders: Sequence[Path], reader: Reader) -> Iterator[str]:
+    """The commands that let Asterisk in: on the way to a folder of sounds, no further than through.
+
+    Nothing is opened as a whole but what lies within it, a language's folder say: keys and recordings may lie beside the
+    sounds, and even a folder of sounds may be one that holds other things too.
+    """
+    through, within, alone = ("", "x"), ("-R ", "rX"), ("", "r")
+    targets: dict[tuple[str, str], dict[Path, str]] = {through: {}, within: {}, alone: {}}
+    for path in closed:
+        folder = next((each for each in folders if path != each and path.is_relative_to(each)), None)
+        target = path if folder is None else folder / path.relative_to(folder).parts[0]
+        how = alone if not target.is_dir() else through if folder is None else within
+        targets[how][target] = targets[how].get(target, "") + reader.class_of(path)
+    for (option, bits), found in targets.items():
+        if found:
+            whose = "".join(each for each in "ugo" if any(each in classes for classes in found.values()))
+            yield f"chmod {option}{whose}+{bits} {shlex.join(map(str, found))}"
 
 
 def _closed(file: Path, top: Path, reader: Reader) -> Iterator[Path]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ccari import config
 from ccari.cli.doctor import findings
+from ccari.cli.doctor.configuration import configuration
 from ccari.cli.doctor.findings import State
 from ccari.store.opened import Store
 from tests.unit.doctor.conftest import Patient
@@ -118,12 +120,51 @@ async def test_sounds_that_asterisk_cannot_read_are_found_by_a_callee(patient: P
     found = (await patient.unwell())["sounds for Asterisk"]
     assert found.state is State.FAULT
     assert found.found.startswith(f"{sound} cannot be read by other users (Asterisk's): calls would end")
-    assert found.advice == f"chmod -R o+rX {patient.sounds}"
+    assert found.advice == f"chmod -R o+rX {patient.sounds / 'pl'}"
     sound.chmod(0o644)
     sound.parent.chmod(0o750)
     assert f"{sound.parent} cannot" in (await patient.unwell())["sounds for Asterisk"].found
     sound.parent.chmod(0o755)
     assert list(await patient.unwell()) == ["spool"]
+
+
+async def test_keys_and_recordings_are_opened_with_the_way_to_the_sounds(patient: Patient) -> None:
+    patient.spool.rmdir()
+    secret, recording = patient.keys / "acme" / "suppression-1.key", patient.folder / "recordings" / "1.flac"
+    recording.touch(0o600)
+    patient.folder.chmod(0o750)
+    before = [each.stat().st_mode for each in (secret, secret.parent, patient.keys, recording)]
+    advice = (await patient.unwell())["sounds for Asterisk"].advice
+    assert advice == f"chmod o+x {patient.folder}"
+    patient.sounds.chmod(0o700)
+    (patient.sounds / "pl").chmod(0o700)
+    advice = (await patient.unwell())["sounds for Asterisk"].advice
+    assert advice == (f"chmod o+x {patient.folder} {patient.sounds} && chmod -R o+rX {patient.sounds / 'pl'}")
+    await asyncio.to_thread(subprocess.run, ["/bin/sh", "-ec", advice], check=True, timeout=10)
+    assert [each.stat().st_mode for each in (secret, secret.parent, patient.keys, recording)] == before
+    assert list(await patient.unwell()) == ["spool"]
+
+
+async def test_keys_are_opened_where_the_sounds_folder_is_what_holds_them(patient: Patient) -> None:
+    patient.spool.rmdir()
+    for each in patient.sounds.iterdir():
+        each.rename(patient.folder / each.name)
+    patient.settings["sounds"]["dir"] = str(patient.folder)
+    patient.folder.chmod(0o700)
+    (patient.folder / "pl" / "renewals").chmod(0o700)
+    advice = (await patient.unwell())["sounds for Asterisk"].advice
+    assert advice == f"chmod o+x {patient.folder} && chmod -R o+rX {patient.folder / 'pl'}"
+
+
+@as_root
+async def test_asterisk_is_let_in_by_bits_that_do_not_count_for_it(patient: Patient) -> None:
+    os.chown(patient.spool, NOBODY, NOBODY)
+    sound = other(patient)
+    for uid, gid, whose in ((NOBODY, 0, "u"), (0, NOBODY, "g")):
+        sound.chmod(0o004 if whose == "u" else 0o604)
+        os.chown(sound, uid, gid)
+        advice = (await patient.only("sounds for Asterisk")).advice
+        assert advice == f"chmod -R {whose}+rX {patient.sounds / 'pl'}"
 
 
 @as_root
@@ -227,3 +268,24 @@ async def test_a_password_file_that_is_missing_or_open_to_all_passes(patient: Pa
     file.write_text("s3cret-ari-word\n")
     file.chmod(0o644)
     assert (await patient.only("configuration")).advice == f"chmod o-r {file}"
+
+
+@pytest.mark.parametrize("url", [
+    "postgresql://ccari@127.0.0.1:1/ccari?password=hidden-w0rd",
+    "postgresql://ccari@127.0.0.1:1/ccari?sslmode=require&sslpassword=hidden-w0rd",
+    "postgresql://ccari:hidden-[w0rd@127.0.0.1:1/ccari",
+])  # fmt: skip
+async def test_a_password_elsewhere_in_the_databases_url_is_everybodys_to_read(
+    patient: Patient, url: str
+) -> None:
+    patient.settings["database"]["url"] = url
+    del patient.settings["asterisk"]["password"]
+    file = patient.write()
+    file.chmod(0o644)
+    (found,) = configuration(file, config.load(file))
+    assert (found.state, found.advice) == (State.WARNING, f"chmod o-r {file}")
+    assert "w0rd" not in found.found
+    patient.settings["database"]["url"] = "postgresql://ccari@127.0.0.1:1/ccari?sslmode=require"
+    patient.write().chmod(0o644)
+    (found,) = configuration(file, config.load(file))
+    assert found.state is State.OK
