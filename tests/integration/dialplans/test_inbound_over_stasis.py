@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from ccari.store.database import open_database
+from ccari.store.opened import Store
 from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database
 from tests.integration.dialplans.test_inbound_through_pbxs import chosen
@@ -47,10 +49,11 @@ async def driving(
     home.mkdir()
     policy = home / "policy.toml"
     policy.write_text(POLICY.read_text() + HOTLINE)
+    own = await new_database(dsn, "hotline")
     made = Service(
         {
             "CCARI_DATA_DIR": str(home / "data"),
-            "CCARI_DATABASE__URL": await new_database(dsn, "hotline"),
+            "CCARI_DATABASE__URL": own,
             "CCARI_ASTERISK__URL": current.ari_url,
             "CCARI_ASTERISK__USERNAME": current.ari_user,
             "CCARI_ASTERISK__PASSWORD_FILE": str(current.ari_password_file),
@@ -66,7 +69,9 @@ async def driving(
         done = await made.ccari(*arguments)
         assert done.code == 0, done.err
     await made.start()
-    yield made
+    async with open_database(own) as database:
+        made.store = Store.over(own, database)
+        yield made
     assert await made.stop() == 0, made.errors.read_text()
 
 
@@ -102,7 +107,7 @@ async def test_a_caller_is_not_connected(
         _, told = await calls(lab, current, context, "hotline")
     assert (told.stasis_status, told.outcome) == ("SUCCESS", "bridged")
     assert await lab.world.invites(agent) == 1
-    record = await driving.json("calls", "show", told.call)
+    record = await driving.ended(told.call)
     assert {"notice_heard", "call_bridged"} <= {each["event"] for each in record["events"]}
 
 

@@ -23,6 +23,27 @@ async def chosen(pbx: ForeignPbx, choice: str) -> AsyncIterator[None]:
         await pbx.set_global("CCARI_INBOUND_WITHOUT", "")
 
 
+@contextlib.asynccontextmanager
+async def asked_first(pbx: ForeignPbx) -> AsyncIterator[None]:
+    """Over FastAGI, whether ccari lives: as where the global variable is not set."""
+    await pbx.set_global("CCARI_ASK_ALIVE", "")
+    try:
+        yield
+    finally:
+        await pbx.set_global("CCARI_ASK_ALIVE", "no")
+
+
+@contextlib.asynccontextmanager
+async def without_fastagi(pbx: ForeignPbx) -> AsyncIterator[None]:
+    """As where extensions_ccari_agi.conf is not included."""
+    await pbx.cli("dialplan remove context ccari-alive")
+    try:
+        yield
+    finally:
+        await pbx.cli("dialplan reload")
+        assert "ccari-alive" in await pbx.cli("dialplan show ccari-alive")
+
+
 async def call_in(lab: Lab, pbx: ForeignPbx, context: str, choice: str) -> Outcome:
     async with chosen(pbx, choice):
         return await Through(lab, pbx, Way("current", context)).dial("123456", caller="+48600990088")
@@ -44,21 +65,47 @@ async def test_a_caller_of_vicidial_has_no_keys(lab: Lab, service: Service, old:
     assert (told.outcome, told.reason) == ("access", "did_route")
 
 
-@pytest.mark.parametrize("context", ["did", "plain-did"], ids=["FreePBX", "plain"])
-@pytest.mark.parametrize("choice", ["connect", "", "refuse"])
+both_ways_in = pytest.mark.parametrize("context", ["did", "plain-did"], ids=["FreePBX", "plain"])
+every_choice = pytest.mark.parametrize("choice", ["connect", "", "refuse"])
+
+
+@both_ways_in
+@every_choice
 async def test_a_caller_is_not_treated_as_was_chosen_while_ccari_is_away(
     lab: Lab, service: Service, current: ForeignPbx, context: str, choice: str
 ) -> None:
     # its FastAGI answers; the PBX's own Stasis has no ccari behind it
     await current.set_global("CCARI_INBOUND_FALLBACK", "lab-staff,s,1" if context == "plain-did" else "")
-    told = await call_in(lab, current, context, choice)
+    async with asked_first(current):
+        told = await call_in(lab, current, context, choice)
     assert (told.stasis_status, told.outcome) == ("FAILED", "unavailable")
     assert told.reason == ("staff" if choice == "connect" else "service_away")
 
 
+@both_ways_in
+@every_choice
+async def test_ccari_is_asked_where_the_admin_says_not_to_or_a_failed_stasis_is_not_treated_as_was_chosen(
+    lab: Lab, service: Service, current: ForeignPbx, context: str, choice: str
+) -> None:
+    await current.set_global("CCARI_INBOUND_FALLBACK", "lab-staff,s,1" if context == "plain-did" else "")
+    # whoever is asked here never answers, and then there is no Stasis
+    async with hung() as address, current.asking(address):
+        told = await call_in(lab, current, context, choice)
+    assert (told.stasis_status, told.outcome) == ("FAILED", "unavailable")
+    assert told.reason == ("staff" if choice == "connect" else "service_away")
+
+
+async def test_a_caller_is_cut_off_where_fastagi_is_left_out(
+    lab: Lab, service: Service, current: ForeignPbx
+) -> None:
+    async with asked_first(current), without_fastagi(current):
+        told = await call_in(lab, current, "did", "connect")
+    assert (told.stasis_status, told.outcome, told.reason) == ("FAILED", "unavailable", "staff")
+
+
 async def test_a_caller_waits_for_a_hung_ccari(lab: Lab, service: Service, current: ForeignPbx) -> None:
     await current.set_global("CCARI_INBOUND_FALLBACK", "")
-    async with hung() as address, current.asking(address):
+    async with asked_first(current), hung() as address, current.asking(address):
         refused = await call_in(lab, current, "did", "refuse")
         connected = await call_in(lab, current, "did", "connect")
     assert (refused.stasis_status, refused.outcome, refused.reason) == ("", "unavailable", "service_away")

@@ -119,6 +119,7 @@ async def test_an_emergency_is_asked_about(current: ForeignPbx) -> None:
         ("ccari-ended", "Hangup()", "Return()"),
         ("ccari-inbound", '!= "connect"]?refuse', '!= "refuse"]?refuse'),
         ("ccari-inbound", '= "unavailable"]?without', '= "bridged"]?without'),
+        ("ccari-inbound", '= "no"]?ready', '= "no"]?return'),
         ("ccari-inbound", "Congestion(10)", "Dial(PJSIP/anna)"),
         ("ccari-inbound-agi", '!= "connect"]?refuse', '= "connect"]?refuse'),
         (HOOK, 'GotoIf($["${CCARI_VERDICT}" != "ALLOW"]?refused)', "NoOp()"),
