@@ -12,6 +12,7 @@ from tests.integration.dialplans.pbxs import (
     VICIDIAL,
     WAYS,
     Through,
+    Way,
     away,
     bar,
     hung,
@@ -97,6 +98,27 @@ async def test_a_route_without_a_campaign_or_a_number_with_one_in_it_is_dialled(
     told = await through.dial(callee.number, campaign=route)
     assert (told.outcome, told.reason) == ("DENY", reason)
     assert await through.lab.world.invites(callee.number) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("", "bad_arguments"),
+        ("{number}", "bad_arguments"),
+        ("{number},renewals,brief", "bad_arguments"),
+        (",renewals", "number_empty"),
+        ("{number},", "unknown_campaign"),
+    ],
+    ids=["nothing", "number only", "three", "no number", "no campaign"],
+)
+async def test_a_gate_that_is_not_told_a_number_and_a_campaign_lets_a_call_through(
+    lab: Lab, service: Service, current: ForeignPbx, arguments: str, reason: str
+) -> None:
+    callee = callees.silent(64)
+    await current.set_global("LAB_ARGUMENTS", arguments.format(number=callee.number))
+    told = await Through(lab, current, Way("current", "lab-asking")).dial(callee.number)
+    assert (told.outcome, told.reason) == ("DENY", reason)
+    assert await lab.world.invites(callee.number) == 0
 
 
 @both_freepbx
