@@ -1,4 +1,4 @@
-"""What a policy's calls and requests need beside the policy: secrets, sounds, registers, consents.
+"""What a policy's calls and requests need beside the policy: secrets, keys, sounds, registers, consents.
 
 ``ccari policy`` tells of a file's needs before it is applied, ``ccari doctor`` of those of the policy in force.
 """
@@ -16,9 +16,10 @@ from ccari.config import Settings
 from ccari.errors import ConfigError, SoundError
 from ccari.forward.secret import WebhookSecrets
 from ccari.policy import gate
-from ccari.policy.campaign import Campaign
+from ccari.policy.campaign import Campaign, RecordingMode
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller, Register
+from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.sounds.soundboard import Soundboard, open_soundboard
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
@@ -27,6 +28,7 @@ from ccari.store.secrets import SecretStore
 BUILD = "ccari sounds build"
 #: A register's copy that will be too old by then is told of before its campaigns stop.
 SOON = timedelta(days=3)
+_READABLE = "let ccari's user read it"
 _RESTORE = "ccari keys init if it is new, else restore it from the backup: another one would bar nobody"
 
 
@@ -45,7 +47,8 @@ async def lacking(settings: Settings, store: Store, policy: Policy, build: str =
     ``build`` is the command for sounds, where ``policy`` is not the one in force yet.
     """
     board = open_soundboard(settings)
-    needs = [*secrets(settings, policy), *(sounds(board, policy, each, build) for each in policy.campaigns)]
+    needs = [*secrets(settings, policy), *keys(settings, policy)]
+    needs += [*(sounds(board, policy, each, build) for each in policy.campaigns)]
     needs += [*await registers(settings, store, policy), *await consents(store, policy)]
     return [
         f"{whose}: {need.finding.found}: {need.finding.advice}"
@@ -82,6 +85,26 @@ def secrets(settings: Settings, policy: Policy) -> Iterator[Need]:
         yield from _forwarding(settings, controller, whose)
 
 
+def keys(settings: Settings, policy: Policy) -> Iterator[Need]:
+    """Without these `ccari serve` does not begin: a recording would lie there open, and what happened could be denied."""
+    recording = [each for each in policy.campaigns if each.recording.mode is not RecordingMode.OFF]
+    if recording and settings.recordings.encryption == "age":
+        check, whose = "recipients", tuple(f"campaign {each.id!r}" for each in recording)
+        try:
+            count = len(RecipientFile(settings.keys_dir).recipients())
+        except ConfigError as error:
+            yield Need(refused(check, error, _READABLE), whose, met=False)
+        else:
+            yield Need(well(check, f"recordings are encrypted to {count}"), whose)
+    check, whose = "evidence key", ("every campaign",)
+    try:
+        newest = SigningKeys(settings.keys_dir).newest()
+    except ConfigError as error:
+        yield Need(refused(check, error, _READABLE), whose, met=False)
+    else:
+        yield Need(well(check, f"version {newest.version}, {newest.fingerprint}, signs"), whose)
+
+
 def _forwarding(settings: Settings, controller: Controller, whose: tuple[str, ...]) -> Iterator[Need]:
     check, forward = f"forwarding {controller.id}", controller.forward
     if forward is None:
@@ -103,7 +126,7 @@ def _signing(check: str, kept: WebhookSecrets, controller: Controller) -> Findin
     try:
         kept.read(controller.id)
     except ConfigError as error:
-        lost = refused(check, error, "let ccari's user read it")
+        lost = refused(check, error, _READABLE)
         return fault(check, f"its requests cannot be signed: {lost.found}", lost.advice)
     return well(check, "there is a secret to sign with")
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from ccari.cli.doctor.findings import Finding, State
 from ccari.cli.doctor.rounds import examine
 from ccari.policy import notices
 from ccari.policy.declaration import read
+from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.sounds.audio import FORMATS
 from ccari.sounds.catalogue import Catalogue
 from ccari.sounds.manifest import Entry, Manifest, SoundFile
@@ -27,6 +29,8 @@ from tests.unit.store.conftest import database, dsn, empty, reachable, server, s
 
 __all__ = ["database", "dsn", "empty", "reachable", "server", "store"]
 
+#: Of an identity that nobody has.
+RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
 PASSWORD = "s3cret-ari-word"  # noqa: S105 - of an Asterisk that is not there
 
 
@@ -119,6 +123,8 @@ def patient(dsn: str, folder: Path) -> Patient:
     for each in ("sounds", "spool", "recordings"):
         (folder / each).mkdir(mode=0o755)
     SecretStore(folder / "keys").create("acme")
+    RecipientFile(folder / "keys").create([RECIPIENT])
+    SigningKeys(folder / "keys").create()
     ports = [free_port(socket.SOCK_STREAM, "127.0.0.1") for _ in range(3)]
     found = Patient(
         folder,

@@ -88,3 +88,17 @@ async def test_a_copy_that_will_be_too_old_blocks_a_policy_already(patient: Pati
     SecretStore(patient.keys).create_for_register("robinson")
     assert await lines(patient, store, document) == []
     assert (await patient.only("register robinson")).state is State.WARNING
+
+
+async def test_a_policy_that_begins_to_record_for_nobody_passes(patient: Patient, store: Store) -> None:
+    """Each campaign that records is named, and no other."""
+    silent = '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n' + listing("silent")
+    await store.policies.apply(made.POLICY, "test")
+    await load(store, listed(0), as_of=datetime.now(UTC))
+    SecretStore(patient.keys).create_for_register("robinson")
+    (patient.keys / "recordings.recipients").unlink()
+    none = f"there is no recipient of recordings in {patient.keys / 'recordings.recipients'}"
+    advice = "restore it from the backup, or if it is new run: ccari keys init"
+    told = await lines(patient, store, made.POLICY + silent)
+    assert told == [f"campaign 'renewals': {none}: {advice}"]
+    assert await lines(patient, store, made.POLICY.replace('"notice"', '"off"') + silent) == []

@@ -14,6 +14,7 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
 from ccari.policy.presets import PRESETS
+from ccari.recordings.keys import SigningKeys
 from ccari.store.database import Database, open_database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
@@ -124,13 +125,17 @@ async def test_what_would_block_every_call_is_found_by_the_first_of_them(
     assert (done.code, done.out) == (1, "")
     told = [each for each in done.err.splitlines() if not each.startswith("think again: ")]
     blocks = lines("\n".join(told), file)
-    assert len(blocks) == 5
-    secret, webhook, sound, register, consent = blocks
+    assert len(blocks) == 6
+    secret, webhook, evidence, sound, register, consent = blocks
     assert secret.startswith("controller 'acme': 'acme' has no suppression secret in ")
     assert secret.endswith("ccari keys init")
     assert webhook == (
         "controller 'acme': its requests cannot be signed: 'acme' has no webhook secret: "
         "ccari requests webhook-secret --controller acme"
+    )
+    assert evidence == (
+        f"every campaign: there is no evidence key in {tmp_path / 'data/keys'}: restore it from the backup, or if it is new "
+        "run: ccari keys init"
     )
     assert sound.startswith("campaign 'offers': pl/offers/identity: no such sound in ")
     assert sound.endswith(f": ccari sounds build --policy {file}")
@@ -152,6 +157,7 @@ async def test_what_has_been_seen_to_still_fails_the_check_or_what_has_lapsed_pa
     file = written(tmp_path, SILENT)
     secrets = SecretStore(tmp_path / "data/keys")
     secrets.create("acme")
+    SigningKeys(tmp_path / "data/keys").create()
     WebhookSecrets(tmp_path / "data/keys").create("acme")
     now = datetime.now(UTC)
     consents: list[dict[str, Any]] = [
