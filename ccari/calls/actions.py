@@ -151,7 +151,7 @@ class Actions:
 
     async def _hand_over(self, to: str) -> None:
         """The agent who was has no part in the call any more; whoever is called now is the agent."""
-        ari, ids, terms = self._desk.ari, self._ids, self._terms
+        ids, terms = self._ids, self._terms
         at_home = ids.home_party is Party.AGENT
         former, colleague = ids.hand_over(), label(to)
         self._order = replace(self._order, agent=colleague)
@@ -161,16 +161,19 @@ class Actions:
             opened=replace(terms.opened, agent=colleague),
         )
         self._journal.note("colleague_called", {"agent": colleague})
-        await ari.take_from_bridge(ids.bridge, ids.callee)
-        # a phone that hangs up once it has asked is gone already
+        try:
+            await self._desk.ari.take_from_bridge(ids.bridge, ids.callee)
+        finally:
+            await self._release(former, at_home=at_home)
+        await self._create_agent()
+
+    async def _release(self, former: str, *, at_home: bool) -> None:
+        """Let the agent go who was. A phone that hangs up once it has asked is gone already."""
+        ari = self._desk.ari
         with contextlib.suppress(AsteriskError):
             await ari.answer_transfer(former, made=True)
-            if at_home:
-                await self._tell(former, Outcome.BRIDGED, "transferred")
-                await ari.continue_in_dialplan(former)
-            else:
-                await ari.hang_up(former)
-        await self._create_agent()
+        with contextlib.suppress(AsteriskError):
+            await (self._return(former, Outcome.BRIDGED, "transferred") if at_home else ari.hang_up(former))
 
     async def _create_agent(self) -> None:
         terms = self._terms
@@ -216,7 +219,7 @@ class Actions:
         self._desk.cards.hand_out(terms.card(past))
 
     async def _play(self, party: Party, prompt: str) -> None:
-        sound = await self._source() if prompt == notices.SOURCE_ASKED else self._sound(prompt)
+        sound = await self._source() if prompt == notices.SOURCE_ASKED else self._sound(party, prompt)
         # known before the request, for its events may come before the reply
         playback = self.playbacks[party] = Playback(str(uuid4()), party, prompt, sound.duration_ms)
         await self._desk.ari.play(self._ids.channel(party), playback.id, sound.media)
@@ -230,9 +233,12 @@ class Actions:
                 return self._desk.prompts.source(past.source, terms.language)
         return terms.script.sounds[NoticePrompt.SOURCE.value]
 
-    def _sound(self, prompt: str) -> Sound:
+    def _sound(self, party: Party, prompt: str) -> Sound:
         if self._settled is None:
             return self._desk.prompts.common(prompt, AGENT_LANGUAGE)
+        if party is Party.AGENT:
+            # whichever language the callee has chosen
+            return self._settled.scripts[self._settled.campaign.language].sounds[prompt]
         parts = notices.spelt_out(prompt)
         if parts == (prompt,):
             return self._settled.script.sounds[prompt]
@@ -299,12 +305,22 @@ class Actions:
         home, whose = self._ids.home, self._ids.home_party
         if home is None or whose is None:
             return None
+        playback = self.playbacks.get(whose)
+        if playback is not None:
+            # Asterisk sets no variable of a channel while it plays to it
+            with contextlib.suppress(AsteriskError):
+                await self._desk.ari.stop_playback(playback.id)
         try:
-            await self._tell_dialplan(outcome, reason)
-            await self._desk.ari.continue_in_dialplan(home)
+            await self._return(home, outcome, reason)
         except AsteriskError:
             return on.Gone(whose)
         return None
+
+    async def _return(self, channel: str, outcome: Outcome, reason: str) -> None:
+        """Give the dialplan its channel; untold of the outcome rather than not at all, in silence."""
+        with contextlib.suppress(AsteriskError):
+            await self._tell(channel, outcome, reason)
+        await self._desk.ari.continue_in_dialplan(channel)
 
     async def _close(self, command: do.CloseCall) -> None:
         if not self._journal.is_open:
@@ -324,7 +340,8 @@ class Actions:
         releases: list[Callable[[], Awaitable[object]]] = []
         if self._settled is not None:
             made = [party for party in Party if party is not ids.home_party]
-            releases += [functools.partial(ari.hang_up, ids.channel(party)) for party in made]
+            left = [*(ids.channel(party) for party in made), *ids.former_agents]
+            releases += [functools.partial(ari.hang_up, channel) for channel in left]
         if self._bridge_made:
             releases.append(lambda: ari.destroy_bridge(ids.bridge))
         for release in releases:

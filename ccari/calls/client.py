@@ -216,7 +216,8 @@ class Ari:
         )
 
     async def take_from_bridge(self, bridge_id: str, channel_id: str) -> None:
-        with _unless_gone():
+        # of one that has hung up, or is about to, resource_bridges.c says so in words of its own
+        with _unless_gone(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
             await self._api.bridges.removeChannel(bridgeId=bridge_id, channel=[channel_id])
 
     async def destroy_bridge(self, bridge_id: str) -> None:
@@ -233,11 +234,12 @@ class Ari:
 
 
 @contextlib.contextmanager
-def _unless_gone() -> Any:
+def _unless_gone(*also: HTTPStatus) -> Any:
+    """Forgive that what it was about is not there. ``also``: what else means that, beside 404."""
     try:
         yield
     except Refused as refusal:
-        if refusal.status != HTTPStatus.NOT_FOUND:
+        if refusal.status not in {HTTPStatus.NOT_FOUND, *also}:
             raise
 
 

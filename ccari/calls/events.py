@@ -49,6 +49,12 @@ class Ids:
         return self._leg(Party.AGENT)
 
     @property
+    def former_agents(self) -> list[str]:
+        """The channels that we made for agents who were; the dialplan's own is not one of them."""
+        ours = 1 if self.home is not None and _HOMES.get(self.direction) is Party.AGENT else 0
+        return [self._made(Party.AGENT, count) for count in range(ours, self.agents)]
+
+    @property
     def callee(self) -> str:
         return self._leg(Party.CALLEE)
 
@@ -66,7 +72,9 @@ class Ids:
     def _leg(self, party: Party) -> str:
         if self.home is not None and self.home_party is party:
             return self.home
-        count = self.agents if party is Party.AGENT else 0
+        return self._made(party, self.agents if party is Party.AGENT else 0)
+
+    def _made(self, party: Party, count: int) -> str:
         return f"{PREFIX}{self.call}-{party}{count or ''}"
 
 

@@ -1,0 +1,90 @@
+"""A call in the middle of a talk, on an Asterisk that does what it is told, or refuses what a test names."""
+
+from http import HTTPStatus
+from typing import Any, cast
+from uuid import uuid4
+
+from ccari.calls.actions import Actions
+from ccari.calls.client import Ari
+from ccari.calls.desk import Desk, Order
+from ccari.calls.events import Ids
+from ccari.calls.transport import Credentials, LinkLost, Refused, Transport
+from ccari.gating.journal import Journal
+from ccari.gating.terms import Terms
+from ccari.policy.call import Direction
+from ccari.ports.calls import OpenedCall
+from ccari.ports.sounds import Script, Sound
+from tests.unit.policy.campaigns import CONTROLLER, campaign
+
+
+class Asterisk:
+    """ARI's operations as asyncari offers them: ``asked`` are those that came, with the channel or thing they are about.
+
+    ``refusals``: the status that an operation is refused with; None for one that is never answered.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.refusals: dict[str, HTTPStatus | None] = {}
+
+    def __getattr__(self, _: str) -> "Asterisk":
+        # every resource is this one
+        return self
+
+    async def _do(self, operation: str, about: str) -> None:
+        self.asked.append((operation, about))
+        if operation in self.refusals:
+            status = self.refusals[operation]
+            raise LinkLost("no answer") if status is None else Refused(status, operation, "refused")
+
+    async def removeChannel(self, *, channel: list[str], **_: Any) -> None:  # noqa: N802 - ARI's name
+        await self._do("removeChannel", channel[0])
+
+    async def transfer_progress(self, *, channelId: str, states: str) -> None:  # noqa: N803
+        await self._do(states, channelId)
+
+    async def setChannelVar(self, *, channelId: str, **_: Any) -> None:  # noqa: N802, N803
+        await self._do("setChannelVar", channelId)
+
+    async def continueInDialplan(self, *, channelId: str) -> None:  # noqa: N802, N803
+        await self._do("continueInDialplan", channelId)
+
+    async def hangup(self, *, channelId: str) -> None:  # noqa: N803
+        await self._do("hangup", channelId)
+
+    async def create(self, *, channelId: str, **_: Any) -> None:  # noqa: N803
+        await self._do("create", channelId)
+
+    async def playWithId(self, *, media: str, **_: Any) -> None:  # noqa: N802
+        await self._do("play", media)
+
+    async def stop(self, *, playbackId: str) -> None:  # noqa: N803
+        await self._do("stop", playbackId)
+
+
+def _script(language: str) -> Script:
+    prompts = ("right_failed", "agent_call_recorded")
+    return Script({each: Sound(f"sound:{language}/{each}", 9000, each) for each in prompts}, {})
+
+
+class Talking:
+    """``actions`` carries the call's commands out on ``asterisk``; its campaign speaks Polish, and English on demand."""
+
+    def __init__(self, direction: Direction) -> None:
+        self.asterisk = Asterisk()
+        home = {Direction.OUTBOUND: "phone-1", Direction.INBOUND: "caller-1"}.get(direction)
+        self.ids = Ids(uuid4(), direction, home)
+        declared = campaign(transfer="PJSIP/{extension}", languages=["en"])
+        opened = OpenedCall(
+            self.ids.call, uuid4(), "pbx", "anna", "+48•••••0001", 1, "acme", "renewals", "contract", None
+        )
+        ari = Ari(self.asterisk, cast("Transport", None), Credentials("http://pbx", "ccari", "", "ccari"))
+        desk = Desk(ari, "pbx", *cast("tuple[Any, Any, Any, Any, Any, Any]", (None,) * 6))
+        order = Order(direction, "+48600100001", "renewals", home, "anna")
+        self.actions = Actions(order, self.ids, desk, Journal(self.ids.call, "anna"))
+        scripts = {each: _script(each) for each in ("pl", "en")}
+        self.actions._settled = Terms(CONTROLLER, declared, (), None, opened, scripts, "pl", ())
+
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        return self.asterisk.asked

@@ -1,0 +1,104 @@
+"""An agent who hands a callee over is let go, whatever else goes wrong at that moment."""
+
+import contextlib
+from http import HTTPStatus
+
+import pytest
+
+from ccari.errors import AsteriskError
+from ccari.policy.call import Direction, Outcome, Party
+from ccari.policy.call import commands as do
+from tests.unit.calls.talking import Talking
+
+HAND_OVER = do.HandOver("1002")
+
+
+def released(talking: Talking, former: str) -> list[str]:
+    return [operation for operation, about in talking.asked if about == former]
+
+
+async def hand_over(talking: Talking) -> str:
+    """Try to; give the channel of the agent who was."""
+    former = talking.ids.agent
+    with contextlib.suppress(AsteriskError):
+        await talking.actions.carry_out(HAND_OVER)
+    return former
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY])
+async def test_a_callee_who_has_just_hung_up_keeps_the_agent_on_the_line(status: HTTPStatus) -> None:
+    """Asterisk's removeChannel knows them no more, or not as one of the application's."""
+    talking = Talking(Direction.OUTBOUND)
+    talking.asterisk.refusals["removeChannel"] = status
+    await talking.actions.carry_out(HAND_OVER)
+    assert released(talking, "phone-1") == [
+        "channel_answered",
+        *["setChannelVar"] * 3,
+        "continueInDialplan",
+    ]
+
+
+@pytest.mark.parametrize("status", [None, HTTPStatus.CONFLICT])
+async def test_a_callee_who_cannot_be_taken_from_the_agent_keeps_them_on_the_line(
+    status: HTTPStatus | None,
+) -> None:
+    talking = Talking(Direction.AGENT_FIRST)
+    talking.asterisk.refusals["removeChannel"] = status
+    former = talking.ids.agent
+    with pytest.raises(AsteriskError):
+        await talking.actions.carry_out(HAND_OVER)
+    assert released(talking, former) == ["channel_answered", "hangup"]
+    assert "create" not in [operation for operation, _ in talking.asked]
+
+
+@pytest.mark.parametrize("fault", ["channel_answered", "setChannelVar"])
+async def test_a_phone_that_cannot_be_told_is_not_given_back(fault: str) -> None:
+    talking = Talking(Direction.OUTBOUND)
+    talking.asterisk.refusals[fault] = HTTPStatus.CONFLICT
+    former = await hand_over(talking)
+    assert "continueInDialplan" in released(talking, former)
+
+
+async def test_an_agent_who_was_is_left_in_asterisk_when_the_call_ends() -> None:
+    """One whose hang-up was never answered may still be there."""
+    talking = Talking(Direction.AGENT_FIRST)
+    talking.asterisk.refusals["hangup"] = None
+    former = await hand_over(talking)
+    del talking.asterisk.refusals["hangup"], talking.asked[:]
+    await talking.actions.carry_out(do.SettleRecording())
+    assert released(talking, former) == ["hangup"]
+
+
+async def test_a_phone_that_was_given_back_is_hung_up_when_the_call_ends() -> None:
+    """By then it may be in another call."""
+    talking = Talking(Direction.OUTBOUND)
+    former = await hand_over(talking)
+    del talking.asked[:]
+    await talking.actions.carry_out(do.SettleRecording())
+    assert released(talking, former) == []
+
+
+async def test_an_agent_is_spoken_to_in_the_language_that_the_callee_chose() -> None:
+    talking = Talking(Direction.OUTBOUND)
+    await talking.actions.carry_out(do.UseLanguage("en"))
+    await talking.actions.carry_out(do.Play(Party.CALLEE, "right_failed"))
+    await talking.actions.carry_out(do.Play(Party.AGENT, "agent_call_recorded"))
+    assert talking.asked == [("play", "sound:en/right_failed"), ("play", "sound:pl/agent_call_recorded")]
+
+
+async def test_a_caller_is_left_in_silence_because_the_dialplan_cannot_be_told() -> None:
+    talking = Talking(Direction.INBOUND)
+    talking.asterisk.refusals["setChannelVar"] = None
+    assert await talking.actions.carry_out(do.GiveBack(Outcome.BRIDGED, "")) is None
+    assert released(talking, "caller-1")[-1] == "continueInDialplan"
+
+
+async def test_a_caller_waits_for_the_end_of_a_prompt_to_be_given_back() -> None:
+    """And with them every other call's requests: Asterisk sets the variables of a channel between two prompts."""
+    talking = Talking(Direction.INBOUND)
+    await talking.actions.carry_out(do.Play(Party.CALLEE, "right_failed"))
+    del talking.asked[:]
+    await talking.actions.carry_out(do.GiveBack(Outcome.BRIDGED, ""))
+    stopped = talking.actions.playbacks[Party.CALLEE].id
+    assert talking.asked[0] == ("stop", stopped)
+    assert released(talking, "caller-1") == [*["setChannelVar"] * 3, "continueInDialplan"]
