@@ -64,7 +64,7 @@ def write_new(path: Path, content: bytes) -> bool:
     """
     try:
         path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        with draft_of(path, content) as draft:
+        with draft_of(path, content, for_folder=True) as draft:
             # a link fails where a rename would replace what another process has just made
             path.hardlink_to(draft)
     except FileExistsError:
@@ -79,7 +79,7 @@ def write_over(path: Path, content: bytes) -> None:
     """Write a file in place of the one that is there, if any. Raises ConfigError if it cannot be written."""
     try:
         path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        with draft_of(path, content) as draft:
+        with draft_of(path, content, for_folder=True) as draft:
             draft.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -102,11 +102,17 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def draft_of(path: Path, content: bytes) -> Iterator[Path]:
-    """Give the content under another name beside it, on the disk; that name is gone afterwards. Raises OSError."""
+def draft_of(path: Path, content: bytes, *, for_folder: bool = False) -> Iterator[Path]:
+    """Give the content under another name beside it, on the disk; that name is gone afterwards. Raises OSError.
+
+    ``for_folder``: where root writes it, it is for whoever owns the folder, a running service that must read it.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_DRAFT}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE), "wb") as file:
+            if for_folder and os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """Whom recordings are encrypted to, and what evidence is signed with: never made unasked, never used when exposed."""
 
+import os
 import shutil
 import stat
 import subprocess
@@ -263,6 +264,29 @@ def test_an_evidence_key_shows_in_a_traceback(tmp_path: Path) -> None:
     keys = SigningKeys(tmp_path)
     keys.create()
     assert repr(keys.newest()) == "SigningKey(version=1)"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
+def test_what_root_has_rotated_cannot_be_read_by_the_service(tmp_path: Path) -> None:
+    nobody = 65534
+    RecipientFile(tmp_path).create(OTHERS[:1])
+    SigningKeys(tmp_path).create()
+    for each in (tmp_path, *tmp_path.iterdir()):
+        os.chown(each, nobody, nobody)
+    RecipientFile(tmp_path).renew(OTHERS[1:])
+    SigningKeys(tmp_path).rotate()
+    assert {
+        (each.name, each.stat().st_uid, each.stat().st_gid, mode(each)) for each in tmp_path.iterdir()
+    } == {
+        (name, nobody, nobody, 0o600)
+        for name in (
+            "recordings.recipients",
+            "evidence-1.key",
+            "evidence-1.pub",
+            "evidence-2.key",
+            "evidence-2.pub",
+        )
+    }
 
 
 def test_a_private_file_anywhere_in_the_folder_is_open_unnoticed(tmp_path: Path) -> None:
