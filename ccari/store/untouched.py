@@ -1,8 +1,9 @@
-"""The database as it is: no migration, no server made, and nothing can be written."""
+"""The database as it is: no migration, no server made or given to another user, and nothing can be written."""
 
 import asyncio
 import contextlib
 import fcntl
+import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import IO
 import asyncpg
 
 from ccari.errors import StoreError
+from ccari.store import embedded
 from ccari.store.database import (
     COMMAND_SECONDS,
     CONNECT_SECONDS,
@@ -28,6 +30,8 @@ from ccari.store.opened import Store
 #: An embedded server starts and stops within a second or two.
 PATIENCE_SECONDS = 15.0
 _ASK_AGAIN_SECONDS = 0.1
+#: PostgreSQL's default port, by which it names a socket.
+_SOCKET = ".s.PGSQL.5432"
 _SESSION = {
     "search_path": SCHEMA, "application_name": "ccari doctor", "timezone": "UTC",
     "default_transaction_read_only": "on", "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}",
@@ -57,41 +61,116 @@ class Schema:
     unknown: list[str]
 
 
-def check_embedded(data_dir: Path) -> None:
-    """Raise the StoreError that tells why the embedded server of ``data_dir`` cannot be joined. Blocks.
+class AnothersError(StoreError):
+    """The embedded server is ``owner``'s, and nothing can be seen of it from here."""
 
-    It was never made, it is another user's, or another process has been starting or stopping it for longer than
-    :data:`PATIENCE_SECONDS`, for which to wait would be to hang with it.
+    def __init__(self, words: str, owner: str) -> None:
+        super().__init__(words)
+        self.owner = owner
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An embedded server that was made once; its locks are held, and not as much as written."""
+
+    server: embedded.Server
+    owner: str
+    users: IO[bytes]
+    control: IO[bytes]
+
+    @contextlib.asynccontextmanager
+    async def joined(self) -> AsyncIterator[str]:
+        """Join it, or run it for so long, and give its DSN. Whose its files are, and their modes, stay as they are.
+
+        Root runs it as the owner of what it keeps, where the service would choose a user and give it all to him.
+
+        Raises
+        ------
+        AnothersError
+            If it does not run, and its owner cannot run it from here.
+        StoreError
+            If it cannot be started, or another process has been starting or stopping it for longer than
+            :data:`PATIENCE_SECONDS`, for which to wait would be to hang with it.
+        """
+        with self.users, self.control:
+            await self._alone()
+            fcntl.flock(self.users, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            await self._ensure_running()
+            fcntl.flock(self.control, fcntl.LOCK_UN)
+            try:
+                yield self.server.dsn
+            finally:
+                # the last one out stops it; who hangs is not out
+                with contextlib.suppress(StoreError, BlockingIOError):
+                    await self._alone()
+                    fcntl.flock(self.users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    await self.server.stop()
+
+    async def _alone(self) -> None:
+        """Be the only process that starts or stops it."""
+        patient_until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                fcntl.flock(self.control, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > patient_until:
+                    raise StoreError(
+                        f"another ccari has been starting or stopping the embedded PostgreSQL for {PATIENCE_SECONDS:.0f} s: "
+                        f"check what it waits for: fuser -v {self.control.name}"
+                    ) from None
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            else:
+                return
+
+    async def _ensure_running(self) -> None:
+        try:
+            _, writer = await asyncio.open_unix_connection(self.server.sockets / _SOCKET)
+        except OSError:
+            # a service that was killed leaves its socket behind, and nobody at it
+            if not await self.server.finds_programmes():
+                raise AnothersError(
+                    f"the embedded PostgreSQL in {self.server.folder} does not run, and its owner, {self.owner}, cannot run it "
+                    "from where this ccari is",
+                    self.owner,
+                ) from None
+            await self.server.start()
+        else:
+            writer.transport.abort()
+
+
+def find_embedded(data_dir: Path) -> Embedded:
+    """The embedded server of ``data_dir``, to be joined. Blocks.
+
+    Raises
+    ------
+    AnothersError
+        If it is another user's, and this one is not root.
+    StoreError
+        If it was never made.
     """
     folder = data_dir / "postgresql"
     try:
+        cluster = (folder / "cluster").stat()
         (folder / "cluster" / "PG_VERSION").stat()
-        with (folder / "control.lock").open("rb") as file:
-            _wait_for(file)
+        user = embedded.User(cluster.st_uid, cluster.st_gid)
+        return Embedded(
+            embedded.Server(folder, user if os.geteuid() == 0 else None), user.name,
+            (folder / embedded.USERS).open("rb"), (folder / embedded.CONTROL).open("rb"),
+        )  # fmt: skip
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(f"the embedded PostgreSQL in {data_dir} was never made: ccari db migrate") from None
     except PermissionError:
-        raise StoreError(
-            f"the embedded PostgreSQL in {data_dir} is another user's: run ccari as its owner or as root"
-        ) from None
-    except BlockingIOError:
-        raise StoreError(
-            f"another ccari has been starting or stopping the embedded PostgreSQL for {PATIENCE_SECONDS:.0f} s: "
-            f"check what it waits for: fuser -v {folder / 'control.lock'}"
-        ) from None
+        owner = _owner(folder / "cluster", folder, data_dir)
+        raise AnothersError(f"the embedded PostgreSQL in {data_dir} is {owner}'s", owner) from None
 
 
-def _wait_for(file: IO[bytes]) -> None:
-    patient_until = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > patient_until:
-                raise
-            time.sleep(_ASK_AGAIN_SECONDS)
-        else:
-            return
+def _owner(*paths: Path) -> str:
+    """Whose the first of them is that can be looked at."""
+    for each in paths:
+        with contextlib.suppress(OSError):
+            found = each.stat()
+            return embedded.User(found.st_uid, found.st_gid).name
+    return "another user"
 
 
 @contextlib.asynccontextmanager

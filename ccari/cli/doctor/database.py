@@ -1,5 +1,6 @@
 """The database: there, up to date, and of one time with this machine."""
 
+import shlex
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -7,8 +8,8 @@ from datetime import timedelta
 from ccari.cli.doctor.findings import Finding, apart, doubt, fault, well
 from ccari.config import Settings
 from ccari.store.database import OLDEST_SERVER
-from ccari.store.opened import Store, database_dsn
-from ccari.store.untouched import Schema, Server, check_embedded, open_untouched, schema, server
+from ccari.store.opened import Store
+from ccari.store.untouched import AnothersError, Schema, Server, find_embedded, open_untouched, schema, server
 
 #: Hours, limits and tokens are judged by one clock and kept by the other.
 MOST_APART = timedelta(seconds=2)
@@ -18,10 +19,23 @@ _MIGRATE = "ccari serve applies them when it starts; or now: ccari db migrate"
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Store]:
     """The database as it is. An embedded server is joined, or runs as long as it is looked at, but is never made."""
-    if settings.database.url is None:
-        await apart(lambda: check_embedded(settings.data_dir))
-    async with database_dsn(settings) as dsn, open_untouched(dsn) as store:
+    async with _dsn(settings) as dsn, open_untouched(dsn) as store:
         yield store
+
+
+@asynccontextmanager
+async def _dsn(settings: Settings) -> AsyncIterator[str]:
+    if settings.database.url is not None:
+        yield settings.database.url.get_secret_value()
+        return
+    found = await apart(lambda: find_embedded(settings.data_dir))
+    async with found.joined() as dsn:
+        yield dsn
+
+
+def unseen(error: AnothersError) -> Finding:
+    """It may be well, for its owner to find out."""
+    return doubt("database", str(error), f"runuser -u {shlex.quote(error.owner)} -- ccari doctor")
 
 
 def mend(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.policy.declaration import Policy
 from ccari.store.opened import Store
+from ccari.store.untouched import AnothersError
 
 _CONFIGURATION = "see ccari.toml, and the environment's CCARI_…: README, step 3"
 _USER = "run it as the service's user"
@@ -47,10 +48,13 @@ async def _database(settings: Settings) -> list[Finding]:
     mend = database.mend(settings)
 
     async def look() -> list[Finding]:
-        async with database.opened(settings) as store:
-            found.extend(await found_by("database", database.database(store, settings), mend))
-            found.extend(await found_by("schema", database.migrations(store), mend))
-            found.extend(await _policy(settings, store))
+        try:
+            async with database.opened(settings) as store:
+                found.extend(await found_by("database", database.database(store, settings), mend))
+                found.extend(await found_by("schema", database.migrations(store), mend))
+                found.extend(await _policy(settings, store))
+        except AnothersError as error:
+            return [database.unseen(error)]
         return []
 
     # no bound of ours: a server that is started is bounded by who starts it, and every question has its own

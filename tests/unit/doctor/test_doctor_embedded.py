@@ -1,0 +1,118 @@
+"""What ``ccari doctor`` does to the embedded server of a service that runs as somebody else: nothing."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from ccari.cli.doctor.findings import State
+from ccari.store import embedded
+from ccari.store.embedded import embedded_postgres
+from ccari.store.untouched import AnothersError, find_embedded
+from tests.unit.doctor.conftest import Patient
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+#: Neither of the users whom ccari would choose by itself.
+NOBODY = 65534
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="ccari-doctor-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest_asyncio.fixture
+async def anothers(patient: Patient, home: Path) -> Path:
+    """The folder of a server that NOBODY's service has made, and that is stopped."""
+    async with embedded_postgres(home):
+        pass
+    give(home)
+    found = home / "postgresql"
+    found.chmod(0o750)
+    del patient.settings["database"]
+    patient.data_dir = home
+    return found
+
+
+def give(folder: Path) -> None:
+    for each in (folder, *folder.rglob("*")):
+        os.chown(each, NOBODY, NOBODY)
+
+
+def seen(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Mode, user and group of each; what the server keeps comes and goes, and must be its own."""
+    found = {each: each.stat() for each in (folder, *folder.rglob("*"))}
+    assert {each.st_uid for each in found.values()} == {NOBODY}
+    return {
+        str(path): (each.st_mode, each.st_uid, each.st_gid)
+        for path, each in found.items()
+        if folder in {path, path.parent}
+    }
+
+
+async def test_a_server_is_taken_from_its_user_by_root_who_looks_at_it(
+    patient: Patient, anothers: Path
+) -> None:
+    before = seen(anothers)
+    found = {each.check: each for each in await patient.examined()}
+    assert found["database"].found.startswith("the embedded PostgreSQL 18")
+    assert found["schema"].found == "there is nothing in the database yet"
+    assert seen(anothers) == before
+    assert not (anothers / "cluster" / "postmaster.pid").exists()
+
+
+async def test_a_server_is_taken_from_its_user_by_a_command_that_root_runs(anothers: Path) -> None:
+    async with embedded_postgres(anothers.parent):
+        seen(anothers)
+    seen(anothers)
+
+
+async def test_a_server_that_runs_is_stopped_or_started_anew_by_looking(
+    patient: Patient, anothers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with embedded_postgres(anothers.parent):
+        before, pid = seen(anothers), (anothers / "cluster" / "postmaster.pid").read_text()
+        # nor are its programmes needed for it
+        with monkeypatch.context() as context:
+            context.setattr(embedded, "_shipped_binaries", lambda: anothers / "none" / "server" / "bin")
+            found = {each.check: each for each in await patient.examined()}
+        assert found["database"].state is State.OK
+        assert seen(anothers) == before
+        assert (anothers / "cluster" / "postmaster.pid").read_text() == pid
+
+
+async def test_programmes_are_copied_for_a_user_who_cannot_run_them(
+    patient: Patient, anothers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(anothers / "server", ignore_errors=True)
+    closed = patient.folder / "closed" / "server" / "bin"
+    closed.mkdir(parents=True)
+    (patient.folder / "closed").chmod(0o700)
+    monkeypatch.setattr(embedded, "_shipped_binaries", lambda: closed)
+    before = seen(anothers)
+    found = await patient.unwell()
+    assert (found["database"].state, found["database"].advice) == (
+        State.WARNING, "runuser -u nobody -- ccari doctor"
+    )  # fmt: skip
+    assert "its owner, nobody, cannot run it" in found["database"].found
+    assert found["policy"].advice == "mend the database first"
+    assert seen(anothers) == before
+
+
+async def test_a_user_who_may_not_look_is_told_to_take_the_server_over(anothers: Path) -> None:
+    os.seteuid(NOBODY - 1)
+    try:
+        with pytest.raises(AnothersError) as raised:
+            find_embedded(anothers.parent)
+    finally:
+        os.seteuid(0)
+    assert (str(raised.value), raised.value.owner) == (
+        f"the embedded PostgreSQL in {anothers.parent} is nobody's", "nobody"
+    )  # fmt: skip
