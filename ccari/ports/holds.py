@@ -135,6 +135,10 @@ class Sweep(Protocol):
         """Stored recordings that may be due, a few thousand at a time; none that is due is missing."""
         ...
 
+    async def look(self, recording_ids: Sequence[UUID]) -> list[Stored]:
+        """What of the recordings is stored still, and not about to be deleted, with all that holds it."""
+        ...
+
     async def decide(self, recording_ids: Sequence[UUID], judge: Judge, who: str) -> list[Doomed]:
         """Have each of the recordings that is stored still judged as it stands, and keep the verdicts, in one transaction.
 

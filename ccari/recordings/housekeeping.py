@@ -7,17 +7,18 @@ only when they are gone do the rows say so. Whoever is interrupted anywhere leav
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from uuid import UUID
 
 import structlog
 
 from ccari.errors import CcariError, why
 from ccari.policy import retention
-from ccari.policy.retention import Why
+from ccari.policy.retention import Deletion, HoldKind, Why
 from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
 
 #: From the end of one round to the next. Storage is limited to days, so that minutes are soon enough, also after a consent
@@ -55,15 +56,47 @@ def due(now: datetime) -> Judge:
 
 def fallen_due(stored: Stored, now: datetime) -> Verdict | None:
     """For what the recording is to be deleted by ``now``, were it not held; None if it may still be kept."""
-    withdrawn, erased = stored.consent_withdrawn, stored.erasure_granted
-    found = retention.deletion(
-        stored.recorded, stored.legal_basis, stored.limit,
-        consent_withdrawn=withdrawn[0] if withdrawn else None, erasure_granted=erased[0] if erased else None,
-    )  # fmt: skip
+    found = end(stored)
     if found.at is None or found.at > now:
         return None
-    of = {Why.CONSENT_WITHDRAWN: withdrawn, Why.ERASURE: erased}.get(Why(found.why))
-    return Verdict(Why(found.why), of[1] if of else "")
+    why = Why(found.why)
+    of = {Why.CONSENT_WITHDRAWN: stored.consent_withdrawn, Why.ERASURE: stored.erasure_granted}.get(why)
+    return Verdict(why, of[1] if of else "")
+
+
+def end(stored: Stored, holds: Collection[HoldKind] = ()) -> Deletion:
+    """Until when the recording is kept, with nothing but ``holds`` to hold it."""
+    withdrawn, erased = stored.consent_withdrawn, stored.erasure_granted
+    return retention.deletion(
+        stored.recorded, stored.legal_basis, stored.limit, holds=holds,
+        consent_withdrawn=withdrawn[0] if withdrawn else None, erasure_granted=erased[0] if erased else None,
+    )  # fmt: skip
+
+
+def purging(now: datetime, reason: str) -> Judge:
+    """Whether somebody may delete recordings before their time, for a ``reason`` that is kept."""
+
+    def judge(stored: Stored) -> Verdict | None:
+        fault = retention.purge_fault(stored.legal_basis, stored.limit, now, stored.kinds)
+        return None if fault else Verdict(Why.PURGE, reason)
+
+    return judge
+
+
+@dataclass
+class Plan:
+    """What a round would do. ``due``: recordings by controller, campaign and why. ``held_by``: of those that are due as well
+    and kept, how many by what. ``begun``: decided before, and not carried out yet.
+    """
+
+    due: Counter[tuple[str, str, Why]] = field(default_factory=Counter)
+    held: int = 0
+    held_by: Counter[str] = field(default_factory=Counter)
+    begun: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.due.total() + self.begun
 
 
 class Housekeeper:
@@ -105,12 +138,50 @@ class Housekeeper:
             swept = Swept()
             await self.finish(sweep, swept)
             await self.delete_due(sweep, swept)
+        for reason, count in Counter(swept.faults.values()).items():
+            _log.error("recordings_not_deleted", reason=reason, recordings=count)
         if swept.count or swept.held or swept.faults:
             _log.info(
                 "recordings_swept", deleted={each.value: count for each, count in swept.deleted.items()},
                 held=swept.held, failed=len(swept.faults),
             )  # fmt: skip
         return swept
+
+    async def plan(self, progress: Callable[[int], None] = lambda _looked_at: None) -> Plan:
+        """What a round would do now. Raises StoreError."""
+        plan, now, looked_at = Plan(), datetime.now(UTC), 0
+        async with self._sweeps.sweep() as sweep:
+            after = None
+            while begun := await sweep.decided(BATCH, after):
+                plan.begun, after = plan.begun + len(begun), begun[-1].id
+            async for ids in sweep.candidates(now):
+                for start in range(0, len(ids), BATCH):
+                    for stored in await sweep.look(ids[start : start + BATCH]):
+                        verdict = fallen_due(stored, now)
+                        if verdict is not None and stored.held:
+                            plan.held += 1
+                            plan.held_by.update({each.words for each in stored.held})
+                        elif verdict is not None:
+                            plan.due[stored.controller, stored.campaign, verdict.why] += 1
+                looked_at += len(ids)
+                progress(looked_at)
+        return plan
+
+    async def everything(self, progress: Callable[[int], None]) -> Swept:
+        """A round beside whoever else is at it, for somebody who waits for it: ``progress`` as in :meth:`delete_due`."""
+        swept = Swept()
+        async with self._sweeps.sweep() as sweep:
+            await self.finish(sweep, swept)
+            await self.delete_due(sweep, swept, progress)
+        return swept
+
+    async def one(self, recording_id: UUID, judge: Judge) -> Swept | None:
+        """Delete one recording, if ``judge`` still says so; else None."""
+        swept = Swept()
+        async with self._sweeps.sweep() as sweep:
+            doomed = await sweep.decide([recording_id], judge, self._who)
+            await self.carry_out(sweep, doomed, swept)
+        return swept if doomed else None
 
     async def finish(self, sweep: Sweep, swept: Swept) -> None:
         """Carry out what was decided before."""
@@ -146,8 +217,6 @@ class Housekeeper:
         faults = await self._remove(doomed)
         gone = await sweep.carried_out([each for each in doomed if each.file not in faults])
         swept.faults |= faults
-        for reason, times in Counter(faults.values()).items():
-            _log.error("recordings_not_deleted", reason=reason, recordings=times)
         for number, each in enumerate(gone):
             swept.deleted[each.verdict.why] = swept.deleted.get(each.verdict.why, 0) + 1
             _tell(each)

@@ -24,6 +24,8 @@ from ccari.store.holds import AnyConnection
 from ccari.store.queries import SQL
 
 _WITHDRAWING = sorted(WITHDRAWING)
+#: At a time, of a list that people look at: each is to be done within the time of a call's statement.
+_LOOK = 500
 
 
 class Deletions:
@@ -34,8 +36,12 @@ class Deletions:
 
     async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]:
         """What of the recordings is stored still, and not about to be deleted, with all that holds it."""
-        async with self._database.connection() as connection:
-            return await _stored(connection, recording_ids)
+        found: dict[UUID, Stored] = {}
+        for start in range(0, len(recording_ids), _LOOK):
+            async with self._database.connection() as connection:
+                rows = await _stored(connection, recording_ids[start : start + _LOOK])
+            found |= {each.id: each for each in rows}
+        return found
 
     @contextlib.asynccontextmanager
     async def sweep(self) -> AsyncIterator["PostgresSweep"]:
@@ -62,15 +68,17 @@ class PostgresSweep:
         async for rows in self._database.stream(SQL["recordings_perhaps_due"], now, _WITHDRAWING):
             yield [row["id"] for row in rows]
 
+    async def look(self, recording_ids: Sequence[UUID]) -> list[Stored]:
+        with translated():
+            return await _stored(self._connection, recording_ids)
+
     async def decide(self, recording_ids: Sequence[UUID], judge: Judge, who: str) -> list[Doomed]:
         with translated():
             async with self._connection.transaction():
                 await self._connection.execute(SQL["alone_to_delete"])
                 stored = await _stored(self._connection, recording_ids)
                 doomed = [
-                    _doomed(each, verdict, who)
-                    for each in stored.values()
-                    if (verdict := judge(each)) is not None
+                    _doomed(each, verdict, who) for each in stored if (verdict := judge(each)) is not None
                 ]
                 await self._connection.execute(
                     SQL["decide_deletions"], [each.id for each in doomed], [each.verdict.why for each in doomed],
@@ -108,10 +116,10 @@ class PostgresSweep:
 _OF_DOOMED = ("id", "call_id", "controller", "campaign", "legal_basis", "file", "decided_by")
 
 
-async def _stored(connection: AnyConnection, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]:
+async def _stored(connection: AnyConnection, recording_ids: Sequence[UUID]) -> list[Stored]:
     rows = await connection.fetch(SQL["stored_recordings"], list(recording_ids), _WITHDRAWING)
     held = await holds.explain(connection, [row["id"] for row in rows]) if rows else {}
-    return {row["id"]: _made(row, held.get(row["id"], [])) for row in rows}
+    return [_made(row, held.get(row["id"], [])) for row in rows]
 
 
 def _made(row: asyncpg.Record, held: list[Held]) -> Stored:

@@ -1,0 +1,116 @@
+"""``ccari recordings hold``, ``release`` and ``holds``: what is kept for claims, beyond its time."""
+
+import re
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from ccari.cli.context import ControllerId, Json, Limit, current_policy, who, with_store
+from ccari.cli.output import as_json, as_table
+from ccari.config import Settings
+from ccari.errors import InputError
+from ccari.gating.naming import the_controller, the_number
+from ccari.ports.holds import HoldOn, Subject
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+
+_NO_DIGIT = re.compile(r"\D")
+
+
+def hold(
+    context: typer.Context,
+    recording: Annotated[UUID | None, typer.Argument(help="As in recordings list.")] = None,
+    *,
+    call: Annotated[UUID | None, typer.Option(help="All recordings of this call.")] = None,
+    request: Annotated[
+        str | None, typer.Option(metavar="REFERENCE", help="All recordings that this request concerns.")
+    ] = None,
+    number: Annotated[
+        str | None, typer.Option(help="All recordings of this number's calls with the controller.")
+    ] = None,
+    controller: ControllerId = None,
+    reason: Annotated[str, typer.Option(help="For which claim; it is kept.")],
+    json: Json = False,
+) -> None:
+    """Keep recordings beyond their time, those that are still to come too, until the hold is released (Art 17(3)(e))."""
+    if sum(each is not None for each in (recording, call, request, number)) != 1:
+        raise typer.BadParameter("say one: RECORDING, --call, --request or --number")
+    _said(reason)
+
+    async def work(settings: Settings, store: Store) -> dict[str, Any]:
+        subject = await _subject(settings, store, number, controller, reason) if number is not None else None
+        on = HoldOn(recording, call, request.upper() if request else None, subject)
+        return await store.holds.place(on, reason.strip(), f"cli:{who()}")
+
+    placed = with_store(context, work)
+    if json:
+        as_json(placed)
+    else:
+        typer.echo(
+            f"hold {placed['id']} keeps {_recordings(placed['recordings'])}, and what is still to come"
+        )
+
+
+def release(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="HOLD", help="As in recordings holds.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why nothing needs it any more; it is kept.")],
+    json: Json = False,
+) -> None:
+    """End a hold. What is over by then, and not held otherwise, is deleted within minutes."""
+    _said(reason)
+
+    async def work(_: Settings, store: Store) -> dict[str, Any]:
+        return await store.holds.release(number, reason.strip(), f"cli:{who()}")
+
+    released = with_store(context, work)
+    if json:
+        as_json(released)
+    else:
+        typer.echo(f"hold {number} is released; it was on {_recordings(released['recordings'])}")
+
+
+def holds(
+    context: typer.Context,
+    *,
+    released: Annotated[bool, typer.Option("--all", help="Those too that were released.")] = False,
+    limit: Limit = 100,
+    json: Json = False,
+) -> None:
+    """List legal holds, the newest first, each with how many stored recordings it is on."""
+
+    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
+        return await store.holds.list(limit, released=released)
+
+    rows = with_store(context, work)
+    if json:
+        as_json(rows)
+        return
+    columns = {
+        "id": "HOLD", "on": "ON", "what": "WHICH", "controller": "CONTROLLER", "reason": "REASON",
+        "recordings": "RECORDINGS", "placed_by": "BY", "placed_at": "SINCE",
+    }  # fmt: skip
+    if released:
+        columns |= {"released_by": "RELEASED BY", "released_at": "RELEASED", "release_reason": "WHY"}
+    as_table(rows, columns, none="nothing is held for claims")
+
+
+async def _subject(
+    settings: Settings, store: Store, text: str, controller: str | None, reason: str
+) -> Subject:
+    whose = the_controller(await current_policy(store), controller)
+    number = the_number(text, whose)
+    if number.digits in _NO_DIGIT.sub("", reason):
+        raise InputError("reason", "it holds the number, of which only the keyed digest is to be kept")
+    return Subject(whose.id, SecretStore(settings.keys_dir).digests(whose.id, number))
+
+
+def _said(reason: str) -> None:
+    if not reason.strip():
+        raise typer.BadParameter("say why", param_hint="--reason")
+
+
+def _recordings(count: int) -> str:
+    return f"{count} stored recording{'' if count == 1 else 's'}"

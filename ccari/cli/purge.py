@@ -1,0 +1,163 @@
+"""``ccari recordings purge``: what is due, deleted now; or one recording, before its time."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ccari.cli.context import Json, who, with_store
+from ccari.cli.output import as_json, as_table
+from ccari.config import Settings
+from ccari.errors import CcariError, RecordingError, UnknownError
+from ccari.policy.retention import purge_fault
+from ccari.ports.holds import Stored
+from ccari.recordings.housekeeping import Housekeeper, Plan, Swept, end, purging
+from ccari.store.opened import Store
+
+_Told = Callable[[int], None]
+
+
+def purge(
+    context: typer.Context,
+    recording: Annotated[
+        UUID | None, typer.Argument(help="This one, though it may still be kept; else all that is due.")
+    ] = None,
+    *,
+    reason: Annotated[str, typer.Option(help="Why it is deleted before its time; it is kept.")] = "",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; else it is only said what would be done.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Delete recordings now, with their tags. What is held is kept, and what holds it is named.
+
+    Exit status 1 if something was not to be deleted, or could not be.
+    """
+    if recording is None:
+        if reason:
+            raise typer.BadParameter("it is for one RECORDING", param_hint="--reason")
+        _purge_due(context, yes=yes, json=json)
+        return
+    if not reason.strip():
+        raise typer.BadParameter("say why", param_hint="--reason")
+    _purge_one(context, recording, reason.strip(), yes=yes, json=json)
+
+
+def _purge_due(context: typer.Context, *, yes: bool, json: bool) -> None:
+    async def work(settings: Settings, store: Store) -> tuple[Plan, Swept | None]:
+        keeper = _keeper(settings, store)
+        with _watched("looking for what is due") as told:
+            plan = await keeper.plan(told)
+        if not yes:
+            return plan, None
+        with _watched("deleting", plan.due.total() + plan.held) as told:
+            return plan, await keeper.everything(told)
+
+    plan, swept = with_store(context, work)
+    due = [
+        {"controller": controller, "campaign": campaign, "why": why, "recordings": count}
+        for (controller, campaign, why), count in sorted(plan.due.items())
+    ]
+    if json:
+        held = {"held": plan.held, "held_by": plan.held_by, "begun": plan.begun}
+        as_json({"due": due, **held, **_done(swept)})
+    else:
+        columns = {
+            "controller": "CONTROLLER",
+            "campaign": "CAMPAIGN",
+            "why": "WHY",
+            "recordings": "RECORDINGS",
+        }
+        as_table(due, columns, none="nothing is due that is not held")
+        for words, count in plan.held_by.most_common():
+            typer.echo(f"{count} due and held by {words}")
+        if plan.begun:
+            typer.echo(f"{plan.begun} decided before, whose files are there still")
+        _conclude(plan.count, swept)
+    _fail_for(swept)
+
+
+def _purge_one(context: typer.Context, recording: UUID, reason: str, *, yes: bool, json: bool) -> None:
+    async def work(settings: Settings, store: Store) -> tuple[Stored, Swept | None]:
+        stored = await _stored(store, recording)
+        if not yes:
+            return stored, None
+        now = datetime.now(UTC)
+        swept = await _keeper(settings, store).one(recording, purging(now, reason))
+        if swept is None:
+            # held, or deleted, since we looked
+            await _stored(store, recording)
+        return stored, swept
+
+    stored, swept = with_store(context, work)
+    if json:
+        as_json({
+            "recording": stored.id, "call": stored.call_id, "controller": stored.controller,
+            "campaign": stored.campaign, "legal_basis": stored.legal_basis, "recorded_at": stored.recorded,
+            "due": end(stored).at, **_done(swept),
+        })  # fmt: skip
+    else:
+        typer.echo(
+            f"recording {stored.id} of {stored.campaign}, {stored.recorded:%Y-%m-%d}, {stored.legal_basis}: "
+            f"due {end(stored).at:%Y-%m-%d}"
+        )
+        _conclude(1, swept)
+    _fail_for(swept)
+
+
+async def _stored(store: Store, recording: UUID) -> Stored:
+    """A recording that may be deleted; else the error that says why not."""
+    found = (await store.deletions.stored([recording])).get(recording)
+    if found is None:
+        raise UnknownError(f"no recording {recording} is stored: see ccari recordings list")
+    fault = purge_fault(found.legal_basis, found.limit, datetime.now(UTC), found.kinds)
+    if found.held:
+        fault = f"held by {' and by '.join(each.words for each in found.held)}"
+    if fault is not None:
+        raise RecordingError(f"recording {recording} is not deleted: {fault}")
+    return found
+
+
+def _keeper(settings: Settings, store: Store) -> Housekeeper:
+    return Housekeeper(store.deletions, settings.recordings_dir, f"cli:{who()}")
+
+
+def _done(swept: Swept | None) -> dict[str, Any]:
+    return {
+        "deleted": None if swept is None else swept.count,
+        "faults": {} if swept is None else swept.faults,
+    }
+
+
+def _conclude(planned: int, swept: Swept | None) -> None:
+    if swept is not None:
+        typer.echo(f"{swept.count} deleted")
+    elif planned:
+        typer.echo(f"nothing was deleted yet: --yes deletes {planned}", err=True)
+
+
+def _fail_for(swept: Swept | None) -> None:
+    if swept is None or not swept.faults:
+        return
+    first = next(iter(swept.faults.values()))
+    raise CcariError(f"{len(swept.faults)} could not be deleted: {first}")
+
+
+@contextlib.contextmanager
+def _watched(doing: str, total: int | None = None) -> Iterator[_Told]:
+    """A bar on standard error, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(doing, total=total)
+        yield lambda done: progress.update(task, completed=done)

@@ -1,0 +1,213 @@
+"""``ccari recordings hold``, ``release``, ``holds``, ``purge`` and ``list``, run as a person runs them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from ccari.policy.retention import HoldKind
+from ccari.policy.rights import RequestState, Right
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+from tests.integration.service import Service
+from tests.unit.store import made
+from tests.unit.store.kept import DAY, NOW, Shelf
+from tests.unit.store.test_request_commands import AS_WRITTEN, on, refused
+from tests.unit.store.test_requests import by
+
+OVER = NOW - DAY
+LEGAL = {HoldKind.LEGAL}
+
+
+@pytest.fixture
+def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
+    return Shelf(store, database, tmp_path / "recordings")
+
+
+@pytest.fixture
+def ccari(dsn: str, tmp_path: Path) -> Service:
+    SecretStore(tmp_path / "keys").create("acme")
+    return on(dsn, tmp_path)
+
+
+async def run(ccari: Service, *arguments: object) -> str:
+    """A command that succeeds."""
+    done = await ccari.ccari("recordings", *map(str, arguments))
+    assert done.code == 0, done.err
+    return done.out
+
+
+async def test_a_hold_cannot_be_placed_found_or_released(ccari: Service, store: Store, shelf: Shelf) -> None:
+    recording = await shelf.put(limit=OVER)
+    assert "hold 1 keeps 1 stored recording," in await run(ccari, "hold", recording, "--reason", "case [7]")
+    text = await run(ccari, "holds")
+    assert "case [7]" in text
+    assert str(recording) in text
+    (row,) = await ccari.json("recordings", "holds")
+    assert (row["on"], row["what"], row["controller"], row["recordings"]) == (
+        "recording",
+        str(recording),
+        "acme",
+        1,
+    )
+    assert row["placed_by"].startswith("cli:")
+    released = await run(ccari, "release", 1, "--reason", "settled")
+    assert released == "hold 1 is released; it was on 1 stored recording\n"
+    assert await run(ccari, "holds") == "nothing is held for claims\n"
+    assert "settled" in await run(ccari, "holds", "--all")
+    refused(await ccari.ccari("recordings", "release", "1", "--reason", "again"), "hold 1 was released on")
+
+
+async def test_a_hold_is_placed_on_another_thing_than_was_said(
+    ccari: Service, store: Store, shelf: Shelf, tmp_path: Path
+) -> None:
+    keys = SecretStore(tmp_path / "keys")
+    keys.rotate("acme")
+    call = await shelf.call(replace(made.call(), keyed=keys.digests("acme", made.NUMBER)))
+    recording = await shelf.put(call)
+    reference = await store.calls.register_right(call, made.exercise(Right.OBJECTION_MARKETING), ())
+    for what, kind in (
+        ((str(recording),), "recording"),
+        (("--call", str(call.id)), "call"),
+        (("--request", reference.lower()), "request"),
+        (("--number", AS_WRITTEN, "--controller", "acme"), "number"),
+    ):
+        placed = await ccari.json("recordings", "hold", *what, "--reason", "lawsuit")
+        assert (placed["on"], placed["recordings"]) == (kind, 1)
+        assert made.NUMBER.digits not in json.dumps(placed)
+        assert await store.holds.held([recording]) == {recording: LEGAL}
+        await ccari.json("recordings", "release", str(placed["id"]), "--reason", "settled")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--reason", "lawsuit"), 2, "say one: RECORDING, --call, --request or --number"),
+        (("--call", str(uuid4()), "--number", AS_WRITTEN, "--reason", "lawsuit"), 2, "say one: RECORDING"),
+        (("--number", AS_WRITTEN, "--reason", " "), 2, "say why"),
+        (("--number", AS_WRITTEN), 2, "Missing option '--reason'"),
+        (("--number", AS_WRITTEN, "--reason", "+48 600-100-001 sues us"), 1, "it holds the number"),
+        (("--number", "12", "--reason", "lawsuit"), 1, "that is no number to call"),
+        (
+            ("--request", "ACME-2026-000009", "--reason", "lawsuit"),
+            1,
+            "there is no request 'ACME-2026-000009'",
+        ),
+    ],
+    ids=["nothing", "two things", "no words", "no reason", "the number", "no number", "no request"],
+)
+async def test_a_hold_is_placed_that_nobody_could_make_out(
+    ccari: Service, database: Database, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    done = await ccari.ccari("recordings", "hold", *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert words in " ".join(done.err.replace("│", " ").split())
+    assert "Traceback" not in done.err
+    assert await database.rows("SELECT FROM holds") == []
+
+
+async def test_a_purge_deletes_before_it_is_told_to_or_what_is_not_due(ccari: Service, shelf: Shelf) -> None:
+    due, not_yet, held = await shelf.put(limit=OVER), await shelf.put(), await shelf.put(limit=OVER)
+    await run(ccari, "hold", held, "--reason", "lawsuit")
+    done = await ccari.ccari("recordings", "purge")
+    assert done.code == 0
+    assert "1 due and held by legal hold 1 (lawsuit)" in done.out
+    assert "retention" in done.out
+    assert done.err == "nothing was deleted yet: --yes deletes 1\n"
+    plan = await ccari.json("recordings", "purge")
+    told = {"controller": "acme", "campaign": "renewals", "why": "retention", "recordings": 1}
+    assert plan == {
+        "due": [told], "held": 1, "held_by": {"legal hold 1 (lawsuit)": 1}, "begun": 0, "deleted": None, "faults": {},
+    }  # fmt: skip
+    assert [await shelf.fate(each) for each in (due, not_yet, held)] == [None, None, None]
+    assert (await run(ccari, "purge", "--yes")).endswith("1 deleted\n")
+    assert [await shelf.fate(each) for each in (due, not_yet, held)] == ["retention", None, None]
+    assert (await run(ccari, "purge")).startswith("nothing is due that is not held\n")
+
+
+async def test_a_purge_leaves_what_was_begun(ccari: Service, shelf: Shelf, database: Database) -> None:
+    recording = await shelf.put(limit=OVER)
+    await database.rows(
+        "INSERT INTO deletions (recording_id, why, decided_by) VALUES ($1, 'retention', 'x')", recording
+    )
+    assert "1 decided before, whose files are there still" in await run(ccari, "purge")
+    assert (await ccari.json("recordings", "purge", "--yes"))["deleted"] == 1
+    assert await shelf.fate(recording) == "retention"
+
+
+async def test_one_recording_is_purged_without_a_word_or_at_once(ccari: Service, shelf: Shelf) -> None:
+    recording, other = await shelf.put(), await shelf.put()
+    done = await ccari.ccari("recordings", "purge", str(recording), "--reason", "wrong number")
+    assert (done.code, done.err) == (0, "nothing was deleted yet: --yes deletes 1\n")
+    assert done.out.startswith(f"recording {recording} of renewals, ")
+    assert await shelf.fate(recording) is None
+    purged = await ccari.json("recordings", "purge", str(recording), "--reason", "wrong number", "--yes")
+    assert (purged["deleted"], purged["faults"]) == (1, {})
+    assert [await shelf.fate(each) for each in (recording, other)] == ["purge wrong number", None]
+    (told,) = await shelf.database.rows(
+        "SELECT fields->>'by' AS by FROM call_event_fields WHERE fields->>'why' = 'purge'"
+    )
+    assert told["by"].startswith("cli:")
+
+
+async def test_a_purge_takes_what_is_held_or_bound(ccari: Service, store: Store, shelf: Shelf) -> None:
+    call = await shelf.call()
+    held, bound = await shelf.put(call), await shelf.put(basis="legal_obligation")
+    reference = await store.calls.register_right(call, made.exercise(Right.HUMAN_REVIEW), ())
+    await run(ccari, "hold", held, "--reason", "lawsuit")
+    purge = ("--reason", "tidying up", "--yes")
+    refused(
+        await ccari.ccari("recordings", "purge", str(held), *purge),
+        f"held by legal hold 1 (lawsuit) and by request {reference} (human_review)",
+    )
+    await run(ccari, "release", 1, "--reason", "settled")
+    await store.requests.step(reference, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
+    assert "1 deleted" in await run(ccari, "purge", held, *purge)
+    refused(await ccari.ccari("recordings", "purge", str(bound), *purge), "a legal obligation keeps it until")
+    refused(await ccari.ccari("recordings", "purge", str(held), *purge), f"no recording {held} is stored")
+    assert await shelf.fate(bound) is None
+
+
+async def test_a_purge_that_failed_passes_for_one_that_did_not(ccari: Service, shelf: Shelf) -> None:
+    await shelf.put(limit=OVER)
+    shelf.folder.rename(shelf.folder.with_name("away"))
+    done = await ccari.ccari("recordings", "purge", "--yes")
+    assert done.code == 1
+    assert done.out.endswith("0 deleted\n")
+    assert done.err.startswith("ccari: 1 could not be deleted: there is no folder")
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [("--reason", "tidying up"), (str(uuid4()),)])
+async def test_a_purge_is_taken_for_another(ccari: Service, arguments: tuple[str, ...]) -> None:
+    done = await ccari.ccari("recordings", "purge", *arguments, "--yes")
+    assert (done.code, done.out) == (2, "")
+
+
+async def test_a_list_hides_until_when_or_why_a_recording_is_kept(
+    ccari: Service, store: Store, shelf: Shelf
+) -> None:
+    call = await shelf.call()
+    refused_, held = await shelf.put(call, basis="consent"), await shelf.put()
+    reference = await store.calls.register_right(call, made.exercise(Right.REFUSE_RECORDING), ())
+    gone = await shelf.put(limit=OVER)
+    await shelf.round()
+    await store.calls.register_right(call, made.exercise(Right.HUMAN_REVIEW), ())
+    await run(ccari, "hold", held, "--reason", "lawsuit")
+    rows = {row["id"]: row for row in await ccari.json("recordings", "list")}
+    told: dict[str, tuple[Any, ...]] = {
+        each: (row["state"], row["due"] is not None, row["due_for"], row["held_by"])
+        for each, row in rows.items()
+    }
+    assert told == {
+        str(refused_): ("deleted", False, None, []),
+        str(gone): ("deleted", False, None, []),
+        str(held): ("stored", True, "retention", ["legal hold 1 (lawsuit)", "request ACME-2026-000002 (human_review)"]),
+    }  # fmt: skip
+    assert reference == "ACME-2026-000001"
+    text = await run(ccari, "list")
+    assert "legal hold 1 (lawsuit); request ACME-2026-000002 (human_review)" in " ".join(text.split())
