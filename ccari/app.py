@@ -26,6 +26,7 @@ from ccari.forward.webhook import open_webhook
 from ccari.policy.calendars import public_holidays
 from ccari.policy.campaign import RecordingMode
 from ccari.recordings.archive import FileArchive
+from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.housekeeping import Housekeeper
 from ccari.recordings.keyfiles import check_folder
 from ccari.recordings.keys import RecipientFile, SigningKeys
@@ -87,6 +88,8 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         checks = {"asterisk": _is_set(link.connected), "database": _answers(store.database)}
         counter = Counter(_agi_name(settings), store.calls, secrets, book, prompts)
         async with (
+            # to its end after all the others: what they leave is sealed once more
+            Sealer(store.seals, SigningKeys(settings.keys_dir)).running(),
             serve_http(settings.http.listen, checks, _front(store, book, secrets, prompts, rack, calls)),
             _fastagi(settings, counter),
             _forwarding(settings, store),

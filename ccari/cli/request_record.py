@@ -19,7 +19,10 @@ def command(
     number: Annotated[bool, typer.Option("--number", help="Show the whole number.")] = False,
     json: Json = False,
 ) -> None:
-    """Show one request: where it came from, what it did at once, what it asks for, and what was done with it."""
+    """Show one request: where it came from, what it did at once, what it asks for, and what was done with it.
+
+    Exit status 1 if its history was tampered with.
+    """
 
     async def work(_: Settings, store: Store) -> dict[str, Any]:
         revision = await store.policies.newest()
@@ -27,13 +30,16 @@ def command(
         return await dossier(reference, store.requests, store.forwards, policy, whole=number)
 
     shown = with_store(context, work)
+    fault = shown["fault"]
     if json:
         as_json(shown)
     else:
         _print(shown)
+    raise typer.Exit(1 if fault else 0)
 
 
 def _print(shown: dict[str, Any]) -> None:
+    fault = shown.pop("fault")
     effect, tables = shown.pop("effect"), {name: shown.pop(name) for name in _TABLES}
     shown["received_at"] = f"{shown['received_at']:%Y-%m-%d %H:%M:%S} UTC"
     for name, value in {**shown, **effect}.items():
@@ -43,6 +49,8 @@ def _print(shown: dict[str, Any]) -> None:
         if tables[name]:
             typer.echo()
             as_table(tables[name], columns, none="")
+    if fault:
+        typer.echo(f"\nTHE HISTORY IS NOT SOUND: {fault}")
 
 
 _TABLES = {

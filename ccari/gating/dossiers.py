@@ -63,5 +63,6 @@ async def dossier(
         "suppressions": record.bars,
         "recordings": record.recordings,
         "history": [{**each, "level": Level(each["level"]).name} for each in record.history],
+        "fault": record.fault,
         "forwards": await forwards.of(reference, forwarded_to(policy)),
     }

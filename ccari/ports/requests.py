@@ -105,12 +105,15 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """A request as it is shown: its row, what was done with it, the bar it entered, and its call's recordings."""
+    """A request as it is shown: its row, what was done with it, the bar it entered, its call's recordings, and the first
+    fault of its history if somebody changed that.
+    """
 
     request: dict[str, Any]
     history: list[dict[str, Any]]
     bars: list[dict[str, Any]]
     recordings: list[dict[str, Any]]
+    fault: str | None = None
 
 
 class RequestRegister(Protocol):

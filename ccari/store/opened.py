@@ -19,6 +19,7 @@ from ccari.store.records import Records
 from ccari.store.registers import Registers
 from ccari.store.repeats import Repeats
 from ccari.store.requests import Requests
+from ccari.store.seals import Seals
 from ccari.store.suppressions import Suppressions
 from ccari.store.tokens import Tokens
 
@@ -43,6 +44,7 @@ class Store:
     repeats: Repeats
     holds: Holds
     deletions: Deletions
+    seals: Seals
 
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
@@ -50,7 +52,7 @@ class Store:
             dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
-            Holds(database), Deletions(database),
+            Holds(database), Deletions(database), Seals(database),
         )  # fmt: skip
 
 

@@ -4,11 +4,13 @@ from typing import Any
 from uuid import UUID
 
 from ccari.errors import UnknownError
-from ccari.policy import chain
+from ccari.policy import chain, seal
+from ccari.policy.seal import Kind
 from ccari.ports.records import CallRecord, WantedCalls
 from ccari.store import journals
 from ccari.store.database import Database
 from ccari.store.queries import SQL
+from ccari.store.seals import sealed
 
 
 class Records:
@@ -36,20 +38,24 @@ class Records:
         UnknownError
             If there is no such call.
         """
-        found = await self._rows("show_call", call_id)
-        if not found:
-            raise UnknownError(f"there is no call {call_id}")
-        call = found[0]
-        journal = [journals.linked(row) for row in await self._rows("call_journal", call_id)]
+        async with self._database.snapshot() as connection:
+            found = await connection.fetchrow(SQL["show_call"], call_id)
+            if found is None:
+                raise UnknownError(f"there is no call {call_id}")
+            call = dict(found)
+            rows = await connection.fetch(SQL["call_journal"], call_id)
+            leaves = await sealed(connection, Kind.CALL, str(call_id))
+            recordings = await connection.fetch(SQL["recordings_of_call"], call_id)
+        journal = [journals.linked(dict(row)) for row in rows]
         fault = chain.fault(
             chain.start(call_id), journal, count=call.pop("events"), last=bytes(call.pop("last_link"))
-        )
+        ) or seal.fault(journal, leaves)
         events = [
             {"seq": each.seq, "at": each.at, "event": each.event,
              "fields": None if each.fields is None else dict(each.fields)}
             for each in journal
         ]  # fmt: skip
-        return CallRecord(call, events, await self._rows("recordings_of_call", call_id), fault)
+        return CallRecord(call, events, [dict(row) for row in recordings], fault)
 
     async def _rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         return await self._database.rows(SQL[query], *arguments)

@@ -9,14 +9,17 @@ from uuid import UUID
 import asyncpg
 
 from ccari.errors import NoRequestError, RequestError
-from ccari.policy import deadlines, rights
+from ccari.policy import chain, deadlines, rights, seal
+from ccari.policy.chain import Linked
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
+from ccari.policy.seal import Kind, Sealed
 from ccari.ports.keying import Digests
 from ccari.ports.requests import OVERDUE, Clock, Exercise, RequestRecord, Wanted, Work
 from ccari.store import journals
 from ccari.store.consents import withdraw
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
+from ccari.store.seals import sealed
 
 
 class Requests:
@@ -43,19 +46,22 @@ class Requests:
         NoRequestError
             If there is no such request.
         """
-        async with self._database.connection() as connection:
-            request = await connection.fetchrow(SQL["show_request"], reference)
-            if request is None:
+        async with self._database.snapshot() as connection:
+            found = await connection.fetchrow(SQL["show_request"], reference)
+            if found is None:
                 raise _unknown(reference)
+            request = dict(found)
+            journal = await connection.fetch(SQL["request_journal"], reference)
+            leaves = await sealed(connection, Kind.REQUEST, reference)
             history = await connection.fetch(SQL["request_history"], reference)
             bars = await connection.fetch(
                 SQL["bars_of_request"], request["controller"], request["digest"],
                 EFFECTS[Right(request["right"])].suppress,
             )  # fmt: skip
             recordings = await connection.fetch(SQL["recordings_of_call"], request["call_id"])
-        return RequestRecord(
-            dict(request), *([dict(row) for row in rows] for rows in (history, bars, recordings))
-        )
+        fault = _fault(request, [journals.request_linked(dict(row)) for row in journal], leaves)
+        told, barred, kept = ([dict(row) for row in rows] for rows in (history, bars, recordings))
+        return RequestRecord(request, told, barred, kept, fault)
 
     async def export(self, controller: str | None, since: datetime | None) -> AsyncIterator[dict[str, Any]]:
         """Each request with its history, the oldest first, a few at a time."""
@@ -208,6 +214,13 @@ async def _note(
     """What has become of the request, for good; and its controller is to be told (Art 28(3)(e))."""
     seq = await journals.append_to_request(connection, reference, state, level, due, who, reason)
     await connection.execute(SQL["queue_forward"], reference, seq, number)
+
+
+def _fault(request: dict[str, Any], journal: Sequence[Linked], leaves: Sequence[Sealed]) -> str | None:
+    """The first fault of the request's journal; takes its count and last link out of the row."""
+    begins = chain.start_of_request(request["reference"])
+    count, last = request.pop("events"), request.pop("last_link")
+    return chain.fault(begins, journal, count=count, last=last or begins) or seal.fault(journal, leaves)
 
 
 def _refuse_if(reference: str, state: RequestState, fault: rights.StepFault | None) -> None:

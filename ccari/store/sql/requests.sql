@@ -66,7 +66,8 @@ ORDER BY r.closed_at IS NOT NULL, r.due, r.reference LIMIT $9
 
 -- name: show_request
 SELECT reference, "right", article, state, level, controller, campaign, purpose, number, number_from, channel, call_id,
-       key, notice_version, language, received_at, registered_at, due, extended_at, closed_at, digest, key_version
+       key, notice_version, language, received_at, registered_at, due, extended_at, closed_at, digest, key_version,
+       events, last_link
 FROM rights_requests WHERE reference = $1
 
 -- name: request_history

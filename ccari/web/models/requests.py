@@ -129,6 +129,9 @@ class RequestShown(Told):
     suppressions: tuple[BarOfRequest, ...]
     recordings: tuple[RecordingRow, ...]
     history: tuple[StepTaken, ...]
+    fault: Annotated[
+        str | None, Field(description="What somebody did to the history since it was written; null: nothing.")
+    ]
     forwards: tuple[ForwardShown, ...]
 
 

@@ -1,0 +1,72 @@
+"""Evidence: the sealed account of one call or one request."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ccari.policy.chain import Linked
+from ccari.policy.seal import Kind, Leaf, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """A statement with its signature (Ed25519, 64 bytes)."""
+
+    statement: Statement
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SealedIn:
+    """The seal that a journal is in, with the proof: ``leaf`` stands at ``index``, ``path`` leads from it to the root."""
+
+    seal: Seal
+    leaf: Leaf
+    index: int
+    path: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class HeardSound:
+    """A prompt of the notice as it was heard. ``files``: by ending, empty where the audio is no longer there."""
+
+    key: str
+    text: str
+    digest: str
+    files: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The policy that the call was made under; ``about``: its number, when and by whom it was applied, its hash."""
+
+    about: Mapping[str, Any]
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All that is kept of one call or request. ``subject``: its row, with masked numbers; ``consents``: those it rests on.
+
+    ``begins``: the link before its journal's first entry.
+    """
+
+    kind: Kind
+    id: str
+    begins: bytes
+    subject: Mapping[str, Any]
+    journal: Sequence[Linked]
+    seals: Sequence[SealedIn]
+    revision: Revision | None = None
+    recordings: Sequence[Mapping[str, Any]] = ()
+    consents: Sequence[Mapping[str, Any]] = ()
+    bars: Sequence[Mapping[str, Any]] = ()
+
+
+class SealStore(Protocol):
+    async def seal(self, sign: Callable[[Sequence[Leaf], Statement | None], Seal], most: int) -> int:
+        """Have at most ``most`` journals that have grown signed, after the newest seal; gives how many were.
+
+        One at a time, whoever asks. Raises StoreError if that cannot be made durable: then nothing was sealed.
+        """
+        ...

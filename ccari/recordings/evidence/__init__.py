@@ -1,0 +1,1 @@
+"""Evidence: journals sealed, and the pack that proves one of them to somebody who has nothing but the pack and a key."""

@@ -1,0 +1,123 @@
+"""Seals, and all that is kept of one call or request as evidence."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from ccari.errors import UnknownError
+from ccari.policy import chain, merkle
+from ccari.policy.seal import Kind, Leaf, Sealed, Statement
+from ccari.ports.evidence import Account, Revision, Seal, SealedIn
+from ccari.store import journals
+from ccari.store.database import Connection, Database
+from ccari.store.queries import SQL
+
+#: Of a row, what the account has elsewhere.
+_APART = frozenset({"events", "last_link"})
+
+
+class Seals:
+    """:class:`ccari.ports.evidence.SealStore` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def seal(self, sign: Callable[[Sequence[Leaf], Statement | None], Seal], most: int) -> int:
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["seal_lock"])
+            rows = await connection.fetch(SQL["to_seal"], most)
+            if not rows:
+                return 0
+            leaves = sorted((_leaf(dict(row)) for row in rows), key=lambda each: (each.kind, each.id))
+            last = await connection.fetchrow(SQL["last_seal"])
+            seal = sign(leaves, _statement(dict(last)) if last else None)
+            told = seal.statement
+            number = await connection.fetchval(
+                SQL["add_seal"], told.sealed_at, told.leaves, told.root, told.before, told.key, seal.signature
+            )
+            await connection.execute(
+                SQL["add_sealed"], number, list(range(len(leaves))), [each.kind for each in leaves],
+                [each.id for each in leaves], [each.events for each in leaves], [each.link for each in leaves],
+            )  # fmt: skip
+            for kind, mark in ((Kind.CALL, "calls_sealed"), (Kind.REQUEST, "requests_sealed")):
+                of_kind = [each for each in leaves if each.kind is kind]
+                await connection.execute(
+                    SQL[mark], [each.id for each in of_kind], [each.events for each in of_kind]
+                )
+        return len(leaves)
+
+    async def of_call(self, call_id: UUID) -> Account:
+        """All that is kept of a call.
+
+        Raises
+        ------
+        UnknownError
+            If there is no such call.
+        """
+        async with self._database.snapshot() as connection:
+            call = await connection.fetchrow(SQL["evidence_of_call"], call_id)
+            if call is None:
+                raise UnknownError(f"there is no call {call_id}")
+            rows = await connection.fetch(SQL["call_journal"], call_id)
+            return Account(
+                Kind.CALL, str(call_id), chain.start(call_id), _subject(dict(call)),
+                [journals.linked(dict(row)) for row in rows],
+                await _seals(connection, Kind.CALL, str(call_id)), await _revision(connection, call["revision"]),
+                recordings=[dict(row) for row in await connection.fetch(SQL["evidence_recordings"], call_id)],
+                consents=[dict(row) for row in await connection.fetch(SQL["evidence_consents"], call_id)],
+            )  # fmt: skip
+
+    async def of_request(self, reference: str) -> Account:
+        """All that is kept of a request. Raises UnknownError if there is none."""
+        async with self._database.snapshot() as connection:
+            request = await connection.fetchrow(SQL["evidence_of_request"], reference)
+            if request is None:
+                raise UnknownError(f"there is no request {reference!r}: see ccari requests list")
+            rows = await connection.fetch(SQL["request_journal"], reference)
+            return Account(
+                Kind.REQUEST, reference, chain.start_of_request(reference), _subject(dict(request)),
+                [journals.request_linked(dict(row)) for row in rows],
+                await _seals(connection, Kind.REQUEST, reference), await _revision(connection, request["revision"]),
+                bars=[dict(row) for row in await connection.fetch(SQL["evidence_bars"], reference)],
+            )  # fmt: skip
+
+
+async def sealed(connection: Connection, kind: Kind, of: str) -> list[Sealed]:
+    """How far a journal is sealed: each leaf, with the moment of its seal."""
+    rows = await connection.fetch(SQL["sealed_of"], kind, of)
+    return [(_leaf(dict(row)), row["sealed_at"]) for row in rows]
+
+
+async def _seals(connection: Connection, kind: Kind, of: str) -> list[SealedIn]:
+    found = []
+    for row in await connection.fetch(SQL["seals_of"], kind, of):
+        leaves = [_leaf(dict(each)) for each in await connection.fetch(SQL["leaves_of"], row["seal"])]
+        path = merkle.inclusion([each.canonical for each in leaves], row["leaf"])
+        seal = Seal(_statement(dict(row)), bytes(row["signature"]))
+        found.append(SealedIn(seal, leaves[row["leaf"]], row["leaf"], path))
+    return found
+
+
+async def _revision(connection: Connection, number: int | None) -> Revision | None:
+    if number is None:
+        return None
+    row = await connection.fetchrow(SQL["policy_revision"], number)
+    if row is None:
+        return None
+    about = {
+        "revision": row["revision"], "applied_at": row["applied_at"], "applied_by": row["applied_by"],
+        "sha256": bytes(row["sha256"]).hex(),
+    }  # fmt: skip
+    return Revision(about, row["document"])
+
+
+def _subject(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in _APART}
+
+
+def _leaf(row: Mapping[str, Any]) -> Leaf:
+    return Leaf(Kind(row["kind"]), row["id"], row["events"], bytes(row["link"]))
+
+
+def _statement(row: Mapping[str, Any]) -> Statement:
+    return Statement(row["sealed_at"], row["leaves"], bytes(row["root"]), bytes(row["before"]), row["key"])

@@ -1,0 +1,191 @@
+"""Journals are sealed once they are over, each with what it has grown; what was changed since shows, and is not sealed."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ccari.errors import StoreError, UnknownError
+from ccari.policy import merkle
+from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.seal import FIRST, Kind, Leaf, Statement, statement
+from ccari.ports.calls import OpenedCall
+from ccari.ports.evidence import Account, Seal
+from ccari.ports.requests import Clock, Work
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from tests.unit.store import made
+
+KEY = Ed25519PrivateKey.generate()
+WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
+
+
+def sign(leaves: Sequence[Leaf], before: Statement | None) -> Seal:
+    told = statement(leaves, before, "f" * 16, datetime.now(UTC))
+    return Seal(told, KEY.sign(told.canonical))
+
+
+async def closed(store: Store, *events: str) -> OpenedCall:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.calls.close(call.id, "failed", "", made.journal(*(events or ("call_gated", "call_ended"))))
+    return call
+
+
+def proven(account: Account) -> list[int]:
+    """How many entries each seal of the account proves."""
+    for each in account.seals:
+        KEY.public_key().verify(each.seal.signature, each.seal.statement.canonical)
+        told = each.seal.statement
+        assert merkle.is_included(each.leaf.canonical, each.index, told.leaves, each.path, told.root)
+        assert account.journal[each.leaf.events - 1].link == each.leaf.link
+    return [each.leaf.events for each in account.seals]
+
+
+async def test_a_call_that_is_over_is_not_sealed_or_an_open_one_is(store: Store) -> None:
+    over, goes_on = await closed(store), made.call()
+    await store.calls.open(goes_on, made.question(goes_on))
+    await store.calls.append(goes_on.id, "call_gated", {})
+    assert await store.seals.seal(sign, 10) == 1
+    account = await store.seals.of_call(over.id)
+    assert (account.kind, account.id, proven(account)) == (Kind.CALL, str(over.id), [2])
+    assert (await store.seals.of_call(goes_on.id)).seals == []
+    assert await store.seals.seal(sign, 10) == 0
+
+
+async def test_what_a_journal_has_grown_by_stays_unsealed(store: Store) -> None:
+    call = await closed(store)
+    assert await store.seals.seal(sign, 10) == 1
+    await store.calls.append(call.id, "recording_deleted", {"why": "retention"})
+    assert await store.seals.seal(sign, 10) == 1
+    assert proven(await store.seals.of_call(call.id)) == [2, 3]
+
+
+async def test_a_requests_steps_stay_unsealed(store: Store) -> None:
+    reference = await store.requests.add(
+        "acme", replace(made.exercise(Right.ACCESS), level=Level.L2), made.digests()
+    )
+    assert await store.seals.seal(sign, 10) == 1
+    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    assert await store.seals.seal(sign, 10) == 1
+    account = await store.seals.of_request(reference)
+    assert (account.kind, proven(account)) == (Kind.REQUEST, [1, 2])
+    assert [each.event.split()[:2] for each in account.journal] == [["received", "L2"], ["fulfilled", "L2"]]
+    assert "number" not in account.subject
+
+
+async def test_a_seal_does_not_name_the_one_before_it(store: Store) -> None:
+    statements = []
+    for _ in range(3):
+        call = await closed(store)
+        await store.seals.seal(sign, 10)
+        (sealed,) = (await store.seals.of_call(call.id)).seals
+        statements.append(sealed.seal.statement)
+    assert [each.before for each in statements] == [FIRST, statements[0].digest, statements[1].digest]
+
+
+async def test_many_journals_are_one_seal_or_some_are_left_out(store: Store) -> None:
+    calls = [await closed(store) for _ in range(7)]
+    assert [await store.seals.seal(sign, 3) for _ in range(4)] == [3, 3, 1, 0]
+    for call in calls:
+        assert proven(await store.seals.of_call(call.id)) == [2]
+
+
+async def test_two_that_seal_at_once_seal_something_twice(store: Store, database: Database) -> None:
+    calls = [await closed(store) for _ in range(5)]
+    assert sorted(await asyncio.gather(*(store.seals.seal(sign, 10) for _ in range(4)))) == [0, 0, 0, 5]
+    assert len(await database.rows("SELECT * FROM seals")) == 1
+    for call in calls:
+        assert proven(await store.seals.of_call(call.id)) == [2]
+
+
+async def test_a_key_that_fails_leaves_half_a_seal(store: Store, database: Database) -> None:
+    def fails(leaves: Sequence[Leaf], before: Statement | None) -> Seal:
+        raise StoreError("no key")
+
+    call = await closed(store)
+    with pytest.raises(StoreError, match="no key"):
+        await store.seals.seal(fails, 10)
+    assert await database.rows("SELECT * FROM seals") == []
+    assert await store.seals.seal(sign, 10) == 1
+    assert proven(await store.seals.of_call(call.id)) == [2]
+
+
+@pytest.mark.parametrize("table", ["seals", "sealed"])
+@pytest.mark.parametrize("change", ["UPDATE {0} SET {1}", "DELETE FROM {0}", "TRUNCATE {0} CASCADE"])
+async def test_invariant_9_a_seal_is_changed_in_place(
+    store: Store, database: Database, table: str, change: str
+) -> None:
+    await closed(store)
+    await store.seals.seal(sign, 10)
+    column = {"seals": "key = 'x'", "sealed": "events = 1"}[table]
+    async with database.connection() as connection:
+        with pytest.raises(asyncpg.RaiseError, match="is append-only"):
+            await connection.execute(change.format(table, column))
+
+
+async def test_invariant_9_a_sealed_journal_that_was_written_anew_is_shown_as_whole_or_sealed_again(
+    store: Store, database: Database
+) -> None:
+    """Whoever can write every table can make a chain that fits in itself; he cannot make the seal."""
+    call = await closed(store, "call_gated", "key_pressed", "call_ended")
+    await store.seals.seal(sign, 10)
+    async with database.connection() as connection:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("DELETE FROM call_event_fields WHERE call_id = $1", call.id)
+        await connection.execute("DELETE FROM call_events WHERE call_id = $1", call.id)
+        await connection.execute(
+            "UPDATE calls SET events = 0, last_link = sha256(convert_to('call:' || id, 'UTF8'))"
+        )
+        await connection.execute("SET session_replication_role = origin")
+    for event in ("call_gated", "call_answered", "call_ended", "recording_deleted"):
+        await store.calls.append(call.id, event, {})
+    shown = await store.records.show_call(call.id)
+    assert shown.fault is not None
+    assert shown.fault.startswith("the first 3 entries are not those that were sealed at 20")
+    assert await store.seals.seal(sign, 10) == 0
+    # nor does it keep others from being sealed, nor does a reset counter
+    await database.rows("UPDATE calls SET sealed = 0")
+    await closed(store)
+    assert await store.seals.seal(sign, 10) == 1
+
+
+async def test_invariant_9_a_requests_history_that_was_changed_is_shown_as_whole(
+    store: Store, database: Database
+) -> None:
+    reference = await store.requests.add("acme", made.exercise(Right.ACCESS), made.digests())
+    assert (await store.requests.show(reference)).fault is None
+    async with database.connection() as connection:
+        await connection.execute("DELETE FROM request_event_details")
+        assert (await store.requests.show(reference)).fault is None
+        assert (await store.requests.show(reference)).history[0]["who"] == "erased"
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("UPDATE request_events SET due = '2027-01-01'")
+        fault = (await store.requests.show(reference)).fault
+    assert fault == "entry 1 (received L1 2027-01-01) was changed"
+
+
+async def test_what_is_not_there_has_evidence(store: Store) -> None:
+    with pytest.raises(UnknownError, match="there is no call"):
+        await store.seals.of_call(uuid4())
+    with pytest.raises(UnknownError, match="there is no request"):
+        await store.seals.of_request("ACME-2026-000009")
+
+
+async def test_the_account_of_a_call_leaves_something_out(store: Store) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.calls.commit_heard(call.id, "v1", "i1", made.journal("notice_heard"))
+    await store.calls.tag_recording(made.tag(call), ())
+    await store.calls.close(call.id, "bridged", "", made.journal("call_ended"))
+    account = await store.seals.of_call(call.id)
+    assert account.revision is not None
+    assert (account.revision.about["revision"], account.revision.document) == (1, made.POLICY)
+    assert [each["legal_basis"] for each in account.recordings] == ["legitimate_interest"]
+    assert (account.subject["number"], account.subject["outcome"]) == ("+48•••••0001", "bridged")
+    assert made.NUMBER.e164 not in repr(account)
