@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -106,7 +107,7 @@ class _Segment:
         self._asked = False
         self._gone = False
         self._keep = True
-        self.is_stopping = False
+        self._stopped_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -142,9 +143,13 @@ class _Segment:
         self._started_at = at
         await self._desk.store.recording_started(self._tag.recording_id, at)
 
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopped_at is not None
+
     async def stop(self, *, keep: bool) -> bool:
         self._keep = keep
-        self.is_stopping = True
+        self._stopped_at = self._stopped_at or datetime.now(UTC)
         return await self._desk.ari.stop_recording(self.name, keep=keep)
 
     async def let_go(self) -> None:
@@ -156,12 +161,12 @@ class _Segment:
 
     async def settle(self) -> None:
         if self._started_at is not None and self._keep:
-            await self._keep_file()
+            await self._keep_file(replace(self._tag, started_at=self._started_at))
         else:
             await self._discard()
 
-    async def _keep_file(self) -> None:
-        tag, store, journal = self._tag, self._desk.store, self._journal
+    async def _keep_file(self, tag: RecordingTag) -> None:
+        store, journal = self._desk.store, self._journal
         try:
             await self._desk.ari.recorded(self.name)
         except AsteriskError as error:
@@ -169,7 +174,8 @@ class _Segment:
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
             return
         try:
-            kept: Kept = await self._desk.archive.keep(tag)
+            # an Asterisk that did not come to our stop has gone on, and nobody may keep what it then heard (invariant 6)
+            kept: Kept = await self._desk.archive.keep(tag, self._stopped_at)
         except RecordingError as error:
             journal.note("recording_lost", {"reason": str(error)})
             await self._persistently(lambda entries: store.recording_ended(tag, "failed", entries))

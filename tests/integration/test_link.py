@@ -10,6 +10,7 @@ import time
 import wave
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -428,6 +429,31 @@ async def test_invariant_6_recovery_keeps_what_was_said_after_a_refusal(ground: 
         shown = await service.json("calls", "show", call_id)
         assert_kept(service, shown)
         assert shown["recordings"][0]["duration_ms"] == 500
+    assert ground.raw(shown) == []
+
+
+async def test_invariant_6_an_asterisk_that_misses_the_stop_keeps_what_was_said_after_a_refusal(
+    ground: Ground,
+) -> None:
+    """It goes on to record until the callee's channel is gone, some seconds after they refused."""
+
+    async def lose_the_stop(request: Message) -> list[Message]:
+        return [] if request["uri"].endswith("/stop") else [request]
+
+    async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
+        between.on_request = lose_the_stop
+        placed = await ground.dial(callees.presses("2", 4, 20))
+        outcome, _ = await ground.ended(service, placed)
+        await service.logged(
+            lambda line: line["event"] == "call_ended" and line["call_id"] == outcome.call, within=20
+        )
+        shown = await service.json("calls", "show", outcome.call)
+    assert any(each.endswith("/stop") for each in between.kinds())
+    at = {each["event"]: datetime.fromisoformat(each["at"]) for each in shown["events"]}
+    (kept,) = shown["recordings"]
+    said_before = (at["key_pressed"] - at["recording_started"]).total_seconds()
+    assert kept["state"] == "stored"
+    assert 0 < kept["duration_ms"] / 1000 < said_before + 0.2
     assert ground.raw(shown) == []
 
 
