@@ -62,6 +62,10 @@ class RecordingError(CcariError):
     """A recording's file is missing, damaged, or could not be put in its place."""
 
 
+class RecordingDelayed(RecordingError):  # noqa: N818 - what happened
+    """It could not be put in its place yet: nothing is wrong with the recording, and it is tried again."""
+
+
 class RequestError(CcariError):
     """A rights request is not there, or may not take that step."""
 

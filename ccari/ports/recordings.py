@@ -1,14 +1,16 @@
 """A recording on its way from the spool to its place."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingTag:
-    """What a recording carries: in the database before its first sample, and beside the file ever after."""
+    """What a recording carries: in the database before its first sample, and in and beside the file ever after."""
 
     recording_id: UUID
     call_id: UUID
@@ -25,37 +27,81 @@ class RecordingTag:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A recording in its place. ``file`` is its path below the recordings folder."""
+    """A recording in its place. ``file`` is its path below the recordings folder, ``file_sha256`` and ``size`` (bytes)
+    are of the file as it lies there; ``sha256`` is of the audio inside, ``recipients`` those who can open it (none:
+    anybody), and ``silent`` is whether nothing can be heard.
+    """
 
     file: str
+    format: str
     duration_ms: int
     sha256: bytes
+    size: int
+    file_sha256: bytes
+    recipients: tuple[str, ...]
+    silent: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
     """A recording of a call that nobody drives any more. ``begun``: it is known to have run.
 
-    ``refused_at``: when the callee exercised a right that ends the recording, if they did.
+    ``until``: when the callee exercised a right that ends the recording, or it was told to stop.
     """
 
     tag: RecordingTag
     begun: bool
-    refused_at: datetime | None
+    until: datetime | None
 
     @property
     def may_be_kept(self) -> bool:
-        """True if some of it was said before anybody refused."""
-        return self.refused_at is None or (self.begun and self.tag.started_at < self.refused_at)
+        """True if some of it was said before that."""
+        return self.until is None or (self.begun and self.tag.started_at < self.until)
 
 
 class Archive(Protocol):
     async def keep(self, tag: RecordingTag, until: datetime | None = None) -> Kept:
-        """Take the finished file from the spool to its place, without what was said after ``until``; raise RecordingError
-        if it is none.
+        """Bring the finished file to its place, without what was said after ``until``; raise RecordingError if it is
+        none, RecordingDelayed if it cannot be done now. The raw file stays until it is discarded.
         """
         ...
 
     async def discard(self, recording_id: UUID) -> None:
-        """Leave nothing of it in the spool."""
+        """Leave nothing of it in the spool; raise RecordingError if that fails."""
+        ...
+
+
+class Spool(Protocol):
+    """Where Asterisk leaves what it has recorded."""
+
+    async def take(self, recording_id: UUID) -> Path:
+        """A whole raw file on this machine; raise RecordingError if there is none, RecordingDelayed if nobody can tell."""
+        ...
+
+    async def remove(self, recording_id: UUID) -> None:
+        """Leave nothing of it, here or there; raise RecordingError if that fails."""
+        ...
+
+    async def listed(self) -> Sequence[UUID]:
+        """What lies there by a name such as ours; raise RecordingDelayed if nobody can tell."""
+        ...
+
+
+class Backlog(Protocol):
+    """What the database knows of recordings that may still lie in a spool."""
+
+    async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
+        """Which of these are in their place, or nowhere for good: their raw files are of no more use."""
+        ...
+
+    async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
+        """Which of these have ended, and could not be brought to their place then."""
+        ...
+
+    async def stored(self, tag: RecordingTag, kept: Kept) -> None:
+        """Commit that one is in its place, with an entry in its call's journal."""
+        ...
+
+    async def ended(self, tag: RecordingTag, state: str, reason: str) -> None:
+        """Commit that there is none, or no more, with an entry in its call's journal."""
         ...

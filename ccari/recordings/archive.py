@@ -1,53 +1,68 @@
-"""Taking finished recordings out of Asterisk's spool: checked, hashed, with their tag beside them, in their place."""
+"""From a finished raw file to its place: checked, encoded with its tag inside, hashed, encrypted, its tag beside it.
+
+Nothing lies under a final name before it is whole and on the disk, and the raw file stays until the database knows of its
+successor: whoever dies between two steps does all of them again.
+"""
 
 import asyncio
 import contextlib
 import hashlib
-import json
 import os
 import shutil
-import struct
-import wave
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from ccari.errors import RecordingError
-from ccari.policy.bases import LegalBasis
-from ccari.ports.recordings import Kept, RecordingTag
+from ccari.errors import ConfigError, RecordingDelayed, RecordingError
+from ccari.ports.recordings import Kept, RecordingTag, Spool
+from ccari.recordings import raw
+from ccari.recordings.encoding import encode
+from ccari.recordings.encryption import encrypt
+from ccari.recordings.tags import metadata, sidecar
 
-#: RIFF, fmt and data headers, as Asterisk's format_wav writes them: with lengths of nought until it closes the file.
-_HEADER_BYTES = 44
-_RIFF_LENGTH, _DATA_LENGTH = slice(4, 8), slice(40, 44)
-_BYTES_A_SAMPLE = 2
-
-#: From the reported end of a recording to its closed file; a busy Asterisk takes some hundredths of a second.
-CLOSE_SECONDS = 2.0
-_LOOK_AGAIN_SECONDS = 0.02
+#: Recordings that are encoded side by side: one core is left to the calls that go on.
+AT_ONCE = 1
+#: Below the recordings folder, so that a file can be moved out of it in one step. No controller is named so.
+_WORK = ".work"
 
 
 class FileArchive:
-    """``dir/CONTROLLER/YYYY-MM-DD/ID.wav`` with the tag in ``ID.json``; the date is UTC."""
+    """``dir/CONTROLLER/YYYY-MM-DD/ID.EXT.age`` (without ``.age`` for no recipients) with the tag in ``ID.json``.
 
-    def __init__(self, spool: Path, folder: Path) -> None:
+    ``recipients`` is asked for each recording; the date is UTC's, of the start.
+    """
+
+    def __init__(self, spool: Spool, folder: Path, form: str, recipients: Callable[[], Sequence[str]]) -> None:
         self._spool = spool
         self._folder = folder
+        self._form = form
+        self._recipients = recipients
+        self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def keep(self, tag: RecordingTag, until: datetime | None = None) -> Kept:
-        """Move a finished recording to its place; the tag is there first. Asked again, it gives the same answer.
+        """Bring a finished recording to its place; its raw file stays in the spool until it is discarded.
 
-        What was said after ``until`` is left out.
+        What was said after ``until`` is left out. Asked again, it does all of it again.
 
         Raises
         ------
+        RecordingDelayed
+            If it cannot be done now: no ffmpeg, no room, no recipients, no spool.
         RecordingError
-            If there is no file, it holds no sound, or it cannot be moved. It then stays where it is.
+            If there is no file, or it holds no sound.
         """
-        await _closed(self._raw(tag.recording_id))
         most_ms = None if until is None else int((until - tag.started_at).total_seconds() * 1000)
-        return await asyncio.to_thread(self._keep, tag, most_ms)
+        path = await self._spool.take(tag.recording_id)
+        async with self._turn:
+            try:
+                recipients = tuple(self._recipients())
+                with _made(self._work(tag.recording_id)) as work:
+                    return await self._keep(tag, path, work, most_ms, recipients)
+            except ConfigError as error:
+                raise RecordingDelayed(str(error)) from None
+            except OSError as error:
+                raise RecordingDelayed(f"{path.name} could not be kept: {error.strerror}") from None
 
     async def discard(self, recording_id: UUID) -> None:
         """Leave nothing of it in the spool.
@@ -57,100 +72,61 @@ class FileArchive:
         RecordingError
             If the file cannot be removed.
         """
-        raw = self._raw(recording_id)
-        try:
-            await asyncio.to_thread(raw.unlink, missing_ok=True)
-        except OSError as error:
-            raise RecordingError(f"{raw.name} could not be removed: {error.strerror}") from None
+        await self._spool.remove(recording_id)
 
-    def _raw(self, recording_id: UUID) -> Path:
-        return self._spool / f"{recording_id}.wav"
+    def tidy(self, recording_id: UUID) -> None:
+        """Remove what a killed service has left of its work on a recording."""
+        shutil.rmtree(self._work(recording_id), ignore_errors=True)
 
-    def _keep(self, tag: RecordingTag, most_ms: int | None) -> Kept:
-        raw = self._raw(tag.recording_id)
-        place = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d") / f"{tag.recording_id}.wav"
-        target = self._folder / place
-        try:
-            if not raw.exists() and target.exists():
-                # it was moved, but the database could not be told so
-                return Kept(str(place), _check(target), _digest(target))
-            duration_ms = _check(raw)
-            _make_folders(target.parent)
-            with _whole(target) as part:
-                if most_ms is None or most_ms >= duration_ms:
-                    shutil.copyfile(raw, part)
-                else:
-                    duration_ms = most_ms
-                    _copy_beginning(raw, part, most_ms)
-                # of the copy: whatever becomes of the raw file, this is what was kept
-                sha256 = _digest(part)
-                with _whole(target.with_suffix(".json")) as sidecar:
-                    sidecar.write_bytes(_sidecar(tag, duration_ms, sha256))
-            raw.unlink()
-        except FileNotFoundError:
-            raise RecordingError(
-                f"there is no file {raw.name} in {self._spool}: check [asterisk] spool"
-            ) from None
-        except OSError as error:
-            raise RecordingError(f"{raw.name} could not be kept: {error.strerror}") from None
-        return Kept(str(place), duration_ms, sha256)
+    def at_work(self) -> list[UUID]:
+        """The recordings that are worked on, or were by a service that was killed."""
+        with contextlib.suppress(FileNotFoundError):
+            return [UUID(each.name) for each in (self._folder / _WORK).iterdir()]
+        return []
 
+    def _work(self, recording_id: UUID) -> Path:
+        return self._folder / _WORK / str(recording_id)
 
-async def _closed(path: Path) -> None:
-    """Wait for Asterisk to close the file: it reports the end a moment before, with up to 32 KiB not yet written.
+    async def _keep(
+        self, tag: RecordingTag, path: Path, work: Path, most_ms: int | None, recipients: tuple[str, ...]
+    ) -> Kept:
+        found = await asyncio.to_thread(raw.read, path)
+        plain = work / f"{tag.recording_id}.{self._form}"
+        encoded = await encode(found, plain, self._form, metadata(tag), most_ms)
+        place = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d")
 
-    A killed Asterisk never does, so the wait is bounded.
-    """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            while await asyncio.to_thread(_unwritten, path):  # noqa: ASYNC110 - a file tells nobody that it is closed
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        def put() -> Kept:
+            sha256, ready = _digest(plain), plain
+            if recipients:
+                ready = plain.with_name(plain.name + ".age")
+                encrypt(plain, ready, recipients)
+                plain.unlink()
+            kept = Kept(
+                str(place / ready.name), self._form, encoded.duration_ms, sha256, ready.stat().st_size,
+                _digest(ready), recipients, encoded.silent,
+            )  # fmt: skip
+            beside = work / f"{tag.recording_id}.json"
+            beside.write_bytes(sidecar(tag, kept))
+            _put(self._folder / place, beside, ready)
+            return kept
+
+        return await asyncio.to_thread(put)
 
 
-def _unwritten(path: Path) -> bool:
-    """True for a WAV file whose RIFF length is still nought, or which is still empty."""
+def _put(folder: Path, *paths: Path) -> None:
+    """Move files to where they stay, in that order, each whole and on the disk before it has its name there."""
+    _make_folders(folder)
+    for each in paths:
+        each.chmod(0o640)
+        with each.open("rb") as file:
+            os.fsync(file.fileno())
+    for each in paths:
+        each.replace(folder / each.name)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-    except OSError:
-        return False
-    return header[_RIFF_LENGTH] in {b"", bytes(4)} and (not header or header[:4] == b"RIFF")
-
-
-def _check(path: Path) -> int:
-    """The length in milliseconds; mends the header that a killed Asterisk has not written."""
-    size = path.stat().st_size
-    if size <= _HEADER_BYTES:
-        raise RecordingError(f"{path.name} holds no sound")
-    _mend_header(path, size)
-    try:
-        with wave.open(str(path)) as file:
-            frames, rate = file.getnframes(), file.getframerate()
-    except (wave.Error, EOFError):
-        raise RecordingError(f"{path.name} is no WAV file") from None
-    if frames == 0 or rate == 0:
-        raise RecordingError(f"{path.name} holds no sound")
-    return int(frames * 1000 // rate)
-
-
-def _mend_header(path: Path, size: int) -> None:
-    with path.open("rb") as file:
-        header = bytearray(file.read(_HEADER_BYTES))
-    unwritten = bytes(4)
-    if header[:4] != b"RIFF" or header[36:40] != b"data" or header[_DATA_LENGTH] != unwritten:
-        return
-    data = size - _HEADER_BYTES
-    data -= data % _BYTES_A_SAMPLE
-    header[_RIFF_LENGTH] = struct.pack("<I", data + _HEADER_BYTES - 8)
-    header[_DATA_LENGTH] = struct.pack("<I", data)
-    with path.open("r+b") as file:
-        file.write(header)
-
-
-def _copy_beginning(path: Path, target: Path, most_ms: int) -> None:
-    with wave.open(str(path)) as whole, target.open("wb") as file, wave.open(file, "wb") as beginning:
-        beginning.setparams(whole.getparams())
-        beginning.writeframes(whole.readframes(most_ms * whole.getframerate() // 1000))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _digest(path: Path) -> bytes:
@@ -158,35 +134,20 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _sidecar(tag: RecordingTag, duration_ms: int, sha256: bytes) -> bytes:
-    told = asdict(tag) | {
-        "legal_basis_iri": LegalBasis(tag.legal_basis).iri,
-        "started_at": tag.started_at.isoformat(timespec="milliseconds"),
-        "delete_at": tag.delete_at.isoformat(timespec="seconds"),
-        "duration_ms": duration_ms,
-        "sha256": sha256.hex(),
-    }
-    return json.dumps(told, indent=2, sort_keys=True, default=str, ensure_ascii=False).encode() + b"\n"
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[Path]:
+    """A folder of one's own, empty at first and gone afterwards: the audio in it is not yet encrypted."""
+    shutil.rmtree(folder, ignore_errors=True)
+    _make_folders(folder.parent, 0o700)
+    folder.mkdir(0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_folders(folder: Path) -> None:
+def _make_folders(folder: Path, mode: int = 0o750) -> None:
     """``mkdir(parents=True)`` would leave the folders above open to everybody."""
     for each in (*reversed(folder.parents), folder):
         if not each.exists():
-            each.mkdir(mode=0o750, exist_ok=True)
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a name to write under; it becomes ``path`` when it is whole and on the disk, and is gone if it fails."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.touch(mode=0o640)
-        part.chmod(0o640)
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+            each.mkdir(mode=mode if each == folder else 0o750, exist_ok=True)

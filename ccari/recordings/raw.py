@@ -1,0 +1,95 @@
+"""Raw files as Asterisk's format_wav writes them: 16-bit PCM, with lengths in the header only once it is closed."""
+
+import asyncio
+import contextlib
+import struct
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccari.errors import RecordingError
+
+#: RIFF, fmt and data headers; both lengths are nought until the file is closed.
+HEADER_BYTES = 44
+_RIFF_LENGTH = slice(4, 8)
+_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+#: What ARI records of a telephone call, if the header does not say it.
+_RATE, _CHANNELS, _BYTES_A_SAMPLE = 8000, 1, 2
+
+#: From the reported end of a recording to its closed file; a busy Asterisk takes some hundredths of a second.
+CLOSE_SECONDS = 2.0
+_LOOK_AGAIN_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """``frames`` samples of each channel, ``rate`` of them a second."""
+
+    path: Path
+    frames: int
+    rate: int
+
+    def frames_of(self, most_ms: int | None) -> int:
+        """How many there are in its first ``most_ms`` milliseconds."""
+        return self.frames if most_ms is None else min(self.frames, most_ms * self.rate // 1000)
+
+
+async def closed(path: Path) -> None:
+    """Wait for Asterisk to close the file: it reports the end a moment before, with up to 32 KiB not yet written.
+
+    A killed Asterisk never does, so the wait is bounded.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            while await asyncio.to_thread(_unwritten, path):  # noqa: ASYNC110 - a file tells nobody that it is closed
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def read(path: Path) -> Raw:
+    """Look at a raw file, and mend in place what is wrong with its header, so that no sound is lost.
+
+    Raises
+    ------
+    RecordingError
+        If it holds no sound.
+    OSError
+        If it cannot be read or mended.
+    """
+    size = path.stat().st_size
+    if size < HEADER_BYTES + _BYTES_A_SAMPLE:
+        raise RecordingError(f"{path.name} holds no sound")
+    _mend(path, size - HEADER_BYTES)
+    with wave.open(str(path)) as file:
+        frames, rate = file.getnframes(), file.getframerate()
+    return Raw(path, frames, rate)
+
+
+def _unwritten(path: Path) -> bool:
+    """True for a WAV file whose RIFF length is still nought, or which is still empty."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    except OSError:
+        return False
+    return header[_RIFF_LENGTH] in {b"", bytes(4)} and (not header or header[:4] == b"RIFF")
+
+
+def _mend(path: Path, data: int) -> None:
+    """A killed Asterisk leaves lengths of nought, a full disk too great ones, a failed one no header at all."""
+    with path.open("rb") as file:
+        riff, _, kind, _, _, encoding, channels, rate, _, align, bits, name, length = _HEADER.unpack(
+            file.read(HEADER_BYTES)
+        )
+    sound = (riff, kind, name, encoding, bits) == (b"RIFF", b"WAVE", b"data", wave.WAVE_FORMAT_PCM, 16)
+    if not (sound and channels and rate and align == channels * _BYTES_A_SAMPLE):
+        channels, rate, length = _CHANNELS, _RATE, 0
+    if 0 < length <= data:
+        return
+    frame = channels * _BYTES_A_SAMPLE
+    data -= data % frame
+    whole = _HEADER.pack(
+        b"RIFF", data + HEADER_BYTES - 8, b"WAVE", b"fmt ", 16, wave.WAVE_FORMAT_PCM, channels, rate,
+        rate * frame, frame, 16, b"data", data,
+    )  # fmt: skip
+    with path.open("r+b") as file:
+        file.write(whole)

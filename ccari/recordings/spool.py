@@ -1,0 +1,49 @@
+"""Where Asterisk leaves what it has recorded: a folder that we share with it."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from uuid import UUID
+
+from ccari.errors import RecordingDelayed, RecordingError
+from ccari.recordings import raw
+
+
+class SharedSpool:
+    """``folder`` is ``recording`` below Asterisk's ``astspooldir``; other applications have their files in it too."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def take(self, recording_id: UUID) -> Path:
+        path = self._path(recording_id)
+        await raw.closed(path)
+        if not await asyncio.to_thread(path.exists):
+            if not await asyncio.to_thread(os.access, self._folder, os.R_OK | os.X_OK):
+                raise RecordingDelayed(f"{self._folder} cannot be read: check [asterisk] spool")
+            raise RecordingError(f"there is no file {path.name} in {self._folder}: check [asterisk] spool")
+        return path
+
+    async def remove(self, recording_id: UUID) -> None:
+        path = self._path(recording_id)
+        try:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        except OSError as error:
+            raise RecordingError(f"{path.name} could not be removed: {error.strerror}") from None
+
+    async def listed(self) -> Sequence[UUID]:
+        try:
+            return await asyncio.to_thread(lambda: list(self._named()))
+        except OSError as error:
+            raise RecordingDelayed(f"{self._folder} cannot be read: {error.strerror}") from None
+
+    def _named(self) -> Iterator[UUID]:
+        for path in self._folder.glob("*.wav"):
+            try:
+                yield UUID(path.stem)
+            except ValueError:
+                continue
+
+    def _path(self, recording_id: UUID) -> Path:
+        return self._folder / f"{recording_id}.wav"

@@ -1,0 +1,38 @@
+"""How a recording's tag is told: beside the file as JSON, and in it as metadata that any player shows."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from ccari.policy.bases import LegalBasis
+from ccari.ports.recordings import Kept, RecordingTag
+
+
+def sidecar(tag: RecordingTag, kept: Kept) -> bytes:
+    """The whole of what is known, for whoever finds the file without the database."""
+    about = {
+        "format": kept.format, "duration_ms": kept.duration_ms, "silent": kept.silent, "sha256": kept.sha256.hex(),
+        "size": kept.size, "file_sha256": kept.file_sha256.hex(), "recipients": kept.recipients,
+    }  # fmt: skip
+    return json.dumps(_told(tag) | about, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def metadata(tag: RecordingTag) -> Mapping[str, str]:
+    """The tag in the common names, and under its own where the format has them; WAV keeps the common ones only (RIFF
+    INFO), so all of it is in the comment too.
+    """
+    told = _told(tag)
+    common = {
+        "title": told["recording_id"], "artist": told["controller"], "album": told["campaign"],
+        "date": told["started_at"][:10], "comment": json.dumps(told, sort_keys=True, ensure_ascii=False),
+    }  # fmt: skip
+    return common | told
+
+
+def _told(tag: RecordingTag) -> dict[str, str]:
+    plain = {name: str(value) for name, value in asdict(tag).items()}
+    return plain | {
+        "legal_basis_iri": LegalBasis(tag.legal_basis).iri,
+        "started_at": tag.started_at.isoformat(timespec="milliseconds"),
+        "delete_at": tag.delete_at.isoformat(timespec="seconds"),
+    }
