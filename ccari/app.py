@@ -25,11 +25,14 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
 from ccari.policy.calendars import public_holidays
 from ccari.policy.campaign import RecordingMode
+from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
+from ccari.recordings.backlog import Caretaker
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.housekeeping import Housekeeper
 from ccari.recordings.keyfiles import check_folder
 from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.spool import SharedSpool
 from ccari.sounds.soundboard import Soundboard, open_soundboard
 from ccari.store.database import Database
 from ccari.store.fence import PostgresFence
@@ -41,6 +44,14 @@ from ccari.web.health import Check
 from ccari.web.server import serve_http
 
 _log = structlog.get_logger()
+
+
+def open_archive(settings: Settings, spool: Spool) -> FileArchive:
+    """Where recordings go, in the format and for the readers of the settings."""
+    recipients = RecipientFile(settings.keys_dir).recipients
+    if settings.recordings.encryption == "none":
+        recipients = tuple
+    return FileArchive(spool, settings.recordings_dir, settings.recordings.format, recipients)
 
 
 @contextlib.asynccontextmanager
@@ -71,7 +82,8 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         await book.reload()
         _check(book, secrets, prompts)
         _check_keys(settings, book)
-        archive = FileArchive(settings.asterisk.spool, settings.recordings_dir)
+        spool = SharedSpool(settings.asterisk.spool)
+        archive = open_archive(settings, spool)
         if not os.access(settings.asterisk.spool, os.R_OK | os.W_OK | os.X_OK):
             # no error: Asterisk makes the folder with its first recording
             _log.warning(
@@ -81,7 +93,9 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         rack = Rack()
 
         def make_desk(ari: Ari, identity: Identity) -> Desk:
-            return Desk(ari, identity.name, store.calls, secrets, book, prompts, archive, rack)
+            return Desk(
+                ari, identity.name, store.calls, secrets, book, prompts, store.recordings, archive, rack
+            )
 
         calls = Switchboard()
         link = Link(credentials, PostgresFence(store.dsn), calls, make_desk)
@@ -94,6 +108,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             _fastagi(settings, counter),
             _forwarding(settings, store),
             housekeeping(settings, store),
+            _caring(Caretaker(spool, archive, store.recordings), link),
         ):
             _log.info("service_started", revision=book.revision)
             await _until(stop, link, calls)
@@ -134,6 +149,17 @@ async def _forwarding(settings: Settings, store: Store) -> AsyncIterator[None]:
         finally:
             working.cancel()
             await asyncio.wait([working])
+
+
+@contextlib.asynccontextmanager
+async def _caring(caretaker: Caretaker, link: Link) -> AsyncIterator[None]:
+    """Have the spool looked after while the context lasts; what is under way at its end is done again next time."""
+    working = asyncio.create_task(caretaker.run(link.connected))
+    try:
+        yield
+    finally:
+        working.cancel()
+        await asyncio.wait([working])
 
 
 @contextlib.asynccontextmanager

@@ -99,8 +99,8 @@ class Actions:
                 return on.RecordingTagged()
             case do.StartRecorder():
                 await self.recorder.start()
-            case do.StopRecorder(keep):
-                if not await self.recorder.stop(keep=keep):
+            case do.StopRecorder(keep, binding):
+                if not await self.recorder.stop(keep=keep, binding=binding):
                     return on.RecorderStopped()
             case do.Bridge():
                 await self._bridge()

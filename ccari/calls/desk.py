@@ -8,7 +8,7 @@ from ccari.ports.calls import CallStore
 from ccari.ports.cards import CardRack
 from ccari.ports.keying import Secrets
 from ccari.ports.policies import PolicyBook
-from ccari.ports.recordings import Archive
+from ccari.ports.recordings import Archive, RecordingStore
 from ccari.ports.sounds import Prompts
 
 
@@ -39,5 +39,6 @@ class Desk:
     secrets: Secrets
     book: PolicyBook
     prompts: Prompts
+    recordings: RecordingStore
     archive: Archive
     cards: CardRack

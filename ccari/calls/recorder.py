@@ -11,12 +11,12 @@ import structlog
 
 from ccari.calls.desk import Desk
 from ccari.calls.events import Ids
-from ccari.errors import AsteriskError, RecordingError
+from ccari.errors import AsteriskError, RecordingDelayed, RecordingError, StoreError
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.terms import Terms
 from ccari.policy import retention
 from ccari.policy.chain import Entry
-from ccari.ports.recordings import Kept, RecordingTag
+from ccari.ports.recordings import RecordingTag
 
 _log = structlog.get_logger()
 
@@ -71,9 +71,9 @@ class Recorder:
     async def started(self, at: datetime) -> None:
         await self._newest.started(at)
 
-    async def stop(self, *, keep: bool) -> bool:
+    async def stop(self, *, keep: bool, binding: bool) -> bool:
         """True if there was something to stop, whose end will be reported."""
-        return await self._newest.stop(keep=keep)
+        return await self._newest.stop(keep=keep, binding=binding)
 
     async def let_go(self) -> None:
         """Leave no snoop channel behind."""
@@ -107,7 +107,8 @@ class _Segment:
         self._asked = False
         self._gone = False
         self._keep = True
-        self._stopped_at: datetime | None = None
+        self._until: datetime | None = None
+        self.is_stopping = False
 
     @property
     def name(self) -> str:
@@ -120,7 +121,7 @@ class _Segment:
             "delete_at": tag.delete_at.isoformat(timespec="seconds"),
         }  # fmt: skip
         self._journal.note("recording_tagged", told)
-        await self._journal.durably(lambda entries: self._desk.store.tag_recording(tag, entries))
+        await self._journal.durably(lambda entries: self._desk.recordings.tag(tag, entries))
 
     async def start(self) -> None:
         ari = self._desk.ari
@@ -141,16 +142,21 @@ class _Segment:
 
     async def started(self, at: datetime) -> None:
         self._started_at = at
-        await self._desk.store.recording_started(self._tag.recording_id, at)
+        await self._desk.recordings.started(self._tag.recording_id, at)
 
-    @property
-    def is_stopping(self) -> bool:
-        return self._stopped_at is not None
-
-    async def stop(self, *, keep: bool) -> bool:
+    async def stop(self, *, keep: bool, binding: bool) -> bool:
         self._keep = keep
-        self._stopped_at = self._stopped_at or datetime.now(UTC)
-        return await self._desk.ari.stop_recording(self.name, keep=keep)
+        self.is_stopping = True
+        if binding and self._until is None:
+            self._until = datetime.now(UTC)
+        try:
+            return await self._desk.ari.stop_recording(self.name, keep=keep)
+        except AsteriskError:
+            # it goes on for all we know, and whoever comes to its file is to know better
+            if self._until is not None:
+                with contextlib.suppress(StoreError):
+                    await self._desk.recordings.keep_until(self._tag.recording_id, self._until)
+            raise
 
     async def let_go(self) -> None:
         if self._gone:
@@ -160,13 +166,15 @@ class _Segment:
             await self._desk.ari.hang_up(self.snoop)
 
     async def settle(self) -> None:
-        if self._started_at is not None and self._keep:
-            await self._keep_file(replace(self._tag, started_at=self._started_at))
-        else:
+        started, until = self._started_at, self._until
+        if started is None or not self._keep or (until is not None and until <= started):
             await self._discard()
+        else:
+            await self._keep_file(replace(self._tag, started_at=started), until)
 
-    async def _keep_file(self, tag: RecordingTag) -> None:
-        store, journal = self._desk.store, self._journal
+    async def _keep_file(self, tag: RecordingTag, until: datetime | None) -> None:
+        """An Asterisk that missed our stop has gone on: nobody may keep what it then heard (invariant 6)."""
+        recordings, journal = self._desk.recordings, self._journal
         try:
             await self._desk.ari.recorded(self.name)
         except AsteriskError as error:
@@ -174,14 +182,25 @@ class _Segment:
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
             return
         try:
-            # an Asterisk that did not come to our stop has gone on, and nobody may keep what it then heard (invariant 6)
-            kept: Kept = await self._desk.archive.keep(tag, self._stopped_at)
+            kept = await self._desk.archive.keep(tag, until)
+        except RecordingDelayed as error:
+            journal.note("recording_delayed", {"reason": str(error)})
+            await self._persistently(lambda entries: recordings.finished(tag, until, entries))
         except RecordingError as error:
             journal.note("recording_lost", {"reason": str(error)})
-            await self._persistently(lambda entries: store.recording_ended(tag, "failed", entries))
-            return
-        journal.note("recording_stored", {"file": kept.file, "duration_ms": str(kept.duration_ms)})
-        await self._persistently(lambda entries: store.recording_stored(tag, kept, entries))
+            if await self._persistently(lambda entries: recordings.ended(tag, "failed", entries)):
+                await self._clear()
+        else:
+            journal.note("recording_stored", kept.told)
+            if await self._persistently(lambda entries: recordings.stored(tag, kept, entries)):
+                await self._clear()
+
+    async def _clear(self) -> None:
+        """Whatever is left in the spool is looked for again, so a failure is no more than that."""
+        try:
+            await self._desk.archive.discard(self._tag.recording_id)
+        except RecordingError as error:
+            _log.warning("recording_left", call_id=str(self._call), reason=str(error))
 
     async def _discard(self) -> None:
         tag = self._tag
@@ -195,7 +214,7 @@ class _Segment:
         except RecordingError as error:
             _log.error("recording_not_discarded", call_id=str(self._call), reason=str(error))
             state = "failed"
-        await self._persistently(lambda entries: self._desk.store.recording_ended(tag, state, entries))
+        await self._persistently(lambda entries: self._desk.recordings.ended(tag, state, entries))
 
-    async def _persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
-        await persistently(self._call, lambda: self._journal.durably(write))
+    async def _persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> bool:
+        return await persistently(self._call, lambda: self._journal.durably(write))

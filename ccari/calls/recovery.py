@@ -18,7 +18,7 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> dict[str, int]:
 
     ``ours`` gives the channels that have entered over this connection. It is asked last: callers keep coming.
     """
-    unfinished = await desk.store.unfinished_recordings(desk.asterisk)
+    unfinished = await desk.recordings.unfinished(desk.asterisk)
     for each in unfinished:
         with contextlib.suppress(AsteriskError):
             await desk.ari.stop_recording(str(each.tag.recording_id), keep=each.may_be_kept)
@@ -49,25 +49,20 @@ async def _sweep(desk: Desk, ours: Callable[[], set[str]]) -> int:
 
 
 async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
-    """Bring a recording that was cut short to its place, with the tag it was begun under.
+    """Leave a recording that was cut short for its place, with the tag it was begun under: calls come first.
 
     Nothing of what was said after a refusal is kept, though nobody was there to stop it.
     """
     tag = unfinished.tag
     try:
         await desk.ari.recorded(str(tag.recording_id))
-        if not unfinished.may_be_kept:
-            await desk.archive.discard(tag.recording_id)
-            await desk.store.recording_ended(tag, "discarded", ())
-            return False
-        kept = await desk.archive.keep(tag, unfinished.refused_at)
-    except AsteriskError as error:
+        if unfinished.may_be_kept:
+            await desk.recordings.finished(tag, unfinished.until, ())
+            desk.archive.leave()
+            return True
+        await desk.archive.discard(tag.recording_id)
+    except (AsteriskError, RecordingError) as error:
         _log.warning("recording_left", call_id=str(tag.call_id), reason=str(error))
-        return False
-    except RecordingError as error:
-        _log.warning("recording_lost", call_id=str(tag.call_id), reason=str(error))
-        await desk.store.recording_ended(tag, "failed", ())
-        return False
-    await desk.store.recording_stored(tag, kept, ())
-    _log.info("recording_stored", call_id=str(tag.call_id), file=kept.file, duration_ms=kept.duration_ms)
-    return True
+    else:
+        await desk.recordings.ended(tag, "discarded", ())
+    return False

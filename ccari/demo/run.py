@@ -25,6 +25,7 @@ from ccari.policy.numbers import Number
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault
 from ccari.ports.records import CallRecord
+from ccari.recordings.tags import beside
 from ccari.store.opened import Store, open_store
 from ccari.store.secrets import SecretStore
 
@@ -151,7 +152,7 @@ async def _show_tags(settings: Settings, store: Store, console: Console) -> None
     for row in await store.records.list_recordings(None, len(SCENES)):
         if row["file"]:
             path = Path(settings.recordings_dir) / row["file"]
-            tag = json.loads(path.with_suffix(".json").read_text("utf-8"))
+            tag = json.loads(beside(path).read_text("utf-8"))
             lines = "\n".join(f"{name:18} {value}" for name, value in tag.items())
             console.print(Panel(lines, title=f"The tag of {path.name}", title_align="left", expand=False))
 

@@ -42,7 +42,7 @@ class Journal:
         """``since_request_ms`` is the time since the agent asked for the call."""
         self._log.info(event, **fields, since_request_ms=round((monotonic() - self._began) * 1000))
         told, self._known = {**self._known, **fields}, {}
-        self._entries.append(Entry(datetime.now(UTC), event, told, token_bytes(SALT_BYTES)))
+        self._entries.append(entry(event, told))
 
     def opened(self) -> None:
         """The call's row is there, so entries can refer to it."""
@@ -63,14 +63,24 @@ class Journal:
         return result
 
 
-async def persistently(call_id: UUID, write: Callable[[], Awaitable[None]]) -> None:
-    """Try again while the database is away: the end of a call is worth waiting for one that restarts."""
+def entry(event: str, fields: Mapping[str, str]) -> Entry:
+    """What happens now, for a journal."""
+    return Entry(datetime.now(UTC), event, fields, token_bytes(SALT_BYTES))
+
+
+async def persistently(call_id: UUID, write: Callable[[], Awaitable[None]]) -> bool:
+    """Try again while the database is away: the end of a call is worth waiting for one that restarts.
+
+    True if it was written.
+    """
     for attempt in range(1, CLOSE_TRIES + 1):
         try:
-            return await write()
+            await write()
         except StoreError as error:
             if attempt == CLOSE_TRIES:
                 _log.error("call_not_closed", call_id=str(call_id), reason=str(error))
-                return None
+                return False
             await asyncio.sleep(CLOSE_RETRY_SECONDS)
-    return None
+        else:
+            return True
+    return False

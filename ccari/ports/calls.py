@@ -11,7 +11,6 @@ from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.pacing import Lately
 from ccari.ports.cards import Past
 from ccari.ports.keying import Digests
-from ccari.ports.recordings import Kept, RecordingTag, Unfinished
 from ccari.ports.requests import Exercise
 
 
@@ -91,18 +90,6 @@ class CallStore(Protocol):
     async def past_of(self, call: OpenedCall) -> Past:
         """What the number has heard from the controller, and asked of it, before this call."""
         ...
-
-    async def tag_recording(self, tag: RecordingTag, journal: Sequence[Entry]) -> None: ...
-
-    async def recording_started(self, recording_id: UUID, at: datetime) -> None: ...
-
-    async def recording_stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None: ...
-
-    async def recording_ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
-        """Close a recording that left no file: ``discarded`` or ``failed``."""
-        ...
-
-    async def unfinished_recordings(self, asterisk: str) -> list[Unfinished]: ...
 
     async def register_right(self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]) -> str:
         """The request and its immediate effect; the same press twice is one request. Gives its reference."""

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from ccari.policy.chain import Entry
+
 
 @dataclass(frozen=True, slots=True)
 class RecordingTag:
@@ -41,6 +43,14 @@ class Kept:
     recipients: tuple[str, ...]
     silent: bool
 
+    @property
+    def told(self) -> dict[str, str]:
+        """What logs and journals tell of it."""
+        return {
+            "file": self.file, "format": self.format, "duration_ms": str(self.duration_ms), "sha256": self.sha256.hex(),
+            **({"silent": "yes"} if self.silent else {}),
+        }  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
@@ -70,6 +80,10 @@ class Archive(Protocol):
         """Leave nothing of it in the spool; raise RecordingError if that fails."""
         ...
 
+    def leave(self) -> None:
+        """Say that a finished file waits in the spool, for somebody to bring it to its place soon."""
+        ...
+
 
 class Spool(Protocol):
     """Where Asterisk leaves what it has recorded."""
@@ -87,8 +101,37 @@ class Spool(Protocol):
         ...
 
 
+class RecordingStore(Protocol):
+    """A recording's row. Each method raises StoreError if it could not be made durable.
+
+    A journal given along is written in the same transaction.
+    """
+
+    async def tag(self, tag: RecordingTag, journal: Sequence[Entry]) -> None: ...
+
+    async def started(self, recording_id: UUID, at: datetime) -> None: ...
+
+    async def keep_until(self, recording_id: UUID, at: datetime) -> None:
+        """What is said from then on is not to be kept, whenever its recorder ends."""
+        ...
+
+    async def finished(self, tag: RecordingTag, until: datetime | None, journal: Sequence[Entry]) -> None:
+        """It has ended, and waits to be brought to its place."""
+        ...
+
+    async def stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None: ...
+
+    async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
+        """Close a recording that left no file: ``discarded`` or ``failed``."""
+        ...
+
+    async def unfinished(self, asterisk: str) -> list[Unfinished]:
+        """Those that were being made on this Asterisk."""
+        ...
+
+
 class Backlog(Protocol):
-    """What the database knows of recordings that may still lie in a spool."""
+    """What is known of recordings that may still lie in a spool. Each method raises StoreError."""
 
     async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
         """Which of these are in their place, or nowhere for good: their raw files are of no more use."""
@@ -98,10 +141,6 @@ class Backlog(Protocol):
         """Which of these have ended, and could not be brought to their place then."""
         ...
 
-    async def stored(self, tag: RecordingTag, kept: Kept) -> None:
-        """Commit that one is in its place, with an entry in its call's journal."""
-        ...
+    async def stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None: ...
 
-    async def ended(self, tag: RecordingTag, state: str, reason: str) -> None:
-        """Commit that there is none, or no more, with an entry in its call's journal."""
-        ...
+    async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None: ...

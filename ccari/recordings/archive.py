@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from ccari.errors import ConfigError, RecordingDelayed, RecordingError
+from ccari.errors import ConfigError, RecordingDelayed
 from ccari.ports.recordings import Kept, RecordingTag, Spool
 from ccari.recordings import raw
 from ccari.recordings.encoding import encode
@@ -33,12 +33,15 @@ class FileArchive:
     ``recipients`` is asked for each recording; the date is UTC's, of the start.
     """
 
-    def __init__(self, spool: Spool, folder: Path, form: str, recipients: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self, spool: Spool, folder: Path, form: str, recipients: Callable[[], Sequence[str]]
+    ) -> None:
         self._spool = spool
         self._folder = folder
         self._form = form
         self._recipients = recipients
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._left = asyncio.Event()
 
     async def keep(self, tag: RecordingTag, until: datetime | None = None) -> Kept:
         """Bring a finished recording to its place; its raw file stays in the spool until it is discarded.
@@ -73,6 +76,14 @@ class FileArchive:
             If the file cannot be removed.
         """
         await self._spool.remove(recording_id)
+
+    def leave(self) -> None:
+        self._left.set()
+
+    async def until_left(self) -> None:
+        """Wait until a finished file was left in the spool, since the last time."""
+        await self._left.wait()
+        self._left.clear()
 
     def tidy(self, recording_id: UUID) -> None:
         """Remove what a killed service has left of its work on a recording."""

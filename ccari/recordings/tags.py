@@ -3,9 +3,15 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 from ccari.policy.bases import LegalBasis
 from ccari.ports.recordings import Kept, RecordingTag
+
+
+def beside(file: Path) -> Path:
+    """Where the tag of a stored recording lies."""
+    return file.with_name(file.name.partition(".")[0] + ".json")
 
 
 def sidecar(tag: RecordingTag, kept: Kept) -> bytes:

@@ -6,7 +6,6 @@ Each method that changes a call also writes the journal entries that led to it, 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,11 +15,10 @@ from ccari.policy import chain
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.pacing import Lately
-from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall, RefusedCall
 from ccari.ports.cards import Asked, Past
 from ccari.ports.keying import Digests
-from ccari.ports.recordings import Kept, RecordingTag, Unfinished
 from ccari.ports.requests import Exercise
 from ccari.store import journals, requests
 from ccari.store.database import Connection, Database
@@ -126,40 +124,6 @@ class PostgresCallStore:
         ]
         return Past(row["source"], row["heard_at"], asked)
 
-    async def tag_recording(self, tag: RecordingTag, journal: Sequence[Entry]) -> None:
-        """Commit the tag; refused by the database itself while the notice, or the agreement it needs, is not on record."""
-        async with self._database.transaction() as connection:
-            await journals.write(connection, tag.call_id, journal)
-            if not await connection.fetchval(
-                SQL["tag_recording"], tag.recording_id, tag.call_id, tag.purpose, tag.legal_basis, tag.mode,
-                tag.delete_at,
-            ):  # fmt: skip
-                raise StoreError(
-                    "a recording cannot be tagged before the notice was heard, nor in opt_in before the key"
-                )
-
-    async def recording_started(self, recording_id: UUID, at: datetime) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["recording_started"], recording_id, at)
-
-    async def recording_stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None:
-        async with self._database.transaction() as connection:
-            await journals.write(connection, tag.call_id, journal)
-            await connection.execute(
-                SQL["recording_stored"], tag.recording_id, kept.file, kept.duration_ms, kept.sha256
-            )
-
-    async def recording_ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
-        async with self._database.transaction() as connection:
-            await journals.write(connection, tag.call_id, journal)
-            await connection.execute(SQL["recording_ended"], tag.recording_id, state)
-
-    async def unfinished_recordings(self, asterisk: str) -> list[Unfinished]:
-        stopping = [right.value for right, effect in EFFECTS.items() if effect.stops_recording]
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(SQL["unfinished_recordings"], asterisk, stopping)
-        return [_unfinished(**dict(row)) for row in rows]
-
     async def register_right(self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]) -> str:
         """The request and its immediate effect, in one transaction; the same press twice is one request.
 
@@ -231,7 +195,3 @@ async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) ->
     async with connection.transaction():
         await journals.append(connection, row["id"], "call_ended", fields, at=at)
         await connection.execute(SQL["close_call"], row["id"], *fields.values())
-
-
-def _unfinished(*, begun: bool, refused_at: datetime | None, **tag: Any) -> Unfinished:
-    return Unfinished(RecordingTag(**tag), begun, refused_at)

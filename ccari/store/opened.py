@@ -15,6 +15,7 @@ from ccari.store.forwards import Forwards
 from ccari.store.holds import Holds
 from ccari.store.key_versions import KeyVersions
 from ccari.store.policies import Policies
+from ccari.store.recordings import Recordings
 from ccari.store.records import Records
 from ccari.store.registers import Registers
 from ccari.store.repeats import Repeats
@@ -31,6 +32,7 @@ class Store:
     dsn: str
     database: Database
     calls: PostgresCallStore
+    recordings: Recordings
     policies: Policies
     suppressions: Suppressions
     registers: Registers
@@ -49,7 +51,7 @@ class Store:
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
         return cls(
-            dsn, database, PostgresCallStore(database), Policies(database), Suppressions(database),
+            dsn, database, PostgresCallStore(database), Recordings(database), Policies(database), Suppressions(database),
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
             Holds(database), Deletions(database), Seals(database),

@@ -14,6 +14,8 @@ from uuid import UUID
 import orjson
 
 from ccari.store.opened import Store
+from tests.lab import audio
+from tests.lab.audio import Audio
 from tests.lab.waiting import until
 
 START_SECONDS = 20.0
@@ -99,6 +101,15 @@ class Service:
 
         await until(closed, within=EVENT_SECONDS)
         return await self.call(call_id)
+
+    @property
+    def recordings(self) -> Path:
+        return Path(self.environment["CCARI_DATA_DIR"], "recordings")
+
+    def recorded(self, row: Mapping[str, Any]) -> Audio:
+        """What one hears of a stored recording."""
+        identity = Path(self.environment["CCARI_DATA_DIR"], "keys", "recordings.identity")
+        return audio.recorded(self.recordings / row["file"], identity)
 
     async def consented(self, number: str) -> None:
         """Enter the number's consent to marketing by telephone."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ccari.recordings.tags import beside
 from tests.integration.dialplans.pbxs import BOUND_SECONDS, hung
 from tests.integration.service import Service
 from tests.integration.studio import CONFIRMED, SECONDS, tone_of
@@ -71,17 +72,27 @@ async def _is_gone(lab: Lab, call: str) -> bool:
     return call not in left
 
 
-def recording(service: Service, ended: Ended) -> Path:
-    kept = ended.record["recordings"]
-    assert [each["state"] for each in kept] == ["stored"]
-    return Path(service.environment["CCARI_DATA_DIR"]) / "recordings" / str(kept[0]["file"])
+def recording(service: Service, ended: Ended) -> Audio:
+    return service.recorded(_kept(ended))
+
+
+def tag_of(service: Service, ended: Ended) -> str:
+    return beside(service.recordings / _kept(ended)["file"]).read_text()
+
+
+def _kept(ended: Ended) -> dict[str, Any]:
+    (kept,) = ended.record["recordings"]
+    assert kept["state"] == "stored"
+    return dict(kept)
 
 
 def files_of(service: Service, lab: Lab, ended: Ended) -> list[str]:
     """Every file, raw or kept, that carries the name of one of the call's recordings."""
     names = {each["id"] for each in ended.record["recordings"]}
-    folders = (lab.pbx.spool, Path(service.environment["CCARI_DATA_DIR"]) / "recordings")
-    return [path.name for folder in folders for path in folder.rglob("*") if path.stem in names]
+    folders = (lab.pbx.spool, service.recordings)
+    return [
+        path.name for folder in folders for path in folder.rglob("*") if path.name.partition(".")[0] in names
+    ]
 
 
 def has(sound: Audio, hz: float) -> bool:
@@ -110,7 +121,7 @@ async def test_the_recording_holds_both_voices_from_its_start_and_nothing_of_the
     service: Service, lab: Lab
 ) -> None:
     ended = await through(service, lab, callees.answers(2), agent="drops-3")
-    sound = audio.read(recording(service, ended))
+    sound = recording(service, ended)
     assert seconds_of(sound, callees.TONE_HZ) > 2.5
     assert seconds_of(sound, callees.AGENT_TONE_HZ) > 2.5
     # the callee talks all along, so a file begun during the notice would be longer than the talk, and hold its tones
@@ -144,7 +155,7 @@ async def test_the_tag_is_committed_before_the_recorder_starts(service: Service,
         each for each in await service.json("recordings", "list") if each["call_id"] == ended.outcome.call
     ]
     assert datetime.fromisoformat(row["tagged_at"]) < datetime.fromisoformat(row["started_at"])
-    tag = (recording(service, ended).with_suffix(".json")).read_text()
+    tag = tag_of(service, ended)
     for told in (
         ended.outcome.call,
         '"legal_basis": "legitimate_interest"',
@@ -202,7 +213,7 @@ async def test_erasure_in_the_talk_stops_the_recording_and_ends_the_call(service
     ended = await through(service, lab, callee)
     assert ended.verdict == ("right_exercised", "erasure")
     assert "call_bridged" in ended.events
-    sound = audio.read(recording(service, ended))
+    sound = recording(service, ended)
     assert float(np.max(sound.tone_levels(CONFIRMED))) < ABSENT_DBFS
 
 
@@ -236,7 +247,7 @@ async def test_a_callee_who_sends_no_packet_ends_the_recording(service: Service,
     """Asterisk ends a recording without a word after two seconds without a frame; a snoop channel always has one."""
     ended = await through(service, lab, callees.mute(31), agent="drops-6")
     assert ended.verdict == ("bridged", "")
-    sound = audio.read(recording(service, ended))
+    sound = recording(service, ended)
     assert sound.seconds == pytest.approx(6.0, abs=0.7)
     assert seconds_of(sound, callees.AGENT_TONE_HZ) > 5.0
 
@@ -259,7 +270,7 @@ async def test_a_refusal_in_the_talk_stops_the_recorder(service: Service, lab: L
     callee = callees.presses("2", 6, 14)
     ended = await through(service, lab, callee, agent="drops-6")
     assert ended.verdict == ("bridged", "recording_refused")
-    sound = audio.read(recording(service, ended))
+    sound = recording(service, ended)
     talk = (ended.at("call_ended") - ended.at("call_bridged")).total_seconds()
     pressed = (ended.at("key_pressed") - ended.at("call_bridged")).total_seconds()
     assert pressed < talk - 1
@@ -330,12 +341,11 @@ async def test_who_agrees_by_key_is_recorded_on_the_basis_of_consent(
     assert [each for each in ended.events if each in order] == order
     heard = audio.read(await lab.world.heard_by(callee.number))
     assert first_second(heard, tone_of("recording_agreed")) < first_second(heard, callees.AGENT_TONE_HZ)
-    kept = recording(service, ended)
-    tag = kept.with_suffix(".json").read_text()
+    tag = tag_of(service, ended)
     assert '"legal_basis": "consent"' in tag
     assert '"opt_in"' in tag
     assert "#A6-1-a" in tag
-    sound = audio.read(kept)
+    sound = recording(service, ended)
     assert seconds_of(sound, callees.AGENT_TONE_HZ) > 2.5
     for prompt in ("recording_opt_in", "recording_agreed"):
         assert float(np.max(sound.tone_levels(tone_of(prompt)))) < ABSENT_DBFS
@@ -366,7 +376,7 @@ async def test_an_agreement_in_the_talk_records_what_was_said_before_it(service:
     assert ended.verdict == ("bridged", "recording_not_agreed")
     order = ["call_bridged", "recording_agreed", "recording_tagged", "recording_started"]
     assert [each for each in ended.events if each in order] == order
-    sound = audio.read(recording(service, ended))
+    sound = recording(service, ended)
     assert has(sound, callees.AGENT_TONE_HZ)
     assert not has(sound, tone_of("recording_agreed"))
     talk = (ended.at("call_ended") - ended.at("call_bridged")).total_seconds()
@@ -376,7 +386,7 @@ async def test_an_agreement_in_the_talk_records_what_was_said_before_it(service:
 async def test_a_recording_that_the_law_demands_is_tagged_with_it(service: Service, lab: Lab) -> None:
     ended = await through(service, lab, callees.answers(67), campaign="orders", agent="drops-2")
     assert ended.verdict == ("bridged", "")
-    tag = recording(service, ended).with_suffix(".json").read_text()
+    tag = tag_of(service, ended)
     assert '"legal_basis": "legal_obligation"' in tag
     assert '"mandatory"' in tag
 

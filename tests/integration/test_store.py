@@ -20,7 +20,6 @@ from ccari.errors import StoreError
 from ccari.policy.gate import Attempts
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
-from ccari.ports.recordings import Kept
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import COMMAND_SECONDS, CONNECT_SECONDS, OLDEST_SERVER, open_database
 from ccari.store.opened import Store
@@ -109,9 +108,9 @@ async def test_a_call_cannot_be_kept_on_a_server_of_ones_own(server: Server) -> 
         heard = made.journal("notice_heard")
         await calls.commit_heard(call.id, "v1", "i1", heard)
         tag = made.tag(call)
-        await calls.tag_recording(tag, ())
-        await calls.recording_started(tag.recording_id, made.NOW)
-        await calls.recording_stored(tag, Kept("acme/x.wav", 1000, bytes(32)), ())
+        await store.recordings.tag(tag, ())
+        await store.recordings.started(tag.recording_id, made.NOW)
+        await store.recordings.stored(tag, made.KEPT, ())
         assert await calls.register_right(call, made.exercise(Right.ERASURE), ()) == "ACME-2026-000001"
         await calls.close(call.id, "right_exercised", "erasure", made.journal("call_ended"))
         shown = await store.records.show_call(call.id)

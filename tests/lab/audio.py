@@ -3,6 +3,7 @@
 Levels are in dBFS, where a sine of full scale has 0 dB, so that a tone and what is left beside it compare.
 """
 
+import subprocess
 import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ FLOOR_DBFS = -120.0
 """What nothing at all measures as."""
 
 RIFF_HEADER = 8
+
+#: What telephone recordings are decoded to.
+_RATE = 8000
+_COMMAND_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,23 @@ def read(path: Path, channel: int = 0) -> Audio:
             raise ValueError(f"{path.name} has {8 * file.getsampwidth()} bits a sample, not 16")
         frames = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
         return Audio(frames.reshape(-1, file.getnchannels())[:, channel] / 32768.0, file.getframerate())
+
+
+def recorded(file: Path, identity: Path) -> Audio:
+    """A stored recording, opened by Debian's ``age`` and decoded by ``ffmpeg``: readers that are none of ours."""
+    content = file.read_bytes()
+    if file.suffix == ".age":
+        content = _told(["age", "--decrypt", "--identity", str(identity), str(file)])
+    to_samples = ["-f", "s16le", "-ac", "1", "-ar", str(_RATE), "-"]
+    samples = _told(["ffmpeg", "-nostdin", "-loglevel", "error", "-i", "-", *to_samples], content)
+    return Audio(np.frombuffer(samples, dtype="<i2") / 32768.0, _RATE)
+
+
+def _told(command: Sequence[str], given: bytes = b"") -> bytes:
+    done = subprocess.run(command, input=given, capture_output=True, timeout=_COMMAND_SECONDS, check=False)
+    if done.returncode:
+        raise ValueError(f"{command[0]}: {done.stderr.decode(errors='replace')}")
+    return done.stdout
 
 
 def is_whole(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -213,11 +212,9 @@ async def _gate(stage: Stage, number: str, scenario: Scenario) -> str:
 
 
 def _recordings(record: dict[str, Any], stage: Stage) -> list[tuple[str, Audio | None]]:
-    folder = Path(stage.service.environment["CCARI_DATA_DIR"]) / "recordings"
     kept = sorted(record["recordings"], key=lambda each: str(each["started_at"]))
     return [
-        (each["state"], audio.read(folder / each["file"]) if each["state"] == "stored" else None)
-        for each in kept
+        (each["state"], stage.service.recorded(each) if each["state"] == "stored" else None) for each in kept
     ]
 
 
@@ -225,9 +222,10 @@ def _left_behind(record: dict[str, Any], stage: Stage) -> list[str]:
     """Raw files in the spool, and files of recordings that were not to be kept."""
     names = {each["id"] for each in record["recordings"]}
     unkept = {each["id"] for each in record["recordings"] if each["state"] != "stored"}
-    archive = Path(stage.service.environment["CCARI_DATA_DIR"]) / "recordings"
     raw = [path.name for path in stage.lab.pbx.spool.rglob("*") if path.stem in names]
-    return raw + [path.name for path in archive.rglob("*") if path.stem in unkept]
+    return raw + [
+        path.name for path in stage.service.recordings.rglob("*") if path.name.partition(".")[0] in unkept
+    ]
 
 
 def faults(seen: Seen) -> list[str]:

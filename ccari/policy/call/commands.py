@@ -123,9 +123,13 @@ class StartRecorder:
 
 @dataclass(frozen=True, slots=True)
 class StopRecorder:
-    """Stop; keep the file or throw it away. Answer: :class:`RecorderStopped`."""
+    """Stop; keep the file or throw it away. Answer: :class:`RecorderStopped`.
+
+    ``binding``: nothing that is said from now on may be kept, though Asterisk miss the stop (invariant 6).
+    """
 
     keep: bool
+    binding: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def end(call: Call, outcome: Outcome, reason: str) -> Step:
     commands: list[Command] = [do.SetTimer(Stage.CLOSE, CLOSE_SECONDS)]
     if call.recorder is Recorder.RUNNING:
         # of a call whose two were never brought together there is nothing to keep
-        commands.append(do.StopRecorder(keep=call.recorded))
+        commands.append(do.StopRecorder(keep=call.recorded, binding=False))
         call = replace(call, recorder=Recorder.STOPPING)
     for party in (Party.CALLEE, Party.AGENT):
         if leg(call, party).is_held:

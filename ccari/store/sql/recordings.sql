@@ -9,19 +9,35 @@ RETURNING id
 -- name: recording_started
 UPDATE recordings SET state = 'recording', started_at = $2 WHERE id = $1 AND state = 'tagged'
 
--- name: recording_stored
-UPDATE recordings SET state = 'stored', stopped_at = clock_timestamp(), file = $2, duration_ms = $3, sha256 = $4
+-- name: recording_keep_until
+UPDATE recordings SET keep_until = least(keep_until, $2) WHERE id = $1 AND state IN ('tagged', 'recording')
+
+-- name: recording_finished
+UPDATE recordings SET state = 'finished', stopped_at = clock_timestamp(), keep_until = least(keep_until, $2)
 WHERE id = $1 AND state IN ('tagged', 'recording')
 
+-- name: recording_stored
+UPDATE recordings SET state = 'stored', stopped_at = coalesce(stopped_at, clock_timestamp()), file = $2, format = $3,
+                      duration_ms = $4, sha256 = $5, bytes = $6, file_sha256 = $7, recipients = $8, silent = $9
+WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
+
 -- name: recording_ended
-UPDATE recordings SET state = $2, stopped_at = clock_timestamp()
-WHERE id = $1 AND state IN ('tagged', 'recording')
+UPDATE recordings SET state = $2, stopped_at = coalesce(stopped_at, clock_timestamp())
+WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
 
 -- name: unfinished_recordings
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
        r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at,
        r.started_at IS NOT NULL AS begun,
-       (SELECT min(received_at) FROM rights_requests
-        WHERE rights_requests.call_id = r.call_id AND "right" = ANY($2)) AS refused_at
+       least(r.keep_until, (SELECT min(received_at) FROM rights_requests
+                            WHERE rights_requests.call_id = r.call_id AND "right" = ANY($2))) AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
 WHERE r.state IN ('tagged', 'recording') AND calls.asterisk = $1
+
+-- name: waiting_recordings
+SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, legal_basis, mode, notice_version,
+       coalesce(started_at, tagged_at) AS started_at, delete_at, started_at IS NOT NULL AS begun, keep_until AS until
+FROM recordings WHERE state = 'finished' AND id = ANY($1)
+
+-- name: settled_recordings
+SELECT id FROM recordings WHERE state IN ('stored', 'discarded', 'failed', 'deleted') AND id = ANY($1)

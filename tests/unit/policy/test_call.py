@@ -55,7 +55,7 @@ def test_a_good_call_step_by_step() -> None:
     ]
     assert story.send(CALLEE_GONE) == [
         do.SetTimer("close", CLOSE_SECONDS),
-        do.StopRecorder(keep=True),
+        do.StopRecorder(keep=True, binding=False),
         do.GiveBack(Outcome.BRIDGED, ""),
     ]
     assert story.send(AGENT_GONE) == []
@@ -366,4 +366,4 @@ def test_a_call_whose_two_were_never_brought_together_keeps_what_its_recorder_he
     """Silence, and a file that may be empty: it would lie in the spool for ever."""
     story = Story().recorder()
     story.send(on.RecorderStarted())
-    assert do.StopRecorder(keep=False) in story.send(AGENT_GONE)
+    assert do.StopRecorder(keep=False, binding=False) in story.send(AGENT_GONE)

@@ -16,7 +16,7 @@ from ccari.policy.suppression import Reason, digest
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Bar
-from ccari.ports.recordings import RecordingTag
+from ccari.ports.recordings import Kept, RecordingTag
 from ccari.ports.requests import Exercise
 from ccari.store.secrets import Key
 
@@ -87,6 +87,11 @@ def call(controller: str = "acme", *, number: Number = NUMBER, asterisk: str = A
         id=uuid4(), token=uuid4(), asterisk=asterisk, agent="anna", number_masked=number.masked, revision=1,
         controller=controller, campaign="renewals", legal_basis="contract", keyed=digests(controller, number),
     )  # fmt: skip
+
+
+KEPT = Kept(
+    "acme/2026-11-25/x.flac.age", "flac", 1000, bytes(32), 9000, bytes([1]) * 32, ("age1one", "age1two"), silent=False
+)  # fmt: skip
 
 
 def tag(of: OpenedCall) -> RecordingTag:

@@ -71,7 +71,7 @@ class Played:
         calls = Forgetful(store.database) if forgets else store.calls
         desk = Desk(
             cast("Any", self.line), ASTERISK, calls, self._secrets, self._book, cast("Any", Silent()),
-            cast("Any", None), self.rack,
+            cast("Any", None), cast("Any", None), self.rack,
         )  # fmt: skip
         # as the switchboard has it: what the call names, and else the campaign
         order = Order(direction, NUMBER.e164, "renewals", None, destination or "renewals", destination)

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
@@ -13,14 +14,13 @@ from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import RefusedCall
-from ccari.ports.recordings import Kept, Unfinished
+from ccari.ports.recordings import Unfinished
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
 
 BARRING = (Reason.ERASURE, Reason.DO_NOT_CALL)
-KEPT = Kept("acme/2026-11-25/x.wav", 1000, bytes(32))
 
 
 async def rows(database: Database, query: str) -> list[dict[str, object]]:
@@ -241,7 +241,7 @@ async def test_erased_fields_break_the_journal_or_changed_ones_pass(
 
 
 async def test_invariant_2_a_recording_that_needs_an_agreement_is_tagged_without_it(
-    calls: PostgresCallStore,
+    calls: PostgresCallStore, store: Store
 ) -> None:
     call = made.call()
     await calls.open(call, made.question(call))
@@ -249,36 +249,36 @@ async def test_invariant_2_a_recording_that_needs_an_agreement_is_tagged_without
     heard = made.journal("notice_heard")
     await calls.commit_heard(call.id, "v1", None, heard)
     with pytest.raises(StoreError, match="nor in opt_in before the key"):
-        await calls.tag_recording(tag, made.journal("recording_tagged"))
+        await store.recordings.tag(tag, made.journal("recording_tagged"))
     # the agreement may come with the tag: it is one transaction
-    await calls.tag_recording(tag, made.journal("recording_agreed", "recording_tagged"))
+    await store.recordings.tag(tag, made.journal("recording_agreed", "recording_tagged"))
 
 
 async def test_invariant_4_a_recording_is_tagged_before_the_notice_was_heard(
-    calls: PostgresCallStore, database: Database
+    calls: PostgresCallStore, store: Store, database: Database
 ) -> None:
     call = made.call()
     await calls.open(call, made.question(call))
     with pytest.raises(StoreError, match="cannot be tagged before the notice was heard"):
-        await calls.tag_recording(made.tag(call), made.journal("recording_tagged"))
+        await store.recordings.tag(made.tag(call), made.journal("recording_tagged"))
     assert await rows(database, "SELECT * FROM recordings") == []
     assert await rows(database, "SELECT * FROM call_events") == []
 
 
 async def test_a_refusal_is_forgotten_with_the_service_that_was_to_stop_the_recorder(
-    calls: PostgresCallStore,
+    calls: PostgresCallStore, store: Store
 ) -> None:
     call = made.call()
     await calls.open(call, made.question(call))
     await calls.commit_heard(call.id, "v1", "i1", ())
-    await calls.tag_recording(made.tag(call), ())
+    await store.recordings.tag(made.tag(call), ())
     await calls.register_right(call, made.exercise(Right.ACCESS), ())
-    (unfinished,) = await calls.unfinished_recordings(made.ASTERISK)
-    assert (unfinished.begun, unfinished.refused_at) == (False, None)
+    (unfinished,) = await store.recordings.unfinished(made.ASTERISK)
+    assert (unfinished.begun, unfinished.until) == (False, None)
     refusal = made.exercise(Right.REFUSE_RECORDING)
     await calls.register_right(call, refusal, ())
-    (unfinished,) = await calls.unfinished_recordings(made.ASTERISK)
-    assert (unfinished.refused_at, unfinished.may_be_kept) == (refusal.received_at, False)
+    (unfinished,) = await store.recordings.unfinished(made.ASTERISK)
+    assert (unfinished.until, unfinished.may_be_kept) == (refusal.received_at, False)
 
 
 async def test_an_unfinished_recording_is_forgotten_or_a_finished_one_comes_back(
@@ -288,16 +288,44 @@ async def test_an_unfinished_recording_is_forgotten_or_a_finished_one_comes_back
     await calls.open(call, made.question(call))
     await calls.commit_heard(call.id, "v1", "i1", ())
     tag = made.tag(call)
-    await calls.tag_recording(tag, ())
-    await calls.recording_started(tag.recording_id, tag.started_at)
-    assert await calls.unfinished_recordings(made.ASTERISK) == [Unfinished(tag, begun=True, refused_at=None)]
-    assert await calls.unfinished_recordings("another") == []
-    await calls.recording_stored(tag, KEPT, ())
-    assert await calls.unfinished_recordings(made.ASTERISK) == []
+    await store.recordings.tag(tag, ())
+    await store.recordings.started(tag.recording_id, tag.started_at)
+    assert await store.recordings.unfinished(made.ASTERISK) == [Unfinished(tag, begun=True, until=None)]
+    assert await store.recordings.unfinished("another") == []
+    await store.recordings.stored(tag, made.KEPT, ())
+    assert await store.recordings.unfinished(made.ASTERISK) == []
     for state in ("failed", "discarded"):
-        await calls.recording_ended(tag, state, ())
+        await store.recordings.ended(tag, state, ())
     (row,) = await store.records.list_recordings("acme", 10)
-    assert (row["state"], row["file"]) == ("stored", KEPT.file)
+    assert (row["state"], row["file"]) == ("stored", made.KEPT.file)
+
+
+async def test_a_recording_that_waits_is_forgotten_or_one_that_is_settled_waits_on(
+    calls: PostgresCallStore, store: Store, database: Database
+) -> None:
+    """``until`` is the earliest moment that anybody has told of: a stop that Asterisk missed, or the stop itself."""
+    call = made.call()
+    await calls.open(call, made.question(call))
+    await calls.commit_heard(call.id, "v1", "i1", ())
+    tag, other = made.tag(call), made.tag(call)
+    first, later = tag.started_at + timedelta(seconds=1), tag.started_at + timedelta(seconds=2)
+    for each in (tag, other):
+        await store.recordings.tag(each, ())
+        await store.recordings.started(each.recording_id, each.started_at)
+    await store.recordings.keep_until(tag.recording_id, first)
+    (missed, _) = sorted(await store.recordings.unfinished(made.ASTERISK), key=lambda each: each.tag != tag)
+    assert missed == Unfinished(tag, begun=True, until=first)
+    await store.recordings.finished(tag, later, made.journal("recording_delayed"))
+    both = [tag.recording_id, other.recording_id]
+    assert [each.tag for each in await store.recordings.unfinished(made.ASTERISK)] == [other]
+    assert await store.recordings.waiting(both) == [Unfinished(tag, begun=True, until=first)]
+    assert await store.recordings.settled(both) == []
+    await store.recordings.stored(tag, made.KEPT, ())
+    assert (await store.recordings.waiting(both), await store.recordings.settled(both)) == ([], both[:1])
+    (row,) = await rows(database, "SELECT * FROM recordings WHERE state = 'stored'")
+    assert (row["format"], row["bytes"], row["silent"]) == ("flac", made.KEPT.size, False)
+    assert (row["sha256"], row["file_sha256"]) == (made.KEPT.sha256, made.KEPT.file_sha256)
+    assert row["recipients"] == list(made.KEPT.recipients)
 
 
 async def test_a_right_and_its_suppression_are_two_transactions(

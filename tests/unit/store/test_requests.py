@@ -290,9 +290,9 @@ async def test_a_request_is_shown_without_what_it_did(store: Store) -> None:
     await store.calls.open(call, made.question(call))
     await store.calls.commit_heard(call.id, "v1", "i1", ())
     tag = made.tag(call)
-    await store.calls.tag_recording(tag, ())
+    await store.recordings.tag(tag, ())
     reference = await store.calls.register_right(call, made.exercise(Right.ERASURE), ())
-    await store.calls.recording_ended(tag, "discarded", ())
+    await store.recordings.ended(tag, "discarded", ())
     record = await store.requests.show(reference)
     assert [(each["reason"], each["proof"]) for each in record.bars] == [("erasure", reference)]
     assert [(each["id"], each["state"]) for each in record.recordings] == [(tag.recording_id, "discarded")]
@@ -411,7 +411,7 @@ async def test_a_refusal_of_recording_is_done_with_though_something_was_recorded
         await store.calls.open(call, made.question(call))
         await store.calls.commit_heard(call.id, "v1", "i1", ())
         if recorded:
-            await store.calls.tag_recording(made.tag(call), ())
+            await store.recordings.tag(made.tag(call), ())
         reference = await store.calls.register_right(call, made.exercise(Right.REFUSE_RECORDING), ())
         states[recorded] = (await store.requests.show(reference)).request["state"]
     letter = (await store.requests.show(await added(store, Right.REFUSE_RECORDING))).request

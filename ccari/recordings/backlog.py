@@ -1,0 +1,71 @@
+"""What could not be brought to its place at the end of its call, and what a killed service has left in the spool."""
+
+import asyncio
+import contextlib
+
+import structlog
+
+from ccari.errors import RecordingDelayed, RecordingError, StoreError
+from ccari.gating.journal import entry
+from ccari.ports.recordings import Backlog, Spool, Unfinished
+from ccari.recordings.archive import FileArchive
+
+_log = structlog.get_logger()
+
+#: From one look at the spool to the next.
+LOOK_AGAIN_SECONDS = 60.0
+
+
+class Caretaker:
+    """One looks after each spool: the service that holds its Asterisk."""
+
+    def __init__(self, spool: Spool, archive: FileArchive, backlog: Backlog) -> None:
+        self._spool = spool
+        self._archive = archive
+        self._backlog = backlog
+
+    async def run(self, holds: asyncio.Event) -> None:
+        """Tend the spool until cancelled, while the service ``holds`` its Asterisk."""
+        while True:
+            await holds.wait()
+            try:
+                await self.tend()
+            except (RecordingError, StoreError) as error:
+                _log.warning("recordings_left", reason=str(error))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                    await self._archive.until_left()
+
+    async def tend(self) -> int:
+        """Bring what waits to its place, and remove what is of no more use; gives how many found their place.
+
+        Raises
+        ------
+        RecordingDelayed
+            If the spool cannot be read.
+        StoreError
+            If the database cannot be asked.
+        """
+        found = list(await self._spool.listed())
+        for each in await self._backlog.settled(self._archive.at_work()):
+            await asyncio.to_thread(self._archive.tidy, each)
+        for each in await self._backlog.settled(found):
+            await self._spool.remove(each)
+        return sum([await self._bring(each) for each in await self._backlog.waiting(found)])
+
+    async def _bring(self, waiting: Unfinished) -> bool:
+        tag, call_id = waiting.tag, str(waiting.tag.call_id)
+        try:
+            kept = await self._archive.keep(tag, waiting.until)
+        except RecordingDelayed as error:
+            _log.warning("recording_delayed", call_id=call_id, reason=str(error))
+            return False
+        except RecordingError as error:
+            _log.warning("recording_lost", call_id=call_id, reason=str(error))
+            await self._backlog.ended(tag, "failed", [entry("recording_lost", {"reason": str(error)})])
+        else:
+            told = kept.told
+            _log.info("recording_stored", call_id=call_id, **told)
+            await self._backlog.stored(tag, kept, [entry("recording_stored", told)])
+        await self._spool.remove(tag.recording_id)
+        return True

@@ -1,0 +1,80 @@
+"""A recording's row, from its tag to its file."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ccari.errors import StoreError
+from ccari.policy.chain import Entry
+from ccari.policy.rights import EFFECTS
+from ccari.ports.recordings import Kept, RecordingTag, Unfinished
+from ccari.store import journals
+from ccari.store.database import Database
+from ccari.store.queries import SQL
+
+
+class Recordings:
+    """:class:`ccari.ports.recordings.RecordingStore` and ``Backlog`` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def tag(self, tag: RecordingTag, journal: Sequence[Entry]) -> None:
+        """Commit the tag; refused by the database itself while the notice, or the agreement it needs, is not on record."""
+        async with self._database.transaction() as connection:
+            await journals.write(connection, tag.call_id, journal)
+            if not await connection.fetchval(
+                SQL["tag_recording"], tag.recording_id, tag.call_id, tag.purpose, tag.legal_basis, tag.mode,
+                tag.delete_at,
+            ):  # fmt: skip
+                raise StoreError(
+                    "a recording cannot be tagged before the notice was heard, nor in opt_in before the key"
+                )
+
+    async def started(self, recording_id: UUID, at: datetime) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["recording_started"], recording_id, at)
+
+    async def keep_until(self, recording_id: UUID, at: datetime) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["recording_keep_until"], recording_id, at)
+
+    async def finished(self, tag: RecordingTag, until: datetime | None, journal: Sequence[Entry]) -> None:
+        async with self._database.transaction() as connection:
+            await journals.write(connection, tag.call_id, journal)
+            await connection.execute(SQL["recording_finished"], tag.recording_id, until)
+
+    async def stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None:
+        async with self._database.transaction() as connection:
+            await journals.write(connection, tag.call_id, journal)
+            await connection.execute(
+                SQL["recording_stored"], tag.recording_id, kept.file, kept.format, kept.duration_ms, kept.sha256,
+                kept.size, kept.file_sha256, list(kept.recipients), kept.silent,
+            )  # fmt: skip
+
+    async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
+        async with self._database.transaction() as connection:
+            await journals.write(connection, tag.call_id, journal)
+            await connection.execute(SQL["recording_ended"], tag.recording_id, state)
+
+    async def unfinished(self, asterisk: str) -> list[Unfinished]:
+        stopping = [right.value for right, effect in EFFECTS.items() if effect.stops_recording]
+        return await self._unfinished("unfinished_recordings", asterisk, stopping)
+
+    async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
+        return await self._unfinished("waiting_recordings", recording_ids)
+
+    async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(SQL["settled_recordings"], recording_ids)
+        return [row["id"] for row in rows]
+
+    async def _unfinished(self, query: str, *arguments: Any) -> list[Unfinished]:
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(SQL[query], *arguments)
+        return [_unfinished(**dict(row)) for row in rows]
+
+
+def _unfinished(*, begun: bool, until: datetime | None, **tag: Any) -> Unfinished:
+    return Unfinished(RecordingTag(**tag), begun, until)
