@@ -21,6 +21,7 @@ import pytest
 from ccari.errors import RecordingError
 from ccari.ports.recordings import RecordingTag
 from ccari.recordings.archive import FileArchive
+from ccari.recordings.spool import SharedSpool
 
 TAG = RecordingTag(
     recording_id=UUID("f9e0890b-d9e3-4c50-8c0d-86b43751abe6"),
@@ -53,7 +54,7 @@ def kept_in(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def archive(spool: Path, kept_in: Path) -> FileArchive:
-    return FileArchive(spool, kept_in)
+    return FileArchive(SharedSpool(spool), kept_in, "wav", tuple)
 
 
 def raw(spool: Path) -> Path:
@@ -281,7 +282,7 @@ def elsewhere(spool: Path) -> Iterator[Path]:
 
 async def test_a_file_is_not_moved_to_another_file_system(spool: Path, elsewhere: Path) -> None:
     content = record(raw(spool)).read_bytes()
-    kept = await FileArchive(spool, elsewhere).keep(TAG)
+    kept = await FileArchive(SharedSpool(spool), elsewhere, "wav", tuple).keep(TAG)
     assert (elsewhere / kept.file).read_bytes() == content
     assert files(spool) == []
 

@@ -181,7 +181,7 @@ async def test_the_account_of_a_call_leaves_something_out(store: Store) -> None:
     call = made.call()
     await store.calls.open(call, made.question(call))
     await store.calls.commit_heard(call.id, "v1", "i1", made.journal("notice_heard"))
-    await store.calls.tag_recording(made.tag(call), ())
+    await store.recordings.tag(made.tag(call), ())
     await store.calls.close(call.id, "bridged", "", made.journal("call_ended"))
     account = await store.seals.of_call(call.id)
     assert account.revision is not None
