@@ -66,6 +66,10 @@ class RecordingDelayed(RecordingError):  # noqa: N818 - what happened
     """It could not be put in its place yet: nothing is wrong with the recording, and it is tried again."""
 
 
+class EvidenceError(CcariError):
+    """Evidence does not fit together, or cannot be given."""
+
+
 class RequestError(CcariError):
     """A rights request is not there, or may not take that step."""
 

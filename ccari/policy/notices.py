@@ -1,6 +1,8 @@
 """What is said to the callee: prompts and their words, as the campaign and the recording mode require (Art 13, 14, 21(4))."""
 
 import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -327,8 +329,21 @@ def source(told: str, words: Words, language: str) -> Prompt:
 
 def version(notice: tuple[Prompt, ...]) -> str:
     """What names one wording of a notice: 16 hex digits over its words, in order. Changed words are a new version."""
-    told = "\n".join(f"{prompt.key}\t{prompt.text}" for prompt in notice)
+    return wording((prompt.key, prompt.text) for prompt in notice)
+
+
+def wording(said: Iterable[tuple[str, str]]) -> str:
+    """The version of a notice, from the key and the words of each of its prompts."""
+    told = "\n".join(f"{key}\t{text}" for key, text in said)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def audio(files: Mapping[str, str]) -> str:
+    """What names the sound of a prompt, whichever of its files was played: SHA-256 in hex, over the ending of each and
+    the SHA-256 in hex of its content.
+    """
+    told = json.dumps(dict(files), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _rights(campaign: Campaign, words: Words, language: str) -> list[str]:

@@ -233,6 +233,19 @@ def fingerprint(public: Ed25519PublicKey) -> str:
     return hashlib.sha256(spki).hexdigest()[:_FINGERPRINT_DIGITS]
 
 
+def public_key(path: Path) -> VerifyingKey:
+    """An evidence key that somebody gave, in PEM. Raises ConfigError if there is none in the file."""
+    try:
+        key = serialization.load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {why(error)}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigError(f"{path} holds no Ed25519 public key in PEM")
+    return VerifyingKey(0, key)
+
+
 class SigningKeys:
     """``dir/evidence-N.key`` (PKCS#8 in PEM) and ``dir/evidence-N.pub``: the newest signs, each goes on verifying.
 

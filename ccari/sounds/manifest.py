@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ccari.errors import SoundError
+from ccari.policy import notices
 from ccari.policy.notices import Prompt
 from ccari.sounds.audio import FORMATS
 
@@ -43,13 +44,8 @@ class Entry:
 
     @property
     def digest(self) -> str:
-        """What names the audio, whichever of its files was played: SHA-256 in hex over their endings and hashes."""
-        return sound_digest({ending: file.sha256 for ending, file in self.files.items()})
-
-
-def sound_digest(files: Mapping[str, str]) -> str:
-    """``files``: each ending, and the SHA-256 in hex of the file that has it."""
-    return hashlib.sha256(json.dumps(dict(files), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        """What names its audio: see :func:`ccari.policy.notices.audio`."""
+        return notices.audio({ending: file.sha256 for ending, file in self.files.items()})
 
 
 @dataclass(frozen=True, slots=True)

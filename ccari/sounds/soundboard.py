@@ -1,6 +1,8 @@
 """The sounds that calls play: looked up, checked against the words wanted, and named as Asterisk knows them."""
 
+import contextlib
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 from ccari.config import Settings
@@ -74,6 +76,21 @@ class Soundboard:
         """How the sound of a prompt was built that a call would play. Raises SoundError as :meth:`scripts` does."""
         self._refresh()
         return self._find(prompt)[1]
+
+    def audio(self, prompt: Prompt, digest: str) -> dict[str, bytes]:
+        """The files of the prompt's sound that is named so, by ending; none where it is no longer there."""
+        self._refresh()
+        for (folder, _), manifest in zip(self._places, self._manifests, strict=True):
+            entry = manifest.entries.get(prompt.key) if manifest else None
+            if entry is not None and entry.digest == digest:
+                with contextlib.suppress(OSError):
+                    found = {
+                        ending: (folder / f"{prompt.key}.{ending}").read_bytes() for ending in entry.files
+                    }
+                    hashes = {ending: sha256(content).hexdigest() for ending, content in found.items()}
+                    if notices.audio(hashes) == digest:
+                        return found
+        return {}
 
     def _sound(self, prompt: Prompt) -> Sound:
         seen_as, entry = self._find(prompt)

@@ -1,0 +1,164 @@
+"""``ccari evidence``."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from ccari.cli.context import Json, with_store
+from ccari.cli.drafts import writing
+from ccari.cli.output import as_json
+from ccari.config import Settings
+from ccari.errors import ConfigError, EvidenceError, SoundError, why
+from ccari.policy.seal import Kind
+from ccari.ports.evidence import Account, HeardSound
+from ccari.recordings.evidence.pack import pack, policy_of
+from ccari.recordings.evidence.sealer import Sealer
+from ccari.recordings.evidence.verifying import Verdict, verify
+from ccari.recordings.keys import SigningKeys, VerifyingKey, public_key
+from ccari.sounds.heard import heard
+from ccari.sounds.soundboard import open_soundboard
+from ccari.store.opened import Store
+
+app = typer.Typer(help="The sealed account of one call or one request, for somebody who has no access here.")
+
+#: A journal may grow between its seal and the look at it; it does not do so for long.
+_TRIES = 5
+
+
+@app.command()
+def seal(context: typer.Context) -> None:
+    """Seal now what is over, as the service does every minute."""
+
+    async def work(settings: Settings, store: Store) -> int:
+        return await Sealer(store.seals, SigningKeys(settings.keys_dir)).seal()
+
+    sealed = with_store(context, work)
+    typer.echo(f"{sealed} journals were sealed" if sealed else "everything is sealed")
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    which: Annotated[
+        str, typer.Argument(metavar="CALL|REQUEST", help="A call's id, or a request's reference.")
+    ],
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write, its owner's only; else evidence-….zip here.")
+    ] = None,
+) -> None:
+    """Write a ZIP that proves one call or request: a signed vCon with its lawful bases, journal, policy, notice, seals.
+
+    Numbers are masked: no more is kept of who was called.
+    """
+
+    async def work(settings: Settings, store: Store) -> tuple[bytes, list[HeardSound], bool]:
+        keys = SigningKeys(settings.keys_dir)
+        account = await _sealed(store, Sealer(store.seals, keys), which)
+        played = _heard(settings, account)
+        signers = [keys.public(each.seal.statement.key) for each in account.seals]
+        made = pack(account, played, keys.newest(), signers, datetime.now(UTC))
+        known = any(each.event == "notice_heard" and each.fields for each in account.journal)
+        return made, played, known
+
+    made, played, known = with_store(context, work)
+    if out is None:
+        out = Path(f"evidence-{which}.zip")
+    with writing(out) as file:
+        file.write(made)
+    lost = [each.key for each in played if not each.files]
+    if lost or (known and not played):
+        said = ", ".join(lost) or "the notice"
+        typer.echo(f"ccari: {said}: the audio that was heard is no longer in the sounds folder", err=True)
+    typer.echo(f"the evidence of {which} is in {out}")
+
+
+@app.command("verify")
+def verify_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="As export has written it.")],
+    *,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The public key of whoever it is said to be of; repeatable. Else those in [keys] dir."
+        ),
+    ] = None,
+    recordings: Annotated[
+        Path | None, typer.Option(help="The folder of recordings: their files are compared as well.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a pack, without the database and offline. Exit status 1 names the first thing that does not fit."""
+    verdict = _verified(file, _keys(context, key), recordings)
+    if json:
+        as_json({**{name: getattr(verdict, name) for name in Verdict.__slots__}, "kind": verdict.kind.value})
+        return
+    typer.echo(f"{verdict.kind} {verdict.id}: everything fits")
+    typer.echo(f"made {verdict.made_at:%Y-%m-%d %H:%M:%S} UTC, signed with the key {verdict.key}")
+    typer.echo(
+        f"{verdict.entries} entries, sealed "
+        + ", ".join(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in verdict.sealed_at)
+    )
+    if verdict.erased:
+        typer.echo(f"erased: the fields of {', '.join(map(str, verdict.erased))}")
+    if verdict.unheard:
+        typer.echo(f"without the audio of {', '.join(verdict.unheard)}")
+    if recordings is not None:
+        typer.echo(f"{verdict.recordings} files of recordings compared")
+
+
+async def _sealed(store: Store, sealer: Sealer, which: str) -> Account:
+    """The account, sealed to its end."""
+    for _ in range(_TRIES):
+        account = await _account(store, which)
+        if account.kind is Kind.CALL and account.subject["ended_at"] is None:
+            raise EvidenceError(f"the call {which} is not over yet")
+        if account.seals and account.seals[-1].leaf.events == len(account.journal):
+            break
+        await sealer.seal()
+    return account
+
+
+async def _account(store: Store, which: str) -> Account:
+    try:
+        call = UUID(which)
+    except ValueError:
+        return await store.seals.of_request(which)
+    return await store.seals.of_call(call)
+
+
+def _heard(settings: Settings, account: Account) -> list[HeardSound]:
+    policy = policy_of(account)
+    campaign = policy.campaign(account.subject["campaign"]) if policy and account.kind is Kind.CALL else None
+    if policy is None or campaign is None:
+        return []
+    try:
+        return heard(open_soundboard(settings), policy.controller_of(campaign), campaign, account.journal)
+    except SoundError:
+        # a damaged folder of sounds is no reason to withhold the rest
+        return []
+
+
+def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey]:
+    if files:
+        return [public_key(each) for each in files]
+    folder = context.obj.settings().keys_dir
+    found = SigningKeys(folder).all()
+    if not found:
+        raise ConfigError(f"there is no evidence key in {folder}: give the public key with --key PUBLIC.pem")
+    return found
+
+
+def _verified(file: Path, keys: list[VerifyingKey], recordings: Path | None) -> Verdict:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise EvidenceError(f"{file} cannot be read: {why(error)}") from None
+    try:
+        return verify(content, keys, recordings)
+    except EvidenceError as error:
+        raise EvidenceError(f"{file} does not fit: {error}") from None

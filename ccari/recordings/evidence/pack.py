@@ -1,0 +1,149 @@
+"""The pack: one ZIP that proves what was kept of one call or one request."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any
+
+import rfc8785
+
+from ccari.errors import EvidenceError
+from ccari.policy import chain, seal
+from ccari.policy.chain import Linked
+from ccari.policy.declaration import Policy, PolicyError, read
+from ccari.policy.seal import Kind
+from ccari.ports.evidence import Account, HeardSound, SealedIn
+from ccari.recordings.evidence import signing
+from ccari.recordings.evidence.vcon import told, vcon
+from ccari.recordings.keys import SigningKey, VerifyingKey
+
+FORMAT = "ccari evidence 1"
+VCON = "vcon.json"
+#: The same account at the same moment gives the same bytes.
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def pack(
+    account: Account,
+    heard: Sequence[HeardSound],
+    key: SigningKey,
+    signers: Sequence[VerifyingKey],
+    at: datetime,
+) -> bytes:
+    """The ZIP, signed by ``key``. ``signers``: the keys that signed the account's seals; ``at``: now, aware.
+
+    Raises
+    ------
+    EvidenceError
+        If the account does not fit together: what cannot be proven is not given out as proof.
+    """
+    _refuse_unfit(account)
+    files = _files(account, heard, {each.fingerprint: each for each in (*signers, key.verifying)})
+    files["README.txt"] = _readme(account, key, at)
+    contents = {
+        "pack": FORMAT, "kind": account.kind.value, "id": account.id,
+        "journal": {"events": len(account.journal), "last_link": account.journal[-1].link.hex()},
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+    }  # fmt: skip
+    document = vcon(account, policy_of(account), heard, contents, at, signing.issuer(key.fingerprint))
+    signed = signing.signed(rfc8785.dumps(document), document["uuid"], key)
+    return _zipped({VCON: _json(signed), **files})
+
+
+def policy_of(account: Account) -> Policy | None:
+    """The policy that the account was made under; None if there was none, or this ccari refuses it."""
+    if account.revision is None:
+        return None
+    try:
+        return read(account.revision.document)
+    except PolicyError:
+        return None
+
+
+def _refuse_unfit(account: Account) -> None:
+    journal, what = account.journal, f"{account.kind} {account.id}"
+    if not journal:
+        raise EvidenceError(f"{what} has no journal")
+    fault = chain.fault(account.begins, journal, count=len(journal), last=journal[-1].link)
+    sealed = [(each.leaf, each.seal.statement.sealed_at) for each in account.seals]
+    fault = fault or seal.fault(journal, sealed)
+    if fault:
+        raise EvidenceError(f"{what} proves nothing any more: {fault}")
+    if not sealed or sealed[-1][0].events != len(journal):
+        raise EvidenceError(f"{what} is not sealed to its end yet: ccari evidence seal")
+
+
+def _files(
+    account: Account, heard: Sequence[HeardSound], keys: Mapping[str, VerifyingKey]
+) -> dict[str, bytes]:
+    gate = {
+        "facts": [_entry(each) for each in account.journal if "attempts" in (each.fields or {})],
+        "consents": [told(each) for each in account.consents],
+    }
+    files = {
+        "journal.json": _json([_entry(each) for each in account.journal]),
+        "seals.json": _json([_sealed(each) for each in account.seals]),
+        "subject.json": _json({**told(account.subject), "bars": [told(each) for each in account.bars]}),
+    }
+    if account.kind is Kind.CALL:
+        files["gate.json"] = _json(gate)
+        files["recordings.json"] = _json([told(each) for each in account.recordings])
+    if account.revision is not None:
+        files["policy.toml"] = account.revision.document.encode()
+        files["policy.json"] = _json(told(account.revision.about))
+    if heard:
+        files |= _notice(heard)
+    return files | {f"keys/{name}.pub": key.public_pem for name, key in keys.items()}
+
+
+def _notice(heard: Sequence[HeardSound]) -> dict[str, bytes]:
+    files, rows = {}, []
+    for number, each in enumerate(heard, start=1):
+        names = {}
+        for ending, content in each.files.items():
+            name = names[ending] = f"notice/{number:02}-{each.key.replace('/', '-')}.{ending}"
+            files[name] = content
+        hashes = {ending: hashlib.sha256(content).hexdigest() for ending, content in each.files.items()}
+        rows.append(
+            {"key": each.key, "text": each.text, "digest": each.digest, "files": names, "sha256": hashes}
+        )
+    return {"notice/notice.json": _json(rows), **files}
+
+
+def _entry(each: Linked) -> dict[str, Any]:
+    return {
+        "seq": each.seq, "at": each.at.astimezone(UTC).isoformat(timespec="microseconds"), "event": each.event,
+        "commitment": each.commitment.hex(), "link": each.link.hex(),
+        "salt": each.salt.hex() if each.salt is not None else None,
+        "fields": dict(each.fields) if each.fields is not None else None,
+    }  # fmt: skip
+
+
+def _sealed(each: SealedIn) -> dict[str, Any]:
+    return {
+        "statement": json.loads(each.seal.statement.canonical), "signature": each.seal.signature.hex(),
+        "leaf": json.loads(each.leaf.canonical), "index": each.index, "path": [node.hex() for node in each.path],
+    }  # fmt: skip
+
+
+def _readme(account: Account, key: SigningKey, at: datetime) -> bytes:
+    text = resources.files("ccari.recordings.evidence").joinpath("README.txt").read_text("utf-8")
+    return text.format(
+        kind=account.kind.value, id=account.id, at=f"{at:%Y-%m-%d %H:%M:%S} UTC", key=key.fingerprint
+    ).encode()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, content in files.items():
+            written.writestr(zipfile.ZipInfo(name, _ZIP_DATE), content, zipfile.ZIP_DEFLATED)
+    return into.getvalue()

@@ -1,0 +1,228 @@
+"""An account as a vCon (draft-ietf-vcon-vcon-core), with its lawful bases (draft-howe-vcon-lawful-basis) attached.
+
+No audio is in it: recordings are encrypted, and whoever gets evidence need not be who may listen. What stands in the
+dialog is what was said to the callee, word by word; recordings are attachments with their hashes.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from ccari import __version__
+from ccari.policy.bases import LegalBasis
+from ccari.policy.campaign import Campaign
+from ccari.policy.chain import Linked
+from ccari.policy.declaration import Policy
+from ccari.policy.keypad import KeyAction
+from ccari.policy.seal import Kind
+from ccari.ports.evidence import Account, HeardSound
+
+#: The draft's names where they are not ours.
+_BASES = {
+    LegalBasis.VITAL_INTEREST: "vital_interests",
+    LegalBasis.LEGITIMATE_INTEREST: "legitimate_interests",
+}
+_CONTROLLER, _CALLEE, _AGENT, _CCARI = range(4)
+#: How a call that came to no talk ended, in the draft's words.
+_DISPOSITIONS = {
+    "busy": "busy",
+    "no_answer": "no-answer",
+    "callee_hangup": "hung-up",
+    "agent_hangup": "hung-up",
+}
+#: A recording of these states was made, and lawfully: what is deleted was there.
+_MADE = frozenset({"recording", "finished", "stored", "deleted"})
+_REFUSING = KeyAction.CONTINUE_UNRECORDED.value
+
+
+def vcon(
+    account: Account, policy: Policy | None, heard: Sequence[HeardSound], contents: Mapping[str, Any],
+    at: datetime, issuer: str,
+) -> dict[str, Any]:  # fmt: skip
+    """The unsigned vCon. ``contents``: what else is in the pack, by which the signature holds it all together.
+
+    ``policy``: that of the account's revision; None where there is none, or this ccari cannot read it any more.
+    """
+    subject = account.subject
+    campaign = policy.campaign(subject["campaign"]) if policy and subject["campaign"] else None
+    controller = policy.controller(subject["controller"]) if policy and subject["controller"] else None
+    name = controller.name if controller else subject["controller"]
+    made = {
+        "uuid": str(_uuid8(at, issuer)),
+        "vcon": "0.4.0",
+        "created_at": _at(at),
+        "updated_at": _at(at),
+        "extensions": ["lawful_basis"],
+        "parties": _parties(account, name or "unknown"),
+        "dialog": [_dialog(account, heard)],
+    }
+    bases = _of_call(account, campaign) if account.kind is Kind.CALL else [_of_request(account)]
+    attached: list[tuple[str, Any]] = [("lawful_basis", body) for body in bases]
+    if account.recordings:
+        attached.append(("recordings", [told(each) for each in account.recordings]))
+    attached.append(("ccari_evidence", dict(contents)))
+    subject_words = campaign.purpose if campaign else subject.get("purpose")
+    return {
+        **made,
+        **({"subject": subject_words} if subject_words else {}),
+        "attachments": [
+            # the lawful-basis draft names its attachments by type, the core draft by purpose
+            {**({"type": purpose} if purpose == "lawful_basis" else {}), "purpose": purpose, "start": _at(at),
+             "party": _CALLEE if purpose == "lawful_basis" else _CCARI, "dialog": 0, "mediatype": "application/json",
+             "encoding": "json", "body": body}
+            for purpose, body in attached
+        ],
+    }  # fmt: skip
+
+
+def told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as JSON: moments in RFC 3339, what is absent left out."""
+    return {name: _plain(value) for name, value in row.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case datetime():
+            return _at(value)
+        case bool() | int() | str():
+            return value
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return str(value)
+
+
+def _parties(account: Account, controller: str) -> list[dict[str, Any]]:
+    """The number is masked: it is what the database has of a call that is over."""
+    subject = account.subject
+    return [
+        {"name": controller, "role": "controller"},
+        {
+            "name": subject.get("number") or "—",
+            "role": "callee" if account.kind is Kind.CALL else "data subject",
+        },
+        {"name": subject.get("agent") or "—", "role": "agent"},
+        {"name": f"ccari {__version__}", "role": "processor"},
+    ]
+
+
+def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
+    """What was said to the callee; where nothing was heard to its end, how the call ended."""
+    subject = account.subject
+    begun = {"start": _at(subject["opened_at"] if account.kind is Kind.CALL else subject["received_at"])}
+    if heard:
+        return {
+            "type": "text", "start": _at(subject["heard_at"] or subject["opened_at"]), "parties": [_CONTROLLER, _CALLEE],
+            "mediatype": "text/plain", "encoding": "none", "body": "\n".join(each.text for each in heard),
+        }  # fmt: skip
+    if account.kind is Kind.REQUEST:
+        words = f"{subject['right']} (Article {subject['article']}), received by {subject['channel']}"
+        return {
+            "type": "text", **begun, "parties": [_CALLEE, _CONTROLLER],
+            "mediatype": "text/plain", "encoding": "none", "body": words,
+        }  # fmt: skip
+    return {
+        "type": "incomplete", **begun, "parties": [_CONTROLLER, _CALLEE],
+        "disposition": _DISPOSITIONS.get(subject["outcome"], "failed"),
+    }  # fmt: skip
+
+
+def _of_call(account: Account, campaign: Campaign | None) -> list[dict[str, Any]]:
+    """The basis of the call, and that of each recording; or that of the one that was not made."""
+    subject, journal = account.subject, account.journal
+    if not subject["legal_basis"]:
+        return []
+    gated = _first(journal, {"call_gated"})
+    called = {
+        "purpose": "call", "granted": gated is not None, "granted_at": _at(gated.at if gated else subject["opened_at"]),
+        "conditions": [f"campaign {subject['campaign']}"] + ([campaign.purpose] if campaign else []),
+    }  # fmt: skip
+    consents = [_proof("external_system", each["used_at"], told(each)) for each in account.consents]
+    found = [_body(subject["legal_basis"], None, [called], [*consents, *_proofs([gated]), *_seals(account)])]
+    heard, agreed = _first(journal, {"notice_heard"}), _first(journal, {"recording_agreed"})
+    for each in account.recordings:
+        granted = {
+            "purpose": "recording", "granted": each["state"] in _MADE,
+            "granted_at": _at(each["started_at"] or each["tagged_at"]),
+            "conditions": [f"recording {each['id']}", each["purpose"], f"mode {each['mode']}", f"notice {each['notice_version']}"],
+        }  # fmt: skip
+        found.append(_body(each["legal_basis"], each["delete_at"], [granted], _proofs([heard, agreed])))
+    refused = next((each for each in journal if _refuses(each)), None)
+    basis = campaign.recording.legal_basis if campaign else None
+    if refused is not None and not account.recordings and basis is not None:
+        grant = {"purpose": "recording", "granted": False, "granted_at": _at(refused.at), "conditions": []}
+        found.append(_body(basis, None, [grant], _proofs([heard, refused])))
+    return found
+
+
+def _refuses(entry: Linked) -> bool:
+    """Somebody refused to be recorded, or did not agree where that is asked."""
+    return entry.event == "recording_not_agreed" or (entry.fields or {}).get("action") == _REFUSING
+
+
+def _of_request(account: Account) -> dict[str, Any]:
+    """That a request is kept and worked is a duty of the controller: Articles 12 and 5(2)."""
+    subject = account.subject
+    grant = {
+        "purpose": "rights_request", "granted": True, "granted_at": _at(subject["received_at"]),
+        "conditions": [f"{subject['right']}, Article {subject['article']}"],
+    }  # fmt: skip
+    return _body(
+        LegalBasis.LEGAL_OBLIGATION, None, [grant], [*_proofs(account.journal[:1]), *_seals(account)]
+    )
+
+
+def _body(
+    basis: str, expires: datetime | None, grants: list[dict[str, Any]], proofs: list[dict[str, Any]]
+) -> dict[str, Any]:
+    known = LegalBasis(basis)
+    return {
+        "lawful_basis": _BASES.get(known, known.value),
+        "expiration": _at(expires) if expires else None,
+        "purpose_grants": grants,
+        "proof_mechanisms": proofs,
+        "metadata": {"iri": known.iri, "article": f"6(1)({known.letter})"},
+    }
+
+
+def _proofs(entries: Iterable[Linked | None]) -> list[dict[str, Any]]:
+    return [
+        _proof(
+            "external_system", each.at, {"system": "ccari", "journal_entry": each.seq, "event": each.event}
+        )
+        for each in entries
+        if each is not None
+    ]
+
+
+def _seals(account: Account) -> list[dict[str, Any]]:
+    return [
+        _proof(
+            "cryptographic_signature",
+            each.seal.statement.sealed_at,
+            {"seal": each.seal.statement.digest.hex(), "key": each.seal.statement.key},
+        )
+        for each in account.seals
+    ]
+
+
+def _proof(kind: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
+    return {"proof_type": kind, "timestamp": _at(at), "proof_data": data}
+
+
+def _first(journal: Iterable[Linked], events: Iterable[str]) -> Linked | None:
+    return next((each for each in journal if each.event in events), None)
+
+
+def _at(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _uuid8(at: datetime, issuer: str) -> UUID:
+    """As the draft wants it: the moment as in version 7, then 62 bits of the issuer's name's SHA-1."""
+    micros = int(at.timestamp() * 1_000_000)
+    milliseconds, rest = divmod(micros, 1000)
+    name = int.from_bytes(hashlib.sha1(issuer.encode(), usedforsecurity=False).digest()[:8]) >> 2
+    return UUID(int=milliseconds << 80 | 0x8 << 76 | (rest * 4096 // 1000) << 64 | 0b10 << 62 | name)

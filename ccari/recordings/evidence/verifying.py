@@ -1,0 +1,270 @@
+"""Checking a pack with nothing but the pack and a public key: the first thing that does not fit is named."""
+
+import hashlib
+import hmac
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from ccari.errors import EvidenceError, why
+from ccari.policy import chain, merkle, notices
+from ccari.policy.chain import Linked
+from ccari.policy.seal import Kind, Leaf, Statement
+from ccari.recordings.evidence import signing
+from ccari.recordings.evidence.pack import FORMAT, VCON
+from ccari.recordings.keys import VerifyingKey
+
+_T = TypeVar("_T")
+
+#: Much more than any pack has: who packs zeroes must not fill the memory of who checks.
+MOST_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a pack that fits has proven. ``erased``: the numbers of the entries whose fields were erased.
+
+    ``unheard``: the prompts whose audio was no longer there when the pack was made. ``recordings``: how many files were
+    looked at.
+    """
+
+    kind: Kind
+    id: str
+    made_at: datetime
+    key: str
+    entries: int
+    erased: tuple[int, ...]
+    sealed_at: tuple[datetime, ...]
+    unheard: tuple[str, ...]
+    recordings: int
+
+
+def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None = None) -> Verdict:
+    """Check a pack against the public ``keys`` of whoever it is said to be of.
+
+    ``recordings``: the folder of the recordings, where their files are to be compared as well.
+
+    Raises
+    ------
+    EvidenceError
+        Naming the first thing that does not fit.
+    """
+    files = _unzipped(content)
+    document, key = _opened(files, keys)
+    contents = _read(lambda: next(each["body"] for each in document["attachments"] if each["purpose"] == "ccari_evidence"),
+                     "its vCon holds no evidence of ccari")  # fmt: skip
+    if contents.get("pack") != FORMAT:
+        raise EvidenceError(f"it is a pack of another kind than this ccari knows: {contents.get('pack')!r}")
+    missing = [name for name in contents["files"] if name not in files]
+    if missing:
+        raise EvidenceError(f"{missing[0]} is missing from the pack")
+    kind, of = Kind(contents["kind"]), str(contents["id"])
+    journal = _journal(files, kind, of, contents["journal"])
+    sealed_at = _seals(files, kind, of, journal, keys)
+    unheard = _notice(files, journal)
+    _policy(files)
+    compared = _recordings(files, document, recordings)
+    for name, known in contents["files"].items():
+        if not hmac.compare_digest(_sha256(files[name]), str(known)):
+            raise EvidenceError(f"{name} was changed")
+    strangers = sorted(set(files) - set(contents["files"]) - {VCON})
+    if strangers:
+        raise EvidenceError(f"{strangers[0]} is no part of the pack")
+    return Verdict(
+        kind, of, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
+        tuple(each.seq for each in journal if each.fields is None), sealed_at, unheard, compared,
+    )  # fmt: skip
+
+
+def _unzipped(content: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            names = packed.namelist()
+            if len(names) != len(set(names)):
+                raise EvidenceError("a file is twice in the pack")
+            if sum(each.file_size for each in packed.infolist()) > MOST_BYTES:
+                raise EvidenceError("it is larger than any pack is")
+            files = {name: packed.read(name) for name in names}
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError):
+        raise EvidenceError("it is no ZIP file, or a damaged one") from None
+    if VCON not in files:
+        raise EvidenceError(f"it is no evidence pack: there is no {VCON} in it")
+    return files
+
+
+def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[dict[str, Any], VerifyingKey]:
+    """The vCon, once its signature is known to be good, and by which of the keys it is."""
+    signed = _read(lambda: json.loads(files[VCON]), f"{VCON} is no JSON")
+    claimed = signing.signer(signed) if isinstance(signed, dict) else None
+    if claimed is None:
+        raise EvidenceError(f"{VCON} is not signed")
+    key = next((each for each in keys if each.fingerprint == claimed), None)
+    if key is None:
+        known = ", ".join(each.fingerprint for each in keys)
+        raise EvidenceError(
+            f"it is signed with the key {claimed}, which is none of those it was checked against ({known}): "
+            "it is another installation's, or was signed with another key"
+        )
+    payload = signing.opened(signed, key)
+    if payload is None:
+        raise EvidenceError(
+            f"the signature of {VCON} does not fit: it was changed, or signed by somebody else"
+        )
+    document: dict[str, Any] = json.loads(payload)
+    if signed["signatures"][0].get("header", {}).get("uuid") != document["uuid"]:
+        raise EvidenceError(f"the uuid in the header of {VCON} is not that of the vCon")
+    return document, key
+
+
+def _journal(files: Mapping[str, bytes], kind: Kind, of: str, known: Mapping[str, Any]) -> list[Linked]:
+    rows = _read(
+        lambda: [_entry(each) for each in json.loads(files["journal.json"])], "journal.json is damaged"
+    )
+    begins = chain.start(UUID(of)) if kind is Kind.CALL else chain.start_of_request(of)
+    fault = chain.fault(begins, rows, count=known["events"], last=bytes.fromhex(known["last_link"]))
+    if fault:
+        raise EvidenceError(f"journal.json: {fault}")
+    return rows
+
+
+def _entry(row: Mapping[str, Any]) -> Linked:
+    fields, salt = row["fields"], row["salt"]
+    return Linked(
+        int(row["seq"]), datetime.fromisoformat(row["at"]), str(row["event"]), bytes.fromhex(row["commitment"]),
+        bytes.fromhex(row["link"]), None if fields is None else {str(name): str(fields[name]) for name in fields},
+        None if salt is None else bytes.fromhex(salt),
+    )  # fmt: skip
+
+
+def _seals(
+    files: Mapping[str, bytes], kind: Kind, of: str, journal: Sequence[Linked], keys: Sequence[VerifyingKey]
+) -> tuple[datetime, ...]:
+    sealed, reached = [], 0
+    rows = _read(lambda: [_seal(each) for each in json.loads(files["seals.json"])], "seals.json is damaged")
+    for number, (statement, signature, leaf, index, path) in enumerate(rows, start=1):
+        which = f"seals.json: seal {number}"
+        key = next((each for each in keys if each.fingerprint == statement.key), None)
+        if key is None:
+            raise EvidenceError(
+                f"{which} is signed with the key {statement.key}, which is none of those it was checked against: "
+                "give that of the time with --key as well"
+            )
+        if not key.verifies(signature, statement.canonical):
+            raise EvidenceError(f"{which} has a signature that does not fit")
+        if (leaf.kind, leaf.id) != (kind, of):
+            raise EvidenceError(f"{which} is of another journal")
+        if not 0 < leaf.events <= len(journal) or journal[leaf.events - 1].link != leaf.link:
+            raise EvidenceError(f"{which} does not fit the first {leaf.events} entries of the journal")
+        if not merkle.is_included(leaf.canonical, index, statement.leaves, path, statement.root):
+            raise EvidenceError(f"{which}: its proof does not lead from the journal to what is signed")
+        reached = max(reached, leaf.events)
+        sealed.append(statement.sealed_at)
+    if reached != len(journal):
+        raise EvidenceError(f"seals.json: no seal reaches entry {len(journal)}")
+    return tuple(sealed)
+
+
+def _seal(row: Mapping[str, Any]) -> tuple[Statement, bytes, Leaf, int, list[bytes]]:
+    told, leaf = row["statement"], row["leaf"]
+    statement = Statement(
+        datetime.fromisoformat(told["sealed_at"]), int(told["leaves"]), bytes.fromhex(told["root"]),
+        bytes.fromhex(told["before"]), str(told["key"]),
+    )  # fmt: skip
+    return (
+        statement, bytes.fromhex(row["signature"]),
+        Leaf(Kind(leaf["kind"]), str(leaf["id"]), int(leaf["events"]), bytes.fromhex(leaf["link"])),
+        int(row["index"]), [bytes.fromhex(each) for each in row["path"]],
+    )  # fmt: skip
+
+
+def _notice(files: Mapping[str, bytes], journal: Sequence[Linked]) -> tuple[str, ...]:
+    """Each sound is the one that the journal names, and its words are those of the version that was heard."""
+    heard = [
+        each.fields
+        for each in journal
+        if each.event == "notice_heard" and each.fields is not None and "sounds" in each.fields
+    ]
+    if "notice/notice.json" not in files:
+        return ()
+    rows = _read(lambda: list(json.loads(files["notice/notice.json"])), "notice/notice.json is damaged")
+    named = {digest for fields in heard for digest in fields["sounds"].split(",")}
+    for row in rows:
+        for ending, name in row["files"].items():
+            if name not in files:
+                raise EvidenceError(f"{name} is missing from the pack")
+            if _sha256(files[name]) != row["sha256"][ending]:
+                raise EvidenceError(f"{name} is not the audio that was played: its hash is another")
+        if row["files"] and notices.audio(row["sha256"]) != row["digest"]:
+            raise EvidenceError(
+                f"notice/notice.json: the files of {row['key']} are not those that its digest names"
+            )
+        if row["digest"] not in named:
+            raise EvidenceError(f"notice/notice.json: {row['key']} is not what the journal says was heard")
+    told = {(row["key"].split("/")[0], row["key"].split("/")[-1], row["digest"]): row for row in rows}
+    for fields in heard:
+        prompts = zip(fields["prompts"].split(","), fields["sounds"].split(","), strict=True)
+        said = [told.get((fields["language"], prompt, digest)) for prompt, digest in prompts]
+        if notices.wording((row["key"], row["text"]) for row in said if row) != fields["notice_version"]:
+            raise EvidenceError("notice/notice.json: the words are not those of the version that was heard")
+    return tuple(row["key"] for row in rows if not row["files"])
+
+
+def _policy(files: Mapping[str, bytes]) -> None:
+    if "policy.json" not in files:
+        return
+    about = _read(lambda: dict(json.loads(files["policy.json"])), "policy.json is damaged")
+    if about.get("sha256") != _sha256(files.get("policy.toml", b"")):
+        raise EvidenceError(
+            f"policy.toml is not revision {about.get('revision')} of the policy: its hash is another"
+        )
+
+
+def _recordings(files: Mapping[str, bytes], document: Mapping[str, Any], folder: Path | None) -> int:
+    """Each recording is as the signed vCon has it; and so is its file, if it is to be looked at. Gives how many were."""
+    signed: list[dict[str, Any]] = next(
+        (each["body"] for each in document["attachments"] if each["purpose"] == "recordings"), []
+    )
+    rows = _read(lambda: list(json.loads(files.get("recordings.json", b"[]"))), "recordings.json is damaged")
+    for row, known in zip(rows, signed, strict=False):
+        changed = [name for name in {**known, **row} if row.get(name) != known.get(name)]
+        if changed:
+            raise EvidenceError(f"recordings.json: {changed[0]} of recording {known.get('id')} was changed")
+    if len(rows) != len(signed):
+        raise EvidenceError(
+            f"recordings.json: there are {len(rows)} recordings, where {len(signed)} were signed"
+        )
+    if folder is None:
+        return 0
+    stored = [each for each in signed if each["state"] == "stored"]
+    for each in stored:
+        _compare(each, folder)
+    return len(stored)
+
+
+def _compare(recording: Mapping[str, Any], folder: Path) -> None:
+    which, path = f"recording {recording['id']}", folder / recording["file"]
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise EvidenceError(f"{which}: {path} cannot be read: {why(error)}") from None
+    if found != (recording.get("file_sha256") or recording["sha256"]):
+        raise EvidenceError(f"{which}: {path} is another file than was stored")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(reading: Callable[[], _T], fault: str) -> _T:
+    """What stands in a file, or an error that names the file: whoever made it may have written anything."""
+    try:
+        return reading()
+    except (ValueError, TypeError, KeyError, AttributeError, StopIteration, RecursionError):
+        raise EvidenceError(fault) from None
