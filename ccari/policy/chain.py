@@ -93,8 +93,10 @@ def fault(begins: bytes, entries: Sequence[Linked], *, count: int, last: bytes) 
             return _unfit(begins, entries, entry)
         if entry.fields is not None and not _opens(entry):
             return f"the fields of entry {seq} ({entry.event}) were changed"
-    if seq != count or link != last:
+    if seq != count:
         return f"the journal ends at entry {seq}, but there were {count}"
+    if link != last:
+        return "the journal was written anew: it has another last link than there was"
     return None
 
 

@@ -67,9 +67,9 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
     kind, of = Kind(contents["kind"]), str(contents["id"])
     journal = _journal(files, kind, of, contents["journal"])
     sealed_at = _seals(files, kind, of, journal, keys)
-    unheard = _notice(files, journal)
-    _policy(files)
-    compared = _recordings(files, document, recordings)
+    unheard = _read(lambda: _notice(files, journal), "notice/notice.json is damaged")
+    _read(lambda: _policy(files), "policy.json is damaged")
+    compared = _read(lambda: _recordings(files, document, recordings), "recordings.json is damaged")
     for name, known in contents["files"].items():
         if not hmac.compare_digest(_sha256(files[name]), str(known)):
             raise EvidenceError(f"{name} was changed")
@@ -192,7 +192,8 @@ def _notice(files: Mapping[str, bytes], journal: Sequence[Linked]) -> tuple[str,
     ]
     if "notice/notice.json" not in files:
         return ()
-    rows = _read(lambda: list(json.loads(files["notice/notice.json"])), "notice/notice.json is damaged")
+    erased = any(each.event == "notice_heard" and each.fields is None for each in journal)
+    rows = json.loads(files["notice/notice.json"])
     named = {digest for fields in heard for digest in fields["sounds"].split(",")}
     for row in rows:
         for ending, name in row["files"].items():
@@ -204,7 +205,7 @@ def _notice(files: Mapping[str, bytes], journal: Sequence[Linked]) -> tuple[str,
             raise EvidenceError(
                 f"notice/notice.json: the files of {row['key']} are not those that its digest names"
             )
-        if row["digest"] not in named:
+        if row["digest"] not in named and not erased:
             raise EvidenceError(f"notice/notice.json: {row['key']} is not what the journal says was heard")
     told = {(row["key"].split("/")[0], row["key"].split("/")[-1], row["digest"]): row for row in rows}
     for fields in heard:
@@ -218,7 +219,7 @@ def _notice(files: Mapping[str, bytes], journal: Sequence[Linked]) -> tuple[str,
 def _policy(files: Mapping[str, bytes]) -> None:
     if "policy.json" not in files:
         return
-    about = _read(lambda: dict(json.loads(files["policy.json"])), "policy.json is damaged")
+    about = json.loads(files["policy.json"])
     if about.get("sha256") != _sha256(files.get("policy.toml", b"")):
         raise EvidenceError(
             f"policy.toml is not revision {about.get('revision')} of the policy: its hash is another"
@@ -230,7 +231,7 @@ def _recordings(files: Mapping[str, bytes], document: Mapping[str, Any], folder:
     signed: list[dict[str, Any]] = next(
         (each["body"] for each in document["attachments"] if each["purpose"] == "recordings"), []
     )
-    rows = _read(lambda: list(json.loads(files.get("recordings.json", b"[]"))), "recordings.json is damaged")
+    rows = json.loads(files.get("recordings.json", b"[]"))
     for row, known in zip(rows, signed, strict=False):
         changed = [name for name in {**known, **row} if row.get(name) != known.get(name)]
         if changed:

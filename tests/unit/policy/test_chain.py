@@ -137,7 +137,7 @@ def test_a_last_entry_that_was_written_anew_goes_unnoticed() -> None:
     """Whoever can write a fitting chain still does not have the call's own last link."""
     entries = journal()
     entries[-1:] = follow(entries[-2].link, 4, [entry(9, "call_ended")])
-    assert found(entries) is not None
+    assert found(entries) == "the journal was written anew: it has another last link than there was"
 
 
 @pytest.mark.parametrize("begins", [start(UUID(int=8)), start_of_request(str(CALL))])
