@@ -1,5 +1,6 @@
 """``ccari calls``."""
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -47,8 +48,9 @@ def show(
     record = with_store(context, work)
     if json:
         as_json(
-            {**record.call, "events": record.events, "recordings": record.recordings, "fault": record.fault}
-        )
+            {**record.call, "events": record.events, "recorded": record.recorded, "recordings": record.recordings,
+             "fault": record.fault}
+        )  # fmt: skip
     else:
         _print(record)
     raise typer.Exit(1 if record.fault else 0)
@@ -60,9 +62,7 @@ def _print(record: CallRecord) -> None:
             typer.echo(f"{name:16} {cell(value)}")
     typer.echo()
     rows = [
-        {**each, "at": each["at"].astimezone().strftime("%H:%M:%S.%f")[:-3],
-         "fields": _told(each["fields"])}
-        for each in record.events
+        {**each, "at": _clock(each["at"]), "fields": _told(each["fields"])} for each in record.events
     ]  # fmt: skip
     as_table(rows, {"seq": "#", "at": "AT", "event": "EVENT", "fields": ""}, none="the journal is empty")
     if record.recordings:
@@ -70,8 +70,16 @@ def _print(record: CallRecord) -> None:
         columns = {"id": "RECORDING", "state": "STATE", "legal_basis": "LEGAL BASIS", "duration_ms": "MS",
                    "delete_at": "DELETE AT", "file": "FILE"}  # fmt: skip
         as_table(record.recordings, columns, none="")
+        if recorded := record.recorded:
+            segments = "1 segment" if recorded["segments"] == 1 else f"{recorded['segments']} segments"
+            typer.echo(f"{recorded['duration_ms'] / 1000:.1f} s in {segments}, from {_clock(recorded['started_at'])} "
+                       f"to {_clock(recorded['ended_at'])}")  # fmt: skip
     typer.echo()
     typer.echo(f"JOURNAL NOT SOUND: {record.fault}" if record.fault else "the journal is whole")
+
+
+def _clock(at: datetime) -> str:
+    return at.astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
 def _told(fields: dict[str, str] | None) -> str:

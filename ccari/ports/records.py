@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,6 +18,23 @@ class CallRecord:
     events: list[dict[str, Any]]
     recordings: list[dict[str, Any]]
     fault: str | None
+
+    @property
+    def recorded(self) -> dict[str, Any] | None:
+        """The call's recordings as the one that they are to who listens: how many segments there are to hear, how long
+        they last together, and from when to when. None if there is nothing to hear.
+        """
+        segments = [each for each in self.recordings if each["state"] == "stored"]
+        if not segments:
+            return None
+        return {
+            "segments": len(segments),
+            "duration_ms": sum(each["duration_ms"] for each in segments),
+            "started_at": min(each["started_at"] for each in segments),
+            "ended_at": max(
+                each["started_at"] + timedelta(milliseconds=each["duration_ms"]) for each in segments
+            ),
+        }
 
 
 @dataclass(frozen=True, slots=True)

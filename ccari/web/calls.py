@@ -72,7 +72,7 @@ async def show_call(ask: Ask) -> Reply:
     if not ask.bearer.sees(record.call["controller"]):
         raise not_there()
     shown: dict[str, Any] = {
-        **record.call, "events": record.events, "recordings": record.recordings, "whole": record.fault is None,
-        "fault": record.fault,
+        **record.call, "events": record.events, "recorded": record.recorded, "recordings": record.recordings,
+        "whole": record.fault is None, "fault": record.fault,
     }  # fmt: skip
     return Reply(CallShown.model_validate(shown))

@@ -87,6 +87,7 @@ class Service:
         shown = {
             **record.call,
             "events": record.events,
+            "recorded": record.recorded,
             "recordings": record.recordings,
             "fault": record.fault,
         }

@@ -15,6 +15,7 @@ FROM calls WHERE id = $1
 
 -- name: recordings_of_call
 SELECT id, state, legal_basis, mode, started_at, duration_ms, delete_at, file FROM recordings WHERE call_id = $1
+ORDER BY coalesce(started_at, tagged_at)
 
 -- name: list_recordings
 SELECT id, call_id, controller, campaign, legal_basis, mode, state, started_at, duration_ms, delete_at, file,

@@ -78,10 +78,20 @@ class RecordingRow(Told):
     file: str | None
 
 
+class Recorded(Told):
+    """A call's recordings as one: ``segments`` that can be heard, how long they last together, from when to when."""
+
+    segments: int
+    duration_ms: int
+    started_at: datetime
+    ended_at: datetime
+
+
 class CallShown(CallRow):
     """``whole``: nothing of the journal was changed, lost or moved; ``fault`` says what was."""
 
     events: tuple[JournalEntry, ...]
+    recorded: Recorded | None
     recordings: tuple[RecordingRow, ...]
     whole: bool
     fault: str | None

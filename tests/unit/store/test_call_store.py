@@ -300,6 +300,32 @@ async def test_an_unfinished_recording_is_forgotten_or_a_finished_one_comes_back
     assert (row["state"], row["file"]) == ("stored", made.KEPT.file)
 
 
+async def test_segments_of_a_call_are_shown_as_several_recordings_or_in_no_order(
+    calls: PostgresCallStore, store: Store
+) -> None:
+    call = made.call()
+    await calls.open(call, made.question(call))
+    await calls.commit_heard(call.id, "v1", "i1", ())
+    assert (await store.records.show_call(call.id)).recorded is None
+    begun = [made.NOW + timedelta(seconds=seconds) for seconds in (60, 0, 30)]
+    for at in begun:
+        tag = made.tag(call)
+        await store.recordings.tag(tag, ())
+        await store.recordings.started(tag.recording_id, at)
+        # the second of three was refused
+        await (
+            store.recordings.ended(tag, "discarded", ())
+            if at == begun[2]
+            else store.recordings.stored(tag, made.KEPT, ())
+        )
+    shown = await store.records.show_call(call.id)
+    assert [each["started_at"] for each in shown.recordings] == sorted(begun)
+    assert shown.recorded == {
+        "segments": 2, "duration_ms": 2 * made.KEPT.duration_ms, "started_at": begun[1],
+        "ended_at": begun[0] + timedelta(milliseconds=made.KEPT.duration_ms),
+    }  # fmt: skip
+
+
 async def test_a_recording_that_waits_is_forgotten_or_one_that_is_settled_waits_on(
     calls: PostgresCallStore, store: Store, database: Database
 ) -> None:
