@@ -66,7 +66,7 @@ def export(
 
     made, played, known = with_store(context, work)
     if out is None:
-        out = Path(f"evidence-{which}.zip")
+        out = Path(f"evidence-{which.strip()}.zip")
     with writing(out) as file:
         file.write(made)
     lost = [each.key for each in played if not each.files]
@@ -127,7 +127,7 @@ async def _account(store: Store, which: str) -> Account:
     try:
         call = UUID(which)
     except ValueError:
-        return await store.seals.of_request(which)
+        return await store.seals.of_request(which.strip().upper())
     return await store.seals.of_call(call)
 
 

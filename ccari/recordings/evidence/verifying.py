@@ -65,8 +65,8 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
     if missing:
         raise EvidenceError(f"{missing[0]} is missing from the pack")
     kind, of = Kind(contents["kind"]), str(contents["id"])
-    journal = _journal(files, kind, of, contents["journal"])
-    sealed_at = _seals(files, kind, of, journal, keys)
+    journal = _read(lambda: _journal(files, kind, of, contents["journal"]), "journal.json is damaged")
+    sealed_at = _read(lambda: _seals(files, kind, of, journal, keys), "seals.json is damaged")
     unheard = _read(lambda: _notice(files, journal), "notice/notice.json is damaged")
     _read(lambda: _policy(files), "policy.json is damaged")
     compared = _read(lambda: _recordings(files, document, recordings), "recordings.json is damaged")
@@ -123,9 +123,7 @@ def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[d
 
 
 def _journal(files: Mapping[str, bytes], kind: Kind, of: str, known: Mapping[str, Any]) -> list[Linked]:
-    rows = _read(
-        lambda: [_entry(each) for each in json.loads(files["journal.json"])], "journal.json is damaged"
-    )
+    rows = [_entry(each) for each in json.loads(files["journal.json"])]
     begins = chain.start(UUID(of)) if kind is Kind.CALL else chain.start_of_request(of)
     fault = chain.fault(begins, rows, count=known["events"], last=bytes.fromhex(known["last_link"]))
     if fault:
@@ -146,7 +144,7 @@ def _seals(
     files: Mapping[str, bytes], kind: Kind, of: str, journal: Sequence[Linked], keys: Sequence[VerifyingKey]
 ) -> tuple[datetime, ...]:
     sealed, reached = [], 0
-    rows = _read(lambda: [_seal(each) for each in json.loads(files["seals.json"])], "seals.json is damaged")
+    rows = [_seal(each) for each in json.loads(files["seals.json"])]
     for number, (statement, signature, leaf, index, path) in enumerate(rows, start=1):
         which = f"seals.json: seal {number}"
         key = next((each for each in keys if each.fingerprint == statement.key), None)
@@ -267,5 +265,5 @@ def _read(reading: Callable[[], _T], fault: str) -> _T:
     """What stands in a file, or an error that names the file: whoever made it may have written anything."""
     try:
         return reading()
-    except (ValueError, TypeError, KeyError, AttributeError, StopIteration, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, StopIteration, RecursionError):
         raise EvidenceError(fault) from None

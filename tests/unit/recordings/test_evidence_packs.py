@@ -124,9 +124,11 @@ def _swap_whole(rows: list[dict[str, Any]]) -> None:
         (lambda rows: rows.append(dict(rows[4], seq=6)), "journal.json: entry 5 (call_ended) stands in place 6"),
         (lambda rows: rows[1].pop("link"), "journal.json is damaged"),
         (lambda rows: rows[1].update(seq="x"), "journal.json is damaged"),
+        (lambda rows: rows[1].update(seq=float("inf")), "journal.json is damaged"),
+        (lambda rows: rows[1]["fields"].update(a="\ud800"), "journal.json is damaged"),
         (lambda rows: rows.clear(), "journal.json: the journal ends at entry 0, but there were 5"),
     ],
-    ids=["event", "field", "salt", "time", "dropped", "cut", "swapped", "renumbered", "added", "no link", "no number",
+    ids=["event", "field", "salt", "time", "dropped", "cut", "swapped", "renumbered", "added", "no link", "no number", "infinite", "no text",
          "emptied"],
 )  # fmt: skip
 def test_a_journal_that_was_changed_is_not_named(
@@ -192,6 +194,7 @@ def seals(change: Callable[[dict[str, Any]], None]) -> Callable[[Files], None]:
             "seal 1: its proof does not lead from the journal to what is signed",
         ),
         (lambda seal: seal.pop("path"), None),
+        (lambda seal: seal["statement"].update(leaves=2**60), None),
     ],
 )
 def test_a_seal_that_was_changed_is_not_named(
