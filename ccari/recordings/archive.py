@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from ccari.errors import ConfigError, RecordingDelayed
+from ccari.errors import ConfigError, RecordingDelayed, why
 from ccari.ports.recordings import Kept, RecordingTag, Spool
 from ccari.recordings import raw
 from ccari.recordings.encoding import encode
@@ -51,9 +51,9 @@ class FileArchive:
         Raises
         ------
         RecordingDelayed
-            If it cannot be done now: no ffmpeg, no room, no recipients, no spool.
+            If it cannot be done now: no ffmpeg, no room, no recipients, no spool, no such file in it.
         RecordingError
-            If there is no file, or it holds no sound.
+            If it holds no sound, or none that may be kept.
         """
         most_ms = None if until is None else int((until - tag.started_at).total_seconds() * 1000)
         path = await self._spool.take(tag.recording_id)
@@ -65,7 +65,7 @@ class FileArchive:
             except ConfigError as error:
                 raise RecordingDelayed(str(error)) from None
             except OSError as error:
-                raise RecordingDelayed(f"{path.name} could not be kept: {error.strerror}") from None
+                raise RecordingDelayed(f"{path.name} could not be kept: {why(error)}") from None
 
     async def discard(self, recording_id: UUID) -> None:
         """Leave nothing of it in the spool.
@@ -90,10 +90,13 @@ class FileArchive:
         shutil.rmtree(self._work(recording_id), ignore_errors=True)
 
     def at_work(self) -> list[UUID]:
-        """The recordings that are worked on, or were by a service that was killed."""
+        """The recordings that are worked on, or were by a service that was killed; raises OSError."""
+        found = []
         with contextlib.suppress(FileNotFoundError):
-            return [UUID(each.name) for each in (self._folder / _WORK).iterdir()]
-        return []
+            for each in (self._folder / _WORK).iterdir():
+                with contextlib.suppress(ValueError):
+                    found.append(UUID(each.name))
+        return found
 
     def _work(self, recording_id: UUID) -> Path:
         return self._folder / _WORK / str(recording_id)

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+from uuid import UUID
 
 import structlog
 
-from ccari.errors import RecordingDelayed, RecordingError, StoreError
+from ccari.errors import RecordingDelayed, RecordingError, StoreError, why
 from ccari.gating.journal import entry
 from ccari.ports.recordings import Backlog, Spool, Unfinished
 from ccari.recordings.archive import FileArchive
@@ -42,19 +43,32 @@ class Caretaker:
         Raises
         ------
         RecordingDelayed
-            If the spool cannot be read.
+            If the spool or the recordings folder cannot be read.
         StoreError
             If the database cannot be asked.
         """
         found = list(await self._spool.listed())
-        for each in await self._backlog.settled(self._archive.at_work()):
+        for each in await self._backlog.settled(await self._at_work()):
             await asyncio.to_thread(self._archive.tidy, each)
         for each in await self._backlog.settled(found):
-            await self._spool.remove(each)
+            await self._remove(each)
         return sum([await self._bring(each) for each in await self._backlog.waiting(found)])
 
+    async def _at_work(self) -> list[UUID]:
+        try:
+            return await asyncio.to_thread(self._archive.at_work)
+        except OSError as error:
+            raise RecordingDelayed(f"the recordings folder cannot be read: {why(error)}") from None
+
+    async def _remove(self, recording_id: UUID) -> None:
+        """One that stays must not keep others from their place."""
+        try:
+            await self._spool.remove(recording_id)
+        except RecordingError as error:
+            _log.warning("recording_left", reason=str(error))
+
     async def _bring(self, waiting: Unfinished) -> bool:
-        tag, call_id = waiting.tag, str(waiting.tag.call_id)
+        tag, call_id, kept = waiting.tag, str(waiting.tag.call_id), None
         try:
             kept = await self._archive.keep(tag, waiting.until)
         except RecordingDelayed as error:
@@ -65,7 +79,7 @@ class Caretaker:
             await self._backlog.ended(tag, "failed", [entry("recording_lost", {"reason": str(error)})])
         else:
             told = kept.told
-            _log.info("recording_stored", call_id=call_id, **told)
             await self._backlog.stored(tag, kept, [entry("recording_stored", told)])
-        await self._spool.remove(tag.recording_id)
-        return True
+            _log.info("recording_stored", call_id=call_id, **told)
+        await self._remove(tag.recording_id)
+        return kept is not None

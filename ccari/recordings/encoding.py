@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccari.errors import RecordingDelayed
+from ccari.errors import RecordingDelayed, RecordingError, why
 from ccari.recordings.raw import Raw
 
 #: A day of talk takes two minutes on one core; whatever takes longer than this hangs.
@@ -42,16 +42,19 @@ async def encode(raw: Raw, target: Path, form: str, tags: Mapping[str, str], mos
     ------
     RecordingDelayed
         If ffmpeg is not there, has no room, hangs or fails: the raw file is as it was.
+    RecordingError
+        If ``most_ms`` leaves nothing.
     """
     frames = raw.frames_of(most_ms)
+    if frames < 1:
+        raise RecordingError(f"nothing of {raw.path.name} may be kept")
     told = [part for name, value in tags.items() for part in ("-metadata", f"{name}={value}")]
     _, errors = await _run(
         "-i", str(raw.path), "-map_metadata", "-1", *told, "-fflags", "+bitexact", "-flags:a", "+bitexact",
         "-af", f"atrim=end_sample={frames},volumedetect", *_CODECS[form], "-y", str(target),
     )  # fmt: skip
     peak = _PEAK.search(errors)
-    # of no sample at all ffmpeg tells no level
-    silent = peak is None or float(peak[1]) <= SILENT_DBFS
+    silent = peak is not None and float(peak[1]) <= SILENT_DBFS
     return Encoded(frames * 1000 // raw.rate, silent)
 
 
@@ -62,7 +65,7 @@ async def _run(*arguments: str) -> tuple[bytes, bytes]:
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
     except OSError as error:
-        raise RecordingDelayed(f"ffmpeg cannot be run: {error.strerror}") from None
+        raise RecordingDelayed(f"ffmpeg cannot be run: {why(error)}") from None
     try:
         async with asyncio.timeout(ENCODE_SECONDS):
             told, errors = await process.communicate()

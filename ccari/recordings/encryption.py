@@ -2,12 +2,19 @@
 reads.
 """
 
-from collections.abc import Sequence
+import contextlib
+import errno
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyrage
 
 from ccari.errors import ConfigError, RecordingError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 def encrypt(source: Path, target: Path, recipients: Sequence[str]) -> None:
@@ -25,7 +32,45 @@ def encrypt(source: Path, target: Path, recipients: Sequence[str]) -> None:
     except pyrage.RecipientError:
         raise ConfigError("recordings.recipients holds a line that is no age recipient (age1…)") from None
     with source.open("rb") as plain, target.open("wb") as sealed:
-        pyrage.encrypt_io(plain, sealed, to)
+        reading, writing = _Watched(plain), _Watched(sealed)
+        try:
+            pyrage.encrypt_io(reading, writing, to)
+        except pyrage.EncryptError as error:
+            if not (reading.error or writing.error):
+                raise OSError(errno.EIO, str(error)) from None
+        for each in (reading.error, writing.error):
+            if each is not None:
+                raise each
+
+
+class _Watched(io.BufferedIOBase):
+    """A file that remembers what went wrong with it: pyrage says nothing of an error in the last write, and leaves a
+    damaged file. Being Python, it also lets other threads run at each piece; pyrage itself holds them all up.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        with self._watching():
+            return self._file.read(-1 if size is None else size)
+
+    def write(self, data: "Buffer", /) -> int:
+        with self._watching():
+            return self._file.write(data)
+
+    def flush(self) -> None:
+        with self._watching():
+            self._file.flush()
+
+    @contextlib.contextmanager
+    def _watching(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.error = self.error or error
+            raise
 
 
 def decrypt(path: Path, identities: Sequence[pyrage.x25519.Identity]) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import struct
 import wave
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ _RIFF_LENGTH = slice(4, 8)
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 #: What ARI records of a telephone call, if the header does not say it.
 _RATE, _CHANNELS, _BYTES_A_SAMPLE = 8000, 1, 2
+#: What a header can tell the length of: three days.
+_MOST_BYTES = 2**32 - HEADER_BYTES
 
 #: From the reported end of a recording to its closed file; a busy Asterisk takes some hundredths of a second.
 CLOSE_SECONDS = 2.0
@@ -55,12 +58,18 @@ def read(path: Path) -> Raw:
     OSError
         If it cannot be read or mended.
     """
-    size = path.stat().st_size
-    if size < HEADER_BYTES + _BYTES_A_SAMPLE:
+    with path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+        data = min(os.fstat(file.fileno()).st_size - HEADER_BYTES, _MOST_BYTES)
+    channels, rate = _shape(header) or (_CHANNELS, _RATE)
+    frame = channels * _BYTES_A_SAMPLE
+    frames = data // frame
+    if frames < 1:
         raise RecordingError(f"{path.name} holds no sound")
-    _mend(path, size - HEADER_BYTES)
-    with wave.open(str(path)) as file:
-        frames, rate = file.getnframes(), file.getframerate()
+    whole = _header(channels, rate, frames * frame)
+    if header != whole:
+        with path.open("r+b") as file:
+            file.write(whole)
     return Raw(path, frames, rate)
 
 
@@ -74,22 +83,19 @@ def _unwritten(path: Path) -> bool:
     return header[_RIFF_LENGTH] in {b"", bytes(4)} and (not header or header[:4] == b"RIFF")
 
 
-def _mend(path: Path, data: int) -> None:
-    """A killed Asterisk leaves lengths of nought, a full disk too great ones, a failed one no header at all."""
-    with path.open("rb") as file:
-        riff, _, kind, _, _, encoding, channels, rate, _, align, bits, name, length = _HEADER.unpack(
-            file.read(HEADER_BYTES)
-        )
+def _shape(header: bytes) -> tuple[int, int] | None:
+    """Channels and rate; None if it is no header such as Asterisk writes: a failing disk may leave nought there."""
+    if len(header) < HEADER_BYTES:
+        return None
+    riff, _, kind, _, _, encoding, channels, rate, _, align, bits, name, _ = _HEADER.unpack(header)
     sound = (riff, kind, name, encoding, bits) == (b"RIFF", b"WAVE", b"data", wave.WAVE_FORMAT_PCM, 16)
-    if not (sound and channels and rate and align == channels * _BYTES_A_SAMPLE):
-        channels, rate, length = _CHANNELS, _RATE, 0
-    if 0 < length <= data:
-        return
+    return (channels, rate) if sound and channels and rate and align == channels * _BYTES_A_SAMPLE else None
+
+
+def _header(channels: int, rate: int, data: int) -> bytes:
+    """A killed Asterisk leaves lengths of nought, one without room too great ones: the file itself knows better."""
     frame = channels * _BYTES_A_SAMPLE
-    data -= data % frame
-    whole = _HEADER.pack(
+    return _HEADER.pack(
         b"RIFF", data + HEADER_BYTES - 8, b"WAVE", b"fmt ", 16, wave.WAVE_FORMAT_PCM, channels, rate,
         rate * frame, frame, 16, b"data", data,
     )  # fmt: skip
-    with path.open("r+b") as file:
-        file.write(whole)

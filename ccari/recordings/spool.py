@@ -1,6 +1,7 @@
 """Where Asterisk leaves what it has recorded: a folder that we share with it."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,10 +20,11 @@ class SharedSpool:
     async def take(self, recording_id: UUID) -> Path:
         path = self._path(recording_id)
         await raw.closed(path)
+        if not await asyncio.to_thread(os.access, self._folder, os.R_OK | os.X_OK):
+            raise RecordingDelayed(f"{self._folder} cannot be read: check [asterisk] spool")
         if not await asyncio.to_thread(path.exists):
-            if not await asyncio.to_thread(os.access, self._folder, os.R_OK | os.X_OK):
-                raise RecordingDelayed(f"{self._folder} cannot be read: check [asterisk] spool")
-            raise RecordingError(f"there is no file {path.name} in {self._folder}: check [asterisk] spool")
+            # not lost: a folder that is not Asterisk's, or not mounted now, lacks it too
+            raise RecordingDelayed(f"there is no file {path.name} in {self._folder}: check [asterisk] spool")
         return path
 
     async def remove(self, recording_id: UUID) -> None:
@@ -35,15 +37,17 @@ class SharedSpool:
     async def listed(self) -> Sequence[UUID]:
         try:
             return await asyncio.to_thread(lambda: list(self._named()))
+        except FileNotFoundError:
+            # Asterisk makes the folder with its first recording
+            return []
         except OSError as error:
             raise RecordingDelayed(f"{self._folder} cannot be read: {error.strerror}") from None
 
     def _named(self) -> Iterator[UUID]:
-        for path in self._folder.glob("*.wav"):
-            try:
-                yield UUID(path.stem)
-            except ValueError:
-                continue
+        for path in self._folder.iterdir():
+            with contextlib.suppress(ValueError):
+                if path.suffix == ".wav":
+                    yield UUID(path.stem)
 
     def _path(self, recording_id: UUID) -> Path:
         return self._folder / f"{recording_id}.wav"

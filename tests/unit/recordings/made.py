@@ -1,5 +1,6 @@
-"""A recording as Asterisk leaves it, and its tag."""
+"""A recording as Asterisk leaves it, its tag, and where both lie."""
 
+import subprocess
 import wave
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,3 +39,19 @@ def cut_short(path: Path, sound: bytes = SECOND) -> Path:
     content[4:8] = content[40:44] = bytes(4)
     path.write_bytes(content)
     return path
+
+
+def raw_in(spool: Path) -> Path:
+    """Where Asterisk leaves the recording of :data:`TAG`."""
+    return spool / f"{TAG.recording_id}.wav"
+
+
+def files(folder: Path) -> list[str]:
+    """All that lie anywhere below it."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def sound_of(file: Path) -> bytes:
+    """All its samples, of 16 bits each, 8000 a second."""
+    arguments = ["ffmpeg", "-v", "error", "-i", str(file), "-f", "s16le", "-ar", "8000", "-"]
+    return subprocess.run(arguments, check=True, capture_output=True).stdout

@@ -1,0 +1,234 @@
+"""What cannot be brought to its place now: its raw file stays, and nothing half done lies anywhere."""
+
+import asyncio
+import os
+import re
+import resource
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from ccari.errors import ConfigError, RecordingDelayed
+from ccari.recordings.archive import FileArchive
+from ccari.recordings.encryption import decrypt
+from ccari.recordings.spool import SharedSpool
+from tests.unit.recordings.disks import mounted
+from tests.unit.recordings.made import SECOND, TAG, files, raw_in, record, sound_of
+
+#: More than enough of what a file system in memory counts in, for all that is made of one second.
+ENOUGH = 40
+
+
+@pytest.fixture
+def recipients(identity: pyrage.x25519.Identity) -> Callable[[], Sequence[str]]:
+    return lambda: (str(identity.to_public()),)
+
+
+@pytest.fixture
+def archive(spool: Path, kept_in: Path, recipients: Callable[[], Sequence[str]]) -> FileArchive:
+    return FileArchive(SharedSpool(spool), kept_in, "flac", recipients)
+
+
+async def assert_delayed(archive: FileArchive, spool: Path, kept_in: Path, words: str) -> None:
+    content = record(raw_in(spool)).read_bytes()
+    with pytest.raises(RecordingDelayed, match=words):
+        await archive.keep(TAG)
+    assert raw_in(spool).read_bytes() == content
+    assert files(kept_in) == []
+    assert archive.at_work() == []
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """No file of this process, nor of those it starts, grows beyond ``size`` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "opus"])
+@pytest.mark.parametrize("counted", ["size={}k", "nr_inodes={}"])
+async def test_a_full_disk_leaves_half_a_recording_or_loses_the_whole(
+    spool: Path, kept_in: Path, identity: pyrage.x25519.Identity, form: str, counted: str
+) -> None:
+    """The disk has a little more room each time, until it has enough: so it was full at each step."""
+    sound = os.urandom(48000)
+    content = record(raw_in(spool), sound).read_bytes()
+    archive = FileArchive(SharedSpool(spool), kept_in, form, lambda: (str(identity.to_public()),))
+    words = []
+    for room in range(1, ENOUGH):
+        with mounted(kept_in, counted.format(4 * room if "size" in counted else room)):
+            try:
+                kept = await archive.keep(TAG)
+            except RecordingDelayed as error:
+                words.append(str(error))
+                assert files(kept_in) == []
+                assert archive.at_work() == []
+                assert raw_in(spool).read_bytes() == content
+            else:
+                plain = spool / "plain"
+                plain.write_bytes(decrypt(kept_in / kept.file, [identity]))
+                assert len(sound_of(plain)) == len(sound)
+                assert form == "opus" or sound_of(plain) == sound
+                break
+    assert 3 <= len(words) < ENOUGH - 1
+    assert [each for each in words if not re.search("no room left|No space left", each)] == []
+
+
+async def test_a_file_that_may_not_grow_is_kept_by_half(
+    archive: FileArchive, spool: Path, kept_in: Path
+) -> None:
+    record(raw_in(spool), os.urandom(16000))
+    with no_file_beyond(4000), pytest.raises(RecordingDelayed):
+        await archive.keep(TAG)
+    assert files(kept_in) == []
+    assert (await archive.keep(TAG)).duration_ms == 1000
+
+
+async def test_a_place_that_cannot_be_written_loses_the_recording(
+    archive: FileArchive, spool: Path, kept_in: Path
+) -> None:
+    with mounted(kept_in, "ro"):
+        await assert_delayed(archive, spool, kept_in, "could not be kept: Read-only file system")
+    assert (await archive.keep(TAG)).duration_ms == 1000
+
+
+async def test_a_place_that_is_no_folder_loses_the_recording(
+    archive: FileArchive, spool: Path, kept_in: Path
+) -> None:
+    record(kept_in)
+    record(raw_in(spool))
+    with pytest.raises(RecordingDelayed, match="could not be kept: Not a directory"):
+        await archive.keep(TAG)
+    assert raw_in(spool).exists()
+
+
+async def test_a_slow_disk_holds_up_the_calls(
+    archive: FileArchive, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(raw_in(spool))
+    begun, done, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def slowly(descriptor: int) -> None:
+        begun.set()
+        assert done.wait(30), "the calls have waited for the disk"
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slowly)
+    keeping = asyncio.create_task(archive.keep(TAG))
+    await asyncio.to_thread(begun.wait)
+    done.set()
+    assert (await keeping).duration_ms == 1000
+
+
+async def test_a_spool_that_is_away_loses_the_recording(
+    archive: FileArchive, spool: Path, kept_in: Path
+) -> None:
+    away = spool.rename(spool.with_name("away"))  # noqa: ASYNC240
+    with pytest.raises(RecordingDelayed, match=rf"{spool} cannot be read: check \[asterisk\] spool"):
+        await archive.keep(TAG)
+    record(raw_in(away))
+    away.rename(spool)
+    assert (await archive.keep(TAG)).duration_ms == 1000
+
+
+async def test_another_folder_than_asterisks_loses_the_recording(archive: FileArchive, spool: Path) -> None:
+    with pytest.raises(RecordingDelayed, match=rf"there is no file .* in {spool}: check \[asterisk\] spool"):
+        await archive.keep(TAG)
+
+
+async def test_a_recording_that_nobody_could_open_is_kept_open(spool: Path, kept_in: Path) -> None:
+    def missing() -> Sequence[str]:
+        raise ConfigError("there are no recipients: ccari keys init")
+
+    archive = FileArchive(SharedSpool(spool), kept_in, "flac", missing)
+    await assert_delayed(archive, spool, kept_in, "there are no recipients: ccari keys init")
+    archive = FileArchive(SharedSpool(spool), kept_in, "flac", lambda: ("age1nobody",))
+    await assert_delayed(archive, spool, kept_in, "a line that is no age recipient")
+
+
+def runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def only(path: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
+    """Leave nothing to run but ``nice``, ``sleep`` and these."""
+    path.mkdir()
+    for each in ("nice", "sleep"):
+        (path / each).symlink_to(str(shutil.which(each)))
+    for name, script in scripts.items():
+        (path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(path))
+
+
+async def test_nobody_tells_that_ffmpeg_is_missing(
+    archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(tmp_path / "bin", monkeypatch)
+    await assert_delayed(archive, spool, kept_in, "there is no ffmpeg: apt-get install ffmpeg")
+    (tmp_path / "bin" / "nice").unlink()
+    await assert_delayed(archive, spool, kept_in, "ffmpeg cannot be run: No such file or directory")
+
+
+async def test_an_ffmpeg_that_hangs_stops_all_recordings_for_ever(
+    archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccari.recordings.encoding.ENCODE_SECONDS", 0.5)
+    only(tmp_path / "bin", monkeypatch, ffmpeg=f"echo $$ >{tmp_path}/pid; exec sleep 600")
+    await assert_delayed(archive, spool, kept_in, "ffmpeg takes longer than")
+    assert not runs(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("script", ["exit 3", "kill -9 $$"])
+async def test_an_ffmpeg_that_dies_leaves_half_a_file(
+    archive: FileArchive,
+    spool: Path,
+    kept_in: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+) -> None:
+    only(
+        tmp_path / "bin",
+        monkeypatch,
+        ffmpeg=f'for last; do :; done; echo half >"$last"; echo why >&2; {script}',
+    )
+    await assert_delayed(archive, spool, kept_in, "ffmpeg failed with (3|-9): why")
+
+
+async def test_recordings_are_encoded_more_than_one_at_a_time_beside_the_calls(
+    archive: FileArchive, spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second waits until the first has failed; together they would find each other."""
+    script = f"mkdir {tmp_path}/alone || exit 5; sleep 0.2; rmdir {tmp_path}/alone; exit 4"
+    only(tmp_path / "bin", monkeypatch, ffmpeg=script)
+    for name in ("mkdir", "rmdir"):
+        (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    record(raw_in(spool), SECOND)
+    both = await asyncio.gather(archive.keep(TAG), archive.keep(TAG), return_exceptions=True)
+    assert [str(each)[:20] for each in both] == ["ffmpeg failed with 4"] * 2
+
+
+async def test_a_service_that_ends_leaves_an_ffmpeg_or_open_sound_behind(
+    archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "begun")
+    only(tmp_path / "bin", monkeypatch, ffmpeg=f"echo $$ >{tmp_path}/begun; exec sleep 600")
+    record(raw_in(spool))
+    keeping = asyncio.create_task(archive.keep(TAG))
+    pid = int(await asyncio.to_thread((tmp_path / "begun").read_text))
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+    assert not runs(pid)
+    assert files(kept_in) == []
+    assert archive.at_work() == []
