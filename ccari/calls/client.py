@@ -14,8 +14,10 @@ import aiohttp
 import orjson
 from asyncari.client import Client
 
+from ccari.calls.modules import needed_modules
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, Refused, Transport, explained
 from ccari.errors import AsteriskError, UnsuitableError
+from ccari.policy.declaration import Policy
 
 #: GHSA-wcvv-g26m-wx5c let a read-only ARI user write over the WebSocket before this one.
 OLDEST_ASTERISK = (22, 10, 1)
@@ -26,14 +28,6 @@ TRANSFERS = "PJSIP_TRANSFER_HANDLING()"
 #: For a recording that was told to stop to be written to its end.
 RECORDED_SECONDS = 5.0
 _ASK_AGAIN_SECONDS = 0.05
-
-#: Those that a call needs beside ARI itself; a missing one would show in the middle of a call.
-MODULES = (
-    "app_stasis.so", "res_stasis.so", "res_stasis_answer.so", "res_stasis_playback.so", "res_stasis_recording.so",
-    "res_stasis_snoop.so", "res_ari_channels.so", "res_ari_bridges.so", "res_ari_playbacks.so",
-    "res_ari_recordings.so", "res_ari_applications.so", "res_ari_events.so", "func_timeout.so", "func_callerid.so",
-    "format_wav.so", "format_pcm.so", "bridge_simple.so", "bridge_softmix.so",
-)  # fmt: skip
 
 #: Every other event would be formatted, sent, parsed and thrown away. The filter also eats replies unless it names them.
 EVENTS = (
@@ -74,11 +68,15 @@ class Ari:
         self._user = credentials.username
         self._base = f"{credentials.url.rstrip('/')}/ari"
 
-    async def check_modules(self) -> None:
-        """Raise the UnsuitableError that names the modules which do not run."""
+    async def check_modules(self, policy: Policy | None = None) -> None:
+        """Raise the UnsuitableError that names the modules which do not run and calls, or campaigns of it, need."""
         listed = (await self._api.asterisk.listModules()).json()
         running = {each["name"] for each in listed if each["status"] == "Running"}
-        missing = [name for name in MODULES if name not in running]
+        missing = [
+            f"{name} (for {', '.join(campaigns)})" if campaigns else name
+            for name, campaigns in needed_modules(policy).items()
+            if name not in running
+        ]
         if missing:
             raise UnsuitableError(f"Asterisk lacks {', '.join(missing)}: load them in modules.conf")
 

@@ -102,9 +102,9 @@ class Link:
         lock_lost: asyncio.Event,
     ) -> None:
         async with operations(transport, self._credentials) as ari:
-            await ari.check_modules()
-            await ari.filter_events()
             desk = self._make_desk(ari, identity)
+            await ari.check_modules(desk.book.policy)
+            await ari.filter_events()
             # what a lost connection left is taken stock of only when its calls have let go of it
             await self._switchboard.drain()
             found = await recover(desk, ears.early_channels)

@@ -1,6 +1,6 @@
 """Asterisk over ARI, without its events: who opens those takes the calls of a service that runs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -11,11 +11,15 @@ from typing import Any
 import aiohttp
 import orjson
 
-from ccari.calls.client import MODULES, identify
+from ccari.calls.actions import MACHINE_CONTEXT
+from ccari.calls.client import identify
+from ccari.calls.modules import MODULES, declared_modules
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, explained
 from ccari.cli.doctor.database import clock
 from ccari.cli.doctor.findings import Finding, apart, doubt, fault, found_by, well
 from ccari.config import Settings
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy
 
 ADVICE = "is Asterisk running and idle enough to answer? asterisk -rx 'core show uptime'"
 #: HTTP's dates have no fractions.
@@ -26,21 +30,41 @@ _NOTHING = "ccari-doctor"
 
 async def asterisk(settings: Settings) -> list[Finding]:
     """Raises CcariError if it cannot be asked, or refuses."""
-    section = settings.asterisk
-    password = await apart(section.secret)
-    asked = Credentials(section.url, section.username, password, section.app)
-    # one connection at a time, closed after each answer: Asterisk counts them against its session limit
-    connector = aiohttp.TCPConnector(limit=1, force_close=True)
-    async with aiohttp.ClientSession(connector=connector, headers=asked.headers) as session:
+    async with _session(settings) as (session, asked):
         identity = await identify(session, asked)
         found = [
             well("asterisk", f"{identity.version} at {asked.url}, which knows the ARI user {asked.username}")
         ]
         found += await found_by("asterisk modules", _modules(session, asked), ADVICE)
         found += await found_by("asterisk write", _write(session, asked), ADVICE)
-        found += await found_by("asterisk spool", _spool(session, asked, section.spool), ADVICE)
+        spool = settings.asterisk.spool
+        found += await found_by("asterisk spool", _spool(session, asked, spool), ADVICE)
         found += await found_by("clock Asterisk", _clock(session, asked), ADVICE)
     return found
+
+
+async def campaigns(settings: Settings, policy: Policy) -> list[Finding]:
+    """What not every call needs of Asterisk, but those of some campaigns. Raises CcariError if it cannot be asked."""
+    particular = [each for each in policy.campaigns if declared_modules(each)]
+    if not particular:
+        return []
+    async with _session(settings) as (session, asked):
+        running = await _running(session, asked)
+    return [
+        *(_campaign(each, running) for each in particular),
+        *_machine_context([each.id for each in particular if each.answering_machine is not None]),
+    ]
+
+
+@asynccontextmanager
+async def _session(settings: Settings) -> AsyncIterator[tuple[aiohttp.ClientSession, Credentials]]:
+    section = settings.asterisk
+    password = await apart(section.secret)
+    asked = Credentials(section.url, section.username, password, section.app)
+    # one connection at a time, closed after each answer: Asterisk counts them against its session limit
+    connector = aiohttp.TCPConnector(limit=1, force_close=True)
+    async with aiohttp.ClientSession(connector=connector, headers=asked.headers) as session:
+        yield session, asked
 
 
 @asynccontextmanager
@@ -58,17 +82,56 @@ async def _asked(
             yield reply
 
 
-async def _modules(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
+async def _running(session: aiohttp.ClientSession, credentials: Credentials) -> set[str]:
     async with _asked(session, credentials, "asterisk/modules") as reply:
         reply.raise_for_status()
         listed: list[dict[str, Any]] = orjson.loads(await reply.read())
-    running = {each["name"] for each in listed if each["status"] == "Running"}
+    return {each["name"] for each in listed if each["status"] == "Running"}
+
+
+async def _modules(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
+    running = await _running(session, credentials)
     missing = [name for name in MODULES if name not in running]
     if not missing:
         return [well("asterisk modules", f"all {len(MODULES)} that calls need are running")]
-    return [fault("asterisk modules", f"not running: {', '.join(missing)}",
-                  f"write `load = {missing[0]}`{' and so on' if missing[1:] else ''} in modules.conf, "
-                  f"and for now: asterisk -rx 'module load {missing[0]}'")]  # fmt: skip
+    return [fault("asterisk modules", f"not running: {', '.join(missing)}", _load(missing))]
+
+
+def _load(missing: list[str]) -> str:
+    lines = ", ".join(f"`load = {each}`" for each in missing)
+    return f"write {lines} in modules.conf, and for now: " + "; ".join(
+        f"asterisk -rx 'module load {each}'" for each in missing
+    )
+
+
+#: What comes of it where the modules are missing that a key of a campaign needs.
+_WITHOUT = {
+    "answering_machine": "calls are cut off when they are answered",
+    "transfer": "agents cannot transfer calls",
+}
+
+
+def _campaign(campaign: Campaign, running: set[str]) -> Finding:
+    check, wanted = f"modules {campaign.id}", declared_modules(campaign)
+    lacking = {
+        key: absent
+        for key, names in wanted.items()
+        if (absent := [each for each in names if each not in running])
+    }
+    if not lacking:
+        return well(check, f"those that its {' and '.join(wanted)} need are running")
+    told = "; ".join(
+        f"not running: {', '.join(names)}, for its {key}: {_WITHOUT[key]}" for key, names in lacking.items()
+    )
+    return fault(check, told, _load([each for names in lacking.values() for each in names]))
+
+
+def _machine_context(ids: list[str]) -> Iterator[Finding]:
+    if ids:
+        yield doubt("dialplan", f"ARI does not tell whether Asterisk has the context {MACHINE_CONTEXT}, without which calls of "
+                                f"{', '.join(ids)} are cut off when they are answered",
+                    f"asterisk -rx 'dialplan show {MACHINE_CONTEXT}'; if there is none, #include extensions_ccari.conf in "
+                    "extensions.conf, then: asterisk -rx 'dialplan reload'")  # fmt: skip
 
 
 async def _write(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
