@@ -1,10 +1,11 @@
 """``ccari doctor`` beside a real Asterisk and a real service, each fault made for real."""
 
+import asyncio
 import json
 import signal
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import pytest_asyncio
 
 from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database
-from tests.integration.service import Service
+from tests.integration.service import START_SECONDS, Service
 from tests.lab import Lab, callees, laboratory
 from tests.lab.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REGISTERED, CONSENTED = "+48600999901", "+48600999902"
+#: Those that only campaigns with an answering_machine need.
+MACHINES = ("app_amd.so", "app_waitforsilence.so")
 ARI = ["asterisk", "asterisk modules", "asterisk write", "asterisk spool", "clock Asterisk"]
 
 
@@ -82,6 +85,8 @@ async def ward(folder: Path, sounds: Path, dsn: str) -> AsyncIterator[Ward]:
         ):  # fmt: skip
             done = await service.ccari(*arguments)
             assert done.code == 0, done.err
+        # as `keys init` says to
+        (home / "keys" / "recordings.identity").unlink()
         await service.consented(CONSENTED)
         yield Ward(lab, service)
 
@@ -91,7 +96,7 @@ async def test_a_ccari_that_only_has_to_be_started_is_called_faulty_or_started(w
     assert {each["state"] for each in found.values()} == {"ok"}
     assert found.keys() >= {
         "configuration", "user", "keys", "database", "schema", "clock database", "policy", "secret acme",
-        "sounds renewals", "sounds for Asterisk", "register robinson", "consents offers", *ARI, "spool", "recordings",
+        "recipients", "evidence key", "ffmpeg", "sounds renewals", "sounds for Asterisk", "register robinson", "consents offers", *ARI, "spool", "recordings",
         "fastagi", "http",
     }  # fmt: skip
     assert found["http"]["found"].endswith(" is free, and no service runs: ccari serve")
@@ -156,6 +161,54 @@ async def test_a_module_that_is_missing_shows_in_the_middle_of_a_call(ward: Ward
     assert found["asterisk modules"]["advice"] == (
         "write `load = func_timeout.so` in modules.conf, and for now: asterisk -rx 'module load func_timeout.so'"
     )
+
+
+async def test_calls_of_a_campaign_are_cut_off_for_a_module_that_only_it_needs(
+    ward: Ward, tmp_path: Path
+) -> None:
+    """Nor may a campaign that does not need it be kept from calling."""
+    pbx, file = ward.lab.pbx, tmp_path / "policy.toml"
+    # with a log of its own, in which nothing is connected yet
+    service = replace(ward.service, log=tmp_path / "log", errors=tmp_path / "err", process=None)
+    declared = 'caller_id = "+48221234567"\nanswering_machine = {}\ntransfer = "PJSIP/{extension}@agents"'
+    file.write_text(POLICY.read_text("utf-8").replace('caller_id = "+48221234567"', declared, 1))
+    for each in MACHINES:
+        await pbx.cli(f"module unload {each}")
+    try:
+        assert {each["state"] for each in (await ward.examined(0)).values()} == {"ok"}
+        await service.start()
+        assert await service.stop() == 0
+        assert (await service.ccari("policy", "apply", str(file))).code == 0
+        found = await ward.unwell()
+        await service.spawn()
+        assert service.process is not None
+        async with asyncio.timeout(START_SECONDS):
+            assert await service.process.wait() == 1
+        for each in MACHINES:
+            await pbx.cli(f"module load {each}")
+        whole = await ward.examined(0)
+    finally:
+        for each in MACHINES:
+            await pbx.cli(f"module load {each}")
+        assert (await service.ccari("policy", "apply", str(POLICY))).code == 0
+    assert list(found) == ["modules renewals", "dialplan"]
+    assert found["modules renewals"]["found"] == (
+        "not running: app_amd.so, app_waitforsilence.so, for its answering_machine: calls are cut off when they are answered"
+    )
+    for each in MACHINES:
+        assert f"asterisk -rx 'module load {each}'" in found["modules renewals"]["advice"]
+    assert (
+        service.errors.read_text()
+        .splitlines()[-1]
+        .endswith(
+            "Asterisk lacks app_amd.so (for renewals), app_waitforsilence.so (for renewals): load them in modules.conf"
+        )
+    )
+    assert [name for name, each in whole.items() if each["state"] != "ok"] == ["dialplan"]
+    assert whole["modules renewals"]["found"] == (
+        "those that its answering_machine and transfer need are running"
+    )
+    assert whole["dialplan"]["advice"].startswith("asterisk -rx 'dialplan show ccari-amd'; ")
 
 
 async def test_a_spool_that_is_another_asterisks_passes(ward: Ward, tmp_path: Path) -> None:

@@ -5,9 +5,20 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from ccari import config
-from ccari.cli.doctor import addresses, asterisk, configuration, database, folders, policy, sounds
-from ccari.cli.doctor.findings import Finding, apart, doubt, found_by, refused
-from ccari.cli.readiness import BUILD, Need, consents, registers, secrets
+from ccari.cli import readiness
+from ccari.cli.doctor import (
+    addresses,
+    asterisk,
+    configuration,
+    database,
+    folders,
+    keys,
+    policy,
+    recordings,
+    sounds,
+)
+from ccari.cli.doctor.findings import Finding, State, apart, doubt, found_by, refused
+from ccari.cli.readiness import BUILD, Need
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.policy.declaration import Policy
@@ -27,11 +38,11 @@ async def examine(path: Path | None) -> list[Finding]:
     rounds = await asyncio.gather(
         _files("configuration", lambda: configuration.configuration(path, settings), _USER),
         _files("user", lambda: configuration.user(settings), _USER),
-        _files("keys", lambda: folders.keys(settings), _USER),
-        _database(settings),
-        found_by("asterisk", asterisk.asterisk(settings), asterisk.ADVICE),
+        _files("keys", lambda: keys.keys(settings), _USER),
+        _database_and_asterisk(settings),
         _files("spool", lambda: folders.spool(settings), "let ccari's user read and write it"),
-        _files("recordings", lambda: folders.recordings(settings), "let ccari's user write there"),
+        _files("recordings", lambda: recordings.recordings(settings), "let ccari's user write there"),
+        _files("ffmpeg", lambda: recordings.ffmpeg(settings), "let ccari's user run it"),
         found_by("fastagi", addresses.fastagi(settings), "check [agi] listen"),
         found_by("http", addresses.http(settings), "check [http] listen"),
     )
@@ -42,8 +53,21 @@ async def _files(check: str, look: Callable[[], Iterable[Finding]], advice: str)
     return await found_by(check, apart(lambda: list(look())), advice)
 
 
-async def _database(settings: Settings) -> list[Finding]:
-    """What was found before the database went is told too."""
+async def _database_and_asterisk(settings: Settings) -> list[Finding]:
+    """Each by itself; then what the campaigns in the one need of the other."""
+    declared: list[Policy] = []
+    kept, told = await asyncio.gather(
+        _database(settings, declared),
+        found_by("asterisk", asterisk.asterisk(settings), asterisk.ADVICE),
+    )
+    if told[0].state is State.OK:
+        for each in declared:
+            told += await found_by("modules", asterisk.campaigns(settings, each), asterisk.ADVICE)
+    return [*kept, *told]
+
+
+async def _database(settings: Settings, declared: list[Policy]) -> list[Finding]:
+    """What was found before the database went is told too; a policy that is in force is put into ``declared``."""
     found: list[Finding] = []
     mend = database.mend(settings)
 
@@ -52,7 +76,7 @@ async def _database(settings: Settings) -> list[Finding]:
             async with database.opened(settings) as store:
                 found.extend(await found_by("database", database.database(store, settings), mend))
                 found.extend(await found_by("schema", database.migrations(store), mend))
-                found.extend(await _policy(settings, store))
+                found.extend(await _policy(settings, store, declared))
         except AnothersError as error:
             return [database.unseen(error)]
         return []
@@ -64,17 +88,17 @@ async def _database(settings: Settings) -> list[Finding]:
     return [*found, *lost]
 
 
-async def _policy(settings: Settings, store: Store) -> list[Finding]:
-    advice, in_force = "ccari db migrate", []
+async def _policy(settings: Settings, store: Store, declared: list[Policy]) -> list[Finding]:
+    advice = "ccari db migrate"
 
     async def look() -> list[Finding]:
         applied = await policy.in_force(store)
         found = list(policy.policy(applied))
-        in_force.extend([applied.policy()] if applied else [])
+        declared.extend([applied.policy()] if applied else [])
         return found
 
     found = await found_by("policy", look(), advice)
-    for each in in_force:
+    for each in declared:
         found += await _needs(settings, store, each)
     return found
 
@@ -89,10 +113,15 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
 
     return [
         *await found_by("policy", policy.strays(store, declared), "ccari db migrate"),
-        *await _files("secrets", lambda: _found(secrets(settings, declared)), _USER),
+        *await _files("secrets", lambda: _found(readiness.secrets(settings, declared)), _USER),
+        *await _files("recipients", lambda: recordings.unencrypted(settings, declared), _USER),
+        *await _files("evidence key", lambda: _found(readiness.keys(settings, declared)), _USER),
+        *await _files("earlier evidence", lambda: keys.earlier_evidence(settings), _USER),
         *await found_by("sounds", play(), BUILD),
-        *await found_by("registers", needs(registers(settings, store, declared)), "ccari registers list"),
-        *await found_by("consents", needs(consents(store, declared)), "ccari consents import FILE"),
+        *await found_by(
+            "registers", needs(readiness.registers(settings, store, declared)), "ccari registers list"
+        ),
+        *await found_by("consents", needs(readiness.consents(store, declared)), "ccari consents import FILE"),
     ]
 
 

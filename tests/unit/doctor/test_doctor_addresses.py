@@ -9,11 +9,15 @@ import pytest
 from aiohttp import web
 
 from ccari.agi.server import serve_agi
+from ccari.calls.modules import MODULES
 from ccari.cli.doctor import addresses
 from ccari.cli.doctor.findings import State
+from ccari.store.opened import Store
 from ccari.web.health import Readiness, alive
 from tests.unit.agi.conftest import counter
+from tests.unit.calls.ari_server import INFO
 from tests.unit.doctor.conftest import Patient
+from tests.unit.store import made
 
 __all__ = ["counter"]
 
@@ -136,6 +140,34 @@ async def test_a_port_that_ccari_cannot_have_passes_for_free(patient: Patient) -
     patient.settings["http"]["listen"] = f"no-such-host.invalid:{port}"
     found = await patient.only("http")
     assert (found.state, found.advice) == (State.FAULT, "check [http] listen")
+
+
+async def test_agents_find_out_that_they_cannot_transfer(patient: Patient, store: Store) -> None:
+    async def info(_: web.Request) -> web.Response:
+        return web.json_response(INFO)
+
+    async def modules(_: web.Request) -> web.Response:
+        return web.json_response(
+            [{"name": each, "status": "Running"} for each in MODULES]
+            + [{"name": "res_pjsip_refer.so", "status": "Not Running"}]
+        )
+
+    await store.policies.apply(
+        made.POLICY.replace('id = "renewals"', 'id = "renewals"\ntransfer = "PJSIP/{extension}"'), "test"
+    )
+    listen = patient.settings["asterisk"]["url"].removeprefix("http://")
+    async with serving(
+        listen, web.get("/ari/asterisk/info", info), web.get("/ari/asterisk/modules", modules)
+    ):
+        found = {each.check: each for each in await patient.examined()}
+    assert found["asterisk modules"].state is State.OK
+    assert (found["modules renewals"].state, found["modules renewals"].found) == (
+        State.FAULT, "not running: res_pjsip_refer.so, for its transfer: agents cannot transfer calls"
+    )  # fmt: skip
+    assert found["modules renewals"].advice == (
+        "write `load = res_pjsip_refer.so` in modules.conf, and for now: asterisk -rx 'module load res_pjsip_refer.so'"
+    )
+    assert "dialplan" not in found
 
 
 async def test_an_asterisk_that_is_too_old_or_none_passes(patient: Patient) -> None:

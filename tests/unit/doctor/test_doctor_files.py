@@ -39,7 +39,7 @@ async def test_keys_that_were_never_made_are_made_by_looking(patient: Patient) -
     patient.settings["keys"]["dir"] = str(patient.folder / "none")
     found = await patient.unwell()
     assert {each.check: each.state for each in found.values()} == {
-        "keys": State.WARNING, "secret acme": State.FAULT
+        "keys": State.WARNING, "secret acme": State.FAULT, "recipients": State.FAULT, "evidence key": State.FAULT
     }  # fmt: skip
     assert found["keys"].advice == "ccari keys init, or restore it from the backup"
     assert not patient.keys.exists()
@@ -108,7 +108,7 @@ async def test_a_check_that_breaks_ends_the_others(patient: Patient, monkeypatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("ccari.cli.doctor.folders.recordings", broken)
+    monkeypatch.setattr("ccari.cli.doctor.recordings.recordings", broken)
     found = await patient.only("recordings")
     assert (found.state, found.found) == (State.FAULT, "could not be looked at (ZeroDivisionError)")
 

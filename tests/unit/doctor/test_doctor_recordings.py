@@ -1,0 +1,116 @@
+"""What ``ccari doctor`` tells of the way of a recording, and of evidence, each fault made for real."""
+
+import os
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from ccari.cli.doctor import recordings
+from ccari.cli.doctor.findings import State
+from ccari.recordings.encoding import FORMATS
+from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.store.opened import Store
+from tests.unit.doctor.conftest import Patient
+from tests.unit.store import made
+
+
+async def test_a_recording_is_encrypted_to_nobody_or_to_what_is_no_recipient(patient: Patient) -> None:
+    file = patient.keys / "recordings.recipients"
+    file.write_text("age1nobody\n")
+    found = await patient.only("recipients")
+    assert (found.state, found.found.startswith(f"{file}, line 1: ")) == (State.FAULT, True)
+    file.unlink()
+    found = await patient.only("recipients")
+    assert (found.state, found.found) == (State.FAULT, f"there is no recipient of recordings in {file}")
+    assert found.advice == "restore it from the backup, or if it is new run: ccari keys init"
+
+
+async def test_recipients_are_asked_of_those_who_record_nothing_or_encrypt_nothing(
+    patient: Patient, store: Store
+) -> None:
+    (patient.keys / "recordings.recipients").unlink()
+    patient.settings["recordings"] = {"encryption": "none"}
+    found = await patient.only("recipients")
+    assert (found.state, found.found) == (
+        State.WARNING, "recordings are not encrypted, as [recordings] encryption says"
+    )  # fmt: skip
+    del patient.settings["recordings"]
+    await store.policies.apply(made.POLICY.replace('mode = "notice"', 'mode = "off"'), "test")
+    patient.record(made.POLICY.replace('mode = "notice"', 'mode = "off"'))
+    assert await patient.unwell() == {}
+
+
+async def test_evidence_is_signed_with_nothing_or_what_is_older_is_not_verified(patient: Patient) -> None:
+    kept = SigningKeys(patient.keys)
+    kept.rotate()
+    (patient.keys / "evidence-1.pub").write_text("torn\n")
+    assert "evidence-1.pub holds no Ed25519 public key" in (await patient.only("earlier evidence")).found
+    (patient.keys / "evidence-2.key").unlink()
+    found = await patient.only("evidence key")
+    assert (found.state, found.found) == (State.FAULT, f"{patient.keys / 'evidence-2.key'} is missing")
+    assert "ccari keys rotate --evidence" in found.advice
+
+
+@pytest.mark.parametrize("name", ["recordings.identity", "acme/of-the-officer"])
+async def test_what_opens_recordings_lies_beside_them_unnoticed(patient: Patient, name: str) -> None:
+    identity = patient.keys / name
+    identity.write_text(f"# recipient\n{pyrage.x25519.Identity.generate()}\n")
+    identity.chmod(0o600)
+    found = await patient.only("keys")
+    assert (found.state, found.found) == (
+        State.WARNING, f"{identity} opens recordings, and lies where who breaks in would find it"
+    )  # fmt: skip
+    assert found.advice.endswith(f", then: shred -u {identity}")
+    assert RecipientFile(patient.keys).registered()
+
+
+async def test_what_anybody_may_know_is_called_a_secret_or_may_be_replaced(patient: Patient) -> None:
+    public = [patient.keys / "recordings.recipients", patient.keys / "evidence-1.pub"]
+    for each in public:
+        each.chmod(0o644)
+    assert await patient.unwell() == {}
+    public[1].chmod(0o664)
+    found = (await patient.unwell())["keys"]
+    assert (found.state, found.found) == (
+        State.FAULT,
+        f"{public[1]}: others than its owner can put other keys there",
+    )
+    assert found.advice.startswith(f"chmod go-w {public[1]}, ")
+
+
+async def test_no_recording_leaves_the_spool_for_want_of_ffmpeg(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = patient.folder / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    found = await patient.only("ffmpeg")
+    assert (found.state, found.found, found.advice) == (
+        State.FAULT, "it is not installed: recordings stay in the spool, unencrypted", "apt-get install ffmpeg"
+    )  # fmt: skip
+    _programme(folder / "ffmpeg", "echo 'libavcodec.so.61: cannot open shared object file' >&2; exit 127")
+    assert "cannot be run: libavcodec.so.61: cannot open" in (await patient.only("ffmpeg")).found
+    _programme(
+        folder / "ffmpeg", "echo ' A....D flac  FLAC'; echo ' A....D opus  Opus'; echo ' V....D png  PNG'"
+    )
+    assert await patient.unwell() == {}
+    patient.settings["recordings"] = {"format": "opus"}
+    assert "has no libopus, which [recordings] format = opus needs" in (await patient.only("ffmpeg")).found
+    monkeypatch.setattr(recordings, "_ANSWER_SECONDS", 1.0)
+    pipe = folder / "never"
+    os.mkfifo(pipe)
+    _programme(folder / "ffmpeg", f"read -r line < {pipe}")
+    assert "does not answer within 1 s" in (await patient.only("ffmpeg")).found
+
+
+def _programme(path: Path, does: str) -> None:
+    path.write_text(f"#!/bin/sh\n{does}\n")
+    path.chmod(0o755)
+
+
+async def test_a_format_that_ffmpeg_encodes_is_called_one_that_it_cannot(patient: Patient) -> None:
+    for each in FORMATS:
+        patient.settings["recordings"] = {"format": each}
+        found = {each.check: each for each in await patient.examined()}["ffmpeg"]
+        assert (found.state, found.found.endswith(f" encodes recordings as {each}")) == (State.OK, True)
