@@ -55,7 +55,14 @@ def tell_dialplan(call: Call, outcome: Outcome, reason: str) -> list[Command]:
 
 
 def explain(call: Call, reason: str, *first: Command) -> Step:
-    """Keep the reason; once the two are talking, the dialplan is told too."""
-    call = replace(call, reason=reason)
-    told = tell_dialplan(call, Outcome.BRIDGED, reason) if call.stage is Stage.TALK else []
-    return call, [*first, *told]
+    """Keep the reason; once the two are talking, the dialplan is told too, as soon as nothing plays to its channel."""
+    call = replace(call, reason=reason, untold=call.stage is Stage.TALK)
+    return then([*first], tell_reason(call))
+
+
+def tell_reason(call: Call) -> Step:
+    """Tell the dialplan of the reason, unless it knows, or its channel is being played to."""
+    sounding = call.whisper if call.home is Party.AGENT else call.playing
+    if call.stage is not Stage.TALK or not call.untold or sounding is not None:
+        return call, []
+    return replace(call, untold=False), tell_dialplan(call, Outcome.BRIDGED, call.reason)

@@ -7,7 +7,7 @@ from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close_if_over, explain
-from ccari.policy.call.recording import stop_recorder
+from ccari.policy.call.recording import is_recordable, stop_recorder
 from ccari.policy.call.state import Call, Recorder, Stage, Step, then
 from ccari.policy.call.telling import (
     answer,
@@ -34,6 +34,7 @@ _CONVERSING = frozenset(
         Stage.TAG,
         Stage.RECORDER,
         Stage.DISCARD,
+        Stage.QUIET,
         Stage.BRIDGE,
         Stage.TALK,
         Stage.HANDOVER,
@@ -46,6 +47,7 @@ _AGREEABLE = frozenset(
         Stage.HEARD,
         Stage.AGREEMENT,
         Stage.CONNECT,
+        Stage.QUIET,
         Stage.BRIDGE,
         Stage.TALK,
         Stage.HANDOVER,
@@ -126,10 +128,12 @@ def _steer(call: Call, action: KeyAction, key: str, note: do.Note) -> Step:
         return call, [note]
     match action:
         case KeyAction.CONSENT_RECORDING:
-            if call.agreed or call.refused or not _is_asked(call):
+            agreed = replace(call, agreed=True)
+            # nothing is agreed to, nor confirmed, that no recording would follow
+            if call.agreed or not _is_asked(call) or not is_recordable(agreed):
                 return call, [note]
-            call = answer(replace(call, agreed=True), notices.RECORDING_AGREED)
-            return speak(call, note, do.Note("recording_agreed", {"key": key}))
+            agreed = answer(agreed, notices.RECORDING_AGREED)
+            return speak(agreed, note, do.Note("recording_agreed", {"key": key}))
         case KeyAction.DATA_SOURCE:
             return speak(say_next(call, notices.SOURCE_ASKED), note, *barge_in(call))
         case KeyAction.LANGUAGE:

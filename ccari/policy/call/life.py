@@ -41,7 +41,9 @@ _SPEAKING = frozenset({Stage.NOTICE, Stage.AGREEMENT, Stage.CONNECT, Stage.BRIEF
 #: Before the callee has said hello: the cause of their end tells why.
 _REACHING = frozenset({Stage.CREATE, Stage.TOKEN, Stage.RING})
 #: When a callee who waits for an agent has nobody any more.
-_WAITING = frozenset({Stage.CONNECT, Stage.BRIEFING, Stage.TAG, Stage.RECORDER, Stage.DISCARD, Stage.BRIDGE})
+_WAITING = frozenset(
+    {Stage.CONNECT, Stage.BRIEFING, Stage.TAG, Stage.RECORDER, Stage.DISCARD, Stage.QUIET, Stage.BRIDGE}
+)
 
 
 def decide(call: Call, event: Event) -> Step:
@@ -51,7 +53,7 @@ def decide(call: Call, event: Event) -> Step:
     after, commands = _react(call, event)
     if call.stage is Stage.CONNECT and after.stage is not Stage.CONNECT and after.callee is not Leg.GONE:
         commands = [do.StopRinging(Party.CALLEE), *commands]
-    if _has_said_all(call, after):
+    if _has_said_all(call, after) or _has_fallen_quiet(call, after):
         return then(commands, _go_on(after))
     if after.stage is Stage.TALK:
         return then(commands, recording.record_on(after))
@@ -67,8 +69,18 @@ def _has_said_all(before: Call, after: Call) -> bool:
     return spoke or (before.stage is not after.stage and after.stage is not Stage.CONNECT)
 
 
+def _has_fallen_quiet(before: Call, after: Call) -> bool:
+    """True once, when the last is played that kept the two from being brought together, or parted."""
+    waits = after.stage in {Stage.QUIET, Stage.HANDOVER} and before.stage is after.stage
+    return waits and after.is_quiet and not before.is_quiet
+
+
 def _go_on(call: Call) -> Step:
     match call.stage:
+        case Stage.QUIET:
+            return recording.bridge(call)
+        case Stage.HANDOVER:
+            return transfer.hand_over(call)
         case Stage.NOTICE:
             return _notice_over(call)
         case Stage.AGREEMENT:

@@ -7,7 +7,13 @@ from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close_if_over, end, explain
 from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, Recorder, Stage, Step, then
-from ccari.policy.call.telling import announces_recording, farewell, whisper, without_word_of_recording
+from ccari.policy.call.telling import (
+    announces_recording,
+    farewell,
+    speak,
+    whisper,
+    without_word_of_recording,
+)
 from ccari.policy.call.vocabulary import Direction, Outcome, Party
 from ccari.policy.campaign import OnTransfer, RecordingMode
 
@@ -70,10 +76,10 @@ def is_recordable(call: Call) -> bool:
 
 
 def bridge(call: Call) -> Step:
-    call = replace(call, stage=Stage.BRIDGE)
-    if must_end(call):
-        return call, []
-    return call, [*_ready_agent(call), do.Bridge()]
+    """Let the two hear each other, as soon as nothing is played to either."""
+    if must_end(call) or not call.is_quiet:
+        return replace(call, stage=Stage.QUIET), []
+    return replace(call, stage=Stage.BRIDGE), [*_ready_agent(call), do.Bridge()]
 
 
 def _ready_agent(call: Call) -> list[Command]:
@@ -88,13 +94,17 @@ def _ready_agent(call: Call) -> list[Command]:
 def bridged(call: Call) -> Step:
     recorded = "yes" if call.recorder is Recorder.RUNNING else "no"
     call = replace(call, stage=Stage.TALK, recorded=call.recorder is Recorder.RUNNING)
-    return explain(call, call.reason, do.Note("call_bridged", {"recorded": recorded}))
+    call, told = explain(call, call.reason, do.Note("call_bridged", {"recorded": recorded}))
+    return speak(call, *told)
 
 
 def record_on(call: Call) -> Step:
-    """In the talk: begin, or begin again, when all that was in the way is gone."""
+    """In the talk: begin, or begin again, when all that was in the way is gone, and a colleague was told."""
     if call.recorder not in {Recorder.IDLE, Recorder.DONE} or not wants_recorder(call):
         return call, []
+    if call.handed_over and not call.briefed:
+        telling = notices.AGENT_CALL_RECORDED in {call.whisper, *call.whispers}
+        return (call, []) if telling else whisper(call, notices.AGENT_CALL_RECORDED)
     return replace(call, recorder=Recorder.TAGGING), [do.TagRecording()]
 
 
@@ -116,19 +126,21 @@ def _start(call: Call) -> Step:
 def recorder_started(call: Call) -> Step:
     if call.stage is Stage.RECORDER and not call.refused:
         return then([do.Note("recording_started")], bridge(replace(call, recorder=Recorder.RUNNING)))
-    # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
-    if call.stage is Stage.RECORDER:
-        # the bridge waits: not one syllable of the talk may be in that file
-        call = replace(call, stage=Stage.DISCARD, recorder=Recorder.STOPPING)
-        return call, [do.SetTimer(Stage.DISCARD, RECORDER_SECONDS), do.StopRecorder(keep=False)]
     if call.stage is Stage.TALK and call.recorder is Recorder.STARTING and wants_recorder(call):
         call = replace(call, recorder=Recorder.RUNNING, recorded=True)
         return whisper(call, notices.AGENT_RECORDING_STARTED, do.Note("recording_started"))
+    # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
     return stop_recorder(call, keep=False)
 
 
 def stop_recorder(call: Call, *, keep: bool) -> Step:
-    timed = [do.SetTimer(Stage.TALK, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED else []
+    if call.stage in {Stage.RECORDER, Stage.QUIET}:
+        # the bridge waits: not one syllable of the talk may be in that file
+        call = replace(call, stage=Stage.DISCARD)
+    timer = Stage.TALK if call.stage in _STOPPING_IS_TIMED else call.stage
+    timed = (
+        [do.SetTimer(timer, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED | {Stage.DISCARD} else []
+    )
     call = without_word_of_recording(replace(call, recorder=Recorder.STOPPING))
     return call, [*timed, do.StopRecorder(keep=keep)]
 
@@ -168,7 +180,7 @@ def unrecorded(call: Call) -> Step:
     call = replace(call, unrecordable=True)
     if call.stage is Stage.CLOSE:
         return then([note], close_if_over(call))
-    if call.stage not in {Stage.BRIEFING, Stage.TAG, Stage.RECORDER, Stage.BRIDGE, Stage.TALK}:
+    if call.stage not in {Stage.BRIEFING, Stage.TAG, Stage.RECORDER, Stage.QUIET, Stage.BRIDGE, Stage.TALK}:
         return call, [note]
     if call.declared.recording.must:
         return then([note], farewell(call, Outcome.FAILED, "recording_failed"))

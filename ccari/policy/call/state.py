@@ -48,6 +48,8 @@ class Stage(StrEnum):
     TAG = "tag"
     RECORDER = "recorder"
     DISCARD = "discard"
+    #: Both are ready, and what is being played is heard out.
+    QUIET = "quiet"
     BRIDGE = "bridge"
     TALK = "talk"
     HANDOVER = "handover"
@@ -117,7 +119,8 @@ class Call:
     which stands whatever else is pressed; ``paused``: by the agent; ``unrecordable``: the recorder has failed;
     ``recorded``: some of the talk is in the newest file. ``typed``: the agent's code so far. ``colleague``: whom the agent
     hands the callee over to; ``handed_over``: the agent is not the one whom the call began with; ``briefed``: such an
-    agent has heard that the call is recorded.
+    agent has heard that the call is recorded; ``due``: what the callee has to hear again before they are recorded with
+    them. ``untold``: the dialplan does not know the newest reason yet.
     """
 
     stage: Stage = Stage.GATE
@@ -149,6 +152,8 @@ class Call:
     colleague: str = ""
     handed_over: bool = False
     briefed: bool = False
+    due: str | None = None
+    untold: bool = False
     outcome: Outcome | None = None
     reason: str = ""
 
@@ -182,6 +187,15 @@ class Call:
     def has_talked(self) -> bool:
         """True if the callee and an agent have been brought together."""
         return self.handed_over or self.stage in {Stage.TALK, Stage.HANDOVER}
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if nothing is being played, to either.
+
+        Asterisk puts no channel into a bridge, takes none out, and sets no variable of one, while it plays to it; nor
+        does it answer any other request until then.
+        """
+        return self.playing is None and self.whisper is None
 
     @property
     def is_silent(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
-from ccari.policy.call.ending import end, hang_up
+from ccari.policy.call.ending import end, hang_up, tell_reason
 from ccari.policy.call.state import UNHEARD_SECONDS, Call, Stage, Step
 from ccari.policy.call.vocabulary import Outcome, Party
 
@@ -29,11 +29,13 @@ _OF_RECORDING = frozenset(
 _BEFORE_HELLO = frozenset(
     {Stage.GATE, Stage.AGENT, Stage.CREATE, Stage.TOKEN, Stage.RING, Stage.ANSWER, Stage.MACHINE}
 )
+#: The two are about to be brought together, or parted, as soon as nothing is played: what is to be said comes after.
+_HELD = frozenset({Stage.QUIET, Stage.BRIDGE, Stage.HANDOVER})
 
 
 def speak(call: Call, *first: Command) -> Step:
     """Say the next of what waits to be said to the callee; what follows when all is said, ``life`` knows."""
-    if call.playing is not None or not call.upcoming or call.stage in _BEFORE_HELLO:
+    if call.playing is not None or not call.upcoming or call.stage in _BEFORE_HELLO | _HELD:
         return call, list(first)
     prompt, *rest = call.upcoming
     return replace(call, playing=prompt, upcoming=tuple(rest)), [*first, do.Play(Party.CALLEE, prompt)]
@@ -52,15 +54,23 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
             return replace(call, stage=Stage.UNHEARD), [broken, do.SetTimer(Stage.UNHEARD, UNHEARD_SECONDS)]
         if counts:
             call = replace(call, heard=call.heard | {prompt})
-    return speak(call)
+    if whole and prompt == call.due:
+        call = replace(call, due=None)
+    call, told = tell_reason(call)
+    return speak(call, *told)
 
 
 def barge_in(call: Call) -> list[Command]:
-    """A key cuts short what has been heard before, where the campaign allows it; never an answer, nor a first notice."""
-    if call.playing is None or call.playing not in notices.skippable(call.declared):
+    """A key cuts short what has been heard before, where the campaign allows it; never an answer, nor a notice that is due."""
+    if call.playing in {None, call.due} or call.playing not in notices.skippable(call.declared):
         return []
     once_more = call.stage is not Stage.NOTICE or call.playing in call.heard
     return [do.StopPlaying()] if once_more else []
+
+
+def cut_short(call: Call) -> list[Command]:
+    """Stop what need not be heard, which is all but the answers to keys."""
+    return [] if call.playing is None or _is_answer(call.playing) else [do.StopPlaying()]
 
 
 def say_next(call: Call, prompt: str) -> Call:
@@ -128,7 +138,8 @@ def without_word_of_recording(call: Call) -> Call:
 def whispered(call: Call, prompt: str) -> Step:
     if prompt != call.whisper:
         return call, []
-    return _whisper_on(replace(call, whisper=None))
+    call, told = tell_reason(replace(call, whisper=None))
+    return _whisper_on(call, *told)
 
 
 def _whisper_on(call: Call, *first: Command) -> Step:

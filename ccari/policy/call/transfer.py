@@ -5,9 +5,24 @@ from dataclasses import replace
 from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
-from ccari.policy.call.recording import is_recordable, must_end, record_or_bridge, stop_recorder, unrecorded
+from ccari.policy.call.recording import (
+    bridge,
+    is_recordable,
+    must_end,
+    record_or_bridge,
+    stop_recorder,
+    unrecorded,
+)
 from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, then
-from ccari.policy.call.telling import answers, speak, whisper, whispered
+from ccari.policy.call.telling import (
+    answers,
+    cut_short,
+    speak,
+    whisper,
+    whispered,
+    without_agreement,
+    without_word_of_recording,
+)
 from ccari.policy.call.vocabulary import Party
 from ccari.policy.campaign import OnTransfer
 
@@ -17,33 +32,36 @@ _STOPPABLE = frozenset({Recorder.IDLE, Recorder.RUNNING, Recorder.STOPPING, Reco
 
 def asked(call: Call, to: str | None) -> Step:
     """The callee is the agent's to hand over in the talk, and to whom the campaign lets calls go."""
-    if call.agent is not Leg.HERE:
+    if call.agent is not Leg.HERE or call.stage is Stage.HANDOVER:
+        # Asterisk tells every REFER of a channel what it is told of one: the answer to the first is this one's, too
         return call, []
     refused: list[Command] = [do.Note("transfer_refused", {"stage": call.stage.value}), do.RefuseTransfer()]
     if call.stage is not Stage.TALK:
         return call, refused
     if to is None or call.declared.transfer_string(to) is None or call.recorder not in _STOPPABLE:
         return whisper(call, notices.AGENT_TRANSFER_FAILED, *refused)
-    call, note = replace(call, stage=Stage.HANDOVER, colleague=to), do.Note("transfer_asked")
-    if call.recorder is Recorder.RUNNING:
-        call, stop = stop_recorder(call, keep=True)
-        return call, [note, *stop]
-    if call.recorder is Recorder.STOPPING:
-        return call, [note]
-    return then([note], hand_over(call))
+    call = replace(call, stage=Stage.HANDOVER, colleague=to, whispers=())
+    first: list[Command] = [do.Note("transfer_asked"), *cut_short(call)]
+    return then(
+        first, stop_recorder(call, keep=True) if call.recorder is Recorder.RUNNING else hand_over(call)
+    )
 
 
 def hand_over(call: Call) -> Step:
-    """Nothing is recorded now. The colleague's part of the recording is a file of its own."""
-    if must_end(call):
+    """Once nothing is recorded, nor played to either. The colleague's part of the recording is a file of its own."""
+    if must_end(call) or call.recorder is Recorder.STOPPING or not call.is_quiet:
         return call, []
     call = replace(
-        call, stage=Stage.CONNECT, agent=Leg.CALLED, handed_over=True, briefed=False, recorded=False, paused=False,
-        typed="", whisper=None, whispers=(),
+        call, stage=Stage.CONNECT, agent=Leg.CALLED, handed_over=True, briefed=False, recorded=False, typed="",
+        untold=False,
     )  # fmt: skip
     repeats = is_recordable(call) and call.declared.recording.on_transfer is OnTransfer.REPEAT
     again = notices.repeated(call.declared) if repeats else ()
-    call = replace(call, upcoming=(*answers(call), notices.TRANSFER_WAIT, *again))
+    if not is_recordable(call):
+        call = without_agreement(call)
+    call = replace(
+        call, upcoming=(*answers(call), notices.TRANSFER_WAIT, *again), due=next(iter(again), None)
+    )
     timer = do.SetTimer(Stage.CONNECT, float(call.declared.connect_seconds))
     return speak(call, do.Note("call_handed_over"), do.HandOver(call.colleague), timer, do.Ring(Party.CALLEE))
 
@@ -51,21 +69,35 @@ def hand_over(call: Call) -> Step:
 def brief(call: Call) -> Step:
     """The colleague has answered: they, too, are told before they are recorded, while the callee hears the rest."""
     call = replace(call, stage=Stage.BRIEFING)
-    if is_recordable(call):
-        return whisper(call, notices.AGENT_CALL_RECORDED, do.ShowCard())
-    return call, [do.ShowCard()]
+    missed = call.due is not None and call.due not in {call.playing, *call.upcoming}
+    if missed or not is_recordable(call):
+        return call, [do.ShowCard()]
+    return _tell_of_recording(call, do.ShowCard())
+
+
+def _tell_of_recording(call: Call, *first: Command) -> Step:
+    call, commands = whisper(call, notices.AGENT_CALL_RECORDED, *first)
+    # a pause outlasts the agent who made it: the colleague may take the recording up again
+    return then(commands, whisper(call, notices.AGENT_RECORDING_PAUSED)) if call.paused else (call, commands)
 
 
 def told(call: Call, prompt: str, *, whole: bool) -> Step:
     """A whisper is over. What the colleague did not hear to its end was not told."""
-    call, commands = whispered(call, prompt)
-    if prompt != notices.AGENT_CALL_RECORDED or call.stage is not Stage.BRIEFING:
-        return call, commands
-    return (replace(call, briefed=True), commands) if whole else then(commands, unrecorded(call))
+    if prompt != call.whisper:
+        return call, []
+    briefs = prompt == notices.AGENT_CALL_RECORDED and call.stage in {Stage.BRIEFING, Stage.TALK}
+    if whole or not briefs or not is_recordable(call):
+        return whispered(replace(call, briefed=call.briefed or (briefs and whole)), prompt)
+    call, commands = whispered(without_word_of_recording(call), prompt)
+    return then(commands, unrecorded(call))
 
 
 def bring_together(call: Call) -> Step:
     """Both have heard all there was to say; the callee may have agreed to the recording meanwhile."""
-    if is_recordable(call) and not call.briefed:
-        return whisper(call, notices.AGENT_CALL_RECORDED)
-    return record_or_bridge(call)
+    if not is_recordable(call):
+        return record_or_bridge(call)
+    if call.due is not None:
+        # it was not heard whole, for nothing is left to be said
+        call, commands = unrecorded(call)
+        return then(commands, bridge(call)) if call.stage is Stage.BRIEFING else (call, commands)
+    return record_or_bridge(call) if call.briefed else _tell_of_recording(call)

@@ -87,6 +87,8 @@ def _about_legs(campaign: Campaign, world: World, command: Command) -> Iterator[
             yield "ringing for nobody"
         case do.StopRinging(party) if party not in world.ringing or world.side(party).there != "made":
             yield "an end of ringing that nobody hears"
+        case do.TellDialplan() if world.home and world.sounds(world.home) and not _is_away(world, world.home):
+            yield "the dialplan told while its channel is played to"
         case do.HangUp(party):
             if party is world.home:
                 yield "the dialplan's channel is hung up"
@@ -123,8 +125,10 @@ def _about_bridges(campaign: Campaign, world: World) -> Iterator[str]:
         yield "a bridge to somebody who is not here"
     if world.refused and world.recorder in _MAY_RUN:
         yield "a bridge while a refused recorder may run"
-    if campaign.recording.must and world.recorder != "running":
+    if campaign.recording.must and world.recorder != "running" and not world.paused:
         yield "a bridge without the recorder that the call must have"
+    if any(map(world.sounds, Party)):
+        yield "a bridge while something is played"
     if campaign.recording.must and world.sounds(Party.CALLEE, notices.RECORDING_AGREED):
         yield "a bridge while an agreement is confirmed"
     if world.ringing:
@@ -144,6 +148,8 @@ def _about_hand_overs(campaign: Campaign, world: World) -> Iterator[str]:
         yield "a call handed over while the recorder may run"
     if _is_away(world, Party.CALLEE):
         yield "somebody handed over who is not here"
+    if any(world.sounds(party) and not _is_away(world, party) for party in Party):
+        yield "a call handed over while something is played"
     if world.agent.let_go and world.agent.there == "made":
         yield "an agent who was let go hands over"
     if _is_over(campaign, world):
@@ -166,7 +172,7 @@ def _about_recorders(campaign: Campaign, world: World, command: Command) -> Iter
             if world.paused:
                 yield "a recording while it is paused"
     if isinstance(command, do.StartRecorder):
-        if world.handed_over and not world.talking:
+        if world.handed_over:
             yield from _about_colleagues(campaign, world)
         if not world.heard_committed:
             yield "a recorder before the notice was proven heard"
@@ -177,10 +183,15 @@ def _about_recorders(campaign: Campaign, world: World, command: Command) -> Iter
 def _about_colleagues(campaign: Campaign, world: World) -> Iterator[str]:
     if not world.briefed:
         yield "a colleague recorded who was not told"
-    if campaign.recording.on_transfer is OnTransfer.STOP:
+    if _ends_with_transfer(campaign, world):
         yield "a recording that was to stop at the transfer"
-    if any(world.sounds(Party.CALLEE, prompt) for prompt in notices.repeated(campaign)):
-        yield "a notice recorded that is repeated"
+    repeats = campaign.recording.on_transfer is OnTransfer.REPEAT and notices.repeated(campaign)
+    if repeats and not world.reheard:
+        yield "a recording after a repeated notice that was not heard whole"
+
+
+def _ends_with_transfer(campaign: Campaign, world: World) -> bool:
+    return world.handed_over and campaign.recording.on_transfer is OnTransfer.STOP
 
 
 def _about_words(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: PLR0912 - one arm a command
@@ -226,7 +237,11 @@ def _about_words_to_the_callee(campaign: Campaign, world: World, prompt: str) ->
     if prompt == notices.RECORDING_STOPPED and world.recorder == "running":
         yield "a recording told to be over that runs"
     if prompt == notices.RECORDING_AGREED and (
-        not world.agreed or world.refused or world.recorder != "none" or _is_over(campaign, world)
+        not world.agreed
+        or world.refused
+        or world.recorder not in {"none", "over"}
+        or _ends_with_transfer(campaign, world)
+        or _is_over(campaign, world)
     ):
         yield "a recording announced that will not be"
     if prompt == notices.ABANDONED and not world.abandoned:
@@ -290,6 +305,8 @@ def out_of_place(
         answered = any(isinstance(each, do.RefuseTransfer | do.HandOver) for each in commands)
         if not answered and after.stage is not Stage.HANDOVER:
             yield "a transfer that is neither made nor refused"
+        if before.stage is Stage.HANDOVER and do.RefuseTransfer() in commands:
+            yield "a transfer refused that is under way"
     yield from _about_talks(campaign, before, event, after, world)
     unanswered = any(isinstance(each, do.RegisterRight) for each in world.owed)
     if any(closes) and unanswered and event != on.TimeRanOut(Stage.CLOSE.value):

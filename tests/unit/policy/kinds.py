@@ -91,6 +91,7 @@ _OUTBOUND = {
     "codes-stop-must": _kind("opt_out", "hang_up", _CONTRACT, _REFUSE, agent_keys=_STOP),
 }
 _TRANSFER = {"transfer": "PJSIP/{extension}"}
+_CUT = {"prompts": ["recording"], "barge_in": ["recording"]}
 
 
 def _transferred(
@@ -106,10 +107,12 @@ _TRANSFERRED = {
     "repeat": _transferred("opt_out", "continue", _CONTRACT, _REFUSE, "repeat"),
     "stop": _transferred("notice", "continue", _OFFER, _OBJECT, "stop"),
     "opt_in": _transferred("opt_in", "continue", _CONTRACT, _AGREE, "repeat"),
+    "opt_in-stop": _transferred("opt_in", "continue", _CONTRACT, _AGREE, "stop"),
+    "repeat-cut": _transferred("notice", "continue", _CONTRACT, _REPEAT, "repeat") | {"notice": _CUT},
     "mandatory": _transferred("mandatory", "hang_up", _DUTY, _REFUSE, "continue"),
     "erased": _transferred("notice", "hang_up", _CONTRACT, _ERASE, "repeat"),
-    "pauses": _transferred("notice", "continue", _CONTRACT, {}, "continue")
-    | {"agent_keys": {"*1": "pause_recording"}},
+    "pauses": _transferred("notice", "continue", _CONTRACT, {}, "continue") | {"agent_keys": _PAUSES},
+    "pauses-must": _transferred("notice", "hang_up", _CONTRACT, {}, "repeat") | {"agent_keys": _PAUSES},
 }
 #: What differs where the agent, or the destination, is called.
 _CALLED = {
@@ -145,7 +148,7 @@ KINDS = (
     | {
         f"{direction}-transfer-{name}": Kind(direction, _TRANSFERRED[name] | _ANNA)
         for direction in (Direction.AGENT_FIRST, Direction.CALLEE_FIRST, Direction.INBOUND)
-        for name in ("notice", "mandatory")
+        for name in ("off", "notice", "mandatory")
     }
     | {f"outbound-{name}": Kind(Direction.OUTBOUND, changes) for name, changes in _OUTBOUND.items()}
     | {f"steered-{name}": Kind(Direction.OUTBOUND, changes, "0") for name, changes in _STEERED.items()}

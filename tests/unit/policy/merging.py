@@ -42,6 +42,7 @@ _CONVERSING = frozenset(
         Stage.TAG,
         Stage.RECORDER,
         Stage.DISCARD,
+        Stage.QUIET,
         Stage.BRIDGE,
         Stage.TALK,
         Stage.HANDOVER,
@@ -79,6 +80,7 @@ def merge(call: Call, world: World) -> World:
             entered=frozenset(),
             abandoned=False,
             briefed=False,
+            reheard=False,
             sounding=_LAST_WORDS if _reached(world) else world.sounding,
         )
     if call.stage is Stage.FAREWELL and world.callee.answered:
@@ -98,9 +100,10 @@ def merge(call: Call, world: World) -> World:
             paused=False,
             agreed=False,
             briefed=False,
+            reheard=False,
         )
     if call.stage is Stage.TALK:
-        return world._replace(asked=_everything(world), timers=_EVERY_TIMER, briefed=False)
+        return world._replace(asked=_everything(world), timers=_EVERY_TIMER)
     if call.stage is Stage.UNHEARD:
         world = world._replace(heard=_NONE_HEARD)
     elif world.heard:
@@ -159,7 +162,17 @@ def same(call: Call, world: World) -> Hashable:
             else (call.heard, call.discounted, call.informed)
         )
         language = None if stage in _AFTER_THE_NOTICE else call.language
-        before_the_end = rang, heard, language, call.agreed, call.paused, call.unrecordable, call.typed
+        handed_over = call.briefed, call.due, call.untold
+        before_the_end = (
+            rang,
+            heard,
+            language,
+            call.agreed,
+            call.paused,
+            call.unrecordable,
+            call.typed,
+            handed_over,
+        )
     return (
         stage, call.campaign is None, call.agent, call.callee, call.machine, call.playing, call.upcoming, call.whisper,
         call.whispers, frozenset(call.exercised), call.registering, call.by_agent, call.refused, call.recorded,

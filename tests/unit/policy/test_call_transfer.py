@@ -11,6 +11,8 @@ from tests.unit.policy.story import Story
 TRANSFERS = {"transfer": "PJSIP/{extension}"}
 ASKED, WAITED = on.TransferAsked("1002"), on.Played("transfer_wait", whole=True)
 BRIEFED = on.Played("agent_call_recorded", whole=True, party=Party.AGENT)
+PAUSED = on.Played("agent_recording_paused", whole=True, party=Party.AGENT)
+PAUSES = {"*1": "pause_recording", "*2": "resume_recording"}
 
 
 def says(prompt: str) -> do.Play:
@@ -129,3 +131,125 @@ def test_a_right_pressed_on_the_way_is_registered_and_lets_the_colleague_go() ->
     story = handed_over(Story(**TRANSFERS))
     assert story.does(on.KeyPressed("7")) == [do.RegisterRight(Right.ERASURE, "7")]
     assert do.HangUp(Party.AGENT) in story.does(on.RightRegistered(Right.ERASURE, "R-1"))
+
+
+def test_a_second_refer_of_an_impatient_phone_refuses_the_first() -> None:
+    """Asterisk tells all REFERs of a channel what it is told of one: the answer to the transfer is both's."""
+    story = Story(**TRANSFERS).talk()
+    story.send(ASKED)
+    assert story.does(on.TransferAsked("1003")) == []
+    assert do.HandOver("1002") in story.does(on.RecorderStopped())
+
+
+def paused(story: Story) -> Story:
+    """The agent has paused the recording, and hands the callee over."""
+    story.talk().send(on.AgentKeyPressed("*"), on.AgentKeyPressed("1"), on.RecorderStopped(), PAUSED)
+    story.send(ASKED, WAITED, on.AgentCreated())
+    return story
+
+
+def test_a_transfer_ends_a_pause() -> None:
+    story = paused(Story(**TRANSFERS, agent_keys=PAUSES))
+    assert story.does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE), whispers("agent_call_recorded")]
+    assert story.does(BRIEFED) == [whispers("agent_recording_paused")]
+    assert story.does(PAUSED) == [do.Bridge()]
+    story.send(on.Bridged(), on.AgentKeyPressed("*"))
+    assert story.does(on.AgentKeyPressed("2")) == [do.TagRecording()]
+
+
+def test_a_pause_of_what_must_be_recorded_ends_the_call_at_a_transfer() -> None:
+    recording = {"mode": "opt_out", "without": "hang_up"}
+    story = paused(Story(**TRANSFERS, agent_keys=PAUSES, recording=recording))
+    assert story.does(on.AgentAnswered(), BRIEFED, PAUSED)[-1] == do.Bridge()
+
+
+@pytest.mark.parametrize("must", [False, True])
+def test_a_repeated_notice_that_was_not_heard_whole_is_followed_by_a_recording(*, must: bool) -> None:
+    recording = {"mode": "notice", "on_transfer": "repeat", "without": "hang_up" if must else "continue"}
+    story = Story(**TRANSFERS, recording=recording).talk()
+    story.send(
+        ASKED, on.RecorderStopped(), WAITED, on.Played("recording_notice", whole=False), on.AgentCreated()
+    )
+    last = do.Play(Party.CALLEE, "goodbye") if must else do.Bridge()
+    assert story.does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE), last]
+    assert story.call.reason == "recording_failed"
+
+
+def test_a_repeated_notice_that_breaks_as_the_colleague_is_told_is_followed_by_a_recording() -> None:
+    story = Story(**on_transfer("repeat")).talk()
+    story.send(ASKED, on.RecorderStopped(), WAITED, on.AgentCreated(), on.AgentAnswered(), BRIEFED)
+    assert story.does(on.Played("recording_opt_out", whole=False)) == [do.Bridge()]
+
+
+def test_a_callee_who_hangs_up_in_the_repeated_notice_ends_the_call_as_one_that_failed() -> None:
+    """Their playback breaks first, and that they are gone is reported a moment later."""
+    story = Story(**on_transfer("repeat", "mandatory"), keys={}).talk()
+    story.send(ASKED, on.RecorderStopped(), WAITED, on.Played("recording_mandatory", whole=False))
+    story.send(on.Gone(Party.CALLEE, 16))
+    assert (story.call.outcome, story.call.reason) == ("bridged", "")
+
+
+def test_a_key_cuts_a_repeated_notice_short() -> None:
+    barged = {"prompts": ["identity", "recording"], "barge_in": ["recording"]}
+    story = Story(**on_transfer("repeat"), notice=barged).talk()
+    story.send(ASKED, on.RecorderStopped(), WAITED)
+    assert story.does(on.KeyPressed("9")) == []
+    assert story.does(on.Played("recording_opt_out", whole=True)) == [says("source_asked")]
+
+
+def test_a_notice_that_the_callee_asked_to_hear_again_does_not_count_as_repeated() -> None:
+    story = Story(**on_transfer("repeat"), notice={"prompts": ["identity", "recording"]}).talk()
+    story.send(ASKED, on.RecorderStopped(), on.KeyPressed("*"), WAITED, on.AgentCreated(), on.AgentAnswered())
+    story.send(on.Played("identity", whole=True), on.Played("recording_opt_out", whole=True))
+    assert story.does(BRIEFED) == [do.TagRecording()]
+
+
+def talking_unasked(on_transfer: str) -> Story:
+    """The callee has not agreed to be recorded, and talks to the colleague."""
+    recording = {"mode": "opt_in", "on_transfer": on_transfer}
+    story = Story(**TRANSFERS, recording=recording, keys={"1": "consent_recording", "7": "erasure"}).heard()
+    story.send(on.HeardCommitted(), on.TimeRanOut("agreement"), on.Bridged())
+    story.send(ASKED, WAITED, on.AgentCreated(), on.AgentAnswered(), on.Bridged())
+    assert (story.call.stage, story.call.handed_over) == (Stage.TALK, True)
+    return story
+
+
+def test_a_colleague_is_recorded_before_they_are_told() -> None:
+    story = talking_unasked("continue")
+    assert story.does(on.KeyPressed("1")) == [says("recording_agreed")]
+    assert story.does(on.Played("recording_agreed", whole=True)) == [whispers("agent_call_recorded")]
+    assert story.does(on.KeyPressed("0")) == []
+    assert story.does(BRIEFED) == [do.TagRecording()]
+
+
+def test_a_colleague_who_is_not_told_whole_in_the_talk_is_recorded() -> None:
+    story = talking_unasked("continue")
+    story.send(on.KeyPressed("1"), on.Played("recording_agreed", whole=True))
+    broken = on.Played("agent_call_recorded", whole=False, party=Party.AGENT)
+    assert story.does(broken) == [whispers("agent_recording_stopped")]
+    assert story.call.reason == "recording_failed"
+
+
+def test_a_late_word_of_the_whisper_stops_the_recording() -> None:
+    story = talking_unasked("continue")
+    story.send(on.KeyPressed("1"), on.Played("recording_agreed", whole=True), BRIEFED, on.RecordingTagged())
+    assert story.does(on.Played("agent_call_recorded", whole=False, party=Party.AGENT)) == []
+    assert not story.call.unrecordable
+
+
+def test_an_agreement_is_confirmed_that_no_recording_follows() -> None:
+    story = talking_unasked("stop")
+    assert story.does(on.KeyPressed("1")) == []
+    assert "recording_agreed" not in story.notes
+
+
+def test_an_agreement_that_waits_to_be_confirmed_is_confirmed_after_the_transfer_that_ends_the_recording() -> (
+    None
+):
+    recording = {"mode": "opt_in", "on_transfer": "stop"}
+    story = Story(
+        **TRANSFERS, recording=recording, keys={"1": "consent_recording", "9": "data_source"}
+    ).heard()
+    story.send(on.HeardCommitted(), on.TimeRanOut("agreement"), on.Bridged(), on.KeyPressed("9"), ASKED)
+    assert story.does(on.KeyPressed("1")) == []
+    assert story.does(on.Played("source_asked", whole=False))[-1] == says("transfer_wait")

@@ -89,9 +89,10 @@ class World(NamedTuple):
     durable: frozenset[Right] = frozenset()
     entered: frozenset[Right] = frozenset()
     given_back: Outcome | None = None
-    #: The agent is a colleague of the first one, and was told whole that the call is recorded.
+    #: The agent is a colleague of the first one, and was told whole that the call is recorded; so was the callee, again.
     handed_over: bool = False
     briefed: bool = False
+    reheard: bool = False
 
     @property
     def home(self) -> Party | None:
@@ -179,7 +180,11 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             world = _ended(world, Party.AGENT, notices.AGENT_CALL_RECORDED, whole=whole)
             return world._replace(briefed=True) if told and whole else world
         case on.Played(prompt, whole, party):
-            return _ended(world, party, prompt, whole=whole)
+            again = (
+                party is Party.CALLEE and world.sounds(party, prompt) and prompt in notices.repeated(campaign)
+            )
+            world = _ended(world, party, prompt, whole=whole)
+            return world._replace(reheard=True) if again and whole and world.handed_over else world
         case on.RecorderStarted() if world.recorder in {"asked", "doubtful"}:
             return world._replace(recorder="running")
         case on.RecorderStopped() if world.recorder not in {"none", "over"}:
@@ -337,7 +342,7 @@ def _handed_over(world: World) -> World:
     """Another channel is the agent's, and nothing is heard any more of the one that was."""
     stale = {do.CallAgent(), do.DialAgent(), do.AnswerAgent(), do.HangUp(Party.AGENT)}
     return world._replace(
-        agent=Side("made"), handed_over=True, briefed=False, bridging=False, typed="", paused=False,
+        agent=Side("made"), handed_over=True, briefed=False, reheard=False, bridging=False, typed="",
         asked=world.asked - stale, sounding=frozenset(each for each in world.sounding if each.party is Party.CALLEE),
     )  # fmt: skip
 
