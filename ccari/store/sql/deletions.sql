@@ -38,7 +38,8 @@ SELECT pg_advisory_xact_lock(hashtextextended('deletions', 0))
 
 -- name: stored_recordings
 -- What has been asked for only reaches what was recorded until then. A withdrawal ($2) counts from its receipt, an
--- erasure from when it was granted; who hides their number leaves no request when they refuse to be recorded.
+-- erasure from when it was granted. A withdrawal reaches what the bar does that came with it, or that was entered without a
+-- request; who hides their number leaves neither when they refuse to be recorded.
 WITH asked AS MATERIALIZED (
     SELECT r.id, r.call_id, r.controller, r.campaign, r.legal_basis, r.delete_at, r.file,
            coalesce(r.started_at, r.tagged_at) AS recorded, c.digest,
@@ -61,9 +62,11 @@ WITH asked AS MATERIALIZED (
           FROM asked a JOIN consent_uses u ON u.call_id = a.call_id JOIN consents k ON k.id = u.consent_id
            WHERE k.withdrawn_at >= a.recorded
           UNION ALL
-          SELECT a.id, s.entered_at, ''
+          SELECT a.id, coalesce(q.received_at, s.entered_at), coalesce(q.reference, '')
           FROM asked a JOIN suppressions s ON s.controller = a.controller AND s.digest = a.digest
-           WHERE s.reason = 'withdraw_consent' AND s.campaign IN ('', a.campaign) AND s.entered_at >= a.recorded
+          LEFT JOIN rights_requests q ON q.reference = s.proof
+           WHERE s.reason = 'withdraw_consent' AND s.campaign IN ('', a.campaign)
+             AND coalesce(q.received_at, s.entered_at) >= a.recorded AND coalesce(q.state, '') NOT IN ('refused', 'withdrawn')
           UNION ALL
           SELECT a.id, a.refused_at, '' FROM asked a WHERE a.refused_at IS NOT NULL) AS each
     ORDER BY each.id, each.at, each.reference DESC

@@ -103,12 +103,14 @@ async def test_a_hold_on_a_number_forgets_what_lies_under_an_older_secret(store:
 
 async def test_a_restriction_that_was_granted_lets_the_recording_go(store: Store, shelf: Shelf) -> None:
     """Art 18(2): it is stored and nothing else, until somebody lifts the restriction, 18(3)."""
-    recording = await shelf.put()
-    reference = await store.requests.add("acme", letter(Right.RESTRICTION, level=Level.L1), made.digests())
-    await store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
-    assert await store.holds.held([recording]) == {recording: REQUEST}
+    mine, anothers = await shelf.put(), await shelf.put(await shelf.call(made.call(number=OTHER)))
+    for number in (made.NUMBER, OTHER):
+        exercise = letter(Right.RESTRICTION, level=Level.L1)
+        reference = await store.requests.add("acme", exercise, made.digests(number=number))
+        await store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
+    assert await store.holds.held([mine, anothers]) == {mine: REQUEST, anothers: REQUEST}
     await store.suppressions.remove("acme", made.digests(), "cli:anna", "told", reason=Reason.RESTRICTION)
-    assert await store.holds.held([recording]) == {}
+    assert await store.holds.held([mine, anothers]) == {anothers: REQUEST}
 
 
 async def test_a_restriction_that_was_refused_holds_on(store: Store, shelf: Shelf) -> None:
@@ -221,6 +223,26 @@ async def test_a_hold_is_confirmed_on_what_is_deleted_a_moment_later(
     finally:
         await connection.close()
     assert (await shelf.round()).count == 1
+
+
+async def test_a_deletion_is_decided_past_a_hold_that_is_just_being_placed(
+    store: Store, shelf: Shelf, dsn: str
+) -> None:
+    recording = await shelf.put(limit=NOW - DAY)
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))")
+            await connection.execute(
+                "INSERT INTO holds (recording_id, reason, placed_by) VALUES ($1, 'lawsuit', 'x')", recording
+            )
+            sweeping = asyncio.create_task(shelf.round())
+            while not await connection.fetchval(_WAITING) and not sweeping.done():
+                pass
+    finally:
+        await connection.close()
+    assert (await sweeping).held == 1
+    assert await shelf.fate(recording) is None
 
 
 async def test_a_hold_on_a_number_reaches_another_controllers(store: Store, shelf: Shelf) -> None:

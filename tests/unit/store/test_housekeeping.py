@@ -32,6 +32,8 @@ from tests.unit.store.kept import DAY, NOW, Shelf, rotated
 from tests.unit.store.test_requests import by, letter
 
 OVER = NOW - DAY
+#: After what was asked for then.
+SINCE = NOW - DAY / 2
 
 
 @pytest.fixture
@@ -80,8 +82,8 @@ async def test_a_refusal_in_a_call_leaves_its_recording_or_reaches_another_calls
         await shelf.put(call, basis="consent"), await shelf.put(call, basis="contract"),
         await shelf.put(basis="consent"),
     ]  # fmt: skip
-    again = await shelf.put(call, basis="consent", recorded=NOW + DAY)
-    reference = await pressed(shelf, Right.REFUSE_RECORDING, call)
+    again = await shelf.put(call, basis="consent", recorded=SINCE)
+    reference = await pressed(shelf, Right.REFUSE_RECORDING, call, OVER)
     assert (await shelf.round()).deleted == {"consent_withdrawn": 1}
     fates = [await shelf.fate(each) for each in (agreed, otherwise, before, again)]
     assert fates == [f"consent_withdrawn {reference}", None, None, None]
@@ -90,17 +92,19 @@ async def test_a_refusal_in_a_call_leaves_its_recording_or_reaches_another_calls
 @pytest.mark.parametrize("right", [Right.REFUSE_RECORDING, Right.WITHDRAW_CONSENT])
 async def test_a_withdrawal_by_letter_leaves_what_rested_on_the_consent(shelf: Shelf, right: Right) -> None:
     before, otherwise = await shelf.put(basis="consent"), await shelf.put(basis="legitimate_interest")
-    since = await shelf.put(basis="consent", recorded=NOW + DAY)
+    since = await shelf.put(basis="consent", recorded=SINCE)
     anothers = await shelf.put(await shelf.call(made.call(number=made.numbers(2)[1])), basis="consent")
-    reference = await asked(shelf, right)
+    reference = await asked(shelf, right, OVER)
     await shelf.round()
     fates = [await shelf.fate(each) for each in (before, otherwise, since, anothers)]
     assert fates == [f"consent_withdrawn {reference}", None, None, None]
 
 
-async def test_a_withdrawal_that_was_taken_back_deletes(shelf: Shelf) -> None:
+@pytest.mark.parametrize("right", [Right.REFUSE_RECORDING, Right.WITHDRAW_CONSENT])
+async def test_a_withdrawal_that_was_taken_back_deletes(shelf: Shelf, right: Right) -> None:
+    """Though the bar that came with it stands."""
     recording = await shelf.put(basis="consent")
-    reference = await asked(shelf, Right.REFUSE_RECORDING)
+    reference = await asked(shelf, right)
     await shelf.store.requests.step(reference, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
     await shelf.round()
     assert await shelf.fate(recording) is None
@@ -116,6 +120,14 @@ async def test_a_withdrawal_for_one_campaign_reaches_another(shelf: Shelf) -> No
     await shelf.round()
     assert await shelf.fate(here) is not None
     assert await shelf.fate(there) is None
+
+
+async def test_a_withdrawal_of_everything_in_one_campaigns_call_spares_another(shelf: Shelf) -> None:
+    """As where the campaign itself asks for no consent."""
+    there = await shelf.put(await shelf.call(replace(made.call(), campaign="surveys")), basis="consent")
+    reference = await pressed(shelf, Right.WITHDRAW_CONSENT, await shelf.call())
+    await shelf.round()
+    assert await shelf.fate(there) == f"consent_withdrawn {reference}"
 
 
 async def test_a_consent_withdrawn_without_a_request_leaves_what_rested_on_it(
@@ -145,10 +157,11 @@ async def test_a_bar_for_a_withdrawal_leaves_what_rested_on_the_consent(
     shelf: Shelf, campaign: str | None, *, goes: bool
 ) -> None:
     """Such as ``ccari consents withdraw`` enters."""
-    recording, since = await shelf.put(basis="consent"), await shelf.put(basis="consent", recorded=NOW + DAY)
+    recording = await shelf.put(basis="consent")
     await shelf.store.suppressions.add(
         "acme", made.digests(), Reason.WITHDRAW_CONSENT, "cli", "", campaign=campaign
     )
+    since = await shelf.put(basis="consent", recorded=datetime.now(UTC))
     await shelf.round()
     assert await shelf.fate(recording) == ("consent_withdrawn" if goes else None)
     assert await shelf.fate(since) is None
@@ -167,12 +180,12 @@ async def test_who_hides_their_number_cannot_take_a_consent_back(shelf: Shelf, d
 
 async def test_an_erasure_deletes_before_it_is_granted_or_more_than_it_may(shelf: Shelf) -> None:
     mine, bound, kept = await shelf.put(), await shelf.put(basis="legal_obligation"), await shelf.put()
-    since = await shelf.put(recorded=NOW + DAY)
     anothers = await shelf.put(await shelf.call(made.call(number=made.numbers(2)[1])))
     hold = await shelf.store.holds.place(HoldOn(recording_id=kept), "lawsuit", "cli:anna")
     reference = await asked(shelf, Right.ERASURE)
     assert (await shelf.round()).count == 0
     await shelf.store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
+    since = await shelf.put(recorded=datetime.now(UTC))
     assert (await shelf.round()).held == 1
     granted = f"erasure {reference}"
     fates = [await shelf.fate(each) for each in (mine, bound, kept, since, anothers)]
@@ -188,6 +201,7 @@ async def test_an_erasure_that_was_refused_deletes(shelf: Shelf) -> None:
     await shelf.store.requests.step(reference, RequestState.REFUSED, by("cli:anna", "Art 17(3)(e)"))
     await shelf.round()
     assert await shelf.fate(recording) is None
+    assert (await shelf.store.deletions.stored([recording]))[recording].erasure_granted is None
 
 
 async def test_an_erasure_forgets_what_lies_under_an_older_secret(shelf: Shelf) -> None:
