@@ -17,7 +17,7 @@ from ccari.policy import chain, merkle, notices
 from ccari.policy.chain import Linked
 from ccari.policy.seal import Kind, Leaf, Statement
 from ccari.recordings.evidence import signing
-from ccari.recordings.evidence.pack import FORMAT, VCON
+from ccari.recordings.evidence.pack import FORMAT, VCON, untold
 from ccari.recordings.keys import VerifyingKey
 
 _T = TypeVar("_T")
@@ -69,7 +69,7 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
     sealed_at = _read(lambda: _seals(files, kind, of, journal, keys), "seals.json is damaged")
     unheard = _read(lambda: _notice(files, journal), "notice/notice.json is damaged")
     _read(lambda: _policy(files), "policy.json is damaged")
-    compared = _read(lambda: _recordings(files, document, recordings), "recordings.json is damaged")
+    compared = _read(lambda: _recordings(files, document, journal, recordings), "recordings.json is damaged")
     for name, known in contents["files"].items():
         if not hmac.compare_digest(_sha256(files[name]), str(known)):
             raise EvidenceError(f"{name} was changed")
@@ -224,7 +224,9 @@ def _policy(files: Mapping[str, bytes]) -> None:
         )
 
 
-def _recordings(files: Mapping[str, bytes], document: Mapping[str, Any], folder: Path | None) -> int:
+def _recordings(
+    files: Mapping[str, bytes], document: Mapping[str, Any], journal: Sequence[Linked], folder: Path | None
+) -> int:
     """Each recording is as the signed vCon has it; and so is its file, if it is to be looked at. Gives how many were."""
     signed: list[dict[str, Any]] = next(
         (each["body"] for each in document["attachments"] if each["purpose"] == "recordings"), []
@@ -238,6 +240,9 @@ def _recordings(files: Mapping[str, bytes], document: Mapping[str, Any], folder:
         raise EvidenceError(
             f"recordings.json: there are {len(rows)} recordings, where {len(signed)} were signed"
         )
+    fault = untold(signed, journal)
+    if fault:
+        raise EvidenceError(f"recordings.json: {fault}")
     if folder is None:
         return 0
     stored = [each for each in signed if each["state"] == "stored"]

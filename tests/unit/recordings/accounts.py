@@ -67,7 +67,7 @@ def journal(*, action: str = "none") -> list[Linked]:
             },
         ),
         ("key_pressed", {"key": "2", "action": action}),
-        ("call_ended", {"outcome": "bridged", "reason": ""}),
+        ("recording_stored", {"sha256": "ab" * 32}),
     ]  # fmt: skip
     entries = [
         Entry(NOON + timedelta(seconds=n), event, fields, bytes([n]) * 16)

@@ -115,13 +115,13 @@ def _swap_whole(rows: list[dict[str, Any]]) -> None:
         (lambda rows: rows[0].update(salt="ff" * 16), "journal.json: the fields of entry 1 (call_gated) were changed"),
         (
             lambda rows: rows[4].update(at="2026-03-10T12:00:04.123457+00:00"),
-            "journal.json: entry 5 (call_ended) was changed",
+            "journal.json: entry 5 (recording_stored) was changed",
         ),
         (lambda rows: rows.pop(2), "journal.json: entry 3 is missing"),
         (lambda rows: rows.pop(), "journal.json: the journal ends at entry 4, but there were 5"),
         (_swap, "journal.json: entry 3 (notice_heard) stands in place 2"),
         (_swap_whole, "journal.json: entry 3 (notice_heard) stands in place 2"),
-        (lambda rows: rows.append(dict(rows[4], seq=6)), "journal.json: entry 5 (call_ended) stands in place 6"),
+        (lambda rows: rows.append(dict(rows[4], seq=6)), "journal.json: entry 5 (recording_stored) stands in place 6"),
         (lambda rows: rows[1].pop("link"), "journal.json is damaged"),
         (lambda rows: rows[1].update(seq="x"), "journal.json is damaged"),
         (lambda rows: rows[1].update(seq=float("inf")), "journal.json is damaged"),
@@ -252,6 +252,16 @@ def _give_another_sound(files: Files) -> None:
 )  # fmt: skip
 def test_a_notice_that_was_changed_is_not_named(change: Callable[[Files], None], fault: str) -> None:
     assert fault_of(change) == fault
+
+
+def test_a_recording_that_the_journal_does_not_tell_of_is_proven() -> None:
+    """Whoever can write the table of recordings, but not the journal."""
+    with pytest.raises(
+        EvidenceError, match=f"recording {RECORDING} is another than the journal says was stored"
+    ):
+        packed(accounts.call(recordings=[accounts.recording(sha256="cd" * 32)]))
+    failed = accounts.recording(state="failed", sha256=None, file_sha256=None, file=None)
+    assert checked(packed(accounts.call(recordings=[failed]))).entries == 5
 
 
 def _another_hash(files: Files) -> None:
