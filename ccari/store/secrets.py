@@ -144,7 +144,8 @@ class SecretStore:
         try:
             for each in (self._folder, folder.parent, folder):
                 # the folders above would be open to others, made as parents
-                each.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not each.exists():
+                    each.mkdir(mode=0o700, parents=True, exist_ok=True)
             if any(_NAME.match(path.name) for path in folder.iterdir()):
                 return False
         except OSError as error:

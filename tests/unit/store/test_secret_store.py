@@ -32,6 +32,17 @@ def test_a_new_secret_can_be_read_by_others_or_is_like_another(store: SecretStor
     assert store.digests("acme", NUMBER).newest != store.digests("other", NUMBER).newest
 
 
+def test_a_folder_of_secrets_is_open_to_other_writers(tmp_path: Path) -> None:
+    """Whatever the umask; the service refuses to start with such a folder."""
+    before = os.umask(0)
+    try:
+        SecretStore(tmp_path / "keys").create_for_register("robinson")
+    finally:
+        os.umask(before)
+    for each in ("keys", "keys/registers", "keys/registers/robinson"):
+        assert stat.S_IMODE((tmp_path / each).stat().st_mode) == 0o700
+
+
 def test_a_secret_is_made_anew_over_the_old_one(store: SecretStore, tmp_path: Path) -> None:
     before = newest(tmp_path).read_text()
     assert not store.create("acme")
