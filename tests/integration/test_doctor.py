@@ -188,6 +188,8 @@ async def test_calls_of_a_campaign_are_cut_off_for_a_module_that_only_it_needs(
             await pbx.cli(f"module load {each}")
         whole = await ward.examined(0)
     finally:
+        if service.process is not None:
+            await service.stop(signal.SIGKILL)
         for each in MACHINES:
             await pbx.cli(f"module load {each}")
         assert (await service.ccari("policy", "apply", str(POLICY))).code == 0
