@@ -33,7 +33,7 @@ from ccari.recordings.housekeeping import Housekeeper
 from ccari.recordings.keyfiles import check_folder
 from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.recordings.spool import SharedSpool
-from ccari.sounds.soundboard import Soundboard, open_soundboard
+from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
 from ccari.store.database import Database
 from ccari.store.fence import PostgresFence
 from ccari.store.opened import Store, open_store
@@ -76,7 +76,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
     async with open_store(settings) as store:
         secrets, prompts, book = (
             SecretStore(settings.keys_dir),
-            open_soundboard(settings),
+            open_soundboard(settings, open_copies(settings)),
             Book(store.policies),
         )
         await book.reload()

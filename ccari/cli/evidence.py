@@ -19,7 +19,7 @@ from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.evidence.verifying import Verdict, verify
 from ccari.recordings.keys import SigningKeys, VerifyingKey, public_key
 from ccari.sounds.heard import heard
-from ccari.sounds.soundboard import open_soundboard
+from ccari.sounds.soundboard import open_copies, open_soundboard
 from ccari.store.opened import Store
 
 app = typer.Typer(help="The sealed account of one call or one request, for somebody who has no access here.")
@@ -72,7 +72,10 @@ def export(
     lost = [each.key for each in played if not each.files]
     if lost or (known and not played):
         said = ", ".join(lost) or "the notice"
-        typer.echo(f"ccari: {said}: the audio that was heard is no longer in the sounds folder", err=True)
+        typer.echo(
+            f"ccari: {said}: the audio that was heard is neither in the sounds folder nor in data_dir/heard",
+            err=True,
+        )
     typer.echo(f"the evidence of {which} is in {out}")
 
 
@@ -137,7 +140,8 @@ def _heard(settings: Settings, account: Account) -> list[HeardSound]:
     if policy is None or campaign is None:
         return []
     try:
-        return heard(open_soundboard(settings), policy.controller_of(campaign), campaign, account.journal)
+        board, controller = open_soundboard(settings), policy.controller_of(campaign)
+        return heard(board, open_copies(settings), controller, campaign, account.journal)
     except SoundError:
         # a damaged folder of sounds is no reason to withhold the rest
         return []

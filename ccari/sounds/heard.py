@@ -1,23 +1,40 @@
 """The very audio of the notices that a call's journal says were heard."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
+from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.policy.campaign import Campaign
 from ccari.policy.chain import Linked
 from ccari.policy.parties import Controller
 from ccari.ports.evidence import HeardSound
+from ccari.sounds.copies import Copies
 from ccari.sounds.soundboard import Soundboard
 
 
 def heard(
-    board: Soundboard, controller: Controller, campaign: Campaign, journal: Sequence[Linked]
+    board: Soundboard, copies: Copies, controller: Controller, campaign: Campaign, journal: Sequence[Linked]
 ) -> list[HeardSound]:
     """Each prompt that was heard, in order, with its words and its files; those of an erased entry are not known."""
     found: dict[tuple[str, str], HeardSound] = {}
     for prompt, digest in _named(board, controller, campaign, journal):
-        found[prompt.key, digest] = HeardSound(prompt.key, prompt.text, digest, board.audio(prompt, digest))
+        files = _lying(board, prompt, digest) or copies.read(digest)
+        found[prompt.key, digest] = HeardSound(prompt.key, prompt.text, digest, files)
     return list(found.values())
+
+
+def _lying(board: Soundboard, prompt: notices.Prompt, digest: str) -> dict[str, bytes]:
+    """The files of the sound that calls play today, if it is still the one of ``digest``."""
+    with contextlib.suppress(SoundError, OSError):
+        found = {ending: path.read_bytes() for ending, path in board.files(prompt).items()}
+        if (
+            notices.audio({ending: sha256(content).hexdigest() for ending, content in found.items()})
+            == digest
+        ):
+            return found
+    return {}
 
 
 def _named(

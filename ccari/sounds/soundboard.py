@@ -1,8 +1,6 @@
 """The sounds that calls play: looked up, checked against the words wanted, and named as Asterisk knows them."""
 
-import contextlib
 import sys
-from hashlib import sha256
 from pathlib import Path
 
 from ccari.config import Settings
@@ -13,6 +11,7 @@ from ccari.policy.notices import Prompt
 from ccari.policy.parties import Controller
 from ccari.ports.sounds import Script, Sound
 from ccari.sounds.catalogue import Catalogue
+from ccari.sounds.copies import Copies
 from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, damage
 
 
@@ -22,18 +21,26 @@ def shipped_sounds() -> Path:
     return checkout if (checkout / FILE_NAME).exists() else Path(sys.prefix) / "share" / "ccari" / "sounds"
 
 
-def open_soundboard(settings: Settings) -> "Soundboard":
+def open_soundboard(settings: Settings, copies: Copies | None = None) -> "Soundboard":
     """The sounds of the settings' folder, with the shipped ones behind them."""
-    return Soundboard(settings.sounds_dir, shipped_sounds(), settings.sounds.asterisk_dir)
+    return Soundboard(settings.sounds_dir, shipped_sounds(), settings.sounds.asterisk_dir, copies)
+
+
+def open_copies(settings: Settings) -> Copies:
+    """Where the service keeps copies of what calls play."""
+    return Copies(settings.data_dir / "heard")
 
 
 class Soundboard:
     """:class:`ccari.ports.Prompts` over a folder of built sounds, and the shipped ones behind it.
 
-    ``asterisk_dir`` is the folder as Asterisk sees it, where that differs.
+    ``asterisk_dir`` is the folder as Asterisk sees it, where that differs. ``copies``: who keeps what the scripts play.
     """
 
-    def __init__(self, folder: Path, shipped: Path, asterisk_dir: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, shipped: Path, asterisk_dir: Path | None = None, copies: Copies | None = None
+    ) -> None:
+        self._copies = copies
         self.catalogue = Catalogue.load(shipped / "catalogue.toml")
         self._places = ((folder, asterisk_dir or folder), (shipped, shipped))
         self._manifests: list[Manifest | None] = []
@@ -59,6 +66,9 @@ class Soundboard:
     def _script(self, controller: Controller, campaign: Campaign, language: str) -> Script:
         said = {each.id: each for each in notices.prompts(controller, campaign, self.catalogue, language)}
         sounds = {prompt.id: self._sound(prompt) for prompt in said.values()}
+        if self._copies is not None:
+            for prompt in said.values():
+                self._copies.keep(sounds[prompt.id].digest, self.files(prompt))
         spoken = [ids for ids in notices.wordings(campaign) if said.keys() >= set(ids)]
         return Script(sounds, {ids: notices.version(tuple(said[each] for each in ids)) for ids in spoken})
 
@@ -75,28 +85,20 @@ class Soundboard:
     def find(self, prompt: Prompt) -> Entry:
         """How the sound of a prompt was built that a call would play. Raises SoundError as :meth:`scripts` does."""
         self._refresh()
-        return self._find(prompt)[1]
+        return self._find(prompt)[2]
 
-    def audio(self, prompt: Prompt, digest: str) -> dict[str, bytes]:
-        """The files of the prompt's sound that is named so, by ending; none where it is no longer there."""
+    def files(self, prompt: Prompt) -> dict[str, Path]:
+        """The files of a prompt that a call would play, by ending. Raises SoundError as :meth:`scripts` does."""
         self._refresh()
-        for (folder, _), manifest in zip(self._places, self._manifests, strict=True):
-            entry = manifest.entries.get(prompt.key) if manifest else None
-            if entry is not None and entry.digest == digest:
-                with contextlib.suppress(OSError):
-                    found = {
-                        ending: (folder / f"{prompt.key}.{ending}").read_bytes() for ending in entry.files
-                    }
-                    hashes = {ending: sha256(content).hexdigest() for ending, content in found.items()}
-                    if notices.audio(hashes) == digest:
-                        return found
-        return {}
+        folder, _, entry = self._find(prompt)
+        return {ending: folder / f"{prompt.key}.{ending}" for ending in entry.files}
 
     def _sound(self, prompt: Prompt) -> Sound:
-        seen_as, entry = self._find(prompt)
+        _, seen_as, entry = self._find(prompt)
         return Sound(f"sound:{seen_as / prompt.key}", entry.duration_ms, prompt.text, entry.digest)
 
-    def _find(self, prompt: Prompt) -> tuple[Path, Entry]:
+    def _find(self, prompt: Prompt) -> tuple[Path, Path, Entry]:
+        """The folder, the folder as Asterisk sees it, and the entry."""
         fault = f"{prompt.key}: no such sound in {self._places[0][0]}: ccari sounds build"
         for (folder, seen_as), manifest in zip(self._places, self._manifests, strict=True):
             entry = manifest.entries.get(prompt.key) if manifest else None
@@ -107,7 +109,7 @@ class Soundboard:
                 continue
             problem = next(damage(folder, prompt.key, entry), None)
             if problem is None:
-                return seen_as, entry
+                return folder, seen_as, entry
             fault = f"{folder}: {problem}"
         raise SoundError(fault)
 

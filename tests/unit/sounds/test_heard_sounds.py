@@ -1,0 +1,101 @@
+"""The very audio that was heard is found again, though its prompt was spoken anew since."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from ccari.policy import chain, notices
+from ccari.policy.chain import Entry, Linked
+from ccari.policy.declaration import read
+from ccari.ports.evidence import HeardSound
+from ccari.sounds.copies import Copies
+from ccari.sounds.heard import heard
+from ccari.sounds.manifest import Entry as Built
+from ccari.sounds.manifest import Manifest, SoundFile
+from ccari.sounds.soundboard import Soundboard
+from tests.unit.recordings.accounts import CALL, NOON, POLICY
+
+DECLARED = read(POLICY)
+CAMPAIGN, CONTROLLER = DECLARED.campaigns[0], DECLARED.controllers[0]
+
+
+class Desk:
+    """A folder of sounds, with copies of what was played, and a call that heard it."""
+
+    def __init__(self, folder: Path, shipped: Path) -> None:
+        self.sounds = folder / "sounds"
+        self.copies = Copies(folder / "heard")
+        self.shipped = shipped
+
+    @property
+    def board(self) -> Soundboard:
+        return Soundboard(self.sounds, self.shipped, copies=self.copies)
+
+    def speak(self, voice: str) -> None:
+        prompts = notices.prompts(CONTROLLER, CAMPAIGN, self.board.catalogue, "pl")
+        entries = dict(self._spoken(voice, prompts))
+        Manifest(entries).save(self.sounds)
+
+    def _spoken(self, voice: str, prompts: Iterable[notices.Prompt]) -> Iterable[tuple[str, Built]]:
+        for prompt in prompts:
+            files = {}
+            for ending in ("alaw", "g722"):
+                path = self.sounds / f"{prompt.key}.{ending}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(f"{voice} says {prompt.key} as {ending}".encode())
+                files[ending] = SoundFile(hashlib.sha256(path.read_bytes()).hexdigest(), -20.0, -3.0)
+            yield prompt.key, Built(prompt.text, "pl", "studio", 1000, "test", files)
+
+    def play(self, *ids: str) -> list[Linked]:
+        """The journal of a call that hears these prompts now."""
+        script = self.board.scripts(CONTROLLER, CAMPAIGN)["pl"]
+        fields = {"language": "pl", "prompts": ",".join(ids), "sounds": ",".join(script.sounds[each].digest for each in ids)}  # fmt: skip
+        return chain.follow(chain.start(CALL), 0, [Entry(NOON, "notice_heard", fields, bytes(16))])
+
+    def heard(self, journal: list[Linked]) -> list[HeardSound]:
+        return heard(self.board, self.copies, CONTROLLER, CAMPAIGN, journal)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, shipped: Path) -> Desk:
+    made = Desk(tmp_path, shipped)
+    made.speak("anna")
+    return made
+
+
+def test_what_was_heard_is_not_found_in_its_order(desk: Desk) -> None:
+    found = desk.heard(desk.play("identity", "recording_opt_out"))
+    assert [each.key for each in found] == ["pl/renewals/identity", "pl/renewals/recording_opt_out"]
+    assert found[0].files == {
+        ending: f"anna says pl/renewals/identity as {ending}".encode() for ending in ("alaw", "g722")
+    }
+
+
+def test_a_sound_that_was_spoken_anew_takes_the_place_of_what_was_heard(desk: Desk) -> None:
+    journal = desk.play("identity")
+    desk.speak("bert")
+    desk.play("identity")
+    (found,) = desk.heard(journal)
+    assert found.files["alaw"] == b"anna says pl/renewals/identity as alaw"
+
+
+def test_what_is_no_longer_there_is_made_up(desk: Desk, tmp_path: Path) -> None:
+    journal = desk.play("identity")
+    desk.speak("bert")
+    (copy,) = (tmp_path / "heard").glob(f"{journal[0].fields['sounds']}/alaw" if journal[0].fields else "")
+    copy.write_bytes(b"another")
+    (found,) = desk.heard(journal)
+    assert (found.key, found.files) == ("pl/renewals/identity", {})
+
+
+def test_a_notice_that_was_erased_is_made_up(desk: Desk) -> None:
+    (entry,) = desk.play("identity")
+    erased = Linked(entry.seq, entry.at, entry.event, entry.commitment, entry.link, None, None)
+    assert desk.heard([erased]) == []
+
+
+def test_a_folder_that_cannot_be_written_keeps_calls_from_being_made(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "heard").write_text("a file in the folder's place")
+    assert desk.play("identity")
