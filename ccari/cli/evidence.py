@@ -14,6 +14,7 @@ from ccari.config import Settings
 from ccari.errors import ConfigError, EvidenceError, SoundError, why
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound
+from ccari.recordings.evidence.checking import Found, check
 from ccari.recordings.evidence.pack import pack, policy_of
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.evidence.verifying import Verdict, verify
@@ -37,6 +38,19 @@ def seal(context: typer.Context) -> None:
 
     sealed = with_store(context, work)
     typer.echo(f"{sealed} journals were sealed" if sealed else "everything is sealed")
+
+
+@app.command("check")
+def check_(context: typer.Context) -> None:
+    """Check all seals: that none is missing, each is signed, and every journal is as it was sealed."""
+
+    async def work(settings: Settings, store: Store) -> Found:
+        return await check(store.seals, SigningKeys(settings.keys_dir).all())
+
+    found = with_store(context, work)
+    typer.echo(f"{found.seals} seals of {found.journals} journals: everything fits")
+    if found.seals:
+        typer.echo(f"the newest is {found.newest.hex()}: compare it with the log's last journals_sealed")
 
 
 @app.command()

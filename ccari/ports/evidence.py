@@ -1,7 +1,8 @@
 """Evidence: the sealed account of one call or one request."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from ccari.policy.chain import Linked
@@ -69,4 +70,14 @@ class SealStore(Protocol):
 
         One at a time, whoever asks. Raises StoreError if that cannot be made durable: then nothing was sealed.
         """
+        ...
+
+
+class SealRecords(Protocol):
+    def all(self) -> AsyncIterator[tuple[Seal, list[Leaf]]]:
+        """Each seal with the journals that it is said to be of, the oldest first."""
+        ...
+
+    def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:
+        """The journals that do not go through what was sealed, with the moment of the seal."""
         ...

@@ -1,6 +1,7 @@
 """Seals, and all that is kept of one call or request as evidence."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +46,26 @@ class Seals:
                     SQL[mark], [each.id for each in of_kind], [each.events for each in of_kind]
                 )
         return len(leaves)
+
+    async def all(self) -> AsyncIterator[tuple[Seal, list[Leaf]]]:
+        """Each seal with the journals that it is said to be of, the oldest first."""
+        seal, leaves, number = None, list[Leaf](), None
+        async for rows in self._database.stream(SQL["all_seals"]):
+            for row in rows:
+                if row["seal"] != number:
+                    if seal is not None:
+                        yield seal, leaves
+                    seal, leaves, number = Seal(_statement(row), bytes(row["signature"])), [], row["seal"]
+                if row["id"] is not None:
+                    leaves.append(_leaf(row))
+        if seal is not None:
+            yield seal, leaves
+
+    async def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:
+        """The journals that do not go through what was sealed, with the moment of the seal."""
+        async for rows in self._database.stream(SQL["not_as_sealed"]):
+            for row in rows:
+                yield Kind(row["kind"]), row["id"], row["sealed_at"]
 
     async def of_call(self, call_id: UUID) -> Account:
         """All that is kept of a call.

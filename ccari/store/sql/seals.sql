@@ -74,3 +74,17 @@ WHERE proof = $1
 UNION ALL
 SELECT reason, campaign, origin, proof, entered_at, expires_at, removed_at FROM removed_suppressions WHERE proof = $1
 ORDER BY entered_at
+
+-- name: all_seals
+SELECT s.id AS seal, s.sealed_at, s.leaves, s.root, s.before, s.key, s.signature, l.kind, l.id, l.events, l.link
+FROM seals s LEFT JOIN sealed l ON l.seal = s.id ORDER BY s.id, l.leaf
+
+-- name: not_as_sealed
+-- Journals that do not have the entry with which they ended when they were sealed.
+SELECT s.kind, s.id, seals.sealed_at
+FROM sealed s JOIN seals ON seals.id = s.seal
+LEFT JOIN call_events c ON c.call_id = CASE WHEN s.kind = 'call' THEN s.id::uuid END AND c.seq = s.events AND c.link = s.link
+LEFT JOIN request_events r
+       ON r.reference = CASE WHEN s.kind = 'request' THEN s.id END AND r.seq = s.events AND r.link = s.link
+WHERE c.link IS NULL AND r.link IS NULL
+ORDER BY s.seal, s.leaf

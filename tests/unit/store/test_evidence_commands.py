@@ -3,17 +3,22 @@
 import json
 import shutil
 import stat
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from ccari.errors import EvidenceError
 from ccari.policy.rights import Level, Right
 from ccari.ports.calls import OpenedCall
+from ccari.recordings.evidence.checking import check
 from ccari.recordings.keys import SigningKeys
-from ccari.store.database import Database
+from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
+from ccari.store.seals import Seals
 from tests.integration.service import Done, Service
 from tests.unit.store import made
 
@@ -162,6 +167,51 @@ async def test_a_changed_file_is_not_named(ccari: Service, store: Store, tmp_pat
         f"{pack} does not fit: it is no ZIP file, or a damaged one",
     )
     refused(await ccari.ccari("evidence", "verify", str(tmp_path / "none.zip")), "cannot be read")
+
+
+CHANGES = {
+    "DELETE FROM sealed WHERE seal = 2": "seal 2, of {at}, is not of the journals that it is said to be of",
+    "UPDATE sealed SET events = 2 WHERE seal = 2": "seal 2, of {at}, is not of the journals that it is said to be of",
+    "DELETE FROM sealed WHERE seal = 2; DELETE FROM seals WHERE id = 2": "does not follow the one before it",
+    "UPDATE seals SET sealed_at = sealed_at + interval '1 second' WHERE id = 3": "has a signature that does not fit",
+    "UPDATE seals SET key = 'x' WHERE id = 1": "is signed with the key x, which is not in [keys] dir",
+    "UPDATE call_events SET link = sha256(link) WHERE seq = 3": "is not as it was sealed at",
+    "DELETE FROM call_event_fields; DELETE FROM call_events": "is not as it was sealed at",
+}
+
+
+async def test_a_seal_that_was_taken_out_or_changed_is_not_missed(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    for _ in range(3):
+        await over(store)
+        await ccari.ccari("evidence", "seal")
+    done = await ccari.ccari("evidence", "check")
+    assert done.out.startswith("3 seals of 3 journals: everything fits\nthe newest is ")
+    (row,) = await database.rows("SELECT sealed_at FROM seals WHERE id = 2")
+    seals = [await database.rows(f"TABLE {each}") for each in ("seals", "sealed")]
+    for change, fault in CHANGES.items():
+        async with database.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            await connection.execute("SET LOCAL session_replication_role = replica")
+            await connection.execute(change)
+            keys = SigningKeys(Path(ccari.environment["CCARI_DATA_DIR"]) / "keys").all()
+            with pytest.raises(EvidenceError) as found:
+                await check(Seals(Within(connection)), keys)  # type: ignore[arg-type]
+            await transaction.rollback()
+        assert fault.format(at=f"{row['sealed_at']:%Y-%m-%d %H:%M:%S} UTC") in str(found.value), change
+    assert [await database.rows(f"TABLE {each}") for each in ("seals", "sealed")] == seals
+
+
+class Within:
+    """The database as it is seen within one transaction, which is not kept."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def stream(self, statement: str) -> AsyncIterator[list[dict[str, Any]]]:
+        yield [dict(row) for row in await self._connection.fetch(statement)]
 
 
 async def test_what_is_over_cannot_be_sealed_at_once(
