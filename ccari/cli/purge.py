@@ -88,8 +88,8 @@ def _purge_one(context: typer.Context, recording: UUID, reason: str, *, yes: boo
         if not yes:
             return stored, None
         now = datetime.now(UTC)
-        swept = await _keeper(settings, store).one(recording, purging(now, reason))
-        if swept is None:
+        swept = await _keeper(settings, store).these([recording], purging(now, reason))
+        if not swept.count and not swept.faults:
             # held, or deleted, since we looked
             await _stored(store, recording)
         return stored, swept

@@ -18,6 +18,7 @@ import structlog
 
 from ccari.errors import CcariError, why
 from ccari.policy import retention
+from ccari.policy.bases import LegalBasis
 from ccari.policy.retention import Deletion, HoldKind, Why
 from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
 
@@ -79,6 +80,17 @@ def purging(now: datetime, reason: str) -> Judge:
     def judge(stored: Stored) -> Verdict | None:
         fault = retention.purge_fault(stored.legal_basis, stored.limit, now, stored.kinds)
         return None if fault else Verdict(Why.PURGE, reason)
+
+    return judge
+
+
+def erasing(reference: str) -> Judge:
+    """Whether an erasure that is granted on request ``reference`` may delete recordings; the request itself holds none."""
+
+    def judge(stored: Stored) -> Verdict | None:
+        held = any(each.hold is not None or each.reference != reference for each in stored.held)
+        bound = stored.legal_basis is LegalBasis.LEGAL_OBLIGATION
+        return None if held or bound else Verdict(Why.ERASURE, reference)
 
     return judge
 
@@ -175,13 +187,14 @@ class Housekeeper:
             await self.delete_due(sweep, swept, progress)
         return swept
 
-    async def one(self, recording_id: UUID, judge: Judge) -> Swept | None:
-        """Delete one recording, if ``judge`` still says so; else None."""
+    async def these(self, recording_ids: Sequence[UUID], judge: Judge) -> Swept:
+        """Delete those of the recordings that ``judge`` still says it of. Raises StoreError as :meth:`round` does."""
         swept = Swept()
         async with self._sweeps.sweep() as sweep:
-            doomed = await sweep.decide([recording_id], judge, self._who)
-            await self.carry_out(sweep, doomed, swept)
-        return swept if doomed else None
+            for start in range(0, len(recording_ids), BATCH):
+                doomed = await sweep.decide(recording_ids[start : start + BATCH], judge, self._who)
+                await self.carry_out(sweep, doomed, swept)
+        return swept
 
     async def finish(self, sweep: Sweep, swept: Swept) -> None:
         """Carry out what was decided before."""

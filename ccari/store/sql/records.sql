@@ -19,6 +19,6 @@ ORDER BY coalesce(started_at, tagged_at)
 
 -- name: list_recordings
 SELECT id, call_id, controller, campaign, legal_basis, mode, state, started_at, duration_ms, delete_at, file,
-       encode(sha256, 'hex') AS sha256, revision, purpose, notice_version, tagged_at
+       encode(sha256, 'hex') AS sha256, revision, purpose, notice_version, tagged_at, deleted_at, deletion, deletion_ref
 FROM recordings WHERE $1::text IS NULL OR controller = $1
 ORDER BY tagged_at DESC LIMIT $2

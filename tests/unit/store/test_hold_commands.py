@@ -209,5 +209,9 @@ async def test_a_list_hides_until_when_or_why_a_recording_is_kept(
         str(held): ("stored", True, "retention", ["legal hold 1 (lawsuit)", "request ACME-2026-000002 (human_review)"]),
     }  # fmt: skip
     assert reference == "ACME-2026-000001"
+    assert (rows[str(refused_)]["deletion"], rows[str(refused_)]["deletion_ref"]) == (
+        "consent_withdrawn",
+        reference,
+    )
     text = await run(ccari, "list")
     assert "legal hold 1 (lawsuit); request ACME-2026-000002 (human_review)" in " ".join(text.split())
