@@ -1,0 +1,60 @@
+"""Packs of made accounts, as they are given out, taken apart and put together again."""
+
+import base64
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ccari.errors import EvidenceError
+from ccari.policy.seal import Kind
+from ccari.ports.evidence import Account
+from ccari.recordings.evidence.pack import VCON, pack
+from ccari.recordings.evidence.verifying import Verdict, verify
+from ccari.recordings.keys import SigningKey
+from tests.unit.recordings import accounts
+from tests.unit.recordings.accounts import HEARD, KEY, NOON
+
+MADE_AT = NOON + timedelta(hours=1)
+
+Files = dict[str, bytes]
+
+
+def packed(account: Account | None = None, *, key: SigningKey = KEY) -> bytes:
+    heard = HEARD if account is None or account.kind is Kind.CALL else []
+    return pack(account or accounts.call(), heard, key, [KEY.verifying], MADE_AT)
+
+
+def files_of(content: bytes) -> Files:
+    with zipfile.ZipFile(io.BytesIO(content)) as read:
+        return {name: read.read(name) for name in read.namelist()}
+
+
+def zipped(files: Files) -> bytes:
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w") as written:
+        for name, content in files.items():
+            written.writestr(name, content)
+    return into.getvalue()
+
+
+def checked(content: bytes, key: SigningKey = KEY) -> Verdict:
+    return verify(content, [key.verifying])
+
+
+def vcon_of(content: bytes) -> dict[str, Any]:
+    payload = json.loads(files_of(content)[VCON])["payload"]
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return found
+
+
+def fault_of(change: Callable[[Files], None], account: Account | None = None) -> str:
+    files = files_of(packed(account))
+    change(files)
+    with pytest.raises(EvidenceError) as fault:
+        checked(zipped(files))
+    return str(fault.value)
