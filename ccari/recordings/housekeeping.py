@@ -35,9 +35,12 @@ _log = structlog.get_logger()
 
 @dataclass
 class Swept:
-    """What became of one round. ``deleted``: how many, by why. ``held``: due, but kept. ``faults``: by file."""
+    """What became of one round. ``deleted``: how many, by why; ``missing``: of them, those whose file was not there (any more).
+    ``held``: due, but kept. ``faults``: by file.
+    """
 
     deleted: dict[Why, int] = field(default_factory=dict)
+    missing: int = 0
     held: int = 0
     faults: dict[str, str] = field(default_factory=dict)
 
@@ -152,6 +155,12 @@ class Housekeeper:
             await self.delete_due(sweep, swept)
         for reason, count in Counter(swept.faults.values()).items():
             _log.error("recordings_not_deleted", reason=reason, recordings=count)
+        if swept.missing:
+            # after an interruption, or on a node that has a folder of its own
+            _log.warning(
+                "recordings_were_not_there", recordings=swept.missing,
+                advice="all nodes are to have the same [recordings] dir",
+            )  # fmt: skip
         if swept.count or swept.held or swept.faults:
             _log.info(
                 "recordings_swept", deleted={each.value: count for each, count in swept.deleted.items()},
@@ -227,27 +236,29 @@ class Housekeeper:
         StoreError
             If that could not be said. It is said the next time.
         """
-        faults = await self._remove(doomed)
+        faults, missing = await self._remove(doomed)
         gone = await sweep.carried_out([each for each in doomed if each.file not in faults])
         swept.faults |= faults
         for number, each in enumerate(gone):
+            swept.missing += each.file in missing
             swept.deleted[each.verdict.why] = swept.deleted.get(each.verdict.why, 0) + 1
             _tell(each)
             if number % _CHUNK == 0:
                 # a running call is not to wait for some hundred lines
                 await asyncio.sleep(0)
 
-    async def _remove(self, doomed: Sequence[Doomed]) -> dict[str, str]:
-        """Why files could not be removed, by file."""
+    async def _remove(self, doomed: Sequence[Doomed]) -> tuple[dict[str, str], set[str]]:
+        """Why files could not be removed, by file; and those that were not there."""
         files = sorted(each.file for each in doomed)
         loop = asyncio.get_running_loop()
-        faults = await asyncio.gather(
+        done = await asyncio.gather(
             *(
                 loop.run_in_executor(self._threads, _unlink, self._folder, files[start : start + _CHUNK])
                 for start in range(0, len(files), _CHUNK)
             )
         )
-        return {file: reason for each in faults for file, reason in each.items()}
+        faults = {file: reason for each, _ in done for file, reason in each.items()}
+        return faults, {file for _, missing in done for file in missing}
 
 
 def _noting(judge: Judge, now: datetime, held: list[Stored]) -> Judge:
@@ -272,14 +283,18 @@ def _tell(doomed: Doomed) -> None:
     )  # fmt: skip
 
 
-def _unlink(folder: Path, files: Iterable[str]) -> dict[str, str]:
-    """Remove recordings with their tags, for good: also when the power goes. Why it failed, by file. Blocks."""
+def _unlink(folder: Path, files: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """Remove recordings with their tags, for good: also when the power goes. Why it failed, by file; and what was not there
+    to remove. Blocks.
+    """
     faults: dict[str, str] = {}
+    missing: list[str] = []
     touched: dict[Path, list[str]] = {}
     for file in files:
         path = folder / file
         try:
-            _remove_one(folder, path)
+            if not _remove_one(folder, path):
+                missing.append(file)
             touched.setdefault(path.parent, []).append(file)
         except (OSError, ValueError) as error:
             faults[file] = why(error) if isinstance(error, OSError) else str(error)
@@ -288,18 +303,21 @@ def _unlink(folder: Path, files: Iterable[str]) -> dict[str, str]:
             _flush(parent)
         except OSError as error:
             faults |= dict.fromkeys(those, why(error))
-    return faults
+    return faults, missing
 
 
-def _remove_one(folder: Path, path: Path) -> None:
+def _remove_one(folder: Path, path: Path) -> bool:
+    """False if there was none."""
     if ".." in PurePosixPath(path).parts or not path.is_relative_to(folder):
         raise ValueError("it is not below the recordings folder")
     if not path.parent.is_dir():
         # a disk that is not mounted has none of the files either, and has them all again tomorrow
         raise ValueError(f"there is no folder {path.parent}: is the disk mounted?")
+    there = path.exists()
     path.unlink(missing_ok=True)
     # the name of a recording is its id, with the endings of what it is and of how it is encrypted
     path.with_name(f"{path.name.partition('.')[0]}.json").unlink(missing_ok=True)
+    return there
 
 
 def _flush(folder: Path) -> None:

@@ -325,6 +325,17 @@ async def test_a_disk_that_is_not_mounted_passes_for_one_that_is_empty(shelf: Sh
     assert await shelf.fate(recording) == "retention"
 
 
+async def test_a_node_with_a_folder_of_its_own_goes_unnoticed(shelf: Shelf) -> None:
+    there, elsewhere = await shelf.put(limit=OVER), await shelf.put(limit=OVER)
+    (shelf.folder / (await shelf.row(elsewhere))["file"]).unlink()
+    with capture_logs() as logs:
+        swept = await shelf.round()
+    assert (swept.count, swept.missing) == (2, 1)
+    (told,) = [each for each in logs if each["event"] == "recordings_were_not_there"]
+    assert told["recordings"] == 1
+    assert await shelf.fate(there) == "retention"
+
+
 async def test_one_file_that_cannot_be_removed_keeps_the_others(shelf: Shelf) -> None:
     stuck, other = await shelf.put(limit=OVER), await shelf.put(limit=OVER)
     file = shelf.folder / (await shelf.row(stuck))["file"]
