@@ -1,5 +1,6 @@
 """Seals, and all that is kept of one call or request as evidence."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -31,7 +32,8 @@ class Seals:
                 return 0
             leaves = sorted((_leaf(dict(row)) for row in rows), key=lambda each: (each.kind, each.id))
             last = await connection.fetchrow(SQL["last_seal"])
-            seal = sign(leaves, _statement(dict(last)) if last else None)
+            # so many hashes would hold up the calls
+            seal = await asyncio.to_thread(sign, leaves, _statement(dict(last)) if last else None)
             told = seal.statement
             number = await connection.fetchval(
                 SQL["add_seal"], told.sealed_at, told.leaves, told.root, told.before, told.key, seal.signature
