@@ -29,8 +29,11 @@ INSERT INTO sealed (seal, leaf, kind, id, events, link)
 SELECT $1, each.* FROM unnest($2::integer[], $3::text[], $4::text[], $5::integer[], $6::bytea[]) AS each
 
 -- name: calls_sealed
-UPDATE calls SET sealed = each.events FROM unnest($1::text[], $2::integer[]) AS each (id, events)
-WHERE calls.id = each.id::uuid
+-- Locked in one order, as by whoever else adds to many journals at once.
+WITH held AS (SELECT id FROM calls WHERE id = ANY ($1::text[]::uuid[]) ORDER BY id FOR UPDATE)
+UPDATE calls SET sealed = each.events
+FROM held JOIN unnest($1::text[], $2::integer[]) AS each (id, events) ON each.id::uuid = held.id
+WHERE calls.id = held.id
 
 -- name: requests_sealed
 UPDATE rights_requests SET sealed = each.events FROM unnest($1::text[], $2::integer[]) AS each (id, events)
