@@ -26,7 +26,7 @@ from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
 #: was withdrawn.
 ROUND_SECONDS = 300.0
 #: Decided upon in one transaction, for which those wait who place holds.
-BATCH = 500
+BATCH = 250
 #: Removed by one thread in a row, and how many threads do it: a network file system takes its time for each.
 _CHUNK, _THREADS = 64, 4
 
