@@ -165,8 +165,10 @@ class Ari:
 
     async def turn_away(self, channel_id: str, reason: str) -> None:
         """Give a channel back to the dialplan as one that nothing can be done for."""
-        await self.set_variable(channel_id, "CCARI_OUTCOME", "unavailable")
-        await self.set_variable(channel_id, "CCARI_REASON", reason)
+        # untold rather than not at all: what an earlier run plays to it holds its variables up
+        with contextlib.suppress(AsteriskError):
+            await self.set_variable(channel_id, "CCARI_OUTCOME", "unavailable")
+            await self.set_variable(channel_id, "CCARI_REASON", reason)
         await self.continue_in_dialplan(channel_id)
 
     async def snoop(self, channel_id: str, snoop_id: str) -> None:

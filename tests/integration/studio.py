@@ -10,6 +10,9 @@ from ccari.policy.notices import Prompt
 
 SECONDS = 0.8
 DATE_PART_SECONDS = 0.1
+#: One prompt lasts longer than Asterisk's answer to a request is waited for.
+LONG = "right_registered_rectification"
+LONG_SECONDS = 9.0
 _RATE = 16000
 #: Away from each other, from the callee's 850 Hz and the agent's 440 Hz, and from their harmonics.
 TONES = {
@@ -69,13 +72,18 @@ def _is_of_a_date(prompt: Prompt) -> bool:
     return prompt.id.startswith(("day_", "month_", "year_"))
 
 
+def _seconds(prompt: Prompt) -> float:
+    if prompt.id == LONG:
+        return LONG_SECONDS
+    return DATE_PART_SECONDS if _is_of_a_date(prompt) else SECONDS
+
+
 def record(studio: Path, prompts: Iterable[Prompt]) -> None:
     """Write ``studio/<key>.wav`` for every prompt but those that come with ccari and nobody listens for."""
     for prompt in filter(_is_listened_for, prompts):
         path = studio / f"{prompt.key}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        seconds = DATE_PART_SECONDS if _is_of_a_date(prompt) else SECONDS
-        times = np.arange(round(seconds * _RATE)) / _RATE
+        times = np.arange(round(_seconds(prompt) * _RATE)) / _RATE
         samples = (0.3 * np.sin(2 * np.pi * tone_of(prompt.id) * times) * 32767).astype("<i2")
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)

@@ -92,7 +92,8 @@ class World(Asterisk):
             The pbx's ``CCARI_CAMPAIGN``, ``renewals`` unless told.
         agent
             What the phone does once answered: ``talks``, ``silent``, ``drops-SECONDS``, ``presses-KEY-SECONDS``,
-            ``refers-WHOM-SECONDS`` (a blind transfer by REFER; a colleague's hyphens are dots there), ``holds-AFTER-FOR-THEN`` (silent until it takes the
+            ``refers-WHOM-SECONDS`` (a blind transfer by REFER; a colleague's hyphens are dots there),
+            ``types-WHOM-SECONDS-KEYS-SECONDS`` (which presses keys before), ``late-AFTER-THEN`` (rings first, and hangs up THEN), ``holds-AFTER-FOR-THEN`` (silent until it takes the
             call back, all in seconds).
         context
             Where on the pbx the call goes, ``ccari-outbound`` unless told; ``lab-dial`` dials without ccari.

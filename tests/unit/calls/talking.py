@@ -78,8 +78,10 @@ class Talking:
         opened = OpenedCall(
             self.ids.call, uuid4(), "pbx", "anna", "+48•••••0001", 1, "acme", "renewals", "contract", None
         )
-        ari = Ari(self.asterisk, cast("Transport", None), Credentials("http://pbx", "ccari", "", "ccari"))
-        desk = Desk(ari, "pbx", *cast("tuple[Any, Any, Any, Any, Any, Any, Any]", (None,) * 7))
+        self.ari = Ari(
+            self.asterisk, cast("Transport", None), Credentials("http://pbx", "ccari", "", "ccari")
+        )
+        desk = Desk(self.ari, "pbx", *cast("tuple[Any, Any, Any, Any, Any, Any, Any]", (None,) * 7))
         order = Order(direction, "+48600100001", "renewals", home, "anna")
         self.actions = Actions(order, self.ids, desk, Journal(self.ids.call, "anna"))
         scripts = {each: _script(each) for each in ("pl", "en")}

@@ -93,6 +93,13 @@ async def test_a_caller_is_left_in_silence_because_the_dialplan_cannot_be_told()
     assert released(talking, "caller-1")[-1] == "continueInDialplan"
 
 
+async def test_a_caller_whom_an_earlier_run_still_plays_to_is_left_in_silence() -> None:
+    talking = Talking(Direction.INBOUND)
+    talking.asterisk.refusals["setChannelVar"] = None
+    await talking.ari.turn_away("caller-1", "service_away")
+    assert released(talking, "caller-1")[-1] == "continueInDialplan"
+
+
 async def test_a_caller_waits_for_the_end_of_a_prompt_to_be_given_back() -> None:
     """And with them every other call's requests: Asterisk sets the variables of a channel between two prompts."""
     talking = Talking(Direction.INBOUND)
