@@ -60,6 +60,8 @@ class Recorder:
     async def tag(self, terms: Terms) -> None:
         """Commit what the next recording will carry, before there is a recording (invariant 4)."""
         await self.let_go()
+        # else it would lie open in the spool until somebody comes
+        self._desk.archive.check()
         segment = _Segment(self._ids, len(self._segments) + 1, terms, self._desk, self._journal)
         self._segments.append(segment)
         await segment.commit_tag()

@@ -70,6 +70,10 @@ class Unfinished:
 
 
 class Archive(Protocol):
+    def check(self) -> None:
+        """Raise RecordingError if what would be recorded now could not be encrypted."""
+        ...
+
     async def keep(self, tag: RecordingTag, until: datetime | None = None) -> Kept:
         """Bring the finished file to its place, without what was said after ``until``; raise RecordingError if it is
         none, RecordingDelayed if it cannot be done now. The raw file stays until it is discarded.

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from ccari.errors import ConfigError, RecordingDelayed, why
+from ccari.errors import ConfigError, RecordingDelayed, RecordingError, why
 from ccari.ports.recordings import Kept, RecordingTag, Spool
 from ccari.recordings import raw
 from ccari.recordings.encoding import encode
@@ -66,6 +66,19 @@ class FileArchive:
                 raise RecordingDelayed(str(error)) from None
             except OSError as error:
                 raise RecordingDelayed(f"{path.name} could not be kept: {why(error)}") from None
+
+    def check(self) -> None:
+        """Find out before somebody is recorded that it could not be encrypted: nobody is recorded then.
+
+        Raises
+        ------
+        RecordingError
+            If there are no recipients.
+        """
+        try:
+            self._recipients()
+        except ConfigError as error:
+            raise RecordingError(str(error)) from None
 
     async def discard(self, recording_id: UUID) -> None:
         """Leave nothing of it in the spool.

@@ -488,6 +488,21 @@ async def test_an_asterisk_killed_in_the_talk_leaves_an_open_call_or_a_broken_fi
         assert outcome.outcome == "bridged"
 
 
+async def test_somebody_is_recorded_whom_nobody_could_be_given_to_hear(ground: Ground) -> None:
+    """The recipients are lost while the service runs: the raw file would lie open in the spool. The talk goes on."""
+    recipients = ground.folder / "keys" / "recordings.recipients"
+    async with ground.running() as service:
+        content = recipients.read_bytes()
+        recipients.unlink()
+        try:
+            outcome, shown = await ground.ended(
+                service, await ground.dial(callees.answers(21), agent="drops-1")
+            )
+        finally:
+            recipients.write_bytes(content)
+    assert (outcome.outcome, outcome.reason, shown["recordings"]) == ("bridged", "recording_failed", [])
+
+
 async def test_a_callee_leg_lives_for_ever_when_nobody_ends_it(ground: Ground) -> None:
     async with ground.running() as service, ground.asterisk() as session:
         placed, call_id = await ground.talk(service, callees.answers(18))
