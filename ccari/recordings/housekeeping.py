@@ -5,22 +5,22 @@ only when they are gone do the rows say so. Whoever is interrupted anywhere leav
 """
 
 import asyncio
-import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from uuid import UUID
 
 import structlog
 
-from ccari.errors import CcariError, why
+from ccari.errors import CcariError
 from ccari.policy import retention
 from ccari.policy.bases import LegalBasis
 from ccari.policy.retention import Deletion, HoldKind, Why
 from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
+from ccari.recordings.removal import remove
 
 #: From the end of one round to the next. Storage is limited to days, so that minutes are soon enough, also after a consent
 #: was withdrawn.
@@ -53,14 +53,14 @@ def due(now: datetime) -> Judge:
     """The law on stored recordings at ``now``: see :func:`ccari.policy.retention.deletion`."""
 
     def judge(stored: Stored) -> Verdict | None:
-        return None if stored.held else fallen_due(stored, now)
+        return fallen_due(stored, now, stored.kinds)
 
     return judge
 
 
-def fallen_due(stored: Stored, now: datetime) -> Verdict | None:
-    """For what the recording is to be deleted by ``now``, were it not held; None if it may still be kept."""
-    found = end(stored)
+def fallen_due(stored: Stored, now: datetime, holds: Collection[HoldKind] = ()) -> Verdict | None:
+    """For what the recording is to be deleted by ``now``, with nothing but ``holds`` to hold it; None if it is kept."""
+    found = end(stored, holds)
     if found.at is None or found.at > now:
         return None
     why = Why(found.why)
@@ -253,7 +253,7 @@ class Housekeeper:
         loop = asyncio.get_running_loop()
         done = await asyncio.gather(
             *(
-                loop.run_in_executor(self._threads, _unlink, self._folder, files[start : start + _CHUNK])
+                loop.run_in_executor(self._threads, remove, self._folder, files[start : start + _CHUNK])
                 for start in range(0, len(files), _CHUNK)
             )
         )
@@ -281,48 +281,3 @@ def _tell(doomed: Doomed) -> None:
         campaign=doomed.campaign, legal_basis=doomed.legal_basis, why=verdict.why.value, by=doomed.decided_by,
         **reference,
     )  # fmt: skip
-
-
-def _unlink(folder: Path, files: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Remove recordings with their tags, for good: also when the power goes. Why it failed, by file; and what was not there
-    to remove. Blocks.
-    """
-    faults: dict[str, str] = {}
-    missing: list[str] = []
-    touched: dict[Path, list[str]] = {}
-    for file in files:
-        path = folder / file
-        try:
-            if not _remove_one(folder, path):
-                missing.append(file)
-            touched.setdefault(path.parent, []).append(file)
-        except (OSError, ValueError) as error:
-            faults[file] = why(error) if isinstance(error, OSError) else str(error)
-    for parent, those in touched.items():
-        try:
-            _flush(parent)
-        except OSError as error:
-            faults |= dict.fromkeys(those, why(error))
-    return faults, missing
-
-
-def _remove_one(folder: Path, path: Path) -> bool:
-    """False if there was none."""
-    if ".." in PurePosixPath(path).parts or not path.is_relative_to(folder):
-        raise ValueError("it is not below the recordings folder")
-    if not path.parent.is_dir():
-        # a disk that is not mounted has none of the files either, and has them all again tomorrow
-        raise ValueError(f"there is no folder {path.parent}: is the disk mounted?")
-    there = path.exists()
-    path.unlink(missing_ok=True)
-    # the name of a recording is its id, with the endings of what it is and of how it is encrypted
-    path.with_name(f"{path.name.partition('.')[0]}.json").unlink(missing_ok=True)
-    return there
-
-
-def _flush(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -21,7 +21,7 @@ from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn
-from ccari.recordings import housekeeping
+from ccari.recordings import housekeeping, removal
 from ccari.recordings.housekeeping import Swept
 from ccari.store import deletions
 from ccari.store.database import Database
@@ -233,7 +233,7 @@ class KilledError(BaseException):
 STEPS: dict[str, tuple[object, str]] = {
     "decided": (PostgresSweep, "decide"),
     "removed": (Path, "unlink"),
-    "flushed": (housekeeping, "_flush"),
+    "flushed": (removal, "_flush"),
     "told": (deletions, "_tell"),
     "carried out": (PostgresSweep, "carried_out"),
 }
