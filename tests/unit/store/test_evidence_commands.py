@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import stat
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.seals import Seals
 from tests.integration.service import Done, Service
+from tests.lab.ports import free_port
 from tests.unit.store import made
 
 NOWHERE = {"CCARI_DATABASE__URL": "postgresql://ccari@127.0.0.1:9/ccari"}
@@ -167,6 +169,27 @@ async def test_a_changed_file_is_not_named(ccari: Service, store: Store, tmp_pat
         f"{pack} does not fit: it is no ZIP file, or a damaged one",
     )
     refused(await ccari.ccari("evidence", "verify", str(tmp_path / "none.zip")), "cannot be read")
+
+
+async def test_the_service_leaves_journals_unsealed(
+    ccari: Service, store: Store, database: Database, tmp_path: Path
+) -> None:
+    """When it begins, and when it ends; it does not need Asterisk for that."""
+    await store.policies.apply(made.POLICY.split("[[campaigns]]")[0], "test")
+    assert (await ccari.ccari("keys", "init")).code == 0
+    (tmp_path / "spool").mkdir()
+    left = await over(store)
+    service = replace(ccari, environment={
+        **ccari.environment, "CCARI_ASTERISK__URL": "http://127.0.0.1:9", "CCARI_ASTERISK__PASSWORD": "x",
+        "CCARI_ASTERISK__SPOOL": str(tmp_path / "spool"), "CCARI_AGI__LISTEN": "off",
+        "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
+    })  # fmt: skip
+    await service.spawn()
+    await service.logged(lambda line: line["event"] == "journals_sealed")
+    more = await over(store)
+    assert await service.stop() == 0, service.errors.read_text()
+    for call in (left, more):
+        assert len((await store.seals.of_call(call.id)).seals) == 1
 
 
 CHANGES = {
