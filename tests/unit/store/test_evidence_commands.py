@@ -139,6 +139,32 @@ async def test_erased_fields_break_the_evidence_or_are_in_it(
     assert (verdict["entries"], verdict["erased"], len(verdict["sealed_at"])) == (4, [2], 2)
 
 
+async def test_what_was_erased_is_shown_as_a_fault_and_what_was_changed_as_erased(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    call = await over(store)
+    reference = await store.requests.add("acme", made.exercise(Right.ACCESS), made.digests())
+    await database.rows("DELETE FROM call_event_fields WHERE seq = 2")
+    await database.rows("DELETE FROM request_event_details")
+    shown = await ccari.ccari("calls", "show", str(call.id))
+    assert shown.code == 0
+    assert "key_pressed  erased" in shown.out
+    assert shown.out.endswith("the journal is whole\n")
+    shown = await ccari.ccari("requests", "show", reference)
+    assert (shown.code, shown.out.count("erased")) == (0, 2)
+    async with database.connection() as connection:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("UPDATE call_event_fields SET fields = '{}' WHERE seq = 3")
+        await connection.execute("UPDATE request_events SET state = 'fulfilled'")
+        await connection.execute("SET session_replication_role = origin")
+    shown = await ccari.ccari("calls", "show", str(call.id))
+    assert shown.code == 1
+    assert shown.out.endswith("JOURNAL NOT SOUND: the fields of entry 3 (call_ended) were changed\n")
+    shown = await ccari.ccari("requests", "show", reference)
+    assert shown.code == 1
+    assert "THE HISTORY IS NOT SOUND: entry 1 (fulfilled L1" in shown.out
+
+
 async def test_what_cannot_be_proven_is_given_out(
     ccari: Service, store: Store, database: Database, tmp_path: Path
 ) -> None:
