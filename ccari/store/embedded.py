@@ -127,8 +127,8 @@ class Server:
     async def start(self) -> None:
         """Start it if it does not run. Raises StoreError."""
         if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") != 0:
-            # terse: a refused row is not quoted in the server's own log
-            options = f"-c log_error_verbosity=terse -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
+            # terse: a refused row is not quoted in the server's own log; wal_recycle: no segment outlives what was erased
+            options = f"-c log_error_verbosity=terse -c wal_recycle=off -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
             await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
                             f"--log={self.folder / 'server.log'}", f"--options={options}")  # fmt: skip
 

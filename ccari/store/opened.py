@@ -11,6 +11,7 @@ from ccari.store.contacts import Contacts
 from ccari.store.database import Database, open_database
 from ccari.store.deletions import Deletions
 from ccari.store.embedded import embedded_postgres
+from ccari.store.erasures import Erasures
 from ccari.store.forwards import Forwards
 from ccari.store.holds import Holds
 from ccari.store.key_versions import KeyVersions
@@ -21,6 +22,7 @@ from ccari.store.registers import Registers
 from ccari.store.repeats import Repeats
 from ccari.store.requests import Requests
 from ccari.store.seals import Seals
+from ccari.store.subjects import Subjects
 from ccari.store.suppressions import Suppressions
 from ccari.store.tokens import Tokens
 
@@ -47,6 +49,8 @@ class Store:
     holds: Holds
     deletions: Deletions
     seals: Seals
+    subjects: Subjects
+    erasures: Erasures
 
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
@@ -54,7 +58,7 @@ class Store:
             dsn, database, PostgresCallStore(database), Recordings(database), Policies(database), Suppressions(database),
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
-            Holds(database), Deletions(database), Seals(database),
+            Holds(database), Deletions(database), Seals(database), Subjects(database), Erasures(database),
         )  # fmt: skip
 
 

@@ -1,0 +1,59 @@
+"""Whose data somebody means to give out or erase, and whether the request that they name is a ground for it."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from ccari.errors import RequestError
+from ccari.gating.naming import the_controller, the_number
+from ccari.policy import mandate as law
+from ccari.policy.declaration import Policy
+from ccari.policy.numbers import Number
+from ccari.policy.parties import Controller
+from ccari.policy.rights import Right
+from ccari.ports.holds import Subject
+from ccari.ports.keying import Digests, Secrets
+from ccari.ports.subjects import Mandate, Subjects
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """A person with one controller. ``subject`` has the number's digests under each version of the secret that there is,
+    or was when the request came in.
+    """
+
+    mandate: Mandate
+    controller: Controller
+    number: Number
+    subject: Subject = field(repr=False)
+
+
+async def meant(
+    policy: Policy, subjects: Subjects, secrets: Secrets, number: str, controller: str | None, reference: str,
+    rights: Collection[Right],
+) -> Meant:  # fmt: skip
+    """Whoever has ``number``, if the request is of one of the ``rights``, theirs, open and L2.
+
+    Raises
+    ------
+    RequestError
+        If there is no such request, or it is no ground, and why.
+    InputError, ConfigError, StoreError
+        If number or controller are none, the secret is not there, or the database fails.
+    """
+    mandate = await subjects.mandate(reference)
+    whose = the_controller(policy, mandate.controller if controller is None else controller)
+    parsed = the_number(number, whose)
+    same_controller = whose.id == mandate.controller
+    digests = secrets.digests(whose.id, parsed)
+    fault = law.fault(
+        rights, mandate.right, mandate.state, mandate.level, same_controller=same_controller,
+        same_number=bool(set(digests.all) & set(mandate.digests)), begun=mandate.begun,
+    )  # fmt: skip
+    if fault is not None:
+        words = mandate.right.replace("_", " ") if fault is law.MandateFault.RIGHT else ""
+        raise RequestError(
+            f"{mandate.reference} is no ground for this: {fault}{f' ({words})' if words else ''}"
+        )
+    known = tuple(dict.fromkeys((*digests.all, *mandate.digests)))
+    subject = Subject(whose.id, Digests(digests.newest, digests.key_version, known))
+    return Meant(mandate, whose, parsed, subject)

@@ -1,0 +1,183 @@
+"""What goes when an erasure is carried out, what stays, and by which ground (Article 17).
+
+The person's data go, but for what 17(3) keeps; who needs more of it for a claim places a hold, before. What proves that
+the law was kept stays without the person: commitments, and the keyed digest that no list is to bring back.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import phonenumbers
+
+from ccari.policy.bases import LegalBasis
+from ccari.policy.numbers import Number
+from ccari.policy.retention import HOLDING, HoldKind
+from ccari.policy.rights import Right
+
+#: So long after a call that rested on it, the proof of a consent is kept (DE: §7a(2) UWG; longer than the three years of
+#: PL Art 118 KC for claims from a business).
+PROOF = timedelta(days=5 * 365 + 2)
+
+#: Entries of a call's journal that tell of a deletion, and nothing of the person.
+TELLING = frozenset({"recording_deleted", "personal_data_erased"})
+
+
+class What(StrEnum):
+    """A kind of thing that is kept of a person, in words."""
+
+    RECORDING = "recording"
+    CALL = "call"
+    CONTACT = "contact"
+    CONSENT = "consent"
+    HEARD = "heard notice"
+    NOTES = "notes on a request"
+    NUMBER = "number of a request"
+    QUEUED = "number in the forwarding queue"
+    ANSWER = "kept HTTP answer"
+    WORDS = "number in somebody's words"
+
+
+#: What a call centre has of a person, apart from the requests themselves.
+SUBSTANCE = frozenset({What.RECORDING, What.CALL, What.CONTACT, What.CONSENT, What.HEARD})
+
+
+class Ground(StrEnum):
+    """Why something stays."""
+
+    CLAIMS = "legal_hold"
+    REQUEST = "open_request"
+    LEGAL_OBLIGATION = "legal_obligation"
+    PROOF = "proof_of_consent"
+    UNTOLD = "controller_not_told"
+    ANSWER = "to_be_answered"
+    UNDER_WAY = "under_way"
+
+    @property
+    def article(self) -> str:
+        return _ARTICLES[self]
+
+    @property
+    def words(self) -> str:
+        return _WORDS[self]
+
+
+_ARTICLES = {
+    Ground.CLAIMS: "17(3)(e)", Ground.REQUEST: "15, 18, 20, 22", Ground.LEGAL_OBLIGATION: "17(3)(b)",
+    Ground.PROOF: "7(1), 17(3)(e)", Ground.UNTOLD: "19, 28(3)(e)", Ground.ANSWER: "12(3)", Ground.UNDER_WAY: "17(1)",
+}  # fmt: skip
+_WORDS = {
+    Ground.CLAIMS: "a legal hold keeps it for claims",
+    Ground.REQUEST: "another request of the person needs it",
+    Ground.LEGAL_OBLIGATION: "a legal obligation keeps it",
+    Ground.PROOF: "a call was made on this consent, and its proof may be needed for claims",
+    Ground.UNTOLD: "the controller is still to be told of it: see ccari requests forwards",
+    Ground.ANSWER: "the request is open, and the person is to be answered",
+    Ground.UNDER_WAY: "it is not over yet: erase again when it is",
+}
+
+#: What of an erased person stays on purpose, with the articles.
+REMAINS: Mapping[str, str] = {
+    "keyed digest among the suppressions, so that no list brings the number back": "5(2), 17(3)(e), 21(3)",
+    "record of the requests, with the keyed digest": "5(2), 12, 17(3)(e)",
+    "calls without the person, and commitments that prove their journals whole": "5(2)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that is kept of a person.
+
+    ``over``: nobody works on it any more. ``holds``: what holds it, each in words. ``limit``: until when a legal obligation
+    keeps it; None: nobody knows, so it does. ``with_``: ids of things without which it would be of no use, or they without
+    it. ``used_at``: when a call was last made on it. ``needed``: another ground that the law has for it.
+    """
+
+    what: What
+    id: str
+    basis: LegalBasis | None = None
+    limit: datetime | None = None
+    over: bool = True
+    holds: Sequence[tuple[HoldKind, str]] = ()
+    with_: Sequence[str] = ()
+    used_at: datetime | None = None
+    needed: Ground | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A thing that stays. ``held_by``: the holds, in words, where those are the ground."""
+
+    thing: Thing
+    ground: Ground
+    held_by: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    goes: Sequence[Thing] = ()
+    stays: Sequence[Kept] = ()
+
+    @property
+    def is_refused(self) -> bool:
+        """True if there is something of substance, and 17(3) or a hold keeps all of it."""
+        return any(each.thing.what in SUBSTANCE for each in self.stays) and not any(
+            each.what in SUBSTANCE for each in self.goes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the law is asked with. ``keep_proof``: of a consent that calls were made on, for :data:`PROOF`."""
+
+    now: datetime
+    keep_proof: bool = True
+
+    def ground(self, thing: Thing, kept: Mapping[str, Ground]) -> Ground | None:
+        """Why the thing stays; None if it goes. ``kept``: grounds of other things that stay, by their ids."""
+        kinds = {kind for kind, _ in thing.holds}
+        if not thing.over:
+            return Ground.UNDER_WAY
+        if HoldKind.LEGAL in kinds:
+            return Ground.CLAIMS
+        if HoldKind.REQUEST in kinds:
+            return Ground.REQUEST
+        if thing.basis is LegalBasis.LEGAL_OBLIGATION and (thing.limit is None or self.now < thing.limit):
+            return Ground.LEGAL_OBLIGATION
+        for other in thing.with_:
+            if other in kept:
+                return kept[other]
+        if self.keep_proof and thing.used_at is not None and self.now < thing.used_at + PROOF:
+            return Ground.PROOF
+        return thing.needed
+
+
+def plan(things: Iterable[Thing], terms: Terms) -> Plan:
+    """What becomes of each of the things; those that others depend on come before them."""
+    goes: list[Thing] = []
+    stays: list[Kept] = []
+    kept: dict[str, Ground] = {}
+    for thing in things:
+        ground = terms.ground(thing, kept)
+        if ground is None:
+            goes.append(thing)
+        else:
+            kept[thing.id] = ground
+            stays.append(Kept(thing, ground, tuple(words for _, words in thing.holds)))
+    return Plan(goes, stays)
+
+
+def is_held_by(right: Right, basis: LegalBasis | None) -> bool:
+    """Whether an open request of the right needs what was processed on ``basis``; None: what rests on none of its own."""
+    bases = HOLDING.get(right, frozenset())
+    return basis in bases if basis is not None else bases >= frozenset(LegalBasis)
+
+
+def pattern(number: Number) -> str:
+    """A regular expression, for Python and PostgreSQL alike, of the ways in which people write the number in a text."""
+    code = str(phonenumbers.parse(number.e164).country_code)
+    between = "[ .()/\u00a0-]*"
+    national = between.join(number.digits[len(code) :])
+    return rf"(?<!\d)((\+|00)?{between}{between.join(code)}{between}(\(0\))?{between}|0)?{national}(?!\d)"

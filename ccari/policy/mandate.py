@@ -1,0 +1,50 @@
+"""The request that a person's data are given out or erased on: nobody's are without one (Art 12(6), 15, 17, 20)."""
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from ccari.policy.bases import LegalBasis
+from ccari.policy.retention import HOLDING
+from ccari.policy.rights import EFFECTS, Level, RequestState, Right
+
+#: Art 15 and 20: what an export can answer.
+ANSWERED_BY_EXPORT = frozenset({Right.ACCESS, Right.PORTABILITY})
+
+#: Art 20(1)(a): what was not processed on one of these is no matter of portability.
+PORTABLE: Collection[LegalBasis] = HOLDING[Right.PORTABILITY]
+
+
+class MandateFault(StrEnum):
+    """Why a request is no ground to give out, or to erase, the data of a number, in words for whoever tried."""
+
+    NUMBER = "it was made for another number"
+    CONTROLLER = "it was made to another controller"
+    RIGHT = "it asks for something else"
+    CLOSED = "it is closed: enter a new one"
+    IDENTITY = "the person's identity is not sure enough: it must be L2, see ccari requests verify"
+
+
+def fault(
+    wanted: Collection[Right], right: Right, state: RequestState, level: Level, *, same_number: bool,
+    same_controller: bool, begun: bool = False,
+) -> MandateFault | None:  # fmt: skip
+    """Why nothing may be done on the request; None if it may.
+
+    ``begun``: an erasure that was granted, and could not be carried out on everything, may still be finished.
+    """
+    if not same_controller:
+        return MandateFault.CONTROLLER
+    if not same_number:
+        return MandateFault.NUMBER
+    if right not in wanted:
+        return MandateFault.RIGHT
+    if not state.is_open and not (begun and state is RequestState.FULFILLED):
+        return MandateFault.CLOSED
+    if level < max(Level.L2, EFFECTS[right].fulfil_at):
+        return MandateFault.IDENTITY
+    return None
+
+
+def after(state: RequestState) -> RequestState:
+    """Where the request stands once something was done on it; a closed one stays as it is."""
+    return RequestState.IN_PROGRESS if state in {RequestState.RECEIVED, RequestState.VERIFYING} else state

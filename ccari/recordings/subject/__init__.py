@@ -1,0 +1,1 @@
+"""A person's data: given out in one file (Art 15 and 20), and erased (Art 17)."""

@@ -1,0 +1,321 @@
+"""The erasure of one person, step by step: each is a transaction, and is looked at again under its own locks."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from ccari.errors import StoreError
+from ccari.policy import erasure as law
+from ccari.policy.bases import LegalBasis
+from ccari.policy.erasure import Ground, Plan, Terms, Thing, What
+from ccari.policy.retention import HOLDING, HOLDING_ON, OF_ITS_CALL, HoldKind
+from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.suppression import Reason
+from ccari.ports.holds import Held, Subject
+from ccari.ports.subjects import Wanted
+from ccari.store import holds, journals, mandates
+from ccari.store.database import Connection, Database
+from ccari.store.queries import SQL
+from ccari.store.traces import clear
+
+AnyConnection = Connection | asyncpg.Connection
+
+#: Calls in one transaction: each takes its journal a step further.
+BATCH = 50
+_ON_RIGHTS, _ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING_ON], strict=True)
+_Holds = list[tuple[HoldKind, str]]
+
+
+class Erasures:
+    """:class:`ccari.ports.subjects.Erasures` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def things(self, wanted: Wanted) -> list[Thing]:
+        async with (
+            self._database.apart() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            held = await _held(connection, wanted)
+            recordings = await _recordings(connection, wanted.subject)
+            calls = await _calls(
+                connection, await connection.fetch(SQL["calls_to_erase"], *_whose(wanted.subject)), held
+            )
+            with_recordings: defaultdict[str, list[str]] = defaultdict(list)
+            for thing, call in recordings:
+                with_recordings[call].append(thing.id)
+            of_calls = [_with(each, with_recordings[each.id]) for each in calls]
+            return [
+                *(each for each, _ in recordings), *of_calls, *await _contacts(connection, wanted.subject, held),
+                *await _consents(connection, wanted.subject, held), *await _others(connection, wanted, held),
+            ]  # fmt: skip
+
+    async def under_way(self, wanted: Wanted) -> int | None:
+        async with self._database.connection() as connection:
+            found = await connection.fetchval(SQL["erasure_under_way"], wanted.mandate.reference)
+        return None if found is None else int(found)
+
+    async def begin(self, wanted: Wanted, who: str) -> int:
+        reference, digests = wanted.mandate.reference, wanted.subject.digests
+        async with self._database.transaction() as connection:
+            # an objection is re-published by the next list otherwise (CJEU C-129/21)
+            await connection.execute(
+                SQL["add_suppression"], wanted.subject.controller, digests.newest, digests.key_version, "",
+                Reason.ERASURE, "erasure", reference, None, None,
+            )  # fmt: skip
+            await connection.execute(SQL["begin_erasure"], reference, wanted.subject.controller, who)
+            return int(await connection.fetchval(SQL["erasure_under_way"], reference))
+
+    async def erase_calls(self, wanted: Wanted, erasure: int, terms: Terms, who: str) -> int:
+        after: UUID | None = None
+        while True:
+            async with self._database.transaction() as connection:
+                # no hold is placed between the look and the deed
+                await connection.execute(SQL["alone_to_delete"])
+                held = await _held(connection, wanted)
+                rows = await connection.fetch(
+                    SQL["lock_calls_to_erase"], *_whose(wanted.subject), after, BATCH
+                )
+                if not rows:
+                    return 0
+                goes = [
+                    each for each in await _calls(connection, rows, held) if terms.ground(each, {}) is None
+                ]
+                if goes:
+                    await _erase_calls(connection, [UUID(each.id) for each in goes], wanted, who)
+                    await _count(connection, erasure, Counter({What.CALL: len(goes)}))
+                    return len(goes)
+                after = rows[-1]["id"]
+
+    async def erase_rest(self, wanted: Wanted, erasure: int, terms: Terms) -> None:
+        whose, pattern = _whose(wanted.subject), wanted.pattern
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["alone_to_delete"])
+            held = await _held(connection, wanted)
+            calls = await _calls(connection, await connection.fetch(SQL["calls_to_erase"], *whose), held)
+            # a call that is left is so because something of it is: its consent goes with that
+            left = {each.id: terms.ground(each, {}) or Ground.UNDER_WAY for each in calls}
+            things = [
+                *await _contacts(connection, wanted.subject, held),
+                *await _consents(connection, wanted.subject, held),
+                *await _others(connection, wanted, held),
+            ]
+            goes = [each for each in things if terms.ground(each, left) is None]
+            ids = {what: [each.id for each in goes if each.what is what] for what in What}
+            consents = [int(each) for each in ids[What.CONSENT]]
+            await connection.execute(SQL["erase_contacts"], *whose, ids[What.CONTACT])
+            await connection.execute(SQL["erase_uses"], consents)
+            await connection.execute(SQL["erase_consents"], consents)
+            if ids[What.HEARD]:
+                await connection.execute(SQL["erase_heard"], *whose)
+            notes = set(ids[What.NOTES])
+            if wanted.mandate.reference in notes:
+                # how it came to the erasure is proof of it; but not by the number
+                notes.remove(wanted.mandate.reference)
+                await connection.execute(SQL["erase_telling_notes"], wanted.mandate.reference, pattern)
+            await connection.execute(SQL["erase_notes"], list(notes))
+            await connection.execute(SQL["erase_numbers"], ids[What.NUMBER])
+            await connection.execute(
+                SQL["erase_queued"], ids[What.QUEUED], [each.rpartition(" ")[0] for each in ids[What.QUEUED]]
+            )
+            if ids[What.ANSWER]:
+                await connection.execute(SQL["erase_answers"], *_answers(wanted))
+            await connection.execute(SQL["erase_calls_of_bars"], *whose)
+            if ids[What.WORDS]:
+                for query in (
+                    "erase_words_of_bars",
+                    "erase_words_of_removed_bars",
+                    "erase_words_of_consents",
+                ):
+                    await connection.execute(SQL[query], *whose, pattern)
+                of_calls = [UUID(each.id) for each in calls]
+                await connection.execute(SQL["erase_words_of_recordings"], of_calls, pattern)
+            found: Counter[What] = Counter()
+            for each in goes:
+                found[each.what] += each.count
+            await _count(connection, erasure, found)
+
+    async def clear_traces(self, erasure: int) -> Mapping[str, Any]:
+        async with self._database.apart() as connection:
+            done = json.loads(await connection.fetchval(SQL["erased_so_far"], erasure))
+            return await clear(connection, in_words=What.WORDS.value in done)
+
+    async def end(
+        self, wanted: Wanted, erasure: int, left: Plan, traces: Mapping[str, Any], who: str
+    ) -> dict[str, Any]:
+        mandate = wanted.mandate
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(SQL["lock_erasure"], erasure)
+            if row is None:
+                raise StoreError(f"the erasure on {mandate.reference} was ended by another")
+            erased = Counter(json.loads(row["done"]))
+            erased[What.RECORDING] += await connection.fetchval(
+                SQL["recordings_erased"], mandate.reference, row["begun_at"]
+            )
+            report = _report(wanted, row, +erased, left, traces, who)
+            await mandates.note(connection, mandate, who, _words(+erased, left), forget=True)
+            await connection.execute(SQL["end_erasure"], erasure, json.dumps(report, default=str))
+        return report
+
+
+async def holds_on_number(
+    connection: AnyConnection, subject: Subject, *, besides: str | None = None
+) -> list[Held]:
+    """What holds all that is kept of a number, but for the request ``besides``."""
+    rows = await connection.fetch(
+        SQL["holds_on_number"],
+        *_whose(subject),
+        list(HOLDING),
+        list(OF_ITS_CALL),
+        _ON_RIGHTS,
+        _ON_BARS,
+        besides,
+    )
+    return [Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"]) for row in rows]
+
+
+async def _held(connection: AnyConnection, wanted: Wanted) -> list[Held]:
+    return await holds_on_number(connection, wanted.subject, besides=wanted.mandate.reference)
+
+
+def _whose(subject: Subject) -> tuple[str, list[bytes]]:
+    return subject.controller, list(subject.digests.all)
+
+
+def _on(held: Sequence[Held], basis: LegalBasis | None) -> _Holds:
+    """Of what holds the number, what holds something of it that was processed on ``basis``."""
+    return [
+        (each.kind, each.words)
+        for each in held
+        if each.kind is HoldKind.LEGAL or law.is_held_by(Right(each.reason), basis)
+    ]
+
+
+async def _recordings(connection: AnyConnection, subject: Subject) -> list[tuple[Thing, str]]:
+    """Each with its call's id."""
+    rows = await connection.fetch(SQL["recordings_to_erase"], *_whose(subject))
+    held = await holds.explain(connection, [row["id"] for row in rows]) if rows else {}
+    found = []
+    for row in rows:
+        basis = None if row["decided"] else LegalBasis(row["legal_basis"])
+        by = [] if row["decided"] else [(each.kind, each.words) for each in held.get(row["id"], [])]
+        thing = Thing(What.RECORDING, str(row["id"]), basis, row["delete_at"], row["over"], by)
+        found.append((thing, str(row["call_id"])))
+    return found
+
+
+async def _calls(
+    connection: AnyConnection, rows: Sequence[asyncpg.Record], held: Sequence[Held]
+) -> list[Thing]:
+    by_hold: defaultdict[UUID, _Holds] = defaultdict(list)
+    for row in await connection.fetch(SQL["holds_on_calls"], [row["id"] for row in rows]):
+        words = Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words
+        by_hold[row["call_id"]].append((HoldKind.LEGAL, words))
+    found = []
+    for row in rows:
+        basis = None if row["legal_basis"] is None else LegalBasis(row["legal_basis"])
+        on = [*by_hold[row["id"]], *_on(held, basis)]
+        found.append(Thing(What.CALL, str(row["id"]), basis, None, row["over"], on))
+    return found
+
+
+def _with(call: Thing, recordings: Sequence[str]) -> Thing:
+    return Thing(call.what, call.id, call.basis, call.limit, call.over, call.holds, recordings)
+
+
+async def _contacts(connection: AnyConnection, subject: Subject, held: Sequence[Held]) -> list[Thing]:
+    rows = await connection.fetch(SQL["contacts_to_erase"], *_whose(subject))
+    bases = [(row["id"], LegalBasis(row["legal_basis"])) for row in rows]
+    return [Thing(What.CONTACT, name, basis, holds=_on(held, basis)) for name, basis in bases]
+
+
+async def _consents(connection: AnyConnection, subject: Subject, held: Sequence[Held]) -> list[Thing]:
+    rows = await connection.fetch(SQL["consents_to_erase"], *_whose(subject))
+    by = _on(held, LegalBasis.CONSENT)
+    return [
+        Thing(What.CONSENT, str(row["id"]), holds=by, with_=row["calls"] or (), used_at=row["used_at"])
+        for row in rows
+    ]
+
+
+async def _others(connection: AnyConnection, wanted: Wanted, held: Sequence[Held]) -> list[Thing]:
+    whose, by = _whose(wanted.subject), _on(held, None)
+    legal = [each for each in by if each[0] is HoldKind.LEGAL]
+    things = []
+    heard = await connection.fetchval(SQL["heard_to_erase"], *whose)
+    if heard:
+        things.append(Thing(What.HEARD, "heard notices", holds=by, count=heard))
+    reference = wanted.mandate.reference
+    for row in await connection.fetch(SQL["requests_to_erase"], *whose, reference, wanted.pattern):
+        needed = Ground.ANSWER if row["open"] and not row["own"] else None
+        notes = row["telling"] if row["own"] else row["notes"]
+        if notes:
+            things.append(Thing(What.NOTES, row["reference"], holds=legal, needed=needed, count=notes))
+        if row["number"]:
+            things.append(Thing(What.NUMBER, row["reference"], holds=legal, needed=needed))
+    for row in await connection.fetch(SQL["queued_to_erase"], *whose):
+        waits = wanted.forwarded and row["state"] == "waiting"
+        things.append(Thing(What.QUEUED, row["id"], needed=Ground.UNTOLD if waits else None))
+    for what, count in (
+        (What.ANSWER, await connection.fetchval(SQL["answers_to_erase"], *_answers(wanted))),
+        (What.WORDS, await connection.fetchval(SQL["words_to_erase"], *whose, wanted.pattern)),
+    ):
+        if count:
+            things.append(Thing(what, what.value, holds=legal if what is What.WORDS else (), count=count))
+    return things
+
+
+def _answers(wanted: Wanted) -> tuple[str, str]:
+    return wanted.masked, wanted.number
+
+
+async def _erase_calls(connection: Connection, ids: Sequence[UUID], wanted: Wanted, who: str) -> None:
+    fields = {"reference": wanted.mandate.reference, "by": who}
+    await connection.execute(SQL["erase_fields"], ids, list(law.TELLING), wanted.pattern)
+    for each in ids:
+        await journals.append(connection, each, "personal_data_erased", fields)
+    await connection.execute(SQL["erase_words_of_recordings"], ids, wanted.pattern)
+    await connection.execute(SQL["erase_callers"], ids, wanted.pattern)
+
+
+async def _count(connection: Connection, erasure: int, found: Counter[What]) -> None:
+    row = await connection.fetchrow(SQL["lock_erasure"], erasure)
+    if row is None:
+        raise StoreError("the erasure was ended by another")
+    done = Counter(json.loads(row["done"]))
+    done.update({what.value: count for what, count in found.items()})
+    await connection.execute(SQL["count_erased"], erasure, json.dumps(+done))
+
+
+def _report(
+    wanted: Wanted, row: asyncpg.Record, erased: Counter[str], left: Plan, traces: Mapping[str, Any], who: str
+) -> dict[str, Any]:
+    return {
+        "reference": wanted.mandate.reference, "controller": wanted.subject.controller, "begun_at": row["begun_at"],
+        "begun_by": row["begun_by"], "ended_by": who, "erased": {str(what): count for what, count in erased.items()}, "kept": kept(left),
+        "remains": dict(law.REMAINS), "traces": dict(traces),
+    }  # fmt: skip
+
+
+def kept(left: Plan) -> list[dict[str, Any]]:
+    """What stays, by its kind and its ground."""
+    found: dict[tuple[What, Ground, tuple[str, ...]], int] = {}
+    for each in left.stays:
+        key = (each.thing.what, each.ground, tuple(each.held_by))
+        found[key] = found.get(key, 0) + each.thing.count
+    return [
+        {"what": what.value, "count": count, "ground": ground.value, "article": ground.article,
+         "why": "; ".join(by) or ground.words}
+        for (what, ground, by), count in found.items()
+    ]  # fmt: skip
+
+
+def _words(erased: Mapping[str, int], left: Plan) -> str:
+    gone = ", ".join(f"{count} {what}" for what, count in sorted(erased.items())) or "nothing"
+    stays = "; ".join(f"{each['count']} {each['what']} (Art {each['article']})" for each in kept(left))
+    return f"erased: {gone}" + (f"; kept: {stays}" if stays else "")

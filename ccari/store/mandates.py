@@ -1,0 +1,38 @@
+"""The requests that data are given out or erased on."""
+
+from ccari.errors import NoRequestError, RequestError
+from ccari.policy import mandate as law
+from ccari.policy.rights import Level, RequestState, Right
+from ccari.ports.subjects import Mandate
+from ccari.store import journals
+from ccari.store.database import Connection
+from ccari.store.queries import SQL
+
+
+async def read(connection: Connection, reference: str) -> Mandate:
+    """Raise NoRequestError if there is no such request."""
+    row = await connection.fetchrow(SQL["mandate"], reference)
+    if row is None:
+        raise NoRequestError(f"there is no request {reference!r}: see ccari requests list")
+    return Mandate(
+        row["reference"], row["controller"], Right(row["right"]), RequestState(row["state"]), Level(row["level"]),
+        row["language"], tuple(map(bytes, row["digests"])), row["begun"],
+    )  # fmt: skip
+
+
+async def note(
+    connection: Connection, mandate: Mandate, who: str, words: str, *, forget: bool = False
+) -> None:
+    """Go on with the request's journal in the transaction that ``connection`` is in; the controller is to be told.
+
+    ``forget``: without its number. Raises RequestError if the request was closed meanwhile.
+    """
+    row = await connection.fetchrow(SQL["lock_mandate"], mandate.reference)
+    if row is None or row["state"] != mandate.state:
+        raise RequestError(f"{mandate.reference} was changed meanwhile: try again")
+    to = law.after(mandate.state)
+    await connection.execute(SQL["move_request"], mandate.reference, to)
+    seq = await journals.append_to_request(
+        connection, mandate.reference, to, row["level"], row["due"], who, words
+    )
+    await connection.execute(SQL["queue_forward"], mandate.reference, seq, None if forget else row["number"])

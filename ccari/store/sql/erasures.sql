@@ -1,0 +1,166 @@
+-- name: holds_on_number
+-- What holds all that is kept of a number. $3: rights whose open request does; $4: those that, pressed in a call, are about
+-- that call alone; $5 and $6: a right whose fulfilled request holds on while its bar stands; $7: the request that does not
+-- count.
+SELECT 'legal' AS kind, h.id AS hold, NULL AS reference, h.reason FROM holds h
+WHERE h.released_at IS NULL AND h.controller = $1 AND h.digests && $2
+UNION ALL
+SELECT 'legal', h.id, h.reference, h.reason FROM rights_requests q JOIN holds h ON h.reference = q.reference
+WHERE h.released_at IS NULL AND q.controller = $1 AND q.digests && $2
+UNION ALL
+SELECT 'request', NULL, q.reference, q."right" FROM rights_requests q
+WHERE q.controller = $1 AND q.digests && $2 AND q.reference IS DISTINCT FROM $7
+  AND (q.call_id IS NULL OR q."right" <> ALL ($4))
+  AND CASE WHEN q.closed_at IS NULL THEN q."right" = ANY ($3)
+           ELSE q.state = 'fulfilled'
+            AND EXISTS (SELECT FROM unnest($5::text[], $6::text[]) AS each ("right", reason)
+                        JOIN suppressions s ON s.reason = each.reason
+                         WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
+                           AND (s.expires_at IS NULL OR s.expires_at > now()))
+      END
+ORDER BY 1, 2, 3
+
+-- name: holds_on_calls
+SELECT call_id, id AS hold, reason FROM holds WHERE released_at IS NULL AND call_id = ANY ($1)
+UNION
+SELECT r.call_id, h.id, h.reason FROM recordings r JOIN holds h ON h.recording_id = r.id
+WHERE h.released_at IS NULL AND r.call_id = ANY ($1)
+
+-- name: recordings_to_erase
+-- What is decided upon is as good as gone, when it is carried out.
+SELECT r.id, r.call_id, r.legal_basis, r.delete_at,
+       r.state = 'stored' OR EXISTS (SELECT FROM deletions d WHERE d.recording_id = r.id) AS over,
+       EXISTS (SELECT FROM deletions d WHERE d.recording_id = r.id) AS decided
+FROM recordings r JOIN calls c ON c.id = r.call_id
+WHERE c.controller = $1 AND c.digest = ANY ($2) AND r.state IN ('tagged', 'recording', 'finished', 'stored')
+ORDER BY r.id
+
+-- name: calls_to_erase
+SELECT id, legal_basis, ended_at IS NOT NULL AS over FROM calls WHERE controller = $1 AND digest = ANY ($2)
+ORDER BY id
+
+-- name: lock_calls_to_erase
+SELECT c.id, c.legal_basis, c.ended_at IS NOT NULL AS over FROM calls c
+WHERE c.controller = $1 AND c.digest = ANY ($2) AND ($3::uuid IS NULL OR c.id > $3)
+  AND NOT EXISTS (SELECT FROM recordings r
+                   WHERE r.call_id = c.id AND r.state IN ('tagged', 'recording', 'finished', 'stored'))
+ORDER BY c.id LIMIT $4 FOR UPDATE
+
+-- name: erase_fields
+DELETE FROM call_event_fields f USING call_events e
+WHERE e.call_id = f.call_id AND e.seq = f.seq AND f.call_id = ANY ($1)
+  AND (e.event <> ALL ($2) OR f.fields::text ~ $3)
+
+-- name: erase_callers
+UPDATE calls SET digest = NULL, key_version = NULL, number_masked = '—',
+                 agent = CASE WHEN agent ~ $2 THEN '—' ELSE agent END
+WHERE id = ANY ($1)
+
+-- name: contacts_to_erase
+SELECT encode(digest, 'hex') || ' ' || source AS id, legal_basis FROM contacts WHERE controller = $1 AND digest = ANY ($2)
+
+-- name: consents_to_erase
+SELECT k.id, max(u.used_at) AS used_at, array_agg(u.call_id::text) FILTER (WHERE c.digest IS NOT NULL) AS calls
+FROM consents k LEFT JOIN consent_uses u ON u.consent_id = k.id LEFT JOIN calls c ON c.id = u.call_id
+WHERE k.controller = $1 AND k.digest = ANY ($2) GROUP BY k.id ORDER BY k.id
+
+-- name: heard_to_erase
+SELECT count(*) FROM heard_notices WHERE controller = $1 AND digest = ANY ($2)
+
+-- name: requests_to_erase
+SELECT q.reference, q.closed_at IS NULL AS open, q.number IS NOT NULL AS number, q.reference = $3 AS own,
+       (SELECT count(*) FROM request_event_details d WHERE d.reference = q.reference) AS notes,
+       (SELECT count(*) FROM request_event_details d WHERE d.reference = q.reference AND (d.who ~ $4 OR d.reason ~ $4)) AS telling
+FROM rights_requests q WHERE q.controller = $1 AND q.digests && $2 ORDER BY q.reference
+
+-- name: queued_to_erase
+SELECT f.reference || ' ' || f.seq AS id, f.state FROM rights_requests q JOIN forwards f USING (reference)
+WHERE q.controller = $1 AND q.digests && $2 AND f.number IS NOT NULL ORDER BY f.reference, f.seq
+
+-- name: answers_to_erase
+SELECT count(*) FROM http_repeats
+WHERE position(convert_to($1, 'UTF8') IN body) > 0 OR position(convert_to($2, 'UTF8') IN body) > 0
+
+-- name: words_to_erase
+-- Where people have written the number into a row that stays.
+SELECT (SELECT count(*) FROM suppressions
+         WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3))
+     + (SELECT count(*) FROM removed_suppressions
+         WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3 OR why ~ $3))
+     + (SELECT count(*) FROM consents WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3))
+     + (SELECT count(*) FROM calls c JOIN recordings r ON r.call_id = c.id
+         WHERE c.controller = $1 AND c.digest = ANY ($2) AND r.deletion_ref ~ $3)
+
+-- name: erasure_under_way
+SELECT id FROM erasures WHERE reference = $1 AND finished_at IS NULL
+
+-- name: begin_erasure
+INSERT INTO erasures (reference, controller, begun_by) VALUES ($1, $2, $3)
+ON CONFLICT (reference) WHERE finished_at IS NULL DO NOTHING
+
+-- name: lock_erasure
+SELECT id, begun_by, begun_at, done FROM erasures WHERE id = $1 AND finished_at IS NULL FOR UPDATE
+
+-- name: erased_so_far
+SELECT done FROM erasures WHERE id = $1
+
+-- name: count_erased
+UPDATE erasures SET done = $2 WHERE id = $1
+
+-- name: end_erasure
+UPDATE erasures SET finished_at = clock_timestamp(), report = $2 WHERE id = $1
+
+-- name: recordings_erased
+SELECT count(*) FROM recordings WHERE deletion = 'erasure' AND deletion_ref = $1 AND deleted_at >= $2
+
+-- name: erase_contacts
+DELETE FROM contacts WHERE controller = $1 AND encode(digest, 'hex') || ' ' || source = ANY ($3) AND digest = ANY ($2)
+
+-- name: erase_uses
+DELETE FROM consent_uses WHERE consent_id = ANY ($1)
+
+-- name: erase_consents
+DELETE FROM consents WHERE id = ANY ($1)
+
+-- name: erase_heard
+DELETE FROM heard_notices WHERE controller = $1 AND digest = ANY ($2)
+
+-- name: erase_notes
+DELETE FROM request_event_details WHERE reference = ANY ($1)
+
+-- name: erase_telling_notes
+DELETE FROM request_event_details WHERE reference = $1 AND (who ~ $2 OR reason ~ $2)
+
+-- name: erase_numbers
+UPDATE rights_requests SET number = NULL WHERE reference = ANY ($1)
+
+-- name: erase_queued
+UPDATE forwards SET number = NULL WHERE reference || ' ' || seq = ANY ($1) AND reference = ANY ($2)
+
+-- name: erase_answers
+DELETE FROM http_repeats
+WHERE position(convert_to($1, 'UTF8') IN body) > 0 OR position(convert_to($2, 'UTF8') IN body) > 0
+
+-- name: erase_words_of_bars
+UPDATE suppressions SET proof = regexp_replace(proof, $3, '[number]', 'g'), origin = regexp_replace(origin, $3, '[number]', 'g')
+WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3)
+
+-- name: erase_calls_of_bars
+UPDATE suppressions SET call_id = NULL WHERE controller = $1 AND digest = ANY ($2) AND call_id IS NOT NULL
+
+-- name: erase_words_of_removed_bars
+UPDATE removed_suppressions SET call_id = NULL,
+    proof = CASE WHEN proof ~ $3 THEN 'erased' ELSE proof END, origin = CASE WHEN origin ~ $3 THEN 'erased' ELSE origin END,
+    why = CASE WHEN why ~ $3 THEN 'erased' ELSE why END
+WHERE controller = $1 AND digest = ANY ($2) AND (call_id IS NOT NULL OR proof ~ $3 OR origin ~ $3 OR why ~ $3)
+
+-- name: erase_words_of_consents
+UPDATE consents SET proof = regexp_replace(proof, $3, '[number]', 'g'), origin = regexp_replace(origin, $3, '[number]', 'g')
+WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3)
+
+-- name: erase_words_of_recordings
+UPDATE recordings r SET deletion_ref = regexp_replace(deletion_ref, $2, '[number]', 'g')
+WHERE r.call_id = ANY ($1) AND deletion_ref ~ $2
+
+-- name: size_of_table
+SELECT pg_table_size(to_regclass($1))

@@ -1,0 +1,52 @@
+-- name: mandate
+SELECT q.reference, q.controller, q."right", q.state, q.level, q.language, q.digests,
+       EXISTS (SELECT FROM erasures e WHERE e.reference = q.reference) AS begun
+FROM rights_requests q WHERE q.reference = $1
+
+-- name: lock_mandate
+SELECT state, level, due, number, "right" FROM rights_requests WHERE reference = $1 FOR UPDATE
+
+-- name: move_request
+UPDATE rights_requests SET state = $2 WHERE reference = $1
+
+-- name: disclosed_calls
+SELECT id, opened_at, direction, campaign, legal_basis, revision, number_masked AS number, dialled_at, heard_at, notice_version,
+       ended_at, outcome, reason
+FROM calls WHERE controller = $1 AND digest = ANY ($2) ORDER BY opened_at, id
+
+-- name: disclosed_events
+SELECT e.call_id, e.at, e.event, f.fields
+FROM call_events e LEFT JOIN call_event_fields f USING (call_id, seq) WHERE e.call_id = ANY ($1) ORDER BY e.call_id, e.seq
+
+-- name: disclosed_heard
+SELECT information_version, campaign, call_id, heard_at FROM heard_notices
+WHERE controller = $1 AND digest = ANY ($2) ORDER BY heard_at
+
+-- name: disclosed_suppressions
+SELECT reason, campaign, origin, proof, entered_at, expires_at, NULL::timestamptz AS removed_at FROM suppressions
+WHERE controller = $1 AND digest = ANY ($2)
+UNION ALL
+SELECT reason, campaign, origin, proof, entered_at, expires_at, removed_at FROM removed_suppressions
+WHERE controller = $1 AND digest = ANY ($2)
+ORDER BY entered_at
+
+-- name: disclosed_requests
+SELECT q.reference, q."right", q.article, q.state, q.level, q.campaign, q.channel, q.key, q.call_id, q.received_at, q.due,
+       q.extended_at, q.closed_at
+FROM rights_requests q WHERE q.controller = $1 AND q.digests && $2 ORDER BY q.received_at, q.reference
+
+-- name: disclosed_steps
+SELECT e.reference, e.at, e.state, e.level, e.due, coalesce(d.reason, '') AS reason
+FROM request_events e LEFT JOIN request_event_details d USING (reference, seq)
+WHERE e.reference = ANY ($1) ORDER BY e.reference, e.seq
+
+-- name: disclosed_recordings
+SELECT r.id, r.call_id, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode, r.notice_version, r.state,
+       coalesce(r.started_at, r.tagged_at) AS started_at, r.duration_ms, r.delete_at, r.format, r.bytes,
+       encode(r.sha256, 'hex') AS sha256, r.deleted_at, r.deletion, r.file, cardinality(r.recipients) AS readers
+FROM recordings r JOIN calls c ON c.id = r.call_id
+WHERE c.controller = $1 AND c.digest = ANY ($2) ORDER BY r.tagged_at
+
+-- name: disclosed_forwards
+SELECT f.reference, f.seq, f.state, f.webhook_at, f.folder_at FROM forwards f
+WHERE f.reference = ANY ($1) AND (f.webhook_at IS NOT NULL OR f.folder_at IS NOT NULL) ORDER BY f.reference, f.seq

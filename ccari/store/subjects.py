@@ -1,0 +1,91 @@
+"""All that is kept of one person with one controller, to be given out."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+
+from ccari.policy.rights import Level
+from ccari.ports.holds import Subject
+from ccari.ports.subjects import Holdings, Mandate
+from ccari.store import mandates
+from ccari.store.database import Database
+from ccari.store.erasures import holds_on_number
+from ccari.store.queries import SQL
+
+#: What in a journal tells of those who work there, and not of the person (Art 15(4)).
+_OF_EMPLOYEES = frozenset({"agent", "by", "who", "colleague"})
+
+
+class Subjects:
+    """:class:`ccari.ports.subjects.Subjects` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def mandate(self, reference: str) -> Mandate:
+        async with self._database.connection() as connection:
+            return await mandates.read(connection, reference)
+
+    async def holdings(self, subject: Subject) -> Holdings:
+        whose = (subject.controller, list(subject.digests.all))
+        async with (
+            self._database.apart() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+
+            async def rows(query: str, *arguments: Any) -> list[dict[str, Any]]:
+                return [dict(row) for row in await connection.fetch(SQL[query], *arguments)]
+
+            calls, consents = await rows("disclosed_calls", *whose), await rows("consents_of", *whose)
+            requests = await rows("disclosed_requests", *whose)
+            events = await _by(connection, "disclosed_events", "call_id", [each["id"] for each in calls])
+            uses = await _by(connection, "uses_of_consents", "consent_id", [each["id"] for each in consents])
+            references = [each["reference"] for each in requests]
+            steps = await _by(connection, "disclosed_steps", "reference", references)
+            return Holdings(
+                calls=[{**each, "events": [_event(one) for one in events[each["id"]]]} for each in calls],
+                heard=await rows("disclosed_heard", *whose),
+                contacts=await rows("contacts_of", *whose),
+                consents=[
+                    {**each, "used_in_calls": [one["call_id"] for one in uses[each.pop("id")]]} for each in consents
+                ],
+                suppressions=await rows("disclosed_suppressions", *whose),
+                requests=[
+                    {**each, "level": Level(each["level"]).name,
+                     "steps": [{**one, "level": Level(one["level"]).name} for one in steps[each["reference"]]]}
+                    for each in requests
+                ],
+                recordings=await rows("disclosed_recordings", *whose),
+                forwards=await rows("disclosed_forwards", references),
+                holds=[
+                    {"hold": each.hold} for each in await holds_on_number(connection, subject) if each.hold is not None
+                ],
+            )  # fmt: skip
+
+    async def note(self, mandate: Mandate, who: str, words: str) -> None:
+        async with self._database.transaction() as connection:
+            await mandates.note(connection, mandate, who, words)
+
+
+async def _by(
+    connection: asyncpg.Connection, query: str, key: str, ids: list[Any]
+) -> dict[Any, list[dict[str, Any]]]:
+    """The rows of many, by what they belong to, each without its key."""
+    found: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for row in await connection.fetch(SQL[query], ids):
+        told = dict(row)
+        found[told.get(key)].append({name: value for name, value in told.items() if name != key})
+    return found
+
+
+def _event(row: Mapping[str, Any]) -> dict[str, Any]:
+    fields = None if row["fields"] is None else json.loads(row["fields"])
+    told = (
+        None
+        if fields is None
+        else {name: value for name, value in fields.items() if name not in _OF_EMPLOYEES}
+    )
+    return {"at": row["at"], "event": row["event"], "fields": told}

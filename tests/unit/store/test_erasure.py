@@ -1,0 +1,336 @@
+"""Erasures: what goes, what a ground keeps, and what whoever is killed leaves to the next run."""
+
+import itertools
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccari.errors import RequestError, StoreError
+from ccari.policy.erasure import Terms
+from ccari.policy.rights import RequestState, Right
+from ccari.policy.suppression import Reason
+from ccari.ports.holds import HoldOn, Subject
+from ccari.recordings.subject.erasing import Erased
+from ccari.store import journals, mandates, traces
+from ccari.store.database import Database
+from ccari.store.deletions import PostgresSweep
+from ccari.store.erasures import Erasures
+from ccari.store.opened import Store
+from tests.unit.store import made, person
+from tests.unit.store.kept import DAY, Shelf
+from tests.unit.store.test_requests import by
+
+OTHER = made.numbers(2)[1]
+
+
+@pytest.fixture
+def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
+    return Shelf(store, database, tmp_path / "recordings")
+
+
+async def erase(shelf: Shelf, reference: str, *, keep_proof: bool = True) -> Erased:
+    terms = Terms(person.now(), keep_proof)
+    return await person.eraser(shelf).erase(await person.wanted(shelf, reference), terms)
+
+
+async def count(shelf: Shelf, table: str) -> int:
+    (row,) = await shelf.database.rows(f"SELECT count(*) AS n FROM {table}")  # noqa: S608 - a name of ours
+    return int(row["n"])
+
+
+async def test_an_erasure_leaves_something_of_the_person(shelf: Shelf) -> None:
+    call = await person.called(shelf)
+    await person.known(shelf)
+    recording = await shelf.put(call)
+    older = await person.asked(shelf, Right.OBJECTION_MARKETING, note="letter of Jan")
+    await person.resolved(shelf, older)
+    reference = await person.asked(shelf)
+    report = (await erase(shelf, reference)).report
+    assert report is not None
+    assert report["erased"] == {
+        "recording": 1, "call": 1, "contact": 2, "consent": 2, "heard notice": 1, "notes on a request": 2,
+        "number of a request": 1, "number in the forwarding queue": 2,
+    }  # fmt: skip
+    assert report["kept"] == []
+    assert await shelf.fate(recording) == f"erasure {reference}"
+    (row,) = await shelf.database.rows("SELECT * FROM calls")
+    assert (row["digest"], row["key_version"], row["number_masked"]) == (None, None, "—")
+    told = await person.fields_of(shelf, call.id)
+    assert told.pop("personal_data_erased") == {"reference": reference, "by": "cli:dpo"}
+    assert told.pop("recording_deleted") is not None
+    assert set(told.values()) == {None}
+    for table in ("contacts", "consents", "heard_notices"):
+        assert await count(shelf, table) == 0
+    shown = await shelf.store.requests.show(older)
+    assert shown.fault is None
+    assert {each["reason"] for each in shown.history} == {"erased"}
+
+
+async def test_an_erasure_lets_a_list_bring_the_number_back(shelf: Shelf) -> None:
+    """The bar stays, as the keyed digest alone, and is entered anew where somebody had lifted it."""
+    await person.known(shelf)
+    reference = await person.asked(shelf)
+    await shelf.store.suppressions.remove("acme", made.digests(), "cli:anna", "slip", reason=Reason.ERASURE)
+    await erase(shelf, reference)
+    bars = {
+        each["reason"]: each["proof"] for each in await shelf.store.suppressions.of("acme", made.digests())
+    }
+    assert bars == {"do_not_call": "form 12", "erasure": reference}
+
+
+async def test_an_erasure_goes_unnoticed_in_the_requests_journal(shelf: Shelf) -> None:
+    await person.called(shelf)
+    reference = await person.asked(shelf)
+    await erase(shelf, reference)
+    shown = await shelf.store.requests.show(reference)
+    assert shown.fault is None
+    last = shown.history[-1]
+    assert (last["who"], last["state"]) == ("cli:dpo", "in_progress")
+    assert (
+        last["reason"]
+        == "erased: 1 call, 1 heard notice, 1 number in the forwarding queue, 1 number of a request"
+    )
+    assert shown.request["number"] is None
+    # how it came to it is proof of it
+    assert shown.history[0]["reason"] == "letter 7"
+    (row,) = await shelf.database.rows("SELECT * FROM erasures")
+    assert (row["reference"], row["begun_by"], row["finished_at"] is None) == (reference, "cli:dpo", False)
+
+
+async def test_an_erasure_reaches_another_person_or_another_controller(shelf: Shelf) -> None:
+    other, elsewhere = await person.called(shelf, OTHER), await shelf.call(made.call("beta"))
+    await person.known(shelf, OTHER)
+    recordings = [await shelf.put(other), await shelf.put(elsewhere)]
+    theirs = await person.asked(shelf, Right.ACCESS, OTHER)
+    await person.called(shelf)
+    reference = await person.asked(shelf)
+    before = [await count(shelf, each) for each in ("contacts", "consents", "suppressions")]
+    await erase(shelf, reference)
+    assert [await shelf.fate(each) for each in recordings] == [None, None]
+    assert None not in (await person.fields_of(shelf, other.id)).values()
+    assert [await count(shelf, each) for each in ("contacts", "consents", "suppressions")] == before
+    assert (await shelf.store.requests.show(theirs)).request["number"] == OTHER.e164
+    rows = await shelf.database.rows("SELECT id FROM calls WHERE digest IS NOT NULL")
+    assert {row["id"] for row in rows} == {other.id, elsewhere.id}
+
+
+async def test_a_second_erasure_finds_more_or_is_put_on_record(shelf: Shelf) -> None:
+    await person.called(shelf)
+    await person.known(shelf)
+    reference = await person.asked(shelf)
+    await erase(shelf, reference)
+    before = await shelf.store.requests.show(reference)
+    assert (await erase(shelf, reference)).report is None
+    assert await shelf.store.requests.show(reference) == before
+    assert await count(shelf, "erasures") == 1
+
+
+async def test_what_a_law_or_a_claim_needs_is_erased_or_keeps_all_else(shelf: Shelf) -> None:
+    bound, claimed, free = [await person.called(shelf) for _ in range(3)]
+    kept = [
+        await shelf.put(bound, basis="legal_obligation"),
+        await shelf.put(claimed),
+    ]
+    over = await shelf.put(free, basis="legal_obligation", limit=person.now() - DAY)
+    hold = await shelf.store.holds.place(HoldOn(recording_id=kept[1]), "lawsuit", "cli:anna")
+    reference = await person.asked(shelf)
+    report = (await erase(shelf, reference)).report
+    assert report is not None
+    assert [await shelf.fate(each) for each in (*kept, over)] == [None, None, f"erasure {reference}"]
+    assert {(each["what"], each["article"]) for each in report["kept"]} == {
+        ("recording", "17(3)(b)"), ("recording", "17(3)(e)"), ("call", "17(3)(b)"), ("call", "17(3)(e)"),
+    }  # fmt: skip
+    assert "legal hold 1 (lawsuit)" in str(report["kept"])
+    for call in (bound, claimed):
+        assert None not in (await person.fields_of(shelf, call.id)).values()
+    assert None in (await person.fields_of(shelf, free.id)).values()
+    # when the hold has ended, the rest of it is finished, though the request is closed
+    await person.resolved(shelf, reference)
+    await shelf.store.holds.release(hold["id"], "settled", "cli:anna")
+    report = (await erase(shelf, reference)).report
+    assert report is not None
+    assert report["erased"] == {"recording": 1, "call": 1}
+    assert await shelf.fate(kept[1]) == f"erasure {reference}"
+
+
+@pytest.mark.parametrize("on", ["number", "request", "call"])
+async def test_what_is_held_whole_is_erased(shelf: Shelf, on: str) -> None:
+    call = await person.called(shelf)
+    recording = await shelf.put(call)
+    reference = await person.asked(shelf)
+    await shelf.database.rows("DELETE FROM heard_notices")
+    things = {
+        "number": HoldOn(subject=Subject("acme", made.digests())), "request": HoldOn(reference=reference),
+        "call": HoldOn(call_id=call.id),
+    }  # fmt: skip
+    await shelf.store.holds.place(things[on], "lawsuit", "cli:anna")
+    with pytest.raises(
+        RequestError, match=r"nothing is erased on ACME.*legal hold 1 \(lawsuit\).*17\(3\)\(e\)"
+    ):
+        await erase(shelf, reference)
+    assert await shelf.fate(recording) is None
+    assert None not in (await person.fields_of(shelf, call.id)).values()
+    assert await count(shelf, "erasures") == 0
+
+
+@pytest.mark.parametrize("right", [Right.ACCESS, Right.RESTRICTION, Right.HUMAN_REVIEW])
+async def test_what_another_request_of_the_person_needs_is_erased(shelf: Shelf, right: Right) -> None:
+    call = await person.called(shelf)
+    await person.known(shelf)
+    recording = await shelf.put(call)
+    other, reference = await person.asked(shelf, right), await person.asked(shelf)
+    with pytest.raises(RequestError, match=f"request {other}"):
+        await erase(shelf, reference)
+    assert await shelf.fate(recording) is None
+    assert await count(shelf, "contacts") == 2
+    await shelf.store.requests.step(other, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
+    await erase(shelf, reference)
+    assert await shelf.fate(recording) == f"erasure {reference}"
+    assert await count(shelf, "contacts") == 0
+
+
+async def test_the_proof_of_a_consent_that_was_used_is_lost_or_cannot_be_dropped(shelf: Shelf) -> None:
+    call = await person.called(shelf)
+    await person.known(shelf)
+    consent = await person.used(shelf, call)
+    reference = await person.asked(shelf)
+    report = (await erase(shelf, reference)).report
+    assert report is not None
+    assert [(each["what"], each["ground"]) for each in report["kept"]] == [("consent", "proof_of_consent")]
+    (row,) = await shelf.database.rows("SELECT id, proof FROM consents")
+    assert (row["id"], row["proof"]) == (consent, "form 12")
+    report = (await erase(shelf, reference, keep_proof=False)).report
+    assert report is not None
+    assert report["erased"] == {"consent": 1}
+    assert (await count(shelf, "consents"), await count(shelf, "consent_uses")) == (0, 0)
+
+
+async def test_a_call_that_goes_on_loses_its_rows(shelf: Shelf) -> None:
+    over, goes_on = await person.called(shelf), await shelf.call()
+    await shelf.store.calls.append(goes_on.id, "call_gated", {"key": "5"})
+    reference = await person.asked(shelf)
+    report = (await erase(shelf, reference)).report
+    assert report is not None
+    assert [(each["what"], each["ground"]) for each in report["kept"]] == [("call", "under_way")]
+    assert (await person.fields_of(shelf, goes_on.id)) == {"call_gated": {"key": "5"}}
+    assert (await person.fields_of(shelf, over.id))["call_ended"] is None
+    await shelf.store.calls.close(goes_on.id, "bridged", "", ())
+    await erase(shelf, reference)
+    assert (await person.fields_of(shelf, goes_on.id))["call_gated"] is None
+
+
+async def test_a_file_that_cannot_be_removed_ends_the_erasure(shelf: Shelf) -> None:
+    stuck = await shelf.put(await person.called(shelf))
+    file = shelf.folder / (await shelf.row(stuck))["file"]
+    file.unlink()
+    file.mkdir()
+    reference = await person.asked(shelf)
+    done = await erase(shelf, reference)
+    assert (done.report, len(done.faults)) == (None, 1)
+    file.rmdir()
+    report = (await erase(shelf, reference)).report
+    assert report is not None
+    assert await shelf.fate(stuck) == f"erasure {reference}"
+    assert report["erased"]["recording"] == 1
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+#: Each step of an erasure; whoever is killed is so before or after the n-th time that one is taken.
+STEPS: dict[str, tuple[object, str]] = {
+    "begun": (Erasures, "begin"),
+    "decided": (PostgresSweep, "decide"),
+    "removed": (Path, "unlink"),
+    "carried out": (PostgresSweep, "carried_out"),
+    "call told": (journals, "append"),
+    "calls": (Erasures, "erase_calls"),
+    "rest": (Erasures, "erase_rest"),
+    "cleared": (traces, "_clear_log"),
+    "noted": (mandates, "note"),
+    "ended": (Erasures, "end"),
+}
+
+
+def kill(monkeypatch: pytest.MonkeyPatch, step: str, *, after: bool, at: int) -> None:
+    where, name = STEPS[step]
+    real, taken = getattr(where, name), itertools.count(1)
+
+    def dies(*arguments: Any, **options: Any) -> Any:
+        if next(taken) != at:
+            return real(*arguments, **options)
+        if not after:
+            raise KilledError
+        done = real(*arguments, **options)
+        if isinstance(done, Awaitable):
+            return _then_die(done)
+        raise KilledError
+
+    monkeypatch.setattr(where, name, dies)
+
+
+async def _then_die(work: Awaitable[object]) -> None:
+    await work
+    raise KilledError
+
+
+async def nothing_to_clear(_connection: object) -> None:
+    return None
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("step", "at"),
+    [(step, at) for step in STEPS for at in ((1, 2) if step in {"removed", "call told", "calls"} else (1,))],
+)
+async def test_whoever_is_killed_leaves_an_erasure_half_done(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, step: str, at: int, *, after: bool
+) -> None:
+    calls = [await person.called(shelf) for _ in range(2)]
+    await person.known(shelf)
+    recording = await shelf.put(calls[0])
+    reference = await person.asked(shelf)
+    # a checkpoint takes its time, and has its own test
+    monkeypatch.setattr(traces, "_clear_log", nothing_to_clear)
+    with monkeypatch.context() as patch:
+        kill(patch, step, after=after, at=at)
+        with pytest.raises(KilledError):
+            await erase(shelf, reference)
+    await erase(shelf, reference)
+    assert await shelf.fate(recording) == f"erasure {reference}"
+    for call in calls:
+        told = await person.fields_of(shelf, call.id)
+        assert {name for name, fields in told.items() if fields is not None} <= {
+            "recording_deleted", "personal_data_erased",
+        }  # fmt: skip
+        events = [each["event"] for each in (await shelf.store.records.show_call(call.id)).events]
+        assert events.count("personal_data_erased") == 1
+    for table in ("contacts", "consents", "heard_notices", "deletions"):
+        assert await count(shelf, table) == 0
+    (row,) = await shelf.database.rows("SELECT report FROM erasures WHERE finished_at IS NOT NULL")
+    assert '"call": 2' in row["report"]
+    assert '"recording": 1' in row["report"]
+    shown = await shelf.store.requests.show(reference)
+    assert shown.fault is None
+    assert [each["reason"].partition(":")[0] for each in shown.history] == ["letter 7", "erased"]
+    assert (await erase(shelf, reference)).report is None
+
+
+async def test_what_was_erased_can_be_changed_or_taken_off_the_record(shelf: Shelf) -> None:
+    reference = await person.asked(shelf)
+    await erase(shelf, reference)
+    for statement in ("UPDATE erasures SET report = '{}'", "DELETE FROM erasures", "TRUNCATE erasures"):
+        with pytest.raises(StoreError):
+            await shelf.database.rows(statement)
+
+
+async def test_a_lifted_bar_can_be_changed_by_an_erasure(shelf: Shelf) -> None:
+    """Migration 0009 lets what people wrote be erased, and nothing else."""
+    await person.known(shelf)
+    for change in ("why = 'another'", "reason = 'erasure'", "removed_by = 'cli:eva'", "proof = 'x'"):
+        with pytest.raises(StoreError):
+            await shelf.database.rows(f"UPDATE removed_suppressions SET {change}")  # noqa: S608
+    await shelf.database.rows("UPDATE removed_suppressions SET why = 'erased', proof = 'erased'")
