@@ -25,6 +25,7 @@ from ccari.cli import (
     requests,
     serve,
     sounds,
+    subject,
     suppressions,
     tokens,
 )
@@ -59,6 +60,7 @@ for name, group in (
     ("registers", registers.app),
     ("requests", requests.app),
     ("sounds", sounds.app),
+    ("subject", subject.app),
     ("suppress", suppressions.app),
     ("token", tokens.app),
 ):

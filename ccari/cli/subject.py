@@ -1,0 +1,129 @@
+"""``ccari subject``: all that is kept of one person, given out and erased on their request."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from ccari.cli import subject_export
+from ccari.cli.context import ControllerId, Json, current_policy, who, with_store
+from ccari.cli.drafts import writing
+from ccari.cli.output import as_json, as_table
+from ccari.config import Settings
+from ccari.errors import CcariError
+from ccari.gating.subjects import Meant, meant
+from ccari.policy.erasure import Plan, What, pattern
+from ccari.policy.rights import Right
+from ccari.ports.subjects import Wanted
+from ccari.recordings.subject.erasing import Erased, Eraser, refuse, terms_now
+from ccari.store.erasures import kept
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+
+app = typer.Typer(help="All that is kept of one person: given out and erased on their request.")
+app.command("export")(subject_export.command)
+
+
+@app.command()
+def erase(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(help="Whose; in any usual way of writing it.")],
+    *,
+    request: Annotated[
+        str, typer.Option(metavar="REFERENCE", help="Their request of erasure: open, and L2.")
+    ],
+    controller: ControllerId = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; else it is only said what would be done.")
+    ] = False,
+    drop_proof: Annotated[
+        bool, typer.Option("--drop-proof", help="The proof of consents too that calls were made on.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write what was done to this file, as JSON.")] = None,
+    json: Json = False,
+) -> None:
+    """Erase what is kept of a person (Art 17); first it is only shown what goes, what stays, and by which ground.
+
+    Exit status 1 if nothing may be erased, or something could not be.
+    """
+    if report is not None and report.exists():
+        raise CcariError(f"{report} is there already, and no report is written over: give another name")
+    terms = terms_now(keep_proof=not drop_proof)
+
+    async def work(settings: Settings, store: Store) -> tuple[Plan, Erased | None]:
+        of = await _meant(settings, store, number, controller, request.upper())
+        wanted = Wanted(
+            of.mandate, of.subject, of.number.e164, pattern(of.number), of.number.masked,
+            forwarded=of.controller.forward is not None,
+        )  # fmt: skip
+        eraser = Eraser(store.erasures, store.deletions, settings.recordings_dir, f"cli:{who()}")
+        plan = await eraser.plan(wanted, terms)
+        if not yes:
+            refuse(wanted, plan)
+            return plan, None
+        return plan, await eraser.erase(wanted, terms)
+
+    plan, erased = with_store(context, work)
+    if erased is None:
+        _show(plan, json=json)
+        return
+    if erased.faults:
+        first = next(iter(erased.faults.values()))
+        raise CcariError(
+            f"{len(erased.faults)} recordings could not be removed: {first}; all else is erased: see to it and run this again"
+        )
+    if report is not None and erased.report is not None:
+        with writing(report) as file:
+            file.write(orjson.dumps(erased.report, default=str, option=orjson.OPT_INDENT_2) + b"\n")
+    _tell(erased.report, json=json)
+
+
+async def _meant(
+    settings: Settings, store: Store, number: str, controller: str | None, reference: str
+) -> Meant:
+    secrets = SecretStore(settings.keys_dir)
+    policy = await current_policy(store)
+    return await meant(policy, store.subjects, secrets, number, controller, reference, {Right.ERASURE})
+
+
+def _show(plan: Plan, *, json: bool) -> None:
+    goes = [{"what": what, "count": count} for what, count in _counted(plan).items()]
+    if json:
+        as_json({"goes": goes, "stays": kept(plan)})
+        return
+    as_table(goes, {"what": "GOES", "count": "COUNT"}, none="nothing is left to erase")
+    if plan.stays:
+        typer.echo()
+        columns = {"what": "STAYS", "count": "COUNT", "article": "ARTICLE", "why": "WHY"}
+        as_table(kept(plan), columns, none="")
+    if goes:
+        typer.echo("nothing was erased yet: --yes erases it; there is no way back", err=True)
+
+
+def _counted(plan: Plan) -> dict[What, int]:
+    found: dict[What, int] = {}
+    for each in plan.goes:
+        found[each.what] = found.get(each.what, 0) + each.count
+    return found
+
+
+def _tell(report: Any, *, json: bool) -> None:
+    if json:
+        as_json(report)
+    elif report is None:
+        typer.echo("nothing is left to erase")
+    else:
+        rows = [{"what": what, "count": count} for what, count in report["erased"].items()]
+        as_table(rows, {"what": "ERASED", "count": "COUNT"}, none="nothing was erased")
+        columns = {"what": "STAYS", "count": "COUNT", "article": "ARTICLE", "why": "WHY"}
+        if report["kept"]:
+            typer.echo()
+            as_table(report["kept"], columns, none="")
+        for where, why in report["traces"]["left"].items():
+            typer.echo(f"traces may be left in {where}: {why}", err=True)
+        typer.echo(
+            f"answer the person, then: ccari requests resolve {report['reference']}; backups, and what was passed on, "
+            "are for you to see to",
+            err=True,
+        )

@@ -1,0 +1,83 @@
+"""``ccari subject export``: all that is kept of a person, in one file for them."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ccari.cli.context import ControllerId, Json, current_policy, who, with_store
+from ccari.cli.output import as_json
+from ccari.config import Settings
+from ccari.gating.naming import zone_of
+from ccari.gating.subjects import meant
+from ccari.policy.campaign import Campaign
+from ccari.policy.mandate import ANSWERED_BY_EXPORT
+from ccari.ports.subjects import Holdings
+from ccari.recordings.subject.account import Asked
+from ccari.recordings.subject.pack import Packed, identities, packing, place, refuse_taken
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+
+
+def command(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(help="Whose; in any usual way of writing it.")],
+    *,
+    request: Annotated[
+        str, typer.Option(metavar="REFERENCE", help="Their request of access or portability: open, and L2.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE.zip", help="The file to write, its owner's only.")],
+    controller: ControllerId = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Age identities, so that recordings can be heard; else they are only listed."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Give out what is kept of a person (Art 15), or what they may take along (Art 20): JSON, a page to read, recordings."""
+    refuse_taken(out)
+    keys = identities(identity) if identity is not None else None
+
+    async def work(settings: Settings, store: Store) -> tuple[Packed, str]:
+        secrets, policy = SecretStore(settings.keys_dir), await current_policy(store)
+        of = await meant(
+            policy, store.subjects, secrets, number, controller, request.upper(), ANSWERED_BY_EXPORT
+        )
+        holdings = await store.subjects.holdings(of.subject)
+        asked = Asked(of.mandate, of.controller, of.number.e164, await _campaigns(store, holdings))
+        with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:
+            # on record before it is there: nothing is given out that nobody knows of
+            await store.subjects.note(of.mandate, f"cli:{who()}", _words(packed))
+            place(packed, out)
+        return packed, of.mandate.reference
+
+    packed, reference = with_store(context, work)
+    if json:
+        as_json({
+            "reference": reference, "file": out, "sha256": packed.sha256, "calls": packed.calls,
+            "recordings": packed.recordings, "left_out": packed.left_out,
+        })  # fmt: skip
+    else:
+        typer.echo(f"{packed.calls} calls and {packed.recordings} recordings of {reference} are in {out}")
+    for recording, why in packed.left_out.items():
+        typer.echo(f"without the audio of recording {recording}: {why}", err=True)
+    if not json:
+        typer.echo(f"give it to the person safely, then: ccari requests resolve {reference}", err=True)
+
+
+async def _campaigns(store: Store, holdings: Holdings) -> dict[tuple[int, str], Campaign]:
+    """The campaigns as they were declared when the calls were made."""
+    rows: list[Any] = [*holdings.calls, *holdings.recordings]
+    found: dict[tuple[int, str], Campaign] = {}
+    for number in sorted({each["revision"] for each in rows if each["revision"] is not None}):
+        applied = await store.policies.applied(number)
+        if applied is not None:
+            found |= {(number, each.id): each for each in applied.policy().campaigns}
+    return found
+
+
+def _words(packed: Packed) -> str:
+    without = f", {len(packed.left_out)} without their audio" if packed.left_out else ""
+    return f"exported: {packed.calls} calls, {packed.recordings} recordings{without}; sha256 {packed.sha256}"

@@ -1,0 +1,153 @@
+"""The file that a person gets: JSON, a page to read, and the recordings as plain audio; its owner's only, whole or not there."""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+import pyrage
+
+from ccari.errors import CcariError, ConfigError, RecordingError, why
+from ccari.ports.subjects import Holdings
+from ccari.recordings.encryption import decrypt
+from ccari.recordings.keyfiles import read_private, settle
+from ccari.recordings.subject.account import Asked, account
+from ccari.recordings.subject.page import page
+
+_AGE = ".age"
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A draft that is whole. ``left_out``: why the audio of recordings is not in it, by their ids."""
+
+    draft: Path
+    sha256: str
+    calls: int
+    recordings: int
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def identities(path: Path) -> list[pyrage.x25519.Identity]:
+    """The private keys of an age key file.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there, others can read it, or it holds none.
+    """
+    try:
+        lines = read_private(path).decode("ascii").splitlines()
+        said = [each.strip() for each in lines if each.strip() and not each.startswith("#")]
+        found = [pyrage.x25519.Identity.from_str(each) for each in said]
+    except FileNotFoundError:
+        raise ConfigError(f"there is no {path}: --identity names a file of age identities") from None
+    except (UnicodeDecodeError, pyrage.IdentityError):
+        found = []
+    if not found:
+        raise ConfigError(f"{path} holds no age identity (AGE-SECRET-KEY-1…)")
+    return found
+
+
+def refuse_taken(out: Path) -> None:
+    """Raise CcariError if there is something by the name of the export."""
+    if out.exists() or out.is_symlink():
+        raise CcariError(f"{out} is there already, and no export is written over: give another name")
+    if not out.parent.is_dir():
+        raise CcariError(f"there is no folder {out.parent} to write in")
+
+
+@contextlib.contextmanager
+def packing(
+    asked: Asked, holdings: Holdings, folder: Path, out: Path, zone: ZoneInfo,
+    keys: Sequence[pyrage.x25519.Identity] | None,
+) -> Iterator[Packed]:  # fmt: skip
+    """Give the whole of it under another name beside ``out``; that name is gone afterwards. ``folder``: the recordings'.
+
+    Raises
+    ------
+    CcariError
+        If it cannot be written.
+    RecordingError
+        If there are keys, and none of them opens any of the recordings.
+    """
+    draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}.draft")
+    try:
+        handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w+b") as file:
+            told, left_out = _write(file, asked, holdings, keys, lambda name: _within(folder, name), zone)
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        yield Packed(draft, sha256, len(told["calls"]), len(told["recordings"]), left_out)
+    except OSError as error:
+        raise CcariError(f"cannot write {out}: {why(error)}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def place(packed: Packed, out: Path) -> None:
+    """Give it its name. Raises CcariError if there is something by that name by now."""
+    try:
+        # a link fails where a rename would replace what another process has just made
+        out.hardlink_to(packed.draft)
+    except FileExistsError:
+        refuse_taken(out)
+        raise
+    except OSError:
+        # a stick's file system knows no links
+        refuse_taken(out)
+        packed.draft.rename(out)
+    settle(out.parent)
+
+
+def _write(
+    file: Any, asked: Asked, holdings: Holdings, keys: Sequence[pyrage.x25519.Identity] | None,
+    path_of: Callable[[str], Path], zone: ZoneInfo,
+) -> tuple[dict[str, Any], dict[str, str]]:  # fmt: skip
+    # which recordings are asked for, and listed
+    listed = {str(each["id"]): each["state"] for each in account(asked, holdings, {})["recordings"]}
+    stored = [each for each in holdings.recordings if listed.get(str(each["id"])) == "stored"]
+    audio: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for each in stored:
+            name, place_ = str(each["id"]), f"recordings/{each['id']}.{each['format']}"
+            try:
+                archive.writestr(place_, _plain(path_of(each["file"]), keys), zipfile.ZIP_STORED)
+            except RecordingError as error:
+                left_out[name] = str(error)
+            except OSError as error:
+                left_out[name] = f"its file cannot be read: {why(error)}"
+            else:
+                audio[name] = place_
+        if keys and stored and not audio:
+            raise RecordingError(f"no recording could be opened: {next(iter(left_out.values()))}")
+        told = account(asked, holdings, audio)
+        archive.writestr("data.json", orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2))
+        archive.writestr("index.html", page(told, asked.mandate.language, zone))
+    return told, left_out
+
+
+def _plain(path: Path, keys: Sequence[pyrage.x25519.Identity] | None) -> bytes:
+    if path.suffix != _AGE:
+        return path.read_bytes()
+    if not keys:
+        raise RecordingError("it is encrypted: --identity opens it")
+    return decrypt(path, keys)
+
+
+def _within(folder: Path, file: str) -> Path:
+    path = folder / file
+    if ".." in PurePosixPath(path).parts or not path.is_relative_to(folder):
+        raise RecordingError("it is not below the recordings folder")
+    return path

@@ -1,0 +1,39 @@
+"""The readable half of an export: one HTML page, in the request's language as far as there are words for it."""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+from importlib import resources
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, StrictUndefined
+
+_HERE = resources.files("ccari.recordings.subject")
+_WORDS: Mapping[str, Mapping[str, Any]] = tomllib.loads(_HERE.joinpath("words.toml").read_text("utf-8"))
+_PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
+    _HERE.joinpath("page.html.j2").read_text("utf-8")
+)
+LANGUAGES = frozenset(_WORDS)
+_ELSE = "en"
+
+
+def page(account: Mapping[str, Any], language: str | None, zone: ZoneInfo) -> bytes:
+    """What ``account`` (as :func:`ccari.recordings.subject.account.account` makes it) says, with times of ``zone``."""
+    spoken = language if language is not None and language in _WORDS else _ELSE
+    words = _WORDS[spoken]
+
+    def term(name: str | None) -> str:
+        return str(words["terms"].get(name, name)) if name else "–"
+
+    def when(moment: datetime | None) -> str:
+        return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}" if moment else ""
+
+    def length(milliseconds: int | None) -> str:
+        return f"{milliseconds // 60000}:{milliseconds // 1000 % 60:02}" if milliseconds is not None else ""
+
+    told = {
+        "passed_on": [], "suppressions": [], "requests": [], "kept_for_claims": False, **account,
+        "language": spoken,
+    }  # fmt: skip
+    return _PAGE.render(say=words, term=term, when=when, length=length, **told).encode()

@@ -1,0 +1,298 @@
+"""``ccari subject``, run as a person runs it."""
+
+import json
+import stat
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from ccari.policy.rights import Level, RequestState, Right
+from ccari.ports.holds import HoldOn, Subject
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+from tests.integration.service import Service
+from tests.unit.store import made, person
+from tests.unit.store.kept import Shelf
+from tests.unit.store.test_request_commands import AS_WRITTEN, on, refused
+from tests.unit.store.test_requests import by
+
+BETA = '\n[[controllers]]\nid = "beta"\nname = "Beta GmbH"\ncountry = "DE"\ndpo = "dsb@beta.example"\n'
+SPOKEN = b"fLaC what was said"
+
+
+@pytest.fixture
+def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
+    return Shelf(store, database, tmp_path / "recordings")
+
+
+@pytest.fixture
+def ccari(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """The commands on the test's database; the secret of the controller is that of the tests' digests."""
+    secrets = SecretStore(tmp_path / "keys")
+    for controller in ("acme", "beta"):
+        secrets.create(controller)
+        (tmp_path / "keys" / controller / "suppression-1.key").write_text(
+            controller.encode().ljust(32, b".").hex()
+        )
+    return on(dsn, tmp_path)
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> pyrage.x25519.Identity:
+    made_ = pyrage.x25519.Identity.generate()
+    file = tmp_path / "age.key"
+    file.touch(mode=0o600)
+    file.write_text(f"# made for a test\n{made_}\n")
+    return made_
+
+
+async def export(ccari: Service, reference: str, out: Path, *options: str) -> dict[str, Any]:
+    done = await ccari.ccari(
+        "subject", "export", AS_WRITTEN, "--request", reference.lower(), "--out", str(out), "--json", *options
+    )
+    assert done.code == 0, done.err
+    told: dict[str, Any] = json.loads(done.out)
+    return told
+
+
+def opened(out: Path) -> tuple[dict[str, Any], str, dict[str, bytes]]:
+    """The data, the page, and the audio of an export."""
+    with zipfile.ZipFile(out) as archive:
+        assert archive.testzip() is None
+        content = {name: archive.read(name) for name in archive.namelist()}
+    return json.loads(content.pop("data.json")), content.pop("index.html").decode(), content
+
+
+def files_of(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir() if ".zip" in each.name]
+
+
+async def spoken(shelf: Shelf, identity: pyrage.x25519.Identity, **changes: Any) -> str:
+    """A recording that can be opened; its id."""
+    recording = await shelf.put(await person.called(shelf), **changes)
+    file = shelf.folder / (await shelf.row(recording))["file"]
+    file.write_bytes(pyrage.encrypt(SPOKEN, [identity.to_public()]))
+    return str(recording)
+
+
+async def test_access_leaves_out_what_article_15_lists(
+    ccari: Service, shelf: Shelf, identity: pyrage.x25519.Identity, tmp_path: Path
+) -> None:
+    recording = await spoken(shelf, identity)
+    await person.known(shelf, words="form <b>12</b>")
+    await person.called(shelf, made.numbers(2)[1])
+    reference = await person.asked(shelf, Right.ACCESS)
+    out = tmp_path / "jan.zip"
+    told = await export(ccari, reference, out, "--identity", str(tmp_path / "age.key"))
+    assert (told["calls"], told["recordings"], told["left_out"]) == (1, 1, {})
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    data, page, audio = opened(out)
+    assert audio == {f"recordings/{recording}.flac": SPOKEN}
+    assert data["number"] == made.NUMBER.e164
+    assert data["controller"]["dpo"] == "iod@acme.example"
+    (call,) = data["calls"]
+    assert (call["purpose"], call["data_source"]) == ("odnowienie umowy", "umowa zawarta z ACME")
+    assert call["legal_basis_iri"].endswith("#A6-1-b")
+    assert [each["event"] for each in call["events"]] == ["call_gated", "notice_heard", "call_ended"]
+    assert "anna" not in json.dumps(data)
+    assert data["recordings"][0]["audio"] == f"recordings/{recording}.flac"
+    assert {name: len(data[name]) for name in ("heard", "contacts", "consents", "suppressions", "requests")} == {
+        "heard": 1, "contacts": 2, "consents": 2, "suppressions": 2, "requests": 1,
+    }  # fmt: skip
+    assert data["requests"][0]["due"] == "2026-12-28"
+    assert {each["as"] for each in data["recipients"]} == {"controller", "processor (Art 28)"}
+    assert "90" in json.dumps(data["retention"])
+    assert {each["article"] for each in data["rights"]} >= {"16", "17", "18", "20", "21(1)", "77"}
+    assert "form &lt;b&gt;12&lt;/b&gt;" in page
+    assert 'lang="en"' in page
+
+
+async def test_an_export_goes_unnoticed(ccari: Service, shelf: Shelf, tmp_path: Path) -> None:
+    reference = await person.asked(shelf, Right.ACCESS)
+    told = await export(ccari, reference, tmp_path / "out.zip")
+    shown = await shelf.store.requests.show(reference)
+    assert shown.fault is None
+    last = shown.history[-1]
+    assert last["state"] == "in_progress"
+    assert last["reason"] == f"exported: 0 calls, 0 recordings; sha256 {told['sha256']}"
+
+
+async def test_a_recording_that_nobody_can_open_here_is_left_out_in_silence(
+    ccari: Service, shelf: Shelf, identity: pyrage.x25519.Identity, tmp_path: Path
+) -> None:
+    recording = await spoken(shelf, identity)
+    await shelf.database.rows("UPDATE rights_requests SET language = 'pl'")
+    reference = await person.asked(shelf, Right.ACCESS)
+    await shelf.database.rows("UPDATE rights_requests SET language = 'pl'")
+    out = tmp_path / "out.zip"
+    done = await ccari.ccari("subject", "export", AS_WRITTEN, "--request", reference, "--out", str(out))
+    assert done.code == 0, done.err
+    assert f"without the audio of recording {recording}: it is encrypted: --identity opens it" in done.err
+    data, page, audio = opened(out)
+    assert (audio, data["recordings"][0]["audio"], data["recordings"][0]["state"]) == ({}, None, "stored")
+    assert "Tego nagrania nie ma w tym pliku" in page
+    assert 'lang="pl"' in page
+
+
+async def test_portability_gives_what_article_20_does_not_cover(
+    ccari: Service, shelf: Shelf, identity: pyrage.x25519.Identity, tmp_path: Path
+) -> None:
+    agreed = await spoken(shelf, identity, basis="consent")
+    await spoken(shelf, identity)
+    await person.called(shelf, basis="legitimate_interest")
+    await person.known(shelf)
+    reference = await person.asked(shelf, Right.PORTABILITY)
+    out = tmp_path / "out.zip"
+    await export(ccari, reference, out, "--identity", str(tmp_path / "age.key"))
+    data, page, audio = opened(out)
+    assert list(audio) == [f"recordings/{agreed}.flac"]
+    assert [each["id"] for each in data["recordings"]] == [agreed]
+    assert {each["legal_basis"] for each in data["calls"]} == {"contract"}
+    assert len(data["heard"]) == len(data["calls"]) == 2
+    assert not {"suppressions", "requests", "recipients", "rights"} & data.keys()
+    assert "Bars on calling you" not in page
+
+
+async def test_what_lies_under_an_older_secret_is_left_out(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    await person.called(shelf)
+    SecretStore(tmp_path / "keys").rotate("acme")
+    done = await ccari.ccari(
+        "requests", "add", "access", AS_WRITTEN, "--level", "L2", "--note", "letter", "--json"
+    )  # fmt: skip
+    out = tmp_path / "out.zip"
+    assert (await export(ccari, json.loads(done.out)["reference"], out))["calls"] == 1
+
+
+@pytest.mark.parametrize(
+    ("right", "level", "number", "options", "words"),
+    [
+        (Right.ERASURE, Level.L2, AS_WRITTEN, (), "is no ground for this: it asks for something else (erasure)"),
+        (Right.ACCESS, Level.L1, AS_WRITTEN, (), "identity is not sure enough: it must be L2, see ccari requests verify"),
+        (Right.ACCESS, Level.L2, "600 100 002", (), "it was made for another number"),
+        (Right.ACCESS, Level.L2, "+48 600 100 001", ("--controller", "beta"), "it was made to another controller"),
+        (Right.ACCESS, Level.L2, AS_WRITTEN, ("--controller", "gamma"), "there is no controller 'gamma'"),
+        (Right.ACCESS, Level.L2, "12", (), "that is no number to call"),
+        (Right.ACCESS, Level.L2, AS_WRITTEN, ("--identity", "nowhere"), "there is no nowhere: --identity names a file"),
+    ],
+)  # fmt: skip
+async def test_data_are_given_out_on_what_is_no_ground(
+    ccari: Service, shelf: Shelf, tmp_path: Path, right: Right, level: Level, number: str, options: tuple[str, ...], words: str
+) -> None:  # fmt: skip
+    await shelf.store.policies.apply(made.POLICY + BETA, "test")
+    reference = await person.asked(shelf, right, level=level)
+    out = tmp_path / "out.zip"
+    done = await ccari.ccari("subject", "export", number, "--request", reference, "--out", str(out), *options)
+    refused(done, words)
+    assert files_of(tmp_path) == []
+    assert len((await shelf.store.requests.show(reference)).history) == 1
+
+
+async def test_a_closed_request_or_none_gives_data_out(ccari: Service, shelf: Shelf, tmp_path: Path) -> None:
+    out = ("--out", str(tmp_path / "out.zip"))
+    reference = await person.asked(shelf, Right.ACCESS)
+    await person.resolved(shelf, reference)
+    done = await ccari.ccari("subject", "export", AS_WRITTEN, "--request", reference, *out)
+    refused(done, f"{reference} is no ground for this: it is closed: enter a new one")
+    done = await ccari.ccari("subject", "export", AS_WRITTEN, "--request", "ACME-2026-999999", *out)
+    refused(done, "there is no request 'ACME-2026-999999': see ccari requests list")
+
+
+async def test_a_file_is_written_over_or_left_half_written(
+    ccari: Service, shelf: Shelf, identity: pyrage.x25519.Identity, tmp_path: Path
+) -> None:
+    await spoken(shelf, pyrage.x25519.Identity.generate())
+    reference = await person.asked(shelf, Right.ACCESS)
+    taken, open_ = tmp_path / "taken.zip", tmp_path / "open.key"
+    taken.write_text("precious")
+    open_.touch(mode=0o644)
+    base = ("subject", "export", AS_WRITTEN, "--request", reference, "--out")
+    refused(await ccari.ccari(*base, str(taken)), "is there already, and no export is written over")
+    assert taken.read_text() == "precious"
+    refused(await ccari.ccari(*base, str(tmp_path / "no" / "x.zip")), "there is no folder")
+    refused(
+        await ccari.ccari(*base, str(tmp_path / "x.zip"), "--identity", str(open_)), "can be read by others"
+    )
+    wrong = ("--identity", str(tmp_path / "age.key"))
+    refused(
+        await ccari.ccari(*base, str(tmp_path / "x.zip"), *wrong),
+        "was encrypted to somebody else, or is damaged",
+    )
+    assert files_of(tmp_path) == ["taken.zip"]
+    assert len((await shelf.store.requests.show(reference)).history) == 1
+
+
+async def test_an_erasure_is_carried_out_unasked_or_not_shown(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    call = await person.called(shelf)
+    recording, bound = (
+        await shelf.put(call),
+        await shelf.put(await person.called(shelf), basis="legal_obligation"),
+    )
+    reference = await person.asked(shelf)
+    base = ("subject", "erase", AS_WRITTEN, "--request", reference.lower())
+    done = await ccari.ccari(*base)
+    assert done.code == 0, done.err
+    assert "recording" in done.out
+    assert "17(3)(b)" in done.out
+    assert done.err == "nothing was erased yet: --yes erases it; there is no way back\n"
+    assert await shelf.fate(recording) is None
+    shown = await ccari.json(*base)
+    assert {each["what"]: each["count"] for each in shown["goes"]}["recording"] == 1
+    report = tmp_path / "report.json"
+    done = await ccari.ccari(*base, "--yes", "--report", str(report))
+    assert done.code == 0, done.err
+    assert f"then: ccari requests resolve {reference}" in done.err
+    assert json.loads(report.read_text())["erased"]["recording"] == 1
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    assert [await shelf.fate(each) for each in (recording, bound)] == [f"erasure {reference}", None]
+    done = await ccari.ccari(*base, "--yes")
+    assert (done.code, done.out) == (0, "nothing is left to erase\n")
+    refused(await ccari.ccari(*base, "--yes", "--report", str(report)), "no report is written over")
+
+
+async def test_what_must_stay_whole_is_erased_or_refused_without_the_reason(
+    ccari: Service, shelf: Shelf
+) -> None:
+    recording = await shelf.put(await person.called(shelf))
+    await shelf.store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "cli:anna")
+    reference = await person.asked(shelf)
+    for options in ((), ("--yes",)):
+        done = await ccari.ccari("subject", "erase", AS_WRITTEN, "--request", reference, *options)
+        refused(done, f"nothing is erased on {reference}: legal hold 1 (lawsuit) (Art 17(3)(e))")
+    assert await shelf.fate(recording) is None
+
+
+@pytest.mark.parametrize(
+    ("right", "level", "number", "words"),
+    [
+        (Right.ACCESS, Level.L2, AS_WRITTEN, "it asks for something else (access)"),
+        (Right.ERASURE, Level.L0, AS_WRITTEN, "the person's identity is not sure enough"),
+        (Right.ERASURE, Level.L2, "600 100 002", "it was made for another number"),
+    ],
+)
+async def test_data_are_erased_on_what_is_no_ground(
+    ccari: Service, shelf: Shelf, right: Right, level: Level, number: str, words: str
+) -> None:
+    recording = await shelf.put(await person.called(shelf))
+    reference = await person.asked(shelf, right, level=level)
+    refused(await ccari.ccari("subject", "erase", number, "--request", reference, "--yes"), words)
+    assert await shelf.fate(recording) is None
+
+
+async def test_a_closed_erasure_erases(ccari: Service, shelf: Shelf) -> None:
+    """Nor does one that was granted, and never carried out: housekeeping does that to the recordings."""
+    recording = await shelf.put(await person.called(shelf), limit=person.now() + timedelta(days=9))
+    for state in (RequestState.FULFILLED, RequestState.REFUSED):
+        reference = await person.asked(shelf)
+        await shelf.store.requests.step(reference, state, by("cli:anna", "unfounded"))
+        done = await ccari.ccari("subject", "erase", AS_WRITTEN, "--request", reference, "--yes")
+        refused(done, "it is closed: enter a new one")
+    assert await shelf.fate(recording) is None
