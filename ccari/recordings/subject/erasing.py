@@ -16,7 +16,10 @@ from ccari.policy.erasure import Plan, Terms, Thing, What, plan
 from ccari.policy.retention import Why
 from ccari.ports.holds import Judge, Stored, Sweeps, Verdict
 from ccari.ports.subjects import Erasures, Wanted
-from ccari.recordings.housekeeping import BATCH, Housekeeper, Swept
+from ccari.recordings.housekeeping import Housekeeper, Swept
+
+#: After an interruption it is so, too.
+_ELSEWHERE = "all nodes are to have the same [recordings] dir"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,35 +58,32 @@ class Eraser:
         if begun is None and not found.goes:
             return Erased(None)
         erasure = await self._erasures.begin(wanted, self._who)
-        faults = await self._recordings(wanted, found, terms)
+        faults, missing = await self._recordings(wanted, found, terms)
         while await self._erasures.erase_calls(wanted, erasure, terms, self._who):
             pass
         await self._erasures.erase_rest(wanted, erasure, terms)
-        traces = await self._erasures.clear_traces(erasure)
+        traces = dict(await self._erasures.clear_traces(erasure))
+        if missing:
+            traces["left"] = {**traces["left"], "recordings": f"{missing} files were not there: {_ELSEWHERE}"}
         left = await self.plan(wanted, terms)
         if faults:
             # not ended: the next run removes them
             return Erased(None, faults)
         return Erased(await self._erasures.end(wanted, erasure, left, traces, self._who))
 
-    async def _recordings(self, wanted: Wanted, found: Plan, terms: Terms) -> dict[str, str]:
-        """Delete recordings, file and tag and row; gives why some could not be removed."""
+    async def _recordings(self, wanted: Wanted, found: Plan, terms: Terms) -> tuple[dict[str, str], int]:
+        """Delete recordings, file and tag and row; gives why some could not be removed, and how many were not there."""
         ids = sorted(UUID(each.id) for each in found.goes if each.what is What.RECORDING)
-        swept = Swept()
         if not ids:
-            return {}
+            return {}, 0
+        swept = await self._housekeeper.these(ids, _judge(wanted.mandate.reference, terms))
+        begun = Swept()
         async with self._sweeps.sweep() as sweep:
-            for start in range(0, len(ids), BATCH):
-                judge = _judge(wanted.mandate.reference, terms)
-                doomed = await sweep.decide(ids[start : start + BATCH], judge, self._who)
-                await self._housekeeper.carry_out(sweep, doomed, swept)
-            others = Swept()
-            await self._housekeeper.finish(sweep, others)
-            mine = {str(each) for each in ids}
-            late = {
-                file: why for file, why in others.faults.items() if Path(file).name.partition(".")[0] in mine
-            }
-        return swept.faults | late
+            # what was decided upon before, and not carried out
+            await self._housekeeper.finish(sweep, begun)
+        mine = {str(each) for each in ids}
+        late = {file: why for file, why in begun.faults.items() if Path(file).name.partition(".")[0] in mine}
+        return swept.faults | late, swept.missing
 
 
 def refuse(wanted: Wanted, found: Plan) -> None:
