@@ -1,0 +1,112 @@
+"""What goes and what stays when an erasure is carried out."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ccari.policy.bases import LegalBasis
+from ccari.policy.erasure import PROOF, Ground, Terms, Thing, What, is_held_by, pattern, plan
+from ccari.policy.numbers import Number
+from ccari.policy.retention import HoldKind
+from ccari.policy.rights import Right
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+TERMS = Terms(NOW)
+DAY = timedelta(days=1)
+LEGAL, REQUEST = (
+    (HoldKind.LEGAL, "legal hold 7 (lawsuit)"),
+    (HoldKind.REQUEST, "request ACME-2026-000001 (access)"),
+)
+
+
+@pytest.mark.parametrize("what", What)
+def test_what_no_ground_keeps_stays(what: What) -> None:
+    assert TERMS.ground(Thing(what, "1"), {}) is None
+
+
+@pytest.mark.parametrize("basis", LegalBasis)
+def test_only_a_legal_obligation_keeps_by_itself_and_only_so_long(basis: LegalBasis) -> None:
+    def ground(limit: datetime | None) -> Ground | None:
+        return TERMS.ground(Thing(What.RECORDING, "1", basis, limit), {})
+
+    kept = Ground.LEGAL_OBLIGATION if basis is LegalBasis.LEGAL_OBLIGATION else None
+    # without a limit nobody knows how long: 17(3)(b) keeps it
+    assert (ground(None), ground(NOW + DAY), ground(NOW)) == (kept, kept, None)
+
+
+def test_a_hold_is_passed_over_or_told_as_another() -> None:
+    for holds, ground in (
+        ((LEGAL,), Ground.CLAIMS),
+        ((REQUEST,), Ground.REQUEST),
+        ((REQUEST, LEGAL), Ground.CLAIMS),
+    ):
+        thing = Thing(What.RECORDING, "1", LegalBasis.CONSENT, holds=holds)
+        assert TERMS.ground(thing, {}) is ground
+
+
+def test_what_is_under_way_is_erased_under_somebodys_hands() -> None:
+    assert TERMS.ground(Thing(What.CALL, "1", over=False, holds=(LEGAL,)), {}) is Ground.UNDER_WAY
+
+
+def test_the_proof_of_a_consent_is_kept_for_ever_or_not_at_all() -> None:
+    def ground(ago: timedelta, *, keep: bool = True) -> Ground | None:
+        return Terms(NOW, keep).ground(Thing(What.CONSENT, "1", used_at=NOW - ago), {})
+
+    assert (ground(PROOF - DAY), ground(PROOF), ground(DAY, keep=False)) == (Ground.PROOF, None, None)
+    assert TERMS.ground(Thing(What.CONSENT, "1"), {}) is None
+
+
+def test_a_call_is_erased_from_under_the_recording_that_stays_and_its_consent() -> None:
+    bound = Thing(What.RECORDING, "r", LegalBasis.LEGAL_OBLIGATION)
+    call, other = Thing(What.CALL, "c", with_=("r",)), Thing(What.CALL, "d", with_=("s",))
+    consent = Thing(What.CONSENT, "k", with_=("c",), used_at=NOW - 2 * PROOF)
+    found = plan([bound, Thing(What.RECORDING, "s"), call, other, consent], TERMS)
+    assert [each.id for each in found.goes] == ["s", "d"]
+    assert [(each.thing.id, each.ground) for each in found.stays] == [
+        ("r", Ground.LEGAL_OBLIGATION), ("c", Ground.LEGAL_OBLIGATION), ("k", Ground.LEGAL_OBLIGATION),
+    ]  # fmt: skip
+
+
+def test_an_erasure_is_refused_where_something_can_go_or_granted_where_nothing_can() -> None:
+    held, free = Thing(What.CALL, "1", holds=(LEGAL,)), Thing(What.CONTACT, "2")
+    number = Thing(What.NUMBER, "ACME-2026-000001")
+    assert plan([held, number], TERMS).is_refused
+    assert not plan([held, free], TERMS).is_refused
+    # who is known by nothing but the request has nothing that could be refused
+    assert not plan([number], TERMS).is_refused
+    assert not plan([], TERMS).is_refused
+
+
+@pytest.mark.parametrize("ground", Ground)
+def test_a_ground_has_no_article_or_no_words(ground: Ground) -> None:
+    assert ground.article
+    assert ground.words
+
+
+def test_a_request_holds_what_it_has_no_need_of() -> None:
+    assert is_held_by(Right.PORTABILITY, LegalBasis.CONTRACT)
+    assert not is_held_by(Right.PORTABILITY, LegalBasis.LEGITIMATE_INTEREST)
+    assert not is_held_by(Right.PORTABILITY, None)
+    assert is_held_by(Right.ACCESS, None)
+    assert not any(is_held_by(Right.ERASURE, basis) for basis in (None, *LegalBasis))
+
+
+@pytest.mark.parametrize(
+    ("e164", "text"),
+    [
+        ("+48600100001", text)
+        for text in (
+            "+48600100001", "48600100001", "0048600100001", "600100001", "600 100 001", "600-100-001", "60 010 00 01",
+            "(+48) 600 100 001", "+48\u00a0600\u00a0100\u00a0001", "tel:600.100.001", "nagranie_600100001.wav", "600/100001",
+        )
+    ]
+    + [("+493012345678", "030 12345678"), ("+493012345678", "+49 (0)30 123 456 78"), ("+493012345678", "+49 30 12345678")],
+)  # fmt: skip
+def test_a_way_of_writing_a_number_is_overlooked(e164: str, text: str) -> None:
+    assert re.search(pattern(Number(e164)), f"see {text}, please")
+
+
+@pytest.mark.parametrize("text", ["600100002", "1600100001", "6001000011", "+49600100001", "form 12", ""])
+def test_another_number_is_taken_for_it(text: str) -> None:
+    assert re.search(pattern(Number("+48600100001")), text) is None

@@ -1,0 +1,67 @@
+"""The readable page of an export, in each language."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ccari.policy.bases import LegalBasis
+from ccari.policy.rights import RequestState, Right
+from ccari.policy.suppression import Reason
+from ccari.recordings.subject import page as subject
+from ccari.recordings.subject.page import LANGUAGES, page
+
+AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
+WARSAW = ZoneInfo("Europe/Warsaw")
+ACCOUNT: dict[str, Any] = {
+    "reference": "ACME-2026-000001", "right": "access", "article": "15", "number": "+48600100001", "portability": False,
+    "controller": {"id": "acme", "name": "A & B <Ltd>", "country": "PL", "dpo": "iod@acme.example"}, "made_at": AT,
+    "calls": [{"opened_at": AT, "direction": "outbound", "purpose": "p", "legal_basis": "contract", "data_source": None,
+               "outcome": "bridged", "reason": "", "heard_at": AT, "notice_version": "v1",
+               "events": [{"at": AT, "event": "key_pressed", "fields": {"key": "<script>"}}, {"at": AT, "event": "x", "fields": None}]}],
+    "contacts": [], "consents": [], "heard": [], "recordings": [], "kept_for_claims": True,
+    "suppressions": [{"reason": "erasure", "entered_at": AT, "removed_at": None, "expires_at": None, "proof": "form"}],
+    "requests": [{"reference": "ACME-2026-000001", "right": "access", "received_at": AT, "due": "2026-08-03", "state": "received"}],
+    "passed_on": [{"reference": "ACME-2026-000001", "at": AT}],
+}  # fmt: skip
+
+
+def keys(words: Any) -> set[str]:
+    return {
+        f"{name}.{each}"
+        for name, told in words.items()
+        for each in (keys(told) if isinstance(told, dict) else {""})
+    }
+
+
+def test_a_language_lacks_words() -> None:
+    assert {"pl", "en", "de", "uk"} == LANGUAGES
+    english = keys(subject._WORDS["en"])
+    for words in subject._WORDS.values():
+        assert keys(words) == english
+    terms = {each.value for kind in (LegalBasis, Right, RequestState, Reason) for each in kind}
+    assert terms <= subject._WORDS["en"]["terms"].keys()
+    for words in subject._WORDS.values():
+        assert len(words["rights_list"]) == len(subject._WORDS["en"]["rights_list"])
+
+
+@pytest.mark.parametrize("language", [*sorted(LANGUAGES), "fr", None])
+def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(language: str | None) -> None:
+    made = page(ACCOUNT, language, WARSAW).decode()
+    spoken = language if language in LANGUAGES else "en"
+    assert f'<html lang="{spoken}">' in made
+    assert f"<h1>{subject._WORDS[spoken]['title']}</h1>" in made
+    assert "A &amp; B &lt;Ltd&gt;" in made
+    assert "<script>" not in made
+    # by the controller's clock
+    assert "2026-07-01 12:00:00" in made
+
+
+@pytest.mark.parametrize("part", ["suppressions", "requests", "recipients", "rights"])
+def test_a_page_of_portability_tells_more_than_article_20_covers(part: str) -> None:
+    made = page({**ACCOUNT, "portability": True}, "en", WARSAW).decode()
+    words = subject._WORDS["en"]
+    assert words["intro_portability"] in made
+    assert f"<h2>{words[part]}</h2>" not in made
+    assert f"<h2>{words[part]}</h2>" in page(ACCOUNT, "en", WARSAW).decode()
