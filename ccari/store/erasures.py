@@ -37,10 +37,7 @@ class Erasures:
         self._database = database
 
     async def things(self, wanted: Wanted) -> list[Thing]:
-        async with (
-            self._database.apart() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
+        async with self._database.snapshot() as connection:
             held = await _held(connection, wanted)
             recordings = await _recordings(connection, wanted.subject)
             calls = await _calls(

@@ -77,6 +77,8 @@ class Eraser:
         if not ids:
             return {}, 0
         swept = await self._housekeeper.these(ids, _judge(wanted.mandate.reference, terms))
+        if swept.count + len(swept.faults) == len(ids):
+            return swept.faults, swept.missing
         begun = Swept()
         async with self._sweeps.sweep() as sweep:
             # what was decided upon before, and not carried out
