@@ -187,8 +187,8 @@ class Ari:
             return True
         return False
 
-    async def recorded(self, name: str) -> None:
-        """Wait until the live recording is no more: then its file is whole.
+    async def recorded(self, name: str) -> bool:
+        """Wait until the live recording is no more: then its file is whole. True if there is one.
 
         Nothing reports the end of one that was begun over another connection, so it is asked for. Raises
         AsteriskError if it goes on for :data:`RECORDED_SECONDS`.
@@ -199,6 +199,10 @@ class Ari:
                     await asyncio.sleep(_ASK_AGAIN_SECONDS)
         except TimeoutError:
             raise AsteriskError("a recording does not end") from None
+        with _unless_gone():
+            await self._api.recordings.getStored(recordingName=name)
+            return True
+        return False
 
     async def _is_recording(self, name: str) -> bool:
         with _unless_gone():

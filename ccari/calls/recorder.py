@@ -22,6 +22,8 @@ _log = structlog.get_logger()
 
 #: For a snoop channel to enter our application.
 SNOOP_SECONDS = 3.0
+#: Of a recording that ran, as Asterisk itself says.
+NOT_THERE = "Asterisk has no file of it"
 
 
 class Recorder:
@@ -178,10 +180,13 @@ class _Segment:
         """An Asterisk that missed our stop has gone on: nobody may keep what it then heard (invariant 6)."""
         recordings, journal = self._desk.recordings, self._journal
         try:
-            await self._desk.ari.recorded(self.name)
+            left = await self._desk.ari.recorded(self.name)
         except AsteriskError as error:
             # it may go on for all we know: its file is taken when the link is back
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
+            return
+        if not left:
+            await self._lost(tag, NOT_THERE)
             return
         try:
             kept = await self._desk.archive.keep(tag, until)
@@ -189,13 +194,16 @@ class _Segment:
             journal.note("recording_delayed", {"reason": str(error)})
             await self._persistently(lambda entries: recordings.finished(tag, until, entries))
         except RecordingError as error:
-            journal.note("recording_lost", {"reason": str(error)})
-            if await self._persistently(lambda entries: recordings.ended(tag, "failed", entries)):
-                await self._clear()
+            await self._lost(tag, str(error))
         else:
             journal.note("recording_stored", kept.told)
             if await self._persistently(lambda entries: recordings.stored(tag, kept, entries)):
                 await self._clear()
+
+    async def _lost(self, tag: RecordingTag, reason: str) -> None:
+        self._journal.note("recording_lost", {"reason": reason})
+        if await self._persistently(lambda entries: self._desk.recordings.ended(tag, "failed", entries)):
+            await self._clear()
 
     async def _clear(self) -> None:
         """Whatever is left in the spool is looked for again, so a failure is no more than that."""

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 import structlog
 
 from ccari.calls.desk import Desk
+from ccari.calls.recorder import NOT_THERE
 from ccari.errors import AsteriskError, RecordingError
+from ccari.gating.journal import entry
 from ccari.ports.recordings import Unfinished
 
 _log = structlog.get_logger()
@@ -53,16 +55,19 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
 
     Nothing of what was said after a refusal is kept, though nobody was there to stop it.
     """
-    tag = unfinished.tag
+    tag, recordings, journal = unfinished.tag, desk.recordings, []
+    state = "discarded"
     try:
-        await desk.ari.recorded(str(tag.recording_id))
-        if unfinished.may_be_kept:
-            await desk.recordings.finished(tag, unfinished.until, ())
+        left = await desk.ari.recorded(str(tag.recording_id))
+        if left and unfinished.may_be_kept:
+            await recordings.finished(tag, unfinished.until, ())
             desk.archive.leave()
             return True
+        if unfinished.begun and unfinished.may_be_kept:
+            state, journal = "failed", [entry("recording_lost", {"reason": NOT_THERE})]
         await desk.archive.discard(tag.recording_id)
     except (AsteriskError, RecordingError) as error:
         _log.warning("recording_left", call_id=str(tag.call_id), reason=str(error))
     else:
-        await desk.recordings.ended(tag, "discarded", ())
+        await recordings.ended(tag, state, journal)
     return False

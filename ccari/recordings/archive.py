@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -163,12 +164,15 @@ def _digest(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def _made(folder: Path) -> Iterator[Path]:
-    """A folder of one's own, empty at first and gone afterwards: the audio in it is not yet encrypted."""
+    """A folder of one's own, empty at first and gone afterwards: the audio in it is not yet encrypted.
+
+    Its name is new each time, as the ffmpeg of a killed service may outlive it, and is still to open its file.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     _make_folders(folder.parent, 0o700)
     folder.mkdir(0o700)
     try:
-        yield folder
+        yield Path(tempfile.mkdtemp(dir=folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
