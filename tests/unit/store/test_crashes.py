@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from ccari.calls.recovery import recover
-from ccari.recordings.encryption import decrypt
+from ccari.recordings.encryption import decrypt, encrypt
 from ccari.store.database import Database
 from tests.unit.recordings.made import SECOND, files, record, sound_of
 from tests.unit.store import made
@@ -149,25 +149,29 @@ async def test_a_service_killed_while_it_brings_what_waits_loses_doubles_or_leav
     assert steps > 25
 
 
-async def test_the_ffmpeg_of_a_killed_service_spoils_what_the_next_one_makes(
+async def test_the_ffmpeg_of_a_killed_service_writes_into_what_the_next_one_makes(
     crashing: Crashing, successor: Service, database: Database, spool: Path, folder: Path,
-    identity: pyrage.x25519.Identity, tmp_path: Path,
+    identity: pyrage.x25519.Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """It is about to open its file while the next service is done with its own."""
+    """It comes to open its file when the next service is done with its own, and has begun to write."""
     bin_ = tmp_path / "bin"
     bin_.mkdir()
-    for each in ("nice", "mkfifo", "cat", "rm"):
+    for each in ("nice", "mkfifo", "cat"):
         (bin_ / each).symlink_to(str(shutil.which(each)))
     (bin_ / "ffmpeg").write_text(
-        f'#!/bin/sh\nmkfifo {tmp_path}/go {tmp_path}/ended\nkill -9 $PPID\ncat {tmp_path}/go\n{shutil.which("ffmpeg")} "$@"\n'
-        f"echo $? >{tmp_path}/ended\n"
+        f"#!/bin/sh\nexec 2>/dev/null\nmkfifo {tmp_path}/go {tmp_path}/ended\nkill -9 $PPID\ncat {tmp_path}/go\nfor last; do :; done\n"
+        f'echo half >"$last"; echo $? >{tmp_path}/ended\n'
     )
     (bin_ / "ffmpeg").chmod(0o755)
+
+    def encrypt_after_it(source: Path, target: Path, recipients: Sequence[str]) -> None:
+        (tmp_path / "go").write_text("on")
+        assert (tmp_path / "ended").read_text() != "0\n"
+        encrypt(source, target, recipients)
+
     call = await heard(successor)
     assert await crashing.run(call, 0, path=str(bin_)) is None
+    monkeypatch.setattr("ccari.recordings.archive.encrypt", encrypt_after_it)
     await take_over(successor)
-    (tmp_path / "go").write_text("on")
-    # it waits for somebody to hear how it has ended
-    assert (tmp_path / "ended").read_text() != "0\n"
     (row,) = await rows(database, call)
     assert_kept(row, spool, folder, identity, tmp_path)

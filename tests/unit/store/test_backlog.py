@@ -1,0 +1,151 @@
+"""What lies in the spool after its call: brought to its place, removed, or left alone."""
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from ccari.errors import ConfigError, RecordingDelayed
+from ccari.ports.recordings import RecordingTag
+from ccari.recordings.archive import FileArchive
+from ccari.recordings.backlog import Caretaker
+from ccari.recordings.spool import SharedSpool
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from tests.unit.recordings.made import files, record
+from tests.unit.store import made
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    (folder := tmp_path / "spool").mkdir()
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "recordings"
+
+
+@pytest.fixture
+def caretaker(store: Store, spool: Path, folder: Path) -> Caretaker:
+    shared = SharedSpool(spool)
+    return Caretaker(shared, FileArchive(shared, folder, "wav", tuple), store.recordings)
+
+
+async def recorded(store: Store, spool: Path, *, sound: bytes | None = None) -> RecordingTag:
+    """A recording that runs, and its raw file."""
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.calls.commit_heard(call.id, "v1", "i1", ())
+    tag = made.tag(call)
+    await store.recordings.tag(tag, ())
+    await store.recordings.started(tag.recording_id, tag.started_at)
+    record(spool / f"{tag.recording_id}.wav", *([] if sound is None else [sound]))
+    return tag
+
+
+async def waits(store: Store, spool: Path, *, sound: bytes | None = None) -> RecordingTag:
+    tag = await recorded(store, spool, sound=sound)
+    await store.recordings.finished(tag, None, ())
+    return tag
+
+
+async def state(database: Database, recording: UUID) -> str:
+    (row,) = await database.rows("SELECT state FROM recordings WHERE id = $1", recording)
+    return str(row["state"])
+
+
+async def test_one_that_cannot_be_removed_keeps_the_others_from_their_place(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path
+) -> None:
+    stuck, other = await recorded(store, spool), await waits(store, spool)
+    await store.recordings.ended(stuck, "discarded", ())
+    path = spool / f"{stuck.recording_id}.wav"
+    path.unlink()
+    path.mkdir()
+    assert await caretaker.tend() == 1
+    assert await state(database, other.recording_id) == "stored"
+    assert files(spool) == []
+
+
+async def test_what_is_recorded_now_or_by_others_is_taken(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path, folder: Path
+) -> None:
+    runs = await recorded(store, spool)
+    for name in (f"{uuid4()}.wav", "voicemail.wav", f"{uuid4()}.gsm"):
+        record(spool / name)
+    before = files(spool)
+    assert await caretaker.tend() == 0
+    assert (files(spool), files(folder)) == (before, [])
+    assert await state(database, runs.recording_id) == "recording"
+
+
+async def test_one_that_is_delayed_keeps_the_others_or_is_forgotten(
+    store: Store, database: Database, spool: Path, folder: Path
+) -> None:
+    answers: list[tuple[str, ...] | None] = [None, ()]
+
+    def recipients() -> tuple[str, ...]:
+        if (answer := answers.pop(0) if answers else ()) is None:
+            raise ConfigError("there are no recipients yet")
+        return answer
+
+    shared = SharedSpool(spool)
+    caretaker = Caretaker(shared, FileArchive(shared, folder, "wav", recipients), store.recordings)
+    waiting = [await waits(store, spool) for _ in range(2)]
+    assert await caretaker.tend() == 1
+    assert sorted([await state(database, each.recording_id) for each in waiting]) == ["finished", "stored"]
+    assert len(files(spool)) == 1
+    assert await caretaker.tend() == 1
+    assert [await state(database, each.recording_id) for each in waiting] == ["stored"] * 2
+    assert files(spool) == []
+
+
+async def test_one_without_sound_comes_back_every_minute(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccari.recordings.raw.CLOSE_SECONDS", 0.0)
+    empty = await waits(store, spool, sound=b"")
+    assert await caretaker.tend() == 0
+    assert (await state(database, empty.recording_id), files(spool)) == ("failed", [])
+    events = (await store.records.show_call(empty.call_id)).events
+    assert [each["event"] for each in events] == ["recording_lost"]
+
+
+async def test_open_sound_is_left_of_what_is_not_to_be_kept(
+    caretaker: Caretaker, store: Store, spool: Path, folder: Path
+) -> None:
+    """A service was killed while it encoded, and then nothing of it was to be kept."""
+    discarded, runs = await recorded(store, spool), await recorded(store, spool)
+    await store.recordings.ended(discarded, "discarded", ())
+    for each in (discarded, runs):
+        work = folder / ".work" / str(each.recording_id) / "x"
+        work.mkdir(parents=True)
+        record(work / f"{each.recording_id}.wav")
+    (folder / ".work" / "lost+found").mkdir()
+    await caretaker.tend()
+    assert files(folder / ".work") == [f"{runs.recording_id}/x/{runs.recording_id}.wav"]
+    assert files(spool) == [f"{runs.recording_id}.wav"]
+
+
+async def test_a_spool_that_is_not_there_yet_is_a_fault_or_one_that_cannot_be_read_is_none(
+    caretaker: Caretaker, spool: Path
+) -> None:
+    spool.rmdir()  # noqa: ASYNC240
+    assert await caretaker.tend() == 0
+    record(spool)
+    with pytest.raises(RecordingDelayed, match="cannot be read: Not a directory"):
+        await caretaker.tend()
+
+
+async def test_a_recording_is_stored_under_another_day_than_its_tag_says(
+    caretaker: Caretaker, store: Store, spool: Path, folder: Path
+) -> None:
+    """That it had started could not be written, as the database was away then."""
+    tag = await waits(store, spool)
+    late = replace(tag, started_at=made.NOW.replace(year=2027))
+    await store.recordings.stored(late, made.KEPT, ())
+    found = await store.recordings.in_place(tag.recording_id)
+    assert (found.tag, found.kept) == (tag, made.KEPT)
