@@ -1,12 +1,14 @@
 """Lists for people (tables) and for programmes (JSON)."""
 
+import contextlib
 import sys
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -41,6 +43,16 @@ def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, n
             *(value if isinstance(value := row[name], Text) else Text(cell(value)) for name in columns)
         )
     console().print(table)
+
+
+@contextlib.contextmanager
+def watched(doing: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, where that is a terminal; give how many are done to what it yields."""
+    shown = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=shown, disable=not shown.is_terminal, transient=True) as progress:
+        task = progress.add_task(doing, total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
 def console() -> Console:

@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from ccari.cli import holds, purge
+from ccari.cli import holds, listening, purge
 from ccari.cli.context import ControllerId, Json, Limit, told_of, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
@@ -16,6 +16,8 @@ app.command()(holds.hold)
 app.command()(holds.release)
 app.command()(holds.holds)
 app.command()(purge.purge)
+app.command("play-to")(listening.play_to)
+app.command()(listening.verify)
 
 
 @app.command("list")

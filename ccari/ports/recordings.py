@@ -53,6 +53,14 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class InPlace:
+    """A stored recording, as its row tells of it."""
+
+    tag: RecordingTag
+    kept: Kept
+
+
+@dataclass(frozen=True, slots=True)
 class Unfinished:
     """A recording of a call that nobody drives any more. ``begun``: it is known to have run.
 

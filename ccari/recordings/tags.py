@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ccari.policy.bases import LegalBasis
 from ccari.ports.recordings import Kept, RecordingTag
@@ -16,23 +17,28 @@ def beside(file: Path) -> Path:
 
 def sidecar(tag: RecordingTag, kept: Kept) -> bytes:
     """The whole of what is known, for whoever finds the file without the database."""
-    about = {
+    return json.dumps(told(tag, kept), indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def told(tag: RecordingTag, kept: Kept) -> dict[str, Any]:
+    """What lies beside a recording, by name."""
+    about: dict[str, Any] = {
         "format": kept.format, "duration_ms": kept.duration_ms, "silent": kept.silent, "sha256": kept.sha256.hex(),
-        "size": kept.size, "file_sha256": kept.file_sha256.hex(), "recipients": kept.recipients,
+        "size": kept.size, "file_sha256": kept.file_sha256.hex(), "recipients": list(kept.recipients),
     }  # fmt: skip
-    return json.dumps(_told(tag) | about, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    return _told(tag) | about
 
 
 def metadata(tag: RecordingTag) -> Mapping[str, str]:
     """The tag in the common names, and under its own where the format has them; WAV keeps the common ones only (RIFF
     INFO), so all of it is in the comment too.
     """
-    told = _told(tag)
+    own = _told(tag)
     common = {
-        "title": told["recording_id"], "artist": told["controller"], "album": told["campaign"],
-        "date": told["started_at"][:10], "comment": json.dumps(told, sort_keys=True, ensure_ascii=False),
+        "title": own["recording_id"], "artist": own["controller"], "album": own["campaign"],
+        "date": own["started_at"][:10], "comment": json.dumps(own, sort_keys=True, ensure_ascii=False),
     }  # fmt: skip
-    return common | told
+    return common | own
 
 
 def _told(tag: RecordingTag) -> dict[str, str]:

@@ -1,14 +1,14 @@
 """A recording's row, from its tag to its file."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ccari.errors import StoreError
+from ccari.errors import StoreError, UnknownError
 from ccari.policy.chain import Entry
 from ccari.policy.rights import EFFECTS
-from ccari.ports.recordings import Kept, RecordingTag, Unfinished
+from ccari.ports.recordings import InPlace, Kept, RecordingTag, Unfinished
 from ccari.store import journals
 from ccari.store.database import Database
 from ccari.store.queries import SQL
@@ -50,7 +50,7 @@ class Recordings:
             await journals.write(connection, tag.call_id, journal)
             await connection.execute(
                 SQL["recording_stored"], tag.recording_id, kept.file, kept.format, kept.duration_ms, kept.sha256,
-                kept.size, kept.file_sha256, list(kept.recipients), kept.silent,
+                kept.size, kept.file_sha256, list(kept.recipients), kept.silent, tag.started_at,
             )  # fmt: skip
 
     async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
@@ -70,6 +70,28 @@ class Recordings:
             rows = await connection.fetch(SQL["settled_recordings"], recording_ids)
         return [row["id"] for row in rows]
 
+    async def in_place(self, recording_id: UUID) -> InPlace:
+        """One that is stored.
+
+        Raises
+        ------
+        UnknownError
+            If there is none by that id.
+        """
+        rows = await self._database.rows(SQL["recordings_in_place"], recording_id)
+        if not rows:
+            raise UnknownError(f"no recording {recording_id} is stored: see ccari recordings list")
+        return _in_place(**rows[0])
+
+    async def count_in_place(self) -> int:
+        async with self._database.connection() as connection:
+            return int(await connection.fetchval(SQL["count_recordings_in_place"]))
+
+    async def all_in_place(self) -> AsyncGenerator[list[InPlace], None]:
+        """All that are stored, the oldest first, some at a time."""
+        async for rows in self._database.stream(SQL["recordings_in_place"], None):
+            yield [_in_place(**row) for row in rows]
+
     async def _unfinished(self, query: str, *arguments: Any) -> list[Unfinished]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(SQL[query], *arguments)
@@ -78,3 +100,11 @@ class Recordings:
 
 def _unfinished(*, begun: bool, until: datetime | None, **tag: Any) -> Unfinished:
     return Unfinished(RecordingTag(**tag), begun, until)
+
+
+_OF_FILE = ("file", "format", "duration_ms", "sha256", "size", "file_sha256", "silent")
+
+
+def _in_place(*, recipients: list[str], **told: Any) -> InPlace:
+    of_file = {name: told.pop(name) for name in _OF_FILE}
+    return InPlace(RecordingTag(**told), Kept(**of_file, recipients=tuple(recipients)))

@@ -18,7 +18,8 @@ WHERE id = $1 AND state IN ('tagged', 'recording')
 
 -- name: recording_stored
 UPDATE recordings SET state = 'stored', stopped_at = coalesce(stopped_at, clock_timestamp()), file = $2, format = $3,
-                      duration_ms = $4, sha256 = $5, bytes = $6, file_sha256 = $7, recipients = $8, silent = $9
+                      duration_ms = $4, sha256 = $5, bytes = $6, file_sha256 = $7, recipients = $8, silent = $9,
+                      started_at = coalesce(started_at, $10)
 WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
 
 -- name: recording_ended
@@ -41,3 +42,12 @@ FROM recordings WHERE state = 'finished' AND id = ANY($1)
 
 -- name: settled_recordings
 SELECT id FROM recordings WHERE state IN ('stored', 'discarded', 'failed', 'deleted') AND id = ANY($1)
+
+-- name: recordings_in_place
+SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, legal_basis, mode, notice_version,
+       coalesce(started_at, tagged_at) AS started_at, delete_at,
+       file, format, duration_ms, sha256, bytes AS size, file_sha256, recipients, silent
+FROM recordings WHERE state = 'stored' AND ($1::uuid IS NULL OR id = $1) ORDER BY tagged_at, id
+
+-- name: count_recordings_in_place
+SELECT count(*) FROM recordings WHERE state = 'stored'

@@ -1,0 +1,135 @@
+"""``ccari recordings play-to`` and ``verify``: stored recordings, for those who hold a key to them."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+from uuid import UUID
+
+import typer
+
+from ccari.cli.context import Json, who, with_store
+from ccari.cli.output import as_json, watched
+from ccari.config import Settings
+from ccari.errors import CcariError, RecordingError, UnknownError, why
+from ccari.ports.recordings import InPlace
+from ccari.recordings.reading import faults, identities_of, open_plain
+from ccari.store.opened import Store
+
+Identity = Annotated[
+    Path | None, typer.Option(metavar="KEYFILE", help="An age identity file, as keys init makes one.")
+]
+
+
+def play_to(
+    context: typer.Context,
+    recording: Annotated[UUID, typer.Argument(help="As in recordings list.")],
+    file: Annotated[Path, typer.Argument(help="Where to write the audio; nothing may be there.")],
+    *,
+    identity: Identity = None,
+    json: Json = False,
+) -> None:
+    """Write a recording's audio, for its owner alone to read. The journal of its call tells who did."""
+    identities = identities_of(identity) if identity is not None else ()
+
+    async def work(settings: Settings, store: Store) -> InPlace:
+        found = await store.recordings.in_place(recording)
+        with _new(file) as out:
+            audio = await asyncio.to_thread(open_plain, settings.recordings_dir, found.kept.file, identities)
+            if hashlib.sha256(audio).digest() != found.kept.sha256:
+                raise RecordingError(f"{found.kept.file} is not what was recorded: its audio was changed")
+            told = {"recording": str(recording), "by": f"cli:{who()}"}
+            # before anybody can listen: what then fails was at least told of
+            await store.calls.append(found.tag.call_id, "recording_played", told)
+            await asyncio.to_thread(out.write, audio)
+        return found
+
+    found = with_store(context, work)
+    if json:
+        as_json({"recording": recording, "call": found.tag.call_id, "file": file, "format": found.kept.format,
+                 "duration_ms": found.kept.duration_ms})  # fmt: skip
+    else:
+        typer.echo(f"{file}: {found.kept.duration_ms / 1000:.1f} s of {found.kept.format}")
+
+
+def verify(
+    context: typer.Context,
+    recording: Annotated[UUID | None, typer.Argument(help="This one; else all that are stored.")] = None,
+    *,
+    identity: Identity = None,
+    json: Json = False,
+) -> None:
+    """See whether stored recordings lie there as they were put: the file, its hash, and the tag beside it.
+
+    With --identity the audio inside too. Exit status 1 if something does not fit.
+    """
+    identities = identities_of(identity) if identity is not None else ()
+
+    async def work(settings: Settings, store: Store) -> tuple[int, list[dict[str, Any]]]:
+        total = 1 if recording is not None else await store.recordings.count_in_place()
+        found, done = [], 0
+        with watched("verifying", total) as told:
+            async for each in _recordings(store, recording):
+                done += 1
+                wrong = await asyncio.to_thread(faults, settings.recordings_dir, each, identities)
+                if wrong and await _is_in_place(store, each.tag.recording_id):
+                    found.append(
+                        {"recording": each.tag.recording_id, "file": each.kept.file, "faults": wrong}
+                    )
+                told(done)
+        return done, found
+
+    checked, wrong = with_store(context, work)
+    if json:
+        as_json({"checked": checked, "wrong": wrong})
+    else:
+        for each in wrong:
+            typer.echo(f"{each['recording']} {each['file']}: {'; '.join(each['faults'])}")
+        typer.echo(f"{checked} checked, {len(wrong)} wrong")
+    if wrong:
+        raise CcariError(
+            f"{len(wrong)} of {checked} do not lie there as they were put; the first is {wrong[0]['recording']}"
+        )
+
+
+async def _recordings(store: Store, recording: UUID | None) -> AsyncIterator[InPlace]:
+    if recording is not None:
+        yield await store.recordings.in_place(recording)
+        return
+    async with contextlib.aclosing(store.recordings.all_in_place()) as batches:
+        async for batch in batches:
+            for each in batch:
+                yield each
+
+
+async def _is_in_place(store: Store, recording: UUID) -> bool:
+    """False if it was deleted since it was listed."""
+    try:
+        await store.recordings.in_place(recording)
+    except UnknownError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _new(path: Path) -> Iterator[BinaryIO]:
+    """A file that was not there, its owner's alone; it goes again if it is not filled."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise CcariError(f"{path} is there already") from None
+    except OSError as error:
+        raise CcariError(f"cannot write {path}: {why(error)}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise CcariError(f"cannot write {path}: {why(error)}") from None
+        raise

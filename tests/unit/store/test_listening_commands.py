@@ -1,0 +1,217 @@
+"""``ccari recordings play-to`` and ``verify``, run as a person runs them, on recordings as the archive leaves them."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from ccari.errors import ConfigError, RecordingError
+from ccari.ports.recordings import InPlace
+from ccari.recordings.archive import FileArchive
+from ccari.recordings.reading import identities_of, open_plain
+from ccari.recordings.spool import SharedSpool
+from ccari.recordings.tags import beside
+from ccari.store.opened import Store
+from tests.integration.service import Service
+from tests.unit.recordings.made import SECOND, record, sound_of
+from tests.unit.store import made
+from tests.unit.store.test_request_commands import on, refused
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """An identity as age-keygen writes it."""
+    identity = pyrage.x25519.Identity.generate()
+    file = tmp_path / "key.txt"
+    file.write_text(f"# created: today\n# public key: {identity.to_public()}\n{identity}\n")
+    file.chmod(0o600)
+    return file
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "recordings"
+
+
+@pytest.fixture
+def ccari(dsn: str, tmp_path: Path) -> Service:
+    return on(dsn, tmp_path)
+
+
+async def put(store: Store, folder: Path, key: Path | None) -> InPlace:
+    """A recording in its place, encrypted to ``key``."""
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.calls.commit_heard(call.id, "v1", "i1", ())
+    tag = made.tag(call)
+    await store.recordings.tag(tag, ())
+    await store.recordings.started(tag.recording_id, tag.started_at)
+    (spool := folder.with_name("spool")).mkdir(exist_ok=True)
+    record(spool / f"{tag.recording_id}.wav")
+    recipients = tuple(str(each.to_public()) for each in identities_of(key)) if key else ()
+    kept = await FileArchive(SharedSpool(spool), folder, "flac", lambda: recipients).keep(tag)
+    await store.recordings.stored(tag, kept, ())
+    return await store.recordings.in_place(tag.recording_id)
+
+
+async def played(store: Store, recording: InPlace) -> list[dict[str, str]]:
+    events = (await store.records.show_call(recording.tag.call_id)).events
+    return [each["fields"] for each in events if each["event"] == "recording_played"]
+
+
+async def test_who_has_the_key_cannot_listen_or_nobody_knows_that_they_did(
+    ccari: Service, store: Store, folder: Path, key: Path, tmp_path: Path
+) -> None:
+    recording = await put(store, folder, key)
+    out = tmp_path / "out.flac"
+    done = await ccari.ccari(
+        "recordings", "play-to", str(recording.tag.recording_id), str(out), "--identity", str(key)
+    )
+    assert (done.code, done.out) == (0, f"{out}: 1.0 s of flac\n"), done.err
+    assert sound_of(out) == SECOND
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    (told,) = await played(store, recording)
+    assert told["recording"] == str(recording.tag.recording_id)
+    assert told["by"].startswith("cli:")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["no-key", "other-key", "key-for-all", "there", "no-folder", "changed", "unknown"]
+)
+async def test_a_listening_that_fails_leaves_a_file_or_counts_as_one(
+    ccari: Service, store: Store, folder: Path, key: Path, tmp_path: Path, wrong: str
+) -> None:
+    recording = await put(store, folder, key)
+    out, options, asked = tmp_path / "out.flac", ["--identity", str(key)], str(recording.tag.recording_id)
+    match wrong:
+        case "no-key":
+            options, words = [], "is encrypted: say --identity KEYFILE"
+        case "other-key":
+            key.write_text(f"{pyrage.x25519.Identity.generate()}\n")  # noqa: ASYNC240
+            words = "was encrypted to somebody else, or is damaged"
+        case "key-for-all":
+            key.chmod(0o644)  # noqa: ASYNC240
+            words = "can be read by others"
+        case "there":
+            out.write_text("mine")
+            words = "is there already"
+        case "no-folder":
+            out, words = tmp_path / "nowhere" / "out.flac", "No such file or directory"
+        case "changed":
+            file = folder / recording.kept.file
+            identity = identities_of(key)[0]
+            file.write_bytes(pyrage.encrypt(b"something else", [identity.to_public()]))
+            words = "its audio was changed"
+        case _:
+            asked, words = str(recording.tag.call_id), "is stored: see ccari recordings list"
+    refused(await ccari.ccari("recordings", "play-to", asked, str(out), *options), words)
+    assert not out.exists() or out.read_text() == "mine"
+    assert await played(store, recording) == []
+
+
+async def test_who_listens_gets_the_audio_though_it_cannot_be_told(
+    ccari: Service, store: Store, folder: Path, key: Path, tmp_path: Path
+) -> None:
+    recording = await put(store, folder, key)
+    async with store.database.connection() as connection:
+        await connection.execute(
+            "ALTER TABLE call_events ADD CONSTRAINT never CHECK (event <> 'recording_played')"
+        )
+    out = tmp_path / "out.flac"
+    arguments = ("play-to", str(recording.tag.recording_id), str(out), "--identity", str(key))
+    refused(await ccari.ccari("recordings", *arguments), "the database refused a row: never")
+    assert not out.exists()
+
+
+Spoil = Callable[[Path], object]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        pytest.param(lambda file: file.unlink(), "its file is not there", id="no-file"),
+        pytest.param(lambda file: file.write_bytes(file.read_bytes()[:-1]), r"its file has \d+ bytes", id="cut"),
+        pytest.param(lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"), "its file was changed", id="byte"),
+        pytest.param(lambda file: beside(file).unlink(), "its tag is not there", id="no-tag"),
+        pytest.param(lambda file: beside(file).write_text("[]"), "its tag is no JSON object", id="list"),
+        pytest.param(lambda file: beside(file).write_text("{"), "its tag is no JSON", id="half-a-tag"),
+        pytest.param(lambda file: retold(file, legal_basis="consent", more="x"),
+                     "its tag tells otherwise of legal_basis, more", id="other-tag"),
+    ],
+)  # fmt: skip
+async def test_what_is_not_as_it_was_put_goes_unnoticed_or_unnamed(
+    ccari: Service, store: Store, folder: Path, key: Path, spoil: Spoil, fault: str
+) -> None:
+    first, spoiled = await put(store, folder, key), await put(store, folder, key)
+    done = await ccari.ccari("recordings", "verify", "--identity", str(key))
+    assert (done.code, done.out) == (0, "2 checked, 0 wrong\n"), done.err
+    spoil(folder / spoiled.kept.file)
+    done = await ccari.ccari("recordings", "verify", "--json")
+    assert done.code == 1
+    assert f"1 of 2 do not lie there as they were put; the first is {spoiled.tag.recording_id}" in done.err
+    told = json.loads(done.out)
+    assert (told["checked"], [each["recording"] for each in told["wrong"]]) == (
+        2,
+        [str(spoiled.tag.recording_id)],
+    )
+    assert len(told["wrong"][0]["faults"]) == 1
+    assert_matches(told["wrong"][0]["faults"][0], fault)
+    assert (await ccari.ccari("recordings", "verify", str(first.tag.recording_id))).code == 0
+    assert (await ccari.ccari("recordings", "verify", str(spoiled.tag.recording_id))).code == 1
+
+
+def retold(file: Path, **other: str) -> None:
+    tag = beside(file)
+    tag.write_text(json.dumps(json.loads(tag.read_text()) | other))
+
+
+def assert_matches(text: str, pattern: str) -> None:
+    with pytest.raises(AssertionError, match=pattern):
+        raise AssertionError(text)
+
+
+async def test_another_audio_in_the_file_goes_unnoticed_by_who_can_open_it(
+    ccari: Service, store: Store, folder: Path, key: Path
+) -> None:
+    """Whoever can write files and rows, but has no key, could swap two recordings."""
+    recording = await put(store, folder, key)
+    async with store.database.connection() as connection:
+        await connection.execute("UPDATE recordings SET sha256 = $1", bytes(32))
+    retold(folder / recording.kept.file, sha256=bytes(32).hex())
+    assert (await ccari.ccari("recordings", "verify")).code == 0
+    done = await ccari.ccari("recordings", "verify", "--identity", str(key))
+    assert done.code == 1
+    assert "the audio inside is another" in done.out
+
+
+async def test_an_unencrypted_recording_needs_a_key(
+    ccari: Service, store: Store, folder: Path, tmp_path: Path
+) -> None:
+    recording = await put(store, folder, None)
+    out = tmp_path / "out.flac"
+    done = await ccari.ccari("recordings", "play-to", str(recording.tag.recording_id), str(out))
+    assert done.code == 0, done.err
+    assert sound_of(out) == SECOND
+    assert len(await played(store, recording)) == 1
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "AGE-SECRET-KEY-1NONE\n", "age-encryption.org/v1\n"])
+def test_a_file_without_an_identity_passes_for_one_or_is_quoted(key: Path, content: str) -> None:
+    key.write_text(content)
+    with pytest.raises(ConfigError, match="holds no age identity") as raised:
+        identities_of(key)
+    assert "NONE" not in str(raised.value)
+    key.unlink()
+    with pytest.raises(ConfigError, match="there is no file"):
+        identities_of(key)
+
+
+def test_a_missing_recording_is_told_in_a_traceback(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="there is no file acme/x"):
+        open_plain(tmp_path, "acme/x.flac.age", [pyrage.x25519.Identity.generate()])
+    (tmp_path / "acme").write_text("no folder")
+    with pytest.raises(RecordingError, match="cannot be read: Not a directory"):
+        open_plain(tmp_path, "acme/x.flac", ())
