@@ -32,6 +32,7 @@ from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.housekeeping import Housekeeper
 from ccari.recordings.keyfiles import check_folder
 from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.remote import open_remote_spool
 from ccari.recordings.spool import SharedSpool
 from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
 from ccari.store.database import Database
@@ -44,6 +45,21 @@ from ccari.web.health import Check
 from ccari.web.server import serve_http
 
 _log = structlog.get_logger()
+
+
+@contextlib.asynccontextmanager
+async def open_spool(settings: Settings) -> AsyncIterator[Spool]:
+    """Where Asterisk leaves what it has recorded: a folder, or itself."""
+    asterisk = settings.asterisk
+    if asterisk.is_spool_remote:
+        incoming = settings.data_dir / "incoming"
+        async with open_remote_spool(asterisk.url, asterisk.username, asterisk.secret(), incoming) as spool:
+            yield spool
+        return
+    if not os.access(asterisk.spool, os.R_OK | os.W_OK | os.X_OK):
+        # no error: Asterisk makes the folder with its first recording
+        _log.warning("spool_unreachable", folder=str(asterisk.spool), advice="check [asterisk] spool")
+    yield SharedSpool(asterisk.spool)
 
 
 def open_archive(settings: Settings, spool: Spool) -> FileArchive:
@@ -73,7 +89,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
     credentials = Credentials(
         settings.asterisk.url, settings.asterisk.username, settings.asterisk.secret(), settings.asterisk.app
     )
-    async with open_store(settings) as store:
+    async with open_store(settings) as store, contextlib.AsyncExitStack() as closing:
         secrets, prompts, book = (
             SecretStore(settings.keys_dir),
             open_soundboard(settings, open_copies(settings)),
@@ -82,14 +98,8 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         await book.reload()
         _check(book, secrets, prompts)
         _check_keys(settings, book)
-        spool = SharedSpool(settings.asterisk.spool)
+        spool = await closing.enter_async_context(open_spool(settings))
         archive = open_archive(settings, spool)
-        if not os.access(settings.asterisk.spool, os.R_OK | os.W_OK | os.X_OK):
-            # no error: Asterisk makes the folder with its first recording
-            _log.warning(
-                "spool_unreachable", folder=str(settings.asterisk.spool), advice="check [asterisk] spool"
-            )
-
         rack = Rack()
 
         def make_desk(ari: Ari, identity: Identity) -> Desk:

@@ -31,6 +31,8 @@ _ADDRESS = r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}"
 Listen = Annotated[str, Field(pattern=rf"^{_ADDRESS}$"), AfterValidator(_a_port)]
 
 OFF = "off"
+#: What stands for a spool that is on another host.
+FETCHED = Path("ari")
 
 
 class _Section(BaseModel):
@@ -38,7 +40,9 @@ class _Section(BaseModel):
 
 
 class AsteriskSection(_Section):
-    """``spool`` is where the files of ARI recordings lie: ``recording`` below Asterisk's ``astspooldir``."""
+    """``spool`` is where the files of ARI recordings lie: ``recording`` below Asterisk's ``astspooldir``. The word ``ari``:
+    on another host, from where they are fetched over ``url``.
+    """
 
     url: Annotated[str, Field(pattern=r"^https?://[^/?#@]+/?$")] = "http://127.0.0.1:8088"
     username: Annotated[str, Field(pattern=r"^[^:\s]+$")] = "ccari"
@@ -46,6 +50,10 @@ class AsteriskSection(_Section):
     password_file: Path | None = None
     app: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "ccari"
     spool: Path = Path("/var/spool/asterisk/recording")
+
+    @property
+    def is_spool_remote(self) -> bool:
+        return self.spool == FETCHED
 
     def secret(self) -> str:
         """The ARI password.

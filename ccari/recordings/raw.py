@@ -44,8 +44,18 @@ async def closed(path: Path) -> None:
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
-            while await asyncio.to_thread(_unwritten, path):  # noqa: ASYNC110 - a file tells nobody that it is closed
+            while await asyncio.to_thread(is_open, path):  # noqa: ASYNC110 - a file tells nobody that it is closed
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def is_open(path: Path) -> bool:
+    """True if Asterisk has yet to close it: its RIFF length is still nought, or all of it is still to be written."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    except OSError:
+        return False
+    return header[_RIFF_LENGTH] in {b"", bytes(4)} and (not header or header[:4] == b"RIFF")
 
 
 def read(path: Path) -> Raw:
@@ -71,16 +81,6 @@ def read(path: Path) -> Raw:
         with path.open("r+b") as file:
             file.write(whole)
     return Raw(path, frames, rate)
-
-
-def _unwritten(path: Path) -> bool:
-    """True for a WAV file whose RIFF length is still nought, or which is still empty."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-    except OSError:
-        return False
-    return header[_RIFF_LENGTH] in {b"", bytes(4)} and (not header or header[:4] == b"RIFF")
 
 
 def _shape(header: bytes) -> tuple[int, int] | None:

@@ -48,8 +48,8 @@ class Ground:
     url: str
     _started: int = field(default=0, init=False)
 
-    def service(self, *, ari: str | None = None, url: str | None = None) -> Service:
-        """Not yet started; ``ari`` and ``url`` where it is to find Asterisk and the database."""
+    def service(self, *, ari: str | None = None, url: str | None = None, spool: str | None = None) -> Service:
+        """Not yet started; ``ari``, ``url`` and ``spool``: where it is to find Asterisk, the database and the recordings."""
         self._started += 1
         pbx = self.lab.pbx
         return Service(
@@ -59,7 +59,7 @@ class Ground:
                 "CCARI_ASTERISK__URL": ari or pbx.ari_url,
                 "CCARI_ASTERISK__USERNAME": pbx.ari_user,
                 "CCARI_ASTERISK__PASSWORD_FILE": str(pbx.ari_password_file),
-                "CCARI_ASTERISK__SPOOL": str(pbx.spool),
+                "CCARI_ASTERISK__SPOOL": spool or str(pbx.spool),
                 "CCARI_SOUNDS__DIR": str(self.sounds),
                 "CCARI_AGI__LISTEN": "off",
                 "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
@@ -409,6 +409,29 @@ async def test_a_service_killed_in_the_talk_loses_its_recording(ground: Ground) 
         shown = await kept_later(service, call_id)
         assert (shown["outcome"], shown["fault"]) == ("failed", None)
     assert ground.raw(shown) == []
+
+
+async def test_recordings_of_an_asterisk_on_another_host_stay_there_or_are_lost(ground: Ground) -> None:
+    """One call ends with its service, the other is left by one that is killed."""
+    async with ground.running(spool="ari") as service:
+        placed, ended_id = await ground.talk(service, callees.answers(20))
+        await ground.lab.world.hang_up(placed)
+        _, ended = await ground.ended(service, placed)
+        await kept_later(service, ended_id)
+        placed, left_id = await ground.talk(service, callees.answers(21))
+        await service.stop(signal.SIGKILL)
+    async with ground.running(spool="ari") as service:
+        await ground.lab.world.hang_up(placed)
+        await ground.nothing_left()
+        left = await kept_later(service, left_id)
+        verified = await service.json("recordings", "verify")
+        assert (verified["wrong"], verified["checked"] >= 2) == ([], True)
+        incoming = Path(service.environment["CCARI_DATA_DIR"], "incoming")
+        await until(lambda: not list(incoming.iterdir()), within=GONE_SECONDS)
+        for call_id in (ended_id, left_id):
+            (row,) = (await service.json("calls", "show", call_id))["recordings"]
+            assert service.recorded(row).seconds > 0.2
+    assert ground.raw(ended) == ground.raw(left) == []
 
 
 async def test_invariant_6_recovery_keeps_what_was_said_after_a_refusal(ground: Ground) -> None:

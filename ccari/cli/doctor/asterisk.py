@@ -38,7 +38,8 @@ async def asterisk(settings: Settings) -> list[Finding]:
         found += await found_by("asterisk modules", _modules(session, asked), ADVICE)
         found += await found_by("asterisk write", _write(session, asked), ADVICE)
         spool = settings.asterisk.spool
-        found += await found_by("asterisk spool", _spool(session, asked, spool), ADVICE)
+        if not settings.asterisk.is_spool_remote:
+            found += await found_by("asterisk spool", _spool(session, asked, spool), ADVICE)
         found += await found_by("clock Asterisk", _clock(session, asked), ADVICE)
     return found
 

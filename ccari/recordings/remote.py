@@ -1,0 +1,150 @@
+"""The spool of an Asterisk on another host: what it has recorded is fetched over its HTTP, ``recordings/stored`` of ARI."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+
+from ccari.errors import RecordingDelayed, RecordingError, why
+from ccari.recordings import raw
+
+CONNECT_SECONDS = 5.0
+#: For any answer, and between two pieces of a file.
+ANSWER_SECONDS = 15.0
+#: For a whole file: ten hours of talk at 5 Mbit/s.
+FETCH_SECONDS = 900.0
+#: Files that are fetched side by side; Asterisk serves calls too.
+AT_ONCE = 2
+_LOOK_AGAIN_SECONDS = 0.2
+_PIECE = 64 * 1024
+_PART = ".part"
+
+
+class RemoteSpool:
+    """Files are fetched to ``incoming``, where each has its name when all of it is there."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, incoming: Path) -> None:
+        self._session = session
+        self._stored = f"{url.rstrip('/')}/ari/recordings/stored"
+        self._incoming = incoming
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def take(self, recording_id: UUID) -> Path:
+        path = self._path(recording_id)
+        async with self._turn:
+            await self._fetch(recording_id, path)
+            # Asterisk reports the end a moment before it closes the file; a killed one never does
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(raw.CLOSE_SECONDS):
+                    while await asyncio.to_thread(raw.is_open, path):
+                        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+                        await self._fetch(recording_id, path)
+        return path
+
+    async def remove(self, recording_id: UUID) -> None:
+        try:
+            async with self._asked("DELETE", f"/{recording_id}") as reply:
+                if reply.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
+                    raise RecordingError(
+                        f"{recording_id} could not be removed: Asterisk answered {reply.status}"
+                    )
+            for each in (self._path(recording_id), self._part(recording_id)):
+                await asyncio.to_thread(each.unlink, missing_ok=True)
+        except OSError as error:
+            raise RecordingError(f"{recording_id} could not be removed: {why(error)}") from None
+
+    async def listed(self) -> Sequence[UUID]:
+        async with self._asked("GET", "") as reply:
+            if reply.status != HTTPStatus.OK:
+                raise _refused(reply)
+            told: list[dict[str, Any]] = await reply.json(content_type=None)
+        there = [each["name"] for each in told if each.get("format") == "wav"]
+        try:
+            here = await asyncio.to_thread(lambda: [each.stem.removeprefix(".") for each in self._fetched()])
+        except OSError as error:
+            raise RecordingDelayed(f"{self._incoming} cannot be read: {why(error)}") from None
+        return list(dict.fromkeys(_ours([*there, *here])))
+
+    async def _fetch(self, recording_id: UUID, path: Path) -> None:
+        part = self._part(recording_id)
+        async with self._asked("GET", f"/{recording_id}/file", total=FETCH_SECONDS) as reply:
+            if reply.status == HTTPStatus.NOT_FOUND:
+                raise RecordingError(f"Asterisk has no file {path.name}")
+            if reply.status != HTTPStatus.OK:
+                raise _refused(reply)
+            try:
+                await asyncio.to_thread(_begin, part)
+                with part.open("wb") as file:
+                    async for piece in reply.content.iter_chunked(_PIECE):
+                        await asyncio.to_thread(file.write, piece)
+                if reply.content_length != part.stat().st_size:
+                    raise RecordingDelayed(f"Asterisk sent not all of {path.name}")
+                part.replace(path)
+            except (aiohttp.ClientError, TimeoutError):
+                raise
+            except OSError as error:
+                raise RecordingDelayed(f"{path.name} could not be fetched: {why(error)}") from None
+            finally:
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+
+    @contextlib.asynccontextmanager
+    async def _asked(
+        self, method: str, path: str, total: float = ANSWER_SECONDS
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """What a closed socket or a slow answer is told as, apart from what our own disk says."""
+        limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS)
+        try:
+            async with self._session.request(method, f"{self._stored}{path}", timeout=limits) as reply:
+                yield reply
+        except TimeoutError:
+            raise RecordingDelayed("Asterisk did not answer in time about its recordings") from None
+        except (aiohttp.ClientError, ValueError) as error:
+            told = why(error) if isinstance(error, OSError) else type(error).__name__
+            raise RecordingDelayed(f"Asterisk cannot be asked about its recordings: {told}") from None
+
+    def _fetched(self) -> Iterator[Path]:
+        with contextlib.suppress(FileNotFoundError):
+            yield from self._incoming.iterdir()
+
+    def _path(self, recording_id: UUID) -> Path:
+        return self._incoming / f"{recording_id}.wav"
+
+    def _part(self, recording_id: UUID) -> Path:
+        return self._incoming / f"{recording_id}{_PART}"
+
+
+@contextlib.asynccontextmanager
+async def open_remote_spool(
+    url: str, username: str, password: str, incoming: Path
+) -> AsyncIterator[RemoteSpool]:
+    """``url`` is that of Asterisk's HTTP; the credentials are those of an ARI user, and travel in a header."""
+    headers = {"Authorization": aiohttp.encode_basic_auth(username, password)}
+    # Asterisk closes a connection after each answer, whatever it says
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+        yield RemoteSpool(session, url, incoming)
+
+
+def _begin(part: Path) -> None:
+    """Raw audio is for nobody else to read."""
+    part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+
+
+def _ours(names: Sequence[str]) -> Iterator[UUID]:
+    for each in names:
+        with contextlib.suppress(ValueError):
+            yield UUID(each)
+
+
+def _refused(reply: aiohttp.ClientResponse) -> RecordingDelayed:
+    if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return RecordingDelayed("Asterisk gives out no recordings: check [asterisk] username and password")
+    return RecordingDelayed(f"Asterisk gives out no recordings: it answered {reply.status}")
