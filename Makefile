@@ -1,6 +1,6 @@
 # Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
 # they do. Run as root: the laboratory of two Asterisks needs it.
-.PHONY: help demo test setup lint unit integration scenarios bench-suppressions bench-retention bench-erasure sounds lock wheel clean
+.PHONY: help demo test setup lint unit integration scenarios bench-suppressions bench-retention bench-erasure bench-recordings sounds lock wheel clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -66,6 +66,9 @@ bench-retention: setup ## Delete what is due of a hundred thousand recordings, a
 
 bench-erasure: setup ## Erase ten thousand people, and see that each hold is kept; ROWS=n for another count
 	$(BIN)/python -m tests.bench.erasure $(if $(ROWS),--people $(ROWS))
+
+bench-recordings: setup ## Bring two hundred recordings to their place in each format, and see what the calls' loop feels of it
+	$(BIN)/python -m tests.bench.recordings
 
 sounds: setup ## Speak the prompts that come with ccari anew, where their words have changed
 	$(BIN)/ccari sounds build --common --dir sounds

@@ -1,0 +1,133 @@
+"""How much talk the archive takes a minute of processor time, and what the calls' loop feels of it meanwhile.
+
+``make bench-recordings``: see docs/recordings.md for the figures.
+"""
+
+import argparse
+import asyncio
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pyrage
+import uvloop
+
+from ccari.recordings.archive import FileArchive
+from ccari.recordings.encoding import FORMATS
+from ccari.recordings.spool import SharedSpool
+from tests.unit.recordings.made import TAG, record
+
+RATE = 8000
+#: How often the loop is looked at, as often as packets of 20 ms come from a few calls.
+TICK_SECONDS = 0.002
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds; ``cpu`` is the processor's, of the service and of what it starts."""
+
+    cpu: float
+    wall: float
+    lags: Sequence[float]
+
+    def lag(self, part: float) -> float:
+        """In milliseconds."""
+        return float(np.quantile(self.lags, part)) * 1000 if len(self.lags) else 0.0
+
+
+def talk(seconds: float, seed: int) -> bytes:
+    """Two voices as a telephone carries them: noise of the vocal tract's colour, in syllables, with pauses."""
+    made = np.random.default_rng(seed)
+    count = int(seconds * RATE)
+    noise = np.convolve(made.normal(size=count), np.hanning(12), "same")
+    voiced = np.sin(2 * np.pi * 140 * np.arange(count) / RATE) ** 3
+    syllables = np.clip(np.sin(2 * np.pi * 4 * np.arange(count) / RATE), 0, 1)
+    pauses = np.repeat(made.random(count // RATE + 1) > 0.4, RATE)[:count]
+    sound = (0.4 * noise + 2 * voiced) * syllables * pauses + 0.01 * made.normal(size=count)
+    return bytes((sound / np.abs(sound).max() * 12000).astype("<i2").tobytes())
+
+
+async def bring(
+    spool: Path, folder: Path, form: str, recipients: Sequence[str], sounds: Sequence[bytes]
+) -> Cost:
+    """Have all of them brought to their place, as fast as it goes, while the loop is watched."""
+    names = [uuid4() for _ in sounds]
+    for name, sound in zip(names, sounds, strict=True):
+        record(spool / f"{name}.wav", sound)
+    archive = FileArchive(SharedSpool(spool), folder, form, lambda: recipients)
+    lags: list[float] = []
+    watching = asyncio.create_task(watch(lags))
+    began, cpu = time.perf_counter(), spent()
+    await asyncio.gather(*(archive.keep(replace(TAG, recording_id=name)) for name in names))
+    cost = Cost(spent() - cpu, time.perf_counter() - began, lags)
+    watching.cancel()
+    for name in names:
+        await archive.discard(name)
+    return cost
+
+
+async def watch(lags: list[float]) -> None:
+    """How much later than asked for the loop comes back."""
+    while True:
+        due = time.perf_counter() + TICK_SECONDS
+        await asyncio.sleep(TICK_SECONDS)
+        lags.append(time.perf_counter() - due)
+
+
+async def idle(seconds: float) -> Cost:
+    lags: list[float] = []
+    watching = asyncio.create_task(watch(lags))
+    await asyncio.sleep(seconds)
+    watching.cancel()
+    return Cost(0, seconds, lags)
+
+
+def spent() -> float:
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def tell(what: str, cost: Cost, hours: float) -> None:
+    rate = f"{hours / (cost.cpu / 60):8.1f}" if cost.cpu else f"{'':8}"
+    speed = f"{hours * 3600 / cost.wall:8.0f}" if hours else f"{'':8}"
+    lags = "".join(f"{cost.lag(part):9.2f}" for part in (0.5, 0.99, 1.0))
+    print(f"{what:32}{rate}{speed}{lags}", flush=True)
+
+
+async def run(files: int, seconds: float, long_minutes: float, folder: Path) -> None:
+    recipients = (str(pyrage.x25519.Identity.generate().to_public()),)
+    (spool := folder / "spool").mkdir()
+    sounds = [talk(seconds, seed) for seed in range(min(files, 8))]
+    sounds = [sounds[index % len(sounds)] for index in range(files)]
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    print(f"{files} recordings of {seconds:.0f} s, {os.cpu_count()} cores, load {load}")
+    print(f"{'':32}{'h/CPU-min':>8}{'x real':>8}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
+    tell("nothing", await idle(5), 0)
+    for form in FORMATS:
+        cost = await bring(spool, folder / form, form, recipients, sounds)
+        tell(f"{form}, encrypted", cost, files * seconds / 3600)
+    long = [talk(60, 99) * int(long_minutes)]
+    for form in FORMATS:
+        cost = await bring(spool, folder / f"long-{form}", form, recipients, long)
+        tell(f"{form}, one of {long_minutes:.0f} min", cost, long_minutes / 60)
+    tell("nothing", await idle(5), 0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument("--long", type=float, default=120, help="minutes of one long recording")
+    told = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ccari-bench-") as folder:
+        uvloop.run(run(told.files, told.seconds, told.long, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()
