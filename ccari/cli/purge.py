@@ -1,25 +1,19 @@
 """``ccari recordings purge``: what is due, deleted now; or one recording, before its time."""
 
-import contextlib
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ccari.cli.context import Json, who, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_table, watched
 from ccari.config import Settings
 from ccari.errors import CcariError, RecordingError, UnknownError
 from ccari.policy.retention import purge_fault
 from ccari.ports.holds import Stored
 from ccari.recordings.housekeeping import Housekeeper, Plan, Swept, end, purging
 from ccari.store.opened import Store
-
-_Told = Callable[[int], None]
 
 
 def purge(
@@ -51,11 +45,11 @@ def purge(
 def _purge_due(context: typer.Context, *, yes: bool, json: bool) -> None:
     async def work(settings: Settings, store: Store) -> tuple[Plan, Swept | None]:
         keeper = _keeper(settings, store)
-        with _watched("looking for what is due") as told:
+        with watched("looking for what is due") as told:
             plan = await keeper.plan(told)
         if not yes:
             return plan, None
-        with _watched("deleting", plan.due.total() + plan.held) as told:
+        with watched("deleting", plan.due.total() + plan.held) as told:
             return plan, await keeper.everything(told)
 
     plan, swept = with_store(context, work)
@@ -146,18 +140,3 @@ def _fail_for(swept: Swept | None) -> None:
         return
     first = next(iter(swept.faults.values()))
     raise CcariError(f"{len(swept.faults)} could not be deleted: {first}")
-
-
-@contextlib.contextmanager
-def _watched(doing: str, total: int | None = None) -> Iterator[_Told]:
-    """A bar on standard error, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(doing, total=total)
-        yield lambda done: progress.update(task, completed=done)
