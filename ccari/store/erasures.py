@@ -155,7 +155,7 @@ class Erasures:
                 SQL["recordings_erased"], mandate.reference, row["begun_at"]
             )
             report = _report(wanted, row, +erased, left, traces, who)
-            await mandates.note(connection, mandate, who, _words(+erased, left), forget=True)
+            await mandates.note(connection, mandate, who, _words(+erased, left))
             await connection.execute(SQL["end_erasure"], erasure, json.dumps(report, default=str))
         return report
 

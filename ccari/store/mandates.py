@@ -20,12 +20,10 @@ async def read(connection: Connection, reference: str) -> Mandate:
     )  # fmt: skip
 
 
-async def note(
-    connection: Connection, mandate: Mandate, who: str, words: str, *, forget: bool = False
-) -> None:
+async def note(connection: Connection, mandate: Mandate, who: str, words: str) -> None:
     """Go on with the request's journal in the transaction that ``connection`` is in; the controller is to be told.
 
-    ``forget``: without its number. Raises RequestError if the request was closed meanwhile.
+    Raises RequestError if the request was closed meanwhile.
     """
     row = await connection.fetchrow(SQL["lock_mandate"], mandate.reference)
     if row is None or row["state"] != mandate.state:
@@ -35,4 +33,4 @@ async def note(
     seq = await journals.append_to_request(
         connection, mandate.reference, to, row["level"], row["due"], who, words
     )
-    await connection.execute(SQL["queue_forward"], mandate.reference, seq, None if forget else row["number"])
+    await connection.execute(SQL["queue_forward"], mandate.reference, seq, row["number"])

@@ -161,6 +161,9 @@ async def test_what_is_held_whole_is_erased(shelf: Shelf, on: str) -> None:
     recording = await shelf.put(call)
     reference = await person.asked(shelf)
     await shelf.database.rows("DELETE FROM heard_notices")
+    if on != "call":
+        await person.known(shelf)
+    known = await count(shelf, "contacts"), await count(shelf, "consents")
     things = {
         "number": HoldOn(subject=Subject("acme", made.digests())), "request": HoldOn(reference=reference),
         "call": HoldOn(call_id=call.id),
@@ -172,6 +175,7 @@ async def test_what_is_held_whole_is_erased(shelf: Shelf, on: str) -> None:
         await erase(shelf, reference)
     assert await shelf.fate(recording) is None
     assert None not in (await person.fields_of(shelf, call.id)).values()
+    assert (await count(shelf, "contacts"), await count(shelf, "consents")) == known
     assert await count(shelf, "erasures") == 0
 
 
