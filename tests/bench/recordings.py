@@ -1,15 +1,20 @@
 """How much talk the archive takes a minute of processor time, and what the calls' loop feels of it meanwhile.
 
-``make bench-recordings``: see docs/recordings.md for the figures.
+``make bench-recordings``: see docs/recordings.md for the figures. Beside it a process that does nothing has its loop watched
+too: what both feel is the machine's.
 """
 
 import argparse
 import asyncio
+import contextlib
+import json
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -26,6 +31,7 @@ from tests.unit.recordings.made import TAG, record
 RATE = 8000
 #: How often the loop is looked at, as often as packets of 20 ms come from a few calls.
 TICK_SECONDS = 0.002
+PARTS = (0.5, 0.99, 1.0)
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,7 @@ class Cost:
     cpu: float
     wall: float
     lags: Sequence[float]
-
-    def lag(self, part: float) -> float:
-        """In milliseconds."""
-        return float(np.quantile(self.lags, part)) * 1000 if len(self.lags) else 0.0
+    beside: Sequence[float]
 
 
 def talk(seconds: float, seed: int) -> bytes:
@@ -61,15 +64,43 @@ async def bring(
     for name, sound in zip(names, sounds, strict=True):
         record(spool / f"{name}.wav", sound)
     archive = FileArchive(SharedSpool(spool), folder, form, lambda: recipients)
-    lags: list[float] = []
-    watching = asyncio.create_task(watch(lags))
-    began, cpu = time.perf_counter(), spent()
-    await asyncio.gather(*(archive.keep(replace(TAG, recording_id=name)) for name in names))
-    cost = Cost(spent() - cpu, time.perf_counter() - began, lags)
-    watching.cancel()
+    async with watched() as (lags, beside):
+        began, cpu = time.perf_counter(), spent()
+        await asyncio.gather(*(archive.keep(replace(TAG, recording_id=name)) for name in names))
+        cost = Cost(spent() - cpu, time.perf_counter() - began, lags, beside)
     for name in names:
         await archive.discard(name)
     return cost
+
+
+@contextlib.asynccontextmanager
+async def watched() -> AsyncIterator[tuple[list[float], list[float]]]:
+    """The lags of this loop, and at the end the milliseconds of :data:`PARTS` of one beside it."""
+    control = started_beside()
+    assert control.stdin
+    assert control.stdout
+    await asyncio.to_thread(control.stdout.readline)
+    lags: list[float] = []
+    beside: list[float] = []
+    watching = asyncio.create_task(watch(lags))
+    yield lags, beside
+    watching.cancel()
+    told, _ = await asyncio.to_thread(control.communicate)
+    beside += json.loads(told)
+
+
+def started_beside() -> subprocess.Popen[bytes]:
+    command = (sys.executable, "-m", "tests.bench.recordings", "--beside")
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+async def stand_beside() -> None:
+    lags: list[float] = []
+    watching = asyncio.create_task(watch(lags))
+    print("begun", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    watching.cancel()
+    print(json.dumps(quantiles(lags)))
 
 
 async def watch(lags: list[float]) -> None:
@@ -80,24 +111,20 @@ async def watch(lags: list[float]) -> None:
         lags.append(time.perf_counter() - due)
 
 
-async def idle(seconds: float) -> Cost:
-    lags: list[float] = []
-    watching = asyncio.create_task(watch(lags))
-    await asyncio.sleep(seconds)
-    watching.cancel()
-    return Cost(0, seconds, lags)
+def quantiles(lags: Sequence[float]) -> list[float]:
+    """In milliseconds."""
+    return [float(each) * 1000 for each in np.quantile(lags, PARTS)]
 
 
 def spent() -> float:
+    """Of what is started, and of our threads but this one, which has itself to watch."""
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    return sum(each.ru_utime + each.ru_stime for each in used) - time.thread_time()
 
 
 def tell(what: str, cost: Cost, hours: float) -> None:
-    rate = f"{hours / (cost.cpu / 60):8.1f}" if cost.cpu else f"{'':8}"
-    speed = f"{hours * 3600 / cost.wall:8.0f}" if hours else f"{'':8}"
-    lags = "".join(f"{cost.lag(part):9.2f}" for part in (0.5, 0.99, 1.0))
-    print(f"{what:32}{rate}{speed}{lags}", flush=True)
+    lags = "".join(f"{each:9.2f}" for each in (*quantiles(cost.lags), *cost.beside))
+    print(f"{what:24}{hours / (cost.cpu / 60):10.1f}{hours * 3600 / cost.wall:8.0f}{lags}", flush=True)
 
 
 async def run(files: int, seconds: float, long_minutes: float, folder: Path) -> None:
@@ -107,8 +134,8 @@ async def run(files: int, seconds: float, long_minutes: float, folder: Path) -> 
     sounds = [sounds[index % len(sounds)] for index in range(files)]
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     print(f"{files} recordings of {seconds:.0f} s, {os.cpu_count()} cores, load {load}")
-    print(f"{'':32}{'h/CPU-min':>8}{'x real':>8}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
-    tell("nothing", await idle(5), 0)
+    heads = "".join(f"{each:>9}" for each in ("p50 ms", "p99 ms", "max ms"))
+    print(f"{'':24}{'h/CPU-min':>10}{'x real':>8}{heads}{heads}  (beside)")
     for form in FORMATS:
         cost = await bring(spool, folder / form, form, recipients, sounds)
         tell(f"{form}, encrypted", cost, files * seconds / 3600)
@@ -116,7 +143,6 @@ async def run(files: int, seconds: float, long_minutes: float, folder: Path) -> 
     for form in FORMATS:
         cost = await bring(spool, folder / f"long-{form}", form, recipients, long)
         tell(f"{form}, one of {long_minutes:.0f} min", cost, long_minutes / 60)
-    tell("nothing", await idle(5), 0)
 
 
 def main() -> None:
@@ -124,7 +150,11 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--long", type=float, default=120, help="minutes of one long recording")
+    parser.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)
     told = parser.parse_args()
+    if told.beside:
+        uvloop.run(stand_beside())
+        return
     with tempfile.TemporaryDirectory(prefix="ccari-bench-") as folder:
         uvloop.run(run(told.files, told.seconds, told.long, Path(folder)))
 

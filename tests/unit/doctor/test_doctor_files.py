@@ -210,6 +210,12 @@ async def test_a_spool_that_is_not_there_passes(patient: Patient) -> None:
     assert (await patient.only("spool")).state is State.FAULT
 
 
+async def test_a_spool_on_another_host_is_looked_for_here(patient: Patient) -> None:
+    patient.spool.rmdir()
+    patient.settings["asterisk"]["spool"] = "ari"
+    assert "spool" not in await patient.unwell()
+
+
 AS_NOBODY = """
 import asyncio, os, sys
 from pathlib import Path
