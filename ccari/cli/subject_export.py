@@ -13,8 +13,9 @@ from ccari.gating.subjects import meant
 from ccari.policy.campaign import Campaign
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.ports.subjects import Holdings
+from ccari.recordings.reading import identities_of
 from ccari.recordings.subject.account import Asked
-from ccari.recordings.subject.pack import Packed, identities, packing, place, refuse_taken
+from ccari.recordings.subject.pack import Packed, packing, place, refuse_taken
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 
@@ -38,7 +39,7 @@ def command(
 ) -> None:
     """Give out what is kept of a person (Art 15), or what they may take along (Art 20): JSON, a page to read, recordings."""
     refuse_taken(out)
-    keys = identities(identity) if identity is not None else None
+    keys = identities_of(identity) if identity is not None else ()
 
     async def work(settings: Settings, store: Store) -> tuple[Packed, str]:
         secrets, policy = SecretStore(settings.keys_dir), await current_policy(store)

@@ -5,23 +5,21 @@ import hashlib
 import os
 import secrets
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-import pyrage
+from pyrage.x25519 import Identity
 
-from ccari.errors import CcariError, ConfigError, RecordingError, why
+from ccari.errors import CcariError, RecordingError, why
 from ccari.ports.subjects import Holdings
-from ccari.recordings.encryption import decrypt
-from ccari.recordings.keyfiles import read_private, settle
+from ccari.recordings.keyfiles import settle
+from ccari.recordings.reading import open_plain
 from ccari.recordings.subject.account import Asked, account
 from ccari.recordings.subject.page import page
-
-_AGE = ".age"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +33,6 @@ class Packed:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def identities(path: Path) -> list[pyrage.x25519.Identity]:
-    """The private keys of an age key file.
-
-    Raises
-    ------
-    ConfigError
-        If it is not there, others can read it, or it holds none.
-    """
-    try:
-        lines = read_private(path).decode("ascii").splitlines()
-        said = [each.strip() for each in lines if each.strip() and not each.startswith("#")]
-        found = [pyrage.x25519.Identity.from_str(each) for each in said]
-    except FileNotFoundError:
-        raise ConfigError(f"there is no {path}: --identity names a file of age identities") from None
-    except (UnicodeDecodeError, pyrage.IdentityError):
-        found = []
-    if not found:
-        raise ConfigError(f"{path} holds no age identity (AGE-SECRET-KEY-1…)")
-    return found
-
-
 def refuse_taken(out: Path) -> None:
     """Raise CcariError if there is something by the name of the export."""
     if out.exists() or out.is_symlink():
@@ -67,7 +44,7 @@ def refuse_taken(out: Path) -> None:
 @contextlib.contextmanager
 def packing(
     asked: Asked, holdings: Holdings, folder: Path, out: Path, zone: ZoneInfo,
-    keys: Sequence[pyrage.x25519.Identity] | None,
+    keys: Sequence[Identity],
 ) -> Iterator[Packed]:  # fmt: skip
     """Give the whole of it under another name beside ``out``; that name is gone afterwards. ``folder``: the recordings'.
 
@@ -82,7 +59,7 @@ def packing(
     try:
         handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w+b") as file:
-            told, left_out = _write(file, asked, holdings, keys, lambda name: _within(folder, name), zone)
+            told, left_out = _write(file, asked, holdings, keys, folder, zone)
             file.flush()
             os.fsync(file.fileno())
             file.seek(0)
@@ -111,8 +88,8 @@ def place(packed: Packed, out: Path) -> None:
 
 
 def _write(
-    file: Any, asked: Asked, holdings: Holdings, keys: Sequence[pyrage.x25519.Identity] | None,
-    path_of: Callable[[str], Path], zone: ZoneInfo,
+    file: Any, asked: Asked, holdings: Holdings, keys: Sequence[Identity],
+    folder: Path, zone: ZoneInfo,
 ) -> tuple[dict[str, Any], dict[str, str]]:  # fmt: skip
     # which recordings are asked for, and listed
     listed = {str(each["id"]): each["state"] for each in account(asked, holdings, {})["recordings"]}
@@ -123,11 +100,10 @@ def _write(
         for each in stored:
             name, place_ = str(each["id"]), f"recordings/{each['id']}.{each['format']}"
             try:
-                archive.writestr(place_, _plain(path_of(each["file"]), keys), zipfile.ZIP_STORED)
+                plain = open_plain(folder, _within(folder, each["file"]), keys)
+                archive.writestr(place_, plain, zipfile.ZIP_STORED)
             except RecordingError as error:
                 left_out[name] = str(error)
-            except OSError as error:
-                left_out[name] = f"its file cannot be read: {why(error)}"
             else:
                 audio[name] = place_
         if keys and stored and not audio:
@@ -138,16 +114,8 @@ def _write(
     return told, left_out
 
 
-def _plain(path: Path, keys: Sequence[pyrage.x25519.Identity] | None) -> bytes:
-    if path.suffix != _AGE:
-        return path.read_bytes()
-    if not keys:
-        raise RecordingError("it is encrypted: --identity opens it")
-    return decrypt(path, keys)
-
-
-def _within(folder: Path, file: str) -> Path:
-    path = folder / file
-    if ".." in PurePosixPath(path).parts or not path.is_relative_to(folder):
+def _within(folder: Path, file: str) -> str:
+    """The path, unless the row was tampered with: what lies elsewhere is not the person's."""
+    if ".." in PurePosixPath(file).parts or not (folder / file).is_relative_to(folder):
         raise RecordingError("it is not below the recordings folder")
-    return path
+    return file

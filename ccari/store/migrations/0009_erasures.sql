@@ -16,6 +16,7 @@ CREATE TABLE erasures (
 );
 CREATE UNIQUE INDEX erasures_under_way ON erasures (reference) WHERE finished_at IS NULL;
 CREATE INDEX erasures_of_request ON erasures (reference);
+CREATE INDEX recordings_erased ON recordings (deletion_ref) WHERE deletion = 'erasure';
 
 CREATE FUNCTION refuse_after_the_end() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -76,5 +77,6 @@ DROP TRIGGER erase_only ON removed_suppressions;
 DROP TRIGGER append_only ON removed_suppressions;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON removed_suppressions
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+DROP INDEX recordings_erased;
 DROP TABLE erasures;
 DROP FUNCTION refuse_after_the_end;
