@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Awaitable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,23 @@ async def test_a_call_that_goes_on_loses_its_rows(shelf: Shelf) -> None:
     await shelf.store.calls.close(goes_on.id, "bridged", "", ())
     await erase(shelf, reference)
     assert (await person.fields_of(shelf, goes_on.id))["call_gated"] is None
+
+
+async def test_a_controller_is_never_told_of_whom_it_is_to_forget(shelf: Shelf) -> None:
+    """What waits to be forwarded keeps the number until it was told; what was given up on has waited long enough."""
+    given_up, reference = await person.asked(shelf, Right.OBJECTION_MARKETING), await person.asked(shelf)
+    await shelf.database.rows(
+        "UPDATE forwards SET state = 'given_up', settled_at = now() WHERE reference = $1", given_up
+    )
+    await person.resolved(shelf, given_up)
+    wanted = replace(await person.wanted(shelf, reference), forwarded=True)
+    report = (await person.eraser(shelf).erase(wanted, Terms(person.now()))).report
+    assert report is not None
+    assert [(each["what"], each["count"], each["ground"]) for each in report["kept"]] == [
+        ("number in the forwarding queue", 1, "controller_not_told")
+    ]
+    rows = await shelf.database.rows("SELECT reference, seq FROM forwards WHERE number IS NOT NULL")
+    assert [(row["reference"], row["seq"]) for row in rows] == [(reference, 1)]
 
 
 async def test_a_file_that_cannot_be_removed_ends_the_erasure(shelf: Shelf) -> None:
