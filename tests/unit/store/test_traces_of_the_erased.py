@@ -21,6 +21,8 @@ from ccari.policy.numbers import Number
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.ports.holds import HoldOn, Subject
 from ccari.recordings.housekeeping import purging
+from ccari.store import traces
+from ccari.store.database import Database
 from ccari.store.embedded import _shipped_binaries
 from ccari.store.opened import open_store
 from ccari.store.secrets import SecretStore
@@ -206,6 +208,18 @@ async def test_traces_are_passed_over_where_they_could_not_be_cleared(
     assert done.code == 0, done.err
     assert "traces may be left in rights_requests: canceling statement due to lock timeout" in done.err
     assert holding(await columns(shelf.store.dsn), NUMBER.digits) == set()
+
+
+async def test_a_log_that_we_may_not_clear_passes_for_a_clear_one(database: Database) -> None:
+    """Such as on a server of the operator's own."""
+    async with database.apart() as connection:
+        await connection.execute("CREATE ROLE clerk")
+        try:
+            await connection.execute("SET ROLE clerk")
+            assert "permission denied" in str(await traces._clear_log(connection))
+        finally:
+            await connection.execute("RESET ROLE")
+            await connection.execute("DROP ROLE clerk")
 
 
 async def test_the_log_of_the_service_tells_the_number(shelf: Shelf) -> None:
