@@ -61,8 +61,10 @@ class _Watched(io.BufferedIOBase):
             return self._file.write(data)
 
     def flush(self) -> None:
-        with self._watching():
-            self._file.flush()
+        # the interpreter asks again when it throws this away, after the file was closed
+        if not self._file.closed:
+            with self._watching():
+                self._file.flush()
 
     @contextlib.contextmanager
     def _watching(self) -> Iterator[None]:
