@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import structlog
@@ -16,12 +16,16 @@ from ccari.gating.journal import Journal, persistently
 from ccari.gating.terms import Terms
 from ccari.policy import retention
 from ccari.policy.chain import Entry
-from ccari.ports.recordings import RecordingTag
+from ccari.ports.recordings import Kept, RecordingTag
 
 _log = structlog.get_logger()
 
 #: For a snoop channel to enter our application.
 SNOOP_SECONDS = 3.0
+#: What the end of a call waits for its recording to be encoded; then it is left for later.
+KEEP_SECONDS = 5.0
+#: What a file may lack of the time between its recorder's first and last word.
+MISSING_SECONDS = 2.0
 #: Of a recording that ran, as Asterisk itself says.
 NOT_THERE = "Asterisk has no file of it"
 
@@ -75,6 +79,11 @@ class Recorder:
     async def started(self, at: datetime) -> None:
         await self._newest.started(at)
 
+    def ended(self, at: datetime) -> None:
+        """Hear that the newest recording is over."""
+        if self._segments:
+            self._newest.ended(at)
+
     async def stop(self, *, keep: bool, binding: bool) -> bool:
         """True if there was something to stop, whose end will be reported."""
         return await self._newest.stop(keep=keep, binding=binding)
@@ -112,6 +121,7 @@ class _Segment:
         self._gone = False
         self._keep = True
         self._until: datetime | None = None
+        self._ended_at: datetime | None = None
         self.is_stopping = False
 
     @property
@@ -143,6 +153,9 @@ class _Segment:
             if isinstance(error, TimeoutError):
                 raise AsteriskError("the recorder's channel did not come") from None
             raise
+
+    def ended(self, at: datetime) -> None:
+        self._ended_at = at
 
     async def started(self, at: datetime) -> None:
         self._started_at = at
@@ -185,25 +198,38 @@ class _Segment:
             # it may go on for all we know: its file is taken when the link is back
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
             return
-        if not left:
-            await self._lost(tag, NOT_THERE)
-            return
+        archive = self._desk.archive
         try:
-            kept = await self._desk.archive.keep(tag, until)
+            if not left and not await archive.has(tag.recording_id):
+                await self._lost(tag, NOT_THERE)
+                return
+            kept = await archive.keep(tag, until, patience=KEEP_SECONDS)
         except RecordingDelayed as error:
             journal.note("recording_delayed", {"reason": str(error)})
             await self._persistently(lambda entries: recordings.finished(tag, until, entries))
+            archive.leave()
         except RecordingError as error:
             await self._lost(tag, str(error))
+            await self._clear()
         else:
+            self._measure(tag, until, kept)
             journal.note("recording_stored", kept.told)
             if await self._persistently(lambda entries: recordings.stored(tag, kept, entries)):
                 await self._clear()
 
     async def _lost(self, tag: RecordingTag, reason: str) -> None:
         self._journal.note("recording_lost", {"reason": reason})
-        if await self._persistently(lambda entries: self._desk.recordings.ended(tag, "failed", entries)):
-            await self._clear()
+        await self._persistently(lambda entries: self._desk.recordings.ended(tag, "failed", entries))
+
+    def _measure(self, tag: RecordingTag, until: datetime | None, kept: Kept) -> None:
+        """A file may be shorter than what it is of: of a disk that was full for a while, say."""
+        ends = [each for each in (until, self._ended_at) if each is not None]
+        missing = (
+            min(ends) - tag.started_at - timedelta(milliseconds=kept.duration_ms) if ends else timedelta()
+        )
+        if missing > timedelta(seconds=MISSING_SECONDS):
+            told = {"recording": self.name, "missing_ms": str(int(missing.total_seconds() * 1000))}
+            self._journal.note("recording_short", told)
 
     async def _clear(self) -> None:
         """Whatever is left in the spool is looked for again, so a failure is no more than that."""

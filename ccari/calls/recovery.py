@@ -59,13 +59,14 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
     state = "discarded"
     try:
         left = await desk.ari.recorded(str(tag.recording_id))
-        if left and unfinished.may_be_kept:
+        if not unfinished.may_be_kept:
+            await desk.archive.discard(tag.recording_id)
+        elif left or await desk.archive.has(tag.recording_id):
             await recordings.finished(tag, unfinished.until, ())
             desk.archive.leave()
             return True
-        if unfinished.begun and unfinished.may_be_kept:
+        elif unfinished.begun:
             state, journal = "failed", [entry("recording_lost", {"reason": NOT_THERE})]
-        await desk.archive.discard(tag.recording_id)
     except (AsteriskError, RecordingError) as error:
         _log.warning("recording_left", call_id=str(tag.call_id), reason=str(error))
     else:

@@ -86,13 +86,7 @@ class CallRunner:
             call = await self._step(call, await self._inbox.get())
 
     async def _step(self, call: Call, event: Event) -> Call:
-        match event:
-            case on.RecorderStarted():
-                await self._note_start()
-            case on.GateAllowed():
-                self._told(None)
-            case on.GateBlocked(block):
-                self._told(block)
+        await self._hear(event)
         call, commands = decide(call, event)
         for command in commands:
             match command:
@@ -118,6 +112,18 @@ class CallRunner:
                         self._put(result)
         return call
 
+    async def _hear(self, event: Event) -> None:
+        match event:
+            case on.RecorderStarted():
+                with contextlib.suppress(CcariError):
+                    await self._actions.recorder.started(datetime.now(UTC))
+            case on.RecorderStopped():
+                self._actions.recorder.ended(datetime.now(UTC))
+            case on.GateAllowed():
+                self._told(None)
+            case on.GateBlocked(block):
+                self._told(block)
+
     def _forget_agent(self) -> None:
         """What the channel of the agent who was has reported is not of the next one: phones hang up as they transfer."""
         self._actions.playbacks.pop(Party.AGENT, None)
@@ -128,10 +134,6 @@ class CallRunner:
         for event in waiting:
             if not stale(event):
                 self._inbox.put_nowait(event)
-
-    async def _note_start(self) -> None:
-        with contextlib.suppress(CcariError):
-            await self._actions.recorder.started(datetime.now(UTC))
 
     def _told(self, block: Block | None) -> None:
         if not self.gated.done():

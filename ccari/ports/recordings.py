@@ -82,10 +82,17 @@ class Archive(Protocol):
         """Raise RecordingError if what would be recorded now could not be encrypted."""
         ...
 
-    async def keep(self, tag: RecordingTag, until: datetime | None = None) -> Kept:
+    async def keep(
+        self, tag: RecordingTag, until: datetime | None = None, *, patience: float | None = None
+    ) -> Kept:
         """Bring the finished file to its place, without what was said after ``until``; raise RecordingError if it is
-        none, RecordingDelayed if it cannot be done now. The raw file stays until it is discarded.
+        none, RecordingDelayed if it cannot be done now, or not within ``patience`` seconds. The raw file stays until it is
+        discarded.
         """
+        ...
+
+    async def has(self, recording_id: UUID) -> bool:
+        """Whether its raw file is in the spool; raise RecordingDelayed if nobody can tell."""
         ...
 
     async def discard(self, recording_id: UUID) -> None:
@@ -150,9 +157,19 @@ class Backlog(Protocol):
         ...
 
     async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
-        """Which of these have ended, and could not be brought to their place then."""
+        """Which of these have ended, and could not be brought to their place then; also those whose call is over for
+        minutes though nobody has seen their end.
+        """
         ...
 
-    async def stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None: ...
+    async def late(self) -> int:
+        """How many have been waiting for an hour or more, on whatever node."""
+        ...
 
-    async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None: ...
+    async def brought(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
+        """As ``stored`` of RecordingStore; False, and nothing is written, if somebody else was first."""
+        ...
+
+    async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
+        """As ``ended`` of RecordingStore; False, and nothing is written, if somebody else was first."""
+        ...

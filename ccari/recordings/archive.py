@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -18,9 +18,9 @@ from uuid import UUID
 from ccari.errors import ConfigError, RecordingDelayed, RecordingError, why
 from ccari.ports.recordings import Kept, RecordingTag, Spool
 from ccari.recordings import raw
-from ccari.recordings.encoding import encode
+from ccari.recordings.encoding import Encoded, encode
 from ccari.recordings.encryption import encrypt
-from ccari.recordings.tags import metadata, sidecar
+from ccari.recordings.tags import all_of, metadata, sidecar
 
 #: Recordings that are encoded side by side: one core is left to the calls that go on.
 AT_ONCE = 1
@@ -44,29 +44,59 @@ class FileArchive:
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._left = asyncio.Event()
 
-    async def keep(self, tag: RecordingTag, until: datetime | None = None) -> Kept:
+    async def keep(
+        self, tag: RecordingTag, until: datetime | None = None, *, patience: float | None = None
+    ) -> Kept:
         """Bring a finished recording to its place; its raw file stays in the spool until it is discarded.
 
-        What was said after ``until`` is left out. Asked again, it does all of it again.
+        What was said after ``until`` is left out. Asked again, it does all of it again. ``patience``: seconds after which
+        it is left for later, as others are before it or there is too much of it; None: it takes as long as it takes.
 
         Raises
         ------
         RecordingDelayed
-            If it cannot be done now: no ffmpeg, no room, no recipients, no spool, no such file in it.
+            If it cannot be done now: no ffmpeg, no room, no recipients, no spool, no such file in it, no patience.
         RecordingError
             If it holds no sound, or none that may be kept.
         """
         most_ms = None if until is None else int((until - tag.started_at).total_seconds() * 1000)
-        path = await self._spool.take(tag.recording_id)
-        async with self._turn:
-            try:
-                recipients = tuple(self._recipients())
-                with _made(self._work(tag.recording_id)) as work:
-                    return await self._keep(tag, path, work, most_ms, recipients)
-            except ConfigError as error:
-                raise RecordingDelayed(str(error)) from None
-            except OSError as error:
-                raise RecordingDelayed(f"{path.name} could not be kept: {why(error)}") from None
+        try:
+            async with asyncio.timeout(patience) as waiting:
+                path = await self._spool.take(tag.recording_id)
+                async with self._turn, _made(self._work(tag.recording_id)) as work:
+                    recipients = tuple(self._recipients())
+                    plain = work / f"{tag.recording_id}.{self._form}"
+                    found = await asyncio.to_thread(raw.read, path)
+                    encoded = await encode(found, plain, self._form, metadata(tag), most_ms)
+                    # what is begun in a thread goes on there, whoever leaves it
+                    waiting.reschedule(None)
+                    return await asyncio.to_thread(self._put, tag, plain, encoded, recipients)
+        except TimeoutError:
+            raise RecordingDelayed("there is more to do than a call's end can wait for") from None
+        except ConfigError as error:
+            raise RecordingDelayed(str(error)) from None
+        except OSError as error:
+            raise RecordingDelayed(f"{tag.recording_id} could not be kept: {why(error)}") from None
+
+    def _put(self, tag: RecordingTag, plain: Path, encoded: Encoded, recipients: tuple[str, ...]) -> Kept:
+        place = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d")
+        sha256, ready = _digest(plain), plain
+        if recipients:
+            ready = plain.with_name(plain.name + ".age")
+            encrypt(plain, ready, recipients)
+            plain.unlink()
+        kept = Kept(
+            str(place / ready.name), self._form, encoded.duration_ms, sha256, ready.stat().st_size, _digest(ready),
+            recipients, encoded.silent,
+        )  # fmt: skip
+        tagged = ready.with_name(f"{tag.recording_id}.json")
+        tagged.write_bytes(sidecar(tag, kept))
+        _put(self._folder / place, tagged, ready)
+        return kept
+
+    async def has(self, recording_id: UUID) -> bool:
+        """Whether its raw file is in the spool; raise RecordingDelayed if nobody can tell."""
+        return recording_id in await self._spool.listed()
 
     def check(self) -> None:
         """Find out before somebody is recorded that it could not be encrypted: nobody is recorded then.
@@ -115,35 +145,17 @@ class FileArchive:
     def _work(self, recording_id: UUID) -> Path:
         return self._folder / _WORK / str(recording_id)
 
-    async def _keep(
-        self, tag: RecordingTag, path: Path, work: Path, most_ms: int | None, recipients: tuple[str, ...]
-    ) -> Kept:
-        found = await asyncio.to_thread(raw.read, path)
-        plain = work / f"{tag.recording_id}.{self._form}"
-        encoded = await encode(found, plain, self._form, metadata(tag), most_ms)
-        place = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d")
-
-        def put() -> Kept:
-            sha256, ready = _digest(plain), plain
-            if recipients:
-                ready = plain.with_name(plain.name + ".age")
-                encrypt(plain, ready, recipients)
-                plain.unlink()
-            kept = Kept(
-                str(place / ready.name), self._form, encoded.duration_ms, sha256, ready.stat().st_size,
-                _digest(ready), recipients, encoded.silent,
-            )  # fmt: skip
-            beside = work / f"{tag.recording_id}.json"
-            beside.write_bytes(sidecar(tag, kept))
-            _put(self._folder / place, beside, ready)
-            return kept
-
-        return await asyncio.to_thread(put)
-
 
 def _put(folder: Path, *paths: Path) -> None:
-    """Move files to where they stay, in that order, each whole and on the disk before it has its name there."""
+    """Move files to where they stay, in that order, each whole and on the disk before it has its name there.
+
+    What an earlier try has left there in another format, or open, goes first.
+    """
     _make_folders(folder)
+    names = {each.name for each in paths}
+    for left in all_of(folder / paths[0].name):
+        if left.name not in names:
+            left.unlink()
     for each in paths:
         each.chmod(0o640)
         with each.open("rb") as file:
@@ -162,19 +174,23 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-@contextlib.contextmanager
-def _made(folder: Path) -> Iterator[Path]:
+@contextlib.asynccontextmanager
+async def _made(folder: Path) -> AsyncIterator[Path]:
     """A folder of one's own, empty at first and gone afterwards: the audio in it is not yet encrypted.
 
     Its name is new each time, as the ffmpeg of a killed service may outlive it, and is still to open its file.
     """
+    try:
+        yield await asyncio.to_thread(_make_anew, folder)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _make_anew(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     _make_folders(folder.parent, 0o700)
     folder.mkdir(0o700)
-    try:
-        yield Path(tempfile.mkdtemp(dir=folder))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=folder))
 
 
 def _make_folders(folder: Path, mode: int = 0o750) -> None:

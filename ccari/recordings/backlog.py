@@ -33,6 +33,8 @@ class Caretaker:
                 await self.tend()
             except (RecordingError, StoreError) as error:
                 _log.warning("recordings_left", reason=str(error))
+            except Exception:  # noqa: BLE001 - logged; what was left must not stay so
+                _log.exception("recordings_left")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AGAIN_SECONDS):
                     await self._archive.until_left()
@@ -52,7 +54,10 @@ class Caretaker:
             await asyncio.to_thread(self._archive.tidy, each)
         for each in await self._backlog.settled(found):
             await self._remove(each)
-        return sum([await self._bring(each) for each in await self._backlog.waiting(found)])
+        brought = sum([await self._bring(each) for each in await self._backlog.waiting(found)])
+        if late := await self._backlog.late():
+            _log.warning("recordings_late", recordings=late, advice="see recording_delayed; ccari doctor")
+        return brought
 
     async def _at_work(self) -> list[UUID]:
         try:
@@ -70,16 +75,19 @@ class Caretaker:
     async def _bring(self, waiting: Unfinished) -> bool:
         tag, call_id, kept = waiting.tag, str(waiting.tag.call_id), None
         try:
-            kept = await self._archive.keep(tag, waiting.until)
+            if not waiting.may_be_kept:
+                await self._backlog.given_up(tag, "discarded", ())
+            else:
+                kept = await self._archive.keep(tag, waiting.until)
         except RecordingDelayed as error:
             _log.warning("recording_delayed", call_id=call_id, reason=str(error))
             return False
         except RecordingError as error:
             _log.warning("recording_lost", call_id=call_id, reason=str(error))
-            await self._backlog.ended(tag, "failed", [entry("recording_lost", {"reason": str(error)})])
-        else:
-            told = kept.told
-            await self._backlog.stored(tag, kept, [entry("recording_stored", told)])
-            _log.info("recording_stored", call_id=call_id, **told)
+            await self._backlog.given_up(tag, "failed", [entry("recording_lost", {"reason": str(error)})])
+        if kept is not None and await self._backlog.brought(
+            tag, kept, [entry("recording_stored", kept.told)]
+        ):
+            _log.info("recording_stored", call_id=call_id, **kept.told)
         await self._remove(tag.recording_id)
         return kept is not None

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ccari.errors import why
+from ccari.recordings.tags import all_of
 
 
 def remove(folder: Path, files: Iterable[str]) -> tuple[dict[str, str], list[str]]:
@@ -38,9 +39,8 @@ def _remove_one(folder: Path, path: Path) -> bool:
         # a disk that is not mounted has none of the files either, and has them all again tomorrow
         raise ValueError(f"there is no folder {path.parent}: is the disk mounted?")
     there = path.exists()
-    path.unlink(missing_ok=True)
-    # the name of a recording is its id, with the endings of what it is and of how it is encrypted
-    path.with_name(f"{path.name.partition('.')[0]}.json").unlink(missing_ok=True)
+    for each in all_of(path):
+        each.unlink(missing_ok=True)
     return there
 
 

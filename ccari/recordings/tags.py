@@ -12,7 +12,16 @@ from ccari.ports.recordings import Kept, RecordingTag
 
 def beside(file: Path) -> Path:
     """Where the tag of a stored recording lies."""
-    return file.with_name(file.name.partition(".")[0] + ".json")
+    return file.with_name(f"{_id(file)}.json")
+
+
+def all_of(file: Path) -> list[Path]:
+    """All that lies in a stored recording's folder by its name, whatever the format: the name is its id."""
+    return list(file.parent.glob(f"{_id(file)}.*"))
+
+
+def _id(file: Path) -> str:
+    return file.name.partition(".")[0]
 
 
 def sidecar(tag: RecordingTag, kept: Kept) -> bytes:

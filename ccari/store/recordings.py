@@ -10,8 +10,10 @@ from ccari.policy.chain import Entry
 from ccari.policy.rights import EFFECTS
 from ccari.ports.recordings import InPlace, Kept, RecordingTag, Unfinished
 from ccari.store import journals
-from ccari.store.database import Database
+from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
+
+_STOPPING = [right.value for right, effect in EFFECTS.items() if effect.stops_recording]
 
 
 class Recordings:
@@ -48,22 +50,35 @@ class Recordings:
     async def stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None:
         async with self._database.transaction() as connection:
             await journals.write(connection, tag.call_id, journal)
-            await connection.execute(
-                SQL["recording_stored"], tag.recording_id, kept.file, kept.format, kept.duration_ms, kept.sha256,
-                kept.size, kept.file_sha256, list(kept.recipients), kept.silent, tag.started_at,
-            )  # fmt: skip
+            await _store(connection, tag, kept)
 
     async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
         async with self._database.transaction() as connection:
             await journals.write(connection, tag.call_id, journal)
-            await connection.execute(SQL["recording_ended"], tag.recording_id, state)
+            await connection.fetchval(SQL["recording_ended"], tag.recording_id, state)
+
+    async def brought(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
+        async with self._database.transaction() as connection:
+            if first := await _store(connection, tag, kept):
+                await journals.write(connection, tag.call_id, journal)
+        return first
+
+    async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
+        async with self._database.transaction() as connection:
+            first = await connection.fetchval(SQL["recording_ended"], tag.recording_id, state) is not None
+            if first:
+                await journals.write(connection, tag.call_id, journal)
+        return first
+
+    async def late(self) -> int:
+        async with self._database.connection() as connection:
+            return int(await connection.fetchval(SQL["late_recordings"]))
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
-        stopping = [right.value for right, effect in EFFECTS.items() if effect.stops_recording]
-        return await self._unfinished("unfinished_recordings", asterisk, stopping)
+        return await self._unfinished("unfinished_recordings", asterisk, _STOPPING)
 
     async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
-        return await self._unfinished("waiting_recordings", recording_ids)
+        return await self._unfinished("waiting_recordings", recording_ids, _STOPPING)
 
     async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
         async with self._database.connection() as connection:
@@ -96,6 +111,13 @@ class Recordings:
         async with self._database.connection() as connection:
             rows = await connection.fetch(SQL[query], *arguments)
         return [_unfinished(**dict(row)) for row in rows]
+
+
+async def _store(connection: Connection, tag: RecordingTag, kept: Kept) -> bool:
+    return await connection.fetchval(
+        SQL["recording_stored"], tag.recording_id, kept.file, kept.format, kept.duration_ms, kept.sha256, kept.size,
+        kept.file_sha256, list(kept.recipients), kept.silent, tag.started_at,
+    ) is not None  # fmt: skip
 
 
 def _unfinished(*, begun: bool, until: datetime | None, **tag: Any) -> Unfinished:

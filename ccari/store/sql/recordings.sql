@@ -20,11 +20,13 @@ WHERE id = $1 AND state IN ('tagged', 'recording')
 UPDATE recordings SET state = 'stored', stopped_at = coalesce(stopped_at, clock_timestamp()), file = $2, format = $3,
                       duration_ms = $4, sha256 = $5, bytes = $6, file_sha256 = $7, recipients = $8, silent = $9,
                       started_at = coalesce(started_at, $10)
-WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
+WHERE id = $1 AND state IN ('tagged', 'recording', 'finished', 'failed')
+RETURNING id
 
 -- name: recording_ended
 UPDATE recordings SET state = $2, stopped_at = coalesce(stopped_at, clock_timestamp())
 WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
+RETURNING id
 
 -- name: unfinished_recordings
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
@@ -36,12 +38,22 @@ FROM recordings r JOIN calls ON calls.id = r.call_id
 WHERE r.state IN ('tagged', 'recording') AND calls.asterisk = $1
 
 -- name: waiting_recordings
-SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, legal_basis, mode, notice_version,
-       coalesce(started_at, tagged_at) AS started_at, delete_at, started_at IS NOT NULL AS begun, keep_until AS until
-FROM recordings WHERE state = 'finished' AND id = ANY($1)
+-- Of a call that is over for so long nothing is being recorded any more, though nobody has seen the end; and what was
+-- taken for lost, while the disk was not mounted, say, is not.
+SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
+       r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at,
+       r.started_at IS NOT NULL AS begun,
+       least(r.keep_until, (SELECT min(received_at) FROM rights_requests
+                            WHERE rights_requests.call_id = r.call_id AND "right" = ANY($2))) AS until
+FROM recordings r JOIN calls ON calls.id = r.call_id
+WHERE r.id = ANY($1)
+  AND (r.state IN ('finished', 'failed') OR r.state IN ('tagged', 'recording') AND calls.ended_at < now() - interval '5 minutes')
+
+-- name: late_recordings
+SELECT count(*) FROM recordings WHERE state = 'finished' AND stopped_at < now() - interval '1 hour'
 
 -- name: settled_recordings
-SELECT id FROM recordings WHERE state IN ('stored', 'discarded', 'failed', 'deleted') AND id = ANY($1)
+SELECT id FROM recordings WHERE state IN ('stored', 'discarded', 'deleted') AND id = ANY($1)
 
 -- name: recordings_in_place
 SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, legal_basis, mode, notice_version,

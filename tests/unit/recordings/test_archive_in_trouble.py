@@ -8,7 +8,10 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pyrage
 import pytest
@@ -16,7 +19,9 @@ import pytest
 from ccari.errors import ConfigError, RecordingDelayed
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.encryption import decrypt
+from ccari.recordings.removal import remove
 from ccari.recordings.spool import SharedSpool
+from ccari.recordings.tags import beside
 from tests.unit.recordings.disks import mounted
 from tests.unit.recordings.made import SECOND, TAG, files, raw_in, record, sound_of
 
@@ -111,22 +116,65 @@ async def test_a_place_that_is_no_folder_loses_the_recording(
     assert raw_in(spool).exists()
 
 
+@pytest.mark.parametrize(("where", "step"), [(os, "fsync"), (Path, "mkdir"), (shutil, "rmtree")])
 async def test_a_slow_disk_holds_up_the_calls(
-    archive: FileArchive, spool: Path, monkeypatch: pytest.MonkeyPatch
+    archive: FileArchive, spool: Path, monkeypatch: pytest.MonkeyPatch, where: object, step: str
 ) -> None:
     record(raw_in(spool))
-    begun, done, fsync = threading.Event(), threading.Event(), os.fsync
+    begun, done, real = threading.Event(), threading.Event(), getattr(where, step)
 
-    def slowly(descriptor: int) -> None:
+    def slowly(*arguments: Any, **options: Any) -> None:
         begun.set()
         assert done.wait(30), "the calls have waited for the disk"
-        fsync(descriptor)
+        real(*arguments, **options)
 
-    monkeypatch.setattr(os, "fsync", slowly)
+    monkeypatch.setattr(where, step, slowly)
     keeping = asyncio.create_task(archive.keep(TAG))
     await asyncio.to_thread(begun.wait)
     done.set()
     assert (await keeping).duration_ms == 1000
+
+
+async def test_the_end_of_a_call_waits_for_all_that_is_before_its_recording(
+    archive: FileArchive, spool: Path, kept_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(TAG, recording_id=uuid4())
+    for each in (TAG, other):
+        record(spool / f"{each.recording_id}.wav")
+    begun, done, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def slowly(descriptor: int) -> None:
+        begun.set()
+        done.wait(30)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slowly)
+    first = asyncio.create_task(archive.keep(TAG, patience=30.0))
+    await asyncio.to_thread(begun.wait)
+    with pytest.raises(RecordingDelayed, match="more to do than a call's end can wait for"):
+        await archive.keep(other, patience=0.01)
+    done.set()
+    assert (await first).duration_ms == 1000
+    assert (spool / f"{other.recording_id}.wav").exists()
+    assert not any(str(other.recording_id) in each for each in files(kept_in))
+
+
+async def test_another_try_in_another_format_leaves_an_open_recording_behind(
+    spool: Path, kept_in: Path, recipients: Callable[[], Sequence[str]]
+) -> None:
+    """The service was killed before the row knew of the first, and then told to encrypt."""
+    record(raw_in(spool))
+    await FileArchive(SharedSpool(spool), kept_in, "flac", tuple).keep(TAG)
+    kept = await FileArchive(SharedSpool(spool), kept_in, "opus", recipients).keep(TAG)
+    assert files(kept_in) == sorted([kept.file, str(beside(Path(kept.file)))])
+
+
+async def test_a_deletion_leaves_a_file_of_the_recording_behind(spool: Path, kept_in: Path) -> None:
+    record(raw_in(spool))
+    kept = await FileArchive(SharedSpool(spool), kept_in, "flac", tuple).keep(TAG)
+    (kept_in / kept.file).with_suffix(".opus").write_bytes(b"of an earlier version")
+    assert remove(kept_in, [kept.file]) == ({}, [])
+    assert files(kept_in) == []
 
 
 async def test_a_spool_that_is_away_loses_the_recording(

@@ -1,10 +1,13 @@
 """What lies in the spool after its call: brought to its place, removed, or left alone."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from ccari.errors import ConfigError, RecordingDelayed
 from ccari.ports.recordings import RecordingTag
@@ -149,3 +152,84 @@ async def test_a_recording_is_stored_under_another_day_than_its_tag_says(
     await store.recordings.stored(late, made.KEPT, ())
     found = await store.recordings.in_place(tag.recording_id)
     assert (found.tag, found.kept) == (tag, made.KEPT)
+
+
+async def test_what_two_have_brought_is_told_twice_or_overwritten(
+    store: Store, database: Database, spool: Path
+) -> None:
+    tag = await waits(store, spool)
+    told, other = made.journal("recording_stored"), replace(made.KEPT, file="elsewhere")
+    assert await store.recordings.brought(tag, made.KEPT, told) is True
+    assert await store.recordings.brought(tag, other, made.journal("recording_stored")) is False
+    assert await store.recordings.given_up(tag, "failed", made.journal("recording_lost")) is False
+    (row,) = await database.rows("SELECT state, file FROM recordings")
+    assert (row["state"], row["file"]) == ("stored", made.KEPT.file)
+    assert [each["event"] for each in (await store.records.show_call(tag.call_id)).events] == [
+        "recording_stored"
+    ]
+
+
+async def test_one_taken_for_lost_is_removed_when_its_disk_is_there_again(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path
+) -> None:
+    tag = await recorded(store, spool)
+    await store.recordings.ended(tag, "failed", made.journal("recording_lost"))
+    assert await caretaker.tend() == 1
+    assert (await state(database, tag.recording_id), files(spool)) == ("stored", [])
+
+
+async def test_one_whose_end_nobody_has_seen_stays_open_in_the_spool(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path
+) -> None:
+    """Asterisk gave no answer in time, and its link stands: no stock will be taken."""
+    tag = await recorded(store, spool)
+    await store.calls.close(tag.call_id, "bridged", "", ())
+    assert await caretaker.tend() == 0
+    await database.rows("UPDATE calls SET ended_at = now() - interval '6 minutes'")
+    assert await caretaker.tend() == 1
+    assert (await state(database, tag.recording_id), files(spool)) == ("stored", [])
+
+
+async def test_what_a_callee_refused_is_kept_though_nobody_saw_its_end(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path, folder: Path
+) -> None:
+    tag = await recorded(store, spool)
+    await store.recordings.keep_until(tag.recording_id, tag.started_at)
+    await store.calls.close(tag.call_id, "bridged", "", ())
+    await database.rows("UPDATE calls SET ended_at = now() - interval '6 minutes'")
+    assert await caretaker.tend() == 0
+    assert (await state(database, tag.recording_id), files(spool), files(folder)) == ("discarded", [], [])
+
+
+async def test_nobody_tells_of_recordings_that_wait_for_hours(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path
+) -> None:
+    tag = await waits(store, spool)
+    (spool / f"{tag.recording_id}.wav").unlink()
+    with capture_logs() as logged:
+        await caretaker.tend()
+        await database.rows("UPDATE recordings SET stopped_at = now() - interval '2 hours'")
+        await caretaker.tend()
+    assert [(each["event"], each["recordings"]) for each in logged] == [("recordings_late", 1)]
+
+
+async def test_a_fault_ends_the_care_for_good(store: Store, spool: Path, folder: Path) -> None:
+    looked = asyncio.Event()
+
+    class Faulty(SharedSpool):
+        async def listed(self) -> Sequence[UUID]:
+            if not broken:
+                looked.set()
+            while broken:
+                raise broken.pop()
+            return []
+
+    broken, holds = [RuntimeError("no such fault was thought of")], asyncio.Event()
+    archive = FileArchive(Faulty(spool), folder, "wav", tuple)
+    holds.set()
+    archive.leave()
+    working = asyncio.create_task(Caretaker(Faulty(spool), archive, store.recordings).run(holds))
+    async with asyncio.timeout(5):
+        await looked.wait()
+    working.cancel()
+    await asyncio.wait([working])

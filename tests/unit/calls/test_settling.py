@@ -1,0 +1,96 @@
+"""What becomes of a recording at the end of its call, and of one that nobody drives any more."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ccari.calls.events import Ids
+from ccari.calls.recorder import Recorder
+from ccari.calls.recovery import _settle
+from ccari.gating.journal import Journal
+from ccari.policy.call import Direction
+from ccari.ports.recordings import Kept, Unfinished
+from ccari.recordings.archive import FileArchive
+from ccari.recordings.spool import SharedSpool
+from tests.unit.calls.talking import Talking
+from tests.unit.recordings.made import TAG, raw_in, record
+
+
+class Rows:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    async def tag(self, *_: Any) -> None:
+        self.said.append("tagged")
+
+    async def started(self, *_: Any) -> None:
+        self.said.append("started")
+
+    async def stored(self, *_: Any) -> None:
+        self.said.append("stored")
+
+    async def finished(self, *_: Any) -> None:
+        self.said.append("finished")
+
+    async def ended(self, _tag: object, state: str, _journal: object) -> None:
+        self.said.append(state)
+
+
+class Blind:
+    """An Asterisk that came up before its spool was mounted, or has another."""
+
+    async def recorded(self, _name: str) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("there", "state"), [(True, "finished"), (False, "failed")])
+async def test_asterisks_word_has_the_only_copy_removed(tmp_path: Path, *, there: bool, state: str) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    if there:
+        record(raw_in(spool))
+    rows = Rows()
+    archive = FileArchive(SharedSpool(spool), tmp_path / "kept", "flac", tuple)
+    desk = SimpleNamespace(ari=Blind(), recordings=rows, archive=archive)
+    await _settle(cast("Any", desk), Unfinished(TAG, begun=True, until=None))
+    assert (rows.said, raw_in(spool).exists()) == ([state], there)
+
+
+class Whole:
+    async def recorded(self, _name: str) -> bool:
+        return True
+
+
+class Shelf:
+    def __init__(self, duration_ms: int) -> None:
+        self._kept = Kept("f", "flac", duration_ms, bytes(32), 1, bytes(32), (), silent=False)
+
+    def check(self) -> None: ...
+
+    async def keep(self, *_: Any, **__: Any) -> Kept:
+        return self._kept
+
+    async def discard(self, _recording: object) -> None: ...
+
+
+@pytest.mark.parametrize(("duration_ms", "short"), [(9_500, []), (4_000, ["6000"])])
+async def test_a_file_that_lacks_a_part_of_the_talk_is_kept_without_a_word(
+    duration_ms: int, short: list[str]
+) -> None:
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), SimpleNamespace(ari=Whole(), recordings=Rows())
+    desk.archive = Shelf(duration_ms)
+    journal = Journal(TAG.call_id, "anna")
+    journal.opened()
+    recorder = Recorder(ids, cast("Any", desk), journal)
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    begun = datetime.now(UTC)
+    await recorder.started(begun)
+    recorder.ended(begun + timedelta(seconds=10))
+    await recorder.settle()
+    events = [each for each in journal.take() if each.event == "recording_short"]
+    assert [each.fields["missing_ms"] for each in events] == short
+    assert desk.recordings.said[-1] == "stored"
