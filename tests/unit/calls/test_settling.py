@@ -1,5 +1,6 @@
 """What becomes of a recording at the end of its call, and of one that nobody drives any more."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from ccari.calls.recorder import Recorder
 from ccari.calls.recovery import _settle
 from ccari.gating.journal import Journal
 from ccari.policy.call import Direction
+from ccari.policy.chain import Entry
 from ccari.ports.recordings import Kept, Unfinished
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.spool import SharedSpool
@@ -23,6 +25,7 @@ from tests.unit.recordings.made import TAG, raw_in, record
 class Rows:
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.told: Sequence[Entry] = ()
 
     async def tag(self, *_: Any) -> None:
         self.said.append("tagged")
@@ -30,8 +33,9 @@ class Rows:
     async def started(self, *_: Any) -> None:
         self.said.append("started")
 
-    async def stored(self, *_: Any) -> None:
+    async def stored(self, _tag: object, _kept: object, journal: Sequence[Entry]) -> None:
         self.said.append("stored")
+        self.told = journal
 
     async def finished(self, *_: Any) -> None:
         self.said.append("finished")
@@ -91,6 +95,6 @@ async def test_a_file_that_lacks_a_part_of_the_talk_is_kept_without_a_word(
     await recorder.started(begun)
     recorder.ended(begun + timedelta(seconds=10))
     await recorder.settle()
-    events = [each for each in journal.take() if each.event == "recording_short"]
+    events = [each for each in desk.recordings.told if each.event == "recording_short"]
     assert [each.fields["missing_ms"] for each in events] == short
     assert desk.recordings.said[-1] == "stored"
