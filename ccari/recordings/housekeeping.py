@@ -17,7 +17,6 @@ import structlog
 
 from ccari.errors import CcariError
 from ccari.policy import retention
-from ccari.policy.bases import LegalBasis
 from ccari.policy.retention import Deletion, HoldKind, Why
 from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
 from ccari.recordings.removal import remove
@@ -83,17 +82,6 @@ def purging(now: datetime, reason: str) -> Judge:
     def judge(stored: Stored) -> Verdict | None:
         fault = retention.purge_fault(stored.legal_basis, stored.limit, now, stored.kinds)
         return None if fault else Verdict(Why.PURGE, reason)
-
-    return judge
-
-
-def erasing(reference: str) -> Judge:
-    """Whether an erasure that is granted on request ``reference`` may delete recordings; the request itself holds none."""
-
-    def judge(stored: Stored) -> Verdict | None:
-        held = any(each.hold is not None or each.reference != reference for each in stored.held)
-        bound = stored.legal_basis is LegalBasis.LEGAL_OBLIGATION
-        return None if held or bound else Verdict(Why.ERASURE, reference)
 
     return judge
 

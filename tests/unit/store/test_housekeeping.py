@@ -212,19 +212,6 @@ async def test_an_erasure_forgets_what_lies_under_an_older_secret(shelf: Shelf) 
     assert await shelf.fate(older) == f"erasure {reference}"
 
 
-async def test_an_erasure_by_hand_takes_what_a_law_or_another_request_keeps(shelf: Shelf) -> None:
-    """What its own request holds, as an objection does, is what it is about."""
-    mine, bound, kept = await shelf.put(), await shelf.put(basis="legal_obligation"), await shelf.put()
-    anothers = await shelf.put(await shelf.call(made.call(number=made.numbers(2)[1])))
-    reference = await asked(shelf, Right.OBJECTION)
-    await shelf.store.requests.add("acme", letter(), made.digests(number=made.numbers(2)[1]))
-    await shelf.store.holds.place(HoldOn(recording_id=kept), "lawsuit", "cli:anna")
-    swept = await shelf.keeper().these([mine, bound, kept, anothers], housekeeping.erasing(reference))
-    assert swept.deleted == {"erasure": 1}
-    fates = [await shelf.fate(each) for each in (mine, bound, kept, anothers)]
-    assert fates == [f"erasure {reference}", None, None, None]
-
-
 class KilledError(BaseException):
     """The process ends here."""
 
