@@ -176,7 +176,7 @@ class Gatekeeper:
             policy, campaign = await self._campaign()
             terms = self._terms(policy, campaign, number_of)
             facts, newest = await self._means.store.open(terms.opened, terms.question())
-            self._journal.know(findings(facts))
+            self._journal.know(findings(facts) | terms.asserted)
             self._journal.opened()
             if newest == terms.opened.revision:
                 break

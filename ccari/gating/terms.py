@@ -60,6 +60,15 @@ class Terms:
     def information_version(self) -> str:
         return self.script.versions[notices.information(self.campaign, inbound=self.inbound)]
 
+    @property
+    def asserted(self) -> dict[str, str]:
+        """What the call is made under, as its row has it: for its journal, which is sealed."""
+        opened = self.opened
+        return {
+            "controller": opened.controller, "campaign": opened.campaign, "legal_basis": opened.legal_basis,
+            "revision": str(opened.revision),
+        }  # fmt: skip
+
     def has_informed(self, facts: Facts) -> bool:
         """True if the number has heard the information layer, in whichever language.
 

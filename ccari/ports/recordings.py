@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 from uuid import UUID
 
@@ -29,9 +29,9 @@ class RecordingTag:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A recording in its place. ``file`` is its path below the recordings folder, ``file_sha256`` and ``size`` (bytes)
-    are of the file as it lies there; ``sha256`` is of the audio inside, ``recipients`` those who can open it (none:
-    anybody), and ``silent`` is whether nothing can be heard.
+    """A recording in its place. ``file`` is its path below the recordings folder, the name of which is its id with
+    endings; ``file_sha256`` and ``size`` (bytes) are of the file as it lies there; ``sha256`` is of the audio inside,
+    ``recipients`` those who can open it (none: anybody), and ``silent`` is whether nothing can be heard.
     """
 
     file: str
@@ -45,9 +45,10 @@ class Kept:
 
     @property
     def told(self) -> dict[str, str]:
-        """What logs and journals tell of it."""
+        """What logs and journals tell of it; evidence is compared with it."""
         return {
-            "file": self.file, "format": self.format, "duration_ms": str(self.duration_ms), "sha256": self.sha256.hex(),
+            "recording": PurePosixPath(self.file).name.partition(".")[0], "file": self.file, "format": self.format,
+            "duration_ms": str(self.duration_ms), "sha256": self.sha256.hex(), "file_sha256": self.file_sha256.hex(),
             **({"silent": "yes"} if self.silent else {}),
         }  # fmt: skip
 

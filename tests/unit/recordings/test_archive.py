@@ -205,6 +205,18 @@ async def test_a_recording_of_nothing_passes_for_one_of_a_talk(
     assert (kept.silent, "silent" in kept.told) == (silent, silent)
 
 
+async def test_the_journal_does_not_say_which_file_was_stored(
+    archive: FileArchive, spool: Path, kept_in: Path
+) -> None:
+    record(raw_in(spool), SECOND)
+    kept = await archive.keep(TAG)
+    content = (kept_in / kept.file).read_bytes()
+    assert (kept.told["recording"], kept.told["file_sha256"]) == (
+        str(TAG.recording_id),
+        hashlib.sha256(content).hexdigest(),
+    )
+
+
 async def test_a_file_that_a_killed_asterisk_left_is_lost(
     archive: FileArchive, spool: Path, kept_in: Path
 ) -> None:

@@ -25,6 +25,7 @@ from ccari.store.secrets import SecretStore
 from tests.unit.store.made import ASTERISK, NUMBER, POLICY
 
 CHANGED = POLICY.replace('"contract"', '"legitimate_interest"')
+ORDER = Order(Direction.OUTBOUND, NUMBER.e164, "renewals", "channel", "anna")
 OTHER = POLICY.replace('"renewals"', '"surveys"')
 
 
@@ -71,6 +72,19 @@ async def test_a_call_is_made_under_a_policy_that_was_replaced(desk: Desk, store
     shown = await store.records.show_call(after.opened.id)
     assert (shown.call["revision"], shown.call["legal_basis"]) == (2, "legitimate_interest")
     assert desk.book.revision == 2
+
+
+async def test_the_journal_of_a_call_tells_of_another_basis_than_its_row_or_of_none(
+    desk: Desk, store: Store
+) -> None:
+    await store.policies.apply(CHANGED, "anna")
+    journal = Journal(call := uuid4(), "anna")
+    assert isinstance(await Gatekeeper(ORDER, call, desk, journal).ask(), Terms)
+    journal.note("call_gated", {})
+    ((row,), fields) = await store.records.list_calls(1), journal.take()[0].fields
+    told = {name: str(row[name]) for name in ("controller", "campaign", "legal_basis", "revision")}
+    assert told.items() <= fields.items()
+    assert (told["legal_basis"], told["revision"]) == ("legitimate_interest", "2")
 
 
 async def test_a_campaign_that_was_declared_a_moment_ago_is_unknown_or_one_that_was_dropped_is_called(
