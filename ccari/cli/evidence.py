@@ -122,6 +122,8 @@ def verify_(
     )
     if verdict.erased:
         typer.echo(f"erased: the fields of {', '.join(map(str, verdict.erased))}")
+    if verdict.uncompared:
+        typer.echo(f"not compared with the journal, where they are erased: {', '.join(verdict.uncompared)}")
     if verdict.unheard:
         typer.echo(f"without the audio of {', '.join(verdict.unheard)}")
     if recordings is not None:

@@ -18,6 +18,7 @@ from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound, SealedIn
 from ccari.recordings.evidence import signing
+from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings
 from ccari.recordings.evidence.vcon import told, vcon
 from ccari.recordings.keys import SigningKey, VerifyingKey
 
@@ -73,26 +74,13 @@ def _refuse_unfit(account: Account) -> None:
     fault = fault or seal.fault(journal, sealed)
     if fault:
         raise EvidenceError(f"{what} proves nothing any more: {fault}")
-    fault = untold(account.recordings, journal)
+    if account.kind is Kind.CALL:
+        fault = fault_of_call(told(account.subject), journal)
+        fault = fault or fault_of_recordings([told(each) for each in account.recordings], journal)
     if fault:
         raise EvidenceError(f"{what} proves nothing any more: {fault}")
     if not sealed or sealed[-1][0].events != len(journal):
         raise EvidenceError(f"{what} is not sealed to its end yet: ccari evidence seal")
-
-
-def untold(recordings: Sequence[Mapping[str, Any]], journal: Sequence[Linked]) -> str | None:
-    """The first recording whose audio is another than the journal tells of, in words; None where all are told of.
-
-    Where something was erased from the journal, it may have been told there.
-    """
-    stored = [each.fields for each in journal if each.event == "recording_stored"]
-    told_of = {fields.get("sha256") for fields in stored if fields is not None}
-    if None in stored:
-        return None
-    for each in recordings:
-        if each.get("sha256") and each["sha256"] not in told_of:
-            return f"recording {each['id']} is another than the journal says was stored"
-    return None
 
 
 def _files(

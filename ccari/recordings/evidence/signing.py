@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
@@ -63,6 +64,34 @@ def opened(document: Mapping[str, Any], key: VerifyingKey) -> bytes | None:
     except (JoseError, ValueError, TypeError, AttributeError, KeyError):
         return None
     return bytes(found.payload)
+
+
+def added(document: Mapping[str, Any]) -> str | None:
+    """What stands in a signed vCon beside what :func:`signed` puts there, and is read by others though nobody has signed
+    it, by its name; None if nothing does. Raises KeyError, TypeError or ValueError for what is no signed vCon.
+    """
+    (signature,) = document["signatures"]
+    for found, own in (
+        (document, {"payload", "signatures"}),
+        (signature, {"protected", "header", "signature"}),
+        (signature["header"], {"x5c", "uuid"}),
+    ):
+        for name in found:
+            if name not in own:
+                return str(name)
+    return None
+
+
+def is_certified(document: Mapping[str, Any], key: VerifyingKey) -> bool:
+    """Whether the certificate in a signed vCon, and there is one, is of ``key`` and was made with it."""
+    try:
+        (text,) = document["signatures"][0]["header"]["x5c"]
+        content = base64.b64decode(text, validate=True)
+        found = x509.load_der_x509_certificate(content)
+        found.verify_directly_issued_by(found)
+    except (KeyError, TypeError, ValueError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return found.public_key() == key.public and base64.b64encode(content).decode() == text
 
 
 def certificate(key: SigningKey) -> bytes:

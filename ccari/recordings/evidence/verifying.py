@@ -17,7 +17,8 @@ from ccari.policy import chain, merkle, notices
 from ccari.policy.chain import Linked
 from ccari.policy.seal import Kind, Leaf, Statement
 from ccari.recordings.evidence import signing
-from ccari.recordings.evidence.pack import FORMAT, VCON, untold
+from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings, uncompared
+from ccari.recordings.evidence.pack import FORMAT, VCON
 from ccari.recordings.keys import VerifyingKey
 
 _T = TypeVar("_T")
@@ -31,7 +32,7 @@ class Verdict:
     """What a pack that fits has proven. ``erased``: the numbers of the entries whose fields were erased.
 
     ``unheard``: the prompts whose audio was no longer there when the pack was made. ``recordings``: how many files were
-    looked at.
+    looked at. ``uncompared``: those of which it was erased from the journal what they were tagged with, or stored as.
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class Verdict:
     sealed_at: tuple[datetime, ...]
     unheard: tuple[str, ...]
     recordings: int
+    uncompared: tuple[str, ...]
 
 
 def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None = None) -> Verdict:
@@ -69,16 +71,24 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
     sealed_at = _read(lambda: _seals(files, kind, of, journal, keys), "seals.json is damaged")
     unheard = _read(lambda: _notice(files, journal), "notice/notice.json is damaged")
     _read(lambda: _policy(files), "policy.json is damaged")
-    compared = _read(lambda: _recordings(files, document, journal, recordings), "recordings.json is damaged")
+    signed = _read(lambda: _recordings(files, document, journal), "recordings.json is damaged")
+    compared = _read(lambda: _compared(signed, recordings), "recordings.json is damaged")
     for name, known in contents["files"].items():
         if not hmac.compare_digest(_sha256(files[name]), str(known)):
             raise EvidenceError(f"{name} was changed")
     strangers = sorted(set(files) - set(contents["files"]) - {VCON})
     if strangers:
         raise EvidenceError(f"{strangers[0]} is no part of the pack")
+    if kind is Kind.CALL:
+        fault = _read(
+            lambda: fault_of_call(json.loads(files["subject.json"]), journal), "subject.json is damaged"
+        )
+        if fault:
+            raise EvidenceError(f"subject.json: {fault}")
     return Verdict(
         kind, of, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
         tuple(each.seq for each in journal if each.fields is None), sealed_at, unheard, compared,
+        uncompared(signed, journal),
     )  # fmt: skip
 
 
@@ -100,7 +110,7 @@ def _unzipped(content: bytes) -> dict[str, bytes]:
 
 def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[dict[str, Any], VerifyingKey]:
     """The vCon, once its signature is known to be good, and by which of the keys it is."""
-    signed = _read(lambda: json.loads(files[VCON]), f"{VCON} is no JSON")
+    signed = _read(lambda: json.loads(files[VCON], object_pairs_hook=_once), f"{VCON} is no JSON")
     claimed = signing.signer(signed) if isinstance(signed, dict) else None
     if claimed is None:
         raise EvidenceError(f"{VCON} is not signed")
@@ -111,13 +121,18 @@ def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[d
             f"it is signed with the key {claimed}, which is none of those it was checked against ({known}): "
             "it is another installation's, or was signed with another key"
         )
+    more = _read(lambda: signing.added(signed), f"the header of {VCON} is damaged")
+    if more is not None:
+        raise EvidenceError(f"{VCON} has {more!r} in it, which nobody has signed")
     payload = signing.opened(signed, key)
     if payload is None:
         raise EvidenceError(
             f"the signature of {VCON} does not fit: it was changed, or signed by somebody else"
         )
+    if not signing.is_certified(signed, key):
+        raise EvidenceError(f"the certificate in {VCON} is not of the key that signed it")
     document: dict[str, Any] = json.loads(payload)
-    if signed["signatures"][0].get("header", {}).get("uuid") != document["uuid"]:
+    if signed["signatures"][0]["header"].get("uuid") != document["uuid"]:
         raise EvidenceError(f"the uuid in the header of {VCON} is not that of the vCon")
     return document, key
 
@@ -225,9 +240,9 @@ def _policy(files: Mapping[str, bytes]) -> None:
 
 
 def _recordings(
-    files: Mapping[str, bytes], document: Mapping[str, Any], journal: Sequence[Linked], folder: Path | None
-) -> int:
-    """Each recording is as the signed vCon has it; and so is its file, if it is to be looked at. Gives how many were."""
+    files: Mapping[str, bytes], document: Mapping[str, Any], journal: Sequence[Linked]
+) -> Sequence[Mapping[str, Any]]:
+    """The recordings, each as the signed vCon has it, and as the journal tells of it."""
     signed: list[dict[str, Any]] = next(
         (each["body"] for each in document["attachments"] if each["purpose"] == "recordings"), []
     )
@@ -240,9 +255,14 @@ def _recordings(
         raise EvidenceError(
             f"recordings.json: there are {len(rows)} recordings, where {len(signed)} were signed"
         )
-    fault = untold(signed, journal)
+    fault = fault_of_recordings(signed, journal)
     if fault:
         raise EvidenceError(f"recordings.json: {fault}")
+    return signed
+
+
+def _compared(signed: Sequence[Mapping[str, Any]], folder: Path | None) -> int:
+    """How many files of recordings were looked at, if they are to be; each was the one that was stored."""
     if folder is None:
         return 0
     stored = [each for each in signed if each["state"] == "stored"]
@@ -260,6 +280,14 @@ def _compare(recording: Mapping[str, Any], folder: Path) -> None:
         raise EvidenceError(f"{which}: {path} cannot be read: {why(error)}") from None
     if found != (recording.get("file_sha256") or recording["sha256"]):
         raise EvidenceError(f"{which}: {path} is another file than was stored")
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; which of two members of one name counts is up to who reads it."""
+    found = dict(members)
+    if len(found) != len(members):
+        raise EvidenceError(f"a member is twice in {VCON}")
+    return found
 
 
 def _sha256(content: bytes) -> str:

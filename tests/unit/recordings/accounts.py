@@ -54,20 +54,45 @@ def sound(name: str, text: str) -> HeardSound:
 HEARD = [sound("identity", "Dzwoni ACME."), sound("recording", "Rozmowa jest nagrywana.")]
 
 
-def journal(*, action: str = "none") -> list[Linked]:
-    prompts = tuple(Prompt(each.key.split("/")[-1], "pl", each.text, "renewals") for each in HEARD)
-    told: list[tuple[str, dict[str, str]]] = [
-        ("call_gated", {"attempts": "0 1 2", "informed": "v1"}),
+VERSION = notices.version(
+    tuple(Prompt(each.key.split("/")[-1], "pl", each.text, "renewals") for each in HEARD)
+)
+#: What the journal tells of the recording.
+TAGGED = {
+    "recording": str(RECORDING), "recording_basis": "legitimate_interest", "mode": "opt_out",
+    "delete_at": "2026-06-08T12:00:00+00:00",
+}  # fmt: skip
+STORED = {
+    "recording": str(RECORDING), "file": f"acme/2026-03-10/{RECORDING}.flac.age", "format": "flac", "duration_ms": "3000",
+    "sha256": "ab" * 32, "file_sha256": hashlib.sha256(RECORDED).hexdigest(),
+}  # fmt: skip
+DELETED = {"recording": str(RECORDING), "why": "retention", "by": "ccari"}
+Told = tuple[str, dict[str, str]]
+
+
+def journal(
+    *more: Told, action: str = "none", tagged: Told | None = ("recording_tagged", TAGGED)
+) -> list[Linked]:
+    """Of a call whose recording was stored, unless ``more`` or ``tagged`` is given."""
+    told: list[Told] = [
+        (
+            "call_gated",
+            {
+                "attempts": "0 1 2", "informed": "v1", "controller": "acme", "campaign": "renewals",
+                "legal_basis": "contract", "revision": "1",
+            },
+        ),
         ("callee_answered", {}),
         (
             "notice_heard",
             {
-                "notice_version": notices.version(prompts), "language": "pl", "prompts": "identity,recording",
+                "notice_version": VERSION, "language": "pl", "prompts": "identity,recording",
                 "sounds": ",".join(each.digest for each in HEARD),
             },
         ),
         ("key_pressed", {"key": "2", "action": action}),
-        ("recording_stored", {"sha256": "ab" * 32}),
+        *([tagged] if tagged else []),
+        *(more or [("recording_stored", STORED)]),
     ]  # fmt: skip
     entries = [
         Entry(NOON + timedelta(seconds=n), event, fields, bytes([n]) * 16)
@@ -89,7 +114,7 @@ def sealed(kind: Kind, of: str, entries: Sequence[Linked], key: SigningKey = KEY
 def recording(**changed: Any) -> dict[str, Any]:
     return {
         "id": RECORDING, "purpose": "odnowienie umowy", "legal_basis": "legitimate_interest", "mode": "opt_out",
-        "notice_version": "v1", "state": "stored", "tagged_at": NOON, "started_at": NOON, "stopped_at": NOON,
+        "notice_version": VERSION, "state": "stored", "tagged_at": NOON, "started_at": NOON, "stopped_at": NOON,
         "duration_ms": 3000, "delete_at": NOON + timedelta(days=90), "format": "flac", "bytes": len(RECORDED),
         "file": f"acme/2026-03-10/{RECORDING}.flac.age", "sha256": "ab" * 32,
         "file_sha256": hashlib.sha256(RECORDED).hexdigest(), "recipients": ["age1x"], "deleted_at": None,
@@ -102,7 +127,7 @@ def call(entries: list[Linked] | None = None, **changed: Any) -> Account:
     subject = {
         "id": CALL, "direction": "outbound", "controller": "acme", "campaign": "renewals", "legal_basis": "contract",
         "revision": 1, "agent": "anna", "number": "+48•••••0001", "opened_at": NOON, "dialled_at": NOON,
-        "heard_at": NOON, "notice_version": "v1", "ended_at": NOON, "outcome": "bridged", "reason": "",
+        "heard_at": NOON, "notice_version": VERSION, "ended_at": NOON, "outcome": "bridged", "reason": "",
     }  # fmt: skip
     account = Account(
         Kind.CALL, str(CALL), chain.start(CALL), subject, entries, [sealed(Kind.CALL, str(CALL), entries)],

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from ccari.errors import EvidenceError
+from ccari.gating.journal import entry
 from ccari.policy.rights import Level, Right
 from ccari.ports.calls import OpenedCall
 from ccari.recordings.evidence.checking import check
@@ -185,6 +186,57 @@ async def test_what_cannot_be_proven_is_given_out(
         f"call {call.id} proves nothing any more: entry 2 (x) was changed",
     )
     assert not out.exists()
+
+
+async def recorded(store: Store) -> OpenedCall:
+    """A call whose recording was stored."""
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    heard = [entry("notice_heard", {"notice_version": "v1"})]
+    await store.calls.commit_heard(call.id, "v1", None, heard)
+    tag = made.tag(call)
+    told = {
+        "recording": str(tag.recording_id), "recording_basis": tag.legal_basis, "mode": tag.mode,
+        "delete_at": tag.delete_at.isoformat(timespec="seconds"),
+    }  # fmt: skip
+    await store.recordings.tag(tag, [entry("recording_tagged", told)])
+    kept = replace(made.KEPT, file=f"acme/2026-11-25/{tag.recording_id}.flac.age")
+    await store.recordings.stored(tag, kept, [entry("recording_stored", kept.told)])
+    await store.calls.close(call.id, "bridged", "", made.journal("call_ended"))
+    return call
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("UPDATE recordings SET file_sha256 = sha256('x')", "is another than the journal says was stored: by its file_sha256"),
+        ("UPDATE recordings SET legal_basis = 'consent'", "is consent, and legitimate_interest in the journal"),
+        ("UPDATE recordings SET delete_at = delete_at + interval '1 year'", "+00:00 in the journal"),
+        ("DELETE FROM recordings", "of which the journal tells, is left out"),
+        ("UPDATE calls SET notice_version = 'v2'", "the notice of the call is v2, and another in the journal"),
+    ],
+)  # fmt: skip
+async def test_a_recording_that_was_changed_in_the_database_is_given_out_as_proof(
+    ccari: Service, store: Store, database: Database, tmp_path: Path, change: str, fault: str
+) -> None:
+    call = await recorded(store)
+    pack = await exported(ccari, call.id, tmp_path / "before.zip")
+    assert (await ccari.ccari("evidence", "verify", str(pack))).code == 0
+    await database.rows(change)
+    out = tmp_path / "after.zip"
+    refused(await ccari.ccari("evidence", "export", str(call.id), "--out", str(out)), fault)
+    assert not out.exists()
+
+
+async def test_a_recording_whose_entries_were_erased_passes_for_compared(
+    ccari: Service, store: Store, database: Database, tmp_path: Path
+) -> None:
+    call = await recorded(store)
+    await database.rows("DELETE FROM call_event_fields")
+    pack = await exported(ccari, call.id, tmp_path / "call.zip")
+    (row,) = await database.rows("SELECT id FROM recordings")
+    done = await ccari.ccari("evidence", "verify", str(pack))
+    assert f"not compared with the journal, where they are erased: {row['id']}\n" in done.out
 
 
 async def test_a_changed_file_is_not_named(ccari: Service, store: Store, tmp_path: Path) -> None:

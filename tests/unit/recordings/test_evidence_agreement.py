@@ -1,0 +1,229 @@
+"""Rows that tell something else than the sealed journal: whoever can write the tables, and not the journal."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ccari.errors import EvidenceError
+from ccari.policy import chain
+from ccari.policy.chain import Linked
+from ccari.ports.evidence import Account, HeardSound
+from ccari.recordings.evidence import pack as packs
+from tests.unit.recordings import accounts
+from tests.unit.recordings.accounts import DELETED, HEARD, KEY, NOON, RECORDING, STORED, recording
+from tests.unit.recordings.packing import MADE_AT, checked, packed
+
+OTHER = "99999999-2222-4333-8444-666666666666"
+RAN = [("recording_started", dict[str, str]()), ("recording_stored", STORED)]
+LOST = ("recording_lost", {"recording": str(RECORDING), "reason": "no sound"})
+SWAPPED = hashlib.sha256(b"age-encryption.org/v1 another talk").hexdigest()
+
+Believing = Callable[[], None]
+
+
+@pytest.fixture
+def believing(monkeypatch: pytest.MonkeyPatch) -> Believing:
+    """Whoever makes the pack does not look."""
+
+    def believe() -> None:
+        for name in ("fault_of_call", "fault_of_recordings"):
+            monkeypatch.setattr(packs, name, lambda *_: None)
+
+    return believe
+
+
+def refused(account: Account, fault: str, believing: Believing, heard: Sequence[HeardSound] = HEARD) -> None:
+    """At the export; and where that let it pass, by who verifies the pack."""
+    with pytest.raises(EvidenceError) as found:
+        _packed(account, heard)
+    assert str(found.value).partition(" proves nothing any more: ")[2] == fault
+    believing()
+    content = _packed(account, heard)
+    with pytest.raises(EvidenceError) as found:
+        checked(content)
+    assert str(found.value).partition(".json: ")[2] == fault
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"file_sha256": SWAPPED}, "is another than the journal says was stored: by its file_sha256"),
+        ({"sha256": "cd" * 32}, "is another than the journal says was stored: by its sha256"),
+        ({"sha256": None}, "is another than the journal says was stored: by its sha256"),
+        ({"duration_ms": 3}, "is another than the journal says was stored: by its duration_ms"),
+        ({"file": "acme/other.flac.age"}, "is another than the journal says was stored: by its file"),
+        ({"format": "wav"}, "is another than the journal says was stored: by its format"),
+        ({"id": OTHER}, "is none that the journal tells of"),
+        ({"state": "deleted", "deletion": "retention"}, "is deleted, and the journal does not tell of it"),
+        ({"state": "failed"}, "is failed, and the journal says that it was stored"),
+        ({"state": "discarded"}, "is discarded, and the journal says that it was stored"),
+        ({"state": "finished"}, "is finished, and the journal says that it was stored"),
+    ],
+)
+def test_a_recording_that_was_swapped_or_told_of_otherwise_is_proven(
+    changed: dict[str, Any], fault: str, believing: Believing
+) -> None:
+    account = accounts.call(recordings=[recording(**changed)])
+    refused(account, f"recording {changed.get('id', RECORDING)} {fault}", believing)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"legal_basis": "consent"}, "the legal_basis of recording {} is consent, and legitimate_interest in the journal"),
+        ({"mode": "opt_in"}, "the mode of recording {} is opt_in, and opt_out in the journal"),
+        ({"delete_at": NOON + timedelta(days=9000)},
+         "the delete_at of recording {} is 2050-10-30T12:00:00.123+00:00, and 2026-06-08T12:00:00+00:00 in the journal"),
+        ({"notice_version": "v0"}, "the notice of recording {} is v0, and another in the journal"),
+    ],
+)  # fmt: skip
+def test_a_recording_is_given_another_basis_or_limit_unnoticed(
+    changed: dict[str, Any], fault: str, believing: Believing
+) -> None:
+    refused(accounts.call(recordings=[recording(**changed)]), fault.format(RECORDING), believing)
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        accounts.journal(*RAN),
+        accounts.journal(*RAN, ("recording_deleted", DELETED)),
+        accounts.journal(("recording_started", {})),
+        accounts.journal(LOST),
+    ],
+    ids=["stored", "deleted", "begun", "lost"],
+)
+def test_a_recording_that_was_left_out_is_not_missed(journal: list[Linked], believing: Believing) -> None:
+    fault = f"recording {RECORDING}, of which the journal tells, is left out"
+    refused(accounts.call(journal, recordings=[]), fault, believing)
+
+
+def test_a_recording_is_left_out_unnoticed_once_the_fields_are_erased(believing: Believing) -> None:
+    account = accounts.call(erased(accounts.journal(*RAN), range(8)), recordings=[])
+    refused(account, "the journal tells of 1 recordings, and there are 0", believing)
+
+
+def test_a_recording_is_put_in_unnoticed_once_the_fields_are_erased(believing: Believing) -> None:
+    account = accounts.call(
+        erased(accounts.journal(*RAN), range(8)), recordings=[recording(), recording(id=OTHER)]
+    )
+    refused(
+        account, "there are 2 recordings for which there is to be a recording_tagged, and 1 in the journal", believing
+    )  # fmt: skip
+
+
+def test_one_that_was_tagged_and_never_ran_is_missed() -> None:
+    """The database may have refused the tag: the journal comes to it with the end of the call."""
+    assert checked(packed(accounts.call(accounts.journal(("call_ended", {})), recordings=[]))).entries == 6
+
+
+@pytest.mark.parametrize(
+    ("more", "changed"),
+    [
+        ([("recording_lost", {"reason": "no sound"})], {"state": "failed"}),
+        ([LOST], {"state": "failed"}),
+        # the row was behind: the database was away for a while
+        ([LOST, *RAN], {}),
+        ([*RAN, LOST], {"state": "failed"}),
+        ([("recording_stored", STORED | {"file_sha256": SWAPPED}), *RAN], {}),
+        ([("recording_started", {}), ("call_ended", {})], {"state": "finished"}),
+        ([*RAN, ("recording_deleted", DELETED)], {"state": "deleted", "deletion": "retention"}),
+        ([*RAN, ("recording_deleted", {"why": "retention"})], {"state": "deleted", "deletion": "retention"}),
+    ],
+)  # fmt: skip
+def test_rows_that_agree_with_the_journal_are_refused(
+    more: Sequence[accounts.Told], changed: dict[str, Any]
+) -> None:
+    row = recording(**changed)
+    if row["state"] not in {"stored", "deleted"}:
+        row |= dict.fromkeys(("file", "format", "bytes", "sha256", "file_sha256", "recipients"))
+    verdict = checked(packed(accounts.call(accounts.journal(*more), recordings=[row])))
+    assert verdict.uncompared == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "changed", "fault"),
+    [
+        ([*RAN, ("recording_deleted", DELETED)], {}, "is stored, and the journal says that it was deleted"),
+        ([*RAN, ("recording_deleted", DELETED)], {"state": "deleted", "deletion": "erasure"},
+         "is deleted by erasure, and by retention in the journal"),
+        ([*RAN, ("recording_deleted", DELETED | {"recording": OTHER})], {"state": "deleted", "deletion": "retention"},
+         "is deleted, and the journal does not tell of it"),
+        ([("recording_stored", STORED | {"recording": OTHER})], {}, "was stored, and the journal does not tell of it"),
+        ([LOST], {"state": "discarded"}, "is discarded, and the journal says that it was lost"),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_recording_is_told_otherwise_unnoticed(
+    more: Sequence[accounts.Told], changed: dict[str, Any], fault: str, believing: Believing
+) -> None:
+    account = accounts.call(accounts.journal(*more), recordings=[recording(**changed)])
+    refused(account, f"recording {RECORDING} {fault}", believing)
+
+
+@pytest.mark.parametrize("places", [{4}, {5}, {2, 4, 5}])
+def test_what_was_erased_and_cannot_be_compared_is_not_said(places: set[int]) -> None:
+    account = accounts.call(erased(accounts.journal(), places), recordings=[recording()])
+    assert checked(packed(account)).uncompared == (str(RECORDING),)
+    assert checked(packed()).uncompared == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"legal_basis": "consent"}, "the legal_basis of the call is consent, and contract in the journal"),
+        ({"legal_basis": None}, "the legal_basis of the call is None, and contract in the journal"),
+        ({"controller": "other"}, "the controller of the call is other, and acme in the journal"),
+        ({"campaign": "other"}, "the campaign of the call is other, and renewals in the journal"),
+        ({"revision": 2}, "the revision of the call is 2, and 1 in the journal"),
+        ({"notice_version": "v0"}, "the notice of the call is v0, and another in the journal"),
+        ({"notice_version": None}, "the notice of the call is None, and another in the journal"),
+        ({"heard_at": NOON - timedelta(hours=1)},
+         "the notice of the call was heard at 2026-03-10T11:00:00.123+00:00, and at 2026-03-10T12:00:02.123456+00:00 in the journal"),
+    ],
+)  # fmt: skip
+def test_a_call_is_given_another_basis_or_notice_unnoticed(
+    changed: dict[str, Any], fault: str, believing: Believing
+) -> None:
+    account = accounts.call()
+    refused(replace(account, subject={**account.subject, **changed}), fault, believing)
+
+
+def test_a_notice_that_nobody_heard_is_proven(believing: Believing) -> None:
+    account = accounts.call()
+    unheard = without(account.journal, {"notice_heard", "recording_tagged", "recording_stored"})
+    fault = "the call has a notice that was heard, and the journal tells of none"
+    refused(accounts.call(unheard, recordings=[]), fault, believing, heard=())
+
+
+def test_a_notice_that_was_heard_is_denied_unnoticed(believing: Believing) -> None:
+    """Before the talk: what could not be made durable ends the call, and is in the journal all the same."""
+    account = accounts.call(accounts.journal(("call_ended", {}), tagged=None), recordings=[])
+    denied = {**account.subject, "heard_at": None, "notice_version": None}
+    assert checked(packed(replace(account, subject=denied))).entries == 5
+    talked = accounts.call(accounts.journal(("call_bridged", {}), tagged=None), recordings=[])
+    fault = "the call has no notice that was heard, and the journal tells of one"
+    refused(replace(talked, subject=denied), fault, believing)
+
+
+def _packed(account: Account, heard: Sequence[HeardSound]) -> bytes:
+    return packs.pack(account, heard, KEY, [KEY.verifying], MADE_AT)
+
+
+def erased(entries: list[Linked], places: Any) -> list[Linked]:
+    return [
+        replace(each, fields=None, salt=None) if place in places else each
+        for place, each in enumerate(entries)
+    ]
+
+
+def without(entries: Sequence[Linked], events: set[str]) -> list[Linked]:
+    kept = [
+        chain.Entry(each.at, each.event, each.fields or {}, each.salt or b"")
+        for each in entries
+        if each.event not in events
+    ]
+    return chain.follow(chain.start(accounts.CALL), 0, kept)
