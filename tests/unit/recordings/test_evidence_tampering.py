@@ -269,6 +269,7 @@ def certified(key: SigningKey) -> str:
 
 
 OWN = certified(KEY)
+PADDED_OTHERWISE = OWN.replace("w==", "x==")
 OF_THE_KEY_BY_ANOTHER = base64.b64encode(signing.certificate(KEY)[:-64] + bytes(64)).decode()
 
 
@@ -286,6 +287,8 @@ def test_a_second_payload_is_read_by_others_unnoticed() -> None:
         (_say_another_number, "the signature of vcon.json does not fit: it was changed, or signed by somebody else"),
         (lambda document: document["signatures"][0].update(signature="AA"),
          "the signature of vcon.json does not fit: it was changed, or signed by somebody else"),
+        (lambda document: document["signatures"][0].update(signature=document["signatures"][0]["signature"] + "!!"),
+         "the signature of vcon.json does not fit: it was changed, or signed by somebody else"),
         (lambda document: document["signatures"].append(document["signatures"][0]), "vcon.json is not signed"),
         (lambda document: document["signatures"][0]["header"].update(uuid="x"),
          "the uuid in the header of vcon.json is not that of the vCon"),
@@ -297,7 +300,7 @@ def test_a_second_payload_is_read_by_others_unnoticed() -> None:
         *[
             (lambda document, x5c=x5c: document["signatures"][0]["header"].update(x5c=x5c),
              "the certificate in vcon.json is not of the key that signed it")
-            for x5c in ([], ["AAAA"], ["ż"], [OWN, OWN], [OWN + "\n"], [certified(OTHER_KEY)], [OF_THE_KEY_BY_ANOTHER])
+            for x5c in ([], ["AAAA"], ["ż"], [OWN, OWN], [OWN + "\n"], [PADDED_OTHERWISE], [certified(OTHER_KEY)], [OF_THE_KEY_BY_ANOTHER])
         ],
     ],
 )  # fmt: skip
