@@ -218,7 +218,7 @@ class _Segment:
                 await self._clear()
 
     async def _lost(self, tag: RecordingTag, reason: str) -> None:
-        self._journal.note("recording_lost", {"reason": reason})
+        self._journal.note("recording_lost", {"recording": self.name, "reason": reason})
         await self._persistently(lambda entries: self._desk.recordings.ended(tag, "failed", entries))
 
     def _measure(self, tag: RecordingTag, until: datetime | None, kept: Kept) -> None:

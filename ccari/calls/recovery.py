@@ -66,7 +66,10 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
             desk.archive.leave()
             return True
         elif unfinished.begun:
-            state, journal = "failed", [entry("recording_lost", {"reason": NOT_THERE})]
+            state, journal = (
+                "failed",
+                [entry("recording_lost", {"recording": str(tag.recording_id), "reason": NOT_THERE})],
+            )
     except (AsteriskError, RecordingError) as error:
         _log.warning("recording_left", call_id=str(tag.call_id), reason=str(error))
     else:

@@ -84,7 +84,11 @@ class Caretaker:
             return False
         except RecordingError as error:
             _log.warning("recording_lost", call_id=call_id, reason=str(error))
-            await self._backlog.given_up(tag, "failed", [entry("recording_lost", {"reason": str(error)})])
+            await self._backlog.given_up(
+                tag,
+                "failed",
+                [entry("recording_lost", {"recording": str(tag.recording_id), "reason": str(error)})],
+            )
         if kept is not None and await self._backlog.brought(
             tag, kept, [entry("recording_stored", kept.told)]
         ):

@@ -114,7 +114,9 @@ async def test_one_without_sound_comes_back_every_minute(
     assert await caretaker.tend() == 0
     assert (await state(database, empty.recording_id), files(spool)) == ("failed", [])
     events = (await store.records.show_call(empty.call_id)).events
-    assert [each["event"] for each in events] == ["recording_lost"]
+    assert [(each["event"], each["fields"]["recording"]) for each in events] == [
+        ("recording_lost", str(empty.recording_id))
+    ]
 
 
 async def test_open_sound_is_left_of_what_is_not_to_be_kept(
