@@ -91,7 +91,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
     )
     async with open_store(settings) as store, contextlib.AsyncExitStack() as closing:
         secrets, prompts, book = (
-            SecretStore(settings.keys_dir),
+            await store.key_versions.vouch(SecretStore(settings.keys_dir)),
             open_soundboard(settings, open_copies(settings)),
             Book(store.policies),
         )
@@ -204,7 +204,7 @@ async def _until(stop: asyncio.Event, link: Link, calls: Switchboard) -> None:
 
 
 def _check(book: Book, secrets: SecretStore, prompts: Soundboard) -> None:
-    """Find out before the first callee does that a secret or a sound is missing."""
+    """Find out before the first callee does that a secret or a sound is missing, or a secret another one."""
     if book.policy is None:
         _log.warning("no_policy", advice="every call is blocked until: ccari policy apply FILE")
         return
@@ -212,6 +212,10 @@ def _check(book: Book, secrets: SecretStore, prompts: Soundboard) -> None:
         secrets.check(controller.id)
         # a country's holidays take 0.1 s to load, which is too long in the middle of a call
         public_holidays(controller.country, datetime.now(UTC).year)
+    for register in book.policy.registers:
+        # one that was never loaded, or has lost its folder, counts as stale
+        if secrets.has_register(register.id):
+            secrets.register_keys(register.id)
     for campaign in book.policy.campaigns:
         prompts.scripts(book.policy.controller_of(campaign), campaign)
 

@@ -6,13 +6,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.cli.context import (
-    ControllerId,
-    Json,
-    current_policy,
-    who,
-    with_store,
-)
+from ccari.cli.context import ControllerId, Json, current_policy, vouched, who, with_store
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
@@ -28,7 +22,6 @@ from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault
 from ccari.store.bulk import Report
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="What people have agreed to, how that can be shown, and what it was used for.")
 
@@ -61,7 +54,7 @@ def import_(
         purposes = _purposes(policy, whose)
         asked = set(purposes.values())
         reader = ConsentReader(ZoneInfo(TIME_ZONES[whose.country]), datetime.now(UTC))
-        secrets = SecretStore(settings.keys_dir)
+        secrets = await vouched(settings, store)
 
         def make(row: Row) -> tuple[Agreed, Digests] | LineFault:
             agreed = reader(row)
@@ -102,7 +95,7 @@ def withdraw(
         whose = the_controller(policy, controller)
         parsed = the_number(number, whose)
         withdrawn = await store.consents.withdraw(
-            whose.id, SecretStore(settings.keys_dir).digests(whose.id, parsed), datetime.now(UTC),
+            whose.id, (await vouched(settings, store)).digests(whose.id, parsed), datetime.now(UTC),
             purpose=purpose, purposes=_purposes(policy, whose), origin=f"cli:{who()}", proof=proof,
         )  # fmt: skip
         return {
@@ -128,7 +121,7 @@ def show(
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         whose = the_controller(await current_policy(store), controller)
-        digests = SecretStore(settings.keys_dir).digests(whose.id, the_number(number, whose))
+        digests = (await vouched(settings, store)).digests(whose.id, the_number(number, whose))
         return await store.consents.of(whose.id, digests)
 
     now = datetime.now(UTC)

@@ -9,13 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.cli.context import (
-    ControllerId,
-    Json,
-    current_policy,
-    who,
-    with_store,
-)
+from ccari.cli.context import ControllerId, Json, current_policy, vouched, who, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, tell_faults, watched
 from ccari.cli.output import as_json, as_table
@@ -36,7 +30,6 @@ from ccari.ports.lists import LineFault, Sourced
 from ccari.store.bulk import FAULTS_LISTED
 from ccari.store.contacts import Scrubbed, Sieve
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="The numbers that a controller may have called, and where each of them comes from.")
 
@@ -87,7 +80,7 @@ def import_(
             ZoneInfo(TIME_ZONES[whose.country]), deadlines.local_day(now, whose.country), source, _day(obtained), basis,
             proof, _end(valid_until, whose),
         )  # fmt: skip
-        secrets = SecretStore(settings.keys_dir)
+        secrets = await vouched(settings, store)
 
         def make(row: Row) -> tuple[Sourced, Sought] | LineFault:
             contact = reader(row)
@@ -151,7 +144,7 @@ def scrub(
         policy = await current_policy(store)
         declared = the_campaign(policy, campaign)
         scrubbing = Scrubbing.of_calls(policy, declared, datetime.now(UTC))
-        secrets, left = SecretStore(settings.keys_dir), _Left()
+        secrets, left = await vouched(settings, store), _Left()
 
         def make(row: Row) -> tuple[bytes, Sought] | LineFault:
             if row.number is None:
@@ -199,7 +192,7 @@ def show(
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         whose = the_controller(await current_policy(store), controller)
-        digests = SecretStore(settings.keys_dir).digests(whose.id, the_number(number, whose))
+        digests = (await vouched(settings, store)).digests(whose.id, the_number(number, whose))
         return await store.contacts.of(whose.id, digests)
 
     rows = with_store(context, work)

@@ -17,6 +17,7 @@ from ccari.errors import CcariError, InputError
 from ccari.gating.naming import the_controller
 from ccari.policy.declaration import Policy
 from ccari.store.opened import Store, open_store
+from ccari.store.secrets import SecretStore
 
 _T = TypeVar("_T")
 
@@ -66,6 +67,11 @@ async def current_policy(store: Store) -> Policy:
     if revision is None:
         raise CcariError("no policy has been applied: ccari policy apply FILE")
     return revision.policy
+
+
+async def vouched(settings: Settings, store: Store) -> SecretStore:
+    """The secrets, which refuse where one is lost that something is kept under: it would not be found, in silence."""
+    return await store.key_versions.vouch(SecretStore(settings.keys_dir))
 
 
 #: What the kernel says where a process comes from no sign-in.

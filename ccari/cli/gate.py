@@ -4,13 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import Json, current_policy, with_store
+from ccari.cli.context import Json, current_policy, vouched, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.inquiry import Inquiry
 from ccari.sounds.soundboard import open_soundboard
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 
 
 def command(
@@ -27,7 +26,7 @@ def command(
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         policy, prompts = await current_policy(store), open_soundboard(settings)
-        return await Inquiry(policy, store.calls, SecretStore(settings.keys_dir), prompts).answer(
+        return await Inquiry(policy, store.calls, await vouched(settings, store), prompts).answer(
             number, campaign
         )
 

@@ -6,14 +6,13 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, Limit, current_policy, who, with_store
+from ccari.cli.context import ControllerId, Json, Limit, current_policy, vouched, who, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import InputError
 from ccari.gating.naming import the_controller, the_number
 from ccari.ports.holds import HoldOn, Subject
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 
 _NO_DIGIT = re.compile(r"\D")
 
@@ -104,7 +103,7 @@ async def _subject(
     number = the_number(text, whose)
     if number.digits in _NO_DIGIT.sub("", reason):
         raise InputError("reason", "it holds the number, of which only the keyed digest is to be kept")
-    return Subject(whose.id, SecretStore(settings.keys_dir).digests(whose.id, number))
+    return Subject(whose.id, (await vouched(settings, store)).digests(whose.id, number))
 
 
 def _said(reason: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, current_policy, with_store
+from ccari.cli.context import ControllerId, Json, current_policy, vouched, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError, ConfigError
@@ -16,7 +16,7 @@ from ccari.recordings import keybackup
 from ccari.recordings.keyfiles import read_private
 from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.store.opened import Store
-from ccari.store.secrets import Key, SecretStore
+from ccari.store.secrets import Holder, Key, SecretStore
 
 app = typer.Typer(help="What digests of numbers are keyed, recordings encrypted and evidence signed with.")
 
@@ -48,9 +48,13 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
         policy = await current_policy(store)
         recipients = RecipientFile(settings.keys_dir)
         recipients.refuse_others(recipient or ())
-        secrets = SecretStore(settings.keys_dir)
+        secrets = await vouched(settings, store)
+        lacking = [each for each in policy.controllers if secrets.lacks(Holder("controller", each.id))]
         for controller in policy.controllers:
-            words = "made" if secrets.create(controller.id) else "was there already"
+            words = "was there already"
+            if controller in lacking:
+                await store.key_versions.make(secrets, Holder("controller", controller.id))
+                words = "made"
             typer.echo(f"{controller.id}: {words}, in {settings.keys_dir / controller.id}")
         if settings.recordings.encryption == "none" and not recipient:
             typer.echo("recordings: not encrypted, as [recordings] encryption says")
@@ -73,7 +77,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
     """
 
     async def work(settings: Settings, store: Store) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        policy, secrets = await current_policy(store), SecretStore(settings.keys_dir)
+        policy, secrets = await current_policy(store), await vouched(settings, store)
         counts = {
             (row["controller"], row["register"], row["key_version"]): row
             for row in await store.key_versions.counts()
@@ -145,7 +149,10 @@ def rotate(
 def _rotate_secret(context: typer.Context, controller: str | None) -> None:
     async def work(settings: Settings, store: Store) -> tuple[str, int]:
         whose = the_controller(await current_policy(store), controller)
-        return whose.id, SecretStore(settings.keys_dir).rotate(whose.id)
+        secrets = await vouched(settings, store)
+        secrets.check(whose.id)
+        made = await store.key_versions.make(secrets, Holder("controller", whose.id))
+        return whose.id, made.version
 
     whose, version = with_store(context, work)
     typer.echo(f"{whose}: version {version} is written with now; back it up")

@@ -47,9 +47,10 @@ async def lacking(settings: Settings, store: Store, policy: Policy, build: str =
     ``build`` is the command for sounds, where ``policy`` is not the one in force yet.
     """
     board = open_soundboard(settings)
-    needs = [*secrets(settings, policy), *keys(settings, policy)]
+    kept = await known_secrets(settings, store)
+    needs = [*secrets(settings, kept, policy), *keys(settings, policy)]
     needs += [*(sounds(board, policy, each, build) for each in policy.campaigns)]
-    needs += [*await registers(settings, store, policy), *await consents(store, policy)]
+    needs += [*await registers(settings, store, policy, kept), *await consents(store, policy)]
     return [
         f"{whose}: {need.finding.found}: {need.finding.advice}"
         for need in needs
@@ -70,9 +71,13 @@ async def left_behind(store: Store, policy: Policy) -> list[str]:
     ]
 
 
-def secrets(settings: Settings, policy: Policy) -> Iterator[Need]:
+async def known_secrets(settings: Settings, store: Store) -> SecretStore:
+    """The secrets, which refuse where one is lost that something is kept under. Nothing is changed by the look."""
+    return await store.key_versions.vouch(SecretStore(settings.keys_dir), learn=False)
+
+
+def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[Need]:
     """Without its secret no bar of a controller is recognised, so each of its calls is blocked."""
-    kept = SecretStore(settings.keys_dir)
     for controller in policy.controllers:
         check, whose = f"secret {controller.id}", (f"controller {controller.id!r}",)
         try:
@@ -147,7 +152,7 @@ def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = B
     return Need(well(check, f"{count} in {', '.join(scripts)}"), whose)
 
 
-async def registers(settings: Settings, store: Store, policy: Policy) -> list[Need]:
+async def registers(settings: Settings, store: Store, policy: Policy, kept: SecretStore) -> list[Need]:
     """Those that campaigns need: a copy that is missing or too old blocks each of their calls.
 
     A register is told of once for each age that its copy may have: the country of a campaign may ask for a newer one.
@@ -158,19 +163,22 @@ async def registers(settings: Settings, store: Store, policy: Policy) -> list[Ne
         for each in policy.registers_of(campaign):
             needed.setdefault(each, []).append(f"campaign {campaign.id!r}")
     return [
-        await _register(settings, register, copies.get(register.id), tuple(whose))
+        await _register(settings, kept, register, copies.get(register.id), tuple(whose))
         for register, whose in needed.items()
     ]
 
 
 async def _register(
-    settings: Settings, register: Register, row: Mapping[str, Any] | None, whose: tuple[str, ...]
+    settings: Settings,
+    kept: SecretStore,
+    register: Register,
+    row: Mapping[str, Any] | None,
+    whose: tuple[str, ...],
 ) -> Need:
     check, load = f"register {register.id}", f"ccari registers import {register.id} FILE"
     if row is None:
         lost = fault(check, f"the register {register.id!r} was never loaded", load)
         return Need(lost, whose, met=False)
-    kept = SecretStore(settings.keys_dir)
     try:
         if not await apart(lambda: kept.has_register(register.id)):
             lost = fault(check, f"the secret of the register {register.id!r} is not in {settings.keys_dir}",

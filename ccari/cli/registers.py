@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.cli.context import Json, current_policy, who, with_store
+from ccari.cli.context import Json, current_policy, vouched, who, with_store
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
@@ -21,7 +21,7 @@ from ccari.policy.parties import Register
 from ccari.store.bulk import Report
 from ccari.store.opened import Store
 from ccari.store.registers import Copy
-from ccari.store.secrets import SecretStore
+from ccari.store.secrets import Holder, Key, SecretStore
 
 app = typer.Typer(help="Copies of national registers of people who want no advertising.")
 
@@ -62,16 +62,19 @@ def import_(
         policy = await current_policy(store)
         belong = _country(policy, _declared(policy, register), country)
         zone, now = ZoneInfo(TIME_ZONES[belong]), datetime.now(UTC)
-        secrets = SecretStore(settings.keys_dir)
+        secrets = await vouched(settings, store)
         copied = _written(file, now) if as_of is None else _moment(as_of, zone, now)
         copy = Copy(register, copied, who(), update=update, shrunk=shrunk, dated=as_of is not None)
         with NumberList(file, belong, listings.COLUMNS) as listed, watched() as watch:
-            secrets.create_for_register(register)
+            key = _key(secrets, register, update=update)
             batches = watch.reading(listed, listed.batches(listings.ListingReader(zone, now)))
-            return await store.registers.load(
-                copy, secrets.register_keys(register)[-1], batches, lambda: listed.sha256,
-                keep_going=keep_going, progress=watch.entering,
-            )  # fmt: skip
+            report = await store.registers.load(
+                copy, key, batches, lambda: listed.sha256, keep_going=keep_going, progress=watch.entering
+            )
+        # where a secret was lost the new one counts now; not while numbers stay that were listed under the lost one
+        if not report.invalid:
+            await store.key_versions.replace(Holder("register", register), key.version, key.check)
+        return report
 
     report = with_store(context, work)
     tell(report, json=json)
@@ -120,6 +123,15 @@ def _row(policy: Policy, register: Register, loaded: dict[str, Any] | None, now:
         "as_of": loaded["as_of"] if loaded else None, "age_days": age.days if age is not None else None,
         "max_age_days": limit, "stale": age is None or age > timedelta(days=limit),
     }  # fmt: skip
+
+
+def _key(secrets: SecretStore, register: str, *, update: bool) -> Key:
+    """What to load a register with: all of it may come under another secret than it did, what has come to it may not."""
+    if update and not secrets.lacks(Holder("register", register)):
+        return secrets.register_keys(register)[-1]
+    there = SecretStore(secrets.folder)
+    there.create_for_register(register)
+    return there.register_keys(register)[-1]
 
 
 def _declared(policy: Policy, register: str) -> Register:

@@ -8,15 +8,7 @@ import typer
 from rich.text import Text
 
 from ccari.cli import forwards, request_export, request_record
-from ccari.cli.context import (
-    ControllerId,
-    Json,
-    Limit,
-    current_policy,
-    told_of,
-    who,
-    with_store,
-)
+from ccari.cli.context import ControllerId, Json, Limit, current_policy, told_of, vouched, who, with_store
 from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
@@ -25,7 +17,6 @@ from ccari.gating.intake import Claim, enter
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.ports.requests import OVERDUE, Clock, Intake, Wanted, Work
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="Rights that people have exercised, and the work on them.")
 app.command("forwards")(forwards.queue)
@@ -109,7 +100,7 @@ def add(
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         claim = Claim(right, number, controller, campaign, received, Intake(by), Level[level], note)
-        secrets = SecretStore(settings.keys_dir)
+        secrets = await vouched(settings, store)
         return await enter(await current_policy(store), claim, store.requests, secrets, f"cli:{who()}")
 
     done = with_store(context, work)

@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from ccari.cli import subject_export
-from ccari.cli.context import ControllerId, Json, current_policy, who, with_store
+from ccari.cli.context import ControllerId, Json, current_policy, vouched, who, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
@@ -19,7 +19,6 @@ from ccari.ports.subjects import Wanted
 from ccari.recordings.subject.erasing import Erased, Eraser, refuse, terms_now
 from ccari.store.erasures import kept
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="All that is kept of one person: given out and erased on their request.")
 app.command("export")(subject_export.command)
@@ -82,7 +81,7 @@ def erase(
 async def _meant(
     settings: Settings, store: Store, number: str, controller: str | None, reference: str
 ) -> Meant:
-    secrets = SecretStore(settings.keys_dir)
+    secrets = await vouched(settings, store)
     policy = await current_policy(store)
     return await meant(policy, store.subjects, secrets, number, controller, reference, {Right.ERASURE})
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, current_policy, who, with_store
+from ccari.cli.context import ControllerId, Json, current_policy, vouched, who, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.naming import zone_of
@@ -17,7 +17,6 @@ from ccari.recordings.reading import identities_of
 from ccari.recordings.subject.account import Asked
 from ccari.recordings.subject.pack import Packed, packing, place, refuse_taken
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 
 
 def command(
@@ -42,7 +41,7 @@ def command(
     keys = identities_of(identity) if identity is not None else ()
 
     async def work(settings: Settings, store: Store) -> tuple[Packed, str]:
-        secrets, policy = SecretStore(settings.keys_dir), await current_policy(store)
+        secrets, policy = await vouched(settings, store), await current_policy(store)
         of = await meant(
             policy, store.subjects, secrets, number, controller, request.upper(), ANSWERED_BY_EXPORT
         )

@@ -9,14 +9,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from ccari.cli.context import (
-    ControllerId,
-    Json,
-    current_policy,
-    told_of,
-    who,
-    with_store,
-)
+from ccari.cli.context import ControllerId, Json, current_policy, told_of, vouched, who, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table, stream_json
@@ -28,7 +21,6 @@ from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
 from ccari.store.bulk import Report
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 
 app = typer.Typer(help="Numbers that may not be called.")
 
@@ -168,7 +160,7 @@ def import_(
         policy = await current_policy(store)
         whose = the_controller(policy, controller)
         campaign_of(policy, whose, campaign)
-        keys, now = SecretStore(settings.keys_dir).keys(whose.id), datetime.now(UTC)
+        keys, now = (await vouched(settings, store)).keys(whose.id), datetime.now(UTC)
         reader = bars.BarReader(
             whose.id, [each.id for each in campaigns_of(policy, whose)], {key.version: key.check for key in keys}, zone_of(whose),
             now, f"import:{who()}", reason, campaign, proof, end(until, whose, now),
@@ -197,7 +189,7 @@ def export(
 
     async def work(settings: Settings, store: Store) -> None:
         whose = the_controller(await current_policy(store), controller)
-        checks = {key.version: key.check for key in SecretStore(settings.keys_dir).keys(whose.id)}
+        checks = {key.version: key.check for key in (await vouched(settings, store)).keys(whose.id)}
         if out is None:
             await _write(store, whose, checks, sys.stdout)
             return
@@ -242,5 +234,5 @@ _OF_ONE = {
 
 async def _bars(settings: Settings, store: Store) -> Bars:
     return Bars(
-        await current_policy(store), store.suppressions, store.registers, SecretStore(settings.keys_dir)
+        await current_policy(store), store.suppressions, store.registers, await vouched(settings, store)
     )

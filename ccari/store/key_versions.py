@@ -1,9 +1,11 @@
-"""What hangs on each version of a secret."""
+"""What hangs on each version of a secret, and which secret that was."""
 
 from typing import Any
 
+from ccari.errors import ConfigError
 from ccari.store.database import Database
 from ccari.store.queries import SQL
+from ccari.store.secrets import Holder, Key, SecretStore
 
 
 class KeyVersions:
@@ -17,3 +19,81 @@ class KeyVersions:
         return [
             dict(row) async for rows in self._database.stream(SQL["count_by_key_version"]) for row in rows
         ]
+
+    async def vouch(self, secrets: SecretStore, *, learn: bool = True) -> SecretStore:
+        """Let ``secrets`` refuse whoever asks for a number where a secret that something hangs on is lost, or another one.
+
+        Under a new one in its place the bars that are kept would bar nobody, and nobody would notice. A version that was
+        not known is from now on, if it is to ``learn``; it gives ``secrets`` again.
+        """
+        rows = await self._database.rows(SQL["key_checks"])
+        known: dict[Holder, dict[int, str | None]] = {each: {} for each in secrets.holders()}
+        for row in rows:
+            known.setdefault(Holder(row["kind"], row["holder"]), {})[row["key_version"]] = row["key_check"]
+        for holder, checks in known.items():
+            secrets.expect(holder, await self._expected(secrets, holder, checks, learn=learn))
+        return secrets
+
+    async def note(self, holder: Holder, version: int, check: str) -> None:
+        """Keep which secret a version is, before anything is written with it.
+
+        Raises
+        ------
+        ConfigError
+            If something hangs on another secret of that version.
+        """
+        async with self._database.connection() as connection:
+            noted = await connection.fetchval(SQL["note_key"], holder.kind, holder.name, version, check)
+        if noted is not None:
+            return
+        if await self.is_needed(holder, version):
+            raise ConfigError(
+                f"version {version} of the suppression secret of {holder.name!r} was another one, and something is kept under it: "
+                "restore the keys from the backup"
+            )
+        await self.replace(holder, version, check)
+
+    async def replace(self, holder: Holder, version: int, check: str) -> None:
+        """Keep which secret a version is from now on, when all that is kept under it is of that one."""
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["replace_key"], holder.kind, holder.name, version, check)
+
+    async def is_needed(self, holder: Holder, version: int) -> bool:
+        """Whether something hangs on a version. It may have to look through millions of rows."""
+        async with self._database.apart() as connection:
+            found = await connection.fetchval(SQL["hangs_on_key"], holder.kind, holder.name, version)
+        return bool(found)
+
+    async def make(self, secrets: SecretStore, holder: Holder) -> Key:
+        """Make a holder's next secret, which is known here before it is there to write with.
+
+        Raises
+        ------
+        ConfigError
+            As :meth:`ccari.store.secrets.SecretStore.following` and :meth:`note`, or if it cannot be written.
+        """
+        made = secrets.following(holder)
+        await self.note(holder, made.version, made.check)
+        secrets.add(holder, made)
+        return made
+
+    async def _expected(
+        self, secrets: SecretStore, holder: Holder, known: dict[int, str | None], *, learn: bool
+    ) -> dict[int, str | None]:
+        there, retired = secrets.found(holder), secrets.retired(holder)
+        expected: dict[int, str | None] = {}
+        for version in sorted(known.keys() | there.keys()):
+            check, found = known.get(version), there.get(version)
+            if found is None and version in retired:
+                continue
+            if found is not None and check in (None, found):
+                if check is None and learn:
+                    await self.note(holder, version, found)
+                expected[version] = found
+            elif await self.is_needed(holder, version):
+                expected[version] = check
+            elif found is not None:
+                if learn:
+                    await self.replace(holder, version, found)
+                expected[version] = found
+        return expected

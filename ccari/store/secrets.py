@@ -8,7 +8,7 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ccari.policy.suppression import SECRET_BYTES, digest
 from ccari.ports.keying import Digests
 
 _NAME = re.compile(r"^suppression-(\d+)\.key$")
+_RETIRED = re.compile(r"^suppression-(\d+)\.retired$")
 #: Below the keys folder. A controller of that name would have its own files one level higher.
 _REGISTERS = "registers"
 #: No file system that is in use has a coarser clock, in nanoseconds.
@@ -36,17 +37,32 @@ class Key:
         return digest(self._secret, number)
 
     @property
+    def in_hex(self) -> str:
+        """The secret itself, as its file holds it."""
+        return self._secret.hex()
+
+    @property
     def check(self) -> str:
         """What tells this secret from another, and nothing else of it."""
         return hmac.digest(self._secret, _CHECK, "sha256")[:_CHECK_BYTES].hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose secret: ``kind`` is controller or register."""
+
+    kind: str
+    name: str
 
 
 class SecretStore:
     """``dir/CONTROLLER/suppression-VERSION.key`` and ``dir/registers/REGISTER/…``, 64 hex digits each, their owner's only."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._loaded: dict[Path, tuple[int, list[tuple[int, bytes]]]] = {}
+        #: What must be there, by its check; of None any, for nobody has kept which.
+        self._expected: dict[Path, dict[int, str | None]] = {}
 
     def create(self, controller: str) -> bool:
         """Make a controller's first secret; False if it has one, which is never replaced.
@@ -56,11 +72,11 @@ class SecretStore:
         ConfigError
             If the folder cannot be written.
         """
-        return self._create(self._folder / controller)
+        return self._create(Holder("controller", controller))
 
     def create_for_register(self, register: str) -> bool:
         """As :meth:`create`, for a register."""
-        return self._create(self._folder / _REGISTERS / register)
+        return self._create(Holder("register", register))
 
     def rotate(self, controller: str) -> int:
         """Make a controller's next secret and give its version; what is written from now on is keyed with it.
@@ -70,10 +86,71 @@ class SecretStore:
         ConfigError
             If there is none to follow, or the folder cannot be written.
         """
-        folder = self._folder / controller
-        version = self._versions(folder)[-1][0] + 1
-        _write(folder, version)
-        return version
+        holder = Holder("controller", controller)
+        self._versions(self._of(holder))
+        made = self.following(holder)
+        self.add(holder, made)
+        return made.version
+
+    def following(self, holder: Holder) -> Key:
+        """Make up a secret of the version after all that there ever were, the first if there was none; it is not kept.
+
+        Raises
+        ------
+        ConfigError
+            As :meth:`digests`, but for none at all where none is expected.
+        """
+        folder = self._of(holder)
+        there = _named(folder, _NAME)
+        if there or self._expected.get(folder):
+            self._versions(folder)
+        version = max([0, *there, *_named(folder, _RETIRED)]) + 1
+        return Key(version, secrets.token_bytes(SECRET_BYTES))
+
+    def add(self, holder: Holder, key: Key) -> None:
+        """Keep a secret that :meth:`following` has made up. Raises ConfigError if it cannot be written."""
+        folder = self._of(holder)
+        try:
+            for each in (self.folder, folder.parent, folder):
+                # the folders above would be open to others, made as parents
+                if not each.exists():
+                    each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(folder, error) from None
+        _write(folder, key)
+
+    def lacks(self, holder: Holder) -> bool:
+        """Whether a holder has no secret, and never had one that something hangs on. Raises ConfigError if it had."""
+        folder = self._of(holder)
+        if self._expected.get(folder):
+            self._versions(folder)
+        return not _named(folder, _NAME)
+
+    def holders(self) -> list[Holder]:
+        """Whose secrets there are, of controllers and registers."""
+        return [
+            Holder(kind, each.name)
+            for kind, above in (("controller", self.folder), ("register", self.folder / _REGISTERS))
+            for each in _folders(above)
+            if _named(each, _NAME)
+        ]
+
+    def found(self, holder: Holder) -> dict[int, str]:
+        """The check of each version that is there, whatever is expected; none where one of them is of no use."""
+        try:
+            return {each.version: each.check for each in (Key(*each) for each in _load(self._of(holder)))}
+        except ConfigError:
+            return {}
+
+    def retired(self, holder: Holder) -> set[int]:
+        """The versions that a person has taken out of use."""
+        return set(_named(self._of(holder), _RETIRED))
+
+    def expect(self, holder: Holder, checks: Mapping[int, str | None]) -> None:
+        """Refuse from now on whoever asks, where one of these is missing, not retired, or another one by its check."""
+        folder = self._of(holder)
+        self._expected[folder] = dict(checks)
+        self._loaded.pop(folder, None)
 
     def retire(self, controller: str, version: int) -> None:
         """Take a version out of use; its file stays, by another name.
@@ -83,7 +160,7 @@ class SecretStore:
         ConfigError
             If there is no such version, or it is the newest.
         """
-        folder = self._folder / controller
+        folder = self.folder / controller
         versions = [each for each, _ in self._versions(folder)]
         if version not in versions[:-1]:
             older = ", ".join(map(str, versions[:-1])) or "none"
@@ -102,23 +179,23 @@ class SecretStore:
             If the controller has no secret, or one is damaged or open to others. A new one is never made in silence:
             under it the old entries would no longer bar anybody.
         """
-        return _digests(self._versions(self._folder / controller), number)
+        return _digests(self._versions(self.folder / controller), number)
 
     def keys(self, controller: str) -> list[Key]:
         """The versions in use, the newest last. Raises ConfigError as :meth:`digests` does."""
-        return [Key(*each) for each in self._versions(self._folder / controller)]
+        return [Key(*each) for each in self._versions(self.folder / controller)]
 
     def register_keys(self, register: str) -> list[Key]:
         """As :meth:`keys`, of a register."""
-        return [Key(*each) for each in self._versions(self._folder / _REGISTERS / register)]
+        return [Key(*each) for each in self._versions(self.folder / _REGISTERS / register)]
 
     def register_digests(self, register: str, number: Number) -> Digests:
         """As :meth:`digests`, under a register's secrets."""
-        return _digests(self._versions(self._folder / _REGISTERS / register), number)
+        return _digests(self._versions(self.folder / _REGISTERS / register), number)
 
     def has_register(self, register: str) -> bool:
         """Whether a copy of the register was ever taken in."""
-        return (self._folder / _REGISTERS / register).is_dir()
+        return (self.folder / _REGISTERS / register).is_dir()
 
     def listed_as(self, registers: Iterable[str], number: Number) -> tuple[tuple[str, bytes], ...]:
         """Register and digest of the number under each secret; a register that was never loaded has none yet.
@@ -137,21 +214,17 @@ class SecretStore:
 
     def check(self, controller: str) -> None:
         """Read the secret anew, and raise the ConfigError that :meth:`digests` would."""
-        self._loaded.pop(self._folder / controller, None)
-        self._versions(self._folder / controller)
+        self._loaded.pop(self.folder / controller, None)
+        self._versions(self.folder / controller)
 
-    def _create(self, folder: Path) -> bool:
-        try:
-            for each in (self._folder, folder.parent, folder):
-                # the folders above would be open to others, made as parents
-                if not each.exists():
-                    each.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if any(_NAME.match(path.name) for path in folder.iterdir()):
-                return False
-        except OSError as error:
-            raise _unwritable(folder, error) from None
-        _write(folder, 1)
+    def _create(self, holder: Holder) -> bool:
+        if _named(self._of(holder), _NAME):
+            return False
+        self.add(holder, self.following(holder))
         return True
+
+    def _of(self, holder: Holder) -> Path:
+        return (self.folder if holder.kind == "controller" else self.folder / _REGISTERS) / holder.name
 
     def _versions(self, folder: Path) -> list[tuple[int, bytes]]:
         """A version that was added or retired while the service runs counts from the next look-up on."""
@@ -162,8 +235,24 @@ class SecretStore:
         known = self._loaded.get(folder)
         # two changes within one tick of the file system's clock leave the same stamp
         if known is None or known[0] != stamp or abs(time.time_ns() - stamp) < _TICK_NS:
-            known = self._loaded[folder] = (stamp, _load(folder))
+            known = (stamp, self._load_expected(folder))
+            self._loaded[folder] = known
         return known[1]
+
+    def _load_expected(self, folder: Path) -> list[tuple[int, bytes]]:
+        """What was once found is expected from then on: under a secret that is lost, bars would bar nobody in silence."""
+        expected, retired = self._expected.setdefault(folder, {}), _named(folder, _RETIRED)
+        there = _named(folder, _NAME)
+        for version in sorted(expected.keys() - there.keys()):
+            if version not in retired:
+                raise _lost(folder, version, "is missing")
+        loaded = _load(folder)
+        found = {each.version: each.check for each in (Key(*each) for each in loaded)}
+        for version, check in expected.items():
+            if check is not None and found.get(version, check) != check:
+                raise _lost(folder, version, "is another one")
+        self._expected[folder] = dict(found)
+        return loaded
 
 
 def _digests(versions: list[tuple[int, bytes]], number: Number) -> Digests:
@@ -172,13 +261,13 @@ def _digests(versions: list[tuple[int, bytes]], number: Number) -> Digests:
     return Digests(newest, version, tuple(each for _, each in made))
 
 
-def _write(folder: Path, version: int) -> None:
+def _write(folder: Path, key: Key) -> None:
     """Whole or not at all: a reader never finds half a secret."""
-    path, draft = folder / f"suppression-{version}.key", folder / f".suppression-{version}.draft"
+    path, draft = folder / f"suppression-{key.version}.key", folder / f".suppression-{key.version}.draft"
     try:
         draft.unlink(missing_ok=True)
         draft.touch(mode=0o600, exist_ok=False)
-        draft.write_text(secrets.token_hex(SECRET_BYTES) + "\n")
+        draft.write_text(key.in_hex + "\n")
         # a link fails where a rename would replace a secret that another process has just made
         path.hardlink_to(draft)
         draft.unlink()
@@ -191,16 +280,36 @@ def _unwritable(folder: Path, error: OSError) -> ConfigError:
 
 
 def _load(folder: Path) -> list[tuple[int, bytes]]:
-    try:
-        named = {int(match[1]): path for path in folder.iterdir() if (match := _NAME.match(path.name))}
-    except OSError:
-        named = {}
+    named = _named(folder, _NAME)
     if not named:
         raise ConfigError(
             f"{folder.name!r} has no suppression secret in {folder}: restore it from the backup, "
             "or if it is new run: ccari keys init"
         )
     return [(version, _read(named[version])) for version in sorted(named)]
+
+
+def _named(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
+    """The files of that pattern, by their versions."""
+    try:
+        return {int(match[1]): path for path in folder.iterdir() if (match := pattern.match(path.name))}
+    except OSError:
+        return {}
+
+
+def _folders(above: Path) -> list[Path]:
+    try:
+        return sorted(each for each in above.iterdir() if each.is_dir())
+    except OSError:
+        return []
+
+
+def _lost(folder: Path, version: int, how: str) -> ConfigError:
+    anew = ", or load the register anew and restart ccari" if folder.parent.name == _REGISTERS else ""
+    return ConfigError(
+        f"version {version} of the suppression secret of {folder.name!r} in {folder} {how}, and what is kept under it would bar "
+        f"nobody: restore the keys from the backup{anew}"
+    )
 
 
 def _read(path: Path) -> bytes:

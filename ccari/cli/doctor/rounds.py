@@ -108,19 +108,25 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
         sources = await store.contacts.sources()
         return await apart(lambda: list(sounds.sounds(settings, declared, sources)))
 
+    async def secrets() -> list[Finding]:
+        kept = await readiness.known_secrets(settings, store)
+        return await apart(lambda: _found(readiness.secrets(settings, kept, declared)))
+
+    async def registers() -> list[Finding]:
+        kept = await readiness.known_secrets(settings, store)
+        return _found(await readiness.registers(settings, store, declared, kept))
+
     async def needs(look: Awaitable[Iterable[Need]]) -> list[Finding]:
         return _found(await look)
 
     return [
         *await found_by("policy", policy.strays(store, declared), "ccari db migrate"),
-        *await _files("secrets", lambda: _found(readiness.secrets(settings, declared)), _USER),
+        *await found_by("secrets", secrets(), _USER),
         *await _files("recipients", lambda: recordings.unencrypted(settings, declared), _USER),
         *await _files("evidence key", lambda: _found(readiness.keys(settings, declared)), _USER),
         *await _files("earlier evidence", lambda: keys.earlier_evidence(settings), _USER),
         *await found_by("sounds", play(), BUILD),
-        *await found_by(
-            "registers", needs(readiness.registers(settings, store, declared)), "ccari registers list"
-        ),
+        *await found_by("registers", registers(), "ccari registers list"),
         *await found_by("consents", needs(readiness.consents(store, declared)), "ccari consents import FILE"),
     ]
 

@@ -23,3 +23,29 @@ FROM (
               FROM register_entries GROUP BY register, key_version
 ) AS counted
 GROUP BY controller, register, key_version
+
+-- name: key_checks
+SELECT kind, holder, key_version, key_check FROM key_checks
+
+-- name: note_key
+-- Gives the version if it was new, of unknown content, or of this one already.
+INSERT INTO key_checks (kind, holder, key_version, key_check) VALUES ($1, $2, $3, $4)
+ON CONFLICT (kind, holder, key_version) DO UPDATE SET key_check = excluded.key_check
+    WHERE coalesce(key_checks.key_check, excluded.key_check) = excluded.key_check
+RETURNING key_version
+
+-- name: replace_key
+INSERT INTO key_checks (kind, holder, key_version, key_check) VALUES ($1, $2, $3, $4)
+ON CONFLICT (kind, holder, key_version) DO UPDATE SET key_check = excluded.key_check, known_at = clock_timestamp()
+
+-- name: hangs_on_key
+-- Of the same things as count_by_key_version; one row is enough.
+SELECT CASE WHEN $1 = 'register'
+    THEN EXISTS (SELECT FROM register_entries WHERE register = $2 AND key_version = $3)
+    ELSE EXISTS (SELECT FROM suppressions WHERE controller = $2 AND key_version = $3)
+      OR EXISTS (SELECT FROM rights_requests WHERE controller = $2 AND key_version = $3 AND closed_at IS NULL)
+      OR EXISTS (SELECT FROM consents WHERE controller = $2 AND key_version = $3)
+      OR EXISTS (SELECT FROM contacts WHERE controller = $2 AND key_version = $3)
+      OR EXISTS (SELECT FROM heard_notices WHERE controller = $2 AND key_version = $3)
+      OR EXISTS (SELECT FROM calls WHERE controller = $2 AND key_version = $3 AND digest IS NOT NULL)
+    END

@@ -156,7 +156,7 @@ def test_the_value_that_tells_secrets_apart_is_the_same_for_two_or_tells_a_diges
     store.rotate("acme")
     one, two = store.keys("acme")
     assert one.check != two.check
-    assert one.check == SecretStore(store._folder).keys("acme")[0].check
+    assert one.check == SecretStore(store.folder).keys("acme")[0].check
     assert not one.digest(NUMBER).hex().startswith(one.check)
 
 

@@ -1,0 +1,166 @@
+"""A suppression secret that is lost, or another in its place: its bars would bar nobody, and nobody would notice."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ccari.errors import ConfigError
+from ccari.store.opened import Store
+from ccari.store.secrets import Holder, SecretStore
+from tests.integration.service import Service
+from tests.unit.store import made
+from tests.unit.store.test_key_commands import refused, without_database
+
+BARRED = made.NUMBER.e164
+ACME = Holder("controller", "acme")
+HEEDED = (
+    made.POLICY.replace('dial = "', 'registers = ["robinson"]\ndial = "')
+    + """
+[[registers]]
+id = "robinson"
+name = "Lista Robinsonów"
+"""
+)
+
+
+@pytest.fixture
+async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
+    """The commands on the test's database, with one bar under version 1, and version 2 to write with."""
+    await store.policies.apply(made.POLICY, "test")
+    service = without_database(
+        {"CCARI_DATABASE__URL": dsn, "CCARI_ASTERISK__PASSWORD": "of no Asterisk"}, tmp_path
+    )
+    for words in (("keys", "init"), ("suppress", "add", BARRED), ("keys", "rotate")):
+        done = await service.ccari(*words)
+        assert done.code == 0, done.err
+    return service
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    return tmp_path / "keys"
+
+
+def another(path: Path) -> None:
+    path.write_text("ab" * 32 + "\n")
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, another])
+async def test_a_barred_number_can_be_called_when_an_older_secret_is_lost_or_another(
+    ccari: Service, keys: Path, lose: object
+) -> None:
+    lose(keys / "acme/suppression-1.key")  # type: ignore[operator]
+    how = "is missing" if lose is Path.unlink else "is another one"
+    for words in (
+        ("suppress", "check", BARRED), ("gate", BARRED, "--campaign", "renewals"), ("suppress", "add", "+48600100009"),
+        ("keys", "init"), ("keys", "rotate"), ("serve",),
+    ):  # fmt: skip
+        refused(await ccari.ccari(*words), f"{keys}/acme {how}", "restore the keys from the backup")
+    doctor = await ccari.ccari("doctor")
+    assert how in doctor.out
+
+
+async def test_a_new_secret_is_made_beside_bars_that_it_does_not_find(ccari: Service, keys: Path) -> None:
+    shutil.rmtree(keys)
+    refused(await ccari.ccari("keys", "init"), "is missing", "restore the keys from the backup")
+    assert not await asyncio.to_thread(keys.exists)
+    SecretStore(keys).create("acme")
+    refused(await ccari.ccari("suppress", "check", BARRED), "restore the keys from the backup")
+
+
+async def test_a_secret_that_nothing_hangs_on_is_missed_for_ever(
+    ccari: Service, keys: Path, store: Store
+) -> None:
+    assert (await ccari.ccari("suppress", "remove", BARRED, "--why", "a test")).code == 0
+    shutil.rmtree(keys)
+    done = await ccari.ccari("keys", "init")
+    assert done.code == 0, done.err
+    assert (await ccari.ccari("suppress", "add", BARRED)).code == 0
+    assert (await ccari.ccari("suppress", "check", BARRED)).code == 1
+    (keys / "acme/suppression-1.key").unlink()
+    refused(await ccari.ccari("suppress", "check", BARRED), "version 1", "is missing")
+
+
+async def test_a_secret_that_a_person_has_retired_is_missed(ccari: Service) -> None:
+    done = await ccari.ccari("keys", "retire", "--version", "1", "--yes")
+    assert done.code == 0, done.err
+    assert (await ccari.ccari("suppress", "check", BARRED)).code == 0
+
+
+async def test_a_running_service_goes_on_without_a_secret_that_it_had(
+    ccari: Service, keys: Path, store: Store
+) -> None:
+    running = await store.key_versions.vouch(SecretStore(keys))
+    assert len(running.digests("acme", made.NUMBER).all) == 2
+    (keys / "acme/suppression-1.key").unlink()
+    with pytest.raises(ConfigError, match=r"version 1 of the suppression secret of 'acme' in .* is missing"):
+        running.digests("acme", made.NUMBER)
+
+
+async def test_bars_of_before_the_secrets_were_known_are_lost_with_theirs(
+    ccari: Service, keys: Path, store: Store
+) -> None:
+    """As the migration leaves them: something hangs on the version, and nobody has kept which secret it was."""
+    await store.database.rows("UPDATE key_checks SET key_check = NULL")
+    await store.key_versions.vouch(SecretStore(keys), learn=False)
+    unknown = "SELECT key_version FROM key_checks WHERE key_check IS NULL"
+    assert len(await store.database.rows(unknown)) == 2
+    (keys / "acme/suppression-1.key").rename(keys / "kept")
+    with pytest.raises(ConfigError, match="is missing"):
+        (await store.key_versions.vouch(SecretStore(keys))).keys("acme")
+    (keys / "kept").rename(keys / "acme/suppression-1.key")
+    (await store.key_versions.vouch(SecretStore(keys))).keys("acme")
+    assert not await store.database.rows(unknown)
+    another(keys / "acme/suppression-1.key")
+    with pytest.raises(ConfigError, match="is another one"):
+        (await store.key_versions.vouch(SecretStore(keys))).keys("acme")
+
+
+async def test_a_secret_is_there_to_write_with_before_it_is_known(
+    ccari: Service, keys: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is cut off between the two leaves one that is known, and not there."""
+    secrets = await store.key_versions.vouch(SecretStore(keys))
+
+    def fail(*_: object) -> None:
+        raise ConfigError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(SecretStore, "add", fail)
+        with pytest.raises(ConfigError, match="full"):
+            await store.key_versions.make(secrets, ACME)
+    known = "SELECT key_check FROM key_checks WHERE key_version = 3"
+    assert len(await store.database.rows(known)) == 1
+    made_again = await store.key_versions.make(await store.key_versions.vouch(SecretStore(keys)), ACME)
+    assert (await store.database.rows(known)) == [{"key_check": made_again.check}]
+
+
+async def test_a_secret_is_written_with_that_takes_anothers_version(
+    ccari: Service, keys: Path, store: Store
+) -> None:
+    with pytest.raises(ConfigError, match="version 1 of the suppression secret of 'acme' was another one"):
+        await store.key_versions.note(ACME, 1, "00000000")
+
+
+async def test_a_register_whose_secret_is_lost_is_thought_empty_or_can_never_be_loaded_again(
+    ccari: Service, keys: Path, store: Store, tmp_path: Path
+) -> None:
+    """What has come to it since may not go under a new secret; all of it may, and counts when it is whole."""
+    await store.policies.apply(HEEDED, "test")
+    listing, more = tmp_path / "robinson.csv", tmp_path / "more.csv"
+    listing.write_text("number\n+48600100002\n")
+    more.write_text("number\n+48600100003\n")
+    load = ("registers", "import", "robinson", str(listing))
+    update = ("registers", "import", "robinson", str(more), "--update", "--as-of", "2026-11-25")
+    refused(await ccari.ccari(*update), "was never loaded")
+    assert (await ccari.ccari(*load)).code == 0
+    assert (await ccari.ccari("suppress", "check", "+48600100002")).code == 1
+    shutil.rmtree(keys / "registers")
+    refused(await ccari.ccari(*update), "is missing", "load the register anew")
+    SecretStore(keys).create_for_register("robinson")
+    refused(await ccari.ccari(*update), "is another one", "load the register anew")
+    refused(await ccari.ccari("suppress", "check", "+48600100002"), "is another one")
+    assert (await ccari.ccari(*load)).code == 0
+    assert (await ccari.ccari("suppress", "check", "+48600100002")).code == 1
