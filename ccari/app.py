@@ -23,6 +23,7 @@ from ccari.errors import StoreError
 from ccari.forward.courier import Courier
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
+from ccari.keyring.files import check_folder
 from ccari.policy.calendars import public_holidays
 from ccari.policy.campaign import RecordingMode
 from ccari.ports.recordings import Spool
@@ -30,7 +31,6 @@ from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.housekeeping import Housekeeper
-from ccari.recordings.keyfiles import check_folder
 from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.recordings.remote import open_remote_spool
 from ccari.recordings.spool import SharedSpool

@@ -11,9 +11,9 @@ from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError, ConfigError
 from ccari.gating.naming import the_controller
+from ccari.keyring.files import read_private
 from ccari.policy.declaration import Policy
 from ccari.recordings import keybackup
-from ccari.recordings.keyfiles import read_private
 from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.store.opened import Store
 from ccari.store.secrets import Holder, Key, SecretStore

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import pyrage
 
 from ccari.errors import ConfigError, why
-from ccari.recordings.keyfiles import FOLDER_MODE, PRIVATE_MODE, alone, draft_of, is_draft, settle, write_new
+from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, alone, draft_of, is_draft, settle, write_new
 from ccari.recordings.keys import holds_identity
 
 #: No key is longer; what is, was not packed by :func:`pack`.

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ccari.errors import ConfigError, why
-from ccari.recordings.keyfiles import alone, read_private, read_public, write_new, write_over
+from ccari.keyring.files import alone, read_private, read_public, write_new, write_over
 
 _IDENTITY = b"AGE-SECRET-KEY-"
 _EVIDENCE = re.compile(r"^evidence-([1-9][0-9]*)\.(key|pub)$")

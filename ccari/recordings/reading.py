@@ -10,9 +10,9 @@ import pyrage
 from pyrage.x25519 import Identity
 
 from ccari.errors import ConfigError, RecordingError, why
+from ccari.keyring.files import read_private
 from ccari.ports.recordings import InPlace
 from ccari.recordings.encryption import decrypt
-from ccari.recordings.keyfiles import read_private
 from ccari.recordings.tags import beside, told
 
 _ENCRYPTED = ".age"

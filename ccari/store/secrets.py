@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ccari.errors import ConfigError
+from ccari.keyring.files import make_folder, read_private, settle, write_new
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import SECRET_BYTES, digest
 from ccari.ports.keying import Digests
@@ -110,14 +111,12 @@ class SecretStore:
     def add(self, holder: Holder, key: Key) -> None:
         """Keep a secret that :meth:`following` has made up. Raises ConfigError if it cannot be written."""
         folder = self._of(holder)
-        try:
-            for each in (self.folder, folder.parent, folder):
-                # the folders above would be open to others, made as parents
-                if not each.exists():
-                    each.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(folder, error) from None
-        _write(folder, key)
+        for each in (self.folder, folder.parent, folder):
+            # the folders above would be open to others, made as parents, and root's where root makes them
+            make_folder(each)
+        path = folder / f"suppression-{key.version}.key"
+        if not write_new(path, f"{key.in_hex}\n".encode("ascii")):
+            raise ConfigError(f"{path} is there already: somebody else has just made it")
 
     def lacks(self, holder: Holder) -> bool:
         """Whether a holder has no secret, and never had one that something hangs on. Raises ConfigError if it had."""
@@ -169,6 +168,7 @@ class SecretStore:
             )
         path = folder / f"suppression-{version}.key"
         path.rename(path.with_suffix(".retired"))
+        settle(folder)
 
     def digests(self, controller: str, number: Number) -> Digests:
         """The number's digests under every version of the controller's secret.
@@ -261,24 +261,6 @@ def _digests(versions: list[tuple[int, bytes]], number: Number) -> Digests:
     return Digests(newest, version, tuple(each for _, each in made))
 
 
-def _write(folder: Path, key: Key) -> None:
-    """Whole or not at all: a reader never finds half a secret."""
-    path, draft = folder / f"suppression-{key.version}.key", folder / f".suppression-{key.version}.draft"
-    try:
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600, exist_ok=False)
-        draft.write_text(key.in_hex + "\n")
-        # a link fails where a rename would replace a secret that another process has just made
-        path.hardlink_to(draft)
-        draft.unlink()
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-
-
-def _unwritable(folder: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"cannot write a secret in {folder}: {error.strerror}: check [keys] dir")
-
-
 def _load(folder: Path) -> list[tuple[int, bytes]]:
     named = _named(folder, _NAME)
     if not named:
@@ -314,11 +296,9 @@ def _lost(folder: Path, version: int, how: str) -> ConfigError:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_mode & 0o077:
-            raise ConfigError(f"{path} can be read by others: chmod 600 it, and think about who has read it")
-        secret = bytes.fromhex(path.read_text().strip())
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        secret = bytes.fromhex(read_private(path).decode("ascii").strip())
+    except FileNotFoundError:
+        raise ConfigError(f"cannot read {path}: No such file or directory") from None
     except ValueError:
         secret = b""
     if len(secret) != SECRET_BYTES:

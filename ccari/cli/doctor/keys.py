@@ -8,7 +8,7 @@ from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, doubt, fault, well
 from ccari.config import Settings
 from ccari.errors import ConfigError
-from ccari.recordings.keyfiles import PUBLIC_SUFFIXES
+from ccari.keyring.files import PUBLIC_SUFFIXES
 from ccari.recordings.keys import RecipientFile, SigningKeys, holds_identity
 
 _WRITTEN_BY_OTHERS, _ANYTHING_BY_OTHERS = 0o022, 0o077

@@ -15,8 +15,8 @@ import orjson
 from pyrage.x25519 import Identity
 
 from ccari.errors import CcariError, RecordingError, why
+from ccari.keyring.files import settle
 from ccari.ports.subjects import Holdings
-from ccari.recordings.keyfiles import settle
 from ccari.recordings.reading import open_plain
 from ccari.recordings.subject.account import Asked, account
 from ccari.recordings.subject.page import page

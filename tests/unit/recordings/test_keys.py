@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
 from ccari.errors import ConfigError
-from ccari.recordings.keyfiles import check_folder
+from ccari.keyring.files import check_folder
 from ccari.recordings.keys import RecipientFile, SigningKeys
 
 AGE = shutil.which("age")

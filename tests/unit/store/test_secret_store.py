@@ -168,6 +168,38 @@ def test_a_secret_shows_in_a_traceback(store: SecretStore) -> None:
 def test_a_folder_that_cannot_be_written_ends_in_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("in the way")
     with pytest.raises(
-        ConfigError, match=r"cannot write a secret in .*: Not a directory: check \[keys\] dir"
+        ConfigError, match=r"cannot write acme in .*keys: Not a directory: check \[keys\] dir"
     ):
         SecretStore(tmp_path / "keys").create("acme")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a file that the service cannot read")
+def test_a_secret_that_root_makes_cannot_be_read_by_the_service(tmp_path: Path) -> None:
+    nobody = 65534
+    os.chown(tmp_path, nobody, nobody)
+    made = SecretStore(tmp_path / "keys")
+    made.create("acme")
+    made.create_for_register("robinson")
+    made.rotate("acme")
+    assert {each.stat().st_uid for each in tmp_path.rglob("*")} == {nobody}
+    assert len([each for each in tmp_path.rglob("*") if each.is_file()]) == 3
+
+
+def test_a_secret_is_gone_after_a_power_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, and its name in the folder, are on the disk before anything is written with it."""
+    synced: list[Path] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink())
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    made = SecretStore(tmp_path)
+    made.create("acme")
+    made.rotate("acme")
+    named = [each.name for each in synced]
+    assert [each for each in named if each.startswith(".suppression-2.key")]
+    assert named[-1] == "acme"
+    made.retire("acme", 1)
+    assert len(synced) == len(named) + 1

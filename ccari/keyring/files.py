@@ -54,6 +54,27 @@ def check_folder(folder: Path) -> None:
             _check_mode(each, each.stat().st_mode)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder that is its owner's alone, who is that of the one above it where root makes it.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=FOLDER_MODE, parents=True)
+        above = folder.parent.stat()
+        if os.geteuid() == 0:
+            os.chown(folder, above.st_uid, above.st_gid)
+        with contextlib.suppress(PermissionError):
+            settle(folder.parent)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
 def write_new(path: Path, content: bytes) -> bool:
     """Write a file that is not there; False if it is, which is left alone.
 
@@ -62,8 +83,8 @@ def write_new(path: Path, content: bytes) -> bool:
     ConfigError
         If it cannot be written.
     """
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         with draft_of(path, content, for_folder=True) as draft:
             # a link fails where a rename would replace what another process has just made
             path.hardlink_to(draft)
@@ -77,8 +98,8 @@ def write_new(path: Path, content: bytes) -> bool:
 
 def write_over(path: Path, content: bytes) -> None:
     """Write a file in place of the one that is there, if any. Raises ConfigError if it cannot be written."""
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         with draft_of(path, content, for_folder=True) as draft:
             draft.replace(path)
     except OSError as error:
@@ -89,8 +110,8 @@ def write_over(path: Path, content: bytes) -> None:
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Let no other command change the folder meanwhile. Raises ConfigError if it cannot be made."""
+    make_folder(folder)
     try:
-        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise _unwritable(folder / "key", error) from None
