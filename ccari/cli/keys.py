@@ -32,6 +32,7 @@ PassphraseFile = Annotated[
 ]
 
 _HANGING = ("suppressions", "contacts", "consents", "requests", "calls", "notices", "listings")
+_PLACE_AGAIN = "place each again: ccari recordings hold --number NUMBER --reason …"
 #: Whoever has the file may try as many as a machine can.
 PASSPHRASE_CHARACTERS = 12
 
@@ -122,6 +123,10 @@ def rotate(
     evidence: Annotated[
         bool, typer.Option("--evidence", help="The key that evidence is signed with.")
     ] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Although holds are on numbers, which must be placed again afterwards."),
+    ] = False,
 ) -> None:
     """Make a controller's next secret, or with an option the next of another kind, for all that comes from now on.
 
@@ -131,6 +136,8 @@ def rotate(
         raise typer.BadParameter("one kind at a time: a controller's secret, --recordings or --evidence")
     if (recipient or add) and not recordings:
         raise typer.BadParameter("--recipient and --add go with --recordings")
+    if yes and (recordings or evidence):
+        raise typer.BadParameter("--yes goes with a controller's secret")
     keys_dir = context.obj.settings().keys_dir
     if recordings:
         file = RecipientFile(keys_dir)
@@ -143,19 +150,27 @@ def rotate(
             f"evidence: signed with key {made.fingerprint} from now on, version {made.version}; back it up"
         )
     else:
-        _rotate_secret(context, controller)
+        _rotate_secret(context, controller, yes=yes)
 
 
-def _rotate_secret(context: typer.Context, controller: str | None) -> None:
-    async def work(settings: Settings, store: Store) -> tuple[str, int]:
+def _rotate_secret(context: typer.Context, controller: str | None, *, yes: bool) -> None:
+    async def work(settings: Settings, store: Store) -> tuple[str, int, str]:
         whose = the_controller(await current_policy(store), controller)
         secrets = await vouched(settings, store)
         secrets.check(whose.id)
+        holds = ", ".join(map(str, await store.key_versions.holds_on_numbers(whose.id)))
+        if holds and not yes:
+            raise CcariError(
+                f"holds of {whose.id!r} are on numbers, and would not reach what is called from then on: {holds}: say --yes, "
+                f"and then {_PLACE_AGAIN}"
+            )
         made = await store.key_versions.make(secrets, Holder("controller", whose.id))
-        return whose.id, made.version
+        return whose.id, made.version, holds
 
-    whose, version = with_store(context, work)
+    whose, version, holds = with_store(context, work)
     typer.echo(f"{whose}: version {version} is written with now; back it up")
+    if holds:
+        typer.echo(f"{whose}: holds do not reach what is called from now on: {holds}: {_PLACE_AGAIN}")
 
 
 @app.command()

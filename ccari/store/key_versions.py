@@ -20,6 +20,10 @@ class KeyVersions:
             dict(row) async for rows in self._database.stream(SQL["count_by_key_version"]) for row in rows
         ]
 
+    async def holds_on_numbers(self, controller: str) -> list[int]:
+        """The open holds that do not reach what is called once there is a newer version."""
+        return [row["id"] for row in await self._database.rows(SQL["holds_on_numbers"], controller)]
+
     async def vouch(self, secrets: SecretStore, *, learn: bool = True) -> SecretStore:
         """Let ``secrets`` refuse whoever asks for a number where a secret that something hangs on is lost, or another one.
 

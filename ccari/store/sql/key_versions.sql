@@ -49,3 +49,6 @@ SELECT CASE WHEN $1 = 'register'
       OR EXISTS (SELECT FROM heard_notices WHERE controller = $2 AND key_version = $3)
       OR EXISTS (SELECT FROM calls WHERE controller = $2 AND key_version = $3 AND digest IS NOT NULL)
     END
+
+-- name: holds_on_numbers
+SELECT id FROM holds WHERE controller = $1 AND digests IS NOT NULL AND released_at IS NULL ORDER BY id

@@ -215,3 +215,18 @@ async def test_a_list_hides_until_when_or_why_a_recording_is_kept(
     )
     text = await run(ccari, "list")
     assert "legal hold 1 (lawsuit); request ACME-2026-000002 (human_review)" in " ".join(text.split())
+
+
+async def test_a_hold_on_a_number_ends_with_a_rotation_and_nobody_is_told(ccari: Service) -> None:
+    done = await ccari.ccari("recordings", "hold", "--number", made.NUMBER.e164, "--reason", "a court's file")
+    assert done.code == 0, done.err
+    done = await ccari.ccari("keys", "rotate")
+    assert (done.code, done.out) == (1, "")
+    assert "are on numbers" in done.err
+    assert ": 1: say --yes, and then place each again: ccari recordings hold --number" in done.err
+    done = await ccari.ccari("keys", "rotate", "--yes")
+    assert done.code == 0, done.err
+    assert "version 2 is written with now" in done.out
+    assert ": 1: place each again" in done.out
+    assert (await ccari.ccari("recordings", "release", "1", "--reason", "settled")).code == 0
+    assert (await ccari.ccari("keys", "rotate")).out == "acme: version 3 is written with now; back it up\n"
