@@ -93,7 +93,15 @@ async def test_a_running_service_goes_on_without_a_secret_that_it_had(
     ccari: Service, keys: Path, store: Store
 ) -> None:
     running = await store.key_versions.vouch(SecretStore(keys))
-    assert len(running.digests("acme", made.NUMBER).all) == 2
+    SecretStore(keys).rotate("acme")
+    assert len(running.digests("acme", made.NUMBER).all) == 3
+    # one that has come since it began
+    newest = keys / "acme/suppression-3.key"
+    newest.rename(keys / "kept")
+    with pytest.raises(ConfigError, match="version 3 of the suppression secret of 'acme'"):
+        running.digests("acme", made.NUMBER)
+    (keys / "kept").rename(newest)
+    assert len(running.digests("acme", made.NUMBER).all) == 3
     (keys / "acme/suppression-1.key").unlink()
     with pytest.raises(ConfigError, match=r"version 1 of the suppression secret of 'acme' in .* is missing"):
         running.digests("acme", made.NUMBER)
