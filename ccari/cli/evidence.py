@@ -101,7 +101,7 @@ def verify_(
     key: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The public key of whoever it is said to be of; repeatable. Else those in [keys] dir."
+            help="The public key of whoever it is said to be of; repeatable. Else those in the keys folder."
         ),
     ] = None,
     recordings: Annotated[
