@@ -20,7 +20,7 @@ demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leav
 
 # The laboratory's calls take real time and little of the processor, so the other tests run beside them, more humbly.
 test: setup lint ## Lint, type-check and run every test
-	@log=$$(mktemp); nice $(BIN)/python -m pytest tests/unit >$$log 2>&1 & unit=$$!; \
+	@log=$$(mktemp); nice $(BIN)/python -m pytest -n 2 tests/unit >$$log 2>&1 & unit=$$!; \
 	  trap 'kill $$unit' INT TERM; \
 	  $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios; code=$$?; \
 	  wait $$unit || code=1; cat $$log; rm -f $$log; exit $$code
