@@ -31,6 +31,9 @@ def reachable() -> Iterator[Path]:
 async def server(reachable: Path) -> AsyncIterator[str]:
     """The DSN of the embedded server, with a migrated database ``template`` that holds one policy."""
     async with embedded_postgres(reachable / "data") as dsn:
+        # a database for each test is some hundred files; processes are killed in these tests, and never the machine
+        await _administer(dsn, "ALTER SYSTEM SET fsync = off")
+        await _administer(dsn, "SELECT pg_reload_conf()")
         await _administer(dsn, "CREATE DATABASE template")
         async with open_database(elsewhere(dsn, "template")) as database:
             await Policies(database).apply(POLICY, "test")
