@@ -244,13 +244,12 @@ class _Segment:
             # a busy Asterisk may come to a lost request late: what it has not yet begun cannot be removed
             with contextlib.suppress(AsteriskError):
                 await self._desk.ari.recorded(self.name)
-        state = "discarded"
         try:
             await self._desk.archive.discard(tag.recording_id)
         except RecordingError as error:
+            # whoever looks after the spool tries again until it is gone
             _log.error("recording_not_discarded", call_id=str(self._call), reason=str(error))
-            state = "failed"
-        await self._persistently(lambda entries: self._desk.recordings.ended(tag, state, entries))
+        await self._persistently(lambda entries: self._desk.recordings.ended(tag, "discarded", entries))
 
     async def _persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> bool:
         return await persistently(self._call, lambda: self._journal.durably(write))

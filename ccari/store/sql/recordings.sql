@@ -47,13 +47,15 @@ SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.
                             WHERE rights_requests.call_id = r.call_id AND "right" = ANY($2))) AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
 WHERE r.id = ANY($1)
-  AND (r.state IN ('finished', 'failed') OR r.state IN ('tagged', 'recording') AND calls.ended_at < now() - interval '5 minutes')
+  AND (r.state = 'finished' OR r.state = 'failed' AND r.started_at IS NOT NULL
+       OR r.state IN ('tagged', 'recording') AND calls.ended_at < now() - interval '5 minutes')
 
 -- name: late_recordings
 SELECT count(*) FROM recordings WHERE state = 'finished' AND stopped_at < now() - interval '1 hour'
 
 -- name: settled_recordings
-SELECT id FROM recordings WHERE state IN ('stored', 'discarded', 'deleted') AND id = ANY($1)
+SELECT id FROM recordings
+WHERE id = ANY($1) AND (state IN ('stored', 'discarded', 'deleted') OR state = 'failed' AND started_at IS NULL)
 
 -- name: recordings_in_place
 SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, legal_basis, mode, notice_version,

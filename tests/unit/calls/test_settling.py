@@ -12,6 +12,7 @@ import pytest
 from ccari.calls.events import Ids
 from ccari.calls.recorder import Recorder
 from ccari.calls.recovery import _settle
+from ccari.errors import RecordingError
 from ccari.gating.journal import Journal
 from ccari.policy.call import Direction
 from ccari.policy.chain import Entry
@@ -98,3 +99,18 @@ async def test_a_file_that_lacks_a_part_of_the_talk_is_kept_without_a_word(
     events = [each for each in desk.recordings.told if each.event == "recording_short"]
     assert [each.fields["missing_ms"] for each in events] == short
     assert desk.recordings.said[-1] == "stored"
+
+
+async def test_what_could_not_be_removed_is_taken_for_a_recording_that_was_lost() -> None:
+    """One that was lost is kept after all when its file is found again; this one is never to be."""
+
+    class Stuck(Shelf):
+        async def discard(self, _recording: object) -> None:
+            raise RecordingError("it could not be removed")
+
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), SimpleNamespace(ari=Whole(), recordings=Rows())
+    desk.archive = Stuck(1000)
+    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    await recorder.settle()
+    assert desk.recordings.said == ["tagged", "discarded"]

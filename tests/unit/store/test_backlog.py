@@ -180,6 +180,18 @@ async def test_one_taken_for_lost_is_removed_when_its_disk_is_there_again(
     assert (await state(database, tag.recording_id), files(spool)) == ("stored", [])
 
 
+async def test_what_was_never_to_be_recorded_is_kept_or_left_open(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path, folder: Path
+) -> None:
+    """Its recorder never told that it began, or it could not be removed when it was refused."""
+    silent, refused = await recorded(store, spool), await recorded(store, spool)
+    await database.rows("UPDATE recordings SET started_at = NULL WHERE id = $1", silent.recording_id)
+    await store.recordings.ended(silent, "failed", ())
+    await store.recordings.ended(refused, "discarded", ())
+    assert await caretaker.tend() == 0
+    assert (files(spool), files(folder)) == ([], [])
+
+
 async def test_one_whose_end_nobody_has_seen_stays_open_in_the_spool(
     caretaker: Caretaker, store: Store, database: Database, spool: Path
 ) -> None:
