@@ -207,8 +207,7 @@ async def test_a_cut_connection_ends_the_service_loses_the_recording_or_dials_me
         assert shown["recordings"][0]["duration_ms"] > 1000, "what was said while the link was away is lost"
         await ground.nothing_left()
 
-        again, _ = await ground.talk(service, callees.answers(3))
-        await ground.lab.world.hang_up(again)
+        again = await ground.dial(callees.answers(3), agent="drops-1")
         outcome, _ = await ground.ended(service, again)
         assert outcome.outcome == "bridged"
 
