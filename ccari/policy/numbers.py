@@ -9,7 +9,9 @@ from phonenumbers import PhoneNumberType, timezone
 #: What a person writes between digits. Everything else, and above all ``/ @ & ; ,``, could be a dial string.
 _SEPARATORS = frozenset(" -.()\u00a0")
 _DIGITS = frozenset("0123456789")
-#: E.164 allows 15 digits; an international prefix and a trunk zero may stand before them.
+#: With the country's code, ITU-T E.164, 6.2.
+_LONGEST_E164 = 15
+#: An international prefix and a trunk zero may stand before them.
 _LONGEST = 20
 
 _PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.PAGER})
@@ -93,7 +95,9 @@ def parse(text: str, country: str) -> Number | NumberFault:
         return NumberFault.INVALID
     if kind in _PREMIUM:
         return NumberFault.PREMIUM
-    return Number(phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164))
+    e164 = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+    # some countries' plans as libphonenumber has them are longer than ITU-T E.164 lets a number be
+    return Number(e164) if len(e164) <= 1 + _LONGEST_E164 else NumberFault.INVALID
 
 
 def mask(e164: str) -> str:

@@ -214,6 +214,7 @@ def test_no_text_raises_and_what_is_accepted_is_digits(text: str, country: str) 
 
 
 @given(st.text(st.sampled_from("0123456789+ -()."), max_size=24), st.sampled_from(COUNTRIES))
+@example("20100000000000", "DE")
 def test_no_arrangement_of_dialled_characters_raises(text: str, country: str) -> None:
     found = parse(text, country)
     assert isinstance(found, NumberFault) or re.fullmatch(r"\+[0-9]{4,15}", found.e164)
