@@ -5,8 +5,10 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
@@ -25,7 +27,6 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
 from ccari.keyring.files import check_folder
 from ccari.policy.calendars import public_holidays
-from ccari.policy.campaign import RecordingMode
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
@@ -118,7 +119,8 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             _fastagi(settings, counter),
             _forwarding(settings, store),
             housekeeping(settings, store),
-            _caring(Caretaker(spool, archive, store.recordings), link),
+            # what it has under way at its end is done again by the next service
+            _beside(Caretaker(spool, archive, store.recordings).run(link.connected)),
         ):
             _log.info("service_started", revision=book.revision)
             await _until(stop, link, calls)
@@ -152,30 +154,19 @@ async def _fastagi(settings: Settings, counter: Counter) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def _forwarding(settings: Settings, store: Store) -> AsyncIterator[None]:
     """Pass requests on while the context lasts; what is under way at its end is sent again by the next service."""
-    async with open_courier(settings, store) as courier:
-        working = asyncio.create_task(courier.run())
-        try:
-            yield
-        finally:
-            working.cancel()
-            await asyncio.wait([working])
-
-
-@contextlib.asynccontextmanager
-async def _caring(caretaker: Caretaker, link: Link) -> AsyncIterator[None]:
-    """Have the spool looked after while the context lasts; what is under way at its end is done again next time."""
-    working = asyncio.create_task(caretaker.run(link.connected))
-    try:
+    async with open_courier(settings, store) as courier, _beside(courier.run()):
         yield
-    finally:
-        working.cancel()
-        await asyncio.wait([working])
+
+
+def housekeeping(settings: Settings, store: Store) -> AbstractAsyncContextManager[None]:
+    """Delete what is due while the context lasts; what is under way at its end is carried out by the next service."""
+    return _beside(Housekeeper(store.deletions, settings.recordings_dir).run())
 
 
 @contextlib.asynccontextmanager
-async def housekeeping(settings: Settings, store: Store) -> AsyncIterator[None]:
-    """Delete what is due while the context lasts; what is under way at its end is carried out by the next service."""
-    working = asyncio.create_task(Housekeeper(store.deletions, settings.recordings_dir).run())
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have work done while the context lasts. At its end it is cancelled, and waited for."""
+    working = asyncio.create_task(work)
     try:
         yield
     finally:
@@ -226,8 +217,7 @@ def _check_keys(settings: Settings, book: Book) -> None:
     check_folder(folder)
     if policy is None:
         return
-    records = any(each.recording.mode is not RecordingMode.OFF for each in policy.campaigns)
-    if records and settings.recordings.encryption == "age":
+    if policy.recorded and settings.recordings.encryption == "age":
         RecipientFile(folder).recipients()
     SigningKeys(folder).newest()
 

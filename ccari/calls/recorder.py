@@ -16,7 +16,7 @@ from ccari.gating.journal import Journal, persistently
 from ccari.gating.terms import Terms
 from ccari.policy import retention
 from ccari.policy.chain import Entry
-from ccari.ports.recordings import Kept, RecordingTag
+from ccari.ports.recordings import NOT_THERE, Kept, RecordingTag, lost
 
 _log = structlog.get_logger()
 
@@ -26,8 +26,6 @@ SNOOP_SECONDS = 3.0
 KEEP_SECONDS = 5.0
 #: What a file may lack of the time between its recorder's first and last word.
 MISSING_SECONDS = 2.0
-#: Of a recording that ran, as Asterisk itself says.
-NOT_THERE = "Asterisk has no file of it"
 
 
 class Recorder:
@@ -218,7 +216,7 @@ class _Segment:
                 await self._clear()
 
     async def _lost(self, tag: RecordingTag, reason: str) -> None:
-        self._journal.note("recording_lost", {"recording": self.name, "reason": reason})
+        self._journal.note("recording_lost", lost(tag.recording_id, reason))
         await self._persistently(lambda entries: self._desk.recordings.ended(tag, "failed", entries))
 
     def _measure(self, tag: RecordingTag, until: datetime | None, kept: Kept) -> None:

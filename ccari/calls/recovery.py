@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 import structlog
 
 from ccari.calls.desk import Desk
-from ccari.calls.recorder import NOT_THERE
 from ccari.errors import AsteriskError, RecordingError
 from ccari.gating.journal import entry
-from ccari.ports.recordings import Unfinished
+from ccari.ports.recordings import NOT_THERE, Unfinished, lost
 
 _log = structlog.get_logger()
 
@@ -66,10 +65,7 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
             desk.archive.leave()
             return True
         elif unfinished.begun:
-            state, journal = (
-                "failed",
-                [entry("recording_lost", {"recording": str(tag.recording_id), "reason": NOT_THERE})],
-            )
+            state, journal = "failed", [entry("recording_lost", lost(tag.recording_id, NOT_THERE))]
     except (AsteriskError, RecordingError) as error:
         _log.warning("recording_left", call_id=str(tag.call_id), reason=str(error))
     else:

@@ -16,7 +16,7 @@ from ccari.config import Settings
 from ccari.errors import ConfigError, SoundError
 from ccari.forward.secret import WebhookSecrets
 from ccari.policy import gate
-from ccari.policy.campaign import Campaign, RecordingMode
+from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller, Register
 from ccari.recordings.keys import RecipientFile, SigningKeys
@@ -92,9 +92,8 @@ def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[N
 
 def keys(settings: Settings, policy: Policy) -> Iterator[Need]:
     """Without these `ccari serve` does not begin: a recording would lie there open, and what happened could be denied."""
-    recording = [each for each in policy.campaigns if each.recording.mode is not RecordingMode.OFF]
-    if recording and settings.recordings.encryption == "age":
-        check, whose = "recipients", tuple(f"campaign {each.id!r}" for each in recording)
+    if policy.recorded and settings.recordings.encryption == "age":
+        check, whose = "recipients", tuple(f"campaign {each.id!r}" for each in policy.recorded)
         try:
             count = len(RecipientFile(settings.keys_dir).recipients())
         except ConfigError as error:

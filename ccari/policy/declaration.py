@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ccari.policy import faults
-from ccari.policy.campaign import Campaign
+from ccari.policy.campaign import Campaign, RecordingMode
 from ccari.policy.declared import Contradiction, Declared
 from ccari.policy.faults import Fault
 from ccari.policy.parties import Controller, Register
@@ -25,6 +25,11 @@ class Policy(Declared):
     controllers: tuple[Controller, ...] = ()
     registers: tuple[Register, ...] = ()
     campaigns: tuple[Campaign, ...] = ()
+
+    @property
+    def recorded(self) -> Sequence[Campaign]:
+        """The campaigns that record calls."""
+        return [each for each in self.campaigns if each.recording.mode is not RecordingMode.OFF]
 
     def contradictions(self) -> Iterator[Contradiction]:
         if not self.controllers:

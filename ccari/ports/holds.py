@@ -1,10 +1,10 @@
 """What keeps recordings beyond their time, and the deletion of those that nothing keeps."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from ccari.policy.bases import LegalBasis
@@ -95,37 +95,6 @@ class Doomed:
 
 #: Why a recording is to go now; None if it stays.
 Judge = Callable[[Stored], Verdict | None]
-
-
-class HoldRegister(Protocol):
-    """Each method raises StoreError if the database fails."""
-
-    async def held(
-        self, recording_ids: Collection[UUID], *, besides: str | None = None
-    ) -> dict[UUID, set[HoldKind]]:
-        """What holds each of the recordings that is held; the request ``besides`` does not count."""
-        ...
-
-    async def explain(
-        self, recording_ids: Collection[UUID], *, besides: str | None = None
-    ) -> dict[UUID, list[Held]]:
-        """As :meth:`held`, each thing by itself."""
-        ...
-
-    async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
-        """Keep what is stored of ``on``, and what will be, until the hold is released; gives it as :meth:`list` does.
-
-        Raises UnknownError if there is no such thing, and RecordingError if nothing can be kept of it any more.
-        """
-        ...
-
-    async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
-        """Raise UnknownError if there is no such hold, or it was released before."""
-        ...
-
-    async def list(self, limit: int, *, released: bool = False) -> list[dict[str, Any]]:
-        """The newest first, those that are ``released`` too if asked; each with how many stored recordings it is on."""
-        ...
 
 
 class Sweep(Protocol):

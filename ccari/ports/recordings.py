@@ -61,6 +61,15 @@ class InPlace:
     kept: Kept
 
 
+#: Why one is lost that neither Asterisk nor its spool has.
+NOT_THERE = "Asterisk has no file of it"
+
+
+def lost(recording_id: UUID, reason: str) -> dict[str, str]:
+    """What journals tell of one that left no file."""
+    return {"recording": str(recording_id), "reason": reason}
+
+
 @dataclass(frozen=True, slots=True)
 class Unfinished:
     """A recording of a call that nobody drives any more. ``begun``: it is known to have run.

@@ -8,7 +8,7 @@ import structlog
 
 from ccari.errors import RecordingDelayed, RecordingError, StoreError, why
 from ccari.gating.journal import entry
-from ccari.ports.recordings import Backlog, Spool, Unfinished
+from ccari.ports.recordings import Backlog, Spool, Unfinished, lost
 from ccari.recordings.archive import FileArchive
 
 _log = structlog.get_logger()
@@ -84,11 +84,8 @@ class Caretaker:
             return False
         except RecordingError as error:
             _log.warning("recording_lost", call_id=call_id, reason=str(error))
-            await self._backlog.given_up(
-                tag,
-                "failed",
-                [entry("recording_lost", {"recording": str(tag.recording_id), "reason": str(error)})],
-            )
+            told = [entry("recording_lost", lost(tag.recording_id, str(error)))]
+            await self._backlog.given_up(tag, "failed", told)
         if kept is not None and await self._backlog.brought(
             tag, kept, [entry("recording_stored", kept.told)]
         ):

@@ -65,10 +65,11 @@ class Soundboard:
 
     def _script(self, controller: Controller, campaign: Campaign, language: str) -> Script:
         said = {each.id: each for each in notices.prompts(controller, campaign, self.catalogue, language)}
-        sounds = {prompt.id: self._sound(prompt) for prompt in said.values()}
+        found = {each: self._find(prompt) for each, prompt in said.items()}
         if self._copies is not None:
-            for prompt in said.values():
-                self._copies.keep(sounds[prompt.id].digest, self.files(prompt))
+            for each, (folder, _, entry) in found.items():
+                self._copies.keep(entry.digest, _files(folder, said[each], entry))
+        sounds = {each: _sound(said[each], seen_as, entry) for each, (_, seen_as, entry) in found.items()}
         spoken = [ids for ids in notices.wordings(campaign) if said.keys() >= set(ids)]
         return Script(sounds, {ids: notices.version(tuple(said[each] for each in ids)) for ids in spoken})
 
@@ -91,11 +92,11 @@ class Soundboard:
         """The files of a prompt that a call would play, by ending. Raises SoundError as :meth:`scripts` does."""
         self._refresh()
         folder, _, entry = self._find(prompt)
-        return {ending: folder / f"{prompt.key}.{ending}" for ending in entry.files}
+        return _files(folder, prompt, entry)
 
     def _sound(self, prompt: Prompt) -> Sound:
         _, seen_as, entry = self._find(prompt)
-        return Sound(f"sound:{seen_as / prompt.key}", entry.duration_ms, prompt.text, entry.digest)
+        return _sound(prompt, seen_as, entry)
 
     def _find(self, prompt: Prompt) -> tuple[Path, Path, Entry]:
         """The folder, the folder as Asterisk sees it, and the entry."""
@@ -121,3 +122,11 @@ class Soundboard:
             self._manifests = [Manifest.load(path.parent) if path.exists() else None for path in paths]
             self._scripts.clear()
             self._stamps = stamps
+
+
+def _files(folder: Path, prompt: Prompt, entry: Entry) -> dict[str, Path]:
+    return {ending: folder / f"{prompt.key}.{ending}" for ending in entry.files}
+
+
+def _sound(prompt: Prompt, seen_as: Path, entry: Entry) -> Sound:
+    return Sound(f"sound:{seen_as / prompt.key}", entry.duration_ms, prompt.text, entry.digest)

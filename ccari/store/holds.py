@@ -22,7 +22,7 @@ _ON_RIGHTS, _ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDI
 
 
 class Holds:
-    """:class:`ccari.ports.HoldRegister` on PostgreSQL: the one place that says whether something is held."""
+    """The one place that says whether something is held. Each method raises StoreError if the database fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -7,15 +7,12 @@ Ends with status 1 if somebody met another fate than the law has for them, or a 
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +34,7 @@ from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.erasures import Erasures
 from ccari.store.opened import Store
+from tests.bench.home import home
 from tests.unit.store import made
 
 NOW = datetime.now(UTC)
@@ -265,20 +263,10 @@ async def bench(home: Path, people: int) -> int:
         return int(bool(wrong) or dict(found) != {what: count for what, count in expected.items() if count})
 
 
-@contextlib.contextmanager
-def _home() -> Iterator[Path]:
-    made_ = Path(tempfile.mkdtemp(prefix="ccari-bench-"))
-    made_.chmod(0o711)
-    try:
-        yield made_
-    finally:
-        shutil.rmtree(made_, ignore_errors=True)
-
-
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--people", type=int, default=10_000)
     asked = options.parse_args()
-    with _home() as where, Path(os.devnull).open("w") as nowhere:
+    with home() as where, Path(os.devnull).open("w") as nowhere:
         log.configure("json", "info", nowhere)
         sys.exit(asyncio.run(bench(where, asked.people)))

@@ -10,12 +10,10 @@ import asyncio
 import contextlib
 import os
 import resource
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +32,7 @@ from ccari.recordings.housekeeping import Housekeeper
 from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.opened import Store
+from tests.bench.home import home
 from tests.unit.store import made
 
 NOW = datetime.now(UTC)
@@ -247,23 +246,13 @@ async def bench(home: Path, rows: int) -> int:
         return 1 if wrong or swept.faults or again is None or again.count else 0
 
 
-@contextlib.contextmanager
-def _home() -> Iterator[Path]:
-    made_ = Path(tempfile.mkdtemp(prefix="ccari-bench-"))
-    made_.chmod(0o711)
-    try:
-        yield made_
-    finally:
-        shutil.rmtree(made_, ignore_errors=True)
-
-
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=100_000)
     options.add_argument("--batch", type=int, default=housekeeping.BATCH, help="decided in one transaction")
     asked = options.parse_args()
     housekeeping.BATCH = asked.batch
-    with _home() as where, Path(os.devnull).open("w") as nowhere:
+    with home() as where, Path(os.devnull).open("w") as nowhere:
         # as the service logs, but for where it goes
         log.configure("json", "info", nowhere)
         sys.exit(asyncio.run(bench(where, asked.rows)))

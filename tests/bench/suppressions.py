@@ -11,11 +11,10 @@ import contextlib
 import json
 import os
 import random
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import quantiles
@@ -27,6 +26,7 @@ from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
+from tests.bench.home import home
 from tests.unit.store.made import POLICY, call, question
 
 MOST_MEGABYTES = 200
@@ -141,18 +141,8 @@ async def _ccari(environment: dict[str, str], *arguments: str) -> tuple[str, flo
     return await asyncio.to_thread(run)
 
 
-@contextlib.contextmanager
-def _home() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="ccari-bench-"))
-    made.chmod(0o711)
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=2_000_000)
-    with _home() as where:
+    with home() as where:
         sys.exit(asyncio.run(bench(where, options.parse_args().rows)))

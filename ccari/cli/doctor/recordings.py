@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, doubt, fault, well
 from ccari.config import Settings
-from ccari.policy.campaign import RecordingMode
 from ccari.policy.declaration import Policy
 
 #: What ffmpeg calls the encoder of each format of the settings.
@@ -57,7 +56,6 @@ def ffmpeg(settings: Settings) -> Iterator[Finding]:
 
 def unencrypted(settings: Settings, policy: Policy) -> Iterator[Finding]:
     """Whether the disk is encrypted instead is not to be seen from here."""
-    recording = any(each.recording.mode is not RecordingMode.OFF for each in policy.campaigns)
-    if recording and settings.recordings.encryption == "none":
+    if policy.recorded and settings.recordings.encryption == "none":
         yield doubt("recipients", "recordings are not encrypted, as [recordings] encryption says",
                     f"see that the disk of {settings.recordings_dir} is encrypted, or leave that setting out")  # fmt: skip

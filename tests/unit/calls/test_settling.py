@@ -12,7 +12,7 @@ import pytest
 from ccari.calls.events import Ids
 from ccari.calls.recorder import Recorder
 from ccari.calls.recovery import _settle
-from ccari.errors import RecordingError
+from ccari.errors import AsteriskError, RecordingError
 from ccari.gating.journal import Journal
 from ccari.policy.call import Direction
 from ccari.policy.chain import Entry
@@ -40,6 +40,9 @@ class Rows:
 
     async def finished(self, *_: Any) -> None:
         self.said.append("finished")
+
+    async def keep_until(self, *_: Any) -> None:
+        self.said.append("keep_until")
 
     async def ended(self, _tag: object, state: str, _journal: object) -> None:
         self.said.append(state)
@@ -114,3 +117,22 @@ async def test_what_could_not_be_removed_is_taken_for_a_recording_that_was_lost(
     await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
     await recorder.settle()
     assert desk.recordings.said == ["tagged", "discarded"]
+
+
+class Deaf:
+    async def stop_recording(self, _name: str, *, keep: bool) -> bool:
+        raise AsteriskError("Asterisk gave no answer")
+
+
+@pytest.mark.parametrize(("binding", "said"), [(True, ["tagged", "keep_until"]), (False, ["tagged"])])
+async def test_invariant_6_a_stop_that_asterisk_missed_is_known_to_nobody_else(
+    *, binding: bool, said: list[str]
+) -> None:
+    """After a crash the next service brings the file to its place; a pause is no right that it would find on record."""
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), SimpleNamespace(ari=Deaf(), recordings=Rows())
+    desk.archive = Shelf(1000)
+    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    with pytest.raises(AsteriskError):
+        await recorder.stop(keep=True, binding=binding)
+    assert desk.recordings.said == said

@@ -1,10 +1,7 @@
 """Erasures: what goes, what a ground keeps, and what whoever is killed leaves to the next run."""
 
-import itertools
-from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,6 +18,7 @@ from ccari.store.erasures import Erasures
 from ccari.store.opened import Store
 from tests.unit.store import made, person
 from tests.unit.store.kept import DAY, Shelf
+from tests.unit.store.killing import KilledError, kill
 from tests.unit.store.test_requests import by
 
 OTHER = made.numbers(2)[1]
@@ -258,10 +256,6 @@ async def test_a_file_that_cannot_be_removed_ends_the_erasure(shelf: Shelf) -> N
     assert report["erased"]["recording"] == 1
 
 
-class KilledError(BaseException):
-    """The process ends here."""
-
-
 #: Each step of an erasure; whoever is killed is so before or after the n-th time that one is taken.
 STEPS: dict[str, tuple[object, str]] = {
     "begun": (Erasures, "begin"),
@@ -275,28 +269,6 @@ STEPS: dict[str, tuple[object, str]] = {
     "noted": (mandates, "note"),
     "ended": (Erasures, "end"),
 }
-
-
-def kill(monkeypatch: pytest.MonkeyPatch, step: str, *, after: bool, at: int) -> None:
-    where, name = STEPS[step]
-    real, taken = getattr(where, name), itertools.count(1)
-
-    def dies(*arguments: Any, **options: Any) -> Any:
-        if next(taken) != at:
-            return real(*arguments, **options)
-        if not after:
-            raise KilledError
-        done = real(*arguments, **options)
-        if isinstance(done, Awaitable):
-            return _then_die(done)
-        raise KilledError
-
-    monkeypatch.setattr(where, name, dies)
-
-
-async def _then_die(work: Awaitable[object]) -> None:
-    await work
-    raise KilledError
 
 
 async def nothing_to_clear(_connection: object) -> None:
@@ -318,7 +290,7 @@ async def test_whoever_is_killed_leaves_an_erasure_half_done(
     # a checkpoint takes its time, and has its own test
     monkeypatch.setattr(traces, "_clear_log", nothing_to_clear)
     with monkeypatch.context() as patch:
-        kill(patch, step, after=after, at=at)
+        kill(patch, STEPS[step], after=after, at=at)
         with pytest.raises(KilledError):
             await erase(shelf, reference)
     await erase(shelf, reference)

@@ -1,9 +1,6 @@
 """What is deleted, for which reason, and that whoever is interrupted in it leaves nothing half done."""
 
 import asyncio
-import inspect
-import itertools
-from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +26,7 @@ from ccari.store.deletions import PostgresSweep
 from ccari.store.opened import Store
 from tests.unit.store import made
 from tests.unit.store.kept import DAY, NOW, Shelf, rotated
+from tests.unit.store.killing import KilledError, kill
 from tests.unit.store.test_requests import by, letter
 
 OVER = NOW - DAY
@@ -212,10 +210,6 @@ async def test_an_erasure_forgets_what_lies_under_an_older_secret(shelf: Shelf) 
     assert await shelf.fate(older) == f"erasure {reference}"
 
 
-class KilledError(BaseException):
-    """The process ends here."""
-
-
 #: The steps of a deletion; whoever is killed is so before or after the n-th time that one is taken.
 STEPS: dict[str, tuple[object, str]] = {
     "decided": (PostgresSweep, "decide"),
@@ -224,28 +218,6 @@ STEPS: dict[str, tuple[object, str]] = {
     "told": (deletions, "_tell"),
     "carried out": (PostgresSweep, "carried_out"),
 }
-
-
-def kill(monkeypatch: pytest.MonkeyPatch, step: str, *, after: bool, at: int = 1) -> None:
-    where, name = STEPS[step]
-    real, taken = getattr(where, name), itertools.count(1)
-
-    def dies(*arguments: Any, **options: Any) -> Any:
-        if next(taken) != at:
-            return real(*arguments, **options)
-        if not after:
-            raise KilledError
-        done = real(*arguments, **options)
-        if inspect.isawaitable(done):
-            return _then_die(done)
-        raise KilledError
-
-    monkeypatch.setattr(where, name, dies)
-
-
-async def _then_die(work: Awaitable[object]) -> None:
-    await work
-    raise KilledError
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -266,7 +238,7 @@ async def test_whoever_is_killed_leaves_a_deletion_half_done(
     call = await shelf.call()
     recordings = [await shelf.put(call, limit=OVER) for _ in range(2)]
     with monkeypatch.context() as patch:
-        kill(patch, step, after=after, at=at)
+        kill(patch, STEPS[step], after=after, at=at)
         with pytest.raises(KilledError):
             await shelf.round()
     await shelf.round()
@@ -282,7 +254,7 @@ async def test_what_was_begun_to_be_deleted_is_held_or_what_was_not_is_lost(
     """A hold comes in time until it is decided, and not after it, though the file may lie there still."""
     recording = await shelf.put(limit=OVER)
     with monkeypatch.context() as patch:
-        kill(patch, "decided", after=after)
+        kill(patch, STEPS["decided"], after=after)
         with pytest.raises(KilledError):
             await shelf.round()
     placing = shelf.store.holds.place(HoldOn(recording_id=recording), "lawsuit", "cli:anna")
