@@ -94,13 +94,13 @@ class Service:
         told: dict[str, Any] = orjson.loads(orjson.dumps(shown, default=str))
         return told
 
-    async def ended(self, call_id: str) -> dict[str, Any]:
+    async def ended(self, call_id: str, *, within: float = EVENT_SECONDS) -> dict[str, Any]:
         """As :meth:`call`, once its row is closed, which comes a moment after the dialplan has been told."""
 
         async def closed() -> bool:
             return (await self.call(call_id))["ended_at"] is not None
 
-        await until(closed, within=EVENT_SECONDS)
+        await until(closed, within=within)
         return await self.call(call_id)
 
     @property

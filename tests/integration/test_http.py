@@ -11,7 +11,6 @@ import pytest_asyncio
 
 from tests.integration.service import EVENT_SECONDS, Service
 from tests.lab import Callee, Lab, Outcome, callees
-from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -60,11 +59,6 @@ async def called(lab: Lab, callee: Callee) -> Outcome:
     return await lab.pbx.outcome(placed.id)
 
 
-async def _closed(service: Service, call: str) -> bool:
-    """Asterisk is told before the row is closed."""
-    return (await service.call(call))["ended_at"] is not None
-
-
 async def test_a_number_that_was_barred_over_http_is_dialled(
     service: Service, lab: Lab, session: aiohttp.ClientSession
 ) -> None:
@@ -84,7 +78,7 @@ async def test_a_number_that_was_barred_over_http_is_dialled(
     told = await called(lab, callee)
     assert (told.outcome, told.reason) == ("blocked", "suppressed_do_not_call")
     assert await lab.world.invites(callee.number) == 0
-    await until(lambda: _closed(service, told.call), within=EVENT_SECONDS)
+    await service.ended(told.call)
     status, shown = await crm.ask("GET", f"/v1/calls/{told.call}")
     assert (status, shown["outcome"], shown["reason"], shown["whole"]) == (
         200, "blocked", "suppressed_do_not_call", True,

@@ -58,13 +58,9 @@ async def through(
     await placed.ended()
     outcome = await lab.pbx.outcome(placed.id)
     await service.logged(lambda line: line["event"] == "call_ended" and line["call_id"] == outcome.call)
-    await until(lambda: _closed(service, outcome.call), within=GONE_SECONDS)
+    record = await service.ended(outcome.call)
     await until(lambda: _is_gone(lab, outcome.call), within=GONE_SECONDS)
-    return Ended(placed, outcome, await service.call(outcome.call))
-
-
-async def _closed(service: Service, call: str) -> bool:
-    return (await service.call(call))["ended_at"] is not None
+    return Ended(placed, outcome, record)
 
 
 async def _is_gone(lab: Lab, call: str) -> bool:
@@ -593,7 +589,7 @@ async def test_a_channel_that_the_dialplan_hands_over_again_waits_in_silence(
     outcome = await lab.pbx.outcome(placed.id)
     assert outcome.outcome == "busy"
     assert await lab.world.invites(callee.number) == 2
-    assert (await service.call(outcome.call))["outcome"] == "busy"
+    assert (await service.ended(outcome.call))["outcome"] == "busy"
 
 
 @pytest.mark.parametrize("rest", ["&PJSIP", "(1)", "a"], ids=["fork", "brackets", "letter"])

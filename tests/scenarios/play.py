@@ -165,12 +165,9 @@ async def _ended(call: str, stage: Stage) -> dict[str, Any]:
         )
         return call not in left
 
-    async def closed() -> bool:
-        return (await stage.service.call(call))["ended_at"] is not None
-
-    await until(closed, within=END_SECONDS)
+    record = await stage.service.ended(call, within=END_SECONDS)
     await until(gone, within=GONE_SECONDS)
-    return await stage.service.call(call)
+    return record
 
 
 async def _rights(call: str, stage: Stage) -> dict[str, str]:

@@ -39,7 +39,7 @@ async def test_an_allowed_number_is_not_dialled(service: Service, through: Throu
     callee = callees.hangs_up(1, 40 + through.nth)
     told = await through.dial(callee.number)
     assert await through.lab.world.invites(callee.number) == 1
-    record = await service.call(told.call)
+    record = await service.ended(told.call)
     assert (record["outcome"], record["campaign"], record["fault"]) == ("handed_back", "renewals", None)
 
 
