@@ -1,6 +1,7 @@
 """ccari as its operator runs it: a process of its own, with its log in a file."""
 
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from uuid import UUID
 import orjson
 
 from ccari.store.opened import Store
+from tests.integration.forked import Parent
 from tests.lab import audio
 from tests.lab.audio import Audio
 from tests.lab.waiting import until
@@ -124,14 +126,11 @@ class Service:
 
     async def ccari(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "Done":
         """Run one command beside the service."""
-        process = await asyncio.create_subprocess_exec(
-            *command(*arguments), env={**os.environ, **self.environment, **(environment or {})}, cwd="/",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
         async with asyncio.timeout(COMMAND_SECONDS):
-            out, err = await process.communicate()
-        assert process.returncode is not None
-        return Done(process.returncode, out.decode(), err.decode())
+            code, out, err = await _parent().run(
+                arguments, {**os.environ, **self.environment, **(environment or {})}
+            )
+        return Done(code, out.decode(), err.decode())
 
     async def json(self, *arguments: str) -> Any:
         """What a command that succeeds prints with ``--json``."""
@@ -156,3 +155,8 @@ _WARNINGS = (
 def command(*arguments: str) -> tuple[str, ...]:
     """What runs ``ccari`` with these arguments."""
     return (sys.executable, *_WARNINGS, "-m", "ccari", *arguments)
+
+
+@functools.cache
+def _parent() -> Parent:
+    return Parent((sys.executable, *_WARNINGS))

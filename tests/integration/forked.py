@@ -1,0 +1,111 @@
+"""``ccari`` without its half second of imports: processes forked from one that has imported it.
+
+The commands of the tests are hundreds, and on a busy machine their imports were what took most of the time. What a
+process made by the operating system's own means does is tried in ``tests/unit/test_command_line.py``.
+"""
+
+import asyncio
+import atexit
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+
+
+class Parent:
+    """The process that has imported ``ccari`` and is forked; it ends with the process that began it."""
+
+    def __init__(self, interpreter: Sequence[str]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="ccari-forked-")
+        self._address = str(Path(self._folder.name, "socket"))
+        self._process = subprocess.Popen(
+            [*interpreter, "-m", __name__, self._address], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], _START_SECONDS)[0]:
+            raise TimeoutError("ccari could not be imported in time")
+        assert self._process.stdout.readline() == b"ready\n"
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._process.communicate(timeout=_STOP_SECONDS)
+        self._folder.cleanup()
+
+    async def run(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+        """Run ``ccari`` with no standard input, in ``/``; gives its exit status, output and errors."""
+        with (
+            socket.socket(socket.AF_UNIX) as asked,
+            tempfile.TemporaryFile() as job,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            job.write(json.dumps([list(arguments), dict(environment)]).encode())
+            job.seek(0)
+            asked.connect(self._address)
+            socket.send_fds(asked, [b"?"], [job.fileno(), out.fileno(), err.fileno()])
+            asked.setblocking(False)
+            status = await asyncio.get_running_loop().sock_recv(asked, 16)
+            out.seek(0)
+            err.seek(0)
+            return int(status), out.read(), err.read()
+
+
+def _serve(address: str) -> None:
+    from ccari.cli import main
+
+    gc.freeze()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        print("ready", flush=True)
+        while sys.stdin not in (readable := select.select([listener, sys.stdin], [], [])[0]):
+            assert readable
+            asked, _ = listener.accept()
+            if os.fork() == 0:
+                break
+            asked.close()
+        else:
+            return
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _, (job, out, err), _, _ = socket.recv_fds(asked, 1, 3)
+    command = os.fork()
+    if command != 0:
+        _tell(asked, command)
+    asked.close()
+    with os.fdopen(job, "rb") as told:
+        arguments, environment = json.load(told)
+    _become(out, err, environment)
+    sys.argv = ["ccari", *arguments]
+    main()
+
+
+def _tell(asked: socket.socket, command: int) -> NoReturn:
+    _, status = os.waitpid(command, 0)
+    asked.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
+
+
+def _become(out: int, err: int, environment: Mapping[str, str]) -> None:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for ours, known in ((nothing, 0), (out, 1), (err, 2)):
+        os.dup2(ours, known)
+        os.close(ours)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir("/")
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
