@@ -105,8 +105,9 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
 
         def make_desk(ari: Ari, identity: Identity) -> Desk:
             return Desk(
-                ari, identity.name, store.calls, secrets, book, prompts, store.recordings, archive, rack
-            )
+                ari, identity.name, store.calls, secrets, book, prompts, store.recordings, archive, rack,
+                settings.recordings.channels,
+            )  # fmt: skip
 
         calls = Switchboard()
         link = Link(credentials, PostgresFence(store.dsn), calls, make_desk)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ccari.errors import ConfigError
+from ccari.ports.recordings import Channels
 
 DEFAULT_PATHS = (Path("ccari.toml"), Path("/etc/ccari/ccari.toml"))
 _ENV_PREFIX = "CCARI_"
@@ -103,6 +104,7 @@ class RecordingsSection(_Section):
 
     dir: Path | None = None
     format: Literal["wav", "flac", "opus"] = "flac"
+    channels: Channels = Channels.MONO
     encryption: Literal["age", "none"] = "age"
 
 

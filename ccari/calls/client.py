@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -44,6 +44,10 @@ class Identity:
     version: str
     name: str
     run: str
+
+
+#: What of a channel a snoop channel hears: what comes from it, what it is sent, or both.
+Spy = Literal["both", "in", "out"]
 
 
 class _Client(Client):  # type: ignore[misc]
@@ -171,9 +175,9 @@ class Ari:
             await self.set_variable(channel_id, "CCARI_REASON", reason)
         await self.continue_in_dialplan(channel_id)
 
-    async def snoop(self, channel_id: str, snoop_id: str) -> None:
+    async def snoop(self, channel_id: str, snoop_id: str, spy: Spy) -> None:
         await self._api.channels.snoopChannelWithId(
-            channelId=channel_id, snoopId=snoop_id, spy="both", app=self._app, appArgs="snoop"
+            channelId=channel_id, snoopId=snoop_id, spy=spy, app=self._app, appArgs="snoop"
         )
 
     async def record(self, channel_id: str, name: str) -> None:

@@ -8,7 +8,7 @@ from ccari.ports.calls import CallStore
 from ccari.ports.cards import CardRack
 from ccari.ports.keying import Secrets
 from ccari.ports.policies import PolicyBook
-from ccari.ports.recordings import Archive, RecordingStore
+from ccari.ports.recordings import Archive, Channels, RecordingStore
 from ccari.ports.sounds import Prompts
 
 
@@ -42,3 +42,4 @@ class Desk:
     recordings: RecordingStore
     archive: Archive
     cards: CardRack
+    channels: Channels = Channels.MONO

@@ -62,9 +62,9 @@ class Ids:
     def bridge(self) -> str:
         return f"{PREFIX}{self.call}"
 
-    def snoop(self, segment: int) -> str:
-        """The channel through which the ``segment``-th recording listens."""
-        return f"{PREFIX}{self.call}-snoop{segment}"
+    def snoop(self, segment: int, spy: str = "both") -> str:
+        """The channel through which the ``segment``-th recording listens, to one side or to both."""
+        return f"{PREFIX}{self.call}-snoop{segment}{'' if spy == 'both' else f'-{spy}'}"
 
     def channel(self, party: Party) -> str:
         return self._leg(party)

@@ -1,16 +1,17 @@
 """One call's recordings: each tagged, started through a snoop channel, stopped, and brought to its place or done away with."""
 
-import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
 
 from ccari.calls.desk import Desk
 from ccari.calls.events import Ids
+from ccari.calls.snoop import snoops
 from ccari.errors import AsteriskError, RecordingDelayed, RecordingError, StoreError
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.terms import Terms
@@ -20,8 +21,6 @@ from ccari.ports.recordings import NOT_THERE, Kept, RecordingTag, lost
 
 _log = structlog.get_logger()
 
-#: For a snoop channel to enter our application.
-SNOOP_SECONDS = 3.0
 #: What the end of a call waits for its recording to be encoded; then it is left for later.
 KEEP_SECONDS = 5.0
 #: What a file may lack of the time between its recorder's first and last word.
@@ -53,13 +52,9 @@ class Recorder:
             raise AssertionError("there is no recording")
         return self._segments[-1]
 
-    def entered(self, channel: str) -> bool:
-        """Hear that a channel is in our application; True if it is one of a recording."""
-        for segment in self._segments:
-            if segment.snoop == channel:
-                segment.snoop_entered.set()
-                return True
-        return False
+    def heard(self, event: Mapping[str, Any]) -> bool:
+        """Hear an ARI event; True if it says nothing to anybody else."""
+        return any(side.heard(event) for segment in self._segments for side in segment.sides)
 
     async def tag(self, terms: Terms) -> None:
         """Commit what the next recording will carry, before there is a recording (invariant 4)."""
@@ -71,7 +66,9 @@ class Recorder:
         await segment.commit_tag()
 
     async def start(self) -> None:
-        """Ask for it; RecordingStarted tells that it runs. Both directions of the callee's channel are heard."""
+        """Ask for it; RecordingStarted tells that it runs. Both directions of the callee's channel are heard, and in a
+        stereo recording the agent's before.
+        """
         await self._newest.start()
 
     async def started(self, at: datetime) -> None:
@@ -98,7 +95,7 @@ class Recorder:
 
 
 class _Segment:
-    """``snoop_entered`` is set when the snoop channel is in our application."""
+    """``sides``: two of a stereo recording. The callee's is what tells when it begins and ends."""
 
     def __init__(self, ids: Ids, count: int, terms: Terms, desk: Desk, journal: Journal) -> None:
         now, rules = datetime.now(UTC), terms.campaign.recording
@@ -106,16 +103,14 @@ class _Segment:
             recording_id=uuid4(), call_id=ids.call, controller=terms.controller.id,
             campaign=terms.campaign.id, revision=terms.opened.revision, purpose=terms.campaign.purpose,
             legal_basis=rules.legal_basis.value, mode=rules.mode.value, notice_version=terms.proven_version,
-            started_at=now, delete_at=retention.delete_at(now, rules.retention_days),
+            started_at=now, delete_at=retention.delete_at(now, rules.retention_days), channels=desk.channels.value,
         )  # fmt: skip
-        self.snoop = ids.snoop(count)
-        self.snoop_entered = asyncio.Event()
-        self._callee = ids.callee
+        self.sides = snoops(ids, count, self._tag)
         self._call: UUID = ids.call
         self._desk = desk
         self._journal = journal
         self._started_at: datetime | None = None
-        self._asked = False
+        self._agent_started_at: datetime | None = None
         self._gone = False
         self._keep = True
         self._until: datetime | None = None
@@ -130,24 +125,26 @@ class _Segment:
         tag = self._tag
         told = {
             "recording": str(tag.recording_id), "recording_basis": tag.legal_basis, "mode": tag.mode,
-            "delete_at": tag.delete_at.isoformat(timespec="seconds"),
+            "delete_at": tag.delete_at.isoformat(timespec="seconds"), "channels": tag.channels,
         }  # fmt: skip
         self._journal.note("recording_tagged", told)
         await self._journal.durably(lambda entries: self._desk.recordings.tag(tag, entries))
 
     async def start(self) -> None:
         ari = self._desk.ari
+        *agents, callees = self.sides
         try:
-            await ari.snoop(self._callee, self.snoop)
-            async with asyncio.timeout(SNOOP_SECONDS):
-                await self.snoop_entered.wait()
-            self._asked = True
-            await ari.record(self.snoop, self.name)
+            for each in self.sides:
+                await each.attach(ari)
+            for each in agents:
+                await each.begin(ari)
+                self._agent_started_at = await each.begun()
+            await callees.begin(ari)
         except (AsteriskError, TimeoutError) as error:
             # a lost reply does not mean that nothing records; the recorder goes with its channel
             self._keep = False
-            with contextlib.suppress(AsteriskError):
-                await ari.hang_up(self.snoop)
+            for each in self.sides:
+                await each.detach(ari)
             if isinstance(error, TimeoutError):
                 raise AsteriskError("the recorder's channel did not come") from None
             raise
@@ -157,7 +154,14 @@ class _Segment:
 
     async def started(self, at: datetime) -> None:
         self._started_at = at
-        await self._desk.recordings.started(self._tag.recording_id, at)
+        await self._desk.recordings.started(self._tag.recording_id, at, self._lead_ms)
+
+    @property
+    def _lead_ms(self) -> int:
+        """How much earlier the agent's side began."""
+        if self._started_at is None or self._agent_started_at is None:
+            return 0
+        return max(0, int((self._started_at - self._agent_started_at).total_seconds() * 1000))
 
     async def stop(self, *, keep: bool, binding: bool) -> bool:
         self._keep = keep
@@ -165,7 +169,7 @@ class _Segment:
         if binding and self._until is None:
             self._until = datetime.now(UTC)
         try:
-            return await self._desk.ari.stop_recording(self.name, keep=keep)
+            return await self._stop(keep=keep)
         except AsteriskError:
             # it goes on for all we know, and whoever comes to its file is to know better
             if self._until is not None:
@@ -173,12 +177,24 @@ class _Segment:
                     await self._desk.recordings.keep_until(self._tag.recording_id, self._until)
             raise
 
+    async def _stop(self, *, keep: bool) -> bool:
+        """Each side, whatever becomes of the other; the end of the callee's, which is the last to be told, is reported."""
+        there, failure = False, None
+        for each in self.sides:
+            try:
+                there = await self._desk.ari.stop_recording(each.name, keep=keep)
+            except AsteriskError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return there
+
     async def let_go(self) -> None:
         if self._gone:
             return
         self._gone = True
-        with contextlib.suppress(AsteriskError):
-            await self._desk.ari.hang_up(self.snoop)
+        for each in self.sides:
+            await each.detach(self._desk.ari)
 
     async def settle(self) -> None:
         started, until = self._started_at, self._until
@@ -191,7 +207,7 @@ class _Segment:
         """An Asterisk that missed our stop has gone on: nobody may keep what it then heard (invariant 6)."""
         recordings, journal = self._desk.recordings, self._journal
         try:
-            left = await self._desk.ari.recorded(self.name)
+            *_, left = [await self._desk.ari.recorded(each.name) for each in self.sides]
         except AsteriskError as error:
             # it may go on for all we know: its file is taken when the link is back
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
@@ -201,7 +217,7 @@ class _Segment:
             if not left and not await archive.has(tag.recording_id):
                 await self._lost(tag, NOT_THERE)
                 return
-            kept = await archive.keep(tag, until, patience=KEEP_SECONDS)
+            kept = await archive.keep(tag, until, lead_ms=self._lead_ms, patience=KEEP_SECONDS)
         except RecordingDelayed as error:
             journal.note("recording_delayed", {"reason": str(error)})
             await self._persistently(lambda entries: recordings.finished(tag, until, entries))
@@ -238,10 +254,11 @@ class _Segment:
 
     async def _discard(self) -> None:
         tag = self._tag
-        if self._asked:
-            # a busy Asterisk may come to a lost request late: what it has not yet begun cannot be removed
-            with contextlib.suppress(AsteriskError):
-                await self._desk.ari.recorded(self.name)
+        for each in self.sides:
+            if each.asked:
+                # a busy Asterisk may come to a lost request late: what it has not yet begun cannot be removed
+                with contextlib.suppress(AsteriskError):
+                    await self._desk.ari.recorded(each.name)
         try:
             await self._desk.archive.discard(tag.recording_id)
         except RecordingError as error:

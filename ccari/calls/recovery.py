@@ -21,8 +21,9 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> dict[str, int]:
     """
     unfinished = await desk.recordings.unfinished(desk.asterisk)
     for each in unfinished:
-        with contextlib.suppress(AsteriskError):
-            await desk.ari.stop_recording(str(each.tag.recording_id), keep=each.may_be_kept)
+        for name in each.tag.raw_names:
+            with contextlib.suppress(AsteriskError):
+                await desk.ari.stop_recording(name, keep=each.may_be_kept)
     swept = await _sweep(desk, ours)
     kept = 0
     for each in unfinished:
@@ -57,7 +58,8 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
     tag, recordings, journal = unfinished.tag, desk.recordings, []
     state = "discarded"
     try:
-        left = await desk.ari.recorded(str(tag.recording_id))
+        # the callee's side is the last, and the one without which there is no recording
+        *_, left = [await desk.ari.recorded(each) for each in tag.raw_names]
         if not unfinished.may_be_kept:
             await desk.archive.discard(tag.recording_id)
         elif left or await desk.archive.has(tag.recording_id):

@@ -47,7 +47,7 @@ class CallRunner:
     def take(self, event: dict[str, Any]) -> None:
         """Hear an ARI event; called from the reader, so it only translates and queues."""
         actions = self._actions
-        if event["type"] == "StasisStart" and actions.recorder.entered(event["channel"]["id"]):
+        if actions.recorder.heard(event):
             return
         meaning = translate(event, self.ids, actions.playbacks, actions.recorder.name)
         if isinstance(meaning, on.RecorderStopped) and not actions.recorder.is_stopping:

@@ -3,11 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 from uuid import UUID
 
 from ccari.policy.chain import Entry
+
+AGENTS_SIDE = "-agent"
+
+
+class Channels(StrEnum):
+    """``stereo``: the agent on the left, the callee on the right; Asterisk records each for itself."""
+
+    MONO = "mono"
+    STEREO = "stereo"
+
+
+def agents_side(recording_id: UUID) -> str:
+    """What Asterisk calls the recording of what the callee hears, beside that of what they say, which has the bare id."""
+    return f"{recording_id}{AGENTS_SIDE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +40,13 @@ class RecordingTag:
     notice_version: str
     started_at: datetime
     delete_at: datetime
+    channels: str = Channels.MONO.value
+
+    @property
+    def raw_names(self) -> tuple[str, ...]:
+        """What Asterisk calls the recordings that it is made of, in the order in which they are begun."""
+        both = (agents_side(self.recording_id), str(self.recording_id))
+        return both if self.channels == Channels.STEREO else both[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +54,7 @@ class Kept:
     """A recording in its place. ``file`` is its path below the recordings folder, the name of which is its id with
     endings; ``file_sha256`` and ``size`` (bytes) are of the file as it lies there; ``sha256`` is of the audio inside,
     ``recipients`` those who can open it (none: anybody), and ``silent`` is whether nothing can be heard.
+    ``agent_missing_ms`` is what the left of a stereo recording lacks; no row keeps it, the call's journal does.
     """
 
     file: str
@@ -42,6 +65,7 @@ class Kept:
     file_sha256: bytes
     recipients: tuple[str, ...]
     silent: bool
+    agent_missing_ms: int = 0
 
     @property
     def told(self) -> dict[str, str]:
@@ -50,6 +74,7 @@ class Kept:
             "recording": PurePosixPath(self.file).name.partition(".")[0], "file": self.file, "format": self.format,
             "duration_ms": str(self.duration_ms), "sha256": self.sha256.hex(), "file_sha256": self.file_sha256.hex(),
             **({"silent": "yes"} if self.silent else {}),
+            **({"agent_missing_ms": str(self.agent_missing_ms)} if self.agent_missing_ms else {}),
         }  # fmt: skip
 
 
@@ -74,12 +99,14 @@ def lost(recording_id: UUID, reason: str) -> dict[str, str]:
 class Unfinished:
     """A recording of a call that nobody drives any more. ``begun``: it is known to have run.
 
-    ``until``: when the callee exercised a right that ends the recording, or it was told to stop.
+    ``until``: when the callee exercised a right that ends the recording, or it was told to stop. ``lead_ms``: how much
+    earlier the agent's side began.
     """
 
     tag: RecordingTag
     begun: bool
     until: datetime | None
+    lead_ms: int = 0
 
     @property
     def may_be_kept(self) -> bool:
@@ -93,11 +120,16 @@ class Archive(Protocol):
         ...
 
     async def keep(
-        self, tag: RecordingTag, until: datetime | None = None, *, patience: float | None = None
+        self,
+        tag: RecordingTag,
+        until: datetime | None = None,
+        *,
+        lead_ms: int = 0,
+        patience: float | None = None,
     ) -> Kept:
         """Bring the finished file to its place, without what was said after ``until``; raise RecordingError if it is
-        none, RecordingDelayed if it cannot be done now, or not within ``patience`` seconds. The raw file stays until it is
-        discarded.
+        none, RecordingDelayed if it cannot be done now, or not within ``patience`` seconds. The raw files stay until they
+        are discarded. ``lead_ms``: how much earlier the agent's side began.
         """
         ...
 
@@ -121,8 +153,12 @@ class Spool(Protocol):
         """A whole raw file on this machine; raise RecordingError if there is none, RecordingDelayed if nobody can tell."""
         ...
 
+    async def take_agents(self, recording_id: UUID) -> Path | None:
+        """As :meth:`take`, of the agent's side; None if there is none."""
+        ...
+
     async def remove(self, recording_id: UUID) -> None:
-        """Leave nothing of it, here or there; raise RecordingError if that fails."""
+        """Leave nothing of it, of either side, here or there; raise RecordingError if that fails."""
         ...
 
     async def listed(self) -> Sequence[UUID]:
@@ -138,7 +174,7 @@ class RecordingStore(Protocol):
 
     async def tag(self, tag: RecordingTag, journal: Sequence[Entry]) -> None: ...
 
-    async def started(self, recording_id: UUID, at: datetime) -> None: ...
+    async def started(self, recording_id: UUID, at: datetime, lead_ms: int = 0) -> None: ...
 
     async def keep_until(self, recording_id: UUID, at: datetime) -> None:
         """What is said from then on is not to be kept, whenever its recorder ends."""

@@ -16,9 +16,9 @@ from pathlib import Path
 from uuid import UUID
 
 from ccari.errors import ConfigError, RecordingDelayed, RecordingError, why
-from ccari.ports.recordings import Kept, RecordingTag, Spool
+from ccari.ports.recordings import Channels, Kept, RecordingTag, Spool
 from ccari.recordings import raw
-from ccari.recordings.encoding import Encoded, encode
+from ccari.recordings.encoding import AgentsSide, Encoded, encode
 from ccari.recordings.encryption import encrypt
 from ccari.recordings.tags import all_of, metadata, sidecar
 
@@ -45,12 +45,18 @@ class FileArchive:
         self._left = asyncio.Event()
 
     async def keep(
-        self, tag: RecordingTag, until: datetime | None = None, *, patience: float | None = None
+        self,
+        tag: RecordingTag,
+        until: datetime | None = None,
+        *,
+        lead_ms: int = 0,
+        patience: float | None = None,
     ) -> Kept:
-        """Bring a finished recording to its place; its raw file stays in the spool until it is discarded.
+        """Bring a finished recording to its place; its raw files stay in the spool until they are discarded.
 
         What was said after ``until`` is left out. Asked again, it does all of it again. ``patience``: seconds after which
         it is left for later, as others are before it or there is too much of it; None: it takes as long as it takes.
+        ``lead_ms``: how much earlier the agent's side of a stereo recording began.
 
         Raises
         ------
@@ -63,11 +69,14 @@ class FileArchive:
         try:
             async with asyncio.timeout(patience) as waiting:
                 path = await self._spool.take(tag.recording_id)
+                is_stereo = tag.channels == Channels.STEREO
+                agents = await self._spool.take_agents(tag.recording_id) if is_stereo else None
                 async with self._turn, _made(self._work(tag.recording_id)) as work:
                     recipients = tuple(self._recipients())
                     plain = work / f"{tag.recording_id}.{self._form}"
                     found = await asyncio.to_thread(raw.read, path)
-                    encoded = await encode(found, plain, self._form, metadata(tag), most_ms)
+                    left = AgentsSide(await asyncio.to_thread(_read, agents), lead_ms) if is_stereo else None
+                    encoded = await encode(found, plain, self._form, metadata(tag), most_ms, left)
                     # what is begun in a thread goes on there, whoever leaves it
                     waiting.reschedule(None)
                     return await asyncio.to_thread(self._put, tag, plain, encoded, recipients)
@@ -87,7 +96,7 @@ class FileArchive:
             plain.unlink()
         kept = Kept(
             str(place / ready.name), self._form, encoded.duration_ms, sha256, ready.stat().st_size, _digest(ready),
-            recipients, encoded.silent,
+            recipients, encoded.silent, encoded.agent_missing_ms,
         )  # fmt: skip
         tagged = ready.with_name(f"{tag.recording_id}.json")
         tagged.write_bytes(sidecar(tag, kept))
@@ -167,6 +176,13 @@ def _put(folder: Path, *paths: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _read(agents: Path | None) -> raw.Raw | None:
+    """The agent's side; None if there is no sound in it."""
+    with contextlib.suppress(RecordingError):
+        return None if agents is None else raw.read(agents)
+    return None
 
 
 def _digest(path: Path) -> bytes:

@@ -78,7 +78,7 @@ class Caretaker:
             if not waiting.may_be_kept:
                 await self._backlog.given_up(tag, "discarded", ())
             else:
-                kept = await self._archive.keep(tag, waiting.until)
+                kept = await self._archive.keep(tag, waiting.until, lead_ms=waiting.lead_ms)
         except RecordingDelayed as error:
             _log.warning("recording_delayed", call_id=call_id, reason=str(error))
             return False

@@ -23,6 +23,8 @@ _CODECS = {
     "opus": ("-c:a", "libopus", "-b:a", "24k", "-application", "voip", "-f", "ogg"),
 }
 FORMATS = tuple(_CODECS)
+#: What one side may lack of the other's length: they are told to stop one after the other.
+MISSING_MS = 2000
 
 #: Room noise on a telephone line is louder.
 SILENT_DBFS = -60.0
@@ -32,14 +34,34 @@ _FULL = b"No space left on device"
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """``duration_ms`` of sound; ``silent`` if none of it reaches :data:`SILENT_DBFS`."""
+    """``duration_ms`` of sound; ``silent`` if none of it reaches :data:`SILENT_DBFS`. ``agent_missing_ms``: by how much the
+    agent's side is shorter.
+    """
 
     duration_ms: int
     silent: bool
+    agent_missing_ms: int = 0
 
 
-async def encode(raw: Raw, target: Path, form: str, tags: Mapping[str, str], most_ms: int | None) -> Encoded:
-    """Write the first ``most_ms`` (None: all) of a raw file in a format of :data:`FORMATS`.
+@dataclass(frozen=True, slots=True)
+class AgentsSide:
+    """The left of a stereo recording. ``raw``: None if it was lost, and the left is silent; ``lead_ms``: how much earlier it
+    began than the right.
+    """
+
+    raw: Raw | None
+    lead_ms: int
+
+
+async def encode(
+    raw: Raw,
+    target: Path,
+    form: str,
+    tags: Mapping[str, str],
+    most_ms: int | None,
+    agent: AgentsSide | None = None,
+) -> Encoded:
+    """Write the first ``most_ms`` (None: all) of a raw file in a format of :data:`FORMATS`; in stereo with ``agent``.
 
     Raises
     ------
@@ -52,13 +74,33 @@ async def encode(raw: Raw, target: Path, form: str, tags: Mapping[str, str], mos
     if frames < 1:
         raise RecordingError(f"nothing of {raw.path.name} may be kept")
     told = [part for name, value in tags.items() for part in ("-metadata", f"{name}={value}")]
+    inputs = [raw.path] if agent is None or agent.raw is None else [raw.path, agent.raw.path]
     errors = await _run(
-        ENCODE_SECONDS + frames / raw.rate / _ENCODE_PART, "-i", str(raw.path), "-map_metadata", "-1", *told, "-fflags", "+bitexact", "-flags:a", "+bitexact",
-        "-af", f"atrim=end_sample={frames},volumedetect", *_CODECS[form], "-y", str(target),
+        ENCODE_SECONDS + frames / raw.rate / _ENCODE_PART, *(part for each in inputs for part in ("-i", str(each))),
+        "-map_metadata", "-1", *told, "-fflags", "+bitexact", "-flags:a", "+bitexact",
+        "-filter_complex", f"{_mix(agent)},atrim=end_sample={frames},volumedetect", *_CODECS[form], "-y", str(target),
     )  # fmt: skip
     peak = _PEAK.search(errors)
     silent = peak is not None and float(peak[1]) <= SILENT_DBFS
-    return Encoded(frames * 1000 // raw.rate, silent)
+    duration_ms = frames * 1000 // raw.rate
+    return Encoded(duration_ms, silent, 0 if agent is None else _missing(agent, duration_ms))
+
+
+def _mix(agent: AgentsSide | None) -> str:
+    match agent:
+        case None:
+            return "[0:a]anull"
+        case AgentsSide(None):
+            return "[0:a]pan=stereo|FR=c0"
+        case AgentsSide(_, lead_ms):
+            # as long as the callee's side, whatever the other's length
+            return f"[1:a]atrim=start={lead_ms}ms,asetpts=PTS-STARTPTS,apad[agent];[agent][0:a]join=channel_layout=stereo"
+
+
+def _missing(agent: AgentsSide, duration_ms: int) -> int:
+    there_ms = 0 if agent.raw is None else agent.raw.frames * 1000 // agent.raw.rate - agent.lead_ms
+    missing_ms = duration_ms - max(there_ms, 0)
+    return missing_ms if missing_ms > MISSING_MS else 0
 
 
 async def _run(most_seconds: float, *arguments: str) -> bytes:

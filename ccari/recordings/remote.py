@@ -11,6 +11,7 @@ from uuid import UUID
 import aiohttp
 
 from ccari.errors import RecordingDelayed, RecordingError, why
+from ccari.ports.recordings import AGENTS_SIDE, agents_side
 from ccari.recordings import raw
 
 CONNECT_SECONDS = 5.0
@@ -25,6 +26,10 @@ _PIECE = 64 * 1024
 _PART = ".part"
 
 
+class _NotThereError(RecordingError):
+    pass
+
+
 class RemoteSpool:
     """Files are fetched to ``incoming``, where each has its name when all of it is there."""
 
@@ -35,28 +40,39 @@ class RemoteSpool:
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def take(self, recording_id: UUID) -> Path:
-        path = self._path(recording_id)
+        return await self._take(str(recording_id))
+
+    async def take_agents(self, recording_id: UUID) -> Path | None:
+        try:
+            return await self._take(agents_side(recording_id))
+        except _NotThereError:
+            return None
+
+    async def _take(self, name: str) -> Path:
+        path = self._path(name)
         async with self._turn:
-            await self._fetch(recording_id, path)
+            await self._fetch(name, path)
             # Asterisk reports the end a moment before it closes the file; a killed one never does
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(raw.CLOSE_SECONDS):
                     while await asyncio.to_thread(raw.is_open, path):
                         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-                        await self._fetch(recording_id, path)
+                        await self._fetch(name, path)
         return path
 
     async def remove(self, recording_id: UUID) -> None:
+        for each in (agents_side(recording_id), str(recording_id)):
+            await self._remove(each)
+
+    async def _remove(self, name: str) -> None:
         try:
-            async with self._asked("DELETE", f"/{recording_id}") as reply:
+            async with self._asked("DELETE", f"/{name}") as reply:
                 if reply.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
-                    raise RecordingError(
-                        f"{recording_id} could not be removed: Asterisk answered {reply.status}"
-                    )
-            for each in (self._path(recording_id), self._part(recording_id)):
+                    raise RecordingError(f"{name} could not be removed: Asterisk answered {reply.status}")
+            for each in (self._path(name), self._part(name)):
                 await asyncio.to_thread(each.unlink, missing_ok=True)
         except OSError as error:
-            raise RecordingError(f"{recording_id} could not be removed: {why(error)}") from None
+            raise RecordingError(f"{name} could not be removed: {why(error)}") from None
 
     async def listed(self) -> Sequence[UUID]:
         async with self._asked("GET", "") as reply:
@@ -70,11 +86,11 @@ class RemoteSpool:
             raise RecordingDelayed(f"{self._incoming} cannot be read: {why(error)}") from None
         return list(dict.fromkeys(_ours([*there, *here])))
 
-    async def _fetch(self, recording_id: UUID, path: Path) -> None:
-        part = self._part(recording_id)
-        async with self._asked("GET", f"/{recording_id}/file", total=FETCH_SECONDS) as reply:
+    async def _fetch(self, name: str, path: Path) -> None:
+        part = self._part(name)
+        async with self._asked("GET", f"/{name}/file", total=FETCH_SECONDS) as reply:
             if reply.status == HTTPStatus.NOT_FOUND:
-                raise RecordingError(f"Asterisk has no file {path.name}")
+                raise _NotThereError(f"Asterisk has no file {path.name}")
             if reply.status != HTTPStatus.OK:
                 raise _refused(reply)
             try:
@@ -112,11 +128,11 @@ class RemoteSpool:
         with contextlib.suppress(FileNotFoundError):
             yield from self._incoming.iterdir()
 
-    def _path(self, recording_id: UUID) -> Path:
-        return self._incoming / f"{recording_id}.wav"
+    def _path(self, name: str) -> Path:
+        return self._incoming / f"{name}.wav"
 
-    def _part(self, recording_id: UUID) -> Path:
-        return self._incoming / f"{recording_id}{_PART}"
+    def _part(self, name: str) -> Path:
+        return self._incoming / f"{name}{_PART}"
 
 
 @contextlib.asynccontextmanager
@@ -141,7 +157,7 @@ def _begin(part: Path) -> None:
 def _ours(names: Sequence[str]) -> Iterator[UUID]:
     for each in names:
         with contextlib.suppress(ValueError):
-            yield UUID(each)
+            yield UUID(each.removesuffix(AGENTS_SIDE))
 
 
 def _refused(reply: aiohttp.ClientResponse) -> RecordingDelayed:

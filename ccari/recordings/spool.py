@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from ccari.errors import RecordingDelayed, RecordingError
+from ccari.ports.recordings import AGENTS_SIDE, agents_side
 from ccari.recordings import raw
 
 
@@ -27,16 +28,21 @@ class SharedSpool:
             raise RecordingDelayed(f"there is no file {path.name} in {self._folder}: check [asterisk] spool")
         return path
 
+    async def take_agents(self, recording_id: UUID) -> Path | None:
+        path = self._agents(recording_id)
+        await raw.closed(path)
+        return path if await asyncio.to_thread(path.exists) else None
+
     async def remove(self, recording_id: UUID) -> None:
-        path = self._path(recording_id)
-        try:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-        except OSError as error:
-            raise RecordingError(f"{path.name} could not be removed: {error.strerror}") from None
+        for path in (self._agents(recording_id), self._path(recording_id)):
+            try:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+            except OSError as error:
+                raise RecordingError(f"{path.name} could not be removed: {error.strerror}") from None
 
     async def listed(self) -> Sequence[UUID]:
         try:
-            return await asyncio.to_thread(lambda: list(self._named()))
+            return await asyncio.to_thread(lambda: list(dict.fromkeys(self._named())))
         except FileNotFoundError:
             # Asterisk makes the folder with its first recording
             return []
@@ -47,7 +53,10 @@ class SharedSpool:
         for path in self._folder.iterdir():
             with contextlib.suppress(ValueError):
                 if path.suffix == ".wav":
-                    yield UUID(path.stem)
+                    yield UUID(path.stem.removesuffix(AGENTS_SIDE))
 
     def _path(self, recording_id: UUID) -> Path:
         return self._folder / f"{recording_id}.wav"
+
+    def _agents(self, recording_id: UUID) -> Path:
+        return self._folder / f"{agents_side(recording_id)}.wav"

@@ -28,15 +28,15 @@ class Recordings:
             await journals.write(connection, tag.call_id, journal)
             if not await connection.fetchval(
                 SQL["tag_recording"], tag.recording_id, tag.call_id, tag.purpose, tag.legal_basis, tag.mode,
-                tag.delete_at,
+                tag.delete_at, tag.channels,
             ):  # fmt: skip
                 raise StoreError(
                     "a recording cannot be tagged before the notice was heard, nor in opt_in before the key"
                 )
 
-    async def started(self, recording_id: UUID, at: datetime) -> None:
+    async def started(self, recording_id: UUID, at: datetime, lead_ms: int = 0) -> None:
         async with self._database.connection() as connection:
-            await connection.execute(SQL["recording_started"], recording_id, at)
+            await connection.execute(SQL["recording_started"], recording_id, at, lead_ms)
 
     async def keep_until(self, recording_id: UUID, at: datetime) -> None:
         async with self._database.connection() as connection:
@@ -120,8 +120,8 @@ async def _store(connection: Connection, tag: RecordingTag, kept: Kept) -> bool:
     ) is not None  # fmt: skip
 
 
-def _unfinished(*, begun: bool, until: datetime | None, **tag: Any) -> Unfinished:
-    return Unfinished(RecordingTag(**tag), begun, until)
+def _unfinished(*, begun: bool, until: datetime | None, lead_ms: int, **tag: Any) -> Unfinished:
+    return Unfinished(RecordingTag(**tag), begun, until, lead_ms)
 
 
 _OF_FILE = ("file", "format", "duration_ms", "sha256", "size", "file_sha256", "silent")

@@ -17,6 +17,8 @@ from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.opened import Store
 from tests.integration import studio
+from tests.integration.databases import new_database
+from tests.integration.ground import Ground
 from tests.integration.service import Service
 from tests.lab import Lab, laboratory
 from tests.lab.ports import free_port
@@ -97,3 +99,14 @@ async def service(
         yield made
     status = await made.stop()
     assert status == 0, made.errors.read_text()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ground(folder: Path, sounds: Path, dsn: str, policy_file: Path) -> AsyncIterator[Ground]:
+    home = Path(tempfile.mkdtemp(dir=folder, prefix="ground-"))
+    async with laboratory(host_folders=[sounds]) as lab:
+        made = Ground(lab, home, sounds, await new_database(dsn, home.name.replace("-", "_")))
+        for arguments in (("policy", "apply", str(policy_file)), ("keys", "init")):
+            done = await made.service().ccari(*arguments)
+            assert done.code == 0, done.err
+        yield made

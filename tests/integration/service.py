@@ -109,10 +109,10 @@ class Service:
     def recordings(self) -> Path:
         return Path(self.environment["CCARI_DATA_DIR"], "recordings")
 
-    def recorded(self, row: Mapping[str, Any]) -> Audio:
-        """What one hears of a stored recording."""
+    def recorded(self, row: Mapping[str, Any], channel: int | None = None) -> Audio:
+        """What one hears of a stored recording, or on one side of it."""
         identity = Path(self.environment["CCARI_DATA_DIR"], "keys", "recordings.identity")
-        return audio.recorded(self.recordings / row["file"], identity)
+        return audio.recorded(self.recordings / row["file"], identity, channel)
 
     async def consented(self, number: str) -> None:
         """Enter the number's consent to marketing by telephone."""

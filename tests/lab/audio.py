@@ -65,12 +65,15 @@ def read(path: Path, channel: int = 0) -> Audio:
         return Audio(frames.reshape(-1, file.getnchannels())[:, channel] / 32768.0, file.getframerate())
 
 
-def recorded(file: Path, identity: Path) -> Audio:
-    """A stored recording, opened by Debian's ``age`` and decoded by ``ffmpeg``: readers that are none of ours."""
+def recorded(file: Path, identity: Path, channel: int | None = None) -> Audio:
+    """A stored recording, or one channel of it, opened by Debian's ``age`` and decoded by ``ffmpeg``: readers that are none
+    of ours.
+    """
     content = file.read_bytes()
     if file.suffix == ".age":
         content = _told(["age", "--decrypt", "--identity", str(identity), str(file)])
-    to_samples = ["-f", "s16le", "-ac", "1", "-ar", str(_RATE), "-"]
+    which = [] if channel is None else ["-af", f"pan=mono|c0=c{channel}"]
+    to_samples = [*which, "-f", "s16le", "-ac", "1", "-ar", str(_RATE), "-"]
     samples = _told(["ffmpeg", "-nostdin", "-loglevel", "error", "-i", "-", *to_samples], content)
     return Audio(np.frombuffer(samples, dtype="<i2") / 32768.0, _RATE)
 

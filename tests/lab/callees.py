@@ -49,6 +49,10 @@ def says_hello(serial: int) -> Callee:
     return _callee(15, 0, serial, "answers, says hello, waits 3 s and talks")
 
 
+def echoes(serial: int) -> Callee:
+    return _callee(16, 0, serial, "answers and sends back what it hears")
+
+
 def busy(serial: int) -> Callee:
     return _callee(20, 0, serial, "is busy (486, cause 17)")
 
@@ -121,6 +125,7 @@ def directory() -> list[Callee]:
         answers_late(5, 1),
         machine(1),
         says_hello(1),
+        echoes(1),
         busy(1),
         no_answer(1),
         rejects(1),

@@ -1,13 +1,13 @@
 -- name: tag_recording
 INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, legal_basis, mode, notice_version,
-                        delete_at)
-SELECT $1, calls.id, calls.revision, calls.controller, calls.campaign, $3, $4, $5, calls.notice_version, $6
+                        delete_at, channels)
+SELECT $1, calls.id, calls.revision, calls.controller, calls.campaign, $3, $4, $5, calls.notice_version, $6, $7
 FROM calls WHERE calls.id = $2 AND calls.heard_at IS NOT NULL
   AND ($5 <> 'opt_in' OR EXISTS (SELECT FROM call_events WHERE call_id = $2 AND event = 'recording_agreed'))
 RETURNING id
 
 -- name: recording_started
-UPDATE recordings SET state = 'recording', started_at = $2 WHERE id = $1 AND state = 'tagged'
+UPDATE recordings SET state = 'recording', started_at = $2, lead_ms = $3 WHERE id = $1 AND state = 'tagged'
 
 -- name: recording_keep_until
 UPDATE recordings SET keep_until = least(keep_until, $2) WHERE id = $1 AND state IN ('tagged', 'recording')
@@ -30,8 +30,8 @@ RETURNING id
 
 -- name: unfinished_recordings
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
-       r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at,
-       r.started_at IS NOT NULL AS begun,
+       r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
+       r.started_at IS NOT NULL AS begun, r.lead_ms,
        least(r.keep_until, (SELECT min(received_at) FROM rights_requests
                             WHERE rights_requests.call_id = r.call_id AND "right" = ANY($2))) AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
@@ -41,8 +41,8 @@ WHERE r.state IN ('tagged', 'recording') AND calls.asterisk = $1
 -- Of a call that is over for so long nothing is being recorded any more, though nobody has seen the end; and what was
 -- taken for lost, while the disk was not mounted, say, is not.
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
-       r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at,
-       r.started_at IS NOT NULL AS begun,
+       r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
+       r.started_at IS NOT NULL AS begun, r.lead_ms,
        least(r.keep_until, (SELECT min(received_at) FROM rights_requests
                             WHERE rights_requests.call_id = r.call_id AND "right" = ANY($2))) AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
@@ -59,7 +59,7 @@ WHERE id = ANY($1) AND (state IN ('stored', 'discarded', 'deleted') OR state = '
 
 -- name: recordings_in_place
 SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, legal_basis, mode, notice_version,
-       coalesce(started_at, tagged_at) AS started_at, delete_at,
+       coalesce(started_at, tagged_at) AS started_at, delete_at, channels,
        file, format, duration_ms, sha256, bytes AS size, file_sha256, recipients, silent
 FROM recordings WHERE state = 'stored' AND ($1::uuid IS NULL OR id = $1) ORDER BY tagged_at, id
 

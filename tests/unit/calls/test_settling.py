@@ -16,7 +16,7 @@ from ccari.errors import AsteriskError, RecordingError
 from ccari.gating.journal import Journal
 from ccari.policy.call import Direction
 from ccari.policy.chain import Entry
-from ccari.ports.recordings import Kept, Unfinished
+from ccari.ports.recordings import Channels, Kept, Unfinished
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.spool import SharedSpool
 from tests.unit.calls.talking import Talking
@@ -46,6 +46,10 @@ class Rows:
 
     async def ended(self, _tag: object, state: str, _journal: object) -> None:
         self.said.append(state)
+
+
+def over(ari: object) -> SimpleNamespace:
+    return SimpleNamespace(ari=ari, recordings=Rows(), channels=Channels.MONO)
 
 
 class Blind:
@@ -89,7 +93,7 @@ class Shelf:
 async def test_a_file_that_lacks_a_part_of_the_talk_is_kept_without_a_word(
     duration_ms: int, short: list[str]
 ) -> None:
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), SimpleNamespace(ari=Whole(), recordings=Rows())
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
     desk.archive = Shelf(duration_ms)
     journal = Journal(TAG.call_id, "anna")
     journal.opened()
@@ -111,7 +115,7 @@ async def test_what_could_not_be_removed_is_taken_for_a_recording_that_was_lost(
         async def discard(self, _recording: object) -> None:
             raise RecordingError("it could not be removed")
 
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), SimpleNamespace(ari=Whole(), recordings=Rows())
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
     desk.archive = Stuck(1000)
     recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
     await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
@@ -129,7 +133,7 @@ async def test_invariant_6_a_stop_that_asterisk_missed_is_known_to_nobody_else(
     *, binding: bool, said: list[str]
 ) -> None:
     """After a crash the next service brings the file to its place; a pause is no right that it would find on record."""
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), SimpleNamespace(ari=Deaf(), recordings=Rows())
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Deaf())
     desk.archive = Shelf(1000)
     recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
     await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))

@@ -55,3 +55,15 @@ def sound_of(file: Path) -> bytes:
     """All its samples, of 16 bits each, 8000 a second."""
     arguments = ["ffmpeg", "-v", "error", "-i", str(file), "-f", "s16le", "-ar", "8000", "-"]
     return subprocess.run(arguments, check=True, capture_output=True).stdout
+
+
+def channels_of(file: Path) -> int:
+    arguments = ["ffprobe", "-v", "error", "-show_entries", "stream=channels", "-of", "csv=p=0", str(file)]
+    return int(subprocess.run(arguments, check=True, capture_output=True).stdout)
+
+
+def sides_of(file: Path) -> tuple[bytes, bytes]:
+    """As :func:`sound_of`, the left and the right of a recording in stereo."""
+    both = sound_of(file)
+    left, right = (b"".join(both[at : at + 2] for at in range(side, len(both), 4)) for side in (0, 2))
+    return left, right

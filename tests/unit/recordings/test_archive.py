@@ -37,6 +37,7 @@ TOLD = {
     "notice_version": "551112e10c3db05d",
     "started_at": "2026-11-24T23:59:59.987+00:00",
     "delete_at": "2027-02-22T23:59:59+00:00",
+    "channels": "mono",
 }
 
 

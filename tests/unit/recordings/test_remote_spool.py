@@ -12,6 +12,7 @@ from aiohttp import encode_basic_auth, web
 from aiohttp.test_utils import TestServer
 
 from ccari.errors import RecordingDelayed, RecordingError
+from ccari.ports.recordings import agents_side
 from ccari.recordings import remote
 from ccari.recordings.remote import RemoteSpool, open_remote_spool
 from tests.unit.recordings.made import SECOND, TAG, cut_short, files, record
@@ -270,3 +271,17 @@ async def test_all_recordings_are_fetched_at_once(
     taken = await asyncio.gather(*(far.take(each) for each in names))
     assert [UUID(path.stem) for path in taken] == names
     assert most == remote.AT_ONCE
+
+
+async def test_the_agents_side_of_a_recording_is_not_fetched_or_left_there(
+    far: RemoteSpool, spool: Path, incoming: Path
+) -> None:
+    assert await far.take_agents(TAG.recording_id) is None
+    content = record(spool / f"{agents_side(TAG.recording_id)}.wav", 3 * SECOND).read_bytes()
+    record(spool / f"{NAME}.wav")
+    assert list(await far.listed()) == [TAG.recording_id]
+    path = await far.take_agents(TAG.recording_id)
+    assert path is not None
+    assert path.read_bytes() == content
+    await far.remove(TAG.recording_id)
+    assert files(spool) == files(incoming) == []

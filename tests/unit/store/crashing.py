@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
 from ccari.policy.call import Direction
 from ccari.policy.declaration import read
+from ccari.ports.recordings import Channels
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
 from ccari.recordings.spool import SharedSpool
@@ -48,16 +49,19 @@ class Asterisk:
     """An Asterisk as far as a recorder knows it. Its own files are no steps of ours."""
 
     spool: Path
-    entered: Any = None
+    tell: Callable[[Mapping[str, Any]], object] | None = None
     busy: bool = False
     stopped: list[str] = field(default_factory=list)
 
-    async def snoop(self, channel: str, snoop: str) -> None:
-        self.entered(snoop)
+    async def snoop(self, channel: str, snoop: str, spy: str) -> None:
+        assert self.tell is not None
+        self.tell({"type": "StasisStart", "channel": {"id": snoop}})
 
     async def record(self, channel: str, name: str) -> None:
         self.busy = True
         record(self.spool / f"{name}.wav", SECOND)
+        assert self.tell is not None
+        self.tell({"type": "RecordingStarted", "recording": {"name": name}})
         self.busy = False
 
     async def stop_recording(self, name: str, *, keep: bool) -> bool:
@@ -104,7 +108,7 @@ class Service:
         journal = Journal(ids.call, "anna")
         journal.opened()
         recorder = Recorder(ids, self.desk, journal)
-        self.asterisk.entered = recorder.entered
+        self.asterisk.tell = recorder.heard
         await recorder.tag(terms)
         await recorder.start()
         await recorder.started(datetime.now(UTC))
@@ -121,7 +125,7 @@ async def service(dsn: str, spool: Path, folder: Path, recipient: str) -> AsyncI
         nothing = cast("Any", None)
         desk = Desk(
             cast("Ari", asterisk), made.ASTERISK, store.calls, nothing, nothing, nothing, store.recordings, archive,
-            nothing,
+            nothing, Channels.STEREO,
         )  # fmt: skip
         yield Service(asterisk, store, archive, Caretaker(shared, archive, store.recordings), desk)
 

@@ -1,0 +1,71 @@
+"""The snoop channels through which a callee's channel is recorded: one, or one for each side of a stereo recording."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ccari.calls.client import Ari, Spy
+from ccari.calls.events import Ids
+from ccari.errors import AsteriskError
+from ccari.ports.recordings import RecordingTag
+
+#: For a snoop channel to enter our application, and for Asterisk to say that it records.
+SNOOP_SECONDS = 3.0
+
+
+class Snoop:
+    """One file of a recording, and the snoop channel that it is made through.
+
+    ``entered``: the channel is in our application; ``started``, of the agent's: it records since then, or cannot.
+    """
+
+    def __init__(self, ids: Ids, segment: int, name: str, spy: Spy) -> None:
+        self.name = name
+        self.asked = False
+        self._callee = ids.callee
+        self._channel = ids.snoop(segment, spy)
+        self._spy = spy
+        self._entered = asyncio.Event()
+        self._started: asyncio.Future[datetime | None] = asyncio.get_running_loop().create_future()
+
+    def heard(self, event: Mapping[str, Any]) -> bool:
+        """True if the event says nothing to anybody else: the call hears of the callee's side as of its recorder."""
+        match event:
+            case {"type": "StasisStart", "channel": {"id": self._channel}}:
+                self._entered.set()
+                return True
+            case {"type": kind, "recording": {"name": self.name}} if self._spy == "out":
+                if not self._started.done():
+                    self._started.set_result(datetime.now(UTC) if kind == "RecordingStarted" else None)
+                return True
+            case _:
+                return False
+
+    async def attach(self, ari: Ari) -> None:
+        await ari.snoop(self._callee, self._channel, self._spy)
+        async with asyncio.timeout(SNOOP_SECONDS):
+            await self._entered.wait()
+
+    async def begin(self, ari: Ari) -> None:
+        self.asked = True
+        await ari.record(self._channel, self.name)
+
+    async def begun(self) -> datetime:
+        """When Asterisk said that it records; raise AsteriskError if it said that it cannot."""
+        async with asyncio.timeout(SNOOP_SECONDS):
+            started = await asyncio.shield(self._started)
+        if started is None:
+            raise AsteriskError("Asterisk cannot record the agent's side")
+        return started
+
+    async def detach(self, ari: Ari) -> None:
+        with contextlib.suppress(AsteriskError):
+            await ari.hang_up(self._channel)
+
+
+def snoops(ids: Ids, segment: int, tag: RecordingTag) -> list[Snoop]:
+    """In the order in which they are begun: the callee's is the last."""
+    spies: tuple[Spy, ...] = ("out", "in") if len(tag.raw_names) > 1 else ("both",)
+    return [Snoop(ids, segment, name, spy) for name, spy in zip(tag.raw_names, spies, strict=True)]

@@ -1,0 +1,158 @@
+"""A laboratory that a test may break, and the services that drive it one after the other."""
+
+import contextlib
+import hashlib
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from ccari.recordings.tags import beside
+from tests.integration.service import Service
+from tests.lab import AgentCall, Callee, Lab, Outcome
+from tests.lab.ports import free_port
+from tests.lab.waiting import until
+
+GONE_SECONDS = 10.0
+
+
+@dataclass
+class Ground:
+    """A laboratory that may be broken, and a database of its own for the services that drive it."""
+
+    lab: Lab
+    folder: Path
+    sounds: Path
+    url: str
+    _started: int = field(default=0, init=False)
+
+    def service(
+        self,
+        *,
+        ari: str | None = None,
+        url: str | None = None,
+        spool: str | None = None,
+        channels: str | None = None,
+    ) -> Service:
+        """Not yet started; ``ari``, ``url`` and ``spool``: where it is to find Asterisk, the database and the recordings."""
+        self._started += 1
+        pbx = self.lab.pbx
+        return Service(
+            {
+                "CCARI_DATA_DIR": str(self.folder),
+                "CCARI_DATABASE__URL": url or self.url,
+                "CCARI_ASTERISK__URL": ari or pbx.ari_url,
+                "CCARI_ASTERISK__USERNAME": pbx.ari_user,
+                "CCARI_ASTERISK__PASSWORD_FILE": str(pbx.ari_password_file),
+                "CCARI_ASTERISK__SPOOL": spool or str(pbx.spool),
+                "CCARI_RECORDINGS__CHANNELS": channels or "mono",
+                "CCARI_SOUNDS__DIR": str(self.sounds),
+                "CCARI_AGI__LISTEN": "off",
+                "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
+            },
+            self.folder / f"{self._started}.log",
+            self.folder / f"{self._started}.err",
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self, **where: str | None) -> AsyncIterator[Service]:
+        """A service that runs, and ends in order if it still runs at the end."""
+        made = self.service(**where)
+        await made.start()
+        try:
+            yield made
+        finally:
+            still = made.process is not None and made.process.returncode is None
+            status = await made.stop()
+        assert not still or status == 0, made.errors.read_text()
+
+    async def dial(self, callee: Callee, *, agent: str = "talks") -> AgentCall:
+        """An agent's call in the campaign with the shortest notice."""
+        return await self.lab.world.dial(callee.number, campaign="brief", agent=agent)
+
+    async def talk(self, service: Service, callee: Callee) -> tuple[AgentCall, str]:
+        """A call whose two parties talk, and its id."""
+        call = await self.dial(callee)
+        bridged = await service.logged(
+            lambda line: line["event"] == "call_bridged" and line["number"].endswith(callee.number[-4:])
+        )
+        return call, bridged["call_id"]
+
+    async def ended(self, service: Service, call: AgentCall) -> tuple[Outcome, dict[str, Any]]:
+        """What the dialplan was told of a call, and what the database holds of it."""
+        await call.ended()
+        outcome = await self.lab.pbx.outcome(call.id)
+        return outcome, await self._closed(service, outcome.call) if outcome.call else {}
+
+    async def _closed(self, service: Service, call_id: str) -> dict[str, Any]:
+        """The dialplan is told before the row is closed."""
+        shown: dict[str, Any] = {}
+
+        async def closed() -> bool:
+            shown.update(await service.json("calls", "show", call_id))
+            return shown["ended_at"] is not None
+
+        await until(closed, within=GONE_SECONDS)
+        return shown
+
+    def raw(self, shown: dict[str, Any]) -> list[str]:
+        """What lies in the spool of a call's own recordings; the spool is shared by the calls of all tests."""
+        names = {each["id"] for each in shown["recordings"]}
+        return [path.name for path in self.lab.pbx.spool.iterdir() if path.name.startswith(tuple(names))]
+
+    async def recorded_a_while(self) -> None:
+        """Wait until one and a half seconds of a talk lie in the spool."""
+        await until(
+            lambda: any(each.stat().st_size > 24_000 for each in self.lab.pbx.spool.iterdir()), within=5
+        )
+
+    async def nothing_left(self) -> None:
+        """Wait until Asterisk holds neither a channel nor a bridge nor a recording that goes on."""
+        try:
+            await until(self._empty, within=GONE_SECONDS)
+        except TimeoutError:
+            raise AssertionError(await self._left()) from None
+
+    async def _empty(self) -> bool:
+        return not await self._left()
+
+    async def _left(self) -> list[str]:
+        async with self.asterisk() as session:
+            found = []
+            for what in ("channels", "bridges"):
+                async with session.get(f"{self.lab.pbx.ari_url}/ari/{what}") as reply:
+                    found += [each["id"] for each in await reply.json()]
+            return found
+
+    def asterisk(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(headers=self.lab.pbx.ari_headers)
+
+
+def assert_kept(service: Service, shown: Mapping[str, Any]) -> None:
+    """One recording: its row says stored, its tag lies beside it, and both speak of this file."""
+    (row,) = shown["recordings"]
+    assert row["state"] == "stored", row
+    file = service.recordings / row["file"]
+    tag = json.loads(beside(file).read_text())
+    assert tag["file_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (tag["call_id"], tag["legal_basis"]) == (shown["id"], "legitimate_interest")
+    sound = service.recorded(row)
+    assert row["duration_ms"] == len(sound.samples) // 8 == tag["duration_ms"]
+
+
+async def kept_later(service: Service, call_id: str) -> dict[str, Any]:
+    """A call whose recording was brought to its place after stock was taken."""
+    await service.logged(lambda line: line["event"] == "recording_stored" and line["call_id"] == call_id)
+
+    async def stored() -> bool:
+        shown = await service.json("calls", "show", call_id)
+        return [each["state"] for each in shown["recordings"]] == ["stored"]
+
+    await until(stored, within=GONE_SECONDS)
+    shown: dict[str, Any] = await service.json("calls", "show", call_id)
+    assert_kept(service, shown)
+    return shown

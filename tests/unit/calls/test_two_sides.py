@@ -1,0 +1,101 @@
+"""A stereo recording is two of Asterisk's: what becomes of one when the other does not do as it is told."""
+
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ccari.calls.events import Ids
+from ccari.calls.recorder import Recorder
+from ccari.errors import AsteriskError
+from ccari.gating.journal import Journal
+from ccari.policy.call import Direction
+from ccari.ports.recordings import AGENTS_SIDE, Channels
+from tests.unit.calls.talking import Talking
+from tests.unit.calls.test_settling import Rows, Shelf
+from tests.unit.recordings.made import TAG
+
+
+@dataclass
+class Asterisk:
+    """Does what it is asked for, and says so, but for what it ``fails`` at: a request and a side."""
+
+    fails: tuple[str, str] = ("", "")
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    recorder: Recorder | None = None
+
+    def _hear(self, request: str, side: str) -> None:
+        self.asked.append((request, side))
+        if self.fails == (request, side):
+            raise AsteriskError("Asterisk gave no answer")
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        assert self.recorder is not None
+        self.recorder.heard(event)
+
+    async def snoop(self, _channel: str, snoop: str, spy: str) -> None:
+        self._hear("snoop", spy)
+        self._tell({"type": "StasisStart", "channel": {"id": snoop}})
+
+    async def record(self, _channel: str, name: str) -> None:
+        side = "out" if name.endswith(AGENTS_SIDE) else "in"
+        self._hear("record", side)
+        what = "RecordingFailed" if self.fails == ("begin", side) else "RecordingStarted"
+        self._tell({"type": what, "recording": {"name": name}})
+
+    async def stop_recording(self, name: str, *, keep: bool) -> bool:
+        self._hear("stop" if keep else "cancel", "out" if name.endswith(AGENTS_SIDE) else "in")
+        return True
+
+    async def recorded(self, _name: str) -> bool:
+        return False
+
+    async def hang_up(self, snoop: str) -> None:
+        self._hear("hang_up", snoop.rpartition("-")[2])
+
+
+async def tagged(asterisk: Asterisk) -> Recorder:
+    desk = SimpleNamespace(ari=asterisk, recordings=Rows(), channels=Channels.STEREO, archive=Shelf(1000))
+    made = Recorder(
+        Ids(TAG.call_id, Direction.OUTBOUND, "phone"), cast("Any", desk), Journal(TAG.call_id, "anna")
+    )
+    asterisk.recorder = made
+    await made.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    return made
+
+
+async def test_the_callee_is_recorded_before_the_agent() -> None:
+    """What tells the call that it is recorded is the callee's side: the agent's first word is in the file by then."""
+    asterisk = Asterisk()
+    await (await tagged(asterisk)).start()
+    assert asterisk.asked == [("snoop", "out"), ("snoop", "in"), ("record", "out"), ("record", "in")]
+
+
+@pytest.mark.parametrize(
+    "fails", [("snoop", "out"), ("snoop", "in"), ("record", "out"), ("begin", "out"), ("record", "in")]
+)
+async def test_a_side_is_left_that_records_on_its_own(fails: tuple[str, str]) -> None:
+    asterisk = Asterisk(fails)
+    recorder = await tagged(asterisk)
+    with pytest.raises(AsteriskError):
+        await recorder.start()
+    assert asterisk.asked[-2:] == [("hang_up", "out"), ("hang_up", "in")]
+
+
+@pytest.mark.parametrize("side", ["out", "in"])
+@pytest.mark.parametrize("keep", [True, False], ids=["stop", "cancel"])
+async def test_a_side_goes_on_when_the_other_cannot_be_stopped(side: str, *, keep: bool) -> None:
+    asterisk = Asterisk(("stop" if keep else "cancel", side))
+    recorder = await tagged(asterisk)
+    with pytest.raises(AsteriskError):
+        await recorder.stop(keep=keep, binding=True)
+    request = "stop" if keep else "cancel"
+    assert asterisk.asked == [(request, "out"), (request, "in")]
+
+
+async def test_the_end_of_the_agents_side_passes_for_the_end_of_the_recording() -> None:
+    recorder = await tagged(Asterisk())
+    name = f"{recorder.name}{AGENTS_SIDE}"
+    assert recorder.heard({"type": "RecordingFinished", "recording": {"name": name}})
+    assert not recorder.heard({"type": "RecordingFinished", "recording": {"name": recorder.name}})
