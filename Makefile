@@ -22,7 +22,7 @@ demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leav
 test: setup lint ## Lint, type-check and run every test
 	@log=$$(mktemp); nice $(BIN)/python -m pytest -n 2 tests/unit >$$log 2>&1 & unit=$$!; \
 	  trap 'kill $$unit' INT TERM; \
-	  $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios; code=$$?; \
+	  $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios tests/faults; code=$$?; \
 	  wait $$unit || code=1; cat $$log; rm -f $$log; exit $$code
 
 lint: setup ## Ruff, mypy, import-linter
@@ -35,7 +35,7 @@ unit: setup ## The tests that need no Asterisk
 	$(BIN)/python -m pytest tests/unit
 
 integration: setup ## The tests on the laboratory
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios tests/faults
 
 scenarios: setup ## Play every scenario of a call, and say of each what happens in it
 	$(BIN)/python -m tests.scenarios

@@ -1,0 +1,64 @@
+"""Exact steps of a call: a message is held in the relay, and what happens meanwhile happens there, whatever the timing."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from tests.integration.relay import Message, Relay
+from tests.integration.service import Service
+
+REACHED_SECONDS = 20.0
+
+
+class Moment:
+    """The first message that is ``wanted``, a request of ours or what comes from Asterisk, waits until told to go on."""
+
+    def __init__(self, between: Relay, wanted: Callable[[Message], bool]) -> None:
+        self._wanted = wanted
+        self._reached = asyncio.Event()
+        self._over = asyncio.Event()
+        self._lost = False
+        between.on_request = between.on_reply = self._hold
+
+    async def reached(self) -> None:
+        async with asyncio.timeout(REACHED_SECONDS):
+            await self._reached.wait()
+
+    def go_on(self) -> None:
+        self._over.set()
+
+    async def kill(self, service: Service) -> None:
+        """Kill the service at this step; what was held goes with it."""
+        await self.reached()
+        await service.stop(signal.SIGKILL)
+        self._lost = True
+        self._over.set()
+
+    async def _hold(self, message: Message) -> list[Message]:
+        if self._reached.is_set() or not self._wanted(message):
+            return [message]
+        self._reached.set()
+        await self._over.wait()
+        return [] if self._lost else [message]
+
+
+def request(ending: str) -> Callable[[Message], bool]:
+    """A request of ccari for a resource that ends like this."""
+    return lambda message: message["type"] == "RESTRequest" and message["uri"].endswith(ending)
+
+
+def reply(ending: str) -> Callable[[Message], bool]:
+    """What Asterisk answers to the first request for a resource that ends like this."""
+    asked = request(ending)
+    ids: list[str] = []
+
+    def wanted(message: Message) -> bool:
+        if not ids and asked(message):
+            ids.append(message["request_id"])
+        return message["type"] == "RESTResponse" and message["request_id"] in ids
+
+    return wanted
+
+
+def event(kind: str) -> Callable[[Message], bool]:
+    return lambda message: message["type"] == kind

@@ -1,0 +1,78 @@
+"""A PostgreSQL of a test's own, which may be killed, stopped and started again."""
+
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from ccari.store.embedded import Server, User, embedded_postgres
+from tests.lab.waiting import until
+
+GONE_SECONDS = 10.0
+
+
+class OwnPostgres:
+    """``dsn`` is the same over its restarts."""
+
+    def __init__(self, folder: Path, dsn: str) -> None:
+        self.dsn = dsn
+        cluster = folder / "postgresql" / "cluster"
+        owner = cluster.stat()
+        user = User(owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None
+        self._server = Server(folder / "postgresql", user)
+        self._pid_file = cluster / "postmaster.pid"
+
+    async def kill(self) -> None:
+        """SIGKILL to the server and all of its processes; returns when they are gone."""
+        processes = self._processes()
+        self._signal(signal.SIGKILL)
+        await until(lambda: not any(map(_runs, processes)), within=GONE_SECONDS)
+
+    async def start(self) -> None:
+        await self._server.finds_programmes()
+        await self._server.start()
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """SIGSTOP to the server and all of its processes: whoever asks waits."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, signum: signal.Signals) -> None:
+        for each in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signum)
+
+    def _processes(self) -> list[int]:
+        """The first of them, which begets the others, first."""
+        postmaster = int(self._pid_file.read_text().splitlines()[0])
+        children = [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
+        return [postmaster, *(each for each in children if _parent(each) == postmaster)]
+
+
+def _parent(process: int) -> int | None:
+    """None if it is gone."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return None
+    # behind the name, which may have blanks and brackets in it: the state, and the parent
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def _runs(process: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+@contextlib.asynccontextmanager
+async def own_postgres(folder: Path) -> AsyncIterator[OwnPostgres]:
+    """A new server in ``folder``, which its own user must be able to reach."""
+    async with embedded_postgres(folder) as dsn:
+        yield OwnPostgres(folder, dsn)

@@ -1,0 +1,203 @@
+"""ccari is killed at an exact step of a call, and another one is started: what the far end has seen, and what is left."""
+
+import json
+import signal
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from ccari.calls.actions import LONGEST_CALL_SECONDS
+from ccari.store.database import SCHEMA
+from tests.faults.moments import Moment, event, reply, request
+from tests.faults.world import assert_never_brought_together, heard, lacks
+from tests.integration.ground import Ground, kept_later
+from tests.integration.relay import Message, relay
+from tests.integration.service import Service
+from tests.integration.studio import tone_of
+from tests.lab import AgentCall, callees
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+#: What the watchdog is made to allow: time for an answer, and for the test to see that nobody drives the call.
+WATCHDOG_SECONDS = 4
+ENDED_SECONDS = 15.0
+
+
+async def gated(service: Service) -> str:
+    """The id of the first call that a service let through."""
+    return str((await service.logged(lambda line: line["event"] == "call_gated"))["call_id"])
+
+
+async def cleared(ground: Ground, service: Service, placed: AgentCall, call_id: str) -> dict[str, Any]:
+    """What the next service has made of a call that nobody drove any more: the agent is free, nothing is left, and it is over."""
+    outcome = await ground.lab.pbx.outcome(placed.id, within=ENDED_SECONDS)
+    assert (outcome.outcome, outcome.call) == ("unavailable", call_id)
+    await ground.nothing_left()
+    shown: dict[str, Any] = await service.json("calls", "show", call_id)
+    assert (shown["outcome"], shown["fault"], shown["ended_at"] is not None) == ("failed", None, True)
+    return shown
+
+
+async def test_invariant_1_a_call_that_died_at_the_gate_is_dialled_by_the_next_service(
+    ground: Ground,
+) -> None:
+    """Case 1: killed after the gate's commit, before the channel is made. What was allowed once is asked anew."""
+    callee = callees.answers(1)
+    async with relay(ground.lab.pbx.ari_url) as between:
+        async with ground.running(ari=between.url) as service:
+            moment = Moment(between, request("channels/create"))
+            placed = await ground.dial(callee)
+            await moment.kill(service)
+            call_id = await gated(service)
+        assert await ground.lab.world.invites(callee.number) == 0
+        async with ground.running(ari=between.url) as service:
+            shown = await cleared(ground, service, placed, call_id)
+            assert (shown["dialled_at"], shown["recordings"]) == (None, [])
+            barred = await service.ccari("suppress", "add", callee.number, "--reason", "do_not_call")
+            assert barred.code == 0, barred.err
+            outcome, again = await ground.ended(service, await ground.dial(callee))
+            assert (outcome.outcome, outcome.reason) == ("blocked", "suppressed_do_not_call")
+            assert again["id"] != call_id
+        assert await ground.lab.world.invites(callee.number) == 0
+
+
+async def test_invariant_1_a_channel_that_was_made_is_dialled_or_left_behind(ground: Ground) -> None:
+    """Case 2: killed between create and dial. The token is spent: whoever tries again asks for another."""
+    callee = callees.answers(2)
+    async with relay(ground.lab.pbx.ari_url) as between:
+        async with ground.running(ari=between.url) as service:
+            moment = Moment(between, request("/dial"))
+            placed = await ground.dial(callee)
+            await moment.kill(service)
+            call_id = await gated(service)
+        channels = await ground.lab.pbx.cli("core show channels concise")
+        assert "!Down!" in channels, channels
+        async with ground.running(ari=between.url) as service:
+            shown = await cleared(ground, service, placed, call_id)
+            assert (shown["dialled_at"] is not None, shown["recordings"]) == (True, [])
+            assert await ground.lab.world.invites(callee.number) == 0
+            outcome, _ = await ground.ended(service, await ground.dial(callee, agent="drops-1"))
+            assert outcome.outcome == "bridged"
+        assert await ground.lab.world.invites(callee.number) == 1
+
+
+async def test_invariant_3_a_callee_who_answers_nobody_is_connected_recorded_or_held_for_ever(
+    ground: Ground,
+) -> None:
+    """Case 3: killed while it rings, the callee answers, and no service comes back: Asterisk itself ends the leg."""
+    callee = callees.answers_late(2, 3)
+    allowed: list[str] = []
+
+    async def hurry(message: Message) -> list[Message]:
+        if not message["uri"].endswith("channels/create"):
+            return [message]
+        body = json.loads(message["message_body"])
+        allowed.append(body["variables"]["TIMEOUT(absolute)"])
+        body["variables"]["TIMEOUT(absolute)"] = str(WATCHDOG_SECONDS)
+        return [{**message, "message_body": json.dumps(body)}]
+
+    async with relay(ground.lab.pbx.ari_url) as between:
+        async with ground.running(ari=between.url) as service:
+            between.on_request = hurry
+            placed = await ground.dial(callee)
+            rang = await service.logged(lambda line: line["event"] == "callee_rang")
+            await service.stop(signal.SIGKILL)
+        assert allowed == [str(LONGEST_CALL_SECONDS)]
+        # nobody else has this callee's leg hung up
+        sound = await _heard_to_the_end(ground, callee)
+        assert 0 < sound.seconds < WATCHDOG_SECONDS
+        for hz in (callees.AGENT_TONE_HZ, tone_of("recording_opt_out")):
+            assert lacks(sound, hz)
+        assert placed.answered_at is None
+        async with ground.running(ari=between.url) as service:
+            shown = await cleared(ground, service, placed, rang["call_id"])
+            assert (shown["heard_at"], shown["recordings"]) == (None, [])
+        assert await ground.lab.world.invites(callee.number) == 1
+
+
+async def _heard_to_the_end(ground: Ground, callee: callees.Callee) -> Any:
+    digits = callee.digits
+    await until(
+        lambda: any(each.stat().st_size > 44 for each in ground.lab.world.heard.glob(f"{digits}-*.wav")),
+        within=ENDED_SECONDS,
+    )
+
+    async def over() -> bool:
+        return digits not in await ground.lab.world.cli("core show channels concise")
+
+    await until(over, within=ENDED_SECONDS)
+    return await heard(ground.lab, callee)
+
+
+async def test_invariant_3_a_callee_whose_notice_broke_off_is_connected(ground: Ground) -> None:
+    """Case 4: killed while the notice is played."""
+    callee = callees.answers(4)
+    async with relay(ground.lab.pbx.ari_url) as between:
+        async with ground.running(ari=between.url) as service:
+            moment = Moment(between, event("PlaybackStarted"))
+            placed = await ground.dial(callee)
+            await moment.kill(service)
+            call_id = await gated(service)
+        async with ground.running(ari=between.url) as service:
+            shown = await cleared(ground, service, placed, call_id)
+            assert (shown["heard_at"], shown["recordings"]) == (None, [])
+            await assert_never_brought_together(ground.lab, callee, placed)
+        assert list(ground.lab.pbx.spool.iterdir()) == []
+
+
+async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_records(
+    ground: Ground,
+) -> None:
+    """Case 4: killed when Asterisk has reported the end of the notice, before that it was heard is committed."""
+    callee = callees.answers(5)
+    connection = await asyncpg.connect(ground.url, server_settings={"search_path": SCHEMA})
+    try:
+        async with ground.running() as service:
+            placed = await ground.dial(callee)
+            answered = await service.logged(lambda line: line["event"] == "callee_answered")
+            call_id = answered["call_id"]
+            async with connection.transaction():
+                assert await connection.fetchval(
+                    "SELECT id FROM calls WHERE id = $1 FOR UPDATE", UUID(call_id)
+                )
+                # said at once, and written when the row is let go of
+                await service.logged(lambda line: line["event"] == "notice_heard")
+                await service.stop(signal.SIGKILL)
+    finally:
+        await connection.close()
+    async with ground.running() as service:
+        shown = await cleared(ground, service, placed, call_id)
+        assert (shown["heard_at"], shown["recordings"]) == (None, [])
+        assert "notice_heard" not in [each["event"] for each in shown["events"]]
+        await assert_never_brought_together(ground.lab, callee, placed)
+    assert list(ground.lab.pbx.spool.iterdir()) == []
+
+
+async def test_invariant_4_a_recorder_whose_service_died_as_it_began_records_on_or_leaves_a_file_without_a_tag(
+    ground: Ground,
+) -> None:
+    """Case 5: killed between the request to record and its reply. Asterisk records; that it was to is on record."""
+    callee = callees.answers(6)
+    async with relay(ground.lab.pbx.ari_url) as between:
+        async with ground.running(ari=between.url) as service:
+            moment = Moment(between, reply("/record"))
+            placed = await ground.dial(callee)
+            await moment.kill(service)
+            call_id = await gated(service)
+            left = await service.json("calls", "show", call_id)
+            (row,) = left["recordings"]
+            assert (row["state"], row["started_at"]) == ("tagged", None)
+        await ground.recorded_a_while()
+        async with ground.running(ari=between.url) as service:
+            await cleared(ground, service, placed, call_id)
+            async with ground.asterisk() as session:
+                live = f"{ground.lab.pbx.ari_url}/ari/recordings/live/{row['id']}"
+                async with session.get(live) as answer:
+                    assert answer.status == 404
+            shown = await kept_later(service, call_id)
+            await assert_never_brought_together(ground.lab, callee, placed)
+        assert shown["recordings"][0]["duration_ms"] > 1000
+        assert ground.raw(shown) == []

@@ -1,0 +1,141 @@
+"""The link to Asterisk, or the packets of the voices, stop coming: somebody notices, and nothing is said that is not so."""
+
+import asyncio
+import contextlib
+import re
+import signal
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from ccari.calls.transport import HEARTBEAT_SECONDS
+from tests.faults.blackhole import black_hole
+from tests.faults.world import PRESENT_DBFS, has, heard, lacks
+from tests.integration.ground import Ground, assert_kept
+from tests.integration.service import START_SECONDS, Service
+from tests.integration.studio import CONFIRMED, tone_of
+from tests.lab import callees
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+#: A heartbeat, half of one for its answer, and what a busy machine takes.
+NOTICED_SECONDS = HEARTBEAT_SECONDS * 1.5 + 5.0
+#: Of the callee's and the agent's voices.
+GAP_SECONDS = 6.0
+BYTES_PER_SECOND = 16_000
+SESSIONS = 5
+
+
+def _connections(service: Service) -> int:
+    return sum(line["event"] == "asterisk_connected" for line in service.lines())
+
+
+async def test_invariant_5_a_key_that_nobody_heard_is_confirmed_or_the_dead_link_goes_unnoticed(
+    ground: Ground,
+) -> None:
+    """Case 8: packets are dropped, in the talk, before the callee presses the key of erasure."""
+    callee = callees.presses("7", 6, 1)
+    async with black_hole(ground.lab.pbx.ari_url) as way, ground.running(ari=way.url) as service:
+        placed = await ground.lab.world.dial(callee.number, campaign="renewals")
+        bridged = await service.logged(lambda line: line["event"] == "call_bridged")
+        way.swallow()
+        await service.logged(lambda line: line["event"] == "asterisk_away", within=NOTICED_SECONDS)
+        assert b"ChannelDtmfReceived" in way.swallowed
+        way.let_through()
+        await until(lambda: _connections(service) == 2, within=START_SECONDS)
+        await ground.lab.world.hang_up(placed)
+        _, shown = await ground.ended(service, placed)
+        assert shown["id"] == bridged["call_id"]
+        assert not {"key_pressed", "right_registered"} & {each["event"] for each in shown["events"]}
+        requests = await service.json("requests", "list", "--limit", "1000")
+        assert [each for each in requests if each["call_id"] == shown["id"]] == []
+        await ground.nothing_left()
+    sound = await heard(ground.lab, callee)
+    assert has(sound, callees.AGENT_TONE_HZ)
+    for hz in (CONFIRMED, tone_of("goodbye")):
+        assert lacks(sound, hz)
+
+
+async def test_six_seconds_without_a_packet_end_a_recording_unnoticed(ground: Ground) -> None:
+    """Case 19: the far end is stopped, so that neither voice comes, and goes on."""
+    callee = callees.answers(2)
+    async with ground.running() as service:
+        placed, call_id = await ground.talk(service, callee)
+        await ground.recorded_a_while()
+        (file,) = ground.lab.pbx.spool.iterdir()
+        await ground.lab.world.kill(signal.SIGSTOP)
+        try:
+            grown = file.stat().st_size + GAP_SECONDS * BYTES_PER_SECOND
+            await until(lambda: file.stat().st_size > grown, within=2 * GAP_SECONDS)
+        finally:
+            await ground.lab.world.kill(signal.SIGCONT)
+        after = file.stat().st_size + 2 * BYTES_PER_SECOND
+        await until(lambda: file.stat().st_size > after, within=GAP_SECONDS)
+        assert "recording_impossible" not in service.of_call(call_id)
+        await ground.lab.world.hang_up(placed)
+        outcome, shown = await ground.ended(service, placed)
+        assert (outcome.outcome, outcome.reason) == ("bridged", "")
+        assert_kept(service, shown)
+        assert "recording_short" not in [each["event"] for each in shown["events"]]
+        sound = service.recorded(shown["recordings"][0])
+    # before the gap, and after it
+    for stretch in (sound.between(0, 1), sound.between(sound.seconds - 1.2, sound.seconds - 0.2)):
+        for hz in (callees.TONE_HZ, callees.AGENT_TONE_HZ):
+            assert float(max(stretch.tone_levels(hz))) > PRESENT_DBFS
+    assert ground.raw(shown) == []
+
+
+async def test_calls_need_more_sessions_than_asterisk_has_or_are_dialled_twice(ground: Ground) -> None:
+    """Case 20: sessionlimit=5, and somebody holds what is left of it."""
+    async with few_sessions(ground) as held:
+        service = ground.service()
+        await service.spawn()
+        try:
+            await service.logged(lambda line: line["event"] == "asterisk_away")
+            refused = callees.answers(3)
+            outcome, _ = await ground.ended(service, await ground.dial(refused))
+            assert (outcome.outcome, outcome.reason) == ("unavailable", "service_away")
+            held.pop().close()
+            await service.logged(lambda line: line["event"] == "asterisk_connected", within=START_SECONDS)
+            held.append(await open_session(ground))
+            with pytest.raises(aiohttp.ClientError):
+                await ground.nothing_left()
+            called = [callees.answers(serial) for serial in range(4, 10)]
+            placed = [await ground.dial(each, agent="drops-1") for each in called]
+            for each in placed:
+                outcome, shown = await ground.ended(service, each)
+                assert (outcome.outcome, outcome.reason) == ("bridged", "")
+                assert_kept(service, shown)
+        finally:
+            assert await service.stop() == 0
+    await ground.nothing_left()
+    invites = [await ground.lab.world.invites(each.number) for each in (refused, *called)]
+    assert invites == [0, 1, 1, 1, 1, 1, 1]
+
+
+async def open_session(ground: Ground) -> asyncio.StreamWriter:
+    """A connection that asks for nothing; Asterisk counts it as a session."""
+    _, writer = await asyncio.open_connection("127.0.0.1", ground.lab.pbx.http_port)
+    return writer
+
+
+@contextlib.asynccontextmanager
+async def few_sessions(ground: Ground) -> AsyncIterator[list[asyncio.StreamWriter]]:
+    """Of which all are taken."""
+    held: list[asyncio.StreamWriter] = []
+    try:
+        await limit_sessions(ground, SESSIONS)
+        held += [await open_session(ground) for _ in range(SESSIONS)]
+        yield held
+    finally:
+        for each in held:
+            each.close()
+        await limit_sessions(ground, 100)
+
+
+async def limit_sessions(ground: Ground, most: int) -> None:
+    conf = ground.lab.pbx.home / "etc" / "http.conf"
+    conf.write_text(re.sub(r"sessionlimit = \d+", f"sessionlimit = {most}", conf.read_text()))
+    await ground.lab.pbx.cli("module reload http")

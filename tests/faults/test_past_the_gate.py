@@ -1,0 +1,50 @@
+"""The far end, or the agent's phone, asks for a call to somebody else than the gate has allowed."""
+
+import pytest
+
+from tests.integration.ground import Ground
+from tests.integration.service import Service
+from tests.lab import Callee, callees
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+REFERRED_SECONDS = 10.0
+
+
+async def barred(service: Service, callee: Callee) -> Callee:
+    done = await service.ccari("suppress", "add", callee.number, "--reason", "erasure")
+    assert done.code == 0, done.err
+    return callee
+
+
+async def test_invariant_1_a_redirection_leads_to_a_number_that_is_barred(ground: Ground) -> None:
+    """Case 13: a 302."""
+    callee = callees.redirects(1)
+    async with ground.running() as service:
+        target = await barred(service, callees.answers(1))
+        outcome, shown = await ground.ended(service, await ground.dial(callee))
+        assert (outcome.outcome, outcome.reason) == ("failed", "redirected")
+        assert shown["recordings"] == []
+        await ground.nothing_left()
+    assert await ground.lab.world.invites(callee.number) == 1
+    assert await ground.lab.world.invites(target.number) == 0
+
+
+async def test_invariant_1_a_transfer_leads_to_a_number_that_is_barred(ground: Ground) -> None:
+    """Case 13: a REFER of the agent's phone. It is refused, and the talk goes on."""
+    callee = callees.answers(2)
+    async with ground.running() as service:
+        target = await barred(service, callees.answers(3))
+        placed = await ground.dial(callee, agent=f"refers-{target.digits}-1")
+        refused = await service.logged(lambda line: line["event"] == "transfer_refused")
+        told = f"REFER {target.digits} FAILURE"
+        await until(lambda: told in ground.lab.world.log.read_text(), within=REFERRED_SECONDS)
+        assert placed.ended_at is None
+        assert "call_ended" not in service.of_call(refused["call_id"])
+        await ground.lab.world.hang_up(placed)
+        outcome, _ = await ground.ended(service, placed)
+        assert outcome.outcome == "bridged"
+        await ground.nothing_left()
+    assert await ground.lab.world.invites(callee.number) == 1
+    assert await ground.lab.world.invites(target.number) == 0

@@ -1,0 +1,103 @@
+"""The service is stopped while calls go on, and woken much later: nobody waits for it, and it does nothing that is out of date."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from ccari.calls.transport import HEARTBEAT_SECONDS, REQUEST_SECONDS
+from tests.faults.moments import Moment, reply
+from tests.faults.services import with_fastagi
+from tests.integration.ground import Ground
+from tests.integration.relay import relay
+from tests.integration.service import START_SECONDS, Service
+from tests.lab import callees
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+TALKS = 50
+#: For all of them to have begun, on a machine that does much else.
+TALKING_SECONDS = 60.0
+#: The longest wait of the product that ends by itself: a heartbeat, and half of one for its answer. What was under way is
+#: overdue by then, so that thirty seconds would show nothing more.
+STOPPED_SECONDS = 1.5 * HEARTBEAT_SECONDS + 1.0
+FALL_BACK_SECONDS = 12.0
+CLOSED_SECONDS = 60.0
+assert STOPPED_SECONDS > REQUEST_SECONDS
+
+
+@contextlib.contextmanager
+def stopped(service: Service) -> Iterator[None]:
+    assert service.process is not None
+    os.kill(service.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(service.process.pid, signal.SIGCONT)
+
+
+@contextlib.asynccontextmanager
+async def asked_whether_it_lives(ground: Ground) -> AsyncIterator[None]:
+    """The dialplan asks over FastAGI before it hands a call over."""
+    await ground.lab.pbx.cli("dialplan set global CCARI_ASK_ALIVE yes")
+    try:
+        yield
+    finally:
+        await ground.lab.pbx.cli("dialplan set global CCARI_ASK_ALIVE no")
+
+
+async def test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers_wait_for_it(
+    ground: Ground,
+) -> None:
+    """Case 16: SIGSTOP at fifty calls."""
+    called = [callees.answers(serial) for serial in range(TALKS)]
+    late, refused = callees.answers(60), [callees.answers(serial) for serial in range(61, 64)]
+    async with (
+        relay(ground.lab.pbx.ari_url) as between,
+        asked_whether_it_lives(ground),
+        with_fastagi(ground, between.url) as service,
+    ):
+        talking = [await ground.dial(each) for each in called]
+        await until(lambda: _count(service, "call_bridged") == TALKS, within=TALKING_SECONDS)
+        moment = Moment(between, reply("channels/create"))
+        leaving = await ground.dial(late)
+        await moment.reached()
+        with stopped(service):
+            woken = asyncio.create_task(asyncio.sleep(STOPPED_SECONDS))
+            # it is to find both at once when it wakes: that its channel is there, and that nobody wants it any more
+            moment.go_on()
+            await ground.lab.world.hang_up(leaving)
+            for each in talking[: TALKS // 5]:
+                await ground.lab.world.hang_up(each)
+            for placed in [await ground.dial(each) for each in refused]:
+                await placed.ended(within=FALL_BACK_SECONDS)
+                outcome = await ground.lab.pbx.outcome(placed.id)
+                assert (outcome.outcome, outcome.reason) == ("unavailable", "service_away")
+            await woken
+        outcome = await ground.lab.pbx.outcome(leaving.id)
+        await until(lambda: "call_ended" in service.of_call(outcome.call), within=CLOSED_SECONDS)
+        assert await gets_through(ground, callees.answers(64))
+        for each in talking:
+            await ground.lab.world.hang_up(each)
+        await until(lambda: _count(service, "call_ended") == TALKS + 2, within=CLOSED_SECONDS)
+        await ground.nothing_left()
+    assert [await ground.lab.world.invites(each.number) for each in (late, *refused)] == [0] * 4
+    assert [await ground.lab.world.invites(each.number) for each in called] == [1] * TALKS
+
+
+def _count(service: Service, event: str) -> int:
+    return sum(line["event"] == event for line in service.lines())
+
+
+async def gets_through(ground: Ground, callee: callees.Callee) -> bool:
+    """Whether a call does, at the latest when the service is connected again."""
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            placed = await ground.dial(callee, agent="drops-1")
+            await placed.ended()
+            if (await ground.lab.pbx.outcome(placed.id)).outcome == "bridged":
+                return True
