@@ -24,6 +24,8 @@ folders() {
 	# Last, so that it can be written even below a read-only folder.
 	mkdir -p "$new$lab"
 	mount --bind "$lab" "$new$lab"
+	# What is mounted there is not seen through that: a spool that can be filled.
+	if mountpoint -q "$home/spool"; then mount --bind "$home/spool" "$new$home/spool"; fi
 }
 
 if [ "$root" = / ]; then

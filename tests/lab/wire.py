@@ -19,14 +19,19 @@ TEXT = 14 + 20 + 8
 
 def received(pcap: Path, port: int) -> Iterator[str]:
     """The SIP messages that the Asterisk at this port received, in order, retransmissions included."""
+    return (message for _, message in arrivals(pcap, port))
+
+
+def arrivals(pcap: Path, port: int) -> Iterator[tuple[float, str]]:
+    """As :func:`received`, each with when it came, in seconds since 1970."""
     data = pcap.read_bytes() if pcap.exists() else b""
     at = FILE_HEADER
     while at + PACKET_HEADER.size <= len(data):
-        _, _, length, _ = PACKET_HEADER.unpack_from(data, at)
+        seconds, microseconds, length, _ = PACKET_HEADER.unpack_from(data, at)
         packet = data[at + PACKET_HEADER.size : at + PACKET_HEADER.size + length]
         at += PACKET_HEADER.size + length
         if len(packet) == length > TEXT and int.from_bytes(packet[PORT], "big") in {0, port}:
-            yield packet[TEXT:].decode(errors="replace")
+            yield seconds + microseconds / 1e6, packet[TEXT:].decode(errors="replace")
 
 
 def invites(messages: Iterable[str], digits: str) -> int:
@@ -35,6 +40,17 @@ def invites(messages: Iterable[str], digits: str) -> int:
     return len(
         {_transaction(message) for message in messages if wanted.match(message) and not _in_dialog(message)}
     )
+
+
+def calls_tried(messages: Iterable[tuple[float, str]]) -> list[tuple[float, str, str]]:
+    """Each INVITE outside a dialog once: when it first came, the digits that it is for, and those that it is from."""
+    seen: dict[tuple[str, str], tuple[float, str, str]] = {}
+    for at, message in messages:
+        wanted = re.match(r"INVITE sips?:\+?(\d+)[@;> ]", message)
+        if wanted is not None and not _in_dialog(message):
+            whose = re.search(r"sips?:\+?(\d*)@", _header(message, "From|f"))
+            seen.setdefault(_transaction(message), (at, wanted[1], whose[1] if whose else ""))
+    return list(seen.values())
 
 
 def _in_dialog(message: str) -> bool:

@@ -1,0 +1,92 @@
+"""The soak from the command line."""
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.lab import LabError
+from tests.soak import plan, report
+from tests.soak.house import FAKETIME
+from tests.soak.plan import Fault
+from tests.soak.progress import Progress
+from tests.soak.run import soak
+
+#: Set in the process that has a mount namespace of its own.
+_INSIDE = "SOAK_INSIDE"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 1 if an invariant was violated."""
+    chosen = _parser().parse_args(arguments)
+    if _INSIDE not in os.environ:
+        _enter()
+    seed = random.SystemRandom().randrange(1_000_000) if chosen.seed is None else chosen.seed
+    without = [each for each in Fault if each.value in chosen.without]
+    if FAKETIME is None:
+        print(
+            "soak: no clock is stepped: libfaketime is not installed (apt-get install libfaketime)",
+            file=sys.stderr,
+        )
+        without.append(Fault.STEP_CLOCK)
+    made = plan.make(seed, chosen.minutes * 60, calls_each_second=chosen.rate, without=without)
+    print(
+        f"soak: seed {seed}: {len(made.calls)} calls, {len(made.bars)} bars, {len(made.faults)} faults in "
+        f"{chosen.minutes:g} minutes", file=sys.stderr,
+    )  # fmt: skip
+    try:
+        result = asyncio.run(soak(made, Progress(), chosen.keep_logs))
+    except LabError as error:
+        print(f"soak: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    report.show(result, Console(width=160 if not sys.stdout.isatty() else None))
+    return 1 if result.found else 0
+
+
+def _enter() -> None:
+    """Begin again where mounts are seen by nobody else, and vanish with this process."""
+    os.environ[_INSIDE] = "1"
+    inside = (
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        sys.executable,
+        "-m",
+        "tests.soak",
+        *sys.argv[1:],
+    )
+    os.execvp(inside[0], inside)  # noqa: S606 - no shell is wanted
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.soak",
+        description="Random calls and random faults on the laboratory; then every invariant is checked.",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, help="how long calls are placed and things broken"
+    )
+    parser.add_argument("--seed", type=int, help="what all chance is drawn from; one seed is one plan")
+    parser.add_argument("--rate", type=float, default=0.5, help="calls a second, on average")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=[each.value for each in Fault],
+        help="a fault to leave out",
+    )
+    parser.add_argument("--keep-logs", type=Path, metavar="DIR", help="copy the logs there at the end")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

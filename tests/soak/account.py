@@ -1,0 +1,190 @@
+"""What a run has left behind, gathered from every place that can tell. All times are seconds since 1970, UTC."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.soak.plan import Fault
+
+
+@dataclass(frozen=True)
+class Window:
+    """A fault, from when to when."""
+
+    kind: Fault
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Invite:
+    """One INVITE outside a dialog as it reached world, the first of its retransmissions."""
+
+    at: float
+    digits: str
+    caller: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Of a call's journal."""
+
+    seq: int
+    at: float
+    event: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """``fault``: what does not fit in its journal. ``digest``: the number's, under its controller's secret."""
+
+    id: str
+    controller: str
+    campaign: str
+    direction: str
+    digest: bytes
+    opened_at: float
+    dialled_at: float | None
+    heard_at: float | None
+    ended_at: float | None
+    outcome: str
+    reason: str
+    journal: tuple[Entry, ...] = ()
+    fault: str | None = None
+
+    def first(self, event: str) -> Entry | None:
+        return next(self.all(event), None)
+
+    def all(self, event: str) -> Iterator[Entry]:
+        return (each for each in self.journal if each.event == event)
+
+    def is_of_recording(self, event: str, recording: str) -> Entry | None:
+        return next((each for each in self.all(event) if each.fields.get("recording") == recording), None)
+
+
+@dataclass(frozen=True)
+class RecordingRow:
+    id: str
+    call_id: str
+    controller: str
+    state: str
+    mode: str
+    tagged_at: float
+    started_at: float | None
+    duration_ms: int | None
+    file: str | None
+
+
+@dataclass(frozen=True)
+class RequestRow:
+    """``registered_at``: PostgreSQL's own time; ``received_at``: the service's, of the press."""
+
+    reference: str
+    call_id: str
+    controller: str
+    right: str
+    received_at: float
+    registered_at: float
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """``committed_at``: when everybody could see it. ``campaign``: "" for all of the controller's."""
+
+    controller: str
+    digest: bytes
+    campaign: str
+    reason: str
+    committed_at: float
+    removed_at: float | None = None
+    call_id: str | None = None
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """Of the spool. ``seen_at``: when it was first there; ``left``: it still is."""
+
+    recording: str
+    seen_at: float
+    left: bool
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """A tone that rose above all else, but for voices: ``hz``, from and to in seconds from the beginning."""
+
+    hz: float
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a callee heard in one call. ``began``: when world's channel was made; ``agent_call``: of who called, whose call."""
+
+    digits: str
+    began: float
+    tones: tuple[Sounding, ...]
+    agent_call: str = ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file in the recordings folder; ``tones`` are what is heard in it."""
+
+    recording: str
+    file: str
+    tones: tuple[Sounding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """Of a log. ``source``: which file, and which line."""
+
+    source: str
+    text: str
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Account:
+    """``calm``: all is over and well again, so that what is open now stays open.
+
+    ``digests``: of each number (its digits) by controller. ``of_agent_call``: the id of a call that came in, by world's.
+    ``left``: what Asterisk still holds. ``secrets``: what may stand in no log.
+    """
+
+    calm: bool = True
+    windows: tuple[Window, ...] = ()
+    invites: tuple[Invite, ...] = ()
+    calls: tuple[CallRow, ...] = ()
+    recordings: tuple[RecordingRow, ...] = ()
+    requests: tuple[RequestRow, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    raw: tuple[RawFile, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    heard: tuple[Heard, ...] = ()
+    lines: tuple[Line, ...] = ()
+    secrets: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    #: Plain audio that lies in the recordings folder's work places.
+    at_work: tuple[str, ...] = ()
+    digests: dict[tuple[str, str], frozenset[bytes]] = field(default_factory=dict)
+    of_agent_call: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def by_id(self) -> dict[str, CallRow]:
+        return {each.id: each for each in self.calls}
+
+    def is_number_of(self, call: CallRow, digits: str) -> bool:
+        return call.digest in self.digests.get((call.controller, digits), frozenset())
+
+    def broken(self, began: float, ended: float, *kinds: Fault) -> bool:
+        """Whether one of these faults reached into that time."""
+        return any(each.kind in kinds and each.began < ended and each.ended > began for each in self.windows)

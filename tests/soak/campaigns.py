@@ -1,0 +1,58 @@
+"""What follows from ``policy.toml``, set down by hand: the checker does not ask the product what is right."""
+
+from dataclasses import dataclass
+
+from tests.integration.studio import TONES
+
+#: What bars a call under a contract; and advertising besides (Art 21(2), 7(3)). Nothing bars one that a law demands.
+_CONTRACT = frozenset({"erasure", "restriction", "do_not_call"})
+_MARKETING = _CONTRACT | {"objection_marketing", "objection", "withdraw_consent"}
+#: What a right enters at once, and which end the recording.
+BARRED_BY_RIGHT = {"erasure": "erasure", "objection_marketing": "objection_marketing"}
+STOPS_RECORDING = frozenset({"erasure", "refuse_recording"})
+_RECORDED = ("identity", "recording_notice")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A campaign. ``caller``: the digits it calls from, "" where people call it; ``mode``: as the policy has it.
+
+    ``notice``: the prompts that must be heard before an agent is; ``keys``: what somebody may press, and what it means.
+    """
+
+    controller: str
+    caller: str
+    mode: str
+    barred_by: frozenset[str]
+    keys: dict[str, str]
+    notice: tuple[str, ...] = _RECORDED
+
+    @property
+    def inbound(self) -> bool:
+        return not self.caller
+
+    @property
+    def notice_tones(self) -> tuple[float, ...]:
+        """In Hz, as the studio records them."""
+        return tuple(TONES[each] for each in self.notice)
+
+
+_ERASE_AND_ASK = {"7": "erasure", "8": "access"}
+_REFUSE = {"2": "refuse_recording", **_ERASE_AND_ASK}
+CAMPAIGNS = {
+    "renewals": Declared("acme", "48221110001", "opt_out", _CONTRACT, _REFUSE),
+    "offers": Declared(
+        "acme", "48221110002", "notice", _MARKETING, {"5": "objection_marketing", **_ERASE_AND_ASK}
+    ),
+    "survey": Declared(
+        "acme", "48221110003", "opt_in", _CONTRACT, {"1": "agree", "2": "refuse_recording", "7": "erasure"}
+    ),
+    "helpline": Declared("acme", "", "opt_out", _CONTRACT, _REFUSE),
+    "visits": Declared("bravo", "48221110004", "opt_out", _CONTRACT, _REFUSE),
+    "orders": Declared("bravo", "48221110005", "mandatory", frozenset(), _ERASE_AND_ASK),
+    "reminders": Declared(
+        "bravo", "48221110006", "off", _CONTRACT, _ERASE_AND_ASK, notice=("identity", "purpose")
+    ),
+}
+CONTROLLERS = ("acme", "bravo")
+BY_CALLER = {each.caller: name for name, each in CAMPAIGNS.items() if each.caller}

@@ -1,0 +1,60 @@
+"""What must be over, and whole, when all is calm again: rows closed, nothing orphaned, files at their place."""
+
+from collections.abc import Iterator
+
+from tests.soak.account import Account, RecordingRow
+from tests.soak.checks.violation import Violation
+
+_OPEN = frozenset({"tagged", "recording"})
+#: What a service says of an error that nobody had thought of.
+_BUGS = frozenset({"call_failed"})
+
+
+def is_over_and_whole(account: Account) -> Iterator[Violation]:
+    if not account.calm:
+        return
+    for call in account.calls:
+        if call.ended_at is None:
+            yield Violation(0, "a call's row was never closed", call.id, f"opened {call.opened_at:.0f}")
+    for what in account.left:
+        yield Violation(0, "left in Asterisk", "", what)
+    for where in account.at_work:
+        yield Violation(0, "plain audio left beside the recordings", "", where)
+    files = {each.recording for each in account.kept}
+    raw = {each.recording for each in account.raw if each.left}
+    for recording in account.recordings:
+        yield from _whole(account, recording, raw=recording.id in raw, kept=recording.id in files)
+
+
+def _whole(account: Account, recording: RecordingRow, *, raw: bool, kept: bool) -> Iterator[Violation]:
+    if recording.state in _OPEN:
+        yield Violation(
+            0, "a recording was never closed", recording.call_id, f"{recording.id} is {recording.state}"
+        )
+    elif raw and (recording.state != "finished" or not _is_delayed(account, recording)):
+        yield Violation(
+            0, "a raw file was left in the spool without a reason", recording.call_id,
+            f"{recording.id} is {recording.state}",
+        )  # fmt: skip
+    if recording.state == "stored" and not kept:
+        yield Violation(0, "a stored recording has no file", recording.call_id, f"{recording.file}")
+    if recording.state == "finished" and not raw:
+        yield Violation(0, "a finished recording is nowhere", recording.call_id, recording.id)
+
+
+def _is_delayed(account: Account, recording: RecordingRow) -> bool:
+    return any(
+        line.told.get("event") == "recording_delayed" and line.told.get("call_id") == recording.call_id
+        for line in account.lines
+    )
+
+
+def nothing_failed_inside(account: Account) -> Iterator[Violation]:
+    """An exception that ends a call, or the service, is a bug, whatever it was caused by."""
+    for line in account.lines:
+        event = line.told.get("event")
+        # a library tells of what it tries again
+        if event in _BUGS or ("Traceback" in line.text and event != "library_message"):
+            yield Violation(
+                0, "an error that nobody had thought of", str(line.told.get("call_id", "")), line.source
+            )

@@ -1,0 +1,220 @@
+"""Gathering the account of a run: from world's wire and ears, the database, the folders, the logs, and Asterisk itself."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from ccari.policy.numbers import Number
+from ccari.store.database import SCHEMA, open_database
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+from tests.lab import audio
+from tests.soak import hearing
+from tests.soak.account import (
+    Account,
+    Bar,
+    CallRow,
+    Entry,
+    Heard,
+    Invite,
+    Kept,
+    Line,
+    RecordingRow,
+    RequestRow,
+    Sounding,
+)
+from tests.soak.campaigns import CONTROLLERS
+from tests.soak.house import House
+from tests.soak.watch import Watch
+
+#: Longer after a bar was entered, a commit is a later one of the same row.
+_SAME_COMMIT_SECONDS = 60.0
+_ANSWER_SECONDS = 10.0
+#: A channel that Asterisk has named itself: after when it was made, to the second.
+_CHANNEL = re.compile(r"world-(\d+)\.\d+")
+_OUTCOME = re.compile(r"CCARI-OUTCOME ([0-9a-f-]{36})\|([0-9a-f-]{36})\|")
+
+
+async def gather(house: House, watch: Watch, numbers: Iterable[str], *, calm: bool) -> Account:
+    """All that can be told of the run up to now. ``calm``: all is over, so that sounds are listened to as well."""
+    lab = house.lab
+    store = await _stored(house.database.dsn)
+    wanted = sorted({*numbers, *(f"+{digits}" for _, digits, _ in await lab.world.calls_tried())})
+    return Account(
+        calm=calm,
+        windows=tuple(watch.windows),
+        invites=tuple(Invite(*each) for each in await lab.world.calls_tried()),
+        **store,
+        raw=watch.raw_files(),
+        kept=await asyncio.to_thread(lambda: tuple(_kept(house, listen=calm))),
+        heard=await asyncio.to_thread(lambda: tuple(_heard(lab.world.heard))) if calm else (),
+        lines=tuple(_lines(house.logs)),
+        secrets=tuple(_secrets(house)),
+        left=await _left(house, [each.id for each in store["recordings"]]) if calm else (),
+        at_work=_at_work(house.recordings) if calm else (),
+        digests=_digests(house.keys, wanted),
+        of_agent_call=dict(_OUTCOME.findall(lab.pbx.log.read_text("utf-8", "replace"))),
+    )
+
+
+async def _stored(dsn: str) -> dict[str, Any]:
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": SCHEMA})
+    try:
+        calls = await connection.fetch("SELECT * FROM calls ORDER BY opened_at")
+        recordings = await connection.fetch("SELECT * FROM recordings ORDER BY tagged_at")
+        requests = await connection.fetch("SELECT * FROM rights_requests ORDER BY registered_at")
+        bars = await connection.fetch(
+            "SELECT *, pg_xact_commit_timestamp(xmin) AS committed FROM suppressions"
+        )
+    finally:
+        await connection.close()
+    async with open_database(dsn) as database:
+        store = Store.over(dsn, database)
+        return {
+            "calls": tuple([await _call(store, each) for each in calls]),
+            "recordings": tuple(_recording(each) for each in recordings),
+            "requests": tuple([await _request(store, each) for each in requests]),
+            "bars": tuple(_bar(each) for each in bars),
+        }
+
+
+async def _call(store: Store, row: asyncpg.Record) -> CallRow:
+    shown = await store.records.show_call(row["id"])
+    journal = tuple(
+        Entry(each["seq"], each["at"].timestamp(), each["event"], each["fields"] or {})
+        for each in shown.events
+    )
+    return CallRow(
+        id=str(row["id"]), controller=row["controller"] or "", campaign=row["campaign"], direction=row["direction"],
+        digest=bytes(row["digest"] or b""), opened_at=row["opened_at"].timestamp(), dialled_at=_at(row["dialled_at"]),
+        heard_at=_at(row["heard_at"]), ended_at=_at(row["ended_at"]), outcome=row["outcome"] or "",
+        reason=row["reason"] or "", journal=journal, fault=shown.fault,
+    )  # fmt: skip
+
+
+def _recording(row: asyncpg.Record) -> RecordingRow:
+    return RecordingRow(
+        str(row["id"]), str(row["call_id"]), row["controller"], row["state"], row["mode"],
+        row["tagged_at"].timestamp(), _at(row["started_at"]), row["duration_ms"], row["file"],
+    )  # fmt: skip
+
+
+async def _request(store: Store, row: asyncpg.Record) -> RequestRow:
+    shown = await store.requests.show(row["reference"])
+    return RequestRow(
+        row["reference"], str(row["call_id"]), row["controller"], row["right"], row["received_at"].timestamp(),
+        row["registered_at"].timestamp(), shown.fault,
+    )  # fmt: skip
+
+
+def _bar(row: asyncpg.Record) -> Bar:
+    entered, committed = row["entered_at"].timestamp(), _at(row["committed"])
+    if committed is None or committed > entered + _SAME_COMMIT_SECONDS:
+        committed = entered + _SAME_COMMIT_SECONDS
+    whose = str(row["call_id"]) if row["call_id"] else None
+    return Bar(
+        row["controller"], bytes(row["digest"]), row["campaign"], row["reason"], committed, call_id=whose
+    )
+
+
+def _at(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _digests(keys: Path, numbers: Iterable[str]) -> dict[tuple[str, str], frozenset[bytes]]:
+    secrets = SecretStore(keys)
+    return {
+        (controller, number.removeprefix("+")): frozenset(secrets.digests(controller, Number(number)).all)
+        for number in numbers
+        for controller in CONTROLLERS
+    }
+
+
+def _kept(house: House, *, listen: bool) -> Iterator[Kept]:
+    """Sidecars apart: what is audio, or was meant to be."""
+    identity = house.keys / "recordings.identity"
+    for file in sorted(house.recordings.glob("*/*/*")):
+        if file.suffix != ".json" and ".work" not in file.parts:
+            tones: tuple[Sounding, ...] = ()
+            if listen:
+                sound = audio.recorded(file, identity)
+                tones = hearing.tones(sound.samples, sound.rate)
+            yield Kept(file.name.split(".", 1)[0], str(file.relative_to(house.recordings)), tones)
+
+
+def _heard(folder: Path) -> Iterator[Heard]:
+    """``DIGITS-UNIQUEID.wav``: the time of a channel that was called, or the id of one that called."""
+    for file in sorted(folder.glob("[0-9]*.wav")):
+        digits, _, unique = file.stem.partition("-")
+        channel = _CHANNEL.fullmatch(unique)
+        began = float(channel[1]) if channel else file.stat().st_mtime
+        unique = "" if channel else unique
+        yield Heard(digits, began, hearing.heard(file), unique)
+
+
+def _lines(files: Iterable[Path]) -> Iterator[Line]:
+    for file in files:
+        if file.exists():
+            for count, text in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
+                yield Line(f"{file.name}:{count}", text, _told(text))
+
+
+def _told(text: str) -> dict[str, Any]:
+    if not text.startswith("{"):
+        return {}
+    try:
+        told = json.loads(text)
+    except ValueError:
+        # it was killed in the middle of the line
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _secrets(house: House) -> Iterator[str]:
+    yield house.lab.pbx.ari_password
+    for file in house.keys.rglob("*"):
+        if file.is_file() and file.suffix in {".key", ".identity"}:
+            yield from (line for line in file.read_text("utf-8", "replace").split() if len(line) >= 32)
+
+
+def _at_work(recordings: Path) -> tuple[str, ...]:
+    return tuple(
+        str(each.relative_to(recordings)) for each in recordings.glob(".work/**/*") if each.is_file()
+    )
+
+
+async def _left(house: House, recordings: Iterable[str]) -> tuple[str, ...]:
+    """Channels, bridges, and recordings that go on: these can only be asked for by name."""
+    url, found = f"{house.lab.pbx.ari_url}/ari", []
+    limit = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
+    async with aiohttp.ClientSession(headers=house.lab.pbx.ari_headers, timeout=limit) as session:
+        for what in ("channels", "bridges"):
+            async with session.get(f"{url}/{what}") as reply:
+                found += [f"{what[:-1]} {each['id']}" for each in await reply.json()]
+        for name in recordings:
+            async with session.get(f"{url}/recordings/live/{name}") as reply:
+                if reply.status == 200:
+                    found.append(f"live recording {name}")
+    return tuple(found)
+
+
+async def is_quiet(house: House) -> bool:
+    """Whether Asterisk holds nothing, each call's row is closed, and no recording is under way."""
+    if await _left(house, ()):
+        return False
+    connection = await asyncpg.connect(house.database.dsn, server_settings={"search_path": SCHEMA})
+    try:
+        under_way = await connection.fetchval(
+            """SELECT (SELECT count(*) FROM calls WHERE ended_at IS NULL)
+                    + (SELECT count(*) FROM recordings WHERE state IN ('tagged', 'recording', 'finished'))"""
+        )
+    finally:
+        await connection.close()
+    return bool(under_way == 0)

@@ -1,0 +1,162 @@
+"""Everything that a run drives: two Asterisks, a PostgreSQL, the links between them, and the service's own folders."""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccari.cli.sounds import prompts_of
+from ccari.policy.declaration import read
+from ccari.sounds import Catalogue, EspeakNg, build
+from ccari.sounds.soundboard import shipped_sounds
+from tests.integration import studio
+from tests.integration.service import Service
+from tests.lab import Lab, laboratory
+from tests.lab.ports import free_port
+from tests.lab.root import ensure_root
+from tests.soak.database import SOCKET, Postgres, postgres
+from tests.soak.links import Link, link
+
+POLICY = Path(__file__).parent / "policy.toml"
+#: Debian's libfaketime, where it is installed.
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+#: Room for a run's recordings, and little enough to be filled at once.
+DATA_SIZE, SPOOL_SIZE = "256m", "64m"
+
+
+@dataclass(frozen=True)
+class House:
+    """``clock``: a file that says by how much the service's clock is wrong; None where that cannot be done."""
+
+    folder: Path
+    lab: Lab
+    database: Postgres
+    service: Service
+    to_asterisk: Link
+    to_database: Link
+    clock: Path | None
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def keys(self) -> Path:
+        return self.data / "keys"
+
+    @property
+    def recordings(self) -> Path:
+        return self.data / "recordings"
+
+    @property
+    def logs(self) -> tuple[Path, ...]:
+        return self.service.log, self.service.errors, self.database.log
+
+
+@asynccontextmanager
+async def open_house() -> AsyncIterator[House]:
+    """Build it, with the policy applied and keys made; the service is not started yet."""
+    await ensure_root()
+    with _folder() as folder:
+        sounds = await asyncio.to_thread(_sounds, folder)
+        with _small_disk(folder / "data", DATA_SIZE):
+            async with contextlib.AsyncExitStack() as stack:
+                database = await stack.enter_async_context(postgres(folder / "postgresql"))
+                lab = await stack.enter_async_context(laboratory(host_folders=[sounds]))
+                # below what Asterisk sees of its folder only when it is there at its start
+                await lab.pbx.stop()
+                stack.enter_context(_small_disk(lab.pbx.home / "spool", SPOOL_SIZE))
+                await lab.pbx.start()
+                port, sockets = free_port(socket.SOCK_STREAM, "127.0.0.1"), folder / "link"
+                sockets.mkdir()
+                to_asterisk = await stack.enter_async_context(
+                    link(("127.0.0.1", lab.pbx.http_port), ("127.0.0.1", port))
+                )
+                to_database = await stack.enter_async_context(link(database.socket, sockets / SOCKET))
+                clock = _clock(folder)
+                where = _settings(lab, folder, sounds) | {
+                    "CCARI_ASTERISK__URL": f"http://127.0.0.1:{port}",
+                    "CCARI_DATABASE__URL": database.through(sockets),
+                }
+                service = Service(where | _wrong_clock(clock), folder / "ccari.log", folder / "ccari.err")
+                house = House(folder, lab, database, service, to_asterisk, to_database, clock)
+                await _prepare(house)
+                yield house
+                # Asterisk holds its disk until it ends
+                await lab.pbx.stop()
+
+
+def _settings(lab: Lab, folder: Path, sounds: Path) -> dict[str, str]:
+    return {
+        "CCARI_DATA_DIR": str(folder / "data"),
+        "CCARI_ASTERISK__USERNAME": lab.pbx.ari_user,
+        "CCARI_ASTERISK__PASSWORD_FILE": str(lab.pbx.ari_password_file),
+        "CCARI_ASTERISK__SPOOL": str(lab.pbx.spool),
+        "CCARI_SOUNDS__DIR": str(sounds),
+        "CCARI_AGI__LISTEN": "off",
+        "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
+    }
+
+
+async def _prepare(house: House) -> None:
+    for arguments in (("policy", "apply", str(POLICY)), ("keys", "init")):
+        done = await house.service.ccari(*arguments)
+        if done.code:
+            raise RuntimeError(f"ccari {' '.join(arguments)}: {done.err}")
+
+
+def _sounds(folder: Path) -> Path:
+    words = Catalogue.load(shipped_sounds() / "catalogue.toml")
+    prompts = list(prompts_of(read(POLICY.read_text("utf-8")), words, {}))
+    studio.record(folder / "studio", prompts)
+    build(prompts, folder / "sounds", engine=EspeakNg(), studio=folder / "studio", shipped=shipped_sounds())
+    return folder / "sounds"
+
+
+def _clock(folder: Path) -> Path | None:
+    if FAKETIME is None:
+        return None
+    path = folder / "clock"
+    path.write_text("+0\n")
+    return path
+
+
+def _wrong_clock(clock: Path | None) -> dict[str, str]:
+    """The service alone has a clock that can be stepped: its monotonic one, and everybody else's, stay right."""
+    if clock is None:
+        return {}
+    return {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """One that the database server's own user can reach."""
+    made = Path(tempfile.mkdtemp(prefix="ccari-soak-"))
+    made.chmod(0o711)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _small_disk(at: Path, size: str) -> Iterator[None]:
+    at.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "soak", str(at)], check=True)
+    try:
+        yield
+    finally:
+        # lazily: whoever is being killed may still hold it
+        subprocess.run(["umount", "--lazy", str(at)], check=False)

@@ -1,0 +1,50 @@
+"""What came of a run, in tables."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tests.soak.run import Result
+
+
+def show(result: Result, console: Console) -> None:
+    account, plan = result.account, result.plan
+    calls = Counter((each.campaign, each.outcome or "open") for each in account.calls)
+    console.print(
+        _table("calls", ("campaign", "outcome", "calls"), ((*each, n) for each, n in sorted(calls.items())))
+    )
+    faults = sorted(result.breaker.done.items())
+    console.print(_table("faults", ("fault", "times"), ((each.value, n) for each, n in faults)))
+    recorded = Counter(each.state for each in account.recordings)
+    rights = Counter(each.right for each in account.requests)
+    brought_back = ", ".join(f"{name} {n}" for name, n in sorted(result.supervisor.restarts.items()))
+    statuses = ", ".join(f"{status}: {n}" for status, n in sorted(result.supervisor.exits.items()))
+    for name, told in {
+        "planned": f"{len(plan.calls)} calls, {len(plan.bars)} bars, {len(plan.faults)} faults in {plan.seconds / 60:.1f} min",
+        "placed": f"{result.driver.placed} calls ({result.driver.refused} that world could not place), {result.driver.barred} bars",
+        "on record": f"{len(account.calls)} calls, {len(account.invites)} INVITEs, {len(account.heard)} heard at the far end",
+        "recordings": _counts(recorded),
+        "rights": _counts(rights),
+        "brought back": f"{brought_back or 'nothing'} (service's exit statuses {statuses or 'none'})",
+        "seed": str(plan.seed),
+    }.items():
+        console.print(f"{name:>13}  {told}", highlight=False)
+    for each in result.found:
+        console.print(f"VIOLATION {each}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{len(result.found)} violations", highlight=False)
+
+
+def _counts(of: Counter[str]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in sorted(of.items())) or "none"
+
+
+def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Table:
+    table = Table(title=title, box=box.SIMPLE, title_justify="left")
+    for each in columns:
+        table.add_column(each, justify="right" if each in {"calls", "times"} else "left")
+    for row in rows:
+        table.add_row(*map(str, row))
+    return table
