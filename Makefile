@@ -1,6 +1,6 @@
 # Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
 # they do. Run as root: the laboratory of two Asterisks needs it.
-.PHONY: help demo test setup lint unit integration scenarios bench-suppressions bench-retention bench-erasure bench-recordings sounds lock wheel clean
+.PHONY: help demo test setup lint unit integration scenarios soak mutations bench-suppressions bench-retention bench-erasure bench-recordings sounds lock wheel clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -40,6 +40,14 @@ integration: setup ## The tests on the laboratory
 scenarios: setup ## Play every scenario of a call, and say of each what happens in it
 	$(BIN)/python -m tests.scenarios
 	$(BIN)/python -m pytest tests/scenarios
+
+soak: setup ## Random calls and random faults on the laboratory, and a check of every invariant; MINUTES=n SEED=n
+	@[ -e /usr/lib/*/faketime/libfaketimeMT.so.1 ] || { echo "Installing from Debian: libfaketime, to step the clock"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libfaketime >/dev/null; }
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+mutations: setup ## Break each invariant in a copy of the code, and see that a test fails
+	$(BIN)/python -m tests.mutations
 
 setup: $(VENV)/.installed ## Install Debian's packages, the Python packages and the server's user, where missing
 

@@ -194,18 +194,11 @@ class World(Asterisk):
         )
         return len({message for message in await self._received() if agreed.match(message)})
 
-    async def calls_tried(self) -> list[tuple[float, str, str]]:
-        """Each call that reached world: when, in seconds since 1970, to which digits, from which."""
-        return wire.calls_tried(await self._arrivals())
-
     async def _received(self) -> list[str]:
-        return [message for _, message in await self._arrivals()]
-
-    async def _arrivals(self) -> list[tuple[float, str]]:
         if self.running:
             # Asterisk flushes a packet log only when it is told to begin another.
             await self.cli(f"pjsip set logger pcap {self._new_pcap()}")
-        return [arrival for pcap in self._pcaps for arrival in wire.arrivals(pcap, self.sip_port)]
+        return [message for pcap in self._pcaps for message in wire.received(pcap, self.sip_port)]
 
     async def heard_by(self, number: str, nth: int = -1) -> Path:
         """What a callee heard in its last answered call, or its nth, from the answer to the end: 16-bit mono."""

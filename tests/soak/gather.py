@@ -15,7 +15,7 @@ from ccari.policy.numbers import Number
 from ccari.store.database import SCHEMA, open_database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
-from tests.lab import audio
+from tests.lab import audio, wire
 from tests.soak import hearing
 from tests.soak.account import (
     Account,
@@ -45,12 +45,12 @@ _OUTCOME = re.compile(r"CCARI-OUTCOME ([0-9a-f-]{36})\|([0-9a-f-]{36})\|")
 async def gather(house: House, watch: Watch, numbers: Iterable[str], *, calm: bool) -> Account:
     """All that can be told of the run up to now. ``calm``: all is over, so that sounds are listened to as well."""
     lab = house.lab
-    store = await _stored(house.database.dsn)
-    wanted = sorted({*numbers, *(f"+{digits}" for _, digits, _ in await lab.world.calls_tried())})
+    store, tried = await _stored(house.database.dsn), await _calls_tried(house)
+    wanted = sorted({*numbers, *(f"+{digits}" for _, digits, _ in tried)})
     return Account(
         calm=calm,
         windows=tuple(watch.windows),
-        invites=tuple(Invite(*each) for each in await lab.world.calls_tried()),
+        invites=tuple(Invite(*each) for each in tried),
         **store,
         raw=watch.raw_files(),
         kept=await asyncio.to_thread(lambda: tuple(_kept(house, listen=calm))),
@@ -62,6 +62,14 @@ async def gather(house: House, watch: Watch, numbers: Iterable[str], *, calm: bo
         digests=_digests(house.keys, wanted),
         of_agent_call=dict(_OUTCOME.findall(lab.pbx.log.read_text("utf-8", "replace"))),
     )
+
+
+async def _calls_tried(house: House) -> list[tuple[float, str, str]]:
+    """Each call that reached world: when, to which digits, from which."""
+    world = house.lab.world
+    # Asterisk flushes a packet log only when it is told to begin another
+    await world.cli(f"pjsip set logger pcap {world._new_pcap()}")
+    return wire.calls_tried(each for pcap in world._pcaps for each in wire.arrivals(pcap, world.sip_port))
 
 
 async def _stored(dsn: str) -> dict[str, Any]:

@@ -7,6 +7,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tests.integration.studio import CONFIRMED
+from tests.lab.callees import AGENT_TONE_HZ
+from tests.soak.account import Account
+from tests.soak.campaigns import CAMPAIGNS
+from tests.soak.checks.matching import dialled_by, heard_in
+from tests.soak.hearing import CERTAIN_SECONDS
 from tests.soak.run import Result
 
 
@@ -26,6 +32,7 @@ def show(result: Result, console: Console) -> None:
         "planned": f"{len(plan.calls)} calls, {len(plan.bars)} bars, {len(plan.faults)} faults in {plan.seconds / 60:.1f} min",
         "placed": f"{result.driver.placed} calls ({result.driver.refused} that world could not place), {result.driver.barred} bars",
         "on record": f"{len(account.calls)} calls, {len(account.invites)} INVITEs, {len(account.heard)} heard at the far end",
+        "at far end": _far_end(account),
         "recordings": _counts(recorded),
         "rights": _counts(rights),
         "brought back": f"{brought_back or 'nothing'} (service's exit statuses {statuses or 'none'})",
@@ -35,6 +42,24 @@ def show(result: Result, console: Console) -> None:
     for each in result.found:
         console.print(f"VIOLATION {each}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"{len(result.found)} violations", highlight=False)
+
+
+def _far_end(account: Account) -> str:
+    """How much there was to see and hear: a check of nothing finds nothing."""
+    sent, heard = dialled_by(account), heard_in(account)
+    notices = sum(
+        all(any(tone.hz == hz for tone in told.tones) for hz in CAMPAIGNS[call.campaign].notice_tones)
+        for told, call in heard
+    )
+    talks = sum(any(tone.hz == AGENT_TONE_HZ for tone in told.tones) for told, _ in heard)
+    confirmed = sum(
+        any(tone.hz == CONFIRMED and tone.seconds >= CERTAIN_SECONDS for tone in told.tones)
+        for told, _ in heard
+    )
+    return (
+        f"{sum(call is not None for _, call in sent)} of {len(sent)} INVITEs and {len(heard)} of {len(account.heard)} "
+        f"ears belong to a call; {notices} whole notices, {talks} talks, {confirmed} rights confirmed"
+    )
 
 
 def _counts(of: Counter[str]) -> str:
