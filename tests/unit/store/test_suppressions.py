@@ -248,3 +248,12 @@ async def test_a_long_list_is_held_whole_or_out_of_order(
     assert times == sorted(times, reverse=True)
     assert [len(rows) async for rows in store.suppressions.newest("acme", 3)] == [3]
     assert [rows async for rows in store.suppressions.newest("other", None)] == []
+
+
+async def test_invariant_7_one_controller_lifts_anothers_bar(store: Store) -> None:
+    """Even where two controllers had the same secret."""
+    for controller in ("acme", "other"):
+        await store.suppressions.add(controller, digests(), Reason.ERASURE, "test", "")
+    assert len(await store.suppressions.remove("acme", digests(), "anna", "why")) == 1
+    assert await store.suppressions.of("acme", digests()) == []
+    assert [row["reason"] for row in await store.suppressions.of("other", digests())] == ["erasure"]
