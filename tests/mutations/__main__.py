@@ -62,7 +62,12 @@ def _show(tried: Sequence[tuple[Mutation, Verdict, float]]) -> None:
         table.add_column(column, overflow="fold")
     for mutation, verdict, _ in tried:
         first = next(iter((*verdict.failed, *verdict.broken)), "")
-        table.add_row(str(mutation.invariant), mutation.name, _told(verdict), first.rpartition("::")[2])
+        table.add_row(
+            str(mutation.invariant),
+            mutation.name,
+            _told(verdict),
+            first.rpartition("::")[2].partition("[")[0],
+        )
     Console(width=160).print(table)
 
 
