@@ -157,7 +157,7 @@ class Account:
     """``calm``: all is over and well again, so that what is open now stays open.
 
     ``digests``: of each number (its digits) by controller. ``of_agent_call``: the id of a call that came in, by world's.
-    ``left``: what Asterisk still holds. ``secrets``: what may stand in no log.
+    ``left``: what Asterisk still holds, and what waits on the service's own disk. ``secrets``: what may stand in no log.
     """
 
     calm: bool = True

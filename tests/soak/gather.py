@@ -57,7 +57,9 @@ async def gather(house: House, watch: Watch, numbers: Iterable[str], *, calm: bo
         heard=await asyncio.to_thread(lambda: tuple(_heard(lab.world.heard))) if calm else (),
         lines=tuple(_lines(house.logs)),
         secrets=tuple(_secrets(house)),
-        left=await _left(house, [each.id for each in store["recordings"]]) if calm else (),
+        left=(*await _left(house, [each.id for each in store["recordings"]]), *_waiting(house))
+        if calm
+        else (),
         at_work=_at_work(house.recordings) if calm else (),
         digests=_digests(house.keys, wanted),
         of_agent_call=dict(_OUTCOME.findall(lab.pbx.log.read_text("utf-8", "replace"))),
@@ -213,9 +215,15 @@ async def _left(house: House, recordings: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _waiting(house: House) -> tuple[str, ...]:
+    """Rights that a service has kept on its own disk while the database was away, but for what a crash cut off."""
+    found = house.data.glob("local-journal/*/*.right")
+    return tuple(str(each.relative_to(house.data)) for each in found)
+
+
 async def is_quiet(house: House) -> bool:
-    """Whether Asterisk holds nothing, each call's row is closed, and no recording is under way."""
-    if await _left(house, ()):
+    """Whether nothing is held in Asterisk, nor waits to be registered, each row is closed, and nothing is recorded."""
+    if await _left(house, ()) or _waiting(house):
         return False
     connection = await asyncpg.connect(house.database.dsn, server_settings={"search_path": SCHEMA})
     try:

@@ -17,8 +17,11 @@ FIRST_FAULT_SECONDS = 8.0
 BETWEEN_FAULTS_SECONDS = (2.0, 16.0)
 #: How often a second one comes on top of a fault.
 TOGETHER = 0.15
-#: How often a number is called again that was called before.
+#: How often a number is called that was barred from the beginning, by the one controller or the other; and how often one
+#: is called again that was called lately, and may have pressed a right.
+BARRED = 0.12
 AGAIN = 0.2
+LATELY = 40
 BARS_EACH_MINUTE = 4.0
 #: The last of a run is left to the calls that are on the line: a fault ends before.
 QUIET_END_SECONDS = 10.0
@@ -137,8 +140,10 @@ def _reason(chance: random.Random) -> str:
 def _number(
     chance: random.Random, campaign: str, numbers: "_Numbers", barred: Sequence[str], called: Sequence[str]
 ) -> str:
+    if chance.random() < BARRED:
+        return chance.choice(barred)
     if called and chance.random() < AGAIN:
-        return chance.choice([*called[-40:], *barred])
+        return chance.choice(called[-LATELY:])
     return numbers.next(campaign).number
 
 

@@ -15,6 +15,9 @@ from tests.soak.checks.matching import dialled_by, heard_in
 from tests.soak.hearing import CERTAIN_SECONDS
 from tests.soak.run import Result
 
+#: Violations that are shown of each kind.
+MOST_OF_A_KIND = 10
+
 
 def show(result: Result, console: Console) -> None:
     account, plan = result.account, result.plan
@@ -39,8 +42,14 @@ def show(result: Result, console: Console) -> None:
         "seed": str(plan.seed),
     }.items():
         console.print(f"{name:>13}  {told}", highlight=False)
+    of_kind: Counter[str] = Counter()
     for each in result.found:
-        console.print(f"VIOLATION {each}", highlight=False, markup=False, soft_wrap=True)
+        of_kind[each.what] += 1
+        if of_kind[each.what] <= MOST_OF_A_KIND:
+            console.print(f"VIOLATION {each}", highlight=False, markup=False, soft_wrap=True)
+    for what, count in of_kind.items():
+        if count > MOST_OF_A_KIND:
+            console.print(f"          and {count - MOST_OF_A_KIND} more: {what}", highlight=False)
     console.print(f"{len(result.found)} violations", highlight=False)
 
 

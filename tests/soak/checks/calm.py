@@ -17,7 +17,7 @@ def is_over_and_whole(account: Account) -> Iterator[Violation]:
         if call.ended_at is None:
             yield Violation(0, "a call's row was never closed", call.id, f"opened {call.opened_at:.0f}")
     for what in account.left:
-        yield Violation(0, "left in Asterisk", "", what)
+        yield Violation(0, "left behind", "", what)
     for where in account.at_work:
         yield Violation(0, "plain audio left beside the recordings", "", where)
     files = {each.recording for each in account.kept}

@@ -248,7 +248,7 @@ PLANTED: list[tuple[Callable[[Account], Account], int, str]] = [
     (_edited, 9, "a call's journal does not fit"),
     (_request_edited, 9, "a request's journal does not fit"),
     (_open, 0, "a call's row was never closed"),
-    (_channel_left, 0, "left in Asterisk"),
+    (_channel_left, 0, "left behind"),
     (_recording_open, 0, "a recording was never closed"),
     (_raw_left, 0, "a raw file was left in the spool without a reason"),
     (_waits_without_a_reason, 0, "a raw file was left in the spool without a reason"),
