@@ -8,6 +8,7 @@ from tests.soak.campaigns import CAMPAIGNS, STOPS_RECORDING
 from tests.soak.checks.matching import CLOCK_SECONDS
 from tests.soak.checks.violation import Violation
 from tests.soak.hearing import CERTAIN_SECONDS
+from tests.soak.plan import Fault
 
 #: From a press that stops the recording to the last that may be kept: until Asterisk has obeyed.
 STOPPING_SECONDS = 1.0
@@ -75,8 +76,9 @@ def untagged_audio(account: Account) -> Iterator[Violation]:
 def goes_on_after_refusal(account: Account) -> Iterator[Violation]:
     """Invariant 6: nothing is kept that was said after the press, nor is anything recorded anew."""
     refused: dict[str, float] = {}
+    stepped = {each.id for each in account.calls if _clock_was_stepped(account, each)}
     for request in account.requests:
-        if request.right in STOPS_RECORDING:
+        if request.right in STOPS_RECORDING and request.call_id not in stepped:
             before = refused.get(request.call_id, request.received_at)
             refused[request.call_id] = min(before, request.received_at)
     for recording in account.recordings:
@@ -88,3 +90,9 @@ def goes_on_after_refusal(account: Account) -> Iterator[Violation]:
             yield Violation(
                 6, "recorded on after a refusal", recording.call_id, f"{recording.id}: {ends - at:.1f} s"
             )
+
+
+def _clock_was_stepped(account: Account, call: CallRow) -> bool:
+    """When both the beginning of a recording and the press are told by a clock that was wrong at one of them."""
+    ended = call.ended_at if call.ended_at is not None else float("inf")
+    return account.broken(call.opened_at, ended, Fault.STEP_CLOCK)

@@ -281,6 +281,11 @@ def test_a_token_spent_while_a_controller_bars_the_number_is_taken_for_late() ->
     assert violations(replace(run, bars=(*run.bars, just_before))) == []
 
 
+def test_a_refusal_is_timed_by_a_clock_that_was_stepped() -> None:
+    run = replace(_recorded_on(lawful.account()), windows=(Window(Fault.STEP_CLOCK, BEGAN + 6, BEGAN + 30),))
+    assert violations(run) == []
+
+
 def test_a_bar_that_does_not_reach_a_basis_is_held_against_its_calls() -> None:
     """A law that demands the call goes before erasure (Art 17(3)(b))."""
     run = lawful.with_call(lawful.account(), OTHERS, campaign="orders")
