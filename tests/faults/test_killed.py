@@ -165,6 +165,10 @@ async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_r
                 )
                 # said at once, and written when the row is let go of
                 await service.logged(lambda line: line["event"] == "notice_heard")
+                # time enough for a service that does not wait for it
+                assert "ccari-" not in await ground.lab.pbx.cli("bridge show all")
+                assert list(ground.lab.pbx.spool.iterdir()) == []
+                assert placed.answered_at is None
                 await service.stop(signal.SIGKILL)
     finally:
         await connection.close()
