@@ -1,6 +1,8 @@
 """The sounds that calls play: looked up, checked against the words wanted, and named as Asterisk knows them."""
 
+import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from ccari.config import Settings
@@ -31,6 +33,24 @@ def open_copies(settings: Settings) -> Copies:
     return Copies(settings.data_dir / "heard")
 
 
+#: Of a file or a folder that was looked at: when and what it was. None of one that is not there.
+_Stamp = tuple[int, int, int] | None
+_Stamps = dict[str, _Stamp]
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """The scripts of a campaign, and what they rested on when they were checked."""
+
+    of: tuple[Controller, Campaign]
+    scripts: dict[str, Script]
+    stamps: _Stamps
+
+    def holds(self) -> bool:
+        """True if no file was changed, taken away, or put beside them since."""
+        return all(_stamp(path) == stamp for path, stamp in self.stamps.items())
+
+
 class Soundboard:
     """:class:`ccari.ports.Prompts` over a folder of built sounds, and the shipped ones behind it.
 
@@ -45,10 +65,10 @@ class Soundboard:
         self._places = ((folder, asterisk_dir or folder), (shipped, shipped))
         self._manifests: list[Manifest | None] = []
         self._stamps: tuple[int, ...] | None = None
-        self._scripts: dict[str, tuple[Controller, Campaign, dict[str, Script]]] = {}
+        self._checked: dict[str, _Checked] = {}
 
     def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
-        """Every sound of the campaign, by language; each file is hashed when the campaign or the folder is new.
+        """Every sound of the campaign, by language; each file is hashed when it, its folder or the campaign is new.
 
         Raises
         ------
@@ -56,16 +76,20 @@ class Soundboard:
             Naming the first sound that is missing, damaged, or says other words.
         """
         self._refresh()
-        known = self._scripts.get(campaign.id)
-        if known is not None and known[:2] == (controller, campaign):
-            return known[2]
-        scripts = {language: self._script(controller, campaign, language) for language in campaign.spoken}
-        self._scripts[campaign.id] = (controller, campaign, scripts)
+        known = self._checked.get(campaign.id)
+        if known is not None and known.of == (controller, campaign) and known.holds():
+            return known.scripts
+        self._checked.pop(campaign.id, None)
+        stamps: _Stamps = {}
+        scripts = {
+            language: self._script(controller, campaign, language, stamps) for language in campaign.spoken
+        }
+        self._checked[campaign.id] = _Checked((controller, campaign), scripts, stamps)
         return scripts
 
-    def _script(self, controller: Controller, campaign: Campaign, language: str) -> Script:
+    def _script(self, controller: Controller, campaign: Campaign, language: str, stamps: _Stamps) -> Script:
         said = {each.id: each for each in notices.prompts(controller, campaign, self.catalogue, language)}
-        found = {each: self._find(prompt) for each, prompt in said.items()}
+        found = {each: self._find(prompt, stamps) for each, prompt in said.items()}
         if self._copies is not None:
             for each, (folder, _, entry) in found.items():
                 self._copies.keep(entry.digest, _files(folder, said[each], entry))
@@ -98,8 +122,8 @@ class Soundboard:
         _, seen_as, entry = self._find(prompt)
         return _sound(prompt, seen_as, entry)
 
-    def _find(self, prompt: Prompt) -> tuple[Path, Path, Entry]:
-        """The folder, the folder as Asterisk sees it, and the entry."""
+    def _find(self, prompt: Prompt, stamps: _Stamps | None = None) -> tuple[Path, Path, Entry]:
+        """The folder, the folder as Asterisk sees it, and the entry. ``stamps``: gets those of what was looked at."""
         fault = f"{prompt.key}: no such sound in {self._places[0][0]}: ccari sounds build"
         for (folder, seen_as), manifest in zip(self._places, self._manifests, strict=True):
             entry = manifest.entries.get(prompt.key) if manifest else None
@@ -108,6 +132,10 @@ class Soundboard:
             if entry.text != prompt.text:
                 fault = f"{prompt.key}: the sound in {folder} says other words than the policy: ccari sounds build"
                 continue
+            if stamps is not None:
+                # before the look, so that a change in between shows the next time
+                for path, stamp in _stamps(folder, prompt, entry).items():
+                    stamps.setdefault(path, stamp)
             problem = next(damage(folder, prompt.key, entry), None)
             if problem is None:
                 return folder, seen_as, entry
@@ -120,8 +148,22 @@ class Soundboard:
         stamps = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
         if stamps != self._stamps:
             self._manifests = [Manifest.load(path.parent) if path.exists() else None for path in paths]
-            self._scripts.clear()
+            self._checked.clear()
             self._stamps = stamps
+
+
+def _stamps(folder: Path, prompt: Prompt, entry: Entry) -> _Stamps:
+    """Of the files of a sound, and of the folder that they lie in: Asterisk may play what is put beside them."""
+    paths = [(folder / prompt.key).parent, *_files(folder, prompt, entry).values()]
+    return {str(path): _stamp(str(path)) for path in paths}
+
+
+def _stamp(path: str) -> _Stamp:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - hundreds at each gate, and pathlib takes thrice the time
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_ctime_ns
 
 
 def _files(folder: Path, prompt: Prompt, entry: Entry) -> dict[str, Path]:

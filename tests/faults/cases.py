@@ -120,6 +120,7 @@ CASES: Mapping[int, Case] = {
         "a file of the notice is missing or damaged",
         "never bridged, never recorded",
         (
+            f"{HERE}/test_notice_unproven.py::test_invariant_3_a_callee_is_rung_whose_notice_is_spoilt",
             f"{HERE}/test_notice_unproven.py::test_invariant_3_a_notice_that_is_spoilt_while_it_rings_counts_as_heard",
             "tests/integration/test_misuse.py::test_a_missing_or_damaged_prompt_is_found_by_the_first_callee",
         ),

@@ -20,7 +20,7 @@ NOTICE = "pl/brief/recording_opt_out"
 
 @contextlib.contextmanager
 def spoilt(sounds: Path, how: str) -> Iterator[None]:
-    """The files of the campaign's notice are away, empty, or end early."""
+    """The files of the campaign's notice are away, empty, end early, or hold something else of the same length."""
     files = [sounds / f"{NOTICE}.{ending}" for ending in ("alaw", "g722")]
     kept = {path: path.read_bytes() for path in files}
     for path, content in kept.items():
@@ -31,6 +31,8 @@ def spoilt(sounds: Path, how: str) -> Iterator[None]:
                 path.write_bytes(b"")
             case "cut short":
                 path.write_bytes(content[: len(content) // 2])
+            case "something else":
+                path.write_bytes(bytes(len(content)))
     try:
         yield
     finally:
@@ -47,6 +49,22 @@ async def assert_unheard(ground: Ground, service: Service, callee: Callee, place
     await ground.nothing_left()
     await assert_never_brought_together(ground.lab, callee, placed)
     assert list(ground.lab.pbx.spool.iterdir()) == []
+
+
+async def test_invariant_3_a_callee_is_rung_whose_notice_is_spoilt(ground: Ground, sounds: Path) -> None:
+    """Case 14: the files were whole when the service began. Nobody could tell of some of them that they were not heard."""
+    callee = callees.answers(8)
+    async with ground.running() as service:
+        for how in ("something else", "missing"):
+            with spoilt(sounds, how):
+                outcome, shown = await ground.ended(service, await ground.dial(callee))
+            assert (outcome.outcome, outcome.reason) == ("blocked", "prompts_missing")
+            assert (shown["heard_at"], shown["recordings"]) == (None, [])
+        await ground.nothing_left()
+        assert await ground.lab.world.invites(callee.number) == 0
+        outcome, _ = await ground.ended(service, await ground.dial(callee, agent="drops-1"))
+        assert outcome.outcome == "bridged"
+    assert await ground.lab.world.invites(callee.number) == 1
 
 
 @pytest.mark.parametrize(("how", "serial"), [("missing", 1), ("empty", 2), ("cut short", 3)])

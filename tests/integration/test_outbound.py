@@ -525,21 +525,25 @@ async def test_the_callee_sees_the_number_of_the_campaign(service: Service, lab:
     assert re.search(r"From: .*sip:\+?48221234567@", await lab.world.invite(callee.number))
 
 
-async def test_a_notice_that_cannot_be_played_ends_the_call(service: Service, lab: Lab, sounds: Path) -> None:
-    """The file vanishes after the service has checked it."""
+async def test_a_callee_is_rung_whose_notice_cannot_be_played(
+    service: Service, lab: Lab, sounds: Path
+) -> None:
+    """The file vanishes after the service has checked it, and is back for the next call."""
     missing = sounds / "pl/strict/recording_opt_out_or_end.alaw"
     await through(service, lab, callees.answers(28), campaign="strict", agent="drops-1")
+    callee = callees.answers(29)
     kept = {path: path.read_bytes() for path in (missing, missing.with_suffix(".g722"))}
     for path in kept:
         path.unlink()
     try:
-        ended = await through(service, lab, callees.answers(29), campaign="strict")
+        ended = await through(service, lab, callee, campaign="strict")
     finally:
         for path, content in kept.items():
             path.write_bytes(content)
-    assert ended.verdict[0] == "notice_failed"
-    assert not {"call_bridged", "recording_tagged"} & set(ended.events)
-    assert ended.record["recordings"] == []
+    assert ended.verdict == ("blocked", "prompts_missing")
+    assert await lab.world.invites(callee.number) == 0
+    again = await through(service, lab, callee, campaign="strict", agent="drops-1")
+    assert again.verdict == ("bridged", "")
 
 
 async def test_many_calls_at_once_keep_apart(service: Service, lab: Lab) -> None:

@@ -1,11 +1,13 @@
 """The very audio that was heard is found again, though its prompt was spoken anew since."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from ccari.errors import SoundError
 from ccari.policy import chain, notices
 from ccari.policy.chain import Entry, Linked
 from ccari.policy.declaration import read
@@ -94,6 +96,29 @@ def test_a_notice_that_was_erased_is_made_up(desk: Desk) -> None:
     (entry,) = desk.play("identity")
     erased = Linked(entry.seq, entry.at, entry.event, entry.commitment, entry.link, None, None)
     assert desk.heard([erased]) == []
+
+
+@pytest.mark.parametrize("how", ["another of the same length", "missing", "one beside it"])
+def test_a_sound_that_is_spoilt_while_the_service_runs_is_played(desk: Desk, how: str) -> None:
+    board, file = desk.board, desk.sounds / "pl/renewals/identity.alaw"
+    before = board.scripts(CONTROLLER, CAMPAIGN)
+    assert board.scripts(CONTROLLER, CAMPAIGN) is before
+    content, beside = file.read_bytes(), file.with_suffix(".wav")
+    match how:
+        case "missing":
+            file.unlink()
+        case "one beside it":
+            beside.write_bytes(b"what Asterisk may like better")
+        case _:
+            at = file.stat().st_mtime_ns
+            file.write_bytes(bytes(len(content)))
+            os.utime(file, ns=(at, at))
+    for _ in range(2):
+        with pytest.raises(SoundError, match="pl/renewals/identity"):
+            board.scripts(CONTROLLER, CAMPAIGN)
+    file.write_bytes(content)
+    beside.unlink(missing_ok=True)
+    assert board.scripts(CONTROLLER, CAMPAIGN) == before
 
 
 def test_a_folder_that_cannot_be_written_keeps_calls_from_being_made(desk: Desk, tmp_path: Path) -> None:
