@@ -124,7 +124,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             _beside(Caretaker(spool, archive, store.recordings).run(link.connected)),
         ):
             _log.info("service_started", revision=book.revision)
-            await _until(stop, link, calls)
+            await _until(stop, link, calls, settings.calls.drain_seconds)
             _log.info("service_stopped")
 
 
@@ -175,14 +175,16 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.wait([working])
 
 
-async def _until(stop: asyncio.Event, link: Link, calls: Switchboard) -> None:
-    """Keep the link until told to stop; then let the calls end before the link goes."""
-    loop = asyncio.get_running_loop()
+async def _until(stop: asyncio.Event, link: Link, calls: Switchboard, drain_seconds: float) -> None:
+    """Keep the link until told to stop; then let the calls end before the link goes. Told again, wait for no talk."""
+    loop, hurry = asyncio.get_running_loop(), asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop.set)
+        loop.add_signal_handler(each, lambda: hurry.set() if stop.is_set() else stop.set())
     running, stopping = asyncio.create_task(link.run()), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            await _wind_down(calls, drain_seconds, hurry, running)
         calls.detach("shutdown")
         await calls.drain()
         if running.done():
@@ -193,6 +195,16 @@ async def _until(stop: asyncio.Event, link: Link, calls: Switchboard) -> None:
         await asyncio.wait([running, stopping])
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(each)
+
+
+async def _wind_down(
+    calls: Switchboard, seconds: float, hurry: asyncio.Event, running: asyncio.Task[None]
+) -> None:
+    waits = [asyncio.create_task(calls.wind_down(seconds)), asyncio.create_task(hurry.wait())]
+    await asyncio.wait([running, *waits], return_when=asyncio.FIRST_COMPLETED)
+    for each in waits:
+        each.cancel()
+    await asyncio.wait(waits)
 
 
 def _check(book: Book, secrets: SecretStore, prompts: Soundboard) -> None:

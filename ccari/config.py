@@ -99,6 +99,12 @@ class HttpSection(_Section):
     listen: Listen = "127.0.0.1:8090"
 
 
+class CallsSection(_Section):
+    """``drain_seconds``: how long a service that is told to stop lets those talk on who talk."""
+
+    drain_seconds: Annotated[float, Field(ge=0, le=4 * 60 * 60)] = 60.0
+
+
 class RecordingsSection(_Section):
     """``encryption = "none"`` leaves recordings open to whoever can read ``dir``: for a disk that is encrypted itself."""
 
@@ -138,6 +144,7 @@ class Settings(BaseSettings):
     database: DatabaseSection = DatabaseSection()
     agi: AgiSection = AgiSection()
     http: HttpSection = HttpSection()
+    calls: CallsSection = CallsSection()
     recordings: RecordingsSection = RecordingsSection()
     keys: KeysSection = KeysSection()
     sounds: SoundsSection = SoundsSection()

@@ -2,14 +2,16 @@
 
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 from ccari.calls.client import TRANSFERS
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, Playback
 from ccari.calls.recorder import Recorder
+from ccari.calls.talks import NUMBER, Talk
 from ccari.errors import AsteriskError, SoundError, StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
@@ -46,6 +48,22 @@ class Actions:
         self._bridge_made = False
         self.recorder = Recorder(ids, desk, journal)
         self.playbacks: dict[Party, Playback] = {}
+
+    def resume(self, talk: Talk) -> None:
+        """Take up what somebody else has begun."""
+        self._settled = talk.terms
+        self._bridge_made = True
+        self.recorder.resume(talk.segments, talk.running)
+
+    async def remember(self, told: Mapping[str, Any] | None) -> None:
+        """Keep what the talk is to be taken up with if we die; raise StoreError if that fails."""
+        ids, whole = self._ids, None
+        if told is not None:
+            whole = {**told, "home": ids.home, "agents": ids.agents, "technology": self._order.technology,
+                     "agent": self._order.agent, "segments": self.recorder.count}  # fmt: skip
+        await self._journal.durably(
+            lambda entries: self._desk.store.keep_talk(self._ids.call, whole, entries)
+        )
 
     @property
     def _terms(self) -> Terms:
@@ -114,6 +132,8 @@ class Actions:
                 await self._tell_dialplan(outcome, reason)
             case do.GiveBack(outcome, reason):
                 return await self._give_back(outcome, reason)
+            case do.LeaveTalk():
+                await self._leave()
             case do.SettleRecording():
                 await self._let_go()
                 await self.recorder.settle()
@@ -191,6 +211,8 @@ class Actions:
         terms = self._terms
         dialled = terms.campaign.dial_string(terms.known_number)
         variables = self._variables(dialled)
+        # whoever takes the talk up knows by it whose rights are pressed; Asterisk knows the number anyhow
+        variables[NUMBER] = terms.known_number.e164
         if terms.campaign.caller_id is not None:
             # what an outgoing PJSIP channel puts into its From header
             variables["CONNECTEDLINE(num,i)"] = terms.campaign.caller_id
@@ -321,6 +343,14 @@ class Actions:
         with contextlib.suppress(AsteriskError):
             await self._tell(channel, outcome, reason)
         await self._desk.ari.continue_in_dialplan(channel)
+
+    async def _leave(self) -> None:
+        """Nothing is told to Asterisk: the connection is gone. What is known already is in the call's row."""
+        ids = self._ids
+        await persistently(
+            ids.call,
+            lambda: self._journal.durably(lambda entries: self._desk.store.write(ids.call, entries)),
+        )
 
     async def _close(self, command: do.CloseCall) -> None:
         if not self._journal.is_open:

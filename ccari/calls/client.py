@@ -199,7 +199,7 @@ class Ari:
         """
         try:
             async with asyncio.timeout(RECORDED_SECONDS):
-                while await self._is_recording(name):  # noqa: ASYNC110
+                while await self.is_recording(name):  # noqa: ASYNC110
                     await asyncio.sleep(_ASK_AGAIN_SECONDS)
         except TimeoutError:
             raise AsteriskError("a recording does not end") from None
@@ -208,7 +208,8 @@ class Ari:
             return True
         return False
 
-    async def _is_recording(self, name: str) -> bool:
+    async def is_recording(self, name: str) -> bool:
+        """Whether there is such a live recording."""
         with _unless_gone():
             await self._api.recordings.getLive(recordingName=name)
             return True
@@ -237,8 +238,9 @@ class Ari:
         found = (await self._api.applications.get(applicationName=self._app)).json()
         return list(found["channel_ids"])
 
-    async def bridges(self) -> list[str]:
-        return [each["id"] for each in (await self._api.bridges.list()).json()]
+    async def bridges(self) -> dict[str, frozenset[str]]:
+        """Every bridge with the channels that are in it."""
+        return {each["id"]: frozenset(each["channels"]) for each in (await self._api.bridges.list()).json()}
 
 
 @contextlib.contextmanager

@@ -109,9 +109,10 @@ class Link:
             await self._switchboard.drain()
             found = await recover(desk, ears.early_channels)
             self._switchboard.attach(desk)
+            self._switchboard.resume(found.talks, desk)
             ears.open()
             self.connected.set()
-            _log.info("asterisk_connected", version=identity.version, **found)
+            _log.info("asterisk_connected", version=identity.version, **found.told)
             try:
                 await _first(reader, ears.replaced, lock_lost)
             finally:

@@ -17,7 +17,7 @@ from ccari.gating.journal import Journal, persistently
 from ccari.gating.terms import Terms
 from ccari.policy import retention
 from ccari.policy.chain import Entry
-from ccari.ports.recordings import NOT_THERE, Kept, RecordingTag, lost
+from ccari.ports.recordings import NOT_THERE, Channels, Kept, RecordingTag, Unfinished, lost
 
 _log = structlog.get_logger()
 
@@ -35,6 +35,21 @@ class Recorder:
         self._desk = desk
         self._journal = journal
         self._segments: list[_Segment] = []
+        self._before = 0
+
+    @property
+    def count(self) -> int:
+        """How many there have been, with those of whoever ran the call before."""
+        return self._before + len(self._segments)
+
+    def resume(self, before: int, running: Unfinished | None) -> None:
+        """Take up the one that runs on, if any; there were ``before`` of them, with it."""
+        self._before = before
+        if running is not None:
+            self._before -= 1
+            segment = _Segment(self._ids, before, running.tag, self._desk, self._journal)
+            segment.resume(running)
+            self._segments.append(segment)
 
     @property
     def name(self) -> str | None:
@@ -61,7 +76,8 @@ class Recorder:
         await self.let_go()
         # else it would lie open in the spool until somebody comes
         self._desk.archive.check()
-        segment = _Segment(self._ids, len(self._segments) + 1, terms, self._desk, self._journal)
+        tag = _tag(self._ids.call, terms, self._desk.channels)
+        segment = _Segment(self._ids, self.count + 1, tag, self._desk, self._journal)
         self._segments.append(segment)
         await segment.commit_tag()
 
@@ -97,20 +113,15 @@ class Recorder:
 class _Segment:
     """``sides``: two of a stereo recording. The callee's is what tells when it begins and ends."""
 
-    def __init__(self, ids: Ids, count: int, terms: Terms, desk: Desk, journal: Journal) -> None:
-        now, rules = datetime.now(UTC), terms.campaign.recording
-        self._tag = RecordingTag(
-            recording_id=uuid4(), call_id=ids.call, controller=terms.controller.id,
-            campaign=terms.campaign.id, revision=terms.opened.revision, purpose=terms.campaign.purpose,
-            legal_basis=rules.legal_basis.value, mode=rules.mode.value, notice_version=terms.proven_version,
-            started_at=now, delete_at=retention.delete_at(now, rules.retention_days), channels=desk.channels.value,
-        )  # fmt: skip
+    def __init__(self, ids: Ids, count: int, tag: RecordingTag, desk: Desk, journal: Journal) -> None:
+        self._tag = tag
         self.sides = snoops(ids, count, self._tag)
         self._call: UUID = ids.call
         self._desk = desk
         self._journal = journal
         self._started_at: datetime | None = None
         self._agent_started_at: datetime | None = None
+        self._lead_ms = 0
         self._gone = False
         self._keep = True
         self._until: datetime | None = None
@@ -152,16 +163,16 @@ class _Segment:
     def ended(self, at: datetime) -> None:
         self._ended_at = at
 
+    def resume(self, running: Unfinished) -> None:
+        self._started_at, self._lead_ms = running.tag.started_at, running.lead_ms
+        for each in self.sides:
+            each.asked = True
+
     async def started(self, at: datetime) -> None:
         self._started_at = at
+        if self._agent_started_at is not None:
+            self._lead_ms = max(0, int((at - self._agent_started_at).total_seconds() * 1000))
         await self._desk.recordings.started(self._tag.recording_id, at, self._lead_ms)
-
-    @property
-    def _lead_ms(self) -> int:
-        """How much earlier the agent's side began."""
-        if self._started_at is None or self._agent_started_at is None:
-            return 0
-        return max(0, int((self._started_at - self._agent_started_at).total_seconds() * 1000))
 
     async def stop(self, *, keep: bool, binding: bool) -> bool:
         self._keep = keep
@@ -268,3 +279,13 @@ class _Segment:
 
     async def _persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> bool:
         return await persistently(self._call, lambda: self._journal.durably(write))
+
+
+def _tag(call: UUID, terms: Terms, channels: Channels) -> RecordingTag:
+    now, rules = datetime.now(UTC), terms.campaign.recording
+    return RecordingTag(
+        recording_id=uuid4(), call_id=call, controller=terms.controller.id,
+        campaign=terms.campaign.id, revision=terms.opened.revision, purpose=terms.campaign.purpose,
+        legal_basis=rules.legal_basis.value, mode=rules.mode.value, notice_version=terms.proven_version,
+        started_at=now, delete_at=retention.delete_at(now, rules.retention_days), channels=channels.value,
+    )  # fmt: skip

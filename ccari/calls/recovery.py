@@ -1,12 +1,15 @@
 """Taking stock after a connection: what an earlier run, or a lost connection, left in Asterisk and in the database."""
 
 import contextlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
 from ccari.calls.desk import Desk
+from ccari.calls.talks import Talk, go_on
 from ccari.errors import AsteriskError, RecordingError
 from ccari.gating.journal import entry
 from ccari.ports.recordings import NOT_THERE, Unfinished, lost
@@ -14,29 +17,61 @@ from ccari.ports.recordings import NOT_THERE, Unfinished, lost
 _log = structlog.get_logger()
 
 
-async def recover(desk: Desk, ours: Callable[[], set[str]]) -> dict[str, int]:
-    """End what nobody drives any more; gives how much there was of each kind.
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What was left. ``talks`` go on; of the others, ``told`` has how much there was of each kind."""
+
+    talks: Sequence[Talk]
+    told: Mapping[str, int]
+
+
+async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
+    """End what nobody drives any more, but for talks: they go on, and are to be taken up.
 
     ``ours`` gives the channels that have entered over this connection. It is asked last: callers keep coming.
     """
+    began = time.monotonic()
     unfinished = await desk.recordings.unfinished(desk.asterisk)
-    for each in unfinished:
+    talks = await go_on(desk, await desk.ari.bridges())
+    ended = [each for each in unfinished if not await _runs_on(desk, talks, each)]
+    for each in ended:
         for name in each.tag.raw_names:
             with contextlib.suppress(AsteriskError):
                 await desk.ari.stop_recording(name, keep=each.may_be_kept)
-    swept = await _sweep(desk, ours)
+    swept = await _sweep(desk, ours, talks)
     kept = 0
-    for each in unfinished:
+    for each in ended:
         kept += await _settle(desk, each)
-    abandoned = await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC))
-    return {"swept_channels": swept, "kept_recordings": kept, "abandoned_calls": abandoned}
+    calls = [each.ids.call for each in talks]
+    abandoned = await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC), calls)
+    return Stock(talks, {
+        "resumed_talks": len(talks), "swept_channels": swept, "kept_recordings": kept, "abandoned_calls": abandoned,
+        "stock_ms": round((time.monotonic() - began) * 1000),
+    })  # fmt: skip
 
 
-async def _sweep(desk: Desk, ours: Callable[[], set[str]]) -> int:
+async def _runs_on(desk: Desk, talks: Sequence[Talk], recording: Unfinished) -> bool:
+    """Whether the recording is that of a talk that goes on, and is to go on with it."""
+    talk = next((each for each in talks if each.ids.call == recording.tag.call_id), None)
+    if talk is None:
+        return False
+    if recording.until is not None:
+        # what was pressed is durable, though the talk as it was kept does not know it yet
+        talk.told = {**talk.told, "refused": True}
+    if not talk.may_record_on:
+        return False
+    if not all([await desk.ari.is_recording(name) for name in recording.tag.raw_names]):
+        return False
+    talk.running = recording
+    return True
+
+
+async def _sweep(desk: Desk, ours: Callable[[], set[str]], talks: Sequence[Talk]) -> int:
     """Legs are hung up, bridges destroyed, agents given back to the dialplan."""
     # a channel is listed only after its StasisStart was sent, and that comes before the list
     listed = await desk.ari.own_channels()
-    known = ours()
+    known = ours().union(*(each.channels for each in talks))
+    together = {each.ids.bridge for each in talks}
     strangers = [channel for channel in listed if channel not in known]
     for channel in strangers:
         with contextlib.suppress(AsteriskError):
@@ -45,7 +80,7 @@ async def _sweep(desk: Desk, ours: Callable[[], set[str]]) -> int:
             else:
                 await desk.ari.turn_away(channel, "service_away")
     for bridge in await desk.ari.bridges():
-        if bridge.startswith("ccari-"):
+        if bridge.startswith("ccari-") and bridge not in together:
             await desk.ari.destroy_bridge(bridge)
     return len(strangers)
 

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import uuid4
 
 import structlog
@@ -13,9 +13,10 @@ import structlog
 from ccari.calls.actions import Actions
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, Playback, translate
-from ccari.errors import CcariError
+from ccari.calls.talks import Talk
+from ccari.errors import CcariError, StoreError
 from ccari.gating.journal import Journal
-from ccari.policy.call import Call, Event, Outcome, Party, Stage, decide
+from ccari.policy.call import Call, Event, Outcome, Party, Stage, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.gate import Block
@@ -33,16 +34,37 @@ PLAYBACK_GRACE_SECONDS = 5.0
 class CallRunner:
     """Owned by one task, which :meth:`run` is; :meth:`take` and :meth:`withdraw` are called from others."""
 
-    def __init__(self, order: Order, desk: Desk) -> None:
-        call_id = uuid4()
-        self.ids = Ids(call_id, order.direction, order.channel)
+    def __init__(self, order: Order, desk: Desk, ids: Ids, journal: Journal) -> None:
+        self.ids = ids
         #: Why it is no call; None once it is one.
         self.gated: asyncio.Future[Block | None] = asyncio.get_running_loop().create_future()
-        self._direction = order.direction
-        self._journal = Journal(call_id, order.agent)
-        self._actions = Actions(order, self.ids, desk, self._journal)
+        self._began: Event = on.CallRequested(order.direction)
+        self._journal = journal
+        self._actions = Actions(order, ids, desk, journal)
         self._inbox: asyncio.Queue[Event] = asyncio.Queue(INBOX_EVENTS)
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._call = Call()
+        self._kept: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, order: Order, desk: Desk) -> Self:
+        """A call that begins."""
+        call_id = uuid4()
+        return cls(order, desk, Ids(call_id, order.direction, order.channel), Journal(call_id, order.agent))
+
+    @classmethod
+    def resuming(cls, talk: Talk, desk: Desk) -> Self:
+        """A talk that went on while nobody ran it."""
+        made = cls(talk.order, desk, talk.ids, talk.journal)
+        made._began = talk.resumed
+        made._actions.resume(talk)
+        made._told(None)
+        return made
+
+    @property
+    def has_talked(self) -> bool:
+        """True if the two were brought together: whoever stops the service lets them come to an end."""
+        return self._call.has_talked or self._call.outcome is not None
 
     def take(self, event: dict[str, Any]) -> None:
         """Hear an ARI event; called from the reader, so it only translates and queues."""
@@ -81,13 +103,35 @@ class CallRunner:
                 _log.exception("call_not_closed", call_id=str(self.ids.call))
 
     async def _live(self) -> None:
-        call = await self._step(Call(), on.CallRequested(self._direction))
-        while call.stage is not Stage.CLOSED:
-            call = await self._step(call, await self._inbox.get())
+        await self._step(self._began)
+        while self._call.stage is not Stage.CLOSED:
+            event = await self._inbox.get()
+            if isinstance(event, on.Withdrawn) and not self._inbox.empty():
+                # what has happened before is heard first: a right that is durable by now, say
+                self._put(event)
+            else:
+                await self._step(event)
 
-    async def _step(self, call: Call, event: Event) -> Call:
+    async def _step(self, event: Event) -> None:
         await self._hear(event)
-        call, commands = decide(call, event)
+        self._call, commands = decide(self._call, event)
+        await self._carry_out(commands)
+        await self._remember()
+
+    async def _remember(self) -> None:
+        """Keep what the talk is to be taken up with, as it is now; of one that ends, its end is kept."""
+        kept = resuming.kept(self._call)
+        if kept == self._kept or self._call.stage in {Stage.CLOSE, Stage.CLOSED}:
+            return
+        try:
+            await self._actions.remember(kept)
+        except StoreError as error:
+            # tried again at the next event
+            _log.warning("talk_not_kept", call_id=str(self.ids.call), reason=str(error))
+        else:
+            self._kept = kept
+
+    async def _carry_out(self, commands: Sequence[do.Command]) -> None:
         for command in commands:
             match command:
                 case do.Note(name, fields):
@@ -110,7 +154,6 @@ class CallRunner:
                         self._await_playback(command.party)
                     if result is not None:
                         self._put(result)
-        return call
 
     async def _hear(self, event: Event) -> None:
         match event:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Literal
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import call_of, channel_of
 from ccari.calls.runner import CallRunner
+from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
 from ccari.gating.labels import agent_name, label
 from ccari.policy.call import Direction
@@ -40,11 +41,26 @@ class Switchboard:
         self._desk = desk
         self._open = True
 
+    def resume(self, talks: Sequence[Talk], desk: Desk) -> None:
+        """Take up talks that went on while nobody ran them."""
+        for talk in talks:
+            self._add(CallRunner.resuming(talk, desk))
+
     def detach(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
         """Take no new calls, and let go of those there are."""
         self._open = False
         for runner in list(self._calls):
             runner.withdraw(why)
+
+    async def wind_down(self, seconds: float) -> None:
+        """Take no new calls, let go of those who do not talk yet, and let the others talk on for so long."""
+        self._open = False
+        for runner in list(self._calls):
+            if not runner.has_talked:
+                runner.withdraw("shutdown")
+        if self._calls and seconds > 0:
+            _log.info("waiting_for_talks", calls=len(self._calls), seconds=seconds)
+            await asyncio.wait(list(self._calls.values()), timeout=seconds)
 
     async def drain(self) -> None:
         """Wait for the calls, and what else is under way, to end; cut what does not."""
@@ -106,7 +122,9 @@ class Switchboard:
         return self._by_id.get(ours) if ours is not None else self._by_home.get(channel)
 
     def _begin(self, order: Order, desk: Desk) -> CallRunner:
-        runner = CallRunner(order, desk)
+        return self._add(CallRunner.of(order, desk))
+
+    def _add(self, runner: CallRunner) -> CallRunner:
         self._by_id[str(runner.ids.call)] = runner
         if runner.ids.home is not None:
             self._by_home[runner.ids.home] = runner

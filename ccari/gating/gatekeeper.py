@@ -20,7 +20,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.extensions import is_extension
 from ccari.policy.gate import Block, Facts
 from ccari.policy.numbers import Number, NumberFault, parse
-from ccari.ports.calls import CallStore, OpenedCall, RefusedCall
+from ccari.ports.calls import CallStore, LeftTalk, OpenedCall, RefusedCall
 from ccari.ports.keying import Secrets
 from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts
@@ -123,9 +123,29 @@ class Gatekeeper:
             If that cannot be known.
         """
         try:
-            return self._terms(*await self._campaign(), self._number)
+            return self._terms(*await self._campaign(), self._number, self._means.book.revision)
         except _Refusal as refusal:
             return refusal.block
+
+    def resumed(self, policy: Policy, of: LeftTalk) -> Terms:
+        """The terms of a talk that goes on; nobody is asked whether it may.
+
+        Raises
+        ------
+        ConfigError, SoundError
+            If a secret or a sound is missing by now, or the campaign cannot be read any more.
+        """
+        campaign = policy.campaign(of.campaign)
+        if campaign is None:
+            raise ConfigError(f"policy revision {of.revision} has no campaign {of.campaign}")
+        terms = self._terms(policy, campaign, self._number_shown, of.revision)
+        self._journal.opened()
+        self._bind(terms)
+        return replace(
+            terms, opened=replace(terms.opened, agent=self._asked.agent), heard_version=of.notice_version,
+            inbound=self._direction is Direction.INBOUND, informed=bool(of.told["informed"]),
+            language=of.told["language"] or campaign.language,
+        )  # fmt: skip
 
     async def spend_token(self, terms: Terms) -> Block | None:
         """Ask once more, and spend the call's token. None means: dial now; else why not.
@@ -174,7 +194,7 @@ class Gatekeeper:
         book = self._means.book
         while True:
             policy, campaign = await self._campaign()
-            terms = self._terms(policy, campaign, number_of)
+            terms = self._terms(policy, campaign, number_of, book.revision)
             facts, newest = await self._means.store.open(terms.opened, terms.question())
             self._journal.know(findings(facts) | terms.asserted)
             self._journal.opened()
@@ -182,11 +202,15 @@ class Gatekeeper:
                 break
             # a newer policy was applied a moment ago: it is the one that counts
             await book.reload()
+        self._bind(terms)
+        return terms, facts
+
+    def _bind(self, terms: Terms) -> None:
+        campaign, opened = terms.campaign, terms.opened
         self._journal.bind(
             campaign=campaign.id, controller=campaign.controller, legal_basis=campaign.legal_basis.value,
-            number=terms.opened.number_masked, agent=terms.opened.agent,
+            number=opened.number_masked, agent=opened.agent,
         )  # fmt: skip
-        return terms, facts
 
     async def _campaign(self) -> tuple[Policy, Campaign]:
         """The campaign that was asked for, with somebody to connect to where that is for us.
@@ -230,8 +254,14 @@ class Gatekeeper:
         number = parse(self._asked.number or "", country)
         return None if isinstance(number, NumberFault) else number
 
-    def _terms(self, policy: Policy, campaign: Campaign, number_of: Callable[[str], Number | None]) -> Terms:
-        means, revision = self._means, self._means.book.revision
+    def _terms(
+        self,
+        policy: Policy,
+        campaign: Campaign,
+        number_of: Callable[[str], Number | None],
+        revision: int | None,
+    ) -> Terms:
+        means = self._means
         controller, registers = policy.controller_of(campaign), policy.registers_of(campaign)
         number = number_of(controller.country)
         if revision is None:

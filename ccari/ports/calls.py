@@ -1,9 +1,9 @@
 """A call's rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from ccari.policy.chain import Entry
@@ -55,6 +55,19 @@ class RefusedCall:
     direction: str = "outbound"
 
 
+@dataclass(frozen=True, slots=True)
+class LeftTalk:
+    """A talk that nobody runs any more, with what was kept of it (:mod:`ccari.policy.call.resuming`)."""
+
+    id: UUID
+    direction: str
+    agent: str
+    campaign: str
+    revision: int
+    notice_version: str
+    told: Mapping[str, Any]
+
+
 class CallStore(Protocol):
     """A call's rows. Each method raises StoreError if it could not be made durable.
 
@@ -95,8 +108,22 @@ class CallStore(Protocol):
         """The request and its immediate effect; the same press twice is one request. Gives its reference."""
         ...
 
+    async def keep_talk(
+        self, call_id: UUID, told: Mapping[str, Any] | None, journal: Sequence[Entry]
+    ) -> None:
+        """What the talk is to be taken up with if we die; None: it is not to be taken up as it is now."""
+        ...
+
+    async def left_talks(self, asterisk: str) -> list[LeftTalk]:
+        """The talks of calls that are open on this Asterisk."""
+        ...
+
+    async def write(self, call_id: UUID, journal: Sequence[Entry]) -> None:
+        """Nothing but the journal."""
+        ...
+
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None: ...
 
-    async def close_abandoned(self, asterisk: str, at: datetime) -> int:
-        """End the calls that an earlier run left open on this Asterisk; gives how many."""
+    async def close_abandoned(self, asterisk: str, at: datetime, but: Sequence[UUID] = ()) -> int:
+        """End the calls that an earlier run left open on this Asterisk, ``but`` some; gives how many."""
         ...

@@ -4,8 +4,10 @@ Each method that changes a call also writes the journal entries that led to it, 
 """
 
 import contextlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,7 +18,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.pacing import Lately
 from ccari.policy.rights import Right
-from ccari.ports.calls import OpenedCall, RefusedCall
+from ccari.ports.calls import LeftTalk, OpenedCall, RefusedCall
 from ccari.ports.cards import Asked, Past
 from ccari.ports.keying import Digests
 from ccari.ports.requests import Exercise
@@ -149,15 +151,34 @@ class PostgresCallStore:
                 call_id=call.id,
             )
 
+    async def write(self, call_id: UUID, journal: Sequence[Entry]) -> None:
+        """Nothing but the journal."""
+        async with self._database.transaction() as connection:
+            await journals.write(connection, call_id, journal)
+
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None:
         async with self._database.transaction() as connection:
             await journals.write(connection, call_id, journal)
             await connection.execute(SQL["close_call"], call_id, outcome, reason)
 
-    async def close_abandoned(self, asterisk: str, at: datetime) -> int:
-        """End the calls that an earlier run of the service left open on this Asterisk; gives how many."""
+    async def keep_talk(
+        self, call_id: UUID, told: Mapping[str, Any] | None, journal: Sequence[Entry]
+    ) -> None:
+        """What the talk is to be taken up with if we die; None: it is not to be taken up as it is now."""
+        async with self._database.transaction() as connection:
+            await journals.write(connection, call_id, journal)
+            await connection.execute(SQL["keep_talk"], call_id, None if told is None else json.dumps(told))
+
+    async def left_talks(self, asterisk: str) -> list[LeftTalk]:
+        """The talks of calls that are open on this Asterisk."""
         async with self._database.connection() as connection:
-            rows = await connection.fetch(SQL["open_calls"], asterisk)
+            rows = await connection.fetch(SQL["left_talks"], asterisk)
+        return [LeftTalk(**{**row, "told": json.loads(row["told"])}) for row in rows]
+
+    async def close_abandoned(self, asterisk: str, at: datetime, but: Sequence[UUID] = ()) -> int:
+        """End the calls that an earlier run of the service left open on this Asterisk, ``but`` some; gives how many."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(SQL["open_calls"], asterisk, list(but))
             for row in rows:
                 # each by itself: one row that was tampered with must not keep the others open, and the service away
                 with contextlib.suppress(asyncpg.IntegrityConstraintViolationError):
@@ -191,7 +212,8 @@ async def _facts_row(
 
 
 async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) -> None:
-    fields = {"outcome": "failed", "reason": "service_died"}
+    outcome = "bridged" if row["talked"] else "failed"
+    fields = {"outcome": outcome, "reason": "service_died"}
     async with connection.transaction():
         await journals.append(connection, row["id"], "call_ended", fields, at=at)
         await connection.execute(SQL["close_call"], row["id"], *fields.values())

@@ -118,6 +118,13 @@ class Book:
     def policy(self) -> Policy | None:
         return self._newest.policy if self._newest else None
 
+    async def at(self, revision: int) -> Policy | None:
+        """An older revision, under which calls in progress were begun. Raises StoreError as :meth:`Applied.policy` does."""
+        if revision == self.revision:
+            return self.policy
+        found = await self._policies.applied(revision)
+        return found.policy() if found else None
+
     async def reload(self) -> None:
         """Only a revision that is new is read through: none ever changes."""
         found = await self._policies.applied()

@@ -84,6 +84,7 @@ async def service(
             "CCARI_ASTERISK__PASSWORD_FILE": str(lab.pbx.ari_password_file),
             "CCARI_ASTERISK__SPOOL": str(lab.pbx.spool),
             "CCARI_SOUNDS__DIR": str(sounds),
+            "CCARI_CALLS__DRAIN_SECONDS": "0",
             "CCARI_AGI__LISTEN": f"127.0.0.1:{lab.pbx.agi_port}",
             "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
         },

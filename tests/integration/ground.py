@@ -37,6 +37,7 @@ class Ground:
         url: str | None = None,
         spool: str | None = None,
         channels: str | None = None,
+        drain: str | None = None,
     ) -> Service:
         """Not yet started; ``ari``, ``url`` and ``spool``: where it is to find Asterisk, the database and the recordings."""
         self._started += 1
@@ -52,6 +53,7 @@ class Ground:
                 "CCARI_RECORDINGS__CHANNELS": channels or "mono",
                 "CCARI_SOUNDS__DIR": str(self.sounds),
                 "CCARI_AGI__LISTEN": "off",
+                "CCARI_CALLS__DRAIN_SECONDS": drain or "0",
                 "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
             },
             self.folder / f"{self._started}.log",
@@ -104,11 +106,15 @@ class Ground:
         names = {each["id"] for each in shown["recordings"]}
         return [path.name for path in self.lab.pbx.spool.iterdir() if path.name.startswith(tuple(names))]
 
-    async def recorded_a_while(self) -> None:
-        """Wait until one and a half seconds of a talk lie in the spool."""
-        await until(
-            lambda: any(each.stat().st_size > 24_000 for each in self.lab.pbx.spool.iterdir()), within=5
-        )
+    async def recorded_a_while(self, more: int = 0) -> None:
+        """Wait until one and a half seconds of a talk lie in the spool, or ``more`` bytes than now."""
+        spool = self.lab.pbx.spool
+
+        def longest() -> int:
+            return max((each.stat().st_size for each in spool.iterdir()), default=0)
+
+        enough = more + longest() if more else 24_000
+        await until(lambda: longest() > enough, within=10)
 
     async def nothing_left(self) -> None:
         """Wait until Asterisk holds neither a channel nor a bridge nor a recording that goes on."""

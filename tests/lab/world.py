@@ -169,10 +169,21 @@ class World(Asterisk):
 
     async def press(self, call: AgentCall, keys: str) -> None:
         """The agent presses keys, one after the other; returns before the first is out."""
+        await self._press(call.channel, "agent-presses", keys)
+
+    async def callee_presses(self, number: str, keys: str) -> None:
+        """Who was called at a number presses keys, as :meth:`press`."""
+        channels = (await self.cli("core show channels concise")).splitlines()
+        talking = [each.split("!")[0] for each in channels if f"!{number.removeprefix('+')}!" in each]
+        if len(talking) != 1:
+            raise LabError(f"{len(talking)} callees are on the line at that number")
+        await self._press(talking[0], "callee-presses", keys)
+
+    async def _press(self, channel: str, context: str, keys: str) -> None:
         # ARI presses keys only on channels of an application, and a phone is in the dialplan.
-        answer = await self.cli(f"channel redirect {call.channel} agent-presses,{keys},1")
+        answer = await self.cli(f"channel redirect {channel} {context},{keys},1")
         if "successfully redirected" not in answer:
-            raise LabError(f"the agent's call {call.id} takes no keys: {answer.strip()}")
+            raise LabError(f"{channel} takes no keys: {answer.strip()}")
 
     async def invites(self, number: str) -> int:
         """How many INVITEs for a number reached world, counted on the wire, without retransmissions."""

@@ -186,6 +186,11 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveTalk:
+    """Leave a talk that goes on to whoever takes it up: nothing of it is stopped, and what is known of it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class SettleRecording:
     """Bring what was recorded to its place, or see to it that nothing is left."""
 
@@ -201,5 +206,6 @@ class CloseCall:
 Command = (
     CheckGate | CallAgent | DialAgent | CreateCallee | SpendToken | Dial | DetectMachine | Ring | StopRinging | AnswerAgent
     | AnswerCallee | RefuseTransfer | HandOver | UseLanguage | ShowCard | Play | StopPlaying | CommitHeard | TagRecording | StartRecorder | StopRecorder
-    | Bridge | RegisterRight | HangUp | TellDialplan | GiveBack | SetTimer | Note | SettleRecording | CloseCall
+    | Bridge | RegisterRight | HangUp | TellDialplan | GiveBack | SetTimer | Note | LeaveTalk | SettleRecording
+    | CloseCall
 )  # fmt: skip

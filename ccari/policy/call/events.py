@@ -1,8 +1,9 @@
 """What happens to a call, in the past tense: much of it answers commands (:mod:`ccari.policy.call.commands`)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from ccari.policy.call.commands import Command
 from ccari.policy.call.vocabulary import Direction, Party
@@ -14,6 +15,18 @@ from ccari.policy.rights import Right
 @dataclass(frozen=True, slots=True)
 class CallRequested:
     direction: Direction = Direction.OUTBOUND
+
+
+@dataclass(frozen=True, slots=True)
+class TalkResumed:
+    """A talk went on while nobody ran the call. ``told`` is as :func:`ccari.policy.call.resuming.kept` gave it;
+    ``recording``: its recorder runs still.
+    """
+
+    direction: Direction
+    campaign: Campaign
+    told: Mapping[str, Any]
+    recording: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +185,7 @@ class Failed:
 
 
 Event = (
-    CallRequested | GateAllowed | GateBlocked | AgentCreated | AgentAnswered | CalleeCreated | TokenSpent | TokenRefused
+    CallRequested | TalkResumed | GateAllowed | GateBlocked | AgentCreated | AgentAnswered | CalleeCreated | TokenSpent | TokenRefused
     | CalleeRang | CalleeAnswered | CalleeRedirected | HumanFound | MachineFound | Gone | Played | HeardCommitted
     | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | TransferAsked | RightRegistered
     | TimeRanOut | Withdrawn | Failed

@@ -9,7 +9,7 @@ came of them. The invariants that live here: no bridge before :class:`HeardCommi
 from dataclasses import replace
 
 from ccari.policy.call import commands as do
-from ccari.policy.call import ending, reaching, recording, transfer
+from ccari.policy.call import ending, reaching, recording, resuming, transfer
 from ccari.policy.call import events as on
 from ccari.policy.call.codes import agent_key_pressed, code_forgotten
 from ccari.policy.call.commands import Command
@@ -98,6 +98,8 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
     match event:
         case on.CallRequested(direction):
             return begun(direction), [do.CheckGate()]
+        case on.TalkResumed() if call.stage is Stage.GATE:
+            return resuming.resumed(event)
         case on.GateAllowed() if call.stage is Stage.GATE:
             return reaching.allowed(call, event)
         case on.GateBlocked(block) if call.stage is Stage.GATE:
@@ -150,6 +152,9 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return _gone(call, party, cause)
         case on.TimeRanOut(stage):
             return _time_ran_out(call, stage)
+        case on.Withdrawn("asterisk_lost") if call.stage is Stage.TALK and not call.registering:
+            # the two talk on, and whoever is connected next takes it up
+            return replace(call, stage=Stage.CLOSED), [do.Note("talk_left"), do.LeaveTalk()]
         case on.Withdrawn(why):
             if call.outcome is not None:
                 return end(call, call.outcome, call.reason)

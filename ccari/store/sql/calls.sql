@@ -33,11 +33,18 @@ UPDATE calls SET heard_at = clock_timestamp(), notice_version = $2 WHERE id = $1
 -- name: lock_call
 SELECT id FROM calls WHERE id = $1 FOR UPDATE
 
+-- name: keep_talk
+UPDATE calls SET talk = $2 WHERE id = $1 AND ended_at IS NULL
+
+-- name: left_talks
+SELECT id, direction, agent, campaign, revision, notice_version, talk AS told
+FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND talk IS NOT NULL AND notice_version IS NOT NULL
+
 -- name: close_call
-UPDATE calls SET ended_at = clock_timestamp(), outcome = $2, reason = $3 WHERE id = $1 AND ended_at IS NULL
+UPDATE calls SET ended_at = clock_timestamp(), outcome = $2, reason = $3, talk = NULL WHERE id = $1 AND ended_at IS NULL
 
 -- name: open_calls
-SELECT id FROM calls WHERE asterisk = $1 AND ended_at IS NULL
+SELECT id, talk IS NOT NULL AS talked FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND id <> ALL ($2)
 
 -- name: number_lock
 -- One call at a time is let through to one number of a controller, so that a limit of attempts is one.

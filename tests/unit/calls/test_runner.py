@@ -10,7 +10,7 @@ from ccari.policy.call import events as on
 
 async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
     """The call is not run, as if one command took for ever; its desk is never asked."""
-    runner = CallRunner(
+    runner = CallRunner.of(
         Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), cast("Desk", None)
     )
     for digit in ["7", *"1" * (INBOX_EVENTS - 1), "8"]:
@@ -21,7 +21,7 @@ async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
 
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
     """Its end waits in the inbox while the transfer is decided, and is not the colleague's."""
-    runner = CallRunner(
+    runner = CallRunner.of(
         Order(Direction.AGENT_FIRST, "+48600100001", "renewals", None, "anna"), cast("Desk", None)
     )
     gone = {"type": "ChannelDestroyed", "cause": 16}

@@ -10,6 +10,7 @@ from ccari.policy.campaign import Campaign
 from tests.unit.policy.invariants import forbidden, ignored, out_of_place
 from tests.unit.policy.merging import merge, same
 from tests.unit.policy.sending import helpful, possible
+from tests.unit.policy.takenup import wrongly_left, wrongly_taken_up
 from tests.unit.policy.world import World, ask, beginning, send
 
 #: What changes nothing, whenever it comes.
@@ -81,6 +82,9 @@ class _Walk:
             ):
                 self.found.stirred.append(self._way(here))
             return
+        if call.stage is Stage.TALK:
+            for name in (*wrongly_left(call), *wrongly_taken_up(self.campaign, call)):
+                self.found.breaches.setdefault(name, self._way(here))
         unheard = () if call.stage is Stage.TALK else self._unheard
         if any(decide(call, event) != (call, []) for event in (*_NOTHING, *unheard)):
             self.found.stirred.append(self._way(here))

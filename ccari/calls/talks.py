@@ -1,0 +1,95 @@
+"""Talks that go on in Asterisk while nobody runs them: found again, with what they were begun under."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from ccari.calls.desk import Desk, Order
+from ccari.calls.events import Ids
+from ccari.errors import CcariError, ConfigError, SoundError
+from ccari.gating.gatekeeper import Gatekeeper
+from ccari.gating.journal import Journal
+from ccari.gating.terms import Terms
+from ccari.policy.call import Direction, resuming
+from ccari.policy.call import events as on
+from ccari.ports.calls import LeftTalk
+from ccari.ports.recordings import Unfinished
+
+_log = structlog.get_logger()
+
+#: The channel variable that tells whom the callee's channel was made for.
+NUMBER = "CCARI_NUMBER"
+_CALLER = "CALLERID(num)"
+
+
+@dataclass(slots=True)
+class Talk:
+    """One that is taken up. ``running``: its recorder runs on; ``segments``: how many recorders there have been."""
+
+    order: Order
+    ids: Ids
+    journal: Journal
+    terms: Terms
+    told: Mapping[str, Any]
+    segments: int
+    running: Unfinished | None = None
+
+    @property
+    def resumed(self) -> on.TalkResumed:
+        return on.TalkResumed(self.ids.direction, self.terms.campaign, self.told, self.running is not None)
+
+    @property
+    def channels(self) -> set[str]:
+        """What of it is in Asterisk, and stays there."""
+        names = {self.ids.agent, self.ids.callee}
+        return names | {each for each in (self.ids.home,) if each} | self._snoops
+
+    @property
+    def _snoops(self) -> set[str]:
+        spies = () if self.running is None else ("both", "in", "out")
+        return {self.ids.snoop(self.segments, spy) for spy in spies}
+
+    @property
+    def may_record_on(self) -> bool:
+        """True unless something says that the recording is to end, or another one is the newest."""
+        return self.running is None and resuming.is_recording(self.told)
+
+
+async def go_on(desk: Desk, bridges: Mapping[str, frozenset[str]]) -> list[Talk]:
+    """Those whose two are still together in Asterisk, and that can be taken up; raise StoreError if nobody can tell."""
+    found = []
+    for left in await desk.store.left_talks(desk.asterisk):
+        try:
+            talk = await _taken_up(desk, left, bridges)
+        except (ConfigError, SoundError, KeyError, TypeError, ValueError) as error:
+            reason = str(error) if isinstance(error, CcariError) else "what was kept of it makes no sense"
+            _log.error("talk_not_resumed", call_id=str(left.id), reason=reason)
+            continue
+        if talk is not None:
+            found.append(talk)
+    return found
+
+
+async def _taken_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[str]]) -> Talk | None:
+    told = left.told
+    if told["version"] != resuming.VERSION:
+        raise ValueError
+    ids = Ids(left.id, Direction(left.direction), told["home"], told["agents"])
+    if not {ids.agent, ids.callee} <= bridges.get(ids.bridge, frozenset()):
+        return None
+    policy = await desk.book.at(left.revision)
+    if policy is None:
+        raise ConfigError(f"there is no policy revision {left.revision}")
+    number = None
+    if told["known"]:
+        variable = _CALLER if ids.direction is Direction.INBOUND else NUMBER
+        number = await desk.ari.variable(ids.callee, variable)
+    order = Order(
+        ids.direction, number, left.campaign, ids.home, told["agent"], technology=told["technology"]
+    )
+    journal = Journal(left.id, told["agent"])
+    terms = Gatekeeper(order, left.id, desk, journal, ids.direction).resumed(policy, left)
+    told = {**told, "known": terms.number is not None}
+    return Talk(order, ids, journal, terms, told, told["segments"])

@@ -1,0 +1,65 @@
+"""A talk that goes on without whoever ran it: what is to be known of it, and how it is taken up again.
+
+The two talk on in Asterisk when the service dies or loses its connection, and a recording that was lawful goes on. What
+was kept may be older than what happened: where the two disagree, nobody is recorded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
+from ccari.policy.call.ending import explain
+from ccari.policy.call.recording import unrecorded
+from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, then
+from ccari.policy.call.telling import farewell
+from ccari.policy.call.vocabulary import Outcome
+from ccari.policy.rights import Right
+
+#: Of what is kept; another ccari's is not taken up.
+VERSION = 1
+_FLAGS = (
+    "informed", "known", "agreed", "refused", "paused", "unrecordable", "recorded", "handed_over", "briefed",
+)  # fmt: skip
+_WORDS = ("language", "reason", "due")
+
+
+def kept(call: Call) -> Mapping[str, Any] | None:
+    """What is to be kept of a talk, as JSON; None if the call is none, and cannot be taken up.
+
+    A right that is not yet durable is not among those exercised: its key may be pressed again.
+    """
+    if call.stage is not Stage.TALK:
+        return None
+    lasting = [each.value for each in call.exercised if each not in call.registering]
+    by_agent = sorted(each.value for each in call.by_agent - call.registering)
+    told: dict[str, Any] = {name: getattr(call, name) for name in (*_FLAGS, *_WORDS)}
+    return told | {
+        "version": VERSION, "heard": sorted(call.heard), "exercised": lasting, "by_agent": by_agent,
+        "recording": call.recorder is Recorder.RUNNING,
+    }  # fmt: skip
+
+
+def is_recording(told: Mapping[str, Any]) -> bool:
+    """True if the recorder is to run on, by what was kept."""
+    return bool(told["recording"]) and not told["refused"] and not told["paused"]
+
+
+def resumed(event: on.TalkResumed) -> Step:
+    """The talk as it was kept. A recorder that has ended meanwhile was ended by nobody who is known: there is no other."""
+    told = event.told
+    call = Call(
+        stage=Stage.TALK, direction=event.direction, campaign=event.campaign, agent=Leg.HERE, callee=Leg.HERE,
+        heard=frozenset(told["heard"]), exercised=tuple(map(Right, told["exercised"])),
+        by_agent=frozenset(map(Right, told["by_agent"])),
+        **{name: told[name] for name in (*_FLAGS, *_WORDS)},
+    )  # fmt: skip
+    note = do.Note("talk_resumed", {"recorded": "yes" if event.recording else "no"})
+    if call.refused and call.declared.recording.must:
+        return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused"))
+    if event.recording:
+        return explain(replace(call, recorder=Recorder.RUNNING), call.reason, note)
+    if is_recording(told):
+        return then([note], unrecorded(replace(call, recorder=Recorder.DONE)))
+    return explain(call, call.reason, note)

@@ -1,0 +1,54 @@
+"""What may not become of a talk that its service leaves, or that another takes up."""
+
+import json
+from collections.abc import Iterator
+
+from ccari.policy.call import Call, Stage, decide, resuming
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
+from ccari.policy.call.state import Recorder
+from ccari.policy.campaign import Campaign
+
+_LASTING = (
+    "language", "informed", "known", "agreed", "refused", "paused", "recorded", "handed_over", "briefed", "due",
+    "heard", "reason",
+)  # fmt: skip
+
+
+def wrongly_left(call: Call) -> Iterator[str]:
+    """Nothing of it is stopped; but a right that is not yet durable may not be lost on the way."""
+    after, commands = decide(call, on.Withdrawn("asterisk_lost"))
+    leaves = [each for each in commands if not isinstance(each, do.Note)] == [do.LeaveTalk()]
+    if leaves is not (after.stage is Stage.CLOSED):
+        yield "a talk is left and goes on being run"
+    if leaves and call.registering:
+        yield "a right is left that is not durable"
+    if not leaves and not call.registering:
+        yield "a talk is ended because its service lost Asterisk"
+
+
+def wrongly_taken_up(campaign: Campaign, call: Call) -> Iterator[str]:
+    kept = resuming.kept(call)
+    if kept is None:
+        yield "a talk could not be taken up"
+        return
+    told = json.loads(json.dumps(kept))
+    for recording in {resuming.is_recording(told), False}:
+        after, commands = decide(Call(), on.TalkResumed(call.direction, campaign, told, recording))
+        if any(isinstance(each, do.TagRecording | do.StartRecorder) for each in commands):
+            if recording or resuming.is_recording(told):
+                yield "a second recorder is begun"
+            if call.refused or call.paused or call.unrecordable:
+                yield "what was refused or paused is recorded again"
+        if (after.recorder is Recorder.RUNNING) is not recording:
+            yield "a recorder that does not run is thought to run"
+        if set(after.exercised) != set(call.exercised) - call.registering:
+            yield "a right is forgotten, or one is thought durable"
+        wrong = [
+            name for name in _LASTING if name != "reason" and getattr(after, name) != getattr(call, name)
+        ]
+        if wrong:
+            yield f"forgotten: {', '.join(wrong)}"
+        must_end = campaign.recording.must and (call.refused or after.unrecordable)
+        if after.stage is not (Stage.FAREWELL if must_end else Stage.TALK):
+            yield "a talk that may not go on goes on, or one that may is ended"

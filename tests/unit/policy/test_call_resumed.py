@@ -1,0 +1,76 @@
+"""A talk that is taken up again; that none of all reachable talks is taken up wrongly is for test_call_explored."""
+
+import json
+
+from ccari.policy.call import Call, Outcome, Stage, decide, resuming
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
+from ccari.policy.call.state import Recorder
+from ccari.policy.rights import Right
+from tests.unit.policy.story import Story
+
+
+def again(story: Story, *, recording: bool, **told: object) -> Story:
+    kept = resuming.kept(story.call)
+    assert kept is not None
+    was, story.call = story.call, Call()
+    read = json.loads(json.dumps({**kept, **told}))
+    story.send(on.TalkResumed(was.direction, story.campaign, read, recording))
+    return story
+
+
+def test_a_talk_that_goes_on_is_touched() -> None:
+    story = Story().talk()
+    before = len(story.commands)
+    again(story, recording=True)
+    told = [each for each in story.commands[before:] if not isinstance(each, do.TellDialplan)]
+    assert told == [do.Note("talk_resumed", {"recorded": "yes"})]
+    assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.RUNNING)
+
+
+def test_a_recorder_that_ended_unwatched_is_begun_again() -> None:
+    """Nobody knows why it has ended: it may have been paused for a card's number."""
+    story = again(Story().talk(), recording=False)
+    assert "recording_impossible" in story.notes
+    assert story.does(on.AgentKeyPressed("1")) == []
+    assert not any(isinstance(each, do.TagRecording) for each in story.commands[-5:])
+
+
+def test_a_call_that_must_be_recorded_goes_on_without() -> None:
+    story = Story(recording={"mode": "mandatory"}).talk()
+    again(story, recording=False)
+    assert (story.call.stage, story.call.outcome) == (Stage.FAREWELL, Outcome.FAILED)
+
+
+def test_a_right_that_was_not_durable_cannot_be_pressed_again() -> None:
+    story = Story().talk()
+    story.send(on.KeyPressed("7"))
+    assert story.call.registering == {Right.ERASURE}
+    again(story, recording=True)
+    assert do.RegisterRight(Right.ERASURE, "7") in story.send(on.KeyPressed("7"))
+
+
+def test_a_right_that_is_durable_is_registered_twice() -> None:
+    story = Story().talk()
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "ACME-2026-000001"))
+    again(story, recording=True)
+    assert not any(isinstance(each, do.RegisterRight) for each in story.send(on.KeyPressed("8")))
+
+
+def test_what_is_no_talk_is_kept_as_one() -> None:
+    for story in (Story().ring(), Story().notice(), Story().heard(), Story().recorder()):
+        assert resuming.kept(story.call) is None
+
+
+def test_a_call_before_its_talk_is_left_by_a_lost_connection() -> None:
+    story = Story().heard()
+    assert do.LeaveTalk() not in story.send(on.Withdrawn("asterisk_lost"))
+    assert story.call.stage is Stage.CLOSE
+
+
+def test_a_talk_is_resumed_in_the_middle_of_a_call() -> None:
+    story = Story().talk()
+    kept = resuming.kept(story.call)
+    assert kept is not None
+    event = on.TalkResumed(story.call.direction, story.campaign, kept, recording=True)
+    assert decide(story.call, event) == (story.call, [])
