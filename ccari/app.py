@@ -14,6 +14,7 @@ import structlog
 
 from ccari.agi.desk import Counter
 from ccari.agi.server import serve_agi
+from ccari.calls.admission import Admission
 from ccari.calls.cards import Rack
 from ccari.calls.client import Ari, Identity
 from ccari.calls.desk import Desk
@@ -109,7 +110,8 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
                 settings.recordings.channels,
             )  # fmt: skip
 
-        calls = Switchboard()
+        admission = Admission(settings.calls.at_once)
+        calls = Switchboard(admission)
         link = Link(credentials, PostgresFence(store.dsn), calls, make_desk)
         checks = {"asterisk": _is_set(link.connected), "database": _answers(store.database)}
         counter = Counter(_agi_name(settings), store.calls, secrets, book, prompts)
@@ -120,6 +122,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             _fastagi(settings, counter),
             _forwarding(settings, store),
             housekeeping(settings, store),
+            _beside(admission.watch()),
             # what it has under way at its end is done again by the next service
             _beside(Caretaker(spool, archive, store.recordings).run(link.connected)),
         ):

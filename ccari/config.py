@@ -100,8 +100,11 @@ class HttpSection(_Section):
 
 
 class CallsSection(_Section):
-    """``drain_seconds``: how long a service that is told to stop lets those talk on who talk."""
+    """``at_once``: calls under way beyond which no new one is begun; ``drain_seconds``: how long a service that is told to
+    stop lets those talk on who talk.
+    """
 
+    at_once: Annotated[int, Field(ge=1, le=100_000)] = 2000
     drain_seconds: Annotated[float, Field(ge=0, le=4 * 60 * 60)] = 60.0
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import structlog
 
+from ccari.calls.admission import Admission
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import call_of, channel_of
 from ccari.calls.runner import CallRunner
@@ -19,8 +20,6 @@ from ccari.ports.placing import Placed
 
 _log = structlog.get_logger()
 
-#: Far above what one Asterisk carries; the bound is against a dialplan that loops.
-MOST_CALLS = 2000
 #: For calls to end when the service stops; then they are cut.
 DRAIN_SECONDS = 15.0
 
@@ -28,7 +27,8 @@ DRAIN_SECONDS = 15.0
 class Switchboard:
     """Owns the task of every call; :meth:`drain` ends the last of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
         self._desk: Desk | None = None
         self._open = False
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
@@ -115,7 +115,7 @@ class Switchboard:
     def _no_room(self) -> str | None:
         if not self._open:
             return "shutdown"
-        return "overload" if len(self._calls) >= MOST_CALLS else None
+        return self._admission.refusal(len(self._calls), sum(not each.gated.done() for each in self._calls))
 
     def _runner_of(self, channel: str) -> CallRunner | None:
         ours = call_of(channel)

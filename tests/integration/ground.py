@@ -38,8 +38,11 @@ class Ground:
         spool: str | None = None,
         channels: str | None = None,
         drain: str | None = None,
+        at_once: str | None = None,
     ) -> Service:
-        """Not yet started; ``ari``, ``url`` and ``spool``: where it is to find Asterisk, the database and the recordings."""
+        """Not yet started; ``ari``, ``url`` and ``spool``: where it is to find Asterisk, the database and the recordings.
+        The others are settings: ``recordings.channels``, ``calls.drain_seconds`` and ``calls.at_once``.
+        """
         self._started += 1
         pbx = self.lab.pbx
         return Service(
@@ -54,6 +57,7 @@ class Ground:
                 "CCARI_SOUNDS__DIR": str(self.sounds),
                 "CCARI_AGI__LISTEN": "off",
                 "CCARI_CALLS__DRAIN_SECONDS": drain or "0",
+                "CCARI_CALLS__AT_ONCE": at_once or "1000",
                 "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
             },
             self.folder / f"{self._started}.log",

@@ -2,12 +2,13 @@
 
 from structlog.testing import capture_logs
 
+from ccari.calls.admission import Admission
 from ccari.calls.link import _MOST_EARLY_EVENTS, _Ears
 from ccari.calls.switchboard import Switchboard
 
 
 def test_events_beyond_what_is_kept_are_dropped_without_a_word_or_with_thousands() -> None:
-    ears = _Ears(Switchboard())
+    ears = _Ears(Switchboard(Admission(1000)))
     with capture_logs() as logged:
         for number in range(_MOST_EARLY_EVENTS + 100):
             ears.take({"type": "StasisStart", "channel": {"id": f"pbx-{number}"}})

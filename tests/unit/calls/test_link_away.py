@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
+from ccari.calls.admission import Admission
 from ccari.calls.client import Ari, Identity
 from ccari.calls.desk import Desk
 from ccari.calls.link import Link
@@ -37,7 +38,7 @@ async def test_a_database_that_is_away_is_reported_as_an_asterisk(server: AriSer
     fence = Away()
     credentials = Credentials(server.url, "ccari", "secret", "ccari")
     with capture_logs() as logged:
-        link = asyncio.create_task(Link(credentials, fence, Switchboard(), no_desk).run())
+        link = asyncio.create_task(Link(credentials, fence, Switchboard(Admission(1000)), no_desk).run())
         await fence.asked.wait()
         fence.asked.clear()
         # it tries again, so the first fault has been told

@@ -1,0 +1,51 @@
+"""Whether one more call may be begun: what is under way goes first."""
+
+import asyncio
+from collections import deque
+
+import structlog
+
+_log = structlog.get_logger()
+
+#: Calls that wait for the gate. Each has an answer within seconds or none; at 500 a second and 2 ms each it is one or two.
+MOST_AT_GATE = 64
+#: What a loop is late by that cannot keep up any more; a key press should be answered well within it.
+LATE_SECONDS = 0.25
+_LOOK_SECONDS = 0.1
+#: So many looks in a row have to be in time before calls are let in again: one second.
+_LOOKS = 10
+
+OVERLOAD = "overload"
+
+
+class Admission:
+    """``at_once``: calls that may be under way, whatever each is at."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._late: deque[float] = deque(maxlen=_LOOKS)
+        self._refused = 0
+
+    def refusal(self, under_way: int, at_gate: int) -> str | None:
+        """Why no further call may be begun; None if it may."""
+        full = under_way >= self._at_once or at_gate >= MOST_AT_GATE or self.late_seconds > LATE_SECONDS
+        if full:
+            self._refused += 1
+            return OVERLOAD
+        if self._refused:
+            _log.info("overload_over", refused=self._refused)
+            self._refused = 0
+        return None
+
+    @property
+    def late_seconds(self) -> float:
+        """The most that the event loop was late by within the last second."""
+        return max(self._late, default=0.0)
+
+    async def watch(self) -> None:
+        """See how late the event loop is, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LOOK_SECONDS
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._late.append(loop.time() - due)

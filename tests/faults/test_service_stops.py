@@ -1,0 +1,64 @@
+"""A service that is told to stop lets talks come to their end, up to a limit, and begins nothing new."""
+
+import asyncio
+import signal
+
+import pytest
+
+from tests.integration.ground import Ground, kept_later
+from tests.integration.service import Service
+from tests.lab import callees
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+EXIT_SECONDS = 20.0
+
+
+def told_to_stop(service: Service) -> None:
+    assert service.process is not None
+    service.process.send_signal(signal.SIGTERM)
+
+
+async def over(service: Service) -> int:
+    assert service.process is not None
+    async with asyncio.timeout(EXIT_SECONDS):
+        return await service.process.wait()
+
+
+async def test_a_talk_is_cut_off_by_an_update_or_a_new_call_is_begun_meanwhile(ground: Ground) -> None:
+    callee, refused = callees.answers(40), callees.answers(41)
+    async with ground.running(drain="60") as service:
+        placed, call_id = await ground.talk(service, callee)
+        told_to_stop(service)
+        await service.logged(lambda line: line["event"] == "waiting_for_talks")
+        outcome, _ = await ground.ended(service, await ground.dial(refused))
+        assert (outcome.outcome, outcome.reason) == ("unavailable", "shutdown")
+        # who talks is heard, and may press what they like
+        await ground.lab.world.callee_presses(callee.number, "8")
+        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        await ground.lab.world.hang_up(placed)
+        assert await over(service) == 0
+        shown = await kept_later(service, call_id)
+        assert (shown["outcome"], shown["reason"]) == ("bridged", "access")
+    assert await ground.lab.world.invites(refused.number) == 0
+
+
+async def test_a_talk_without_end_keeps_the_service_from_stopping(ground: Ground) -> None:
+    async with ground.running(drain="1") as service:
+        placed, call_id = await ground.talk(service, callees.answers(42))
+        told_to_stop(service)
+        assert await over(service) == 0
+        outcome, shown = await ground.ended(service, placed)
+        assert (outcome.outcome, outcome.reason) == ("bridged", "shutdown")
+        assert (shown["id"], shown["outcome"]) == (call_id, "bridged")
+
+
+async def test_whoever_is_in_a_hurry_waits_for_the_talks(ground: Ground) -> None:
+    async with ground.running(drain="600") as service:
+        placed, _ = await ground.talk(service, callees.answers(43))
+        told_to_stop(service)
+        await service.logged(lambda line: line["event"] == "waiting_for_talks")
+        told_to_stop(service)
+        assert await over(service) == 0
+        outcome, _ = await ground.ended(service, placed)
+        assert (outcome.outcome, outcome.reason) == ("bridged", "shutdown")

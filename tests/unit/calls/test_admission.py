@@ -1,0 +1,34 @@
+"""No call is begun that those under way would pay for."""
+
+import asyncio
+import time
+
+from ccari.calls.admission import LATE_SECONDS, MOST_AT_GATE, Admission
+from tests.lab.waiting import until
+
+WITHIN = 20.0
+
+
+def test_a_dialplan_that_loops_is_let_in_without_end() -> None:
+    admission = Admission(3)
+    assert [admission.refusal(calls, 0) for calls in (0, 2, 3, 4)] == [None, None, "overload", "overload"]
+
+
+def test_calls_queue_up_before_a_gate_that_does_not_answer() -> None:
+    admission = Admission(1000)
+    assert admission.refusal(MOST_AT_GATE - 1, MOST_AT_GATE - 1) is None
+    assert admission.refusal(MOST_AT_GATE, MOST_AT_GATE) == "overload"
+
+
+async def test_a_loop_that_cannot_keep_up_takes_more_calls_or_none_ever_after() -> None:
+    admission = Admission(1000)
+    watching = asyncio.create_task(admission.watch())
+    try:
+        await until(lambda: admission.refusal(0, 0) is None, within=WITHIN)
+        # what a machine does that has too much to do
+        asyncio.get_running_loop().call_soon(time.sleep, 2 * LATE_SECONDS)
+        await until(lambda: admission.refusal(0, 0) == "overload", within=WITHIN)
+        await until(lambda: admission.refusal(0, 0) is None, within=WITHIN)
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
