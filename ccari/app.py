@@ -26,6 +26,7 @@ from ccari.errors import StoreError
 from ccari.forward.courier import Courier
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
+from ccari.gating.inquiry import FactStore
 from ccari.keyring.files import check_folder
 from ccari.policy.calendars import public_holidays
 from ccari.ports.recordings import Spool
@@ -39,8 +40,11 @@ from ccari.recordings.spool import SharedSpool
 from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
 from ccari.store.database import Database
 from ccari.store.fence import PostgresFence
+from ccari.store.journal_key import JournalKey
+from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store, open_store
 from ccari.store.policies import Book
+from ccari.store.replaying import Replayer, SpoolingCallStore
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from ccari.web.health import Check
@@ -100,13 +104,16 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         await book.reload()
         _check(book, secrets, prompts)
         _check_keys(settings, book)
+        calls_kept, replayer = _with_local_journal(settings, store)
+        # somebody may have barred themselves while the database was away
+        await replayer.begin()
         spool = await closing.enter_async_context(open_spool(settings))
         archive = open_archive(settings, spool)
         rack = Rack()
 
         def make_desk(ari: Ari, identity: Identity) -> Desk:
             return Desk(
-                ari, identity.name, store.calls, secrets, book, prompts, store.recordings, archive, rack,
+                ari, identity.name, calls_kept, secrets, book, prompts, store.recordings, archive, rack,
                 settings.recordings.channels,
             )  # fmt: skip
 
@@ -114,11 +121,14 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         calls = Switchboard(admission)
         link = Link(credentials, PostgresFence(store.dsn), calls, make_desk)
         checks = {"asterisk": _is_set(link.connected), "database": _answers(store.database)}
-        counter = Counter(_agi_name(settings), store.calls, secrets, book, prompts)
+        counter = Counter(_agi_name(settings), calls_kept, secrets, book, prompts)
         async with (
             # to its end after all the others: what they leave is sealed once more
             Sealer(store.seals, SigningKeys(settings.keys_dir)).running(),
-            serve_http(settings.http.listen, checks, _front(store, book, secrets, prompts, rack, calls)),
+            serve_http(
+                settings.http.listen, checks, _front(store, calls_kept, book, secrets, prompts, rack, calls)
+            ),
+            _beside(replayer.run()),
             _fastagi(settings, counter),
             _forwarding(settings, store),
             housekeeping(settings, store),
@@ -131,11 +141,23 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             _log.info("service_stopped")
 
 
+def _with_local_journal(settings: Settings, store: Store) -> tuple[SpoolingCallStore, Replayer]:
+    kept = asyncio.Event()
+    waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
+    return SpoolingCallStore(store.database, waiting, kept), Replayer(waiting, store.calls, kept)
+
+
 def _front(
-    store: Store, book: Book, secrets: SecretStore, prompts: Soundboard, rack: Rack, calls: Switchboard
+    store: Store,
+    facts: FactStore,
+    book: Book,
+    secrets: SecretStore,
+    prompts: Soundboard,
+    rack: Rack,
+    calls: Switchboard,
 ) -> Front:
     return Front(
-        bearers=store.tokens, book=book, facts=store.calls, records=store.records, suppressions=store.suppressions,
+        bearers=store.tokens, book=book, facts=facts, records=store.records, suppressions=store.suppressions,
         registers=store.registers, requests=store.requests, forwards=store.forwards,
         repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, placing=calls,
     )  # fmt: skip
@@ -236,6 +258,7 @@ def _check_keys(settings: Settings, book: Book) -> None:
     if policy.recorded and settings.recordings.encryption == "age":
         RecipientFile(folder).recipients()
     SigningKeys(folder).newest()
+    JournalKey(folder).read()
 
 
 def _is_set(event: asyncio.Event) -> Check:

@@ -50,6 +50,10 @@ class StoreError(CcariError):
     """The database refused or could not be reached."""
 
 
+class RefusedError(StoreError):
+    """The database has refused what it was given, and would again."""
+
+
 class AsteriskError(CcariError):
     """Asterisk could not be reached, is unsuitable, or refused."""
 

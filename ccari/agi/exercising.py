@@ -13,6 +13,7 @@ from ccari.agi.desk import Counter
 from ccari.errors import CcariError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
+from ccari.gating.registering import register
 from ccari.gating.terms import Terms
 from ccari.policy import notices
 from ccari.policy.call import Outcome
@@ -75,24 +76,23 @@ class Registering:
             _log.error("right_not_registered", call_id=str(self._terms.opened.id), reason=str(error))
             return Answer(NONE if refuses else None, (notices.RIGHT_FAILED,))
         self._done.append(right)
-        self._journal.note("right_registered", {"right": right.value, "reference": reference})
-        words = notices.confirmation(right, recorded=False, reference=reference, due=due)
-        return Answer(reference, () if refuses else words)
+        if reference is None:
+            self._journal.note("right_spooled", {"right": right.value})
+        else:
+            self._journal.note("right_registered", {"right": right.value, "reference": reference})
+        words = notices.confirmation(right, recorded=False, reference=reference or "", due=due)
+        return Answer(reference or NONE, () if refuses else words)
 
-    async def _make_durable(self, right: Right, key: str) -> tuple[str, date]:
-        """Register it, with a row for the call that it was pressed in: its reference, and the last day for an answer."""
-        store, opened = self._counter.store, self._terms.opened
-        if not self._journal.is_open:
-            await store.open(opened, self._terms.question())
-            self._journal.opened()
+    async def _make_durable(self, right: Right, key: str) -> tuple[str | None, date]:
+        """Register it, with a row for the call that it was pressed in: its reference (None: there is none yet), and the last
+        day for an answer.
+        """
         exercise = replace(
             self._terms.exercise(right, key), number_from=self._caller.number_from, level=self._caller.level,
             # the notice was the dialplan's, and so is what records
             notice_version=None, recorded_elsewhere=True,
         )  # fmt: skip
-        reference = await self._journal.durably(
-            lambda entries: store.register_right(opened, exercise, entries)
-        )
+        reference = await register(self._counter.store, self._journal, self._terms.opened, exercise)
         return reference, exercise.due
 
     async def close(self) -> None:

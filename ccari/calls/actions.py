@@ -16,6 +16,7 @@ from ccari.errors import AsteriskError, SoundError, StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import label
+from ccari.gating.registering import register
 from ccari.gating.terms import Terms
 from ccari.policy import notices
 from ccari.policy.call import Command, Direction, Event, Outcome, Party
@@ -309,9 +310,9 @@ class Actions:
         exercise = terms.exercise(command.right, command.key)
         if command.by is Party.AGENT:
             exercise = replace(exercise, intake=Intake.AGENT, who=terms.opened.agent)
-        reference = await self._journal.durably(
-            lambda entries: self._desk.store.register_right(terms.opened, exercise, entries)
-        )
+        reference = await register(self._desk.store, self._journal, terms.opened, exercise)
+        if reference is None:
+            return on.RightSpooled(command.right, exercise.due)
         return on.RightRegistered(command.right, reference, exercise.due)
 
     async def _tell_dialplan(self, outcome: Outcome, reason: str) -> None:

@@ -19,6 +19,7 @@ from ccari.policy.declaration import read
 from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
+from ccari.store.journal_key import JournalKey
 from ccari.store.opened import Store, open_store
 from ccari.store.secrets import SecretStore
 
@@ -63,6 +64,7 @@ async def _prepare(settings: Settings) -> None:
         SecretStore(settings.keys_dir).create(controller.id)
     RecipientFile(settings.keys_dir).create()
     SigningKeys(settings.keys_dir).create()
+    JournalKey(settings.keys_dir).create()
 
 
 def _speak(settings: Settings, console: Console) -> None:

@@ -15,6 +15,8 @@ from ccari.keyring.files import read_private
 from ccari.policy.declaration import Policy
 from ccari.recordings import keybackup
 from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.store.journal_key import JournalKey
+from ccari.store.journal_key import check as journal_check
 from ccari.store.opened import Store
 from ccari.store.secrets import Holder, Key, SecretStore
 
@@ -39,7 +41,8 @@ PASSPHRASE_CHARACTERS = 12
 
 @app.command()
 def init(context: typer.Context, *, recipient: Recipients = None) -> None:
-    """Make what is missing: a secret for each controller, an identity to open recordings with, a key to sign evidence.
+    """Make what is missing: a secret for each controller, an identity to open recordings with, a key to sign evidence, and one to
+    encrypt rights that wait for the database.
 
     What is there is never replaced. Back it up: without the secrets no bar is recognised, without the identity no
     recording is heard again.
@@ -66,6 +69,9 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
         signing = SigningKeys(settings.keys_dir)
         words = "made" if signing.create() else "was there already"
         typer.echo(f"evidence: key {signing.newest().fingerprint} {words}, in {settings.keys_dir}")
+        journal = JournalKey(settings.keys_dir)
+        words = "made" if journal.create() else "was there already"
+        typer.echo(f"local journal: key {journal_check(journal.read())} {words}, in {settings.keys_dir}")
         typer.echo("back them up, and keep that elsewhere: ccari keys backup --to FILE")
 
     with_store(context, work)
@@ -74,7 +80,8 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
 @app.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
     """List the secrets in use and what hangs on each (requests are the open ones, notices those that were heard,
-    listings a register's numbers); then who may open recordings, and the keys of evidence. Nothing secret is shown.
+    listings a register's numbers); then who may open recordings, and the keys of evidence and of the
+    local journal. Nothing secret is shown.
     """
 
     async def work(settings: Settings, store: Store) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -268,6 +275,11 @@ def _recording_and_evidence(keys_dir: Path) -> list[dict[str, Any]]:
             {"kind": "evidence", **nobody, "version": each.version, "check": each.fingerprint,
              "use": "signs" if each is keys[-1] else "verifies"}
             for each in keys
+        ),
+        *(
+            {"kind": "journal", **nobody, "version": None, "check": journal_check(each.read()), "use": "encrypts"}
+            for each in (JournalKey(keys_dir),)
+            if each.path.exists()
         ),
     ]  # fmt: skip
 

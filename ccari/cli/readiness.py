@@ -21,6 +21,8 @@ from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller, Register
 from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.sounds.soundboard import Soundboard, open_soundboard
+from ccari.store.journal_key import JournalKey
+from ccari.store.journal_key import check as journal_check
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 
@@ -91,7 +93,7 @@ def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[N
 
 
 def keys(settings: Settings, policy: Policy) -> Iterator[Need]:
-    """Without these `ccari serve` does not begin: a recording would lie there open, and what happened could be denied."""
+    """Without these `ccari serve` does not begin: a recording would lie there open, what happened be denied, a right lost."""
     if policy.recorded and settings.recordings.encryption == "age":
         check, whose = "recipients", tuple(f"campaign {each.id!r}" for each in policy.recorded)
         try:
@@ -107,6 +109,13 @@ def keys(settings: Settings, policy: Policy) -> Iterator[Need]:
         yield Need(refused(check, error, _READABLE), whose, met=False)
     else:
         yield Need(well(check, f"version {newest.version}, {newest.fingerprint}, signs"), whose)
+    check = "journal key"
+    try:
+        key = JournalKey(settings.keys_dir).read()
+    except ConfigError as error:
+        yield Need(refused(check, error, _READABLE), whose, met=False)
+    else:
+        yield Need(well(check, f"{journal_check(key)} encrypts rights that wait for the database"), whose)
 
 
 def _forwarding(settings: Settings, controller: Controller, whose: tuple[str, ...]) -> Iterator[Need]:

@@ -49,7 +49,11 @@ class Journal:
         self.is_open = True
 
     def take(self) -> Sequence[Entry]:
-        return tuple(self._entries) if self.is_open else ()
+        return self.pending() if self.is_open else ()
+
+    def pending(self) -> Sequence[Entry]:
+        """The entries that are not yet durable, for a write that makes the row too."""
+        return tuple(self._entries)
 
     def written(self, entries: Sequence[Entry]) -> None:
         """These are durable now."""

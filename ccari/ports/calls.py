@@ -104,8 +104,14 @@ class CallStore(Protocol):
         """What the number has heard from the controller, and asked of it, before this call."""
         ...
 
-    async def register_right(self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]) -> str:
-        """The request and its immediate effect; the same press twice is one request. Gives its reference."""
+    async def register_right(
+        self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False
+    ) -> str | None:
+        """The request and its immediate effect; the same press twice is one request. Gives its reference.
+
+        None: it is durable on this node, takes effect here, and is registered when the database is back. ``opens``: the call
+        has no row yet.
+        """
         ...
 
     async def keep_talk(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Protocol
+from uuid import UUID, uuid4
 
 from ccari.policy import deadlines
 from ccari.policy.bases import LegalBasis
@@ -33,7 +34,7 @@ class Exercise:
     ``purpose`` is that of the campaign. A withdrawal withdraws consent to ``consent_purpose`` (None: to everything), and
     bars the ``consent_campaigns`` that rest on it. ``recording_basis``: of what may have been recorded, where that is known. ``recorded_elsewhere``: others record the call, so that nobody here
     knows what there is. ``number_from``: ``dialled``, ``caller_id`` or ``given``. ``who``: the call, or the person at the
-    desk, whose ``note`` goes with it.
+    desk, whose ``note`` goes with it. ``id``: of this one exercise, however often it is registered.
     """
 
     right: Right
@@ -54,6 +55,7 @@ class Exercise:
     level: Level = Level.L1
     who: str = "call"
     note: str = ""
+    id: UUID = field(default_factory=uuid4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from uuid import UUID
 
 import asyncpg
 
-from ccari.errors import StoreError
+from ccari.errors import RefusedError, StoreError
 from ccari.policy import chain
+from ccari.policy.call import Outcome
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.pacing import Lately
@@ -21,18 +22,21 @@ from ccari.policy.rights import Right
 from ccari.ports.calls import LeftTalk, OpenedCall, RefusedCall
 from ccari.ports.cards import Asked, Past
 from ccari.ports.keying import Digests
+from ccari.ports.pressed import Pressed
 from ccari.ports.requests import Exercise
 from ccari.store import journals, requests
 from ccari.store.database import Connection, Database
 from ccari.store.facts import asked, facts
 from ccari.store.queries import SQL
 
+Judge = Callable[[Facts], Block | None]
+
 #: Requests of one number that an agent is shown, the newest first.
 _ASKED_BEFORE = 10
 
 
-class PostgresCallStore:
-    """:class:`ccari.ports.CallStore` on PostgreSQL."""
+class CallRows:
+    """A call's rows in PostgreSQL, but for a right that is pressed in it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,7 +75,7 @@ class PostgresCallStore:
         self,
         call: OpenedCall,
         question: Question,
-        judge: Callable[[Facts], Block | None],
+        judge: Judge,
         journal: Sequence[Entry],
     ) -> Block | None:
         """Have the facts judged once more and spend the token, in one transaction. None means: dial now; else why not.
@@ -126,30 +130,36 @@ class PostgresCallStore:
         ]
         return Past(row["source"], row["heard_at"], asked)
 
-    async def register_right(self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]) -> str:
-        """The request and its immediate effect, in one transaction; the same press twice is one request.
+    async def replay(self, pressed: Pressed) -> str:
+        """Register a right that was pressed while the database was away, as it was pressed; gives its reference.
 
-        Returns
-        -------
-        str
-            The reference that people quote, such as ``ACME-2026-000123``.
+        Once, however often it is asked: also where the database had taken it at the press, and nobody was told. A call
+        whose row is not there gets one that is closed, for nobody else will close it.
+
+        Raises
+        ------
+        RefusedError
+            If the database will never take it.
+        StoreError
+            If the database fails.
         """
+        call, exercise = pressed.call, pressed.exercise
         async with self._database.transaction() as connection:
-            await journals.write(connection, call.id, journal)
-            # the same press at the same moment waits here, and then finds the first one's request
-            if await connection.fetchval(SQL["lock_call"], call.id) is None:
-                raise StoreError("a right cannot be registered for a call that was never opened")
-            known = await connection.fetchval(SQL["request_of_call"], call.id, exercise.right)
-            if known:
-                return str(known)
-            return await requests.register(
-                connection,
-                call.controller,
-                exercise,
-                call.digests,
-                campaign=call.campaign,
-                call_id=call.id,
-            )
+            made = await _make_row(connection, call, exercise.received_at)
+            reference = await _registered(connection, call, exercise, pressed.journal)
+            if not await connection.fetchval(SQL["is_told_of"], call.id, reference):
+                told = {"right": exercise.right.value, "reference": reference}
+                await journals.append(
+                    connection,
+                    call.id,
+                    "right_registered",
+                    told | {"pressed_at": exercise.received_at.isoformat()},
+                )
+            if made:
+                end = {"outcome": Outcome.RIGHT_EXERCISED.value, "reason": exercise.right.value}
+                await journals.append(connection, call.id, "call_ended", end)
+                await connection.execute(SQL["close_call"], call.id, *end.values())
+        return reference
 
     async def write(self, call_id: UUID, journal: Sequence[Entry]) -> None:
         """Nothing but the journal."""
@@ -199,6 +209,27 @@ class PostgresCallStore:
             await journals.append(connection, call_id, event, fields)
 
 
+class PostgresCallStore(CallRows):
+    """:class:`ccari.ports.CallStore` on PostgreSQL."""
+
+    async def register_right(
+        self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False
+    ) -> str:
+        """The request and its immediate effect, in one transaction; the same press twice is one request.
+
+        ``opens``: with a row for the call, if it has none.
+
+        Returns
+        -------
+        str
+            The reference that people quote, such as ``ACME-2026-000123``.
+        """
+        async with self._database.transaction() as connection:
+            if opens:
+                await _make_row(connection, call, exercise.received_at)
+            return await _registered(connection, call, exercise, journal)
+
+
 async def _facts_row(
     connection: Connection, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
 ) -> asyncpg.Record:
@@ -209,6 +240,32 @@ async def _facts_row(
     if row is None:
         raise StoreError("the database gave no facts")
     return row
+
+
+async def _make_row(connection: Connection, call: OpenedCall, at: datetime) -> bool:
+    """The row of a call that has none; False if it has one."""
+    digests = call.digests
+    made = await connection.fetchval(
+        SQL["make_call"], call.id, call.asterisk, call.revision, call.controller, call.campaign, call.legal_basis,
+        call.agent, digests.newest, digests.key_version, call.number_masked, call.token, chain.start(call.id),
+        call.direction, at,
+    )  # fmt: skip
+    return made is not None
+
+
+async def _registered(
+    connection: Connection, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]
+) -> str:
+    await journals.write(connection, call.id, journal)
+    # the same press at the same moment waits here, and then finds the first one's request
+    if await connection.fetchval(SQL["lock_call"], call.id) is None:
+        raise RefusedError("a right cannot be registered for a call that was never opened")
+    known = await connection.fetchval(SQL["request_of_call"], call.id, exercise.right, exercise.id)
+    if known:
+        return str(known)
+    return await requests.register(
+        connection, call.controller, exercise, call.digests, campaign=call.campaign, call_id=call.id
+    )
 
 
 async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) -> None:

@@ -11,7 +11,7 @@ import asyncpg
 from pogo_core.error import BadMigrationError
 from pogo_core.util import migrate, sql
 
-from ccari.errors import StoreError, why
+from ccari.errors import RefusedError, StoreError, why
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -50,7 +50,7 @@ class Database:
             async with self._pool.acquire(timeout=COMMAND_SECONDS) as connection:
                 try:
                     yield connection
-                except TimeoutError:
+                except (TimeoutError, asyncio.CancelledError):
                     # to give it back, or to roll back, would be to wait as long again
                     connection.terminate()
                     raise
@@ -96,7 +96,7 @@ class Database:
             await transaction.start()
             try:
                 yield connection
-            except TimeoutError:
+            except (TimeoutError, asyncio.CancelledError):
                 raise
             except BaseException:
                 with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
@@ -113,9 +113,11 @@ def translated() -> Iterator[None]:
     except (TimeoutError, asyncpg.QueryCanceledError):
         raise StoreError("the database did not answer in time") from None
     except asyncpg.IntegrityConstraintViolationError as error:
-        raise StoreError(
+        raise RefusedError(
             f"the database refused a row: {error.constraint_name or type(error).__name__}"
         ) from None
+    except asyncpg.DataError as error:
+        raise RefusedError(f"the database failed: {type(error).__name__}") from None
     except asyncpg.InvalidAuthorizationSpecificationError:
         raise StoreError("the database refused the user or password: check [database] url") from None
     except asyncpg.PostgresError as error:

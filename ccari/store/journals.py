@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from ccari.errors import StoreError
+from ccari.errors import RefusedError, StoreError
 from ccari.policy import chain
 from ccari.policy.chain import SALT_BYTES, Entry, Linked
 from ccari.store.database import Connection
@@ -44,7 +44,7 @@ async def write(connection: Connection, call_id: UUID, entries: Sequence[Entry])
     # apart from what follows, which must see what another transaction has written that held the row
     held = await connection.fetchrow(SQL["lock_chain"], call_id)
     if held is None:
-        raise StoreError(f"there is no call {call_id}")
+        raise RefusedError(f"there is no call {call_id}")
     known = await _write(connection, call_id, held, entries)
     if known:
         new = [entry for entry in entries if entry.commitment not in known]

@@ -238,7 +238,7 @@ async def test_a_service_begins_that_cannot_encrypt_or_sign_or_keep_its_keys(des
     """It makes none by itself: nobody would have the identity, and nobody would know the key."""
     keys = Path(desk.environment["CCARI_DATA_DIR"]) / "keys"
     spoilt = {}
-    for name in ("recipients", "emptied", "key", "halved", "open", "webhook", "shared"):
+    for name in ("recipients", "emptied", "key", "halved", "open", "webhook", "shared", "journal"):
         spoilt[name] = desk.folder / f"keys-without-{name}"
         shutil.copytree(keys, spoilt[name])
     (spoilt["recipients"] / "recordings.recipients").unlink()
@@ -246,6 +246,7 @@ async def test_a_service_begins_that_cannot_encrypt_or_sign_or_keep_its_keys(des
     for half in ("key", "pub"):
         (spoilt["key"] / f"evidence-1.{half}").unlink()
     (spoilt["halved"] / "evidence-1.key").unlink()
+    (spoilt["journal"] / "journal.key").unlink()
     (spoilt["open"] / "evidence-1.key").chmod(0o644)
     (spoilt["webhook"] / "gone").mkdir()
     (spoilt["webhook"] / "gone/webhook.key").touch(mode=0o640)
@@ -257,6 +258,7 @@ async def test_a_service_begins_that_cannot_encrypt_or_sign_or_keep_its_keys(des
         assert said[name].startswith("there is no recipient of recordings in "), said
         assert said[name].endswith("restore it from the backup, or if it is new run: ccari keys init")
     assert said["key"].startswith("there is no evidence key in ")
+    assert "journal.key: restore it from the backup, or if it is new run: ccari keys init" in said["journal"]
     assert "evidence-1.key is missing: restore it from the backup" in said["halved"]
     assert "evidence-1.key can be read by others: chmod 600 it" in said["open"]
     assert "gone/webhook.key can be read by others: chmod 600 it" in said["webhook"]

@@ -139,7 +139,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class RegisterRight:
-    """Make the right durable, with its effect, in one transaction. Answer: :class:`RightRegistered`."""
+    """Make the right durable, with its effect, in one transaction. Answer: RightRegistered or RightSpooled."""
 
     right: Right
     key: str

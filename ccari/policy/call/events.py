@@ -166,6 +166,14 @@ class RightRegistered:
 
 
 @dataclass(frozen=True, slots=True)
+class RightSpooled:
+    """The right is durable on this node and will be registered, so that there is no reference yet. ``due`` as above."""
+
+    right: Right
+    due: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TimeRanOut:
     stage: str
 
@@ -188,5 +196,5 @@ Event = (
     CallRequested | TalkResumed | GateAllowed | GateBlocked | AgentCreated | AgentAnswered | CalleeCreated | TokenSpent | TokenRefused
     | CalleeRang | CalleeAnswered | CalleeRedirected | HumanFound | MachineFound | Gone | Played | HeardCommitted
     | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | TransferAsked | RightRegistered
-    | TimeRanOut | Withdrawn | Failed
+    | RightSpooled | TimeRanOut | Withdrawn | Failed
 )  # fmt: skip

@@ -164,16 +164,22 @@ def _change_language(call: Call, note: do.Note) -> Step:
     return speak(call, note, *([do.StopPlaying()] if cut else []), do.UseLanguage(chosen))
 
 
-def right_registered(call: Call, event: on.RightRegistered) -> Step:
+def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) -> Step:
+    """Durable, so that it is confirmed; without a reference where it has none yet."""
     right, campaign = event.right, call.declared
     effect = EFFECTS[right]
-    note = do.Note("right_registered", {"right": right.value, "reference": event.reference})
+    reference = event.reference if isinstance(event, on.RightRegistered) else ""
+    note = (
+        do.Note("right_registered", {"right": right.value, "reference": reference})
+        if reference
+        else do.Note("right_spooled", {"right": right.value})
+    )
     call = replace(call, registering=call.registering - {right})
     if call.stage is Stage.CLOSE:
         return then([note], close_if_over(call))
     if call.machine and call.stage is Stage.FAREWELL:
         return call, [note]
-    words = notices.confirmation(right, recorded=call.recorded, reference=event.reference, due=event.due)
+    words = notices.confirmation(right, recorded=call.recorded, reference=reference, due=event.due)
     must_end = effect.stops_recording and campaign.recording.must
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
     if right in call.by_agent and call.stage is Stage.TALK and not must_end:

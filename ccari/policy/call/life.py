@@ -134,7 +134,7 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return agent_key_pressed(call, key)
         case on.TransferAsked(to):
             return transfer.asked(call, to)
-        case on.RightRegistered():
+        case on.RightRegistered() | on.RightSpooled():
             return right_registered(call, event)
         case on.HeardCommitted() if call.stage is Stage.HEARD:
             return _heard(call)

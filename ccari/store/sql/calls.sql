@@ -18,6 +18,14 @@ VALUES ($1, $2, $3, $4, '—', $5, $6, $7)
 -- the row may be there from before a newer policy was read that no longer knows the campaign
 ON CONFLICT (id) DO NOTHING
 
+-- name: make_call
+-- The row of a call that could not be opened when a right was pressed in it; nothing if it has one.
+INSERT INTO calls (id, asterisk, revision, controller, campaign, legal_basis, agent, digest, key_version,
+                   number_masked, token, last_link, direction, opened_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT (id) DO NOTHING
+RETURNING id
+
 -- name: gate_facts
 SELECT * FROM gate_facts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 

@@ -6,8 +6,8 @@ RETURNING last
 -- name: add_request
 INSERT INTO rights_requests (reference, controller, campaign, call_id, "right", article, state, key, notice_version,
                              number, digest, key_version, received_at, due, purpose, language, channel, number_from,
-                             level, digests, closed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                             level, digests, exercise_id, closed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
         CASE WHEN $7 IN ('fulfilled', 'refused', 'withdrawn') THEN clock_timestamp() END)
 
 -- name: lock_request_chain
@@ -26,7 +26,13 @@ UPDATE rights_requests SET events = $2, last_link = $8 WHERE reference = $1
 INSERT INTO forwards (reference, seq, number) VALUES ($1, $2, $3)
 
 -- name: request_of_call
-SELECT reference FROM rights_requests WHERE call_id = $1 AND "right" = $2
+-- The same press again, or one that was registered though nobody was told.
+SELECT reference FROM rights_requests WHERE (call_id = $1 AND "right" = $2) OR exercise_id = $3
+
+-- name: is_told_of
+SELECT EXISTS (
+    SELECT FROM call_events JOIN call_event_fields USING (call_id, seq)
+    WHERE call_id = $1 AND event = 'right_registered' AND fields ->> 'reference' = $2)
 
 -- name: is_recorded
 SELECT EXISTS (SELECT FROM recordings WHERE call_id = $1 AND state IN ('tagged', 'recording', 'finished', 'stored'))

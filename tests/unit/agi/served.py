@@ -13,7 +13,7 @@ from ccari.errors import StoreError
 from ccari.policy import notices, speech
 from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
-from ccari.ports.calls import OpenedCall
+from ccari.ports.calls import CallStore, OpenedCall
 from ccari.ports.requests import Exercise
 from ccari.ports.sounds import Script, Sound
 from ccari.store.calls import PostgresCallStore
@@ -110,12 +110,14 @@ class Broken(PostgresCallStore):
         await self._fail("spend_token")
         return await super().spend_token(*arguments)
 
-    async def register_right(self, call: OpenedCall, exercise: Exercise, journal: Any) -> str:
+    async def register_right(
+        self, call: OpenedCall, exercise: Exercise, journal: Any, *, opens: bool = False
+    ) -> str:
         await self._fail("register_right")
-        return await super().register_right(call, exercise, journal)
+        return await super().register_right(call, exercise, journal, opens=opens)
 
 
-def with_store(counter: Counter, store: PostgresCallStore) -> Counter:
+def with_store(counter: Counter, store: CallStore) -> Counter:
     return Counter(counter.asterisk, store, counter.secrets, counter.book, counter.prompts)
 
 

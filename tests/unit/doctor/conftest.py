@@ -22,6 +22,7 @@ from ccari.sounds.audio import FORMATS
 from ccari.sounds.catalogue import Catalogue
 from ccari.sounds.manifest import Entry, Manifest, SoundFile
 from ccari.sounds.soundboard import shipped_sounds
+from ccari.store.journal_key import JournalKey
 from ccari.store.secrets import SecretStore
 from tests.lab.ports import free_port
 from tests.unit.store import made
@@ -135,6 +136,7 @@ def patient(dsn: str, folder: Path) -> Patient:
     SecretStore(folder / "keys").create("acme")
     RecipientFile(folder / "keys").create([RECIPIENT])
     SigningKeys(folder / "keys").create()
+    JournalKey(folder / "keys").create()
     ports = [free_port(socket.SOCK_STREAM, "127.0.0.1") for _ in range(3)]
     found = Patient(
         folder,

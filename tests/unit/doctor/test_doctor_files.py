@@ -39,7 +39,8 @@ async def test_keys_that_were_never_made_are_made_by_looking(patient: Patient) -
     patient.settings["keys"]["dir"] = str(patient.folder / "none")
     found = await patient.unwell()
     assert {each.check: each.state for each in found.values()} == {
-        "keys": State.WARNING, "secret acme": State.FAULT, "recipients": State.FAULT, "evidence key": State.FAULT
+        "keys": State.WARNING, "secret acme": State.FAULT, "recipients": State.FAULT, "evidence key": State.FAULT,
+        "journal key": State.FAULT,
     }  # fmt: skip
     assert found["keys"].advice == "ccari keys init, or restore it from the backup"
     assert not patient.keys.exists()

@@ -332,7 +332,7 @@ def _about_talks(campaign: Campaign, before: Call, event: Event, after: Call, wo
     if after.stage is Stage.TALK and _is_over(campaign, world) and not unanswered:
         yield "a talk that goes on after it was barred"
     if (
-        isinstance(event, on.RightRegistered)
+        isinstance(event, on.RightRegistered | on.RightSpooled)
         and after.stage is Stage.FAREWELL
         and before.stage is not after.stage
     ):

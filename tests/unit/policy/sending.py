@@ -115,7 +115,7 @@ def _answers(world: World, command: Command, campaign: Campaign) -> tuple[Event,
         case do.Bridge():
             return (on.Bridged(),)
         case do.RegisterRight(right):
-            return (on.RightRegistered(right, right.value),)
+            return on.RightRegistered(right, right.value), on.RightSpooled(right)
         case _:
             raise AssertionError(command)
 

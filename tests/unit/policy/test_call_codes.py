@@ -121,6 +121,12 @@ def test_a_key_of_the_callee_makes_the_agents_right_the_callees_own() -> None:
     assert story.does(ACCESSED) == [do.Play(Party.CALLEE, "right_registered_access")]
 
 
+def test_an_agent_is_not_told_of_a_right_that_waits_on_this_node() -> None:
+    story = Story(**CODES).talk()
+    enter(story, "*7")
+    assert story.does(on.RightSpooled(Right.ERASURE)) == [whispers("agent_right_registered")]
+
+
 def test_an_erasure_by_code_ends_no_talk_in_which_the_two_speak_of_it() -> None:
     story = Story(**CODES).talk()
     assert enter(story, "*7")[0] == do.StopRecorder(keep=True)

@@ -352,6 +352,23 @@ def test_until_when_there_will_be_an_answer_is_told_once_as_a_date_behind_all() 
     assert notices.spelt_out(told[1]) == ("reference_is", *(f"digit_{digit}" for digit in "202613"))
 
 
+def test_invariant_5_a_right_that_waits_on_this_node_is_not_confirmed_or_with_a_reference_that_it_has_not() -> (
+    None
+):
+    story, due = Story().notice(), date(2026, 12, 28)
+    story.send(on.KeyPressed("7"))
+    done = story.send(on.RightSpooled(Right.ERASURE, due))
+    assert do.Note("right_spooled", {"right": "erasure"}) in done
+    assert [each for each in done if isinstance(each, do.Note)] == [
+        do.Note("right_spooled", {"right": "erasure"})
+    ]
+    told = [each.partition(":")[0] for each in story.call.upcoming]
+    assert told == ["right_registered_erasure", "due", "goodbye"]
+    assert (story.call.stage, story.call.outcome) == (Stage.FAREWELL, Outcome.RIGHT_EXERCISED)
+    # nor is it asked for again
+    assert not any(isinstance(each, do.RegisterRight) for each in story.send(on.KeyPressed("7")))
+
+
 def test_a_year_that_cannot_be_spoken_silences_the_confirmation() -> None:
     words = notices.confirmation(Right.ACCESS, recorded=False, due=date(2041, 1, 2))
     assert words[-1] == "answer_within_month"

@@ -154,7 +154,7 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             return _answered(world, do.TagRecording)._replace(tagged=True)
         case on.Bridged():
             return _answered(world, do.Bridge)
-        case on.RightRegistered(right, _):
+        case on.RightRegistered(right) | on.RightSpooled(right):
             owed = frozenset(
                 each
                 for each in world.owed

@@ -13,6 +13,7 @@ import pyrage
 import pytest
 
 from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.store.journal_key import JournalKey, check
 from ccari.store.opened import Store
 from tests.integration.service import Done, Service, command
 from tests.unit.store import made
@@ -80,14 +81,16 @@ async def test_a_key_is_not_made_or_nobody_is_told_what_to_do_with_it(ccari: Ser
         f"recordings: recipients made, in {keys}/recordings.recipients: {recipient}",
         f"recordings: {keys}/recordings.identity {WHAT_TO_DO}",
         f"evidence: key {evidence.fingerprint} made, in {keys}",
+        f"local journal: key {check(JournalKey(keys).read())} made, in {keys}",
         "back them up, and keep that elsewhere: ccari keys backup --to FILE",
     ]
     before = content_of(keys)
     again = await ccari.ccari("keys", "init")
     said = done.out.replace("recipients made", "recipients were there already")
-    assert again.out == said.replace(": made", ": was there already").replace(
-        f"{evidence.fingerprint} made", f"{evidence.fingerprint} was there already"
-    )
+    said = said.replace(": made", ": was there already")
+    for key in (evidence.fingerprint, check(JournalKey(keys).read())):
+        said = said.replace(f"{key} made", f"{key} was there already")
+    assert again.out == said
     assert content_of(keys) == before
     (keys / "recordings.identity").unlink()
     assert "recordings.identity" not in (await ccari.ccari("keys", "init")).out
@@ -122,6 +125,7 @@ async def test_an_identity_that_nobody_needs_is_made(ccari: Service, tmp_path: P
         "acme",
         "evidence-1.key",
         "evidence-1.pub",
+        "journal.key",
     }
 
 
@@ -131,9 +135,10 @@ async def test_a_list_of_keys_lacks_one_or_shows_a_secret(ccari: Service, tmp_pa
     await ccari.ccari("keys", "rotate", "--evidence")
     rows = await ccari.json("keys", "list")
     first, second = (each.fingerprint for each in SigningKeys(keys).all())
-    assert [row["kind"] for row in rows] == ["suppression", "recipient", "evidence", "evidence"]
+    assert [row["kind"] for row in rows] == ["suppression", "recipient", "evidence", "evidence", "journal"]
     assert [(row["version"], row["check"], row["use"]) for row in rows[1:]] == [
-        (None, RECIPIENT, "opens recordings"), (1, first, "verifies"), (2, second, "signs")
+        (None, RECIPIENT, "opens recordings"), (1, first, "verifies"), (2, second, "signs"),
+        (None, check(JournalKey(keys).read()), "encrypts"),
     ]  # fmt: skip
     table = (await ccari.ccari("keys", "list")).out
     assert all(each in table for each in (RECIPIENT, first, second))

@@ -16,6 +16,7 @@ from ccari.policy.gate import Block
 from ccari.policy.presets import PRESETS
 from ccari.recordings.keys import SigningKeys
 from ccari.store.database import Database, open_database
+from ccari.store.journal_key import JournalKey
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
@@ -125,8 +126,8 @@ async def test_what_would_block_every_call_is_found_by_the_first_of_them(
     assert (done.code, done.out) == (1, "")
     told = [each for each in done.err.splitlines() if not each.startswith("think again: ")]
     blocks = lines("\n".join(told), file)
-    assert len(blocks) == 6
-    secret, webhook, evidence, sound, register, consent = blocks
+    assert len(blocks) == 7
+    secret, webhook, evidence, journal, sound, register, consent = blocks
     assert secret.startswith("controller 'acme': 'acme' has no suppression secret in ")
     assert secret.endswith("ccari keys init")
     assert webhook == (
@@ -136,6 +137,9 @@ async def test_what_would_block_every_call_is_found_by_the_first_of_them(
     assert evidence == (
         f"every campaign: there is no evidence key in {tmp_path / 'data/keys'}: restore it from the backup, or if it is new "
         "run: ccari keys init"
+    )
+    assert journal.startswith(
+        f"every campaign: there is no {tmp_path / 'data/keys/journal.key'}: restore it from"
     )
     assert sound.startswith("campaign 'offers': pl/offers/identity: no such sound in ")
     assert sound.endswith(f": ccari sounds build --policy {file}")
@@ -158,6 +162,7 @@ async def test_what_has_been_seen_to_still_fails_the_check_or_what_has_lapsed_pa
     secrets = SecretStore(tmp_path / "data/keys")
     secrets.create("acme")
     SigningKeys(tmp_path / "data/keys").create()
+    JournalKey(tmp_path / "data/keys").create()
     WebhookSecrets(tmp_path / "data/keys").create("acme")
     now = datetime.now(UTC)
     consents: list[dict[str, Any]] = [

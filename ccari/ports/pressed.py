@@ -1,0 +1,43 @@
+"""Rights that were pressed while the database was away: kept on this node until they are registered."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from ccari.policy.chain import Entry
+from ccari.ports.calls import OpenedCall
+from ccari.ports.requests import Exercise
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """All that it takes to register a right later as it would have been then, in whatever process.
+
+    ``journal``: what the call had to tell that was not durable yet. Written twice, it is there once.
+    """
+
+    call: OpenedCall
+    exercise: Exercise
+    journal: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``waiting`` to be registered, the first of them ``since``; put ``aside``, for a person to see to; ``torn``, and so
+    never confirmed to anybody.
+    """
+
+    waiting: int = 0
+    since: datetime | None = None
+    aside: int = 0
+    torn: int = 0
+
+
+class LocalJournal(Protocol):
+    async def keep(self, pressed: Pressed) -> None:
+        """Have it on the disk, whole and to stay. Raises StoreError if it is not."""
+        ...
+
+    def waits(self) -> bool:
+        """Whether anything is not registered yet. Raises StoreError if that cannot be known."""
+        ...

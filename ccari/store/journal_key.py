@@ -1,0 +1,51 @@
+"""What rights that wait on this node's disk are encrypted with."""
+
+import hashlib
+import hmac
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ccari.errors import ConfigError
+from ccari.keyring.files import alone, read_private, write_new
+
+KEY_BYTES = 32
+_CHECK_DIGITS = 8
+
+
+class JournalKey:
+    """``dir/journal.key``: 64 hex digits in one line. Read anew each time; never made in silence, nor replaced."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "journal.key"
+        self._folder = folder
+
+    def read(self) -> bytes:
+        """32 bytes, for AES-256.
+
+        Raises
+        ------
+        ConfigError
+            If there is none, or it is damaged or open to others.
+        """
+        try:
+            key = bytes.fromhex(read_private(self.path).decode("ascii").strip())
+        except FileNotFoundError:
+            raise ConfigError(
+                f"there is no {self.path}: restore it from the backup, or if it is new run: ccari keys init"
+            ) from None
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise ConfigError(f"{self.path} holds no key: restore it from the backup")
+        return key
+
+    def create(self) -> bool:
+        """Make it; False if there is one. Raises ConfigError if it cannot be written."""
+        with alone(self._folder):
+            return write_new(self.path, f"{AESGCM.generate_key(KEY_BYTES * 8).hex()}\n".encode("ascii"))
+
+
+def check(key: bytes) -> str:
+    """8 hex digits that tell one key from another, and nothing else of it."""
+    return hmac.digest(key, b"ccari journal key", hashlib.sha256).hex()[:_CHECK_DIGITS]

@@ -1,0 +1,117 @@
+"""A right that waits, as bytes: what is in the file, and how it is encrypted.
+
+The file is a line that says what it is and by which key, a nonce of 12 bytes, and the AES-256-GCM (NIST SP 800-38D) of
+JSON, bound to the name of the file: under another name, cut off or changed, none of it is taken for anything.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ccari.errors import CcariError
+from ccari.policy.bases import LegalBasis
+from ccari.policy.chain import Entry
+from ccari.policy.rights import Level, Right
+from ccari.ports.calls import OpenedCall
+from ccari.ports.keying import Digests
+from ccari.ports.pressed import Pressed
+from ccari.ports.requests import Exercise, Intake
+from ccari.store.journal_key import check
+
+_KIND = b"ccari right 1 "
+_NONCE_BYTES = 12
+#: How the fields of an exercise that are no plain JSON are had back.
+_READ: Mapping[str, Any] = {
+    "right": Right, "received_at": datetime.fromisoformat, "due": date.fromisoformat, "recording_basis": LegalBasis,
+    "consent_campaigns": tuple, "intake": Intake, "level": Level, "id": UUID,
+}  # fmt: skip
+
+
+class UnreadableError(CcariError):
+    """It was cut off or changed, belongs to another name, or is of another key or a newer ccari."""
+
+
+def name_of(pressed: Pressed) -> str:
+    """The file's name: when it was pressed, so that names sort as rights came, and the id of the exercise."""
+    at = pressed.exercise.received_at
+    return f"{at:%Y%m%dT%H%M%S.%f}Z-{pressed.exercise.id}.right"
+
+
+def pressed_at(name: str) -> datetime:
+    """When the right was pressed that is in the file of that name. Raises ValueError for another name."""
+    return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")
+
+
+def seal(pressed: Pressed, key: bytes) -> bytes:
+    """The content of the file."""
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    sealed = AESGCM(key).encrypt(nonce, json.dumps(_told(pressed)).encode(), name_of(pressed).encode())
+    return _header(key) + nonce + sealed
+
+
+def unseal(name: str, content: bytes, key: bytes) -> Pressed:
+    """What :func:`seal` was given.
+
+    Raises
+    ------
+    UnreadableError
+        If it is not that, whole, under this name and key.
+    """
+    header = _header(key)
+    if not content.startswith(_KIND):
+        raise UnreadableError("it is cut off, or nothing of ccari's, or a newer ccari's")
+    if not content.startswith(header):
+        raise UnreadableError(f"it was encrypted by another key than {check(key)}, or is cut off")
+    rest = content[len(header) :]
+    try:
+        told = AESGCM(key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], name.encode())
+        return _pressed(json.loads(told))
+    except InvalidTag:
+        raise UnreadableError("it is cut off, was changed, or has another's name") from None
+    except (ValueError, KeyError, TypeError):
+        raise UnreadableError("it does not hold what a right needs: a newer ccari's, perhaps") from None
+
+
+def _header(key: bytes) -> bytes:
+    return _KIND + check(key).encode("ascii") + b"\n"
+
+
+def _told(pressed: Pressed) -> dict[str, Any]:
+    call, keyed = asdict(pressed.call), pressed.call.digests
+    # which registers list the number is asked anew for each call, and of no interest to a request
+    del call["listed_as"]
+    call |= {"id": str(pressed.call.id), "token": str(pressed.call.token)}
+    call["keyed"] = [keyed.newest.hex(), keyed.key_version, [each.hex() for each in keyed.all]]
+    exercise = asdict(pressed.exercise)
+    for name in ("received_at", "due"):
+        exercise[name] = exercise[name].isoformat()
+    exercise["id"] = str(pressed.exercise.id)
+    journal = [
+        [each.at.isoformat(), each.event, dict(each.fields), each.salt.hex()] for each in pressed.journal
+    ]
+    return {"call": call, "exercise": exercise, "journal": journal}
+
+
+def _pressed(told: Mapping[str, Any]) -> Pressed:
+    newest, version, known = told["call"]["keyed"]
+    digests = Digests(bytes.fromhex(newest), version, tuple(map(bytes.fromhex, known)))
+    call = {**told["call"], "keyed": digests}
+    call |= {name: UUID(call[name]) for name in ("id", "token")}
+    given = told["exercise"]
+    exercise = {
+        each.name: _READ[each.name](given[each.name]) if each.name in _READ and given[each.name] is not None
+        else given[each.name]
+        for each in fields(Exercise)
+    }  # fmt: skip
+    journal = tuple(
+        Entry(datetime.fromisoformat(at), event, said, bytes.fromhex(salt))
+        for at, event, said, salt in told["journal"]
+    )
+    return Pressed(OpenedCall(**call), Exercise(**exercise), journal)

@@ -1,0 +1,304 @@
+"""Rights that wait on the disk: each is there whole or not at all, is nobody else's, and is never too many."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from structlog.testing import capture_logs
+
+from ccari.errors import ConfigError, StoreError
+from ccari.policy.bases import LegalBasis
+from ccari.policy.rights import Level, Right
+from ccari.ports.pressed import Pressed, Standing
+from ccari.ports.requests import Intake
+from ccari.store import local_journal
+from ccari.store.journal_key import JournalKey
+from ccari.store.local_journal import LocalJournalFiles
+from ccari.store.pressed import UnreadableError, name_of, pressed_at, seal, unseal
+from tests.unit.store import made
+from tests.unit.store.killing import KilledError, kill
+
+KEY = bytes(range(32))
+
+
+def pressed(right: Right = Right.ERASURE, **changes: Any) -> Pressed:
+    exercise = replace(made.exercise(right), **changes)
+    return Pressed(made.call(), exercise, tuple(made.journal("key_pressed", key="7")))
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> JournalKey:
+    found = JournalKey(tmp_path / "keys")
+    found.create()
+    return found
+
+
+@pytest.fixture
+def journal(tmp_path: Path, keys: JournalKey) -> LocalJournalFiles:
+    return LocalJournalFiles(tmp_path, keys.read)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir()) if folder.exists() else []
+
+
+async def test_what_was_pressed_is_another_right_when_it_is_read(journal: LocalJournalFiles) -> None:
+    whole = pressed(
+        Right.WITHDRAW_CONSENT, notice_version=None, language="uk", purpose="nowa oferta", consent_purpose="marketing",
+        consent_campaigns=("offers", "renewals"), recording_basis=LegalBasis.CONSENT, recorded_elsewhere=True,
+        intake=Intake.AGENT, number_from="caller_id", level=Level.L0, who="anna", note="ż", due=date(2027, 1, 4),
+    )  # fmt: skip
+    await journal.keep(whole)
+    (name,) = journal.names()
+    assert journal.read(name) == whole
+    assert journal.waits()
+    assert pressed_at(name) == whole.exercise.received_at
+    assert journal.standing() == Standing(1, whole.exercise.received_at, 0)
+
+
+async def test_those_that_wait_are_registered_in_another_order_than_they_were_pressed(
+    journal: LocalJournalFiles,
+) -> None:
+    late, early = pressed(), pressed(received_at=made.NOW - timedelta(seconds=1))
+    for each in (late, early):
+        await journal.keep(each)
+    assert [journal.read(each) for each in journal.names()] == [early, late]
+
+
+async def test_whoever_has_the_disk_reads_the_number_or_who_pressed_what(journal: LocalJournalFiles) -> None:
+    await journal.keep(pressed())
+    (name,) = journal.names()
+    content = (journal.waiting / name).read_bytes()
+    for told in (made.NUMBER.e164, "erasure", "acme", "anna", "renewals"):
+        assert told.encode() not in content
+        assert told not in name
+    for each in (journal.folder, journal.waiting, journal.waiting / name):
+        assert stat.S_IMODE(each.stat().st_mode) & 0o077 == 0
+
+
+@pytest.mark.parametrize("step", [(os, "fsync"), (Path, "replace")], ids=["written", "named"])
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_service_killed_while_it_keeps_a_right_leaves_half_of_it_or_bars_what_comes_after(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch, step: tuple[object, str], *, at: int, after: bool
+) -> None:  # fmt: skip
+    """A killed process cleans nothing up, so neither may what stands for it here. It had confirmed nothing yet."""
+    journal._make()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        kill(patch, step, after=after, at=at)
+        try:
+            journal._keep(first := pressed())
+        except KilledError:
+            pass
+        else:
+            assert step[1] == "replace"
+    journal.tidy()
+    assert [journal.read(each) for each in journal.names()] == [first]
+    assert files(journal.aside) == []
+    await journal.keep(second := pressed())
+    assert {journal.read(each).exercise.id for each in journal.names()} == {
+        first.exercise.id,
+        second.exercise.id,
+    }
+
+
+async def test_invariant_5_a_right_counts_as_kept_that_a_power_failure_would_take_along(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The content is synced before it gets its name, and its name before anybody is told; as are the folders above."""
+    steps: list[str] = []
+    sync, rename = os.fsync, Path.replace
+
+    def syncs(handle: int) -> None:
+        sync(handle)
+        steps.append(f"sync {Path(f'/proc/self/fd/{handle}').readlink().name.partition('.')[0] or 'draft'}")
+
+    def renames(path: Path, to: Path) -> Path:
+        steps.append("name")
+        return rename(path, to)
+
+    monkeypatch.setattr(os, "fsync", syncs)
+    monkeypatch.setattr(Path, "replace", renames)
+    await journal.keep(pressed())
+    above = journal.folder.parent.name
+    assert steps == [f"sync {above}", *["sync local-journal"] * 2, "sync draft", "name", "sync waiting"]
+
+
+@pytest.mark.parametrize("left", [0, 1, 20, 60, 300, -1])
+async def test_a_torn_record_is_registered_or_thrown_away_or_goes_unnoticed(
+    journal: LocalJournalFiles, keys: JournalKey, left: int
+) -> None:
+    """The power went while it was written: of a file that was not synced any part may be there."""
+    journal._make()
+    name = name_of(torn := pressed())
+    content = seal(torn, keys.read())[:left]
+    (journal.waiting / f".{name}.0a0b0c0d.draft").write_bytes(content)
+    with capture_logs() as logged:
+        journal.tidy()
+    assert (journal.names(), files(journal.waiting)) == ([], [])
+    assert files(journal.aside) == [f"{name}.torn"]
+    assert (journal.aside / f"{name}.torn").read_bytes() == content
+    assert [(line["event"], line["record"]) for line in logged] == [("right_torn", name)]
+    assert journal.standing() == Standing(torn=1)
+
+
+async def test_a_right_that_is_being_kept_is_taken_for_one_that_was_left(journal: LocalJournalFiles) -> None:
+    """By another service that begins on the same disk."""
+    journal._make()
+    (draft := journal.waiting / f".{name_of(pressed())}.0a0b0c0d.draft").write_bytes(b"half")
+    with journal._lock("keeping", fcntl.LOCK_SH):
+        journal.tidy()
+        assert draft.exists()
+    journal.tidy()
+    assert not draft.exists()
+
+
+async def test_two_register_what_waits_at_once(journal: LocalJournalFiles) -> None:
+    with journal.registering() as ours, journal.registering() as theirs:
+        assert (ours, theirs) == (True, False)
+    with journal.registering() as again:
+        assert again
+
+
+def _changes(content: bytes) -> Iterator[bytes]:
+    for place in range(len(content)):
+        yield content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+async def test_what_was_changed_on_the_disk_is_taken_for_what_was_pressed(keys: JournalKey) -> None:
+    whole = pressed()
+    name, content = name_of(whole), seal(whole, keys.read())
+    assert unseal(name, content, keys.read()) == whole
+    for changed in (*_changes(content), content + b"0", b"", content[:-1]):
+        with pytest.raises(UnreadableError):
+            unseal(name, changed, keys.read())
+
+
+async def test_one_right_is_taken_for_another_that_has_its_name(keys: JournalKey) -> None:
+    with pytest.raises(UnreadableError, match="another's name"):
+        unseal(name_of(pressed()), seal(pressed(), keys.read()), keys.read())
+
+
+async def test_another_key_reads_what_it_did_not_write_or_nobody_is_told_that_it_is_another(
+    keys: JournalKey,
+) -> None:
+    with pytest.raises(UnreadableError, match="by another key"):
+        unseal(name_of(whole := pressed()), seal(whole, keys.read()), KEY)
+
+
+async def test_a_journal_that_is_full_takes_one_more_or_nobody_hears_of_it(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_journal, "MOST_RIGHTS", 2)
+    for _ in range(2):
+        await journal.keep(pressed())
+    with (
+        capture_logs() as logged,
+        pytest.raises(StoreError, match="the local journal is full: 2 rights wait"),
+    ):
+        await journal.keep(pressed())
+    assert [line["event"] for line in logged] == ["local_journal_full"]
+    assert len(journal.names()) == 2
+    journal.remove(journal.names()[0])
+    await journal.keep(pressed())
+
+
+@pytest.mark.parametrize("bound", ["MOST_BYTES", "MOST_RIGHT_BYTES"])
+async def test_a_journal_takes_more_bytes_than_it_may(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    await journal.keep(pressed())
+    (size,) = [each.stat().st_size for each in journal.waiting.iterdir()]
+    monkeypatch.setattr(local_journal, bound, size + size // 2 if bound == "MOST_BYTES" else size // 2)
+    with pytest.raises(StoreError, match="full"):
+        await journal.keep(pressed())
+
+
+async def test_a_disk_that_is_full_is_an_error_of_the_call_or_leaves_half_a_right(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    await journal.keep(first := pressed())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StoreError, match="cannot be written: No space left on device"):
+            await journal.keep(pressed())
+    assert [journal.read(each) for each in journal.names()] == [first]
+    assert files(journal.waiting) == journal.names()
+
+
+async def test_a_disk_that_does_not_answer_holds_up_whoever_pressed(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = asyncio.Event()
+    monkeypatch.setattr(local_journal, "KEEP_SECONDS", 0.05)
+    monkeypatch.setattr(asyncio, "to_thread", lambda *_: stuck.wait())
+    with pytest.raises(StoreError, match="did not take it in time"):
+        await journal.keep(pressed())
+
+
+async def test_a_missing_key_keeps_a_right_in_the_clear(journal: LocalJournalFiles, keys: JournalKey) -> None:
+    keys.path.unlink()
+    with pytest.raises(ConfigError, match=r"there is no .*journal\.key"):
+        await journal.keep(pressed())
+    assert not journal.waits()
+
+
+async def test_a_folder_that_cannot_be_read_counts_as_empty(journal: LocalJournalFiles) -> None:
+    """Somebody may have barred themselves."""
+    await journal.keep(pressed())
+    journal.waiting.rename(journal.folder / "moved")
+    journal.waiting.write_text("")
+    with pytest.raises(StoreError, match="cannot read"):
+        journal.waits()
+
+
+async def test_a_right_that_is_registered_is_waited_for_because_its_file_cannot_be_removed(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    await journal.keep(pressed())
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with capture_logs() as logged:
+        journal.remove(journal.names()[0])
+    assert [line["event"] for line in logged] == ["right_not_removed"]
+    assert not journal.waits()
+
+
+def test_a_key_is_made_anew_or_can_be_read_by_others(tmp_path: Path) -> None:
+    key = JournalKey(tmp_path / "keys")
+    with pytest.raises(ConfigError, match="ccari keys init"):
+        key.read()
+    assert key.create()
+    first = key.read()
+    assert not key.create()
+    assert (key.read(), len(first)) == (first, 32)
+    assert stat.S_IMODE(key.path.stat().st_mode) == 0o600
+    key.path.chmod(0o644)
+    with pytest.raises(ConfigError, match="can be read by others"):
+        key.read()
+    key.path.chmod(0o600)
+    key.path.write_text("00" * 31)
+    with pytest.raises(ConfigError, match="holds no key"):
+        key.read()
+
+
+def test_the_clock_of_the_name_is_another_than_the_rights() -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, 67, tzinfo=UTC)
+    name = name_of(pressed(received_at=at, id=UUID(int=7)))
+    assert name == "20260102T030405.000067Z-00000000-0000-0000-0000-000000000007.right"
+    assert pressed_at(name) == at

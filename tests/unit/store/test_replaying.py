@@ -1,0 +1,358 @@
+"""A right that is pressed while the database is away: kept, heeded, and registered once, as it was pressed."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from structlog.testing import capture_logs
+
+from ccari.errors import RefusedError, StoreError
+from ccari.policy.chain import Entry
+from ccari.policy.gate import Block
+from ccari.policy.rights import Right
+from ccari.ports.calls import OpenedCall
+from ccari.ports.pressed import Pressed
+from ccari.ports.requests import Exercise
+from ccari.store import replaying
+from ccari.store.calls import PostgresCallStore
+from ccari.store.database import Database
+from ccari.store.journal_key import JournalKey
+from ccari.store.local_journal import LocalJournalFiles
+from ccari.store.opened import Store
+from ccari.store.replaying import Replayer, SpoolingCallStore
+from tests.lab.waiting import until
+from tests.unit.store import made
+
+SECONDS = 5.0
+
+
+class Flaky(PostgresCallStore):
+    """``away``: it takes nothing. ``forgets``: it does, and nobody is told. ``stuck``: it does not answer."""
+
+    away = forgets = stuck = False
+
+    async def register_right(
+        self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False
+    ) -> str:
+        return await self._answer(super().register_right(call, exercise, journal, opens=opens))
+
+    async def replay(self, pressed: Pressed) -> str:
+        return await self._answer(super().replay(pressed))
+
+    async def _answer(self, work: Any) -> str:
+        if self.away or self.stuck:
+            work.close()
+            if self.stuck:
+                await asyncio.Event().wait()
+            raise StoreError("the database cannot be reached: Connection refused")
+        reference: str = await work
+        if self.forgets:
+            raise StoreError("the database did not answer in time")
+        return reference
+
+
+class Node:
+    """A service's part in it, on a data_dir."""
+
+    def __init__(self, database: Database, data_dir: Path) -> None:
+        keys = JournalKey(data_dir / "keys")
+        keys.create()
+        self.kept = asyncio.Event()
+        self._pressed = made.NOW - timedelta(seconds=1)
+        self.journal = LocalJournalFiles(data_dir, keys.read)
+        self.store = SpoolingCallStore(database, self.journal, self.kept)
+        self.database = self.store._calls = Flaky(database)
+        self.replayer = Replayer(self.journal, self.database, self.kept)
+
+    async def opened(self) -> OpenedCall:
+        call = made.call()
+        await self.store.open(call, made.question(call))
+        return call
+
+    async def under_way(self) -> OpenedCall:
+        """A call that was let through before anything had to wait."""
+        call = made.call()
+        await self.database.open(call, made.question(call))
+        return call
+
+    async def press(self, call: OpenedCall, right: Right = Right.ERASURE, **how: Any) -> Exercise:
+        """Press while the database is away; it is back afterwards."""
+        self._pressed += timedelta(seconds=1)
+        exercise = replace(made.exercise(right), received_at=self._pressed)
+        self.database.away = not (self.database.forgets or self.database.stuck)
+        try:
+            reference = await self.store.register_right(
+                call, exercise, made.journal("key_pressed", key="7"), **how
+            )
+            assert reference is None
+        finally:
+            self.database.away = self.database.forgets = self.database.stuck = False
+        return exercise
+
+    async def references(self) -> list[str | None]:
+        return [each.reference for each in await self.replayer.round()]
+
+
+@pytest.fixture
+def node(database: Database, tmp_path: Path) -> Node:
+    return Node(database, tmp_path)
+
+
+async def events(store: Store, call: OpenedCall) -> list[str]:
+    record = await store.records.show_call(call.id)
+    assert record.fault is None
+    return [each["event"] for each in record.events]
+
+
+async def test_invariant_5_a_right_pressed_while_the_database_is_away_is_registered_as_of_later_or_twice(
+    node: Node, store: Store
+) -> None:
+    call = await node.opened()
+    pressed = await node.press(call)
+    assert await store.requests.list(None, 10) == []
+    assert await node.references() == ["ACME-2026-000001"]
+    shown = (await store.requests.show("ACME-2026-000001")).request
+    for name in ("received_at", "due", "key", "notice_version", "language"):
+        assert shown[name] == getattr(pressed, name), name
+    assert (shown["call_id"], shown["right"], shown["number"]) == (call.id, "erasure", made.NUMBER.e164)
+    assert await events(store, call) == ["key_pressed", "right_registered"]
+    assert (node.journal.waits(), await node.references()) == (False, [])
+    assert len(await store.requests.list(None, 10)) == 1
+
+
+async def test_invariant_5_a_right_that_was_taken_though_nobody_was_told_is_two_requests(
+    node: Node, store: Store
+) -> None:
+    """The reply was lost, not the commit: at the press, and again when it is registered later."""
+    call = await node.opened()
+    node.database.forgets = True
+    await node.press(call)
+    assert len(await store.requests.list(None, 10)) == 1
+    node.database.forgets = True
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            await node.replayer.round()
+    node.database.forgets = False
+    assert await node.references() == ["ACME-2026-000001"]
+    assert len(await store.requests.list(None, 10)) == 1
+    assert len(await store.suppressions.of("acme", call.digests)) == 1
+    assert await events(store, call) == ["key_pressed", "right_registered"]
+
+
+async def test_invariant_5_the_same_exercise_is_two_requests_where_its_call_is_another(
+    node: Node, store: Store
+) -> None:
+    """What makes it one is its own id, not only the call that it was made in."""
+    exercise = made.exercise()
+    first, other = await node.opened(), await node.opened()
+    reference = await node.store.register_right(first, exercise, ())
+    assert await node.store.register_right(other, exercise, ()) == reference
+    assert len(await store.requests.list(None, 10)) == 1
+
+
+async def test_invariant_1_somebody_is_called_who_may_have_barred_themselves_while_it_waits(
+    node: Node, store: Store
+) -> None:
+    asked = await node.opened()
+    await node.press(await node.opened())
+    for refused in (
+        node.store.open(another := made.call(), made.question(another)),
+        node.store.spend_token(asked, made.question(asked), made.judge, ()),
+        node.store.facts(made.QUESTION, made.digests(), ()),
+    ):
+        with pytest.raises(StoreError, match="rights that were pressed wait"):
+            await refused
+    # nobody who calls is turned away for what bars them from being called
+    await node.store.open(inbound := replace(made.call(), direction="inbound"), made.question(inbound))
+    await node.replayer.round()
+    judged = await node.store.spend_token(asked, made.question(asked), made.judge, ())
+    assert judged is Block.SUPPRESSED_ERASURE
+
+
+async def test_invariant_6_what_a_right_does_at_once_is_left_out_when_it_is_registered_later(
+    node: Node, store: Store
+) -> None:
+    call = await node.opened()
+    await node.press(call, Right.OBJECTION_MARKETING)
+    await node.replayer.round()
+    (bar,) = await store.suppressions.of("acme", call.digests)
+    assert (bar["reason"], bar["origin"], bar["proof"]) == ("objection_marketing", "call", "ACME-2026-000001")
+
+
+async def test_a_database_that_does_not_answer_holds_up_whoever_pressed(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "PRESS_SECONDS", 0.05)
+    node.database.stuck = True
+    async with asyncio.timeout(SECONDS):
+        await node.press(await_ := await node.opened())
+    assert [node.journal.read(each).call.id for each in node.journal.names()] == [await_.id]
+
+
+async def test_a_right_that_the_database_refuses_for_good_is_confirmed(node: Node) -> None:
+    with pytest.raises(RefusedError):
+        await node.store.register_right(made.call(), made.exercise(), ())
+    assert not node.journal.waits()
+
+
+async def test_invariant_5_a_right_is_confirmed_that_neither_the_database_nor_the_disk_has(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await node.opened()
+    monkeypatch.setattr("ccari.store.local_journal.MOST_RIGHTS", 0)
+    with capture_logs() as logged, pytest.raises(StoreError, match="the local journal is full"):
+        await node.press(call)
+    assert "right_not_kept" in [line["event"] for line in logged]
+
+
+async def test_what_can_never_be_registered_is_dropped_or_holds_up_the_others(
+    node: Node, store: Store
+) -> None:
+    """Of a policy that this database never had, and one that another key has written."""
+    hopeless, good = replace(made.call(), revision=99), await node.opened()
+    await node.press(hopeless)
+    await node.press(good)
+    unreadable = f"19700101T000000.000000Z-{uuid4()}.right"
+    (node.journal.waiting / unreadable).write_bytes(b"ccari right 1 00000000\nwhatever")
+    with capture_logs() as logged:
+        found = await node.replayer.round()
+    assert sorted(str(each.reference) for each in found) == ["ACME-2026-000001", "None", "None"]
+    told = {line["record"]: line["reason"] for line in logged if line["event"] == "right_put_aside"}
+    assert "by another key" in told.pop(unreadable)
+    ((name, reason),) = told.items()
+    assert "calls_revision_fkey" in reason
+    assert not node.journal.waits()
+    assert node.journal.put_by() == sorted([unreadable, name])
+    assert node.journal.read(name, node.journal.aside).call == replace(hopeless, listed_as=())
+    await node.store.open(other := made.call(), made.question(other))
+    assert [each["call_id"] for each in await store.requests.list(None, 10)] == [good.id]
+
+
+async def test_a_call_that_never_got_its_row_loses_its_right_or_stays_open(node: Node, store: Store) -> None:
+    call = made.call()
+    await node.press(call, opens=True)
+    await node.press(call, Right.ACCESS, opens=True)
+    assert await node.references() == ["ACME-2026-000001", "ACME-2026-000002"]
+    record = await store.records.show_call(call.id)
+    assert record.fault is None
+    assert (record.call["outcome"], record.call["reason"]) == ("right_exercised", "erasure")
+    assert record.call["opened_at"] == made.NOW
+    assert [each["event"] for each in record.events].count("call_ended") == 1
+
+
+async def test_a_journal_that_is_over_is_broken_or_doubled_by_a_right_that_comes_later(
+    node: Node, store: Store
+) -> None:
+    call, entries = await node.opened(), made.journal("key_pressed", key="7")
+    node.database.away = True
+    assert await node.store.register_right(call, made.exercise(), entries) is None
+    node.database.away = False
+    await node.store.close(
+        call.id, "right_exercised", "erasure", [*entries, *made.journal("right_spooled", "call_ended")]
+    )
+    await node.replayer.round()
+    assert await events(store, call) == ["key_pressed", "right_spooled", "call_ended", "right_registered"]
+
+
+async def test_one_that_fails_takes_those_before_it_along(
+    node: Node, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [await node.opened() for _ in range(3)]
+    for each in calls:
+        await node.press(each)
+    first, second, third = (node.journal.read(each).call.id for each in node.journal.names())
+    replay = node.database.replay
+
+    async def replay_all_but_one(pressed: Pressed) -> str:
+        if pressed.call.id == second:
+            raise StoreError("the database did not answer in time")
+        return await replay(pressed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.database, "replay", replay_all_but_one)
+        with pytest.raises(StoreError):
+            await node.replayer.round()
+    assert [node.journal.read(each).call.id for each in node.journal.names()] == [second, third]
+    await node.replayer.round()
+    assert {each["call_id"] for each in await store.requests.list(None, 10)} == {first, second, third}
+
+
+async def test_two_services_on_one_disk_register_a_right_twice(
+    node: Node, database: Database, tmp_path: Path, store: Store
+) -> None:
+    other = Node(database, tmp_path)
+    for _ in range(5):
+        await node.press(await node.under_way())
+    with pytest.raises(StoreError):
+        # each heeds what the other has kept
+        await other.opened()
+    while node.journal.waits():
+        await asyncio.gather(node.replayer.round(), other.replayer.round())
+    assert len(await store.requests.list(None, 10)) == 5
+
+
+async def test_a_right_waits_on_though_the_database_is_back(
+    node: Node, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "AGAIN_SECONDS", 0.01)
+    call = await node.opened()
+    running = asyncio.create_task(node.replayer.run())
+    try:
+        node.database.away = True
+        with capture_logs() as logged:
+            assert await node.store.register_right(call, made.exercise(), ()) is None
+            await until(lambda: any(line["event"] == "rights_wait" for line in logged), within=SECONDS)
+            assert node.journal.waits()
+            node.database.away = False
+            await until(lambda: not node.journal.waits(), within=SECONDS)
+        (line,) = [line for line in logged if line["event"] == "right_registered"]
+        assert (line["call_id"], line["number"], line["reference"]) == (
+            str(call.id), made.NUMBER.masked, "ACME-2026-000001"
+        )  # fmt: skip
+        assert [line["event"] for line in logged].count("rights_wait") == 1
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    assert len(await store.requests.list(None, 10)) == 1
+
+
+async def test_a_service_takes_calls_before_it_has_registered_what_an_earlier_one_left(
+    node: Node, database: Database, tmp_path: Path, store: Store
+) -> None:
+    call = await node.opened()
+    await node.press(call)
+    await (successor := Node(database, tmp_path)).replayer.begin()
+    assert not successor.journal.waits()
+    assert len(await store.suppressions.of("acme", call.digests)) == 1
+
+
+async def test_a_journal_that_cannot_be_tidied_keeps_the_service_from_beginning(
+    node: Node, tmp_path: Path
+) -> None:
+    await node.press(await node.opened())
+    (tmp_path / "keys" / "journal.key").unlink()
+    with capture_logs() as logged:
+        await node.replayer.begin()
+    assert [line["event"] for line in logged] == ["rights_wait"]
+    # nobody is called: what waits cannot be read
+    with pytest.raises(StoreError):
+        await node.opened()
+    assert node.journal.put_by() == []
+
+
+async def test_a_right_is_due_later_because_it_waited(node: Node, store: Store) -> None:
+    call = await node.opened()
+    exercise = replace(
+        made.exercise(year=2027), received_at=made.NOW + timedelta(days=365), due=date(2027, 12, 27)
+    )
+    node.database.away = True
+    await node.store.register_right(call, exercise, ())
+    node.database.away = False
+    assert await node.references() == ["ACME-2027-000001"]
+    (row,) = await store.requests.list(None, 10)
+    assert row["due"] == date(2027, 12, 27)
