@@ -1,5 +1,6 @@
 """``ccari gate``."""
 
+import asyncio
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,10 @@ from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.inquiry import Inquiry
 from ccari.sounds.soundboard import open_soundboard
+from ccari.store.journal_key import JournalKey
+from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
+from ccari.store.replaying import SpoolingCallStore
 
 
 def command(
@@ -26,9 +30,10 @@ def command(
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         policy, prompts = await current_policy(store), open_soundboard(settings)
-        return await Inquiry(policy, store.calls, await vouched(settings, store), prompts).answer(
-            number, campaign
-        )
+        # as the service would answer: not at all while rights wait on this node
+        waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
+        facts = SpoolingCallStore(store.database, waiting, asyncio.Event())
+        return await Inquiry(policy, facts, await vouched(settings, store), prompts).answer(number, campaign)
 
     found = with_store(context, work)
     if json:

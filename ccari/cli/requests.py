@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.text import Text
 
-from ccari.cli import forwards, request_export, request_record
+from ccari.cli import forwards, request_export, request_record, spooled
 from ccari.cli.context import ControllerId, Json, Limit, current_policy, told_of, vouched, who, with_store
 from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_table
@@ -24,6 +24,8 @@ app.command("forward")(forwards.deliver)
 app.command("webhook-secret")(forwards.secret)
 app.command("show")(request_record.command)
 app.command("export")(request_export.command)
+app.command("spooled")(spooled.listing)
+app.command("replay")(spooled.replay)
 
 #: So many days before its last one a request is shown in another colour.
 _SOON = 7

@@ -1,0 +1,104 @@
+"""``ccari requests spooled`` and ``replay``: rights that wait on this node for the database."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from ccari.cli.context import Json, with_store
+from ccari.cli.output import as_json, as_table
+from ccari.config import Settings
+from ccari.errors import CcariError, ConfigError, why
+from ccari.store.journal_key import JournalKey
+from ccari.store.local_journal import LocalJournalFiles
+from ccari.store.opened import Store
+from ccari.store.pressed import UnreadableError
+from ccari.store.replaying import Replayed, Replayer
+
+_COLUMNS = {
+    "state": "STATE", "received_at": "PRESSED", "right": "RIGHT", "controller": "CONTROLLER", "number": "NUMBER",
+    "call_id": "CALL", "record": "RECORD", "fault": "FAULT",
+}  # fmt: skip
+
+
+def listing(context: typer.Context, *, json: Json = False) -> None:
+    """List rights that were pressed while the database was away: those that wait, and those that are aside.
+
+    Needs no database. Numbers are masked.
+    """
+    settings = context.obj.settings()
+    rows = list(_rows(_journal(settings)))
+    if json:
+        as_json(rows)
+        return
+    as_table(rows, _COLUMNS, none="nothing waits on this node")
+
+
+def replay(
+    context: typer.Context,
+    *,
+    aside: Annotated[
+        bool, typer.Option("--aside", help="Also what was put aside because it could not be registered.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Register now what waits on this node. `ccari serve` does it by itself."""
+
+    async def work(settings: Settings, store: Store) -> tuple[list[Replayed], int]:
+        journal = _journal(settings)
+        if aside:
+            _take_back(journal)
+        done = await Replayer(journal, store.calls, asyncio.Event()).round()
+        return done, len(journal.names())
+
+    done, left = with_store(context, work)
+    registered = [each.reference for each in done if each.reference is not None]
+    put_aside = [each.name for each in done if each.reference is None]
+    if json:
+        as_json({"registered": registered, "aside": put_aside, "waiting": left})
+    else:
+        typer.echo(
+            f"registered: {', '.join(registered) or 'none'}; put aside: {len(put_aside)}; waiting: {left}"
+        )
+    if put_aside or left:
+        raise CcariError("not all could be registered: ccari requests spooled")
+
+
+def _journal(settings: Settings) -> LocalJournalFiles:
+    return LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
+
+
+def _take_back(journal: LocalJournalFiles) -> None:
+    for name in journal.put_by():
+        try:
+            # what is torn stays: it will never be whole
+            journal.read(name, journal.aside)
+            journal.take_back(name)
+        except UnreadableError:
+            continue
+        except OSError as error:
+            raise CcariError(f"cannot move {name} in {journal.folder}: {why(error)}") from None
+
+
+def _rows(journal: LocalJournalFiles) -> Iterator[dict[str, Any]]:
+    for state, names, folder in (
+        ("waiting", journal.names(), journal.waiting), ("aside", journal.put_by(), journal.aside)
+    ):  # fmt: skip
+        for name in names:
+            yield {"state": state, "record": name} | _told(journal, name, folder)
+
+
+def _told(journal: LocalJournalFiles, name: str, folder: Any) -> dict[str, Any]:
+    told: dict[str, Any] = dict.fromkeys(("received_at", "right", "controller", "number", "call_id", "fault"))
+    try:
+        pressed = journal.read(name, folder)
+    except (UnreadableError, ConfigError) as error:
+        return told | {"fault": str(error)}
+    except OSError as error:
+        return told | {"fault": why(error)}
+    call, exercise = pressed.call, pressed.exercise
+    return told | {
+        "received_at": exercise.received_at, "right": exercise.right.value, "controller": call.controller,
+        "number": call.number_masked, "call_id": str(call.id),
+    }  # fmt: skip
