@@ -1,0 +1,159 @@
+"""PostgreSQL hangs, dies or comes back while a callee presses a key: exactly one request later, and nobody called before."""
+
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from ccari.store.local_journal import KEEP_SECONDS
+from ccari.store.replaying import PRESS_SECONDS
+from tests.faults.postgres import GONE_SECONDS, OwnPostgres, own_postgres
+from tests.faults.world import has, heard, lacks
+from tests.integration.ground import Ground
+from tests.integration.relay import relay
+from tests.integration.service import START_SECONDS, Service
+from tests.integration.studio import tone_of
+from tests.lab import AgentCall, Callee, Outcome, callees
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+#: From the key to the confirmation, and what two busy processors add.
+CONFIRMED_SECONDS = PRESS_SECONDS + KEEP_SECONDS + 2.0
+REPLAYED_SECONDS = 15.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def postgres(ground: Ground, policy_file: Path) -> AsyncIterator[OwnPostgres]:
+    folder = ground.folder / "own"
+    folder.mkdir(mode=0o711)
+    ground.folder.chmod(0o711)
+    async with own_postgres(folder) as made:
+        applied = await ground.service(url=made.dsn).ccari("policy", "apply", str(policy_file))
+        assert applied.code == 0, applied.err
+        yield made
+
+
+async def dial(ground: Ground, callee: Callee) -> AgentCall:
+    return await ground.lab.world.dial(callee.number, campaign="renewals", agent="talks")
+
+
+def of(callee: Callee, event: str) -> Any:
+    return lambda line: line["event"] == event and str(line.get("number", "")).endswith(callee.number[-4:])
+
+
+async def talks(ground: Ground, service: Service, callee: Callee) -> AgentCall:
+    placed = await dial(ground, callee)
+    await service.logged(of(callee, "call_bridged"))
+    return placed
+
+
+async def spooled(service: Service, callee: Callee) -> None:
+    """The key was pressed, and the right is on the disk, in time for somebody who waits for the answer."""
+    await service.logged(of(callee, "key_pressed"))
+    await service.logged(of(callee, "right_spooled"), within=CONFIRMED_SECONDS)
+
+
+async def registered(service: Service, callee: Callee) -> dict[str, Any]:
+    """The one request of the callee, once it is registered, with its call."""
+    line = await service.logged(of(callee, "right_registered"), within=REPLAYED_SECONDS)
+    found: list[dict[str, Any]] = [
+        each for each in await service.json("requests", "list") if each["call_id"] == line["call_id"]
+    ]
+    (row,) = found
+    assert (row["reference"], row["right"], row["key"]) == (line["reference"], "erasure", "7")
+    shown: dict[str, Any] = await service.json("calls", "show", line["call_id"])
+    pressed = [each["at"] for each in shown["events"] if each["event"] == "key_pressed"]
+    assert len(pressed) == 1
+    assert [each["event"] for each in shown["events"]].count("right_registered") == 1
+    assert shown["fault"] is None
+    (bar,) = (await service.json("requests", "show", row["reference"]))["suppressions"]
+    assert (bar["reason"], bar["proof"]) == ("erasure", row["reference"])
+    assert await service.json("requests", "spooled") == []
+    return row
+
+
+async def refused(ground: Ground, callee: Callee) -> Outcome:
+    """What the dialplan is told of another call to the number, of which no INVITE came."""
+    before = await ground.lab.world.invites(callee.number)
+    placed = await dial(ground, callee)
+    await placed.ended()
+    assert await ground.lab.world.invites(callee.number) == before
+    return await ground.lab.pbx.outcome(placed.id)
+
+
+async def test_invariant_5_a_right_pressed_while_postgresql_hangs_is_lost_or_doubled_or_nobody_confirms_it(
+    ground: Ground, postgres: OwnPostgres
+) -> None:
+    """Case 10: all of the server stopped when the key is pressed."""
+    callee = callees.presses("7", 9, 1)
+    async with (
+        relay(ground.lab.pbx.ari_url) as between,
+        ground.running(ari=between.url, url=postgres.dsn) as service,
+    ):
+        placed = await talks(ground, service, callee)
+        with postgres.stopped():
+            await spooled(service, callee)
+            told = await service.json("requests", "spooled")
+            assert [(each["state"], each["right"]) for each in told] == [("waiting", "erasure")]
+            await placed.ended()
+            assert (await refused(ground, callee)).outcome == "unavailable"
+        outcome = await ground.lab.pbx.outcome(placed.id)
+        assert (outcome.outcome, outcome.reason) == ("right_exercised", "erasure")
+        row = await registered(service, callee)
+        assert row["call_id"] == outcome.call
+        assert (await refused(ground, callee)).reason == "suppressed_erasure"
+        await ground.nothing_left()
+    said = await heard(ground.lab, callee)
+    assert has(said, tone_of("right_registered_erasure"))
+    assert not any("reference_is" in str(each) for each in between.requests)
+    assert lacks(said, tone_of("right_failed"))
+
+
+async def test_invariant_5_a_right_is_lost_with_a_postgresql_that_is_killed_at_the_press(
+    ground: Ground, postgres: OwnPostgres
+) -> None:
+    """The first attempt is under way when it dies: nobody knows what became of it."""
+    callee = callees.presses("7", 9, 2)
+    async with ground.running(url=postgres.dsn) as service:
+        placed = await talks(ground, service, callee)
+        with postgres.stopped():
+            await service.logged(of(callee, "key_pressed"))
+            processes = postgres._processes()
+            await postgres.kill()
+        await service.logged(of(callee, "right_spooled"), within=CONFIRMED_SECONDS)
+        # pg_ctl takes one that nobody has reaped yet for a server that runs
+        await until(
+            lambda: not any(Path(f"/proc/{each}").exists() for each in processes), within=GONE_SECONDS
+        )
+        await postgres.start()
+        await registered(service, callee)
+        await placed.ended()
+        await until(lambda: _connections(service) == 2, within=START_SECONDS)
+        assert (await refused(ground, callee)).reason == "suppressed_erasure"
+        await ground.nothing_left()
+
+
+async def test_invariant_5_a_service_that_is_killed_takes_along_what_waits_or_calls_before_it_is_registered(
+    ground: Ground, postgres: OwnPostgres
+) -> None:
+    callee = callees.presses("7", 9, 3)
+    async with ground.running(url=postgres.dsn) as service:
+        placed = await talks(ground, service, callee)
+        with postgres.stopped():
+            await spooled(service, callee)
+            await service.stop(signal.SIGKILL)
+    async with ground.running(url=postgres.dsn) as service:
+        await registered(service, callee)
+        events = [line["event"] for line in service.lines()]
+        assert events.index("right_registered") < events.index("asterisk_connected")
+        await ground.lab.world.hang_up(placed)
+        assert (await refused(ground, callee)).reason == "suppressed_erasure"
+        await ground.nothing_left()
+
+
+def _connections(service: Service) -> int:
+    return sum(line["event"] == "asterisk_connected" for line in service.lines())
