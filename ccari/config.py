@@ -218,7 +218,10 @@ def _read(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path} is not TOML: it is nested too deeply") from None
+    except ValueError as error:
+        # what tomllib and the decoder say, and what tomllib lets through of Python's own
         raise ConfigError(f"{path} is not TOML: {error}") from None
 
 

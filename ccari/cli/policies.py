@@ -12,7 +12,7 @@ from ccari.cli.output import as_json, as_table
 from ccari.cli.readiness import BUILD, lacking, left_behind
 from ccari.config import Settings
 from ccari.errors import CcariError, why
-from ccari.policy.declaration import Policy, PolicyError, read
+from ccari.policy.declaration import MOST_CHARACTERS, Policy, PolicyError, read
 from ccari.policy.doubts import doubts
 from ccari.policy.faults import Fault
 from ccari.policy.presets import PRESETS, Preset
@@ -22,6 +22,8 @@ from ccari.store.policies import Applied
 app = typer.Typer(help="Controllers and campaigns, as declared.")
 
 File = Annotated[Path, typer.Argument(help="A policy.toml.")]
+#: One more than MOST_CHARACTERS take at most.
+_MOST_BYTES = 4 * (MOST_CHARACTERS + 1)
 _NEVER = "no policy has been applied: ccari policy apply FILE"
 
 
@@ -161,7 +163,9 @@ def read_policy(file: Path) -> tuple[str, Policy]:
 def _text(file: Path) -> str:
     """The file as it is, line ends and all: its hash is to be the one that sha256sum tells."""
     try:
-        return file.read_bytes().decode("utf-8")
+        with file.open("rb") as opened:
+            # of what has no end, or is no policy, no more than shows that
+            return opened.read(_MOST_BYTES).decode("utf-8")
     except OSError as error:
         raise CcariError(f"cannot read {file}: {why(error)}") from None
     except UnicodeDecodeError:

@@ -1,7 +1,8 @@
 """The policy file: controllers, registers and campaigns, validated whole."""
 
+import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,10 +14,21 @@ from ccari.policy.faults import Fault
 from ccari.policy.parties import Controller, Register
 
 
+#: What a file may have, in characters: a campaign takes some five hundred. A larger one is none, or is meant to fill the memory.
+MOST_CHARACTERS = 2**20
+#: A key of a hundred parts: for one of a hundred thousand, which fits into a file, tomllib takes all memory there is.
+_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{99}}")
+#: So many faults are told, from the top down; and of what there is to choose from, so many names.
+MOST_FAULTS, MOST_KNOWN = 200, 40
+
+
 class PolicyError(ValueError):
     """The policy file is wrong: each fault with its line, its key, what is wrong and what is allowed."""
 
     def __init__(self, found: Sequence[Fault]) -> None:
+        if more := len(found) - MOST_FAULTS:
+            found = found if more < 0 else [*found[:MOST_FAULTS], Fault(None, "", f"and {more} faults more")]
         super().__init__("\n".join(map(str, found)))
         self.faults = tuple(found)
 
@@ -38,23 +50,23 @@ class Policy(Declared):
             "controllers": self.controllers, "registers": self.registers, "campaigns": self.campaigns,
         }  # fmt: skip
         for kind, each in declared.items():
-            ids = [one.id for one in each]
-            for place, name in enumerate(ids):
-                if name in ids[:place]:
-                    yield Contradiction((kind, place, "id"), f"{name!r} is declared twice")
+            seen: set[str] = set()
+            for place, one in enumerate(each):
+                if one.id in seen:
+                    yield Contradiction((kind, place, "id"), f"{one.id!r} is declared twice")
+                seen.add(one.id)
+        controllers, registers = ({each.id for each in some} for some in (self.controllers, self.registers))
         for place, campaign in enumerate(self.campaigns):
-            if self.controller(campaign.controller) is None:
-                known = ", ".join(sorted(each.id for each in self.controllers)) or "none is declared"
+            if campaign.controller not in controllers:
                 yield Contradiction(
                     ("campaigns", place, "controller"),
-                    f"{campaign.controller!r} is none of the controllers: {known}",
+                    f"{campaign.controller!r} is none of the controllers: {_known(controllers)}",
                 )
             for name in campaign.registers:
-                if self.register(name) is None:
-                    known = ", ".join(sorted(each.id for each in self.registers)) or "none is declared"
+                if name not in registers:
                     yield Contradiction(
                         ("campaigns", place, "registers"),
-                        f"{name!r} is none of the registers: {known}",
+                        f"{name!r} is none of the registers: {_known(registers)}",
                     )
 
     def registers_of(self, campaign: Campaign) -> tuple[Register, ...]:
@@ -88,6 +100,11 @@ class Policy(Declared):
         return next(each for each in self.controllers if each.id == campaign.controller)
 
 
+def _known(names: Collection[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:MOST_KNOWN]) + (", …" if len(shown) > MOST_KNOWN else "") or "none is declared"
+
+
 def read(text: str) -> Policy:
     """The policy that a TOML text declares.
 
@@ -96,6 +113,10 @@ def read(text: str) -> Policy:
     PolicyError
         With every fault on a line of its own.
     """
+    if len(text) > MOST_CHARACTERS:
+        raise PolicyError([Fault(None, "", f"is no policy: it has more than {MOST_CHARACTERS} characters")])
+    if found := _DEEP_KEY.search(text):
+        raise PolicyError([Fault(text.count("\n", 0, found.start()) + 1, "", "no key has so many parts")])
     text = text.removeprefix("\ufeff")  # which some editors begin a file with
     document: dict[str, Any] = {}
     try:

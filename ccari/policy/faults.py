@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ccari.policy.declared import ContradictionError, Declared
-from ccari.policy.places import Path, line_of
+from ccari.policy.places import Path, Places
 
 _WORDS = {
     "missing": "is missing",
@@ -21,6 +21,8 @@ _WORDS = {
     "dict_type": "must be a table",
 }
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+#: Of a key that somebody made up, so much is told.
+_LONGEST_KEY = 80
 _TWICE = re.compile(r"overwrite|[Dd]uplicate|twice")
 
 
@@ -56,24 +58,27 @@ def of_validation(
 ) -> list[Fault]:
     """The faults of ``document``, which is what ``text`` says and was to be a ``model``, from the top down."""
     found: list[Fault] = []
+    places = Places(text)
     for each in error.errors(include_url=False, include_input=False):
         contradiction = each.get("ctx", {}).get("error")
         if isinstance(contradiction, ContradictionError):
             found += [
-                _at(text, document, (*each["loc"], *path), words) for path, words in contradiction.found
+                _at(places, document, (*each["loc"], *path), words) for path, words in contradiction.found
             ]
         else:
-            found.append(_at(text, document, each["loc"], _words(model, each)))
+            found.append(_at(places, document, each["loc"], _words(model, each)))
     return sorted(found, key=lambda fault: fault.line or 0)
 
 
-def _at(text: str, document: Mapping[str, Any], loc: Path, words: str) -> Fault:
+def _at(places: Places, document: Mapping[str, Any], loc: Path, words: str) -> Fault:
     path = _as_written(document, loc)
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" for part in path)
-    return Fault(line_of(text, path), key.removeprefix("."), words)
+    return Fault(places.line_of(path), key.removeprefix("."), words)
 
 
 def _shown(name: str) -> str:
+    if len(name) > _LONGEST_KEY:
+        name = f"{name[:_LONGEST_KEY]}…"
     return name if name.isprintable() else repr(name)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _ENTRY = re.compile(
@@ -15,17 +16,27 @@ _ENDS = {'"""': re.compile(r'(?:\\.|[^\\])*?"""'), "'''": re.compile(r".*?'''")}
 Path = tuple[int | str, ...]
 
 
-def line_of(text: str, path: Path) -> int | None:
-    """The line (from 1) of the key at ``path``, or of the innermost table around it that has a line of its own.
+#: No key of a policy lies deeper. What does is looked for no further down, for a path may have as many parts as a file letters.
+DEEPEST = 16
 
-    ``path`` is made of names, and of indices into arrays of tables.
-    """
-    lines = _index(text)
-    while path:
-        if path in lines:
-            return lines[path]
-        path = path[:-1]
-    return None
+
+class Places:
+    """The lines of one text, which is gone through once however many keys are looked for in it."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = _index(text)
+
+    def line_of(self, path: Path) -> int | None:
+        """The line (from 1) of the key at ``path``, or of the innermost table around it that has a line of its own.
+
+        ``path`` is made of names, and of indices into arrays of tables.
+        """
+        path = path[:DEEPEST]
+        while path:
+            if path in self._lines:
+                return self._lines[path]
+            path = path[:-1]
+        return None
 
 
 def _index(text: str) -> dict[Path, int]:
@@ -62,7 +73,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _names(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip("\"'") for part in _PART.findall(dotted))
+    return tuple(part[0].strip("\"'") for part in islice(_PART.finditer(dotted), DEEPEST))
 
 
 def _resolve(names: tuple[str, ...], counts: dict[Path, int], *, begins_another: bool) -> Path:

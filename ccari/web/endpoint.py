@@ -87,9 +87,7 @@ async def envelope(request: web.Request, handler: WebHandler) -> web.StreamRespo
     template = resource.canonical if resource else None
     response = await _answered(request, handler)
     if not response.prepared:
-        response.headers.update(
-            {"cache-control": "no-store", "x-content-type-options": "nosniff", "server": "ccari"}
-        )
+        response.headers.update(problems.ALWAYS)
     (_log.debug if template in _QUIET else _log.info)(
         "http_request", method=_method(request), route=template, status=response.status,
         ms=round((monotonic() - began) * 1000), token=request.get(_BEARER),

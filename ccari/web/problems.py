@@ -14,6 +14,8 @@ from ccari.errors import AsteriskError, CcariError, InputError, RequestError, St
 from ccari.policy.gate import Block
 
 PROBLEM_TYPE = "application/problem+json"
+#: On every answer, but a stream's.
+ALWAYS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "server": "ccari"}
 #: A body is a few fields; what is longer is none of ours.
 BODY_BYTES = 64 * 1024
 #: So many faults of one body are told.

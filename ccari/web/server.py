@@ -1,26 +1,33 @@
 """The HTTP server: health for whoever asks, the API for bearers of tokens."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 
 import orjson
+import structlog
 from aiohttp import web
 
 from ccari.errors import ConfigError, why
-from ccari.web import openapi
+from ccari.web import openapi, problems
 from ccari.web.access import Doorkeeper
 from ccari.web.endpoint import Counter, Endpoint, envelope
 from ccari.web.events import Streams
 from ccari.web.front import Front
 from ccari.web.health import Check, Readiness, alive
-from ccari.web.problems import BODY_BYTES
+from ccari.web.problems import ALWAYS, BODY_BYTES, PROBLEM_TYPE, Refusal
 from ccari.web.routes import routes
+
+_log = structlog.get_logger()
 
 #: For requests to end when the service stops; then they are cut.
 DRAIN_SECONDS = 5.0
-#: A connection on which nothing is asked.
+#: A connection on which nothing is asked; and on which nothing was yet asked that is whole.
 KEEPALIVE_SECONDS = 75.0
+FIRST_SECONDS = 15.0
+#: More than there may be streams and requests; each holds a descriptor, and the calls need some too.
+MOST_CONNECTIONS = 800
 
 
 @contextlib.asynccontextmanager
@@ -47,7 +54,7 @@ async def serve_http(listen: str, checks: Mapping[str, Check], front: Front) -> 
 
 
 def runner_of(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(
+    return _Runner(
         app,
         access_log=None,
         logger=_errors(),
@@ -65,6 +72,7 @@ def application(
 ) -> web.Application:
     """All that is answered. What is below /v1 is in the table of routes, and nothing of it without a role."""
     app = web.Application(middlewares=[envelope], client_max_size=BODY_BYTES)
+    app.on_response_prepare.append(_in_our_words)
     app.router.add_get("/healthz", alive)
     readiness = Readiness(checks)
     app.router.add_get("/readyz", readiness.answer)
@@ -81,6 +89,69 @@ def application(
 
     app.router.add_get("/openapi.json", description)
     return app
+
+
+async def _in_our_words(_: web.Request, response: web.StreamResponse) -> None:
+    """What aiohttp says before our middleware is asked, to an ``Expect`` that it does not know: it quotes that."""
+    if isinstance(response, web.HTTPException):
+        response.content_type = PROBLEM_TYPE
+        response.body = problems.of_server(response).response().body
+        response.headers.update(ALWAYS)
+
+
+class _Connection(web.RequestHandler):
+    """What is no HTTP is refused by a problem document too: aiohttp's own words quote what was sent.
+
+    And who connects has to say something: aiohttp would wait for the first request for ever.
+    """
+
+    __slots__ = ("_first",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._first: asyncio.TimerHandle | None = None
+        manager = self._manager
+        if manager is not None and len(manager.connections) > MOST_CONNECTIONS:
+            _log.error("http_turned_away", connections=MOST_CONNECTIONS)
+            self.force_close()
+            return
+        self._first = asyncio.get_running_loop().call_later(FIRST_SECONDS, self._hurry)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._first is not None:
+            self._first.cancel()
+        super().connection_lost(exc)
+
+    def _hurry(self) -> None:
+        if not self._request_count:
+            self.force_close()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:  # fmt: skip
+        told = super().handle_error(request, status, exc, message)
+        response = Refusal(told.status, "that is no request that can be read").response()
+        response.headers.update(ALWAYS)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Runner(web.AppRunner):
+    async def _make_server(self) -> web.Server:
+        # aiohttp has no setting for who answers what is no HTTP; tests/hostile tells if these names are no longer its own
+        made = await super()._make_server()
+        return _Server(
+            made.request_handler,
+            request_factory=made.request_factory,
+            handler_cancellation=made.handler_cancellation,
+            loop=made._loop,  # noqa: SLF001
+            **made._kwargs,  # noqa: SLF001
+        )
 
 
 def _errors() -> logging.Logger:

@@ -3,7 +3,7 @@
 import pytest
 
 from ccari.policy.declaration import PolicyError, read
-from ccari.policy.places import Path, line_of
+from ccari.policy.places import Path, Places
 
 TEXT = """\
 # a policy
@@ -40,7 +40,7 @@ recording.mode = "off"
     ],
 )
 def test_a_fault_is_looked_for_in_another_line_or_table(path: Path, line: int | None) -> None:
-    assert line_of(TEXT, path) == line
+    assert Places(TEXT).line_of(path) == line
 
 
 #: A text and an array over several lines, of which each line looks like something else, and a mark that is no end of line.
@@ -84,7 +84,7 @@ id = 1\'\'\'
 def test_what_stands_inside_a_text_or_an_array_is_taken_for_a_key_or_counted_otherwise(
     path: Path, line: int
 ) -> None:
-    assert line_of(WIDE, path) == line
+    assert Places(WIDE).line_of(path) == line
 
 
 def test_a_message_does_not_tell_the_line_of_its_key() -> None:

@@ -1,0 +1,201 @@
+"""Bytes that are no HTTP, or almost: a problem document in our own words, and nothing of them in the log."""
+
+import asyncio
+import contextlib
+import json
+import zlib
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ccari.ports.access import Role
+from ccari.web import endpoint, server
+from tests.lab.waiting import until
+from tests.unit.web.api import NUMBER, Api
+
+SECONDS, SOON_SECONDS = 20.0, 0.3
+EXAMPLES, SIDE_BY_SIDE = 200, 20
+DIGITS = NUMBER.removeprefix("+")
+#: For what is sent in a header or a line: what would show in an answer or a log that quotes it.
+CASES = {
+    "no request": f"\x00\x01{DIGITS}\r\n\r\n",
+    "a method that is none": f"{DIGITS} /v1/calls HTTP/1.1\r\n\r\n",
+    "a version that is none": f"GET /v1/calls?{DIGITS} HTTP/9.9\r\n\r\n",
+    "another version": f"PRI {DIGITS} HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "a header that is none": f"GET /healthz HTTP/1.1\r\nhost: x\r\nx {DIGITS}: y\r\n\r\n",
+    "a header without an end": f"GET /healthz HTTP/1.1\r\nhost: x\r\nx: {DIGITS * 10_000}\r\n\r\n",
+    "too many headers": "GET /healthz HTTP/1.1\r\n" + f"x: {DIGITS}\r\n" * 5000 + "\r\n",
+    "a folded header": f"GET /healthz HTTP/1.1\r\nhost: x\r\nx: a\r\n {DIGITS}\r\n\r\n",
+    "a path without an end": f"GET /{DIGITS * 10_000} HTTP/1.1\r\nhost: x\r\n\r\n",
+    "a path that is none": f"GET http://[{DIGITS} HTTP/1.1\r\nhost: x\r\n\r\n",
+    "two lengths": f"POST /v1/gate HTTP/1.1\r\nhost: x\r\ncontent-length: {DIGITS}\r\ncontent-length: 1\r\n\r\n{{}}",
+    "a length that is none": f"POST /v1/gate HTTP/1.1\r\nhost: x\r\ncontent-length: +{DIGITS}\r\n\r\n{{}}",
+    "two ways to tell the length": "POST /v1/gate HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n"
+    f"transfer-encoding: chunked\r\n\r\n{DIGITS}\r\n",
+    "no host": f"GET /v1/calls/{DIGITS} HTTP/1.1\r\n\r\n",
+    "an encoding that nobody knows": "POST /v1/gate HTTP/1.1\r\nhost: x\r\ncontent-encoding: zstd\r\n"
+    f"content-length: 11\r\n\r\n{DIGITS}",
+    "an expectation": f"GET /v1/calls HTTP/1.1\r\nhost: x\r\nexpect: {DIGITS}\r\n\r\n",
+    "an expectation where nothing is": f"GET /{DIGITS} HTTP/1.1\r\nhost: x\r\nexpect: {DIGITS}\r\n\r\n",
+    "a body cut into no pieces": "POST /v1/gate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
+    f"content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{DIGITS}ZZ\r\n{{}}",
+}
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not whole, or not the last, is waited for no longer than the tests are."""
+    monkeypatch.setattr(server, "FIRST_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(server, "KEEPALIVE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(endpoint, "BODY_SECONDS", SOON_SECONDS)
+
+
+async def said(api: Api, sent: bytes) -> bytes:
+    """All that comes back until the connection is ended, which it has to be."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
+    try:
+        writer.write(sent)
+        async with asyncio.timeout(SECONDS):
+            with contextlib.suppress(ConnectionError):
+                return await reader.read()
+    finally:
+        writer.transport.abort()
+    return b""
+
+
+async def all_said(api: Api, sent: Sequence[bytes]) -> list[bytes]:
+    side_by_side = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def one(each: bytes) -> bytes:
+        async with side_by_side:
+            return await said(api, each)
+
+    return await asyncio.gather(*map(one, sent))
+
+
+async def test_what_is_no_http_is_quoted_or_answered_in_other_words(
+    api: Api, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    token = await api.of(Role.DPO)
+    answers = await all_said(api, [each.replace("{token}", token).encode() for each in CASES.values()])
+    for name, answer in zip(CASES, answers, strict=True):
+        head, _, body = answer.partition(b"\r\n\r\n")
+        status = int(head.split(b" ")[1])
+        assert b"application/problem+json" in head, name
+        assert json.loads(body)["status"] == status, name
+        assert status in {HTTPStatus.BAD_REQUEST, HTTPStatus.EXPECTATION_FAILED}, name
+        assert b"server: ccari" in head.lower(), name
+        assert DIGITS.encode() not in answer, name
+    captured = capfd.readouterr()
+    for text in (captured.out, captured.err, caplog.text):
+        assert DIGITS not in text
+        assert "Traceback" not in text
+        assert token not in text
+
+
+@pytest.mark.parametrize(
+    "zipped", [zlib.compress(b"[" * 200_000_000), zlib.compress(b" " * 70_000 + b"{}")], ids=len
+)
+async def test_a_small_body_that_swells_is_taken(api: Api, zipped: bytes) -> None:
+    token = await api.of(Role.DPO)
+    head = (
+        f"POST /v1/gate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n"
+        f"content-encoding: deflate\r\nconnection: close\r\ncontent-length: {len(zipped)}\r\n\r\n"
+    )
+    assert (await said(api, head.encode() + zipped)).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_who_says_nothing_or_never_ends_holds_a_connection(api: Api) -> None:
+    unfinished = [
+        b"",
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\n",
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /hea",
+    ]
+    silent, begun, again = await all_said(api, unfinished)
+    assert (silent, begun) == (b"", b"")
+    assert again.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_connections_without_end_take_all_the_descriptors(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "FIRST_SECONDS", SECONDS)
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 5)
+    port = int(api.url.rpartition(":")[2])
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+    try:
+        assert await said(api, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n") == b""
+    finally:
+        for _, writer in opened:
+            writer.transport.abort()
+    await until(lambda: _answers(api), within=SECONDS)
+
+
+async def _answers(api: Api) -> bool:
+    return bool(await said(api, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
+
+
+_HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [b"host", b"authorization", b"content-length", b"transfer-encoding", b"content-type", b"expect", b"connection", b"upgrade",
+             b"idempotency-key", b"content-encoding", b"x-forwarded-for", b"cookie", b"x"]
+        ),
+        st.one_of(
+            st.binary(max_size=40),
+            st.sampled_from(
+                [b"Bearer TOKEN", b"0", b"2", b"-1", b"99999999999999999999", b"chunked", b"gzip, chunked", b"identity",
+                 b"application/json", b"application/json; charset=nonsense", b"100-continue", b"close", b"websocket",
+                 b"gzip", b"br", DIGITS.encode()]
+            ),
+        ),
+    ),
+    max_size=8,
+)  # fmt: skip
+_SENT = st.builds(
+    lambda method, path, version, headers, body, end: (
+        b"%b %b HTTP/%b\r\n%b\r\n%b" % (method, path, version, b"".join(b"%b: %b%b" % (*each, end) for each in headers), body)
+    ),
+    st.sampled_from([b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"TRACE", b"CONNECT", b"get", b"\xff"]),
+    st.one_of(
+        st.sampled_from([b"/v1/gate", b"/v1/calls", b"/v1/suppressions/check", b"/v1/requests", b"/v1/calls/%00", b"/healthz",
+                         b"/openapi.json", b"*", b"//", b"/v1/../v1/calls", b"http://x/v1/calls", b"/v1/agents/%ff/events"]),
+        st.binary(max_size=30),
+    ),
+    st.sampled_from([b"1.1", b"1.1", b"1.0", b"0.9", b"2.0"]),
+    _HEADERS,
+    st.one_of(st.binary(max_size=60), st.sampled_from([b"{}", b"2\r\n{}\r\n0\r\n\r\n", b"[" * 5000, b"NaN", b'{"number":1e999}'])),
+    st.sampled_from([b"\r\n", b"\r\n", b"\n", b"\r"]),
+)  # fmt: skip
+
+
+async def test_bytes_make_it_fail_or_answer_otherwise_than_by_a_problem_document(
+    api: Api, capfd: pytest.CaptureFixture[str]
+) -> None:
+    drawn: list[bytes] = []
+
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(_SENT)
+    def draw(sent: bytes) -> None:
+        drawn.append(sent)
+
+    await asyncio.to_thread(draw)
+    token = (await api.of(Role.DPO)).encode()
+    answers = await all_said(api, [each.replace(b"TOKEN", token) for each in drawn])
+    for sent, answer in zip(drawn, answers, strict=True):
+        if not answer:
+            continue
+        head, _, body = answer.partition(b"\r\n\r\n")
+        status = int(head.split(b" ")[1])
+        assert status < 500, (sent, answer)
+        if status >= 400:
+            assert b"application/problem+json" in head, (sent, answer)
+            assert DIGITS.encode() not in body, (sent, answer)
+    assert sum(map(bool, answers)) > EXAMPLES // 2
+    told = capfd.readouterr()
+    assert "Traceback" not in told.out + told.err
+    # nobody else is disturbed
+    assert (await api.ask("GET", "/healthz", role=None)).status == HTTPStatus.OK
