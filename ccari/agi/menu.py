@@ -33,6 +33,7 @@ LISTEN_SECONDS = 0.1
 PLAYBACK_GRACE_SECONDS = 5.0
 
 _KEYS = "0123456789*#"
+_KEYS_BY_CODE = {str(ord(key)): key for key in _KEYS}
 
 
 async def play(session: Session, sound: Sound) -> str | None:
@@ -64,7 +65,7 @@ def _key(result: str) -> str | None:
     """The key of a reply, which gives it as its character's number; 0 for none, -1 when the channel has gone."""
     if result == "-1":
         raise GoneError("the channel has hung up")
-    return chr(int(result)) if result.isdigit() and chr(int(result)) in _KEYS else None
+    return _KEYS_BY_CODE.get(result)
 
 
 class Menu:
