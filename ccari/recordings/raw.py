@@ -7,6 +7,7 @@ import struct
 import wave
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 from ccari.errors import RecordingError
 
@@ -51,7 +52,7 @@ async def closed(path: Path) -> None:
 def is_open(path: Path) -> bool:
     """True if Asterisk has yet to close it: its RIFF length is still nought, or all of it is still to be written."""
     try:
-        with path.open("rb") as file:
+        with _opened(path, "rb") as file:
             header = file.read(HEADER_BYTES)
     except OSError:
         return False
@@ -68,7 +69,7 @@ def read(path: Path) -> Raw:
     OSError
         If it cannot be read or mended.
     """
-    with path.open("rb") as file:
+    with _opened(path, "rb") as file:
         header = file.read(HEADER_BYTES)
         data = min(os.fstat(file.fileno()).st_size - HEADER_BYTES, _MOST_BYTES)
     channels, rate = _shape(header) or (_CHANNELS, _RATE)
@@ -78,9 +79,14 @@ def read(path: Path) -> Raw:
         raise RecordingError(f"{path.name} holds no sound")
     whole = _header(channels, rate, frames * frame)
     if header != whole:
-        with path.open("r+b") as file:
+        with _opened(path, "r+b") as file:
             file.write(whole)
     return Raw(path, frames, rate)
+
+
+def _opened(path: Path, mode: Literal["rb", "r+b"]) -> BinaryIO:
+    """Not what a link leads to, and without waiting for who would write into a pipe: others may write in the spool."""
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK))
 
 
 def _shape(header: bytes) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ import aiohttp
 from ccari.errors import RecordingDelayed, RecordingError, why
 from ccari.ports.recordings import AGENTS_SIDE, agents_side
 from ccari.recordings import raw
+from ccari.recordings.spool import uuid_of
 
 CONNECT_SECONDS = 5.0
 #: For any answer, and between two pieces of a file.
@@ -156,8 +157,8 @@ def _begin(part: Path) -> None:
 
 def _ours(names: Sequence[str]) -> Iterator[UUID]:
     for each in names:
-        with contextlib.suppress(ValueError):
-            yield UUID(each.removesuffix(AGENTS_SIDE))
+        if found := uuid_of(each.removesuffix(AGENTS_SIDE)):
+            yield found
 
 
 def _refused(reply: aiohttp.ClientResponse) -> RecordingDelayed:

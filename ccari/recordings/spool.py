@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -10,6 +11,22 @@ from uuid import UUID
 from ccari.errors import RecordingDelayed, RecordingError
 from ccari.ports.recordings import AGENTS_SIDE, agents_side
 from ccari.recordings import raw
+
+
+def _is_something_else(path: Path) -> bool:
+    """Others may write in the spool: what is no file would be followed to one of ours, or waited for without end."""
+    try:
+        return not stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def uuid_of(name: str) -> UUID | None:
+    """The recording of that name, as ccari writes it: Python reads an id in braces too, and then there is no such file."""
+    with contextlib.suppress(ValueError):
+        found = UUID(name)
+        return found if str(found) == name else None
+    return None
 
 
 class SharedSpool:
@@ -20,6 +37,10 @@ class SharedSpool:
 
     async def take(self, recording_id: UUID) -> Path:
         path = self._path(recording_id)
+        if await asyncio.to_thread(_is_something_else, path):
+            raise RecordingError(
+                f"{path.name} is no file, but a link or a pipe: Asterisk has not recorded it"
+            )
         await raw.closed(path)
         if not await asyncio.to_thread(os.access, self._folder, os.R_OK | os.X_OK):
             raise RecordingDelayed(f"{self._folder} cannot be read: check [asterisk] spool")
@@ -30,6 +51,8 @@ class SharedSpool:
 
     async def take_agents(self, recording_id: UUID) -> Path | None:
         path = self._agents(recording_id)
+        if await asyncio.to_thread(_is_something_else, path):
+            return None
         await raw.closed(path)
         return path if await asyncio.to_thread(path.exists) else None
 
@@ -51,9 +74,8 @@ class SharedSpool:
 
     def _named(self) -> Iterator[UUID]:
         for path in self._folder.iterdir():
-            with contextlib.suppress(ValueError):
-                if path.suffix == ".wav":
-                    yield UUID(path.stem.removesuffix(AGENTS_SIDE))
+            if path.suffix == ".wav" and (found := uuid_of(path.stem.removesuffix(AGENTS_SIDE))):
+                yield found
 
     def _path(self, recording_id: UUID) -> Path:
         return self._folder / f"{recording_id}.wav"

@@ -1,5 +1,6 @@
 """How a recording's tag is told: beside the file as JSON, and in it as metadata that any player shows."""
 
+import glob
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,7 +18,7 @@ def beside(file: Path) -> Path:
 
 def all_of(file: Path) -> list[Path]:
     """All that lies in a stored recording's folder by its name, whatever the format: the name is its id."""
-    return list(file.parent.glob(f"{_id(file)}.*"))
+    return list(file.parent.glob(f"{glob.escape(_id(file))}.*"))
 
 
 def _id(file: Path) -> str:
