@@ -15,6 +15,7 @@ from ccari.cli.drafts import writing_text
 from ccari.config import Settings
 from ccari.gating import moments
 from ccari.gating.dossiers import listed
+from ccari.lists.cells import inert
 from ccari.policy.calendars import TIME_ZONES
 from ccari.store.opened import Store
 
@@ -69,10 +70,18 @@ async def _csv(rows: AsyncIterator[dict[str, Any]], file: TextIO) -> int:
     table.writeheader()
     async for row in rows:
         table.writerow(
-            {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+            {
+                name: value.isoformat() if isinstance(value, datetime) else _inert(name, value)
+                for name, value in row.items()
+            }
         )
         written += 1
     return written
+
+
+def _inert(name: str, value: Any) -> Any:
+    # a masked number begins with a plus sign, and is ours
+    return inert(value) if isinstance(value, str) and name != "number" else value
 
 
 async def _json(rows: AsyncIterator[dict[str, Any]], file: TextIO) -> int:

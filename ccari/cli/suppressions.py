@@ -17,6 +17,7 @@ from ccari.config import Settings
 from ccari.gating.bars import Barring, Bars, Lifting
 from ccari.gating.naming import campaign_of, campaigns_of, end, the_controller, zone_of
 from ccari.lists import NumberList, bars
+from ccari.lists.cells import inert
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
 from ccari.store.bulk import Report
@@ -219,7 +220,7 @@ async def _write(store: Store, controller: Controller, checks: dict[int, str], f
         writer.writerows(
             (
                 row["controller"], row["digest"], row["key_version"], checks.get(row["key_version"], ""),
-                row["campaign"], row["reason"], row["origin"], row["proof"], row["entered_at"].isoformat(),
+                row["campaign"], row["reason"], inert(row["origin"]), inert(row["proof"]), row["entered_at"].isoformat(),
                 row["expires_at"].isoformat() if row["expires_at"] else "",
             )
             for row in rows

@@ -50,8 +50,9 @@ class BarReader:
         return Bar(
             key=self._keyed(fields) if row.number is None else row.number,
             reason=cells.one_of(row, "reason", Reason, self.reason),
-            campaign=self._campaign(fields, written=row.number is not None), proof=fields.get("proof") or self.proof,
-            origin=fields.get("origin") or self.origin, since=since, until=until,
+            campaign=self._campaign(fields, written=row.number is not None),
+            proof=cells.as_written(fields.get("proof", "")) or self.proof,
+            origin=cells.as_written(fields.get("origin", "")) or self.origin, since=since, until=until,
         )  # fmt: skip
 
     def _campaign(self, fields: Mapping[str, str], *, written: bool) -> str | None:

@@ -1,5 +1,6 @@
 """The cells of a row, read one by one; the first that is wrong is the fault of its line."""
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from enum import StrEnum
@@ -15,6 +16,20 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 #: As the policy file has it: what is read out, listed and kept is no essay.
 LONGEST_WORDS = 200
+
+
+#: What a spreadsheet takes for a formula by its first character, which may run programmes (CWE-1236).
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def inert(text: str) -> str:
+    """What people have written, as a cell that no spreadsheet computes: after an apostrophe, where it would."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def as_written(text: str) -> str:
+    """What :func:`inert` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 class CellError(ValueError):

@@ -130,7 +130,11 @@ class NumberList:
                 )
             self._lines.put_back([line])
             return self._plain()
-        delimiter, names = _header(text)
+        try:
+            delimiter, names = _header(text)
+        except csv.Error as error:
+            # such as a carriage return alone, with which old spreadsheets end a line
+            raise self._error(line.number, f"it is no CSV: {error}") from None
         self._check(line.number, names)
         self.header = line.raw
         return (self._row(row, names) for row in csv_rows(self._lines, delimiter))

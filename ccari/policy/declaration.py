@@ -13,7 +13,6 @@ from ccari.policy.declared import Contradiction, Declared
 from ccari.policy.faults import Fault
 from ccari.policy.parties import Controller, Register
 
-
 #: What a file may have, in characters: a campaign takes some five hundred. A larger one is none, or is meant to fill the memory.
 MOST_CHARACTERS = 2**20
 #: A key of a hundred parts: for one of a hundred thousand, which fits into a file, tomllib takes all memory there is.
