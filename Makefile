@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux age
 # Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+UNIT := tests/unit tests/hostile
 COMMANDS := mmdebstrap espeak-ng ffmpeg unshare nsenter age
 
 help: ## Show this list
@@ -20,7 +21,7 @@ demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leav
 
 # The laboratory's calls take real time and little of the processor, so the other tests run beside them, more humbly.
 test: setup lint ## Lint, type-check and run every test
-	@log=$$(mktemp); nice $(BIN)/python -m pytest -n 2 tests/unit >$$log 2>&1 & unit=$$!; \
+	@log=$$(mktemp); nice $(BIN)/python -m pytest -n 2 $(UNIT) >$$log 2>&1 & unit=$$!; \
 	  trap 'kill $$unit' INT TERM; \
 	  $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios tests/faults; code=$$?; \
 	  wait $$unit || code=1; cat $$log; rm -f $$log; exit $$code
@@ -32,7 +33,7 @@ lint: setup ## Ruff, mypy, import-linter
 	$(BIN)/lint-imports --no-cache
 
 unit: setup ## The tests that need no Asterisk
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest $(UNIT)
 
 integration: setup ## The tests on the laboratory
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios tests/faults

@@ -48,6 +48,7 @@ from ccari.store.replaying import Replayer, SpoolingCallStore
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from ccari.web.health import Check
+from ccari.web.rates import LookUp, Rates
 from ccari.web.server import serve_http
 
 _log = structlog.get_logger()
@@ -126,7 +127,10 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             # to its end after all the others: what they leave is sealed once more
             Sealer(store.seals, SigningKeys(settings.keys_dir)).running(),
             serve_http(
-                settings.http.listen, checks, _front(store, calls_kept, book, secrets, prompts, rack, calls)
+                settings.http.listen,
+                checks,
+                _front(store, calls_kept, book, secrets, prompts, rack, calls),
+                _rates(settings),
             ),
             _beside(replayer.run()),
             _fastagi(settings, counter),
@@ -161,6 +165,10 @@ def _front(
         registers=store.registers, requests=store.requests, forwards=store.forwards,
         repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, placing=calls,
     )  # fmt: skip
+
+
+def _rates(settings: Settings) -> Rates:
+    return Rates({LookUp.GATE: settings.http.gate_per_minute, LookUp.CHECK: settings.http.checks_per_minute})
 
 
 def _agi_name(settings: Settings) -> str:

@@ -31,6 +31,8 @@ def _off_or_a_port(listen: str) -> str:
 _ADDRESS = r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}"
 Listen = Annotated[str, Field(pattern=rf"^{_ADDRESS}$"), AfterValidator(_a_port)]
 
+PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
+
 OFF = "off"
 #: What stands for a spool that is on another host.
 FETCHED = Path("ari")
@@ -96,7 +98,11 @@ class AgiSection(_Section):
 
 
 class HttpSection(_Section):
+    """Look-ups that one token has a minute: of the gate, and of why a number is barred."""
+
     listen: Listen = "127.0.0.1:8090"
+    gate_per_minute: PerMinute = 3000
+    checks_per_minute: PerMinute = 60
 
 
 class CallsSection(_Section):

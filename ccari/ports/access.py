@@ -46,3 +46,7 @@ class Bearers(Protocol):
     async def bearer(self, sha256: bytes) -> Bearer | None:
         """Who bears the token of that fingerprint; None: nobody, or no longer. Raises StoreError."""
         ...
+
+    async def good(self) -> frozenset[bytes]:
+        """The fingerprints of the tokens that are good; of very many, those that were made last. Raises StoreError."""
+        ...

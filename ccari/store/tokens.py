@@ -7,6 +7,9 @@ from ccari.ports.access import Bearer, Role
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
+#: More are hardly made; who is not among them waits as others do.
+MOST_GOOD = 10_000
+
 
 class Tokens:
     """:class:`ccari.ports.Bearers` on PostgreSQL."""
@@ -31,6 +34,10 @@ class Tokens:
         row = found[0]
         controllers = None if row["controllers"] is None else frozenset(row["controllers"])
         return Bearer(row["name"], Role(row["role"]), row["agent"], controllers)
+
+    async def good(self) -> frozenset[bytes]:
+        """The hashes of the tokens that are good; of very many, those that were made last."""
+        return frozenset(row["sha256"] for row in await self._database.rows(SQL["good_tokens"], MOST_GOOD))
 
     async def revoke(self, name: str, by: str) -> bool:
         """False if there is no such token, or it is revoked already."""

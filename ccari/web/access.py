@@ -1,5 +1,6 @@
 """Who comes: the bearer of the token, or nobody; and how often a peer may guess."""
 
+import asyncio
 import ipaddress
 import re
 from collections import OrderedDict
@@ -14,9 +15,11 @@ from ccari.ports.access import Bearer, Bearers, fingerprint
 from ccari.web.problems import Refusal
 from ccari.web.turns import Turns
 
-#: Wrong tokens that a peer may show in so many seconds, then only tokens that were good before are looked up.
+#: Wrong tokens that a peer may show in so many seconds, then only tokens that are good are looked up.
 MOST_FAILURES = 20
 FAILURE_SECONDS = 60.0
+#: How old it may be, what is known of which those are.
+GOOD_SECONDS = 5.0
 #: Peers whose failures are counted, and tokens that are known to have been good; the oldest are forgotten.
 _PEERS, _KNOWN = 10_000, 1_000
 _IPV6_NETWORK = 64
@@ -30,8 +33,10 @@ _log = structlog.get_logger()
 class Doorkeeper:
     """Asks who bears a token, and keeps count of those who bear none.
 
-    A token of 256 bits cannot be guessed; the limit keeps the database from being asked for each guess. A peer may be a
-    proxy that many come through: a token that was good is let through whatever its neighbours do.
+    A token of 256 bits cannot be guessed; the limit keeps the database from being asked for each guess, and tells ops of
+    who guesses. A peer may be a proxy or a NAT that a whole floor of agents comes through, one of whom has a token that was
+    revoked: whatever the others show, a good token is let through, also one that was never shown before. For those from
+    such a peer the list of good tokens is asked for, once in :data:`GOOD_SECONDS` whoever asks, instead of each token.
     """
 
     def __init__(self, bearers: Bearers, clock: Callable[[], float] = monotonic) -> None:
@@ -40,6 +45,9 @@ class Doorkeeper:
         self._turns = Turns(_LOOKUPS)
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._good: frozenset[bytes] = frozenset()
+        self._good_at = -GOOD_SECONDS
+        self._asking = asyncio.Lock()
 
     async def admit(self, request: web.Request) -> Bearer:
         """The bearer of the request's token. Raises Refusal (401, 429, 503), and StoreError."""
@@ -49,7 +57,7 @@ class Doorkeeper:
         scheme, _, token = header.partition(" ")
         peer = _network(request.remote)
         sha256 = fingerprint(token.strip())
-        if sha256 not in self._known and (wait := self._wait(peer)):
+        if sha256 not in self._known and (wait := self._wait(peer)) and not await self._is_good(sha256):
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens came from where you are",
                 headers={"retry-after": str(wait)},
@@ -71,6 +79,13 @@ class Doorkeeper:
     async def _look_up(self, sha256: bytes) -> Bearer | None:
         async with self._turns:
             return await self._bearers.bearer(sha256)
+
+    async def _is_good(self, sha256: bytes) -> bool:
+        """As of some seconds ago."""
+        async with self._asking:
+            if self._clock() - self._good_at >= GOOD_SECONDS:
+                self._good, self._good_at = await self._bearers.good(), self._clock()
+        return sha256 in self._good
 
     def _wait(self, peer: str) -> int:
         """Seconds until the peer may try again; 0: it may."""

@@ -15,6 +15,7 @@ from ccari.web import problems
 from ccari.web.access import Doorkeeper
 from ccari.web.front import Ask, Front, Reply
 from ccari.web.problems import Fault, Refusal
+from ccari.web.rates import Rates
 from ccari.web.repeats import Repeat, key_of
 from ccari.web.routes import Route
 from ccari.web.turns import Room, Turns
@@ -34,9 +35,10 @@ _log = structlog.get_logger()
 class Counter:
     """What all endpoints share: where there is a turn to be waited for, and who is let in."""
 
-    def __init__(self, front: Front, doorkeeper: Doorkeeper) -> None:
+    def __init__(self, front: Front, doorkeeper: Doorkeeper, rates: Rates) -> None:
         self.front = front
         self.doorkeeper = doorkeeper
+        self.rates = rates
         self.room = Room(MOST_REQUESTS)
         self.turns = Turns(AT_ONCE)
 
@@ -69,6 +71,8 @@ class Endpoint:
                 HTTPStatus.FORBIDDEN, f"that is not for the role {bearer.role}: it is for {', '.join(sorted(route.roles))}",
                 headers={"www-authenticate": 'Bearer realm="ccari", error="insufficient_scope"'},
             )  # fmt: skip
+        if route.looks_up is not None:
+            counter.rates.take(route.looks_up, bearer.name)
         raw = await _read(request) if route.body is not None else b""
         ask = Ask(
             counter.front, counter.doorkeeper, request, bearer, _path(route.in_path, request),

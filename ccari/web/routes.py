@@ -36,6 +36,7 @@ from ccari.web.models.suppressions import (
     SuppressionPage,
     SuppressionsQuery,
 )
+from ccari.web.rates import LookUp
 
 _DIALER, _AGENT, _OPS, _DPO, _AUDITOR = Role
 
@@ -46,7 +47,8 @@ Handler = Callable[[Ask], Awaitable[Reply | web.StreamResponse]]
 class Route:
     """``reply`` is the model of what comes out with ``status``; for a stream, of the data of its events.
 
-    ``repeats``: an Idempotency-Key is heeded. ``refuses``: the problems that are its own, beside those that every endpoint has.
+    ``repeats``: an Idempotency-Key is heeded. ``looks_up``: it tells of any number whether it is barred, and so is asked only
+    so often; what bars one is not kept back by its rate, and leaves a bar for each number that somebody tries. ``refuses``: the problems that are its own, beside those that every endpoint has.
     """
 
     method: str
@@ -60,13 +62,14 @@ class Route:
     body: type[BaseModel] | None = None
     streams: bool = False
     repeats: bool = False
+    looks_up: LookUp | None = None
     refuses: tuple[HTTPStatus, ...] = ()
 
 
 def routes(streams: Streams) -> Sequence[Route]:
     reading = frozenset({_OPS, _DPO, _AUDITOR})
     return [
-        Route("POST", "/v1/gate", frozenset({_DIALER, _OPS, _DPO}), calls.gate, GateAnswer, body=GateAsk),
+        Route("POST", "/v1/gate", frozenset({_DIALER, _OPS, _DPO}), calls.gate, GateAnswer, body=GateAsk, looks_up=LookUp.GATE),
         Route(
             "POST", "/v1/calls", frozenset({_DIALER, _OPS}), calls.place_call, CallPlaced, HTTPStatus.CREATED,
             body=CallOrder, repeats=True, refuses=(HTTPStatus.CONFLICT,),
@@ -81,7 +84,7 @@ def routes(streams: Streams) -> Sequence[Route]:
             "POST", "/v1/suppressions", frozenset({_DIALER, _OPS, _DPO}), suppressions.add, Barred,
             body=BarringBody, repeats=True,
         ),
-        Route("POST", "/v1/suppressions/check", reading, suppressions.check, CheckAnswer, body=CheckBody),
+        Route("POST", "/v1/suppressions/check", reading, suppressions.check, CheckAnswer, body=CheckBody, looks_up=LookUp.CHECK),
         Route(
             "POST", "/v1/suppressions/remove", frozenset({_DPO}), suppressions.remove, Lifted,
             body=LiftingBody,

@@ -17,6 +17,7 @@ from ccari.web.events import Streams
 from ccari.web.front import Front
 from ccari.web.health import Check, Readiness, alive
 from ccari.web.problems import ALWAYS, BODY_BYTES, PROBLEM_TYPE, Refusal
+from ccari.web.rates import Rates
 from ccari.web.routes import routes
 
 _log = structlog.get_logger()
@@ -31,15 +32,17 @@ MOST_CONNECTIONS = 800
 
 
 @contextlib.asynccontextmanager
-async def serve_http(listen: str, checks: Mapping[str, Check], front: Front) -> AsyncIterator[None]:
-    """Answer on ``listen`` (``HOST:PORT``) while the context lasts.
+async def serve_http(
+    listen: str, checks: Mapping[str, Check], front: Front, rates: Rates | None = None
+) -> AsyncIterator[None]:
+    """Answer on ``listen`` (``HOST:PORT``) while the context lasts; ``rates`` are those of look-ups.
 
     Raises
     ------
     ConfigError
         If the port is taken or may not be used.
     """
-    runner = runner_of(application(checks, front))
+    runner = runner_of(application(checks, front, rates=rates))
     await runner.setup()
     host, _, port = listen.rpartition(":")
     try:
@@ -69,6 +72,7 @@ def application(
     *,
     streams: Streams | None = None,
     doorkeeper: Doorkeeper | None = None,
+    rates: Rates | None = None,
 ) -> web.Application:
     """All that is answered. What is below /v1 is in the table of routes, and nothing of it without a role."""
     app = web.Application(middlewares=[envelope], client_max_size=BODY_BYTES)
@@ -77,7 +81,8 @@ def application(
     readiness = Readiness(checks)
     app.router.add_get("/readyz", readiness.answer)
     app.on_cleanup.append(readiness.close)
-    streams, counter = streams or Streams(), Counter(front, doorkeeper or Doorkeeper(front.bearers))
+    streams = streams or Streams()
+    counter = Counter(front, doorkeeper or Doorkeeper(front.bearers), rates or Rates())
     app.on_shutdown.append(streams.close)
     table = routes(streams)
     for route in table:

@@ -8,6 +8,10 @@ RETURNING name
 SELECT name, role, agent, controllers FROM access_tokens
 WHERE sha256 = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 
+-- name: good_tokens
+SELECT sha256 FROM access_tokens WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+ORDER BY created_at DESC LIMIT $1
+
 -- name: revoke_token
 UPDATE access_tokens SET revoked_at = now(), revoked_by = $2 WHERE name = $1 AND revoked_at IS NULL
 RETURNING name

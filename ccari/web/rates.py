@@ -1,0 +1,58 @@
+"""How often one token may look numbers up: who could ask without end could find out who is barred, one number after another."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from http import HTTPStatus
+from math import ceil
+from time import monotonic
+
+import structlog
+
+from ccari.web.problems import Refusal
+
+#: Tokens whose look-ups are counted; whoever is forgotten begins anew, and there are no more tokens than somebody has made.
+_MOST = 10_000
+_MINUTE = 60.0
+
+_log = structlog.get_logger()
+
+
+class LookUp(StrEnum):
+    """Asking the gate, which a dialler does before each call; asking why a number is barred, which a person does."""
+
+    GATE = "gate"
+    CHECK = "check"
+
+
+#: A dialler for 200 agents asks for some 15 numbers a second, a person for some a minute.
+A_MINUTE: Mapping[LookUp, int] = {LookUp.GATE: 3000, LookUp.CHECK: 60}
+
+
+class Rates:
+    """So many look-ups ``a_minute`` for each token and kind; those of one minute may come at once (a token bucket)."""
+
+    def __init__(
+        self, a_minute: Mapping[LookUp, int] = A_MINUTE, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._a_minute = a_minute
+        self._clock = clock
+        self._left: OrderedDict[tuple[LookUp, str], tuple[float, float]] = OrderedDict()
+
+    def take(self, kind: LookUp, bearer: str) -> None:
+        """One look-up of the token of that name. Raises Refusal (429), which tells when there is another."""
+        most, now, key = self._a_minute[kind], self._clock(), (kind, bearer)
+        left, at = self._left.pop(key, (float(most), now))
+        left = min(float(most), left + (now - at) * most / _MINUTE)
+        refused = left < 1
+        self._left[key] = (left if refused else left - 1, now)
+        while len(self._left) > _MOST:
+            self._left.popitem(last=False)
+        if not refused:
+            if left < 2:  # noqa: PLR2004 - this one was the last
+                _log.warning("lookups_at_limit", token=bearer, kind=kind, a_minute=most)
+            return
+        raise Refusal(
+            HTTPStatus.TOO_MANY_REQUESTS, f"a token looks up {most} numbers a minute here",
+            headers={"retry-after": str(max(1, ceil((1 - left) * _MINUTE / most)))},
+        )  # fmt: skip

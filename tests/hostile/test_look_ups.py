@@ -1,0 +1,100 @@
+"""Who has a token and asks for one number after another does not learn who is barred."""
+
+from http import HTTPStatus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from ccari.config import Settings
+from ccari.ports.access import Role
+from ccari.store.opened import Store
+from ccari.web.events import Streams
+from ccari.web.front import Front
+from ccari.web.problems import Refusal
+from ccari.web.rates import A_MINUTE, LookUp, Rates
+from ccari.web.routes import routes
+from ccari.web.server import application
+from tests.unit.web.api import NUMBER, Api, listening
+
+#: Every endpoint that tells of a number that is asked for, and each that may be asked as often as one likes, and why.
+LIMITED = {("POST", "/v1/gate"): LookUp.GATE, ("POST", "/v1/suppressions/check"): LookUp.CHECK}
+UNLIMITED = {
+    ("POST", "/v1/calls"): "each is a call on record, and dials whoever is not barred",
+    ("POST", "/v1/suppressions"): "each bars the number; an objection is never kept back",
+    ("POST", "/v1/suppressions/remove"): "each lifts the bar, on record",
+    ("POST", "/v1/requests"): "each is a request on record; no right is kept back",
+}
+
+
+async def test_a_token_asks_for_number_after_number(store: Store, front: Front, api: Api) -> None:
+    now = 0.0
+    app = application({}, front, rates=Rates({LookUp.GATE: 3, LookUp.CHECK: 1}, lambda: now))
+    async with listening(app) as url:
+        limited = Api(url, api.session, store)
+        gate = {"number": NUMBER, "campaign": "renewals"}
+        check = {"number": NUMBER, "controller": "acme"}
+        with capture_logs() as logs:
+            for _ in range(3):
+                assert (await limited.ask("POST", "/v1/gate", gate)).status == HTTPStatus.OK
+            told = await limited.ask("POST", "/v1/gate", gate)
+            told.problem(HTTPStatus.TOO_MANY_REQUESTS)
+        assert told.headers["retry-after"] == "20"
+        assert [each["token"] for each in logs if each["event"] == "lookups_at_limit"] == ["the-dpo"]
+        # one kind, one token, does not take from another
+        assert (await limited.ask("POST", "/v1/suppressions/check", check)).status == HTTPStatus.OK
+        (await limited.ask("POST", "/v1/suppressions/check", check)).problem(HTTPStatus.TOO_MANY_REQUESTS)
+        assert (await limited.ask("POST", "/v1/gate", gate, role=Role.DIALER)).status == HTTPStatus.OK
+        assert (await limited.ask("GET", "/v1/calls")).status == HTTPStatus.OK
+        now += 20.0
+        assert (await limited.ask("POST", "/v1/gate", gate)).status == HTTPStatus.OK
+        (await limited.ask("POST", "/v1/gate", gate)).problem(HTTPStatus.TOO_MANY_REQUESTS)
+
+
+def test_an_endpoint_that_takes_a_number_can_be_asked_without_end_and_nobody_has_said_why() -> None:
+    table = routes(Streams())
+    asking = {(each.method, each.path) for each in table if each.body and "number" in each.body.model_fields}
+    assert asking == set(LIMITED) | set(UNLIMITED)
+    assert {(each.method, each.path): each.looks_up for each in table if each.looks_up} == LIMITED
+
+
+def test_the_settings_say_otherwise_than_what_is_written() -> None:
+    http = Settings().http
+    assert {LookUp.GATE: http.gate_per_minute, LookUp.CHECK: http.checks_per_minute} == A_MINUTE
+
+
+@given(st.lists(st.floats(0, 30), min_size=1, max_size=200), st.integers(1, 20))
+def test_more_is_looked_up_in_a_minute_than_there_may_be_in_two(waits: list[float], most: int) -> None:
+    now = 0.0
+    rates = Rates({LookUp.CHECK: most}, lambda: now)
+    taken: list[float] = []
+    told: list[int] = []
+    for wait in waits:
+        now += wait
+        try:
+            rates.take(LookUp.CHECK, "the-dpo")
+        except Refusal as refusal:
+            told.append(int(refusal.headers["retry-after"]))
+        else:
+            taken.append(now)
+    assert all(1 <= each <= 61 for each in told)
+    # what was left of the minute before, and what comes in this one
+    assert all(sum(first <= at < first + 60 for at in taken) <= 2 * most for first in taken)
+
+
+def test_a_dialler_at_its_full_rate_is_told_to_wait() -> None:
+    """Of 200 agents, with three calls a minute each and half as many again for those who do not answer, for an hour."""
+    now = 0.0
+    rates, per_second = Rates(clock=lambda: now), 200 * 3 * 1.5 / 60
+    for place in range(int(per_second * 3600)):
+        now = place / per_second
+        rates.take(LookUp.GATE, "dialer")
+
+
+def test_counting_takes_more_memory_with_each_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ccari.web.rates._MOST", 3)
+    rates = Rates()
+    for place in range(10):
+        rates.take(LookUp.CHECK, f"token-{place}")
+    assert len(rates._left) == 3
