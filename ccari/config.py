@@ -13,6 +13,7 @@ from ccari.ports.recordings import Channels
 
 DEFAULT_PATHS = (Path("ccari.toml"), Path("/etc/ccari/ccari.toml"))
 _ENV_PREFIX = "CCARI_"
+_SECRET = frozenset({"CCARI_ASTERISK__PASSWORD", "CCARI_DATABASE__URL", "CCARI_ASTERISK", "CCARI_DATABASE"})
 
 _PORTS = range(1, 65536)
 
@@ -204,6 +205,13 @@ def load(path: Path | None) -> Settings:
         words = "is no known key" if unknown else fault["msg"].removeprefix("Value error, ")
         where = f"{path} or the environment" if path else "the environment"
         raise ConfigError(f"{where}: {key}: {words}") from None
+
+
+def forget_secrets() -> None:
+    """Take what is secret out of the environment, which every process that we start would have: PostgreSQL for weeks."""
+    for name in list(os.environ):
+        if name.upper() in _SECRET:
+            del os.environ[name]
 
 
 def _default_path() -> Path | None:

@@ -30,12 +30,17 @@ ControllerId = Annotated[
 _OPTIONS = frozenset({"until", "received", "note"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class State:
     config_path: Path | None
+    _settings: Settings | None = None
 
     def settings(self) -> Settings:
-        return config.load(self.config_path)
+        """Read once: what is secret in the environment is not there any more, nor in that of what we start."""
+        if self._settings is None:
+            self._settings = config.load(self.config_path)
+            config.forget_secrets()
+        return self._settings
 
 
 def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitable[_T]]) -> _T:

@@ -23,6 +23,7 @@ from ccari.cli import (
     recordings,
     registers,
     requests,
+    secrecy,
     serve,
     sounds,
     subject,
@@ -94,6 +95,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; a known error is one line on standard error and exit status 1."""
+    secrecy.keep()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # a terminal that cannot show a bullet is no reason to fail

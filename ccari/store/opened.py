@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ccari.config import Settings
 from ccari.store.calls import PostgresCallStore
@@ -31,7 +31,7 @@ from ccari.store.tokens import Tokens
 class Store:
     """The database and what is kept in it."""
 
-    dsn: str
+    dsn: str = field(repr=False)  # there may be a password in it
     database: Database
     calls: PostgresCallStore
     recordings: Recordings

@@ -34,6 +34,7 @@ async def examine(path: Path | None) -> list[Finding]:
     """Every check, in the order in which a service needs things; ``path`` as for :func:`ccari.config.load`."""
     try:
         settings = config.load(path)
+        config.forget_secrets()
     except ConfigError as error:
         return [refused("configuration", error, _CONFIGURATION)]
     rounds = await asyncio.gather(
