@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -21,7 +22,8 @@ from tests.integration.service import Service, command
 from tests.lab.ports import free_port
 from tests.unit.store.made import POLICY
 
-PASSWORD, DATABASE_PASSWORD = "ari-s3cret-of-this-test", "db-s3cret-of-this-test"
+#: Of this run alone: they are looked for in all processes of the machine.
+PASSWORD, DATABASE_PASSWORD = (f"{each}-{token_hex(12)}" for each in ("ari", "database"))
 SECONDS = 60
 
 
