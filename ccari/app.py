@@ -163,7 +163,8 @@ def _front(
     return Front(
         bearers=store.tokens, book=book, facts=facts, records=store.records, suppressions=store.suppressions,
         registers=store.registers, requests=store.requests, forwards=store.forwards,
-        repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, placing=calls,
+        repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, accesses=store.accesses,
+        placing=calls,
     )  # fmt: skip
 
 

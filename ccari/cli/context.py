@@ -4,7 +4,7 @@ import asyncio
 import os
 import pwd
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -14,8 +14,10 @@ import typer
 from ccari import config, log
 from ccari.config import Settings
 from ccari.errors import CcariError, InputError
+from ccari.gating.labels import unnumbered
 from ccari.gating.naming import the_controller
 from ccari.policy.declaration import Policy
+from ccari.ports.accesses import Access, Looked
 from ccari.store.opened import Store, open_store
 from ccari.store.secrets import SecretStore
 
@@ -77,6 +79,17 @@ async def current_policy(store: Store) -> Policy:
 async def vouched(settings: Settings, store: Store) -> SecretStore:
     """The secrets, which refuse where one is lost that something is kept under: it would not be found, in silence."""
     return await store.key_versions.vouch(SecretStore(settings.keys_dir))
+
+
+Why = Annotated[
+    str,
+    typer.Option("--why", callback=unnumbered, help="It is kept in the record of accesses, without numbers."),
+]
+
+
+async def note(store: Store, looked: Looked, at_what: Mapping[str, str], why: str = "") -> None:
+    """Put on record what is about to be shown, and to whom."""
+    await store.accesses.note(Access(looked, f"cli:{who()}", at_what, why))
 
 
 #: What the kernel says where a process comes from no sign-in.

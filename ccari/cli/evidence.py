@@ -7,12 +7,13 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, with_store
+from ccari.cli.context import Json, note, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.errors import ConfigError, EvidenceError, SoundError, why
 from ccari.policy.seal import Kind
+from ccari.ports.accesses import Looked
 from ccari.ports.evidence import Account, HeardSound
 from ccari.recordings.evidence.checking import Found, check
 from ccari.recordings.evidence.pack import pack, policy_of
@@ -72,6 +73,7 @@ def export(
     async def work(settings: Settings, store: Store) -> tuple[bytes, list[HeardSound], bool]:
         keys = SigningKeys(settings.keys_dir)
         account = await _sealed(store, Sealer(store.seals, keys), which)
+        await note(store, Looked.EVIDENCE_EXPORTED, {"of": which.strip()})
         played = _heard(settings, account)
         signers = [keys.public(each.seal.statement.key) for each in account.seals]
         made = pack(account, played, keys.newest(), signers, datetime.now(UTC))

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import Json, current_policy, vouched, with_store
+from ccari.cli.context import Json, current_policy, note, vouched, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.inquiry import Inquiry
+from ccari.ports.accesses import Looked
 from ccari.sounds.soundboard import open_soundboard
 from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
@@ -33,7 +34,10 @@ def command(
         # as the service would answer: not at all while rights wait on this node
         waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
         facts = SpoolingCallStore(store.database, waiting, asyncio.Event())
-        return await Inquiry(policy, facts, await vouched(settings, store), prompts).answer(number, campaign)
+        inquiry = Inquiry(policy, facts, await vouched(settings, store), prompts)
+        if of := inquiry.subject(number, campaign):
+            await note(store, Looked.NUMBER_GATED, of)
+        return await inquiry.answer(number, campaign)
 
     found = with_store(context, work)
     if json:

@@ -11,10 +11,11 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, who, with_store
+from ccari.cli.context import Json, Why, note, who, with_store
 from ccari.cli.output import as_json, watched
 from ccari.config import Settings
 from ccari.errors import CcariError, RecordingError, UnknownError, why
+from ccari.ports.accesses import Looked
 from ccari.ports.recordings import InPlace
 from ccari.recordings.reading import faults, identities_of, open_plain
 from ccari.store.opened import Store
@@ -30,6 +31,7 @@ def play_to(
     file: Annotated[Path, typer.Argument(help="Where to write the audio; nothing may be there.")],
     *,
     identity: Identity = None,
+    why: Why = "",
     json: Json = False,
 ) -> None:
     """Write a recording's audio, for its owner alone to read. The journal of its call tells who did."""
@@ -42,6 +44,12 @@ def play_to(
             if hashlib.sha256(audio).digest() != found.kept.sha256:
                 raise RecordingError(f"{found.kept.file} is not what was recorded: its audio was changed")
             told = {"recording": str(recording), "by": f"cli:{who()}"}
+            of = {
+                "recording": str(recording),
+                "call": str(found.tag.call_id),
+                "controller": found.tag.controller,
+            }
+            await note(store, Looked.RECORDING_PLAYED, of, why)
             # before anybody can listen: what then fails was at least told of
             await store.calls.append(found.tag.call_id, "recording_played", told)
             await asyncio.to_thread(out.write, audio)
@@ -71,6 +79,11 @@ def verify(
     async def work(settings: Settings, store: Store) -> tuple[int, list[dict[str, Any]]]:
         total = 1 if recording is not None else await store.recordings.count_in_place()
         found, done = [], 0
+        if identities:
+            # it opens them, and might as well be played
+            await note(
+                store, Looked.RECORDINGS_VERIFIED, {"recording": str(recording or "all"), "count": str(total)}
+            )
         with watched("verifying", total) as told:
             async for each in _recordings(store, recording):
                 done += 1

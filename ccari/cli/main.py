@@ -10,6 +10,7 @@ import typer
 
 from ccari import __version__
 from ccari.cli import (
+    audit,
     calls,
     consents,
     contacts,
@@ -50,6 +51,7 @@ for name, command in (
 ):
     app.command(name)(command)
 for name, group in (
+    ("audit", audit.app),
     ("calls", calls.app),
     ("consents", consents.app),
     ("contacts", contacts.app),

@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 import orjson
 import typer
 
-from ccari.cli.context import with_store
+from ccari.cli.context import note, with_store
 from ccari.cli.drafts import writing_text
 from ccari.config import Settings
 from ccari.gating import moments
 from ccari.gating.dossiers import listed
 from ccari.lists.cells import inert
 from ccari.policy.calendars import TIME_ZONES
+from ccari.ports.accesses import Looked
 from ccari.store.opened import Store
 
 
@@ -38,7 +39,10 @@ def command(
     """Export the requests, the first received at the top. Numbers are masked."""
 
     async def work(_: Settings, store: Store) -> int:
-        found = store.requests.export(controller, await _moment(store, controller, since))
+        moment = await _moment(store, controller, since)
+        told = {"controller": controller or "all", "since": moment.isoformat() if moment else "ever"}
+        await note(store, Looked.REQUESTS_EXPORTED, told)
+        found = store.requests.export(controller, moment)
         rows = (listed(row) async for row in found)
         with writing_text(out) as file:
             return await (_csv if format == "csv" else _json)(rows, file)

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import Json, with_store
+from ccari.cli.context import Json, Why, note, with_store
 from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
 from ccari.gating.dossiers import dossier
+from ccari.ports.accesses import Looked
 from ccari.store.opened import Store
 
 
@@ -17,6 +18,7 @@ def command(
     reference: Reference,
     *,
     number: Annotated[bool, typer.Option("--number", help="Show the whole number.")] = False,
+    why: Why = "",
     json: Json = False,
 ) -> None:
     """Show one request: where it came from, what it did at once, what it asks for, and what was done with it.
@@ -27,7 +29,14 @@ def command(
     async def work(_: Settings, store: Store) -> dict[str, Any]:
         revision = await store.policies.newest()
         policy = revision.policy if revision else None
-        return await dossier(reference, store.requests, store.forwards, policy, whole=number)
+        shown = await dossier(reference, store.requests, store.forwards, policy, whole=number)
+        told = {
+            "request": shown["reference"],
+            "controller": shown["controller"],
+            "number": "whole" if number else "masked",
+        }
+        await note(store, Looked.REQUEST_SHOWN, told, why)
+        return shown
 
     shown = with_store(context, work)
     fault = shown["fault"]

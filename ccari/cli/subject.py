@@ -7,14 +7,15 @@ import orjson
 import typer
 
 from ccari.cli import subject_export
-from ccari.cli.context import ControllerId, Json, current_policy, vouched, who, with_store
+from ccari.cli.context import ControllerId, Json, current_policy, note, vouched, who, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
-from ccari.gating.subjects import Meant, meant
+from ccari.gating.subjects import Meant, at_what, meant
 from ccari.policy.erasure import Plan, What, pattern
 from ccari.policy.rights import Right
+from ccari.ports.accesses import Looked
 from ccari.ports.subjects import Wanted
 from ccari.recordings.subject.erasing import Erased, Eraser, refuse, terms_now
 from ccari.store.erasures import kept
@@ -56,6 +57,8 @@ def erase(
             of.mandate, of.subject, of.number.e164, pattern(of.number), of.number.masked,
             forwarded=of.controller.forward is not None,
         )  # fmt: skip
+        looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
+        await note(store, looked, at_what(of), of.mandate.reference)
         eraser = Eraser(store.erasures, store.deletions, settings.recordings_dir, f"cli:{who()}")
         plan = await eraser.plan(wanted, terms)
         if not yes:

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, current_policy, vouched, who, with_store
+from ccari.cli.context import ControllerId, Json, current_policy, note, vouched, who, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.naming import zone_of
-from ccari.gating.subjects import meant
+from ccari.gating.subjects import at_what, meant
 from ccari.policy.campaign import Campaign
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
+from ccari.ports.accesses import Looked
 from ccari.ports.subjects import Holdings
 from ccari.recordings.reading import identities_of
 from ccari.recordings.subject.account import Asked
@@ -48,6 +49,7 @@ def command(
         holdings = await store.subjects.holdings(of.subject)
         asked = Asked(of.mandate, of.controller, of.number.e164, await _campaigns(store, holdings))
         with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:
+            await note(store, Looked.SUBJECT_EXPORTED, at_what(of), of.mandate.reference)
             # on record before it is there: nothing is given out that nobody knows of
             await store.subjects.note(of.mandate, f"cli:{who()}", _words(packed))
             place(packed, out)

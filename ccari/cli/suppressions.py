@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, current_policy, told_of, vouched, who, with_store
+from ccari.cli.context import ControllerId, Json, Why, current_policy, note, told_of, vouched, who, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table, stream_json
@@ -20,6 +20,7 @@ from ccari.lists import NumberList, bars
 from ccari.lists.cells import inert
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
+from ccari.ports.accesses import Looked
 from ccari.store.bulk import Report
 from ccari.store.opened import Store
 
@@ -98,12 +99,19 @@ def remove(
 
 @app.command()
 def check(
-    context: typer.Context, number: NumberText, *, controller: ControllerId = None, json: Json = False
+    context: typer.Context,
+    number: NumberText,
+    *,
+    controller: ControllerId = None,
+    why: Why = "",
+    json: Json = False,
 ) -> None:
     """Tell why a number is barred, and in which registers it is. Exit status 0: in none and not barred, 1: it is."""
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
-        return await (await _bars(settings, store)).standing(number, controller)
+        bars = await _bars(settings, store)
+        await note(store, Looked.NUMBER_CHECKED, bars.subject(number, controller), why)
+        return await bars.standing(number, controller)
 
     rows = with_store(context, work)
     if json:
@@ -190,6 +198,7 @@ def export(
 
     async def work(settings: Settings, store: Store) -> None:
         whose = the_controller(await current_policy(store), controller)
+        await note(store, Looked.BARS_EXPORTED, {"controller": whose.id})
         checks = {key.version: key.check for key in (await vouched(settings, store)).keys(whose.id)}
         if out is None:
             await _write(store, whose, checks, sys.stdout)

@@ -66,6 +66,12 @@ class Bars:
             whose.id, digests, by, asked.why, reason=asked.reason, campaign=asked.campaign
         )
 
+    def subject(self, number: str, controller: str | None) -> dict[str, str]:
+        """Of whom :meth:`standing` tells, for the record of accesses."""
+        whose = the_controller(self.policy, controller)
+        digests = self.secrets.digests(whose.id, the_number(number, whose))
+        return {"controller": whose.id, "digest": digests.newest.hex()}
+
     async def standing(self, number: str, controller: str | None) -> list[dict[str, Any]]:
         """The bars of a number and its places in registers, each with its ``scope`` and whether it ``stands`` now."""
         whose = the_controller(self.policy, controller)

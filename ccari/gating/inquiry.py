@@ -31,6 +31,18 @@ class Inquiry:
     secrets: Secrets
     prompts: Prompts
 
+    def subject(self, number: str, campaign: str) -> dict[str, str] | None:
+        """Of whom :meth:`answer` tells, for the record of accesses; None where that is nobody."""
+        declared = self.policy.campaign(campaign)
+        if declared is None:
+            return None
+        controller = self.policy.controller_of(declared)
+        parsed = parse(number, controller.country)
+        if isinstance(parsed, NumberFault):
+            return None
+        digest = self.secrets.digests(controller.id, parsed).newest.hex()
+        return {"controller": controller.id, "campaign": campaign, "digest": digest}
+
     async def answer(self, number: str, campaign: str) -> dict[str, Any]:
         """The verdict on a call now: ``allow`` or ``block`` with its ``reason`` and ``why`` in a sentence.
 

@@ -4,12 +4,19 @@ import re
 
 _LONG_DIGITS = re.compile(r"\+?\d{6,}")
 _LONGEST = 40
+#: As people write numbers among other words.
+_WRITTEN = re.compile(r"[(+]*\d(?:[ ()/.-]{0,2}\d){5,}")
 _PHONE = re.compile(r"(?!local/)[a-z0-9]+/(?:sip:)?([a-z0-9_.+#*-]+)(?:@.*)?", re.IGNORECASE)
 
 
 def label(text: str) -> str:
     """A name without what could be a number: ``Local/NUMBER@context`` is a channel too, and arguments get swapped."""
     return _LONG_DIGITS.sub("…", text.partition("@")[0])[:_LONGEST] or "unknown"
+
+
+def unnumbered(text: str) -> str:
+    """What somebody has written, without what could be a number in it: for what is kept and never erased."""
+    return _WRITTEN.sub("…", text)
 
 
 def agent_name(channel_name: str) -> str:

@@ -27,6 +27,15 @@ class Meant:
     subject: Subject = field(repr=False)
 
 
+def at_what(of: Meant) -> dict[str, str]:
+    """Whose data somebody looks at, for the record of accesses."""
+    return {
+        "controller": of.controller.id,
+        "digest": of.subject.digests.newest.hex(),
+        "request": of.mandate.reference,
+    }
+
+
 async def meant(
     policy: Policy, subjects: Subjects, secrets: Secrets, number: str, controller: str | None, reference: str,
     rights: Collection[Right],

@@ -61,6 +61,11 @@ def start_of_request(reference: str) -> bytes:
     return hashlib.sha256(f"request:{reference}".encode()).digest()
 
 
+def start_of_accesses() -> bytes:
+    """The link before the first entry of the record of accesses."""
+    return hashlib.sha256(b"accesses").digest()
+
+
 def request_event(state: str, level: int, due: date) -> str:
     """What an entry of a request says that is never erased, such as ``refused L2 2026-12-25``."""
     return f"{state} L{level} {due.isoformat()}"

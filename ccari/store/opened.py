@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from ccari.config import Settings
+from ccari.store.accesses import Accesses
 from ccari.store.calls import PostgresCallStore
 from ccari.store.consents import Consents
 from ccari.store.contacts import Contacts
@@ -51,6 +52,7 @@ class Store:
     seals: Seals
     subjects: Subjects
     erasures: Erasures
+    accesses: Accesses
 
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
@@ -59,6 +61,7 @@ class Store:
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
             Holds(database), Deletions(database), Seals(database), Subjects(database), Erasures(database),
+            Accesses(database),
         )  # fmt: skip
 
 

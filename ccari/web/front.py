@@ -1,5 +1,6 @@
 """What the HTTP API answers from, and what one request gives a handler."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -8,8 +9,10 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from ccari.gating.inquiry import FactStore
+from ccari.gating.labels import unnumbered
 from ccari.policy.declaration import Policy
 from ccari.ports.access import Bearer, Bearers
+from ccari.ports.accesses import Access, AccessLog, Looked
 from ccari.ports.cards import CardRack
 from ccari.ports.forwarding import ForwardLog
 from ccari.ports.keying import Secrets
@@ -40,6 +43,7 @@ class Front:
     secrets: Secrets
     prompts: Prompts
     cards: CardRack
+    accesses: AccessLog
     placing: Placing | None
 
 
@@ -64,6 +68,10 @@ class Ask:
     def controllers(self) -> list[str] | None:
         """Whose rows may be shown; None: everybody's."""
         return None if self.bearer.controllers is None else sorted(self.bearer.controllers)
+
+    async def note(self, looked: Looked, at_what: Mapping[str, str], why: str = "") -> None:
+        """Put on record what is about to be told, and to whom."""
+        await self.front.accesses.note(Access(looked, self.who, at_what, unnumbered(why)))
 
     async def policy(self) -> Policy | None:
         """The policy in force, without the controllers that are none of the bearer's business (invariant 7)."""

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from ccari.gating import dossiers
 from ccari.gating.intake import Claim, enter
 from ccari.policy.rights import Level, RequestState
+from ccari.ports.accesses import Looked
 from ccari.ports.requests import OVERDUE, Intake, Place, RequestRegister, Wanted, Work
 from ccari.web.front import Ask, Reply
 from ccari.web.models.fields import Day, OneLine
@@ -53,6 +54,10 @@ async def show(ask: Ask) -> Reply:
     shown = await dossiers.dossier(_reference(ask), front.requests, front.forwards, await ask.policy())
     if not ask.bearer.sees(shown["controller"]):
         raise not_there()
+    await ask.note(
+        Looked.REQUEST_SHOWN,
+        {"request": shown["reference"], "controller": shown["controller"], "number": "masked"},
+    )
     return Reply(RequestShown.model_validate(shown))
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter
 
 from ccari.gating.bars import Barring, Bars, Lifting
 from ccari.gating.naming import the_controller
+from ccari.ports.accesses import Looked
 from ccari.web.front import Ask, Reply
 from ccari.web.models.fields import Moment
 from ccari.web.models.suppressions import (
@@ -34,7 +35,9 @@ async def add(ask: Ask) -> Reply:
 async def check(ask: Ask) -> Reply:
     """Why a number is barred, and in which registers it is."""
     body: CheckBody = ask.body
-    rows = await (await _bars(ask)).standing(body.number, body.controller)
+    bars = await _bars(ask)
+    await ask.note(Looked.NUMBER_CHECKED, bars.subject(body.number, body.controller), body.why)
+    rows = await bars.standing(body.number, body.controller)
     barred = any(row["stands"] for row in rows)
     return Reply(CheckAnswer.model_validate({"barred": barred, "bars": [_row(row) for row in rows]}))
 

@@ -37,6 +37,7 @@ class Barred(Told):
 class CheckBody(Body):
     number: NumberText = Field(repr=False)
     controller: ControllerId = None
+    why: Annotated[OneLine, Field(description="It is kept in the record of accesses.")] = ""
 
 
 class Bar(Told):

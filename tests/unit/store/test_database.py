@@ -66,6 +66,7 @@ MIGRATIONS = [
     "0010_key_checks",
     "0011_stereo",
     "0012_exercises",
+    "0013_accesses",
     "0014_left_talks",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.

@@ -76,7 +76,7 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
     return Front(
         bearers=store.tokens, book=Book(store.policies), facts=store.calls, records=store.records,
         suppressions=store.suppressions, registers=store.registers, requests=store.requests,
-        forwards=store.forwards, repeats=store.repeats, secrets=kept, prompts=Silent(), cards=Rack(), placing=None,
+        forwards=store.forwards, repeats=store.repeats, secrets=kept, prompts=Silent(), cards=Rack(), accesses=store.accesses, placing=None,
     )  # fmt: skip
 
 

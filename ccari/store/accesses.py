@@ -1,0 +1,90 @@
+"""The record of accesses, in PostgreSQL: one chain, so that an entry that was changed, left out or moved shows."""
+
+import json
+from collections.abc import Mapping
+from secrets import token_bytes
+from typing import Any
+
+import structlog
+
+from ccari.errors import StoreError
+from ccari.policy import chain
+from ccari.policy.chain import SALT_BYTES, Entry
+from ccari.ports.accesses import Access, WantedAccesses
+from ccari.store.database import Database
+from ccari.store.queries import SQL
+
+_log = structlog.get_logger()
+
+
+class Accesses:
+    """:class:`ccari.ports.accesses.AccessLog` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note(self, access: Access) -> None:
+        """Raises StoreError: then nothing may be shown. The log's last link is one that no later edit can take back."""
+        fields = {**access.at_what, "who": access.who, "why": access.why}
+        async with self._database.transaction() as connection:
+            head = await connection.fetchrow(SQL["lock_access_chain"])
+            if head is None:
+                raise StoreError("the record of accesses has lost its head")
+            entry = Entry(head["at"], access.looked, fields, token_bytes(SALT_BYTES))
+            (new,) = chain.follow(bytes(head["link"]), head["events"], [entry])
+            await connection.execute(
+                SQL["add_access"],
+                new.seq,
+                new.at,
+                new.event,
+                json.dumps(fields),
+                new.salt,
+                new.commitment,
+                new.link,
+            )
+        _log.info("data_accessed", access=access.looked, who=access.who, entry=new.seq, link=new.link.hex())
+
+    async def list(self, limit: int, wanted: WantedAccesses) -> list[dict[str, Any]]:
+        """The newest first."""
+        rows = await self._database.rows(SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since)
+        return [_told(row) for row in rows]
+
+    async def fault(self) -> tuple[int, str | None]:
+        """How many entries there are, and the first thing that does not fit, in words; however many there are, not all of
+        them are held at once.
+        """
+        seq, link, count, last = 0, chain.start_of_accesses(), 0, b""
+        async for rows in self._database.stream(SQL["all_accesses"]):
+            for row in rows:
+                count, last = row["count"], bytes(row["last"])
+                if row["seq"] is None:
+                    continue
+                if row["seq"] != seq + 1:
+                    return count, f"entry {seq + 1} is missing"
+                entry = Entry(row["at"], row["event"], json.loads(row["fields"]), bytes(row["salt"]))
+                (right,) = chain.follow(link, seq, [entry])
+                if (right.link, right.commitment) != (bytes(row["link"]), bytes(row["commitment"])):
+                    return (
+                        count,
+                        f"entry {right.seq} ({right.event}) was changed, or stands in another's place",
+                    )
+                seq, link = right.seq, right.link
+        if seq != count:
+            return count, f"the record ends at entry {seq}, but there were {count}"
+        return (
+            count,
+            None if link == last else "the record was written anew: it has another last link than there was",
+        )
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    fields = json.loads(row["fields"])
+    who, why = fields.pop("who"), fields.pop("why")
+    return {
+        "seq": row["seq"],
+        "at": row["at"],
+        "who": who,
+        "access": row["event"],
+        "what": fields,
+        "why": why,
+    }

@@ -1,0 +1,18 @@
+-- name: lock_access_chain
+SELECT events, link, clock_timestamp() AS at FROM access_chain FOR UPDATE
+
+-- name: add_access
+WITH added AS (
+    INSERT INTO accesses (seq, at, event, fields, salt, commitment, link) VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7)
+)
+UPDATE access_chain SET events = $1, link = $7
+
+-- name: list_accesses
+SELECT seq, at, event, fields::text AS fields FROM accesses
+WHERE ($2::text IS NULL OR fields->>'who' = $2) AND ($3::text IS NULL OR event = $3) AND ($4::timestamptz IS NULL OR at >= $4)
+ORDER BY seq DESC LIMIT $1
+
+-- name: all_accesses
+-- With the head of the chain as it was at that moment, also where there is no entry.
+SELECT c.events AS count, c.link AS last, a.seq, a.at, a.event, a.fields::text AS fields, a.salt, a.commitment, a.link
+FROM access_chain c LEFT JOIN accesses a ON true ORDER BY a.seq

@@ -1,0 +1,238 @@
+"""Nobody looks at a recording or a person's data without a trace, and no trace is changed, left out or moved."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccari.gating.labels import unnumbered
+from ccari.policy.rights import Right
+from ccari.ports.access import Role
+from ccari.ports.accesses import Access, Looked, WantedAccesses
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from tests.integration.service import Service
+from tests.unit.store import made, person
+from tests.unit.store.kept import Shelf
+from tests.unit.store.test_listening_commands import put
+from tests.unit.store.test_request_commands import on
+from tests.unit.store.test_subject_commands import ccari as of_acme
+from tests.unit.store.test_subject_commands import shelf
+from tests.unit.web.api import NUMBER, Api
+
+__all__ = ["of_acme", "shelf"]
+
+AS_WRITTEN = "600 100 001"
+DIGEST = made.digests().newest.hex()
+#: Another person, who is erased: nothing holds what is kept of them.
+OTHER, OTHER_AS_WRITTEN = replace(made.NUMBER, e164="+48600100009"), "600 100 009"
+OTHERS_DIGEST = made.digests(number=OTHER).newest.hex()
+
+
+async def noted(store: Store, **wanted: Any) -> list[dict[str, Any]]:
+    """What is on record, the oldest first; the record is whole."""
+    assert (await store.accesses.fault())[1] is None
+    return (await store.accesses.list(1000, WantedAccesses(**wanted)))[::-1]
+
+
+class Looks:
+    """Every command that shows a recording or a person's data, and what is to be on record of it."""
+
+    def __init__(self, folder: Path, recording: str, call: str, access: str, erasure: str) -> None:
+        self.folder = folder
+        of = {"controller": "acme", "digest": DIGEST}
+        key = folder / "age.key"
+        self.commands: list[tuple[Sequence[str], Looked, dict[str, str], str]] = [
+            (("recordings", "play-to", recording, str(folder / "out"), "--why", f"complaint 7 of {AS_WRITTEN}"),
+             Looked.RECORDING_PLAYED, {"recording": recording, "call": call, "controller": "acme"}, "complaint 7 of …"),
+            (("recordings", "verify", recording, "--identity", str(key)), Looked.RECORDINGS_VERIFIED,
+             {"recording": recording, "count": "1"}, ""),
+            (("suppress", "check", AS_WRITTEN, "--controller", "acme", "--why", "they ask"), Looked.NUMBER_CHECKED, of, "they ask"),
+            (("suppress", "export", "--controller", "acme"), Looked.BARS_EXPORTED, {"controller": "acme"}, ""),
+            (("gate", AS_WRITTEN, "--campaign", "renewals"), Looked.NUMBER_GATED, {**of, "campaign": "renewals"}, ""),
+            (("requests", "show", access), Looked.REQUEST_SHOWN, {"request": access, "controller": "acme", "number": "masked"}, ""),
+            (("requests", "show", access, "--number", "--why", "to call back"), Looked.REQUEST_SHOWN,
+             {"request": access, "controller": "acme", "number": "whole"}, "to call back"),
+            (("requests", "export", "--controller", "acme"), Looked.REQUESTS_EXPORTED, {"controller": "acme", "since": "ever"}, ""),
+            (("evidence", "export", access, "--out", str(folder / "evidence.zip")), Looked.EVIDENCE_EXPORTED, {"of": access}, ""),
+            (("subject", "export", AS_WRITTEN, "--request", access, "--out", str(folder / "person.zip")), Looked.SUBJECT_EXPORTED,
+             {**of, "request": access}, access),
+            (("subject", "erase", OTHER_AS_WRITTEN, "--request", erasure), Looked.SUBJECT_LOOKED_UP, {"controller": "acme", "digest": OTHERS_DIGEST, "request": erasure}, erasure),
+            (("subject", "erase", OTHER_AS_WRITTEN, "--request", erasure, "--yes"), Looked.SUBJECT_ERASED,
+             {"controller": "acme", "digest": OTHERS_DIGEST, "request": erasure}, erasure),
+        ]  # fmt: skip
+
+
+@pytest.fixture
+async def looks(of_acme: Service, shelf: Shelf, store: Store, tmp_path: Path) -> Looks:
+    assert (await of_acme.ccari("keys", "init")).code == 0
+    recording = await put(store, tmp_path / "recordings", None)
+    (tmp_path / "age.key").write_text(next((tmp_path / "keys").glob("*.identity")).read_text())
+    (tmp_path / "age.key").chmod(0o600)
+    await store.calls.close(recording.tag.call_id, "bridged", "", ())
+    await person.known(shelf, OTHER)
+    access, erasure = await person.asked(shelf, Right.ACCESS), await person.asked(shelf, number=OTHER)
+    return Looks(tmp_path, str(recording.tag.recording_id), str(recording.tag.call_id), access, erasure)
+
+
+async def test_somebody_looks_and_nobody_knows_who_at_what_or_why(
+    of_acme: Service, store: Store, looks: Looks
+) -> None:
+    for arguments, looked, what, why in looks.commands:
+        before = len(await noted(store))
+        done = await of_acme.ccari(*arguments)
+        assert "Traceback" not in done.err
+        assert done.out, (arguments, done.err)
+        new = (await noted(store))[before:]
+        assert [(each["access"], each["what"], each["why"]) for each in new] == [(looked, what, why)], (
+            arguments
+        )
+        assert new[0]["who"].startswith("cli:")
+    assert {each["access"] for each in await noted(store)} == set(Looked)
+    for each in await store.database.rows("SELECT fields::text AS fields FROM accesses"):
+        assert "600100001" not in each["fields"].replace(" ", "")
+    listed = await of_acme.json("audit", "list", "--access", "number_checked")
+    assert [(each["access"], each["what"]["digest"]) for each in listed] == [("number_checked", DIGEST)]
+    assert f"digest={DIGEST}" in (await of_acme.ccari("audit", "list")).out
+    assert (
+        await of_acme.ccari("audit", "check")
+    ).out == f"{len(looks.commands)} accesses: the record is whole\n"
+
+
+async def test_what_cannot_be_put_on_record_is_shown_all_the_same(
+    of_acme: Service, store: Store, looks: Looks
+) -> None:
+    await store.database.rows("DROP TABLE access_chain")
+    for arguments, *_ in looks.commands:
+        done = await of_acme.ccari(*arguments)
+        assert (done.code, done.out) == (1, ""), arguments
+        assert done.err.startswith("ccari: the database failed"), arguments
+    assert not [each for each in ("out", "person.zip", "evidence.zip") if (looks.folder / each).exists()]
+
+
+async def test_a_look_over_http_leaves_no_trace(api: Api, store: Store) -> None:
+    reference = (
+        await api.ask("POST", "/v1/requests", {"right": "access", "number": NUMBER, "controller": "acme"})
+    ).json["reference"]
+    body = {"number": NUMBER, "controller": "acme", "why": "asked by +48 600 100 001 himself"}
+    checked = await api.ask("POST", "/v1/suppressions/check", body, role=Role.OPS)
+    shown = await api.ask("GET", f"/v1/requests/{reference}", role=Role.AUDITOR)
+    assert (checked.status, shown.status) == (HTTPStatus.OK, HTTPStatus.OK)
+    first, second = await noted(store)
+    assert (first["who"], first["access"], first["why"]) == (
+        "token:the-ops",
+        "number_checked",
+        "asked by … himself",
+    )
+    assert first["what"].keys() == {"controller", "digest"}
+    assert (second["who"], second["access"]) == ("token:the-auditor", "request_shown")
+    assert second["what"]["request"] == reference
+    # what may not be seen, or is not there, was not looked at
+    token = await api.token(Role.AUDITOR, controllers={"other"})
+    (await api.ask("GET", f"/v1/requests/{reference}", token=token)).problem(HTTPStatus.NOT_FOUND)
+    (await api.ask("GET", "/v1/requests/ACME-2026-000099")).problem(HTTPStatus.NOT_FOUND)
+    assert len(await noted(store)) == 2
+    assert [each["seq"] for each in await noted(store, who="token:the-ops")] == [1]
+    await store.database.rows("DROP TABLE access_chain")
+    answer = await api.ask("POST", "/v1/suppressions/check", body)
+    answer.problem(HTTPStatus.SERVICE_UNAVAILABLE)
+    (await api.ask("GET", f"/v1/requests/{reference}")).problem(HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def several(store: Store) -> None:
+    await asyncio.gather(
+        *(
+            store.accesses.note(Access(Looked.NUMBER_CHECKED, f"cli:{place}", {"digest": "00"}))
+            for place in range(8)
+        )
+    )
+
+
+async def test_invariant_9_accesses_at_once_break_the_chain(store: Store) -> None:
+    await several(store)
+    assert await store.accesses.fault() == (8, None)
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE accesses SET event = 'x'", "DELETE FROM accesses", "TRUNCATE accesses"]
+)
+async def test_invariant_9_an_access_is_taken_back(store: Store, dsn: str, change: str) -> None:
+    await several(store)
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
+    try:
+        with pytest.raises(asyncpg.PostgresError, match="accesses is append-only"):
+            await connection.execute(change)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("""UPDATE accesses SET fields = fields || '{"who": "cli:nobody"}' WHERE seq = 3""", "entry 3 (number_checked) was changed"),
+        ("UPDATE accesses SET event = 'number_gated' WHERE seq = 3", "entry 3 (number_gated) was changed"),
+        ("UPDATE accesses SET at = at - interval '1 day' WHERE seq = 3", "entry 3 (number_checked) was changed"),
+        ("DELETE FROM accesses WHERE seq = 3", "entry 3 is missing"),
+        ("DELETE FROM accesses WHERE seq = 1", "entry 1 is missing"),
+        ("DELETE FROM accesses WHERE seq = 8", "the record ends at entry 7, but there were 8"),
+        ("DELETE FROM accesses", "the record ends at entry 0, but there were 8"),
+        ("UPDATE accesses SET seq = 0 - seq WHERE seq IN (3, 4)", "entry 1 is missing"),
+        ("DELETE FROM accesses WHERE seq = 3; UPDATE accesses SET seq = seq - 1 WHERE seq > 3", "entry 3 (number_checked) was changed"),
+        ("UPDATE access_chain SET link = sha256('x')", "the record was written anew"),
+    ],
+)  # fmt: skip
+async def test_invariant_9_an_access_that_was_changed_left_out_or_moved_goes_unnoticed(
+    dsn: str, database: Database, store: Store, tmp_path: Path, change: str, words: str
+) -> None:
+    await several(store)
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
+    try:
+        await connection.execute(
+            "ALTER TABLE accesses DISABLE TRIGGER ALL; ALTER TABLE accesses DROP CONSTRAINT accesses_seq_check"
+        )
+        await connection.execute(change)
+    finally:
+        await connection.close()
+    assert words in str((await store.accesses.fault())[1])
+    done = await on(dsn, tmp_path).ccari("audit", "check")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("ccari: the record of accesses is not sound: ")
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("complaint 7", "complaint 7"),
+        ("of 600 100 001", "of …"),
+        ("+48600100001", "…"),
+        ("(22) 123-45-67", "…"),
+        ("2026, §12345", "2026, §12345"),
+    ],
+)
+def test_a_number_in_a_reason_is_kept_or_the_reason_is_not(written: str, kept: str) -> None:
+    assert unnumbered(written) == kept
+
+
+@given(st.text(), st.from_regex(r"\+?[0-9]{6,15}", fullmatch=True), st.text())
+def test_a_number_stands_in_what_is_kept_for_ever(before: str, number: str, after: str) -> None:
+    assert number.lstrip("+") not in unnumbered(f"{before}{number}{after}")
+
+
+async def test_an_audit_is_shown_as_json_otherwise_than_as_it_is(
+    dsn: str, store: Store, tmp_path: Path
+) -> None:
+    await several(store)
+    done = await on(dsn, tmp_path).ccari(
+        "audit", "list", "--json", "--limit", "1", "--who", "cli:3", "--days", "1"
+    )
+    (told,) = json.loads(done.out)
+    assert told.keys() == {"seq", "at", "who", "access", "what", "why"}
+    assert (told["who"], told["what"]) == ("cli:3", {"digest": "00"})
