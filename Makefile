@@ -1,10 +1,11 @@
 # Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
 # they do. Run as root: the laboratory of two Asterisks needs it.
-.PHONY: help demo test setup lint unit integration scenarios soak mutations bench-suppressions bench-retention bench-erasure bench-recordings sounds lock wheel clean
+.PHONY: help demo test setup lint unit integration scenarios soak mutations audit bench-suppressions bench-retention bench-erasure bench-recordings sounds lock wheel clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 VENV ?= .venv
+AUDIT := .venv-audit
 BIN := $(VENV)/bin
 PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux age
 # Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
@@ -79,15 +80,22 @@ bench-erasure: setup ## Erase ten thousand people, and see that each hold is kep
 bench-recordings: setup ## Bring two hundred recordings to their place in each format, and see what the calls' loop feels of it
 	$(BIN)/python -m tests.bench.recordings
 
+audit: ## Ask whether the locked packages have known holes or were withdrawn; needs PyPI itself, and fails without it
+	@[ -x $(AUDIT)/bin/pip-audit ] || { $(PYTHON) -m venv $(AUDIT) && \
+	  $(AUDIT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.lock; }
+	$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.lock
+	$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements-dev.lock
+
 sounds: setup ## Speak the prompts that come with ccari anew, where their words have changed
 	$(BIN)/ccari sounds build --common --dir sounds
 
 lock: ## Write the lock files anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml --group dev -o requirements-dev.lock
+	echo 'pip-audit>=2.10,<3' | uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 - -o requirements-audit.lock
 
 wheel: setup ## Build the wheel, with sounds and dialplans in it
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
 
 clean: ## Remove what was made in the checkout
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AUDIT) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -36,9 +36,10 @@ NUMBER = Number("+48601987654")
 BYSTANDER = Number("+48601987655")
 SPELLINGS = ["601987654", "601 987 654", "601-987-654", "(601) 98 76 54"]
 MASKED = NUMBER.masked[-9:]
-#: Kept on purpose: the digest bars the number, and tells whose the requests were.
+#: Kept on purpose: the digest bars the number, and tells whose the requests were and at whose data somebody looked.
 KEPT_DIGESTS = {
     "suppressions.digest", "removed_suppressions.digest", "rights_requests.digest", "rights_requests.digests", "holds.digests",
+    "accesses.fields",
 }  # fmt: skip
 
 
