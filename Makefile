@@ -1,6 +1,6 @@
 # Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
 # they do. Run as root: the laboratory of two Asterisks needs it.
-.PHONY: help demo test setup lint unit integration scenarios soak mutations audit bench-suppressions bench-retention bench-erasure bench-recordings sounds lock wheel clean
+.PHONY: help demo test setup lint unit integration scenarios soak mutations audit bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings sounds lock wheel clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -76,6 +76,9 @@ bench-retention: setup ## Delete what is due of a hundred thousand recordings, a
 
 bench-erasure: setup ## Erase ten thousand people, and see that each hold is kept; ROWS=n for another count
 	$(BIN)/python -m tests.bench.erasure $(if $(ROWS),--people $(ROWS))
+
+bench-taking-up: setup ## Kill a service with fifty talks, and see how soon the next one runs them; TALKS=n
+	$(BIN)/python -m pytest -q -s tests/bench/taking_up.py
 
 bench-recordings: setup ## Bring two hundred recordings to their place in each format, and see what the calls' loop feels of it
 	$(BIN)/python -m tests.bench.recordings
