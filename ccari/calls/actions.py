@@ -45,6 +45,7 @@ class Actions:
         self._ids = ids
         self._desk = desk
         self._journal = journal
+        self._gatekeeper: Gatekeeper | None = None
         self._settled: Terms | None = None
         self._bridge_made = False
         self.recorder = Recorder(ids, desk, journal)
@@ -148,10 +149,10 @@ class Actions:
         order, inbound = self._order, self._order.direction is Direction.INBOUND
         if inbound and await self._is_withheld():
             order = replace(order, number=None)
-        self._gatekeeper = Gatekeeper(
+        gatekeeper = self._gatekeeper = Gatekeeper(
             order, self._ids.call, self._desk, self._journal, order.direction, order.destination
         )
-        verdict = await (self._gatekeeper.admit() if inbound else self._gatekeeper.ask())
+        verdict = await (gatekeeper.admit() if inbound else gatekeeper.ask())
         if isinstance(verdict, Block):
             return on.GateBlocked(verdict)
         self._settled = verdict
@@ -230,6 +231,8 @@ class Actions:
         return variables
 
     async def _spend_token(self) -> Event:
+        if self._gatekeeper is None:
+            raise AssertionError("the gate was not asked")
         block = await self._gatekeeper.spend_token(self._terms)
         return on.TokenSpent() if block is None else on.TokenRefused(block)
 
@@ -354,15 +357,19 @@ class Actions:
         )
 
     async def _close(self, command: do.CloseCall) -> None:
-        if not self._journal.is_open:
+        gatekeeper, store, call_id = self._gatekeeper, self._desk.store, self._ids.call
+        if gatekeeper is None and not self._journal.is_open:
             return
-        store, call_id = self._desk.store, self._ids.call
-        await persistently(
-            call_id,
-            lambda: self._journal.durably(
+
+        async def close() -> None:
+            if gatekeeper is not None and not self._journal.is_open:
+                # the gate had no answer from the database, which may have written the row all the same, or is yet to
+                await gatekeeper.put_on_record()
+            await self._journal.durably(
                 lambda entries: store.close(call_id, command.outcome, command.reason, entries)
-            ),
-        )
+            )
+
+        await persistently(call_id, close)
 
     async def _let_go(self) -> None:
         """Leave nothing of the call in Asterisk, whatever state it is in."""

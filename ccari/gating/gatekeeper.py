@@ -100,6 +100,11 @@ class Gatekeeper:
             block = Block.PROMPTS_MISSING if isinstance(error, SoundError) else Block.STORE_UNAVAILABLE
         except _Refusal as refusal:
             block = refusal.block
+        await self.put_on_record()
+        return block
+
+    async def put_on_record(self) -> None:
+        """Write a row of no controller for the call; what is there already stays. Raises StoreError."""
         asked = self._asked
         await self._means.store.open_refused(
             RefusedCall(
@@ -112,7 +117,6 @@ class Gatekeeper:
             )
         )
         self._journal.opened()
-        return block
 
     async def terms(self) -> Terms | Block:
         """What a call would be made under, without asking whether it may be; or why there are no such terms.
