@@ -6,8 +6,9 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,8 +17,9 @@ from tests.soak import plan, report
 from tests.soak.house import FAKETIME
 from tests.soak.plan import Fault
 from tests.soak.progress import Progress
-from tests.soak.run import soak
+from tests.soak.run import Result, soak
 
+SIGNALLED = 128
 #: Set in the process that has a mount namespace of its own.
 _INSIDE = "SOAK_INSIDE"
 
@@ -41,14 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{chosen.minutes:g} minutes", file=sys.stderr,
     )  # fmt: skip
     try:
-        result = asyncio.run(soak(made, Progress(), chosen.keep_logs))
+        result = asyncio.run(_until_terminated(soak(made, Progress(), chosen.keep_logs)))
     except LabError as error:
         print(f"soak: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return SIGNALLED + signal.SIGINT
     report.show(result, Console(width=160 if not sys.stdout.isatty() else None))
     return 1 if result.found else 0
+
+
+async def _until_terminated(work: Coroutine[Any, Any, Result]) -> Result:
+    """Let SIGTERM do what Ctrl-C does: end everything that was started."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 def _enter() -> None:

@@ -14,6 +14,7 @@ import aiohttp
 import asyncpg
 
 from ccari.errors import CcariError
+from tests.integration.service import Service
 from tests.lab import LabError
 from tests.soak.account import Account
 from tests.soak.checks import violations
@@ -64,6 +65,7 @@ async def soak(plan: Plan, progress: Progress, keep: Path | None = None) -> Resu
         try:
             return await _soak(plan, progress, house)
         finally:
+            await _end(house.service)
             if keep is not None:
                 await asyncio.to_thread(_keep, house, keep)
 
@@ -88,10 +90,19 @@ async def _soak(plan: Plan, progress: Progress, house: House) -> Result:
             found |= dict.fromkeys(violations(account))
             if not calm:
                 found |= {Violation(0, "it did not calm down", "", f"within {CALM_SECONDS:.0f} s"): None}
-    if house.service.process is not None and house.service.process.returncode is None:
-        with contextlib.suppress(TimeoutError):
-            await house.service.stop()
     return Result(plan, account, list(found), driver, breaker, supervisor)
+
+
+async def _end(service: Service) -> None:
+    """In order if it can be; it may be stopped, if the run was ended in the middle of a fault."""
+    process = service.process
+    if process is None or process.returncode is not None:
+        return
+    try:
+        await service.stop()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _check_now_and_then(

@@ -21,6 +21,8 @@ from tests.soak.plan import BARRED_BEFORE, QUIET_END_SECONDS, Fault, make
 MINUTES_20 = 1200.0
 RATE = 8000
 SHORT_SECONDS = 0.3
+#: What would wait for ever otherwise.
+LONG_SECONDS = 10.0
 
 
 def test_a_seed_makes_another_plan_the_second_time() -> None:
@@ -82,7 +84,7 @@ async def test_a_link_that_is_cut_passes_something_on() -> None:
 
 
 async def test_a_link_that_is_stalled_loses_what_was_sent(tmp_path: Path) -> None:
-    async with _echo() as to, link(to, tmp_path / "socket") as between:
+    async with asyncio.timeout(LONG_SECONDS), _echo() as to, link(to, tmp_path / "socket") as between:
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "socket"))
         writer.write(b"one")
         assert await reader.readexactly(3) == b"one"
