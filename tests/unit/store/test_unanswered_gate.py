@@ -26,12 +26,12 @@ class Unanswered(PostgresCallStore):
     """Whose reply to the gate is lost; ``late``: it has not even begun to write, and does when it is told to."""
 
     late = False
-    write: Callable[[], Awaitable[Any]]
+    catch_up: Callable[[], Awaitable[Any]]
 
     async def open(self, *arguments: Any) -> Any:
-        self.write = lambda: super(Unanswered, self).open(*arguments)
+        self.catch_up = lambda: super(Unanswered, self).open(*arguments)
         if not self.late:
-            await self.write()
+            await self.catch_up()
         raise StoreError("the database did not answer in time")
 
 
@@ -54,7 +54,7 @@ async def test_a_call_whose_gate_had_no_answer_stays_open_for_ever(
     journal.note("call_blocked", {"reason": "store_unavailable"})
     await actions.carry_out(do.CloseCall(Outcome.UNAVAILABLE, "store_unavailable"))
     if late:
-        await calls.write()
+        await calls.catch_up()
     shown = await store.records.show_call(call_id)
     assert (shown.call["outcome"], shown.call["reason"]) == ("unavailable", "store_unavailable")
     assert [each["event"] for each in shown.events] == ["call_blocked"]
