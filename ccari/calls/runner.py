@@ -29,6 +29,8 @@ INBOX_EVENTS = 256
 HANG_UP_SECONDS = 0.3
 #: How much longer than its file a playback may take to be reported finished.
 PLAYBACK_GRACE_SECONDS = 5.0
+#: Until it is tried again to keep what a talk is taken up with, while the database is away: each try holds up the call.
+KEEP_AGAIN_SECONDS = 5.0
 
 
 class CallRunner:
@@ -45,6 +47,7 @@ class CallRunner:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._call = Call()
         self._kept: Mapping[str, Any] | None = None
+        self._keep_at = 0.0
 
     @classmethod
     def of(cls, order: Order, desk: Desk) -> Self:
@@ -123,13 +126,21 @@ class CallRunner:
         kept = resuming.kept(self._call)
         if kept == self._kept or self._call.stage in {Stage.CLOSE, Stage.CLOSED}:
             return
+        if asyncio.get_running_loop().time() < self._keep_at:
+            return
         try:
             await self._actions.remember(kept)
         except StoreError as error:
-            # tried again at the next event
             _log.warning("talk_not_kept", call_id=str(self.ids.call), reason=str(error))
+            self._keep_later()
         else:
             self._kept = kept
+
+    def _keep_later(self) -> None:
+        """The database is away, and somebody on the line is waiting: try again when it may be back."""
+        self._keep_at = asyncio.get_running_loop().time() + KEEP_AGAIN_SECONDS
+        # an event that means nothing to the call
+        self._later("keep", KEEP_AGAIN_SECONDS, functools.partial(self._put, on.TimeRanOut("keep")))
 
     async def _carry_out(self, commands: Sequence[do.Command]) -> None:
         for command in commands:
@@ -152,6 +163,8 @@ class CallRunner:
                             self._forget(lambda waiting: isinstance(waiting, on.RecorderStarted))
                     if isinstance(command, do.Play) and result is None:
                         self._await_playback(command.party)
+                    if isinstance(result, on.RightSpooled):
+                        self._keep_later()
                     if result is not None:
                         self._put(result)
 

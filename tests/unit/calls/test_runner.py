@@ -1,11 +1,22 @@
-"""What a call that is flooded with events lets go of."""
+"""What a call that is flooded with events lets go of, and what it waits for while the database is away."""
 
-from typing import cast
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
 
+import pytest
+
+from ccari.calls import runner as runners
 from ccari.calls.desk import Desk, Order
 from ccari.calls.runner import INBOX_EVENTS, CallRunner
-from ccari.policy.call import Direction, Event, Party
+from ccari.errors import StoreError
+from ccari.policy.call import Command, Direction, Event, Party
+from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
+from ccari.policy.rights import Right
+from tests.unit.policy.story import Story
+
+SECONDS = 5.0
 
 
 async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
@@ -32,3 +43,55 @@ async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along()
     runner.take(gone | {"channel": {"id": runner.ids.agent}})
     left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
     assert left == [on.KeyPressed("7"), on.Gone(Party.AGENT, 16)]
+
+
+class Away:
+    """What a call does while the database is away. ``tried``: how often it was to keep what the talk is taken up with."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+        self.done: list[Command] = []
+
+    async def carry_out(self, command: Command) -> Event | None:
+        self.done.append(command)
+        return on.RightSpooled(command.right) if isinstance(command, do.RegisterRight) else None
+
+    async def remember(self, told: Mapping[str, Any] | None) -> None:
+        self.tried += 1
+        raise StoreError("the database did not answer in time")
+
+
+def talking(monkeypatch: pytest.MonkeyPatch) -> tuple[CallRunner, Away]:
+    runner = CallRunner.of(
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), cast("Desk", None)
+    )
+    runner._call = Story().talk().call
+    monkeypatch.setattr(runner, "_actions", away := Away())
+    monkeypatch.setattr(runner, "_await_playback", lambda _party: None)
+    return runner, away
+
+
+async def test_whoever_pressed_waits_for_a_database_that_is_known_to_be_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each try to keep what the talk is taken up with lasts as long as the database may, and the answer comes after it."""
+    runner, away = talking(monkeypatch)
+    await runner._step(on.KeyPressed("8"))
+    await runner._step(runner._inbox.get_nowait())
+    assert away.done[0] == do.RegisterRight(Right.ACCESS, "8")
+    assert away.done[-1] == do.Play(Party.CALLEE, "right_registered_access")
+    assert away.tried == 0
+
+
+async def test_a_talk_is_never_kept_again_once_the_database_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "KEEP_AGAIN_SECONDS", 0.01)
+    runner, away = talking(monkeypatch)
+    await runner._step(on.KeyPressed("9"))
+    for tries in (1, 2):
+        assert away.tried == tries
+        async with asyncio.timeout(SECONDS):
+            again = await runner._inbox.get()
+        assert again == on.TimeRanOut("keep")
+        await runner._step(again)
+    for timer in runner._timers.values():
+        timer.cancel()
