@@ -27,7 +27,10 @@ class OwnPostgres:
         """SIGKILL to the server and all of its processes; returns when they are gone."""
         processes = self._processes()
         self._signal(signal.SIGKILL)
-        await until(lambda: not any(map(_runs, processes)), within=GONE_SECONDS)
+        # pg_ctl takes one that nobody has waited for yet for one that runs
+        await until(
+            lambda: not any(Path("/proc", str(each)).exists() for each in processes), within=GONE_SECONDS
+        )
 
     async def start(self) -> None:
         await self._server.finds_programmes()
@@ -62,13 +65,6 @@ def _parent(process: int) -> int | None:
         return None
     # behind the name, which may have blanks and brackets in it: the state, and the parent
     return int(stat.rpartition(")")[2].split()[1])
-
-
-def _runs(process: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return False
 
 
 @contextlib.asynccontextmanager

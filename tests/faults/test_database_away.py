@@ -70,6 +70,8 @@ async def test_invariant_1_a_database_that_dies_between_gate_and_dial_lets_a_cal
         await moment.reached()
         await postgres.kill()
         moment.go_on()
+        # it lets go of Asterisk, for it cannot know any more that nobody else drives it
+        await service.logged(lambda line: line["event"] == "asterisk_away")
         refused = await ground.dial(meanwhile)
         await refused.ended()
         assert (await ground.lab.pbx.outcome(refused.id)).outcome == "unavailable"
