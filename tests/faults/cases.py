@@ -98,6 +98,7 @@ CASES: Mapping[int, Case] = {
         "no INVITE",
         (
             f"{HERE}/test_database_away.py::test_invariant_1_a_gate_whose_database_hangs_lets_a_call_through",
+            f"{HERE}/test_database_away.py::test_invariant_1_a_database_that_hangs_between_gate_and_dial_lets_a_call_through",
             f"{HERE}/test_database_away.py::test_invariant_1_a_database_that_dies_between_gate_and_dial_lets_a_call_through",
         ),
     ),
@@ -139,6 +140,7 @@ CASES: Mapping[int, Case] = {
         "new calls take the dialplan's way without it; nothing is done that is out of date",
         (
             f"{HERE}/test_service_stopped.py::test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers_wait_for_it",
+            f"{HERE}/test_service_stopped.py::test_invariant_1_a_service_that_wakes_soon_dials_for_an_agent_who_hung_up",
             f"{OUTBOUND}::test_an_agent_waits_for_ever_for_a_service_that_hangs",
         ),
     ),

@@ -9,8 +9,6 @@ import pytest
 from tests.faults.cases import CASES, HERE
 
 CHECKOUT = Path(__file__).parents[2]
-#: Proven by what is being built.
-PENDING = {10}
 
 
 def docstrings_in(file: Path) -> dict[str, str]:
@@ -27,13 +25,7 @@ def test_a_case_is_forgotten() -> None:
     assert all(case.tests for case in CASES.values())
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        pytest.param(each, marks=[pytest.mark.xfail(strict=False)] if each in PENDING else [])
-        for each in CASES
-    ],
-)
+@pytest.mark.parametrize("number", CASES)
 def test_a_case_names_a_test_that_is_not_there(number: int) -> None:
     for each in CASES[number].tests:
         name, _, test = each.partition("::")

@@ -56,6 +56,28 @@ async def test_invariant_1_a_gate_whose_database_hangs_lets_a_call_through(
     assert await ground.lab.world.invites(callee.number) == 0
 
 
+async def test_invariant_1_a_database_that_hangs_between_gate_and_dial_lets_a_call_through(
+    ground: Ground, postgres: OwnPostgres
+) -> None:
+    """Case 11: stopped when the gate has allowed the call, and its dial token is yet to be spent."""
+    callee = callees.answers(7)
+    async with (
+        relay(ground.lab.pbx.ari_url) as between,
+        ground.running(ari=between.url, url=postgres.dsn) as service,
+    ):
+        moment = Moment(between, request("channels/create"))
+        placed = await ground.dial(callee)
+        await moment.reached()
+        with postgres.stopped():
+            moment.go_on()
+            await placed.ended()
+            outcome = await ground.lab.pbx.outcome(placed.id)
+            assert (outcome.outcome, outcome.reason) == ("unavailable", "store_unavailable")
+        await until(lambda: "call_ended" in service.of_call(outcome.call), within=START_SECONDS)
+        await ground.nothing_left()
+    assert await ground.lab.world.invites(callee.number) == 0
+
+
 async def test_invariant_1_a_database_that_dies_between_gate_and_dial_lets_a_call_through(
     ground: Ground, postgres: OwnPostgres
 ) -> None:

@@ -89,6 +89,25 @@ async def test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers
     assert [await ground.lab.world.invites(each.number) for each in called] == [1] * TALKS
 
 
+async def test_invariant_1_a_service_that_wakes_soon_dials_for_an_agent_who_hung_up(
+    ground: Ground,
+) -> None:
+    """Case 16: woken before any wait of its own is over, so that only the order of what it finds keeps it from dialling."""
+    callee = callees.answers(70)
+    async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
+        moment = Moment(between, reply("channels/create"))
+        placed = await ground.dial(callee)
+        await moment.reached()
+        with stopped(service):
+            moment.go_on()
+            await ground.lab.world.hang_up(placed)
+            await until(lambda: any(each["type"] == "StasisEnd" for each in between.events), within=3)
+        outcome, shown = await ground.ended(service, placed)
+        assert (outcome.outcome, shown["outcome"]) == ("agent_hangup", "agent_hangup")
+        await ground.nothing_left()
+    assert await ground.lab.world.invites(callee.number) == 0
+
+
 def _count(service: Service, event: str) -> int:
     return sum(line["event"] == event for line in service.lines())
 
