@@ -131,7 +131,9 @@ async def test_what_is_answered_is_not_described_or_a_failure_of_ours(api: Api) 
             )
         data = None if method == "GET" else json.dumps(body).encode()
         # a body that is no gzip, and was not read before it was refused, ends the connection
-        answer = await api.ask(method, url, data=data, headers={**headers, "connection": "close"}, role=Role.DPO)
+        answer = await api.ask(
+            method, url, data=data, headers={**headers, "connection": "close"}, role=Role.DPO
+        )
         sent = (method, url, body, headers, answer)
         seen.add(answer.status)
         assert str(answer.status) in document["paths"][path][method.lower()]["responses"], sent
