@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from statistics import median
 
 import structlog
 
@@ -12,7 +13,7 @@ MOST_AT_GATE = 64
 #: What a loop is late by that cannot keep up any more; a key press should be answered well within it.
 LATE_SECONDS = 0.25
 _LOOK_SECONDS = 0.1
-#: So many looks in a row have to be in time before calls are let in again: one second.
+#: Looks that count: of one second, and of more while they are late.
 _LOOKS = 10
 
 OVERLOAD = "overload"
@@ -39,8 +40,8 @@ class Admission:
 
     @property
     def late_seconds(self) -> float:
-        """The most that the event loop was late by within the last second."""
-        return max(self._late, default=0.0)
+        """What the event loop was late by at half of the last looks or more: one that stood still once keeps up."""
+        return median(self._late) if self._late else 0.0
 
     async def watch(self) -> None:
         """See how late the event loop is, until cancelled."""

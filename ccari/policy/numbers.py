@@ -91,13 +91,11 @@ def parse(text: str, country: str) -> Number | NumberFault:
     except phonenumbers.NumberParseException:
         return NumberFault.INVALID
     kind = phonenumbers.number_type(found)
-    if kind == PhoneNumberType.UNKNOWN:
-        return NumberFault.INVALID
-    if kind in _PREMIUM:
-        return NumberFault.PREMIUM
     e164 = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
     # some countries' plans as libphonenumber has them are longer than ITU-T E.164 lets a number be
-    return Number(e164) if len(e164) <= 1 + _LONGEST_E164 else NumberFault.INVALID
+    if kind == PhoneNumberType.UNKNOWN or len(e164) > 1 + _LONGEST_E164:
+        return NumberFault.INVALID
+    return NumberFault.PREMIUM if kind in _PREMIUM else Number(e164)
 
 
 def mask(e164: str) -> str:

@@ -20,14 +20,34 @@ def test_calls_queue_up_before_a_gate_that_does_not_answer() -> None:
     assert admission.refusal(MOST_AT_GATE, MOST_AT_GATE) == "overload"
 
 
+async def _busy() -> None:
+    """What a machine is that has too much to do: each turn of the loop takes too long."""
+    while True:
+        time.sleep(2 * LATE_SECONDS)  # noqa: ASYNC251
+        await asyncio.sleep(0)
+
+
+async def test_a_loop_that_stood_still_once_takes_no_more_calls() -> None:
+    admission = Admission(1000)
+    watching = asyncio.create_task(admission.watch())
+    try:
+        await until(lambda: len(admission._late) >= 3, within=WITHIN)
+        asyncio.get_running_loop().call_soon(time.sleep, 4 * LATE_SECONDS)
+        await until(lambda: max(admission._late) > LATE_SECONDS, within=WITHIN)
+        assert admission.refusal(0, 0) is None
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+
 async def test_a_loop_that_cannot_keep_up_takes_more_calls_or_none_ever_after() -> None:
     admission = Admission(1000)
     watching = asyncio.create_task(admission.watch())
     try:
         await until(lambda: admission.refusal(0, 0) is None, within=WITHIN)
-        # what a machine does that has too much to do
-        asyncio.get_running_loop().call_soon(time.sleep, 2 * LATE_SECONDS)
+        busy = asyncio.create_task(_busy())
         await until(lambda: admission.refusal(0, 0) == "overload", within=WITHIN)
+        busy.cancel()
         await until(lambda: admission.refusal(0, 0) is None, within=WITHIN)
     finally:
         watching.cancel()
