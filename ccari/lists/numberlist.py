@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
 from ccari.errors import ListError, why
+from ccari.gating.labels import unnumbered
 from ccari.lists.lines import CsvRow, Lines, csv_rows
 from ccari.policy.numbers import Number, NumberFault, parse
 from ccari.ports.lists import LineFault
@@ -146,9 +147,9 @@ class NumberList:
         for name in names:
             if self._columns is not None and name not in {*key, *self._columns}:
                 known = ", ".join((*key, *self._columns))
-                raise self._error(line, f"there is no column {name[:40]!r}: it is one of {known}")
+                raise self._error(line, f"there is no column {_shown(name)}: it is one of {known}")
             if names.count(name) > 1:
-                raise self._error(line, f"the column {name!r} is there twice")
+                raise self._error(line, f"the column {_shown(name)} is there twice")
         for name in (*key, *self._required):
             if name not in names:
                 raise self._error(line, f"the column {name!r} is missing")
@@ -185,6 +186,11 @@ class NumberList:
 
 
 _NEITHER = "it is neither a telephone number nor the header of a CSV with a column 'number'"
+
+
+def _shown(name: str) -> str:
+    """What stands where a column's name should: in a list without a header it is a number."""
+    return repr(unnumbered(name)[:40])
 
 
 def _header(text: str) -> tuple[str, list[str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ccari.errors import ListError
@@ -57,6 +57,8 @@ _content = st.one_of(
 
 @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(_content, st.sampled_from(list(READERS)))
+@example(b"number,600100001", "bars")
+@example(b"number,600 100 001,600 100 001", "contacts")
 def test_a_file_raises_anything_but_a_list_error_or_a_fault_quotes_it(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, kind: str
 ) -> None:
