@@ -47,8 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         print(f"soak: {error}", file=sys.stderr)
         return 2
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         return SIGNALLED + signal.SIGINT
+    except asyncio.CancelledError:
+        return SIGNALLED + signal.SIGTERM
     report.show(result, Console(width=160 if not sys.stdout.isatty() else None))
     return 1 if result.found else 0
 
