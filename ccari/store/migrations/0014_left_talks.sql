@@ -1,5 +1,5 @@
 -- What a talk is taken up with by the next service when the one that ran it has died
--- depends: 0011_stereo
+-- depends: 0013_accesses
 
 -- migrate: apply
 ALTER TABLE calls
