@@ -24,7 +24,8 @@ class Admission:
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
-        self._late: deque[float] = deque(maxlen=_LOOKS)
+        # full from the start: the one late look of a service that begins is not half of them
+        self._late: deque[float] = deque([0.0] * _LOOKS, maxlen=_LOOKS)
         self._refused = 0
 
     def refusal(self, under_way: int, at_gate: int) -> str | None:
@@ -41,7 +42,7 @@ class Admission:
     @property
     def late_seconds(self) -> float:
         """What the event loop was late by at half of the last looks or more: one that stood still once keeps up."""
-        return median(self._late) if self._late else 0.0
+        return median(self._late)
 
     async def watch(self) -> None:
         """See how late the event loop is, until cancelled."""

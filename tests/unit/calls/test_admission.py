@@ -27,6 +27,19 @@ async def _busy() -> None:
         await asyncio.sleep(0)
 
 
+async def test_a_service_that_began_slowly_turns_its_first_callers_away() -> None:
+    """It checks all its sounds and keys before it takes a call, and may be late for its first look by that."""
+    admission = Admission(1000)
+    watching = asyncio.create_task(admission.watch())
+    try:
+        asyncio.get_running_loop().call_soon(time.sleep, 4 * LATE_SECONDS)
+        await until(lambda: max(admission._late) > LATE_SECONDS, within=WITHIN)
+        assert admission.refusal(0, 0) is None
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+
 async def test_a_loop_that_stood_still_once_takes_no_more_calls() -> None:
     admission = Admission(1000)
     watching = asyncio.create_task(admission.watch())
