@@ -45,15 +45,18 @@ _OUTCOME = re.compile(r"CCARI-OUTCOME ([0-9a-f-]{36})\|([0-9a-f-]{36})\|")
 async def gather(house: House, watch: Watch, numbers: Iterable[str], *, calm: bool) -> Account:
     """All that can be told of the run up to now. ``calm``: all is over, so that sounds are listened to as well."""
     lab = house.lab
-    store, tried = await _stored(house.database.dsn), await _calls_tried(house)
+    tried, raw = await _calls_tried(house), watch.raw_files()
+    kept = await asyncio.to_thread(lambda: tuple(_kept(house, listen=calm)))
+    # after the rest: what came meanwhile has its row already, where a row has to come first
+    store = await _stored(house.database.dsn)
     wanted = sorted({*numbers, *(f"+{digits}" for _, digits, _ in tried)})
     return Account(
         calm=calm,
         windows=tuple(watch.windows),
         invites=tuple(Invite(*each) for each in tried),
         **store,
-        raw=watch.raw_files(),
-        kept=await asyncio.to_thread(lambda: tuple(_kept(house, listen=calm))),
+        raw=raw,
+        kept=kept,
         heard=await asyncio.to_thread(lambda: tuple(_heard(lab.world.heard))) if calm else (),
         lines=tuple(_lines(house.logs)),
         secrets=tuple(_secrets(house)),
@@ -77,12 +80,13 @@ async def _calls_tried(house: House) -> list[tuple[float, str, str]]:
 async def _stored(dsn: str) -> dict[str, Any]:
     connection = await asyncpg.connect(dsn, server_settings={"search_path": SCHEMA})
     try:
-        calls = await connection.fetch("SELECT * FROM calls ORDER BY opened_at")
-        recordings = await connection.fetch("SELECT * FROM recordings ORDER BY tagged_at")
-        requests = await connection.fetch("SELECT * FROM rights_requests ORDER BY registered_at")
-        bars = await connection.fetch(
-            "SELECT *, pg_xact_commit_timestamp(xmin) AS committed FROM suppressions"
-        )
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            calls = await connection.fetch("SELECT * FROM calls ORDER BY opened_at")
+            recordings = await connection.fetch("SELECT * FROM recordings ORDER BY tagged_at")
+            requests = await connection.fetch("SELECT * FROM rights_requests ORDER BY registered_at")
+            bars = await connection.fetch(
+                "SELECT *, pg_xact_commit_timestamp(xmin) AS committed FROM suppressions"
+            )
     finally:
         await connection.close()
     async with open_database(dsn) as database:

@@ -14,6 +14,9 @@ WHOLE_SECONDS = 0.5
 
 def bridged_too_early(account: Account) -> Iterator[Violation]:
     for call in account.calls:
+        if not account.calm and call.ended_at is None:
+            # its row and its journal were read one after the other
+            continue
         bridged, heard = call.first("call_bridged"), call.first("notice_heard")
         if bridged is not None and (heard is None or heard.seq > bridged.seq or call.heard_at is None):
             yield Violation(3, "bridged before the notice was heard", call.id, f"entry {bridged.seq}")

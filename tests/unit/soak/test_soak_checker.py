@@ -309,3 +309,12 @@ def test_a_raw_file_that_waits_with_a_reason_is_taken_for_forgotten() -> None:
 def test_what_is_open_in_the_middle_of_a_run_is_taken_for_left() -> None:
     run = replace(_recording_open(_channel_left(_open(lawful.account()))), calm=False, heard=())
     assert violations(run) == []
+
+
+def test_a_call_that_goes_on_is_judged_by_a_row_older_than_its_journal() -> None:
+    run = lawful.with_call(lawful.account(), AGREED, heard_at=None, ended_at=None)
+    assert violations(replace(run, calm=False)) == []
+    assert {each.invariant for each in violations(lawful.with_call(run, AGREED, ended_at=BEGAN + 40))} == {
+        2,
+        3,
+    }
