@@ -1,8 +1,10 @@
 """The service's hold on one Asterisk: connect, fence, take stock, listen; and again when the connection is lost."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -21,6 +23,8 @@ _log = structlog.get_logger()
 #: Between tries to connect, doubled each time, with as much again at random so that a fleet does not knock in step.
 FIRST_RETRY_SECONDS = 0.2
 LONGEST_RETRY_SECONDS = 5.0
+#: From one look for calls that nobody runs to the next.
+SWEEP_SECONDS = 60.0
 #: Events between the connection and the first call that can be made over it.
 _MOST_EARLY_EVENTS = 1000
 
@@ -113,13 +117,27 @@ class Link:
             ears.open()
             self.connected.set()
             _log.info("asterisk_connected", version=identity.version, **found.told)
+            sweeping = asyncio.create_task(self._sweep(desk))
             try:
                 await _first(reader, ears.replaced, lock_lost)
             finally:
+                sweeping.cancel()
+                await asyncio.wait([sweeping])
                 self._switchboard.detach("asterisk_lost")
             if ears.replaced.is_set():
                 raise Replaced
-            raise AsteriskError("the lock was lost" if lock_lost.is_set() else "the connection was closed")
+            raise AsteriskError(
+                "another service holds the lock" if lock_lost.is_set() else "the connection was closed"
+            )
+
+    async def _sweep(self, desk: Desk) -> None:
+        """Now and then close what a database that was away for long has left open, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            with contextlib.suppress(StoreError):
+                await desk.store.close_abandoned(
+                    desk.asterisk, datetime.now(UTC), self._switchboard.under_way, older_than=SWEEP_SECONDS
+                )
 
 
 class _Ears:

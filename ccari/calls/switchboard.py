@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Literal
+from uuid import UUID
 
 import structlog
 
@@ -40,6 +41,11 @@ class Switchboard:
         """From now on new calls are made over this connection."""
         self._desk = desk
         self._open = True
+
+    @property
+    def under_way(self) -> list[UUID]:
+        """The calls that are being run, whatever each is at."""
+        return [each.ids.call for each in self._calls]
 
     def resume(self, talks: Sequence[Talk], desk: Desk) -> None:
         """Take up talks that went on while nobody ran them."""

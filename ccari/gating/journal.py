@@ -17,7 +17,7 @@ _log = structlog.get_logger()
 _T = TypeVar("_T")
 
 #: For the last writes of a call, which nobody waits for on the line.
-CLOSE_TRIES = 6
+CLOSE_TRIES = 150
 CLOSE_RETRY_SECONDS = 2.0
 
 

@@ -130,6 +130,10 @@ class CallStore(Protocol):
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None: ...
 
-    async def close_abandoned(self, asterisk: str, at: datetime, but: Sequence[UUID] = ()) -> int:
-        """End the calls that an earlier run left open on this Asterisk, ``but`` some; gives how many."""
+    async def close_abandoned(
+        self, asterisk: str, at: datetime, but: Sequence[UUID] = (), *, older_than: float = 0.0
+    ) -> int:
+        """End the calls that are open on this Asterisk and that nobody runs: all ``but`` some, opened so many seconds ago or
+        longer; gives how many.
+        """
         ...

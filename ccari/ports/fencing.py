@@ -7,5 +7,5 @@ from typing import Protocol
 
 class Fence(Protocol):
     def hold(self, name: str) -> AbstractAsyncContextManager[asyncio.Event]:
-        """Be the only holder of ``name``; the event is set if that is lost. Raise UnsuitableError if another holds it."""
+        """Be the only holder of ``name``; the event is set when another is. Raise UnsuitableError if another holds it."""
         ...

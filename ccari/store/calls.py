@@ -6,7 +6,7 @@ Each method that changes a call also writes the journal entries that led to it, 
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -185,10 +185,16 @@ class CallRows:
             rows = await connection.fetch(SQL["left_talks"], asterisk)
         return [LeftTalk(**{**row, "told": json.loads(row["told"])}) for row in rows]
 
-    async def close_abandoned(self, asterisk: str, at: datetime, but: Sequence[UUID] = ()) -> int:
-        """End the calls that an earlier run of the service left open on this Asterisk, ``but`` some; gives how many."""
+    async def close_abandoned(
+        self, asterisk: str, at: datetime, but: Sequence[UUID] = (), *, older_than: float = 0.0
+    ) -> int:
+        """End the calls that are open on this Asterisk and that nobody runs: all ``but`` some, opened so many seconds ago or
+        longer; gives how many.
+        """
         async with self._database.connection() as connection:
-            rows = await connection.fetch(SQL["open_calls"], asterisk, list(but))
+            rows = await connection.fetch(
+                SQL["open_calls"], asterisk, list(but), timedelta(seconds=older_than)
+            )
             for row in rows:
                 # each by itself: one row that was tampered with must not keep the others open, and the service away
                 with contextlib.suppress(asyncpg.IntegrityConstraintViolationError):

@@ -6,13 +6,24 @@ from collections.abc import AsyncIterator
 from hashlib import sha256
 
 import asyncpg
+import structlog
 
-from ccari.errors import UnsuitableError
+from ccari.errors import StoreError, UnsuitableError
 from ccari.store.database import COMMAND_SECONDS, connect, translated
+
+_log = structlog.get_logger()
 
 #: A service that was killed, or a connection that was cut, holds the lock until PostgreSQL has noticed.
 PATIENCE_SECONDS = 3.0
+#: The same, when the lock that is taken again was ours: a network that went away keeps PostgreSQL from noticing for longer.
+REGAIN_SECONDS = 20.0
 _ASK_AGAIN_SECONDS = 0.1
+_CONNECT_AGAIN_SECONDS = 0.5
+#: PostgreSQL finds out within a dozen seconds that we are not there any more.
+_SESSION = {
+    "application_name": "ccari fence", "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}  # fmt: skip
 
 
 class PostgresFence:
@@ -23,7 +34,8 @@ class PostgresFence:
 
     @contextlib.asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[asyncio.Event]:
-        """Hold the lock on ``name``; the event given is set if it is lost with its connection.
+        """Hold the lock on ``name``. With its connection it is lost, and taken again as soon as PostgreSQL is back: while it
+        is away nobody else can have it. The event given is set when somebody else has.
 
         Raises
         ------
@@ -32,26 +44,73 @@ class PostgresFence:
         StoreError
             If the database cannot be asked.
         """
-        key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
-        lost = asyncio.Event()
-        with translated():
-            connection = await connect(self._dsn, server_settings={"application_name": "ccari fence"})
-        connection.add_termination_listener(lambda _: lost.set())
+        held = _Held(self._dsn, int.from_bytes(sha256(name.encode()).digest()[:8], signed=True))
+        if not await held.take(PATIENCE_SECONDS):
+            raise UnsuitableError(
+                "another ccari drives this Asterisk: stop it first, or give this one its own"
+            )
+        keeping = asyncio.create_task(held.keep())
         try:
-            with translated():
-                held = await _taken(connection, key)
-            if not held:
-                raise UnsuitableError(
-                    "another ccari drives this Asterisk: stop it first, or give this one its own"
-                )
-            yield lost
+            yield held.by_another
         finally:
-            connection.terminate()
+            keeping.cancel()
+            await asyncio.wait([keeping])
+            held.let_go()
 
 
-async def _taken(connection: asyncpg.Connection, key: int) -> bool:
+class _Held:
+    """``by_another`` is set when the lock is somebody else's."""
+
+    def __init__(self, dsn: str, key: int) -> None:
+        self._dsn = dsn
+        self._key = key
+        self._connection: asyncpg.Connection | None = None
+        self._lost = asyncio.Event()
+        self.by_another = asyncio.Event()
+
+    async def take(self, patience_seconds: float) -> bool:
+        """False if another holds it all that time; raise StoreError if the database cannot be asked."""
+        self._lost.clear()
+        with translated():
+            self._connection = connection = await connect(self._dsn, server_settings=_SESSION)
+            connection.add_termination_listener(lambda _: self._lost.set())
+            taken = False
+            try:
+                taken = await _taken(connection, self._key, patience_seconds)
+            finally:
+                if not taken:
+                    self.let_go()
+        return taken
+
+    async def keep(self) -> None:
+        """Take it again whenever it is lost, until another has it."""
+        while True:
+            await self._lost.wait()
+            _log.warning("database_away", reason="the lock on Asterisk was lost with its connection")
+            while not await self._regained():
+                if self.by_another.is_set():
+                    return
+                await asyncio.sleep(_CONNECT_AGAIN_SECONDS)
+            _log.info("lock_regained")
+
+    async def _regained(self) -> bool:
+        try:
+            taken = await self.take(REGAIN_SECONDS)
+        except StoreError:
+            return False
+        if not taken:
+            self.by_another.set()
+        return taken
+
+    def let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+async def _taken(connection: asyncpg.Connection, key: int, patience_seconds: float) -> bool:
     loop = asyncio.get_running_loop()
-    patient_until = loop.time() + PATIENCE_SECONDS
+    patient_until = loop.time() + patience_seconds
     while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", key, timeout=COMMAND_SECONDS):
         if loop.time() > patient_until:
             return False

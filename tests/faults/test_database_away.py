@@ -92,15 +92,16 @@ async def test_invariant_1_a_database_that_dies_between_gate_and_dial_lets_a_cal
         await moment.reached()
         await postgres.kill()
         moment.go_on()
-        # it lets go of Asterisk, for it cannot know any more that nobody else drives it
-        await service.logged(lambda line: line["event"] == "asterisk_away")
+        # nobody waits in silence for it to come back
+        await placed.ended()
         refused = await ground.dial(meanwhile)
         await refused.ended()
-        assert (await ground.lab.pbx.outcome(refused.id)).outcome == "unavailable"
+        for call in (placed, refused):
+            told = await ground.lab.pbx.outcome(call.id)
+            assert (told.outcome, told.reason) == ("unavailable", "store_unavailable")
         await postgres.start()
-        await until(lambda: _connections(service) == 2, within=START_SECONDS)
-        await placed.ended()
-        assert (await ground.lab.pbx.outcome(placed.id)).outcome == "unavailable"
+        await service.logged(lambda line: line["event"] == "lock_regained", within=START_SECONDS)
+        assert _connections(service) == 1
         await ground.nothing_left()
         for each in (callee, meanwhile):
             assert await ground.lab.world.invites(each.number) == 0

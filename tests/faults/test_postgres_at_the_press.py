@@ -125,14 +125,19 @@ async def test_invariant_5_a_right_is_lost_with_a_postgresql_that_is_killed_at_t
             processes = postgres._processes()
             await postgres.kill()
         await service.logged(of(callee, "right_spooled"), within=CONFIRMED_SECONDS)
+        # the answer does not wait for it to come back
+        await placed.ended()
+        said = await heard(ground.lab, callee)
+        assert has(said, tone_of("right_registered_erasure"))
+        assert lacks(said, tone_of("right_failed"))
         # pg_ctl takes one that nobody has reaped yet for a server that runs
         await until(
             lambda: not any(Path(f"/proc/{each}").exists() for each in processes), within=GONE_SECONDS
         )
         await postgres.start()
         await registered(service, callee)
-        await placed.ended()
-        await until(lambda: _connections(service) == 2, within=START_SECONDS)
+        await service.logged(lambda line: line["event"] == "lock_regained", within=START_SECONDS)
+        assert _connections(service) == 1
         assert (await refused(ground, callee)).reason == "suppressed_erasure"
         await ground.nothing_left()
 

@@ -53,6 +53,7 @@ UPDATE calls SET ended_at = clock_timestamp(), outcome = $2, reason = $3, talk =
 
 -- name: open_calls
 SELECT id, talk IS NOT NULL AS talked FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND id <> ALL ($2)
+  AND opened_at <= clock_timestamp() - $3::interval
 
 -- name: number_lock
 -- One call at a time is let through to one number of a controller, so that a limit of attempts is one.

@@ -1,0 +1,77 @@
+"""Which of two services may drive an Asterisk, when the connection that holds the lock is lost."""
+
+import asyncio
+from hashlib import sha256
+
+import asyncpg
+import pytest
+
+from ccari.errors import UnsuitableError
+from ccari.store.fence import PostgresFence
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+WITHIN = 30.0
+_HOLDERS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'ccari fence'"
+
+
+async def cut_off(dsn: str) -> None:
+    """The server ends every connection that holds a lock."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ccari fence'"
+        )
+    finally:
+        await connection.close()
+
+
+async def holders(dsn: str) -> set[int]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return {row["pid"] for row in await connection.fetch(_HOLDERS)}
+    finally:
+        await connection.close()
+
+
+async def test_a_restart_of_the_database_leaves_an_asterisk_to_two_services(dsn: str) -> None:
+    async with PostgresFence(dsn).hold("one asterisk") as by_another:
+        before = await holders(dsn)
+        await cut_off(dsn)
+
+        async def again() -> bool:
+            return bool(await holders(dsn) - before)
+
+        await until(again, within=WITHIN)
+        with pytest.raises(UnsuitableError, match="another ccari drives this Asterisk"):
+            async with PostgresFence(dsn).hold("one asterisk"):
+                pytest.fail("two hold it")
+        assert not by_another.is_set()
+    async with PostgresFence(dsn).hold("one asterisk"):
+        pass
+
+
+async def test_who_has_lost_it_to_another_goes_on(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ccari.store.fence.REGAIN_SECONDS", 0.5)
+    # the other one is sooner
+    monkeypatch.setattr("ccari.store.fence._CONNECT_AGAIN_SECONDS", 0.1)
+    async with PostgresFence(dsn).hold("another asterisk") as by_another:
+        taking = asyncio.Event()
+        connection = await asyncpg.connect(dsn)
+        try:
+            waiting = asyncio.create_task(_take(connection, "another asterisk", taking))
+            await taking.wait()
+            await cut_off(dsn)
+            async with asyncio.timeout(WITHIN):
+                await waiting
+                await by_another.wait()
+        finally:
+            await connection.close()
+
+
+async def _take(connection: asyncpg.Connection, name: str, taking: asyncio.Event) -> None:
+    """Queue for the lock, and have it the moment that it is free."""
+    key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
+    taking.set()
+    await connection.execute("SELECT pg_advisory_lock($1)", key)
