@@ -435,6 +435,40 @@ async def test_an_abandoned_call_stays_open_or_its_journal_does_not_fit(
     assert (await store.records.show_call(foreign.id)).call["ended_at"] is None
 
 
+async def test_a_call_that_is_being_run_is_closed_by_the_sweep_or_one_that_nobody_runs_is_not(
+    calls: PostgresCallStore, store: Store
+) -> None:
+    """One that has begun since the sweep looked for those that are run is too young for it."""
+    run, left = made.call(), made.call()
+    for call in (run, left):
+        await calls.open(call, made.question(call))
+    assert await calls.close_abandoned(made.ASTERISK, made.NOW, (), older_than=60) == 0
+    assert await calls.close_abandoned(made.ASTERISK, made.NOW, (run.id,)) == 1
+    assert (await store.records.show_call(run.id)).call["ended_at"] is None
+    assert (await store.records.show_call(left.id)).call["ended_at"] is not None
+
+
+async def test_a_talk_cannot_be_taken_up_or_is_after_its_end(calls: PostgresCallStore, store: Store) -> None:
+    talk, over, unheard = made.call(), made.call(), made.call()
+    for call in (talk, over, unheard):
+        await calls.open(call, made.question(call))
+        await calls.keep_talk(call.id, {"version": 1, "paused": False}, made.journal("call_bridged"))
+    for call in (talk, over):
+        await calls.commit_heard(call.id, "v1", None, ())
+    await calls.close(over.id, "bridged", "", ())
+    await calls.keep_talk(over.id, {"version": 1}, ())
+    await calls.keep_talk(talk.id, {"version": 1, "paused": True}, ())
+    (left,) = await calls.left_talks(made.ASTERISK)
+    assert (left.id, left.campaign, left.notice_version) == (talk.id, talk.campaign, "v1")
+    assert left.told == {"version": 1, "paused": True}
+    assert await calls.left_talks("another") == []
+    # what was a talk has ended as one, though nobody saw its end
+    assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 2
+    shown = await store.records.show_call(talk.id)
+    assert (shown.call["outcome"], shown.call["reason"], shown.fault) == ("bridged", "service_died", None)
+    assert await calls.left_talks(made.ASTERISK) == []
+
+
 async def test_a_call_that_no_policy_covers_leaves_no_row_or_a_number(
     calls: PostgresCallStore, store: Store
 ) -> None:
