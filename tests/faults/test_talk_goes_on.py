@@ -173,6 +173,10 @@ async def test_a_pause_ends_or_an_agents_code_is_not_heard_any_more(ground: Grou
             lambda line: line["event"] == "recording_started" and line["at"] > told["at"],
             within=RESUME_SECONDS,
         )
+        # Asterisk writes what it has recorded some seconds at a time
+        newest = (await what.service.json("calls", "show", call_id))["recordings"][-1]
+        raw = ground.lab.pbx.spool / f"{newest['id']}.wav"
+        await until(lambda: raw.exists() and raw.stat().st_size > 8000, within=GONE_SECONDS)
         await ground.lab.world.hang_up(placed)
         await ground.ended(what.service, placed)
         await until(lambda: recordings(what.service, call_id, 2), within=GONE_SECONDS)

@@ -6,6 +6,7 @@ process made by the operating system's own means does is tried in ``tests/unit/t
 
 import asyncio
 import atexit
+import contextlib
 import gc
 import json
 import os
@@ -93,7 +94,9 @@ def _serve(address: str) -> None:
 
 def _tell(asked: socket.socket, command: int) -> NoReturn:
     _, status = os.waitpid(command, 0)
-    asked.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    with contextlib.suppress(BrokenPipeError):
+        # who gave up waiting
+        asked.sendall(str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
 
 
