@@ -91,7 +91,9 @@ class RequestRow:
 
 @dataclass(frozen=True)
 class Bar:
-    """``committed_at``: when everybody could see it. ``campaign``: "" for all of the controller's."""
+    """``committed_at``: when everybody could see it, at the latest; a row that was written again tells no more. ``entered_at``:
+    before when nobody could. ``campaign``: "" for all of the controller's.
+    """
 
     controller: str
     digest: bytes
@@ -100,6 +102,11 @@ class Bar:
     committed_at: float
     removed_at: float | None = None
     call_id: str | None = None
+    entered_at: float | None = None
+
+    @property
+    def earliest(self) -> float:
+        return self.committed_at if self.entered_at is None else self.entered_at
 
 
 @dataclass(frozen=True)

@@ -134,8 +134,8 @@ def _bar(row: asyncpg.Record) -> Bar:
         committed = entered + _SAME_COMMIT_SECONDS
     whose = str(row["call_id"]) if row["call_id"] else None
     return Bar(
-        row["controller"], bytes(row["digest"]), row["campaign"], row["reason"], committed, call_id=whose
-    )
+        row["controller"], bytes(row["digest"]), row["campaign"], row["reason"], committed, call_id=whose, entered_at=entered,
+    )  # fmt: skip
 
 
 def _at(moment: datetime | None) -> float | None:

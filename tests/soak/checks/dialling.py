@@ -92,7 +92,7 @@ def one_controllers_own(account: Account) -> Iterator[Violation]:
 def _has_bar(account: Account, call: CallRow) -> bool:
     ended = call.ended_at if call.ended_at is not None else float("inf")
     return any(
-        each.controller == call.controller and each.digest == call.digest and each.committed_at <= ended
+        each.controller == call.controller and each.digest == call.digest and each.earliest <= ended
         for each in account.bars
     )
 

@@ -294,6 +294,22 @@ def test_a_bar_that_does_not_reach_a_basis_is_held_against_its_calls() -> None:
     assert violations(replace(run, bars=(*run.bars, bar), invites=(*run.invites[:2], mended))) == []
 
 
+def test_a_bar_that_was_entered_again_is_taken_for_one_that_came_after_the_calls_it_barred() -> None:
+    """The row tells of its last writing only: it may have been there since it was entered."""
+    run = lawful.account()
+    barred = next(each for each in run.calls if each.reason == "suppressed_do_not_call")
+    assert barred.ended_at is not None
+    bars = [
+        replace(each, committed_at=barred.ended_at + 30, entered_at=barred.ended_at - 1)
+        if each.digest == barred.digest
+        else each
+        for each in run.bars
+    ]
+    assert violations(replace(run, bars=tuple(bars))) == []
+    later = [replace(each, entered_at=each.committed_at) for each in bars]
+    assert [each.invariant for each in violations(replace(run, bars=tuple(later)))] == [7]
+
+
 def test_a_press_that_was_answered_with_a_no_is_taken_for_lost() -> None:
     run = _pressed_and_lost(lawful.account())
     journal = tuple(replace(each, event="right_failed") if each.event == "right_registered" else each
