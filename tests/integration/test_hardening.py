@@ -1,0 +1,70 @@
+"""The lines of docs/operations.md that harden Asterisk: it takes them, and calls go through."""
+
+import re
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.integration.ground import Ground
+from tests.lab import callees
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+RELOAD_SECONDS = 10.0
+
+
+def said(line: str) -> str:
+    """A line that the page tells to write."""
+    assert re.search(rf"^{re.escape(line)}$", OPERATIONS.read_text(), re.MULTILINE), line
+    return line
+
+
+async def test_asterisk_refuses_what_operations_say_or_no_call_goes_through_afterwards(
+    ground: Ground,
+) -> None:
+    pbx = ground.lab.pbx
+    etc, password = pbx.home / "etc", pbx.ari_password_file.read_text().strip()
+    hashed = re.search(r"^password = (\$6\$\S+)", await pbx.cli(f"ari mkpasswd {password}"), re.MULTILINE)
+    assert hashed is not None
+    (etc / "ari.conf").write_text(
+        "\n".join((said("[general]"), said("enabled = yes"), said("allowed_origins ="), f"[{pbx.ari_user}]",
+                   said("type = user"), said("password_format = crypt"), f"password = {hashed[1]}",
+                   said("read_only = no"), ""))
+    )  # fmt: skip
+    http = etc / "http.conf"
+    http.write_text(f"{http.read_text().rstrip()}\n{said('enable_static = no')}\n")
+    pjsip = etc / "pjsip.conf"
+    trunk = "[trunk](lab)\n"
+    assert trunk in pjsip.read_text()
+    pjsip.write_text(
+        pjsip.read_text().replace(
+            trunk, f"{trunk}{said('allow_transfer = no')}\n{said('redirect_method = user')}\n", 1
+        )
+    )
+    said("live_dangerously = no")
+    for module in ("res_ari.so", "http", "res_pjsip.so"):
+        await pbx.cli(f"module reload {module}")
+
+    async def is_set() -> bool:
+        shown = await pbx.cli("pjsip show endpoint trunk")
+        return re.search(r"allow_transfer\s+: false", shown) is not None and "redirect_method" in shown
+
+    await until(is_set, within=RELOAD_SECONDS)
+    assert re.search(r"redirect_method\s+: user", await pbx.cli("pjsip show endpoint trunk"))
+    wrong = {"Authorization": aiohttp.encode_basic_auth(pbx.ari_user, "wrong")}
+    async with aiohttp.ClientSession(headers=wrong) as session:
+        async with session.get(f"{pbx.ari_url}/ari/asterisk/info") as reply:
+            assert reply.status == 401
+        async with session.get(f"{pbx.ari_url}/static/ajamdemo.html") as reply:
+            assert reply.status == 404
+    async with ground.running() as service:
+        placed = await ground.dial(callees.answers(1), agent="drops-1")
+        outcome, _ = await ground.ended(service, placed)
+        assert outcome.outcome == "bridged"
+        redirected = await ground.dial(callees.redirects(2))
+        outcome, _ = await ground.ended(service, redirected)
+        assert (outcome.outcome, outcome.reason) == ("failed", "redirected")
+    assert await ground.lab.world.invites(callees.answers(2).number) == 0
