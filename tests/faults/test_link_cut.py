@@ -12,7 +12,7 @@ import pytest
 from ccari.calls.transport import HEARTBEAT_SECONDS
 from tests.faults.blackhole import black_hole
 from tests.faults.world import PRESENT_DBFS, has, heard, lacks
-from tests.integration.ground import Ground, assert_kept
+from tests.integration.ground import Ground, kept_later
 from tests.integration.service import START_SECONDS, Service
 from tests.integration.studio import CONFIRMED, tone_of
 from tests.lab import callees
@@ -75,9 +75,9 @@ async def test_six_seconds_without_a_packet_end_a_recording_unnoticed(ground: Gr
         await until(lambda: file.stat().st_size > after, within=GAP_SECONDS)
         assert "recording_impossible" not in service.of_call(call_id)
         await ground.lab.world.hang_up(placed)
-        outcome, shown = await ground.ended(service, placed)
+        outcome, _ = await ground.ended(service, placed)
         assert (outcome.outcome, outcome.reason) == ("bridged", "")
-        assert_kept(service, shown)
+        shown = await kept_later(service, outcome.call)
         assert "recording_short" not in [each["event"] for each in shown["events"]]
         sound = service.recorded(shown["recordings"][0])
     # before the gap, and after it
@@ -105,9 +105,9 @@ async def test_calls_need_more_sessions_than_asterisk_has_or_are_dialled_twice(g
             called = [callees.answers(serial) for serial in range(4, 10)]
             placed = [await ground.dial(each, agent="drops-1") for each in called]
             for each in placed:
-                outcome, shown = await ground.ended(service, each)
+                outcome, _ = await ground.ended(service, each)
                 assert (outcome.outcome, outcome.reason) == ("bridged", "")
-                assert_kept(service, shown)
+                await kept_later(service, outcome.call)
         finally:
             assert await service.stop() == 0
     await ground.nothing_left()

@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.spool import small_spool
 from tests.faults.world import has, heard, lacks
-from tests.integration.ground import Ground, assert_kept
+from tests.integration.ground import Ground, kept_later
 from tests.integration.studio import tone_of
 from tests.lab import callees
 
@@ -41,9 +41,9 @@ async def test_a_talk_that_must_be_recorded_goes_on_when_the_disk_is_full(ground
     async with small_spool(ground.lab.pbx) as spool, ground.running(spool=str(spool.folder)) as service:
         spool.fill(but_kib=LITTLE_KIB)
         placed = await ground.lab.world.dial(callee.number, campaign="strict")
-        outcome, shown = await ground.ended(service, placed)
+        outcome, _ = await ground.ended(service, placed)
         assert (outcome.outcome, outcome.reason) == ("failed", "recording_failed")
-        assert_kept(service, shown)
+        shown = await kept_later(service, outcome.call)
         assert 0 < shown["recordings"][0]["duration_ms"] <= LITTLE_KIB * 1024 / 16
         sound = await heard(ground.lab, callee)
         assert has(sound, tone_of("goodbye"))

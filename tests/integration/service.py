@@ -97,10 +97,15 @@ class Service:
         return told
 
     async def ended(self, call_id: str, *, within: float = EVENT_SECONDS) -> dict[str, Any]:
-        """As :meth:`call`, once its row is closed, which comes a moment after the dialplan has been told."""
+        """As :meth:`call`, once its row is closed, which comes a moment after the dialplan has been told, and what was
+        recorded has found its place, which takes longer on a busy machine than the end of a call waits.
+        """
 
         async def closed() -> bool:
-            return (await self.call(call_id))["ended_at"] is not None
+            told = await self.call(call_id)
+            return told["ended_at"] is not None and all(
+                each["state"] != "finished" for each in told["recordings"]
+            )
 
         await until(closed, within=within)
         return await self.call(call_id)
