@@ -339,15 +339,3 @@ async def test_a_service_that_starts_again_at_once_is_refused_by_its_own_shadow(
         assert tasks
     leaving.cancel()
     await asyncio.gather(*tasks)
-
-
-async def test_a_lost_lock_is_not_noticed(dsn: str) -> None:
-    executioner = await asyncpg.connect(dsn)
-    async with PostgresFence(dsn).hold("pbx") as lost:
-        await executioner.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ccari fence'"
-            " AND datname = current_database()"
-        )
-        async with asyncio.timeout(BOUND_SECONDS):
-            await lost.wait()
-    await executioner.close()

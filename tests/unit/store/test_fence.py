@@ -10,10 +10,10 @@ from ccari.errors import UnsuitableError
 from ccari.store.fence import PostgresFence
 from tests.lab.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
 WITHIN = 30.0
-_HOLDERS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'ccari fence'"
+_HOLDERS = (
+    "SELECT pid FROM pg_stat_activity WHERE application_name = 'ccari fence' AND datname = current_database()"
+)
 
 
 async def cut_off(dsn: str) -> None:
@@ -21,7 +21,8 @@ async def cut_off(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ccari fence'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'ccari fence' AND datname = current_database()"
         )
     finally:
         await connection.close()
