@@ -29,6 +29,7 @@ class Ground:
     sounds: Path
     url: str
     _started: int = field(default=0, init=False)
+    _older: frozenset[str] = field(default=frozenset(), init=False)
 
     def service(
         self,
@@ -81,12 +82,20 @@ class Ground:
         return await self.lab.world.dial(callee.number, campaign="brief", agent=agent)
 
     async def talk(self, service: Service, callee: Callee) -> tuple[AgentCall, str]:
-        """A call whose two parties talk, and its id."""
+        """A call whose two parties talk, and its id, once what it would be taken up with is on record."""
+        self._older = frozenset(path.name for path in self.lab.pbx.spool.glob("*"))
         call = await self.dial(callee)
         bridged = await service.logged(
             lambda line: line["event"] == "call_bridged" and line["number"].endswith(callee.number[-4:])
         )
-        return call, bridged["call_id"]
+        call_id: str = bridged["call_id"]
+
+        async def is_kept() -> bool:
+            shown = await service.json("calls", "show", call_id)
+            return any(each["event"] == "call_bridged" for each in shown["events"])
+
+        await until(is_kept, within=GONE_SECONDS)
+        return call, call_id
 
     async def ended(self, service: Service, call: AgentCall) -> tuple[Outcome, dict[str, Any]]:
         """What the dialplan was told of a call, and what the database holds of it."""
@@ -115,7 +124,9 @@ class Ground:
         spool = self.lab.pbx.spool
 
         def longest() -> int:
-            return max((each.stat().st_size for each in spool.iterdir()), default=0)
+            # of this talk: an earlier one may have left its own
+            own = (each for each in spool.iterdir() if each.name not in self._older)
+            return max((each.stat().st_size for each in own), default=0)
 
         enough = more + longest() if more else 24_000
         await until(lambda: longest() > enough, within=10)

@@ -344,8 +344,7 @@ async def test_invariant_6_an_asterisk_that_misses_the_stop_keeps_what_was_said_
 async def test_an_asterisk_killed_in_the_talk_leaves_an_open_call_or_a_broken_file(ground: Ground) -> None:
     async with ground.running() as service:
         placed, call_id = await ground.talk(service, callees.answers(16))
-        spool = ground.lab.pbx.spool
-        await until(lambda: any(each.stat().st_size > 8000 for each in spool.iterdir()), within=5)
+        await ground.recorded_a_while()
         await ground.lab.pbx.kill()
         await service.logged(lambda line: line["event"] == "asterisk_away")
         await ground.lab.pbx.start()
