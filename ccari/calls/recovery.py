@@ -31,8 +31,9 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
     ``ours`` gives the channels that have entered over this connection. It is asked last: callers keep coming.
     """
     began = time.monotonic()
-    unfinished = await desk.recordings.unfinished(desk.asterisk)
+    # refused while rights wait to be registered: only then does the database know which recordings they end
     talks = await go_on(desk, await desk.ari.bridges())
+    unfinished = await desk.recordings.unfinished(desk.asterisk)
     ended = [each for each in unfinished if not await _runs_on(desk, talks, each)]
     for each in ended:
         for name in each.tag.raw_names:

@@ -11,7 +11,7 @@ import structlog
 from ccari.errors import ConfigError, RefusedError, StoreError, why
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
-from ccari.ports.calls import OpenedCall
+from ccari.ports.calls import LeftTalk, OpenedCall
 from ccari.ports.keying import Digests
 from ccari.ports.pressed import LocalJournal, Pressed
 from ccari.ports.requests import Exercise
@@ -70,6 +70,13 @@ class SpoolingCallStore(CallRows):
     ) -> Block | None:
         self._heed()
         return await super().spend_token(call, question, judge, journal)
+
+    async def left_talks(self, asterisk: str) -> list[LeftTalk]:
+        """As without a local journal; but refused with StoreError while rights wait: one may be a refusal to be recorded,
+        and no recording that it ends may be taken up (invariant 6).
+        """
+        self._heed()
+        return await super().left_talks(asterisk)
 
     async def register_right(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False

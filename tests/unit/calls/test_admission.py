@@ -2,6 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
 
 from ccari.calls.admission import LATE_SECONDS, MOST_AT_GATE, Admission
 from tests.lab.waiting import until
@@ -20,6 +23,16 @@ def test_calls_queue_up_before_a_gate_that_does_not_answer() -> None:
     assert admission.refusal(MOST_AT_GATE, MOST_AT_GATE) == "overload"
 
 
+@pytest_asyncio.fixture
+async def admission() -> AsyncIterator[Admission]:
+    """One that watches the loop."""
+    made = Admission(1000)
+    watching = asyncio.create_task(made.watch())
+    yield made
+    watching.cancel()
+    await asyncio.wait([watching])
+
+
 async def _busy() -> None:
     """What a machine is that has too much to do: each turn of the loop takes too long."""
     while True:
@@ -27,41 +40,18 @@ async def _busy() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_service_that_began_slowly_turns_its_first_callers_away() -> None:
+async def test_a_service_that_began_slowly_or_stood_still_once_turns_callers_away(
+    admission: Admission,
+) -> None:
     """It checks all its sounds and keys before it takes a call, and may be late for its first look by that."""
-    admission = Admission(1000)
-    watching = asyncio.create_task(admission.watch())
-    try:
-        asyncio.get_running_loop().call_soon(time.sleep, 4 * LATE_SECONDS)
-        await until(lambda: max(admission._late) > LATE_SECONDS, within=WITHIN)
-        assert admission.refusal(0, 0) is None
-    finally:
-        watching.cancel()
-        await asyncio.wait([watching])
+    asyncio.get_running_loop().call_soon(time.sleep, 4 * LATE_SECONDS)
+    await until(lambda: max(admission._late) > LATE_SECONDS, within=WITHIN)
+    assert admission.refusal(0, 0) is None
 
 
-async def test_a_loop_that_stood_still_once_takes_no_more_calls() -> None:
-    admission = Admission(1000)
-    watching = asyncio.create_task(admission.watch())
-    try:
-        await until(lambda: len(admission._late) >= 3, within=WITHIN)
-        asyncio.get_running_loop().call_soon(time.sleep, 4 * LATE_SECONDS)
-        await until(lambda: max(admission._late) > LATE_SECONDS, within=WITHIN)
-        assert admission.refusal(0, 0) is None
-    finally:
-        watching.cancel()
-        await asyncio.wait([watching])
-
-
-async def test_a_loop_that_cannot_keep_up_takes_more_calls_or_none_ever_after() -> None:
-    admission = Admission(1000)
-    watching = asyncio.create_task(admission.watch())
-    try:
-        await until(lambda: admission.refusal(0, 0) is None, within=WITHIN)
-        busy = asyncio.create_task(_busy())
-        await until(lambda: admission.refusal(0, 0) == "overload", within=WITHIN)
-        busy.cancel()
-        await until(lambda: admission.refusal(0, 0) is None, within=WITHIN)
-    finally:
-        watching.cancel()
-        await asyncio.wait([watching])
+async def test_a_loop_that_cannot_keep_up_takes_more_calls_or_none_ever_after(admission: Admission) -> None:
+    await until(lambda: admission.refusal(0, 0) is None, within=WITHIN)
+    busy = asyncio.create_task(_busy())
+    await until(lambda: admission.refusal(0, 0) == "overload", within=WITHIN)
+    busy.cancel()
+    await until(lambda: admission.refusal(0, 0) is None, within=WITHIN)

@@ -11,8 +11,8 @@ import pytest
 
 from ccari.calls.events import Ids
 from ccari.calls.recorder import Recorder
-from ccari.calls.recovery import _settle
-from ccari.errors import AsteriskError, RecordingError
+from ccari.calls.recovery import _settle, recover
+from ccari.errors import AsteriskError, RecordingError, StoreError
 from ccari.gating.journal import Journal
 from ccari.policy.call import Direction
 from ccari.policy.chain import Entry
@@ -140,3 +140,26 @@ async def test_invariant_6_a_stop_that_asterisk_missed_is_known_to_nobody_else(
     with pytest.raises(AsteriskError):
         await recorder.stop(keep=True, binding=binding)
     assert desk.recordings.said == said
+
+
+async def test_invariant_6_recordings_are_looked_at_before_what_was_pressed_is_registered() -> None:
+    """While a right waits on this node nobody can tell which recordings it ends: the store refuses to name the talks."""
+    asked: list[str] = []
+
+    class Asked:
+        async def bridges(self) -> dict[str, frozenset[str]]:
+            return {}
+
+        async def left_talks(self, _asterisk: str) -> list[object]:
+            asked.append("talks")
+            raise StoreError("rights that were pressed wait")
+
+        async def unfinished(self, _asterisk: str) -> list[Unfinished]:
+            asked.append("recordings")
+            return []
+
+    of = Asked()
+    desk = SimpleNamespace(ari=of, store=of, recordings=of, asterisk="pbx")
+    with pytest.raises(StoreError):
+        await recover(cast("Any", desk), set)
+    assert asked == ["talks"]

@@ -174,6 +174,16 @@ async def test_invariant_1_somebody_is_called_who_may_have_barred_themselves_whi
     assert judged is Block.SUPPRESSED_ERASURE
 
 
+async def test_invariant_6_a_talk_is_taken_up_with_a_recording_that_a_waiting_refusal_ends(
+    node: Node,
+) -> None:
+    await node.press(await node.opened(), Right.REFUSE_RECORDING)
+    with pytest.raises(StoreError, match="rights that were pressed wait"):
+        await node.store.left_talks(made.ASTERISK)
+    await node.replayer.round()
+    assert await node.store.left_talks(made.ASTERISK) == []
+
+
 async def test_invariant_6_what_a_right_does_at_once_is_left_out_when_it_is_registered_later(
     node: Node, store: Store
 ) -> None:
