@@ -24,6 +24,7 @@ OLDEST_ASTERISK = (22, 10, 1)
 
 #: Who follows a channel's REFERs: Asterisk itself, or whoever holds the channel by ARI.
 TRANSFERS = "PJSIP_TRANSFER_HANDLING()"
+_OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
 
 #: For a recording that was told to stop to be written to its end.
 RECORDED_SECONDS = 5.0
@@ -146,8 +147,14 @@ class Ari:
         await self.set_variable(channel_id, TRANSFERS, "ari-only")
 
     async def answer_transfer(self, channel_id: str, *, made: bool) -> None:
-        """Let a phone that has sent a REFER know what became of it."""
-        with _unless_gone():
+        """Let a phone that has sent a REFER know what became of it.
+
+        Asterisk (22.10.1, ``res_pjsip_refer``) tells of a REFER before it is through with it, and dies of an answer
+        that comes in between. What is read of a SIP session is read by the thread that handles its REFER, so the
+        reply says that this is done; 500 says that there is no such session, and so no REFER.
+        """
+        with _unless_gone(HTTPStatus.INTERNAL_SERVER_ERROR):
+            await self._api.channels.getChannelVar(channelId=channel_id, variable=_OF_SIP_SESSION)
             await self._api.channels.transfer_progress(
                 channelId=channel_id, states="channel_answered" if made else "channel_declined"
             )

@@ -97,6 +97,14 @@ class Asterisk:
         return self._process is not None and self._process.returncode is None
 
     @property
+    def fate(self) -> str:
+        """How it is, to be told with what went wrong."""
+        if self.running:
+            return f"{self.name} is running"
+        code = self._process.returncode if self._process else None
+        return f"{self.name} has died ({code}): {self._last_words()}" if code else f"{self.name} was stopped"
+
+    @property
     def ari_headers(self) -> dict[str, str]:
         """What an ARI request carries."""
         return {"Authorization": aiohttp.encode_basic_auth(self.ari_user, self.ari_password)}
@@ -178,7 +186,9 @@ class Asterisk:
             async with asyncio.timeout(CLI_SECONDS):
                 out, _ = await process.communicate()
         except TimeoutError:
-            raise LabError(f"{self.name} did not answer {command!r} within {CLI_SECONDS} s") from None
+            raise LabError(
+                f"{self.name} did not answer {command!r} within {CLI_SECONDS} s; {self.fate}"
+            ) from None
         finally:
             if process.returncode is None:
                 process.kill()

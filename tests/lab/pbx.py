@@ -59,7 +59,7 @@ class Pbx(Asterisk):
         try:
             await until(lambda: written.search(self.log.read_text("utf-8")) is not None, within=within)
         except TimeoutError:
-            raise LabError(f"call {call} had no outcome within {within} s") from None
+            raise LabError(f"call {call} had no outcome within {within} s; {self.fate}") from None
         found = written.search(self.log.read_text("utf-8"))
         assert found is not None
         return Outcome(*found[1].split("|"))

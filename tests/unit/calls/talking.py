@@ -43,6 +43,9 @@ class Asterisk:
     async def transfer_progress(self, *, channelId: str, states: str) -> None:  # noqa: N803
         await self._do(states, channelId)
 
+    async def getChannelVar(self, *, channelId: str, variable: str) -> None:  # noqa: N802, N803
+        await self._do(variable, channelId)
+
     async def setChannelVar(self, *, channelId: str, **_: Any) -> None:  # noqa: N802, N803
         await self._do("setChannelVar", channelId)
 

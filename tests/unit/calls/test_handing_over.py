@@ -11,6 +11,8 @@ from ccari.policy.call import commands as do
 from tests.unit.calls.talking import Talking
 
 HAND_OVER = do.HandOver("1002")
+#: What a phone's REFER is answered after: Asterisk is through with it then.
+SETTLED = "CHANNEL(pjsip,call-id)"
 
 
 def released(talking: Talking, former: str) -> list[str]:
@@ -32,7 +34,7 @@ async def test_a_callee_who_has_just_hung_up_keeps_the_agent_on_the_line(status:
     talking.asterisk.refusals["removeChannel"] = status
     await talking.actions.carry_out(HAND_OVER)
     assert released(talking, "phone-1") == [
-        "channel_answered",
+        *(SETTLED, "channel_answered"),
         *["setChannelVar"] * 3,
         "continueInDialplan",
     ]
@@ -47,11 +49,25 @@ async def test_a_callee_who_cannot_be_taken_from_the_agent_keeps_them_on_the_lin
     former = talking.ids.agent
     with pytest.raises(AsteriskError):
         await talking.actions.carry_out(HAND_OVER)
-    assert released(talking, former) == ["channel_answered", "hangup"]
+    assert released(talking, former) == [SETTLED, "channel_answered", "hangup"]
     assert "create" not in [operation for operation, _ in talking.asked]
 
 
-@pytest.mark.parametrize("fault", ["channel_answered", "setChannelVar"])
+async def test_a_refusal_that_overtakes_the_refer_takes_asterisk_down() -> None:
+    talking = Talking(Direction.OUTBOUND)
+    await talking.actions.carry_out(do.RefuseTransfer())
+    assert talking.asked == [(SETTLED, "phone-1"), ("channel_declined", "phone-1")]
+
+
+async def test_a_transfer_that_no_phone_asked_for_ends_in_an_error() -> None:
+    """An agent on a Local channel has no SIP session to read of."""
+    talking = Talking(Direction.OUTBOUND)
+    talking.asterisk.refusals[SETTLED] = HTTPStatus.INTERNAL_SERVER_ERROR
+    assert await talking.actions.carry_out(do.RefuseTransfer()) is None
+    assert talking.asked == [(SETTLED, "phone-1")]
+
+
+@pytest.mark.parametrize("fault", [SETTLED, "channel_answered", "setChannelVar"])
 async def test_a_phone_that_cannot_be_told_is_not_given_back(fault: str) -> None:
     talking = Talking(Direction.OUTBOUND)
     talking.asterisk.refusals[fault] = HTTPStatus.CONFLICT
