@@ -50,6 +50,12 @@ class Ari:
         async with self.session.get(f"{self.url}/ari/{path}") as response:
             return await response.json()
 
+    async def variable(self, channel: str, name: str) -> int:
+        """The status that reading it is answered with."""
+        url = f"{self.url}/ari/channels/{channel}/variable"
+        async with self.session.get(url, params={"variable": name}) as response:
+            return response.status
+
     async def event(self, kind: str, channel: str) -> dict[str, Any]:
         """The next event of a kind on a channel; others pass by."""
         async with asyncio.timeout(CALL_SECONDS):
@@ -255,6 +261,20 @@ async def test_an_agent_who_refers_a_call_that_nobody_holds_leads_nowhere(lab: L
     call = await dial(lab, callees.hangs_up(2, 98), agent="refers-nobody-0")
     await until(lambda: "REFER nobody" in lab.world.log.read_text(), within=CALL_SECONDS)
     await call.ended(within=CALL_SECONDS)
+
+
+async def test_asterisk_tells_of_a_sip_session_where_there_is_none(lab: Lab) -> None:
+    """What ccari waits for before it answers a REFER, and the fake of tests/unit/calls/talking.py refuses."""
+    async with ari(lab) as pbx:
+        await pbx.post(
+            "channels/create", endpoint="Local/s@lab-waiting", app="lab-test", channelId="local-99"
+        )
+        await pbx.event("StasisStart", "local-99")
+        sip = await pbx.call(callees.answers(99))
+        for channel, status in (("local-99", 500), (sip, 200), ("gone-99", 404)):
+            assert await pbx.variable(channel, "CHANNEL(pjsip,call-id)") == status
+        await pbx.hang_up("local-99")
+        await pbx.hang_up(sip)
 
 
 async def test_a_number_that_is_none_reaches_the_pbx_as_it_was_dialled(lab: Lab) -> None:
