@@ -15,6 +15,7 @@ import structlog
 from ccari.agi.desk import Counter
 from ccari.agi.server import serve_agi
 from ccari.calls.admission import Admission
+from ccari.calls.board import Board
 from ccari.calls.cards import Rack
 from ccari.calls.client import Ari, Identity
 from ccari.calls.desk import Desk
@@ -110,11 +111,11 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         await replayer.begin()
         spool = await closing.enter_async_context(open_spool(settings))
         archive = open_archive(settings, spool)
-        rack = Rack()
+        rack, board = Rack(), Board()
 
         def make_desk(ari: Ari, identity: Identity) -> Desk:
             return Desk(
-                ari, identity.name, calls_kept, secrets, book, prompts, store.recordings, archive, rack,
+                ari, identity.name, calls_kept, secrets, book, prompts, store.recordings, archive, rack, board,
                 settings.recordings.channels,
             )  # fmt: skip
 
@@ -129,7 +130,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             serve_http(
                 settings.http.listen,
                 checks,
-                _front(store, calls_kept, book, secrets, prompts, rack, calls),
+                _front(store, calls_kept, book, secrets, prompts, rack, board, calls),
                 _rates(settings),
             ),
             _beside(replayer.run()),
@@ -158,13 +159,14 @@ def _front(
     secrets: SecretStore,
     prompts: Soundboard,
     rack: Rack,
+    board: Board,
     calls: Switchboard,
 ) -> Front:
     return Front(
         bearers=store.tokens, book=book, facts=facts, records=store.records, suppressions=store.suppressions,
         registers=store.registers, requests=store.requests, forwards=store.forwards,
-        repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, accesses=store.accesses,
-        placing=calls,
+        repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, live=board,
+        accesses=store.accesses, placing=calls,
     )  # fmt: skip
 
 

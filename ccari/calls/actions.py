@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from ccari.calls.board import Place
 from ccari.calls.client import TRANSFERS
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids, Playback
@@ -19,7 +20,7 @@ from ccari.gating.labels import label
 from ccari.gating.registering import register
 from ccari.gating.terms import Terms
 from ccari.policy import notices
-from ccari.policy.call import Command, Direction, Event, Outcome, Party
+from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import RING_SECONDS
@@ -48,6 +49,7 @@ class Actions:
         self._gatekeeper: Gatekeeper | None = None
         self._settled: Terms | None = None
         self._bridge_made = False
+        self._place: Place | None = None
         self.recorder = Recorder(ids, desk, journal)
         self.playbacks: dict[Party, Playback] = {}
 
@@ -56,6 +58,18 @@ class Actions:
         self._settled = talk.terms
         self._bridge_made = True
         self.recorder.resume(talk.segments, talk.running)
+
+    def show(self, call: Call) -> None:
+        """Tell whoever looks on where the call is, once the gate has let it through."""
+        if self._settled is not None:
+            if self._place is None:
+                self._place = Place(self._desk.board, self._ids.call)
+            self._place.show(call, self._settled)
+
+    def leave_board(self) -> None:
+        """Nobody runs the call here any more."""
+        if self._place is not None:
+            self._place.leave()
 
     async def remember(self, told: Mapping[str, Any] | None) -> None:
         """Keep what the talk is to be taken up with if we die; raise StoreError if that fails."""

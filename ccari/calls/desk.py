@@ -7,6 +7,7 @@ from ccari.policy.call import Direction
 from ccari.ports.calls import CallStore
 from ccari.ports.cards import CardRack
 from ccari.ports.keying import Secrets
+from ccari.ports.live import LiveBoard
 from ccari.ports.policies import PolicyBook
 from ccari.ports.recordings import Archive, Channels, RecordingStore
 from ccari.ports.sounds import Prompts
@@ -42,4 +43,5 @@ class Desk:
     recordings: RecordingStore
     archive: Archive
     cards: CardRack
+    board: LiveBoard
     channels: Channels = Channels.MONO

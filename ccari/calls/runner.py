@@ -94,6 +94,7 @@ class CallRunner:
         finally:
             for timer in self._timers.values():
                 timer.cancel()
+            self._actions.leave_board()
             self._told(Block.STORE_UNAVAILABLE)
 
     async def _abandon(self) -> None:
@@ -118,6 +119,7 @@ class CallRunner:
     async def _step(self, event: Event) -> None:
         await self._hear(event)
         self._call, commands = decide(self._call, event)
+        self._actions.show(self._call)
         await self._carry_out(commands)
         await self._remember()
 

@@ -16,6 +16,7 @@ from ccari.ports.accesses import Access, AccessLog, Looked
 from ccari.ports.cards import CardRack
 from ccari.ports.forwarding import ForwardLog
 from ccari.ports.keying import Secrets
+from ccari.ports.live import LiveCalls
 from ccari.ports.placing import Placing
 from ccari.ports.policies import PolicyBook
 from ccari.ports.records import CallRecords
@@ -43,6 +44,7 @@ class Front:
     secrets: Secrets
     prompts: Prompts
     cards: CardRack
+    live: LiveCalls
     accesses: AccessLog
     placing: Placing | None
 

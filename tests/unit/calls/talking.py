@@ -84,7 +84,7 @@ class Talking:
         self.ari = Ari(
             self.asterisk, cast("Transport", None), Credentials("http://pbx", "ccari", "", "ccari")
         )
-        desk = Desk(self.ari, "pbx", *cast("tuple[Any, Any, Any, Any, Any, Any, Any]", (None,) * 7))
+        desk = Desk(self.ari, "pbx", *cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any]", (None,) * 8))
         order = Order(direction, "+48600100001", "renewals", home, "anna")
         self.actions = Actions(order, self.ids, desk, Journal(self.ids.call, "anna"))
         scripts = {each: _script(each) for each in ("pl", "en")}

@@ -10,7 +10,7 @@ from ccari.calls import runner as runners
 from ccari.calls.desk import Desk, Order
 from ccari.calls.runner import INBOX_EVENTS, CallRunner
 from ccari.errors import StoreError
-from ccari.policy.call import Command, Direction, Event, Party
+from ccari.policy.call import Call, Command, Direction, Event, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.rights import Right
@@ -51,6 +51,8 @@ class Away:
     def __init__(self) -> None:
         self.tried = 0
         self.done: list[Command] = []
+
+    def show(self, call: Call) -> None: ...
 
     async def carry_out(self, command: Command) -> Event | None:
         self.done.append(command)

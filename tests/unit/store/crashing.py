@@ -125,7 +125,7 @@ async def service(dsn: str, spool: Path, folder: Path, recipient: str) -> AsyncI
         nothing = cast("Any", None)
         desk = Desk(
             cast("Ari", asterisk), made.ASTERISK, store.calls, nothing, nothing, nothing, store.recordings, archive,
-            nothing, Channels.STEREO,
+            nothing, nothing, Channels.STEREO,
         )  # fmt: skip
         yield Service(asterisk, store, archive, Caretaker(shared, archive, store.recordings), desk)
 

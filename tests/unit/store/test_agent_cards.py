@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from ccari.calls.actions import Actions
+from ccari.calls.board import Board
 from ccari.calls.cards import Rack
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids
@@ -71,7 +72,7 @@ class Played:
         calls = Forgetful(store.database) if forgets else store.calls
         desk = Desk(
             cast("Any", self.line), ASTERISK, calls, self._secrets, self._book, cast("Any", Silent()),
-            cast("Any", None), cast("Any", None), self.rack,
+            cast("Any", None), cast("Any", None), self.rack, Board(),
         )  # fmt: skip
         # as the switchboard has it: what the call names, and else the campaign
         order = Order(direction, NUMBER.e164, "renewals", None, destination or "renewals", destination)

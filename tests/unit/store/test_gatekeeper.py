@@ -49,7 +49,9 @@ async def desk(store: Store, tmp_path: Path) -> Desk:
     await book.reload()
     secrets.create("acme")
     absent: Any = None
-    return Desk(absent, ASTERISK, store.calls, secrets, book, cast("Any", Silent()), absent, absent, absent)
+    return Desk(
+        absent, ASTERISK, store.calls, secrets, book, cast("Any", Silent()), absent, absent, absent, absent
+    )
 
 
 def gatekeeper(desk: Desk, campaign: str = "renewals") -> Gatekeeper:

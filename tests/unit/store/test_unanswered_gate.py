@@ -44,7 +44,7 @@ async def test_a_call_whose_gate_had_no_answer_stays_open_for_ever(
     secrets.create("acme")
     calls = Unanswered(store.database)
     calls.late = late
-    desk = Desk(absent, ASTERISK, calls, secrets, book, cast("Any", Silent()), absent, absent, absent)
+    desk = Desk(absent, ASTERISK, calls, secrets, book, cast("Any", Silent()), absent, absent, absent, absent)
     order = Order(Direction.OUTBOUND, NUMBER.e164, "renewals", "channel", "anna")
     call_id = uuid4()
     journal = Journal(call_id, "anna")

@@ -11,6 +11,7 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from ccari.calls.board import Board
 from ccari.calls.cards import Rack
 from ccari.errors import SoundError
 from ccari.policy.campaign import Campaign
@@ -76,7 +77,8 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
     return Front(
         bearers=store.tokens, book=Book(store.policies), facts=store.calls, records=store.records,
         suppressions=store.suppressions, registers=store.registers, requests=store.requests,
-        forwards=store.forwards, repeats=store.repeats, secrets=kept, prompts=Silent(), cards=Rack(), accesses=store.accesses, placing=None,
+        forwards=store.forwards, repeats=store.repeats, secrets=kept, prompts=Silent(), cards=Rack(), live=Board(),
+        accesses=store.accesses, placing=None,
     )  # fmt: skip
 
 
