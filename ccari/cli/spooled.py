@@ -1,7 +1,9 @@
 """``ccari requests spooled`` and ``replay``: rights that wait on this node for the database."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +12,8 @@ from ccari.cli.context import Json, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError, ConfigError, why
+from ccari.ports.calls import OpenedCall
+from ccari.ports.keying import Digests
 from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
@@ -65,6 +69,34 @@ def replay(
         raise CcariError("not all could be registered: ccari requests spooled")
 
 
+def refuse_while_spooled(settings: Settings, controller: str, digests: Digests) -> None:
+    """Raise CcariError while a right that this person pressed lies on this node's disk, waiting or aside.
+
+    What is erased in the database meanwhile would come back with it. Of what cannot be read nobody can say whose it is.
+    """
+    journal = _journal(settings)
+    found = sum(
+        call.controller == controller and call.keyed is not None and not {*call.keyed.all}.isdisjoint(digests.all)
+        for call in _calls(journal)
+    )  # fmt: skip
+    if found:
+        raise CcariError(
+            f"{found} rights that they pressed wait on this node: ccari requests replay --aside registers them; then run "
+            "this again"
+        )
+
+
+def _calls(journal: LocalJournalFiles) -> Iterator[OpenedCall]:
+    for name, folder in _files(journal):
+        with contextlib.suppress(UnreadableError, ConfigError, OSError):
+            yield journal.read(name, folder).call
+
+
+def _files(journal: LocalJournalFiles) -> Iterator[tuple[str, Path]]:
+    yield from ((name, journal.waiting) for name in journal.names())
+    yield from ((name, journal.aside) for name in journal.put_by())
+
+
 def _journal(settings: Settings) -> LocalJournalFiles:
     return LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
 
@@ -82,14 +114,12 @@ def _take_back(journal: LocalJournalFiles) -> None:
 
 
 def _rows(journal: LocalJournalFiles) -> Iterator[dict[str, Any]]:
-    for state, names, folder in (
-        ("waiting", journal.names(), journal.waiting), ("aside", journal.put_by(), journal.aside)
-    ):  # fmt: skip
-        for name in names:
-            yield {"state": state, "record": name} | _told(journal, name, folder)
+    for name, folder in _files(journal):
+        state = "aside" if folder == journal.aside else "waiting"
+        yield {"state": state, "record": name} | _told(journal, name, folder)
 
 
-def _told(journal: LocalJournalFiles, name: str, folder: Any) -> dict[str, Any]:
+def _told(journal: LocalJournalFiles, name: str, folder: Path) -> dict[str, Any]:
     told: dict[str, Any] = dict.fromkeys(("received_at", "right", "controller", "number", "call_id", "fault"))
     try:
         pressed = journal.read(name, folder)

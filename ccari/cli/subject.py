@@ -10,6 +10,7 @@ from ccari.cli import subject_export
 from ccari.cli.context import ControllerId, Json, current_policy, note, vouched, who, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.output import as_json, as_table
+from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.gating.subjects import Meant, at_what, meant
@@ -53,6 +54,7 @@ def erase(
 
     async def work(settings: Settings, store: Store) -> tuple[Plan, Erased | None]:
         of = await _meant(settings, store, number, controller, request.upper())
+        refuse_while_spooled(settings, of.controller.id, of.subject.digests)
         wanted = Wanted(
             of.mandate, of.subject, of.number.e164, pattern(of.number), of.number.masked,
             forwarded=of.controller.forward is not None,

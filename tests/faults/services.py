@@ -19,3 +19,8 @@ async def with_fastagi(ground: Ground, ari: str | None = None) -> AsyncIterator[
         still = made.process is not None and made.process.returncode is None
         status = await made.stop()
     assert not still or status == 0, made.errors.read_text()
+
+
+def connections(service: Service) -> int:
+    """How often it has connected to Asterisk."""
+    return sum(line["event"] == "asterisk_connected" for line in service.lines())

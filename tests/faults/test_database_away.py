@@ -1,13 +1,10 @@
 """PostgreSQL is stopped or killed, or says something new, between the gate and the dial: nobody is called."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
 
 from tests.faults.moments import Moment, request
-from tests.faults.postgres import OwnPostgres, own_postgres
+from tests.faults.postgres import OwnPostgres
+from tests.faults.services import connections
 from tests.faults.world import has
 from tests.integration.ground import Ground
 from tests.integration.relay import relay
@@ -17,17 +14,6 @@ from tests.lab import AgentCall, Callee, audio, callees
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def postgres(ground: Ground, policy_file: Path) -> AsyncIterator[OwnPostgres]:
-    folder = ground.folder / "own"
-    folder.mkdir(mode=0o711)
-    ground.folder.chmod(0o711)
-    async with own_postgres(folder) as made:
-        applied = await ground.service(url=made.dsn).ccari("policy", "apply", str(policy_file))
-        assert applied.code == 0, applied.err
-        yield made
 
 
 async def agent_was_told(ground: Ground, call: AgentCall, prompt: str) -> bool:
@@ -101,15 +87,11 @@ async def test_invariant_1_a_database_that_dies_between_gate_and_dial_lets_a_cal
             assert (told.outcome, told.reason) == ("unavailable", "store_unavailable")
         await postgres.start()
         await service.logged(lambda line: line["event"] == "lock_regained", within=START_SECONDS)
-        assert _connections(service) == 1
+        assert connections(service) == 1
         await ground.nothing_left()
         for each in (callee, meanwhile):
             assert await ground.lab.world.invites(each.number) == 0
         assert await gets_through(ground, service, callees.answers(5))
-
-
-def _connections(service: Service) -> int:
-    return sum(line["event"] == "asterisk_connected" for line in service.lines())
 
 
 async def test_invariant_1_a_number_that_was_barred_after_the_gate_is_dialled(ground: Ground) -> None:

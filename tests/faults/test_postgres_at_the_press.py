@@ -1,40 +1,26 @@
 """PostgreSQL hangs, dies or comes back while a callee presses a key: exactly one request later, and nobody called before."""
 
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from ccari.store.local_journal import KEEP_SECONDS
 from ccari.store.replaying import PRESS_SECONDS
-from tests.faults.postgres import GONE_SECONDS, OwnPostgres, own_postgres
+from tests.faults.postgres import OwnPostgres
+from tests.faults.services import connections
 from tests.faults.world import has, heard, lacks
 from tests.integration.ground import Ground
 from tests.integration.relay import relay
 from tests.integration.service import START_SECONDS, Service
 from tests.integration.studio import tone_of
 from tests.lab import AgentCall, Callee, Outcome, callees
-from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: From the key to the confirmation, and what two busy processors add.
 CONFIRMED_SECONDS = PRESS_SECONDS + KEEP_SECONDS + 2.0
 REPLAYED_SECONDS = 15.0
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def postgres(ground: Ground, policy_file: Path) -> AsyncIterator[OwnPostgres]:
-    folder = ground.folder / "own"
-    folder.mkdir(mode=0o711)
-    ground.folder.chmod(0o711)
-    async with own_postgres(folder) as made:
-        applied = await ground.service(url=made.dsn).ccari("policy", "apply", str(policy_file))
-        assert applied.code == 0, applied.err
-        yield made
 
 
 async def dial(ground: Ground, callee: Callee) -> AgentCall:
@@ -122,7 +108,6 @@ async def test_invariant_5_a_right_is_lost_with_a_postgresql_that_is_killed_at_t
         placed = await talks(ground, service, callee)
         with postgres.stopped():
             await service.logged(of(callee, "key_pressed"))
-            processes = postgres._processes()
             await postgres.kill()
         await service.logged(of(callee, "right_spooled"), within=CONFIRMED_SECONDS)
         # the answer does not wait for it to come back
@@ -130,14 +115,10 @@ async def test_invariant_5_a_right_is_lost_with_a_postgresql_that_is_killed_at_t
         said = await heard(ground.lab, callee)
         assert has(said, tone_of("right_registered_erasure"))
         assert lacks(said, tone_of("right_failed"))
-        # pg_ctl takes one that nobody has reaped yet for a server that runs
-        await until(
-            lambda: not any(Path(f"/proc/{each}").exists() for each in processes), within=GONE_SECONDS
-        )
         await postgres.start()
         await registered(service, callee)
         await service.logged(lambda line: line["event"] == "lock_regained", within=START_SECONDS)
-        assert _connections(service) == 1
+        assert connections(service) == 1
         assert (await refused(ground, callee)).reason == "suppressed_erasure"
         await ground.nothing_left()
 
@@ -158,7 +139,3 @@ async def test_invariant_5_a_service_that_is_killed_takes_along_what_waits_or_ca
         await ground.lab.world.hang_up(placed)
         assert (await refused(ground, callee)).reason == "suppressed_erasure"
         await ground.nothing_left()
-
-
-def _connections(service: Service) -> int:
-    return sum(line["event"] == "asterisk_connected" for line in service.lines())

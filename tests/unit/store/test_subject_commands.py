@@ -3,6 +3,7 @@
 import json
 import stat
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import pytest
 
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.holds import HoldOn, Subject
+from ccari.ports.keying import Digests
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
+from tests.unit.store.test_replaying import Node
 from tests.unit.store.test_request_commands import AS_WRITTEN, on, refused
 from tests.unit.store.test_requests import by
 
@@ -281,6 +284,28 @@ async def test_what_must_stay_whole_is_erased_or_refused_without_the_reason(
         done = await ccari.ccari("subject", "erase", AS_WRITTEN, "--request", reference, *options)
         refused(done, f"nothing is erased on {reference}: legal hold 1 (lawsuit) (Art 17(3)(e))")
     assert await shelf.fate(recording) is None
+
+
+async def test_a_right_that_waits_on_the_disk_brings_back_what_was_erased(
+    ccari: Service, shelf: Shelf, database: Database, tmp_path: Path
+) -> None:
+    """Also one that is aside; what nobody can read, and what others pressed, is in nobody's way."""
+    node = Node(database, tmp_path)
+    others = replace(made.call(), keyed=Digests(b"o" * 32, 1, (b"o" * 32,)))
+    await node.press(others)
+    recording, reference = await shelf.put(await person.called(shelf)), await person.asked(shelf)
+    await node.press(made.call())
+    for name in node.journal.names():
+        node.journal.put_aside(name)
+    (node.journal.aside / "x.right.torn").write_bytes(b"ccari")
+    erase = ("subject", "erase", AS_WRITTEN, "--request", reference, "--yes")
+    refused(await ccari.ccari(*erase), "1 rights that they pressed wait on this node")
+    assert await shelf.fate(recording) is None
+    for name in node.journal.put_by():
+        if "torn" not in name and node.journal.read(name, node.journal.aside).call.id != others.id:
+            (node.journal.aside / name).unlink()
+    done = await ccari.ccari(*erase)
+    assert done.code == 0, done.err
 
 
 @pytest.mark.parametrize(
