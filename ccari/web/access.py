@@ -55,15 +55,18 @@ class Doorkeeper:
         if not header:
             raise _unauthorized("say who you are: Authorization: Bearer TOKEN", "")
         scheme, _, token = header.partition(" ")
-        peer = _network(request.remote)
-        sha256 = fingerprint(token.strip())
+        return await self.recognise(token.strip() if scheme.lower() == "bearer" else "", request.remote)
+
+    async def recognise(self, token: str, remote: str | None) -> Bearer:
+        """The bearer of a token that was shown from that address. Raises as :meth:`admit`."""
+        peer = _network(remote)
+        sha256 = fingerprint(token)
         if sha256 not in self._known and (wait := self._wait(peer)) and not await self._is_good(sha256):
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens came from where you are",
                 headers={"retry-after": str(wait)},
             )  # fmt: skip
-        shaped = scheme.lower() == "bearer" and _TOKEN.fullmatch(token.strip()) is not None
-        bearer = await self._look_up(sha256) if shaped else None
+        bearer = await self.bears(sha256) if _TOKEN.fullmatch(token) is not None else None
         if bearer is None:
             self._known.pop(sha256, None)
             self._failed(peer)
@@ -74,9 +77,10 @@ class Doorkeeper:
     async def still(self, request: web.Request, bearer: Bearer) -> bool:
         """Whether the token of a request that lasts is still good, for the same. Raises as :meth:`admit`."""
         token = request.headers[hdrs.AUTHORIZATION].partition(" ")[2].strip()
-        return await self._look_up(fingerprint(token)) == bearer
+        return await self.bears(fingerprint(token)) == bearer
 
-    async def _look_up(self, sha256: bytes) -> Bearer | None:
+    async def bears(self, sha256: bytes) -> Bearer | None:
+        """Who bears the token of that fingerprint; None: nobody, or no longer. Raises Refusal (503), and StoreError."""
         async with self._turns:
             return await self._bearers.bearer(sha256)
 

@@ -28,7 +28,8 @@ AT_ONCE = 4
 MOST_REQUESTS = 200
 
 _QUIET = frozenset({"/healthz", "/readyz"})
-_BEARER = web.RequestKey("bearer", str)
+#: Of a request, for its line in the log: the name of the token.
+BEARER = web.RequestKey("bearer", str)
 _log = structlog.get_logger()
 
 
@@ -65,7 +66,7 @@ class Endpoint:
         """What is asked, and the body as it came, of a bearer whose role may ask it."""
         route, counter = self._route, self._counter
         bearer = await counter.doorkeeper.admit(request)
-        request[_BEARER] = bearer.name
+        request[BEARER] = bearer.name
         if bearer.role not in route.roles:
             raise Refusal(
                 HTTPStatus.FORBIDDEN, f"that is not for the role {bearer.role}: it is for {', '.join(sorted(route.roles))}",
@@ -91,10 +92,11 @@ async def envelope(request: web.Request, handler: WebHandler) -> web.StreamRespo
     template = resource.canonical if resource else None
     response = await _answered(request, handler)
     if not response.prepared:
-        response.headers.update(problems.ALWAYS)
+        for name, value in problems.ALWAYS.items():
+            response.headers.setdefault(name, value)
     (_log.debug if template in _QUIET else _log.info)(
         "http_request", method=_method(request), route=template, status=response.status,
-        ms=round((monotonic() - began) * 1000), token=request.get(_BEARER),
+        ms=round((monotonic() - began) * 1000), token=request.get(BEARER),
     )  # fmt: skip
     return response
 

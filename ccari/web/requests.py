@@ -50,15 +50,22 @@ async def list_requests(ask: Ask) -> Reply:
 
 async def show(ask: Ask) -> Reply:
     """One request: where it came from, what it did at once, what it asks for, and what was done with it."""
+    return Reply(await shown(ask))
+
+
+async def shown(ask: Ask, *, whole: bool = False, why: str = "") -> RequestShown:
+    """As :func:`show`, put on record; ``whole``: with the number in full, while it is kept."""
     front = ask.front
-    shown = await dossiers.dossier(_reference(ask), front.requests, front.forwards, await ask.policy())
-    if not ask.bearer.sees(shown["controller"]):
-        raise not_there()
-    await ask.note(
-        Looked.REQUEST_SHOWN,
-        {"request": shown["reference"], "controller": shown["controller"], "number": "masked"},
+    told = await dossiers.dossier(
+        _reference(ask), front.requests, front.forwards, await ask.policy(), whole=whole
     )
-    return Reply(RequestShown.model_validate(shown))
+    if not ask.bearer.sees(told["controller"]):
+        raise not_there()
+    at_what = {
+        "request": told["reference"], "controller": told["controller"], "number": "whole" if whole else "masked",
+    }  # fmt: skip
+    await ask.note(Looked.REQUEST_SHOWN, at_what, why)
+    return RequestShown.model_validate(told)
 
 
 async def add(ask: Ask) -> Reply:

@@ -1,4 +1,4 @@
-"""The HTTP server: health for whoever asks, the API for bearers of tokens."""
+"""The HTTP server: health for whoever asks, the API for bearers of tokens, the console for people."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ from aiohttp import web
 from ccari.errors import ConfigError, why
 from ccari.web import openapi, problems
 from ccari.web.access import Doorkeeper
+from ccari.web.console.table import add_console
 from ccari.web.endpoint import Counter, Endpoint, envelope
 from ccari.web.events import Streams
 from ccari.web.front import Front
@@ -93,6 +94,7 @@ def application(
         return web.Response(body=described, content_type="application/json")
 
     app.router.add_get("/openapi.json", description)
+    add_console(app, counter)
     return app
 
 

@@ -1,8 +1,10 @@
 """Every endpoint asks for a role, and each role gets what is written here and nothing else."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 
 import pytest
+from aiohttp import web
 
 from ccari.ports.access import Role
 from ccari.web.front import Front
@@ -34,10 +36,32 @@ POST /v1/requests/{reference}/refuse     . . . D .
 POST /v1/requests/{reference}/withdraw   . . . D .
 GET  /v1/agents/{id}/events              d a . . .
 """
+#: Who is not signed in is sent to the form.
+CONSOLE = """
+GET  /console                                          . a o D A
+POST /console/sign-out                                 . a o D A
+GET  /console/requests                                 . . . D A
+GET  /console/requests/new                             . . . D .
+POST /console/requests/new                             . . . D .
+GET  /console/requests/{reference}                     . . . D A
+POST /console/requests/{reference}/verify              . . . D .
+POST /console/requests/{reference}/start               . . . D .
+POST /console/requests/{reference}/extend              . . . D .
+POST /console/requests/{reference}/resolve             . . . D .
+POST /console/requests/{reference}/refuse              . . . D .
+POST /console/requests/{reference}/withdraw            . . . D .
+POST /console/requests/{reference}/number              . . . D .
+GET  /console/requests/{reference}/letters/{outcome}   . . . D .
+"""
+CONSOLE_OPEN = {
+    ("GET", "/console/sign-in"), ("HEAD", "/console/sign-in"), ("POST", "/console/sign-in"),
+    ("GET", "/console/static/{name}"), ("HEAD", "/console/static/{name}"),
+    ("GET", "/console/language/{code}"), ("HEAD", "/console/language/{code}"), ("*", "/console/{tail}"),
+}  # fmt: skip
 
 
-def table() -> dict[tuple[str, str], set[Role]]:
-    rows = (line.split() for line in ALLOWED.strip().splitlines())
+def table(text: str = ALLOWED) -> dict[tuple[str, str], set[Role]]:
+    rows = (line.split() for line in text.strip().splitlines())
     return {
         (method, path): {role for role, mark in zip(Role, marks, strict=True) if mark != "."}
         for method, path, *marks in rows
@@ -53,8 +77,22 @@ def somewhere(path: str) -> str:
     )
 
 
+def somewhere_in_the_console(app: web.Application) -> Iterator[tuple[str, str, set[Role]]]:
+    """Each page that there is, at a place where there is nothing, and the roles that may see it."""
+    known = table(CONSOLE)
+    found = {each for each in routes_of(app) if each[1].startswith("/console")} - CONSOLE_OPEN
+    assert found == set(known)
+    for (method, path), roles in known.items():
+        if path != "/console/sign-out":
+            yield method, somewhere(path).replace("{outcome}", "receipt"), roles
+
+
+def below_v1(app: web.Application) -> list[tuple[str, str]]:
+    return [each for each in routes_of(app) if not each[1].startswith("/console")]
+
+
 async def test_an_endpoint_answers_who_shows_no_token_or_a_wrong_one(api: Api, front: Front) -> None:
-    for method, path in routes_of(application({}, front)):
+    for method, path in below_v1(application({}, front)):
         bare = await api.ask(method, somewhere(path), role=None)
         wrong = await api.ask(method, somewhere(path), token=f"ccari_{'x' * 43}")
         if (method, path) in OPEN:
@@ -67,7 +105,7 @@ async def test_an_endpoint_answers_who_shows_no_token_or_a_wrong_one(api: Api, f
 
 
 async def test_an_endpoint_is_in_no_table(front: Front) -> None:
-    assert set(routes_of(application({}, front))) == OPEN | set(table())
+    assert set(below_v1(application({}, front))) == OPEN | set(table())
 
 
 @pytest.mark.parametrize("role", Role)

@@ -1,0 +1,119 @@
+"""Drafts of what a person is told of their request: one for each right and outcome, in the language that they speak."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from ccari.policy import deadlines
+from ccari.policy.parties import Controller
+from ccari.policy.rights import EFFECTS, RequestState, Right
+from ccari.web.console.words import LANGUAGES
+from ccari.web.models.requests import RequestShown
+
+
+class Outcome(StrEnum):
+    """What the person is told: that it came in (no duty, but asked for), who they are to show that they are (Art 12(6)),
+    that it takes longer (12(3)), what was done (12(3)), or why nothing was (12(4)).
+    """
+
+    RECEIPT = "receipt"
+    IDENTITY = "identity"
+    EXTENDED = "extended"
+    FULFILLED = "fulfilled"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """``gaps``: whether something is still to be filled in, between square brackets."""
+
+    language: str
+    sender: str
+    contact: str
+    day: str
+    subject: str
+    paragraphs: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        head = f"{self.sender}\n{self.contact}\n\n{self.day}\n\n{self.subject}\n"
+        return "\n".join([head, *(f"{each}\n" for each in self.paragraphs)])
+
+    @property
+    def gaps(self) -> bool:
+        return any("[" in each for each in self.paragraphs)
+
+
+_BOOK: Mapping[str, Mapping[str, Any]] = {
+    language: tomllib.loads(
+        resources.files("ccari.web.console").joinpath("letterbook", f"{language}.toml").read_text("utf-8")
+    )
+    for language in LANGUAGES
+}
+# text, no markup: whoever shows it escapes it
+_ENVIRONMENT = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True)  # noqa: S701
+
+
+def offered(right: Right, state: RequestState) -> tuple[Outcome, ...]:
+    """Which letters there are: the answer is written before the request is closed, and can be had again after it."""
+    if state is RequestState.FULFILLED:
+        return (Outcome.FULFILLED,)
+    if state is RequestState.REFUSED:
+        return (Outcome.REFUSED,)
+    if not state.is_open:
+        return ()
+    return tuple(each for each in Outcome if each is not Outcome.REFUSED or EFFECTS[right].refusable)
+
+
+def language_of(wanted: str | None, spoken: str | None) -> str:
+    """The one that was asked for, else that of the call, else English: of those that there are letters in."""
+    return next((each for each in (wanted, spoken) if each in LANGUAGES and each is not None), "en")
+
+
+def write(outcome: Outcome, request: RequestShown, controller: Controller, language: str) -> Letter:
+    """The draft; what nobody but its writer can know stands in square brackets."""
+    book, right = _BOOK[language], request.right
+    told = {
+        "reference": request.reference, "article": _article(request.article, language), "name": book["rights"][right],
+        "controller": controller.name, "contact": controller.dpo, "country": controller.country,
+        "received": _day(deadlines.local_day(request.received_at, controller.country)),
+        "due": _day(request.due), "extended_to": _day(deadlines.extended(request.received_at, controller.country)),
+        "reason": _reason(request, outcome) or book["gap"]["reason"], "right": right.value,
+        "barred": EFFECTS[right].suppress is not None,
+    }  # fmt: skip
+    bodies = [book["opening"], book[outcome][right] if right in book[outcome] else book[outcome]["body"]]
+    if outcome in {Outcome.EXTENDED, Outcome.REFUSED}:
+        bodies.append(book["remedies"])
+    bodies.append(book["closing"])
+    paragraphs = [
+        " ".join(each.split())
+        for body in bodies
+        for each in _ENVIRONMENT.from_string(body).render(told).split("\n\n")
+    ]
+    today = _day(deadlines.local_day(datetime.now(UTC), controller.country))
+    subject = _ENVIRONMENT.from_string(book[outcome]["subject"]).render(told)
+    kept = tuple(each for each in paragraphs if each)
+    return Letter(language, controller.name, controller.dpo, today, subject, kept)
+
+
+def _reason(request: RequestShown, outcome: Outcome) -> str:
+    """What was given as the reason when the request was extended or refused."""
+    state = {Outcome.EXTENDED: RequestState.EXTENDED, Outcome.REFUSED: RequestState.REFUSED}.get(outcome)
+    given = [each.reason for each in request.history if each.state is state and each.reason]
+    return given[-1] if given else ""
+
+
+def _article(article: str, language: str) -> str:
+    """As lawyers of the language write it: ``21(2)`` is ``21 ust. 2`` in Polish."""
+    return re.sub(r"\((\d+)\)", r" ust. \1", article) if language == "pl" else article
+
+
+def _day(day: Any) -> str:
+    return f"{day:%d.%m.%Y}"

@@ -1,0 +1,27 @@
+"""Which pages each role has, in the order in which they are offered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ccari.ports.access import Role
+
+_LOOKING = frozenset({Role.OPS, Role.DPO, Role.AUDITOR})
+_RIGHTS = frozenset({Role.DPO, Role.AUDITOR})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """``name``: of the words for it, under ``menu``."""
+
+    name: str
+    path: str
+    roles: frozenset[Role]
+
+
+ENTRIES = (
+    Entry("requests", "/console/requests", _RIGHTS),
+)  # fmt: skip
+
+
+def menu(role: Role) -> Sequence[Entry]:
+    return [each for each in ENTRIES if role in each.roles]

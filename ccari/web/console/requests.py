@@ -1,0 +1,206 @@
+"""Requests as a data protection officer works them: the list, one with its evidence, the steps, and the letters."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from ccari.policy import deadlines, rights
+from ccari.policy.declaration import Policy
+from ccari.policy.rights import EFFECTS, Level, RequestState, Right, StepFault
+from ccari.web import calls
+from ccari.web import requests as api
+from ccari.web.console import letters
+from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
+from ccari.web.console.rendering import HEADERS
+from ccari.web.console.sessions import PATH
+from ccari.web.models.base import Given
+from ccari.web.models.calls import CallPath, CallShown, JournalEntry
+from ccari.web.models.requests import (
+    ReasonBody,
+    Registered,
+    RequestPage,
+    RequestPath,
+    RequestShown,
+    RequestsQuery,
+    Stepped,
+)
+from ccari.web.problems import not_there
+
+#: So many days before its last one a request is shown in another colour, as on the command line.
+SOON_DAYS = 7
+_PAGE_ROWS = 50
+#: What of a call's journal tells of the press and of what led to it.
+_TELLING = frozenset(
+    {"notice_heard", "key_pressed", "agent_code_entered", "right_registered", "right_spooled"}
+)
+
+
+class LetterPath(RequestPath):
+    outcome: letters.Outcome
+
+
+class LetterQuery(Given):
+    language: Literal["en", "pl"] | None = None
+    form: Annotated[Literal["page", "text"], Field(description="To print, or to be taken into a letter.")] = (
+        "page"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that can be done with a request: ``fault`` says why it cannot be done now."""
+
+    name: str
+    fault: StepFault | None
+
+
+async def register(visit: Visit) -> Answer:
+    """The list, the one that is due first at the top."""
+    query = visit.ask.query or RequestsQuery()
+    query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
+    reply = await api.list_requests(visit.asking(query=query))
+    page = RequestPage.model_validate(reply.content)
+    told = {
+        "page": page, "query": query, "keep": kept_query(visit), "soon": SOON_DAYS, "states": list(RequestState), "rights": list(Right),
+    }  # fmt: skip
+    return Shown("requests.html.j2", told)
+
+
+async def blank(visit: Visit) -> Answer:
+    """The form for a right that was exercised by letter, by e-mail or by word of mouth."""
+    policy = await visit.ask.policy_in_force()
+    told = {
+        "rights": list(Right), "controllers": policy.controllers, "campaigns": policy.campaigns,
+        "ways": ("letter", "email", "phone", "agent", "other"),
+    }  # fmt: skip
+    return Shown("request_new.html.j2", told)
+
+
+async def enter(visit: Visit) -> Answer:
+    """Register it, with its effect."""
+    done = Registered.model_validate((await api.add(visit.ask)).content)
+    return Moved(
+        f"{PATH}/requests/{done.reference}", visit.words("requests.entered", reference=done.reference)
+    )
+
+
+async def one(visit: Visit) -> Answer:
+    """One request, with the evidence of the press, its history and what can be done next."""
+    return await _one(visit, await api.shown(visit.ask))
+
+
+async def number(visit: Visit) -> Answer:
+    """The same with the number whole, which is on record with the reason."""
+    body: ReasonBody = visit.ask.body
+    return await _one(visit, await api.shown(visit.ask, whole=True, why=body.reason), whole=True)
+
+
+async def verify(visit: Visit) -> Answer:
+    return _done(visit, (await api.verify(visit.ask)).content)
+
+
+async def start(visit: Visit) -> Answer:
+    return _done(visit, (await api.start(visit.ask)).content)
+
+
+async def extend(visit: Visit) -> Answer:
+    return _done(visit, (await api.extend(visit.ask)).content)
+
+
+async def resolve(visit: Visit) -> Answer:
+    return _done(visit, (await api.resolve(visit.ask)).content)
+
+
+async def refuse(visit: Visit) -> Answer:
+    return _done(visit, (await api.refuse(visit.ask)).content)
+
+
+async def withdraw(visit: Visit) -> Answer:
+    return _done(visit, (await api.withdraw(visit.ask)).content)
+
+
+async def letter(visit: Visit) -> Answer:
+    """A draft of what the person is to be told, to print or to take over."""
+    path: LetterPath = visit.ask.path
+    query: LetterQuery = visit.ask.query
+    request = await api.shown(visit.asking(path=RequestPath(reference=path.reference)))
+    policy = await visit.ask.policy_in_force()
+    controller = policy.controller(request.controller)
+    if controller is None or path.outcome not in letters.offered(request.right, request.state):
+        raise not_there()
+    written = letters.write(
+        path.outcome, request, controller, letters.language_of(query.language, request.language)
+    )
+    if query.form == "page":
+        return Shown("letter.html.j2", {"letter": written, "request": request, "outcome": path.outcome})
+    name = f"{request.reference}-{path.outcome}-{written.language}.txt"
+    return web.Response(
+        text=written.text, content_type="text/plain", charset="utf-8",
+        headers={**HEADERS, "content-disposition": f'attachment; filename="{name}"'},
+    )  # fmt: skip
+
+
+async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> Shown:
+    policy = await visit.ask.policy()
+    call = await _call(visit, request)
+    days_left = _days_left(request, policy)
+    told = {
+        "request": request, "call": call, "telling": _telling(call), "steps": _steps(request, policy),
+        "days_left": days_left, "soon": SOON_DAYS, "letters": letters.offered(request.right, request.state),
+        "levels": list(Level), "number_whole": whole, "needed": EFFECTS[request.right].fulfil_at.name, "is_open": request.state.is_open,
+    }  # fmt: skip
+    return Shown("request.html.j2", told)
+
+
+async def _call(visit: Visit, request: RequestShown) -> CallShown | None:
+    """The call in which it was exercised."""
+    if request.call_id is None:
+        return None
+    reply = await calls.show_call(visit.asking(path=CallPath(id=request.call_id)))
+    return CallShown.model_validate(reply.content)
+
+
+def _telling(call: CallShown | None) -> list[JournalEntry]:
+    return [each for each in call.events if each.event in _TELLING] if call else []
+
+
+def _steps(request: RequestShown, policy: Policy | None) -> list[Step]:
+    """What the law and the request's state let be done now; the database judges again when it is done."""
+    controller = policy.controller(request.controller) if policy else None
+    in_time = controller is not None and deadlines.may_extend(
+        request.received_at, controller.country, datetime.now(UTC)
+    )
+
+    def fault(to: RequestState) -> StepFault | None:
+        return rights.step_fault(
+            request.right, request.state, to, level=Level[request.level], reason="given",
+            extended=request.extended_at is not None, in_first_month=in_time,
+        )  # fmt: skip
+
+    return [
+        Step("verify", rights.verification_fault(request.state, "given")),
+        Step("start", fault(RequestState.IN_PROGRESS)),
+        Step("extend", fault(RequestState.EXTENDED)),
+        Step("resolve", fault(RequestState.FULFILLED)),
+        Step("refuse", fault(RequestState.REFUSED)),
+        Step("withdraw", fault(RequestState.WITHDRAWN)),
+    ]
+
+
+def _days_left(request: RequestShown, policy: Policy | None) -> int | None:
+    if not request.state.is_open:
+        return None
+    controller = policy.controller(request.controller) if policy else None
+    now = datetime.now(UTC)
+    today: date = deadlines.local_day(now, controller.country) if controller else now.date()
+    return (request.due - today).days
+
+
+def _done(visit: Visit, content: Any) -> Moved:
+    done = Stepped.model_validate(content)
+    state = visit.words.term("state", done.state)
+    said = visit.words("requests.stepped", reference=done.reference, state=state)
+    return Moved(f"{PATH}/requests/{done.reference}", said)

@@ -1,0 +1,146 @@
+"""Signing in and out, and choosing the language."""
+
+import hmac
+import re
+import secrets
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from ccari.errors import CcariError
+from ccari.ports.access import fingerprint
+from ccari.web.console import rendering
+from ccari.web.console.menu import menu
+from ccari.web.console.pages import Answer, Moved, Visit
+from ccari.web.console.sessions import COOKIE, LONGEST_SECONDS, PATH
+from ccari.web.console.window import (
+    CSRF,
+    LANGUAGE_COOKIE,
+    SIGN_IN,
+    House,
+    from_elsewhere,
+    moved,
+    read_form,
+    shown,
+    troubled,
+    words_of,
+)
+from ccari.web.console.words import LANGUAGES, Words
+from ccari.web.endpoint import BEARER
+from ccari.web.problems import Refusal
+
+#: What the form of somebody who has no session yet is known by: the same in a cookie and in the form.
+_FORM_COOKIE = "ccari_sign_in"
+_FORM_SECONDS = 3600
+_YEAR_SECONDS = 365 * 24 * 3600
+#: A page of ours; nobody is sent anywhere else.
+_OURS = re.compile(r"/console(/[A-Za-z0-9_.-]+)*/?")
+
+
+class Entrance:
+    """For those who are not signed in: what is here asks for no session."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def form(self, request: web.Request) -> web.Response:
+        """The form to sign in with."""
+        return _form(request, words_of(request), _ours(request.query.get("back", "")))
+
+    async def sign_in(self, request: web.Request) -> web.Response:
+        """A token for a session. Wrong ones are counted with those that the API is shown."""
+        words = words_of(request)
+        try:
+            with self._house.counter.room:
+                return await self._signed_in(request, words)
+        except (CcariError, Refusal) as error:
+            return troubled(words, error)
+
+    async def _signed_in(self, request: web.Request, words: Words) -> web.Response:
+        from_elsewhere(request)
+        given = await read_form(request)
+        kept, back = request.cookies.get(_FORM_COOKIE, ""), _ours(given.get("back", ""))
+        if not kept or not hmac.compare_digest(
+            given.get(CSRF, "").encode(errors="replace"), kept.encode(errors="replace")
+        ):
+            return _form(request, words, back, words("sign_in.again"), HTTPStatus.FORBIDDEN)
+        token = given.get("token", "").strip()
+        try:
+            bearer = await self._house.counter.doorkeeper.recognise(token, request.remote)
+        except Refusal as refusal:
+            if refusal.status == HTTPStatus.UNAUTHORIZED:
+                return _form(request, words, back, words("sign_in.wrong"), HTTPStatus.UNAUTHORIZED)
+            if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
+                seconds = refusal.headers["retry-after"]
+                return _form(
+                    request, words, back, words("sign_in.locked", n=seconds), HTTPStatus.TOO_MANY_REQUESTS
+                )
+            raise
+        request[BEARER] = bearer.name
+        pages = menu(bearer.role)
+        if not pages:
+            return _form(request, words, back, words("sign_in.no_pages"), HTTPStatus.FORBIDDEN)
+        cookie = self._house.sessions.begin(bearer, fingerprint(token))
+        response = moved(back or pages[0].path)
+        response.set_cookie(
+            COOKIE, cookie, path=PATH, max_age=int(LONGEST_SECONDS), httponly=True, samesite="Strict",
+            secure=_over_tls(request),
+        )  # fmt: skip
+        response.del_cookie(_FORM_COOKIE, path=PATH)
+        return response
+
+    async def sign_out(self, visit: Visit) -> Answer:
+        """End the session, here and in the browser."""
+        self._house.sessions.end(visit.session)
+        response = moved(SIGN_IN)
+        response.del_cookie(COOKIE, path=PATH)
+        return response
+
+
+async def first_page(visit: Visit) -> Answer:
+    """To the page that the role begins with."""
+    return Moved(menu(visit.role)[0].path)
+
+
+async def language(request: web.Request) -> web.Response:
+    """Keep the language that was chosen, and go back to the page that it was chosen on."""
+    code = request.match_info["code"]
+    came_from = urlsplit(request.headers.get(hdrs.REFERER, ""))
+    response = moved(_ours(came_from.path) or PATH)
+    if code in LANGUAGES:
+        response.set_cookie(
+            LANGUAGE_COOKIE, code, path=PATH, max_age=_YEAR_SECONDS, httponly=True, samesite="Strict",
+            secure=_over_tls(request),
+        )  # fmt: skip
+    return response
+
+
+async def nowhere(request: web.Request) -> web.Response:
+    """What is below the console's path and no page."""
+    return troubled(words_of(request), Refusal(HTTPStatus.NOT_FOUND, "there is nothing by that name"))
+
+
+def _form(
+    request: web.Request, words: Words, back: str, fault: str = "", status: HTTPStatus = HTTPStatus.OK
+) -> web.Response:
+    secret = secrets.token_urlsafe(32)
+    told = {
+        "csrf": secret, "back": back, "bearer": None, "said": (), "faults": (fault,) if fault else (), "menu": (),
+        "here": "",
+    }  # fmt: skip
+    response = shown(rendering.page("sign_in.html.j2", words, None, told), status)
+    response.set_cookie(
+        _FORM_COOKIE, secret, path=PATH, max_age=_FORM_SECONDS, httponly=True, samesite="Strict",
+        secure=_over_tls(request),
+    )  # fmt: skip
+    return response
+
+
+def _ours(path: str) -> str:
+    return path if _OURS.fullmatch(path) and not path.startswith(SIGN_IN) else ""
+
+
+def _over_tls(request: web.Request) -> bool:
+    """Who makes the header up only has their own cookie kept back from an open connection."""
+    return request.secure or request.headers.get("x-forwarded-proto", "").lower() == "https"

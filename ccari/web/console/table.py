@@ -1,0 +1,70 @@
+"""Every page, and who may see it."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from ccari.ports.access import Role
+from ccari.web.console import requests, signing_in
+from ccari.web.console.pages import Handler, Page
+from ccari.web.console.rendering import asset
+from ccari.web.console.sessions import PATH, Sessions
+from ccari.web.console.signing_in import Entrance
+from ccari.web.console.window import SIGN_IN, House, Window
+from ccari.web.endpoint import Counter
+from ccari.web.models.requests import (
+    ClaimBody,
+    NoteBody,
+    ReasonBody,
+    RequestPath,
+    RequestsQuery,
+    VerifyBody,
+)
+
+_DIALER, _AGENT, _OPS, _DPO, _AUDITOR = Role
+_ANYBODY = frozenset(Role)
+_RIGHTS = frozenset({_DPO, _AUDITOR})
+_LOOKING = frozenset({_OPS, _DPO, _AUDITOR})
+_OFFICER = frozenset({_DPO})
+
+
+def pages(entrance: Entrance) -> Sequence[Page]:
+    return [
+        Page("GET", PATH, _ANYBODY, signing_in.first_page),
+        Page("POST", f"{PATH}/sign-out", _ANYBODY, entrance.sign_out),
+        Page("GET", f"{PATH}/requests", _RIGHTS, requests.register, query=RequestsQuery, again=requests.register),
+        Page("GET", f"{PATH}/requests/new", _OFFICER, requests.blank),
+        Page("POST", f"{PATH}/requests/new", _OFFICER, requests.enter, form=ClaimBody, again=requests.blank),
+        Page("GET", f"{PATH}/requests/{{reference}}", _RIGHTS, requests.one, in_path=RequestPath),
+        _on_request("verify", requests.verify, VerifyBody),
+        _on_request("start", requests.start, None),
+        _on_request("extend", requests.extend, ReasonBody),
+        _on_request("resolve", requests.resolve, NoteBody),
+        _on_request("refuse", requests.refuse, ReasonBody),
+        _on_request("withdraw", requests.withdraw, ReasonBody),
+        _on_request("number", requests.number, ReasonBody),
+        Page(
+            "GET", f"{PATH}/requests/{{reference}}/letters/{{outcome}}", _OFFICER, requests.letter,
+            in_path=requests.LetterPath, query=requests.LetterQuery,
+        ),
+    ]  # fmt: skip
+
+
+def _on_request(name: str, handler: Handler, form: type[ReasonBody | NoteBody | VerifyBody] | None) -> Page:
+    return Page(
+        "POST", f"{PATH}/requests/{{reference}}/{name}", _OFFICER, handler, in_path=RequestPath, form=form,
+        again=requests.one,
+    )  # fmt: skip
+
+
+def add_console(app: web.Application, counter: Counter, sessions: Sessions | None = None) -> None:
+    """All that is below ``/console``; ``sessions`` are those of people who are signed in."""
+    house = House(counter, sessions or Sessions())
+    entrance = Entrance(house)
+    app.router.add_get(f"{PATH}/static/{{name}}", asset)
+    app.router.add_get(f"{PATH}/language/{{code}}", signing_in.language)
+    app.router.add_get(SIGN_IN, entrance.form)
+    app.router.add_post(SIGN_IN, entrance.sign_in)
+    for page in pages(entrance):
+        app.router.add_route(page.method, page.path, Window(page, house).answer)
+    app.router.add_route("*", f"{PATH}/{{tail:.*}}", signing_in.nowhere)

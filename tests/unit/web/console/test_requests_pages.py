@@ -1,0 +1,222 @@
+"""Requests in the console: worked from their entry to their end, with nothing of another controller's."""
+
+from datetime import UTC, datetime, timedelta
+from html import escape
+from http import HTTPStatus
+
+import pytest
+
+from ccari.policy import deadlines
+from ccari.policy.rights import EFFECTS, Right
+from ccari.ports.access import Role
+from ccari.ports.accesses import Looked, WantedAccesses
+from ccari.store.opened import Store
+from ccari.web.console import letters
+from ccari.web.console.letters import Outcome
+from tests.unit.store import made
+from tests.unit.store.test_forwards import added
+from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
+from tests.unit.web.console.browsing import Seen, Visitor, signed_in
+
+REQUESTS = "/console/requests"
+NEW = f"{REQUESTS}/new"
+MARKUP = "<script>alert(1)</script> & \"'"
+
+
+async def entered(visitor: Visitor, **fields: str) -> str:
+    """The page of a request that was entered by hand."""
+    filled = {"right": "erasure", "number": AS_WRITTEN, "controller": "acme", "by": "letter", "level": "L0"}
+    seen = await visitor.send(NEW, NEW, **{**filled, **fields})
+    assert seen.status == HTTPStatus.OK, seen.words
+    assert "is entered" in seen.words
+    return seen.url
+
+
+async def step(visitor: Visitor, page: str, name: str, **fields: str) -> Seen:
+    return await visitor.send(page, f"{page}/{name}", **fields)
+
+
+async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    page = await entered(visitor, campaign="renewals", note="letter 7\nof two pages", received="")
+    reference, now = page.rpartition("/")[2], datetime.now(UTC)
+    first = await visitor.get(page)
+    assert "Barred: erasure" in first.words
+    assert "not sure enough to fulfil it" in first.words
+    assert f"{page}/resolve" not in [each.action for each in first.forms]
+    assert (
+        "identity being checked"
+        in (await step(visitor, page, "verify", level="L2", how="identity card")).words
+    )
+    await step(visitor, page, "start")
+    extended = await step(visitor, page, "extend", reason="three archives")
+    assert deadlines.extended(now, "PL").isoformat() in extended.words
+    assert "extended before" in extended.words
+    closed = await step(visitor, page, "resolve", note="all deleted")
+    assert f"{reference} is now: fulfilled." in closed.words
+    for said in ("letter 7", "identity card", "three archives", "all deleted", "erased with the closure"):
+        assert said in closed.words
+    assert not [each for each in closed.forms if each.action.startswith(page)]
+
+
+async def test_a_step_that_the_law_forbids_is_taken_or_what_was_written_is_lost(
+    api: Api, visitor: Visitor
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    page = await entered(visitor)
+    fields = (await visitor.get(page)).form(f"{page}/refuse").fields
+    assert (await visitor.ask("POST", f"{page}/refuse", {**fields, "reason": " "})).status == 422
+    secret = {"csrf": fields["csrf"]}
+    early = await visitor.ask("POST", f"{page}/resolve", {**secret, "note": MARKUP})
+    assert early.status == HTTPStatus.CONFLICT
+    assert "not sure enough" in early.words
+    wrong = await visitor.ask("POST", f"{page}/verify", {**secret, "level": "L9", "how": MARKUP})
+    assert wrong.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert escape(MARKUP) in wrong.text.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
+
+
+@pytest.mark.parametrize(
+    ("change", "label"),
+    [({"number": "12"}, "Number:"), ({"campaign": "umfrage"}, "Campaign:"), ({"received": "2999-01-01"}, "Received:"),
+     ({"level": "L2"}, "Note:"), ({"right": "silence"}, "Right:")],
+)  # fmt: skip
+async def test_a_request_is_entered_that_cannot_be(
+    api: Api, visitor: Visitor, change: dict[str, str], label: str
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    filled = {"right": "erasure", "number": AS_WRITTEN, "controller": "acme"}
+    seen = await visitor.send(NEW, NEW, **{**filled, **change})
+    assert seen.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert label in seen.words
+    assert "60010000" not in seen.text
+    assert "no such requests" in (await visitor.get(REQUESTS)).words
+
+
+async def test_the_number_is_shown_whole_unasked_or_without_a_record(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    page = await entered(visitor)
+    masked = await visitor.get(page)
+    assert NUMBER not in masked.text
+    assert made.NUMBER.masked in masked.text
+    whole = await step(visitor, page, "number", reason="to write the answer")
+    assert NUMBER in whole.text
+    assert NUMBER not in (await visitor.get(page)).text
+    newest = (await store.accesses.list(10, WantedAccesses(looked=Looked.REQUEST_SHOWN)))[1]
+    assert (newest["what"]["number"], newest["why"]) == ("whole", "to write the answer")
+    fields = masked.form(f"{page}/number").fields
+    unsaid = await visitor.ask("POST", f"{page}/number", {**fields, "reason": ""})
+    assert (unsaid.status, NUMBER in unsaid.text) == (HTTPStatus.UNPROCESSABLE_ENTITY, False)
+
+
+async def test_somebody_who_only_looks_on_is_offered_work(api: Api, visitor: Visitor, store: Store) -> None:
+    reference = await added(store)
+    await signed_in(api, visitor, Role.AUDITOR)
+    seen = await visitor.get(f"{REQUESTS}/{reference}")
+    assert [each.action for each in seen.forms] == ["/console/sign-out"]
+    assert NEW not in (await visitor.get(REQUESTS)).text
+
+
+async def test_what_is_due_is_told_by_colour_alone_or_not_narrowed(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    today = datetime.now(UTC).date()
+    fresh, late, soon = [await added(store, due=today + timedelta(days=days)) for days in (20, -2, 3)]
+    await signed_in(api, visitor, Role.DPO)
+    seen = await visitor.get(REQUESTS)
+    assert [seen.text.index(each) for each in (late, soon, fresh)] == sorted(
+        seen.text.index(each) for each in (late, soon, fresh)
+    )
+    for words in ("2 days overdue", "3 days left", "20 days left"):
+        assert words in seen.words
+    narrowed = await visitor.get(f"{REQUESTS}?right=&state=&due_before=&overdue=true")
+    assert (late in narrowed.text, soon in narrowed.text) == (True, False)
+    assert "no such requests" in (await visitor.get(f"{REQUESTS}?state=refused")).words
+    wrong = await visitor.get(f"{REQUESTS}?due_before=soon")
+    assert wrong.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "Due before:" in wrong.words
+    pages = await visitor.get(f"{REQUESTS}?open=true&limit=2")
+    rest = await visitor.get(
+        pages.text.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+    )
+    assert (fresh in rest.text, late in rest.text) == (True, False)
+
+
+async def test_markup_that_somebody_wrote_becomes_part_of_a_page(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    page = await entered(visitor, note=MARKUP)
+    await step(visitor, page, "extend", reason=MARKUP)
+    for path in (page, f"{page}/letters/extended", f"{REQUESTS}?right={escape(MARKUP)}"):
+        seen = await visitor.get(path)
+        assert "<script>" not in seen.text, path
+    assert "alert(1)" in (await visitor.get(f"{page}/letters/extended")).words
+    text = await visitor.get(f"{page}/letters/extended?form=text")
+    assert text.headers["content-type"].startswith("text/plain")
+    assert MARKUP in text.text
+
+
+async def test_a_token_of_one_controller_sees_or_works_on_anothers_request(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    foreign, mine = await added(store, controller="other"), await added(store)
+    await signed_in(api, visitor, Role.DPO, "acme")
+    seen = await visitor.get(REQUESTS)
+    assert (foreign in seen.text, mine in seen.text) == (False, True)
+    assert "Other GmbH" not in (await visitor.get(NEW)).text
+    secret = {"csrf": seen.form("/console/sign-out").fields["csrf"], "reason": "x", "level": "L2", "how": "x"}
+    for name in ("", "/letters/receipt"):
+        assert (await visitor.get(f"{REQUESTS}/{foreign}{name}")).status == HTTPStatus.NOT_FOUND
+    for name in ("verify", "start", "extend", "resolve", "refuse", "withdraw", "number"):
+        answer = await visitor.ask("POST", f"{REQUESTS}/{foreign}/{name}", secret)
+        assert answer.status == HTTPStatus.NOT_FOUND, name
+        assert NUMBER not in answer.text
+    assert len((await store.requests.show(foreign)).history) == 1
+    claimed = await visitor.send(NEW, NEW, right="erasure", number=AS_WRITTEN, controller="other")
+    assert claimed.status == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+async def test_a_press_is_shown_without_its_evidence(api: Api, visitor: Visitor, store: Store) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.calls.commit_heard(call.id, "v1", None, made.journal("notice_heard", version="v1"))
+    pressed = made.journal("key_pressed", key="7", action="erasure")
+    reference = await store.calls.register_right(call, made.exercise(), pressed)
+    await signed_in(api, visitor, Role.DPO)
+    seen = await visitor.get(f"{REQUESTS}/{reference}")
+    for words in ("pressed key 7", "journal is intact", "heard to its end", str(call.id), "key pressed"):
+        assert words in seen.words, words
+    await store.database.rows("ALTER TABLE call_events DISABLE TRIGGER ALL")
+    await store.database.rows("UPDATE call_events SET event = 'nothing' WHERE seq = 1")
+    assert "journal is not intact" in (await visitor.get(f"{REQUESTS}/{reference}")).words
+
+
+async def test_a_letter_lacks_its_article_or_has_a_number_in_it(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    for right in Right:
+        reference = await added(store, right=right)
+        page = f"{REQUESTS}/{reference}"
+        seen = await visitor.get(page)
+        outcomes = [each for each in Outcome if f"{page}/letters/{each}" in seen.text]
+        assert (Outcome.REFUSED in outcomes) == EFFECTS[right].refusable
+        for outcome in outcomes:
+            for language, article in ("en", "Article "), ("pl", "art. "):
+                letter = await visitor.get(f"{page}/letters/{outcome}?language={language}")
+                assert letter.status == HTTPStatus.OK, letter.words
+                assert f'<article class="letter" lang="{language}">' in letter.text
+                assert article in letter.words
+                assert reference in letter.words
+                assert "iod@acme.example" in letter.words
+                assert "60010000" not in letter.text
+                assert "{{" not in letter.text
+                assert "{%" not in letter.text
+
+
+def test_a_right_has_no_letter_of_its_own() -> None:
+    for language, book in letters._BOOK.items():
+        assert set(book["rights"]) == set(Right), language
+        assert set(book["fulfilled"]) == {"subject", *Right}, language

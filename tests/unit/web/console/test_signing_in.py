@@ -1,0 +1,198 @@
+"""Signing in to the console and out of it, and what keeps a session its owner's."""
+
+from http import HTTPStatus
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from ccari.ports.access import Bearer, Role
+from ccari.store.opened import Store
+from ccari.web.access import MOST_FAILURES
+from ccari.web.console.menu import menu
+from ccari.web.console.sessions import (
+    IDLE_SECONDS,
+    LONGEST_SECONDS,
+    MOST_SESSIONS_EACH,
+    Sessions,
+)
+from ccari.web.front import Front
+from ccari.web.server import application
+from tests.unit.web.api import Api
+from tests.unit.web.console.browsing import SIGN_IN, Visitor, signed_in
+from tests.unit.web.test_roles import somewhere_in_the_console
+
+REQUESTS = "/console/requests"
+WRONG = f"ccari_{'x' * 43}"
+
+
+async def test_a_page_is_shown_to_somebody_who_is_not_signed_in(visitor: Visitor) -> None:
+    for path in ("/console", REQUESTS, f"{REQUESTS}/ACME-2026-000001"):
+        seen = await visitor.get(path)
+        assert (seen.status, seen.url) == (HTTPStatus.OK, SIGN_IN)
+        assert [each.action for each in seen.forms] == [SIGN_IN]
+
+
+async def test_who_signs_in_does_not_get_to_the_page_they_wanted(api: Api, visitor: Visitor) -> None:
+    wanted = await visitor.get(f"{REQUESTS}/new")
+    form = wanted.form(SIGN_IN)
+    seen = await visitor.ask("POST", SIGN_IN, {**form.fields, "token": await api.of(Role.DPO)})
+    assert (seen.status, seen.url) == (HTTPStatus.OK, f"{REQUESTS}/new")
+
+
+@pytest.mark.parametrize("back", ["//evil.example", "https://evil.example/console", "/console/..//evil", "/v1/calls", "/console?x=1"])  # fmt: skip
+async def test_who_signs_in_is_sent_to_another_site(api: Api, visitor: Visitor, back: str) -> None:
+    form = (await visitor.get(SIGN_IN)).form(SIGN_IN)
+    sent = {**form.fields, "token": await api.of(Role.DPO), "back": back}
+    seen = await visitor.ask("POST", SIGN_IN, sent, follow=False)
+    assert seen.headers["location"] == REQUESTS
+
+
+async def test_the_cookie_can_be_read_by_scripts_or_sent_by_another_site(api: Api, visitor: Visitor) -> None:
+    form = (await visitor.get(SIGN_IN)).form(SIGN_IN)
+    for headers, secure in ({}, False), ({"x-forwarded-proto": "https"}, True):
+        seen = await visitor.ask(
+            "POST", SIGN_IN, {**form.fields, "token": await api.of(Role.DPO)}, follow=False, headers=headers
+        )
+        assert seen.status == HTTPStatus.SEE_OTHER
+        kept = [value for name, value in seen.headers.items() if name.lower() == "set-cookie"]  # fmt: skip
+        (cookie,) = [each for each in kept if each.startswith("ccari_session=")]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert "Path=/console" in cookie
+        assert ("Secure" in cookie) is secure
+        assert await api.of(Role.DPO) not in cookie
+        form = (await visitor.get(SIGN_IN)).form(SIGN_IN)
+
+
+async def test_a_wrong_token_signs_in_or_is_not_counted_with_those_of_the_api(
+    api: Api, visitor: Visitor
+) -> None:
+    for count in range(MOST_FAILURES):
+        if count % 2:
+            seen = await visitor.sign_in(WRONG)
+            assert seen.status == HTTPStatus.UNAUTHORIZED
+            assert "no such token" in seen.words
+        else:
+            (await api.ask("GET", "/v1/calls", token=WRONG)).problem(HTTPStatus.UNAUTHORIZED)
+    assert (await visitor.sign_in(WRONG)).status == HTTPStatus.TOO_MANY_REQUESTS
+    (await api.ask("GET", "/v1/calls", token=WRONG)).problem(HTTPStatus.TOO_MANY_REQUESTS)
+    assert not visitor.cookie
+
+
+async def test_a_role_without_pages_signs_in(api: Api, visitor: Visitor) -> None:
+    seen = await visitor.sign_in(await api.of(Role.DIALER))
+    assert seen.status == HTTPStatus.FORBIDDEN
+    assert not visitor.cookie
+
+
+async def test_the_sign_in_of_another_site_is_taken(api: Api, visitor: Visitor) -> None:
+    token = await api.of(Role.DPO)
+    without = await visitor.ask("POST", SIGN_IN, {"token": token, "csrf": "guessed"})
+    assert without.status == HTTPStatus.FORBIDDEN
+    form = (await visitor.get(SIGN_IN)).form(SIGN_IN)
+    elsewhere = await visitor.ask(
+        "POST", SIGN_IN, {**form.fields, "token": token}, headers={"sec-fetch-site": "cross-site"}
+    )
+    assert elsewhere.status == HTTPStatus.FORBIDDEN
+    assert not visitor.cookie
+
+
+async def test_a_session_outlives_its_token_or_its_sign_out(api: Api, visitor: Visitor, store: Store) -> None:
+    token = await api.token(Role.DPO, name="officer")
+    await visitor.sign_in(token)
+    cookie = {"cookie": f"ccari_session={visitor.cookie}"}
+    await visitor.send(REQUESTS, "/console/sign-out")
+    assert (await visitor.get(REQUESTS, headers=cookie)).url == SIGN_IN
+    await visitor.sign_in(token)
+    assert (await visitor.get(REQUESTS)).url == REQUESTS
+    assert await store.tokens.revoke("officer", "test")
+    assert (await visitor.get(REQUESTS)).url == SIGN_IN
+
+
+async def test_a_form_without_its_secret_is_taken(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    new = f"{REQUESTS}/new"
+    filled = {"right": "erasure", "number": "600 100 001", "controller": "acme"}
+    secret = (await visitor.get(new)).form(new).fields["csrf"]
+    for given in ({}, {"csrf": "x" * len(secret)}, {"csrf": "é"}):
+        assert (await visitor.ask("POST", new, filled | given)).status == HTTPStatus.FORBIDDEN
+    seen = await visitor.ask("POST", new, filled | {"csrf": secret}, headers={"sec-fetch-site": "cross-site"})
+    assert seen.status == HTTPStatus.FORBIDDEN
+    assert "no such requests" in (await visitor.get(REQUESTS)).words
+
+
+async def test_a_form_is_taken_that_has_the_secret_of_another_session(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    before = (await visitor.get(REQUESTS)).form("/console/sign-out").fields
+    await visitor.send(REQUESTS, "/console/sign-out")
+    await signed_in(api, visitor, Role.DPO)
+    assert (await visitor.ask("POST", "/console/sign-out", before)).status == HTTPStatus.FORBIDDEN
+
+
+async def test_a_page_loads_or_is_framed_by_something_else(api: Api, visitor: Visitor) -> None:
+    for seen in (await visitor.get(SIGN_IN), await (await signed_in(api, visitor, Role.DPO)).get(REQUESTS)):
+        policy = seen.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert seen.headers["cache-control"] == "no-store"
+        assert "://" not in seen.text
+        assert " style=" not in seen.text
+        assert "<script>" not in seen.text
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_a_role_sees_more_or_less_of_the_console_than_is_written(
+    api: Api, visitor: Visitor, front: Front, role: Role
+) -> None:
+    if menu(role):
+        await signed_in(api, visitor, role)
+    for method, path, roles in somewhere_in_the_console(application({}, front)):
+        seen = await visitor.ask(method, path, {} if method == "POST" else None, follow=False)
+        if not menu(role):
+            assert seen.headers["location"].startswith(SIGN_IN), path
+        elif role in roles:
+            assert seen.headers.get("location", "").startswith(SIGN_IN) is False, path
+            assert method == "POST" or seen.status != HTTPStatus.FORBIDDEN, path
+        else:
+            assert seen.status == HTTPStatus.FORBIDDEN, path
+            assert "not for your role" in seen.words, path
+
+
+def test_a_session_never_ends_or_there_are_ever_more() -> None:
+    now = 0.0
+    sessions = Sessions(lambda: now)
+    bearer = Bearer("officer", Role.DPO)
+
+    def known(cookie: str) -> bool:
+        request = make_mocked_request("GET", "/console", headers={"cookie": f"ccari_session={cookie}"})
+        return sessions.of(request) is not None
+
+    first = sessions.begin(bearer, b"")
+    assert known(first)
+    assert not known("")
+    now += IDLE_SECONDS + 1
+    assert not known(first)
+    second = sessions.begin(bearer, b"")
+    for _ in range(int(LONGEST_SECONDS / IDLE_SECONDS) + 1):
+        now += IDLE_SECONDS - 1
+        still = known(second)
+    assert not still
+    made = [sessions.begin(bearer, b"") for _ in range(MOST_SESSIONS_EACH + 1)]
+    assert [known(each) for each in made] == [False, *[True] * MOST_SESSIONS_EACH]
+
+
+async def test_the_language_is_not_that_of_the_browser_or_of_the_switch(
+    front: Front, visitor: Visitor
+) -> None:
+    visitor.language = "de, pl;q=0.8, en;q=0.5"
+    seen = await visitor.get(SIGN_IN)
+    assert '<html lang="pl">' in seen.text
+    assert "Logowanie" in seen.words
+    switched = await visitor.get("/console/language/en", headers={"referer": f"{visitor.url}{SIGN_IN}"})
+    assert switched.url == SIGN_IN
+    assert "Sign in" in switched.words
+    elsewhere = await visitor.get(
+        "/console/language/pl", headers={"referer": "https://evil.example/x"}, follow=False
+    )
+    assert elsewhere.headers["location"] == "/console"

@@ -1,0 +1,88 @@
+"""What the console says: in each language the same, and nothing that is asked for missing."""
+
+import re
+from importlib import resources
+from string import Formatter
+
+import pytest
+
+from ccari.policy.rights import Level, RequestState, Right, StepFault, Stored
+from ccari.policy.suppression import Reason
+from ccari.ports.access import Role
+from ccari.ports.requests import Intake
+from ccari.web.console.menu import ENTRIES
+from ccari.web.console.words import CATALOGUES, Words, preferred
+
+HERE = resources.files("ccari.web.console")
+ASKED = re.compile(r"""\b(?:t|words)\(\s*['"]([a-z_0-9.]+)['"]\s*[,)]""")
+KINDS = {
+    "right": Right, "state": RequestState, "stored": Stored, "reason": Reason, "role": Role, "channel": Intake,
+}  # fmt: skip
+
+
+def sources() -> list[str]:
+    files = [*HERE.iterdir(), *HERE.joinpath("templates").iterdir()]
+    return [file.read_text("utf-8") for file in files if file.name.endswith((".py", ".j2"))]
+
+
+def keys(words: Words) -> set[str]:
+    return {key for key in words.said if not key.startswith("said.")}
+
+
+def test_a_text_is_missing_in_a_language() -> None:
+    assert keys(CATALOGUES["en"]) == keys(CATALOGUES["pl"])
+
+
+def test_a_page_says_what_no_catalogue_has() -> None:
+    asked = {key for source in sources() for key in ASKED.findall(source)}
+    asked |= {f"menu.{each.name}" for each in ENTRIES}
+    assert len(asked) > 50
+    assert asked <= keys(CATALOGUES["en"])
+
+
+def test_a_text_is_filled_in_otherwise_in_another_language() -> None:
+    def fields(said: str | list[str]) -> set[str]:
+        texts = [said] if isinstance(said, str) else said
+        return {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
+
+    for key in keys(CATALOGUES["en"]):
+        english, polish = CATALOGUES["en"].said[key], CATALOGUES["pl"].said[key]
+        assert fields(english) == fields(polish), key
+        if isinstance(english, list):
+            assert (len(english), len(polish)) == (2, 3), key
+
+
+def test_a_word_of_the_law_is_shown_as_the_database_has_it() -> None:
+    for language, words in CATALOGUES.items():
+        for kind, names in KINDS.items():
+            assert [each for each in names if f"{kind}.{each.value}" not in words.said] == [], (
+                language,
+                kind,
+            )
+        assert [each for each in Level if f"level.{each.name}" not in words.said] == []
+
+
+def test_the_law_speaks_english_to_polish_officers() -> None:
+    polish = CATALOGUES["pl"]
+    for fault in StepFault:
+        told = polish.said_of(f"ACME-2026-000001 is extended: {fault}")
+        assert told.startswith("ACME-2026-000001 is extended: ")
+        assert str(fault) not in told
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [(0, "zostało 0 dni"), (1, "został 1 dzień"), (2, "zostały 2 dni"), (5, "zostało 5 dni"), (12, "zostało 12 dni"),
+     (22, "zostały 22 dni"), (21, "zostało 21 dni"), (112, "zostało 112 dni")],
+)  # fmt: skip
+def test_a_polish_plural_is_wrong(n: int, said: str) -> None:
+    assert CATALOGUES["pl"]("due.left", n=n) == said
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [("", "en"), ("pl", "pl"), ("pl-PL,en;q=0.9", "pl"), ("de,en;q=0.4,pl;q=0.6", "pl"), ("pl;q=0", "en"),
+     ("*", "en"), ("pl;q=x", "en"), ("," * 5000, "en")],
+)  # fmt: skip
+def test_a_browsers_language_is_misread(header: str, language: str) -> None:
+    assert preferred(header) == language
