@@ -1,0 +1,142 @@
+"""What people read fits the code, and leads somewhere."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from ccari.config import Settings
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy, read
+from ccari.policy.parties import Controller, Register
+from tests.unit.documents.pages import CHECKOUT, Block, anchors, blocks, links, pages, prose
+
+_QUOTED = re.compile(r"`([^`\n]+)`")
+#: Where something lies in the checkout; what else looks like a path is on the reader's machine.
+_OURS = re.compile(r"(?:ccari|tests|docs|dialplan|docker|sounds)/[\w./-]+|(?:docs|tests|ccari)/?")
+_MAKE = re.compile(r"\bmake ([a-z-]+)")
+_ALL = pages()
+_INDEX = CHECKOUT / "docs" / "README.md"
+
+
+def _snippets(language: str) -> Iterator[Block]:
+    return (each for page in _ALL for each in blocks(page) if each.language == language)
+
+
+def _named(page: Path) -> Iterator[str]:
+    """What a page quotes, one word at a time."""
+    for quoted in _QUOTED.findall(prose(page)):
+        yield from quoted.split()
+
+
+def test_a_page_is_in_no_index() -> None:
+    linked = {(_INDEX.parent / each.partition("#")[0]).resolve() for each in links(_INDEX)}
+    assert set(_ALL) - linked - {_INDEX} == set()
+    assert "docs/README.md" in set(links(CHECKOUT / "README.md"))
+
+
+@pytest.mark.parametrize("page", _ALL, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_a_link_leads_nowhere(page: Path) -> None:
+    dead = []
+    for link in links(page):
+        name, _, anchor = link.partition("#")
+        if "://" in name:
+            continue
+        target = (page.parent / name).resolve() if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(link)
+    assert dead == []
+
+
+@pytest.mark.parametrize("page", _ALL, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_a_page_names_a_file_that_is_not_there(page: Path) -> None:
+    named = {each.rstrip(".,") for each in _named(page) if _OURS.fullmatch(each)}
+    assert {each for each in named if not (CHECKOUT / each).exists()} == set()
+
+
+def test_a_page_tells_to_make_what_there_is_not() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    told = {each for page in _ALL for each in _MAKE.findall("\n".join((*_named_whole(page), *_code(page))))}
+    assert len(told) > 5
+    assert {each for each in told if not each.endswith("-")} - targets == set()
+
+
+def _named_whole(page: Path) -> list[str]:
+    return _QUOTED.findall(prose(page))
+
+
+def _code(page: Path) -> list[str]:
+    return [each.text for each in blocks(page)]
+
+
+def test_the_architecture_speaks_of_a_name_that_is_not_in_the_code() -> None:
+    code = "\n".join(
+        path.read_text()
+        for path in (*CHECKOUT.glob("ccari/**/*.py"), *CHECKOUT.glob("ccari/**/*.sql"), *CHECKOUT.glob("tests/**/*.py"),
+                     CHECKOUT / "pyproject.toml", CHECKOUT / "Makefile")
+    )  # fmt: skip
+    told = {
+        each
+        for each in _named(CHECKOUT / "docs" / "architecture.md")
+        if re.fullmatch(r"_?[A-Za-z_]{5,}", each)
+    }
+    assert len(told) > 20
+    assert {each for each in told if not re.search(rf"\b{each}\b", code)} == set()
+
+
+@pytest.mark.parametrize("block", list(_snippets("toml")), ids=lambda block: block.place)
+def test_a_page_shows_settings_or_a_policy_that_are_refused(block: Block) -> None:
+    document = tomllib.loads(block.text)
+    if {"controllers", "campaigns", "registers"} & document.keys():
+        assert read(block.text).campaigns
+    else:
+        Settings(**document)
+
+
+def _told() -> dict[tuple[str, str], str]:
+    """What docs/settings.md says of each key that is left out."""
+    told, section = {}, ""
+    rows = re.findall(
+        r"^\| ([^|]+) \|([^|]*)\|", (CHECKOUT / "docs" / "settings.md").read_text(), re.MULTILINE
+    )
+    for first, default in rows:
+        if heading := re.fullmatch(r"\*\*`\[(\w+)\]`\*\*", first):
+            section = heading[1]
+        elif first.startswith("`"):
+            told[section, first.strip("`")] = default.strip()
+    return told
+
+
+def _there() -> Iterator[tuple[tuple[str, str], Any]]:
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            for key, each in type(field.default).model_fields.items():
+                yield (name, key), each.default
+        else:
+            yield ("", name), field.default
+
+
+def test_a_setting_is_not_told_of_or_has_another_default() -> None:
+    told, there = _told(), dict(_there())
+    assert told.keys() == there.keys()
+    for key, default in there.items():
+        if default is None:
+            # where it is below another folder, that is told in words
+            assert not told[key].startswith('`"'), key
+        else:
+            said = str(default) if isinstance(default, int | float) else f'"{default}"'
+            assert told[key] == f"`{said}`", key
+
+
+@pytest.mark.parametrize("model", [Policy, Controller, Register, Campaign], ids=lambda model: model.__name__)
+def test_a_key_of_the_policy_is_explained_nowhere(model: type[BaseModel]) -> None:
+    text = (CHECKOUT / "docs" / "policy.md").read_text()
+    missing = {
+        name for name in model.model_fields
+        if f"`{name}`" not in text and not re.search(rf"^#+ \[\[?(?:campaigns\.)?{name}\]", text, re.MULTILINE)
+    }  # fmt: skip
+    assert missing == set()
