@@ -122,7 +122,9 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         admission = Admission(settings.calls.at_once)
         calls = Switchboard(admission)
         link = Link(credentials, PostgresFence(store.dsn), calls, make_desk)
-        checks = {"asterisk": _is_set(link.connected), "database": _answers(store.database)}
+        checks = {
+            "asterisk": _is_set(link.connected), "database": _answers(store.database), "calls": _takes_calls(calls)
+        }  # fmt: skip
         counter = Counter(_agi_name(settings), calls_kept, secrets, book, prompts)
         async with (
             # to its end after all the others: what they leave is sealed once more
@@ -275,6 +277,13 @@ def _check_keys(settings: Settings, book: Book) -> None:
 def _is_set(event: asyncio.Event) -> Check:
     async def check() -> bool:
         return event.is_set()
+
+    return check
+
+
+def _takes_calls(calls: Switchboard) -> Check:
+    async def check() -> bool:
+        return calls.takes_calls
 
     return check
 

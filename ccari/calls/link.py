@@ -12,6 +12,7 @@ import structlog
 
 from ccari.calls.client import Ari, Identity, identify, operations
 from ccari.calls.desk import Desk
+from ccari.calls.events import channel_of
 from ccari.calls.recovery import recover
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials, Transport, connect
@@ -25,8 +26,9 @@ FIRST_RETRY_SECONDS = 0.2
 LONGEST_RETRY_SECONDS = 5.0
 #: From one look for calls that nobody runs to the next.
 SWEEP_SECONDS = 60.0
-#: Events between the connection and the first call that can be made over it.
-_MOST_EARLY_EVENTS = 1000
+#: Between the connection and the first call that can be made over it: calls that begin, and events of all those there are.
+_MOST_EARLY_CALLS = 1000
+_MOST_EARLY_EVENTS = 20_000
 
 
 class Replaced(UnsuitableError):  # noqa: N818 - what happened
@@ -87,7 +89,7 @@ class Link:
         async with self._fence.hold(identity.run) as lock_lost:
             ears = _Ears(self._switchboard)
             transport = await connect(session, self._credentials, ears.take)
-            ears.on_replaced = transport.fence
+            ears.silence = transport.fence
             reader = asyncio.create_task(transport.read())
             try:
                 await self._serve(transport, identity, ears, reader, lock_lost)
@@ -141,36 +143,62 @@ class Link:
 
 
 class _Ears:
-    """Hears the reader's events: keeps them until calls can be made, watches for a take-over."""
+    """Hears the reader's events: keeps them until calls can be made, watches for a take-over.
+
+    ``silence``: to hear, and send, nothing more over the connection.
+    """
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
         self._early: list[dict[str, Any]] | None = []
-        self._full = False
+        self._begun: set[str] = set()
+        #: Calls whose beginning was not kept. They are given back when stock is taken.
+        self._unkept: set[str] = set()
         self.replaced = asyncio.Event()
-        self.on_replaced: Callable[[], None] = lambda: None
+        self.silence: Callable[[], None] = lambda: None
 
     def take(self, event: dict[str, Any]) -> None:
         if event.get("type") == "ApplicationReplaced":
             # Asterisk talks to the newest connection only, and still obeys the older one: it falls silent here
-            self.on_replaced()
+            self.silence()
             self.replaced.set()
         elif self._early is None:
             self._switchboard.take(event)
-        elif len(self._early) < _MOST_EARLY_EVENTS:
-            self._early.append(event)
-        elif not self._full:
-            # a channel whose beginning is lost is given back when stock is taken
-            self._full = True
-            _log.warning("early_events_dropped", kept=_MOST_EARLY_EVENTS)
+        elif event.get("type") == "StasisStart":
+            self._begin(event, self._early)
+        elif channel_of(event) not in self._unkept:
+            # of talks that are to be taken up: a key, or a hang-up, that is heard once
+            self._keep(event, self._early)
 
     def early_channels(self) -> set[str]:
-        return {event["channel"]["id"] for event in self._early or () if event.get("type") == "StasisStart"}
+        return set(self._begun)
 
     def open(self) -> None:
         early, self._early = self._early or [], None
         for event in early:
-            self._switchboard.take(event)
+            try:
+                self._switchboard.take(event)
+            except Exception:  # noqa: BLE001 - logged
+                # as the reader does: one odd event must not end the calls of all the others
+                _log.exception("ari_event_failed")
+
+    def _begin(self, event: dict[str, Any], early: list[dict[str, Any]]) -> None:
+        channel = event["channel"]["id"]
+        if len(self._begun) < _MOST_EARLY_CALLS:
+            self._begun.add(channel)
+            self._keep(event, early)
+            return
+        if not self._unkept:
+            _log.warning("early_calls_dropped", kept=_MOST_EARLY_CALLS)
+        self._unkept.add(channel)
+
+    def _keep(self, event: dict[str, Any], early: list[dict[str, Any]]) -> None:
+        if len(early) < _MOST_EARLY_EVENTS:
+            early.append(event)
+            return
+        # what would be lost may be a right: the connection is given up, and stock is taken over the next
+        _log.error("early_events_lost", kept=_MOST_EARLY_EVENTS)
+        self.silence()
 
 
 async def _first(reader: "asyncio.Task[None]", *events: asyncio.Event) -> None:

@@ -69,6 +69,11 @@ class CallRunner:
         """True if the two were brought together: whoever stops the service lets them come to an end."""
         return self._call.has_talked or self._call.outcome is not None
 
+    @property
+    def is_talking(self) -> bool:
+        """True while the two are together: without us they talk on."""
+        return self._call.stage is Stage.TALK
+
     def take(self, event: dict[str, Any]) -> None:
         """Hear an ARI event; called from the reader, so it only translates and queues."""
         actions = self._actions
@@ -82,7 +87,11 @@ class CallRunner:
             self._put(meaning)
 
     def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
-        self._put(on.Withdrawn(why))
+        """Let go of the call, once it has heard what happened before. That Asterisk is lost is the last word."""
+        # one waits at most: two would each let the other go first
+        earlier = self._forget(lambda waiting: isinstance(waiting, on.Withdrawn))
+        lost = on.Withdrawn("asterisk_lost")
+        self._put(lost if lost in earlier else on.Withdrawn(why))
 
     async def run(self) -> None:
         """Live the call to its end. It never raises, whatever happens: one call's fault is no other's."""
@@ -187,11 +196,15 @@ class CallRunner:
         self._actions.playbacks.pop(Party.AGENT, None)
         self._forget(_is_of_the_agent)
 
-    def _forget(self, stale: Callable[[Event], bool]) -> None:
-        waiting = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
-        for event in waiting:
-            if not stale(event):
+    def _forget(self, stale: Callable[[Event], bool]) -> list[Event]:
+        """Take what is stale out of the inbox; give that."""
+        forgotten = []
+        for event in [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]:
+            if stale(event):
+                forgotten.append(event)
+            else:
                 self._inbox.put_nowait(event)
+        return forgotten
 
     def _told(self, block: Block | None) -> None:
         if not self.gated.done():

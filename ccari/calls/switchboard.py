@@ -23,6 +23,8 @@ _log = structlog.get_logger()
 
 #: For calls to end when the service stops; then they are cut.
 DRAIN_SECONDS = 15.0
+#: For a connection to come back that was lost while talks were to come to an end; then they go on without us.
+RETURN_SECONDS = 15.0
 
 
 class Switchboard:
@@ -32,15 +34,25 @@ class Switchboard:
         self._admission = admission
         self._desk: Desk | None = None
         self._open = False
+        #: Told to stop: no connection that comes back brings new calls.
+        self._closing = False
+        #: Nothing was left behind in Asterisk that a connection that comes back will take up.
+        self._whole = asyncio.Event()
+        self._whole.set()
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
         self._by_home: dict[str, CallRunner] = {}
         self._by_id: dict[str, CallRunner] = {}
         self._strays: set[asyncio.Task[None]] = set()
 
     def attach(self, desk: Desk) -> None:
-        """From now on new calls are made over this connection."""
+        """From now on new calls are made over this connection, unless the service is about to stop."""
         self._desk = desk
-        self._open = True
+        self._open = not self._closing
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether it is not about to stop; it may have no connection."""
+        return not self._closing
 
     @property
     def under_way(self) -> list[UUID]:
@@ -51,22 +63,41 @@ class Switchboard:
         """Take up talks that went on while nobody ran them."""
         for talk in talks:
             self._add(CallRunner.resuming(talk, desk))
+        self._whole.set()
 
     def detach(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
         """Take no new calls, and let go of those there are."""
         self._open = False
         for runner in list(self._calls):
+            if why == "asterisk_lost" and runner.is_talking:
+                self._whole.clear()
             runner.withdraw(why)
 
     async def wind_down(self, seconds: float) -> None:
-        """Take no new calls, let go of those who do not talk yet, and let the others talk on for so long."""
-        self._open = False
+        """Take no new calls, let go of those who do not talk yet, and let the others talk on for so long.
+
+        Talks that lose their connection meanwhile are waited for as well: a service that ends would leave them in Asterisk
+        with their recorders, and with keys that nobody hears.
+        """
+        self._closing, self._open = True, False
         for runner in list(self._calls):
             if not runner.has_talked:
                 runner.withdraw("shutdown")
         if self._calls and seconds > 0:
             _log.info("waiting_for_talks", calls=len(self._calls), seconds=seconds)
-            await asyncio.wait(list(self._calls.values()), timeout=seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._talked_out()
+
+    async def _talked_out(self) -> None:
+        while self._calls:
+            await asyncio.wait(list(self._calls.values()))
+            try:
+                async with asyncio.timeout(RETURN_SECONDS):
+                    await self._whole.wait()
+            except TimeoutError:
+                _log.error("talks_left", seconds=RETURN_SECONDS)
+                return
 
     async def drain(self) -> None:
         """Wait for the calls, and what else is under way, to end; cut what does not."""

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from tests.integration.ground import Ground, kept_later
+from tests.integration.relay import relay
 from tests.integration.service import Service
 from tests.lab import callees
 
@@ -62,3 +63,28 @@ async def test_whoever_is_in_a_hurry_waits_for_the_talks(ground: Ground) -> None
         assert await over(service) == 0
         outcome, _ = await ground.ended(service, placed)
         assert (outcome.outcome, outcome.reason) == ("bridged", "shutdown")
+
+
+async def test_a_lost_connection_lets_a_service_that_stops_leave_its_talks_or_begin_calls(
+    ground: Ground,
+) -> None:
+    """The one talk is left for a moment, and taken up again: its keys are heard, and its end is waited for."""
+    callee, refused = callees.answers(44), callees.answers(45)
+    async with (
+        relay(ground.lab.pbx.ari_url) as between,
+        ground.running(ari=between.url, drain="60") as service,
+    ):
+        placed, call_id = await ground.talk(service, callee)
+        told_to_stop(service)
+        await service.logged(lambda line: line["event"] == "waiting_for_talks")
+        between.cut()
+        await service.logged(lambda line: line.get("resumed_talks") == 1)
+        outcome, _ = await ground.ended(service, await ground.dial(refused))
+        assert (outcome.outcome, outcome.reason) == ("unavailable", "shutdown")
+        await ground.lab.world.callee_presses(callee.number, "8")
+        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        await ground.lab.world.hang_up(placed)
+        assert await over(service) == 0
+        shown = await kept_later(service, call_id)
+        assert (shown["outcome"], shown["reason"]) == ("bridged", "access")
+    assert await ground.lab.world.invites(refused.number) == 0

@@ -1,17 +1,71 @@
 """What Asterisk tells between the connection and the first call that can be made over it."""
 
+from typing import Any, cast
+
 from structlog.testing import capture_logs
 
 from ccari.calls.admission import Admission
-from ccari.calls.link import _MOST_EARLY_EVENTS, _Ears
+from ccari.calls.link import _MOST_EARLY_CALLS, _MOST_EARLY_EVENTS, _Ears
 from ccari.calls.switchboard import Switchboard
 
+KEY = {"type": "ChannelDtmfReceived", "channel": {"id": "ccari-callee-1"}, "digit": "7"}
 
-def test_events_beyond_what_is_kept_are_dropped_without_a_word_or_with_thousands() -> None:
+
+class Heard:
+    """In the place of the switchboard: what calls would hear."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def take(self, event: dict[str, Any]) -> None:
+        if event["type"] == "Odd":
+            raise KeyError("channel")
+        self.events.append(event)
+
+
+def begins(number: int) -> dict[str, Any]:
+    return {"type": "StasisStart", "channel": {"id": f"pbx-{number}"}}
+
+
+def test_calls_beyond_what_is_kept_are_dropped_without_a_word_or_with_thousands() -> None:
     ears = _Ears(Switchboard(Admission(1000)))
     with capture_logs() as logged:
-        for number in range(_MOST_EARLY_EVENTS + 100):
-            ears.take({"type": "StasisStart", "channel": {"id": f"pbx-{number}"}})
-    assert [each["event"] for each in logged] == ["early_events_dropped"]
+        for number in range(_MOST_EARLY_CALLS + 100):
+            ears.take(begins(number))
+    assert [each["event"] for each in logged] == ["early_calls_dropped"]
     # what is not known here is swept, so its agent is not left in silence
-    assert len(ears.early_channels()) == _MOST_EARLY_EVENTS
+    assert len(ears.early_channels()) == _MOST_EARLY_CALLS
+
+
+def test_a_key_in_a_talk_that_is_to_be_taken_up_is_lost_in_a_flood_of_calls() -> None:
+    ears = _Ears(cast("Switchboard", heard := Heard()))
+    for number in range(_MOST_EARLY_CALLS + 100):
+        ears.take(begins(number))
+        ears.take({"type": "ChannelDestroyed", "channel": {"id": f"pbx-{number}"}})
+    ears.take(KEY)
+    ears.open()
+    assert heard.events[-1] == KEY
+    # of those that were not kept, nothing was
+    assert len(heard.events) == 2 * _MOST_EARLY_CALLS + 1
+
+
+def test_events_that_cannot_be_kept_are_lost_and_the_connection_is_served_all_the_same() -> None:
+    ears, silenced = _Ears(cast("Switchboard", Heard())), []
+    ears.silence = lambda: silenced.append(True)
+    with capture_logs() as logged:
+        for _ in range(_MOST_EARLY_EVENTS):
+            ears.take(KEY)
+        assert not silenced
+        ears.take(KEY)
+    assert silenced
+    assert [each["event"] for each in logged] == ["early_events_lost"]
+
+
+def test_one_odd_event_ends_the_service_or_takes_the_others_along() -> None:
+    ears = _Ears(cast("Switchboard", heard := Heard()))
+    for event in ({"type": "Odd"}, KEY):
+        ears.take(event)
+    with capture_logs() as logged:
+        ears.open()
+    assert heard.events == [KEY]
+    assert [each["event"] for each in logged] == ["ari_event_failed"]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
 SECONDS = 5.0
+Why = Literal["shutdown", "asterisk_lost"]
 
 
 async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
@@ -28,6 +29,28 @@ async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
         runner.take({"type": "ChannelDtmfReceived", "channel": {"id": runner.ids.callee}, "digit": digit})
     left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
     assert left == [on.KeyPressed("7"), on.KeyPressed("1"), on.KeyPressed("8"), on.Withdrawn("overload")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "last"),
+    [
+        ("shutdown", "shutdown", "shutdown"),
+        ("shutdown", "asterisk_lost", "asterisk_lost"),
+        ("asterisk_lost", "shutdown", "asterisk_lost"),
+    ],
+)
+async def test_two_reasons_to_let_a_call_go_wait_for_each_other_and_stop_the_service_for_ever(
+    first: Why, second: Why, last: Why
+) -> None:
+    """Told to stop, and in a hurry, or the connection lost meanwhile: each would let the other go first."""
+    runner = CallRunner.of(
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), cast("Desk", None)
+    )
+    runner.withdraw(first)
+    runner.take({"type": "ChannelDtmfReceived", "channel": {"id": runner.ids.callee}, "digit": "7"})
+    runner.withdraw(second)
+    left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
+    assert left == [on.KeyPressed("7"), on.Withdrawn(last)]
 
 
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
