@@ -7,11 +7,11 @@ PYTHON ?= python3
 VENV ?= .venv
 AUDIT := .venv-audit
 BIN := $(VENV)/bin
-PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux age
+PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux age chromium
 # Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
-UNIT := tests/unit tests/hostile
-COMMANDS := mmdebstrap espeak-ng ffmpeg unshare nsenter age
+UNIT := tests/unit tests/hostile tests/browser
+COMMANDS := mmdebstrap espeak-ng ffmpeg unshare nsenter age chromium
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

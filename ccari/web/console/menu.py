@@ -20,6 +20,8 @@ class Entry:
 
 ENTRIES = (
     Entry("requests", "/console/requests", _RIGHTS),
+    Entry("calls", "/console/calls", _LOOKING),
+    Entry("suppressions", "/console/suppressions", _LOOKING),
 )  # fmt: skip
 
 

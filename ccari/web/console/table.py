@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from ccari.ports.access import Role
-from ccari.web.console import requests, signing_in
+from ccari.web.console import calls, requests, signing_in, suppressions
 from ccari.web.console.pages import Handler, Page
 from ccari.web.console.rendering import asset
 from ccari.web.console.sessions import PATH, Sessions
 from ccari.web.console.signing_in import Entrance
 from ccari.web.console.window import SIGN_IN, House, Window
 from ccari.web.endpoint import Counter
+from ccari.web.models.calls import CallPath, CallsQuery
 from ccari.web.models.requests import (
     ClaimBody,
     NoteBody,
@@ -20,12 +21,15 @@ from ccari.web.models.requests import (
     RequestsQuery,
     VerifyBody,
 )
+from ccari.web.models.suppressions import BarringBody, CheckBody, LiftingBody, SuppressionsQuery
+from ccari.web.rates import LookUp
 
 _DIALER, _AGENT, _OPS, _DPO, _AUDITOR = Role
 _ANYBODY = frozenset(Role)
 _RIGHTS = frozenset({_DPO, _AUDITOR})
 _LOOKING = frozenset({_OPS, _DPO, _AUDITOR})
 _OFFICER = frozenset({_DPO})
+_ENTERING = frozenset({_OPS, _DPO})
 
 
 def pages(entrance: Entrance) -> Sequence[Page]:
@@ -47,6 +51,15 @@ def pages(entrance: Entrance) -> Sequence[Page]:
             "GET", f"{PATH}/requests/{{reference}}/letters/{{outcome}}", _OFFICER, requests.letter,
             in_path=requests.LetterPath, query=requests.LetterQuery,
         ),
+        Page("GET", f"{PATH}/calls", _LOOKING, calls.register, query=CallsQuery, again=calls.register),
+        Page("GET", f"{PATH}/calls/{{id}}", _LOOKING, calls.one, in_path=CallPath),
+        Page("GET", f"{PATH}/suppressions", _LOOKING, suppressions.register, query=SuppressionsQuery),
+        Page(
+            "POST", f"{PATH}/suppressions/check", _LOOKING, suppressions.look_up, form=CheckBody,
+            again=suppressions.register, looks_up=LookUp.CHECK,
+        ),
+        Page("POST", f"{PATH}/suppressions/add", _ENTERING, suppressions.add, form=BarringBody, again=suppressions.register),
+        Page("POST", f"{PATH}/suppressions/lift", _OFFICER, suppressions.lift, form=LiftingBody, again=suppressions.register),
     ]  # fmt: skip
 
 

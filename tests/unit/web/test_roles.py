@@ -52,6 +52,12 @@ POST /console/requests/{reference}/refuse              . . . D .
 POST /console/requests/{reference}/withdraw            . . . D .
 POST /console/requests/{reference}/number              . . . D .
 GET  /console/requests/{reference}/letters/{outcome}   . . . D .
+GET  /console/calls                                    . . o D A
+GET  /console/calls/{id}                               . . o D A
+GET  /console/suppressions                             . . o D A
+POST /console/suppressions/check                       . . o D A
+POST /console/suppressions/add                         . . o D .
+POST /console/suppressions/lift                        . . . D .
 """
 CONSOLE_OPEN = {
     ("GET", "/console/sign-in"), ("HEAD", "/console/sign-in"), ("POST", "/console/sign-in"),

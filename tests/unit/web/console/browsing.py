@@ -94,6 +94,11 @@ class Visitor:
         return kept["ccari_session"].value if "ccari_session" in kept else ""
 
 
+def browser() -> aiohttp.ClientSession:
+    """One that keeps cookies, also those of an address."""
+    return aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+
+
 async def signed_in(
     api: Api, visitor: Visitor, role: Role, *controllers: str, agent: str | None = None
 ) -> Visitor:

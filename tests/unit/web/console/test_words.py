@@ -1,11 +1,16 @@
 """What the console says: in each language the same, and nothing that is asked for missing."""
 
 import re
+from collections.abc import Iterable
+from enum import StrEnum
 from importlib import resources
 from string import Formatter
 
 import pytest
 
+from ccari.policy.bases import LegalBasis
+from ccari.policy.call import Direction, Outcome
+from ccari.policy.gate import Block
 from ccari.policy.rights import Level, RequestState, Right, StepFault, Stored
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
@@ -15,8 +20,9 @@ from ccari.web.console.words import CATALOGUES, Words, preferred
 
 HERE = resources.files("ccari.web.console")
 ASKED = re.compile(r"""\b(?:t|words)\(\s*['"]([a-z_0-9.]+)['"]\s*[,)]""")
-KINDS = {
-    "right": Right, "state": RequestState, "stored": Stored, "reason": Reason, "role": Role, "channel": Intake,
+KINDS: dict[str, Iterable[StrEnum]] = {
+    "right": Right, "state": RequestState, "stored": Stored, "reason": Reason, "role": Role, "channel": Intake, "outcome": Outcome, "block": Block, "basis": LegalBasis,
+    "direction": Direction,
 }  # fmt: skip
 
 

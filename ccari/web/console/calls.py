@@ -1,0 +1,27 @@
+"""Calls: the list, and one with its journal."""
+
+from ccari.policy.call import Outcome
+from ccari.web import calls as api
+from ccari.web.console.pages import Answer, Shown, Visit, kept_query
+from ccari.web.models.calls import CallPage, CallShown, CallsQuery
+
+_PAGE_ROWS = 50
+
+
+async def register(visit: Visit) -> Answer:
+    """The newest first."""
+    query = visit.ask.query or CallsQuery()
+    query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
+    page = CallPage.model_validate((await api.list_calls(visit.asking(query=query))).content)
+    policy = await visit.ask.policy()
+    told = {
+        "page": page, "query": query, "keep": kept_query(visit), "outcomes": list(Outcome),
+        "campaigns": policy.campaigns if policy else (),
+    }  # fmt: skip
+    return Shown("calls.html.j2", told)
+
+
+async def one(visit: Visit) -> Answer:
+    """One call, and whether its journal is whole."""
+    call = CallShown.model_validate((await api.show_call(visit.ask)).content)
+    return Shown("call.html.j2", {"call": call})

@@ -1,0 +1,58 @@
+"""Bars on numbers: is one barred, and why; entered, lifted. A number is in no URL, and is not shown again."""
+
+from typing import Any
+
+from ccari.policy.suppression import Reason
+from ccari.web import suppressions as api
+from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
+from ccari.web.console.sessions import PATH
+from ccari.web.models.suppressions import (
+    Barred,
+    CheckAnswer,
+    Lifted,
+    SuppressionPage,
+    SuppressionsQuery,
+)
+
+_PAGE_ROWS = 50
+_HOME = f"{PATH}/suppressions"
+
+
+async def register(visit: Visit) -> Answer:
+    """The form to look a number up with, and what was barred lately."""
+    return await _home(visit)
+
+
+async def look_up(visit: Visit) -> Answer:
+    """Why a number is barred, and in which registers it is. Who asked, and why, is on record."""
+    found = CheckAnswer.model_validate((await api.check(visit.ask)).content)
+    return await _home(visit, answer=found)
+
+
+async def add(visit: Visit) -> Answer:
+    """Bar a number."""
+    done = Barred.model_validate((await api.add(visit.ask)).content)
+    said = visit.words(
+        "bars.added" if done.added else "bars.known", number=done.number, controller=done.controller
+    )
+    return Moved(_HOME, said)
+
+
+async def lift(visit: Visit) -> Answer:
+    """Lift a number's bars."""
+    lifted = Lifted.model_validate((await api.remove(visit.ask)).content).lifted
+    return Moved(_HOME, visit.words("bars.lifted", n=len(lifted)))
+
+
+async def _home(visit: Visit, **told: Any) -> Shown:
+    policy = await visit.ask.policy_in_force()
+    query = visit.ask.query or SuppressionsQuery()
+    query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
+    page = SuppressionPage.model_validate((await api.list_bars(visit.asking(query=query))).content)
+    return Shown(
+        "suppressions.html.j2",
+        {
+            "page": page, "query": query, "keep": kept_query(visit), "answer": None, "reasons": list(Reason),
+            "controllers": policy.controllers, "campaigns": policy.campaigns, **told,
+        },
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""One service with a console, and one Chromium, for all the tests of the browser."""
+
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from ccari.ports.access import Bearer, Role, fingerprint
+from ccari.store.database import open_database
+from ccari.store.opened import Store
+from ccari.web.server import application
+from tests.browser.world import furnish
+from tests.unit.store.conftest import _administer, reachable, server
+from tests.unit.store.made import elsewhere
+from tests.unit.web.api import listening
+
+__all__ = ["reachable", "server"]
+
+#: For a page to be there; Chromium has two cores to share with the other tests.
+SECONDS = 20.0
+WIDTHS = {"wide": 1280, "narrow": 390}
+
+Shade = Literal["light", "dark"]
+Opened = Callable[..., Awaitable[Page]]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def centre(server: str) -> AsyncIterator[Store]:
+    """A database of the browser's own, in which nothing has happened yet."""
+    await _administer(server, "CREATE DATABASE browsed TEMPLATE template")
+    dsn = elsewhere(server, "browsed")
+    async with open_database(dsn) as database:
+        yield Store.over(dsn, database)
+    await _administer(server, "DROP DATABASE browsed WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def url(centre: Store, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Where the console is."""
+    front = await furnish(centre, tmp_path_factory.mktemp("centre"))
+    async with listening(application({}, front)) as address:
+        yield address
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    path = shutil.which("chromium")
+    assert path, "there is no chromium: make setup installs it"
+    async with async_playwright() as playwright:
+        # as root, in which the tests run, Chromium has no sandbox of its own
+        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the screenshots go: outside the checkout."""
+    kept = os.environ.get("CCARI_SCREENSHOTS")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+async def token_of(store: Store, role: Role, name: str, *controllers: str) -> str:
+    """A new token, as ``ccari token create`` makes it."""
+    made = f"ccari_{secrets.token_urlsafe(32)}"
+    agent = "anna" if role is Role.AGENT else None
+    await store.tokens.add(
+        Bearer(name, role, agent, frozenset(controllers) or None), fingerprint(made), "test", None
+    )
+    return made
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def opened(centre: Store, url: str, chromium: Browser) -> AsyncIterator[Opened]:
+    """A page of somebody who has signed in by keyboard."""
+
+    async def open_page(
+        role: Role = Role.DPO, *, width: int = WIDTHS["wide"], language: str = "en", shade: Shade = "light"
+    ) -> Page:
+        context = await chromium.new_context(
+            viewport={"width": width, "height": 900}, locale=language, accept_downloads=True,
+            color_scheme=shade, reduced_motion="reduce",
+        )  # fmt: skip
+        context.set_default_timeout(SECONDS * 1000)
+        page = await context.new_page()
+        name = f"{role}-{secrets.token_hex(3)}"
+        await page.goto(f"{url}/console")
+        await page.locator("#token").focus()
+        await page.keyboard.type(await token_of(centre, role, name))
+        await page.keyboard.press("Enter")
+        await page.get_by_text(name).wait_for()
+        return page
+
+    yield open_page
+    for context in chromium.contexts:
+        await context.close()

@@ -1,0 +1,68 @@
+"""Every page, wide and narrow, light and dark, in both languages: nothing that keeps somebody from using it."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page
+
+from ccari.ports.access import Role
+from tests.browser.conftest import WIDTHS, Opened, Shade
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PAGES = {
+    Role.DPO: (
+        "/console/requests", "/console/requests/new", "/console/requests/ACME-2026-000001", "/console/requests/ACME-2026-000004",
+        "/console/requests/ACME-2026-000001/letters/fulfilled", "/console/nowhere",
+        "/console/calls", "/console/suppressions",
+    ),
+}  # fmt: skip
+#: What keeps somebody out; the rest is advice.
+GRAVE = {"serious", "critical"}
+
+
+async def faults(page: Page) -> list[str]:
+    """What axe finds, as rule and place."""
+    found = await Axe().run(page, options={"resultTypes": ["violations"]})
+    return [
+        f"{each['id']}: {node['target']} {node.get('failureSummary', '')[:300]}"
+        for each in found.response["violations"]
+        if each["impact"] in GRAVE
+        for node in each["nodes"]
+    ]
+
+
+async def scrolls_sideways(page: Page) -> bool:
+    return bool(await page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
+
+
+@pytest.mark.parametrize(
+    ("width", "language", "shade"),
+    [("wide", "en", "light"), ("narrow", "pl", "dark")],
+)
+async def test_a_page_keeps_somebody_out(
+    opened: Opened, url: str, pictures: Path, width: str, language: str, shade: Shade
+) -> None:
+    for role, paths in PAGES.items():
+        page = await opened(role, width=WIDTHS[width], language=language, shade=shade)
+        for path in paths:
+            await page.goto(url + path)
+            name = urlsplit(path).path.removeprefix("/console/").replace("/", "-")
+            await page.screenshot(path=pictures / f"{name}-{width}-{language}-{shade}.png", full_page=True)
+            assert await page.get_attribute("html", "lang") == language
+            assert await faults(page) == [], path
+            assert not await scrolls_sideways(page), path
+        await page.context.close()
+
+
+async def test_the_form_to_sign_in_keeps_somebody_out(opened: Opened, url: str, pictures: Path) -> None:
+    page = await opened()
+    await page.get_by_role("button", name="Sign out").click()
+    for width in WIDTHS.values():
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.screenshot(path=pictures / f"sign-in-{width}.png")
+        assert await faults(page) == []
+        assert not await scrolls_sideways(page)
+    await page.context.close()

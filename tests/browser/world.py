@@ -1,0 +1,108 @@
+"""A call centre's last weeks: what the console shows to the browser of the tests."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from ccari.policy import deadlines
+from ccari.policy.gate import Block
+from ccari.policy.rights import Level, RequestState, Right
+from ccari.ports.calls import OpenedCall
+from ccari.ports.requests import Clock, Exercise, Intake, Work
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+from ccari.web.front import Front
+from tests.unit.store import made
+from tests.unit.web.api import TWO, front_over
+
+#: A display name that would run, if a page let it.
+HOSTILE = '"><img src=x onerror="document.title=1">'
+NAMED = TWO.replace('purpose = "Umfrage"', "purpose = '''Umfrage <b>2026</b>'''")
+_OUTCOMES = (
+    ("bridged", ""), ("bridged", ""), ("bridged", ""), ("no_answer", ""), ("busy", ""), ("callee_hangup", ""),
+    ("blocked", Block.SUPPRESSED_OBJECTION_MARKETING.value), ("blocked", Block.OUTSIDE_HOURS.value),
+    ("blocked", Block.SUPPRESSED_ERASURE.value), ("right_exercised", "erasure"), ("recording_refused", ""), ("failed", "lost"),
+)  # fmt: skip
+
+
+async def furnish(store: Store, folder: Path) -> Front:
+    """Everything there is, and what it is served from."""
+    front = await front_over(store, folder, NAMED)
+    await _calls(store)
+    await _requests(store, SecretStore(folder / "keys"))
+    return front
+
+
+async def _calls(store: Store) -> None:
+    for index in range(48):
+        number = made.numbers(48)[index]
+        call = replace(made.call(number=number), agent="anna" if index % 2 else "bert")
+        await store.calls.open(call, made.question(call))
+        outcome, reason = _OUTCOMES[index % len(_OUTCOMES)]
+        if outcome not in {"blocked", "busy", "no_answer"}:
+            await store.calls.commit_heard(
+                call.id, "pl-1", None, made.journal("notice_heard", version="pl-1")
+            )
+        await store.calls.close(call.id, outcome, reason, made.journal("call_ended", outcome=outcome))
+        await _opened(store, call.id, timedelta(hours=11 * index))
+
+
+async def _opened(store: Store, call: UUID, ago: timedelta) -> None:
+    async with store.database.connection() as connection:
+        await connection.execute(
+            "UPDATE calls SET opened_at = now() - $2::interval, ended_at = now() - $2::interval + '2 minutes',"
+            " dialled_at = CASE WHEN outcome <> 'blocked' THEN now() - $2::interval + '3 seconds' END WHERE id = $1",
+            call, ago,
+        )  # fmt: skip
+
+
+async def _requests(store: Store, secrets: SecretStore) -> None:
+    now = datetime.now(UTC)
+    clock = Clock(now, {"acme": "PL", "other": "DE"})
+    work = Work("token:officer", clock, "the archives are in three places")
+    pressed = [await press(store, right, index) for index, right in enumerate((Right.ERASURE, Right.ACCESS))]
+    for index, right in enumerate(Right):
+        received = now - timedelta(days=3 * index + 1)
+        exercise = Exercise(
+            right=right, number=f"+48600200{index:03}", received_at=received, due=deadlines.due(received, "PL"),
+            local_year=2026, intake=Intake.LETTER, number_from="given", level=Level.L1, who="token:officer",
+            note=f"letter {HOSTILE}", language="pl", purpose="odnowienie umowy",
+        )  # fmt: skip
+        digests = made.digests(number=made.numbers(60)[50])
+        reference = await store.requests.add("acme", exercise, digests, "renewals")
+        if index == 0:
+            await store.requests.step(reference, RequestState.EXTENDED, work)
+        if index == 3:
+            await store.requests.step(reference, RequestState.REFUSED, work)
+        if index == 1:
+            await _due(store, reference, -2)
+        if index == 2:
+            await _due(store, reference, 4)
+    await _due(store, pressed[1], 0)
+
+
+async def press(store: Store, right: Right, index: int) -> str:
+    """A right pressed in a call, whose reference it gives."""
+    number = made.numbers(80)[70 + index]
+    call: OpenedCall = made.call(number=number)
+    await store.calls.open(call, made.question(call))
+    await store.calls.commit_heard(call.id, "pl-1", None, made.journal("notice_heard", version="pl-1"))
+    journal = made.journal("key_pressed", key="7", action=right.value, stage="notice")
+    exercise = replace(
+        made.exercise(right), number=number.e164, received_at=datetime.now(UTC), language="pl",
+        due=deadlines.due(datetime.now(UTC), "PL"), purpose="odnowienie umowy", notice_version="pl-1",
+    )  # fmt: skip
+    reference = await store.calls.register_right(call, exercise, journal)
+    ended = made.journal("right_registered", right=right.value, reference=reference)
+    await store.calls.close(call.id, "right_exercised", right.value, ended)
+    return reference
+
+
+async def _due(store: Store, reference: str, days: int) -> None:
+    async with store.database.connection() as connection:
+        await connection.execute(
+            "UPDATE rights_requests SET due = current_date + $2::integer WHERE reference = $1",
+            reference,
+            days,
+        )

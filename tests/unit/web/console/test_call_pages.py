@@ -1,0 +1,47 @@
+"""Calls in the console: those that may be seen, with numbers masked and the journal's state told."""
+
+from dataclasses import replace
+from http import HTTPStatus
+
+from ccari.ports.access import Role
+from ccari.store.opened import Store
+from tests.unit.store import made
+from tests.unit.web.api import NUMBER, Api
+from tests.unit.web.console.browsing import Visitor, signed_in
+
+CALLS = "/console/calls"
+MARKUP = "<script>alert(1)</script>"
+
+
+async def test_a_call_is_not_listed_or_its_journal_is_not_shown(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    call = replace(made.call(), agent=MARKUP)
+    await store.calls.open(call, made.question(call))
+    await store.calls.close(call.id, "blocked", "outside_hours", made.journal("call_blocked", name=MARKUP))
+    await signed_in(api, visitor, Role.OPS)
+    listed = await visitor.get(CALLS)
+    shown = await visitor.get(f"{CALLS}/{call.id}")
+    for seen in (listed, shown):
+        assert NUMBER not in seen.text
+        assert made.NUMBER.masked in seen.text
+        assert MARKUP not in seen.text
+        assert "outside calling hours" in seen.words
+    assert f"{CALLS}/{call.id}" in listed.text
+    assert "journal is intact" in shown.words
+    assert "no such calls" in (await visitor.get(f"{CALLS}?outcome=busy&campaign=")).words
+    await store.database.rows("ALTER TABLE call_events DISABLE TRIGGER ALL")
+    await store.database.rows("DELETE FROM call_event_fields")
+    await store.database.rows("DELETE FROM call_events")
+    assert "journal is not intact" in (await visitor.get(f"{CALLS}/{call.id}")).words
+
+
+async def test_a_token_of_one_controller_sees_anothers_calls(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    call = made.call("other")
+    await store.calls.open(call, made.question(call))
+    await signed_in(api, visitor, Role.AUDITOR, "acme")
+    assert "no such calls" in (await visitor.get(CALLS)).words
+    for path in (call.id, "00000000-0000-4000-8000-000000000000", "no-id"):
+        assert (await visitor.get(f"{CALLS}/{path}")).status == HTTPStatus.NOT_FOUND

@@ -1,0 +1,85 @@
+"""Bars in the console: looked up on record and so often, entered and lifted by whom may; no number comes back."""
+
+from http import HTTPStatus
+
+from ccari.ports.access import Role
+from ccari.ports.accesses import Looked, WantedAccesses
+from ccari.store.opened import Store
+from ccari.web.front import Front
+from ccari.web.rates import LookUp, Rates
+from ccari.web.server import application
+from tests.unit.web.api import AS_WRITTEN, Api, listening
+from tests.unit.web.console.browsing import Visitor, browser, signed_in
+
+HOME = "/console/suppressions"
+CHECK, ADD, LIFT = f"{HOME}/check", f"{HOME}/add", f"{HOME}/lift"
+WHOSE = {"number": AS_WRITTEN, "controller": "acme"}
+MARKUP = "<script>alert(1)</script>"
+
+
+async def test_a_bar_is_not_found_again_or_its_number_is_shown(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    assert "is not barred" in (await visitor.send(HOME, CHECK, **WHOSE)).words
+    added = await visitor.send(
+        HOME, ADD, **WHOSE, reason="do_not_call", proof=MARKUP, campaign="", until="2099-01-01"
+    )
+    assert "is now barred for acme" in added.words
+    assert (await visitor.send(HOME, ADD, **WHOSE, reason="do_not_call")).words.count(
+        "barred for that reason already"
+    )
+    found = await visitor.send(HOME, CHECK, **WHOSE, why="he has asked")
+    assert "The number is barred" in found.words
+    assert "do not call" in found.words
+    newest = (await store.accesses.list(1, WantedAccesses(looked=Looked.NUMBER_CHECKED)))[0]
+    assert newest["why"] == "he has asked"
+    lifted = await visitor.send(HOME, LIFT, **WHOSE, why="by mistake", reason="")
+    assert "1 bar was lifted." in lifted.words
+    for seen in (added, found, lifted, await visitor.get(HOME)):
+        assert "60010000" not in seen.text.replace(" ", "")
+        assert MARKUP not in seen.text
+        assert seen.url in {HOME, CHECK}
+
+
+async def test_what_cannot_be_looked_up_is_answered_or_quoted(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    for change, label in ({"number": "12 34"}, "Number:"), ({"controller": "acne"}, "Controller:"):
+        seen = await visitor.send(HOME, CHECK, **{**WHOSE, **change})
+        assert seen.status == HTTPStatus.UNPROCESSABLE_ENTITY
+        assert label in seen.words
+        assert "12 34" not in seen.text
+        assert "is not barred" not in seen.words
+
+
+async def test_numbers_are_looked_up_without_end(api: Api, front: Front) -> None:
+    token = await api.token(Role.AUDITOR, name="auditor")
+    rates = Rates({LookUp.CHECK: 3, LookUp.GATE: 3}, lambda: 0.0)
+    async with listening(application({}, front, rates=rates)) as url, browser() as session:
+        visitor = Visitor(url, session)
+        await visitor.sign_in(token)
+        fields = (await visitor.get(HOME)).form(CHECK).fields
+        # with one over the API, for it is the same token
+        shown = {"authorization": f"Bearer {token}"}
+        async with session.post(f"{url}/v1/suppressions/check", json=WHOSE, headers=shown) as answer:
+            assert answer.status == HTTPStatus.OK
+        answers = [await visitor.ask("POST", CHECK, {**fields, **WHOSE}) for _ in range(3)]
+    assert [each.status for each in answers] == [HTTPStatus.OK, HTTPStatus.OK, HTTPStatus.TOO_MANY_REQUESTS]
+    assert "The number is" not in answers[-1].words
+
+
+async def test_a_token_of_one_controller_looks_up_or_lifts_anothers_bars(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    foreign = {**WHOSE, "controller": "other"}
+    await api.ask("POST", "/v1/suppressions", foreign)
+    await signed_in(api, visitor, Role.DPO, "acme")
+    seen = await visitor.get(HOME)
+    assert "Nothing is barred" in seen.words
+    assert "Other GmbH" not in seen.text
+    for action in (CHECK, ADD, LIFT):
+        answer = await visitor.send(HOME, action, **foreign, why="x")
+        assert answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
+        assert "The number is" not in answer.words
+    assert "is not barred" in (await visitor.send(HOME, CHECK, number=AS_WRITTEN)).words
+    assert len(await store.suppressions.page(["other"], 5, None)) == 1
