@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 AUDIT := .venv-audit
 BIN := $(VENV)/bin
-PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux age chromium
+PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux age chromium fonts-dejavu-core
 # Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 UNIT := tests/unit tests/hostile tests/browser
