@@ -115,7 +115,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
 
         def make_desk(ari: Ari, identity: Identity) -> Desk:
             return Desk(
-                ari, identity.name, calls_kept, secrets, book, prompts, store.recordings, archive, rack, board,
+                ari, settings.asterisk.name or identity.name, calls_kept, secrets, book, prompts, store.recordings, archive, rack, board,
                 settings.recordings.channels,
             )  # fmt: skip
 

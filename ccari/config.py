@@ -45,7 +45,8 @@ class _Section(BaseModel):
 
 class AsteriskSection(_Section):
     """``spool`` is where the files of ARI recordings lie: ``recording`` below Asterisk's ``astspooldir``. The word ``ari``:
-    on another host, from where they are fetched over ``url``.
+    on another host, from where they are fetched over ``url``. ``name``: what this Asterisk's calls are filed under, to be
+    found again after a restart; without it, its entity id with the host and port of ``url``.
     """
 
     url: Annotated[str, Field(pattern=r"^https?://[^/?#@]+/?$")] = "http://127.0.0.1:8088"
@@ -54,6 +55,7 @@ class AsteriskSection(_Section):
     password_file: Path | None = None
     app: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "ccari"
     spool: Path = Path("/var/spool/asterisk/recording")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
 
     @property
     def is_spool_remote(self) -> bool:

@@ -137,7 +137,8 @@ class CallRunner:
         kept = resuming.kept(self._call)
         if kept == self._kept or self._call.stage in {Stage.CLOSE, Stage.CLOSED}:
             return
-        if asyncio.get_running_loop().time() < self._keep_at:
+        waits = asyncio.get_running_loop().time() < self._keep_at
+        if waits and not resuming.is_stricter(kept, self._kept):
             return
         try:
             await self._actions.remember(kept)

@@ -92,4 +92,6 @@ async def _taken_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[
     journal = Journal(left.id, told["agent"])
     terms = Gatekeeper(order, left.id, desk, journal, ids.direction).resumed(policy, left)
     told = {**told, "known": terms.number is not None}
+    if left.recordings > told["segments"]:
+        told = {**resuming.outdated(told)}
     return Talk(order, ids, journal, terms, told, told["segments"])

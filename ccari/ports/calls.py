@@ -57,7 +57,10 @@ class RefusedCall:
 
 @dataclass(frozen=True, slots=True)
 class LeftTalk:
-    """A talk that nobody runs any more, with what was kept of it (:mod:`ccari.policy.call.resuming`)."""
+    """A talk that nobody runs any more, with what was kept of it (:mod:`ccari.policy.call.resuming`).
+
+    ``recordings``: how many of it are on record, whatever became of each.
+    """
 
     id: UUID
     direction: str
@@ -66,6 +69,7 @@ class LeftTalk:
     revision: int
     notice_version: str
     told: Mapping[str, Any]
+    recordings: int
 
 
 class CallStore(Protocol):
@@ -134,6 +138,6 @@ class CallStore(Protocol):
         self, asterisk: str, at: datetime, but: Sequence[UUID] = (), *, older_than: float = 0.0
     ) -> int:
         """End the calls that are open on this Asterisk and that nobody runs: all ``but`` some, opened so many seconds ago or
-        longer; gives how many.
+        longer; gives how many. Any Asterisk's, once no call lasts so long.
         """
         ...

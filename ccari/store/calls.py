@@ -189,7 +189,7 @@ class CallRows:
         self, asterisk: str, at: datetime, but: Sequence[UUID] = (), *, older_than: float = 0.0
     ) -> int:
         """End the calls that are open on this Asterisk and that nobody runs: all ``but`` some, opened so many seconds ago or
-        longer; gives how many.
+        longer; gives how many. After a day any Asterisk's: one that has another name now never ends its own.
         """
         async with self._database.connection() as connection:
             rows = await connection.fetch(

@@ -11,18 +11,20 @@ from typing import Any
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.ending import explain
-from ccari.policy.call.recording import unrecorded
+from ccari.policy.call.recording import unrecorded, wants_recorder
 from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, then
 from ccari.policy.call.telling import farewell
 from ccari.policy.call.vocabulary import Outcome
 from ccari.policy.rights import Right
 
 #: Of what is kept; another ccari's is not taken up.
-VERSION = 1
+VERSION = 2
 _FLAGS = (
     "informed", "known", "agreed", "refused", "paused", "unrecordable", "recorded", "handed_over", "briefed",
 )  # fmt: skip
 _WORDS = ("language", "reason", "due")
+#: One is there or about to be, by what was kept.
+_RECORDERS = frozenset({Recorder.TAGGING, Recorder.STARTING, Recorder.RUNNING})
 
 
 def kept(call: Call) -> Mapping[str, Any] | None:
@@ -37,17 +39,33 @@ def kept(call: Call) -> Mapping[str, Any] | None:
     told: dict[str, Any] = {name: getattr(call, name) for name in (*_FLAGS, *_WORDS)}
     return told | {
         "version": VERSION, "heard": sorted(call.heard), "exercised": lasting, "by_agent": by_agent,
-        "recording": call.recorder is Recorder.RUNNING,
+        "recorder": call.recorder.value,
     }  # fmt: skip
 
 
 def is_recording(told: Mapping[str, Any]) -> bool:
-    """True if the recorder is to run on, by what was kept."""
-    return bool(told["recording"]) and not told["refused"] and not told["paused"]
+    """True if a recorder that runs is to run on, by what was kept."""
+    return told["recorder"] in _RECORDERS and not told["refused"] and not told["paused"]
+
+
+def is_stricter(told: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> bool:
+    """True if somebody has paused or refused the recording since ``before`` was kept."""
+    return told is not None and any(
+        told[each] and not (before and before[each]) for each in ("paused", "refused")
+    )
+
+
+def outdated(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was kept of a talk, when a further recorder is on record than it knows of: what became of that, nobody can say."""
+    return {**told, "recorder": Recorder.LOST.value}
 
 
 def resumed(event: on.TalkResumed) -> Step:
-    """The talk as it was kept. A recorder that has ended meanwhile was ended by nobody who is known: there is no other."""
+    """The talk as it was kept.
+
+    A recorder that has ended meanwhile was ended by nobody who is known, perhaps because somebody paused it: there is no
+    other. Only where none was ever begun, one may be.
+    """
     told = event.told
     call = Call(
         stage=Stage.TALK, direction=event.direction, campaign=event.campaign, agent=Leg.HERE, callee=Leg.HERE,
@@ -60,6 +78,6 @@ def resumed(event: on.TalkResumed) -> Step:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused"))
     if event.recording:
         return explain(replace(call, recorder=Recorder.RUNNING), call.reason, note)
-    if is_recording(told):
+    if wants_recorder(call) and told["recorder"] != Recorder.IDLE:
         return then([note], unrecorded(replace(call, recorder=Recorder.DONE)))
     return explain(call, call.reason, note)

@@ -45,15 +45,18 @@ SELECT id FROM calls WHERE id = $1 FOR UPDATE
 UPDATE calls SET talk = $2 WHERE id = $1 AND ended_at IS NULL
 
 -- name: left_talks
-SELECT id, direction, agent, campaign, revision, notice_version, talk AS told
+SELECT id, direction, agent, campaign, revision, notice_version, talk AS told,
+       (SELECT count(*) FROM recordings WHERE recordings.call_id = calls.id) AS recordings
 FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND talk IS NOT NULL AND notice_version IS NOT NULL
 
 -- name: close_call
 UPDATE calls SET ended_at = clock_timestamp(), outcome = $2, reason = $3, talk = NULL WHERE id = $1 AND ended_at IS NULL
 
 -- name: open_calls
-SELECT id, talk IS NOT NULL AS talked FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND id <> ALL ($2)
-  AND opened_at <= clock_timestamp() - $3::interval
+-- No leg lives longer than four hours, and so no call for a day: those of an Asterisk that is gone, or has another name.
+SELECT id, talk IS NOT NULL AS talked FROM calls WHERE ended_at IS NULL AND id <> ALL ($2)
+  AND (asterisk = $1 AND opened_at <= clock_timestamp() - $3::interval
+       OR opened_at <= clock_timestamp() - interval '1 day')
 
 -- name: number_lock
 -- One call at a time is let through to one number of a controller, so that a limit of attempts is one.

@@ -51,7 +51,10 @@ WHERE r.id = ANY($1)
        OR r.state IN ('tagged', 'recording') AND calls.ended_at < now() - interval '5 minutes')
 
 -- name: late_recordings
-SELECT count(*) FROM recordings WHERE state = 'finished' AND stopped_at < now() - interval '1 hour'
+-- Nothing is recorded for longer than a leg lives; the tag is written just before.
+SELECT count(*) FROM recordings
+WHERE state = 'finished' AND stopped_at < now() - interval '1 hour'
+   OR state IN ('tagged', 'recording') AND tagged_at < now() - interval '5 hours'
 
 -- name: settled_recordings
 SELECT id FROM recordings

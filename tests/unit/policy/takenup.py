@@ -36,7 +36,7 @@ def wrongly_taken_up(campaign: Campaign, call: Call) -> Iterator[str]:
     for recording in {resuming.is_recording(told), False}:
         after, commands = decide(Call(), on.TalkResumed(call.direction, campaign, told, recording))
         if any(isinstance(each, do.TagRecording | do.StartRecorder) for each in commands):
-            if recording or resuming.is_recording(told):
+            if recording or told["recorder"] != Recorder.IDLE:
                 yield "a second recorder is begun"
             if call.refused or call.paused or call.unrecordable:
                 yield "what was refused or paused is recorded again"

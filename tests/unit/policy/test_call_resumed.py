@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from ccari.policy.call import Call, Outcome, Stage, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
@@ -34,6 +36,34 @@ def test_a_recorder_that_ended_unwatched_is_begun_again() -> None:
     assert "recording_impossible" in story.notes
     assert story.does(on.AgentKeyPressed("1")) == []
     assert not any(isinstance(each, do.TagRecording) for each in story.commands[-5:])
+
+
+@pytest.mark.parametrize("recorder", sorted({*Recorder} - {Recorder.IDLE}))
+def test_invariant_6_a_pause_that_was_not_kept_is_undone(recorder: Recorder) -> None:
+    """Between the agent's code and the recorder's start the talk was kept; then it was paused, and the service died."""
+    story = again(Story().talk(), recording=False, recorder=recorder)
+    assert not any(isinstance(each, do.TagRecording | do.StartRecorder) for each in story.commands[-5:])
+    assert story.call.unrecordable
+
+
+def test_a_talk_of_which_a_further_recording_is_on_record_is_recorded_anew() -> None:
+    """The one that was kept knows none, and so nothing of what became of it."""
+    none = {"recorder": Recorder.IDLE.value}
+    for told, begun in ((none, True), (resuming.outdated(none), False)):
+        story = again(Story().talk(), recording=False, **told)
+        assert any(isinstance(each, do.TagRecording) for each in story.commands[-5:]) is begun
+        assert story.call.unrecordable is not begun
+
+
+def test_a_pause_waits_to_be_kept_for_a_database_that_may_be_back() -> None:
+    running = resuming.kept(Story().talk().call)
+    assert running is not None
+    for name in ("paused", "refused"):
+        assert resuming.is_stricter({**running, name: True}, running)
+        assert resuming.is_stricter({**running, name: True}, None)
+        assert not resuming.is_stricter({**running, name: True}, {**running, name: True})
+    assert not resuming.is_stricter(running, {**running, "paused": True})
+    assert not resuming.is_stricter(None, running)
 
 
 def test_a_call_that_must_be_recorded_goes_on_without() -> None:

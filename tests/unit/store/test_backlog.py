@@ -227,6 +227,18 @@ async def test_nobody_tells_of_recordings_that_wait_for_hours(
     assert [(each["event"], each["recordings"]) for each in logged] == [("recordings_late", 1)]
 
 
+async def test_nobody_tells_of_a_recording_whose_end_nobody_will_see(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path
+) -> None:
+    """Its Asterisk has another name now, and no service takes stock under the old one: raw audio lies in the spool."""
+    await recorded(store, spool)
+    with capture_logs() as logged:
+        await caretaker.tend()
+        await database.rows("UPDATE recordings SET tagged_at = now() - interval '6 hours'")
+        await caretaker.tend()
+    assert [(each["event"], each["recordings"]) for each in logged] == [("recordings_late", 1)]
+
+
 async def test_a_fault_ends_the_care_for_good(store: Store, spool: Path, folder: Path) -> None:
     looked = asyncio.Event()
 

@@ -448,6 +448,20 @@ async def test_a_call_that_is_being_run_is_closed_by_the_sweep_or_one_that_nobod
     assert (await store.records.show_call(left.id)).call["ended_at"] is not None
 
 
+async def test_a_call_of_an_asterisk_that_has_another_name_now_stays_open_for_ever(
+    calls: PostgresCallStore, store: Store, database: Database
+) -> None:
+    """No leg lives for so long; what runs on another node meanwhile is younger."""
+    old, young = made.call(asterisk="pbx-before"), made.call(asterisk="pbx-before")
+    for call in (old, young):
+        await calls.open(call, made.question(call))
+    await database.rows("UPDATE calls SET opened_at = now() - interval '25 hours' WHERE id = $1", old.id)
+    assert await calls.close_abandoned(made.ASTERISK, made.NOW, (old.id,)) == 0
+    assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 1
+    assert (await store.records.show_call(old.id)).call["ended_at"] is not None
+    assert (await store.records.show_call(young.id)).call["ended_at"] is None
+
+
 async def test_a_talk_cannot_be_taken_up_or_is_after_its_end(calls: PostgresCallStore, store: Store) -> None:
     talk, over, unheard = made.call(), made.call(), made.call()
     for call in (talk, over, unheard):
@@ -460,7 +474,7 @@ async def test_a_talk_cannot_be_taken_up_or_is_after_its_end(calls: PostgresCall
     await calls.keep_talk(talk.id, {"version": 1, "paused": True}, ())
     (left,) = await calls.left_talks(made.ASTERISK)
     assert (left.id, left.campaign, left.notice_version) == (talk.id, talk.campaign, "v1")
-    assert left.told == {"version": 1, "paused": True}
+    assert (left.told, left.recordings) == ({"version": 1, "paused": True}, 0)
     assert await calls.left_talks("another") == []
     # what was a talk has ended as one, though nobody saw its end
     assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 2
