@@ -29,6 +29,7 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
 from ccari.gating.inquiry import FactStore
 from ccari.keyring.files import check_folder
+from ccari.lists.importing import Lists
 from ccari.policy.calendars import public_holidays
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
@@ -166,7 +167,9 @@ def _front(
 ) -> Front:
     return Front(
         bearers=store.tokens, book=book, facts=facts, records=store.records, suppressions=store.suppressions,
-        registers=store.registers, requests=store.requests, forwards=store.forwards,
+        registers=store.registers, contacts=store.contacts, consents=store.consents,
+        lists=lambda policy: Lists(policy, secrets, store.suppressions, store.contacts, store.consents),
+        policies=store.policies, requests=store.requests, forwards=store.forwards,
         repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, live=board,
         accesses=store.accesses, placing=calls,
     )  # fmt: skip

@@ -2,31 +2,21 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, current_policy, vouched, who, with_store
-from ccari.cli.imports import KeepGoing, ListFile, tell, watched
+from ccari.cli.context import ControllerId, Json, Limit, current_policy, told_of, vouched, who, with_store
+from ccari.cli.imports import KeepGoing, ListFile, tell, the_lists, watched
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
-from ccari.gating.naming import the_controller, the_number
-from ccari.lists import NumberList, Row
-from ccari.lists.consents import COLUMNS, REQUIRED, ConsentReader
+from ccari.gating.naming import purposes_of, the_controller, the_number
 from ccari.policy import consent
-from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.consent import Consent
-from ccari.policy.declaration import Policy
-from ccari.policy.parties import Controller
-from ccari.ports.keying import Digests
-from ccari.ports.lists import Agreed, LineFault
-from ccari.store.bulk import Report
+from ccari.ports.lists import Report
 from ccari.store.opened import Store
 
 app = typer.Typer(help="What people have agreed to, how that can be shown, and what it was used for.")
 
-#: A purpose that is misspelt is misspelt all over the file.
-_UNASKED_LISTED = 10
 NumberText = Annotated[str, typer.Argument(help="The number, in any usual way of writing it.")]
 
 
@@ -46,32 +36,14 @@ def import_(
     id or consent_purpose of a campaign. Only keyed digests are kept. No list undoes a withdrawal. Who is cut off while a
     sound file is entered can import it again.
     """
-    unasked: set[str] = set()
 
-    async def work(settings: Settings, store: Store) -> Report:
-        policy = await current_policy(store)
-        whose = the_controller(policy, controller)
-        purposes = _purposes(policy, whose)
-        asked = set(purposes.values())
-        reader = ConsentReader(ZoneInfo(TIME_ZONES[whose.country]), datetime.now(UTC))
-        secrets = await vouched(settings, store)
+    async def work(settings: Settings, store: Store) -> tuple[Report, list[str]]:
+        with watched() as watch:
+            lists = await the_lists(settings, store)
+            return await lists.consent(file, controller, who(), keep_going=keep_going, watch=watch)
 
-        def make(row: Row) -> tuple[Agreed, Digests] | LineFault:
-            agreed = reader(row)
-            if isinstance(agreed, LineFault):
-                return agreed
-            if agreed.purpose not in asked and len(unasked) < _UNASKED_LISTED:
-                unasked.add(agreed.purpose)
-            return agreed, secrets.digests(whose.id, agreed.number)
-
-        with NumberList(file, whose.country, COLUMNS, required=REQUIRED) as listed, watched() as watch:
-            return await store.consents.load(
-                whose.id, purposes, watch.reading(listed, listed.batches(make)),
-                origin=f"import:{who()}", keep_going=keep_going, progress=watch.entering,
-            )  # fmt: skip
-
-    report = with_store(context, work)
-    for purpose in sorted(unasked):
+    report, unasked = with_store(context, work)
+    for purpose in unasked:
         typer.echo(f"think again: no campaign asks for a consent to {purpose!r}", err=True)
     tell(report, json=json)
 
@@ -96,7 +68,7 @@ def withdraw(
         parsed = the_number(number, whose)
         withdrawn = await store.consents.withdraw(
             whose.id, (await vouched(settings, store)).digests(whose.id, parsed), datetime.now(UTC),
-            purpose=purpose, purposes=_purposes(policy, whose), origin=f"cli:{who()}", proof=proof,
+            purpose=purpose, purposes=purposes_of(policy, whose), origin=f"cli:{who()}", proof=proof,
         )  # fmt: skip
         return {
             "controller": whose.id,
@@ -111,6 +83,31 @@ def withdraw(
     else:
         words = f"consents withdrawn: {done['consents_withdrawn']}; calls that rested on them are barred"
         typer.echo(f"{done['number']} for {done['controller']}: {words}")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    *,
+    controller: ControllerId = None,
+    purpose: Annotated[str | None, typer.Option(help="Only those to this purpose.")] = None,
+    limit: Limit = 100,
+    json: Json = False,
+) -> None:
+    """List consents, those that were entered last at the top; no number is kept."""
+
+    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
+        whose = None if controller is None else [controller]
+        rows = await store.consents.page(whose, purpose, None, limit, None)
+        return await told_of(store, controller, rows)
+
+    now = datetime.now(UTC)
+    rows = [{**row, "state": _state(row, now)} for row in with_store(context, work)]
+    if json:
+        as_json(rows)
+        return
+    columns = {"controller": "CONTROLLER", **_OF_ONE, "digest": "DIGEST"}
+    as_table([{**row, "digest": row["digest"][:12]} for row in rows], columns, none="there are no consents")
 
 
 @app.command()
@@ -129,11 +126,7 @@ def show(
     if json:
         as_json(rows)
     else:
-        columns = {
-            "purpose": "PURPOSE", "channel": "CHANNEL", "state": "STATE", "given_at": "GIVEN",
-            "withdrawn_at": "WITHDRAWN", "valid_until": "UNTIL", "proof": "PROOF", "origin": "ORIGIN",
-        }  # fmt: skip
-        as_table(rows, columns, none="there is no consent")
+        as_table(rows, _OF_ONE, none="there is no consent")
         uses = [
             {"purpose": row["purpose"], "given_at": row["given_at"], **use}
             for row in rows
@@ -148,10 +141,11 @@ def show(
     raise typer.Exit(0 if rows else 1)
 
 
+_OF_ONE = {
+    "purpose": "PURPOSE", "channel": "CHANNEL", "state": "STATE", "given_at": "GIVEN", "withdrawn_at": "WITHDRAWN",
+    "valid_until": "UNTIL", "proof": "PROOF", "origin": "ORIGIN",
+}  # fmt: skip
+
+
 def _state(row: dict[str, Any], now: datetime) -> consent.ConsentState:
     return consent.state(Consent(row["given_at"], row["withdrawn_at"], row["valid_until"]), now)
-
-
-def _purposes(policy: Policy, controller: Controller) -> dict[str, str]:
-    """What each campaign of the controller asks consent to."""
-    return {each.id: each.asks_consent_to for each in policy.campaigns if each.controller == controller.id}

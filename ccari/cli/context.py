@@ -29,7 +29,7 @@ ControllerId = Annotated[
     str | None, typer.Option("--controller", help="Whose; may be left out where there is only one.")
 ]
 #: Options whose form is checked with the work: what is wrong in them is wrong usage.
-_OPTIONS = frozenset({"until", "received", "note"})
+_OPTIONS = frozenset({"until", "received", "note", "obtained", "valid_until"})
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitab
     except InputError as error:
         if error.field not in _OPTIONS:
             raise
-        raise typer.BadParameter(str(error), param_hint=f"--{error.field}") from None
+        raise typer.BadParameter(str(error), param_hint=f"--{error.field.replace('_', '-')}") from None
 
 
 async def told_of(store: Store, controller: str | None, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

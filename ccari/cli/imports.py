@@ -10,10 +10,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from ccari.cli.context import current_policy, vouched
 from ccari.cli.output import as_json
+from ccari.config import Settings
 from ccari.lists import NumberList
-from ccari.ports.lists import LineFault
-from ccari.store.bulk import Report
+from ccari.lists.importing import Lists
+from ccari.ports.lists import LineFault, Report
+from ccari.store.opened import Store
 
 _T = TypeVar("_T")
 
@@ -53,19 +56,26 @@ def watched() -> Iterator[Watch]:
         yield Watch(progress, progress.add_task("reading", total=None))
 
 
+async def the_lists(settings: Settings, store: Store) -> Lists:
+    """Where lists go, under the policy in force."""
+    return Lists(
+        await current_policy(store),
+        await vouched(settings, store),
+        store.suppressions,
+        store.contacts,
+        store.consents,
+    )
+
+
 def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None) -> None:
     """Print the report. Exit status 1 if the list was kept out.
 
     ``barred``: how many lines were left out by a bar, by the gate's reason; None where nobody is.
     """
-    lines = report.lines + sum((barred or {}).values())
+    told = report.told(barred)
+    lines = told["lines"]
     if json:
-        as_json(
-            {
-                "taken": report.taken, "lines": lines, "accepted": report.accepted, "duplicate": report.duplicate,
-                "invalid": report.invalid, **({} if barred is None else {"barred": barred}), "faults": report.faults,
-            }
-        )  # fmt: skip
+        as_json(told)
     else:
         tell_faults(report.faults, report.invalid)
         if report.taken:

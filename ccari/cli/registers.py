@@ -18,7 +18,7 @@ from ccari.lists.numberlist import STDIN
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Register
-from ccari.store.bulk import Report
+from ccari.ports.lists import Report
 from ccari.store.opened import Store
 from ccari.store.registers import Copy
 from ccari.store.secrets import Holder, Key, SecretStore

@@ -1,27 +1,30 @@
 """``ccari suppress``."""
 
-import csv
-import io
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, Why, current_policy, note, told_of, vouched, who, with_store
+from ccari.cli.context import (
+    ControllerId,
+    Json,
+    Why,
+    current_policy,
+    note,
+    told_of,
+    vouched,
+    who,
+    with_store,
+)
 from ccari.cli.drafts import writing
-from ccari.cli.imports import KeepGoing, ListFile, tell, watched
+from ccari.cli.imports import KeepGoing, ListFile, tell, the_lists, watched
 from ccari.cli.output import as_json, as_table, stream_json
 from ccari.config import Settings
 from ccari.gating.bars import Barring, Bars, Lifting
-from ccari.gating.naming import campaign_of, campaigns_of, end, the_controller, zone_of
-from ccari.lists import NumberList, bars
-from ccari.lists.cells import inert
-from ccari.policy.parties import Controller
+from ccari.gating.naming import the_controller
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Looked
-from ccari.store.bulk import Report
+from ccari.ports.lists import BarsGiven, Report
 from ccari.store.opened import Store
 
 app = typer.Typer(help="Numbers that may not be called.")
@@ -166,19 +169,10 @@ def import_(
     """
 
     async def work(settings: Settings, store: Store) -> Report:
-        policy = await current_policy(store)
-        whose = the_controller(policy, controller)
-        campaign_of(policy, whose, campaign)
-        keys, now = (await vouched(settings, store)).keys(whose.id), datetime.now(UTC)
-        reader = bars.BarReader(
-            whose.id, [each.id for each in campaigns_of(policy, whose)], {key.version: key.check for key in keys}, zone_of(whose),
-            now, f"import:{who()}", reason, campaign, proof, end(until, whose, now),
-        )  # fmt: skip
-        with NumberList(file, whose.country, bars.COLUMNS, keyed=bars.KEYED) as listed, watched() as watch:
-            batches = watch.reading(listed, listed.batches(reader))
-            return await store.suppressions.load(
-                whose.id, keys[-1], batches, keep_going=keep_going, progress=watch.entering
-            )
+        given = BarsGiven(controller, campaign, reason, proof, until)
+        with watched() as watch:
+            lists = await the_lists(settings, store)
+            return await lists.bar(file, given, who(), keep_going=keep_going, watch=watch)
 
     tell(with_store(context, work), json=json)
 
@@ -197,43 +191,17 @@ def export(
     """
 
     async def work(settings: Settings, store: Store) -> None:
-        whose = the_controller(await current_policy(store), controller)
+        lists = await the_lists(settings, store)
+        whose = the_controller(lists.policy, controller)
         await note(store, Looked.BARS_EXPORTED, {"controller": whose.id})
-        checks = {key.version: key.check for key in (await vouched(settings, store)).keys(whose.id)}
-        if out is None:
-            await _write(store, whose, checks, sys.stdout)
-            return
-        with writing(out) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
-            await _write(store, whose, checks, text)
+        rows = lists.bars_csv(whose.id)
+        first = await anext(rows)
+        with writing(out) as file:
+            file.write(first)
+            async for each in rows:
+                file.write(each)
 
     with_store(context, work)
-
-
-async def _write(store: Store, controller: Controller, checks: dict[int, str], file: IO[str]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(
-        (
-            "controller",
-            "digest",
-            "key_version",
-            "key_check",
-            "campaign",
-            "reason",
-            "origin",
-            "proof",
-            "since",
-            "until",
-        )
-    )
-    async for rows in store.suppressions.export(controller.id):
-        writer.writerows(
-            (
-                row["controller"], row["digest"], row["key_version"], checks.get(row["key_version"], ""),
-                row["campaign"], row["reason"], inert(row["origin"]), inert(row["proof"]), row["entered_at"].isoformat(),
-                row["expires_at"].isoformat() if row["expires_at"] else "",
-            )
-            for row in rows
-        )  # fmt: skip
 
 
 _OF_ONE = {

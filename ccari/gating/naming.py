@@ -38,6 +38,11 @@ def campaigns_of(policy: Policy, controller: Controller) -> list[Campaign]:
     return [each for each in policy.campaigns if each.controller == controller.id]
 
 
+def purposes_of(policy: Policy, controller: Controller) -> dict[str, str]:
+    """What each campaign of the controller asks consent to."""
+    return {each.id: each.asks_consent_to for each in campaigns_of(policy, controller)}
+
+
 def campaign_of(policy: Policy, controller: Controller, wanted: str | None) -> Campaign | None:
     """The controller's campaign of that name; None if none is named."""
     theirs = {each.id: each for each in campaigns_of(policy, controller)}

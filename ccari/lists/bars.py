@@ -13,6 +13,10 @@ from ccari.ports.keying import Keyed
 from ccari.ports.lists import Bar, LineFault
 
 COLUMNS = ("reason", "proof", "campaign", "until", "since", "origin", "controller", "key_check")
+#: The columns of an export, in their order.
+EXPORTED = (
+    "controller", "digest", "key_version", "key_check", "campaign", "reason", "origin", "proof", "since", "until",
+)  # fmt: skip
 #: Of a list of digests: without them nobody can tell whose they are.
 KEYED = ("controller", "key_check")
 

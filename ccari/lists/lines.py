@@ -4,9 +4,9 @@ import csv
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from ccari.ports.lists import LineFault
+from ccari.ports.lists import LineFault, Source
 
 #: No row of numbers is as long, and a file without line ends must not fill the memory.
 LONGEST_LINE = 4096
@@ -27,7 +27,7 @@ class Line(NamedTuple):
 class Lines:
     """The lines of a file, from 1, without their ends. ``read`` counts its bytes and ``sha256`` is of them."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Source) -> None:
         self._file = file
         self._again: deque[Line] = deque()
         self._number = 0

@@ -15,7 +15,7 @@ from ccari.errors import ListError, why
 from ccari.gating.labels import unnumbered
 from ccari.lists.lines import CsvRow, Lines, csv_rows
 from ccari.policy.numbers import Number, NumberFault, parse
-from ccari.ports.lists import LineFault
+from ccari.ports.lists import LineFault, Source
 
 _T = TypeVar("_T")
 
@@ -43,7 +43,7 @@ class Row:
 
 
 class NumberList:
-    """A context manager over one file; ``-`` is standard input.
+    """A context manager over one file, ``-`` is standard input; or over what else gives its lines.
 
     The file is a plain list (one number a line; blank lines and those that begin with # are passed over) or a CSV
     whose header, in any case and order, has ``number`` and no column that is not in ``columns`` (None: any others); its
@@ -62,29 +62,42 @@ class NumberList:
     """
 
     def __init__(
-        self, path: Path, country: str, columns: Collection[str] | None = (), *,
+        self, path: Path | Source, country: str, columns: Collection[str] | None = (), *,
         required: Collection[str] = (), keyed: Collection[str] | None = None,
     ) -> None:  # fmt: skip
-        self._path = path
+        self._source = path
+        self._name = str(path) if isinstance(path, Path) else "the list"
         self._country = country
         self._columns = None if columns is None else tuple(columns)
         self._required = tuple(required)
         self._keyed = None if keyed is None else tuple(keyed)
 
     def __enter__(self) -> Self:
-        with _told(self._path), contextlib.ExitStack() as closing:
-            if str(self._path) == STDIN:
-                file: BinaryIO = sys.stdin.buffer
+        with _told(self._name), contextlib.ExitStack() as closing:
+            self.size: int | None = None
+            if isinstance(self._source, Path):
+                file: BinaryIO = (
+                    sys.stdin.buffer
+                    if self._name == STDIN
+                    else closing.enter_context(self._source.open("rb"))
+                )
+                self.size = os.fstat(file.fileno()).st_size or None
+                self._lines = Lines(file)
             else:
-                file = closing.enter_context(self._path.open("rb"))
-            self.size = os.fstat(file.fileno()).st_size or None
-            self._lines = Lines(file)
+                self._lines = Lines(self._source)
             self.header = b""
             self._rows = self._begin()
             self._closing = closing.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    async def __aenter__(self) -> Self:
+        """As on entry otherwise; where its first line is yet to come, nobody else waits for it."""
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(self, *_: object) -> None:
         self._closing.close()
 
     @property
@@ -105,7 +118,7 @@ class NumberList:
         """
 
         def batch() -> list[_T | LineFault]:
-            with _told(self._path):
+            with _told(self._name):
                 return [
                     row if isinstance(row, LineFault) else make(row) for row in islice(self._rows, BATCH_ROWS)
                 ]
@@ -182,7 +195,7 @@ class NumberList:
         return Row(line, number, fields, raw)
 
     def _error(self, line: int, words: str) -> ListError:
-        return ListError(f"{self._path}: line {line}: {words}")
+        return ListError(f"{self._name}: line {line}: {words}")
 
 
 _NEITHER = "it is neither a telephone number nor the header of a CSV with a column 'number'"
@@ -201,8 +214,8 @@ def _header(text: str) -> tuple[str, list[str]]:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ListError(f"cannot read {path}: {why(error)}") from None
+        raise ListError(f"cannot read {name}: {why(error)}") from None

@@ -19,6 +19,7 @@ class Looked(StrEnum):
     NUMBER_GATED = "number_gated"
     REQUEST_SHOWN = "request_shown"
     EVIDENCE_EXPORTED = "evidence_exported"
+    LIST_SCRUBBED = "list_scrubbed"
     BARS_EXPORTED = "bars_exported"
     REQUESTS_EXPORTED = "requests_exported"
 

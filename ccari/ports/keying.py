@@ -1,6 +1,6 @@
 """One number as it is kept and looked up: keyed digests, never the number."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +32,18 @@ class Sought:
     listed_as: tuple[tuple[str, bytes], ...] = ()
 
 
+class Key(Protocol):
+    """One version of a secret, to write a list with. ``check`` tells it from another, and nothing else of it."""
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def check(self) -> str: ...
+
+    def digest(self, number: Number) -> bytes: ...
+
+
 class Secrets(Protocol):
     def digests(self, controller: str, number: Number) -> Digests:
         """Raise ConfigError if the controller has no usable secret."""
@@ -39,4 +51,12 @@ class Secrets(Protocol):
 
     def listed_as(self, registers: Iterable[str], number: Number) -> tuple[tuple[str, bytes], ...]:
         """Register and digest of the number under each secret; a register without one gives none, and counts as stale."""
+        ...
+
+
+class ListSecrets(Secrets, Protocol):
+    """The secrets, for whoever enters long lists too."""
+
+    def keys(self, controller: str) -> Sequence[Key]:
+        """Every version that there is, the newest last. Raise ConfigError as :meth:`digests` does."""
         ...

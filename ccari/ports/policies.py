@@ -1,6 +1,7 @@
 """The policy in force."""
 
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from ccari.policy.declaration import Policy
 
@@ -18,4 +19,39 @@ class PolicyBook(Protocol):
 
     async def at(self, revision: int) -> Policy | None:
         """An older revision, under which calls in progress were begun; raise StoreError if it cannot be read."""
+        ...
+
+
+class AppliedPolicy(Protocol):
+    """Who made a policy file a revision, and when. ``sha256``: hex, of the file as it was."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def applied_at(self) -> datetime: ...
+
+    @property
+    def applied_by(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def document(self) -> str: ...
+
+    def policy(self) -> Policy:
+        """What it declares. Raises StoreError if this ccari refuses what an older one accepted."""
+        ...
+
+
+class PolicyRecords(Protocol):
+    """Every policy that was applied. Each method raises StoreError."""
+
+    async def applied(self, number: int | None = None) -> AppliedPolicy | None:
+        """One revision, or the newest; None if there is none."""
+        ...
+
+    async def revisions(self) -> list[dict[str, Any]]:
+        """Every revision without its document, the newest first."""
         ...

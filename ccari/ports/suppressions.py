@@ -30,9 +30,12 @@ class SuppressionStore(Protocol):
         ...
 
     async def page(
-        self, controllers: Sequence[str] | None, limit: int, after: tuple[datetime, int] | None
-    ) -> list[dict[str, Any]]:
-        """The newest first, of all controllers if they are None; from the one on that was entered then, of that id."""
+        self, controllers: Sequence[str] | None, limit: int, after: tuple[datetime, int] | None, *,
+        campaign: str | None = None, reason: Reason | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """The newest first, of all controllers if they are None; from the one on that was entered then, of that id.
+        Only those on a ``campaign``, or for a ``reason``, if they are given.
+        """
         ...
 
 

@@ -5,20 +5,16 @@ press on a number of the list waits a few milliseconds, not for the whole of it.
 """
 
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import asyncpg
 
-from ccari.ports.lists import LineFault
+from ccari.ports.lists import FAULTS_LISTED, LineFault, Progress, Report
 from ccari.store.database import Database
 
 Record = tuple[Any, ...]
-Progress = Callable[[int, int], None]
 
-#: A report names so many lines; it counts all.
-FAULTS_LISTED = 100
 #: Rows of the list that are merged by one statement.
 SLICE_ROWS = 5000
 _DIGEST_BITS = 256
@@ -26,22 +22,6 @@ _DIGEST_BITS = 256
 
 def unseen(_done: int, _of: int) -> None:
     pass
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of a list. ``taken`` is False where its faults kept all of it out."""
-
-    lines: int = 0
-    accepted: int = 0
-    invalid: int = 0
-    faults: list[LineFault] = field(default_factory=list)
-    taken: bool = False
-
-    @property
-    def duplicate(self) -> int:
-        """Lines that say what an earlier one said, or what was known before."""
-        return self.lines - self.invalid - self.accepted if self.taken else 0
 
 
 class Staging:

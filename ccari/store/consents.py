@@ -7,8 +7,8 @@ from typing import Any
 from ccari.errors import ConsentError
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Digests
-from ccari.ports.lists import Agreed, LineFault
-from ccari.store.bulk import Progress, Record, Report, staging, unseen
+from ccari.ports.lists import Agreed, LineFault, Progress, Report
+from ccari.store.bulk import Record, staging, unseen
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 
@@ -85,6 +85,16 @@ class Consents:
                     Reason.WITHDRAW_CONSENT, origin, proof, None, None,
                 )  # fmt: skip
             return await withdraw(connection, controller, digests, purpose, at)
+
+    async def page(
+        self, controllers: Sequence[str] | None, purpose: str | None, channel: str | None, limit: int, after: int | None
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """The newest first, of all controllers if they are None; after the one of that id."""
+        async with self._database.apart() as connection:
+            rows = await connection.fetch(
+                SQL["page_of_consents"], controllers, purpose, channel, limit, after
+            )
+        return [dict(row) for row in rows]
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
         """The consents of one number, the oldest first, each with its ``uses``: the call, and when."""

@@ -2,17 +2,17 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
-from ccari.policy.gate import Block, Facts, Question
+from ccari.policy.gate import Block, Question
 from ccari.policy.suppression import Reason, bars_all
 from ccari.ports.keying import Digests, Sought
-from ccari.ports.lists import LineFault, Sourced
-from ccari.store.bulk import Progress, Record, Report, Staging, staging, unseen
+from ccari.ports.lists import Judge, LineFault, Progress, Scrubbed, Sourced
+from ccari.store.bulk import Record, Staging, staging, unseen
 from ccari.store.database import Connection, Database
 from ccari.store.facts import facts_of_many
 from ccari.store.queries import SQL
@@ -30,7 +30,7 @@ class Sieve:
 
     _connection: asyncpg.Connection | Connection
     question: Question
-    judge: Callable[[Facts], Block | None]
+    judge: Judge
 
     async def sift(self, numbers: Sequence[Sought]) -> list[Block | None]:
         """Why each may not be called, or be kept; one query for all of them."""
@@ -38,26 +38,18 @@ class Sieve:
         return [self.judge(facts) for facts in found]
 
 
-@dataclass(slots=True)
-class Scrubbed:
-    """What became of a list of contacts: ``barred`` lines were left out, and are none of the report's."""
-
-    report: Report
-    barred: Counter[Block] = field(default_factory=Counter)
-
-
 class Contacts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @contextlib.asynccontextmanager
-    async def sieve(self, question: Question, judge: Callable[[Facts], Block | None]) -> AsyncIterator[Sieve]:
+    async def sieve(self, question: Question, judge: Judge) -> AsyncIterator[Sieve]:
         """A sieve on a connection of its own, so that no call waits for a long list."""
         async with self._database.apart() as connection:
             yield Sieve(connection, question, judge)
 
     async def load(
-        self, question: Question, judge: Callable[[Facts], Block | None],
+        self, question: Question, judge: Judge,
         contacts: AsyncIterable[Sequence[tuple[Sourced, Sought] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress = unseen,
     ) -> Scrubbed:  # fmt: skip
@@ -78,6 +70,17 @@ class Contacts:
             if staged.sound:
                 await _merge(staged, question.controller, origin, progress)
             return scrubbed
+
+    async def page(
+        self, controllers: Sequence[str] | None, source: str | None, limit: int, after: tuple[str, str, str] | None
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """By controller, digest and source, of all controllers if they are None; after the one whose these are."""
+        async with self._database.apart() as connection:
+            # a source that is rare may be looked for among millions
+            rows = await connection.fetch(
+                SQL["page_of_contacts"], controllers, source, limit, *(after or (None, None, None))
+            )
+        return [dict(row) for row in rows]
 
     async def sources(self) -> dict[str, list[str]]:
         """Every source that contacts came from, by controller."""

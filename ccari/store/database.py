@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class Database:
                 raise
             await connection.close(timeout=CONNECT_SECONDS)
 
-    async def stream(self, statement: str, *arguments: Any) -> AsyncIterator[list[dict[str, Any]]]:
+    async def stream(self, statement: str, *arguments: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The rows of one statement, as they were when it began, a few thousand at a time."""
         async with self.apart() as connection, connection.transaction():
             cursor = await connection.cursor(statement, *arguments)

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from ccari.errors import ListError
-from ccari.ports.lists import LineFault, Listed
-from ccari.store.bulk import Record, Report, Staging, staging
+from ccari.ports.lists import LineFault, Listed, Report
+from ccari.store.bulk import Record, Staging, staging
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 from ccari.store.secrets import Key

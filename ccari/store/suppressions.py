@@ -1,17 +1,16 @@
 """The controllers' own lists of numbers that may not be called."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from ccari.policy.suppression import Reason
-from ccari.ports.keying import Digests, Keyed
-from ccari.ports.lists import Bar, LineFault
-from ccari.store.bulk import Record, Report, staging
+from ccari.ports.keying import Digests, Key, Keyed
+from ccari.ports.lists import Bar, LineFault, Progress, Report
+from ccari.store.bulk import Record, staging, unseen
 from ccari.store.database import Database
 from ccari.store.queries import SQL
-from ccari.store.secrets import Key
 
 _INCOMING = {
     "digest": "bytea", "key_version": "smallint", "campaign": "text", "reason": "text", "origin": "text",
@@ -39,7 +38,7 @@ class Suppressions:
 
     async def load(
         self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, keep_going: bool,
-        progress: Callable[[int, int], None] = lambda _done, _of: None,
+        progress: Progress = unseen,
     ) -> Report:  # fmt: skip
         """Enter a long list, under ``key`` where it has numbers. With a fault in it nothing is, unless ``keep_going``.
 
@@ -70,18 +69,21 @@ class Suppressions:
         return await self._database.rows(SQL["check_suppression"], controller, list(digests.all))
 
     async def page(
-        self, controllers: Sequence[str] | None, limit: int, after: tuple[datetime, int] | None
-    ) -> list[dict[str, Any]]:
-        """The newest first, of all controllers if they are None; from the one on that was entered then, of that id."""
+        self, controllers: Sequence[str] | None, limit: int, after: tuple[datetime, int] | None, *,
+        campaign: str | None = None, reason: Reason | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """The newest first, of all controllers if they are None; from the one on that was entered then, of that id.
+        Only those on a ``campaign``, or for a ``reason``, if they are given.
+        """
         return await self._database.rows(
-            SQL["page_of_suppressions"], controllers, limit, *(after or (None, None))
+            SQL["page_of_suppressions"], controllers, limit, *(after or (None, None)), campaign, reason
         )
 
     def newest(self, controller: str | None, limit: int | None) -> AsyncIterator[list[dict[str, Any]]]:
         """The newest first, of all controllers if it is None; all of them if ``limit`` is."""
         return self._database.stream(SQL["list_suppressions"], controller, limit)
 
-    def export(self, controller: str) -> AsyncIterator[list[dict[str, Any]]]:
+    def export(self, controller: str) -> AsyncGenerator[list[dict[str, Any]], None]:
         """What :meth:`load` needs to enter the same bars elsewhere, in the order of their digests."""
         return self._database.stream(SQL["export_suppressions"], controller)
 

@@ -24,6 +24,8 @@ from ccari.web.turns import Room, Turns
 BODY_SECONDS = 10.0
 #: Requests that are worked on at a time: the calls need the rest of the database's connections.
 AT_ONCE = 4
+#: Long ones beside them, each with a connection of its own to the database: lists in and out, and files.
+LONG_AT_ONCE = 2
 #: Requests that there may be at a time, with those that wait or whose body is on its way; but for streams, once open.
 MOST_REQUESTS = 200
 
@@ -42,6 +44,7 @@ class Counter:
         self.rates = rates
         self.room = Room(MOST_REQUESTS)
         self.turns = Turns(AT_ONCE)
+        self.long_turns = Turns(LONG_AT_ONCE)
 
 
 class Endpoint:
@@ -55,7 +58,7 @@ class Endpoint:
             ask, raw = await self._admitted(request)
             if not route.streams:
                 key = key_of(request) if route.repeats else None
-                async with counter.turns:
+                async with counter.long_turns if route.is_long else counter.turns:
                     if key is None:
                         return await self._work(ask)
                     repeat = Repeat(counter.front.repeats, key, ask.bearer.name, route.path, raw)
@@ -74,15 +77,19 @@ class Endpoint:
             )  # fmt: skip
         if route.looks_up is not None:
             counter.rates.take(route.looks_up, bearer.name)
-        raw = await _read(request) if route.body is not None else b""
+        # of a list only its length is known yet: for a repetition that has to do
+        told = f"{request.query_string} {request.content_length}".encode() if route.takes_list else b""
+        raw = await _read(request) if route.body is not None else told
         ask = Ask(
             counter.front, counter.doorkeeper, request, bearer, _path(route.in_path, request),
             _query(route.query, request), _body(route.body, request, raw),
         )  # fmt: skip
         return ask, raw
 
-    async def _work(self, ask: Ask) -> web.Response:
-        return _told(await self._route.handler(ask), self._route.status)
+    async def _work(self, ask: Ask) -> web.StreamResponse:
+        route = self._route
+        done = await route.handler(ask)
+        return _streamed(done) if route.reply is None else _told(done, route.status)
 
 
 @web.middleware

@@ -1,6 +1,6 @@
 """What the HTTP API answers from, and what one request gives a handler."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -15,10 +15,11 @@ from ccari.ports.access import Bearer, Bearers
 from ccari.ports.accesses import Access, AccessLog, Looked
 from ccari.ports.cards import CardRack
 from ccari.ports.forwarding import ForwardLog
-from ccari.ports.keying import Secrets
+from ccari.ports.keying import ListSecrets
+from ccari.ports.lists import ConsentStore, ContactStore, ListWork
 from ccari.ports.live import LiveCalls
 from ccari.ports.placing import Placing
-from ccari.ports.policies import PolicyBook
+from ccari.ports.policies import PolicyBook, PolicyRecords
 from ccari.ports.records import CallRecords
 from ccari.ports.repeats import RepeatStore
 from ccari.ports.requests import RequestRegister
@@ -38,10 +39,14 @@ class Front:
     records: CallRecords
     suppressions: SuppressionStore
     registers: RegisterStore
+    contacts: ContactStore
+    consents: ConsentStore
+    lists: Callable[[Policy], ListWork]
+    policies: PolicyRecords
     requests: RequestRegister
     forwards: ForwardLog
     repeats: RepeatStore
-    secrets: Secrets
+    secrets: ListSecrets
     prompts: Prompts
     cards: CardRack
     live: LiveCalls
@@ -79,13 +84,15 @@ class Ask:
         """The policy in force, without the controllers that are none of the bearer's business (invariant 7)."""
         book = self.front.book
         await book.reload()
-        if book.policy is None:
-            return None
+        return self.seen(book.policy) if book.policy is not None else None
+
+    def seen(self, policy: Policy) -> Policy:
+        """What of a policy is the bearer's business."""
         sees = self.bearer.sees
-        return book.policy.model_copy(
+        return policy.model_copy(
             update={
-                "controllers": tuple(each for each in book.policy.controllers if sees(each.id)),
-                "campaigns": tuple(each for each in book.policy.campaigns if sees(each.controller)),
+                "controllers": tuple(each for each in policy.controllers if sees(each.id)),
+                "campaigns": tuple(each for each in policy.campaigns if sees(each.controller)),
             }
         )
 

@@ -18,6 +18,7 @@ from ccari import __version__
 from ccari.web.problems import PROBLEM_TYPE, Problem
 from ccari.web.repeats import HEADER
 from ccari.web.routes import Route
+from ccari.web.uploads import CSV, PLAIN
 
 _ALWAYS = (
     HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -40,7 +41,8 @@ _Schemas = Mapping[Any, dict[str, Any]]
 def document(routes: Sequence[Route]) -> dict[str, Any]:
     used: dict[tuple[type[BaseModel], _Mode], None] = {(Problem, "serialization"): None}
     for route in routes:
-        used[route.reply, "serialization"] = None
+        if route.reply is not None:
+            used[route.reply, "serialization"] = None
         for model in (route.in_path, route.query, route.body):
             if model is not None:
                 used[model, "validation"] = None
@@ -78,12 +80,19 @@ def _operation(route: Route, schemas: _Schemas, definitions: Mapping[str, Any]) 
         "parameters": [
             *_parameters(route.in_path, "path", definitions),
             *_parameters(route.query, "query", definitions),
+            *([_KEY] if route.repeats else ()),
         ],
         "responses": {
             str(route.status.value): _answer(route, schemas),
             **{str(each.value): _problem(each, schemas) for each in sorted(_refusals(route))},
         },
     }
+    if route.takes_list:
+        made["requestBody"] = {
+            "required": True,
+            "description": "A CSV with a header that has `number`, or one number a line.",
+            "content": {each: {"schema": {"type": "string"}} for each in (CSV, PLAIN)},
+        }
     if route.body is not None:
         made["requestBody"] = {
             "required": any(each.is_required() for each in route.body.model_fields.values()),
@@ -99,16 +108,15 @@ def _name(route: Route) -> str:
 
 def _refusals(route: Route) -> Iterable[HTTPStatus]:
     return {
-        *_ALWAYS, *route.refuses, *(_OF_BODIES if route.body else ()), *([HTTPStatus.NOT_FOUND] if route.in_path else []),
+        *_ALWAYS, *route.refuses, *(_OF_BODIES if route.body or route.takes_list else ()), *([HTTPStatus.NOT_FOUND] if route.in_path else []),
         HTTPStatus.UNPROCESSABLE_ENTITY,
     }  # fmt: skip
 
 
 def _answer(route: Route, schemas: _Schemas) -> dict[str, Any]:
-    kind = "text/event-stream" if route.streams else "application/json"
-    made: dict[str, Any] = {
-        "description": route.status.phrase, "content": {kind: {"schema": schemas[route.reply, "serialization"]}}
-    }  # fmt: skip
+    kind = "text/event-stream" if route.streams else route.gives
+    schema = {"type": "string"} if route.reply is None else schemas[route.reply, "serialization"]
+    made: dict[str, Any] = {"description": route.status.phrase, "content": {kind: {"schema": schema}}}
     if route.status is HTTPStatus.CREATED:
         made["headers"] = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
     return made

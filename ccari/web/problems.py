@@ -10,8 +10,18 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ccari.errors import AsteriskError, CcariError, InputError, RequestError, StoreError, UnknownError
+from ccari.errors import (
+    AsteriskError,
+    CcariError,
+    ConsentError,
+    InputError,
+    ListError,
+    RequestError,
+    StoreError,
+    UnknownError,
+)
 from ccari.policy.gate import Block
+from ccari.web.models.lists import ListReport
 
 PROBLEM_TYPE = "application/problem+json"
 #: On every answer, but a stream's.
@@ -36,7 +46,9 @@ class Fault(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457. ``reason``: why the gate blocks a call, and ``call`` the row that says so."""
+    """RFC 9457. ``reason``: why the gate blocks a call, and ``call`` the row that says so. ``report``: of a list that was
+    kept out.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,6 +59,7 @@ class Problem(BaseModel):
     reason: Block | None = None
     call: UUID | None = None
     errors: tuple[Fault, ...] | None = None
+    report: ListReport | None = None
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal, told as such
@@ -92,6 +105,10 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
             return of_faults([Fault(detail=str(error), **place)])
         case UnknownError():
             return not_there()
+        case ListError():
+            return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+        case ConsentError():
+            return Refusal(HTTPStatus.CONFLICT, str(error))
         case RequestError():
             return Refusal(HTTPStatus.CONFLICT, str(error))
         case AsteriskError():

@@ -30,7 +30,7 @@ class Repeat:
         self._key = hashlib.sha256(f"{bearer}\x00{path}\x00{key}".encode()).digest()
         self._asked = hmac.new(key.encode(), body, hashlib.sha256).digest()
 
-    async def once(self, work: Callable[[], Awaitable[web.Response]]) -> web.Response:
+    async def once(self, work: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         """The answer from before, or what ``work`` answers, which is kept for the next; what fails may be tried again."""
         match await self._store.claim(self._key, self._asked):
             case Answered() as before:
@@ -48,7 +48,7 @@ class Repeat:
             case Unanswered.FIRST:
                 return await self._first(work)
 
-    async def _first(self, work: Callable[[], Awaitable[web.Response]]) -> web.Response:
+    async def _first(self, work: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         try:
             response = await work()
         except Refusal as refusal:
@@ -60,7 +60,7 @@ class Repeat:
         except BaseException:
             await self._drop()
             raise
-        body = response.body
+        body = response.body if isinstance(response, web.Response) else None
         answered = Answered(
             response.status, response.headers.get("location"), response.content_type, body if isinstance(body, bytes) else b""
         )  # fmt: skip

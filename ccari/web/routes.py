@@ -8,12 +8,40 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from ccari.ports.access import Role
-from ccari.web import calls, requests, suppressions
+from ccari.web import calls, campaigns, consents, contacts, lists, requests, suppressions
 from ccari.web.events import Streams
 from ccari.web.front import Ask, Reply
 from ccari.web.models.agents import AgentCardEvent, AgentPath
 from ccari.web.models.calls import CallOrder, CallPage, CallPath, CallPlaced, CallShown, CallsQuery
+from ccari.web.models.campaigns import (
+    CampaignList,
+    CampaignPath,
+    CampaignQuery,
+    CampaignShown,
+    CampaignsQuery,
+    RevisionPage,
+    RevisionPath,
+    RevisionShown,
+    RevisionsQuery,
+)
+from ccari.web.models.consents import (
+    ConsentAnswer,
+    ConsentPage,
+    ConsentsImportQuery,
+    ConsentsQuery,
+    WithdrawalBody,
+    Withdrawn,
+)
+from ccari.web.models.contacts import (
+    ContactAnswer,
+    ContactPage,
+    ContactsImportQuery,
+    ContactsQuery,
+    NumberAsked,
+    ScrubQuery,
+)
 from ccari.web.models.gate import GateAnswer, GateAsk
+from ccari.web.models.lists import ListReport, OfController
 from ccari.web.models.requests import (
     ClaimBody,
     NoteBody,
@@ -29,6 +57,7 @@ from ccari.web.models.requests import (
 from ccari.web.models.suppressions import (
     Barred,
     BarringBody,
+    BarsImportQuery,
     CheckAnswer,
     CheckBody,
     Lifted,
@@ -37,6 +66,9 @@ from ccari.web.models.suppressions import (
     SuppressionsQuery,
 )
 from ccari.web.rates import LookUp
+from ccari.web.uploads import CSV
+
+JSON = "application/json"
 
 _DIALER, _AGENT, _OPS, _DPO, _AUDITOR = Role
 
@@ -45,9 +77,10 @@ Handler = Callable[[Ask], Awaitable[Reply | web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``reply`` is the model of what comes out with ``status``; for a stream, of the data of its events.
+    """``reply`` is the model of what comes out with ``status``; for a stream, of the data of its events; None: a file of the
+    kind that it ``gives``.
 
-    ``repeats``: an Idempotency-Key is heeded. ``looks_up``: it tells of any number whether it is barred, and so is asked only
+    ``takes_list``: its body is a list, read as it arrives. ``repeats``: an Idempotency-Key is heeded. ``looks_up``: it tells of any number whether it is barred, and so is asked only
     so often; what bars one is not kept back by its rate, and leaves a bar for each number that somebody tries. ``refuses``: the problems that are its own, beside those that every endpoint has.
     """
 
@@ -55,15 +88,22 @@ class Route:
     path: str
     roles: frozenset[Role]
     handler: Handler
-    reply: type[BaseModel]
+    reply: type[BaseModel] | None
     status: HTTPStatus = HTTPStatus.OK
     in_path: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     streams: bool = False
+    takes_list: bool = False
+    gives: str = JSON
     repeats: bool = False
     looks_up: LookUp | None = None
     refuses: tuple[HTTPStatus, ...] = ()
+
+    @property
+    def is_long(self) -> bool:
+        """True if it may take minutes: it waits for a turn with its like, and short ones never wait for it."""
+        return self.takes_list or self.reply is None
 
 
 def routes(streams: Streams) -> Sequence[Route]:
@@ -84,11 +124,45 @@ def routes(streams: Streams) -> Sequence[Route]:
             "POST", "/v1/suppressions", frozenset({_DIALER, _OPS, _DPO}), suppressions.add, Barred,
             body=BarringBody, repeats=True,
         ),
+        Route(
+            "POST", "/v1/suppressions/import", frozenset({_OPS, _DPO}), lists.import_bars, ListReport,
+            query=BarsImportQuery, takes_list=True, repeats=True,
+        ),
+        Route(
+            "GET", "/v1/suppressions/export", frozenset({_OPS, _DPO}), lists.export_bars, None, query=OfController, gives=CSV,
+        ),
         Route("POST", "/v1/suppressions/check", reading, suppressions.check, CheckAnswer, body=CheckBody, looks_up=LookUp.CHECK),
         Route(
             "POST", "/v1/suppressions/remove", frozenset({_DPO}), suppressions.remove, Lifted,
             body=LiftingBody,
         ),
+        Route("GET", "/v1/contacts", reading, contacts.list_contacts, ContactPage, query=ContactsQuery),
+        Route("POST", "/v1/contacts/check", reading, contacts.check, ContactAnswer, body=NumberAsked, looks_up=LookUp.CHECK),
+        Route(
+            "POST", "/v1/contacts/import", frozenset({_OPS, _DPO}), lists.import_contacts, ListReport,
+            query=ContactsImportQuery, takes_list=True, repeats=True,
+        ),
+        Route(
+            "POST", "/v1/contacts/scrub", frozenset({_OPS, _DPO}), lists.scrub, None, query=ScrubQuery, takes_list=True,
+            gives=CSV,
+        ),
+        Route("GET", "/v1/consents", reading, consents.list_consents, ConsentPage, query=ConsentsQuery),
+        Route("POST", "/v1/consents/check", reading, consents.check, ConsentAnswer, body=NumberAsked, looks_up=LookUp.CHECK),
+        Route(
+            "POST", "/v1/consents/import", frozenset({_OPS, _DPO}), lists.import_consents, ListReport,
+            query=ConsentsImportQuery, takes_list=True, repeats=True,
+        ),
+        Route(
+            "POST", "/v1/consents/withdraw", frozenset({_DPO}), consents.withdraw, Withdrawn, body=WithdrawalBody,
+            repeats=True, refuses=(HTTPStatus.CONFLICT,),
+        ),
+        Route("GET", "/v1/campaigns", reading | {_DIALER}, campaigns.list_campaigns, CampaignList, query=CampaignsQuery),
+        Route(
+            "GET", "/v1/campaigns/{id}", reading | {_DIALER}, campaigns.show, CampaignShown, in_path=CampaignPath,
+            query=CampaignQuery,
+        ),
+        Route("GET", "/v1/revisions", reading, campaigns.list_revisions, RevisionPage, query=RevisionsQuery),
+        Route("GET", "/v1/revisions/{number}", reading, campaigns.show_revision, RevisionShown, in_path=RevisionPath),
         Route(
             "GET", "/v1/requests", frozenset({_DPO, _AUDITOR}), requests.list_requests, RequestPage,
             query=RequestsQuery,

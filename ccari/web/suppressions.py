@@ -54,7 +54,9 @@ async def list_bars(ask: Ask) -> Reply:
     """What is barred, the newest first; digests, for no number is kept."""
     query: SuppressionsQuery = ask.query
     controllers = await narrowed(ask, query.controller)
-    rows = await ask.front.suppressions.page(controllers, query.limit + 1, place(query.after, _PLACE))
+    rows = await ask.front.suppressions.page(
+        controllers, query.limit + 1, place(query.after, _PLACE), campaign=query.campaign, reason=query.reason
+    )
     page, after = cut(rows, query.limit, lambda row: cursor(row["entered_at"], row["id"]))
     return Reply(SuppressionPage.model_validate({"items": [_row(row) for row in page], "next": after}))
 

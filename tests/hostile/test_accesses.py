@@ -49,7 +49,8 @@ class Looks:
     def __init__(self, folder: Path, recording: str, call: str, access: str, erasure: str) -> None:
         self.folder = folder
         of = {"controller": "acme", "digest": DIGEST}
-        key = folder / "age.key"
+        key, listed = folder / "age.key", folder / "listed.csv"
+        listed.write_text(f"{AS_WRITTEN}\n")
         self.commands: list[tuple[Sequence[str], Looked, dict[str, str], str]] = [
             (("recordings", "play-to", recording, str(folder / "out"), "--why", f"complaint 7 of {AS_WRITTEN}"),
              Looked.RECORDING_PLAYED, {"recording": recording, "call": call, "controller": "acme"}, "complaint 7 of …"),
@@ -57,6 +58,8 @@ class Looks:
              {"recording": recording, "count": "1"}, ""),
             (("suppress", "check", AS_WRITTEN, "--controller", "acme", "--why", "they ask"), Looked.NUMBER_CHECKED, of, "they ask"),
             (("suppress", "export", "--controller", "acme"), Looked.BARS_EXPORTED, {"controller": "acme"}, ""),
+            (("contacts", "scrub", str(listed), "--campaign", "renewals"), Looked.LIST_SCRUBBED,
+             {"controller": "acme", "campaign": "renewals"}, ""),
             (("gate", AS_WRITTEN, "--campaign", "renewals"), Looked.NUMBER_GATED, {**of, "campaign": "renewals"}, ""),
             (("requests", "show", access), Looked.REQUEST_SHOWN, {"request": access, "controller": "acme", "number": "masked"}, ""),
             (("requests", "show", access, "--number", "--why", "to call back"), Looked.REQUEST_SHOWN,

@@ -80,7 +80,7 @@ def asks(document: dict[str, Any]) -> st.SearchStrategy[tuple[str, str, Any, dic
             if path.endswith("/events"):
                 continue
             body: st.SearchStrategy[Any] = st.none()
-            if "requestBody" in told:
+            if "application/json" in told.get("requestBody", {}).get("content", ()):
                 fits = like(told["requestBody"]["content"]["application/json"]["schema"], known)
                 body = st.builds(
                     spoilt,
@@ -107,8 +107,10 @@ def asks(document: dict[str, Any]) -> st.SearchStrategy[tuple[str, str, Any, dic
 
 
 def somewhere(path: str) -> str:
-    return path.replace("{reference}", "ACME-2026-000001").replace(
-        "{id}", "00000000-0000-4000-8000-000000000000"
+    return (
+        path.replace("{reference}", "ACME-2026-000001")
+        .replace("{id}", "00000000-0000-4000-8000-000000000000")
+        .replace("{number}", "1")
     )
 
 

@@ -91,3 +91,11 @@ WHERE controller = $1 AND digest = ANY ($2) ORDER BY given_at, id
 
 -- name: uses_of_consents
 SELECT consent_id, call_id, used_at FROM consent_uses WHERE consent_id = ANY ($1) ORDER BY used_at, call_id
+
+-- name: page_of_consents
+SELECT id, controller, encode(digest, 'hex') AS digest, key_version, purpose, channel, given_at, withdrawn_at, valid_until,
+       proof, origin, entered_at
+FROM consents
+WHERE ($1::text[] IS NULL OR controller = ANY ($1)) AND ($2::text IS NULL OR purpose = $2)
+  AND ($3::text IS NULL OR channel = $3) AND ($5::bigint IS NULL OR id < $5)
+ORDER BY id DESC LIMIT $4

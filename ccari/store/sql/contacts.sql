@@ -62,3 +62,12 @@ WHERE controller = $1 AND digest = ANY ($2) ORDER BY obtained_on, source
 
 -- name: sources_of_contacts
 SELECT controller, array_agg(DISTINCT source ORDER BY source) AS sources FROM contacts GROUP BY controller
+
+-- name: page_of_contacts
+-- In the order of the primary key. $4 to $6: the one after which to begin.
+SELECT controller, encode(digest, 'hex') AS digest, key_version, source, obtained_on, legal_basis, proof, valid_until,
+       origin, entered_at
+FROM contacts
+WHERE ($1::text[] IS NULL OR controller = ANY ($1)) AND ($2::text IS NULL OR source = $2)
+  AND ($4::text IS NULL OR (controller, digest, source) > ($4, decode($5, 'hex'), $6::text))
+ORDER BY controller, contacts.digest, source LIMIT $3

@@ -74,6 +74,7 @@ SELECT id, controller, campaign, reason, origin, proof, entered_at, expires_at, 
        encode(digest, 'hex') AS digest
 FROM suppressions
 WHERE ($1::text[] IS NULL OR controller = ANY ($1)) AND ($4::bigint IS NULL OR (entered_at, id) < ($3::timestamptz, $4))
+  AND ($5::text IS NULL OR campaign = $5) AND ($6::text IS NULL OR reason = $6)
 ORDER BY entered_at DESC, id DESC LIMIT $2
 
 -- name: export_suppressions

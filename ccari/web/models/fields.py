@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from ccari.gating.labels import label
+from ccari.gating.labels import label, unnumbered
 from ccari.policy.declared import Identifier, Words
 from ccari.policy.extensions import MOST_DIGITS, is_extension
 
@@ -33,6 +33,12 @@ def _said(text: str) -> str:
 def _no_number(text: str) -> str:
     if label(text) != text:
         raise ValueError("must be a name, with no more than five digits in a row")
+    return text
+
+
+def _no_long_digits(text: str) -> str:
+    if unnumbered(text) != text:
+        raise ValueError("must hold nothing that could be a number: give that in the list's own column")
     return text
 
 
@@ -85,6 +91,17 @@ When = Annotated[
     ),
 ]  # fmt: skip
 OneLine = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+HexDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+PlainWords = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        description="With no more than five digits in a row: what may hold a number stands in the list, not in the URL.",
+    ),
+    AfterValidator(_one_line),
+    AfterValidator(_no_long_digits),
+]
 Note = Annotated[str, Field(max_length=2000), AfterValidator(_text)]
 Said = Annotated[str, Field(max_length=2000), AfterValidator(_said)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]

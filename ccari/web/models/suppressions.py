@@ -8,7 +8,8 @@ from pydantic import Field
 from ccari.policy.declared import Identifier, Words
 from ccari.policy.suppression import Reason
 from ccari.web.models.base import Body, Given, Told
-from ccari.web.models.fields import After, ControllerId, Limit, Next, NumberText, OneLine, When
+from ccari.web.models.fields import After, ControllerId, Limit, Next, NumberText, OneLine, PlainWords, When
+from ccari.web.models.lists import KeepGoing
 
 
 class BarringBody(Body):
@@ -75,8 +76,21 @@ class Lifted(Told):
     lifted: tuple[Bar, ...]
 
 
+class BarsImportQuery(Given):
+    """What goes for the lines that do not say it themselves."""
+
+    controller: ControllerId = None
+    campaign: OneLine | None = None
+    reason: Reason = Reason.DO_NOT_CALL
+    proof: PlainWords | None = None
+    until: When | None = None
+    keep_going: KeepGoing = False
+
+
 class SuppressionsQuery(Given):
     controller: Identifier | None = None
+    campaign: OneLine | None = None
+    reason: Reason | None = None
     limit: Limit = 100
     after: After = None
 

@@ -13,9 +13,8 @@ from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
-from ccari.ports.lists import Bar
+from ccari.ports.lists import Bar, Report
 from ccari.store import bulk
-from ccari.store.bulk import Report
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store.made import bar, call, digests, exercise, judge, key, numbers, question

@@ -6,9 +6,9 @@ import pytest
 
 from ccari.errors import ListError, StoreError
 from ccari.policy.suppression import Reason
-from ccari.ports.lists import Bar, LineFault
+from ccari.ports.lists import FAULTS_LISTED, Bar, LineFault
 from ccari.store import bulk, consents, contacts
-from ccari.store.bulk import FAULTS_LISTED, staging
+from ccari.store.bulk import staging
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL

@@ -19,9 +19,8 @@ from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
-from ccari.ports.lists import Agreed, LineFault
+from ccari.ports.lists import Agreed, LineFault, Report
 from ccari.store import consents
-from ccari.store.bulk import Report
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL

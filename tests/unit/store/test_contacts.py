@@ -15,8 +15,7 @@ from ccari.policy.numbers import Number
 from ccari.policy.parties import Register
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Sought
-from ccari.ports.lists import LineFault, Sourced
-from ccari.store.contacts import Scrubbed
+from ccari.ports.lists import LineFault, Scrubbed, Sourced
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.policy.campaigns import campaign

@@ -11,9 +11,8 @@ from ccari.errors import ListError, StoreError
 from ccari.policy import gate
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block
-from ccari.ports.lists import LineFault, Listed
+from ccari.ports.lists import LineFault, Listed, Report
 from ccari.store import bulk
-from ccari.store.bulk import Report
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.registers import Copy

@@ -14,6 +14,7 @@ from aiohttp import web
 from ccari.calls.board import Board
 from ccari.calls.cards import Rack
 from ccari.errors import SoundError
+from ccari.lists.importing import Lists
 from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
 from ccari.ports.access import Bearer, Role, fingerprint
@@ -76,7 +77,9 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
         kept.create(controller)
     return Front(
         bearers=store.tokens, book=Book(store.policies), facts=store.calls, records=store.records,
-        suppressions=store.suppressions, registers=store.registers, requests=store.requests,
+        suppressions=store.suppressions, registers=store.registers, contacts=store.contacts, consents=store.consents,
+        lists=lambda told: Lists(told, kept, store.suppressions, store.contacts, store.consents),
+        policies=store.policies, requests=store.requests,
         forwards=store.forwards, repeats=store.repeats, secrets=kept, prompts=Silent(), cards=Rack(), live=Board(),
         accesses=store.accesses, placing=None,
     )  # fmt: skip

@@ -80,9 +80,9 @@ async def test_a_body_or_a_parameter_makes_it_fail(api: Api) -> None:
     @given(_asks)
     def draw(ask: tuple[Route, Any, list[tuple[str, str]], bytes, int]) -> None:
         route, body, query, raw, pick = ask
-        path = route.path.replace("{id}", _ids[pick % len(_ids)]).replace(
-            "{reference}", _ids[pick % len(_ids)]
-        )
+        path = route.path
+        for name in ("{id}", "{reference}", "{number}"):
+            path = path.replace(name, _ids[pick % len(_ids)])
         if query and route.method == "GET":
             path += "?" + "&".join(f"{name}={quote(value)}" for name, value in query)
         data = None if route.method == "GET" else raw if pick == 0 else json.dumps(body).encode()

@@ -1,5 +1,6 @@
 """Every endpoint asks for a role, and each role gets what is written here and nothing else."""
 
+import itertools
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -7,9 +8,11 @@ import pytest
 from aiohttp import web
 
 from ccari.ports.access import Role
+from ccari.store.opened import Store
+from ccari.web.access import Doorkeeper
 from ccari.web.front import Front
 from ccari.web.server import application
-from tests.unit.web.api import Api, routes_of
+from tests.unit.web.api import Api, routes_of, serving
 
 OPEN = {
     ("GET", "/healthz"), ("HEAD", "/healthz"), ("GET", "/readyz"), ("HEAD", "/readyz"),
@@ -25,6 +28,20 @@ GET  /v1/suppressions                    . . o D A
 POST /v1/suppressions                    d . o D .
 POST /v1/suppressions/check              . . o D A
 POST /v1/suppressions/remove             . . . D .
+POST /v1/suppressions/import             . . o D .
+GET  /v1/suppressions/export             . . o D .
+GET  /v1/contacts                        . . o D A
+POST /v1/contacts/check                  . . o D A
+POST /v1/contacts/import                 . . o D .
+POST /v1/contacts/scrub                  . . o D .
+GET  /v1/consents                        . . o D A
+POST /v1/consents/check                  . . o D A
+POST /v1/consents/import                 . . o D .
+POST /v1/consents/withdraw               . . . D .
+GET  /v1/campaigns                       d . o D A
+GET  /v1/campaigns/{id}                  d . o D A
+GET  /v1/revisions                       . . o D A
+GET  /v1/revisions/{number}              . . o D A
 GET  /v1/requests                        . . . D A
 POST /v1/requests                        . a . D .
 GET  /v1/requests/{reference}            . . . D A
@@ -80,6 +97,7 @@ def somewhere(path: str) -> str:
         path.replace("/calls/{id}", "/calls/00000000-0000-4000-8000-000000000000")
         .replace("{reference}", "ACME-2026-000099")
         .replace("{id}", "nobody-there")
+        .replace("{number}", "77777")
     )
 
 
@@ -97,7 +115,16 @@ def below_v1(app: web.Application) -> list[tuple[str, str]]:
     return [each for each in routes_of(app) if not each[1].startswith("/console")]
 
 
-async def test_an_endpoint_answers_who_shows_no_token_or_a_wrong_one(api: Api, front: Front) -> None:
+async def test_an_endpoint_answers_who_shows_no_token_or_a_wrong_one(store: Store, front: Front) -> None:
+    # an hour between any two looks at the clock: nobody is refused for the wrong tokens of before
+    hours = itertools.count()
+    async with serving(
+        store, front, doorkeeper=Doorkeeper(front.bearers, lambda: next(hours) * 3600.0)
+    ) as api:
+        await _refused(api, front)
+
+
+async def _refused(api: Api, front: Front) -> None:
     for method, path in below_v1(application({}, front)):
         bare = await api.ask(method, somewhere(path), role=None)
         wrong = await api.ask(method, somewhere(path), token=f"ccari_{'x' * 43}")

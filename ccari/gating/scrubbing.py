@@ -13,8 +13,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
-from ccari.ports.keying import Sought
-from ccari.store.secrets import SecretStore
+from ccari.ports.keying import Secrets, Sought
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Scrubbing:
 
         return cls(gate.question(campaign, now), judge, tuple(each.id for each in registers))
 
-    def sought(self, secrets: SecretStore, number: Number) -> Sought:
+    def sought(self, secrets: Secrets, number: Number) -> Sought:
         """Raise ConfigError as the secrets do."""
         return Sought(
             secrets.digests(self.question.controller, number), secrets.listed_as(self.registers, number)

@@ -1,0 +1,237 @@
+"""Long lists brought in, by a person or a programme: the file read, held against the law, and entered."""
+
+import asyncio
+import csv
+import io
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from ccari.errors import InputError
+from ccari.gating import moments
+from ccari.gating.labels import label
+from ccari.gating.naming import (
+    campaign_of,
+    campaigns_of,
+    end,
+    purposes_of,
+    the_campaign,
+    the_controller,
+    zone_of,
+)
+from ccari.gating.scrubbing import Scrubbing
+from ccari.lists import bars, consents
+from ccari.lists.bars import BarReader
+from ccari.lists.cells import inert
+from ccari.lists.consents import ConsentReader
+from ccari.lists.contacts import COLUMNS, ContactReader
+from ccari.lists.numberlist import NumberList, Row
+from ccari.policy import deadlines
+from ccari.policy.declaration import Policy
+from ccari.policy.parties import Controller
+from ccari.ports.keying import Digests, ListSecrets, Sought
+from ccari.ports.lists import (
+    Agreed,
+    BarLists,
+    BarsGiven,
+    ConsentLists,
+    ContactLists,
+    ContactsGiven,
+    Left,
+    LineFault,
+    Report,
+    Scrubbed,
+    Source,
+    Sourced,
+)
+
+_T = TypeVar("_T")
+
+#: A purpose that is misspelt is misspelt all over the file.
+_UNASKED_LISTED = 10
+
+
+class Watching(Protocol):
+    """Who is told how far a list is."""
+
+    def reading(self, listed: NumberList, batches: AsyncIterable[_T]) -> AsyncIterator[_T]:
+        """The batches, as they are read."""
+        ...
+
+    def entering(self, done: int, of: int) -> None: ...
+
+
+class Unwatched:
+    """Nobody looks."""
+
+    async def reading(self, listed: NumberList, batches: AsyncIterable[_T]) -> AsyncIterator[_T]:  # noqa: ARG002
+        async for batch in batches:
+            yield batch
+
+    def entering(self, done: int, of: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """Where lists go, under the policy in force. Each method raises InputError for what is not so in the policy, ListError
+    for a file that is no list, ConfigError without a secret, and StoreError.
+    """
+
+    policy: Policy
+    secrets: ListSecrets
+    suppressions: BarLists
+    contacts: ContactLists
+    consents: ConsentLists
+
+    async def bar(
+        self, source: Path | Source, given: BarsGiven, who: str, *, keep_going: bool, watch: Watching | None = None
+    ) -> Report:  # fmt: skip
+        """Bar the numbers of a list, or the digests of one that an export gave."""
+        whose, watch, now = (
+            the_controller(self.policy, given.controller),
+            watch or Unwatched(),
+            datetime.now(UTC),
+        )
+        campaign_of(self.policy, whose, given.campaign)
+        keys = self.secrets.keys(whose.id)
+        reader = BarReader(
+            whose.id, [each.id for each in campaigns_of(self.policy, whose)], {key.version: key.check for key in keys},
+            zone_of(whose), now, f"import:{who}", given.reason, given.campaign, given.proof, end(given.until, whose, now),
+        )  # fmt: skip
+        async with NumberList(source, whose.country, bars.COLUMNS, keyed=bars.KEYED) as listed:
+            batches = watch.reading(listed, listed.batches(reader))
+            return await self.suppressions.load(
+                whose.id, keys[-1], batches, keep_going=keep_going, progress=watch.entering
+            )
+
+    async def contact(
+        self, source: Path | Source, given: ContactsGiven, who: str, *, keep_going: bool, watch: Watching | None = None
+    ) -> Scrubbed:  # fmt: skip
+        """Take in numbers with where they come from, but for those that may not be used."""
+        whose, scrubbing, watch = *self._scrubbing(given), watch or Unwatched()
+        reader = ContactReader(
+            zone_of(whose), deadlines.local_day(datetime.now(UTC), whose.country), given.source, _day(given.obtained),
+            given.basis, given.proof, _end(given.valid_until, whose),
+        )  # fmt: skip
+
+        def make(row: Row) -> tuple[Sourced, Sought] | LineFault:
+            contact = reader(row)
+            if isinstance(contact, LineFault):
+                return contact
+            return contact, scrubbing.sought(self.secrets, contact.number)
+
+        async with NumberList(source, whose.country, COLUMNS, required=reader.required) as listed:
+            return await self.contacts.load(
+                scrubbing.question, scrubbing.judge, watch.reading(listed, listed.batches(make)),
+                origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
+            )  # fmt: skip
+
+    async def consent(
+        self, source: Path | Source, controller: str | None, who: str, *, keep_going: bool, watch: Watching | None = None
+    ) -> tuple[Report, list[str]]:  # fmt: skip
+        """Take in consents; gives also purposes in the list that no campaign asks for."""
+        whose, watch = the_controller(self.policy, controller), watch or Unwatched()
+        purposes, unasked = purposes_of(self.policy, whose), set[str]()
+        asked = set(purposes.values())
+        reader = ConsentReader(zone_of(whose), datetime.now(UTC))
+
+        def make(row: Row) -> tuple[Agreed, Digests] | LineFault:
+            agreed = reader(row)
+            if isinstance(agreed, LineFault):
+                return agreed
+            if agreed.purpose not in asked and len(unasked) < _UNASKED_LISTED:
+                unasked.add(agreed.purpose)
+            return agreed, self.secrets.digests(whose.id, agreed.number)
+
+        async with NumberList(source, whose.country, consents.COLUMNS, required=consents.REQUIRED) as listed:
+            report = await self.consents.load(
+                whose.id, purposes, watch.reading(listed, listed.batches(make)),
+                origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
+            )  # fmt: skip
+        return report, sorted(unasked)
+
+    async def scrub(
+        self,
+        source: Path | Source,
+        campaign: str,
+        write: Callable[[bytes], object],
+        *,
+        watch: Watching | None = None,
+    ) -> Left:
+        """Give ``write`` the header, and the rows whose number the campaign may call, unchanged."""
+        declared, watch, left = the_campaign(self.policy, campaign), watch or Unwatched(), Left()
+        scrubbing = Scrubbing.of_calls(self.policy, declared, datetime.now(UTC))
+
+        def make(row: Row) -> tuple[bytes, Sought] | LineFault:
+            if row.number is None:
+                return LineFault(row.line, "number", "it is empty")
+            return row.raw, scrubbing.sought(self.secrets, row.number)
+
+        async with NumberList(source, self.policy.controller_of(declared).country, None) as listed:
+            write(listed.header)
+            async with self.contacts.sieve(scrubbing.question, scrubbing.judge) as sieve:
+                async for batch in watch.reading(listed, listed.batches(make)):
+                    write(await left.sift(batch, sieve))
+        return left
+
+    async def bars_csv(self, controller: str | None) -> AsyncGenerator[bytes, None]:
+        """A controller's bars as CSV, for :meth:`bar` beside the same keys; some lines at a time, the header first."""
+        whose = the_controller(self.policy, controller)
+        checks = {key.version: key.check for key in self.secrets.keys(whose.id)}
+        yield _csv([bars.EXPORTED])
+        async with aclosing(self.suppressions.export(whose.id)) as batches:
+            async for rows in batches:
+                yield await asyncio.to_thread(_csv, [_exported(row, checks) for row in rows])
+
+    def _scrubbing(self, given: ContactsGiven) -> tuple[Controller, Scrubbing]:
+        now = datetime.now(UTC)
+        if given.campaign is None:
+            whose = the_controller(self.policy, given.controller)
+            return whose, Scrubbing.of_all(whose, now)
+        declared = the_campaign(self.policy, given.campaign)
+        whose = self.policy.controller_of(declared)
+        if given.controller not in {None, whose.id}:
+            raise InputError(
+                "campaign",
+                f"the campaign {declared.id!r} is {whose.id!r}'s, not {label(str(given.controller))!r}'s",
+            )
+        return whose, Scrubbing.of_bars(self.policy, declared, now)
+
+
+def _exported(row: Mapping[str, Any], checks: Mapping[int, str]) -> Sequence[object]:
+    return (
+        row["controller"], row["digest"], row["key_version"], checks.get(row["key_version"], ""), row["campaign"],
+        row["reason"], inert(row["origin"]), inert(row["proof"]), row["entered_at"].isoformat(),
+        row["expires_at"].isoformat() if row["expires_at"] else "",
+    )  # fmt: skip
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return moments.day(text) if text else None
+    except ValueError as error:
+        raise InputError("obtained", str(error)) from None
+
+
+def _end(text: str | None, controller: Controller) -> datetime | None:
+    try:
+        return moments.until(text, zone_of(controller)) if text else None
+    except ValueError as error:
+        raise InputError("valid_until", str(error)) from None

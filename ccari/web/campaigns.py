@@ -1,0 +1,84 @@
+"""What is declared: the campaigns, and the revisions of the policy."""
+
+from ccari.errors import InputError
+from ccari.gating.naming import the_controller
+from ccari.policy.declaration import Policy
+from ccari.web.front import Ask, Reply
+from ccari.web.models.campaigns import (
+    CampaignList,
+    CampaignPath,
+    CampaignQuery,
+    CampaignShown,
+    CampaignsQuery,
+    RevisionPage,
+    RevisionPath,
+    RevisionShown,
+    RevisionsQuery,
+)
+from ccari.web.problems import Refusal, not_there
+
+
+async def list_campaigns(ask: Ask) -> Reply:
+    """The campaigns of the policy in force, or as an older revision declares them."""
+    query: CampaignsQuery = ask.query
+    number, policy = await _declared(ask, query.revision)
+    whose = the_controller(policy, query.controller).id if query.controller is not None else None
+    items = [each for each in policy.campaigns if whose in {None, each.controller}]
+    return Reply(CampaignList.model_construct(revision=number, items=tuple(items)))
+
+
+async def show(ask: Ask) -> Reply:
+    """One campaign as it is declared, with its controller and the registers that it heeds."""
+    path: CampaignPath = ask.path
+    query: CampaignQuery = ask.query
+    number, policy = await _declared(ask, query.revision)
+    campaign = policy.campaign(path.id)
+    if campaign is None:
+        raise not_there()
+    return Reply(
+        CampaignShown.model_construct(
+            revision=number, campaign=campaign, controller=policy.controller_of(campaign),
+            registers=policy.registers_of(campaign),
+        )
+    )  # fmt: skip
+
+
+async def list_revisions(ask: Ask) -> Reply:
+    """Every revision that was applied, the newest first: it is the one in force."""
+    query: RevisionsQuery = ask.query
+    rows = [
+        row
+        for row in await ask.front.policies.revisions()
+        if query.after is None or row["revision"] < query.after
+    ]
+    page, more = rows[: query.limit], rows[query.limit :]
+    return Reply(RevisionPage.model_validate({"items": page, "next": page[-1]["revision"] if more else None}))
+
+
+async def show_revision(ask: Ask) -> Reply:
+    """One revision: who applied it when, and what it declares."""
+    path: RevisionPath = ask.path
+    applied = await ask.front.policies.applied(path.number)
+    if applied is None:
+        raise not_there()
+    policy = ask.seen(applied.policy())
+    return Reply(
+        RevisionShown.model_construct(
+            revision=applied.number, applied_at=applied.applied_at, applied_by=applied.applied_by, sha256=applied.sha256,
+            document=applied.document if ask.bearer.controllers is None else None,
+            controllers=policy.controllers, registers=policy.registers, campaigns=policy.campaigns,
+        )
+    )  # fmt: skip
+
+
+async def _declared(ask: Ask, revision: int | None) -> tuple[int, Policy]:
+    """The policy of a revision, else the one in force, without what is none of the bearer's business."""
+    if revision is None:
+        policy, number = await ask.policy_in_force(), ask.front.book.revision
+        if number is None:
+            raise Refusal(409, "no policy has been applied: ccari policy apply FILE")
+        return number, policy
+    applied = await ask.front.policies.applied(revision)
+    if applied is None:
+        raise InputError("revision", "there is no such revision")
+    return revision, ask.seen(applied.policy())

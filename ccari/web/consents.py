@@ -1,0 +1,61 @@
+"""What people have agreed to, how that can be shown, and what it was used for."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from ccari.gating.naming import purposes_of, the_controller, the_number
+from ccari.policy import consent
+from ccari.policy.consent import Consent
+from ccari.web.contacts import looked_up
+from ccari.web.front import Ask, Reply
+from ccari.web.models.consents import ConsentAnswer, ConsentPage, ConsentsQuery, WithdrawalBody, Withdrawn
+from ccari.web.paging import cursor, cut, place
+from ccari.web.suppressions import narrowed
+
+_PLACE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
+
+
+async def list_consents(ask: Ask) -> Reply:
+    """Consents, those that were entered last before the others; no number is kept."""
+    query: ConsentsQuery = ask.query
+    controllers, after = await narrowed(ask, query.controller), place(query.after, _PLACE)
+    rows = await ask.front.consents.page(
+        controllers, query.purpose, query.channel, query.limit + 1, after[0] if after else None
+    )
+    page, then = cut(rows, query.limit, lambda row: cursor(row["id"]))
+    return Reply(ConsentPage.model_validate({"items": _with_states(page), "next": then}))
+
+
+async def check(ask: Ask) -> Reply:
+    """A number's consents, and each call that was made on them."""
+    whose, digests, _ = await looked_up(ask)
+    rows = await ask.front.consents.of(whose.id, digests)
+    return Reply(ConsentAnswer.model_validate({"consents": _with_states(rows)}))
+
+
+async def withdraw(ask: Ask) -> Reply:
+    """Withdraw a number's consents, and bar the calls that rested on them, until it consents anew (Art 7(3))."""
+    body: WithdrawalBody = ask.body
+    policy = await ask.policy_in_force()
+    whose = the_controller(policy, body.controller)
+    number = the_number(body.number, whose)
+    withdrawn = await ask.front.consents.withdraw(
+        whose.id, ask.front.secrets.digests(whose.id, number), datetime.now(UTC), purpose=body.purpose,
+        purposes=purposes_of(policy, whose), origin=ask.who, proof=body.proof,
+    )  # fmt: skip
+    told = {
+        "controller": whose.id, "number": number.masked, "purpose": body.purpose, "consents_withdrawn": withdrawn,
+    }  # fmt: skip
+    return Reply(Withdrawn.model_validate(told))
+
+
+def _with_states(rows: Any) -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
+    return [{**row, "state": _state(row, now)} for row in rows]
+
+
+def _state(row: Mapping[str, Any], now: datetime) -> consent.ConsentState:
+    return consent.state(Consent(row["given_at"], row["withdrawn_at"], row["valid_until"]), now)

@@ -1,0 +1,45 @@
+"""Where a controller's numbers come from."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from ccari.gating.naming import the_controller, the_number
+from ccari.policy.numbers import Number
+from ccari.policy.parties import Controller
+from ccari.ports.accesses import Looked
+from ccari.ports.keying import Digests
+from ccari.web.front import Ask, Reply
+from ccari.web.models.contacts import ContactAnswer, ContactPage, ContactsQuery, NumberAsked
+from ccari.web.models.fields import HexDigest, OneLine
+from ccari.web.paging import cursor, cut, place
+from ccari.web.suppressions import narrowed
+
+_PLACE: TypeAdapter[tuple[str, str, str]] = TypeAdapter(tuple[OneLine, HexDigest, OneLine])
+
+
+async def list_contacts(ask: Ask) -> Reply:
+    """Contacts, by controller and digest; no number is kept."""
+    query: ContactsQuery = ask.query
+    controllers, after = await narrowed(ask, query.controller), place(query.after, _PLACE)
+    rows = await ask.front.contacts.page(controllers, query.source, query.limit + 1, after)
+    page, then = cut(rows, query.limit, lambda row: cursor(row["controller"], row["digest"], row["source"]))
+    return Reply(ContactPage.model_validate({"items": page, "next": then}))
+
+
+async def check(ask: Ask) -> Reply:
+    """Where a controller has a number from; `known` is false where it is no contact."""
+    whose, digests, _ = await looked_up(ask)
+    rows: list[dict[str, Any]] = await ask.front.contacts.of(whose.id, digests)
+    return Reply(ContactAnswer.model_validate({"known": bool(rows), "sources": rows}))
+
+
+async def looked_up(ask: Ask) -> tuple[Controller, Digests, Number]:
+    """Whose number is asked for, and its digests; that it is asked for is on record."""
+    body: NumberAsked = ask.body
+    whose = the_controller(await ask.policy_in_force(), body.controller)
+    number = the_number(body.number, whose)
+    digests = ask.front.secrets.digests(whose.id, number)
+    at_what = {"controller": whose.id, "digest": digests.newest.hex()}
+    await ask.note(Looked.NUMBER_CHECKED, at_what, body.why)
+    return whose, digests, number

@@ -1,0 +1,59 @@
+"""Lists that are sent to us: read as they arrive, never held whole, and never taken for whole when they break off."""
+
+import asyncio
+import io
+from http import HTTPStatus
+
+from aiohttp import ClientError, web
+
+from ccari.web.problems import Refusal
+
+#: What a list may be sent as: a CSV, or one number a line.
+CSV, PLAIN = "text/csv", "text/plain"
+#: For the next piece of it to arrive.
+PIECE_SECONDS = 10.0
+#: Two million consents with their proofs take some 300 MB.
+LIST_BYTES = 1024 * 1024 * 1024
+
+
+class Upload(io.RawIOBase):
+    """The body of a request as a file, for a thread that reads it; the event loop goes on meanwhile.
+
+    ``most_bytes``: of what is longer the rest is not taken. Raises Refusal from whatever reads it: 408, 413, and 400 for
+    what does not arrive whole.
+    """
+
+    def __init__(self, request: web.Request, most_bytes: int = LIST_BYTES) -> None:
+        super().__init__()
+        if request.content_type not in {CSV, PLAIN}:
+            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a list is {CSV} or {PLAIN} here")
+        self._content = request.content
+        self._loop = asyncio.get_running_loop()
+        self._most = most_bytes
+        self._taken = 0
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: "memoryview[int]") -> int:  # type: ignore[override]
+        """Blocks until there is something; 0: that was all."""
+        if not self._left:
+            self._left = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+            self._taken += len(self._left)
+            if self._taken > self._most:
+                raise Refusal(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list has at most {self._most} bytes here"
+                )
+        piece, self._left = self._left[: len(into)], self._left[len(into) :]
+        into[: len(piece)] = piece
+        return len(piece)
+
+    async def _next(self) -> bytes:
+        try:
+            async with asyncio.timeout(PIECE_SECONDS):
+                return await self._content.readany()
+        except TimeoutError:
+            raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the list did not arrive in time") from None
+        except (ClientError, web.RequestPayloadError, ConnectionError):
+            raise Refusal(HTTPStatus.BAD_REQUEST, "the list did not arrive whole") from None

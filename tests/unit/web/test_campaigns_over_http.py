@@ -1,0 +1,51 @@
+"""What is declared, as it is and as it was; of another controller nothing."""
+
+from http import HTTPStatus
+
+from ccari.ports.access import Role
+from ccari.store.opened import Store
+from tests.unit.store.made import POLICY
+from tests.unit.web.api import TWO, Api
+
+CAMPAIGNS, REVISIONS = "/v1/campaigns", "/v1/revisions"
+
+
+async def test_a_campaign_is_another_than_was_declared(api: Api, store: Store) -> None:
+    listed = (await api.ask("GET", CAMPAIGNS, role=Role.DIALER)).json
+    assert [each["id"] for each in listed["items"]] == ["renewals", "umfrage"]
+    shown = (await api.ask("GET", f"{CAMPAIGNS}/renewals")).json
+    assert shown["campaign"] == listed["items"][0]
+    assert (shown["revision"], shown["campaign"]["recording"]["mode"], shown["controller"]["id"]) == (
+        listed["revision"], "notice", "acme",
+    )  # fmt: skip
+    assert [each["id"] for each in (await api.ask("GET", f"{CAMPAIGNS}?controller=other")).json["items"]] == [
+        "umfrage"
+    ]
+    changed = TWO.replace('purpose = "odnowienie umowy"', 'purpose = "nowa umowa"')
+    await store.policies.apply(changed, "anna")
+    now = (await api.ask("GET", f"{CAMPAIGNS}/renewals")).json
+    then = (await api.ask("GET", f"{CAMPAIGNS}/renewals?revision={listed['revision']}")).json
+    assert (now["campaign"]["purpose"], then["campaign"]["purpose"]) == ("nowa umowa", "odnowienie umowy")
+    (await api.ask("GET", f"{CAMPAIGNS}?revision=99")).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+    for path in (f"{CAMPAIGNS}/nothing", f"{REVISIONS}/99", f"{REVISIONS}/x"):
+        (await api.ask("GET", path)).problem(HTTPStatus.NOT_FOUND)
+
+
+async def test_a_revision_is_lost_or_shown_to_whom_it_is_none_of(api: Api, store: Store) -> None:
+    for each in (POLICY, TWO, POLICY):
+        await store.policies.apply(each, "anna")
+    first = (await api.ask("GET", f"{REVISIONS}?limit=2")).json
+    rest = (await api.ask("GET", f"{REVISIONS}?after={first['next']}")).json
+    numbers = [each["revision"] for each in (*first["items"], *rest["items"])]
+    kept = [row["revision"] for row in await store.policies.revisions()]
+    assert (numbers, rest["next"]) == (kept, None)
+    whole = (await api.ask("GET", f"{REVISIONS}/{numbers[1]}")).json
+    assert (whole["document"], [each["id"] for each in whole["campaigns"]]) == (TWO, ["renewals", "umfrage"])
+    token = await api.token(Role.AUDITOR, controllers={"acme"})
+    part = await api.ask("GET", f"{REVISIONS}/{numbers[1]}", token=token)
+    assert (part.json["document"], [each["id"] for each in part.json["controllers"]]) == (None, ["acme"])
+    assert "umfrage" not in part.text
+    (await api.ask("GET", f"{CAMPAIGNS}/umfrage", token=token)).problem(HTTPStatus.NOT_FOUND)
+    (await api.ask("GET", f"{CAMPAIGNS}/umfrage?revision={numbers[1]}", token=token)).problem(
+        HTTPStatus.NOT_FOUND
+    )

@@ -1,0 +1,251 @@
+"""Long lists over HTTP: taken whole or not at all, as they arrive, and given out so that nobody takes a part for the whole."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ccari.ports.access import Role
+from ccari.store.opened import Store
+from ccari.web import uploads
+from ccari.web.front import Front
+from tests.unit.store import made
+from tests.unit.web.api import NUMBER, Answer, Api
+
+BARS, CONTACTS, CONSENTS = "/v1/suppressions", "/v1/contacts", "/v1/consents"
+CSV = {"content-type": "text/csv"}
+SECONDS = 10.0
+
+
+async def give(
+    api: Api, path: str, text: str, *, headers: dict[str, str] | None = None, **more: Any
+) -> Answer:
+    return await api.ask("POST", path, data=text.encode(), headers={**CSV, **(headers or {})}, **more)
+
+
+async def audit(store: Store) -> list[tuple[str, str]]:
+    rows = await store.database.rows("SELECT event, fields->>'who' AS who FROM accesses ORDER BY seq")
+    return [(row["event"], row["who"]) for row in rows]
+
+
+async def test_what_was_exported_is_another_when_it_is_imported(api: Api, store: Store) -> None:
+    text = f"number,reason,proof\n{NUMBER},objection,=cmd\n600 100 002,do_not_call,letter\n600100002,do_not_call,\n"
+    report = (await give(api, f"{BARS}/import?controller=acme&proof=list%207", text)).json
+    assert report == {
+        "taken": True, "lines": 3, "accepted": 2, "duplicate": 1, "invalid": 0, "barred": None, "unasked": None, "faults": [],
+    }  # fmt: skip
+    given = await api.ask("GET", f"{BARS}/export?controller=acme", role=Role.OPS)
+    assert given.headers["content-disposition"] == 'attachment; filename="suppressions-acme.csv"'
+    assert NUMBER[3:] not in given.text
+    before = await store.database.rows(
+        "SELECT controller, digest, reason, proof, origin FROM suppressions ORDER BY 2"
+    )
+    assert {row["origin"] for row in before} == {"import:token:the-dpo"}
+    await store.database.rows("DELETE FROM suppressions RETURNING 1")
+    again = (await give(api, f"{BARS}/import?controller=acme", given.text)).json
+    assert (again["accepted"], again["invalid"]) == (2, 0)
+    after = await store.database.rows(
+        "SELECT controller, digest, reason, proof, origin FROM suppressions ORDER BY 2"
+    )
+    assert after == before
+    assert await audit(store) == [("bars_exported", "token:the-ops")]
+
+
+@pytest.mark.parametrize("path", [BARS, CONTACTS, CONSENTS])
+async def test_a_list_with_a_bad_line_changes_something_or_is_not_reported(
+    api: Api, store: Store, path: str
+) -> None:
+    rows = {
+        BARS: "number,reason\n600100001,objection\n12,objection\n600100002,spam\n",
+        CONTACTS: "number,source,obtained,basis\n600100001,fair,2026-01-31,contract\n12,fair,2026-01-31,contract\n"
+        "600100002,fair,soon,contract\n",
+        CONSENTS: "number,purpose,channel,given,proof\n600100001,marketing,phone,2020-01-01,form\n"
+        "12,marketing,phone,2020-01-01,form\n600100002,marketing,pigeon,2020-01-01,form\n",
+    }[path]
+    refused = await give(api, f"{path}/import?controller=acme", rows)
+    told = refused.problem(HTTPStatus.UNPROCESSABLE_ENTITY)["report"]
+    assert (told["taken"], told["lines"], told["invalid"]) == (False, 3, 2)
+    assert [each["line"] for each in told["faults"]] == [3, 4]
+    assert (await api.ask("GET", path)).json["items"] == []
+    taken = (await give(api, f"{path}/import?controller=acme&keep_going=true", rows)).json
+    assert (taken["taken"], taken["accepted"], taken["invalid"]) == (True, 1, 2)
+    page = await api.ask("GET", path)
+    assert len(page.json["items"]) == 1
+    assert NUMBER[3:] not in page.text
+
+
+async def test_what_is_no_list_is_taken_for_one(api: Api, store: Store) -> None:
+    for text, words in (
+        ("name,reason\nx,y\n", "neither a telephone number nor the header"),
+        ("number,colour\n600100001,red\n", "there is no column 'colour'"),
+    ):
+        told = (await give(api, f"{BARS}/import?controller=acme", text)).problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY
+        )
+        assert words in told["detail"]
+    kind = await api.ask("POST", f"{BARS}/import?controller=acme", {"number": NUMBER})
+    kind.problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    for query in (
+        "",
+        "?controller=nobody",
+        "?controller=acme&campaign=umfrage",
+        "?controller=acme&proof=600100001",
+    ):
+        wrong = await give(api, f"{BARS}/import{query}", "600100001\n")
+        wrong.problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+    assert (await api.ask("GET", BARS)).json["items"] == []
+    assert (await give(api, f"{BARS}/import?controller=acme", "", headers=CSV)).json["lines"] == 0
+
+
+async def test_a_token_of_one_controller_reaches_the_lists_of_another(api: Api, store: Store) -> None:
+    await give(api, f"{BARS}/import?controller=other", "number\n+4915112345678\n")
+    token = await api.token(Role.DPO, controllers={"acme"})
+    for path in (BARS, CONTACTS, CONSENTS):
+        foreign = await give(api, f"{path}/import?controller=other", "number\n600100001\n", token=token)
+        foreign.problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+        assert (await api.ask("GET", path, token=token)).json["items"] == []
+    (await api.ask("GET", f"{BARS}/export?controller=other", token=token)).problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY
+    )
+    scrub = await give(api, f"{CONTACTS}/scrub?campaign=umfrage", "600100001\n", token=token)
+    scrub.problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+    # of the one it sees, it need not say which
+    assert (await give(api, f"{BARS}/import", "600100001\n", token=token)).json["accepted"] == 1
+
+
+async def test_a_list_that_breaks_off_is_taken_for_whole(api: Api, store: Store) -> None:
+    sent = asyncio.Event()
+
+    async def breaks_off() -> AsyncIterator[bytes]:
+        yield b"number\n600100001\n"
+        await sent.wait()
+        raise ConnectionError
+
+    headers = {**CSV, "authorization": f"Bearer {await api.of(Role.DPO)}"}
+    url = f"{api.url}{BARS}/import?controller=acme"
+    sending = asyncio.create_task(api.session.post(url, data=breaks_off(), headers=headers).__aenter__())
+    sent.set()
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises((aiohttp.ClientError, ConnectionError)):
+            await sending
+    # its turn is given back, and nothing of it has come in
+    assert (await api.ask("GET", BARS)).json["items"] == []
+    assert (await give(api, f"{BARS}/import?controller=acme", "600100002\n")).json["accepted"] == 1
+
+
+async def test_a_list_is_held_whole_or_waited_for_without_end(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "PIECE_SECONDS", 0.05)
+    never = asyncio.Event()
+
+    async def stalls() -> AsyncIterator[bytes]:
+        yield b"number\n600100001\n"
+        await never.wait()
+
+    headers = {**CSV, "authorization": f"Bearer {await api.of(Role.DPO)}"}
+    url = f"{api.url}{BARS}/import?controller=acme"
+    async with asyncio.timeout(SECONDS), api.session.post(url, data=stalls(), headers=headers) as answer:
+        assert answer.status == HTTPStatus.REQUEST_TIMEOUT
+    assert (await api.ask("GET", BARS)).json["items"] == []
+
+
+async def test_a_list_without_end_is_read_to_its_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ccari.web.lists.SCRUB_BYTES", 1000)
+    told = await give(api, f"{CONTACTS}/scrub?campaign=renewals", "number\n" + "600100001\n" * 200)
+    told.problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+async def test_a_number_that_is_barred_is_left_in_a_list_that_was_scrubbed(api: Api, store: Store) -> None:
+    await give(api, f"{BARS}/import?controller=acme", "number,reason\n600100001,erasure\n")
+    rows = "number,name\r\n600100001,A\r\n600100002,B\r\n12,C\r\n"
+    left = await give(api, f"{CONTACTS}/scrub?campaign=renewals", rows, role=Role.OPS)
+    assert left.text == "number,name\r\n600100002,B\r\n"
+    assert (
+        left.headers["ccari-report"] == '{"lines":3,"kept":1,"invalid":1,"left_out":{"suppressed_erasure":1}}'
+    )
+    assert await audit(store) == [("list_scrubbed", "token:the-ops")]
+    told = await give(
+        api,
+        f"{CONTACTS}/import?controller=acme&source=fair&obtained=2026-01-31&basis=contract",
+        "number\n600100001\n",
+    )
+    assert told.json["barred"] == {"suppressed_erasure": 1}
+
+
+async def test_an_import_that_comes_again_is_done_twice_or_answered_otherwise(api: Api, store: Store) -> None:
+    key = {"idempotency-key": "list-1"}
+    first = await give(api, f"{BARS}/import?controller=acme", "600100001\n", headers=key)
+    again = await give(api, f"{BARS}/import?controller=acme", "600100001\n", headers=key)
+    assert (first.json["accepted"], again.text) == (1, first.text)
+    other = await give(api, f"{BARS}/import?controller=acme&reason=erasure", "600100001\n", headers=key)
+    other.problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+async def test_a_consent_or_a_contact_is_another_than_was_given(api: Api, store: Store) -> None:
+    await give(
+        api,
+        f"{CONSENTS}/import?controller=acme",
+        f"number,purpose,channel,given,proof\n{NUMBER},marketing,phone,2020-01-01,form 1\n",
+    )
+    await give(
+        api,
+        f"{CONTACTS}/import?controller=acme",
+        f"number,source,obtained,basis,proof\n{NUMBER},fair,2026-01-31,contract,form 2\n",
+    )
+    asked = {"number": NUMBER, "controller": "acme", "why": "a complaint"}
+    told = (await api.ask("POST", f"{CONSENTS}/check", asked)).json["consents"]
+    assert [(each["purpose"], each["state"], each["proof"], each["uses"]) for each in told] == [
+        ("marketing", "given", "form 1", [])
+    ]
+    known = (await api.ask("POST", f"{CONTACTS}/check", asked)).json
+    assert (known["known"], [each["source"] for each in known["sources"]]) == (True, ["fair"])
+    assert await audit(store) == [("number_checked", "token:the-dpo")] * 2
+    withdrawal = {"number": NUMBER, "controller": "acme", "proof": "letter"}
+    done = await api.ask("POST", f"{CONSENTS}/withdraw", withdrawal)
+    assert (done.json["consents_withdrawn"], done.json["number"]) == (1, "+48•••••0001")
+    told = (await api.ask("POST", f"{CONSENTS}/check", asked)).json["consents"]
+    assert [each["state"] for each in told] == ["withdrawn"]
+    assert [each["reason"] for each in (await api.ask("GET", BARS)).json["items"]] == ["withdraw_consent"]
+    nothing = await api.ask("POST", f"{CONSENTS}/withdraw", {**withdrawal, "purpose": "nothing"})
+    nothing.problem(HTTPStatus.CONFLICT)
+
+
+@pytest.mark.parametrize("path", [CONTACTS, CONSENTS])
+async def test_a_page_of_a_list_leaves_out_or_repeats_a_row(api: Api, store: Store, path: str) -> None:
+    numbers = [each.e164 for each in made.numbers(9)]
+    header, cells = {
+        CONTACTS: ("number,source,obtained,basis", "fair,2026-01-31,contract"),
+        CONSENTS: ("number,purpose,channel,given,proof", "marketing,phone,2020-01-01,form"),
+    }[path]
+    for controller in ("acme", "other"):
+        text = "\n".join([header, *(f"{each},{cells}" for each in numbers)])
+        assert (await give(api, f"{path}/import?controller={controller}", text)).json["accepted"] == 9
+    found: list[str] = []
+    after = ""
+    while after is not None:
+        page = (await api.ask("GET", f"{path}?limit=4{after and f'&after={after}'}", role=Role.AUDITOR)).json
+        found += [each["digest"] for each in page["items"]]
+        after = page["next"]
+    assert len(found) == len(set(found)) == 18
+    assert len((await api.ask("GET", f"{path}?controller=other")).json["items"]) == 9
+    (await api.ask("GET", f"{path}?after=WyJ4Il0")).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+async def test_an_export_that_fails_in_the_middle_ends_as_if_it_were_whole(
+    api: Api, store: Store, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await give(api, f"{BARS}/import?controller=acme", "600100001\n")
+    export = store.suppressions.export
+
+    async def broken(controller: str) -> AsyncIterator[list[dict[str, Any]]]:
+        async for rows in export(controller):
+            yield rows
+        raise RuntimeError
+
+    monkeypatch.setattr(type(store.suppressions), "export", lambda _, controller: broken(controller))
+    with pytest.raises(aiohttp.ClientError):
+        await api.ask("GET", f"{BARS}/export?controller=acme")
