@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -34,11 +35,15 @@ from ccari.policy.calendars import public_holidays
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
+from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.housekeeping import Housekeeper
 from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.recordings.remote import open_remote_spool
+from ccari.recordings.shelf import Shelf
 from ccari.recordings.spool import SharedSpool
+from ccari.recordings.subject.giving import SubjectDesk
+from ccari.sounds.heard import heard_of
 from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
 from ccari.store.database import Database
 from ccari.store.fence import PostgresFence
@@ -133,7 +138,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             serve_http(
                 settings.http.listen,
                 checks,
-                _front(store, calls_kept, book, secrets, prompts, rack, board, calls),
+                _front(settings, store, calls_kept, book, secrets, prompts, rack, board, calls),
                 _rates(settings),
             ),
             _beside(replayer.run()),
@@ -156,6 +161,7 @@ def _with_local_journal(settings: Settings, store: Store) -> tuple[SpoolingCallS
 
 
 def _front(
+    settings: Settings,
     store: Store,
     facts: FactStore,
     book: Book,
@@ -169,7 +175,13 @@ def _front(
         bearers=store.tokens, book=book, facts=facts, records=store.records, suppressions=store.suppressions,
         registers=store.registers, contacts=store.contacts, consents=store.consents,
         lists=lambda policy: Lists(policy, secrets, store.suppressions, store.contacts, store.consents),
-        policies=store.policies, requests=store.requests, forwards=store.forwards,
+        policies=store.policies, requests=store.requests,
+        journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, settings.recordings_dir), holds=store.holds,
+        evidence=Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings)), subjects=store.subjects,
+        giving=SubjectDesk(
+            store.subjects, store.policies, store.erasures, store.deletions, settings.recordings_dir, settings.data_dir / "exports"
+        ),
+        forwards=store.forwards,
         repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, live=board,
         accesses=store.accesses, placing=calls,
     )  # fmt: skip

@@ -1,9 +1,9 @@
 """``ccari evidence``."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
@@ -11,23 +11,18 @@ from ccari.cli.context import Json, note, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.output import as_json
 from ccari.config import Settings
-from ccari.errors import ConfigError, EvidenceError, SoundError, why
-from ccari.policy.seal import Kind
+from ccari.errors import ConfigError, EvidenceError, why
 from ccari.ports.accesses import Looked
-from ccari.ports.evidence import Account, HeardSound
+from ccari.ports.evidence import HeardSound
 from ccari.recordings.evidence.checking import Found, check
-from ccari.recordings.evidence.pack import pack, policy_of
+from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.evidence.verifying import Verdict, verify
 from ccari.recordings.keys import SigningKeys, VerifyingKey, public_key
-from ccari.sounds.heard import heard
-from ccari.sounds.soundboard import open_copies, open_soundboard
+from ccari.sounds.heard import heard_of
 from ccari.store.opened import Store
 
 app = typer.Typer(help="The sealed account of one call or one request, for somebody who has no access here.")
-
-#: A journal may grow between its seal and the look at it; it does not do so for long.
-_TRIES = 5
 
 
 @app.command()
@@ -70,13 +65,11 @@ def export(
     Numbers are masked: no more is kept of who was called.
     """
 
-    async def work(settings: Settings, store: Store) -> tuple[bytes, list[HeardSound], bool]:
-        keys = SigningKeys(settings.keys_dir)
-        account = await _sealed(store, Sealer(store.seals, keys), which)
+    async def work(settings: Settings, store: Store) -> tuple[bytes, Sequence[HeardSound], bool]:
+        prover = Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings))
+        account = await prover.sealed(which)
         await note(store, Looked.EVIDENCE_EXPORTED, {"of": which.strip()})
-        played = _heard(settings, account)
-        signers = [keys.public(each.seal.statement.key) for each in account.seals]
-        made = pack(account, played, keys.newest(), signers, datetime.now(UTC))
+        made, played = prover.pack(account)
         known = any(each.event == "notice_heard" and each.fields for each in account.journal)
         return made, played, known
 
@@ -130,39 +123,6 @@ def verify_(
         typer.echo(f"without the audio of {', '.join(verdict.unheard)}")
     if recordings is not None:
         typer.echo(f"{verdict.recordings} files of recordings compared")
-
-
-async def _sealed(store: Store, sealer: Sealer, which: str) -> Account:
-    """The account, sealed to its end."""
-    for _ in range(_TRIES):
-        account = await _account(store, which)
-        if account.kind is Kind.CALL and account.subject["ended_at"] is None:
-            raise EvidenceError(f"the call {which} is not over yet")
-        if account.seals and account.seals[-1].leaf.events == len(account.journal):
-            break
-        await sealer.seal()
-    return account
-
-
-async def _account(store: Store, which: str) -> Account:
-    try:
-        call = UUID(which)
-    except ValueError:
-        return await store.seals.of_request(which.strip().upper())
-    return await store.seals.of_call(call)
-
-
-def _heard(settings: Settings, account: Account) -> list[HeardSound]:
-    policy = policy_of(account)
-    campaign = policy.campaign(account.subject["campaign"]) if policy and account.kind is Kind.CALL else None
-    if policy is None or campaign is None:
-        return []
-    try:
-        board, controller = open_soundboard(settings), policy.controller_of(campaign)
-        return heard(board, open_copies(settings), controller, campaign, account.journal)
-    except SoundError:
-        # a damaged folder of sounds is no reason to withhold the rest
-        return []
 
 
 def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey]:

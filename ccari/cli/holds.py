@@ -1,6 +1,5 @@
 """``ccari recordings hold``, ``release`` and ``holds``: what is kept for claims, beyond its time."""
 
-import re
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,12 +8,9 @@ import typer
 from ccari.cli.context import ControllerId, Json, Limit, current_policy, vouched, who, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
-from ccari.errors import InputError
-from ccari.gating.naming import the_controller, the_number
-from ccari.ports.holds import HoldOn, Subject
+from ccari.gating.subjects import to_hold
+from ccari.ports.holds import HoldOn
 from ccari.store.opened import Store
-
-_NO_DIGIT = re.compile(r"\D")
 
 
 def hold(
@@ -38,7 +34,10 @@ def hold(
     _said(reason)
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
-        subject = await _subject(settings, store, number, controller, reason) if number is not None else None
+        subject = None
+        if number is not None:
+            policy, secrets = await current_policy(store), await vouched(settings, store)
+            subject = to_hold(policy, secrets, number, controller, reason)
         on = HoldOn(recording, call, request.upper() if request else None, subject)
         return await store.holds.place(on, reason.strip(), f"cli:{who()}")
 
@@ -94,16 +93,6 @@ def holds(
     if released:
         columns |= {"released_by": "RELEASED BY", "released_at": "RELEASED", "release_reason": "WHY"}
     as_table(rows, columns, none="nothing is held for claims")
-
-
-async def _subject(
-    settings: Settings, store: Store, text: str, controller: str | None, reason: str
-) -> Subject:
-    whose = the_controller(await current_policy(store), controller)
-    number = the_number(text, whose)
-    if number.digits in _NO_DIGIT.sub("", reason):
-        raise InputError("reason", "it holds the number, of which only the keyed digest is to be kept")
-    return Subject(whose.id, (await vouched(settings, store)).digests(whose.id, number))
 
 
 def _said(reason: str) -> None:

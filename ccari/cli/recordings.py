@@ -1,14 +1,16 @@
 """``ccari recordings``."""
 
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
 from ccari.cli import holds, listening, purge
 from ccari.cli.context import ControllerId, Json, Limit, told_of, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
-from ccari.recordings.housekeeping import end
+from ccari.ports.recordings import WantedRecordings
+from ccari.recordings.shelf import Shelf
 from ccari.store.opened import Store
 
 app = typer.Typer(help="Recordings and their tags, and how long they are kept.")
@@ -26,9 +28,9 @@ def list_(
 ) -> None:
     """List recordings, the newest first, each with its legal basis, the moment from which it is deleted, and what holds it."""
 
-    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        rows = await told_of(store, controller, await store.records.list_recordings(controller, limit))
-        return await _with_end(store, rows)
+    async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
+        wanted = WantedRecordings(controllers=None if controller is None else [controller])
+        return await told_of(store, controller, await _shelf(settings, store).page(limit, wanted))
 
     rows = with_store(context, work)
     if json:
@@ -42,19 +44,27 @@ def list_(
     as_table(shown, columns, none="there are no recordings")
 
 
-async def _with_end(store: Store, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """``due``: from when it is deleted, were it not held; None for what is not stored. ``held_by``: in words."""
-    stored = await store.deletions.stored([row["id"] for row in rows if row["state"] == "stored"])
-    told = []
-    for row in rows:
-        kept = stored.get(row["id"])
-        due = end(kept) if kept else None
-        told.append(
-            {
-                **row,
-                "due": due.at if due else None,
-                "due_for": due.why if due else None,
-                "held_by": [each.words for each in kept.held] if kept else [],
-            }
-        )
-    return told
+@app.command()
+def show(
+    context: typer.Context,
+    recording: Annotated[UUID, typer.Argument(help="As in recordings list.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Show one recording with its tag, from when it is deleted, and what holds it."""
+
+    async def work(settings: Settings, store: Store) -> dict[str, Any]:
+        return await _shelf(settings, store).show(recording)
+
+    found = with_store(context, work)
+    if json:
+        as_json(found)
+        return
+    tag = found.pop("tag") or {}
+    for name, value in {**found, "held_by": "; ".join(found["held_by"]), **tag}.items():
+        if value is not None and value != "":
+            typer.echo(f"{name:16} {cell(value)}")
+
+
+def _shelf(settings: Settings, store: Store) -> Shelf:
+    return Shelf(store.records, store.deletions, store.recordings, settings.recordings_dir)

@@ -13,13 +13,11 @@ from ccari.cli.output import as_json, as_table
 from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
 from ccari.errors import CcariError
-from ccari.gating.subjects import Meant, at_what, meant
-from ccari.policy.erasure import Plan, What, pattern
+from ccari.gating.subjects import Meant, at_what, meant, wanted_of
+from ccari.policy.erasure import Plan, gone, kept
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
-from ccari.ports.subjects import Wanted
 from ccari.recordings.subject.erasing import Erased, Eraser, refuse, terms_now
-from ccari.store.erasures import kept
 from ccari.store.opened import Store
 
 app = typer.Typer(help="All that is kept of one person: given out and erased on their request.")
@@ -55,10 +53,7 @@ def erase(
     async def work(settings: Settings, store: Store) -> tuple[Plan, Erased | None]:
         of = await _meant(settings, store, number, controller, request.upper())
         refuse_while_spooled(settings, of.controller.id, of.subject.digests)
-        wanted = Wanted(
-            of.mandate, of.subject, of.number.e164, pattern(of.number), of.number.masked,
-            forwarded=of.controller.forward is not None,
-        )  # fmt: skip
+        wanted = wanted_of(of)
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
         await note(store, looked, at_what(of), of.mandate.reference)
         eraser = Eraser(store.erasures, store.deletions, settings.recordings_dir, f"cli:{who()}")
@@ -92,7 +87,7 @@ async def _meant(
 
 
 def _show(plan: Plan, *, json: bool) -> None:
-    goes = [{"what": what, "count": count} for what, count in _counted(plan).items()]
+    goes = gone(plan)
     if json:
         as_json({"goes": goes, "stays": kept(plan)})
         return
@@ -103,13 +98,6 @@ def _show(plan: Plan, *, json: bool) -> None:
         as_table(kept(plan), columns, none="")
     if goes:
         typer.echo("nothing was erased yet: --yes erases it; there is no way back", err=True)
-
-
-def _counted(plan: Plan) -> dict[What, int]:
-    found: dict[What, int] = {}
-    for each in plan.goes:
-        found[each.what] = found.get(each.what, 0) + each.count
-    return found
 
 
 def _tell(report: Any, *, json: bool) -> None:

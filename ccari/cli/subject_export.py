@@ -1,7 +1,7 @@
 """``ccari subject export``: all that is kept of a person, in one file for them."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,12 +10,11 @@ from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.naming import zone_of
 from ccari.gating.subjects import at_what, meant
-from ccari.policy.campaign import Campaign
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.ports.accesses import Looked
-from ccari.ports.subjects import Holdings
 from ccari.recordings.reading import identities_of
 from ccari.recordings.subject.account import Asked
+from ccari.recordings.subject.giving import campaigns_of, words
 from ccari.recordings.subject.pack import Packed, packing, place, refuse_taken
 from ccari.store.opened import Store
 
@@ -47,11 +46,11 @@ def command(
             policy, store.subjects, secrets, number, controller, request.upper(), ANSWERED_BY_EXPORT
         )
         holdings = await store.subjects.holdings(of.subject)
-        asked = Asked(of.mandate, of.controller, of.number.e164, await _campaigns(store, holdings))
+        asked = Asked(of.mandate, of.controller, of.number.e164, await campaigns_of(store.policies, holdings))
         with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:
             await note(store, Looked.SUBJECT_EXPORTED, at_what(of), of.mandate.reference)
             # on record before it is there: nothing is given out that nobody knows of
-            await store.subjects.note(of.mandate, f"cli:{who()}", _words(packed))
+            await store.subjects.note(of.mandate, f"cli:{who()}", words(packed))
             place(packed, out)
         return packed, of.mandate.reference
 
@@ -67,19 +66,3 @@ def command(
         typer.echo(f"without the audio of recording {recording}: {why}", err=True)
     if not json:
         typer.echo(f"give it to the person safely, then: ccari requests resolve {reference}", err=True)
-
-
-async def _campaigns(store: Store, holdings: Holdings) -> dict[tuple[int, str], Campaign]:
-    """The campaigns as they were declared when the calls were made."""
-    rows: list[Any] = [*holdings.calls, *holdings.recordings]
-    found: dict[tuple[int, str], Campaign] = {}
-    for number in sorted({each["revision"] for each in rows if each["revision"] is not None}):
-        applied = await store.policies.applied(number)
-        if applied is not None:
-            found |= {(number, each.id): each for each in applied.policy().campaigns}
-    return found
-
-
-def _words(packed: Packed) -> str:
-    without = f", {len(packed.left_out)} without their audio" if packed.left_out else ""
-    return f"exported: {packed.calls} calls, {packed.recordings} recordings{without}; sha256 {packed.sha256}"

@@ -1,18 +1,22 @@
 """Whose data somebody means to give out or erase, and whether the request that they name is a ground for it."""
 
+import re
 from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from ccari.errors import RequestError
+from ccari.errors import InputError, RequestError
 from ccari.gating.naming import the_controller, the_number
 from ccari.policy import mandate as law
 from ccari.policy.declaration import Policy
+from ccari.policy.erasure import pattern
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.policy.rights import Right
 from ccari.ports.holds import Subject
 from ccari.ports.keying import Digests, Secrets
-from ccari.ports.subjects import Mandate, Subjects
+from ccari.ports.subjects import Exported, Mandate, Subjects, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,14 @@ def at_what(of: Meant) -> dict[str, str]:
         "digest": of.subject.digests.newest.hex(),
         "request": of.mandate.reference,
     }
+
+
+def wanted_of(of: Meant) -> Wanted:
+    """Whose data are to be erased."""
+    return Wanted(
+        of.mandate, of.subject, of.number.e164, pattern(of.number), of.number.masked,
+        forwarded=of.controller.forward is not None,
+    )  # fmt: skip
 
 
 async def meant(
@@ -66,3 +78,34 @@ async def meant(
     known = tuple(dict.fromkeys((*digests.all, *mandate.digests)))
     subject = Subject(whose.id, Digests(digests.newest, digests.key_version, known))
     return Meant(mandate, whose, parsed, subject)
+
+
+def to_hold(policy: Policy, secrets: Secrets, number: str, controller: str | None, reason: str) -> Subject:
+    """Whose recordings are to be held, for a ``reason`` that is kept.
+
+    Raises
+    ------
+    InputError, ConfigError
+        If number, controller or reason are none, or there is no secret.
+    """
+    whose = the_controller(policy, controller)
+    parsed = the_number(number, whose)
+    if re.search(pattern(parsed), reason):
+        raise InputError("reason", "it holds the number, of which only the keyed digest is to be kept")
+    return Subject(whose.id, secrets.digests(whose.id, parsed))
+
+
+class SubjectWork(Protocol):
+    """All that is kept of a person, for a programme. Each method raises StoreError."""
+
+    def export(self, of: Meant) -> AbstractAsyncContextManager[Exported]:
+        """A file of it, without the recordings that only who holds a key could open; it is gone when the context ends."""
+        ...
+
+    async def note(self, of: Meant, who: str, told: str) -> None:
+        """Put what was done on the request into its journal. Raises RequestError if it was closed meanwhile."""
+        ...
+
+    async def plan(self, of: Meant, *, keep_proof: bool) -> dict[str, Any]:
+        """What an erasure would take and leave, and by which ground. Raises RequestError if it would leave all."""
+        ...

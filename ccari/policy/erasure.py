@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import phonenumbers
 
@@ -181,3 +182,24 @@ def pattern(number: Number) -> str:
     between = "[ .()/\u00a0-]*"
     national = between.join(number.digits[len(code) :])
     return rf"(?<!\d)((\+|00)?{between}{between.join(code)}{between}(\(0\))?{between}|0)?{national}(?!\d)"
+
+
+def gone(left: Plan) -> list[dict[str, Any]]:
+    """What goes, by its kind."""
+    found: dict[What, int] = {}
+    for each in left.goes:
+        found[each.what] = found.get(each.what, 0) + each.count
+    return [{"what": what.value, "count": count} for what, count in found.items()]
+
+
+def kept(left: Plan) -> list[dict[str, Any]]:
+    """What stays, by its kind and its ground."""
+    found: dict[tuple[What, Ground, tuple[str, ...]], int] = {}
+    for each in left.stays:
+        key = (each.thing.what, each.ground, tuple(each.held_by))
+        found[key] = found.get(key, 0) + each.thing.count
+    return [
+        {"what": what.value, "count": count, "ground": ground.value, "article": ground.article,
+         "why": "; ".join(by) or ground.words}
+        for (what, ground, by), count in found.items()
+    ]  # fmt: skip

@@ -11,6 +11,7 @@ class Looked(StrEnum):
     """What was done, by its name in the record."""
 
     RECORDING_PLAYED = "recording_played"
+    RECORDING_FETCHED = "recording_fetched"
     RECORDINGS_VERIFIED = "recordings_verified"
     SUBJECT_EXPORTED = "subject_exported"
     SUBJECT_LOOKED_UP = "subject_looked_up"

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from ccari.policy.chain import Linked
 from ccari.policy.seal import Kind, Leaf, Statement
@@ -70,6 +71,27 @@ class SealStore(Protocol):
 
         One at a time, whoever asks. Raises StoreError if that cannot be made durable: then nothing was sealed.
         """
+        ...
+
+
+class AccountStore(SealStore, Protocol):
+    """Each method raises StoreError, and UnknownError if there is none."""
+
+    async def of_call(self, call_id: UUID) -> Account: ...
+
+    async def of_request(self, reference: str) -> Account: ...
+
+
+class Proving(Protocol):
+    async def sealed(self, which: str) -> Account:
+        """The account of a call, by its id, or of a request, by its reference, sealed to its end.
+
+        Raises UnknownError, StoreError, ConfigError, and EvidenceError if the call is not over yet.
+        """
+        ...
+
+    def pack(self, account: Account) -> tuple[bytes, Sequence[HeardSound]]:
+        """The ZIP, and the sounds that were to be in it; it blocks. Raises EvidenceError if it does not fit together."""
         ...
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from ccari.policy.bases import LegalBasis
@@ -135,3 +135,23 @@ class Sweeps(Protocol):
     def turn(self) -> AbstractAsyncContextManager[Sweep | None]:
         """As :meth:`sweep`, for one of the fleet at a time: None if another one is at it."""
         ...
+
+
+class HoldStore(Protocol):
+    """Legal holds. Each method raises StoreError."""
+
+    async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
+        """Keep what is stored of it, and what will be; raises UnknownError, and RecordingError for what is deleted."""
+        ...
+
+    async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
+        """Raises UnknownError if there is none, or it was released before."""
+        ...
+
+    async def page(
+        self, limit: int, *, released: bool, controllers: Sequence[str] | None, after: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The newest first, those that are ``released`` too if asked; after the one of that id."""
+        ...
+
+    async def show(self, hold: int) -> dict[str, Any] | None: ...

@@ -1,11 +1,11 @@
 """A recording on its way from the spool to its place."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from ccari.policy.chain import Entry
@@ -218,4 +218,37 @@ class Backlog(Protocol):
 
     async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
         """As ``ended`` of RecordingStore; False, and nothing is written, if somebody else was first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRecordings:
+    """Which recordings: each field that is given narrows the list. ``after``: older than the one tagged then, of that id."""
+
+    recording: UUID | None = None
+    controllers: Sequence[str] | None = None
+    campaign: str | None = None
+    state: str | None = None
+    legal_basis: str | None = None
+    call: UUID | None = None
+    after: tuple[datetime, UUID] | None = None
+
+
+class RecordingShelf(Protocol):
+    """Recordings as they are looked at. Each method raises StoreError."""
+
+    async def page(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]:
+        """The newest first, with what holds each, and from when it is ``due`` to be deleted."""
+        ...
+
+    async def show(self, recording: UUID) -> dict[str, Any]:
+        """One, with its ``tag`` as it lies beside the file; None for what is not stored. Raises UnknownError."""
+        ...
+
+    async def encrypted(self, recording: UUID) -> tuple[InPlace, AsyncGenerator[bytes, None]]:
+        """Its file as it lies there, which only who holds a key can open, piece by piece.
+
+        Raises UnknownError if none by that id is stored, and RecordingError, also with the first piece, if it is not
+        encrypted or cannot be had.
+        """
         ...

@@ -1,6 +1,6 @@
 """Calls as they are looked at afterwards."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -55,4 +55,10 @@ class CallRecords(Protocol):
 
     async def show_call(self, call_id: UUID) -> CallRecord:
         """One call whole, its journal checked. Raises UnknownError if there is no such call, and StoreError."""
+        ...
+
+
+class CallJournal(Protocol):
+    async def append(self, call_id: UUID, event: str, fields: Mapping[str, str]) -> None:
+        """Go on with the journal of a call, be it open or over. Raises StoreError."""
         ...

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from ccari.policy.erasure import Plan, Terms, Thing
@@ -74,6 +75,15 @@ class Subjects(Protocol):
     async def note(self, mandate: Mandate, who: str, words: str) -> None:
         """Put what was done on the request into its journal. Raise RequestError if it was closed meanwhile."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A ZIP of all that is kept of a person, which is gone when it was given out. ``words``: for the request's journal."""
+
+    file: Path
+    sha256: str
+    words: str
 
 
 class Erasures(Protocol):

@@ -48,7 +48,7 @@ def open_plain(folder: Path, file: str, identities: Sequence[Identity]) -> bytes
     RecordingError
         If it is not there, cannot be read, or none of the identities opens it.
     """
-    path = _below(folder, file)
+    path = below(folder, file)
     try:
         if path.suffix != _ENCRYPTED:
             return path.read_bytes()
@@ -61,8 +61,10 @@ def open_plain(folder: Path, file: str, identities: Sequence[Identity]) -> bytes
         raise RecordingError(f"{file} cannot be read: {why(error)}") from None
 
 
-def _below(folder: Path, file: str) -> Path:
-    """``file`` is what the database tells, which whoever has the database can change."""
+def below(folder: Path, file: str) -> Path:
+    """Where a recording lies; ``file`` is what the database tells, which whoever has the database can change. Raises
+    RecordingError for what is not below the folder.
+    """
     path = folder / file
     if ".." in path.parts or not path.is_relative_to(folder) or path == folder or "\0" in file:
         raise RecordingError("its file is not below the recordings folder")
@@ -72,7 +74,7 @@ def _below(folder: Path, file: str) -> Path:
 def faults(folder: Path, recording: InPlace, identities: Sequence[Identity] = ()) -> list[str]:
     """What does not fit, in words: of the file, of the tag beside it, and for who can open it of the audio inside."""
     try:
-        _below(folder, recording.kept.file)
+        below(folder, recording.kept.file)
     except RecordingError as error:
         return [str(error)]
     return [*_faults_of_file(folder, recording, identities), *_faults_of_tag(folder, recording)]

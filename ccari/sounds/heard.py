@@ -4,14 +4,16 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
+from ccari.config import Settings
 from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.policy.campaign import Campaign
 from ccari.policy.chain import Linked
+from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller
-from ccari.ports.evidence import HeardSound
+from ccari.ports.evidence import Account, HeardSound
 from ccari.sounds.copies import Copies
-from ccari.sounds.soundboard import Soundboard
+from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
 
 
 def heard(
@@ -23,6 +25,19 @@ def heard(
         files = _lying(board, prompt, digest) or copies.read(digest)
         found[prompt.key, digest] = HeardSound(prompt.key, prompt.text, digest, files)
     return list(found.values())
+
+
+def heard_of(settings: Settings, policy: Policy, account: Account) -> list[HeardSound]:
+    """As :func:`heard`, of the call that an account is of; nothing, where its campaign or the sounds are not to be had."""
+    campaign = policy.campaign(account.subject["campaign"])
+    if campaign is None:
+        return []
+    try:
+        board, controller = open_soundboard(settings), policy.controller_of(campaign)
+        return heard(board, open_copies(settings), controller, campaign, account.journal)
+    except SoundError:
+        # a damaged folder of sounds is no reason to withhold the rest
+        return []
 
 
 def _lying(board: Soundboard, prompt: notices.Prompt, digest: str) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ import asyncpg
 from ccari.errors import StoreError
 from ccari.policy import erasure as law
 from ccari.policy.bases import LegalBasis
-from ccari.policy.erasure import Ground, Plan, Terms, Thing, What
+from ccari.policy.erasure import Ground, Plan, Terms, Thing, What, kept
 from ccari.policy.retention import HOLDING, HOLDING_ON, OF_ITS_CALL, HoldKind
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import Reason
@@ -297,19 +297,6 @@ def _report(
         "begun_by": row["begun_by"], "ended_by": who, "erased": {str(what): count for what, count in erased.items()}, "kept": kept(left),
         "remains": dict(law.REMAINS), "traces": dict(traces),
     }  # fmt: skip
-
-
-def kept(left: Plan) -> list[dict[str, Any]]:
-    """What stays, by its kind and its ground."""
-    found: dict[tuple[What, Ground, tuple[str, ...]], int] = {}
-    for each in left.stays:
-        key = (each.thing.what, each.ground, tuple(each.held_by))
-        found[key] = found.get(key, 0) + each.thing.count
-    return [
-        {"what": what.value, "count": count, "ground": ground.value, "article": ground.article,
-         "why": "; ".join(by) or ground.words}
-        for (what, ground, by), count in found.items()
-    ]  # fmt: skip
 
 
 def _words(erased: Mapping[str, int], left: Plan) -> str:

@@ -1,7 +1,8 @@
 """What keeps recordings beyond their time: legal holds that people place, and requests that are open."""
 
+import builtins
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -62,7 +63,7 @@ class Holds:
                 subject.controller if subject else None, list(subject.digests.all) if subject else None, reason,
                 who,
             )  # fmt: skip
-            return dict(await connection.fetchrow(SQL["list_holds"], placed, True, 1) or {})
+            return dict(await connection.fetchrow(SQL["list_holds"], placed, True, 1, None, None) or {})
 
     async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
         """End a hold; who, when and why stay on record.
@@ -77,12 +78,24 @@ class Holds:
                 since = await connection.fetchval(SQL["released_hold"], hold)
                 when = f"was released on {since:%Y-%m-%d}" if since else "does not exist"
                 raise UnknownError(f"hold {hold} {when}: see ccari recordings holds")
-            return dict(await connection.fetchrow(SQL["list_holds"], hold, True, 1) or {})
+            return dict(await connection.fetchrow(SQL["list_holds"], hold, True, 1, None, None) or {})
 
     async def list(self, limit: int, *, released: bool = False) -> list[dict[str, Any]]:
         """The newest first, those that are ``released`` too if asked; each with how many stored recordings it is on."""
+        return await self.page(limit, released=released, controllers=None)
+
+    async def page(
+        self, limit: int, *, released: bool, controllers: Sequence[str] | None, after: int | None = None
+    ) -> builtins.list[dict[str, Any]]:
+        """As :meth:`list`, of some ``controllers``; after the one of that id."""
         async with self._database.apart() as connection:
-            return [dict(row) for row in await connection.fetch(SQL["list_holds"], None, released, limit)]
+            rows = await connection.fetch(SQL["list_holds"], None, released, limit, controllers, after)
+        return [dict(row) for row in rows]
+
+    async def show(self, hold: int) -> dict[str, Any] | None:
+        async with self._database.apart() as connection:
+            row = await connection.fetchrow(SQL["list_holds"], hold, True, 1, None, None)
+        return dict(row) if row is not None else None
 
 
 async def explain(

@@ -6,6 +6,7 @@ from uuid import UUID
 from ccari.errors import UnknownError
 from ccari.policy import chain, seal
 from ccari.policy.seal import Kind
+from ccari.ports.recordings import WantedRecordings
 from ccari.ports.records import CallRecord, WantedCalls
 from ccari.store import journals
 from ccari.store.database import Database
@@ -21,6 +22,13 @@ class Records:
 
     async def list_recordings(self, controller: str | None, limit: int) -> list[dict[str, Any]]:
         return await self._rows("list_recordings", controller, limit)
+
+    async def page_of_recordings(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]:
+        """The newest first."""
+        return await self._rows(
+            "page_of_recordings", limit, wanted.controllers, wanted.campaign, wanted.state, wanted.legal_basis, wanted.call,
+            *(wanted.after or (None, None)), wanted.recording,
+        )  # fmt: skip
 
     async def list_calls(self, limit: int, wanted: WantedCalls | None = None) -> list[dict[str, Any]]:
         """The newest first."""

@@ -2,8 +2,9 @@
 
 import asyncio
 import traceback
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -13,19 +14,28 @@ from ccari.web.problems import ALWAYS
 
 #: Who does not read for so long is gone.
 WRITE_SECONDS = 30.0
+_PIECE_BYTES = 256 * 1024
 
 _log = structlog.get_logger()
 
 
-async def sent(ask: Ask, kind: str, name: str, pieces: AsyncGenerator[bytes, None]) -> web.StreamResponse:
-    """All the ``pieces``, as a file of that ``name``.
+async def sent(
+    ask: Ask,
+    kind: str,
+    name: str,
+    pieces: AsyncGenerator[bytes, None],
+    headers: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
+    """All the ``pieces``, as a file of that ``name``; ``headers`` beside those that each answer has.
 
     What fails before the first is a problem like any other. What fails later ends the connection without the end of the
     message (RFC 9112, 7.1), so that nobody takes a part for the whole.
     """
     async with aclosing(pieces):
         first = await anext(pieces, b"")
-        response = web.StreamResponse(headers={**ALWAYS, **named(name), "content-type": kind})
+        response = web.StreamResponse(
+            headers={**ALWAYS, **named(name), **(headers or {}), "content-type": kind}
+        )
         try:
             await response.prepare(ask.request)
             await _write(response, first)
@@ -41,6 +51,15 @@ async def sent(ask: Ask, kind: str, name: str, pieces: AsyncGenerator[bytes, Non
             _log.error("http_failed", error=type(error).__name__, where=[f"{where.filename}:{where.lineno}"])
             _cut(ask)
     return response
+
+
+async def pieces_of(file: Path) -> AsyncGenerator[bytes, None]:
+    opened = await asyncio.to_thread(file.open, "rb")
+    try:
+        while piece := await asyncio.to_thread(opened.read, _PIECE_BYTES):
+            yield piece
+    finally:
+        opened.close()
 
 
 def named(name: str) -> dict[str, str]:

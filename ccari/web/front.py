@@ -10,20 +10,25 @@ from pydantic import BaseModel
 
 from ccari.gating.inquiry import FactStore
 from ccari.gating.labels import unnumbered
+from ccari.gating.subjects import SubjectWork
 from ccari.policy.declaration import Policy
 from ccari.ports.access import Bearer, Bearers
 from ccari.ports.accesses import Access, AccessLog, Looked
 from ccari.ports.cards import CardRack
+from ccari.ports.evidence import Proving
 from ccari.ports.forwarding import ForwardLog
+from ccari.ports.holds import HoldStore
 from ccari.ports.keying import ListSecrets
 from ccari.ports.lists import ConsentStore, ContactStore, ListWork
 from ccari.ports.live import LiveCalls
 from ccari.ports.placing import Placing
 from ccari.ports.policies import PolicyBook, PolicyRecords
-from ccari.ports.records import CallRecords
+from ccari.ports.recordings import RecordingShelf
+from ccari.ports.records import CallJournal, CallRecords
 from ccari.ports.repeats import RepeatStore
 from ccari.ports.requests import RequestRegister
 from ccari.ports.sounds import Prompts
+from ccari.ports.subjects import Subjects
 from ccari.ports.suppressions import RegisterStore, SuppressionStore
 from ccari.web.access import Doorkeeper
 from ccari.web.problems import Refusal
@@ -44,6 +49,12 @@ class Front:
     lists: Callable[[Policy], ListWork]
     policies: PolicyRecords
     requests: RequestRegister
+    shelf: RecordingShelf
+    journal: CallJournal
+    holds: HoldStore
+    evidence: Proving
+    subjects: Subjects
+    giving: SubjectWork
     forwards: ForwardLog
     repeats: RepeatStore
     secrets: ListSecrets

@@ -14,8 +14,10 @@ from ccari.errors import (
     AsteriskError,
     CcariError,
     ConsentError,
+    EvidenceError,
     InputError,
     ListError,
+    RecordingError,
     RequestError,
     StoreError,
     UnknownError,
@@ -107,9 +109,7 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
             return not_there()
         case ListError():
             return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-        case ConsentError():
-            return Refusal(HTTPStatus.CONFLICT, str(error))
-        case RequestError():
+        case ConsentError() | EvidenceError() | RecordingError() | RequestError():
             return Refusal(HTTPStatus.CONFLICT, str(error))
         case AsteriskError():
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))

@@ -8,7 +8,18 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from ccari.ports.access import Role
-from ccari.web import calls, campaigns, consents, contacts, lists, requests, suppressions
+from ccari.web import (
+    calls,
+    campaigns,
+    consents,
+    contacts,
+    evidence,
+    lists,
+    recordings,
+    requests,
+    subjects,
+    suppressions,
+)
 from ccari.web.events import Streams
 from ccari.web.front import Ask, Reply
 from ccari.web.models.agents import AgentCardEvent, AgentPath
@@ -42,6 +53,18 @@ from ccari.web.models.contacts import (
 )
 from ccari.web.models.gate import GateAnswer, GateAsk
 from ccari.web.models.lists import ListReport, OfController
+from ccari.web.models.recordings import (
+    HoldBody,
+    HoldPage,
+    HoldPath,
+    HoldShown,
+    HoldsQuery,
+    RecordingPage,
+    RecordingPath,
+    RecordingShown,
+    RecordingsQuery,
+    ReleaseBody,
+)
 from ccari.web.models.requests import (
     ClaimBody,
     NoteBody,
@@ -54,6 +77,7 @@ from ccari.web.models.requests import (
     Stepped,
     VerifyBody,
 )
+from ccari.web.models.subjects import PlanBody, PlanShown, RequestEvidencePath, SubjectBody
 from ccari.web.models.suppressions import (
     Barred,
     BarringBody,
@@ -107,7 +131,7 @@ class Route:
 
 
 def routes(streams: Streams) -> Sequence[Route]:
-    reading = frozenset({_OPS, _DPO, _AUDITOR})
+    reading, proving = frozenset({_OPS, _DPO, _AUDITOR}), frozenset({_DPO, _AUDITOR})
     return [
         Route("POST", "/v1/gate", frozenset({_DIALER, _OPS, _DPO}), calls.gate, GateAnswer, body=GateAsk, looks_up=LookUp.GATE),
         Route(
@@ -155,6 +179,37 @@ def routes(streams: Streams) -> Sequence[Route]:
         Route(
             "POST", "/v1/consents/withdraw", frozenset({_DPO}), consents.withdraw, Withdrawn, body=WithdrawalBody,
             repeats=True, refuses=(HTTPStatus.CONFLICT,),
+        ),
+        Route("GET", "/v1/recordings", reading, recordings.list_recordings, RecordingPage, query=RecordingsQuery),
+        Route("GET", "/v1/recordings/{id}", reading, recordings.show, RecordingShown, in_path=RecordingPath),
+        Route(
+            "GET", "/v1/recordings/{id}/file", proving, recordings.file, None, in_path=RecordingPath,
+            gives=recordings.ENCRYPTED, refuses=(HTTPStatus.CONFLICT,),
+        ),
+        Route("GET", "/v1/holds", reading, recordings.list_holds, HoldPage, query=HoldsQuery),
+        Route(
+            "POST", "/v1/holds", frozenset({_DPO}), recordings.hold, HoldShown, body=HoldBody, repeats=True,
+            refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND),
+        ),
+        Route(
+            "POST", "/v1/holds/{number}/release", frozenset({_DPO}), recordings.release, HoldShown, in_path=HoldPath,
+            body=ReleaseBody,
+        ),
+        Route(
+            "POST", "/v1/subjects/export", frozenset({_DPO}), subjects.export, None, body=SubjectBody, gives=subjects.ZIP,
+            refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND),
+        ),
+        Route(
+            "POST", "/v1/subjects/erasure-plan", frozenset({_DPO}), subjects.erasure_plan, PlanShown, body=PlanBody,
+            refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND),
+        ),
+        Route(
+            "GET", "/v1/evidence/calls/{id}", proving, evidence.of_call, None, in_path=CallPath, gives=evidence.ZIP,
+            refuses=(HTTPStatus.CONFLICT,),
+        ),
+        Route(
+            "GET", "/v1/evidence/requests/{reference}", proving, evidence.of_request, None, in_path=RequestEvidencePath,
+            gives=evidence.ZIP, refuses=(HTTPStatus.CONFLICT,),
         ),
         Route("GET", "/v1/campaigns", reading | {_DIALER}, campaigns.list_campaigns, CampaignList, query=CampaignsQuery),
         Route(

@@ -78,4 +78,7 @@ LEFT JOIN recordings of_recording ON of_recording.id = h.recording_id
 LEFT JOIN calls of_call ON of_call.id = h.call_id
 LEFT JOIN rights_requests of_request ON of_request.reference = h.reference
 WHERE ($1::bigint IS NULL OR h.id = $1) AND ($2 OR h.released_at IS NULL)
+  AND ($4::text[] IS NULL
+       OR coalesce(h.controller, of_recording.controller, of_call.controller, of_request.controller) = ANY ($4))
+  AND ($5::bigint IS NULL OR h.id < $5)
 ORDER BY h.id DESC LIMIT $3

@@ -17,6 +17,16 @@ FROM calls WHERE id = $1
 SELECT id, state, legal_basis, mode, started_at, duration_ms, delete_at, file FROM recordings WHERE call_id = $1
 ORDER BY coalesce(started_at, tagged_at)
 
+-- name: page_of_recordings
+-- $7 and $8: the one in the order after which to begin.
+SELECT id, call_id, controller, campaign, legal_basis, mode, state, started_at, duration_ms, delete_at, file,
+       encode(sha256, 'hex') AS sha256, revision, purpose, notice_version, tagged_at, deleted_at, deletion, deletion_ref
+FROM recordings
+WHERE ($2::text[] IS NULL OR controller = ANY ($2)) AND ($3::text IS NULL OR campaign = $3)
+  AND ($4::text IS NULL OR state = $4) AND ($5::text IS NULL OR legal_basis = $5) AND ($6::uuid IS NULL OR call_id = $6)
+  AND ($8::uuid IS NULL OR (tagged_at, id) < ($7::timestamptz, $8)) AND ($9::uuid IS NULL OR id = $9)
+ORDER BY tagged_at DESC, id DESC LIMIT $1
+
 -- name: list_recordings
 SELECT id, call_id, controller, campaign, legal_basis, mode, state, started_at, duration_ms, delete_at, file,
        encode(sha256, 'hex') AS sha256, revision, purpose, notice_version, tagged_at, deleted_at, deletion, deletion_ref

@@ -102,6 +102,7 @@ PlainWords = Annotated[
     AfterValidator(_one_line),
     AfterValidator(_no_long_digits),
 ]
+Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}-\d{4}-\d{6,9}$")]
 Note = Annotated[str, Field(max_length=2000), AfterValidator(_text)]
 Said = Annotated[str, Field(max_length=2000), AfterValidator(_said)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]

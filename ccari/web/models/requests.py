@@ -11,7 +11,18 @@ from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.web.models.base import Body, Given, Told
 from ccari.web.models.calls import RecordingRow
-from ccari.web.models.fields import After, ControllerId, Day, Limit, Next, Note, NumberText, Said, When
+from ccari.web.models.fields import (
+    After,
+    ControllerId,
+    Day,
+    Limit,
+    Next,
+    Note,
+    NumberText,
+    Reference,
+    Said,
+    When,
+)
 
 LevelName = Annotated[
     Literal["L0", "L1", "L2"],
@@ -20,7 +31,7 @@ LevelName = Annotated[
 
 
 class RequestPath(Given):
-    reference: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}-\d{4}-\d{6,9}$")]
+    reference: Reference
 
 
 class RequestsQuery(Given):

@@ -19,6 +19,10 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
 from ccari.ports.access import Bearer, Role, fingerprint
 from ccari.ports.sounds import Script, Sound
+from ccari.recordings.evidence.proving import Prover
+from ccari.recordings.keys import SigningKeys
+from ccari.recordings.shelf import Shelf
+from ccari.recordings.subject.giving import SubjectDesk
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
@@ -80,6 +84,12 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
         suppressions=store.suppressions, registers=store.registers, contacts=store.contacts, consents=store.consents,
         lists=lambda told: Lists(told, kept, store.suppressions, store.contacts, store.consents),
         policies=store.policies, requests=store.requests,
+        journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, folder / "recordings"), holds=store.holds,
+        evidence=Prover(store.seals, SigningKeys(folder / "keys"), lambda _policy, _account: []), subjects=store.subjects,
+        giving=SubjectDesk(
+            store.subjects, store.policies, store.erasures, store.deletions, folder / "recordings", folder / "exports"
+        ),
+
         forwards=store.forwards, repeats=store.repeats, secrets=kept, prompts=Silent(), cards=Rack(), live=Board(),
         accesses=store.accesses, placing=None,
     )  # fmt: skip

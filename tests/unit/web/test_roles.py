@@ -38,6 +38,16 @@ GET  /v1/consents                        . . o D A
 POST /v1/consents/check                  . . o D A
 POST /v1/consents/import                 . . o D .
 POST /v1/consents/withdraw               . . . D .
+GET  /v1/recordings                      . . o D A
+GET  /v1/recordings/{id}                 . . o D A
+GET  /v1/recordings/{id}/file            . . . D A
+GET  /v1/holds                           . . o D A
+POST /v1/holds                           . . . D .
+POST /v1/holds/{number}/release          . . . D .
+POST /v1/subjects/export                 . . . D .
+POST /v1/subjects/erasure-plan           . . . D .
+GET  /v1/evidence/calls/{id}             . . . D A
+GET  /v1/evidence/requests/{reference}   . . . D A
 GET  /v1/campaigns                       d . o D A
 GET  /v1/campaigns/{id}                  d . o D A
 GET  /v1/revisions                       . . o D A

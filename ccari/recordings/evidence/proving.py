@@ -1,0 +1,63 @@
+"""Evidence made when somebody asks for it: the account sealed to its end, and packed."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from ccari.errors import EvidenceError
+from ccari.policy.declaration import Policy
+from ccari.policy.seal import Kind
+from ccari.ports.evidence import Account, AccountStore, HeardSound
+from ccari.recordings.evidence.pack import pack, policy_of
+from ccari.recordings.evidence.sealer import Sealer
+from ccari.recordings.keys import SigningKeys
+
+#: A journal may grow between its seal and the look at it; it does not do so for long.
+_TRIES = 5
+
+
+class Prover:
+    """``heard`` finds the audio of the notices that an account tells of."""
+
+    def __init__(
+        self, store: AccountStore, keys: SigningKeys, heard: Callable[[Policy, Account], list[HeardSound]]
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._heard = heard
+
+    async def sealed(self, which: str) -> Account:
+        """The account of a call, by its id, or of a request, by its reference.
+
+        Raises
+        ------
+        UnknownError
+            If there is none.
+        EvidenceError
+            If the call is not over yet.
+        StoreError, ConfigError
+            If it cannot be read, or not be sealed.
+        """
+        sealer = Sealer(self._store, self._keys)
+        for _ in range(_TRIES):
+            account = await self._account(which)
+            if account.kind is Kind.CALL and account.subject["ended_at"] is None:
+                raise EvidenceError(f"the call {which} is not over yet")
+            if account.seals and account.seals[-1].leaf.events == len(account.journal):
+                break
+            await sealer.seal()
+        return account
+
+    def pack(self, account: Account) -> tuple[bytes, Sequence[HeardSound]]:
+        """The ZIP, and the sounds that were to be in it. It reads files, and signs. Raises as :func:`pack` does."""
+        policy = policy_of(account) if account.kind is Kind.CALL else None
+        played = self._heard(policy, account) if policy is not None else []
+        signers = [self._keys.public(each.seal.statement.key) for each in account.seals]
+        return pack(account, played, self._keys.newest(), signers, datetime.now(UTC)), played
+
+    async def _account(self, which: str) -> Account:
+        try:
+            call = UUID(which)
+        except ValueError:
+            return await self._store.of_request(which.strip().upper())
+        return await self._store.of_call(call)

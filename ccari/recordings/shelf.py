@@ -1,0 +1,93 @@
+"""Stored recordings as they are looked at: with what keeps them, and as the encrypted files that they are."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+from ccari.errors import RecordingError, UnknownError, why
+from ccari.ports.holds import Stored
+from ccari.ports.recordings import InPlace, WantedRecordings
+from ccari.recordings.housekeeping import end
+from ccari.recordings.reading import below
+from ccari.recordings.tags import told
+
+_PIECE_BYTES = 256 * 1024
+_ENCRYPTED = ".age"
+
+
+class Rows(Protocol):
+    async def page_of_recordings(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]: ...
+
+
+class Keeping(Protocol):
+    async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]: ...
+
+
+class Places(Protocol):
+    async def in_place(self, recording_id: UUID) -> InPlace: ...
+
+
+class Shelf:
+    """:class:`ccari.ports.recordings.RecordingShelf` over a folder."""
+
+    def __init__(self, rows: Rows, keeping: Keeping, places: Places, folder: Path) -> None:
+        self._rows = rows
+        self._keeping = keeping
+        self._places = places
+        self._folder = folder
+
+    async def page(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]:
+        rows = await self._rows.page_of_recordings(limit, wanted)
+        stored = await self._keeping.stored([row["id"] for row in rows if row["state"] == "stored"])
+        return [_with_end(row, stored.get(row["id"])) for row in rows]
+
+    async def show(self, recording: UUID) -> dict[str, Any]:
+        rows = await self.page(1, WantedRecordings(recording=recording))
+        if not rows:
+            raise UnknownError(f"there is no recording {recording}: see ccari recordings list")
+        row = rows[0]
+        if row["state"] != "stored":
+            return {**row, "tag": None}
+        try:
+            found = await self._places.in_place(recording)
+        except UnknownError:
+            # deleted at this moment
+            return {**row, "tag": None}
+        return {**row, "tag": told(found.tag, found.kept)}
+
+    async def encrypted(self, recording: UUID) -> tuple[InPlace, AsyncGenerator[bytes, None]]:
+        found = await self._places.in_place(recording)
+        path = below(self._folder, found.kept.file)
+        if path.suffix != _ENCRYPTED:
+            raise RecordingError(
+                "it lies there as plain audio, which is given out by: ccari recordings play-to"
+            )
+        return found, _pieces(path, found.kept.size)
+
+
+def _with_end(row: dict[str, Any], kept: Stored | None) -> dict[str, Any]:
+    """``due``: from when it is deleted, were it not held; None for what is not stored. ``held_by``: in words."""
+    due = end(kept) if kept else None
+    return {
+        **row, "due": due.at if due else None, "due_for": due.why if due else None,
+        "held_by": [each.words for each in kept.held] if kept else [],
+    }  # fmt: skip
+
+
+async def _pieces(path: Path, size: int) -> AsyncGenerator[bytes, None]:
+    """The file. Raises RecordingError before the first piece if it cannot be had, or is not as long as it was."""
+    try:
+        file = await asyncio.to_thread(path.open, "rb")
+        try:
+            if (there := (await asyncio.to_thread(path.stat)).st_size) != size:
+                raise RecordingError(f"its file has {there} bytes, not {size}: ccari recordings verify")
+            while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+                yield piece
+        finally:
+            file.close()
+    except FileNotFoundError:
+        raise RecordingError("its file is not there: ccari recordings verify") from None
+    except OSError as error:
+        raise RecordingError(f"its file cannot be read: {why(error)}") from None

@@ -1,0 +1,79 @@
+"""What is kept of a person, given out or looked through by a programme that asks for it on a request."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from ccari.errors import CcariError, why
+from ccari.gating.naming import zone_of
+from ccari.gating.subjects import Meant, wanted_of
+from ccari.policy import erasure
+from ccari.policy.campaign import Campaign
+from ccari.ports.holds import Sweeps
+from ccari.ports.policies import PolicyRecords
+from ccari.ports.subjects import Erasures, Exported, Holdings, Subjects
+from ccari.recordings.subject.account import Asked
+from ccari.recordings.subject.erasing import Eraser, refuse, terms_now
+from ccari.recordings.subject.pack import Packed, packing
+
+
+class SubjectDesk:
+    """:class:`ccari.ports.subjects.SubjectWork`. ``folder``: of the recordings; ``scratch``: where exports lie while they are
+    given out, their owner's only.
+    """
+
+    def __init__(
+        self, subjects: Subjects, policies: PolicyRecords, erasures: Erasures, sweeps: Sweeps, folder: Path, scratch: Path
+    ) -> None:  # fmt: skip
+        self._subjects = subjects
+        self._policies = policies
+        self._erasures = erasures
+        self._sweeps = sweeps
+        self._folder = folder
+        self._scratch = scratch
+
+    @contextlib.asynccontextmanager
+    async def export(self, of: Meant) -> AsyncIterator[Exported]:
+        holdings = await self._subjects.holdings(of.subject)
+        asked = Asked(of.mandate, of.controller, of.number.e164, await campaigns_of(self._policies, holdings))
+        try:
+            self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CcariError(f"cannot write in {self._scratch}: {why(error)}") from None
+        out = self._scratch / f"{secrets.token_hex(8)}.zip"
+        # without a key: who is encrypted for nobody here is only listed
+        made = packing(asked, holdings, self._folder, out, zone_of(of.controller), ())
+        packed = await asyncio.to_thread(made.__enter__)
+        try:
+            yield Exported(packed.draft, packed.sha256, words(packed))
+        finally:
+            await asyncio.to_thread(made.__exit__, None, None, None)
+
+    async def note(self, of: Meant, who: str, told: str) -> None:
+        await self._subjects.note(of.mandate, who, told)
+
+    async def plan(self, of: Meant, *, keep_proof: bool) -> dict[str, Any]:
+        wanted, terms = wanted_of(of), terms_now(keep_proof=keep_proof)
+        plan = await Eraser(self._erasures, self._sweeps, self._folder, "").plan(wanted, terms)
+        refuse(wanted, plan)
+        return {"goes": erasure.gone(plan), "stays": erasure.kept(plan)}
+
+
+async def campaigns_of(policies: PolicyRecords, holdings: Holdings) -> dict[tuple[int, str], Campaign]:
+    """The campaigns as they were declared when the calls were made."""
+    rows: list[Any] = [*holdings.calls, *holdings.recordings]
+    found: dict[tuple[int, str], Campaign] = {}
+    for number in sorted({each["revision"] for each in rows if each["revision"] is not None}):
+        applied = await policies.applied(number)
+        if applied is not None:
+            found |= {(number, each.id): each for each in applied.policy().campaigns}
+    return found
+
+
+def words(packed: Packed) -> str:
+    """For the journal of the request."""
+    without = f", {len(packed.left_out)} without their audio" if packed.left_out else ""
+    return f"exported: {packed.calls} calls, {packed.recordings} recordings{without}; sha256 {packed.sha256}"

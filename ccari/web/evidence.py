@@ -1,0 +1,36 @@
+"""Evidence of one call or one request, for somebody who has no access here."""
+
+import asyncio
+
+from aiohttp import web
+
+from ccari.ports.accesses import Looked
+from ccari.web.downloads import named
+from ccari.web.front import Ask
+from ccari.web.models.calls import CallPath
+from ccari.web.models.subjects import RequestEvidencePath
+from ccari.web.problems import not_there
+
+ZIP = "application/zip"
+
+
+async def of_call(ask: Ask) -> web.StreamResponse:
+    """A ZIP that proves one call: a signed vCon with its lawful bases, journal, policy, notice, seals. Numbers are masked."""
+    path: CallPath = ask.path
+    return await _pack(ask, str(path.id))
+
+
+async def of_request(ask: Ask) -> web.StreamResponse:
+    """A ZIP that proves one request: a signed vCon with its journal, bars, policy, seals. Numbers are masked."""
+    path: RequestEvidencePath = ask.path
+    return await _pack(ask, path.reference.upper())
+
+
+async def _pack(ask: Ask, which: str) -> web.Response:
+    proving = ask.front.evidence
+    account = await proving.sealed(which)
+    if not ask.bearer.sees(account.subject["controller"]):
+        raise not_there()
+    await ask.note(Looked.EVIDENCE_EXPORTED, {"of": which})
+    made, _ = await asyncio.to_thread(proving.pack, account)
+    return web.Response(body=made, content_type=ZIP, headers=named(f"evidence-{which}.zip"))

@@ -1,0 +1,53 @@
+"""All that is kept of one person: given out on their request, and what of it an erasure would take."""
+
+import base64
+from collections.abc import Collection
+
+from aiohttp import web
+
+from ccari.gating.subjects import Meant, at_what, meant
+from ccari.policy.mandate import ANSWERED_BY_EXPORT
+from ccari.policy.rights import Right
+from ccari.ports.accesses import Looked
+from ccari.web.downloads import pieces_of, sent
+from ccari.web.front import Ask, Reply
+from ccari.web.models.subjects import PlanBody, PlanShown, SubjectBody
+from ccari.web.problems import not_there
+
+ZIP = "application/zip"
+
+
+async def export(ask: Ask) -> web.StreamResponse:
+    """What is kept of a person (Art 15), or what they may take along (Art 20): JSON and a page to read.
+
+    The audio of recordings is listed, and not in it: for that `ccari subject export --identity` is run by who holds a key.
+    """
+    of = await _meant(ask, ANSWERED_BY_EXPORT)
+    async with ask.front.giving.export(of) as exported:
+        await ask.note(Looked.SUBJECT_EXPORTED, at_what(of), of.mandate.reference)
+        # on record before it is there: nothing is given out that nobody knows of
+        await ask.front.giving.note(of, ask.who, exported.words)
+        digest = base64.b64encode(bytes.fromhex(exported.sha256)).decode()
+        name = f"subject-{of.mandate.reference}.zip"
+        # RFC 9530
+        return await sent(ask, ZIP, name, pieces_of(exported.file), {"repr-digest": f"sha-256=:{digest}:"})
+
+
+async def erasure_plan(ask: Ask) -> Reply:
+    """What an erasure on the request would take, what would stay, and by which ground; nothing is erased.
+
+    The erasure itself is `ccari subject erase --yes`: there is no way back.
+    """
+    body: PlanBody = ask.body
+    of = await _meant(ask, {Right.ERASURE})
+    await ask.note(Looked.SUBJECT_LOOKED_UP, at_what(of), of.mandate.reference)
+    return Reply(PlanShown.model_validate(await ask.front.giving.plan(of, keep_proof=body.keep_proof)))
+
+
+async def _meant(ask: Ask, rights: Collection[Right]) -> Meant:
+    body: SubjectBody = ask.body
+    front, reference = ask.front, body.request.upper()
+    if not ask.bearer.sees((await front.subjects.mandate(reference)).controller):
+        raise not_there()
+    policy = await ask.policy_in_force()
+    return await meant(policy, front.subjects, front.secrets, body.number, body.controller, reference, rights)

@@ -1,0 +1,122 @@
+"""What is kept of a person, and what proves a call, given out over HTTP: to whom it may be, and on record."""
+
+import io
+import json
+import zipfile
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccari.policy.rights import Level, Right
+from ccari.ports.access import Role
+from ccari.recordings.evidence.verifying import verify
+from ccari.recordings.keys import SigningKeys
+from ccari.recordings.subject.erasing import terms_now
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+from ccari.web.front import Front
+from tests.unit.store import made, person
+from tests.unit.store.kept import Shelf
+from tests.unit.store.test_evidence_commands import over
+from tests.unit.web.api import NUMBER, Api
+
+EXPORT, PLAN, EVIDENCE = "/v1/subjects/export", "/v1/subjects/erasure-plan", "/v1/evidence"
+
+
+@pytest.fixture
+def shelf(store: Store, database: Database, front: Front, tmp_path: Path) -> Shelf:
+    """Whose people are kept under the digests that the front's secrets make."""
+    assert isinstance(front.secrets, SecretStore)
+    key = front.secrets.folder / "acme" / "suppression-1.key"
+    key.write_text(b"acme".ljust(32, b".").hex())
+    SigningKeys(front.secrets.folder).create()
+    return Shelf(store, database, tmp_path / "recordings")
+
+
+async def post(api: Api, path: str, body: Any, **more: Any) -> tuple[int, bytes]:
+    headers = {"authorization": f"Bearer {more.get('token') or await api.of(Role.DPO)}"}
+    async with api.session.post(api.url + path, json=body, headers=headers) as answer:
+        return answer.status, await answer.read()
+
+
+async def test_an_export_is_not_on_record_or_of_another(
+    api: Api, store: Store, shelf: Shelf, tmp_path: Path
+) -> None:
+    call = await person.called(shelf)
+    await person.known(shelf)
+    reference = await person.asked(shelf, Right.ACCESS)
+    status, content = await post(api, EXPORT, {"number": NUMBER, "request": reference.lower()})
+    assert status == HTTPStatus.OK
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        told = json.loads(file.read("data.json"))
+        assert "index.html" in file.namelist()
+    assert (told["reference"], [each["id"] for each in told["calls"]]) == (reference, [str(call.id)])
+    assert len(told["contacts"]) == 2
+    history = (await store.requests.show(reference)).history
+    assert (history[-1]["who"], history[-1]["reason"][:18]) == ("token:the-dpo", "exported: 1 calls,")
+    rows = await store.database.rows("SELECT event, fields->>'request' AS request FROM accesses")
+    assert rows == [{"event": "subject_exported", "request": reference}]
+    # nothing of it is left
+    assert list((tmp_path / "exports").iterdir()) == []
+
+
+async def test_data_are_given_out_on_a_request_that_is_no_ground(
+    api: Api, store: Store, shelf: Shelf
+) -> None:
+    unsure = await person.asked(shelf, Right.ACCESS, level=Level.L1)
+    erasure = await person.asked(shelf)
+    sure = await person.asked(shelf, Right.ACCESS)
+    for path, body, status in (
+        (EXPORT, {"number": NUMBER, "request": unsure}, 409), (EXPORT, {"number": NUMBER, "request": erasure}, 409),
+        (EXPORT, {"number": "+48600100007", "request": sure}, 409), (EXPORT, {"number": "12", "request": sure}, 422),
+        (EXPORT, {"number": NUMBER, "request": "ACME-2026-000099"}, 404), (PLAN, {"number": NUMBER, "request": sure}, 409),
+    ):  # fmt: skip
+        (await api.ask("POST", path, body)).problem(status)
+    token = await api.token(Role.DPO, controllers={"other"})
+    (await api.ask("POST", EXPORT, {"number": NUMBER, "request": sure}, token=token)).problem(
+        HTTPStatus.NOT_FOUND
+    )
+    assert await store.database.rows("SELECT FROM accesses") == []
+
+
+async def test_a_plan_erases_something_or_is_not_the_one_that_is_carried_out(
+    api: Api, store: Store, shelf: Shelf
+) -> None:
+    await person.called(shelf)
+    await person.known(shelf)
+    reference = await person.asked(shelf)
+    plan = (await api.ask("POST", PLAN, {"number": NUMBER, "request": reference})).json
+    assert (await api.ask("POST", PLAN, {"number": NUMBER, "request": reference})).json == plan
+    wanted = await person.wanted(shelf, reference)
+    done = await person.eraser(shelf).erase(wanted, terms_now(keep_proof=True))
+    assert done.report is not None
+    # what the call's journal is told of the erasure comes on top
+    assert {each["what"]: each["count"] for each in plan["goes"]} == dict(done.report["erased"])
+    rows = await store.database.rows("SELECT event FROM accesses")
+    assert [row["event"] for row in rows] == ["subject_looked_up"] * 2
+
+
+async def test_evidence_proves_nothing_or_goes_to_another_controller(
+    api: Api, store: Store, shelf: Shelf, front: Front, tmp_path: Path
+) -> None:
+    assert isinstance(front.secrets, SecretStore)
+    keys = SigningKeys(front.secrets.folder).all()
+    call, reference = await over(store), await person.asked(shelf)
+    for path, which in ((f"calls/{call.id}", str(call.id)), (f"requests/{reference.lower()}", reference)):
+        headers = {"authorization": f"Bearer {await api.of(Role.AUDITOR)}"}
+        async with api.session.get(f"{api.url}{EVIDENCE}/{path}", headers=headers) as answer:
+            verdict = verify(await answer.read(), keys, None)
+            assert answer.headers["content-disposition"] == f'attachment; filename="evidence-{which}.zip"'
+        assert verdict.id == which
+        token = await api.token(Role.DPO, controllers={"other"})
+        (await api.ask("GET", f"{EVIDENCE}/{path}", token=token)).problem(HTTPStatus.NOT_FOUND)
+    opened = await shelf.call(made.call())
+    (await api.ask("GET", f"{EVIDENCE}/calls/{opened.id}")).problem(HTTPStatus.CONFLICT)
+    (await api.ask("GET", f"{EVIDENCE}/requests/ACME-2026-000099")).problem(HTTPStatus.NOT_FOUND)
+    rows = await store.database.rows(
+        "SELECT fields->>'of' AS of FROM accesses WHERE event = 'evidence_exported' ORDER BY seq"
+    )
+    assert [row["of"] for row in rows] == [str(call.id), reference]
