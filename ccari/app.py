@@ -53,6 +53,7 @@ from ccari.store.opened import Store, open_store
 from ccari.store.policies import Book
 from ccari.store.replaying import Replayer, SpoolingCallStore
 from ccari.store.secrets import SecretStore
+from ccari.supervisor import Supervisor
 from ccari.web.front import Front
 from ccari.web.health import Check
 from ccari.web.rates import LookUp, Rates
@@ -100,6 +101,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         If it cannot begin, or must end: see :meth:`ccari.calls.link.Link.run`.
     """
     stop = stop or asyncio.Event()
+    supervisor = Supervisor.from_environment()
     credentials = Credentials(
         settings.asterisk.url, settings.asterisk.username, settings.asterisk.secret(), settings.asterisk.app
     )
@@ -148,6 +150,8 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             _beside(admission.watch()),
             # what it has under way at its end is done again by the next service
             _beside(Caretaker(spool, archive, store.recordings).run(link.connected)),
+            # last: nobody is told that it is up before it is
+            _beside(supervisor.tell(stop, link.connected)),
         ):
             _log.info("service_started", revision=book.revision)
             await _until(stop, link, calls, settings.calls.drain_seconds)

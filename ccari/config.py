@@ -4,6 +4,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -37,6 +38,20 @@ PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
 OFF = "off"
 #: What stands for a spool that is on another host.
 FETCHED = Path("ari")
+
+
+def _password_in(file: Path, section: str) -> str:
+    """Raise ConfigError if it cannot be read."""
+    told = f"[{section}] password_file {file}"
+    try:
+        password = file.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{told}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{told} is not UTF-8 text") from None
+    if not password:
+        raise ConfigError(f"{told} is empty")
+    return password
 
 
 class _Section(BaseModel):
@@ -77,19 +92,30 @@ class AsteriskSection(_Section):
             raise ConfigError(
                 "[asterisk] password or password_file is missing: give the password of the ARI user"
             )
-        try:
-            password = self.password_file.read_text("utf-8").strip()
-        except OSError as error:
-            raise ConfigError(f"[asterisk] password_file {self.password_file}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise ConfigError(f"[asterisk] password_file {self.password_file} is not UTF-8 text") from None
-        if not password:
-            raise ConfigError(f"[asterisk] password_file {self.password_file} is empty")
-        return password
+        return _password_in(self.password_file, "asterisk")
 
 
 class DatabaseSection(_Section):
+    """``password_file`` is for a ``url`` without a password. Without a ``url`` the database is the embedded one."""
+
     url: SecretStr | None = None
+    password_file: Path | None = None
+
+    def dsn(self) -> str | None:
+        """The url, with the password of its file; None for the embedded database.
+
+        Raises
+        ------
+        ConfigError
+            If the file cannot be read, or there is one and no url.
+        """
+        if self.password_file is None:
+            return None if self.url is None else self.url.get_secret_value()
+        if self.url is None:
+            raise ConfigError("[database] password_file is of no use without url")
+        url = self.url.get_secret_value()
+        password = quote(_password_in(self.password_file, "database"), safe="")
+        return f"{url}{'&' if '?' in url else '?'}password={password}"
 
 
 class AgiSection(_Section):

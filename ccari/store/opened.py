@@ -68,8 +68,9 @@ class Store:
 @contextlib.asynccontextmanager
 async def database_dsn(settings: Settings) -> AsyncIterator[str]:
     """Where the database is: the one of ``[database] url``, or the embedded one, which is started."""
-    if settings.database.url is not None:
-        yield settings.database.url.get_secret_value()
+    dsn = settings.database.dsn()
+    if dsn is not None:
+        yield dsn
         return
     async with embedded_postgres(settings.data_dir) as dsn:
         yield dsn

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -152,6 +153,32 @@ def test_a_useless_password_file_is_used_or_ends_in_a_traceback(
     with pytest.raises(ConfigError, match=words) as wrong:
         load(write(f'[asterisk]\npassword_file = "{file}"\n')).asterisk.secret()
     assert str(wrong.value).startswith(f"[asterisk] password_file {file}")
+    with pytest.raises(ConfigError, match=words) as wrong:
+        load(write(f'[database]\nurl = "postgresql://h/d"\npassword_file = "{file}"\n')).database.dsn()
+    assert str(wrong.value).startswith(f"[database] password_file {file}")
+
+
+@pytest.mark.parametrize("url", ["postgresql://u@h:5432/d", "postgresql://u@h:5432/d?sslmode=disable"])
+def test_a_database_is_asked_with_another_password_than_that_of_its_file(
+    tmp_path: Path, write: Write, url: str
+) -> None:
+    password = "a+b &c=%2F#d?é"  # noqa: S105 - of nothing
+    file = tmp_path / "password"
+    file.write_text(f"{password}\n")
+    dsn = load(write(f'[database]\nurl = "{url}"\npassword_file = "{file}"\n')).database.dsn()
+    assert dsn is not None
+    assert dsn.startswith(url)
+    read = parse_qs(urlsplit(dsn).query, strict_parsing=True)
+    assert read["password"] == [password]
+    assert read.get("sslmode") == (["disable"] if "sslmode" in url else None)
+
+
+def test_the_password_of_no_database_is_left_alone_in_silence(tmp_path: Path, write: Write) -> None:
+    file = tmp_path / "password"
+    file.write_text(SECRET)
+    with pytest.raises(ConfigError, match=r"\[database\] password_file is of no use without url"):
+        load(write(f'[database]\npassword_file = "{file}"\n')).database.dsn()
+    assert load(write("")).database.dsn() is None
 
 
 def test_a_missing_password_is_an_empty_one(write: Write) -> None:

@@ -23,7 +23,11 @@ def configuration(path: Path | None, settings: Settings) -> Iterator[Finding]:
     told = str(path.absolute()) if path else "no file: the environment and the defaults"
     exposed = [
         each
-        for each in (path if path and _holds_a_secret(path) else None, settings.asterisk.password_file)
+        for each in (
+            path if path and _holds_a_secret(path) else None,
+            settings.asterisk.password_file,
+            settings.database.password_file,
+        )
         if each is not None and each.exists() and each.stat().st_mode & _READ_BY_OTHERS
     ]
     for each in exposed:

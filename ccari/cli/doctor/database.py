@@ -25,8 +25,9 @@ async def opened(settings: Settings) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def _dsn(settings: Settings) -> AsyncIterator[str]:
-    if settings.database.url is not None:
-        yield settings.database.url.get_secret_value()
+    url = await apart(settings.database.dsn)
+    if url is not None:
+        yield url
         return
     found = await apart(lambda: find_embedded(settings.data_dir))
     async with found.joined() as dsn:
