@@ -102,7 +102,7 @@ async def test_invariant_5_a_right_pressed_while_postgresql_hangs_is_lost_or_dou
 async def test_invariant_5_a_right_is_lost_with_a_postgresql_that_is_killed_at_the_press(
     ground: Ground, postgres: OwnPostgres
 ) -> None:
-    """The first attempt is under way when it dies: nobody knows what became of it."""
+    """Case 10: killed. The first attempt is under way when it dies: nobody knows what became of it."""
     callee = callees.presses("7", 9, 2)
     async with ground.running(url=postgres.dsn) as service:
         placed = await talks(ground, service, callee)
@@ -126,6 +126,7 @@ async def test_invariant_5_a_right_is_lost_with_a_postgresql_that_is_killed_at_t
 async def test_invariant_5_a_service_that_is_killed_takes_along_what_waits_or_calls_before_it_is_registered(
     ground: Ground, postgres: OwnPostgres
 ) -> None:
+    """Case 10: and the service dies with it."""
     callee = callees.presses("7", 9, 3)
     async with ground.running(url=postgres.dsn) as service:
         placed = await talks(ground, service, callee)

@@ -43,6 +43,8 @@ class World(Asterisk):
         self.heard = self.home / "heard"
         self.calls: dict[str, AgentCall] = {}
         self._pcaps: list[Path] = []
+        #: The channels of callees who were told to press keys, by their numbers.
+        self._pressed: dict[str, str] = {}
         self._session: aiohttp.ClientSession | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -91,8 +93,9 @@ class World(Asterisk):
         campaign
             The pbx's ``CCARI_CAMPAIGN``, ``renewals`` unless told.
         agent
-            What the phone does once answered: ``talks``, ``silent``, ``drops-SECONDS``, ``presses-KEY-SECONDS``,
-            ``refers-WHOM-SECONDS`` (a blind transfer by REFER; a colleague's hyphens are dots there),
+            What the phone does once answered: ``talks``, ``silent``, ``drops-SECONDS``, ``presses-KEY-SECONDS`` (and
+            ``-KEY-SECONDS`` once more, and ``-SECONDS`` until it hangs up), ``refers-WHOM-SECONDS`` (a blind transfer by
+            REFER; a colleague's hyphens are dots there; ``-SECONDS`` until it hangs up if it still has the call),
             ``types-WHOM-SECONDS-KEYS-SECONDS`` (which presses keys before), ``late-AFTER-THEN`` (rings first, and hangs up THEN), ``holds-AFTER-FOR-THEN`` (silent until it takes the
             call back, all in seconds).
         context
@@ -173,11 +176,14 @@ class World(Asterisk):
 
     async def callee_presses(self, number: str, keys: str) -> None:
         """Who was called at a number presses keys, as :meth:`press`."""
-        channels = (await self.cli("core show channels concise")).splitlines()
-        talking = [each.split("!")[0] for each in channels if f"!{number.removeprefix('+')}!" in each]
+        channels = [each.split("!") for each in (await self.cli("core show channels concise")).splitlines()]
+        # whoever has pressed before is where keys are pressed, and not at their number any more
+        before = self._pressed.get(number)
+        talking = [each[0] for each in channels if number.removeprefix("+") in each or each[0] == before]
         if len(talking) != 1:
             raise LabError(f"{len(talking)} callees are on the line at that number")
         await self._press(talking[0], "callee-presses", keys)
+        self._pressed[number] = talking[0]
 
     async def _press(self, channel: str, context: str, keys: str) -> None:
         # ARI presses keys only on channels of an application, and a phone is in the dialplan.

@@ -1,0 +1,163 @@
+"""The link to Asterisk is cut at a key, or a key is pressed while it is away: what was heard is kept, and nothing else is confirmed."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from ccari.store.database import SCHEMA
+from tests.faults.moments import Moment, request
+from tests.faults.world import has, heard
+from tests.integration.ground import Ground, kept_later
+from tests.integration.relay import Relay, relay
+from tests.integration.service import Service
+from tests.integration.studio import CONFIRMED
+from tests.lab import AgentCall, Callee, callees
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+RESUME_SECONDS = 10.0
+#: For Asterisk, or PostgreSQL, to feel what was done, on a machine that is busy.
+FELT_SECONDS = 10.0
+#: That of access, in the campaign with the shortest notice.
+KEY = "8"
+
+
+def of(call_id: str, event: str) -> Any:
+    return lambda line: line["event"] == event and line.get("call_id") == call_id
+
+
+@contextlib.asynccontextmanager
+async def talking(ground: Ground, callee: Callee) -> AsyncIterator[tuple[Relay, Service, AgentCall, str]]:
+    async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
+        yield between, service, *await ground.talk(service, callee)
+
+
+async def cut(between: Relay, service: Service) -> None:
+    """Reset the connection; nobody gets another until ``between.away`` is unset."""
+    between.away = True
+    between.cut()
+    await service.logged(lambda line: line["event"] == "asterisk_away")
+
+
+async def taken_up(between: Relay, service: Service, call_id: str) -> None:
+    between.away = False
+    await service.logged(of(call_id, "talk_resumed"), within=RESUME_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def held_up(ground: Ground, call_id: str) -> AsyncIterator[asyncpg.Connection]:
+    """The call's row is locked, so that a right that is pressed in it cannot be registered yet; gives who may ask how it goes."""
+    holds = await asyncpg.connect(ground.url, server_settings={"search_path": SCHEMA})
+    asks = await asyncpg.connect(ground.url)
+    try:
+        async with holds.transaction():
+            assert await holds.fetchval("SELECT id FROM calls WHERE id = $1 FOR UPDATE", UUID(call_id))
+            yield asks
+    finally:
+        await holds.close()
+        await asks.close()
+
+
+async def answered(between: Relay, service: Service, call_id: str, since: int) -> None:
+    """The right is registered, and the first of the words that say so were played to their end, ``since`` this event."""
+    await service.logged(of(call_id, "right_registered"))
+    await until(
+        lambda: any(
+            each["type"] == "PlaybackFinished" and call_id in each["playback"]["target_uri"]
+            for each in between.events[since:]
+        ),
+        within=FELT_SECONDS,
+    )
+
+
+async def rights(service: Service, call_id: str) -> list[str]:
+    requests = await service.json("requests", "list", "--limit", "1000")
+    return [each["right"] for each in requests if each["call_id"] == call_id]
+
+
+async def over(ground: Ground, service: Service, placed: AgentCall, call_id: str) -> dict[str, Any]:
+    await ground.lab.world.hang_up(placed)
+    await ground.ended(service, placed)
+    shown = await kept_later(service, call_id)
+    assert shown["fault"] is None
+    await ground.nothing_left()
+    return shown
+
+
+async def test_invariant_5_a_right_that_is_being_registered_is_lost_or_doubled_by_a_cut(
+    ground: Ground,
+) -> None:
+    """Case 9: heard just before the cut, and not yet on record when the link is gone."""
+    callee = callees.answers(51)
+    async with talking(ground, callee) as (between, service, placed, call_id):
+        async with held_up(ground, call_id) as asks:
+            await ground.lab.world.callee_presses(callee.number, KEY)
+
+            async def waits() -> bool:
+                return bool(await asks.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+            await until(waits, within=FELT_SECONDS)
+            await cut(between, service)
+            assert await rights(service, call_id) == []
+        await service.logged(of(call_id, "right_registered"))
+        await taken_up(between, service, call_id)
+        assert await rights(service, call_id) == ["access"]
+        shown = await over(ground, service, placed, call_id)
+        assert await rights(service, call_id) == ["access"]
+    told = [each["event"] for each in shown["events"]]
+    assert (told.count("key_pressed"), told.count("right_registered")) == (1, 1)
+
+
+async def test_invariant_5_a_key_that_is_pressed_while_nobody_is_connected_is_confirmed_or_deafens_for_the_next(
+    ground: Ground,
+) -> None:
+    """Case 9: Asterisk tells of it to nobody, then or later. Nothing says that it is done, and it can be pressed again."""
+    callee = callees.answers(52)
+    log = ground.lab.pbx.log
+    async with talking(ground, callee) as (between, service, placed, call_id):
+        await cut(between, service)
+        arrived = f"DTMF end '{KEY}' received"
+        before = log.read_text("utf-8", "replace").count(arrived)
+        await ground.lab.world.callee_presses(callee.number, KEY)
+        await until(lambda: log.read_text("utf-8", "replace").count(arrived) > before, within=FELT_SECONDS)
+        await taken_up(between, service, call_id)
+        assert await rights(service, call_id) == []
+        before = len(between.events)
+        await ground.lab.world.callee_presses(callee.number, KEY)
+        await answered(between, service, call_id, before)
+        shown = await over(ground, service, placed, call_id)
+        assert await rights(service, call_id) == ["access"]
+    assert [each["event"] for each in shown["events"]].count("key_pressed") == 1
+    told = [each["event"] for each in shown["events"]]
+    assert told.index("talk_resumed") < told.index("key_pressed") < told.index("right_registered")
+    assert has(await heard(ground.lab, callee), CONFIRMED)
+
+
+async def test_invariant_5_a_key_that_is_pressed_before_stock_is_taken_is_lost(ground: Ground) -> None:
+    """Case 9: the link is back, and nobody runs the talk yet."""
+    callee = callees.answers(53)
+    async with talking(ground, callee) as (between, service, placed, call_id):
+        await cut(between, service)
+        moment = Moment(between, request("bridges"))
+        between.away = False
+        await moment.reached()
+        await ground.lab.world.callee_presses(callee.number, KEY)
+        await until(lambda: _keys(between) == [KEY], within=FELT_SECONDS)
+        assert service.of_call(call_id).count("key_pressed") == 0
+        before = len(between.events)
+        moment.go_on()
+        await answered(between, service, call_id, before)
+        events = service.of_call(call_id)
+        assert events.index("talk_resumed") < events.index("key_pressed")
+        await over(ground, service, placed, call_id)
+        assert await rights(service, call_id) == ["access"]
+    assert has(await heard(ground.lab, callee), CONFIRMED)
+
+
+def _keys(between: Relay) -> list[str]:
+    return [each["digit"] for each in between.events if each["type"] == "ChannelDtmfReceived"]
