@@ -72,6 +72,14 @@ def test_a_call_that_must_be_recorded_goes_on_without() -> None:
     assert (story.call.stage, story.call.outcome) == (Stage.FAREWELL, Outcome.FAILED)
 
 
+def test_invariant_6_a_call_that_must_be_recorded_goes_on_after_a_refusal_that_its_service_died_over() -> (
+    None
+):
+    story = Story(recording={"mode": "opt_out", "without": "hang_up"}).talk()
+    again(story, recording=False, refused=True)
+    assert (story.call.stage, story.call.outcome) == (Stage.FAREWELL, Outcome.RECORDING_REFUSED)
+
+
 def test_a_right_that_was_not_durable_cannot_be_pressed_again() -> None:
     story = Story().talk()
     story.send(on.KeyPressed("7"))

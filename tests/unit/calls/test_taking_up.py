@@ -1,0 +1,72 @@
+"""Which recordings run on with a talk that is taken up: none that somebody has refused, paused or begun anew."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+
+from ccari.calls.events import Ids
+from ccari.calls.recovery import _runs_on
+from ccari.calls.talks import Talk
+from ccari.policy.call import Direction
+from ccari.ports.recordings import Unfinished
+from tests.unit.recordings.made import TAG
+
+LATE = datetime(2026, 11, 25, tzinfo=UTC)
+TOLD = {"recording": True, "refused": False, "paused": False}
+RUNS = Unfinished(TAG, begun=True, until=None)
+
+
+def left(**told: bool) -> Talk:
+    nothing = cast("Any", None)
+    ids = Ids(TAG.call_id, Direction.OUTBOUND, "phone")
+    return Talk(nothing, ids, nothing, nothing, {**TOLD, **told}, segments=1)
+
+
+class Recording:
+    """An Asterisk that records everything, or nothing any more."""
+
+    def __init__(self, *, runs: bool = True) -> None:
+        self.runs = runs
+
+    async def is_recording(self, _name: str) -> bool:
+        return self.runs
+
+
+async def runs_on(talk: Talk, recording: Unfinished = RUNS, *, runs: bool = True) -> bool:
+    desk = SimpleNamespace(ari=Recording(runs=runs))
+    return await _runs_on(cast("Any", desk), [talk], recording)
+
+
+async def test_a_lawful_recording_is_ended_by_who_takes_its_talk_up() -> None:
+    talk = left()
+    assert await runs_on(talk)
+    assert (talk.running, talk.told) == (RUNS, TOLD)
+
+
+@pytest.mark.parametrize("what", ["refused", "paused"])
+async def test_invariant_6_what_was_refused_or_paused_runs_on(what: str) -> None:
+    assert not await runs_on(talk := left(**{what: True}))
+    assert talk.running is None
+
+
+async def test_invariant_6_a_refusal_on_record_that_the_talk_was_not_kept_with_is_forgotten() -> None:
+    """It may have been written between two of the talk's own writes."""
+    assert not await runs_on(talk := left(), replace(RUNS, until=LATE))
+    assert talk.told == {**TOLD, "refused": True}
+    # nor does an older recording, which was not refused, become the one that runs
+    assert not await runs_on(talk)
+
+
+async def test_a_recorder_that_was_to_be_stopped_before_the_newest_runs_on_beside_it() -> None:
+    assert await runs_on(talk := left())
+    assert not await runs_on(talk, Unfinished(replace(TAG, recording_id=uuid4()), begun=True, until=None))
+    assert talk.running == RUNS
+
+
+async def test_a_recorder_that_has_ended_or_is_anothers_is_taken_for_one_that_runs() -> None:
+    assert not await runs_on(left(), runs=False)
+    assert not await runs_on(left(), replace(RUNS, tag=replace(TAG, call_id=uuid4())))
