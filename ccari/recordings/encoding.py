@@ -114,6 +114,9 @@ async def _run(most_seconds: float, *arguments: str) -> bytes:
     except asyncio.CancelledError:
         command.stop()
         await asyncio.wait([working])
+        if not working.cancelled():
+            # of an ffmpeg that was killed on purpose, so that asyncio need not report it
+            working.exception()
         raise
 
 
