@@ -61,6 +61,7 @@ def _readable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def _library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event["message"] = event.pop("event")
     event["event"] = "library_message"
+    event["logger"] = event["_record"].name
     return event
 
 

@@ -26,6 +26,38 @@ class Invite:
 
 
 @dataclass(frozen=True)
+class Exit:
+    """The service ended, with this status. ``served``: it had begun to take calls."""
+
+    began: float
+    at: float
+    status: int
+    served: bool = True
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What the service has said of itself, when it was seen in its log: its own clock may be wrong."""
+
+    at: float
+    event: str
+
+
+@dataclass(frozen=True)
+class Press:
+    """Keys that somebody in world sent, whole, from when to when; ``channel``: world's id of theirs.
+
+    ``agent_call``: of whose call, if it was the agent.
+    """
+
+    began: float
+    ended: float
+    channel: str
+    keys: str
+    agent_call: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
     """Of a call's journal."""
 
@@ -133,12 +165,15 @@ class Sounding:
 
 @dataclass(frozen=True)
 class Heard:
-    """What a callee heard in one call. ``began``: when world's channel was made; ``agent_call``: of who called, whose call."""
+    """What a callee heard in one call. ``began``: when world's channel, ``channel``, was made; ``agent_call``: of who called,
+    whose call.
+    """
 
     digits: str
     began: float
     tones: tuple[Sounding, ...]
     agent_call: str = ""
+    channel: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,6 +204,9 @@ class Account:
 
     calm: bool = True
     windows: tuple[Window, ...] = ()
+    exits: tuple[Exit, ...] = ()
+    signs: tuple[Sign, ...] = ()
+    presses: tuple[Press, ...] = ()
     invites: tuple[Invite, ...] = ()
     calls: tuple[CallRow, ...] = ()
     recordings: tuple[RecordingRow, ...] = ()

@@ -1,6 +1,6 @@
 """What follows from ``policy.toml``, set down by hand: the checker does not ask the product what is right."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.integration.studio import TONES
 
@@ -10,6 +10,8 @@ _MARKETING = _CONTRACT | {"objection_marketing", "objection", "withdraw_consent"
 #: What a right enters at once, and which end the recording.
 BARRED_BY_RIGHT = {"erasure": "erasure", "objection_marketing": "objection_marketing"}
 STOPS_RECORDING = frozenset({"erasure", "refuse_recording"})
+RIGHTS = frozenset({"refuse_recording", "erasure", "access", "objection_marketing"})
+PAUSE, RESUME = "pause", "resume"
 _RECORDED = ("identity", "recording_notice")
 
 
@@ -17,7 +19,8 @@ _RECORDED = ("identity", "recording_notice")
 class Declared:
     """A campaign. ``caller``: the digits it calls from, "" where people call it; ``mode``: as the policy has it.
 
-    ``notice``: the prompts that must be heard before an agent is; ``keys``: what somebody may press, and what it means.
+    ``notice``: the prompts that must be heard before an agent is; ``keys``: what somebody may press, and what it means;
+    ``codes``: what their agent may; ``transfers``: whether the agent may hand them over to a colleague.
     """
 
     controller: str
@@ -26,6 +29,8 @@ class Declared:
     barred_by: frozenset[str]
     keys: dict[str, str]
     notice: tuple[str, ...] = _RECORDED
+    codes: dict[str, str] = field(default_factory=dict)
+    transfers: bool = False
 
     @property
     def inbound(self) -> bool:
@@ -39,17 +44,30 @@ class Declared:
 
 _ERASE_AND_ASK = {"7": "erasure", "8": "access"}
 _REFUSE = {"2": "refuse_recording", **_ERASE_AND_ASK}
+_PAUSES = {"*1": PAUSE, "*2": RESUME}
+_ALL_CODES = {**_PAUSES, "*0": "refuse_recording", "*7": "erasure", "*8": "access"}
 CAMPAIGNS = {
-    "renewals": Declared("acme", "48221110001", "opt_out", _CONTRACT, _REFUSE),
+    "renewals": Declared(
+        "acme", "48221110001", "opt_out", _CONTRACT, _REFUSE, codes=_ALL_CODES, transfers=True
+    ),
     "offers": Declared(
         "acme", "48221110002", "notice", _MARKETING, {"5": "objection_marketing", **_ERASE_AND_ASK}
     ),
     "survey": Declared(
-        "acme", "48221110003", "opt_in", _CONTRACT, {"1": "agree", "2": "refuse_recording", "7": "erasure"}
+        "acme",
+        "48221110003",
+        "opt_in",
+        _CONTRACT,
+        {"1": "agree", "2": "refuse_recording", "7": "erasure"},
+        codes=_PAUSES,
     ),
-    "helpline": Declared("acme", "", "opt_out", _CONTRACT, _REFUSE),
-    "visits": Declared("bravo", "48221110004", "opt_out", _CONTRACT, _REFUSE),
-    "orders": Declared("bravo", "48221110005", "mandatory", frozenset(), _ERASE_AND_ASK),
+    "helpline": Declared("acme", "", "opt_out", _CONTRACT, _REFUSE, transfers=True),
+    "visits": Declared(
+        "bravo", "48221110004", "opt_out", _CONTRACT, _REFUSE, codes=_ALL_CODES, transfers=True
+    ),
+    "orders": Declared(
+        "bravo", "48221110005", "mandatory", frozenset(), _ERASE_AND_ASK, codes={"*8": "access"}
+    ),
     "reminders": Declared(
         "bravo", "48221110006", "off", _CONTRACT, _ERASE_AND_ASK, notice=("identity", "purpose")
     ),

@@ -62,7 +62,7 @@ class Driver:
             if CAMPAIGNS[call.campaign].inbound:
                 # the agent who is called has a name of their own
                 agent = f"{call.agent}-{self.placed}"
-                await world.call_in(call.number, call.campaign, destination=agent)
+                await world.call_in(call.number, call.campaign, destination=agent, withheld=call.withheld)
             else:
                 await world.dial(call.number, campaign=call.campaign, agent=call.agent)
             self.placed += 1

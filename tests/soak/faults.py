@@ -34,11 +34,15 @@ class Breaker:
         with self._watch.fault(fault.kind), self._broken(fault):
             await asyncio.sleep(fault.seconds)
 
-    def _broken(self, fault: PlannedFault) -> AbstractContextManager[None]:  # noqa: PLR0912 - one arm a fault
+    def _broken(self, fault: PlannedFault) -> AbstractContextManager[None]:  # noqa: C901, PLR0912 - one arm a fault
         house = self._house
         match fault.kind:
             case Fault.KILL_CCARI:
                 return self._killed("ccari", lambda: self._signal(signal.SIGKILL))
+            case Fault.END_CCARI:
+                return _between(lambda: self._signal(signal.SIGTERM), lambda: None)
+            case Fault.END_CCARI_AT_ONCE:
+                return self._told_twice(house.service.process)
             case Fault.STOP_CCARI:
                 return self._stopped(house.service.process)
             case Fault.KILL_POSTGRES:
@@ -77,6 +81,13 @@ class Breaker:
             yield
         finally:
             _send(process, signal.SIGCONT)
+
+    @contextmanager
+    def _told_twice(self, process: asyncio.subprocess.Process | None) -> Iterator[None]:
+        _send(process, signal.SIGTERM)
+        yield
+        # the next one, if this is over by now, was told nothing
+        _send(process, signal.SIGTERM)
 
     def _signal(self, signum: signal.Signals) -> None:
         _send(self._house.service.process, signum)

@@ -26,12 +26,14 @@ from tests.soak.account import (
     Invite,
     Kept,
     Line,
+    Press,
     RecordingRow,
     RequestRow,
     Sounding,
 )
 from tests.soak.campaigns import CONTROLLERS
 from tests.soak.house import House
+from tests.soak.supervisor import Supervisor
 from tests.soak.watch import Watch
 
 #: Longer after a bar was entered, a commit is a later one of the same row.
@@ -39,10 +41,13 @@ _SAME_COMMIT_SECONDS = 60.0
 _ANSWER_SECONDS = 10.0
 #: A channel that Asterisk has named itself: after when it was made, to the second.
 _CHANNEL = re.compile(r"world-(\d+)\.\d+")
+_PRESS = re.compile(r"LAB-KEY \d*\|([0-9a-f-]*)\|([^|]+)\|([0-9*#]+)\|([\d.]+)\|([\d.]+)$", re.MULTILINE)
 _OUTCOME = re.compile(r"CCARI-OUTCOME ([0-9a-f-]{36})\|([0-9a-f-]{36})\|")
 
 
-async def gather(house: House, watch: Watch, numbers: Iterable[str], *, calm: bool) -> Account:
+async def gather(
+    house: House, watch: Watch, supervisor: Supervisor, numbers: Iterable[str], *, calm: bool
+) -> Account:
     """All that can be told of the run up to now. ``calm``: all is over, so that sounds are listened to as well."""
     lab = house.lab
     tried, raw = await _calls_tried(house), watch.raw_files()
@@ -53,6 +58,9 @@ async def gather(house: House, watch: Watch, numbers: Iterable[str], *, calm: bo
     return Account(
         calm=calm,
         windows=tuple(watch.windows),
+        exits=tuple(supervisor.exits),
+        signs=tuple(watch.signs),
+        presses=tuple(_presses(lab.world.log.read_text("utf-8", "replace"))),
         invites=tuple(Invite(*each) for each in tried),
         **store,
         raw=raw,
@@ -169,8 +177,12 @@ def _heard(folder: Path) -> Iterator[Heard]:
         digits, _, unique = file.stem.partition("-")
         channel = _CHANNEL.fullmatch(unique)
         began = float(channel[1]) if channel else file.stat().st_mtime
-        unique = "" if channel else unique
-        yield Heard(digits, began, hearing.heard(file), unique)
+        yield Heard(digits, began, hearing.heard(file), "" if channel else unique, unique)
+
+
+def _presses(log: str) -> Iterator[Press]:
+    for agent_call, channel, keys, began, ended in _PRESS.findall(log):
+        yield Press(float(began), float(ended), channel, keys, agent_call)
 
 
 def _lines(files: Iterable[Path]) -> Iterator[Line]:

@@ -28,6 +28,8 @@ POLICY = Path(__file__).parent / "policy.toml"
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 #: Room for a run's recordings, and little enough to be filled at once.
 DATA_SIZE, SPOOL_SIZE = "256m", "64m"
+#: How long a service that is told to stop lets talks go on.
+DRAIN_SECONDS = 6
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def _settings(lab: Lab, folder: Path, sounds: Path) -> dict[str, str]:
         "CCARI_ASTERISK__SPOOL": str(lab.pbx.spool),
         "CCARI_SOUNDS__DIR": str(sounds),
         "CCARI_AGI__LISTEN": "off",
+        # shorter than some talks, longer than others
+        "CCARI_CALLS__DRAIN_SECONDS": str(DRAIN_SECONDS),
         "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
     }
 

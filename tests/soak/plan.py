@@ -23,14 +23,22 @@ BARRED = 0.12
 AGAIN = 0.2
 LATELY = 40
 BARS_EACH_MINUTE = 4.0
+#: How often who calls withholds their number; and an agent who may enters codes, or hands over.
+WITHHELD = 0.3
+CODES = 0.3
+REFERS = 0.25
 #: The last of a run is left to the calls that are on the line: a fault ends before.
 QUIET_END_SECONDS = 10.0
 
 
 class Fault(StrEnum):
-    """What breaks. ``CUT``: connections are reset and refused; ``STALL``: bytes are held back, and nobody is told."""
+    """What breaks. ``CUT``: connections are reset and refused; ``STALL``: bytes are held back, and nobody is told; ``END``: it is
+    told to stop by SIGTERM, and ``AT_ONCE`` by a second one.
+    """
 
     KILL_CCARI = "kill ccari"
+    END_CCARI = "end ccari"
+    END_CCARI_AT_ONCE = "end ccari at once"
     STOP_CCARI = "stop ccari"
     KILL_POSTGRES = "kill postgres"
     STOP_POSTGRES = "stop postgres"
@@ -45,9 +53,12 @@ class Fault(StrEnum):
     STEP_CLOCK = "step clock"
 
 
-#: Seconds that each lasts; of a kill, what passes before the supervisor brings it back.
+#: Seconds that each lasts; of a kill, what passes before the supervisor brings it back; of an end, what passes before the
+#: next fault, or the second SIGTERM.
 LASTS = {
     Fault.KILL_CCARI: (0.5, 3.0),
+    Fault.END_CCARI: (2.0, 10.0),
+    Fault.END_CCARI_AT_ONCE: (0.2, 4.0),
     Fault.STOP_CCARI: (1.0, 20.0),
     Fault.KILL_POSTGRES: (0.5, 8.0),
     Fault.STOP_POSTGRES: (1.0, 12.0),
@@ -67,12 +78,15 @@ CLOCK_STEPS = (-3600, -90, -5, 5, 90, 3600)
 
 @dataclass(frozen=True)
 class PlannedCall:
-    """``at``: seconds into the run. ``agent``: what the agent's phone does, as tests/lab/world.py names it."""
+    """``at``: seconds into the run. ``agent``: what the agent's phone does, as tests/lab/world.py names it. ``withheld``: who calls
+    shows no number.
+    """
 
     at: float
     number: str
     campaign: str
     agent: str
+    withheld: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,13 +138,28 @@ def _calls(
     while at < seconds - QUIET_END_SECONDS:
         campaign = chance.choice(list(CAMPAIGNS))
         number = _number(chance, campaign, numbers, barred, [each.number for each in calls])
-        calls.append(PlannedCall(at, number, campaign, f"drops-{chance.randint(1, 9)}"))
+        withheld = CAMPAIGNS[campaign].inbound and chance.random() < WITHHELD
+        calls.append(PlannedCall(at, number, campaign, _agent(chance, campaign, barred), withheld))
         if chance.random() < BARS_EACH_MINUTE / 60 / rate:
             # somebody enters it by hand while it is being called, or is about to be
             moment = max(0.0, at + chance.uniform(-1.0, 1.0))
             bars.append(PlannedBar(moment, number, chance.choice(CONTROLLERS), _reason(chance)))
         at += chance.expovariate(rate)
     return tuple(calls), tuple(sorted(bars, key=lambda each: each.at))
+
+
+def _agent(chance: random.Random, campaign: str, barred: Sequence[str]) -> str:
+    """Each hangs up some time. Who hands over does so to a colleague, or tries to call who is barred."""
+    declared, early, late = CAMPAIGNS[campaign], chance.randint(0, 4), chance.randint(0, 4)
+    kind, codes = chance.random(), list(declared.codes)
+    if codes and kind < CODES:
+        return f"presses-{chance.choice(codes)}-{early}-{chance.choice(codes)}-{late}-{chance.randint(1, 5)}"
+    if kind > 1 - REFERS:
+        whom = chance.choice(
+            ["drops.2.next", "drops.5.next", "busy.next", chance.choice(barred).removeprefix("+")]
+        )
+        return f"refers-{whom}-{early}-{chance.randint(1, 6)}"
+    return f"drops-{chance.randint(1, 9)}"
 
 
 def _reason(chance: random.Random) -> str:

@@ -9,9 +9,11 @@ from rich.table import Table
 
 from tests.integration.studio import CONFIRMED
 from tests.lab.callees import AGENT_TONE_HZ
+from tests.soak.absences import is_heard
 from tests.soak.account import Account
 from tests.soak.campaigns import CAMPAIGNS
 from tests.soak.checks.matching import dialled_by, heard_in
+from tests.soak.checks.presses import codes_entered, rights_pressed
 from tests.soak.hearing import CERTAIN_SECONDS
 from tests.soak.run import Result
 
@@ -30,12 +32,14 @@ def show(result: Result, console: Console) -> None:
     recorded = Counter(each.state for each in account.recordings)
     rights = Counter(each.right for each in account.requests)
     brought_back = ", ".join(f"{name} {n}" for name, n in sorted(result.supervisor.restarts.items()))
-    statuses = ", ".join(f"{status}: {n}" for status, n in sorted(result.supervisor.exits.items()))
+    ended = Counter(each.status for each in result.supervisor.exits)
+    statuses = ", ".join(f"{status}: {n}" for status, n in sorted(ended.items()))
     for name, told in {
         "planned": f"{len(plan.calls)} calls, {len(plan.bars)} bars, {len(plan.faults)} faults in {plan.seconds / 60:.1f} min",
         "placed": f"{result.driver.placed} calls ({result.driver.refused} that world could not place), {result.driver.barred} bars",
         "on record": f"{len(account.calls)} calls, {len(account.invites)} INVITEs, {len(account.heard)} heard at the far end",
         "at far end": _far_end(account),
+        "keys": _keys(account),
         "recordings": _counts(recorded),
         "rights": _counts(rights),
         "brought back": f"{brought_back or 'nothing'} (service's exit statuses {statuses or 'none'})",
@@ -68,6 +72,15 @@ def _far_end(account: Account) -> str:
     return (
         f"{sum(call is not None for _, call in sent)} of {len(sent)} INVITEs and {len(heard)} of {len(account.heard)} "
         f"ears belong to a call; {notices} whole notices, {talks} talks, {confirmed} rights confirmed"
+    )
+
+
+def _keys(account: Account) -> str:
+    rights, codes = list(rights_pressed(account)), list(codes_entered(account))
+    heard = sum(is_heard(account, press, call.ended_at) for press, call, _ in rights)
+    return (
+        f"{len(account.presses)} sent: {len(rights)} rights, of which {heard} while somebody had to hear them, and "
+        f"{len(codes)} codes of agents"
     )
 
 

@@ -71,7 +71,8 @@ async def soak(plan: Plan, progress: Progress, keep: Path | None = None) -> Resu
 
 
 async def _soak(plan: Plan, progress: Progress, house: House) -> Result:
-    watch, supervisor = Watch(house.lab.pbx.spool), Supervisor(house)
+    watch = Watch(house.lab.pbx.spool, house.service.log)
+    supervisor = Supervisor(house, watch)
     breaker = Breaker(house, supervisor, watch)
     driver = Driver(house, breaker)
     found: dict[Violation, None] = {}
@@ -81,12 +82,12 @@ async def _soak(plan: Plan, progress: Progress, house: House) -> Result:
         await house.service.logged(lambda line: line["event"] == "asterisk_connected", within=START_SECONDS)
         progress.begin(plan, driver, breaker, watch, found)
         async with _beside(progress.run()):
-            async with _beside(_check_now_and_then(house, watch, numbers, found)):
+            async with _beside(_check_now_and_then(house, watch, supervisor, numbers, found)):
                 await driver.run(plan)
             progress.phase = "calming down"
             calm = await _calm(house)
             progress.phase = "checking"
-            account = await gather(house, watch, numbers, calm=True)
+            account = await gather(house, watch, supervisor, numbers, calm=True)
             found |= dict.fromkeys(violations(account))
             if not calm:
                 found |= {Violation(0, "it did not calm down", "", f"within {CALM_SECONDS:.0f} s"): None}
@@ -106,12 +107,17 @@ async def _end(service: Service) -> None:
 
 
 async def _check_now_and_then(
-    house: House, watch: Watch, numbers: set[str], found: dict[Violation, None]
+    house: House,
+    watch: Watch,
+    supervisor: Supervisor,
+    numbers: set[str],
+    found: dict[Violation, None],
 ) -> None:
     while True:
         await asyncio.sleep(CHECK_SECONDS)
         with contextlib.suppress(*_AWAY):
-            found |= dict.fromkeys(violations(await gather(house, watch, numbers, calm=False)))
+            account = await gather(house, watch, supervisor, numbers, calm=False)
+            found |= dict.fromkeys(violations(account))
 
 
 async def _calm(house: House) -> bool:
@@ -144,6 +150,6 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 def _keep(house: House, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for each in (*house.logs, house.lab.pbx.log):
+    for each in (*house.logs, house.lab.pbx.log, house.lab.world.log):
         if each.exists():
-            shutil.copy(each, folder / each.name)
+            shutil.copy(each, folder / (f"world-{each.name}" if each == house.lab.world.log else each.name))

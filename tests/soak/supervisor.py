@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from ccari.errors import StoreError
 from tests.lab import LabError
+from tests.soak.account import Exit
 from tests.soak.house import House
+from tests.soak.watch import Watch
 
 #: systemd's RestartSec.
 RESTART_SECONDS = 1.0
@@ -17,13 +20,14 @@ TRY_AGAIN_SECONDS = 0.5
 
 
 class Supervisor:
-    """``restarts`` counts what was brought back, by name; ``exits`` the service's exit statuses."""
+    """``restarts`` counts what was brought back, by name; ``exits`` are the service's."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, watch: Watch) -> None:
         self._house = house
+        self._watch = watch
         self._held: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
-        self.exits: Counter[int] = Counter()
+        self.exits: list[Exit] = []
 
     @contextmanager
     def away(self, name: str) -> Iterator[None]:
@@ -44,11 +48,12 @@ class Supervisor:
     async def _keep_service(self) -> None:
         while True:
             await self._may_run("ccari")
+            began = time.time()
             await self._house.service.spawn()
             process = self._house.service.process
             assert process is not None
             status = await process.wait()
-            self.exits[status] += 1
+            self.exits.append(Exit(began, time.time(), status, served=self._watch.has_served(began)))
             self.restarts["ccari"] += 1
             await asyncio.sleep(RESTART_SECONDS)
 

@@ -1,33 +1,46 @@
-"""What is seen while a run goes on: files as they come into the spool, and faults as they begin and end."""
+"""What is seen while a run goes on: files as they come into the spool, faults as they begin and end, and the service's signs."""
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-from tests.soak.account import RawFile, Window
+from tests.soak.account import RawFile, Sign, Window
 from tests.soak.plan import Fault
 
 LOOK_SECONDS = 0.05
+SERVES = "service_started"
+#: What the service says of itself that tells whether anybody hears keys.
+SIGNS = frozenset({SERVES, "asterisk_connected", "asterisk_away"})
 
 
 class Watch:
     """``windows``: the faults that are over."""
 
-    def __init__(self, spool: Path) -> None:
+    def __init__(self, spool: Path, log: Path) -> None:
         self._spool = spool
+        self._log = log
+        self._read = 0
         self._seen: dict[str, float] = {}
         self.windows: list[Window] = []
+        self.signs: list[Sign] = []
         self.now: list[Fault] = []
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
             self._look()
+            self._listen()
             await asyncio.sleep(LOOK_SECONDS)
+
+    def has_served(self, since: float) -> bool:
+        """Whether the service that began then has come so far as to take calls."""
+        self._listen()
+        return any(each.event == SERVES and each.at >= since for each in self.signs)
 
     @contextmanager
     def fault(self, kind: Fault) -> Iterator[None]:
@@ -48,6 +61,19 @@ class Watch:
     def _look(self) -> None:
         for name in self._names():
             self._seen.setdefault(name, time.time())
+
+    def _listen(self) -> None:
+        if not self._log.exists():
+            return
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            whole, end, _ = log.read().rpartition(b"\n")
+        self._read += len(whole) + len(end)
+        for line in whole.splitlines():
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)["event"]
+                if event in SIGNS:
+                    self.signs.append(Sign(time.time(), event))
 
     def _names(self) -> Iterator[str]:
         """The files of calls' own recordings."""

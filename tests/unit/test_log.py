@@ -72,6 +72,7 @@ def test_a_line_is_no_json_or_lacks_when_what_and_how_grave() -> None:
     assert list(first)[:3] == list(second)[:3] == ["at", "level", "event"]
     assert (first["event"], first["level"], first["number"]) == ("call_gated", "info", str(NUMBER))
     assert (second["event"], second["message"]) == ("library_message", "a message")
+    assert second["logger"] == "some.library"
     assert (third["event"], third["big"]) == ("odd", 2**70)
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from tests.soak.account import Account, RecordingRow
+from tests.soak.account import Account, Line, RecordingRow
 from tests.soak.checks.violation import Violation
 
 _OPEN = frozenset({"tagged", "recording"})
 #: What a service says of an error that nobody had thought of.
-_BUGS = frozenset({"call_failed"})
+_BUGS = frozenset({"call_failed", "call_not_closed"})
 
 
 def is_over_and_whole(account: Account) -> Iterator[Violation]:
@@ -50,11 +50,19 @@ def _is_delayed(account: Account, recording: RecordingRow) -> bool:
 
 
 def nothing_failed_inside(account: Account) -> Iterator[Violation]:
-    """An exception that ends a call, or the service, is a bug, whatever it was caused by."""
+    """An exception that ends a call, a task or the service is a bug, whatever it was caused by."""
     for line in account.lines:
-        event = line.told.get("event")
-        # a library tells of what it tries again
-        if event in _BUGS or ("Traceback" in line.text and event != "library_message"):
-            yield Violation(
-                0, "an error that nobody had thought of", str(line.told.get("call_id", "")), line.source
-            )
+        call = str(line.told.get("call_id", ""))
+        if line.told.get("event") == "library_message":
+            if _is_a_failure(line):
+                said = str(line.told.get("message", "")).partition("\n")[0]
+                yield Violation(0, "a library tells of an error of ours", call, f"{line.source}: {said[:80]}")
+        elif line.told.get("event") in _BUGS or "Traceback" in line.text:
+            yield Violation(0, "an error that nobody had thought of", call, line.source)
+
+
+def _is_a_failure(line: Line) -> bool:
+    """Asyncio says in the log what it cannot raise: a task whose exception nobody has looked at, a callback that failed. Other
+    libraries warn of what they try again.
+    """
+    return line.told.get("logger") == "asyncio" or line.told.get("level") in {"error", "critical"}

@@ -1,17 +1,14 @@
-"""Invariants 2, 4 and 6: what may be recorded, from when, until when, and under which tag."""
+"""Invariants 2 and 4: what may be recorded, from when, and under which tag."""
 
 from collections.abc import Iterator
 
 from tests.integration.studio import TONES
 from tests.soak.account import Account, CallRow, RecordingRow
-from tests.soak.campaigns import CAMPAIGNS, STOPS_RECORDING
+from tests.soak.campaigns import CAMPAIGNS
 from tests.soak.checks.matching import CLOCK_SECONDS
 from tests.soak.checks.violation import Violation
 from tests.soak.hearing import CERTAIN_SECONDS
-from tests.soak.plan import Fault
 
-#: From a press that stops the recording to the last that may be kept: until Asterisk has obeyed.
-STOPPING_SECONDS = 1.0
 _NOTICE = frozenset({TONES["identity"], TONES["recording_notice"], TONES["purpose"]})
 #: Where a file may lie of a recording in this state.
 _MAY_LIE = frozenset({"stored", "finished", "recording", "tagged"})
@@ -72,28 +69,3 @@ def untagged_audio(account: Account) -> Iterator[Violation]:
             yield Violation(
                 4, "audio was kept that was done away with", row.call_id, f"{kept.file} is {row.state}"
             )
-
-
-def goes_on_after_refusal(account: Account) -> Iterator[Violation]:
-    """Invariant 6: nothing is kept that was said after the press, nor is anything recorded anew."""
-    refused: dict[str, float] = {}
-    stepped = {each.id for each in account.calls if _clock_was_stepped(account, each)}
-    for request in account.requests:
-        if request.right in STOPS_RECORDING and request.call_id not in stepped:
-            before = refused.get(request.call_id, request.received_at)
-            refused[request.call_id] = min(before, request.received_at)
-    for recording in account.recordings:
-        at = refused.get(recording.call_id)
-        if at is None or recording.state != "stored" or recording.started_at is None:
-            continue
-        ends = recording.started_at + (recording.duration_ms or 0) / 1000
-        if ends > at + STOPPING_SECONDS:
-            yield Violation(
-                6, "recorded on after a refusal", recording.call_id, f"{recording.id}: {ends - at:.1f} s"
-            )
-
-
-def _clock_was_stepped(account: Account, call: CallRow) -> bool:
-    """When both the beginning of a recording and the press are told by a clock that was wrong at one of them."""
-    ended = call.ended_at if call.ended_at is not None else float("inf")
-    return account.broken(call.opened_at, ended, Fault.STEP_CLOCK)

@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.integration.studio import CONFIRMED, TONES
-from tests.soak.account import Account, RequestRow
+from tests.soak.account import Account, CallRow, RequestRow
 from tests.soak.campaigns import BARRED_BY_RIGHT
 from tests.soak.checks.matching import heard_in
+from tests.soak.checks.presses import refused_rights
 from tests.soak.checks.violation import Violation
 from tests.soak.hearing import CERTAIN_SECONDS
 
-#: What tells that a press was answered, whether or not it became a request.
-_ANSWERED = frozenset({"right_failed", "right_unregistrable"})
 #: What says to somebody that they are not recorded any more.
 _REFUSED_TONES = frozenset({TONES["continues_unrecorded"], TONES["recording_stopped"]})
 #: The actions of a campaign's keys that are rights.
@@ -39,7 +38,7 @@ def confirmed_unregistered(account: Account) -> Iterator[Violation]:
                 yield Violation(
                     5, "a right was confirmed that is not on record", call.id, f"at {tone.began:.1f} s"
                 )
-            if tone.hz in _REFUSED_TONES and "refuse_recording" not in rights:
+            if tone.hz in _REFUSED_TONES and "refuse_recording" not in rights | _without_a_name(call):
                 yield Violation(
                     5, "a refusal was confirmed that is not on record", call.id, f"at {tone.began:.1f} s"
                 )
@@ -48,18 +47,25 @@ def confirmed_unregistered(account: Account) -> Iterator[Violation]:
             yield Violation(5, "one press is several requests", call_id, f"{count} of {right}")
 
 
+def _without_a_name(call: CallRow) -> frozenset[str]:
+    """Who withholds their number may refuse to be recorded, and is told that they are not, though no request is theirs."""
+    return frozenset() if call.digest else refused_rights(call)
+
+
 def right_lost(account: Account) -> Iterator[Violation]:
-    """What the service heard in a call that it brought to its end is a request, or was answered with a no."""
+    """What a call's journal has of presses, which is written with what became of them, is a request, or was refused."""
     if not account.calm:
         return
     registered = {(each.call_id, each.right) for each in account.requests}
     for call in account.calls:
-        if call.ended_at is None or call.reason in {"service_died", "internal_error"}:
+        if call.ended_at is None:
             continue
-        answered = any(each.event in _ANSWERED for each in call.journal)
+        answered = refused_rights(call)
         for pressed in call.all("key_pressed"):
             right = _RIGHTS.get(pressed.fields.get("action", ""))
-            if right is not None and (call.id, right) not in registered and not answered:
+            if right is not None and (call.id, right) not in registered | {
+                (call.id, each) for each in answered
+            }:
                 yield Violation(5, "a right was pressed and lost", call.id, f"{right}, entry {pressed.seq}")
 
 

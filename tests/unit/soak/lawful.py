@@ -10,15 +10,20 @@ from tests.soak.account import (
     Bar,
     CallRow,
     Entry,
+    Exit,
     Heard,
     Invite,
     Kept,
     Line,
+    Press,
     RawFile,
     RecordingRow,
     RequestRow,
+    Sign,
     Sounding,
+    Window,
 )
+from tests.soak.plan import Fault
 
 #: A recorded call of acme in which erasure was pressed in the talk, one of its opt_in campaign, one that came in to it
 #: and was refused to be recorded, one of bravo to a number that acme has barred, and one that acme's gate has blocked.
@@ -27,7 +32,10 @@ RECORDING, AGREED_RECORDING = (f"10000000-0000-4000-8000-00000000000{n}" for n i
 DIGITS = {
     ERASED: "48600307401", AGREED: "48601128101", INBOUND: "48600302101", OTHERS: "48600100001", BLOCKED: "48600100001",
 }  # fmt: skip
-AGENT_CALL = "20000000-0000-4000-8000-000000000001"
+#: Of who called in, and of the agent who paused the recording of the opt_in campaign for a card's number at its end.
+AGENT_CALL, PAUSING_CALL = (f"20000000-0000-4000-8000-00000000000{n}" for n in range(1, 3))
+#: World's own name of the channel of the callee who pressed erasure.
+CHANNEL = "world-1800000000.1"
 BEGAN = 1_800_000_000.0
 SECRET = "f" * 64
 
@@ -38,6 +46,21 @@ def digest(controller: str, digits: str) -> bytes:
 
 def account() -> Account:
     return Account(
+        windows=(
+            Window(Fault.END_CCARI, BEGAN + 110, BEGAN + 112),
+            Window(Fault.KILL_CCARI, BEGAN + 200, BEGAN + 201),
+        ),
+        exits=(Exit(BEGAN - 60, BEGAN + 116, 0), Exit(BEGAN + 117, BEGAN + 200.1, -9)),
+        signs=tuple(
+            Sign(BEGAN + at, event)
+            for at in (-59, 118, 203)
+            for event in ("service_started", "asterisk_connected")
+        ),
+        presses=(
+            Press(BEGAN + 8.7, BEGAN + 9.0, CHANNEL, "7"),
+            Press(BEGAN + 41.7, BEGAN + 42.0, AGENT_CALL, "2"),
+            Press(BEGAN + 30.2, BEGAN + 30.8, PAUSING_CALL, "*1", PAUSING_CALL),
+        ),
         invites=(
             Invite(BEGAN + 1.1, DIGITS[ERASED], "48221110001"),
             Invite(BEGAN + 21.1, DIGITS[AGREED], "48221110003"),
@@ -45,7 +68,7 @@ def account() -> Account:
         ),
         calls=(
             _talked(ERASED, "renewals", 0, _press(9, "7", "erasure"), _registered("erasure")),
-            _talked(AGREED, "survey", 20),
+            _talked(AGREED, "survey", 20, Entry(0, BEGAN + 30.9, "agent_code_entered", {"code": "*1"})),
             _inbound(),
             _talked(OTHERS, "visits", 60, controller="bravo", recorded=False),
             _blocked(),
@@ -68,9 +91,9 @@ def account() -> Account:
             for each in (RECORDING, AGREED_RECORDING)
         ),
         heard=(
-            Heard(DIGITS[ERASED], BEGAN + 1, (*_notice(), Sounding(CONFIRMED, 7.5, 8.3))),
+            Heard(DIGITS[ERASED], BEGAN + 1, (*_notice(), Sounding(CONFIRMED, 7.5, 8.3)), channel=CHANNEL),
             Heard(DIGITS[AGREED], BEGAN + 21, _notice()),
-            Heard(DIGITS[INBOUND], BEGAN + 41, (*_notice(), _tone("continues_unrecorded", 1.6, 2.4)), AGENT_CALL),
+            Heard(DIGITS[INBOUND], BEGAN + 41, (*_notice(), _tone("continues_unrecorded", 1.6, 2.4)), AGENT_CALL, AGENT_CALL),
         ),
         lines=(
             _line('{"event":"call_gated","number":"+48•••••7401","since_request_ms":600123456}', 1),
@@ -83,7 +106,7 @@ def account() -> Account:
             for digits in DIGITS.values()
             for controller in ("acme", "bravo")
         },
-        of_agent_call={AGENT_CALL: INBOUND},
+        of_agent_call={AGENT_CALL: INBOUND, PAUSING_CALL: AGREED},
     )  # fmt: skip
 
 
@@ -110,6 +133,24 @@ def hearing(run: Account, call_id: str, *tones: Sounding) -> Account:
             replace(each, tones=tones) if each.digits == DIGITS[call_id] else each for each in run.heard
         ),
     )
+
+
+def adding(run: Account, call_id: str, event: str, **fields: str) -> Account:
+    """One more entry in the call's journal, just before its end."""
+    *before, last = run.by_id[call_id].journal
+    new = Entry(last.seq, last.at, event, fields)
+    return with_call(run, call_id, journal=(*before, new, replace(last, seq=last.seq + 1)))
+
+
+def broken(run: Account, kind: Fault, began: float, ended: float) -> Account:
+    """One more fault, in seconds into the run."""
+    return replace(run, windows=(*run.windows, Window(kind, BEGAN + began, BEGAN + ended)))
+
+
+def away(run: Account, began: float, ended: float) -> Account:
+    """The service lost Asterisk, and got it back."""
+    lost, found = Sign(BEGAN + began, "asterisk_away"), Sign(BEGAN + ended, "asterisk_connected")
+    return replace(run, signs=(*run.signs, lost, found))
 
 
 def logging(run: Account, text: str, **told: Any) -> Account:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.studio import CONFIRMED, TONES
 from tests.lab.callees import AGENT_TONE_HZ
-from tests.soak.account import Account, Bar, Invite, Kept, RawFile, Sounding, Window
+from tests.soak.account import Account, Bar, Invite, Kept, RawFile, Sounding
 from tests.soak.checks import violations
 from tests.soak.plan import Fault
 from tests.unit.soak import lawful
@@ -269,10 +269,8 @@ def test_a_planted_violation_goes_unnoticed(
 
 
 def test_an_invite_that_was_under_way_when_something_was_stopped_is_held_against_the_gate() -> None:
-    run = replace(
-        _barred_while_dialled(lawful.account()), windows=(Window(Fault.STOP_CCARI, BEGAN + 20.5, BEGAN + 28),)
-    )
-    assert violations(run) == []
+    run = _barred_while_dialled(lawful.account())
+    assert violations(lawful.broken(run, Fault.STOP_CCARI, 20.5, 28)) == []
 
 
 def test_a_token_spent_while_a_controller_bars_the_number_is_taken_for_late() -> None:
@@ -281,9 +279,10 @@ def test_a_token_spent_while_a_controller_bars_the_number_is_taken_for_late() ->
     assert violations(replace(run, bars=(*run.bars, just_before))) == []
 
 
-def test_a_refusal_is_timed_by_a_clock_that_was_stepped() -> None:
-    run = replace(_recorded_on(lawful.account()), windows=(Window(Fault.STEP_CLOCK, BEGAN + 6, BEGAN + 30),))
-    assert violations(run) == []
+def test_a_refusal_whose_key_world_does_not_know_is_timed_by_a_clock_that_was_stepped() -> None:
+    run = replace(_recorded_on(lawful.account()), presses=())
+    assert [each.invariant for each in violations(run)] == [6]
+    assert violations(lawful.broken(run, Fault.STEP_CLOCK, 6, 30)) == []
 
 
 def test_a_bar_that_does_not_reach_a_basis_is_held_against_its_calls() -> None:

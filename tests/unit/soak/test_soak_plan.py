@@ -43,6 +43,18 @@ def test_a_long_run_lacks_a_kind_of_fault_a_campaign_or_a_barred_number() -> Non
     assert {each.by != 0 for each in plan.faults if each.kind is Fault.STEP_CLOCK} == {True}
 
 
+def test_nobody_withholds_their_number_hands_over_or_enters_a_code_in_a_long_run() -> None:
+    calls = make(1, MINUTES_20, calls_each_second=0.5).calls
+    assert {each.withheld for each in calls if CAMPAIGNS[each.campaign].inbound} == {True, False}
+    assert not any(each.withheld for each in calls if not CAMPAIGNS[each.campaign].inbound)
+    refers = {(each.agent.split("-")[1].isdigit(), CAMPAIGNS[each.campaign].transfers)
+              for each in calls if each.agent.startswith("refers-")}  # fmt: skip
+    assert refers == {(number, may) for number in (True, False) for may in (True, False)}
+    entered = {(each.campaign, code) for each in calls if each.agent.startswith("presses-")
+               for code in each.agent.split("-")[1:4:2]}  # fmt: skip
+    assert entered == {(name, code) for name, declared in CAMPAIGNS.items() for code in declared.codes}
+
+
 def test_a_fault_that_cannot_be_done_here_is_planned() -> None:
     plan = make(1, MINUTES_20, calls_each_second=0.5, without=[Fault.STEP_CLOCK])
     assert Fault.STEP_CLOCK not in {each.kind for each in plan.faults}
@@ -55,6 +67,14 @@ def test_the_checkers_campaigns_are_others_than_the_policys() -> None:
     assert {each.id: (each.controller, each.recording.mode.value) for each in declared} == {
         name: (each.controller, each.mode) for name, each in CAMPAIGNS.items()
     }
+    words = {"pause_recording": "pause", "resume_recording": "resume", "stop_recording": "refuse_recording"}
+    assert {
+        each.id: (
+            {code: words.get(does, does.value) for code, does in each.agent_keys.items()},
+            each.transfer is not None,
+        )
+        for each in declared
+    } == {name: (each.codes, each.transfers) for name, each in CAMPAIGNS.items()}
     assert {each.id: each.caller_id or "" for each in declared} == {
         name: f"+{each.caller}" if each.caller else "" for name, each in CAMPAIGNS.items()
     }
