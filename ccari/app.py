@@ -187,7 +187,7 @@ def _front(
         ),
         forwards=store.forwards,
         repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, live=board,
-        accesses=store.accesses, placing=calls,
+        accesses=store.accesses, overview=store.overview, placing=calls,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from ccari.store.erasures import Erasures
 from ccari.store.forwards import Forwards
 from ccari.store.holds import Holds
 from ccari.store.key_versions import KeyVersions
+from ccari.store.overview import Overviews
 from ccari.store.policies import Policies
 from ccari.store.recordings import Recordings
 from ccari.store.records import Records
@@ -53,6 +54,7 @@ class Store:
     subjects: Subjects
     erasures: Erasures
     accesses: Accesses
+    overview: Overviews
 
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
@@ -61,7 +63,7 @@ class Store:
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
             Holds(database), Deletions(database), Seals(database), Subjects(database), Erasures(database),
-            Accesses(database),
+            Accesses(database), Overviews(database),
         )  # fmt: skip
 
 

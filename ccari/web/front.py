@@ -21,6 +21,7 @@ from ccari.ports.holds import HoldStore
 from ccari.ports.keying import ListSecrets
 from ccari.ports.lists import ConsentStore, ContactStore, ListWork
 from ccari.ports.live import LiveCalls
+from ccari.ports.overview import OverviewStore
 from ccari.ports.placing import Placing
 from ccari.ports.policies import PolicyBook, PolicyRecords
 from ccari.ports.recordings import RecordingShelf
@@ -62,6 +63,7 @@ class Front:
     cards: CardRack
     live: LiveCalls
     accesses: AccessLog
+    overview: OverviewStore
     placing: Placing | None
 
 

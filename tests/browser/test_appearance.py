@@ -16,7 +16,7 @@ PAGES = {
     Role.DPO: (
         "/console/requests", "/console/requests/new", "/console/requests/ACME-2026-000001", "/console/requests/ACME-2026-000004",
         "/console/requests/ACME-2026-000001/letters/fulfilled", "/console/nowhere",
-        "/console/calls", "/console/suppressions",
+        "/console/overview?days=30", "/console/calls", "/console/suppressions",
     ),
 }  # fmt: skip
 #: What keeps somebody out; the rest is advice.
@@ -60,6 +60,7 @@ async def test_a_page_keeps_somebody_out(
 async def test_the_form_to_sign_in_keeps_somebody_out(opened: Opened, url: str, pictures: Path) -> None:
     page = await opened()
     await page.get_by_role("button", name="Sign out").click()
+    await page.locator("#token").wait_for()
     for width in WIDTHS.values():
         await page.set_viewport_size({"width": width, "height": 900})
         await page.screenshot(path=pictures / f"sign-in-{width}.png")

@@ -19,6 +19,7 @@ class Entry:
 
 
 ENTRIES = (
+    Entry("overview", "/console/overview", _LOOKING),
     Entry("requests", "/console/requests", _RIGHTS),
     Entry("calls", "/console/calls", _LOOKING),
     Entry("suppressions", "/console/suppressions", _LOOKING),

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from ccari.errors import CcariError
 from ccari.ports.access import fingerprint
 from ccari.web.console import rendering
 from ccari.web.console.menu import menu
@@ -54,7 +53,9 @@ class Entrance:
         try:
             with self._house.counter.room:
                 return await self._signed_in(request, words)
-        except (CcariError, Refusal) as error:
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - told, and logged
             return troubled(words, error)
 
     async def _signed_in(self, request: web.Request, words: Words) -> web.Response:

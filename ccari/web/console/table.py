@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from ccari.ports.access import Role
-from ccari.web.console import calls, requests, signing_in, suppressions
+from ccari.web.console import calls, overview, requests, signing_in, suppressions
 from ccari.web.console.pages import Handler, Page
 from ccari.web.console.rendering import asset
 from ccari.web.console.sessions import PATH, Sessions
@@ -51,6 +51,7 @@ def pages(entrance: Entrance) -> Sequence[Page]:
             "GET", f"{PATH}/requests/{{reference}}/letters/{{outcome}}", _OFFICER, requests.letter,
             in_path=requests.LetterPath, query=requests.LetterQuery,
         ),
+        Page("GET", f"{PATH}/overview", _LOOKING, overview.overview, query=overview.OverviewQuery, again=overview.overview),
         Page("GET", f"{PATH}/calls", _LOOKING, calls.register, query=CallsQuery, again=calls.register),
         Page("GET", f"{PATH}/calls/{{id}}", _LOOKING, calls.one, in_path=CallPath),
         Page("GET", f"{PATH}/suppressions", _LOOKING, suppressions.register, query=SuppressionsQuery),

@@ -12,7 +12,7 @@ import orjson
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
-from ccari.errors import CcariError, InputError, RequestError, StoreError
+from ccari.errors import InputError, RequestError, StoreError
 from ccari.ports.access import Bearer, Role
 from ccari.web import problems
 from ccari.web.console import rendering
@@ -55,7 +55,10 @@ class Window:
         words = words_of(request)
         try:
             return await self._answered(request, words)
-        except (CcariError, Refusal) as error:
+        except ConnectionError:
+            # whoever asked is gone
+            raise
+        except Exception as error:  # noqa: BLE001 - told, and logged
             return troubled(words, error)
 
     async def _answered(self, request: web.Request, words: Words) -> web.StreamResponse:
@@ -159,9 +162,15 @@ def to_sign_in(request: web.Request) -> web.Response:
     return moved(f"{SIGN_IN}?back={back}" if back else SIGN_IN)
 
 
-def troubled(words: Words, error: CcariError | Refusal) -> web.Response:
+def troubled(words: Words, error: Exception) -> web.Response:
     """A page that says what is wrong, without anything that was sent."""
-    refusal = error if isinstance(error, Refusal) else problems.of_error(error)
+    match error:
+        case Refusal():
+            refusal = error
+        case web.HTTPException():
+            refusal = problems.of_server(error)
+        case _:
+            refusal = problems.of_error(error)
     status = HTTPStatus(refusal.status)
     known = isinstance(error, Refusal | InputError | RequestError) and not isinstance(error, StoreError)
     detail = "; ".join(_told(words, refusal)) if known else ""

@@ -91,7 +91,7 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
         ),
 
         forwards=store.forwards, repeats=store.repeats, secrets=kept, prompts=Silent(), cards=Rack(), live=Board(),
-        accesses=store.accesses, placing=None,
+        accesses=store.accesses, overview=store.overview, placing=None,
     )  # fmt: skip
 
 

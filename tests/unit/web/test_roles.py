@@ -79,6 +79,7 @@ POST /console/requests/{reference}/refuse              . . . D .
 POST /console/requests/{reference}/withdraw            . . . D .
 POST /console/requests/{reference}/number              . . . D .
 GET  /console/requests/{reference}/letters/{outcome}   . . . D .
+GET  /console/overview                                 . . o D A
 GET  /console/calls                                    . . o D A
 GET  /console/calls/{id}                               . . o D A
 GET  /console/suppressions                             . . o D A

@@ -44,7 +44,7 @@ async def test_who_signs_in_is_sent_to_another_site(api: Api, visitor: Visitor, 
     form = (await visitor.get(SIGN_IN)).form(SIGN_IN)
     sent = {**form.fields, "token": await api.of(Role.DPO), "back": back}
     seen = await visitor.ask("POST", SIGN_IN, sent, follow=False)
-    assert seen.headers["location"] == REQUESTS
+    assert seen.headers["location"] == "/console/overview"
 
 
 async def test_the_cookie_can_be_read_by_scripts_or_sent_by_another_site(api: Api, visitor: Visitor) -> None:

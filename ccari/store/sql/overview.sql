@@ -1,0 +1,25 @@
+-- name: count_calls
+-- A call was answered if the notice was heard, or if it ended in a way that needs somebody who took it.
+SELECT date_trunc($3, opened_at AT TIME ZONE $4) AS begins, outcome,
+       CASE WHEN outcome = 'blocked' THEN reason END AS reason, count(*) AS calls,
+       count(*) FILTER (WHERE heard_at IS NOT NULL
+                           OR outcome IN ('bridged', 'notice_failed', 'right_exercised', 'recording_refused')) AS answered,
+       count(*) FILTER (WHERE heard_at IS NOT NULL) AS heard,
+       count(*) FILTER (WHERE direction = 'callee_first' AND heard_at IS NOT NULL) AS power,
+       count(*) FILTER (WHERE direction = 'callee_first' AND reason = 'abandoned') AS abandoned
+FROM calls WHERE opened_at >= $1 AND ($2::text[] IS NULL OR controller = ANY ($2))
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+
+-- name: count_rights
+SELECT "right", count(*) AS count FROM rights_requests
+WHERE received_at >= $1 AND ($2::text[] IS NULL OR controller = ANY ($2)) GROUP BY 1
+
+-- name: count_due
+-- $1 and $2: each controller with its local date, $3: the date of one that is not among them.
+SELECT count(*) AS open, count(*) FILTER (WHERE r.due < local.today) AS overdue,
+       count(*) FILTER (WHERE r.due BETWEEN local.today AND local.today + 7) AS soon
+FROM rights_requests r
+CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
+                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+WHERE r.closed_at IS NULL AND ($4::text[] IS NULL OR r.controller = ANY ($4))

@@ -1,0 +1,143 @@
+"""What became of the calls and rights of the last day, week or month."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from ccari.gating import dossiers
+from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.call import Outcome
+from ccari.ports.overview import Counted
+from ccari.web.console.pages import Answer, Shown, Visit
+from ccari.web.models.base import Given
+
+DAYS = (1, 7, 30)
+#: What bars of one colour are, from the bottom up.
+_SHADES: Mapping[str, frozenset[str | None]] = {
+    "talked": frozenset({Outcome.BRIDGED}),
+    "rights": frozenset({Outcome.RIGHT_EXERCISED, Outcome.RECORDING_REFUSED}),
+    "blocked": frozenset({Outcome.BLOCKED}),
+}
+_OTHERS = "others"
+#: The plot, in its own units: it is drawn as wide as there is room.
+_WIDTH, _HEIGHT, _GAP = 720.0, 180.0, 0.2
+
+
+class OverviewQuery(Given):
+    days: Literal["1", "7", "30"] = "7"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A rectangle of the plot."""
+
+    shade: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One hour or day: how many calls of each shade."""
+
+    begins: datetime
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a table with a bar beside it; ``part`` in per cent of the longest."""
+
+    name: str
+    count: int
+    part: float
+
+
+async def overview(visit: Visit) -> Answer:
+    """The numbers, and the plots of them."""
+    query: OverviewQuery = visit.ask.query or OverviewQuery()
+    days = int(query.days)
+    policy = await visit.ask.policy()
+    countries = [each.country for each in policy.controllers] if policy else []
+    zone = TIME_ZONES[countries[0]] if countries else "UTC"
+    since = _since(days, ZoneInfo(zone))
+    found = await visit.ask.front.overview.since(
+        since, visit.ask.controllers, by_hour=days == 1, zone=zone, clock=dossiers.clock(policy)
+    )
+    columns = _columns(found.counted, since, days, ZoneInfo(zone))
+    heard, answered = (sum(getattr(each, name) for each in found.counted) for name in ("heard", "answered"))
+    power, abandoned = (sum(getattr(each, name) for each in found.counted) for name in ("power", "abandoned"))
+    outcomes, blocks = Counter[str](), Counter[str]()
+    for each in found.counted:
+        outcomes[each.outcome or ""] += each.calls
+        if each.reason is not None:
+            blocks[each.reason] += each.calls
+    told = {
+        "days": days, "choices": DAYS, "calls": outcomes.total(), "heard": _rate(heard, answered), "answered": answered,
+        "abandoned": _rate(abandoned, power), "power": power, "due": found.due, "outcomes": _lines(outcomes),
+        "blocks": _lines(blocks), "rights": _lines(found.rights), "columns": columns, "shades": (*_SHADES, _OTHERS),
+        "plot": _plot(columns), "most": _most(columns), "zone": zone, "size": (_WIDTH, _HEIGHT),
+    }  # fmt: skip
+    return Shown("overview.html.j2", told)
+
+
+def _since(days: int, zone: ZoneInfo) -> datetime:
+    """The beginning of the hour a day ago, or of the first of so many days, of which today is the last."""
+    now = datetime.now(UTC).astimezone(zone)
+    if days == 1:
+        return now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=23)
+    return datetime.combine(now.date() - timedelta(days=days - 1), time(), zone)
+
+
+def _columns(counted: Sequence[Counted], since: datetime, days: int, zone: ZoneInfo) -> list[Column]:
+    """Each hour or day, those without calls too."""
+    if days == 1:
+        hours = (since.astimezone(UTC) + timedelta(hours=each) for each in range(24))
+        begins = [each.astimezone(zone).replace(tzinfo=None) for each in hours]
+    else:
+        begins = [since.replace(tzinfo=None) + timedelta(days=each) for each in range(days)]
+    found: dict[datetime, Counter[str]] = {each: Counter() for each in begins}
+    for each in counted:
+        if each.begins in found:
+            found[each.begins][_shade(each.outcome)] += each.calls
+    return [Column(moment, counts) for moment, counts in found.items()]
+
+
+def _shade(outcome: str | None) -> str:
+    return next((shade for shade, outcomes in _SHADES.items() if outcome in outcomes), _OTHERS)
+
+
+def _most(columns: Sequence[Column]) -> int:
+    return max((sum(each.counts.values()) for each in columns), default=0)
+
+
+def _plot(columns: Sequence[Column]) -> list[Block]:
+    most = _most(columns)
+    step = _WIDTH / max(len(columns), 1)
+    blocks = []
+    for index, column in enumerate(columns):
+        top = _HEIGHT
+        for shade in (*_SHADES, _OTHERS):
+            count = column.counts.get(shade, 0)
+            if count:
+                height = _HEIGHT * count / most
+                top -= height
+                blocks.append(
+                    Block(shade, round(step * (index + _GAP / 2), 2), round(top, 2), round(step * (1 - _GAP), 2), round(height, 2))
+                )  # fmt: skip
+    return blocks
+
+
+def _lines(counts: Counter[str]) -> list[Line]:
+    most = max(counts.values(), default=0)
+    return [Line(name, count, round(100 * count / most, 1)) for name, count in counts.most_common() if count]
+
+
+def _rate(some: int, of: int) -> float | None:
+    """In per cent; None where there is nothing to reckon it from."""
+    return round(100 * some / of, 1) if of else None

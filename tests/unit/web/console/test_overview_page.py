@@ -1,0 +1,82 @@
+"""The overview: what is counted is all of it, once, and nobody else's."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from ccari.policy.rights import Right
+from ccari.ports.access import Role
+from ccari.store.opened import Store
+from tests.unit.store import made
+from tests.unit.store.test_forwards import added
+from tests.unit.web.api import Api
+from tests.unit.web.console.browsing import Visitor, signed_in
+
+OVERVIEW = "/console/overview"
+
+
+async def ended(
+    store: Store, outcome: str, reason: str = "", *, ago: timedelta = timedelta(), heard: bool = False,
+    direction: str = "outbound", controller: str = "acme",
+) -> None:  # fmt: skip
+    call = made.call(controller)
+    await store.calls.open(call, made.question(call))
+    if heard:
+        await store.calls.commit_heard(call.id, "v1", None, ())
+    await store.calls.close(call.id, outcome, reason, ())
+    await _moved(store, call.id, ago, direction)
+
+
+async def _moved(store: Store, call: UUID, ago: timedelta, direction: str) -> None:
+    async with store.database.connection() as connection:
+        await connection.execute(
+            "UPDATE calls SET opened_at = now() - $2::interval, direction = $3 WHERE id = $1",
+            call,
+            ago,
+            direction,
+        )
+
+
+async def test_a_call_or_a_right_is_not_counted_or_counted_for_somebody_else(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    for _ in range(3):
+        await ended(store, "bridged", heard=True)
+    await ended(store, "notice_failed", ago=timedelta(days=3))
+    await ended(store, "blocked", "holiday", ago=timedelta(days=6))
+    await ended(store, "failed", "abandoned", heard=True, direction="callee_first")
+    await ended(store, "busy", ago=timedelta(days=20))
+    await ended(store, "bridged", controller="other")
+    await added(store, right=Right.PORTABILITY)
+    await added(store, right=Right.ACCESS, controller="other")
+    await signed_in(api, visitor, Role.AUDITOR, "acme")
+    for days, calls in (1, 4), (7, 6), (30, 7):
+        seen = await visitor.get(f"{OVERVIEW}?days={days}")
+        assert f"Calls {calls} Notice heard" in seen.words
+    week = (await visitor.get(OVERVIEW)).words
+    assert "Notice heard 80.0 % of 5 answered calls" in week
+    assert "Abandoned 100.0 % of 1 answered call of power dialling" in week
+    assert "public holiday 1" in week
+    assert "portability 1" in week
+    assert "access 1" not in week
+    assert "busy 1" not in week
+
+
+async def test_there_was_nothing_and_the_page_fails(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.OPS)
+    for days in (1, 7, 30):
+        seen = await visitor.get(f"{OVERVIEW}?days={days}")
+        assert "There were no calls." in seen.words
+        assert "Notice heard – of 0 answered calls" in seen.words
+    assert (await visitor.get(f"{OVERVIEW}?days=400")).status == 422
+
+
+async def test_a_plot_shows_other_numbers_than_its_table(api: Api, visitor: Visitor, store: Store) -> None:
+    for days in range(0, 29, 4):
+        await ended(store, "bridged", ago=timedelta(days=days))
+    await ended(store, "blocked", "holiday")
+    await signed_in(api, visitor, Role.OPS)
+    seen = await visitor.get(f"{OVERVIEW}?days=30")
+    plot = seen.text.partition('preserveAspectRatio="none"')[2].partition("</svg>")[0]
+    assert (plot.count('class="talked"'), plot.count('class="blocked"')) == (8, 1)
+    table = seen.text.partition('<table class="plain">')[2].partition("</table>")[0]
+    assert table.count('<td class="amount">1</td>') == 9
