@@ -8,7 +8,7 @@ from aiohttp import web
 
 from ccari.gating.naming import the_campaign, the_controller
 from ccari.ports.accesses import Looked
-from ccari.ports.lists import BarsGiven, ContactsGiven, ListWork, Report, by_reason
+from ccari.ports.lists import BarsGiven, ContactsGiven, ListWork, Report, Source, by_reason
 from ccari.web.downloads import named, sent
 from ccari.web.front import Ask, Reply
 from ccari.web.models.consents import ConsentsImportQuery
@@ -27,9 +27,14 @@ _BUFFER_BYTES = 256 * 1024
 
 async def import_bars(ask: Ask) -> Reply:
     """Bar the numbers of a list, or of an export; a CSV's columns go before the parameters. With a bad line nothing is."""
+    return await bar(ask, _body(ask))
+
+
+async def bar(ask: Ask, source: Source) -> Reply:
+    """As :func:`import_bars`, of a list from wherever it comes."""
     query: BarsImportQuery = ask.query
     given = BarsGiven(query.controller, query.campaign, query.reason, query.proof or "", query.until)
-    return _told(await (await _lists(ask)).bar(_body(ask), given, ask.who, keep_going=query.keep_going))
+    return _told(await (await _lists(ask)).bar(source, given, ask.who, keep_going=query.keep_going))
 
 
 async def import_contacts(ask: Ask) -> Reply:
@@ -78,7 +83,7 @@ async def _lists(ask: Ask) -> ListWork:
 
 
 def _body(ask: Ask, most_bytes: int | None = None) -> io.BufferedReader:
-    upload = Upload(ask.request) if most_bytes is None else Upload(ask.request, most_bytes)
+    upload = Upload.of(ask.request) if most_bytes is None else Upload.of(ask.request, most_bytes)
     return io.BufferedReader(upload, _BUFFER_BYTES)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import ClientError, web
@@ -17,21 +18,26 @@ LIST_BYTES = 1024 * 1024 * 1024
 
 
 class Upload(io.RawIOBase):
-    """The body of a request as a file, for a thread that reads it; the event loop goes on meanwhile.
+    """A list that arrives, as a file, for a thread that reads it; the event loop goes on meanwhile.
 
-    ``most_bytes``: of what is longer the rest is not taken. Raises Refusal from whatever reads it: 408, 413, and 400 for
-    what does not arrive whole.
+    ``more`` gives its next piece, b"" at its end. ``most_bytes``: of what is longer the rest is not taken. Raises Refusal from
+    whatever reads it: 408, 413, and 400 for what does not arrive whole.
     """
 
-    def __init__(self, request: web.Request, most_bytes: int = LIST_BYTES) -> None:
+    def __init__(self, more: Callable[[], Awaitable[bytes]], most_bytes: int = LIST_BYTES) -> None:
         super().__init__()
-        if request.content_type not in {CSV, PLAIN}:
-            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a list is {CSV} or {PLAIN} here")
-        self._content = request.content
+        self._more = more
         self._loop = asyncio.get_running_loop()
         self._most = most_bytes
         self._taken = 0
         self._left = b""
+
+    @classmethod
+    def of(cls, request: web.Request, most_bytes: int = LIST_BYTES) -> "Upload":
+        """The body of a request; Refusal (415) if it is not said to be a list."""
+        if request.content_type not in {CSV, PLAIN}:
+            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a list is {CSV} or {PLAIN} here")
+        return cls(request.content.readany, most_bytes)
 
     def readable(self) -> bool:
         return True
@@ -52,7 +58,7 @@ class Upload(io.RawIOBase):
     async def _next(self) -> bytes:
         try:
             async with asyncio.timeout(PIECE_SECONDS):
-                return await self._content.readany()
+                return await self._more()
         except TimeoutError:
             raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the list did not arrive in time") from None
         except (ClientError, web.RequestPayloadError, ConnectionError):

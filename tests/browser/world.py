@@ -28,7 +28,8 @@ _OUTCOMES = (
 
 async def furnish(store: Store, folder: Path) -> Front:
     """Everything there is, and what it is served from."""
-    front = await front_over(store, folder, NAMED)
+    front = await front_over(store, folder, TWO)
+    await store.policies.apply(NAMED, "cli:anna")
     await _calls(store)
     await _requests(store, SecretStore(folder / "keys"))
     return front

@@ -23,6 +23,7 @@ ENTRIES = (
     Entry("requests", "/console/requests", _RIGHTS),
     Entry("calls", "/console/calls", _LOOKING),
     Entry("suppressions", "/console/suppressions", _LOOKING),
+    Entry("campaigns", "/console/campaigns", _LOOKING),
 )  # fmt: skip
 
 

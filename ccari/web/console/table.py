@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from ccari.ports.access import Role
-from ccari.web.console import calls, overview, requests, signing_in, suppressions
+from ccari.web.console import calls, campaigns, importing, overview, requests, signing_in, suppressions
 from ccari.web.console.pages import Handler, Page
 from ccari.web.console.rendering import asset
 from ccari.web.console.sessions import PATH, Sessions
@@ -13,6 +13,7 @@ from ccari.web.console.signing_in import Entrance
 from ccari.web.console.window import SIGN_IN, House, Window
 from ccari.web.endpoint import Counter
 from ccari.web.models.calls import CallPath, CallsQuery
+from ccari.web.models.campaigns import RevisionPath, RevisionsQuery
 from ccari.web.models.requests import (
     ClaimBody,
     NoteBody,
@@ -58,6 +59,13 @@ def pages(entrance: Entrance) -> Sequence[Page]:
         Page(
             "POST", f"{PATH}/suppressions/check", _LOOKING, suppressions.look_up, form=CheckBody,
             again=suppressions.register, looks_up=LookUp.CHECK,
+        ),
+        Page("GET", f"{PATH}/suppressions/import", _ENTERING, importing.blank),
+        Page("POST", f"{PATH}/suppressions/import", _ENTERING, importing.take, again=importing.blank, reads=True),
+        Page("GET", f"{PATH}/campaigns", _LOOKING, campaigns.register, query=RevisionsQuery),
+        Page(
+            "GET", f"{PATH}/campaigns/{{number}}", _LOOKING, campaigns.revision, in_path=RevisionPath,
+            query=campaigns.RevisionQuery,
         ),
         Page("POST", f"{PATH}/suppressions/add", _ENTERING, suppressions.add, form=BarringBody, again=suppressions.register),
         Page("POST", f"{PATH}/suppressions/lift", _OFFICER, suppressions.lift, form=LiftingBody, again=suppressions.register),

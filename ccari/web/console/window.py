@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import BodyPartReader, ClientError, hdrs, web
 from pydantic import BaseModel, ValidationError
 
 from ccari.errors import InputError, RequestError, StoreError
@@ -27,6 +27,8 @@ from ccari.web.problems import Refusal
 LANGUAGE_COOKIE = "ccari_language"
 CSRF = "csrf"
 SIGN_IN = f"{PATH}/sign-in"
+#: Of a form with a file: a field, and how many there are.
+_FIELD_BYTES, _MOST_FIELDS = 8 * 1024, 20
 #: What is told of at the top of the page on which it was filled in.
 _TAKEN_BACK = frozenset(
     {
@@ -72,7 +74,7 @@ class Window:
                 raise Refusal(HTTPStatus.FORBIDDEN, "that page is not for your role")
             visit = Visit(self._ask(request, session.bearer), session, words)
             if not page.lasts:
-                async with counter.turns:
+                async with counter.long_turns if page.reads else counter.turns:
                     return await self._finished(visit, await self._work(visit))
         return await self._finished(visit, await page.handler(visit))
 
@@ -125,7 +127,7 @@ class Window:
         if page.looks_up is not None:
             self._house.counter.rates.take(page.looks_up, visit.ask.bearer.name)
         if page.form is not None:
-            visit.ask = visit.asking(path=visit.ask.path, body=_filled(page.form, visit.form))
+            visit.ask = visit.asking(path=visit.ask.path, body=filled(page.form, visit.form))
 
     async def _finished(self, visit: Visit, answer: Answer) -> web.StreamResponse:
         session = visit.session
@@ -225,6 +227,41 @@ async def read_form(request: web.Request) -> Mapping[str, str]:
     return {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
 
 
+async def read_parts(
+    request: web.Request, session: Session
+) -> tuple[Mapping[str, str], BodyPartReader | None]:
+    """The fields of a form with a file, up to the file, whose reader is the other. Raises Refusal (400, 403, 408, 413)."""
+    if request.content_type != "multipart/form-data":
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form with a file")
+    form: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            parts = await request.multipart()
+            while (part := await parts.next()) is not None:
+                if not isinstance(part, BodyPartReader) or len(form) >= _MOST_FIELDS:
+                    raise Refusal(HTTPStatus.BAD_REQUEST, "that is no form of ours")
+                if part.filename is not None:
+                    check_csrf(form.pop(CSRF, ""), session)
+                    return form, part
+                form[part.name or ""] = (await read_part(part, _FIELD_BYTES)).decode(errors="replace")
+    except TimeoutError:
+        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the form did not arrive in time") from None
+    except (ClientError, web.RequestPayloadError, ValueError):
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the form did not arrive whole") from None
+    check_csrf(form.pop(CSRF, ""), session)
+    return form, None
+
+
+async def read_part(part: BodyPartReader, most_bytes: int) -> bytes:
+    """All of a part. Refusal (413) if it is longer."""
+    read = bytearray()
+    while piece := await part.read_chunk():
+        read += piece
+        if len(read) > most_bytes:
+            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"that has at most {most_bytes} bytes here")
+    return bytes(read)
+
+
 def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | None:
     """What the URL asks for; fields that were left empty are not asked for."""
     if model is None:
@@ -241,7 +278,7 @@ def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | N
         raise problems.of_validation(model, error, in_query=True) from None
 
 
-def _filled(model: type[BaseModel], form: Mapping[str, str]) -> BaseModel:
+def filled(model: type[BaseModel], form: Mapping[str, str]) -> BaseModel:
     """The form by its model, as the API takes it; fields that were left empty are not there."""
     given = {name: value for name, value in form.items() if value.strip() and name in model.model_fields}
     try:

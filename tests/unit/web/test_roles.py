@@ -84,6 +84,10 @@ GET  /console/calls                                    . . o D A
 GET  /console/calls/{id}                               . . o D A
 GET  /console/suppressions                             . . o D A
 POST /console/suppressions/check                       . . o D A
+GET  /console/suppressions/import                      . . o D .
+POST /console/suppressions/import                      . . o D .
+GET  /console/campaigns                                . . o D A
+GET  /console/campaigns/{number}                       . . o D A
 POST /console/suppressions/add                         . . o D .
 POST /console/suppressions/lift                        . . . D .
 """

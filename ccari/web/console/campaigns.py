@@ -1,0 +1,102 @@
+"""Campaigns as they are declared, the revisions of the policy, and what each changed."""
+
+import asyncio
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from ccari.web import campaigns as api
+from ccari.web.console.pages import Answer, Shown, Visit
+from ccari.web.models.base import Given
+from ccari.web.models.campaigns import (
+    CampaignList,
+    CampaignsQuery,
+    RevisionPage,
+    RevisionPath,
+    RevisionRow,
+    RevisionShown,
+    RevisionsQuery,
+)
+from ccari.web.problems import not_there
+
+#: So many lines that are the same are shown before and after what is not.
+_CONTEXT = 3
+_PAGE_ROWS = 50
+
+
+class RevisionQuery(Given):
+    against: Annotated[int | None, Field(ge=1, lt=2**31)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """``sign``: ``+``, ``-`` or a space; ``…`` where lines that are the same are left out. ``old``, ``new``: line numbers."""
+
+    sign: str
+    old: int | None
+    new: int | None
+    text: str
+
+
+async def register(visit: Visit) -> Answer:
+    """The campaigns in force, and every revision."""
+    revisions = RevisionPage.model_validate(
+        (
+            await api.list_revisions(visit.asking(query=visit.ask.query or RevisionsQuery(limit=_PAGE_ROWS)))
+        ).content
+    )
+    declared: CampaignList | None = None
+    if await visit.ask.policy() is not None:
+        reply = await api.list_campaigns(visit.asking(query=CampaignsQuery()))
+        assert isinstance(reply.content, CampaignList)  # noqa: S101 - as it says of itself
+        declared = reply.content
+    return Shown("campaigns.html.j2", {"declared": declared, "revisions": revisions})
+
+
+async def revision(visit: Visit) -> Answer:
+    """One revision, and how it differs from the one before, or another."""
+    path: RevisionPath = visit.ask.path
+    query: RevisionQuery = visit.ask.query or RevisionQuery()
+    shown = await _revision(visit, path.number)
+    others = [each for each in await _numbers(visit) if each != path.number]
+    before = query.against or max((each for each in others if each < path.number), default=None)
+    other = await _revision(visit, before) if before is not None else None
+    lines = await asyncio.to_thread(lambda: list(_differences(_text(other) if other else [], _text(shown))))
+    return Shown("revision.html.j2", {"revision": shown, "other": other, "others": others, "lines": lines})
+
+
+async def _numbers(visit: Visit) -> list[int]:
+    rows = [RevisionRow.model_validate(each) for each in await visit.ask.front.policies.revisions()]
+    return [each.revision for each in rows]
+
+
+async def _revision(visit: Visit, number: int) -> RevisionShown:
+    reply = await api.show_revision(visit.asking(path=RevisionPath(number=number)))
+    if not isinstance(reply.content, RevisionShown):
+        raise not_there()
+    return reply.content
+
+
+def _text(shown: RevisionShown) -> list[str]:
+    """The file, where all of it may be seen; else what of it is the bearer's business."""
+    if shown.document is not None:
+        return shown.document.splitlines()
+    told = shown.model_dump(mode="json", include={"controllers", "registers", "campaigns"}, exclude_none=True)
+    return json.dumps(told, indent=2, ensure_ascii=False).splitlines()
+
+
+def _differences(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for count, group in enumerate(matcher.get_grouped_opcodes(_CONTEXT)):
+        if count or group[0][1] or group[0][3]:
+            yield DiffLine("…", None, None, "")
+        for tag, i, j, k, m in group:
+            if tag == "equal":
+                yield from (DiffLine(" ", i + n + 1, k + n + 1, line) for n, line in enumerate(old[i:j]))
+                continue
+            yield from (DiffLine("-", i + n + 1, None, line) for n, line in enumerate(old[i:j]))
+            yield from (DiffLine("+", None, k + n + 1, line) for n, line in enumerate(new[k:m]))

@@ -1,0 +1,46 @@
+"""A list of bars, sent as a file from a form, and the report of it."""
+
+import io
+
+from ccari.policy.suppression import Reason
+from ccari.web import lists as api
+from ccari.web import problems
+from ccari.web.console.pages import Answer, Shown, Visit
+from ccari.web.console.window import filled, read_parts
+from ccari.web.models.lists import ListReport
+from ccari.web.models.suppressions import BarsImportQuery
+from ccari.web.problems import Fault, Refusal
+from ccari.web.uploads import Upload
+
+_BUFFER_BYTES = 256 * 1024
+
+
+async def blank(visit: Visit) -> Answer:
+    """The form."""
+    return await _page(visit, None)
+
+
+async def take(visit: Visit) -> Answer:
+    """Bar the numbers of the list as it arrives. With a line that is wrong nothing is, unless the rest is to be taken."""
+    form, file = await read_parts(visit.ask.request, visit.session)
+    visit.form = form
+    query = filled(BarsImportQuery, form)
+    if file is None or not file.filename:
+        raise problems.of_faults([Fault(detail="choose a file", pointer="#/file")])
+    source = io.BufferedReader(Upload(file.read_chunk), _BUFFER_BYTES)
+    try:
+        reply = await api.bar(visit.asking(query=query), source)
+    except Refusal as refusal:
+        report = refusal.problem.report
+        if report is None:
+            raise
+        return await _page(visit, report)
+    return await _page(visit, ListReport.model_validate(reply.content))
+
+
+async def _page(visit: Visit, report: ListReport | None) -> Shown:
+    policy = await visit.ask.policy_in_force()
+    told = {
+        "report": report, "reasons": list(Reason), "controllers": policy.controllers, "campaigns": policy.campaigns,
+    }  # fmt: skip
+    return Shown("import.html.j2", told)

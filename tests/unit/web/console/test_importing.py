@@ -1,0 +1,59 @@
+"""A list of bars from a form with a file: all of it or nothing, told line by line, without a number coming back."""
+
+from http import HTTPStatus
+
+import aiohttp
+
+from ccari.ports.access import Role
+from ccari.store.opened import Store
+from tests.unit.web.api import Api
+from tests.unit.web.console.browsing import Seen, Visitor, signed_in
+
+IMPORT = "/console/suppressions/import"
+GOOD = "number;reason\n+48600100001;erasure\n600 100 002;do_not_call\n"
+BAD = GOOD + "12;erasure\n+48600100003;because\n"
+
+
+async def sent(visitor: Visitor, text: str | None, **fields: str) -> Seen:
+    """As a browser sends a form with a file: the fields in their order, the file last."""
+    form = aiohttp.FormData()
+    for name, value in {"csrf": (await visitor.get(IMPORT)).form(IMPORT).fields["csrf"], **fields}.items():
+        form.add_field(name, value)
+    form.add_field(
+        "file", (text or "").encode(), filename="list.csv" if text else "", content_type="text/csv"
+    )
+    async with visitor.session.post(visitor.url + IMPORT, data=form) as answer:
+        return Seen(answer.status, answer.url.path, await answer.text(), answer.headers)
+
+
+async def test_a_list_is_not_taken_or_its_report_is_wrong(api: Api, visitor: Visitor, store: Store) -> None:
+    await signed_in(api, visitor, Role.OPS)
+    refused = await sent(visitor, BAD, controller="acme")
+    assert "Nothing was changed" in refused.words
+    assert "Invalid 2" in refused.words
+    assert "60010000" not in refused.text
+    assert await store.suppressions.page(None, 10, None) == []
+    taken = await sent(visitor, BAD, controller="acme", keep_going="true")
+    assert "The list is taken" in taken.words
+    assert "Lines 4 Barred now 2 Known before 0 Invalid 2" in taken.words
+    again = await sent(visitor, GOOD, controller="acme")
+    assert "Barred now 0 Known before 2" in again.words
+    rows = await store.suppressions.page(None, 10, None)
+    assert {row["reason"] for row in rows} == {"erasure", "do_not_call"}
+
+
+async def test_a_list_is_taken_without_a_file_a_secret_or_a_controller(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.OPS, "acme")
+    assert (await sent(visitor, None)).status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert (await sent(visitor, GOOD, csrf="guessed")).status == HTTPStatus.FORBIDDEN
+    foreign = await sent(visitor, GOOD, controller="other")
+    assert foreign.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "Controller:" in foreign.words
+    long = await sent(visitor, GOOD, controller="acme", proof="x" * 9000)
+    assert long.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    plain = await visitor.ask("POST", IMPORT, {"csrf": "x"})
+    assert plain.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    assert await store.suppressions.page(None, 10, None) == []
+    assert "The list is taken" in (await sent(visitor, "600 100 001\n")).words
