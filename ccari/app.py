@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import partial
@@ -60,6 +61,9 @@ from ccari.web.rates import LookUp, Rates
 from ccari.web.server import serve_http
 
 _log = structlog.get_logger()
+
+#: Until what has ended is begun again that is done beside the calls.
+TASK_AGAIN_SECONDS = 1.0
 
 
 @contextlib.asynccontextmanager
@@ -143,15 +147,15 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
                 _front(settings, store, calls_kept, book, secrets, prompts, rack, board, calls),
                 _rates(settings),
             ),
-            _beside(replayer.run()),
+            _beside(replayer.run),
             _fastagi(settings, counter),
             _forwarding(settings, store),
             housekeeping(settings, store),
-            _beside(admission.watch()),
+            _beside(admission.watch),
             # what it has under way at its end is done again by the next service
-            _beside(Caretaker(spool, archive, store.recordings).run(link.connected)),
+            _beside(functools.partial(Caretaker(spool, archive, store.recordings).run, link.connected)),
             # last: nobody is told that it is up before it is
-            _beside(supervisor.tell(stop, link.connected)),
+            _beside(functools.partial(supervisor.tell, stop, link.connected)),
         ):
             _log.info("service_started", revision=book.revision)
             await _until(stop, link, calls, settings.calls.drain_seconds)
@@ -212,24 +216,38 @@ async def _fastagi(settings: Settings, counter: Counter) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def _forwarding(settings: Settings, store: Store) -> AsyncIterator[None]:
     """Pass requests on while the context lasts; what is under way at its end is sent again by the next service."""
-    async with open_courier(settings, store) as courier, _beside(courier.run()):
+    async with open_courier(settings, store) as courier, _beside(courier.run):
         yield
 
 
 def housekeeping(settings: Settings, store: Store) -> AbstractAsyncContextManager[None]:
     """Delete what is due while the context lasts; what is under way at its end is carried out by the next service."""
-    return _beside(Housekeeper(store.deletions, settings.recordings_dir).run())
+    return _beside(Housekeeper(store.deletions, settings.recordings_dir).run)
 
 
 @contextlib.asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Have work done while the context lasts. At its end it is cancelled, and waited for."""
-    working = asyncio.create_task(work)
+    working = asyncio.create_task(_though_it_fails(work))
     try:
         yield
     finally:
         working.cancel()
         await asyncio.wait([working])
+
+
+async def _though_it_fails(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Begin the work again when it fails: no call is cut for a fault in what is done beside the calls, and none of it is
+    left undone in silence. All of it is such as a service that was killed leaves, too.
+    """
+    while True:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - logged
+            _log.exception("task_failed")
+            await asyncio.sleep(TASK_AGAIN_SECONDS)
+        else:
+            return
 
 
 async def _until(stop: asyncio.Event, link: Link, calls: Switchboard, drain_seconds: float) -> None:

@@ -1,7 +1,6 @@
 """The service's hold on one Asterisk: connect, fence, take stock, listen; and again when the connection is lost."""
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -136,10 +135,14 @@ class Link:
         """Now and then close what a database that was away for long has left open, until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            with contextlib.suppress(StoreError):
+            try:
                 await desk.store.close_abandoned(
                     desk.asterisk, datetime.now(UTC), self._switchboard.under_way, older_than=SWEEP_SECONDS
                 )
+            except StoreError:
+                continue
+            except Exception:  # noqa: BLE001 - logged; it is tried again
+                _log.exception("abandoned_calls_left")
 
 
 class _Ears:

@@ -98,6 +98,9 @@ class _Held:
             taken = await self.take(REGAIN_SECONDS)
         except StoreError:
             return False
+        except Exception:  # noqa: BLE001 - logged; whoever gives up lets another service drive the same Asterisk
+            _log.exception("lock_not_regained")
+            return False
         if not taken:
             self.by_another.set()
         return taken

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -47,3 +49,39 @@ async def test_a_database_that_is_away_is_reported_as_an_asterisk(server: AriSer
         with pytest.raises(asyncio.CancelledError):
             await link
     assert {each["event"] for each in logged} == {"database_away"}
+
+
+class Stumbling:
+    """Rows of which something unforeseen comes the first time; ``asked`` again afterwards."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.asked = asyncio.Event()
+
+    async def close_abandoned(self, *_: Any, **__: Any) -> int:
+        self.times += 1
+        if self.times == 1:
+            raise RuntimeError("unforeseen")
+        self.asked.set()
+        return 0
+
+
+async def test_something_unforeseen_leaves_the_calls_of_a_long_outage_open_for_good(
+    server: AriServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccari.calls.link.SWEEP_SECONDS", 0.01)
+    store = Stumbling()
+    link = Link(
+        Credentials(server.url, "ccari", "secret", "ccari"), Away(), Switchboard(Admission(1000)), no_desk
+    )
+    with capture_logs() as logged:
+        sweeping = asyncio.create_task(
+            link._sweep(cast("Desk", SimpleNamespace(asterisk="an-asterisk", store=store)))
+        )
+        try:
+            async with asyncio.timeout(5):
+                await store.asked.wait()
+        finally:
+            sweeping.cancel()
+            await asyncio.wait([sweeping])
+    assert [line["event"] for line in logged] == ["abandoned_calls_left"]

@@ -2,11 +2,14 @@
 
 import asyncio
 from hashlib import sha256
+from typing import Any
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from ccari.errors import UnsuitableError
+from ccari.store import fence
 from ccari.store.fence import PostgresFence
 from tests.lab.waiting import until
 
@@ -76,3 +79,25 @@ async def _take(connection: asyncpg.Connection, name: str, taking: asyncio.Event
     key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
     taking.set()
     await connection.execute("SELECT pg_advisory_lock($1)", key)
+
+
+async def test_something_unforeseen_ends_the_hold_on_an_asterisk(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would take the lock again, nor hear that another has."""
+    monkeypatch.setattr("ccari.store.fence._CONNECT_AGAIN_SECONDS", 0.05)
+    take, faults = fence._taken, [RuntimeError("unforeseen")]
+
+    async def stumble(*how: Any) -> bool:
+        if faults:
+            raise faults.pop()
+        return await take(*how)
+
+    async with PostgresFence(dsn).hold("a third asterisk"):
+        before = await holders(dsn)
+        monkeypatch.setattr(fence, "_taken", stumble)
+        with capture_logs() as logged:
+            await cut_off(dsn)
+            await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)
+        assert await holders(dsn) - before
+    assert "lock_not_regained" in [line["event"] for line in logged]
