@@ -17,7 +17,7 @@ from ccari.ports.keying import Digests
 from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
-from ccari.store.pressed import UnreadableError
+from ccari.store.pressed import AnotherKeyError, UnreadableError
 from ccari.store.replaying import Replayed, Replayer
 
 _COLUMNS = {
@@ -104,10 +104,10 @@ def _journal(settings: Settings) -> LocalJournalFiles:
 def _take_back(journal: LocalJournalFiles) -> None:
     for name in journal.put_by():
         try:
-            # what is torn stays: it will never be whole
+            # what is torn stays: it will never be whole; and what has no key yet keeps nobody else's there
             journal.read(name, journal.aside)
             journal.take_back(name)
-        except UnreadableError:
+        except (UnreadableError, AnotherKeyError):
             continue
         except OSError as error:
             raise CcariError(f"cannot move {name} in {journal.folder}: {why(error)}") from None

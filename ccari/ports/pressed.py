@@ -23,8 +23,8 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """``waiting`` to be registered, the first of them ``since``; put ``aside``, for a person to see to; ``torn``, and so
-    never confirmed to anybody.
+    """``waiting`` to be registered, the first of them ``since``; put ``aside``, for a person to see to, though they may have
+    been confirmed; ``torn``, and so never confirmed to anybody.
     """
 
     waiting: int = 0
@@ -38,6 +38,6 @@ class LocalJournal(Protocol):
         """Have it on the disk, whole and to stay. Raises StoreError if it is not."""
         ...
 
-    def waits(self) -> bool:
-        """Whether anything is not registered yet. Raises StoreError if that cannot be known."""
+    async def unsettled(self) -> Standing:
+        """What is not registered yet. Raises StoreError if that cannot be known, or not in time."""
         ...

@@ -10,7 +10,7 @@ from ccari.errors import ConfigError
 from ccari.keyring.files import alone, read_private, write_new
 
 KEY_BYTES = 32
-_CHECK_DIGITS = 8
+CHECK_DIGITS = 8
 
 
 class JournalKey:
@@ -48,4 +48,4 @@ class JournalKey:
 
 def check(key: bytes) -> str:
     """8 hex digits that tell one key from another, and nothing else of it."""
-    return hmac.digest(key, b"ccari journal key", hashlib.sha256).hex()[:_CHECK_DIGITS]
+    return hmac.digest(key, b"ccari journal key", hashlib.sha256).hex()[:CHECK_DIGITS]

@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -16,7 +17,16 @@ import structlog
 from ccari.errors import StoreError, why
 from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, draft_of, is_draft, settle
 from ccari.ports.pressed import Pressed, Standing
-from ccari.store.pressed import UnreadableError, name_of, pressed_at, seal, unseal
+from ccari.store.own_threads import OwnThreads
+from ccari.store.pressed import (
+    HEADER_BYTES,
+    UnreadableError,
+    is_of_another_key,
+    name_of,
+    pressed_at,
+    seal,
+    unseal,
+)
 
 _log = structlog.get_logger()
 
@@ -27,6 +37,8 @@ MOST_BYTES = 32 << 20
 MOST_RIGHT_BYTES = 256 << 10
 #: For the disk to take a right; whoever pressed waits for it.
 KEEP_SECONDS = 1.5
+#: For the disk to tell what lies there; whoever asks at the gate waits for it.
+ANSWER_SECONDS = 1.0
 
 _ENDING, _TORN = ".right", ".torn"
 
@@ -42,6 +54,9 @@ class LocalJournalFiles:
         self.waiting = self.folder / "waiting"
         self.aside = self.folder / "aside"
         self._key = key
+        #: For all that is done here on the event loop's behalf.
+        self.disk = OwnThreads("ccari-local-journal")
+        self._looking: asyncio.Future[Standing] | None = None
         # registered already, though their files could not be removed
         self._done: set[str] = set()
 
@@ -55,15 +70,32 @@ class LocalJournalFiles:
         """
         try:
             async with asyncio.timeout(KEEP_SECONDS):
-                await asyncio.to_thread(self._keep, pressed)
+                await self.disk.run(self._keep, pressed)
         except TimeoutError:
             raise StoreError(f"the local journal in {self.folder} did not take it in time") from None
         except OSError as error:
             raise StoreError(f"the local journal in {self.folder} cannot be written: {why(error)}") from None
+        # a look that began before may have missed it: nobody who asks from now on may be told what that one saw
+        self._looking = None
 
-    def waits(self) -> bool:
-        """Whether anything is not registered yet. Raises StoreError if that cannot be known."""
-        return any(name not in self._done for name in self.names())
+    async def unsettled(self) -> Standing:
+        """What lies there now, whichever process has put it there. Who asks while somebody looks is told what they see.
+
+        Raises
+        ------
+        StoreError
+            If that cannot be known, or not in time.
+        """
+        looking = self._looking
+        if looking is None or looking.done():
+            looking = self._looking = self.disk.begin(self.standing)
+            # nobody may be waiting for it any more when it fails
+            looking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await asyncio.shield(looking)
+        except TimeoutError:
+            raise StoreError(f"the local journal in {self.folder} did not answer in time") from None
 
     def names(self) -> list[str]:
         """What waits, in the order in which it was pressed. Raises StoreError if the folder cannot be read."""
@@ -75,16 +107,41 @@ class LocalJournalFiles:
             raise StoreError(f"cannot read {self.waiting}: {why(error)}") from None
 
     def standing(self) -> Standing:
-        """How much there is. Needs no key. Raises StoreError if the folder cannot be read."""
-        names = self.names()
+        """How much there is, without what is registered and could not be removed. Needs no key.
+
+        Raises StoreError if the folder cannot be read.
+        """
+        names = [name for name in self.names() if name not in self._done]
         since = None
         for name in names:
             with contextlib.suppress(ValueError):
                 since = pressed_at(name)
                 break
         aside = self.put_by()
-        torn = sum(name.endswith(_TORN) for name in aside)
-        return Standing(len(names), since, len(aside) - torn, torn)
+        torn, whole = (sum(name.endswith(ending) for name in aside) for ending in (_TORN, _ENDING))
+        return Standing(len(names), since, whole, torn)
+
+    def of_another_key(self) -> int:
+        """How many of those that wait say that they were encrypted by another key.
+
+        Raises
+        ------
+        ConfigError
+            If there is no key.
+        StoreError
+            If they cannot be read.
+        """
+        key, found = self._key(), 0
+        for name in self.names():
+            try:
+                with (self.waiting / name).open("rb") as file:
+                    found += is_of_another_key(file.read(HEADER_BYTES), key)
+            except FileNotFoundError:
+                # registered this moment
+                continue
+            except OSError as error:
+                raise StoreError(f"cannot read {self.waiting / name}: {why(error)}") from None
+        return found
 
     def put_by(self) -> list[str]:
         """The names of what is aside. Raises StoreError if the folder cannot be read."""
@@ -103,7 +160,7 @@ class LocalJournalFiles:
         UnreadableError
             If it is not what was kept under that name.
         ConfigError
-            If there is no key.
+            If there is no key, or another (:class:`ccari.store.pressed.AnotherKeyError`).
         OSError
             If the disk does not give it.
         """
@@ -135,17 +192,25 @@ class LocalJournalFiles:
         for each in (self.waiting, self.aside):
             settle(each)
 
-    @contextlib.contextmanager
-    def registering(self) -> Iterator[bool]:
-        """Be the only one who registers what waits; False if another does."""
-        with self._lock("registering", fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
-            yield held
+    @contextlib.asynccontextmanager
+    async def registering(self) -> AsyncIterator[bool]:
+        """Be the only one who registers what waits; False if another does. Raises StoreError if the disk refuses."""
+        opening = self.disk.begin(self._open_lock, "registering", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            handle = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_give_up)
+            raise
+        try:
+            yield handle is not None
+        finally:
+            _close(handle)
 
     def tidy(self) -> None:
         """See to what a process has left that was killed while it kept a right. Nobody had been told that it was kept.
 
-        What is whole is taken for what it is; what is torn is put aside. The folders are there afterwards. Raises OSError, and
-        ConfigError if there is no key.
+        What is whole is taken for what it is; what is torn is put aside. The folders are there afterwards. Raises OSError,
+        StoreError, and ConfigError if there is no key, or another.
         """
         with self._lock("keeping", fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
             if not held:
@@ -169,8 +234,13 @@ class LocalJournalFiles:
             )
 
     def _keep(self, pressed: Pressed) -> None:
-        name = name_of(pressed)
-        content = seal(pressed, self._key())
+        name, key = name_of(pressed), self._key()
+        content = seal(pressed, key)
+        if len(content) > MOST_RIGHT_BYTES:
+            # the call itself writes what it has to tell, at the latest when it ends
+            told = {"call_id": str(pressed.call.id), "bytes": len(content), "entries": len(pressed.journal)}
+            _log.warning("right_kept_alone", **told)
+            content = seal(replace(pressed, journal=()), key)
         self._make()
         with self._lock("keeping", fcntl.LOCK_SH):
             self._check_room(len(content))
@@ -179,8 +249,10 @@ class LocalJournalFiles:
             settle(self.waiting)
 
     def _check_room(self, size: int) -> None:
+        if size > MOST_RIGHT_BYTES:
+            raise StoreError(f"the right takes {size} bytes: more than one may")
         sizes = [each.stat().st_size for each in os.scandir(self.waiting) if each.name.endswith(_ENDING)]
-        if len(sizes) >= MOST_RIGHTS or sum(sizes) + size > MOST_BYTES or size > MOST_RIGHT_BYTES:
+        if len(sizes) >= MOST_RIGHTS or sum(sizes) + size > MOST_BYTES:
             _log.error("local_journal_full", rights=len(sizes), bytes=sum(sizes), size=size)
             raise StoreError(f"the local journal is full: {len(sizes)} rights wait in {self.folder}")
 
@@ -197,19 +269,40 @@ class LocalJournalFiles:
 
     @contextlib.contextmanager
     def _lock(self, name: str, how: int) -> Iterator[bool]:
-        """It vanishes with its process."""
-        self._make()
-        path = self.folder / f"{name}.lock"
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
+        """It vanishes with its process. Raises StoreError if the disk refuses it."""
+        handle = self._open_lock(name, how)
         try:
-            if os.geteuid() == 0:
-                above = self.folder.stat()
-                os.fchown(handle, above.st_uid, above.st_gid)
-            try:
-                fcntl.flock(handle, how)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+            yield handle is not None
         finally:
-            os.close(handle)
+            _close(handle)
+
+    def _open_lock(self, name: str, how: int) -> int | None:
+        """The file that is locked while it is open; None if another has it."""
+        path = self.folder / f"{name}.lock"
+        try:
+            self._make()
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
+            try:
+                if os.geteuid() == 0:
+                    above = self.folder.stat()
+                    os.fchown(handle, above.st_uid, above.st_gid)
+                fcntl.flock(handle, how)
+            except OSError as error:
+                os.close(handle)
+                if isinstance(error, BlockingIOError):
+                    return None
+                raise
+        except OSError as error:
+            raise StoreError(f"the local journal cannot be locked: {path}: {why(error)}") from None
+        return handle
+
+
+def _close(handle: int | None) -> None:
+    if handle is not None:
+        os.close(handle)
+
+
+def _give_up(opening: "asyncio.Future[int | None]") -> None:
+    """Nobody waits for the lock any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        _close(opening.result())

@@ -5,6 +5,7 @@ JSON, bound to the name of the file: under another name, cut off or changed, non
 """
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -15,7 +16,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ccari.errors import CcariError
+from ccari.errors import CcariError, ConfigError
 from ccari.policy.bases import LegalBasis
 from ccari.policy.chain import Entry
 from ccari.policy.rights import Level, Right
@@ -23,9 +24,11 @@ from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
 from ccari.ports.pressed import Pressed
 from ccari.ports.requests import Exercise, Intake
-from ccari.store.journal_key import check
+from ccari.store.journal_key import CHECK_DIGITS, check
 
 _KIND = b"ccari right 1 "
+HEADER_BYTES = len(_KIND) + CHECK_DIGITS + 1
+_HEADER = re.compile(re.escape(_KIND) + b"([0-9a-f]{%d})\n" % CHECK_DIGITS)
 _NONCE_BYTES = 12
 #: How the fields of an exercise that are no plain JSON are had back.
 _READ: Mapping[str, Any] = {
@@ -35,7 +38,11 @@ _READ: Mapping[str, Any] = {
 
 
 class UnreadableError(CcariError):
-    """It was cut off or changed, belongs to another name, or is of another key or a newer ccari."""
+    """It was cut off or changed, belongs to another name, or is of a newer ccari: it will never be read."""
+
+
+class AnotherKeyError(ConfigError):
+    """It is as whole as can be told, and will be read once the key is there that it was encrypted by."""
 
 
 def name_of(pressed: Pressed) -> str:
@@ -62,21 +69,33 @@ def unseal(name: str, content: bytes, key: bytes) -> Pressed:
     Raises
     ------
     UnreadableError
-        If it is not that, whole, under this name and key.
+        If it is not that, whole, under this name.
+    AnotherKeyError
+        If it says that it was encrypted by another key.
     """
     header = _header(key)
     if not content.startswith(_KIND):
         raise UnreadableError("it is cut off, or nothing of ccari's, or a newer ccari's")
     if not content.startswith(header):
-        raise UnreadableError(f"it was encrypted by another key than {check(key)}, or is cut off")
+        told = _HEADER.match(content)
+        if told is None:
+            raise UnreadableError("it is cut off, or was changed")
+        raise AnotherKeyError(
+            f"it was encrypted by the journal.key {told[1].decode()}, and this one is {check(key)}: restore the other"
+        )
     rest = content[len(header) :]
     try:
-        told = AESGCM(key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], name.encode())
-        return _pressed(json.loads(told))
+        clear = AESGCM(key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], name.encode())
+        return _pressed(json.loads(clear))
     except InvalidTag:
         raise UnreadableError("it is cut off, was changed, or has another's name") from None
     except (ValueError, KeyError, TypeError):
         raise UnreadableError("it does not hold what a right needs: a newer ccari's, perhaps") from None
+
+
+def is_of_another_key(content: bytes, key: bytes) -> bool:
+    """Whether a file that begins with ``content`` says that it was encrypted by another key."""
+    return _HEADER.match(content) is not None and not content.startswith(_header(key))
 
 
 def _header(key: bytes) -> bytes:

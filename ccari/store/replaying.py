@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -13,12 +13,12 @@ from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.calls import LeftTalk, OpenedCall
 from ccari.ports.keying import Digests
-from ccari.ports.pressed import LocalJournal, Pressed
+from ccari.ports.pressed import LocalJournal, Pressed, Standing
 from ccari.ports.requests import Exercise
 from ccari.store.calls import CallRows, Judge, PostgresCallStore
 from ccari.store.database import Database
 from ccari.store.local_journal import LocalJournalFiles
-from ccari.store.pressed import UnreadableError
+from ccari.store.pressed import AnotherKeyError, UnreadableError
 
 _log = structlog.get_logger()
 
@@ -32,6 +32,8 @@ LOOK_SECONDS = 10.0
 #: Between lines of the log about the same thing.
 TELL_AGAIN_SECONDS = 60.0
 _INBOUND = "inbound"
+_WAITING = "rights that were pressed wait to be registered, and may bar whoever would be called"
+_ASIDE = "rights that were pressed lie aside, and may bar whoever would be called: ccari requests spooled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +58,31 @@ class SpoolingCallStore(CallRows):
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
         """As without a local journal; but a call to somebody is refused with StoreError while rights wait."""
         if call.direction != _INBOUND:
-            self._heed()
+            await self._heed()
         return await super().open(call, question)
 
     async def facts(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
     ) -> Facts:
-        self._heed()
+        await self._heed()
         return await super().facts(question, digests, listed_as)
 
     async def spend_token(
         self, call: OpenedCall, question: Question, judge: Judge, journal: Sequence[Entry]
     ) -> Block | None:
-        self._heed()
+        await self._heed()
         return await super().spend_token(call, question, judge, journal)
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
         """As without a local journal; but refused with StoreError while rights wait: one may be a refusal to be recorded,
-        and no recording that it ends may be taken up (invariant 6).
+        and no recording that it ends may be taken up (invariant 6). While one lies aside, whose database or disk will not
+        give it back, talks are taken up as if it were theirs: they go on, and are not recorded any more.
         """
-        self._heed()
-        return await super().left_talks(asterisk)
+        found = await self._journal.unsettled()
+        if found.waiting:
+            raise StoreError(_WAITING)
+        left = await super().left_talks(asterisk)
+        return [replace(each, told={**each.told, "refused": True}) for each in left] if found.aside else left
 
     async def register_right(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False
@@ -103,11 +109,13 @@ class SpoolingCallStore(CallRows):
         self._kept.set()
         return None
 
-    def _heed(self) -> None:
-        if self._journal.waits():
-            raise StoreError(
-                "rights that were pressed wait to be registered, and may bar whoever would be called"
-            )
+    async def _heed(self) -> None:
+        """What lies aside bars as well: whoever pressed may have been told that they would not be called again, and only a
+        person can find out who it was.
+        """
+        found = await self._journal.unsettled()
+        if found.waiting or found.aside:
+            raise StoreError(_WAITING if found.waiting else _ASIDE)
 
 
 class Replayer:
@@ -118,9 +126,12 @@ class Replayer:
         self._calls = calls
         self._kept = kept
         self._told_at = 0.0
+        self._passed_over = ""
 
     async def run(self) -> None:
-        """Until cancelled. What is under way then is found by the next service."""
+        """Until cancelled. What is under way then is found by the next service. What fails is logged, and tried again: until
+        it is done nobody is called.
+        """
         while True:
             left = await self._is_left()
             with contextlib.suppress(TimeoutError):
@@ -131,48 +142,65 @@ class Replayer:
     async def begin(self) -> None:
         """What an earlier run has left, before the first call is taken."""
         try:
-            await asyncio.to_thread(self._journal.tidy)
-        except (ConfigError, OSError) as error:
-            _log.error("local_journal_untidy", reason=str(error))
+            await self._journal.disk.run(self._journal.tidy)
+        except (ConfigError, StoreError, OSError) as error:
+            told = why(error) if isinstance(error, OSError) else str(error)
+            _log.error("local_journal_untidy", reason=told)
         await self._is_left()
 
     async def _is_left(self) -> bool:
         try:
             await self.round()
-            return self._journal.waits()
+            found = await self._journal.unsettled()
+            if found.waiting or found.aside:
+                self._tell(found, self._passed_over if found.waiting else _ASIDE)
         except StoreError as error:
-            self._tell(error)
-            return True
+            await self._tell_why(str(error))
+        except Exception:  # noqa: BLE001 - logged; nobody may be left waiting
+            if self._is_to_be_told():
+                _log.exception("rights_not_registered")
+        else:
+            return bool(found.waiting)
+        return True
 
     async def round(self) -> list[Replayed]:
-        """Register all that waits, in the order in which it was pressed; what cannot ever be is put aside.
+        """Register all that waits, in the order in which it was pressed; what cannot ever be is put aside, and what is
+        encrypted by another key passed over.
 
         Nothing, if another process is about it.
 
         Raises
         ------
         StoreError
-            If the database fails: what is left waits on.
+            If the database or the disk fails: what is left waits on.
         """
         done: list[Replayed] = []
-        if not self._journal.names():
+        self._passed_over = ""
+        if not await self._journal.disk.run(self._journal.names):
             return done
-        with self._journal.registering() as ours:
-            for name in self._journal.names() if ours else ():
-                done.append(Replayed(name, await self._register(name)))  # noqa: PERF401 - one that fails leaves those before it done
+        async with self._journal.registering() as ours:
+            for name in await self._journal.disk.run(self._journal.names) if ours else ():
+                try:
+                    done.append(Replayed(name, await self._register(name)))
+                except AnotherKeyError as error:
+                    # what was pressed since then is not to wait for that key
+                    self._passed_over = str(error)
         return done
 
     async def _register(self, name: str) -> str | None:
+        disk = self._journal.disk
         try:
-            pressed = await asyncio.to_thread(self._journal.read, name)
+            pressed = await disk.run(self._journal.read, name)
             reference = await self._calls.replay(pressed)
         except (UnreadableError, RefusedError) as error:
             await self._put_aside(name, str(error))
             return None
+        except AnotherKeyError:
+            raise
         except (OSError, ConfigError) as error:
             told = why(error) if isinstance(error, OSError) else str(error)
             raise StoreError(f"the local journal cannot be read: {told}") from None
-        await asyncio.to_thread(self._journal.remove, name)
+        await disk.run(self._journal.remove, name)
         call, exercise = pressed.call, pressed.exercise
         _log.info(
             "right_registered", call_id=str(call.id), campaign=call.campaign, controller=call.controller,
@@ -183,17 +211,31 @@ class Replayer:
 
     async def _put_aside(self, name: str, reason: str) -> None:
         try:
-            await asyncio.to_thread(self._journal.put_aside, name)
+            await self._journal.disk.run(self._journal.put_aside, name)
         except OSError as error:
             raise StoreError(f"the local journal cannot be written: {why(error)}") from None
-        _log.error("right_put_aside", record=name, reason=reason, advice="see: ccari requests spooled")
+        _log.error(
+            "right_put_aside",
+            record=name,
+            reason=reason,
+            advice="nobody is called until a person has seen to it",
+        )
 
-    def _tell(self, error: StoreError) -> None:
+    async def _tell_why(self, reason: str) -> None:
+        try:
+            self._tell(await self._journal.unsettled(), reason)
+        except StoreError as error:
+            if self._is_to_be_told():
+                _log.error("local_journal_unreadable", reason=str(error))
+
+    def _tell(self, found: Standing, reason: str) -> None:
+        if self._is_to_be_told():
+            since = found.since.isoformat() if found.since else None
+            _log.warning("rights_wait", waiting=found.waiting, aside=found.aside, since=since, reason=reason)
+
+    def _is_to_be_told(self) -> bool:
         now = asyncio.get_running_loop().time()
         if now < self._told_at:
-            return
+            return False
         self._told_at = now + TELL_AGAIN_SECONDS
-        with contextlib.suppress(StoreError):
-            found = self._journal.standing()
-            since = found.since.isoformat() if found.since else None
-            _log.warning("rights_wait", waiting=found.waiting, since=since, reason=str(error))
+        return True

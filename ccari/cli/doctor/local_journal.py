@@ -1,11 +1,13 @@
 """The local journal: rights that were pressed while the database was away, and whether it could take one now."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, doubt, fault, well
 from ccari.config import Settings
+from ccari.errors import ConfigError
 from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 
@@ -20,8 +22,14 @@ def local_journal(settings: Settings) -> Iterator[Finding]:
         since = f" since {found.since:%Y-%m-%d %H:%M:%S} UTC" if found.since else ""
         yield fault(_CHECK, f"{found.waiting} rights wait{since} to be registered: until then nobody is called",
                     "ccari serve does it as soon as the database takes them; or now: ccari requests replay")  # fmt: skip
+    # that there is no key, its own check tells
+    with contextlib.suppress(ConfigError):
+        if others := kept.of_another_key():
+            yield fault(_CHECK, f"{others} of them were encrypted by another journal.key than this node has now",
+                        "restore the key that ccari requests spooled names: docs/outages.md")  # fmt: skip
     if found.aside:
-        yield fault(_CHECK, f"{found.aside} are aside that cannot be registered, though they may have been confirmed",
+        yield fault(_CHECK, f"{found.aside} are aside that cannot be registered, though they may have been confirmed: until "
+                            "a person has seen to them nobody is called",
                     "ccari requests spooled tells why; once that is mended: ccari requests replay --aside")  # fmt: skip
     if found.torn:
         yield doubt(_CHECK, f"{found.torn} were cut off by a crash, before they were confirmed to anybody",

@@ -37,7 +37,19 @@ async def test_a_right_that_cannot_be_registered_passes(patient: Patient, journa
     found = await patient.only("local journal")
     assert found.state is State.FAULT
     assert found.found.startswith("1 are aside that cannot be registered")
+    assert found.found.endswith("until a person has seen to them nobody is called")
     assert "ccari requests spooled" in found.advice
+
+
+async def test_a_right_that_another_key_has_encrypted_passes_for_one_that_waits_for_the_database(
+    patient: Patient, journal: LocalJournalFiles
+) -> None:
+    await journal.keep(Pressed(made.call(), made.exercise()))
+    (patient.keys / "journal.key").unlink()
+    JournalKey(patient.keys).create()
+    other = await patient.only("local journal")
+    assert other.state is State.FAULT
+    assert other.found == "1 of them were encrypted by another journal.key than this node has now"
 
 
 async def test_a_torn_record_passes_or_counts_as_a_right_that_was_confirmed(

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,13 +22,15 @@ from ccari.policy.rights import Level, Right
 from ccari.ports.pressed import Pressed, Standing
 from ccari.ports.requests import Intake
 from ccari.store import local_journal
-from ccari.store.journal_key import JournalKey
+from ccari.store.journal_key import JournalKey, check
 from ccari.store.local_journal import LocalJournalFiles
-from ccari.store.pressed import UnreadableError, name_of, pressed_at, seal, unseal
+from ccari.store.own_threads import MOST_UNDER_WAY
+from ccari.store.pressed import AnotherKeyError, UnreadableError, name_of, pressed_at, seal, unseal
 from tests.unit.store import made
 from tests.unit.store.killing import KilledError, kill
 
 KEY = bytes(range(32))
+SECONDS = 5.0
 
 
 def pressed(right: Right = Right.ERASURE, **changes: Any) -> Pressed:
@@ -60,7 +63,7 @@ async def test_what_was_pressed_is_another_right_when_it_is_read(journal: LocalJ
     await journal.keep(whole)
     (name,) = journal.names()
     assert journal.read(name) == whole
-    assert journal.waits()
+    assert journal.standing().waiting
     assert pressed_at(name) == whole.exercise.received_at
     assert journal.standing() == Standing(1, whole.exercise.received_at, 0)
 
@@ -164,10 +167,52 @@ async def test_a_right_that_is_being_kept_is_taken_for_one_that_was_left(journal
 
 
 async def test_two_register_what_waits_at_once(journal: LocalJournalFiles) -> None:
-    with journal.registering() as ours, journal.registering() as theirs:
+    async with journal.registering() as ours, journal.registering() as theirs:
         assert (ours, theirs) == (True, False)
-    with journal.registering() as again:
+    async with journal.registering() as again:
         assert again
+
+
+async def test_somebody_who_gives_up_waiting_for_the_turn_to_register_keeps_it(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, take = threading.Event(), threading.Event(), journal._open_lock
+
+    def slowly(name: str, how: int) -> int | None:
+        begun.set()
+        go_on.wait(SECONDS)
+        return take(name, how)
+
+    async def wait() -> None:
+        async with journal.registering():
+            pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_open_lock", slowly)
+        waiting = asyncio.create_task(wait())
+        await asyncio.to_thread(begun.wait, SECONDS)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        go_on.set()
+    async with asyncio.timeout(SECONDS):
+        while True:
+            async with journal.registering() as ours:
+                if ours:
+                    break
+
+
+async def test_a_lock_that_the_disk_refuses_is_no_error_that_anybody_expects(
+    journal: LocalJournalFiles,
+) -> None:
+    """As on a disk that was mounted read-only again, or with no descriptor left."""
+    journal._make()
+    (journal.folder / "registering.lock").mkdir()
+    (journal.folder / "keeping.lock").mkdir()
+    with pytest.raises(StoreError, match=r"cannot be locked: .*: Is a directory"):
+        async with journal.registering():
+            pass
+    with pytest.raises(StoreError, match="cannot be locked"):
+        await journal.keep(pressed())
 
 
 def _changes(content: bytes) -> Iterator[bytes]:
@@ -180,7 +225,7 @@ async def test_what_was_changed_on_the_disk_is_taken_for_what_was_pressed(keys: 
     name, content = name_of(whole), seal(whole, keys.read())
     assert unseal(name, content, keys.read()) == whole
     for changed in (*_changes(content), content + b"0", b"", content[:-1]):
-        with pytest.raises(UnreadableError):
+        with pytest.raises((UnreadableError, AnotherKeyError)):
             unseal(name, changed, keys.read())
 
 
@@ -192,7 +237,8 @@ async def test_one_right_is_taken_for_another_that_has_its_name(keys: JournalKey
 async def test_another_key_reads_what_it_did_not_write_or_nobody_is_told_that_it_is_another(
     keys: JournalKey,
 ) -> None:
-    with pytest.raises(UnreadableError, match="by another key"):
+    told = f"by the journal.key {check(keys.read())}, and this one is {check(KEY)}"
+    with pytest.raises(AnotherKeyError, match=told):
         unseal(name_of(whole := pressed()), seal(whole, keys.read()), KEY)
 
 
@@ -213,14 +259,30 @@ async def test_a_journal_that_is_full_takes_one_more_or_nobody_hears_of_it(
     await journal.keep(pressed())
 
 
-@pytest.mark.parametrize("bound", ["MOST_BYTES", "MOST_RIGHT_BYTES"])
 async def test_a_journal_takes_more_bytes_than_it_may(
-    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch, bound: str
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await journal.keep(pressed())
     (size,) = [each.stat().st_size for each in journal.waiting.iterdir()]
-    monkeypatch.setattr(local_journal, bound, size + size // 2 if bound == "MOST_BYTES" else size // 2)
+    monkeypatch.setattr(local_journal, "MOST_BYTES", size + size // 2)
     with pytest.raises(StoreError, match="full"):
+        await journal.keep(pressed())
+
+
+async def test_a_right_is_refused_for_what_else_its_call_has_to_tell(journal: LocalJournalFiles) -> None:
+    whole = replace(pressed(), journal=tuple(made.journal(*["key_pressed"] * 3000)))
+    with capture_logs() as logged:
+        await journal.keep(whole)
+    assert [(line["event"], line["entries"]) for line in logged] == [("right_kept_alone", 3000)]
+    (name,) = journal.names()
+    assert journal.read(name) == replace(whole, journal=())
+
+
+async def test_a_right_that_is_too_large_is_taken_for_a_journal_that_is_full(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_journal, "MOST_RIGHT_BYTES", 100)
+    with pytest.raises(StoreError, match="more than one may"):
         await journal.keep(pressed())
 
 
@@ -239,21 +301,82 @@ async def test_a_disk_that_is_full_is_an_error_of_the_call_or_leaves_half_a_righ
     assert files(journal.waiting) == journal.names()
 
 
-async def test_a_disk_that_does_not_answer_holds_up_whoever_pressed(
+async def test_a_disk_that_does_not_answer_holds_up_whoever_pressed_or_all_who_use_a_thread(
     journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stuck = asyncio.Event()
-    monkeypatch.setattr(local_journal, "KEEP_SECONDS", 0.05)
-    monkeypatch.setattr(asyncio, "to_thread", lambda *_: stuck.wait())
-    with pytest.raises(StoreError, match="did not take it in time"):
+    """Hundreds press while it hangs. What nobody waits for any more is not begun when it answers again."""
+    stuck, begun = threading.Event(), list[Pressed]()
+
+    def hang(each: Pressed) -> None:
+        begun.append(each)
+        stuck.wait(SECONDS)
+
+    monkeypatch.setattr(local_journal, "KEEP_SECONDS", 0.2)
+    monkeypatch.setattr(journal, "_keep", hang)
+    try:
+        presses = [journal.keep(pressed()) for _ in range(3 * MOST_UNDER_WAY)]
+        told = await asyncio.gather(*presses, return_exceptions=True)
+        async with asyncio.timeout(SECONDS):
+            assert await asyncio.to_thread(lambda: "goes on") == "goes on"
+        hung = len(begun)
+    finally:
+        stuck.set()
+    assert {type(each) for each in told} == {StoreError}
+    assert sum("does not answer" in str(each) for each in told) == 2 * MOST_UNDER_WAY
+    assert sum("did not take it in time" in str(each) for each in told) == MOST_UNDER_WAY
+    await journal.disk.run(lambda: None)
+    assert len(begun) == hung < MOST_UNDER_WAY
+
+
+async def test_a_disk_that_hangs_opens_the_gate_or_holds_up_the_event_loop(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And however many ask, one looks."""
+    stuck, looks = threading.Event(), list[None]()
+
+    def hang() -> Standing:
+        looks.append(None)
+        stuck.wait(SECONDS)
+        return Standing()
+
+    monkeypatch.setattr(local_journal, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(journal, "standing", hang)
+    try:
+        told = await asyncio.gather(*[journal.unsettled() for _ in range(500)], return_exceptions=True)
+    finally:
+        stuck.set()
+    assert {str(each) for each in told} == {f"the local journal in {journal.folder} did not answer in time"}
+    assert len(looks) == 1
+
+
+async def test_invariant_1_a_look_that_began_before_a_right_was_kept_opens_the_gate(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, go_on, look = threading.Event(), threading.Event(), journal.standing
+
+    def slowly() -> Standing:
+        found = look()
+        seen.set()
+        go_on.wait(SECONDS)
+        return found
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "standing", slowly)
+            early = asyncio.create_task(journal.unsettled())
+            await asyncio.to_thread(seen.wait, SECONDS)
         await journal.keep(pressed())
+        assert (await journal.unsettled()).waiting == 1
+    finally:
+        go_on.set()
+    assert (await early).waiting == 0
 
 
 async def test_a_missing_key_keeps_a_right_in_the_clear(journal: LocalJournalFiles, keys: JournalKey) -> None:
     keys.path.unlink()
     with pytest.raises(ConfigError, match=r"there is no .*journal\.key"):
         await journal.keep(pressed())
-    assert not journal.waits()
+    assert not journal.standing().waiting
 
 
 async def test_a_folder_that_cannot_be_read_counts_as_empty(journal: LocalJournalFiles) -> None:
@@ -262,7 +385,7 @@ async def test_a_folder_that_cannot_be_read_counts_as_empty(journal: LocalJourna
     journal.waiting.rename(journal.folder / "moved")
     journal.waiting.write_text("")
     with pytest.raises(StoreError, match="cannot read"):
-        journal.waits()
+        await journal.unsettled()
 
 
 async def test_a_right_that_is_registered_is_waited_for_because_its_file_cannot_be_removed(
@@ -276,7 +399,7 @@ async def test_a_right_that_is_registered_is_waited_for_because_its_file_cannot_
     with capture_logs() as logged:
         journal.remove(journal.names()[0])
     assert [line["event"] for line in logged] == ["right_not_removed"]
-    assert not journal.waits()
+    assert not journal.standing().waiting
 
 
 def test_a_key_is_made_anew_or_can_be_read_by_others(tmp_path: Path) -> None:

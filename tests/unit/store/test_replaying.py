@@ -16,7 +16,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
-from ccari.ports.pressed import Pressed
+from ccari.ports.pressed import Pressed, Standing
 from ccari.ports.requests import Exercise
 from ccari.store import replaying
 from ccari.store.calls import PostgresCallStore
@@ -121,7 +121,7 @@ async def test_invariant_5_a_right_pressed_while_the_database_is_away_is_registe
         assert shown[name] == getattr(pressed, name), name
     assert (shown["call_id"], shown["right"], shown["number"]) == (call.id, "erasure", made.NUMBER.e164)
     assert await events(store, call) == ["key_pressed", "right_registered"]
-    assert (node.journal.waits(), await node.references()) == (False, [])
+    assert (node.journal.standing().waiting, await node.references()) == (False, [])
     assert len(await store.requests.list(None, 10)) == 1
 
 
@@ -207,7 +207,7 @@ async def test_a_database_that_does_not_answer_holds_up_whoever_pressed(
 async def test_a_right_that_the_database_refuses_for_good_is_confirmed(node: Node) -> None:
     with pytest.raises(RefusedError):
         await node.store.register_right(made.call(), made.exercise(), ())
-    assert not node.journal.waits()
+    assert not node.journal.standing().waiting
 
 
 async def test_invariant_5_a_right_is_confirmed_that_neither_the_database_nor_the_disk_has(
@@ -223,24 +223,135 @@ async def test_invariant_5_a_right_is_confirmed_that_neither_the_database_nor_th
 async def test_what_can_never_be_registered_is_dropped_or_holds_up_the_others(
     node: Node, store: Store
 ) -> None:
-    """Of a policy that this database never had, and one that another key has written."""
+    """Of a policy that this database never had, and one that the disk has damaged."""
     hopeless, good = replace(made.call(), revision=99), await node.opened()
     await node.press(hopeless)
     await node.press(good)
     unreadable = f"19700101T000000.000000Z-{uuid4()}.right"
-    (node.journal.waiting / unreadable).write_bytes(b"ccari right 1 00000000\nwhatever")
+    (node.journal.waiting / unreadable).write_bytes(b"ccari right 1 0000")
     with capture_logs() as logged:
         found = await node.replayer.round()
     assert sorted(str(each.reference) for each in found) == ["ACME-2026-000001", "None", "None"]
     told = {line["record"]: line["reason"] for line in logged if line["event"] == "right_put_aside"}
-    assert "by another key" in told.pop(unreadable)
+    assert "cut off" in told.pop(unreadable)
     ((name, reason),) = told.items()
     assert "calls_revision_fkey" in reason
-    assert not node.journal.waits()
+    assert node.journal.standing() == Standing(aside=2)
     assert node.journal.put_by() == sorted([unreadable, name])
     assert node.journal.read(name, node.journal.aside).call == replace(hopeless, listed_as=())
-    await node.store.open(other := made.call(), made.question(other))
     assert [each["call_id"] for each in await store.requests.list(None, 10)] == [good.id]
+
+
+async def test_invariant_1_somebody_is_called_whose_right_lies_aside_where_only_a_person_can_read_it(
+    node: Node,
+) -> None:
+    """They heard that it is registered. It opens when the last has been seen to."""
+    await node.press(replace(made.call(), revision=99))
+    with capture_logs() as logged:
+        await node.replayer.begin()
+    (line,) = [line for line in logged if line["event"] == "rights_wait"]
+    assert (line["waiting"], line["aside"]) == (0, 1)
+    for refused in (
+        node.store.open(another := made.call(), made.question(another)),
+        node.store.spend_token(another, made.question(another), made.judge, ()),
+        node.store.facts(made.QUESTION, made.digests(), ()),
+    ):
+        with pytest.raises(StoreError, match="rights that were pressed lie aside"):
+            await refused
+    (name,) = node.journal.put_by()
+    (node.journal.aside / name).rename(node.journal.aside / f"{name}.torn")
+    # nobody was told that it was registered
+    await node.opened()
+
+
+async def test_invariant_6_a_talk_is_recorded_on_whose_refusal_may_lie_aside(node: Node) -> None:
+    """But it goes on, and so does the service: what lies aside may do so for days."""
+    call = await node.opened()
+    await node.store.commit_heard(call.id, "v1", None, ())
+    await node.store.keep_talk(call.id, {"refused": False, "version": 1}, ())
+    (left,) = await node.store.left_talks(made.ASTERISK)
+    assert left.told["refused"] is False
+    await node.press(replace(made.call(), revision=99))
+    await node.replayer.round()
+    (left,) = await node.store.left_talks(made.ASTERISK)
+    assert left.told == {"refused": True, "version": 1}
+
+
+async def test_invariant_1_a_right_that_another_key_has_encrypted_is_put_aside_or_opens_the_gate(
+    node: Node, store: Store, tmp_path: Path
+) -> None:
+    """An older backup of the keys was restored. What is pressed since then is registered, and that too once its key is back."""
+    first = await node.opened()
+    await node.press(first)
+    key = tmp_path / "keys" / "journal.key"
+    right_one = key.read_bytes()
+    key.unlink()
+    second = await node.under_way()
+    JournalKey(tmp_path / "keys").create()
+    await node.press(second)
+    with capture_logs() as logged:
+        await node.replayer.begin()
+    (line,) = [line for line in logged if line["event"] == "rights_wait"]
+    assert (line["waiting"], line["aside"]) == (1, 0)
+    assert "it was encrypted by the journal.key" in line["reason"]
+    assert [each["call_id"] for each in await store.requests.list(None, 10)] == [second.id]
+    assert node.journal.of_another_key() == 1
+    for refused in (node.opened(), node.store.left_talks(made.ASTERISK)):
+        with pytest.raises(StoreError, match="rights that were pressed wait"):
+            await refused
+    key.write_bytes(right_one)
+    assert await node.references() == ["ACME-2026-000002"]
+    await node.opened()
+
+
+async def test_a_disk_that_refuses_a_lock_ends_the_registering_of_rights(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that was mounted read-only for a while: nobody would be called until the service began again."""
+    monkeypatch.setattr(replaying, "AGAIN_SECONDS", 0.01)
+    await node.press(await node.opened())
+    (lock := node.journal.folder / "registering.lock").mkdir()
+    running = asyncio.create_task(node.replayer.run())
+    try:
+        with capture_logs() as logged:
+            await until(lambda: any(line["event"] == "rights_wait" for line in logged), within=SECONDS)
+        lock.rmdir()
+        await until(lambda: not node.journal.standing().waiting, within=SECONDS)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def test_something_unforeseen_ends_the_registering_of_rights(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "AGAIN_SECONDS", 0.01)
+    await node.press(await node.opened())
+    replay, faults = node.database.replay, [RuntimeError("unforeseen")]
+
+    async def stumble(pressed: Pressed) -> str:
+        if faults:
+            raise faults.pop()
+        return await replay(pressed)
+
+    monkeypatch.setattr(node.database, "replay", stumble)
+    running = asyncio.create_task(node.replayer.run())
+    try:
+        with capture_logs() as logged:
+            await until(lambda: not node.journal.standing().waiting, within=SECONDS)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    assert "rights_not_registered" in [line["event"] for line in logged]
+
+
+async def test_a_folder_that_cannot_be_read_goes_unnoticed(node: Node) -> None:
+    await node.press(await node.opened())
+    node.journal.waiting.rename(node.journal.folder / "moved")
+    node.journal.waiting.write_text("")
+    with capture_logs() as logged:
+        await node.replayer._is_left()
+    assert [line["event"] for line in logged] == ["local_journal_unreadable"]
 
 
 async def test_a_call_that_never_got_its_row_loses_its_right_or_stays_open(node: Node, store: Store) -> None:
@@ -301,7 +412,7 @@ async def test_two_services_on_one_disk_register_a_right_twice(
     with pytest.raises(StoreError):
         # each heeds what the other has kept
         await other.opened()
-    while node.journal.waits():
+    while node.journal.standing().waiting:
         await asyncio.gather(node.replayer.round(), other.replayer.round())
     assert len(await store.requests.list(None, 10)) == 5
 
@@ -317,9 +428,9 @@ async def test_a_right_waits_on_though_the_database_is_back(
         with capture_logs() as logged:
             assert await node.store.register_right(call, made.exercise(), ()) is None
             await until(lambda: any(line["event"] == "rights_wait" for line in logged), within=SECONDS)
-            assert node.journal.waits()
+            assert node.journal.standing().waiting
             node.database.away = False
-            await until(lambda: not node.journal.waits(), within=SECONDS)
+            await until(lambda: not node.journal.standing().waiting, within=SECONDS)
         (line,) = [line for line in logged if line["event"] == "right_registered"]
         assert (line["call_id"], line["number"], line["reference"]) == (
             str(call.id), made.NUMBER.masked, "ACME-2026-000001"
@@ -337,7 +448,7 @@ async def test_a_service_takes_calls_before_it_has_registered_what_an_earlier_on
     call = await node.opened()
     await node.press(call)
     await (successor := Node(database, tmp_path)).replayer.begin()
-    assert not successor.journal.waits()
+    assert not successor.journal.standing().waiting
     assert len(await store.suppressions.of("acme", call.digests)) == 1
 
 

@@ -1,0 +1,43 @@
+"""Work on a disk that may hang, in threads of its own: what all the service shares goes on beside it."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from ccari.errors import StoreError
+
+_T = TypeVar("_T")
+
+#: Under way at once, those that wait for a thread among them. A disk that answers is through with each in some
+#: milliseconds.
+MOST_UNDER_WAY = 64
+_THREADS = 4
+
+
+class OwnThreads:
+    """``name``: of the threads, for whoever looks at a process that hangs."""
+
+    def __init__(self, name: str) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, name)
+        self._room = threading.BoundedSemaphore(MOST_UNDER_WAY)
+
+    def begin(self, work: Callable[..., _T], *given: Any) -> asyncio.Future[_T]:
+        """What ``work`` gives, or what it raises. Cancelled, it is not begun if it has not begun yet.
+
+        Raises
+        ------
+        StoreError
+            If so much is under way already that the disk must be taken for one that does not answer.
+        """
+        if not self._room.acquire(blocking=False):
+            raise StoreError(f"the disk does not answer: {MOST_UNDER_WAY} reads and writes are under way")
+        working = self._threads.submit(work, *given)
+        # only then: a thread that hangs keeps its place, though nobody waits for it any more
+        working.add_done_callback(lambda _: self._room.release())
+        return asyncio.wrap_future(working)
+
+    async def run(self, work: Callable[..., _T], *given: Any) -> _T:
+        """As :meth:`begin`, and wait for it."""
+        return await self.begin(work, *given)
