@@ -176,12 +176,15 @@ async def test_two_register_what_waits_at_once(journal: LocalJournalFiles) -> No
 async def test_somebody_who_gives_up_waiting_for_the_turn_to_register_keeps_it(
     journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go_on, take = threading.Event(), threading.Event(), journal._open_lock
+    begun, go_on, taken, take = threading.Event(), threading.Event(), threading.Event(), journal._open_lock
 
     def slowly(name: str, how: int) -> int | None:
         begun.set()
         go_on.wait(SECONDS)
-        return take(name, how)
+        try:
+            return take(name, how)
+        finally:
+            taken.set()
 
     async def wait() -> None:
         async with journal.registering():
@@ -194,6 +197,7 @@ async def test_somebody_who_gives_up_waiting_for_the_turn_to_register_keeps_it(
         waiting.cancel()
         await asyncio.wait([waiting])
         go_on.set()
+        await asyncio.to_thread(taken.wait, SECONDS)
     async with asyncio.timeout(SECONDS):
         while True:
             async with journal.registering() as ours:
