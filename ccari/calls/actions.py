@@ -133,8 +133,8 @@ class Actions:
                 return on.RecordingTagged()
             case do.StartRecorder():
                 await self.recorder.start()
-            case do.StopRecorder(keep, binding):
-                if not await self.recorder.stop(keep=keep, binding=binding):
+            case do.StopRecorder(keep, binding, at):
+                if not await self.recorder.stop(keep=keep, binding=binding, at=at):
                     return on.RecorderStopped()
             case do.Bridge():
                 await self._bridge()
@@ -324,7 +324,7 @@ class Actions:
 
     async def _register(self, command: do.RegisterRight) -> Event:
         terms = self._terms
-        exercise = terms.exercise(command.right, command.key)
+        exercise = terms.exercise(command.right, command.key, command.at)
         if command.by is Party.AGENT:
             exercise = replace(exercise, intake=Intake.AGENT, who=terms.opened.agent)
         reference = await register(self._desk.store, self._journal, terms.opened, exercise)

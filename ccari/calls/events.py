@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,10 @@ from ccari.policy.call import events as on
 TOLERANCE_MS = 150
 
 
+#: By how much what Asterisk reports may be older than its arrival: a busy Asterisk, or an event loop that is late. More is
+#: another clock, and then it is the arrival that counts.
+LATE_SECONDS = 5.0
+_EVER = datetime.min.replace(tzinfo=UTC)
 #: Of the names of all that ccari makes in Asterisk.
 PREFIX = "ccari-"
 _HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
@@ -105,11 +109,15 @@ _CALLEE_STATES: dict[str, Event] = {"Up": on.CalleeAnswered(), "Ringing": on.Cal
 
 
 def translate(
-    event: dict[str, Any], ids: Ids, playbacks: Mapping[Party, Playback], recording: str | None
+    event: dict[str, Any],
+    ids: Ids,
+    playbacks: Mapping[Party, Playback],
+    recording: str | None,
+    began: datetime = _EVER,
 ) -> Event | None:
-    """What an ARI event means to the call; None if nothing. A playback learns when it began.
+    """What an ARI event that comes now means to the call; None if nothing. A playback learns when it began.
 
-    ``recording``: the name of the newest one, which is the only one that can still begin or end.
+    ``recording``: the name of the newest one, which is the only one that can still begin or end. ``began``: when the call did.
     """
     match event["type"]:
         case "StasisStart":
@@ -125,7 +133,7 @@ def translate(
                 return on.CalleeRedirected()
             return on.CalleeRang() if event.get("dialstatus") == "PROGRESS" else None
         case "ChannelDtmfReceived":
-            return _pressed(event, ids)
+            return _pressed(event, ids, began)
         case "ChannelTransfer":
             return _transfer_asked(event, ids)
         case "PlaybackStarted" | "PlaybackFinished":
@@ -164,14 +172,24 @@ def _changed(event: dict[str, Any], ids: Ids) -> Event | None:
     return on.AgentAnswered() if channel == ids.agent and state == "Up" else None
 
 
-def _pressed(event: dict[str, Any], ids: Ids) -> Event | None:
+def _pressed(event: dict[str, Any], ids: Ids, began: datetime) -> Event | None:
+    key, at = str(event["digit"]), moment(event, began, datetime.now(UTC))
     match event["channel"]["id"]:
         case ids.callee:
-            return on.KeyPressed(str(event["digit"]))
+            return on.KeyPressed(key, at)
         case ids.agent:
-            return on.AgentKeyPressed(str(event["digit"]))
+            return on.AgentKeyPressed(key, at)
         case _:
             return None
+
+
+def moment(event: dict[str, Any], began: datetime, arrived: datetime) -> datetime:
+    """When it happened, by Asterisk's clock where that can be believed: not after the event has ``arrived``, nor more than
+    :data:`LATE_SECONDS` before, nor before the call ``began``.
+    """
+    at = datetime.fromisoformat(event["timestamp"])
+    earliest = max(began, arrived - timedelta(seconds=LATE_SECONDS))
+    return at if earliest <= at <= arrived else arrived
 
 
 def _transfer_asked(event: dict[str, Any], ids: Ids) -> on.TransferAsked | None:

@@ -95,9 +95,12 @@ class Recorder:
         if self._segments:
             self._newest.ended(at)
 
-    async def stop(self, *, keep: bool, binding: bool) -> bool:
-        """True if there was something to stop, whose end will be reported."""
-        return await self._newest.stop(keep=keep, binding=binding)
+    async def stop(self, *, keep: bool, binding: bool, at: datetime | None = None) -> bool:
+        """True if there was something to stop, whose end will be reported.
+
+        ``at``: from when on nothing may be kept, if the stop is ``binding``; None: from now on.
+        """
+        return await self._newest.stop(keep=keep, binding=binding, at=at)
 
     async def let_go(self) -> None:
         """Leave no snoop channel behind."""
@@ -174,11 +177,11 @@ class _Segment:
             self._lead_ms = max(0, int((at - self._agent_started_at).total_seconds() * 1000))
         await self._desk.recordings.started(self._tag.recording_id, at, self._lead_ms)
 
-    async def stop(self, *, keep: bool, binding: bool) -> bool:
+    async def stop(self, *, keep: bool, binding: bool, at: datetime | None) -> bool:
         self._keep = keep
         self.is_stopping = True
         if binding and self._until is None:
-            self._until = datetime.now(UTC)
+            self._until = at or datetime.now(UTC)
         try:
             return await self._stop(keep=keep)
         except AsteriskError:

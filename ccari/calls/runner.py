@@ -41,6 +41,7 @@ class CallRunner:
         #: Why it is no call; None once it is one.
         self.gated: asyncio.Future[Block | None] = asyncio.get_running_loop().create_future()
         self._began: Event = on.CallRequested(order.direction)
+        self._since = datetime.now(UTC)
         self._journal = journal
         self._actions = Actions(order, ids, desk, journal)
         self._inbox: asyncio.Queue[Event] = asyncio.Queue(INBOX_EVENTS)
@@ -79,7 +80,7 @@ class CallRunner:
         actions = self._actions
         if actions.recorder.heard(event):
             return
-        meaning = translate(event, self.ids, actions.playbacks, actions.recorder.name)
+        meaning = translate(event, self.ids, actions.playbacks, actions.recorder.name, self._since)
         if isinstance(meaning, on.RecorderStopped) and not actions.recorder.is_stopping:
             # a callee who hangs up ends it too, and that is told a moment later
             self._later("recorder ended", HANG_UP_SECONDS, functools.partial(self._put, meaning))
@@ -234,9 +235,13 @@ class CallRunner:
         except asyncio.QueueFull:
             # nobody presses 200 keys while one command is carried out: this call goes, the others stay
             waiting = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
-            # but no right that was pressed: each key once, then the end
-            for key in dict.fromkeys(each for each in (*waiting, event) if isinstance(each, on.KeyPressed)):
-                self._inbox.put_nowait(key)
+            # but no right that was pressed: each key once, when it was pressed first, then the end
+            pressed: dict[str, Event] = {}
+            for each in (*waiting, event):
+                if isinstance(each, on.KeyPressed):
+                    pressed.setdefault(each.key, each)
+            for each in pressed.values():
+                self._inbox.put_nowait(each)
             self._inbox.put_nowait(on.Withdrawn("overload"))
 
 

@@ -95,12 +95,13 @@ class Terms:
     def question(self) -> Question:
         return gate.question(self.campaign, datetime.now(UTC))
 
-    def exercise(self, right: Right, key: str) -> Exercise:
-        """The right as it was exercised at this moment, by key, by whoever is on the line."""
-        now, country = datetime.now(UTC), self.controller.country
+    def exercise(self, right: Right, key: str, at: datetime | None = None) -> Exercise:
+        """The right as it was exercised by key, ``at`` that moment or now, by whoever is on the line."""
+        pressed, country = at or datetime.now(UTC), self.controller.country
+        local_year = pressed.astimezone(ZoneInfo(TIME_ZONES[country])).year
         return Exercise(
-            right=right, key=key, number=self.known_number.e164, received_at=now,
-            due=deadlines.due(now, country), local_year=now.astimezone(ZoneInfo(TIME_ZONES[country])).year,
+            right=right, key=key, number=self.known_number.e164, received_at=pressed,
+            due=deadlines.due(pressed, country), local_year=local_year,
             notice_version=self.heard_version, language=self.language, purpose=self.campaign.purpose,
             consent_purpose=self.campaign.withdraws, consent_campaigns=self.consent_campaigns,
             recording_basis=self.campaign.recording.legal_basis,

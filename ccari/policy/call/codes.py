@@ -1,6 +1,7 @@
 """The agent's feature codes during the talk, and the whispers that answer them."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from ccari.policy import notices
 from ccari.policy.call import commands as do
@@ -13,14 +14,14 @@ from ccari.policy.keypad import AgentAction
 from ccari.policy.rights import Right
 
 
-def agent_key_pressed(call: Call, key: str) -> Step:
+def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
     """One more key; what makes up no code is between the agent and whoever else listens to keys."""
     if call.stage is not Stage.TALK or call.campaign is None:
         return call, []
     codes = call.campaign.agent_keys
     typed = call.typed + key
     if typed in codes:
-        return _obey(replace(call, typed=""), typed, codes[typed])
+        return _obey(replace(call, typed=""), typed, codes[typed], at)
     if any(code.startswith(typed) for code in codes):
         return replace(call, typed=typed), [do.SetTimer(CODE, CODE_SECONDS)]
     unknown = bool(call.typed)
@@ -35,26 +36,26 @@ def code_forgotten(call: Call) -> Step:
     return (replace(call, typed=""), []) if call.typed else (call, [])
 
 
-def _obey(call: Call, code: str, action: AgentAction) -> Step:
+def _obey(call: Call, code: str, action: AgentAction, at: datetime | None) -> Step:
     note = do.Note("agent_code_entered", {"code": code, "action": action.value})
     right = action.right
     if right is not None:
-        return _register(call, code, right, note)
-    return then([note], _pause(call) if action is AgentAction.PAUSE_RECORDING else _resume(call))
+        return _register(call, code, right, note, at)
+    return then([note], _pause(call, at) if action is AgentAction.PAUSE_RECORDING else _resume(call))
 
 
-def _register(call: Call, code: str, right: Right, note: do.Note) -> Step:
+def _register(call: Call, code: str, right: Right, note: do.Note, at: datetime | None) -> Step:
     if right in call.registering:
         return call, [note]
     if right in call.exercised:
         return whisper(call, agent_answer(call, right), note)
-    return exercise(call, right, code, Party.AGENT, note)
+    return exercise(call, right, code, Party.AGENT, at, note)
 
 
-def _pause(call: Call) -> Step:
+def _pause(call: Call, at: datetime | None) -> Step:
     call = without_word_of_recording(replace(call, paused=True))
     if call.recorder is Recorder.RUNNING:
-        return stop_recorder(call, keep=True)
+        return stop_recorder(call, keep=True, at=at)
     if call.recorder in {Recorder.STARTING, Recorder.STOPPING}:
         # its end tells the agent, who may not say a card's number before
         return call, []

@@ -5,6 +5,7 @@ Every command is answered by the events (:mod:`ccari.policy.call.events`) named 
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ccari.policy.call.vocabulary import Outcome, Party
 from ccari.policy.rights import Right
@@ -125,11 +126,13 @@ class StartRecorder:
 class StopRecorder:
     """Stop; keep the file or throw it away. Answer: :class:`RecorderStopped`.
 
-    ``binding``: nothing that is said from now on may be kept, though Asterisk miss the stop (invariant 6).
+    ``binding``: nothing that is said from now on may be kept, though Asterisk miss the stop (invariant 6); or from ``at`` on,
+    when the key was pressed that wants it.
     """
 
     keep: bool
     binding: bool = True
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +142,15 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class RegisterRight:
-    """Make the right durable, with its effect, in one transaction. Answer: RightRegistered or RightSpooled."""
+    """Make the right durable, with its effect, in one transaction. Answer: RightRegistered or RightSpooled.
+
+    ``at``: when the key was pressed; None: now.
+    """
 
     right: Right
     key: str
     by: Party = Party.CALLEE
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 from ccari.policy.call.commands import Command
@@ -137,16 +137,18 @@ class Bridged:
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
-    """A key of the callee, at its end (that is when Asterisk reports it)."""
+    """A key of the callee. ``at``: when it was let go, which is when Asterisk reports it; None: now."""
 
     key: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AgentKeyPressed:
-    """A key of the agent, one of those that make up a code."""
+    """A key of the agent, one of those that make up a code. ``at`` as above."""
 
     key: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The callee's keys: rights that are exercised, answers to the recording, and what steers the words."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from ccari.policy import notices
 from ccari.policy.call import commands as do
@@ -58,7 +59,7 @@ _AGREEABLE = frozenset(
 _LISTENING = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT})
 
 
-def key_pressed(call: Call, key: str) -> Step:
+def key_pressed(call: Call, key: str, at: datetime | None) -> Step:
     if call.campaign is None:
         return call, []
     action = call.campaign.keys.get(key)
@@ -78,24 +79,24 @@ def key_pressed(call: Call, key: str) -> Step:
         # whoever was to be told, it is the callee's own now
         return replace(call, by_agent=call.by_agent - {right}), [note]
     # in every stage, the last words and the hanging up too: a right that was pressed is never lost
-    return exercise(call, right, key, Party.CALLEE, note)
+    return exercise(call, right, key, Party.CALLEE, at, note)
 
 
-def exercise(call: Call, right: Right, key: str, by: Party, *first: Command) -> Step:
-    """Have the right registered. What it stops is stopped at once, whatever becomes of the request."""
+def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None, *first: Command) -> Step:
+    """Have the right registered as of ``at``. What it stops is stopped at once, whatever becomes of the request."""
     commands = list(first)
     call = replace(call, exercised=(*call.exercised, right))
     if EFFECTS[right].stops_recording:
         call = without_agreement(replace(call, refused=True))
         if call.recorder is Recorder.RUNNING:
-            call, stop = stop_recorder(call, keep=call.recorded)
+            call, stop = stop_recorder(call, keep=call.recorded, at=at)
             commands += stop
     if not call.known:
         return then(commands, _unregistrable(call, right, by))
     if by is Party.AGENT:
         call = replace(call, by_agent=call.by_agent | {right})
     call = replace(call, registering=call.registering | {right})
-    return call, [*commands, do.RegisterRight(right, key, by)]
+    return call, [*commands, do.RegisterRight(right, key, by, at)]
 
 
 def _unregistrable(call: Call, right: Right, by: Party) -> Step:

@@ -128,10 +128,10 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return played(call, prompt, whole=whole)
         case on.Played(prompt, whole):
             return transfer.told(call, prompt, whole=whole)
-        case on.KeyPressed(key):
-            return key_pressed(call, key)
-        case on.AgentKeyPressed(key):
-            return agent_key_pressed(call, key)
+        case on.KeyPressed(key, at):
+            return key_pressed(call, key, at)
+        case on.AgentKeyPressed(key, at):
+            return agent_key_pressed(call, key, at)
         case on.TransferAsked(to):
             return transfer.asked(call, to)
         case on.RightRegistered() | on.RightSpooled():

@@ -1,6 +1,7 @@
 """From the heard notice to the talk, and the recorder beside it: tagged, started, stopped, paused, taken up again."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from ccari.policy import notices
 from ccari.policy.call import commands as do
@@ -133,7 +134,8 @@ def recorder_started(call: Call) -> Step:
     return stop_recorder(call, keep=False)
 
 
-def stop_recorder(call: Call, *, keep: bool) -> Step:
+def stop_recorder(call: Call, *, keep: bool, at: datetime | None = None) -> Step:
+    """``at``: when the key was pressed that stops it; what was recorded since then is not kept either."""
     if call.stage in {Stage.RECORDER, Stage.QUIET}:
         # the bridge waits: not one syllable of the talk may be in that file
         call = replace(call, stage=Stage.DISCARD)
@@ -142,7 +144,7 @@ def stop_recorder(call: Call, *, keep: bool) -> Step:
         [do.SetTimer(timer, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED | {Stage.DISCARD} else []
     )
     call = without_word_of_recording(replace(call, recorder=Recorder.STOPPING))
-    return call, [*timed, do.StopRecorder(keep=keep)]
+    return call, [*timed, do.StopRecorder(keep=keep, at=at)]
 
 
 def recorder_stopped(call: Call) -> Step:

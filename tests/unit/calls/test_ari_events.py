@@ -1,13 +1,13 @@
 """What Asterisk's words mean: each event as a real Asterisk sent it."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from ccari.calls.events import TOLERANCE_MS, Ids, Playback, channel_of, translate
+from ccari.calls.events import LATE_SECONDS, TOLERANCE_MS, Ids, Playback, channel_of, moment, translate
 from ccari.policy.call import Direction, Event, Party
 from ccari.policy.call import events as on
 
@@ -43,7 +43,6 @@ def played(recorded: Recorded, started: str, finished: str, under_way: Playback)
         ("callee_ringing", on.CalleeRang()),
         ("dial_answered", None),
         ("callee_up", on.CalleeAnswered()),
-        ("key", on.KeyPressed("9")),
         ("redirected", on.CalleeRedirected()),
         ("snoop_entered", None),
         ("recording_started", on.RecorderStarted()),
@@ -61,6 +60,33 @@ def played(recorded: Recorded, started: str, finished: str, under_way: Playback)
 )
 def test_an_event_is_taken_for_another(recorded: Recorded, name: str, meaning: Event | None) -> None:
     assert meaning == meant(recorded[name])
+
+
+@pytest.mark.parametrize(
+    ("ago", "began_ago", "counts"),
+    [
+        (0.2, 60, 0.2),
+        (LATE_SECONDS - 0.5, 60, LATE_SECONDS - 0.5),
+        (LATE_SECONDS + 0.5, 60, 0),
+        (-0.5, 60, 0),
+        (3, 1, 0),
+    ],
+    ids=["in time", "late", "clock behind", "clock ahead", "before the call"],
+)
+def test_invariant_6_a_key_counts_from_when_somebody_came_to_it_or_by_a_clock_that_is_wrong(
+    recorded: Recorded, ago: float, began_ago: float, counts: float
+) -> None:
+    arrived = datetime.now(UTC)
+    before = [arrived - timedelta(seconds=each) for each in (ago, began_ago)]
+    event = recorded["key"] | {"timestamp": before[0].strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
+    assert moment(event, before[1], arrived) == arrived - timedelta(seconds=counts)
+
+
+def test_a_key_is_another_or_has_no_time(recorded: Recorded) -> None:
+    at = datetime.now(UTC) - timedelta(seconds=1)
+    event = recorded["key"] | {"timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
+    assert meant(event) == on.KeyPressed("9", at)
+    assert meant(event | {"channel": {"id": IDS.agent}}) == on.AgentKeyPressed("9", at)
 
 
 def test_an_event_of_another_call_moves_this_one(recorded: Recorded) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 import pytest
@@ -20,15 +21,23 @@ SECONDS = 5.0
 Why = Literal["shutdown", "asterisk_lost"]
 
 
+def press(runner: CallRunner, digit: str) -> on.KeyPressed:
+    """The callee does so now; gives what is to come of it."""
+    at = datetime.now(UTC)
+    told = {"digit": digit, "timestamp": at.isoformat(), "channel": {"id": runner.ids.callee}}
+    runner.take({"type": "ChannelDtmfReceived", **told})
+    return on.KeyPressed(digit, at)
+
+
 async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
     """The call is not run, as if one command took for ever; its desk is never asked."""
     runner = CallRunner.of(
         Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), cast("Desk", None)
     )
-    for digit in ["7", *"1" * (INBOX_EVENTS - 1), "8"]:
-        runner.take({"type": "ChannelDtmfReceived", "channel": {"id": runner.ids.callee}, "digit": digit})
+    keys = [press(runner, digit) for digit in ["7", *"1" * (INBOX_EVENTS - 1), "8"]]
     left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
-    assert left == [on.KeyPressed("7"), on.KeyPressed("1"), on.KeyPressed("8"), on.Withdrawn("overload")]
+    # each as of when it was pressed first
+    assert left == [keys[0], keys[1], keys[-1], on.Withdrawn("overload")]
 
 
 @pytest.mark.parametrize(
@@ -47,10 +56,10 @@ async def test_two_reasons_to_let_a_call_go_wait_for_each_other_and_stop_the_ser
         Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), cast("Desk", None)
     )
     runner.withdraw(first)
-    runner.take({"type": "ChannelDtmfReceived", "channel": {"id": runner.ids.callee}, "digit": "7"})
+    key = press(runner, "7")
     runner.withdraw(second)
     left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
-    assert left == [on.KeyPressed("7"), on.Withdrawn(last)]
+    assert left == [key, on.Withdrawn(last)]
 
 
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
@@ -60,12 +69,12 @@ async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along()
     )
     gone = {"type": "ChannelDestroyed", "cause": 16}
     runner.take(gone | {"channel": {"id": runner.ids.agent}})
-    runner.take({"type": "ChannelDtmfReceived", "channel": {"id": runner.ids.callee}, "digit": "7"})
+    key = press(runner, "7")
     runner._forget_agent()
     runner.ids.hand_over()
     runner.take(gone | {"channel": {"id": runner.ids.agent}})
     left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
-    assert left == [on.KeyPressed("7"), on.Gone(Party.AGENT, 16)]
+    assert left == [key, on.Gone(Party.AGENT, 16)]
 
 
 class Away:
@@ -118,5 +127,22 @@ async def test_a_talk_is_never_kept_again_once_the_database_was_away(monkeypatch
             again = await runner._inbox.get()
         assert again == on.TimeRanOut("keep")
         await runner._step(again)
+    for timer in runner._timers.values():
+        timer.cancel()
+
+
+async def test_invariant_6_a_refusal_counts_from_when_its_turn_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another right is being registered, by a database that hangs: what is said meanwhile is not to be kept."""
+    runner, away = talking(monkeypatch)
+    first, refusal = (on.KeyPressed(key, datetime.now(UTC)) for key in "82")
+    for each in (first, refusal):
+        runner._put(each)
+    for _ in (first, refusal):
+        await runner._step(runner._inbox.get_nowait())
+    assert [each for each in away.done if isinstance(each, do.StopRecorder | do.RegisterRight)] == [
+        do.RegisterRight(Right.ACCESS, "8", at=first.at),
+        do.StopRecorder(keep=True, at=refusal.at),
+        do.RegisterRight(Right.REFUSE_RECORDING, "2", at=refusal.at),
+    ]
     for timer in runner._timers.values():
         timer.cancel()

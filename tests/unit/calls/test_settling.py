@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,6 +16,8 @@ from ccari.errors import AsteriskError, RecordingError, StoreError
 from ccari.gating.journal import Journal
 from ccari.policy.call import Direction
 from ccari.policy.chain import Entry
+from ccari.policy.numbers import Number
+from ccari.policy.rights import Right
 from ccari.ports.recordings import Channels, Kept, Unfinished
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.spool import SharedSpool
@@ -106,6 +108,43 @@ async def test_a_file_that_lacks_a_part_of_the_talk_is_kept_without_a_word(
     events = [each for each in desk.recordings.told if each.event == "recording_short"]
     assert [each.fields["missing_ms"] for each in events] == short
     assert desk.recordings.said[-1] == "stored"
+
+
+@pytest.mark.parametrize(("pressed", "kept"), [(6, [6]), (None, [10]), (-1, [])])
+async def test_invariant_6_what_was_said_after_a_refusal_is_kept_because_its_turn_came_late(
+    monkeypatch: pytest.MonkeyPatch, pressed: int | None, kept: list[int]
+) -> None:
+    """Pressed 6 s into the recording, its stop is sent at 10 s; or before there was any."""
+    begun = datetime.now(UTC) - timedelta(seconds=10)
+    until: list[int] = []
+
+    class Cutting(Shelf):
+        async def keep(self, _tag: object, end: datetime, **_: Any) -> Kept:
+            until.append(round((end - begun).total_seconds()))
+            return self._kept
+
+    class Obeying(Whole):
+        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
+            return keep
+
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Obeying())
+    desk.archive = Cutting(1000)
+    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    await recorder.started(begun)
+    at = None if pressed is None else begun + timedelta(seconds=pressed)
+    assert await recorder.stop(keep=True, binding=True, at=at)
+    await recorder.settle()
+    assert until == kept
+    assert desk.recordings.said[-1] == ("stored" if kept else "discarded")
+
+
+def test_a_right_is_received_when_somebody_came_to_it() -> None:
+    """In Poland the last day for an answer is another, for one that is pressed at the very end of a day."""
+    pressed = datetime(2026, 11, 25, 22, 59, 59, tzinfo=UTC)
+    terms = replace(Talking(Direction.OUTBOUND).actions._terms, number=Number("+48600100001"))
+    exercise = terms.exercise(Right.ACCESS, "8", pressed)
+    assert (exercise.received_at, exercise.due) == (pressed, date(2026, 12, 28))
 
 
 async def test_what_could_not_be_removed_is_taken_for_a_recording_that_was_lost() -> None:

@@ -1,5 +1,7 @@
 """What an agent's codes do in the talk, and what only the agent hears of it."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from ccari.policy.call import Command, Outcome, Party, Stage
@@ -18,6 +20,7 @@ CODES = {
         "*88": "access",
     }
 }
+AT = datetime(2026, 11, 25, 10, tzinfo=UTC)
 ACCESS_BY_AGENT = do.RegisterRight(Right.ACCESS, "*88", Party.AGENT)
 ACCESSED = on.RightRegistered(Right.ACCESS, "R-1")
 
@@ -38,6 +41,26 @@ def test_a_pause_keeps_what_was_recorded_and_is_told_once_nothing_is_recorded_an
     story = Story(**CODES).talk()
     assert enter(story, "*1") == [do.StopRecorder(keep=True)]
     assert story.does(on.RecorderStopped()) == [whispers("agent_recording_paused")]
+
+
+@pytest.mark.parametrize(
+    ("code", "commands"),
+    [
+        ("*1", [do.StopRecorder(keep=True, at=AT)]),
+        (
+            "*3",
+            [
+                do.StopRecorder(keep=True, at=AT),
+                do.RegisterRight(Right.REFUSE_RECORDING, "*3", Party.AGENT, AT),
+            ],
+        ),
+    ],
+)
+def test_a_code_counts_from_when_somebody_came_to_it(code: str, commands: list[Command]) -> None:
+    """A card's number may have been said by then."""
+    story = Story(**CODES).talk()
+    story.send(on.AgentKeyPressed("*", AT - timedelta(seconds=1)))
+    assert story.does(on.AgentKeyPressed(code[1], AT)) == commands
 
 
 def test_a_recording_that_is_taken_up_again_has_a_tag_and_a_file_of_its_own() -> None:
