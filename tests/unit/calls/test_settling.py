@@ -15,10 +15,12 @@ from ccari.calls.recovery import _settle, recover
 from ccari.errors import AsteriskError, RecordingError, StoreError
 from ccari.gating.journal import Journal
 from ccari.policy.call import Direction
+from ccari.policy.call import commands as do
 from ccari.policy.chain import Entry
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.ports.recordings import Channels, Kept, Unfinished
+from ccari.ports.requests import Exercise
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.spool import SharedSpool
 from tests.unit.calls.talking import Talking
@@ -137,6 +139,28 @@ async def test_invariant_6_what_was_said_after_a_refusal_is_kept_because_its_tur
     await recorder.settle()
     assert until == kept
     assert desk.recordings.said[-1] == ("stored" if kept else "discarded")
+
+
+async def test_invariant_6_the_moment_of_a_press_gets_lost_on_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pressed, found = datetime(2026, 11, 25, 10, tzinfo=UTC), list[datetime | None]()
+    actions = Talking(Direction.OUTBOUND).actions
+    actions._settled = replace(actions._terms, number=Number("+48600100001"))
+
+    async def stop(*, at: datetime | None, **_: bool) -> bool:
+        found.append(at)
+        return True
+
+    async def register(_store: object, _journal: object, _call: object, exercise: Exercise) -> str:
+        found.append(exercise.received_at)
+        return "ACME-2026-000001"
+
+    monkeypatch.setattr(actions.recorder, "stop", stop)
+    monkeypatch.setattr("ccari.calls.actions.register", register)
+    await actions.carry_out(do.StopRecorder(keep=True, at=pressed))
+    await actions.carry_out(do.RegisterRight(Right.REFUSE_RECORDING, "2", at=pressed))
+    assert found == [pressed, pressed]
 
 
 def test_a_right_is_received_when_somebody_came_to_it() -> None:
