@@ -1,6 +1,7 @@
 """A call's journal while it runs: each event is one log line at once, and one entry of the chain at the next commit."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from secrets import token_bytes
@@ -19,6 +20,11 @@ _T = TypeVar("_T")
 #: For the last writes of a call, which nobody waits for on the line.
 CLOSE_TRIES = 150
 CLOSE_RETRY_SECONDS = 2.0
+#: Of one thing that is told again and again, by somebody who drums on a key while the database is away, say: so many wait to
+#: be durable. They go with each right that is kept on this node, and take room from it.
+MOST_ALIKE = 20
+#: The entry that has the number of the others, ``so_far`` in this call.
+LEFT_OUT = "entries_left_out"
 
 
 class Journal:
@@ -29,6 +35,8 @@ class Journal:
         self._began = monotonic()
         self._entries: list[Entry] = []
         self._known: dict[str, str] = {}
+        self._alike: Counter[tuple[str, frozenset[tuple[str, str]]]] = Counter()
+        self._left_out, self._untold = 0, False
         self.is_open = False
 
     def bind(self, **context: str) -> None:
@@ -42,7 +50,12 @@ class Journal:
         """``since_request_ms`` is the time since the agent asked for the call."""
         self._log.info(event, **fields, since_request_ms=round((monotonic() - self._began) * 1000))
         told, self._known = {**self._known, **fields}, {}
-        self._entries.append(entry(event, told))
+        alike = event, frozenset(told.items())
+        self._alike[alike] += 1
+        if self._alike[alike] > MOST_ALIKE:
+            self._left_out, self._untold = self._left_out + 1, True
+        else:
+            self._entries.append(entry(event, told))
 
     def opened(self) -> None:
         """The call's row is there, so entries can refer to it."""
@@ -53,11 +66,18 @@ class Journal:
 
     def pending(self) -> Sequence[Entry]:
         """The entries that are not yet durable, for a write that makes the row too."""
+        if self._untold:
+            # one: an earlier one that is durable already, with a right on this node, says less
+            kept = [each for each in self._entries if each.event != LEFT_OUT]
+            self._entries = [*kept, entry(LEFT_OUT, {"so_far": str(self._left_out)})]
+            self._untold = False
         return tuple(self._entries)
 
     def written(self, entries: Sequence[Entry]) -> None:
         """These are durable now."""
-        del self._entries[: len(entries)]
+        durable = {each.salt for each in entries}
+        self._entries = [each for each in self._entries if each.salt not in durable]
+        self._alike.clear()
 
     async def durably(self, write: Callable[[Sequence[Entry]], Awaitable[_T]]) -> _T:
         """Have ``write`` commit the entries that are not yet durable, together with what they are about."""
