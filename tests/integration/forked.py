@@ -43,15 +43,17 @@ class Parent:
         self._process.communicate(timeout=_STOP_SECONDS)
         self._folder.cleanup()
 
-    async def run(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, bytes, bytes]:
-        """Run ``ccari`` with no standard input, in ``/``; gives its exit status, output and errors."""
+    async def run(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: str = "/"
+    ) -> tuple[int, bytes, bytes]:
+        """Run ``ccari`` with no standard input, in ``folder``; gives its exit status, output and errors."""
         with (
             socket.socket(socket.AF_UNIX) as asked,
             tempfile.TemporaryFile() as job,
             tempfile.TemporaryFile() as out,
             tempfile.TemporaryFile() as err,
         ):
-            job.write(json.dumps([list(arguments), dict(environment)]).encode())
+            job.write(json.dumps([list(arguments), dict(environment), folder]).encode())
             job.seek(0)
             asked.connect(self._address)
             socket.send_fds(asked, [b"?"], [job.fileno(), out.fileno(), err.fileno()])
@@ -86,8 +88,8 @@ def _serve(address: str) -> None:
         _tell(asked, command)
     asked.close()
     with os.fdopen(job, "rb") as told:
-        arguments, environment = json.load(told)
-    _become(out, err, environment)
+        arguments, environment, folder = json.load(told)
+    _become(out, err, environment, folder)
     sys.argv = ["ccari", *arguments]
     main()
 
@@ -100,14 +102,14 @@ def _tell(asked: socket.socket, command: int) -> NoReturn:
     os._exit(0)
 
 
-def _become(out: int, err: int, environment: Mapping[str, str]) -> None:
+def _become(out: int, err: int, environment: Mapping[str, str], folder: str) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for ours, known in ((nothing, 0), (out, 1), (err, 2)):
         os.dup2(ours, known)
         os.close(ours)
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir("/")
+    os.chdir(folder)
 
 
 if __name__ == "__main__":

@@ -129,11 +129,13 @@ class Service:
     def tail(self) -> str:
         return "\n".join(map(str, self.lines()[-30:]))
 
-    async def ccari(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "Done":
-        """Run one command beside the service."""
+    async def ccari(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, folder: str = "/"
+    ) -> "Done":
+        """Run one command beside the service, in ``folder``."""
         async with asyncio.timeout(COMMAND_SECONDS):
             code, out, err = await _parent().run(
-                arguments, {**os.environ, **self.environment, **(environment or {})}
+                arguments, {**os.environ, **self.environment, **(environment or {})}, folder
             )
         return Done(code, out.decode(), err.decode())
 

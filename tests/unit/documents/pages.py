@@ -7,6 +7,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[3]
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"`([\w-]+\.\w+)`:?\s+```csv\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -45,6 +46,11 @@ def blocks(page: Path) -> Iterator[Block]:
 def prose(page: Path) -> str:
     """A page without its blocks of code."""
     return _FENCE.sub("", page.read_text())
+
+
+def files(page: Path) -> Iterator[tuple[str, str]]:
+    """The lists that a page shows: the name that stands before each, and what is in it."""
+    yield from _FILE.findall(page.read_text())
 
 
 def links(page: Path) -> Iterator[str]:

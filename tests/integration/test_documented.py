@@ -1,0 +1,235 @@
+"""Every command of the documents, run as its reader would, in the order of the page; and what they show, seen."""
+
+import json
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from ccari.cli.sounds import prompts_of
+from ccari.policy.declaration import read
+from ccari.sounds import Catalogue, Manifest
+from ccari.sounds.soundboard import shipped_sounds
+from ccari.sounds.studio import folder_of
+from tests.integration import studio
+from tests.integration.databases import new_database
+from tests.integration.documented import NOT_RUN, RUN, Desk, Line, beside, copied, lines
+from tests.integration.ground import Ground, kept_later
+from tests.integration.service import Done, Service
+from tests.lab import AgentCall, Lab, callees, laboratory
+from tests.lab.ports import free_port
+from tests.unit.documents.pages import CHECKOUT, blocks, files, pages
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+README = CHECKOUT / "README.md"
+#: The README has its readers begin with this one.
+POLICY = CHECKOUT / "ccari" / "demo" / "policy.toml"
+CALLEE, ANOTHER = callees.answers(1), callees.answers(2)
+ANOTHER_STILL = callees.answers(21)
+SERVE = "ccari serve"
+#: What the pages have their readers import, beside the lists that they show.
+REGISTER = '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n'
+LISTS = {
+    "robinson.csv": "number;since\n+48600100099;2024-01-31\n",
+    "numbers.txt": "600 100 014\n600 100 015\n",
+    "do-not-call.txt": "600 100 016\n",
+    "dialler.csv": "name,number\nAnna,+48600100017\nJan,+48600100016\n",
+}
+#: In place of ``ccari``, which the server of the suite has.
+RESTORED = "ccari_restored"
+#: What a command shows, besides that it succeeds; where nothing is said, the exit status is enough.
+SHOWS = {
+    "ccari policy apply": r"revision 1\b",
+    "ccari keys init": r"recordings: \w+",
+    "ccari sounds build": r"\d+ prompts are in ",
+    "ccari doctor": r"(?m)^ok +asterisk",
+    "ccari evidence export": r"evidence-|proof\.zip",
+    "ccari evidence verify": r"everything fits",
+    "ccari token create": r"[\w-]{40,}",
+    "ccari token list": r"crm",
+    "ccari recordings verify": r"\d+ ",
+    "ccari requests list --open": r"ACME-",
+    "ccari requests show": r"access",
+    "ccari contacts show": r"targi 2026",
+    "ccari consents show": r"form 2026/17",
+    "ccari suppress list": r"do_not_call",
+    "ccari gate": r"allow",
+    "ccari registers list": r"robinson",
+    "ccari recordings holds": r"II C 12/26",
+    "ccari subject erase": r"recording +1\b",
+}
+#: Where a command is to be run on another installation than the first one.
+ELSEWHERE = {
+    "age-keygen -o recordings.identity": "listener",
+    "ccari keys init --recipient age1…": "listener",
+    "ccari keys restore /media/stick/keys-2026-11.age": "new",
+    "install -d -m 700 keys && age -d keys-2026-11.age | tar x -C keys": "without",
+    "ccari keys restore /backup/keys.age": "restored",
+    'createdb ccari && pg_restore --no-owner --dbname="$URL" /backup/ccari.dump': "restored",
+    "cp -a /backup/recordings /backup/sounds /backup/heard /var/lib/ccari": "restored",
+    "ccari doctor && ccari recordings verify": "restored",
+}
+
+
+@pytest.fixture(scope="module")
+def home(folder: Path) -> Path:
+    """What the reader has. A speaker has recorded the notices, for notices of tones are short ones."""
+    made = Path(tempfile.mkdtemp(dir=folder, prefix="documented-"))
+    made.chmod(0o711)
+    words = Catalogue.load(shipped_sounds() / "catalogue.toml")
+    shipped = Manifest.load(shipped_sounds())
+    notices = [
+        each for each in prompts_of(read(POLICY.read_text()), words) if each.key not in shipped.entries
+    ]
+    studio.record(folder_of(made / "reader" / "data" / "sounds"), notices)
+    return made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def lab(home: Path) -> AsyncIterator[Lab]:
+    async with laboratory(host_folders=[home]) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def desk(lab: Lab, home: Path, dsn: str) -> AsyncIterator[Desk]:
+    """The README followed to its end, with two calls recorded, and two requests of the first one's callee."""
+    reader, listen = home / "reader", f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"
+    url = await new_database(dsn, home.name.replace("-", "_"))
+    service = Service(
+        {
+            "CCARI_DATA_DIR": str(reader / "data"),
+            "CCARI_DATABASE__URL": url,
+            "CCARI_ASTERISK__URL": lab.pbx.ari_url,
+            "CCARI_ASTERISK__USERNAME": lab.pbx.ari_user,
+            "CCARI_ASTERISK__PASSWORD_FILE": str(lab.pbx.ari_password_file),
+            "CCARI_ASTERISK__SPOOL": str(lab.pbx.spool),
+            "CCARI_AGI__LISTEN": f"127.0.0.1:{lab.pbx.agi_port}",
+            "CCARI_CALLS__DRAIN_SECONDS": "0",
+            "CCARI_HTTP__LISTEN": listen,
+        },
+        home / "ccari.log",
+        home / "ccari.err",
+    )
+    stands_for = {"/var/lib/ccari": str(reader / "data"), "/backup": str(home / "backup"),
+                  "/media/stick": str(home / "stick"), "127.0.0.1:8090": listen}  # fmt: skip
+    made = Desk(reader, service, stands_for, {"URL": url})
+    for name in ("backup", "stick"):
+        (home / name).mkdir()
+    shutil.copy(POLICY, reader / "policy.toml")
+    for line in lines(README):
+        if line.written == SERVE:
+            await service.start()
+        else:
+            await follow(made, line)
+    ground = Ground(lab, reader, reader / "data" / "sounds", url)
+    placed = [
+        await lab.world.dial(each.number, campaign="renewals", agent="drops-2") for each in (CALLEE, ANOTHER)
+    ]
+    calls = [await _recorded(ground, service, each) for each in placed]
+    await _ask(made, calls)
+    yield made
+    assert await service.stop() == 0, service.errors.read_text()
+
+
+async def _recorded(ground: Ground, service: Service, placed: AgentCall) -> dict[str, Any]:
+    outcome, shown = await ground.ended(service, placed)
+    assert outcome.outcome == "bridged"
+    return await kept_later(service, shown["id"])
+
+
+async def _ask(desk: Desk, calls: Sequence[dict[str, Any]]) -> None:
+    """What the pages speak of: requests of somebody who was called, a token, and what a listener has."""
+    service, (called, another) = desk.service, calls
+    for shown, right in (("ACME-2026-000123", "access"), ("ACME-2026-000124", "erasure")):
+        made = await service.json(
+            "requests", "add", right, CALLEE.number, "--controller", "acme", "--campaign", "renewals"
+        )
+        desk.stands_for[shown] = made["reference"]
+    other = await service.json("requests", "add", "access", ANOTHER_STILL.number, "--controller", "acme")
+    desk.stands_for["ACME-2026-000125"] = other["reference"]
+    policy = desk.folder / "policy.toml"
+    heeded = policy.read_text().replace("marketing = true", 'marketing = true\nregisters = ["robinson"]')
+    policy.write_text(f"{REGISTER}\n{heeded}")
+    for name, content in LISTS.items():
+        (desk.folder / name).write_text(content)
+    for arguments in (("policy", "apply", str(policy)), ("registers", "import", "robinson", "robinson.csv")):
+        done = await service.ccari(*arguments, folder=str(desk.folder))
+        assert done.code == 0, done.err
+    token = await service.json("token", "create", "--role", "dialer", "--name", "reader")
+    desk.environment["TOKEN"] = token["token"]
+    desk.stands_for |= {
+        "3f0c…": called["id"], "600100001": CALLEE.digits.removeprefix("48"), "RECORDING": another["recordings"][0]["id"], "release 7": "release 1",
+    }  # fmt: skip
+    keys = Path(service.environment["CCARI_DATA_DIR"], "keys")
+    copied([keys / "recordings.identity", keys / "evidence-1.pub"], desk.folder)
+    shutil.copy(service.recordings / called["recordings"][0]["file"], desk.folder / "ID.flac.age")
+
+
+async def follow(desk: Desk, line: Line) -> Done:
+    """Do what the page says, and see that it does what the page says of it."""
+    assert line.program in RUN | NOT_RUN, f"{line.block.place}: {line.program} is not known here"
+    if line.program in NOT_RUN:
+        return Done(0, "", "")
+    done = await desk.type(line)
+    assert done.code == 0, f"{line.block.place}: {line.text}\n{done.out}{done.err}"
+    for command, shown in SHOWS.items():
+        if line.written.startswith(command):
+            assert re.search(shown, done.out), f"{line.block.place}: {line.text}\n{done.out}"
+    return done
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def elsewhere(desk: Desk, dsn: str) -> AsyncIterator[Mapping[str, Desk]]:
+    """The other installations that the pages speak of; who restores has a server with no such database yet."""
+    empty = await new_database(dsn, f"{desk.folder.parent.name.replace('-', '_')}_empty")
+    restored = urlunsplit(urlsplit(dsn)._replace(path=f"/{RESTORED}"))
+    host = dict(each.split("=") for each in unquote(urlsplit(dsn).query).split("&"))["host"]
+    made = {
+        "listener": beside(desk, "listener", url=empty),
+        "new": beside(desk, "new", url=empty),
+        "without": beside(desk, "without", url=empty),
+        "restored": beside(desk, "restored", url=restored),
+    }
+    made["restored"].stands_for["createdb ccari"] = f"createdb {RESTORED}"
+    made["restored"].environment |= {"PGHOST": host, "PGUSER": urlsplit(dsn).username or "postgres"}
+    done = await made["listener"].service.ccari("policy", "apply", str(POLICY))
+    assert done.code == 0, done.err
+    yield made
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(f"DROP DATABASE IF EXISTS {RESTORED} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    "page", [each for each in pages() if each != README and any(lines(each))], ids=lambda page: page.stem
+)
+async def test_a_documented_command_is_not_known_or_does_not_do_what_is_said(
+    page: Path, desk: Desk, elsewhere: Mapping[str, Desk]
+) -> None:
+    for name, content in files(page):
+        (desk.folder / name).write_text(content)
+    for line in lines(page):
+        at = elsewhere.get(ELSEWHERE.get(line.written, ""), desk)
+        if line.program == "install" and "age -d" in line.written:
+            copied([Path(desk.stands_for["/media/stick"], "keys-2026-11.age")], at.folder)
+        done = await follow(at, line)
+        if line.program == "age-keygen":
+            at.stands_for["age1…"] = re.findall(r"age1\w+", done.out + done.err)[0]
+        if line.program == "curl":
+            shown = next(
+                block for block in blocks(page) if block.language == "json" and block.line > line.block.line
+            )
+            said = json.loads(re.sub(r", …}", "}", shown.text))
+            assert json.loads(done.out).items() >= said.items()
