@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping, Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from ccari.calls.admission import Admission
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import call_of, channel_of
 from ccari.calls.runner import CallRunner
+from ccari.calls.strays import Strays
 from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
 from ccari.gating.labels import agent_name, label
@@ -42,7 +44,7 @@ class Switchboard:
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
         self._by_home: dict[str, CallRunner] = {}
         self._by_id: dict[str, CallRunner] = {}
-        self._strays: set[asyncio.Task[None]] = set()
+        self._strays = Strays()
 
     def attach(self, desk: Desk) -> None:
         """From now on new calls are made over this connection, unless the service is about to stop."""
@@ -101,7 +103,7 @@ class Switchboard:
 
     async def drain(self) -> None:
         """Wait for the calls, and what else is under way, to end; cut what does not."""
-        under_way = {*self._calls.values(), *self._strays}
+        under_way = {*self._calls.values(), *self._strays.tasks}
         if under_way:
             _, late = await asyncio.wait(under_way, timeout=DRAIN_SECONDS)
             for task in late:
@@ -120,6 +122,8 @@ class Switchboard:
                 self._by_home.pop(str(channel), None)
         elif event.get("type") == "StasisStart":
             self._enter(event["channel"], event["args"])
+        elif event.get("type") in {"StasisEnd", "ChannelDestroyed"}:
+            self._strays.forget(str(channel))
 
     def _enter(self, channel: Mapping[str, Any], args: list[str]) -> None:
         desk = self._desk
@@ -127,13 +131,13 @@ class Switchboard:
             return
         if call_of(channel["id"]) is not None:
             # the leg of a call that ended while Asterisk was making it
-            self._aside(desk.ari.hang_up(channel["id"]))
+            self._strays.add(channel["id"], functools.partial(desk.ari.hang_up, channel["id"]))
             return
         reason = self._no_room()
         if reason is not None:
             # left alone, it would wait in the application for ever, in silence
             _log.error("call_turned_away", calls=len(self._calls), reason=reason)
-            self._aside(desk.ari.turn_away(channel["id"], reason))
+            self._strays.add(channel["id"], functools.partial(desk.ari.turn_away, channel["id"], reason))
             return
         self._begin(_order(channel, args), desk)
 
@@ -168,11 +172,6 @@ class Switchboard:
         self._calls[runner] = asyncio.create_task(self._run(runner))
         return runner
 
-    def _aside(self, request: Coroutine[Any, Any, object]) -> None:
-        stray = asyncio.create_task(_at_most_refused(request))
-        self._strays.add(stray)
-        stray.add_done_callback(self._strays.discard)
-
     async def _run(self, runner: CallRunner) -> None:
         try:
             await runner.run()
@@ -181,11 +180,6 @@ class Switchboard:
             del self._by_id[str(runner.ids.call)]
             if runner.ids.home is not None and self._by_home.get(runner.ids.home) is runner:
                 del self._by_home[runner.ids.home]
-
-
-async def _at_most_refused(request: Coroutine[Any, Any, object]) -> None:
-    with contextlib.suppress(AsteriskError):
-        await request
 
 
 def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
