@@ -32,7 +32,11 @@ from ccari.forward.webhook import open_webhook
 from ccari.gating.inquiry import FactStore
 from ccari.keyring.files import check_folder
 from ccari.lists.importing import Lists
+from ccari.metrics import catalogue
+from ccari.metrics.lookout import Lookout
+from ccari.metrics.meter import Metrics
 from ccari.policy.calendars import public_holidays
+from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
@@ -48,6 +52,7 @@ from ccari.sounds.heard import heard_of
 from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
 from ccari.store.database import Database
 from ccari.store.fence import PostgresFence
+from ccari.store.figures import CountedFigures
 from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store, open_store
@@ -90,10 +95,12 @@ def open_archive(settings: Settings, spool: Spool) -> FileArchive:
 
 
 @contextlib.asynccontextmanager
-async def open_courier(settings: Settings, store: Store) -> AsyncIterator[Courier]:
+async def open_courier(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[Courier]:
     """Who passes requests on to the controllers of the policy in force."""
     async with open_webhook() as webhook:
-        yield Courier(store.forwards, Book(store.policies), WebhookSecrets(settings.keys_dir), webhook)
+        yield Courier(
+            store.forwards, Book(store.policies), WebhookSecrets(settings.keys_dir), webhook, meter=meter
+        )
 
 
 async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
@@ -109,6 +116,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
     credentials = Credentials(
         settings.asterisk.url, settings.asterisk.username, settings.asterisk.secret(), settings.asterisk.app
     )
+    metrics = Metrics()
     async with open_store(settings) as store, contextlib.AsyncExitStack() as closing:
         secrets, prompts, book = (
             await store.key_versions.vouch(SecretStore(settings.keys_dir)),
@@ -118,7 +126,8 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         await book.reload()
         _check(book, secrets, prompts)
         _check_keys(settings, book)
-        calls_kept, replayer = _with_local_journal(settings, store)
+        waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
+        calls_kept, replayer = _with_local_journal(waiting, store, metrics)
         # somebody may have barred themselves while the database was away
         await replayer.begin()
         spool = await closing.enter_async_context(open_spool(settings))
@@ -128,32 +137,39 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         def make_desk(ari: Ari, identity: Identity) -> Desk:
             return Desk(
                 ari, settings.asterisk.name or identity.name, calls_kept, secrets, book, prompts, store.recordings, archive, rack, board,
-                settings.recordings.channels,
+                settings.recordings.channels, metrics,
             )  # fmt: skip
 
-        admission = Admission(settings.calls.at_once)
-        calls = Switchboard(admission)
-        link = Link(credentials, PostgresFence(store.dsn), calls, make_desk)
+        admission = Admission(settings.calls.at_once, metrics)
+        calls = Switchboard(admission, metrics)
+        fence = PostgresFence(store.dsn)
+        link = Link(credentials, fence, calls, make_desk)
         checks = {
             "asterisk": _is_set(link.connected), "database": _answers(store.database), "calls": _takes_calls(calls)
         }  # fmt: skip
-        counter = Counter(_agi_name(settings), calls_kept, secrets, book, prompts)
+        counter = Counter(_agi_name(settings), calls_kept, secrets, book, prompts, metrics)
+        _read_metrics(metrics, settings, link, fence, calls, store.database)
         async with (
             # to its end after all the others: what they leave is sealed once more
-            Sealer(store.seals, SigningKeys(settings.keys_dir)).running(),
+            Sealer(store.seals, SigningKeys(settings.keys_dir), metrics).running(),
             serve_http(
                 settings.http.listen,
                 checks,
                 _front(settings, store, calls_kept, book, secrets, prompts, rack, board, calls),
                 _rates(settings),
+                meter=metrics,
+                exposition=metrics,
             ),
             _beside(replayer.run),
-            _fastagi(settings, counter),
-            _forwarding(settings, store),
-            housekeeping(settings, store),
+            _fastagi(settings, counter, metrics),
+            _forwarding(settings, store, metrics),
+            housekeeping(settings, store, metrics),
             _beside(admission.watch),
             # what it has under way at its end is done again by the next service
-            _beside(functools.partial(Caretaker(spool, archive, store.recordings).run, link.connected)),
+            _beside(
+                functools.partial(Caretaker(spool, archive, store.recordings, metrics).run, link.connected)
+            ),
+            _beside(Lookout(metrics, CountedFigures(store.database), book, waiting.unsettled).run),
             # last: nobody is told that it is up before it is
             _beside(functools.partial(supervisor.tell, stop, link.connected)),
         ):
@@ -162,10 +178,34 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             _log.info("service_stopped")
 
 
-def _with_local_journal(settings: Settings, store: Store) -> tuple[SpoolingCallStore, Replayer]:
+def _with_local_journal(
+    waiting: LocalJournalFiles, store: Store, meter: Meter
+) -> tuple[SpoolingCallStore, Replayer]:
     kept = asyncio.Event()
-    waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
-    return SpoolingCallStore(store.database, waiting, kept), Replayer(waiting, store.calls, kept)
+    return SpoolingCallStore(store.database, waiting, kept), Replayer(waiting, store.calls, kept, meter)
+
+
+def _read_metrics(
+    metrics: Metrics,
+    settings: Settings,
+    link: Link,
+    fence: PostgresFence,
+    calls: Switchboard,
+    database: Database,
+) -> None:
+    """What is read of the parts themselves whenever somebody scrapes."""
+
+    def pool() -> dict[tuple[str, ...], float]:
+        busy, idle, _ = database.connections
+        return {("busy",): busy, ("idle",): idle}
+
+    metrics.number(catalogue.ASTERISK_UP, link.connected.is_set)
+    metrics.number(catalogue.ASTERISK_CONNECTIONS, lambda: link.connections)
+    metrics.number(catalogue.FENCE_HELD, lambda: fence.is_held)
+    metrics.number(catalogue.UNDER_WAY, lambda: len(calls.under_way))
+    metrics.number(catalogue.CALLS_MOST, lambda: settings.calls.at_once)
+    metrics.read(catalogue.POOL, pool)
+    metrics.number(catalogue.POOL_MOST, lambda: database.connections[-1])
 
 
 def _front(
@@ -205,24 +245,27 @@ def _agi_name(settings: Settings) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _fastagi(settings: Settings, counter: Counter) -> AsyncIterator[None]:
+async def _fastagi(settings: Settings, counter: Counter, metrics: Metrics) -> AsyncIterator[None]:
     if settings.agi.listen == OFF:
         yield
         return
-    async with serve_agi(settings.agi.listen, counter):
+    async with serve_agi(settings.agi.listen, counter) as conversations:
+        metrics.number(catalogue.AGI_SESSIONS, lambda: len(conversations))
         yield
 
 
 @contextlib.asynccontextmanager
-async def _forwarding(settings: Settings, store: Store) -> AsyncIterator[None]:
+async def _forwarding(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[None]:
     """Pass requests on while the context lasts; what is under way at its end is sent again by the next service."""
-    async with open_courier(settings, store) as courier, _beside(courier.run):
+    async with open_courier(settings, store, meter) as courier, _beside(courier.run):
         yield
 
 
-def housekeeping(settings: Settings, store: Store) -> AbstractAsyncContextManager[None]:
+def housekeeping(
+    settings: Settings, store: Store, meter: Meter = UNMETERED
+) -> AbstractAsyncContextManager[None]:
     """Delete what is due while the context lasts; what is under way at its end is carried out by the next service."""
-    return _beside(Housekeeper(store.deletions, settings.recordings_dir).run)
+    return _beside(Housekeeper(store.deletions, settings.recordings_dir, meter=meter).run)
 
 
 @contextlib.asynccontextmanager

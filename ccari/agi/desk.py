@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ccari.ports.calls import CallStore
 from ccari.ports.keying import Secrets
+from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts
 
@@ -17,6 +18,7 @@ class Counter:
     secrets: Secrets
     book: PolicyBook
     prompts: Prompts
+    meter: Meter = UNMETERED
 
 
 @dataclass(frozen=True, slots=True)

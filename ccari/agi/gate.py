@@ -10,8 +10,9 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import agent_name, label
 from ccari.gating.terms import Terms
-from ccari.policy.call import Outcome
+from ccari.policy.call import Direction, Outcome
 from ccari.policy.gate import Block
+from ccari.ports.metering import Way
 
 #: From the connection to the verdict: the agent waits, and the dialplan gives up soon after.
 ANSWER_SECONDS = 3.0
@@ -76,7 +77,9 @@ class _Visit:
         self.call = uuid4()
         self.number = ""
         self._counter = counter
-        self._journal = Journal(self.call, asked.agent)
+        self._journal = Journal(
+            self.call, asked.agent, counter.meter.call(Way.FASTAGI_GATE, Direction.OUTBOUND)
+        )
         self._journal.bind(way="fastagi")
         self._gatekeeper = Gatekeeper(asked, self.call, counter, self._journal)
 

@@ -15,9 +15,11 @@ from ccari.gating.journal import Journal
 from ccari.gating.labels import agent_name, label
 from ccari.gating.terms import Terms
 from ccari.policy import notices
+from ccari.policy.call import Direction
 from ccari.policy.gate import Block
 from ccari.policy.numbers import NumberFault
 from ccari.policy.rights import Level
+from ccari.ports.metering import Way
 
 _log = structlog.get_logger()
 
@@ -48,7 +50,7 @@ async def rights(session: Session, counter: Counter) -> None:
     agent = agent_name(session.head.get("agi_channel", ""))
     asked = Asked(None if campaign is None else caller.number, label(campaign or ""), agent)
     call = uuid4()
-    journal = Journal(call, agent)
+    journal = Journal(call, agent, counter.meter.call(Way.FASTAGI_MENU, Direction.OUTBOUND))
     journal.bind(way="fastagi", campaign=asked.campaign)
     await session.command("ANSWER")
     menu = await _menu(session, counter, asked, caller, call, journal)

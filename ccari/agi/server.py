@@ -27,7 +27,9 @@ SCRIPTS: Mapping[str, Script] = {"gate": gate, "rights": rights, "alive": alive}
 
 
 @contextlib.asynccontextmanager
-async def serve_agi(listen: str, counter: Counter, *, most: int = MOST_SESSIONS) -> AsyncIterator[None]:
+async def serve_agi(
+    listen: str, counter: Counter, *, most: int = MOST_SESSIONS
+) -> AsyncIterator["Conversations"]:
     """Answer FastAGI on ``listen`` (``HOST:PORT``) while the context lasts.
 
     Raises
@@ -35,7 +37,7 @@ async def serve_agi(listen: str, counter: Counter, *, most: int = MOST_SESSIONS)
     ConfigError
         If the port is taken or may not be used.
     """
-    conversations = _Conversations(counter, most)
+    conversations = Conversations(counter, most)
     host, _, port = listen.rpartition(":")
     try:
         server = await asyncio.start_server(conversations.take, host.strip("[]"), int(port), limit=LINE_BYTES)
@@ -43,7 +45,7 @@ async def serve_agi(listen: str, counter: Counter, *, most: int = MOST_SESSIONS)
         raise ConfigError(f"cannot listen on {listen}: {why(error)}: set [agi] listen") from None
     try:
         await _close_abandoned(counter)
-        yield
+        yield conversations
     finally:
         server.close()
         await conversations.drain()
@@ -57,13 +59,16 @@ async def _close_abandoned(counter: Counter) -> None:
         _log.warning("database_away", reason=str(error))
 
 
-class _Conversations:
+class Conversations:
     """Owns the task of every connection."""
 
     def __init__(self, counter: Counter, most: int) -> None:
         self._counter = counter
         self._most = most
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
 
     def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Called for each connection; returns at once."""

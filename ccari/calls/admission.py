@@ -6,6 +6,8 @@ from statistics import median
 
 import structlog
 
+from ccari.ports.metering import UNMETERED, Meter
+
 _log = structlog.get_logger()
 
 #: Calls that wait for the gate. Each has an answer within seconds or none; at 500 a second and 2 ms each it is one or two.
@@ -22,7 +24,8 @@ OVERLOAD = "overload"
 class Admission:
     """``at_once``: calls that may be under way, whatever each is at."""
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, meter: Meter = UNMETERED) -> None:
+        self._meter = meter
         self._at_once = at_once
         # full from the start: the one late look of a service that begins is not half of them
         self._late: deque[float] = deque([0.0] * _LOOKS, maxlen=_LOOKS)
@@ -50,4 +53,6 @@ class Admission:
         while True:
             due = loop.time() + _LOOK_SECONDS
             await asyncio.sleep(_LOOK_SECONDS)
-            self._late.append(loop.time() - due)
+            late = loop.time() - due
+            self._late.append(late)
+            self._meter.late(late)

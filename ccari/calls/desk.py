@@ -8,6 +8,7 @@ from ccari.ports.calls import CallStore
 from ccari.ports.cards import CardRack
 from ccari.ports.keying import Secrets
 from ccari.ports.live import LiveBoard
+from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.policies import PolicyBook
 from ccari.ports.recordings import Archive, Channels, RecordingStore
 from ccari.ports.sounds import Prompts
@@ -45,3 +46,4 @@ class Desk:
     cards: CardRack
     board: LiveBoard
     channels: Channels = Channels.MONO
+    meter: Meter = UNMETERED

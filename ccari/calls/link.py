@@ -38,7 +38,7 @@ class Replaced(UnsuitableError):  # noqa: N818 - what happened
 
 
 class Link:
-    """``make_desk`` gives what calls share over one connection."""
+    """``make_desk`` gives what calls share over one connection. ``connections``: how many there have been."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Link:
         self._switchboard = switchboard
         self._make_desk = make_desk
         self.connected = asyncio.Event()
+        self.connections = 0
 
     async def run(self) -> None:
         """Stay connected until cancelled.
@@ -117,6 +118,7 @@ class Link:
             self._switchboard.resume(found.talks, desk)
             ears.open()
             self.connected.set()
+            self.connections += 1
             _log.info("asterisk_connected", version=identity.version, **found.told)
             sweeping = asyncio.create_task(self._sweep(desk))
             try:

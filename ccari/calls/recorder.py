@@ -17,6 +17,7 @@ from ccari.gating.journal import Journal, persistently
 from ccari.gating.terms import Terms
 from ccari.policy import retention
 from ccari.policy.chain import Entry
+from ccari.ports.metering import Filed
 from ccari.ports.recordings import NOT_THERE, Channels, Kept, RecordingTag, Unfinished, lost
 
 _log = structlog.get_logger()
@@ -234,6 +235,7 @@ class _Segment:
             kept = await archive.keep(tag, until, lead_ms=self._lead_ms, patience=KEEP_SECONDS)
         except RecordingDelayed as error:
             journal.note("recording_delayed", {"reason": str(error)})
+            journal.meter.filed(Filed.DELAYED)
             await self._persistently(lambda entries: recordings.finished(tag, until, entries))
             archive.leave()
         except RecordingError as error:
@@ -242,11 +244,13 @@ class _Segment:
         else:
             self._measure(tag, until, kept)
             journal.note("recording_stored", kept.told)
+            journal.meter.filed(Filed.STORED)
             if await self._persistently(lambda entries: recordings.stored(tag, kept, entries)):
                 await self._clear()
 
     async def _lost(self, tag: RecordingTag, reason: str) -> None:
         self._journal.note("recording_lost", lost(tag.recording_id, reason))
+        self._journal.meter.filed(Filed.LOST)
         await self._persistently(lambda entries: self._desk.recordings.ended(tag, "failed", entries))
 
     def _measure(self, tag: RecordingTag, until: datetime | None, kept: Kept) -> None:
@@ -278,6 +282,7 @@ class _Segment:
         except RecordingError as error:
             # whoever looks after the spool tries again until it is gone
             _log.error("recording_not_discarded", call_id=str(self._call), reason=str(error))
+        self._journal.meter.filed(Filed.DISCARDED)
         await self._persistently(lambda entries: self._desk.recordings.ended(tag, "discarded", entries))
 
     async def _persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> bool:

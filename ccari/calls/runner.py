@@ -20,6 +20,7 @@ from ccari.policy.call import Call, Event, Outcome, Party, Stage, decide, resumi
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.gate import Block
+from ccari.ports.metering import Way
 
 _log = structlog.get_logger()
 
@@ -54,7 +55,8 @@ class CallRunner:
     def of(cls, order: Order, desk: Desk) -> Self:
         """A call that begins."""
         call_id = uuid4()
-        return cls(order, desk, Ids(call_id, order.direction, order.channel), Journal(call_id, order.agent))
+        journal = Journal(call_id, order.agent, desk.meter.call(Way.STASIS, order.direction))
+        return cls(order, desk, Ids(call_id, order.direction, order.channel), journal)
 
     @classmethod
     def resuming(cls, talk: Talk, desk: Desk) -> Self:
@@ -81,11 +83,17 @@ class CallRunner:
         if actions.recorder.heard(event):
             return
         meaning = translate(event, self.ids, actions.playbacks, actions.recorder.name, self._since)
+        if event["type"] == "PlaybackStarted" and self._call.stage is Stage.NOTICE:
+            self._notice_began()
         if isinstance(meaning, on.RecorderStopped) and not actions.recorder.is_stopping:
             # a callee who hangs up ends it too, and that is told a moment later
             self._later("recorder ended", HANG_UP_SECONDS, functools.partial(self._put, meaning))
         elif meaning is not None:
             self._put(meaning)
+
+    def _notice_began(self) -> None:
+        if self._call.declared.answering_machine is None:
+            self._journal.meter.notice_began()
 
     def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
         """Let go of the call, once it has heard what happened before. That Asterisk is lost is the last word."""

@@ -19,6 +19,7 @@ from ccari.errors import AsteriskError
 from ccari.gating.labels import agent_name, label
 from ccari.policy.call import Direction
 from ccari.ports import placing
+from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.placing import Placed
 
 _log = structlog.get_logger()
@@ -32,8 +33,9 @@ RETURN_SECONDS = 15.0
 class Switchboard:
     """Owns the task of every call; :meth:`drain` ends the last of them."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, meter: Meter = UNMETERED) -> None:
         self._admission = admission
+        self._meter = meter
         self._desk: Desk | None = None
         self._open = False
         #: Told to stop: no connection that comes back brings new calls.
@@ -154,9 +156,13 @@ class Switchboard:
         return Placed(runner.ids.call, await asyncio.shield(runner.gated))
 
     def _no_room(self) -> str | None:
-        if not self._open:
-            return "shutdown"
-        return self._admission.refusal(len(self._calls), sum(not each.gated.done() for each in self._calls))
+        reason: str | None = "shutdown"
+        if self._open:
+            at_gate = sum(not each.gated.done() for each in self._calls)
+            reason = self._admission.refusal(len(self._calls), at_gate)
+        if reason is not None:
+            self._meter.turned_away(reason)
+        return reason
 
     def _runner_of(self, channel: str) -> CallRunner | None:
         ours = call_of(channel)

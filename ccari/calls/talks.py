@@ -15,6 +15,7 @@ from ccari.gating.terms import Terms
 from ccari.policy.call import Direction, resuming
 from ccari.policy.call import events as on
 from ccari.ports.calls import LeftTalk
+from ccari.ports.metering import Way
 from ccari.ports.recordings import Unfinished
 
 _log = structlog.get_logger()
@@ -89,7 +90,7 @@ async def _taken_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[
     order = Order(
         ids.direction, number, left.campaign, ids.home, told["agent"], technology=told["technology"]
     )
-    journal = Journal(left.id, told["agent"])
+    journal = Journal(left.id, told["agent"], desk.meter.call(Way.STASIS, left.direction))
     terms = Gatekeeper(order, left.id, desk, journal, ids.direction).resumed(policy, left)
     told = {**told, "known": terms.number is not None}
     if left.recordings > told["segments"]:

@@ -16,6 +16,7 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import NotTakenError, Webhook
 from ccari.policy.parties import Forwarding
 from ccari.ports.forwarding import Forward, ForwardQueue, Way
+from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
 
 #: How soon a change is noticed; "at once" for an answer that may take a month.
@@ -61,8 +62,9 @@ def pause(tries: int, chance: float) -> timedelta:
 class Courier:
     def __init__(
         self, queue: ForwardQueue, book: PolicyBook, secrets: WebhookSecrets, webhook: Webhook,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = random.random, meter: Meter = UNMETERED,
     ) -> None:  # fmt: skip
+        self._meter = meter
         self._queue = queue
         self._book = book
         self._secrets = secrets
@@ -76,11 +78,14 @@ class Courier:
             try:
                 await self.deliver()
                 stalled = ""
+                self._meter.done(Work.FORWARDING)
             except CcariError as error:
+                self._meter.failed(Work.FORWARDING)
                 if str(error) != stalled:
                     stalled = str(error)
                     _log.warning("forwarding_stalled", reason=stalled)
             except Exception:  # noqa: BLE001 - logged
+                self._meter.failed(Work.FORWARDING)
                 _log.exception("forwarding_failed")
             await asyncio.sleep(LOOK_SECONDS)
 

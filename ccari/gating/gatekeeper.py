@@ -22,6 +22,7 @@ from ccari.policy.gate import Block, Facts
 from ccari.policy.numbers import Number, NumberFault, parse
 from ccari.ports.calls import CallStore, LeftTalk, OpenedCall, RefusedCall
 from ccari.ports.keying import Secrets
+from ccari.ports.metering import Step
 from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts
 
@@ -83,14 +84,16 @@ class Gatekeeper:
         StoreError
             If the database cannot say: then nothing may be dialled.
         """
-        return await self._opened(self._ask)
+        with self._journal.meter.gate(Step.ASK):
+            return await self._opened(self._ask)
 
     async def admit(self) -> Terms | Block:
         """The terms of a call from outside; nobody who calls is turned away for what bars them from being called.
 
         A number that is not shown is no fault. Raises StoreError as :meth:`ask` does.
         """
-        return await self._opened(self._admit)
+        with self._journal.meter.gate(Step.ADMIT):
+            return await self._opened(self._admit)
 
     async def _opened(self, opening: Callable[[], Awaitable[Terms | Block]]) -> Terms | Block:
         try:
@@ -142,6 +145,7 @@ class Gatekeeper:
         campaign = policy.campaign(of.campaign)
         if campaign is None:
             raise ConfigError(f"policy revision {of.revision} has no campaign {of.campaign}")
+        self._journal.meter.of(campaign.id)
         terms = self._terms(policy, campaign, self._number_shown, of.revision)
         self._journal.opened()
         self._bind(terms)
@@ -171,9 +175,10 @@ class Gatekeeper:
             self._journal.know(findings(facts))
             return terms.judge(facts)
 
-        return await self._journal.durably(
-            lambda entries: store.spend_token(opened, terms.question(), judge, entries)
-        )
+        with self._journal.meter.gate(Step.DIAL):
+            return await self._journal.durably(
+                lambda entries: store.spend_token(opened, terms.question(), judge, entries)
+            )
 
     async def _ask(self) -> Terms | Block:
         terms, facts = await self._open(self._number)
@@ -228,8 +233,10 @@ class Gatekeeper:
             if reload:
                 await book.reload()
             campaign = book.policy.campaign(asked.campaign) if book.policy else None
-            if book.policy is not None and campaign is not None and self._agent_string(campaign) is not None:
-                return book.policy, campaign
+            if book.policy is not None and campaign is not None:
+                self._journal.meter.of(campaign.id)
+                if self._agent_string(campaign) is not None:
+                    return book.policy, campaign
         if campaign is not None:
             raise _Refusal(Block.NO_DESTINATION)
         raise _Refusal(Block.UNKNOWN_CAMPAIGN if book.policy else Block.NO_POLICY)

@@ -13,6 +13,7 @@ import structlog
 
 from ccari.errors import StoreError
 from ccari.policy.chain import SALT_BYTES, Entry
+from ccari.ports.metering import UNMETERED_CALL, CallMeter
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -28,9 +29,13 @@ LEFT_OUT = "entries_left_out"
 
 
 class Journal:
-    """``bind`` gives every later log line more context; ``take`` gives the entries that are not yet durable."""
+    """``bind`` gives every later log line more context; ``take`` gives the entries that are not yet durable.
 
-    def __init__(self, call_id: UUID, agent: str) -> None:
+    ``meter`` is told of each event, too.
+    """
+
+    def __init__(self, call_id: UUID, agent: str, meter: CallMeter = UNMETERED_CALL) -> None:
+        self.meter = meter
         self._log = structlog.get_logger().bind(call_id=str(call_id), agent=agent)
         self._began = monotonic()
         self._entries: list[Entry] = []
@@ -49,6 +54,7 @@ class Journal:
     def note(self, event: str, fields: Mapping[str, str]) -> None:
         """``since_request_ms`` is the time since the agent asked for the call."""
         self._log.info(event, **fields, since_request_ms=round((monotonic() - self._began) * 1000))
+        self.meter.noted(event, fields)
         told, self._known = {**self._known, **fields}, {}
         alike = event, frozenset(told.items())
         self._alike[alike] += 1

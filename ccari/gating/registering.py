@@ -1,7 +1,9 @@
 """A right that was exercised in a call is made durable, with what led to it."""
 
+from ccari.errors import CcariError
 from ccari.gating.journal import Journal
 from ccari.ports.calls import CallStore, OpenedCall
+from ccari.ports.metering import Registered
 from ccari.ports.requests import Exercise
 
 
@@ -14,7 +16,13 @@ async def register(store: CallStore, journal: Journal, call: OpenedCall, exercis
         If it is not durable: then nobody may be told that it is.
     """
     entries = journal.pending()
-    reference = await store.register_right(call, exercise, entries, opens=not journal.is_open)
+    try:
+        reference = await store.register_right(call, exercise, entries, opens=not journal.is_open)
+    except CcariError:
+        journal.meter.right(exercise.right, exercise.intake, Registered.FAILED)
+        raise
+    kept = Registered.KEPT if reference is None else Registered.REGISTERED
+    journal.meter.right(exercise.right, exercise.intake, kept)
     if reference is not None:
         journal.opened()
         journal.written(entries)

@@ -23,14 +23,17 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """``waiting`` to be registered, the first of them ``since``; put ``aside``, for a person to see to, though they may have
-    been confirmed; ``torn``, and so never confirmed to anybody.
+    """``waiting`` to be registered, the first of them ``since``, together so many ``bytes``; put ``aside``, for a person to see
+    to, though they may have been confirmed; ``torn``, and so never confirmed to anybody. ``full``: there may be no room for
+    another one.
     """
 
     waiting: int = 0
     since: datetime | None = None
     aside: int = 0
     torn: int = 0
+    bytes: int = 0
+    full: bool = False
 
 
 class LocalJournal(Protocol):

@@ -8,6 +8,7 @@ import structlog
 
 from ccari.errors import RecordingDelayed, RecordingError, StoreError, why
 from ccari.gating.journal import entry
+from ccari.ports.metering import UNMETERED, Filed, Meter, Work
 from ccari.ports.recordings import Backlog, Spool, Unfinished, lost
 from ccari.recordings.archive import FileArchive
 
@@ -20,7 +21,10 @@ LOOK_AGAIN_SECONDS = 60.0
 class Caretaker:
     """One looks after each spool: the service that holds its Asterisk."""
 
-    def __init__(self, spool: Spool, archive: FileArchive, backlog: Backlog) -> None:
+    def __init__(
+        self, spool: Spool, archive: FileArchive, backlog: Backlog, meter: Meter = UNMETERED
+    ) -> None:
+        self._meter = meter
         self._spool = spool
         self._archive = archive
         self._backlog = backlog
@@ -31,9 +35,12 @@ class Caretaker:
             await holds.wait()
             try:
                 await self.tend()
+                self._meter.done(Work.SPOOL)
             except (RecordingError, StoreError) as error:
+                self._meter.failed(Work.SPOOL)
                 _log.warning("recordings_left", reason=str(error))
             except Exception:  # noqa: BLE001 - logged; what was left must not stay so
+                self._meter.failed(Work.SPOOL)
                 _log.exception("recordings_left")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_AGAIN_SECONDS):
@@ -77,6 +84,7 @@ class Caretaker:
         try:
             if not waiting.may_be_kept:
                 await self._backlog.given_up(tag, "discarded", ())
+                self._meter.filed(Filed.DISCARDED)
             else:
                 kept = await self._archive.keep(tag, waiting.until, lead_ms=waiting.lead_ms)
         except RecordingDelayed as error:
@@ -84,11 +92,13 @@ class Caretaker:
             return False
         except RecordingError as error:
             _log.warning("recording_lost", call_id=call_id, reason=str(error))
+            self._meter.filed(Filed.LOST)
             told = [entry("recording_lost", lost(tag.recording_id, str(error)))]
             await self._backlog.given_up(tag, "failed", told)
         if kept is not None and await self._backlog.brought(
             tag, kept, [entry("recording_stored", kept.told)]
         ):
             _log.info("recording_stored", call_id=call_id, **kept.told)
+            self._meter.filed(Filed.STORED)
         await self._remove(tag.recording_id)
         return kept is not None

@@ -19,6 +19,7 @@ from ccari.errors import CcariError
 from ccari.policy import retention
 from ccari.policy.retention import Deletion, HoldKind, Why
 from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
+from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.recordings.removal import remove
 
 #: From the end of one round to the next. Storage is limited to days, so that minutes are soon enough, also after a consent
@@ -105,7 +106,10 @@ class Plan:
 class Housekeeper:
     """Deletes what is due below ``folder``. ``who``: as what is kept of who decided it."""
 
-    def __init__(self, sweeps: Sweeps, folder: Path, who: str = "housekeeping") -> None:
+    def __init__(
+        self, sweeps: Sweeps, folder: Path, who: str = "housekeeping", meter: Meter = UNMETERED
+    ) -> None:
+        self._meter = meter
         self._sweeps = sweeps
         self._folder = folder
         self._who = who
@@ -119,11 +123,14 @@ class Housekeeper:
             try:
                 await self.round()
                 stalled = ""
+                self._meter.done(Work.HOUSEKEEPING)
             except CcariError as error:
+                self._meter.failed(Work.HOUSEKEEPING)
                 if str(error) != stalled:
                     stalled = str(error)
                     _log.warning("housekeeping_stalled", reason=stalled)
             except Exception:  # noqa: BLE001 - logged
+                self._meter.failed(Work.HOUSEKEEPING)
                 _log.exception("housekeeping_failed")
             await asyncio.sleep(ROUND_SECONDS)
 
@@ -141,6 +148,9 @@ class Housekeeper:
             swept = Swept()
             await self.finish(sweep, swept)
             await self.delete_due(sweep, swept)
+        for why, count in swept.deleted.items():
+            self._meter.deleted(why, count)
+        self._meter.not_deleted(len(swept.faults))
         for reason, count in Counter(swept.faults.values()).items():
             _log.error("recordings_not_deleted", reason=reason, recordings=count)
         if swept.missing:

@@ -44,6 +44,12 @@ class Database:
         self._pool = pool
         self._dsn = dsn
 
+    @property
+    def connections(self) -> tuple[int, int, int]:
+        """Of the pool: those in use, those that wait for somebody, and how many there may be."""
+        size, idle = self._pool.get_size(), self._pool.get_idle_size()
+        return size - idle, idle, self._pool.get_max_size()
+
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         with translated():

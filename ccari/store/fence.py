@@ -31,6 +31,12 @@ class PostgresFence:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
+        self._held: _Held | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """True while the lock is ours, as far as PostgreSQL has let us know."""
+        return self._held is not None and self._held.is_held
 
     @contextlib.asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[asyncio.Event]:
@@ -50,9 +56,11 @@ class PostgresFence:
                 "another ccari drives this Asterisk: stop it first, or give this one its own"
             )
         keeping = asyncio.create_task(held.keep())
+        self._held = held
         try:
             yield held.by_another
         finally:
+            self._held = None
             keeping.cancel()
             await asyncio.wait([keeping])
             held.let_go()
@@ -66,11 +74,17 @@ class _Held:
         self._key = key
         self._connection: asyncpg.Connection | None = None
         self._lost = asyncio.Event()
+        self._taken = False
         self.by_another = asyncio.Event()
+
+    @property
+    def is_held(self) -> bool:
+        return self._taken and not self._lost.is_set()
 
     async def take(self, patience_seconds: float) -> bool:
         """False if another holds it all that time; raise StoreError if the database cannot be asked."""
         self._lost.clear()
+        self._taken = False
         with translated():
             self._connection = connection = await connect(self._dsn, server_settings=_SESSION)
             connection.add_termination_listener(lambda _: self._lost.set())
@@ -80,6 +94,7 @@ class _Held:
             finally:
                 if not taken:
                     self.let_go()
+        self._taken = taken
         return taken
 
     async def keep(self) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,7 +119,17 @@ class LocalJournalFiles:
                 break
         aside = self.put_by()
         torn, whole = (sum(name.endswith(ending) for name in aside) for ending in (_TORN, _ENDING))
-        return Standing(len(names), since, whole, torn)
+        size = self._size(names)
+        full = len(names) >= MOST_RIGHTS or size + MOST_RIGHT_BYTES > MOST_BYTES
+        return Standing(len(names), since, whole, torn, size, full)
+
+    def _size(self, names: Iterable[str]) -> int:
+        """Of those that are there still: another process registers them meanwhile."""
+        size = 0
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += (self.waiting / name).stat().st_size
+        return size
 
     def of_another_key(self) -> int:
         """How many of those that wait say that they were encrypted by another key.

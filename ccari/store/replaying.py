@@ -13,6 +13,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.calls import LeftTalk, OpenedCall
 from ccari.ports.keying import Digests
+from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.pressed import LocalJournal, Pressed, Standing
 from ccari.ports.requests import Exercise
 from ccari.store.calls import CallRows, Judge, PostgresCallStore
@@ -121,7 +122,10 @@ class SpoolingCallStore(CallRows):
 class Replayer:
     """Registers what waits in ``journal``. ``kept`` is set when something has been kept."""
 
-    def __init__(self, journal: LocalJournalFiles, calls: CallRows, kept: asyncio.Event) -> None:
+    def __init__(
+        self, journal: LocalJournalFiles, calls: CallRows, kept: asyncio.Event, meter: Meter = UNMETERED
+    ) -> None:
+        self._meter = meter
         self._journal = journal
         self._calls = calls
         self._kept = kept
@@ -155,11 +159,14 @@ class Replayer:
             if found.waiting or found.aside:
                 self._tell(found, self._passed_over if found.waiting else _ASIDE)
         except StoreError as error:
+            self._meter.failed(Work.REPLAYING)
             await self._tell_why(str(error))
         except Exception:  # noqa: BLE001 - logged; nobody may be left waiting
+            self._meter.failed(Work.REPLAYING)
             if self._is_to_be_told():
                 _log.exception("rights_not_registered")
         else:
+            self._meter.done(Work.REPLAYING)
             return bool(found.waiting)
         return True
 

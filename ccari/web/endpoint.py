@@ -29,7 +29,7 @@ LONG_AT_ONCE = 2
 #: Requests that there may be at a time, with those that wait or whose body is on its way; but for streams, once open.
 MOST_REQUESTS = 200
 
-_QUIET = frozenset({"/healthz", "/readyz"})
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 #: Of a request, for its line in the log: the name of the token.
 BEARER = web.RequestKey("bearer", str)
 _log = structlog.get_logger()

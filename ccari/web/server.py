@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from ccari.errors import ConfigError, why
+from ccari.ports.metering import UNMETERED, Exposition, Meter
 from ccari.web import openapi, problems
 from ccari.web.access import Doorkeeper
 from ccari.web.console.table import add_console
@@ -17,6 +18,7 @@ from ccari.web.endpoint import Counter, Endpoint, envelope
 from ccari.web.events import Streams
 from ccari.web.front import Front
 from ccari.web.health import Check, Readiness, alive
+from ccari.web.metrics import PATH, Scraped, timed
 from ccari.web.problems import ALWAYS, BODY_BYTES, PROBLEM_TYPE, Refusal
 from ccari.web.rates import Rates
 from ccari.web.routes import routes
@@ -34,16 +36,24 @@ MOST_CONNECTIONS = 800
 
 @contextlib.asynccontextmanager
 async def serve_http(
-    listen: str, checks: Mapping[str, Check], front: Front, rates: Rates | None = None
+    listen: str,
+    checks: Mapping[str, Check],
+    front: Front,
+    rates: Rates | None = None,
+    *,
+    meter: Meter = UNMETERED,
+    exposition: Exposition | None = None,
 ) -> AsyncIterator[None]:
     """Answer on ``listen`` (``HOST:PORT``) while the context lasts; ``rates`` are those of look-ups.
+
+    ``meter`` is told of each request; with an ``exposition`` there are ``/metrics``.
 
     Raises
     ------
     ConfigError
         If the port is taken or may not be used.
     """
-    runner = runner_of(application(checks, front, rates=rates))
+    runner = runner_of(application(checks, front, rates=rates, meter=meter, exposition=exposition))
     await runner.setup()
     host, _, port = listen.rpartition(":")
     try:
@@ -74,14 +84,18 @@ def application(
     streams: Streams | None = None,
     doorkeeper: Doorkeeper | None = None,
     rates: Rates | None = None,
+    meter: Meter = UNMETERED,
+    exposition: Exposition | None = None,
 ) -> web.Application:
     """All that is answered. What is below /v1 is in the table of routes, and nothing of it without a role."""
-    app = web.Application(middlewares=[envelope], client_max_size=BODY_BYTES)
+    app = web.Application(middlewares=[timed(meter), envelope], client_max_size=BODY_BYTES)
     app.on_response_prepare.append(_in_our_words)
     app.router.add_get("/healthz", alive)
     readiness = Readiness(checks)
     app.router.add_get("/readyz", readiness.answer)
     app.on_cleanup.append(readiness.close)
+    if exposition is not None:
+        app.router.add_get(PATH, Scraped(exposition).answer)
     streams = streams or Streams()
     counter = Counter(front, doorkeeper or Doorkeeper(front.bearers), rates or Rates())
     app.on_shutdown.append(streams.close)

@@ -10,6 +10,7 @@ import structlog
 from ccari.errors import CcariError
 from ccari.policy.seal import Leaf, Statement, statement
 from ccari.ports.evidence import Seal, SealStore
+from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.recordings.keys import SigningKeys
 
 #: So long somebody who has the database could still change what a call has left.
@@ -25,7 +26,8 @@ _log = structlog.get_logger()
 class Sealer:
     """Several may run on one database: they take turns."""
 
-    def __init__(self, store: SealStore, keys: SigningKeys) -> None:
+    def __init__(self, store: SealStore, keys: SigningKeys, meter: Meter = UNMETERED) -> None:
+        self._meter = meter
         self._store = store
         self._keys = keys
 
@@ -72,7 +74,10 @@ class Sealer:
         """No call depends on it: what fails is logged, and tried again."""
         try:
             await self.seal()
+            self._meter.done(Work.SEALING)
         except CcariError as error:
+            self._meter.failed(Work.SEALING)
             _log.warning("sealing_failed", reason=str(error))
         except Exception:  # noqa: BLE001 - logged
+            self._meter.failed(Work.SEALING)
             _log.exception("sealing_failed")

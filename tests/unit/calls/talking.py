@@ -16,6 +16,9 @@ from ccari.ports.calls import OpenedCall
 from ccari.ports.sounds import Script, Sound
 from tests.unit.policy.campaigns import CONTROLLER, campaign
 
+#: One that nothing is asked of.
+IDLE_DESK = Desk(*cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any, Any, Any]", (None,) * 10))
+
 
 class Asterisk:
     """ARI's operations as asyncari offers them: ``asked`` are those that came, with the channel or thing they are about.

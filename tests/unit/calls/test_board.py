@@ -2,21 +2,20 @@
 
 import asyncio
 from dataclasses import replace
-from typing import cast
 from uuid import uuid4
 
 import pytest
 
 from ccari.calls import board as boards
 from ccari.calls.board import Board, Place
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Order
 from ccari.calls.runner import CallRunner
 from ccari.policy.call import Direction, Outcome, Stage
 from ccari.policy.call import events as on
 from ccari.policy.call.state import Call, Recorder
 from ccari.policy.rights import Right
 from ccari.ports.live import FellBehindError, LiveCall, LiveWatch, Taped
-from tests.unit.calls.talking import Talking
+from tests.unit.calls.talking import IDLE_DESK, Talking
 
 SECONDS = 5.0
 
@@ -91,7 +90,7 @@ async def test_a_call_that_fails_stays_on_the_board(monkeypatch: pytest.MonkeyPa
     board, talking = Board(), Talking(Direction.OUTBOUND)
     monkeypatch.setattr(talking.actions, "_desk", replace(talking.actions._desk, board=board))
     runner = CallRunner.of(
-        Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "anna"), cast("Desk", None)
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "anna"), IDLE_DESK
     )
     monkeypatch.setattr(runner, "_actions", talking.actions)
     seen: list[int] = []

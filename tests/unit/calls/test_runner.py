@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import pytest
 
 from ccari.calls import runner as runners
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Order
 from ccari.calls.runner import INBOX_EVENTS, CallRunner
 from ccari.errors import StoreError
 from ccari.policy.call import Call, Command, Direction, Event, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.rights import Right
+from tests.unit.calls.talking import IDLE_DESK
 from tests.unit.policy.story import Story
 
 SECONDS = 5.0
@@ -32,7 +33,7 @@ def press(runner: CallRunner, digit: str) -> on.KeyPressed:
 async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
     """The call is not run, as if one command took for ever; its desk is never asked."""
     runner = CallRunner.of(
-        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), cast("Desk", None)
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), IDLE_DESK
     )
     keys = [press(runner, digit) for digit in ["7", *"1" * (INBOX_EVENTS - 1), "8"]]
     left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
@@ -53,7 +54,7 @@ async def test_two_reasons_to_let_a_call_go_wait_for_each_other_and_stop_the_ser
 ) -> None:
     """Told to stop, and in a hurry, or the connection lost meanwhile: each would let the other go first."""
     runner = CallRunner.of(
-        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), cast("Desk", None)
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), IDLE_DESK
     )
     runner.withdraw(first)
     key = press(runner, "7")
@@ -64,9 +65,7 @@ async def test_two_reasons_to_let_a_call_go_wait_for_each_other_and_stop_the_ser
 
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
     """Its end waits in the inbox while the transfer is decided, and is not the colleague's."""
-    runner = CallRunner.of(
-        Order(Direction.AGENT_FIRST, "+48600100001", "renewals", None, "anna"), cast("Desk", None)
-    )
+    runner = CallRunner.of(Order(Direction.AGENT_FIRST, "+48600100001", "renewals", None, "anna"), IDLE_DESK)
     gone = {"type": "ChannelDestroyed", "cause": 16}
     runner.take(gone | {"channel": {"id": runner.ids.agent}})
     key = press(runner, "7")
@@ -97,7 +96,7 @@ class Away:
 
 def talking(monkeypatch: pytest.MonkeyPatch) -> tuple[CallRunner, Away]:
     runner = CallRunner.of(
-        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), cast("Desk", None)
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), IDLE_DESK
     )
     runner._call = Story().talk().call
     monkeypatch.setattr(runner, "_actions", away := Away())

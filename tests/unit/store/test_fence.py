@@ -40,7 +40,8 @@ async def holders(dsn: str) -> set[int]:
 
 
 async def test_a_restart_of_the_database_leaves_an_asterisk_to_two_services(dsn: str) -> None:
-    async with PostgresFence(dsn).hold("one asterisk") as by_another:
+    fence = PostgresFence(dsn)
+    async with fence.hold("one asterisk") as by_another:
         before = await holders(dsn)
         await cut_off(dsn)
 
@@ -52,6 +53,8 @@ async def test_a_restart_of_the_database_leaves_an_asterisk_to_two_services(dsn:
             async with PostgresFence(dsn).hold("one asterisk"):
                 pytest.fail("two hold it")
         assert not by_another.is_set()
+        assert fence.is_held
+    assert not fence.is_held
     async with PostgresFence(dsn).hold("one asterisk"):
         pass
 
@@ -60,7 +63,9 @@ async def test_who_has_lost_it_to_another_goes_on(dsn: str, monkeypatch: pytest.
     monkeypatch.setattr("ccari.store.fence.REGAIN_SECONDS", 0.5)
     # the other one is sooner
     monkeypatch.setattr("ccari.store.fence._CONNECT_AGAIN_SECONDS", 0.1)
-    async with PostgresFence(dsn).hold("another asterisk") as by_another:
+    fence = PostgresFence(dsn)
+    async with fence.hold("another asterisk") as by_another:
+        assert fence.is_held
         taking = asyncio.Event()
         connection = await asyncpg.connect(dsn)
         try:
@@ -70,6 +75,8 @@ async def test_who_has_lost_it_to_another_goes_on(dsn: str, monkeypatch: pytest.
             async with asyncio.timeout(WITHIN):
                 await waiting
                 await by_another.wait()
+            # ops are not told that it holds what it has lost
+            assert not fence.is_held
         finally:
             await connection.close()
 

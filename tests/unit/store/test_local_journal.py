@@ -65,7 +65,9 @@ async def test_what_was_pressed_is_another_right_when_it_is_read(journal: LocalJ
     assert journal.read(name) == whole
     assert journal.standing().waiting
     assert pressed_at(name) == whole.exercise.received_at
-    assert journal.standing() == Standing(1, whole.exercise.received_at, 0)
+    size = (journal.waiting / name).stat().st_size
+    assert size > 0
+    assert journal.standing() == Standing(1, whole.exercise.received_at, bytes=size)
 
 
 async def test_those_that_wait_are_registered_in_another_order_than_they_were_pressed(
@@ -258,8 +260,10 @@ async def test_a_journal_that_is_full_takes_one_more_or_nobody_hears_of_it(
     ):
         await journal.keep(pressed())
     assert [line["event"] for line in logged] == ["local_journal_full"]
+    assert journal.standing().full
     assert len(journal.names()) == 2
     journal.remove(journal.names()[0])
+    assert not journal.standing().full
     await journal.keep(pressed())
 
 
@@ -271,6 +275,7 @@ async def test_a_journal_takes_more_bytes_than_it_may(
     monkeypatch.setattr(local_journal, "MOST_BYTES", size + size // 2)
     with pytest.raises(StoreError, match="full"):
         await journal.keep(pressed())
+    assert journal.standing().full
 
 
 async def test_a_right_is_refused_for_what_else_its_call_has_to_tell(journal: LocalJournalFiles) -> None:

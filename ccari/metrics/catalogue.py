@@ -1,0 +1,239 @@
+"""Every metric of ours: its name, its labels and the values they may have, and what it means. docs/reference.md is made of it.
+
+No label holds a number or the id of a call, and each has few values: those of a closed list, or campaigns and registers of
+the policy, whose names an operator has chosen; of campaigns no more than :data:`MOST_CAMPAIGNS`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ccari.policy.call import Direction, Outcome
+from ccari.policy.gate import Block
+from ccari.policy.retention import Why
+from ccari.policy.rights import Right
+from ccari.policy.suppression import Reason
+from ccari.ports.metering import Filed, Registered, Step, Way, Work
+from ccari.ports.requests import Intake
+
+#: Campaigns that are told apart in a run; each has some dozen series of its own. Those beyond are :data:`OTHER`.
+MOST_CAMPAIGNS = 200
+OTHER = "other"
+#: What a call over FastAGI that was allowed ends as: the dialplan has it.
+HANDED_BACK = "handed_back"
+
+
+class Kind(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """``values``: the closed list. Empty: ``words`` say what bounds it."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """``name`` without the ``_total`` that a counter is exposed with. ``buckets`` are seconds."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    labels: tuple[Label, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def exposed(self) -> tuple[str, ...]:
+        """The names of its series, as a query has them."""
+        if self.kind is Kind.HISTOGRAM:
+            return tuple(f"{self.name}_{each}" for each in ("bucket", "count", "sum"))
+        return (f"{self.name}_total",) if self.kind is Kind.COUNTER else (self.name,)
+
+    @property
+    def label_names(self) -> list[str]:
+        return [each.name for each in self.labels]
+
+
+def _label(name: str, values: Iterable[str]) -> Label:
+    return Label(name, tuple(values))
+
+
+_CAMPAIGN = Label(
+    "campaign", words=f"of the policy, at most {MOST_CAMPAIGNS} in a run, then {OTHER!r}; empty: of none"
+)
+_REGISTER = Label("register", words="of the policy, or loaded once")
+_WAY = _label("way", Way)
+
+#: Of what somebody on the line waits for.
+_WAITS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+CALLS = Family(
+    "ccari_calls", Kind.COUNTER, "Calls that ended, by who began them and how they ended.",
+    (_WAY, _label("direction", Direction), _label("outcome", (*Outcome, HANDED_BACK, OTHER)), _CAMPAIGN),
+)  # fmt: skip
+BLOCKED = Family(
+    "ccari_calls_blocked", Kind.COUNTER, "Calls that the gate did not let through, by why.",
+    (_label("reason", (*Block, OTHER)), _CAMPAIGN),
+)  # fmt: skip
+TURNED_AWAY = Family(
+    "ccari_calls_turned_away", Kind.COUNTER,
+    "Calls that were not begun, because there are too many or the service stops; the dialplan went its other way.",
+    (_label("reason", ("overload", "shutdown", OTHER)),),
+)  # fmt: skip
+UNDER_WAY = Family(
+    "ccari_calls_under_way", Kind.GAUGE, "Calls over Stasis that are being run, whatever each is at."
+)
+CALLS_MOST = Family("ccari_calls_most", Kind.GAUGE, "Calls that may be under way: [calls] at_once.")
+GATE = Family(
+    "ccari_gate_seconds", Kind.HISTOGRAM, "What a call waited for the gate's answer, or for its error.",
+    (_label("step", Step),), _WAITS,
+)  # fmt: skip
+ANSWER_TO_NOTICE = Family(
+    "ccari_answer_to_notice_seconds", Kind.HISTOGRAM,
+    "From the answer to the first word of the notice; not of campaigns that listen for an answering machine first.",
+    buckets=_WAITS,
+)  # fmt: skip
+NOTICE_TO_BRIDGE = Family(
+    "ccari_notice_to_bridge_seconds", Kind.HISTOGRAM,
+    "From the end of the notice to the bridge, the recorder's start included; not of calls in which somebody had to answer, "
+    "or press a key, in between.", buckets=_WAITS,
+)  # fmt: skip
+NOTICES = Family(
+    "ccari_notices", Kind.COUNTER,
+    "What became of the notice of calls that were answered: heard to its end; failed, for it could not be played; or left, by "
+    "whoever hung up or was let go before.", (_label("result", ("heard", "failed", "left")),),
+)  # fmt: skip
+RIGHTS = Family(
+    "ccari_rights", Kind.COUNTER,
+    "Rights that were exercised in calls on this node, by key or by an agent's code: registered, kept on this node until the "
+    "database is back, or failed, which the callee was told.",
+    (_label("right", Right), _label("channel", Intake), _label("result", Registered)),
+)  # fmt: skip
+RECORDINGS_FILED = Family(
+    "ccari_recordings_filed", Kind.COUNTER,
+    "What became of recordings as they ended: stored; delayed, which is tried again; lost; discarded, for they may not be kept.",
+    (_label("result", Filed),),
+)  # fmt: skip
+RECORDINGS_DELETED = Family(
+    "ccari_recordings_deleted", Kind.COUNTER, "Recordings whose deletion this node carried out.", (_label("why", (*Why, OTHER)),)
+)  # fmt: skip
+NOT_DELETED = Family(
+    "ccari_recordings_not_deleted", Kind.COUNTER,
+    "Files that were to be deleted and could not be; each is tried again, and counted again.",
+)  # fmt: skip
+
+ASTERISK_UP = Family(
+    "ccari_asterisk_up", Kind.GAUGE, "1 while calls can be made over the connection to Asterisk."
+)
+ASTERISK_CONNECTIONS = Family(
+    "ccari_asterisk_connections",
+    Kind.COUNTER,
+    "Connections to Asterisk that were made; the first is one of them.",
+)
+FENCE_HELD = Family(
+    "ccari_fence_held",
+    Kind.GAUGE,
+    "1 while this service holds the lock that keeps another one from driving the same Asterisk.",
+)
+LOOP_LATE = Family(
+    "ccari_event_loop_late_seconds", Kind.HISTOGRAM, "What the event loop was late by, ten times a second.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)  # fmt: skip
+AGI_SESSIONS = Family("ccari_agi_sessions", Kind.GAUGE, "FastAGI conversations under way.")
+WORK_SUCCEEDED = Family(
+    "ccari_work_last_success_timestamp_seconds", Kind.GAUGE,
+    "When work in the background was last done; housekeeping also counts as done where another node is at it.",
+    (_label("work", Work),),
+)  # fmt: skip
+WORK_FAILED = Family(
+    "ccari_work_failures", Kind.COUNTER, "Rounds of such work that failed.", (_label("work", Work),)
+)
+
+DATABASE_UP = Family(
+    "ccari_database_up", Kind.GAUGE, "1 if the database answered when it was last asked for these figures."
+)
+POOL = Family(
+    "ccari_database_connections", Kind.GAUGE, "Connections of the pool that calls use.", (_label("state", ("busy", "idle")),)
+)  # fmt: skip
+POOL_MOST = Family("ccari_database_connections_most", Kind.GAUGE, "Connections that the pool may have.")
+REVISION = Family("ccari_policy_revision", Kind.GAUGE, "The policy revision in force here; 0: none.")
+
+REQUESTS_OPEN = Family(
+    "ccari_requests_open", Kind.GAUGE,
+    "Rights requests that are not closed: overdue, due within seven days by the controller's calendar, or later.",
+    (_label("due", ("overdue", "soon", "later")),),
+)  # fmt: skip
+REQUESTS = Family(
+    "ccari_requests", Kind.GAUGE, "Rights requests that were ever registered, by right and by how they came in.",
+    (_label("right", Right), _label("channel", Intake)),
+)  # fmt: skip
+UNFINISHED = Family(
+    "ccari_recordings_unfinished", Kind.GAUGE,
+    "Recordings that are not in their place yet: tagged, recording, or finished and waiting in the spool.",
+    (_label("state", ("tagged", "recording", "finished")),),
+)  # fmt: skip
+RECORDINGS_LATE = Family(
+    "ccari_recordings_late",
+    Kind.GAUGE,
+    "Recordings that ended more than an hour ago and still lie unencrypted in the spool.",
+)
+RECORDINGS = Family(
+    "ccari_recordings", Kind.GAUGE, "All recordings there is a row of, by state.",
+    (_label("state", ("tagged", "recording", "finished", "stored", "discarded", "failed", "deleted")),),
+)  # fmt: skip
+SUPPRESSIONS = Family(
+    "ccari_suppressions",
+    Kind.GAUGE,
+    "Bars in force, by their reason; not those of registers.",
+    (_label("reason", Reason),),
+)
+FORWARDS = Family(
+    "ccari_forwards", Kind.GAUGE,
+    "Changes of requests that controllers are to be told of: waiting, delivered, or given up.",
+    (_label("state", ("waiting", "delivered", "given_up")),),
+)  # fmt: skip
+REGISTER_AGE = Family(
+    "ccari_register_age_seconds",
+    Kind.GAUGE,
+    "How old the newest copy of a register of objections is.",
+    (_REGISTER,),
+)
+REGISTER_MOST = Family(
+    "ccari_register_most_age_seconds", Kind.GAUGE,
+    "How old a copy may be before the campaigns that heed it are blocked: the strictest that one of them asks for.", (_REGISTER,),
+)  # fmt: skip
+
+JOURNAL_RIGHTS = Family(
+    "ccari_local_journal_rights", Kind.GAUGE,
+    "Rights kept on this node's disk: waiting to be registered, during which nobody is called; or aside, for a person to see "
+    "to.", (_label("state", ("waiting", "aside", "torn")),),
+)  # fmt: skip
+JOURNAL_AGE = Family(
+    "ccari_local_journal_oldest_seconds",
+    Kind.GAUGE,
+    "How long the oldest of those that wait has waited; 0: none waits.",
+)
+JOURNAL_BYTES = Family("ccari_local_journal_bytes", Kind.GAUGE, "What those that wait take on the disk.")
+JOURNAL_FULL = Family("ccari_local_journal_full", Kind.GAUGE, "1 if it would take no further right.")
+
+HTTP = Family(
+    "ccari_http_request_seconds", Kind.HISTOGRAM, "What HTTP requests took, streams left out.",
+    (Label("route", words="the path's template, as in /openapi.json; empty: none such"),
+     _label("method", ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", OTHER)),
+     _label("status", ("1xx", "2xx", "3xx", "4xx", "5xx"))), (0.005, 0.02, 0.1, 0.5, 2.0, 10.0),
+)  # fmt: skip
+BUILD = Family(
+    "ccari_build_info", Kind.GAUGE, "Always 1.",
+    (Label("version", words="of ccari"), Label("python", words="its version")),
+)  # fmt: skip
+
+
+def families() -> Iterator[Family]:
+    """In the order in which they are declared here."""
+    yield from (each for each in globals().values() if isinstance(each, Family))

@@ -1,0 +1,129 @@
+"""What stands, looked at now and then: whoever scrapes waits for neither the database nor the disk, nor asks them."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from ccari.errors import StoreError
+from ccari.gating.dossiers import clock
+from ccari.metrics import catalogue
+from ccari.metrics.catalogue import Family
+from ccari.metrics.meter import Metrics
+from ccari.metrics.registry import Values
+from ccari.ports.figures import Figures, Held, Pressing
+from ccari.ports.metering import Work
+from ccari.ports.policies import PolicyBook
+from ccari.ports.pressed import Standing
+
+_log = structlog.get_logger()
+
+#: From one look at what somebody has to see to, to the next; a scrape every fifteen seconds sees each.
+LOOK_SECONDS = 15.0
+#: The same, of what takes the database a look at every row.
+COUNT_SECONDS = 300.0
+
+
+class Lookout:
+    """``waiting`` gives what waits in the local journal, or raises StoreError.
+
+    What could not be looked at has no series until it can be: an old figure would pass for a new one.
+    """
+
+    def __init__(
+        self, metrics: Metrics, figures: Figures, book: PolicyBook, waiting: Callable[[], Awaitable[Standing]]
+    ) -> None:
+        self._metrics = metrics
+        self._figures = figures
+        self._book = book
+        self._waiting = waiting
+        self._pressing: Pressing | None = None
+        self._held: Held | None = None
+        self._standing: Standing | None = None
+        self._counted_at: float | None = None
+        for family, read in self._reads().items():
+            metrics.read(family, read)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001 - logged
+                self._metrics.failed(Work.FIGURES)
+                _log.exception("figures_failed")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Once at everything that is due to be looked at."""
+        failed = False
+        try:
+            self._pressing = await self._figures.pressing(clock(self._book.policy))
+            await self._count()
+        except StoreError:
+            # told by whoever needed it: see database_away
+            self._pressing = self._held = self._counted_at = None
+            failed = True
+        self._standing = None
+        with contextlib.suppress(StoreError):
+            self._standing = await self._waiting()
+        if failed or self._standing is None:
+            self._metrics.failed(Work.FIGURES)
+        else:
+            self._metrics.done(Work.FIGURES)
+
+    async def _count(self) -> None:
+        now = self._metrics.clock()
+        if self._counted_at is None or now - self._counted_at >= COUNT_SECONDS:
+            self._held = await self._figures.held()
+            self._counted_at = now
+
+    def _reads(self) -> Mapping[Family, Callable[[], Values]]:
+        def pressing(told: Callable[[Pressing], Values]) -> Callable[[], Values]:
+            return lambda: {} if self._pressing is None else told(self._pressing)
+
+        def held(told: Callable[[Held], Values]) -> Callable[[], Values]:
+            return lambda: {} if self._held is None else told(self._held)
+
+        def journal(told: Callable[[Standing], Values]) -> Callable[[], Values]:
+            return lambda: {} if self._standing is None else told(self._standing)
+
+        return {
+            catalogue.DATABASE_UP: lambda: {(): float(self._pressing is not None)},
+            catalogue.REQUESTS_OPEN: pressing(lambda found: _all(catalogue.REQUESTS_OPEN, found.requests)),
+            catalogue.UNFINISHED: pressing(lambda found: _all(catalogue.UNFINISHED, found.unfinished)),
+            catalogue.RECORDINGS_LATE: pressing(lambda found: {(): found.late}),
+            catalogue.REGISTER_AGE: pressing(lambda found: {
+                (name,): (datetime.now(UTC) - as_of).total_seconds() for name, as_of in found.registers.items()
+            }),
+            catalogue.REGISTER_MOST: self._most_ages,
+            catalogue.SUPPRESSIONS: held(lambda found: _all(catalogue.SUPPRESSIONS, found.suppressions)),
+            catalogue.RECORDINGS: held(lambda found: _all(catalogue.RECORDINGS, found.recordings)),
+            catalogue.REQUESTS: held(lambda found: {(right, channel): count for right, channel, count in found.requests}),
+            catalogue.FORWARDS: held(lambda found: _all(catalogue.FORWARDS, found.forwards)),
+            catalogue.JOURNAL_RIGHTS: journal(lambda found: {
+                ("waiting",): found.waiting, ("aside",): found.aside, ("torn",): found.torn,
+            }),
+            catalogue.JOURNAL_AGE: journal(lambda found: {
+                (): (datetime.now(UTC) - found.since).total_seconds() if found.since else 0.0
+            }),
+            catalogue.JOURNAL_BYTES: journal(lambda found: {(): found.bytes}),
+            catalogue.JOURNAL_FULL: journal(lambda found: {(): float(found.full)}),
+            catalogue.REVISION: lambda: {(): self._book.revision or 0},
+        }  # fmt: skip
+
+    def _most_ages(self) -> Values:
+        policy, found = self._book.policy, dict[tuple[str, ...], float]()
+        for campaign in policy.campaigns if policy else ():
+            for register in policy.registers_of(campaign) if policy else ():
+                most = register.max_age_days * 86400.0
+                found[register.id,] = min(most, found.get((register.id,), most))
+        return found
+
+
+def _all(family: Family, found: Mapping[str, int]) -> Values:
+    """With 0 for what there is none of: a gap would be no number to compare with."""
+    (label,) = family.labels
+    return {(each,): found.get(each, 0) for each in label.values}

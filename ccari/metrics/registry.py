@@ -1,0 +1,91 @@
+"""The metrics of one service, in a registry of their own: two in one process know nothing of each other."""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ccari import __version__
+from ccari.metrics import catalogue
+from ccari.metrics.catalogue import Family, Kind
+
+#: A value by those of the family's labels, in their order.
+Values = Mapping[tuple[str, ...], float]
+#: Called for each scrape, in the event loop: it returns at once.
+Read = Callable[[], Values]
+
+
+class Registry:
+    """:class:`ccari.ports.metering.Exposition`. What happens is counted; what stands is read when somebody asks."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._reading = _Reading()
+        self._registry.register(self._reading)
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self.read(catalogue.BUILD, lambda: {(__version__, platform.python_version()): 1})
+
+    def counter(self, family: Family) -> Counter:
+        return Counter(family.name, family.meaning, family.label_names, registry=self._registry)
+
+    def gauge(self, family: Family) -> Gauge:
+        return Gauge(family.name, family.meaning, family.label_names, registry=self._registry)
+
+    def histogram(self, family: Family) -> Histogram:
+        return Histogram(
+            family.name, family.meaning, family.label_names, registry=self._registry, buckets=family.buckets
+        )
+
+    def read(self, family: Family, read: Read) -> None:
+        """Have it read whenever somebody asks. What it leaves out is not known: there is no series of it then."""
+        self._reading.reads[family] = read
+
+    def number(self, family: Family, read: Callable[[], float]) -> None:
+        """As :meth:`read`, of a family without labels."""
+        self.read(family, lambda: {(): float(read())})
+
+    def families(self) -> Iterator[Metric]:
+        """What would be exposed now."""
+        for metric in self._registry.collect():
+            # when each series began would be another series, and double their number
+            metric.samples = [each for each in metric.samples if not each.name.endswith("_created")]
+            yield metric
+
+    def exposed(self) -> bytes:
+        """In Prometheus's text format, which every version of it reads."""
+        return generate_latest(_Exposed(self))
+
+
+class _Reading(Collector):
+    def __init__(self) -> None:
+        self.reads: dict[Family, Read] = {}
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        for family, read in self.reads.items():
+            kind = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
+            metric = kind(family.name, family.meaning, labels=family.label_names)
+            for values, number in read().items():
+                metric.add_metric(values, number)
+            yield metric
+
+
+class _Exposed(Collector):
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[Metric]:
+        return self._registry.families()

@@ -1,0 +1,44 @@
+"""How much there is, counted in the database."""
+
+from ccari.ports.figures import Held, Pressing
+from ccari.ports.requests import Clock
+from ccari.store.database import Database
+from ccari.store.queries import SQL
+
+#: Within so many days a request is due soon.
+SOON_DAYS = 7
+
+
+class CountedFigures:
+    """:class:`ccari.ports.figures.Figures` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def pressing(self, clock: Clock) -> Pressing:
+        controllers = list(clock.countries)
+        async with self._database.connection() as connection:
+            requests = await connection.fetch(
+                SQL["open_requests"], controllers, [clock.today(each) for each in controllers], clock.today(""), SOON_DAYS
+            )  # fmt: skip
+            unfinished = await connection.fetch(SQL["unfinished_by_state"])
+            registers = await connection.fetch(SQL["register_ages"])
+        return Pressing(
+            {row["urgency"]: row["count"] for row in requests},
+            {row["state"]: row["count"] for row in unfinished},
+            sum(row["late"] for row in unfinished),
+            {row["register"]: row["as_of"] for row in registers},
+        )
+
+    async def held(self) -> Held:
+        async with self._database.apart() as connection:
+            suppressions = await connection.fetch(SQL["suppressions_by_reason"])
+            recordings = await connection.fetch(SQL["recordings_by_state"])
+            requests = await connection.fetch(SQL["requests_by_right"])
+            forwards = await connection.fetch(SQL["forwards_by_state"])
+        return Held(
+            {row["reason"]: row["count"] for row in suppressions},
+            {row["state"]: row["count"] for row in recordings},
+            [(row["right"], row["channel"], row["count"]) for row in requests],
+            {row["state"]: row["count"] for row in forwards},
+        )

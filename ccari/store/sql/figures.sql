@@ -1,0 +1,25 @@
+-- name: open_requests
+-- $1 and $2: each controller with its local date, $3: the date of one that is not among them, $4: days that are soon.
+SELECT CASE WHEN r.due < local.today THEN 'overdue' WHEN r.due - local.today <= $4 THEN 'soon' ELSE 'later' END AS urgency,
+       count(*)
+FROM rights_requests r
+CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
+                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+WHERE r.closed_at IS NULL GROUP BY urgency
+
+-- name: unfinished_by_state
+SELECT state, count(*), count(*) FILTER (WHERE state = 'finished' AND stopped_at < now() - interval '1 hour') AS late
+FROM recordings WHERE state IN ('tagged', 'recording', 'finished') GROUP BY state
+
+-- name: suppressions_by_reason
+SELECT reason, count(*) FROM suppressions WHERE expires_at IS NULL OR expires_at > now() GROUP BY reason
+
+-- name: recordings_by_state
+SELECT state, count(*) FROM recordings GROUP BY state
+
+-- name: requests_by_right
+SELECT "right", channel, count(*) FROM rights_requests GROUP BY "right", channel
+
+-- name: forwards_by_state
+SELECT state, count(*) FROM forwards WHERE state <> 'not_needed' GROUP BY state

@@ -1,0 +1,44 @@
+"""``/metrics``, in Prometheus's text format: counts and times, of nobody. It is open as ``/healthz`` is."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from ccari.ports.metering import Exposition, Meter
+
+PATH = "/metrics"
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+#: So long an answer is good for whoever asks next: it takes the calls' loop some milliseconds.
+ANSWER_SECONDS = 1.0
+
+
+class Scraped:
+    def __init__(self, exposition: Exposition, clock: Callable[[], float] = monotonic) -> None:
+        self._exposition = exposition
+        self._clock = clock
+        self._told = b""
+        self._told_at: float | None = None
+
+    async def answer(self, _: web.Request) -> web.Response:
+        now = self._clock()
+        if self._told_at is None or now - self._told_at >= ANSWER_SECONDS:
+            self._told, self._told_at = self._exposition.exposed(), now
+        return web.Response(body=self._told, headers={hdrs.CONTENT_TYPE: _TEXT})
+
+
+def timed(meter: Meter) -> Middleware:
+    """The middleware that times requests, by the template of their path; a stream lasts as long as somebody watches."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began, resource = monotonic(), request.match_info.route.resource
+        response = await handler(request)
+        if not response.prepared:
+            meter.answered(
+                resource.canonical if resource else "", request.method, response.status, monotonic() - began
+            )
+        return response
+
+    return middleware

@@ -1,0 +1,185 @@
+"""What stands in the database and in the local journal, as a scrape tells it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from ccari.errors import StoreError
+from ccari.metrics.lookout import COUNT_SECONDS, Lookout
+from ccari.metrics.meter import Metrics
+from ccari.policy.deadlines import local_day
+from ccari.policy.rights import RequestState, Right
+from ccari.policy.suppression import Reason
+from ccari.ports.figures import Held, Pressing
+from ccari.ports.pressed import Standing
+from ccari.ports.requests import Clock, Work
+from ccari.store.figures import CountedFigures
+from ccari.store.opened import Store
+from ccari.store.policies import Book
+from tests.unit.metrics.scraped import scraped
+from tests.unit.store import made
+
+STANDING = Standing(2, datetime.now(UTC) - timedelta(minutes=3), aside=1, torn=0, bytes=4096)
+REGISTER = '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n'
+
+
+class Clocked:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def waits(standing: Standing) -> Callable[[], Awaitable[Standing]]:
+    async def look() -> Standing:
+        return standing
+
+    return look
+
+
+async def book(store: Store, document: str = made.POLICY) -> Book:
+    await store.policies.apply(document, "test")
+    found = Book(store.policies)
+    await found.reload()
+    return found
+
+
+async def looked(
+    store: Store, document: str = made.POLICY, standing: Standing = STANDING
+) -> dict[str, float]:
+    metrics = Metrics()
+    await Lookout(
+        metrics, CountedFigures(store.database), await book(store, document), waits(standing)
+    ).look()
+    return scraped(metrics)
+
+
+async def due(store: Store, day: date, right: Right = Right.ACCESS) -> str:
+    exercise = replace(made.exercise(right), due=day)
+    return await store.requests.add("acme", exercise, made.digests())
+
+
+async def test_a_request_that_is_overdue_or_nearly_so_is_told_as_another(store: Store) -> None:
+    today = local_day(datetime.now(UTC), "PL")
+    for days, right in (
+        (-1, Right.ACCESS),
+        (0, Right.ERASURE),
+        (7, Right.PORTABILITY),
+        (8, Right.RECTIFICATION),
+    ):
+        await due(store, today + timedelta(days=days), right)
+    closed = await due(store, today - timedelta(days=9), Right.RESTRICTION)
+    work = Work("cli:anna", Clock(datetime.now(UTC), {"acme": "PL"}), "sent twice")
+    await store.requests.step(closed, RequestState.WITHDRAWN, work)
+    found = await looked(store)
+    told = {each: found[f'ccari_requests_open{{due="{each}"}}'] for each in ("overdue", "soon", "later")}
+    assert told == {"overdue": 1, "soon": 2, "later": 1}
+    assert found['ccari_requests{right="access",channel="key"}'] == 1
+    # what it bars at once
+    assert found['ccari_suppressions{reason="erasure"}'] == 1
+
+
+async def test_a_recording_that_waits_unencrypted_goes_unseen(store: Store) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.calls.commit_heard(call.id, "v1", None, ())
+    tags = [made.tag(call) for _ in range(3)]
+    for each in tags:
+        await store.recordings.tag(each, ())
+        await store.recordings.started(each.recording_id, made.NOW)
+    for each in tags[1:]:
+        await store.recordings.finished(each, None, ())
+    async with store.database.connection() as connection:
+        await connection.execute(
+            "UPDATE recordings SET stopped_at = now() - interval '2 hours' WHERE id = $1",
+            tags[2].recording_id,
+        )
+    found = await looked(store)
+    told = {
+        each: found[f'ccari_recordings_unfinished{{state="{each}"}}']
+        for each in ("tagged", "recording", "finished")
+    }
+    assert told == {"tagged": 0, "recording": 1, "finished": 2}
+    assert found["ccari_recordings_late"] == 1
+    assert found['ccari_recordings{state="finished"}'] == 2
+    assert found['ccari_recordings{state="stored"}'] == 0
+
+
+async def test_a_bar_that_has_ended_is_counted_on(store: Store) -> None:
+    numbers = made.numbers(2)
+    for number, until in zip(numbers, (None, made.LONG_AGO), strict=True):
+        await store.suppressions.add(
+            "acme", made.digests(number=number), Reason.DO_NOT_CALL, "cli", "", expires_at=until
+        )
+    assert (await looked(store))['ccari_suppressions{reason="do_not_call"}'] == 1
+
+
+async def test_a_register_that_grows_old_goes_unseen(store: Store) -> None:
+    as_of = datetime.now(UTC) - timedelta(days=20)
+    async with store.database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO register_loads (register, as_of, loaded_by, entries, sha256) VALUES ('robinson', $1, 'cli', 0, $2)",
+            as_of, bytes(32),
+        )  # fmt: skip
+    heeded = made.POLICY.replace("data_source =", 'registers = ["robinson"]\ndata_source =')
+    found = await looked(store, document=REGISTER + heeded)
+    assert found['ccari_register_age_seconds{register="robinson"}'] == pytest.approx(20 * 86400, abs=60)
+    assert found['ccari_register_most_age_seconds{register="robinson"}'] == 31 * 86400
+    # the first is that of the empty store
+    assert found["ccari_policy_revision"] == 2
+
+
+async def test_rights_that_wait_on_this_node_go_unseen(store: Store) -> None:
+    found = await looked(store)
+    assert found['ccari_local_journal_rights{state="waiting"}'] == 2
+    assert found['ccari_local_journal_rights{state="aside"}'] == 1
+    assert found["ccari_local_journal_oldest_seconds"] == pytest.approx(180, abs=60)
+    assert found["ccari_local_journal_bytes"] == 4096
+    assert found["ccari_local_journal_full"] == 0
+
+
+class Failing:
+    """A database that may be away."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.counted = 0
+
+    async def pressing(self, clock: Clock) -> Pressing:
+        if self.away:
+            raise StoreError("the database did not answer in time")
+        return Pressing({"overdue": 3}, {}, 0, {})
+
+    async def held(self) -> Held:
+        self.counted += 1
+        return Held({}, {}, [], {})
+
+
+async def test_figures_of_before_the_database_went_pass_for_new_ones(store: Store) -> None:
+    metrics, figures = Metrics(), Failing()
+    lookout = Lookout(metrics, figures, await book(store), waits(Standing()))
+    await lookout.look()
+    before = scraped(metrics)
+    assert (before["ccari_database_up"], before['ccari_requests_open{due="overdue"}']) == (1, 3)
+    figures.away = True
+    await lookout.look()
+    after = scraped(metrics)
+    assert after["ccari_database_up"] == 0
+    assert not any(
+        each.startswith(("ccari_requests", "ccari_recordings_late", "ccari_suppressions")) for each in after
+    )
+    assert after['ccari_work_failures_total{work="figures"}'] == 1
+    # what the disk knows needs no database
+    assert after['ccari_local_journal_rights{state="waiting"}'] == 0
+
+
+async def test_every_row_is_counted_at_every_look(store: Store) -> None:
+    clock, figures = Clocked(), Failing()
+    lookout = Lookout(Metrics(clock), figures, await book(store), waits(Standing()))
+    for _ in range(3):
+        await lookout.look()
+        clock.now += COUNT_SECONDS / 2
+    assert figures.counted == 2
