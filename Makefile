@@ -1,6 +1,6 @@
 # Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
 # they do. Run as root: the laboratory of two Asterisks needs it.
-.PHONY: help demo test setup lint unit integration scenarios soak mutations audit audit-where-possible bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings sounds lock wheel clean
+.PHONY: help demo test setup lint unit integration scenarios soak mutations audit audit-where-possible bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings sounds reference lock wheel clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -99,6 +99,9 @@ audit-where-possible:
 
 sounds: setup ## Speak the prompts that come with ccari anew, where their words have changed
 	$(BIN)/ccari sounds build --common --dir sounds
+
+reference: setup ## Write docs/reference.md anew: log events and metrics, as the code has them
+	$(BIN)/python -m tests.reference
 
 lock: ## Write the lock files anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
