@@ -27,6 +27,9 @@ def local_journal(settings: Settings) -> Iterator[Finding]:
         if others := kept.of_another_key():
             yield fault(_CHECK, f"{others} of them were encrypted by another journal.key than this node has now",
                         "restore the key that ccari requests spooled names: docs/outages.md")  # fmt: skip
+    if found.full:
+        yield fault(_CHECK, f"it is full, with {found.waiting} rights and {found.bytes >> 20} MiB: it takes none that is pressed",
+                    "bring the database back, then: ccari requests replay")  # fmt: skip
     if found.aside:
         yield fault(_CHECK, f"{found.aside} are aside that cannot be registered, though they may have been confirmed: until "
                             "a person has seen to them nobody is called",

@@ -11,12 +11,14 @@ from ccari.cli.doctor import (
     asterisk,
     configuration,
     database,
+    disks,
     folders,
     keys,
     local_journal,
     policy,
     recordings,
     sounds,
+    times,
 )
 from ccari.cli.doctor.findings import Finding, State, apart, doubt, found_by, refused
 from ccari.cli.readiness import BUILD, Need
@@ -46,6 +48,9 @@ async def examine(path: Path | None) -> list[Finding]:
             "local journal",
             lambda: local_journal.local_journal(settings),
             "let ccari's user read and write data_dir",
+        ),
+        _files(
+            "disk", lambda: disks.disks(settings), "check data_dir, [recordings] dir and [asterisk] spool"
         ),
         _files("spool", lambda: folders.spool(settings), "let ccari's user read and write it"),
         _files("recordings", lambda: recordings.recordings(settings), "let ccari's user write there"),
@@ -127,6 +132,7 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
         return _found(await look)
 
     return [
+        *await _files("time zone", lambda: times.zones(declared), "install tzdata"),
         *await found_by("policy", policy.strays(store, declared), "ccari db migrate"),
         *await found_by("secrets", secrets(), _USER),
         *await _files("recipients", lambda: recordings.unencrypted(settings, declared), _USER),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import socket
 import tempfile
@@ -118,6 +119,20 @@ def shipped(reachable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         link.symlink_to(shipped_sounds())
     for module in ("ccari.sounds.soundboard", "ccari.cli.doctor.sounds"):
         monkeypatch.setattr(f"{module}.shipped_sounds", lambda: link)
+
+
+@pytest.fixture(autouse=True)
+def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is left of the disk that the tests run on."""
+    real = os.statvfs
+    monkeypatch.setattr(os, "statvfs", lambda path: with_room(real(path), free=1 << 40, whole=1 << 41))
+
+
+def with_room(found: os.statvfs_result, *, free: int, whole: int, files: float = 0.9) -> os.statvfs_result:
+    """A disk of so many bytes, of whose files so many are free."""
+    blocks = [each // found.f_frsize for each in (whole, free, free)]
+    most = 1_000_000
+    return os.statvfs_result((*found[:2], *blocks, most, int(most * files), int(most * files), *found[8:]))
 
 
 @pytest.fixture

@@ -34,9 +34,9 @@ async def test_a_ccari_that_is_whole_is_called_faulty_or_a_check_is_left_out(pat
     found = {each.check: each for each in await patient.examined()}
     assert [each.check for each in found.values() if each.state is not State.OK] == ["asterisk"]
     assert list(found) == [
-        "configuration", "user", "keys", "database", "clock database", "schema", "policy", "secret acme",
+        "configuration", "user", "keys", "database", "clock database", "schema", "policy", "time zone", "secret acme",
         "recipients", "evidence key", "journal key", "sounds renewals", "sounds for Asterisk", "asterisk", "local journal",
-        "spool", "recordings", "ffmpeg", "fastagi", "http",
+        "disk", "spool", "recordings", "ffmpeg", "fastagi", "http",
     ]  # fmt: skip
     assert found["policy"].found.startswith("revision 1, of 20")
     assert found["policy"].found.endswith(" UTC: controllers 1, campaigns 1")

@@ -1,0 +1,23 @@
+"""Time zones: hours, holidays and due dates are by the clocks of those whom the policy names."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from ccari.cli.doctor.findings import Finding, fault, well
+from ccari.policy.calendars import TIME_ZONES, clock
+from ccari.policy.declaration import Policy
+
+
+def zones(policy: Policy) -> Iterator[Finding]:
+    """Each zone with the time there, for who has a watch: a clock that is set by another zone is right for no database."""
+    names = {TIME_ZONES[each.country] for each in policy.controllers}
+    spans = [span for campaign in policy.campaigns for span in campaign.hours]
+    names |= {span.timezone for span in spans if span.timezone}
+    unknown = sorted(each for each in names if clock(each) is None)
+    if unknown:
+        yield fault("time zone", f"this machine does not know {', '.join(unknown)}: calls are outside their hours there",
+                    "install the data: apt-get install tzdata, or pip install tzdata where ccari is")  # fmt: skip
+    now = datetime.now(UTC)
+    there = [f"{now.astimezone(zone):%H:%M} in {each}" for each in sorted(names) if (zone := clock(each))]
+    if there and not unknown:
+        yield well("time zone", f"it is {', '.join(there)}, by this machine's clock")

@@ -1,0 +1,79 @@
+"""What ``ccari doctor`` tells of the disks and of the clocks that the policy goes by."""
+
+import os
+
+import pytest
+
+from ccari.cli.doctor import times
+from ccari.cli.doctor.findings import State
+from ccari.policy.declaration import read
+from tests.unit.doctor.conftest import Patient, with_room
+from tests.unit.store import made
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("free", "whole", "files", "state", "told"),
+    [
+        (GIB // 4, 100 * GIB, 0.9, State.FAULT, "256 MiB free of 100.0 GiB: recordings, and rights pressed"),
+        (5 * GIB, 100 * GIB, 0.9, State.WARNING, "5.0 GiB free of 100.0 GiB"),
+        (50 * GIB, 100 * GIB, 0.01, State.WARNING, "50.0 GiB free of 100.0 GiB, but for 10000 more files of 1000000"),
+        (2 * GIB, 8 * GIB, 0.9, State.OK, ""),
+        (20 * GIB, 900 * GIB, 0.9, State.OK, ""),
+    ],
+)  # fmt: skip
+async def test_a_disk_fills_up_unseen_or_a_small_one_is_called_full(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch, free: int, whole: int, files: float, state: State, told: str
+) -> None:  # fmt: skip
+    real = os.statvfs(patient.folder)
+    monkeypatch.setattr(os, "statvfs", lambda _: with_room(real, free=free, whole=whole, files=files))
+    unwell = await patient.unwell()
+    if state is State.OK:
+        assert unwell == {}
+        return
+    assert list(unwell) == ["disk"]
+    assert (unwell["disk"].state, told in unwell["disk"].found) == (state, True)
+    assert f"{patient.folder} | sort -h" in unwell["disk"].advice
+
+
+async def test_each_disk_is_told_of_as_often_as_it_has_folders(patient: Patient) -> None:
+    (found,) = [each for each in await patient.examined() if each.check == "disk"]
+    assert found.found == "data_dir and [recordings] dir and [asterisk] spool: 1024.0 GiB free of 2048.0 GiB"
+    patient.settings["asterisk"]["spool"] = "ari"
+    (found,) = [each for each in await patient.examined() if each.check == "disk"]
+    assert found.found.startswith("data_dir and [recordings] dir: ")
+
+
+async def test_a_folder_that_is_not_there_yet_has_no_disk(patient: Patient) -> None:
+    patient.settings["recordings"] = {"dir": str(patient.folder / "not" / "yet")}
+    assert await patient.unwell() == {}
+
+
+async def test_a_zone_that_this_machine_does_not_know_closes_calls_unseen(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {each.check: each for each in await patient.examined()}
+    assert found["time zone"].found.endswith(" in Europe/Warsaw, by this machine's clock")
+    monkeypatch.setattr(times, "clock", lambda _: None)
+    zone = await patient.only("time zone")
+    assert (zone.state, zone.found) == (
+        State.FAULT, "this machine does not know Europe/Warsaw: calls are outside their hours there"
+    )  # fmt: skip
+    assert zone.advice.startswith("install the data: apt-get install tzdata")
+
+
+def test_a_zone_of_hours_is_not_looked_at() -> None:
+    hours = 'data_source = "x"\nhours = { timezone = "Atlantic/Madeira", days = "mon-fri", from = "09:00", to = "20:00" }'
+    policy = read(made.POLICY.replace('data_source = "umowa zawarta z ACME"', hours))
+    (found,) = times.zones(policy)
+    assert " in Atlantic/Madeira, " in found.found
+
+
+async def test_a_local_journal_that_is_full_passes(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ccari.store.local_journal.MOST_RIGHTS", 0)
+    found = await patient.only("local journal")
+    assert (found.state, found.found) == (
+        State.FAULT, "it is full, with 0 rights and 0 MiB: it takes none that is pressed"
+    )  # fmt: skip
+    assert found.advice.endswith("ccari requests replay")
