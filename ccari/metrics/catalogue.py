@@ -211,8 +211,8 @@ REGISTER_MOST = Family(
 
 JOURNAL_RIGHTS = Family(
     "ccari_local_journal_rights", Kind.GAUGE,
-    "Rights kept on this node's disk: waiting to be registered, during which nobody is called; or aside, for a person to see "
-    "to.", (_label("state", ("waiting", "aside", "torn")),),
+    "Rights kept on this node's disk: waiting to be registered, or aside, for a person to see to: while there is one of them "
+    "nobody is called; or torn, and never confirmed to anybody.", (_label("state", ("waiting", "aside", "torn")),),
 )  # fmt: skip
 JOURNAL_AGE = Family(
     "ccari_local_journal_oldest_seconds",
