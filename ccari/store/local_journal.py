@@ -111,13 +111,14 @@ class LocalJournalFiles:
 
         Raises StoreError if the folder cannot be read.
         """
-        names = [name for name in self.names() if name not in self._done]
+        before, aside = self.names(), self.put_by()
+        # what is taken back from aside meanwhile is in neither of the two
+        names = sorted({*before, *self.names()} - self._done)
         since = None
         for name in names:
             with contextlib.suppress(ValueError):
                 since = pressed_at(name)
                 break
-        aside = self.put_by()
         torn, whole = (sum(name.endswith(ending) for name in aside) for ending in (_TORN, _ENDING))
         size = self._size(names)
         full = len(names) >= MOST_RIGHTS or size + MOST_RIGHT_BYTES > MOST_BYTES

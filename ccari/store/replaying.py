@@ -130,7 +130,7 @@ class Replayer:
         self._calls = calls
         self._kept = kept
         self._told_at = 0.0
-        self._passed_over = ""
+        self._left_because = ""
 
     async def run(self) -> None:
         """Until cancelled. What is under way then is found by the next service. What fails is logged, and tried again: until
@@ -156,8 +156,10 @@ class Replayer:
         try:
             await self.round()
             found = await self._journal.unsettled()
-            if found.waiting or found.aside:
-                self._tell(found, self._passed_over if found.waiting else _ASIDE)
+            # what was kept since the round began comes in the next
+            because = self._left_because if found.waiting else _ASIDE if found.aside else ""
+            if because:
+                self._tell(found, because)
         except StoreError as error:
             self._meter.failed(Work.REPLAYING)
             await self._tell_why(str(error))
@@ -182,16 +184,19 @@ class Replayer:
             If the database or the disk fails: what is left waits on.
         """
         done: list[Replayed] = []
-        self._passed_over = ""
+        self._left_because = ""
         if not await self._journal.disk.run(self._journal.names):
             return done
         async with self._journal.registering() as ours:
-            for name in await self._journal.disk.run(self._journal.names) if ours else ():
+            if not ours:
+                self._left_because = "another process is registering them"
+                return done
+            for name in await self._journal.disk.run(self._journal.names):
                 try:
                     done.append(Replayed(name, await self._register(name)))
                 except AnotherKeyError as error:
                     # what was pressed since then is not to wait for that key
-                    self._passed_over = str(error)
+                    self._left_because = str(error)
         return done
 
     async def _register(self, name: str) -> str | None:

@@ -1,6 +1,7 @@
 """PostgreSQL hangs, dies or comes back while a callee presses a key: exactly one request later, and nobody called before."""
 
 import signal
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 #: From the key to the confirmation, and what two busy processors add.
 CONFIRMED_SECONDS = PRESS_SECONDS + KEEP_SECONDS + 2.0
 REPLAYED_SECONDS = 15.0
+#: Of a recording, after the press that ends it: what the logged times are off by.
+KEPT_AFTER_SECONDS = 0.7
+
+
+def at(line: dict[str, Any]) -> float:
+    return datetime.fromisoformat(line["at"]).timestamp()
 
 
 async def dial(ground: Ground, callee: Callee) -> AgentCall:
@@ -139,4 +146,29 @@ async def test_invariant_5_a_service_that_is_killed_takes_along_what_waits_or_ca
         assert events.index("right_registered") < events.index("asterisk_connected")
         await ground.lab.world.hang_up(placed)
         assert (await refused(ground, callee)).reason == "suppressed_erasure"
+        await ground.nothing_left()
+
+
+async def test_invariant_6_what_is_said_after_a_refusal_is_kept_because_another_right_is_being_registered(
+    ground: Ground, postgres: OwnPostgres
+) -> None:
+    """Case 10: the refusal has to wait for its turn, a second after a right that the database does not take."""
+    callee = callees.presses_then("8", 9, "2", 1, 4)
+    async with ground.running(url=postgres.dsn) as service:
+        placed = await talks(ground, service, callee)
+        started = await service.logged(of(callee, "recording_started"))
+        with postgres.stopped():
+            first = await service.logged(of(callee, "key_pressed"))
+            kept = of(callee, "right_spooled")
+            await service.logged(
+                lambda line: kept(line) and line["right"] == "refuse_recording", within=2 * CONFIRMED_SECONDS
+            )
+        await ground.lab.world.hang_up(placed)
+        stored = await service.logged(of(callee, "recording_stored"))
+        turn = next(
+            line for line in service.lines() if of(callee, "key_pressed")(line) and line["key"] == "2"
+        )
+        pressed = at(first) + 1.0
+        assert at(turn) - pressed > KEPT_AFTER_SECONDS
+        assert at(started) + int(stored["duration_ms"]) / 1000 - pressed < KEPT_AFTER_SECONDS
         await ground.nothing_left()

@@ -381,6 +381,23 @@ async def test_invariant_1_a_look_that_began_before_a_right_was_kept_opens_the_g
     assert (await early).waiting == 0
 
 
+async def test_invariant_1_a_right_that_is_taken_back_from_aside_opens_the_gate_for_a_moment(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await journal.keep(pressed())
+    (name,) = journal.names()
+    journal.put_aside(name)
+    look = journal.put_by
+
+    def too_late() -> list[str]:
+        journal.take_back(name)
+        return look()
+
+    monkeypatch.setattr(journal, "put_by", too_late)
+    found = await journal.unsettled()
+    assert (found.waiting, found.aside) == (1, 0)
+
+
 async def test_a_missing_key_keeps_a_right_in_the_clear(journal: LocalJournalFiles, keys: JournalKey) -> None:
     keys.path.unlink()
     with pytest.raises(ConfigError, match=r"there is no .*journal\.key"):

@@ -24,7 +24,7 @@ from ccari.store.database import Database
 from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
-from ccari.store.replaying import Replayer, SpoolingCallStore
+from ccari.store.replaying import Replayed, Replayer, SpoolingCallStore
 from tests.lab.waiting import until
 from tests.unit.store import made
 
@@ -320,6 +320,28 @@ async def test_a_disk_that_refuses_a_lock_ends_the_registering_of_rights(
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+async def test_a_right_that_is_kept_as_a_round_ends_is_told_of_as_one_that_cannot_be_registered(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And who really waits later would go untold for a minute."""
+    call = await node.opened()
+
+    async def nothing() -> list[Replayed]:
+        return []
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.replayer, "round", nothing)
+        await node.press(call)
+        with capture_logs() as logged:
+            assert await node.replayer._is_left()
+            async with node.journal.registering():
+                patch.undo()
+                await node.replayer._is_left()
+    assert [(line["event"], line["reason"]) for line in logged] == [
+        ("rights_wait", "another process is registering them")
+    ]
 
 
 async def test_something_unforeseen_ends_the_registering_of_rights(
