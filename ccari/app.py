@@ -44,6 +44,7 @@ from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.housekeeping import Housekeeper
 from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.listening import Listener
 from ccari.recordings.remote import open_remote_spool
 from ccari.recordings.shelf import Shelf
 from ccari.recordings.spool import SharedSpool
@@ -224,7 +225,8 @@ def _front(
         registers=store.registers, contacts=store.contacts, consents=store.consents,
         lists=lambda policy: Lists(policy, secrets, store.suppressions, store.contacts, store.consents),
         policies=store.policies, requests=store.requests,
-        journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, settings.recordings_dir), holds=store.holds,
+        journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, settings.recordings_dir),
+        listening=Listener(store.recordings, settings.recordings_dir), holds=store.holds,
         evidence=Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings)), subjects=store.subjects,
         giving=SubjectDesk(
             store.subjects, store.policies, store.erasures, store.deletions, settings.recordings_dir, settings.data_dir / "exports"

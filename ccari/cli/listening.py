@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,10 +13,10 @@ import typer
 from ccari.cli.context import Json, Why, note, who, with_store
 from ccari.cli.output import as_json, watched
 from ccari.config import Settings
-from ccari.errors import CcariError, RecordingError, UnknownError, why
+from ccari.errors import CcariError, UnknownError, why
 from ccari.ports.accesses import Looked
 from ccari.ports.recordings import InPlace
-from ccari.recordings.reading import faults, identities_of, open_plain
+from ccari.recordings.reading import faults, identities_of, open_checked
 from ccari.store.opened import Store
 
 Identity = Annotated[
@@ -40,9 +39,7 @@ def play_to(
     async def work(settings: Settings, store: Store) -> InPlace:
         found = await store.recordings.in_place(recording)
         with _new(file) as out:
-            audio = await asyncio.to_thread(open_plain, settings.recordings_dir, found.kept.file, identities)
-            if hashlib.sha256(audio).digest() != found.kept.sha256:
-                raise RecordingError(f"{found.kept.file} is not what was recorded: its audio was changed")
+            audio = await asyncio.to_thread(open_checked, settings.recordings_dir, found, identities)
             told = {"recording": str(recording), "by": f"cli:{who()}"}
             of = {
                 "recording": str(recording),

@@ -85,7 +85,13 @@ def decrypt(path: Path, identities: Sequence[pyrage.x25519.Identity]) -> bytes:
     OSError
         If it cannot be read.
     """
-    try:
-        return pyrage.decrypt(path.read_bytes(), list(identities))
-    except pyrage.DecryptError:
-        raise RecordingError(f"{path.name} was encrypted to somebody else, or is damaged") from None
+    plain = io.BytesIO()
+    with path.open("rb") as sealed:
+        reading = _Watched(sealed)
+        try:
+            pyrage.decrypt_io(reading, plain, list(identities))
+        except pyrage.DecryptError:
+            if reading.error is not None:
+                raise reading.error from None
+            raise RecordingError(f"{path.name} was encrypted to somebody else, or is damaged") from None
+    return plain.getvalue()

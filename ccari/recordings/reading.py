@@ -27,17 +27,30 @@ def identities_of(path: Path) -> tuple[Identity, ...]:
         If there is none in it, or others can read it.
     """
     try:
-        lines = read_private(path).decode(errors="replace").splitlines()
+        text = read_private(path).decode(errors="replace")
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}") from None
-    said = [line.strip() for line in lines]
+    return identities_in(text, str(path))
+
+
+def identities_in(text: str, named: str) -> tuple[Identity, ...]:
+    """Those of the text of such a file, which a message calls ``named``. Raises ConfigError as :func:`identities_of`."""
+    said = [line.strip() for line in text.splitlines()]
     try:
         found = tuple(Identity.from_str(each) for each in said if each and not each.startswith("#"))
     except pyrage.IdentityError:
         found = ()
     if not found:
-        raise ConfigError(f"{path} holds no age identity (AGE-SECRET-KEY-1…), or something else too")
+        raise ConfigError(f"{named} holds no age identity (AGE-SECRET-KEY-1…), or something else too")
     return found
+
+
+def open_checked(folder: Path, recording: InPlace, identities: Sequence[Identity]) -> bytes:
+    """As :func:`open_plain`; RecordingError too if it is not the audio that was put there."""
+    audio = open_plain(folder, recording.kept.file, identities)
+    if hashlib.sha256(audio).digest() != recording.kept.sha256:
+        raise RecordingError(f"{recording.kept.file} is not what was recorded: its audio was changed")
+    return audio
 
 
 def open_plain(folder: Path, file: str, identities: Sequence[Identity]) -> bytes:

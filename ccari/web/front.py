@@ -19,6 +19,7 @@ from ccari.ports.evidence import Proving
 from ccari.ports.forwarding import ForwardLog
 from ccari.ports.holds import HoldStore
 from ccari.ports.keying import ListSecrets
+from ccari.ports.listening import Listening
 from ccari.ports.lists import ConsentStore, ContactStore, ListWork
 from ccari.ports.live import LiveCalls
 from ccari.ports.overview import OverviewStore
@@ -51,6 +52,7 @@ class Front:
     policies: PolicyRecords
     requests: RequestRegister
     shelf: RecordingShelf
+    listening: Listening
     journal: CallJournal
     holds: HoldStore
     evidence: Proving

@@ -40,10 +40,16 @@ async def centre(server: str) -> AsyncIterator[Store]:
     await _administer(server, "DROP DATABASE browsed WITH (FORCE)")
 
 
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the centre's keys and recordings are."""
+    return tmp_path_factory.mktemp("centre")
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def url(centre: Store, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def url(centre: Store, files: Path) -> AsyncIterator[str]:
     """Where the console is."""
-    front = await furnish(centre, tmp_path_factory.mktemp("centre"))
+    front = await furnish(centre, files)
     async with listening(application({}, front)) as address:
         yield address
 

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from pyrage.x25519 import Identity
+
 from ccari.policy import deadlines
 from ccari.policy.gate import Block
 from ccari.policy.rights import Level, RequestState, Right
@@ -14,6 +16,7 @@ from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.unit.store import made
+from tests.unit.store.test_listening_commands import put
 from tests.unit.web.api import TWO, front_over
 
 #: A display name that would run, if a page let it.
@@ -31,6 +34,7 @@ async def furnish(store: Store, folder: Path) -> Front:
     front = await front_over(store, folder, TWO)
     await store.policies.apply(NAMED, "cli:anna")
     await _calls(store)
+    await recorded(store, folder)
     await _requests(store, SecretStore(folder / "keys"))
     return front
 
@@ -47,6 +51,15 @@ async def _calls(store: Store) -> None:
             )
         await store.calls.close(call.id, outcome, reason, made.journal("call_ended", outcome=outcome))
         await _opened(store, call.id, timedelta(hours=11 * index))
+
+
+async def recorded(store: Store, folder: Path) -> UUID:
+    """A recording in its place, whose key is beside it."""
+    key = folder / "recordings.identity"
+    if not key.exists():
+        key.touch(mode=0o600)
+        key.write_text(f"{Identity.generate()}\n")
+    return (await put(store, folder / "recordings", key)).tag.recording_id
 
 
 async def _opened(store: Store, call: UUID, ago: timedelta) -> None:

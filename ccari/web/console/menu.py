@@ -22,6 +22,7 @@ ENTRIES = (
     Entry("overview", "/console/overview", _LOOKING),
     Entry("requests", "/console/requests", _RIGHTS),
     Entry("calls", "/console/calls", _LOOKING),
+    Entry("recordings", "/console/recordings", _LOOKING),
     Entry("suppressions", "/console/suppressions", _LOOKING),
     Entry("campaigns", "/console/campaigns", _LOOKING),
 )  # fmt: skip

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from ccari.ports.access import Role
-from ccari.web.console import calls, campaigns, importing, overview, requests, signing_in, suppressions
+from ccari.web.console import (
+    calls,
+    campaigns,
+    importing,
+    overview,
+    recordings,
+    requests,
+    signing_in,
+    suppressions,
+)
 from ccari.web.console.pages import Handler, Page
 from ccari.web.console.rendering import asset
 from ccari.web.console.sessions import PATH, Sessions
@@ -14,6 +23,7 @@ from ccari.web.console.window import SIGN_IN, House, Window
 from ccari.web.endpoint import Counter
 from ccari.web.models.calls import CallPath, CallsQuery
 from ccari.web.models.campaigns import RevisionPath, RevisionsQuery
+from ccari.web.models.recordings import HoldPath, RecordingPath, RecordingsQuery, ReleaseBody
 from ccari.web.models.requests import (
     ClaimBody,
     NoteBody,
@@ -55,6 +65,20 @@ def pages(entrance: Entrance) -> Sequence[Page]:
         Page("GET", f"{PATH}/overview", _LOOKING, overview.overview, query=overview.OverviewQuery, again=overview.overview),
         Page("GET", f"{PATH}/calls", _LOOKING, calls.register, query=CallsQuery, again=calls.register),
         Page("GET", f"{PATH}/calls/{{id}}", _LOOKING, calls.one, in_path=CallPath),
+        Page("GET", f"{PATH}/recordings", _LOOKING, recordings.register, query=RecordingsQuery, again=recordings.register),
+        Page("GET", f"{PATH}/recordings/{{id}}", _LOOKING, recordings.one, in_path=RecordingPath),
+        Page(
+            "POST", f"{PATH}/recordings/{{id}}/play", _OFFICER, recordings.play, in_path=RecordingPath, again=recordings.one,
+            reads=True,
+        ),
+        Page(
+            "POST", f"{PATH}/recordings/{{id}}/hold", _OFFICER, recordings.hold, in_path=RecordingPath, form=ReasonBody,
+            again=recordings.one,
+        ),
+        Page(
+            "POST", f"{PATH}/holds/{{number}}/release", _OFFICER, recordings.release, in_path=HoldPath, form=ReleaseBody,
+            again=recordings.register,
+        ),
         Page("GET", f"{PATH}/suppressions", _LOOKING, suppressions.register, query=SuppressionsQuery),
         Page(
             "POST", f"{PATH}/suppressions/check", _LOOKING, suppressions.look_up, form=CheckBody,

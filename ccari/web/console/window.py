@@ -136,16 +136,21 @@ class Window:
                 session.told = (answer.said,) if answer.said else ()
                 return moved(answer.to)
             case Shown():
-                said, session.told = session.told, ()
-                policy = await visit.ask.policy()
-                told = {
-                    "bearer": session.bearer, "csrf": session.csrf, "menu": menu(visit.role),
-                    "here": visit.ask.request.path, "said": said, "faults": visit.faults, "form": defaultdict(str, visit.form),
-                    "policy": policy, **answer.told,
-                }  # fmt: skip
-                return shown(rendering.page(answer.template, visit.words, policy, told), answer.status)
+                return shown(await rendered(visit, answer), answer.status)
             case _:
                 return answer
+
+
+async def rendered(visit: Visit, page: Shown) -> str:
+    """The page within the frame that all have."""
+    session = visit.session
+    said, session.told = session.told, ()
+    policy = await visit.ask.policy()
+    told = {
+        "bearer": session.bearer, "csrf": session.csrf, "menu": menu(visit.role), "here": visit.ask.request.path,
+        "said": said, "faults": visit.faults, "form": defaultdict(str, visit.form), "policy": policy, **page.told,
+    }  # fmt: skip
+    return rendering.page(page.template, visit.words, policy, told)
 
 
 def shown(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

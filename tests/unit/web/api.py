@@ -21,6 +21,7 @@ from ccari.ports.access import Bearer, Role, fingerprint
 from ccari.ports.sounds import Script, Sound
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.keys import SigningKeys
+from ccari.recordings.listening import Listener
 from ccari.recordings.shelf import Shelf
 from ccari.recordings.subject.giving import SubjectDesk
 from ccari.store.opened import Store
@@ -84,7 +85,8 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
         suppressions=store.suppressions, registers=store.registers, contacts=store.contacts, consents=store.consents,
         lists=lambda told: Lists(told, kept, store.suppressions, store.contacts, store.consents),
         policies=store.policies, requests=store.requests,
-        journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, folder / "recordings"), holds=store.holds,
+        journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, folder / "recordings"),
+        listening=Listener(store.recordings, folder / "recordings"), holds=store.holds,
         evidence=Prover(store.seals, SigningKeys(folder / "keys"), lambda _policy, _account: []), subjects=store.subjects,
         giving=SubjectDesk(
             store.subjects, store.policies, store.erasures, store.deletions, folder / "recordings", folder / "exports"

@@ -82,6 +82,11 @@ GET  /console/requests/{reference}/letters/{outcome}   . . . D .
 GET  /console/overview                                 . . o D A
 GET  /console/calls                                    . . o D A
 GET  /console/calls/{id}                               . . o D A
+GET  /console/recordings                               . . o D A
+GET  /console/recordings/{id}                          . . o D A
+POST /console/recordings/{id}/play                     . . . D .
+POST /console/recordings/{id}/hold                     . . . D .
+POST /console/holds/{number}/release                   . . . D .
 GET  /console/suppressions                             . . o D A
 POST /console/suppressions/check                       . . o D A
 GET  /console/suppressions/import                      . . o D .

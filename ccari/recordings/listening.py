@@ -1,0 +1,86 @@
+"""A recording opened to be heard, with a key that is forgotten afterwards. Nothing of it touches the disk."""
+
+import asyncio
+import itertools
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from pydub import AudioSegment
+from pyrage.x25519 import Identity
+
+from ccari.errors import ConfigError, InputError
+from ccari.ports.listening import Opened
+from ccari.ports.recordings import Channels, InPlace
+from ccari.recordings.reading import identities_in, open_checked
+
+#: For ffmpeg to decode a recording for its picture; a talk of an hour takes it two seconds.
+PICTURE_SECONDS = 30.0
+#: The picture has so many parts, each the loudest of its samples, of which there are so many a second.
+PARTS, _RATE = 400, 4000
+_WIDTH_BYTES = 2
+_ENCRYPTED = ".age"
+_KINDS = {"wav": "audio/wav", "flac": "audio/flac", "opus": "audio/ogg"}
+
+_log = structlog.get_logger()
+
+
+class Places(Protocol):
+    async def in_place(self, recording_id: UUID) -> InPlace: ...
+
+
+class Listener:
+    """:class:`ccari.ports.listening.Listening` over a folder."""
+
+    def __init__(self, places: Places, folder: Path) -> None:
+        self._places = places
+        self._folder = folder
+
+    async def find(self, recording: UUID) -> InPlace:
+        return await self._places.in_place(recording)
+
+    async def open(self, recording: InPlace, identity: str) -> Opened:
+        identities: tuple[Identity, ...] = ()
+        if recording.kept.file.endswith(_ENCRYPTED):
+            try:
+                identities = identities_in(identity, "what you gave")
+            except ConfigError as error:
+                raise InputError("identity", str(error)) from None
+        audio = await asyncio.to_thread(self._audio, recording, identities)
+        peaks = await asyncio.to_thread(_peaks, audio, _channels(recording))
+        return Opened(recording, audio, _KINDS[recording.kept.format], peaks)
+
+    def _audio(self, recording: InPlace, identities: Sequence[Identity]) -> bytes:
+        return open_checked(self._folder, recording, identities)
+
+
+def _channels(recording: InPlace) -> int:
+    return 2 if recording.tag.channels == Channels.STEREO else 1
+
+
+def _peaks(audio: bytes, channels: int) -> list[list[float]]:
+    """For each channel; none if it cannot be decoded: it is heard all the same."""
+    command = [
+        "nice", "-n", "10", "ffmpeg", "-nostdin", "-hide_banner", "-nostats", "-v", "error", "-threads", "1", "-i", "pipe:0",
+        "-ac", str(channels), "-ar", str(_RATE), "-f", "s16le", "pipe:1",
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(command, input=audio, capture_output=True, timeout=PICTURE_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        _log.warning("recording_not_pictured", error=type(error).__name__)
+        return []
+    usable = len(done.stdout) // (_WIDTH_BYTES * channels) * _WIDTH_BYTES * channels
+    if not usable:
+        return []
+    sound = AudioSegment(done.stdout[:usable], sample_width=_WIDTH_BYTES, frame_rate=_RATE, channels=channels)
+    return [_loudest(side) for side in sound.split_to_mono()]
+
+
+def _loudest(side: AudioSegment) -> list[float]:
+    parts = min(PARTS, int(side.frame_count()))
+    edges = [int(side.frame_count()) * each // parts for each in range(parts + 1)]
+    slices = (side.get_sample_slice(start, end) for start, end in itertools.pairwise(edges))
+    return [round(each.max / each.max_possible_amplitude, 3) for each in slices]

@@ -1,0 +1,160 @@
+"""Recordings in the console: heard by whom may, with the key alone, on record before they are, and never kept open."""
+
+import base64
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+
+import aiohttp
+import pyrage
+import pytest
+
+from ccari.ports.access import Role
+from ccari.ports.accesses import Looked, WantedAccesses
+from ccari.ports.recordings import InPlace
+from ccari.store.opened import Store
+from tests.unit.store.test_listening_commands import played, put
+from tests.unit.web.api import NUMBER, Api
+from tests.unit.web.console.browsing import Seen, Visitor, signed_in
+
+HOME = "/console/recordings"
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    made = tmp_path / "age.key"
+    made.touch(mode=0o600)
+    made.write_text(f"# mine\n{pyrage.x25519.Identity.generate()}\n")
+    return made
+
+
+@pytest.fixture
+def identity(key: Path) -> str:
+    return key.read_text()
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+async def stored(store: Store, tmp_path: Path, key: Path | None) -> InPlace:
+    return await put(store, tmp_path / "recordings", key)
+
+
+async def listened(visitor: Visitor, page: str, file: bytes = b"", **fields: str) -> Seen:
+    action = f"{page}/play"
+    form = aiohttp.FormData()
+    filled: Mapping[str, str] = {"why": "complaint 7", "identity": "", **fields}
+    secret = (await visitor.get(page)).form("/console/sign-out").fields["csrf"]
+    for name, value in {"csrf": secret, **filled}.items():
+        form.add_field(name, value)
+    form.add_field("file", file, filename="recordings.identity", content_type="application/octet-stream")
+    async with visitor.session.post(visitor.url + action, data=form) as answer:
+        return Seen(answer.status, answer.url.path, await answer.text(), answer.headers)
+
+
+def sound_of(seen: Seen) -> bytes:
+    _, _, rest = seen.text.partition('src="data:audio/flac;base64,')
+    return base64.b64decode(rest.partition('"')[0])
+
+
+async def test_who_has_the_key_cannot_listen_or_nobody_knows_that_they_did(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str
+) -> None:
+    recording = await stored(store, tmp_path, key)
+    page = f"{HOME}/{recording.tag.recording_id}"
+    await signed_in(api, visitor, Role.DPO)
+    before = files(tmp_path)
+    for seen in (
+        await listened(visitor, page, identity.encode()),
+        await listened(visitor, page, identity=identity.splitlines()[1]),
+    ):
+        assert seen.status == HTTPStatus.OK
+        assert sound_of(seen)[:4] == b"fLaC"
+        assert 'class="wave"' in seen.text
+        assert seen.headers["cache-control"] == "no-store"
+        assert "AGE-SECRET-KEY-1" not in seen.text.replace("AGE-SECRET-KEY-1…", "")
+    looks = await store.accesses.list(5, WantedAccesses(looked=Looked.RECORDING_PLAYED))
+    assert [(each["why"], each["what"]["recording"]) for each in looks] == [
+        ("complaint 7", str(recording.tag.recording_id))
+    ] * 2
+    assert len(await played(store, recording)) == 2
+    assert before == files(tmp_path)
+    assert "recording listened to" in (await visitor.get(f"/console/calls/{recording.tag.call_id}")).words
+
+
+async def test_a_recording_is_heard_without_its_key_a_reason_or_a_record(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str
+) -> None:
+    recording = await stored(store, tmp_path, key)
+    page = f"{HOME}/{recording.tag.recording_id}"
+    await signed_in(api, visitor, Role.DPO)
+    other = str(pyrage.x25519.Identity.generate())
+    for fields in (
+        {},
+        {"identity": "AGE-SECRET-KEY-1X"},
+        {"identity": other},
+        {"why": " ", "identity": identity},
+    ):
+        seen = await listened(visitor, page, b"", **fields)
+        assert seen.status == HTTPStatus.UNPROCESSABLE_ENTITY, fields
+        assert "data:audio" not in seen.text
+        assert other not in seen.text
+    forged = await listened(visitor, page, identity.encode(), csrf="x")
+    assert (forged.status, "data:audio" in forged.text) == (HTTPStatus.FORBIDDEN, False)
+    file = tmp_path / "recordings" / recording.kept.file
+    file.write_bytes(file.read_bytes()[:-3] + b"xyz")
+    damaged = await listened(visitor, page, identity.encode())
+    assert damaged.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert await played(store, recording) == []
+    assert await store.accesses.list(5, WantedAccesses(looked=Looked.RECORDING_PLAYED)) == []
+
+
+async def test_another_role_or_controller_listens_or_holds(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str
+) -> None:
+    recording = await stored(store, tmp_path, key)
+    page = f"{HOME}/{recording.tag.recording_id}"
+    await signed_in(api, visitor, Role.AUDITOR)
+    seen = await visitor.get(page)
+    assert f"{page}/play" not in seen.text
+    assert (await listened(visitor, page, identity.encode())).status == HTTPStatus.FORBIDDEN
+    secret = seen.form("/console/sign-out").fields
+    assert (
+        await visitor.ask("POST", f"{page}/hold", {**secret, "reason": "x"})
+    ).status == HTTPStatus.FORBIDDEN
+    await visitor.send(HOME, "/console/sign-out")
+    await signed_in(api, visitor, Role.DPO, "other")
+    assert str(recording.tag.recording_id) not in (await visitor.get(HOME)).text
+    assert (await visitor.get(page)).status == HTTPStatus.NOT_FOUND
+    secret = (await visitor.get(HOME)).form("/console/sign-out").fields
+    assert (
+        await visitor.ask("POST", f"{page}/hold", {**secret, "reason": "x"})
+    ).status == HTTPStatus.NOT_FOUND
+    action = f"{page}/play"
+    form = aiohttp.FormData()
+    for name, value in {**secret, "why": "x", "identity": identity.splitlines()[1]}.items():
+        form.add_field(name, value)
+    async with visitor.session.post(visitor.url + action, data=form) as answer:
+        assert (answer.status, "data:audio" in await answer.text()) in {(415, False), (404, False)}
+    assert await played(store, recording) == []
+
+
+async def test_a_hold_is_not_placed_shown_or_released(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path
+) -> None:
+    recording = await stored(store, tmp_path, key)
+    page = f"{HOME}/{recording.tag.recording_id}"
+    await signed_in(api, visitor, Role.DPO)
+    held = await visitor.send(page, f"{page}/hold", reason="lawsuit <b>7</b>")
+    assert "Hold 1 is in force" in held.words
+    assert "<b>7</b>" not in held.text
+    home = await visitor.get(HOME)
+    assert "lawsuit" in home.words
+    assert NUMBER not in home.text
+    unsaid = await visitor.send(HOME, "/console/holds/1/release", reason="")
+    assert unsaid.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    released = await visitor.send(HOME, "/console/holds/1/release", reason="settled")
+    assert "Hold 1 is released" in released.words
+    assert "Nothing is held for claims" in released.words
+    assert "no such recordings" in (await visitor.get(f"{HOME}?state=deleted&campaign=")).words
