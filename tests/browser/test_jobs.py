@@ -170,7 +170,7 @@ async def test_a_recording_cannot_be_listened_to(
     assert heard > 0
     # the script moves the place in the picture to where somebody clicks
     await page.locator(".wave").first.click(position={"x": 200, "y": 20})
-    await page.wait_for_function("document.querySelector('.wave .head').getAttribute('d') !== 'M0 0V60'")
+    await expect(page.locator(".wave .head").first).not_to_have_attribute("d", "M0 0V60")
     await page.screenshot(path=pictures / "recording-played.png", full_page=True)
     assert await faults(page) == []
     await page.set_viewport_size({"width": 390, "height": 900})
