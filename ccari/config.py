@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ccari.errors import ConfigError
@@ -229,10 +230,21 @@ def load(path: Path | None) -> Settings:
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])
-        unknown = fault["type"] == "extra_forbidden"
-        words = "is no known key" if unknown else fault["msg"].removeprefix("Value error, ")
         where = f"{path} or the environment" if path else "the environment"
-        raise ConfigError(f"{where}: {key}: {words}") from None
+        raise ConfigError(f"{where}: {key}: {_words(fault)}") from None
+
+
+def _words(fault: ErrorDetails) -> str:
+    """What is wrong with a value; where it has another shape, an example says more than the pattern."""
+    match fault:
+        case {"type": "extra_forbidden"}:
+            return "is no known key"
+        case {"type": "string_pattern_mismatch", "loc": (str(section), str(key))} if example := getattr(
+            getattr(Settings.model_construct(), section, None), key, None
+        ):
+            return f"must look like {example}"
+        case _:
+            return fault["msg"].removeprefix("Value error, ")
 
 
 def forget_secrets() -> None:

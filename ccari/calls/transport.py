@@ -209,10 +209,21 @@ def explained(credentials: Credentials) -> Iterator[None]:
         raise kind(words.format(url=where, user=credentials.username, status=error.status)) from None
     except (TimeoutError, aiohttp.ServerTimeoutError):
         raise AsteriskError(f"Asterisk at {where} did not answer within {CONNECT_SECONDS:.0f} s") from None
+    except aiohttp.ClientSSLError as error:
+        untrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
+        fault = "has a certificate that is not trusted here" if untrusted else "does not speak TLS"
+        raise AsteriskError(
+            f"Asterisk at {where} {fault}: check [asterisk] url, and tlscertfile in http.conf"
+        ) from None
+    except aiohttp.ClientConnectorDNSError as error:
+        raise AsteriskError(
+            f"Asterisk at {where} cannot be reached: {why(error)}: check the host in [asterisk] url"
+        ) from None
     except (aiohttp.ClientError, OSError) as error:
         reason = why(error) if isinstance(error, OSError) else type(error).__name__
         raise AsteriskError(
-            f"Asterisk at {where} cannot be reached: {reason}: is it running, with ARI on?"
+            f"Asterisk at {where} cannot be reached: {reason}: is it running, with HTTP and ARI enabled in http.conf and "
+            "ari.conf?"
         ) from None
 
 

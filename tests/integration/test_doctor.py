@@ -234,4 +234,4 @@ async def test_an_asterisk_that_hangs_or_is_away_hides_the_rest(ward: Ward) -> N
     away = await ward.unwell()
     assert list(away) == ["asterisk"]
     assert away["asterisk"]["found"].endswith(" cannot be reached: Connection refused")
-    assert away["asterisk"]["advice"] == "is it running, with ARI on?"
+    assert away["asterisk"]["advice"] == "is it running, with HTTP and ARI enabled in http.conf and ari.conf?"

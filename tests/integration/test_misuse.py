@@ -113,7 +113,10 @@ async def test_an_asterisk_that_is_away_at_the_start_ends_the_service_or_keeps_i
     await service.spawn()
     try:
         away = await service.logged(lambda line: line["event"] == "asterisk_away")
-        assert "cannot be reached: Connection refused: is it running, with ARI on?" in away["reason"]
+        assert (
+            "cannot be reached: Connection refused: is it running, with HTTP and ARI enabled in http.conf and ari.conf?"
+            in away["reason"]
+        )
         await until(lambda: sum(line["event"] == "asterisk_away" for line in service.lines()) > 1, within=5)
         assert await service.stop(signal.SIGINT) == 0
     finally:

@@ -191,3 +191,20 @@ def test_settings_show_a_secret(write: Write) -> None:
     url = f"postgresql://ccari:{SECRET}@127.0.0.1/ccari"
     settings = load(write(f'[asterisk]\npassword = "{SECRET}"\n[database]\nurl = "{url}"\n'))
     assert SECRET not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "example"),
+    [
+        ("CCARI_ASTERISK__URL", "http://pbx:8088/ari", "asterisk.url: must look like http://127.0.0.1:8088"),
+        ("CCARI_ASTERISK__APP", "x y", "asterisk.app: must look like ccari"),
+        ("CCARI_HTTP__LISTEN", "8090", "http.listen: must look like 127.0.0.1:8090"),
+    ],
+)
+def test_a_value_of_another_shape_is_answered_by_a_pattern(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, example: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as raised:
+        load(None)
+    assert str(raised.value).endswith(example)

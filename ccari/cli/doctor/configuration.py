@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ccari.cli.doctor.findings import Finding, doubt, well
+from ccari.cli.doctor.findings import Finding, doubt, fault, well
 from ccari.config import DEFAULT_PATHS, Settings
 
 _READ_BY_OTHERS = 0o004
@@ -46,7 +46,9 @@ def user(settings: Settings) -> Iterator[Finding]:
         yield doubt("user", f"{name}; there is no {settings.data_dir}",
                     f"install -d -o USER -m 0711 {shlex.quote(str(settings.data_dir))}, or check data_dir")  # fmt: skip
         return
-    if owner == os.geteuid():
+    if not settings.data_dir.is_dir():
+        yield fault("user", f"data_dir {settings.data_dir} is no folder", "check data_dir")
+    elif owner == os.geteuid():
         yield well("user", name)
     else:
         whose = user_name(owner)

@@ -186,3 +186,15 @@ async def test_an_asterisk_that_is_too_old_or_none_passes(patient: Patient) -> N
     assert (found["asterisk"].state, found["asterisk"].advice) == (
         State.FAULT, "load res_ari.so and res_http_websocket.so, and enable it in ari.conf"
     )  # fmt: skip
+
+
+async def test_an_asterisk_without_tls_or_under_another_name_is_told_to_be_started(patient: Patient) -> None:
+    listen = patient.settings["asterisk"]["url"].removeprefix("http://")
+    patient.settings["asterisk"]["url"] = f"https://{listen}"
+    async with serving(listen):
+        found = {each.check: each for each in await patient.examined()}["asterisk"]
+    assert (found.state, found.found) == (State.FAULT, f"Asterisk at https://{listen} does not speak TLS")
+    assert found.advice == "check [asterisk] url, and tlscertfile in http.conf"
+    patient.settings["asterisk"]["url"] = "http://pbx.invalid:8088"
+    found = {each.check: each for each in await patient.examined()}["asterisk"]
+    assert (found.state, found.advice) == (State.FAULT, "check the host in [asterisk] url")

@@ -44,7 +44,7 @@ async def test_a_ccari_that_is_whole_is_called_faulty_or_a_check_is_left_out(pat
         found["schema"].found == f"up to date, with {len(list(migrations_folder().glob('*.sql')))} migrations"
     )
     assert "cannot be reached: Connection refused" in found["asterisk"].found
-    assert found["asterisk"].advice == "is it running, with ARI on?"
+    assert found["asterisk"].advice == "is it running, with HTTP and ARI enabled in http.conf and ari.conf?"
 
 
 async def test_a_database_that_is_away_hides_the_rest_or_its_password_shows(patient: Patient) -> None:

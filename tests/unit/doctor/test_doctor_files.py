@@ -296,3 +296,10 @@ async def test_a_password_elsewhere_in_the_databases_url_is_everybodys_to_read(
     patient.write().chmod(0o644)
     (found,) = configuration(file, config.load(file))
     assert found.state is State.OK
+
+
+async def test_a_data_dir_that_is_a_file_passes(patient: Patient) -> None:
+    patient.data_dir = patient.folder / "data"
+    patient.data_dir.write_text("")
+    found = {each.check: each for each in await patient.examined()}["user"]
+    assert (found.state, found.found) == (State.FAULT, f"data_dir {patient.data_dir} is no folder")
