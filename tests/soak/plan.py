@@ -27,6 +27,8 @@ BARS_EACH_MINUTE = 4.0
 WITHHELD = 0.3
 CODES = 0.3
 REFERS = 0.25
+#: How often a talk is so long that a service which dies in it, and is back, takes it up.
+LONG = 0.4
 #: The last of a run is left to the calls that are on the line: a fault ends before.
 QUIET_END_SECONDS = 10.0
 
@@ -159,7 +161,7 @@ def _agent(chance: random.Random, campaign: str, barred: Sequence[str]) -> str:
             ["drops.2.next", "drops.5.next", "busy.next", chance.choice(barred).removeprefix("+")]
         )
         return f"refers-{whom}-{early}-{chance.randint(1, 6)}"
-    return f"drops-{chance.randint(1, 9)}"
+    return f"drops-{chance.randint(1, 9) if chance.random() > LONG else chance.randint(15, 40)}"
 
 
 def _reason(chance: random.Random) -> str:

@@ -31,6 +31,7 @@ def show(result: Result, console: Console) -> None:
     console.print(_table("faults", ("fault", "times"), ((each.value, n) for each, n in faults)))
     recorded = Counter(each.state for each in account.recordings)
     rights = Counter(each.right for each in account.requests)
+    resumed = sum(int(each.told.get("resumed_talks", 0)) for each in account.lines)
     brought_back = ", ".join(f"{name} {n}" for name, n in sorted(result.supervisor.restarts.items()))
     ended = Counter(each.status for each in result.supervisor.exits)
     statuses = ", ".join(f"{status}: {n}" for status, n in sorted(ended.items()))
@@ -40,6 +41,7 @@ def show(result: Result, console: Console) -> None:
         "on record": f"{len(account.calls)} calls, {len(account.invites)} INVITEs, {len(account.heard)} heard at the far end",
         "at far end": _far_end(account),
         "keys": _keys(account),
+        "taken up": f"{resumed} talks",
         "recordings": _counts(recorded),
         "rights": _counts(rights),
         "brought back": f"{brought_back or 'nothing'} (service's exit statuses {statuses or 'none'})",

@@ -10,7 +10,7 @@ from tests.soak.plan import Fault
 #: From SIGTERM to the exit: talks are let go on, what is left of calls ends, and files are closed.
 END_SECONDS = DRAIN_SECONDS + 15.0 + 20.0
 #: From the start of a process to where it says itself what a signal does.
-IMPORT_SECONDS = 8.0
+IMPORT_SECONDS = 20.0
 _KILLED, _TERMINATED = -9, -15
 _ENDS = frozenset({Fault.END_CCARI, Fault.END_CCARI_AT_ONCE})
 #: What a service cannot begin without, so that it ends, with a word, and is tried again.
