@@ -3,13 +3,18 @@
 from collections.abc import Iterator
 
 from ccari.calls.transport import HEARTBEAT_SECONDS
-from tests.soak.account import Account, Press, Window
+from ccari.store.local_journal import KEEP_SECONDS
+from ccari.store.replaying import PRESS_SECONDS
+from tests.soak.account import Account, Press
 from tests.soak.plan import Fault
 
 #: A link that is dead is known to be within a heartbeat, half of one for its answer, and what a busy machine takes.
 NOTICED_SECONDS = 1.5 * HEARTBEAT_SECONDS + 3.0
 #: From the end of the last call of a service that stops to its exit.
 CLOSING_SECONDS = 2.0
+#: What is heard and not yet durable dies with a service that is killed; nothing says that it is done.
+UNWRITTEN_SECONDS = PRESS_SECONDS + KEEP_SECONDS + 0.5
+_KILLED = -9
 #: A key that arrives so shortly before the end of its call, or of Asterisk, may come after it.
 RACE_SECONDS = 1.0
 #: What takes a link along; what comes of the others is that it is late.
@@ -21,17 +26,29 @@ _LATE = (Fault.STOP_CCARI, Fault.STALL_ASTERISK, Fault.STOP_ASTERISK)
 
 def absences(account: Account) -> Iterator[tuple[float, float]]:
     """From when to when nobody heard: from the fault that a loss came of, or from the loss, to the next connection."""
-    losses = [(each.at, each.at - CLOSING_SECONDS) for each in account.exits]
-    losses += [(each.at, each.at) for each in account.signs if each.event == "asterisk_away"]
-    losses += [(0.0, 0.0)]
     connected = sorted(each.at for each in account.signs if each.event == "asterisk_connected")
-    for at, began in losses:
-        causes = [each.began for each in account.windows if _may_cause(each, at)]
-        yield min([began, *causes]), next((each for each in connected if each > at), float("inf"))
+
+    def until(loss: float) -> float:
+        return next((each for each in connected if each > loss), float("inf"))
+
+    yield 0.0, until(0.0)
+    for each in account.exits:
+        before = UNWRITTEN_SECONDS if each.status == _KILLED else CLOSING_SECONDS
+        # what was held up meanwhile is lost with it
+        yield _cause(account, each.at, within=0.0) - before, until(each.at)
+    for sign in account.signs:
+        if sign.event == "asterisk_away":
+            yield _cause(account, sign.at, within=NOTICED_SECONDS), until(sign.at)
 
 
-def _may_cause(window: Window, loss: float) -> bool:
-    return window.kind in _TAKES_THE_LINK and window.began <= loss <= window.ended + NOTICED_SECONDS
+def _cause(account: Account, loss: float, *, within: float) -> float:
+    """When the first fault began that may have led to the loss, if it was over no longer before; else the loss."""
+    began = [
+        each.began
+        for each in account.windows
+        if each.kind in _TAKES_THE_LINK and each.began <= loss <= each.ended + within
+    ]
+    return min([loss, *began])
 
 
 def is_heard(account: Account, press: Press, until: float | None) -> bool:

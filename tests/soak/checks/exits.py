@@ -34,7 +34,8 @@ def ended_by_itself(account: Account) -> Iterator[Violation]:
 def _is_asked_for(account: Account, end: Exit) -> bool:
     def told(*kinds: Fault, within: float) -> bool:
         return any(
-            each.kind in kinds and end.began <= each.ended and each.began <= end.at <= each.ended + within
+            # the next one was told nothing
+            each.kind in kinds and end.began <= each.began <= end.at <= each.ended + within
             for each in account.windows
         )
 

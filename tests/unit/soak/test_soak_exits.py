@@ -52,6 +52,12 @@ def test_a_service_that_ends_with_an_error_when_it_is_told_to_end_is_none() -> N
     assert said(lawful.broken(ending(0), Fault.END_CCARI, 55, 58)) == set()
 
 
+def test_the_next_service_is_excused_by_what_the_last_one_was_told() -> None:
+    run = lawful.account()
+    by_itself = Exit(BEGAN + 111, BEGAN + 130, 0)
+    assert said(replace(run, exits=(*run.exits, by_itself))) == {BY_ITSELF}
+
+
 def test_a_service_that_does_not_end_when_it_is_told_to_goes_on_unnoticed() -> None:
     run = lawful.broken(lawful.account(), Fault.END_CCARI, 10, 12)
     assert said(run) == {GOES_ON}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.soak.account import Account, Kept, Press
+from tests.soak.account import Account, Exit, Kept, Press
 from tests.soak.checks import violations
 from tests.soak.gather import _presses
 from tests.soak.plan import Fault
@@ -46,6 +46,17 @@ def restarted(run: Account) -> Account:
     return lawful.broken(run, Fault.KILL_ASTERISK, 8.8, 9.2)
 
 
+def killed(run: Account) -> Account:
+    """Before it was written down, and back long after."""
+    run = lawful.broken(run, Fault.KILL_CCARI, 12.0, 14.0)
+    return replace(run, exits=(*run.exits, Exit(BEGAN - 60, BEGAN + 12.0, -9)))
+
+
+def killed_as_it_was_held_up(run: Account) -> Account:
+    run = lawful.broken(lawful.broken(run, Fault.STALL_ASTERISK, 8.0, 30.0), Fault.KILL_CCARI, 29.0, 30.0)
+    return replace(run, exits=(*run.exits, Exit(BEGAN - 60, BEGAN + 29.0, -9)))
+
+
 def at_the_end(run: Account) -> Account:
     return lawful.with_call(run, ERASED, ended_at=BEGAN + 9.5)
 
@@ -59,7 +70,9 @@ def test_a_key_that_left_no_trace_is_not_missed() -> None:
 
 
 @pytest.mark.parametrize(
-    "why", [cut, stalled, lost_twice, restarted, at_the_end, refused], ids=lambda each: each.__name__
+    "why",
+    [cut, stalled, lost_twice, restarted, killed, killed_as_it_was_held_up, at_the_end, refused],
+    ids=lambda each: each.__name__,
 )
 def test_a_key_that_nobody_could_hear_or_that_was_refused_is_held_against_the_service(
     why: Callable[[Account], Account],
@@ -80,12 +93,17 @@ def late_only(run: Account) -> Account:
     return lawful.broken(run, Fault.STALL_ASTERISK, 8, 11)
 
 
+def killed_later(run: Account) -> Account:
+    run = lawful.broken(lawful.broken(run, Fault.STOP_CCARI, 7, 9.5), Fault.KILL_CCARI, 17.0, 19.0)
+    return replace(run, exits=(*run.exits, Exit(BEGAN - 60, BEGAN + 17.0, -9)))
+
+
 def database(run: Account) -> Account:
     return lawful.broken(run, Fault.KILL_POSTGRES, 8, 11)
 
 
 @pytest.mark.parametrize(
-    "why", [other_right, other_time, late_only, database], ids=lambda each: each.__name__
+    "why", [other_right, other_time, late_only, killed_later, database], ids=lambda each: each.__name__
 )
 def test_a_lost_key_is_excused_by_what_has_nothing_to_do_with_it(why: Callable[[Account], Account]) -> None:
     assert LOST in said(why(unheard(lawful.account())))
