@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ async def ensure_root(release: Release = CURRENT) -> Path:
         return Path("/")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ccari" / "lab"
     cache.mkdir(parents=True, exist_ok=True)
-    async with _locked(cache / "build.lock"):
+    async with locked(cache / "build.lock"):
         return _cached(cache, release) or await _build(cache, release)
 
 
@@ -75,7 +75,7 @@ async def _machine_version() -> tuple[int, ...]:
     asterisk = sbin("asterisk")
     if asterisk is None:
         return ()
-    found = re.search(r"Asterisk (\d+)\.(\d+)\.(\d+)", await _output(asterisk, "-V"))
+    found = re.search(r"Asterisk (\d+)\.(\d+)\.(\d+)", await output(asterisk, "-V"))
     return tuple(int(part) for part in found.groups()) if found else ()
 
 
@@ -122,7 +122,7 @@ def _remove_left_overs(cache: Path) -> None:
 
 
 async def _mmdebstrap(target: Path, suite: str) -> None:
-    mirror, keyring = await _mirror()
+    address, keyring = await mirror()
     command = [
         "mmdebstrap",
         "--quiet",
@@ -130,18 +130,18 @@ async def _mmdebstrap(target: Path, suite: str) -> None:
         "--variant=extract",
         f"--hook-dir={MERGED_USR}",
         f"--include={','.join(PACKAGES)}",
-        *(f"--aptopt={setting}" for setting in await _apt_settings()),
+        *(f"--aptopt={setting}" for setting in await apt_settings()),
         suite,
         str(target),
-        f"deb [signed-by={keyring}] {mirror} {suite} main",
+        f"deb [signed-by={keyring}] {address} {suite} main",
     ]
-    await _output(*command, seconds=BUILD_SECONDS)
+    await output(*command, seconds=BUILD_SECONDS)
 
 
-async def _mirror() -> tuple[str, str]:
+async def mirror() -> tuple[str, str]:
     """The machine's Debian mirror and its keyring, as apt itself reads them from either kind of sources file."""
     fields = "$(REPO_URI) $(COMPONENT) $(SIGNED_BY)"
-    targets = await _output("apt-get", "indextargets", "--format", fields, "Created-By: Packages")
+    targets = await output("apt-get", "indextargets", "--format", fields, "Created-By: Packages")
     for line in targets.splitlines():
         uri, component, signed_by = (*line.split(), "", "")[:3]
         if component == "main" and not uri.rstrip("/").endswith("-security") and not uri.startswith("file:"):
@@ -158,12 +158,12 @@ def _keyring() -> str:
     raise LabError("no Debian archive keyring here: apt-get install debian-archive-keyring")
 
 
-async def _apt_settings() -> list[str]:
+async def apt_settings() -> list[str]:
     """The machine's apt settings without which its mirror cannot be used."""
     wanted = re.compile(
         r'^Acquire::(Check-Valid-Until|Check-Date|https?::Proxy(::\S+)?|https?::Verify-Peer) ".+";$'
     )
-    dump = await _output("apt-config", "dump")
+    dump = await output("apt-config", "dump")
     return [line.removesuffix(";") for line in dump.splitlines() if wanted.match(line)]
 
 
@@ -192,7 +192,7 @@ def _settle(root: Path) -> None:
 
 
 @asynccontextmanager
-async def _locked(path: Path) -> AsyncIterator[None]:
+async def locked(path: Path) -> AsyncIterator[None]:
     """Hold a lock between processes; another one's build is waited for in a thread."""
     with path.open("w") as file:
         try:
@@ -203,7 +203,9 @@ async def _locked(path: Path) -> AsyncIterator[None]:
         yield
 
 
-async def _output(*command: str, seconds: float = QUERY_SECONDS) -> str:
+async def output(
+    *command: str, seconds: float = QUERY_SECONDS, environment: Mapping[str, str] = os.environ
+) -> str:
     """What a program prints; its last line of complaint in a LabError when it fails."""
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -211,7 +213,7 @@ async def _output(*command: str, seconds: float = QUERY_SECONDS) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        env={**environment, "LC_ALL": "C.UTF-8"},
     )
     try:
         async with asyncio.timeout(seconds):
