@@ -1,6 +1,6 @@
 # Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
 # they do. Run as root: the laboratory of two Asterisks needs it.
-.PHONY: help demo test setup lint unit integration scenarios soak mutations audit audit-where-possible bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings sounds reference lock wheel clean
+.PHONY: help demo test setup lint unit integration scenarios soak containers mutations audit audit-where-possible bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings sounds reference lock wheel clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux age chromium fonts-dejavu-core
 # Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+ENGINE := podman buildah docker-compose crun nft ip
+ENGINE_PACKAGES := podman buildah docker-compose crun netavark aardvark-dns nftables iproute2
 UNIT := tests/unit tests/hostile tests/browser
 COMMANDS := mmdebstrap espeak-ng ffmpeg unshare nsenter age chromium
 
@@ -50,6 +52,14 @@ soak: setup ## Random calls and random faults on the laboratory, and a check of 
 	@[ -e /usr/lib/*/faketime/libfaketimeMT.so.1 ] || { echo "Installing from Debian: libfaketime, to step the clock"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libfaketime >/dev/null; }
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+containers: setup ## Build the images and bring compose.yaml up with Debian's podman, with a call through it
+	@missing=; for each in $(ENGINE); do command -v $$each >/dev/null || PATH=$$PATH:/usr/sbin command -v $$each >/dev/null || missing=1; done; \
+	  if [ -n "$$missing" ]; then \
+	    echo "Installing from Debian: $(ENGINE_PACKAGES)"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(ENGINE_PACKAGES) >/dev/null; \
+	  fi
+	$(BIN)/python -m pytest tests/containers
 
 mutations: setup ## Break each invariant in a copy of the code, and see that a test fails
 	$(BIN)/python -m tests.mutations

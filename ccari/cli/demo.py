@@ -12,7 +12,7 @@ from rich.console import Console
 from ccari import log
 from ccari.cli.sounds import progress_bar, prompts_of
 from ccari.config import Settings
-from ccari.demo.run import policy_document, run
+from ccari.demo.run import policy_document, run, run_beside
 from ccari.demo.world import WorldSettings
 from ccari.errors import CcariError
 from ccari.policy.declaration import read
@@ -20,8 +20,8 @@ from ccari.recordings.keys import RecipientFile, SigningKeys
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
 from ccari.store.journal_key import JournalKey
-from ccari.store.opened import Store, open_store
-from ccari.store.secrets import SecretStore
+from ccari.store.opened import open_store
+from ccari.store.secrets import Holder, SecretStore
 
 
 def command(
@@ -29,6 +29,10 @@ def command(
     *,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running afterwards, to dial in.")
+    ] = False,
+    beside: Annotated[
+        bool,
+        typer.Option("--beside", help="Place one call with a service that runs already: docker/README.md."),
     ] = False,
 ) -> None:
     """Place real calls between two Asterisks and show each. Exit status 0 if all end as they should.
@@ -41,6 +45,8 @@ def command(
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     asyncio.run(_prepare(settings))
     _speak(settings, console)
+    if beside:
+        raise typer.Exit(0 if asyncio.run(run_beside(settings, console)) else 1)
     # the service that the demo starts is a process of its own, and logs as machines read it
     os.environ["CCARI_LOG__FORMAT"] = "json"
     well = False
@@ -50,18 +56,18 @@ def command(
 
 
 async def _prepare(settings: Settings) -> None:
-    async def apply(store: Store) -> None:
+    async with open_store(settings) as store:
         newest = await store.policies.newest()
         if newest is not None and newest.document != policy_document():
             raise CcariError(
                 f"{settings.data_dir} is in use with another policy: the demo wants a data_dir of its own"
             )
         await store.policies.apply(policy_document(), "demo")
-
-    async with open_store(settings) as store:
-        await apply(store)
-    for controller in read(policy_document()).controllers:
-        SecretStore(settings.keys_dir).create(controller.id)
+        secrets = await store.key_versions.vouch(SecretStore(settings.keys_dir))
+        for controller in read(policy_document()).controllers:
+            holder = Holder("controller", controller.id)
+            if secrets.lacks(holder):
+                await store.key_versions.make(secrets, holder)
     RecipientFile(settings.keys_dir).create()
     SigningKeys(settings.keys_dir).create()
     JournalKey(settings.keys_dir).create()
@@ -71,4 +77,4 @@ def _speak(settings: Settings, console: Console) -> None:
     console.print(f"Speaking the prompts of the demo's campaigns into {settings.sounds_dir}")
     prompts = prompts_of(read(policy_document()), Catalogue.load(shipped_sounds() / "catalogue.toml"))
     with progress_bar() as report:
-        build(prompts, settings.sounds_dir, engine=EspeakNg(), on_progress=report)
+        build(prompts, settings.sounds_dir, engine=EspeakNg(), shipped=shipped_sounds(), on_progress=report)

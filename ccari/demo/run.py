@@ -1,8 +1,9 @@
 """Play every scene, show each call as it happens, and compare how it ended with how it had to."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -24,7 +25,7 @@ from ccari.policy.consent import Channel
 from ccari.policy.numbers import Number
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault
-from ccari.ports.records import CallRecord
+from ccari.ports.records import CallRecord, WantedCalls
 from ccari.recordings.tags import beside
 from ccari.store.opened import Store, open_store
 from ccari.store.secrets import SecretStore
@@ -32,6 +33,10 @@ from ccari.store.secrets import SecretStore
 #: What a timeline leaves out: it stands above it, or is the same in every line.
 _KNOWN = {"at", "level", "event", "call_id", "agent", "campaign", "controller", "legal_basis", "number",
           "since_request_ms"}  # fmt: skip
+
+
+#: From one look into the database to the next.
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,50 @@ async def run(settings: Settings, console: Console, *, keep: bool) -> bool:
     return not any(each.faults for each in played)
 
 
+async def run_beside(settings: Settings, console: Console) -> bool:
+    """Play the first scene with a service that runs already, on its database; True if the call ended as it should.
+
+    Raises
+    ------
+    CcariError
+        If the other Asterisk does not answer.
+    """
+    scene, there = SCENES[0], WorldSettings.from_environment()
+    number = Number(scene.number)
+    async with aiohttp.ClientSession() as session, open_store(settings) as store:
+        world = World(there, session)
+        earlier = await world.invites(scene.number)
+        console.print(f"\n[bold]{scene.title}[/bold]  [dim]{number.masked}, campaign {scene.campaign}[/dim]")
+        wanted = WantedCalls(campaign=scene.campaign, since=datetime.now(UTC))
+        await world.dial(scene.number, scene.campaign, scene.agent)
+        call_id = await _begun(store, wanted)
+        record = await _closed(store, call_id)
+        for event in record.events:
+            console.print(f"  [dim]{event['at']:%H:%M:%S}[/dim]  {event['event']}")
+        played = Played(scene, record, await world.invites(scene.number) - earlier)
+        _summarise([played], console)
+        await _show_tags(settings, store, console)
+    return not played.faults
+
+
+async def _begun(store: Store, wanted: WantedCalls) -> UUID:
+    """The call that is in the database now."""
+    with _in_vain():
+        async with asyncio.timeout(CALL_SECONDS):
+            while not (found := await store.records.list_calls(1, wanted)):  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_SECONDS)
+    call_id: UUID = found[0]["id"]
+    return call_id
+
+
+@contextlib.contextmanager
+def _in_vain() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise CcariError("the demo waited in vain for its call: see the logs of ccari and Asterisk") from None
+
+
 async def _play(
     scene: Scene, settings: Settings, store: Store, world: World, watch: Watch, console: Console
 ) -> Played:
@@ -125,11 +174,18 @@ def _timeline(line: dict[str, Any]) -> str:
 
 
 async def _closed(store: Store, call_id: UUID) -> CallRecord:
-    """The call once its end is in the database, which is a moment after it is in the log."""
-    async with asyncio.timeout(CALL_SECONDS):
-        while (record := await store.records.show_call(call_id)).call["ended_at"] is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    """The call once its end is in the database, which is a moment after it is in the log, and its recording in its place."""
+    with _in_vain():
+        async with asyncio.timeout(CALL_SECONDS):
+            while not _is_closed(record := await store.records.show_call(call_id)):  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_SECONDS)
     return record
+
+
+def _is_closed(record: CallRecord) -> bool:
+    return record.call["ended_at"] is not None and all(
+        each["state"] not in {"tagged", "recording", "finished"} for each in record.recordings
+    )
 
 
 def _summarise(played: list[Played], console: Console) -> None:
