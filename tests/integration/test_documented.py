@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import tempfile
+import zipfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,7 @@ async def desk(lab: Lab, home: Path, dsn: str) -> AsyncIterator[Desk]:
     for name in ("backup", "stick"):
         (home / name).mkdir()
     shutil.copy(POLICY, reader / "policy.toml")
+    await _let_in(lab)
     for line in lines(README):
         if line.written == SERVE:
             await service.start()
@@ -139,6 +141,19 @@ async def desk(lab: Lab, home: Path, dsn: str) -> AsyncIterator[Desk]:
     await _ask(made, calls)
     yield made
     assert await service.stop() == 0, service.errors.read_text()
+
+
+async def _let_in(lab: Lab) -> None:
+    """Write into Asterisk's own configuration what the README says, with the laboratory's port and password."""
+    (shown,) = (each for each in blocks(README) if each.language == "ini")
+    _, *parts = re.split(r"^; (\w+\.conf)$", shown.text, flags=re.MULTILINE)
+    told = dict(zip(parts[::2], parts[1::2], strict=True))
+    assert told.keys() == {"ari.conf", "http.conf"}
+    etc, port = lab.pbx.home / "etc", urlsplit(lab.pbx.ari_url).port
+    (etc / "ari.conf").write_text(told["ari.conf"].replace("a-long-random-one", lab.pbx.ari_password))
+    (etc / "http.conf").write_text(f"{told['http.conf']}bindport = {port}\n")
+    for module in ("res_ari.so", "http"):
+        await lab.pbx.cli(f"module reload {module}")
 
 
 async def _recorded(ground: Ground, service: Service, placed: AgentCall) -> dict[str, Any]:
@@ -233,3 +248,72 @@ async def test_a_documented_command_is_not_known_or_does_not_do_what_is_said(
             )
             said = json.loads(re.sub(r", …}", "}", shown.text))
             assert json.loads(done.out).items() >= said.items()
+
+
+def _shown(page: str, beginning: str) -> str:
+    """The block of a page that begins so."""
+    (found,) = (each.text for each in blocks(CHECKOUT / page) if each.text.startswith(beginning))
+    return found
+
+
+async def test_the_log_reads_otherwise_than_the_readme_shows(desk: Desk) -> None:
+    said = json.loads(re.sub(r",…}$", "}", _shown("README.md", '{"at"').strip()))
+    told = next(each for each in desk.service.lines() if each["event"] == said["event"])
+    assert list(said) == [each for each in told if each in said]
+    fixed = said.keys() - {"at", "call_id"}
+    assert {each: told[each] for each in fixed} == {each: said[each] for each in fixed}
+
+
+async def test_a_changed_pack_is_told_of_in_other_words_than_the_page_shows(desk: Desk) -> None:
+    said = _shown("docs/evidence.md", "ccari: proof.zip").strip()
+    entry, event = re.findall(r"entry (\d+) \((\w+)\)", said)[0]
+    call = desk.stands_for["3f0c…"]
+    done = await desk.service.ccari("evidence", "export", call, "--out", "whole.zip", folder=str(desk.folder))
+    assert done.code == 0, done.err
+    with (
+        zipfile.ZipFile(desk.folder / "whole.zip") as whole,
+        zipfile.ZipFile(desk.folder / "proof.zip", "w") as changed,
+    ):
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == "journal.json":
+                journal = json.loads(content)
+                journal[int(entry) - 1]["event"] = "call_ended"
+                content = json.dumps(journal).encode()
+            changed.writestr(name, content)
+    done = await desk.service.ccari("evidence", "verify", "proof.zip", folder=str(desk.folder))
+    assert done.code == 1
+    assert done.err.strip() == said.replace(f"({event})", "(call_ended)")
+
+
+async def test_asterisk_does_not_take_a_dialplan_as_the_pages_show_it(lab: Lab) -> None:
+    shown = [
+        each for page in pages() for each in blocks(page) if re.search(r"^exten => ", each.text, re.MULTILINE)
+    ]
+    assert len(shown) > 2
+    file = lab.pbx.home / "etc" / "extensions.conf"
+    written, before = [], file.read_text()
+    for number, block in enumerate(shown):
+        # what is included is there already
+        lines_ = [each for each in block.text.splitlines() if not each.startswith("#include")]
+        # in contexts of their own, beside those of the laboratory
+        written += [
+            f"[documented-{number}]",
+            *(re.sub(r"^\[([\w-]+)\]", rf"[documented-{number}-\1]", each) for each in lines_),
+        ]
+    file.write_text("\n".join((before, *written, "")))
+    await lab.pbx.cli("dialplan reload")
+    for number, block in enumerate(shown):
+        taken = await lab.pbx.cli("dialplan show")
+        steps = re.findall(
+            r"^(?:exten| same) => (?:[^,]+,1|n),(\w+)\((.*?)\)\s*(?:;|$)", block.text, re.MULTILINE
+        )
+        assert steps
+        for application, arguments in steps:
+            assert f"{application}({arguments})" in taken, f"{block.place}: {application}({arguments})"
+            known = await lab.pbx.cli(f"core show application {application}")
+            assert "is (are) not registered" not in known, f"{block.place}: {application}: {known}"
+        assert f"documented-{number}" in taken
+    for block in shown:
+        for name in re.findall(r'^#include ".*/dialplan/(.+)"$', block.text, re.MULTILINE):
+            assert (CHECKOUT / "dialplan" / name).exists()

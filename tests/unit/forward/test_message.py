@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from ccari.forward.message import message, message_id, signature
 from ccari.ports.forwarding import Forward
+from tests.unit.documents.pages import CHECKOUT, blocks
 from tests.unit.store.made import NUMBER
 
 FORWARD = Forward(
@@ -22,6 +23,11 @@ def test_the_signature_is_another_than_the_specifications() -> None:
     key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     made = signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_the_page_for_receivers_shows_another_message_than_they_get() -> None:
+    (shown,) = (each for each in blocks(CHECKOUT / "docs" / "forwarding.md") if each.language == "json")
+    assert json.loads(shown.text) == json.loads(message(FORWARD))
 
 
 def test_a_field_of_the_message_is_missing_or_too_much() -> None:
