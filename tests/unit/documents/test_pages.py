@@ -58,6 +58,16 @@ def test_a_page_names_a_file_that_is_not_there(page: Path) -> None:
     assert {each for each in named if not (CHECKOUT / each).exists()} == set()
 
 
+def test_the_evidence_of_an_article_is_an_event_that_there_is_not() -> None:
+    page = (CHECKOUT / "docs" / "duties.md").read_text()
+    _, by_article = page.split("## By article", 1)
+    seen_in = " ".join(re.findall(r"^\|.*\| ([^|]*) \|$", by_article, re.MULTILINE))
+    events = {each for each in _QUOTED.findall(seen_in) if re.fullmatch(r"[a-z]+(_[a-z]+)+", each)}
+    reference = (CHECKOUT / "docs" / "reference.md").read_text()
+    assert len(events) > 10
+    assert {each for each in events if f"`{each}`" not in reference} == set()
+
+
 def test_a_page_tells_to_make_what_there_is_not() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
     told = {each for page in _ALL for each in _MAKE.findall("\n".join((*_named_whole(page), *_code(page))))}
