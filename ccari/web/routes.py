@@ -53,6 +53,7 @@ from ccari.web.models.contacts import (
 )
 from ccari.web.models.gate import GateAnswer, GateAsk
 from ccari.web.models.lists import ListReport, OfController
+from ccari.web.models.live import LiveCallEvent, LiveQuery
 from ccari.web.models.recordings import (
     HoldBody,
     HoldPage,
@@ -139,6 +140,9 @@ def routes(streams: Streams) -> Sequence[Route]:
             body=CallOrder, repeats=True, refuses=(HTTPStatus.CONFLICT,),
         ),
         Route("GET", "/v1/calls", reading, calls.list_calls, CallPage, query=CallsQuery),
+        Route(
+            "GET", "/v1/calls/events", reading, streams.call_events, LiveCallEvent, query=LiveQuery, streams=True,
+        ),
         Route("GET", "/v1/calls/{id}", reading | {_DIALER}, calls.show_call, CallShown, in_path=CallPath),
         Route(
             "GET", "/v1/suppressions", reading, suppressions.list_bars, SuppressionPage,

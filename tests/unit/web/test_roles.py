@@ -23,6 +23,7 @@ ALLOWED = """
 POST /v1/gate                            d . o D .
 POST /v1/calls                           d . o . .
 GET  /v1/calls                           . . o D A
+GET  /v1/calls/events                    . . o D A
 GET  /v1/calls/{id}                      d . o D A
 GET  /v1/suppressions                    . . o D A
 POST /v1/suppressions                    d . o D .

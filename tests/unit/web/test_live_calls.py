@@ -1,0 +1,116 @@
+"""Calls in progress over HTTP: each change, of the controllers whose calls they are, and of nobody else's."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID, uuid4
+
+import aiohttp
+import pytest
+
+from ccari.calls import board as boards
+from ccari.calls.board import Board
+from ccari.policy.bases import LegalBasis
+from ccari.policy.rights import Right
+from ccari.ports.access import Role
+from ccari.ports.live import LiveCall, Taped
+from ccari.store.opened import Store
+from ccari.web.events import MOST_STREAMS_EACH, Streams
+from ccari.web.front import Front
+from tests.unit.web.api import Api, serving
+from tests.unit.web.test_events import block
+
+EVENTS = "/v1/calls/events"
+NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
+
+
+def live(
+    stage: str = "ring", controller: str = "acme", *, call: UUID | None = None, campaign: str = "renewals"
+) -> LiveCall:
+    return LiveCall(
+        call_id=call or uuid4(), controller=controller, campaign=campaign, direction="outbound", agent="anna",
+        number_masked="+48•••••0001", legal_basis=LegalBasis.CONTRACT, recording_mode="notice", begun_at=NOW, stage=stage,
+        since=NOW, recording=Taped.OFF, rights=(Right.ACCESS,), outcome=None, reason="",
+    )  # fmt: skip
+
+
+def board(front: Front) -> Board:
+    assert isinstance(front.live, Board)
+    return front.live
+
+
+@contextlib.asynccontextmanager
+async def watching(api: Api, token: str, query: str = "") -> AsyncIterator[aiohttp.StreamReader]:
+    headers = {"authorization": f"Bearer {token}"}
+    async with api.session.get(f"{api.url}{EVENTS}{query}", headers=headers) as answer:
+        assert answer.status == HTTPStatus.OK
+        assert await block(answer.content) == "retry: 3000\n: watching"
+        yield answer.content
+
+
+async def event(stream: aiohttp.StreamReader) -> dict[str, Any]:
+    told = await block(stream)
+    assert told is not None
+    name, data = told.split("\n")
+    assert name == "event: call"
+    shown: dict[str, Any] = json.loads(data.removeprefix("data: "))
+    return shown
+
+
+async def test_a_call_that_goes_on_or_ends_is_not_told_of(api: Api, front: Front) -> None:
+    first = live()
+    board(front).put(first)
+    async with watching(api, await api.of(Role.OPS)) as stream:
+        shown = await event(stream)
+        assert (shown["call_id"], shown["stage"], shown["rights"], shown["number_masked"]) == (
+            str(first.call_id), "ring", ["access"], "+48•••••0001",
+        )  # fmt: skip
+        for stage in ("notice", "talk", "closed"):
+            board(front).put(live(stage, call=first.call_id))
+            told = await event(stream)
+            assert (told["call_id"], told["stage"]) == (str(first.call_id), stage)
+
+
+async def test_a_call_of_another_controller_or_campaign_is_told_of(api: Api, front: Front) -> None:
+    token = await api.token(Role.DPO, controllers={"acme"})
+    theirs, other, mine = live(controller="other"), live(campaign="offers"), live()
+    async with watching(api, token, "?campaign=renewals") as stream:
+        for each in (theirs, other, mine):
+            board(front).put(each)
+        assert (await event(stream))["call_id"] == str(mine.call_id)
+    (await api.ask("GET", f"{EVENTS}?controller=other", token=token)).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+    for role in (Role.DIALER, Role.AGENT):
+        (await api.ask("GET", EVENTS, role=role)).problem(HTTPStatus.FORBIDDEN)
+
+
+async def test_who_cannot_be_told_of_all_goes_on_as_if_they_were(
+    api: Api, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boards, "MOST_OVER", 3)
+    async with watching(api, await api.of(Role.OPS)) as stream:
+        # all at once, so that nothing of it can be read meanwhile
+        for _ in range(5):
+            board(front).put(live("closed"))
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await stream.read()
+
+
+async def test_a_revoked_token_goes_on_seeing_calls(store: Store, front: Front) -> None:
+    async with serving(store, front, streams=Streams(heartbeat=0.05)) as api:
+        token = await api.token(Role.OPS, name="wallboard")
+        async with watching(api, token) as stream:
+            await store.tokens.revoke("wallboard", "test")
+            while (told := await block(stream)) == ": still here":
+                pass
+            assert told is None
+
+
+async def test_streams_of_calls_are_opened_without_end(api: Api) -> None:
+    token = await api.of(Role.OPS)
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(MOST_STREAMS_EACH):
+            await stack.enter_async_context(watching(api, token))
+        (await api.ask("GET", EVENTS, token=token)).problem(HTTPStatus.SERVICE_UNAVAILABLE)
