@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -24,10 +25,11 @@ from ccari.calls.desk import Desk
 from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials
-from ccari.config import OFF, Settings
-from ccari.errors import StoreError
+from ccari.config import OFF, Settings, WebhookSection
+from ccari.errors import ConfigError, StoreError
 from ccari.forward.courier import Courier
-from ccari.forward.secret import WebhookSecrets
+from ccari.forward.notifier import Notifier, Target
+from ccari.forward.secret import WebhookSecrets, decoded, read_secret
 from ccari.forward.webhook import open_webhook
 from ccari.gating.inquiry import FactStore
 from ccari.keyring.files import check_folder
@@ -38,6 +40,7 @@ from ccari.metrics.meter import Metrics
 from ccari.policy.calendars import public_holidays
 from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.recordings import Spool
+from ccari.ports.webhooks import Endpoint
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
 from ccari.recordings.evidence.proving import Prover
@@ -48,7 +51,7 @@ from ccari.recordings.listening import Listener
 from ccari.recordings.remote import open_remote_spool
 from ccari.recordings.shelf import Shelf
 from ccari.recordings.spool import SharedSpool
-from ccari.recordings.subject.giving import SubjectDesk
+from ccari.recordings.subject.giving import SubjectDesk, clear
 from ccari.sounds.heard import heard_of
 from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
 from ccari.store.database import Database
@@ -129,6 +132,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
         _check_keys(settings, book)
         waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
         calls_kept, replayer = _with_local_journal(waiting, store, metrics)
+        clear(_exports(settings))
         # somebody may have barred themselves while the database was away
         await replayer.begin()
         spool = await closing.enter_async_context(open_spool(settings))
@@ -164,6 +168,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             _beside(replayer.run),
             _fastagi(settings, counter, metrics),
             _forwarding(settings, store, metrics),
+            _notifying(settings, store),
             housekeeping(settings, store, metrics),
             _beside(admission.watch),
             # what it has under way at its end is done again by the next service
@@ -228,13 +233,18 @@ def _front(
         journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, settings.recordings_dir),
         listening=Listener(store.recordings, settings.recordings_dir), holds=store.holds,
         evidence=Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings)), subjects=store.subjects,
-        giving=SubjectDesk(
-            store.subjects, store.policies, store.erasures, store.deletions, settings.recordings_dir, settings.data_dir / "exports"
+        webhooks=store.webhooks, giving=SubjectDesk(
+            store.subjects, store.policies, store.erasures, store.deletions, settings.recordings_dir, _exports(settings)
         ),
         forwards=store.forwards,
         repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, live=board,
         accesses=store.accesses, overview=store.overview, placing=calls,
     )  # fmt: skip
+
+
+def _exports(settings: Settings) -> Path:
+    """Where what is kept of a person lies while it is given out."""
+    return settings.data_dir / "exports"
 
 
 def _rates(settings: Settings) -> Rates:
@@ -260,6 +270,46 @@ async def _fastagi(settings: Settings, counter: Counter, metrics: Metrics) -> As
 async def _forwarding(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[None]:
     """Pass requests on while the context lasts; what is under way at its end is sent again by the next service."""
     async with open_courier(settings, store, meter) as courier, _beside(courier.run):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def open_notifier(settings: Settings, store: Store) -> AsyncIterator[Notifier]:
+    """Who tells the webhooks of the settings."""
+    async with open_webhook() as webhook:
+        yield Notifier(store.webhooks, Book(store.policies), targets(settings), webhook)
+
+
+def targets(settings: Settings) -> list[Target]:
+    """The webhooks of the settings. Raises ConfigError if the secret of one is none."""
+    made = []
+    for each in settings.webhooks:
+        target = Target(
+            Endpoint(each.name, each.events, each.controllers), str(each.url), partial(_webhook_secret, each)
+        )
+        target.secret()
+        made.append(target)
+    return made
+
+
+def _webhook_secret(section: WebhookSection) -> bytes:
+    if section.secret is not None:
+        secret = decoded(section.secret.get_secret_value())
+        if secret is None:
+            raise ConfigError(f"[[webhooks]] {section.name}: secret is none such as whsec_…")
+        return secret
+    if section.secret_file is None:
+        raise AssertionError("a webhook has a secret, or a file with it")
+    try:
+        return read_secret(section.secret_file)
+    except FileNotFoundError:
+        raise ConfigError(f"[[webhooks]] {section.name}: there is no file {section.secret_file}") from None
+
+
+@contextlib.asynccontextmanager
+async def _notifying(settings: Settings, store: Store) -> AsyncIterator[None]:
+    """Tell webhooks while the context lasts; what is under way at its end is sent again by the next service."""
+    async with open_notifier(settings, store) as notifier, _beside(notifier.run):
         yield
 
 

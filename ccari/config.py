@@ -3,15 +3,28 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ccari.errors import ConfigError
+from ccari.policy.declared import Identifier
+from ccari.policy.parties import sealed
 from ccari.ports.recordings import Channels
+from ccari.ports.webhooks import Told
 
 DEFAULT_PATHS = (Path("ccari.toml"), Path("/etc/ccari/ccari.toml"))
 _ENV_PREFIX = "CCARI_"
@@ -164,6 +177,31 @@ class SoundsSection(_Section):
     asterisk_dir: Path | None = None
 
 
+class WebhookSection(_Section):
+    """Who is told of what happens, as Standard Webhooks has it; ``secret``: ``whsec_`` and 24 to 64 bytes in base64.
+
+    ``controllers``: of whose; absent: of all. ``name``: as lists show it, and what was not delivered is kept by.
+    """
+
+    name: Identifier
+    url: HttpUrl
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    events: Annotated[tuple[Told, ...], Field(min_length=1)]
+    controllers: Annotated[tuple[Identifier, ...], Field(min_length=1)] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _sealed(cls, value: HttpUrl) -> HttpUrl:
+        return sealed(value)
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if (self.secret is None) is (self.secret_file is None):
+            raise ValueError("needs a secret or a secret_file")
+        return self
+
+
 class LogSection(_Section):
     format: Literal["json", "console"] = "json"
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -188,6 +226,15 @@ class Settings(BaseSettings):
     keys: KeysSection = KeysSection()
     sounds: SoundsSection = SoundsSection()
     log: LogSection = LogSection()
+    webhooks: tuple[WebhookSection, ...] = ()
+
+    @field_validator("webhooks")
+    @classmethod
+    def _each_once(cls, value: tuple[WebhookSection, ...]) -> tuple[WebhookSection, ...]:
+        names = [each.name for each in value]
+        if len(set(names)) != len(names):
+            raise ValueError("each must have a name of its own")
+        return value
 
     @property
     def keys_dir(self) -> Path:

@@ -30,6 +30,7 @@ from ccari.cli import (
     subject,
     suppressions,
     tokens,
+    webhooks,
 )
 from ccari.cli.context import State
 from ccari.errors import CcariError, why
@@ -66,6 +67,7 @@ for name, group in (
     ("subject", subject.app),
     ("suppress", suppressions.app),
     ("token", tokens.app),
+    ("webhooks", webhooks.app),
 ):
     app.add_typer(group, name=name, no_args_is_help=True)
 

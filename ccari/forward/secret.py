@@ -61,23 +61,43 @@ class WebhookSecrets:
         """
         path = self.path(controller)
         try:
-            if path.stat().st_mode & 0o077:
-                raise ConfigError(
-                    f"{path} can be read by others: chmod 600 it, and think about who has read it"
-                )
-            text = path.read_text("ascii").strip()
+            return read_secret(path)
         except FileNotFoundError:
             raise ConfigError(
                 f"{controller!r} has no webhook secret: ccari requests webhook-secret --controller {controller}"
             ) from None
-        except OSError as error:
-            raise ConfigError(f"cannot read {path}: {why(error)}") from None
-        except UnicodeDecodeError:
-            text = ""
-        try:
-            secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
-        except binascii.Error:
-            secret = b""
-        if not text.startswith(_PREFIX) or len(secret) not in _ALLOWED_BYTES:
-            raise ConfigError(f"{path} holds no secret such as {_PREFIX}…: restore it from the backup")
-        return secret
+
+
+def read_secret(path: Path) -> bytes:
+    """What a file holds, its owner's only: one line ``whsec_…``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ConfigError
+        If it is damaged or open to others.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise ConfigError(f"{path} can be read by others: chmod 600 it, and think about who has read it")
+        text = path.read_text("ascii").strip()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {why(error)}") from None
+    except UnicodeDecodeError:
+        text = ""
+    secret = decoded(text)
+    if secret is None:
+        raise ConfigError(f"{path} holds no secret such as {_PREFIX}…: restore it from the backup")
+    return secret
+
+
+def decoded(text: str) -> bytes | None:
+    """The secret's bytes; None if the text is none such as ``whsec_…``."""
+    try:
+        secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return secret if text.startswith(_PREFIX) and len(secret) in _ALLOWED_BYTES else None

@@ -39,7 +39,11 @@ class Webhook:
         NotTakenError
             If the answer is no 2xx, late or none. The words hold nothing of the URL or the body.
         """
-        body, identity, now = message(forward), message_id(forward), int(time.time())
+        return await self.post(url, secret, message_id(forward), message(forward))
+
+    async def post(self, url: str, secret: bytes, identity: str, body: bytes) -> int:
+        """Post one signed message; ``identity`` is the same however often it is sent. Raises as :meth:`send` does."""
+        now = int(time.time())
         headers = {
             "content-type": "application/json",
             "webhook-id": identity,
@@ -49,7 +53,7 @@ class Webhook:
         try:
             async with (
                 asyncio.timeout(TIMEOUT_SECONDS),
-                # a redirect would carry the number to whom the policy does not name
+                # a redirect would carry it to whom nobody has named
                 self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 status, retry_after = answer.status, answer.headers.get("retry-after", "")

@@ -9,6 +9,15 @@ from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declared import Contradiction, Count, Declared, Flag, Identifier, Words, spelt
 
 
+def sealed(url: HttpUrl) -> HttpUrl:
+    """A webhook's address, if nobody on the way can read what is sent there. Raises ValueError, in words."""
+    if url.scheme != "https" and url.host not in {"127.0.0.1", "localhost", "[::1]"}:
+        raise ValueError("must be https: what is sent is about people")
+    if url.username or url.password:
+        raise ValueError("must hold no user and password: what is sent is signed with a secret")
+    return url
+
+
 class Forwarding(Declared):
     """How a centre that is the processor passes requests on to the controller at once, Art 28(3)(e).
 
@@ -22,15 +31,7 @@ class Forwarding(Declared):
     @field_validator("url")
     @classmethod
     def _sealed(cls, value: HttpUrl | None) -> HttpUrl | None:
-        if value is None:
-            return None
-        if value.scheme != "https" and value.host not in {"127.0.0.1", "localhost", "[::1]"}:
-            raise ValueError("must be https: requests hold telephone numbers")
-        if value.username or value.password:
-            raise ValueError(
-                "must hold no user and password: what is sent is signed with the secret of the keys"
-            )
-        return value
+        return None if value is None else sealed(value)
 
     def contradictions(self) -> Iterator[Contradiction]:
         if self.url is None and self.folder is None:

@@ -27,6 +27,7 @@ from ccari.store.seals import Seals
 from ccari.store.subjects import Subjects
 from ccari.store.suppressions import Suppressions
 from ccari.store.tokens import Tokens
+from ccari.store.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Store:
     erasures: Erasures
     accesses: Accesses
     overview: Overviews
+    webhooks: Webhooks
 
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
@@ -63,7 +65,7 @@ class Store:
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
             Holds(database), Deletions(database), Seals(database), Subjects(database), Erasures(database),
-            Accesses(database), Overviews(database),
+            Accesses(database), Overviews(database), Webhooks(database),
         )  # fmt: skip
 
 

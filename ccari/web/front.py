@@ -32,6 +32,7 @@ from ccari.ports.requests import RequestRegister
 from ccari.ports.sounds import Prompts
 from ccari.ports.subjects import Subjects
 from ccari.ports.suppressions import RegisterStore, SuppressionStore
+from ccari.ports.webhooks import DeliveryLog
 from ccari.web.access import Doorkeeper
 from ccari.web.problems import Refusal
 
@@ -58,6 +59,7 @@ class Front:
     evidence: Proving
     subjects: Subjects
     giving: SubjectWork
+    webhooks: DeliveryLog
     forwards: ForwardLog
     repeats: RepeatStore
     secrets: ListSecrets

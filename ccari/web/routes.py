@@ -19,6 +19,7 @@ from ccari.web import (
     requests,
     subjects,
     suppressions,
+    webhooks,
 )
 from ccari.web.events import Streams
 from ccari.web.front import Ask, Reply
@@ -90,6 +91,7 @@ from ccari.web.models.suppressions import (
     SuppressionPage,
     SuppressionsQuery,
 )
+from ccari.web.models.webhooks import DeliveriesQuery, DeliveryPage, DeliveryPath, Retried
 from ccari.web.rates import LookUp
 from ccari.web.uploads import CSV
 
@@ -240,6 +242,8 @@ def routes(streams: Streams) -> Sequence[Route]:
         _step("resolve", requests.resolve, NoteBody),
         _step("refuse", requests.refuse, ReasonBody),
         _step("withdraw", requests.withdraw, ReasonBody),
+        Route("GET", "/v1/webhooks", reading, webhooks.list_deliveries, DeliveryPage, query=DeliveriesQuery),
+        Route("POST", "/v1/webhooks/{number}/retry", frozenset({_OPS}), webhooks.retry, Retried, in_path=DeliveryPath),
         Route(
             "GET", "/v1/agents/{id}/events", frozenset({_DIALER, _AGENT}), streams.agent_events,
             AgentCardEvent, in_path=AgentPath, streams=True,

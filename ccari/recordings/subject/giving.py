@@ -62,6 +62,13 @@ class SubjectDesk:
         return {"goes": erasure.gone(plan), "stays": erasure.kept(plan)}
 
 
+def clear(scratch: Path) -> None:
+    """Leave nothing of an export that was cut off with the service that made it."""
+    for each in scratch.glob(".*.draft"):
+        with contextlib.suppress(OSError):
+            each.unlink()
+
+
 async def campaigns_of(policies: PolicyRecords, holdings: Holdings) -> dict[tuple[int, str], Campaign]:
     """The campaigns as they were declared when the calls were made."""
     rows: list[Any] = [*holdings.calls, *holdings.recordings]

@@ -30,6 +30,7 @@ from ccari.store.secrets import SecretStore
 from ccari.web.access import Doorkeeper
 from ccari.web.events import Streams
 from ccari.web.front import Front
+from ccari.web.rates import Rates
 from ccari.web.server import application, runner_of
 from tests.unit.store.made import POLICY
 
@@ -88,7 +89,7 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
         journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, folder / "recordings"),
         listening=Listener(store.recordings, folder / "recordings"), holds=store.holds,
         evidence=Prover(store.seals, SigningKeys(folder / "keys"), lambda _policy, _account: []), subjects=store.subjects,
-        giving=SubjectDesk(
+        webhooks=store.webhooks, giving=SubjectDesk(
             store.subjects, store.policies, store.erasures, store.deletions, folder / "recordings", folder / "exports"
         ),
 
@@ -178,9 +179,14 @@ def _agent(role: Role, name: str | None = None) -> str | None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    store: Store, front: Front, *, streams: Streams | None = None, doorkeeper: Doorkeeper | None = None
+    store: Store,
+    front: Front,
+    *,
+    streams: Streams | None = None,
+    doorkeeper: Doorkeeper | None = None,
+    rates: Rates | None = None,
 ) -> AsyncIterator[Api]:
-    app = application({}, front, streams=streams, doorkeeper=doorkeeper)
+    app = application({}, front, streams=streams, doorkeeper=doorkeeper, rates=rates)
     async with listening(app) as url:
         timeout = aiohttp.ClientTimeout(total=None, sock_read=SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as session:

@@ -62,6 +62,8 @@ POST /v1/requests/{reference}/extend     . . . D .
 POST /v1/requests/{reference}/resolve    . . . D .
 POST /v1/requests/{reference}/refuse     . . . D .
 POST /v1/requests/{reference}/withdraw   . . . D .
+GET  /v1/webhooks                        . . o D A
+POST /v1/webhooks/{number}/retry         . . o . .
 GET  /v1/agents/{id}/events              d a . . .
 """
 #: Who is not signed in is sent to the form.

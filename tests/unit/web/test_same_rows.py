@@ -9,6 +9,7 @@ import pytest
 
 from ccari.policy.rights import Right
 from ccari.ports.holds import HoldOn
+from ccari.ports.webhooks import Endpoint, Told
 from ccari.recordings.keys import SigningKeys
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -26,10 +27,15 @@ WHOSE = {"number": NUMBER, "controller": "acme"}
 
 @pytest.fixture
 async def shelf(store: Store, database: Database, front: Front, tmp_path: Path) -> Shelf:
+    return await filled(store, database, front, tmp_path)
+
+
+async def filled(store: Store, database: Database, front: Front, tmp_path: Path) -> Shelf:
     """Of everything that there is a list of, some."""
     assert isinstance(front.secrets, SecretStore)
     (front.secrets.folder / "acme" / "suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
     SigningKeys(front.secrets.folder).create()
+    await store.webhooks.know([Endpoint("crm", tuple(Told))])
     shelf = Shelf(store, database, tmp_path / "recordings")
     call = await person.called(shelf)
     await person.known(shelf)
@@ -88,6 +94,7 @@ async def test_a_list_is_another_on_the_command_line(api: Api, ccari: Service) -
         (("contacts", "list", *ACME), "/v1/contacts?controller=acme"), (("consents", "list"), "/v1/consents"),
         (("requests", "list", "--open"), "/v1/requests?open=true"), (("recordings", "list"), "/v1/recordings"),
         (("recordings", "holds"), "/v1/holds"), (("policy", "list"), "/v1/revisions"),
+        (("webhooks", "list"), "/v1/webhooks"),
     ):  # fmt: skip
         assert_same((await api.ask("GET", path)).json["items"], await ccari.json(*command))
 

@@ -14,6 +14,7 @@ from ccari.ports.access import Role
 from ccari.recordings.evidence.verifying import verify
 from ccari.recordings.keys import SigningKeys
 from ccari.recordings.subject.erasing import terms_now
+from ccari.recordings.subject.giving import clear
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
@@ -120,3 +121,12 @@ async def test_evidence_proves_nothing_or_goes_to_another_controller(
         "SELECT fields->>'of' AS of FROM accesses WHERE event = 'evidence_exported' ORDER BY seq"
     )
     assert [row["of"] for row in rows] == [str(call.id), reference]
+
+
+def test_an_export_that_was_cut_off_is_left_lying(tmp_path: Path) -> None:
+    (scratch := tmp_path / "exports").mkdir()
+    (scratch / ".0123.zip.4567.draft").write_bytes(b"of somebody")
+    clear(scratch)
+    assert list(scratch.iterdir()) == []
+    # and where nothing was ever given out there is nothing to clear
+    clear(tmp_path / "nowhere")

@@ -1,0 +1,70 @@
+"""``ccari webhooks``: what webhooks of the centre's own were told, and could not be told."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ccari.cli.context import ControllerId, Json, Limit, told_of, with_store
+from ccari.cli.output import as_json, as_table
+from ccari.config import Settings
+from ccari.errors import CcariError
+from ccari.store.opened import Store
+
+app = typer.Typer(help="Webhooks of [[webhooks]] in ccari.toml: what they were told, and the dead letters.")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    *,
+    state: Annotated[
+        Literal["waiting", "delivered", "given_up"] | None,
+        typer.Option(help="Only those; given_up: the dead letters."),
+    ] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Only of this webhook, by its name.")] = None,
+    controller: ControllerId = None,
+    limit: Limit = 100,
+    json: Json = False,
+) -> None:
+    """List what webhooks were told, are yet to be told, and could not be told, the newest first."""
+
+    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
+        whose = None if controller is None else [controller]
+        rows = await store.webhooks.page(limit, state=state, endpoint=endpoint, controllers=whose)
+        return await told_of(store, controller, rows)
+
+    rows = with_store(context, work)
+    if json:
+        as_json(rows)
+        return
+    columns = {
+        "id": "NUMBER", "endpoint": "WEBHOOK", "event": "EVENT", "subject": "OF", "state": "STATE", "tries": "TRIES", "at": "AT",
+        "next_try_at": "NEXT TRY", "fault": "FAULT",
+    }  # fmt: skip
+    as_table(rows, columns, none="there is nothing that webhooks were to be told")
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    number: Annotated[
+        int | None, typer.Argument(min=1, help="As in webhooks list; else all that was given up.")
+    ] = None,
+    *,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Only what this webhook was to be told, by its name.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Try again what was given up, as if for the first time. Exit status 1 if there is nothing of the kind."""
+
+    async def work(_: Settings, store: Store) -> list[int]:
+        return await store.webhooks.retry(number, endpoint=endpoint)
+
+    retried = with_store(context, work)
+    if not retried:
+        raise CcariError("nothing of the kind was given up: see ccari webhooks list --state given_up")
+    if json:
+        as_json({"retried": retried})
+    else:
+        typer.echo(f"{len(retried)} {'is' if len(retried) == 1 else 'are'} tried again")

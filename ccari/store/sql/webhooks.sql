@@ -1,0 +1,88 @@
+-- name: lock_webhooks
+SELECT pg_advisory_xact_lock(hashtextextended('webhooks', 0))
+
+-- name: forget_webhooks
+DELETE FROM webhook_endpoints WHERE name <> ALL ($1)
+
+-- name: know_webhook
+INSERT INTO webhook_endpoints AS known (name, events, controllers) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET events = excluded.events, controllers = excluded.controllers
+WHERE (known.events, known.controllers) IS DISTINCT FROM (excluded.events, excluded.controllers)
+
+-- name: give_up_webhooks
+-- Of endpoints that there are no more: nobody is told of what was to be told to them.
+UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'there is no such webhook any more'
+WHERE state = 'waiting' AND endpoint <> ALL ($1)
+
+-- name: turn_to_look_at_terms
+-- One of the fleet at a time, for as long as the transaction lasts.
+SELECT pg_try_advisory_xact_lock(hashtextextended('webhooks of terms', 0))
+
+-- name: tell_of_terms
+-- Open requests that fall due within $5 days where their controller ($1 and $2: each with its local date, $3: the date of
+-- one that is not among them) is; $4: the event, of what is overdue or is not, $6.
+INSERT INTO webhook_deliveries (endpoint, event, subject, controller, due)
+SELECT e.name, $4, r.reference, r.controller, r.due
+FROM rights_requests r
+CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
+                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+JOIN webhook_endpoints e ON $4 = ANY (e.events) AND (e.controllers IS NULL OR r.controller = ANY (e.controllers))
+WHERE r.closed_at IS NULL AND r.due - local.today <= $5 AND (r.due < local.today) = $6
+ON CONFLICT DO NOTHING
+
+-- name: claim_delivery
+WITH claimed AS (
+    UPDATE webhook_deliveries SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
+    WHERE id = (
+        SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND endpoint = $1 AND next_try_at <= now()
+        ORDER BY next_try_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING id, message, endpoint, event, subject, at, tries)
+SELECT * FROM claimed
+
+-- name: call_told
+SELECT id AS call_id, controller, campaign, direction, legal_basis, revision, agent, number_masked AS number, outcome, reason,
+       opened_at, dialled_at, heard_at, ended_at
+FROM calls WHERE id = $1
+
+-- name: recording_told
+SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, legal_basis, mode, state, started_at, duration_ms,
+       delete_at, encode(sha256, 'hex') AS sha256
+FROM recordings WHERE id = $1
+
+-- name: request_told
+SELECT reference, controller, campaign, "right", article, state, level, channel, call_id, number, received_at,
+       registered_at, due, extended_at, closed_at
+FROM rights_requests WHERE reference = $1
+
+-- name: delivery_made
+-- Only by whoever made the newest try: another may have taken over when the lease was over.
+UPDATE webhook_deliveries SET state = 'delivered', settled_at = clock_timestamp(), fault = ''
+WHERE id = $1 AND tries = $2 AND state = 'waiting'
+
+-- name: delivery_failed
+UPDATE webhook_deliveries SET
+    fault = $3,
+    next_try_at = clock_timestamp() + $4,
+    state = CASE WHEN first_try_at + $5 <= clock_timestamp() THEN 'given_up' ELSE state END,
+    settled_at = CASE WHEN first_try_at + $5 <= clock_timestamp() THEN clock_timestamp() END
+WHERE id = $1 AND tries = $2 AND state = 'waiting'
+RETURNING state = 'given_up'
+
+-- name: forget_deliveries
+DELETE FROM webhook_deliveries
+WHERE state = 'delivered' AND settled_at < now() - $1::interval AND (due = 'epoch' OR due < current_date - 366)
+
+-- name: list_deliveries
+SELECT id, message, endpoint, event, subject, controller, state, tries, at, first_try_at,
+       CASE WHEN state = 'waiting' THEN next_try_at END AS next_try_at, settled_at, fault
+FROM webhook_deliveries
+WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR endpoint = $2)
+  AND ($3::text[] IS NULL OR controller = ANY ($3)) AND ($5::bigint IS NULL OR id < $5)
+ORDER BY id DESC LIMIT $4
+
+-- name: retry_deliveries
+UPDATE webhook_deliveries SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now()
+WHERE state = 'given_up' AND ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR endpoint = $2)
+  AND ($3::text[] IS NULL OR controller = ANY ($3))
+RETURNING id

@@ -1,0 +1,102 @@
+"""The outbox of webhooks: the database writes it with what is told of, in the same transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, timedelta
+from typing import Any
+from uuid import UUID
+
+from ccari.policy.numbers import mask
+from ccari.policy.rights import Level
+from ccari.ports.requests import OVERDUE, Clock
+from ccari.ports.webhooks import Delivery, Endpoint, Told
+from ccari.store.database import Connection, Database
+from ccari.store.queries import SQL
+
+
+class Webhooks:
+    """:class:`ccari.ports.webhooks.DeliveryQueue` and ``DeliveryLog`` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def know(self, endpoints: Sequence[Endpoint]) -> None:
+        names = [each.name for each in endpoints]
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_webhooks"])
+            await connection.execute(SQL["forget_webhooks"], names)
+            for each in endpoints:
+                controllers = None if each.controllers is None else list(each.controllers)
+                await connection.execute(SQL["know_webhook"], each.name, list(each.events), controllers)
+            await connection.execute(SQL["give_up_webhooks"], names)
+
+    async def look_at_terms(self, clock: Clock, soon_days: int) -> None:
+        known = list(clock.countries)
+        today = [clock.today(each) for each in known]
+        async with self._database.transaction() as connection:
+            if not await connection.fetchval(SQL["turn_to_look_at_terms"]):
+                return
+            for event, days, over in (
+                (Told.REQUEST_DUE_SOON, soon_days, False), (Told.REQUEST_OVERDUE, OVERDUE, True),
+            ):  # fmt: skip
+                await connection.execute(
+                    SQL["tell_of_terms"], known, today, clock.now.astimezone(UTC).date(), event, days, over
+                )
+
+    async def claim(self, endpoint: str, lease: timedelta) -> Delivery | None:
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(SQL["claim_delivery"], endpoint, lease)
+            if row is None:
+                return None
+            event = Told(row["event"])
+            data = await _data(connection, event, row["subject"])
+        return Delivery(row["id"], row["message"], row["endpoint"], event, row["at"], row["tries"], data)
+
+    async def delivered(self, delivery: Delivery) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["delivery_made"], delivery.id, delivery.tries)
+
+    async def failed(self, delivery: Delivery, fault: str, again: timedelta, patience: timedelta) -> bool:
+        async with self._database.connection() as connection:
+            given_up = await connection.fetchval(
+                SQL["delivery_failed"], delivery.id, delivery.tries, fault, again, patience
+            )
+        return bool(given_up)
+
+    async def forget(self, older_than: timedelta) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["forget_deliveries"], older_than)
+
+    async def page(
+        self, limit: int, *, state: str | None = None, endpoint: str | None = None,
+        controllers: Iterable[str] | None = None, after: int | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        whose = None if controllers is None else list(controllers)
+        return await self._database.rows(SQL["list_deliveries"], state, endpoint, whose, limit, after)
+
+    async def retry(
+        self,
+        delivery: int | None = None,
+        *,
+        endpoint: str | None = None,
+        controllers: Iterable[str] | None = None,
+    ) -> list[int]:
+        whose = None if controllers is None else list(controllers)
+        rows = await self._database.rows(SQL["retry_deliveries"], delivery, endpoint, whose)
+        return sorted(row["id"] for row in rows)
+
+
+async def _data(connection: Connection, event: Told, subject: str) -> Mapping[str, Any]:
+    match event:
+        case Told.CALL_ENDED:
+            row = await connection.fetchrow(SQL["call_told"], UUID(subject))
+        case Told.RECORDING_STORED:
+            row = await connection.fetchrow(SQL["recording_told"], UUID(subject))
+        case _:
+            row = await connection.fetchrow(SQL["request_told"], subject)
+    told = dict(row or {})
+    if "level" in told:
+        told |= {
+            "level": Level(told["level"]).name,
+            "number": mask(told["number"]) if told["number"] else None,
+        }
+    return told

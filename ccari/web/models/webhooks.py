@@ -1,0 +1,51 @@
+"""What webhooks were told, are yet to be told, and could not be told."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from ccari.policy.declared import Identifier
+from ccari.ports.webhooks import Told as Event
+from ccari.web.models.base import Given, Told
+from ccari.web.models.fields import Limit
+
+
+class DeliveryPath(Given):
+    number: Annotated[int, Field(ge=1, lt=2**63)]
+
+
+class DeliveriesQuery(Given):
+    controller: Identifier | None = None
+    state: Literal["waiting", "delivered", "given_up"] | None = None
+    endpoint: Identifier | None = None
+    limit: Limit = 100
+    after: Annotated[int | None, Field(ge=1, lt=2**63, description="`next` of the page before.")] = None
+
+
+class DeliveryRow(Told):
+    """``message``: the `webhook-id`. ``subject``: the id of the call or the recording, the reference of the request."""
+
+    id: int
+    message: UUID
+    endpoint: str
+    event: Event
+    subject: str
+    controller: str | None
+    state: str
+    tries: int
+    at: datetime
+    first_try_at: datetime | None
+    next_try_at: datetime | None
+    settled_at: datetime | None
+    fault: str
+
+
+class DeliveryPage(Told):
+    items: tuple[DeliveryRow, ...]
+    next: Annotated[int | None, Field(description="`after` of the next page; null: this is the last.")]
+
+
+class Retried(Told):
+    retried: tuple[int, ...]

@@ -1,0 +1,27 @@
+"""The outbox of webhooks, and its dead letters."""
+
+from ccari.web.front import Ask, Reply
+from ccari.web.models.webhooks import DeliveriesQuery, DeliveryPage, DeliveryPath, Retried
+from ccari.web.problems import not_there
+from ccari.web.suppressions import narrowed
+
+
+async def list_deliveries(ask: Ask) -> Reply:
+    """What webhooks were told, are yet to be told, and could not be told (`given_up`), the newest first."""
+    query: DeliveriesQuery = ask.query
+    rows = await ask.front.webhooks.page(
+        query.limit + 1, state=query.state, endpoint=query.endpoint, controllers=await narrowed(ask, query.controller),
+        after=query.after,
+    )  # fmt: skip
+    page = rows[: query.limit]
+    then = page[-1]["id"] if len(rows) > query.limit else None
+    return Reply(DeliveryPage.model_validate({"items": page, "next": then}))
+
+
+async def retry(ask: Ask) -> Reply:
+    """Try again what was given up, as if for the first time."""
+    path: DeliveryPath = ask.path
+    retried = await ask.front.webhooks.retry(path.number, controllers=ask.controllers)
+    if not retried:
+        raise not_there()
+    return Reply(Retried(retried=tuple(retried)))
