@@ -115,7 +115,7 @@ class Meter(Protocol):
 class Exposition(Protocol):
     """All that was counted, for who asks."""
 
-    def exposed(self) -> bytes:
+    async def exposed(self) -> bytes:
         """In Prometheus's text format."""
         ...
 

@@ -1,5 +1,6 @@
 """``/metrics``, in Prometheus's text format: counts and times, of nobody. It is open as ``/healthz`` is."""
 
+import asyncio
 from collections.abc import Callable
 from time import monotonic
 
@@ -10,7 +11,7 @@ from ccari.ports.metering import Exposition, Meter
 
 PATH = "/metrics"
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
-#: So long an answer is good for whoever asks next: it takes the calls' loop some milliseconds.
+#: So long an answer is good for whoever asks next: it takes some milliseconds of the processor.
 ANSWER_SECONDS = 1.0
 
 
@@ -20,11 +21,13 @@ class Scraped:
         self._clock = clock
         self._told = b""
         self._told_at: float | None = None
+        self._asking = asyncio.Lock()
 
     async def answer(self, _: web.Request) -> web.Response:
-        now = self._clock()
-        if self._told_at is None or now - self._told_at >= ANSWER_SECONDS:
-            self._told, self._told_at = self._exposition.exposed(), now
+        async with self._asking:
+            now = self._clock()
+            if self._told_at is None or now - self._told_at >= ANSWER_SECONDS:
+                self._told, self._told_at = await self._exposition.exposed(), now
         return web.Response(body=self._told, headers={hdrs.CONTENT_TYPE: _TEXT})
 
 

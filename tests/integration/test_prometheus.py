@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from ccari.ports.metering import Work
 from tests.integration.prometheus import START_SECONDS, Prometheus, programmes, prometheus, queries_of, run
 from tests.integration.service import Service
 from tests.lab import Lab, callees
@@ -52,6 +53,7 @@ async def test_the_rules_are_none_or_fire_for_something_else() -> None:
 async def test_a_call_does_not_show_in_prometheus(service: Service, lab: Lab, server: Prometheus) -> None:
     ended = 'sum(ccari_calls_total{campaign="renewals",direction="outbound",outcome="bridged"})'
     heard, waited = 'sum(ccari_notices_total{result="heard"})', "sum(ccari_notice_to_bridge_seconds_count)"
+    kept = 'sum(ccari_recordings_filed_total{result="stored"})'
 
     async def counted(query: str) -> float:
         return await server.value(query) or 0.0
@@ -60,17 +62,19 @@ async def test_a_call_does_not_show_in_prometheus(service: Service, lab: Lab, se
         return await server.value("max(ccari_asterisk_up)") == 1
 
     await until(scraped, within=START_SECONDS)
-    before = [await counted(each) for each in (ended, heard, waited)]
+    before = [await counted(each) for each in (ended, heard, waited, kept)]
     placed = await lab.world.dial(callees.answers(58).number, agent="drops-3")
     await placed.ended()
     assert (await lab.pbx.outcome(placed.id)).outcome == "bridged"
 
     async def told() -> bool:
-        return [await counted(each) for each in (ended, heard, waited)] == [each + 1 for each in before]
+        return [await counted(each) for each in (ended, heard, waited, kept)] == [each + 1 for each in before]
 
     await until(told, within=START_SECONDS)
     assert await server.value("max(ccari_fence_held)") == 1
     assert await server.value("max(ccari_database_up)") == 1
+    done = await server.ask("query", query="ccari_work_last_success_timestamp_seconds")
+    assert {each["metric"]["work"] for each in done["result"]} == {*Work}
     assert await counted("sum(ccari_answer_to_notice_seconds_count)") >= 1
     assert await counted('sum(ccari_gate_seconds_count{step="dial"})') >= 1
     assert callees.answers(58).number.lstrip("+") not in json.dumps(

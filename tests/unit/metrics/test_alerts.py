@@ -1,5 +1,7 @@
 """Whoever is woken by an alert of Prometheus is told what to do."""
 
+import itertools
+import json
 import re
 from pathlib import Path
 
@@ -52,3 +54,15 @@ def test_a_rule_or_a_panel_asks_for_a_value_that_no_label_has() -> None:
                 values = known[metric].get(label, ())
                 if label not in {"job", "instance"} and values:
                     assert set(value.split("|")) <= set(values), (metric, label, how, value)
+
+
+def test_panels_of_the_dashboard_lie_on_one_another() -> None:
+    panels = json.loads(DASHBOARD.read_text("utf-8"))["panels"]
+    assert len({each["id"] for each in panels}) == len(panels)
+    places: dict[tuple[int, int], str] = {}
+    for each in panels:
+        at = each["gridPos"]
+        assert at["x"] + at["w"] <= 24
+        for place in itertools.product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"])):
+            assert place not in places, (each["title"], places[place])
+            places[place] = each["title"]

@@ -1,5 +1,7 @@
 """``/metrics``: open to whoever reaches the port, and so of nobody."""
 
+import asyncio
+
 import aiohttp
 from aiohttp.test_utils import make_mocked_request
 
@@ -37,14 +39,14 @@ async def test_whoever_scrapes_without_end_takes_the_loop_from_the_calls() -> No
     class Counted:
         asked = 0
 
-        def exposed(self) -> bytes:
+        async def exposed(self) -> bytes:
             self.asked += 1
+            await asyncio.sleep(0)
             return b""
 
     counted, now = Counted(), [100.0]
     scraped = Scraped(counted, lambda: now[0])
-    for _ in range(50):
-        await scraped.answer(make_mocked_request("GET", "/metrics"))
+    await asyncio.gather(*(scraped.answer(make_mocked_request("GET", "/metrics")) for _ in range(50)))
     assert counted.asked == 1
     now[0] += ANSWER_SECONDS
     await scraped.answer(make_mocked_request("GET", "/metrics"))
