@@ -238,7 +238,7 @@ def _front(
         ),
         forwards=store.forwards,
         repeats=store.repeats, secrets=secrets, prompts=prompts, cards=rack, live=board,
-        accesses=store.accesses, overview=store.overview, placing=calls,
+        accesses=store.accesses, overview=store.overview, placing=calls, voicing=calls,
     )  # fmt: skip
 
 

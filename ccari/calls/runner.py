@@ -20,6 +20,7 @@ from ccari.policy.call import Call, Event, Outcome, Party, Stage, decide, resumi
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.gate import Block
+from ccari.policy.rights import Right
 from ccari.ports.metering import Way
 
 _log = structlog.get_logger()
@@ -94,6 +95,10 @@ class CallRunner:
     def _notice_began(self) -> None:
         if self._call.declared.answering_machine is None:
             self._journal.meter.notice_began()
+
+    def voice(self, right: Right) -> None:
+        """The agent has entered a right of the callee's at their screen."""
+        self._put(on.RightVoiced(right, datetime.now(UTC)))
 
     def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
         """Let go of the call, once it has heard what happened before. That Asterisk is lost is the last word."""
@@ -248,6 +253,8 @@ class CallRunner:
             for each in (*waiting, event):
                 if isinstance(each, on.KeyPressed):
                     pressed.setdefault(each.key, each)
+                elif isinstance(each, on.RightVoiced):
+                    pressed.setdefault(each.right, each)
             for each in pressed.values():
                 self._inbox.put_nowait(each)
             self._inbox.put_nowait(on.Withdrawn("overload"))
@@ -255,7 +262,13 @@ class CallRunner:
 
 def _is_of_the_agent(event: Event) -> bool:
     match event:
-        case on.AgentCreated() | on.AgentAnswered() | on.AgentKeyPressed() | on.TransferAsked():
+        case (
+            on.AgentCreated()
+            | on.AgentAnswered()
+            | on.AgentKeyPressed()
+            | on.RightVoiced()
+            | on.TransferAsked()
+        ):
             return True
         case on.Gone(Party.AGENT) | on.Played(party=Party.AGENT):
             return True

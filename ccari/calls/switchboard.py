@@ -18,6 +18,7 @@ from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
 from ccari.gating.labels import agent_name, label
 from ccari.policy.call import Direction
+from ccari.policy.rights import Right
 from ccari.ports import placing
 from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.placing import Placed
@@ -154,6 +155,14 @@ class Switchboard:
         wanted = Order(first, order.number, label(order.campaign), None, named, order.agent)
         runner = self._begin(wanted, desk)
         return Placed(runner.ids.call, await asyncio.shield(runner.gated))
+
+    def voice(self, call_id: UUID, right: Right) -> bool:
+        """:class:`ccari.ports.voicing.Voicing`: as a code of the agent's, for a call that is run here."""
+        runner = self._by_id.get(str(call_id))
+        if runner is None or not runner.is_talking:
+            return False
+        runner.voice(right)
+        return True
 
     def _no_room(self) -> str | None:
         reason: str | None = "shutdown"

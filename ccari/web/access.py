@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
 from time import monotonic
+from typing import Protocol
 
 import structlog
 from aiohttp import hdrs, web
@@ -28,6 +29,12 @@ _LOOKUPS = 2
 
 _TOKEN = re.compile(r"ccari_[A-Za-z0-9_-]{43}")
 _log = structlog.get_logger()
+
+
+class Keeper(Protocol):
+    async def still(self, request: web.Request, bearer: Bearer) -> bool:
+        """Whether who asked is still let in, as the same. Raises Refusal (503), and StoreError."""
+        ...
 
 
 class Doorkeeper:

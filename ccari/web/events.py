@@ -67,8 +67,8 @@ class Streams:
                 return None
             return _event("call", LiveCallEvent(call))
 
-        with self._place(ask, ""), ask.front.live.watch() as watch:
-            return await self._stream(ask, watch, told, every=RECHECK_SECONDS)
+        with self.place(ask, ""), ask.front.live.watch() as watch:
+            return await self.stream(ask, watch, told, every=RECHECK_SECONDS)
 
     async def agent_events(self, ask: Ask) -> web.StreamResponse:
         """The cards of the agent's calls from now on, and a comment every 15 seconds. An agent opens only its own."""
@@ -80,11 +80,11 @@ class Streams:
             return _event("agent_card", AgentCardEvent(card)) if ask.bearer.sees(card.controller) else None
 
         # watched first: a card that comes while the answer is on its way is not lost
-        with self._place(ask, path.id), ask.front.cards.watch(path.id) as watch:
-            return await self._stream(ask, watch, told)
+        with self.place(ask, path.id), ask.front.cards.watch(path.id) as watch:
+            return await self.stream(ask, watch, told)
 
     @contextlib.contextmanager
-    def _place(self, ask: Ask, which: str) -> Iterator[None]:
+    def place(self, ask: Ask, which: str) -> Iterator[None]:
         """One of the streams that there may be; Refusal (503) if there is none left."""
         mine = (ask.bearer.name, which)
         if (
@@ -102,7 +102,7 @@ class Streams:
             self._open[mine] -= 1
             self._open += Counter()
 
-    async def _stream(
+    async def stream(
         self, ask: Ask, watch: Watching[_T], told: Callable[[_T], str | None], *, every: float = 0.0
     ) -> web.StreamResponse:
         """``told``: the event, or None for what is none of the bearer's business. ``every``: so long, in seconds, what is

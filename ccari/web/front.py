@@ -32,14 +32,15 @@ from ccari.ports.requests import RequestRegister
 from ccari.ports.sounds import Prompts
 from ccari.ports.subjects import Subjects
 from ccari.ports.suppressions import RegisterStore, SuppressionStore
+from ccari.ports.voicing import Voicing
 from ccari.ports.webhooks import DeliveryLog
-from ccari.web.access import Doorkeeper
+from ccari.web.access import Keeper
 from ccari.web.problems import Refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """``placing`` is None where calls cannot be placed."""
+    """``placing`` is None where calls cannot be placed, ``voicing`` where none are run."""
 
     bearers: Bearers
     book: PolicyBook
@@ -69,6 +70,7 @@ class Front:
     accesses: AccessLog
     overview: OverviewStore
     placing: Placing | None
+    voicing: Voicing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Ask:
     """One request of a bearer who may make it. ``path``, ``query`` and ``body`` are validated models of its route."""
 
     front: Front
-    doorkeeper: Doorkeeper
+    doorkeeper: Keeper
     request: web.Request
     bearer: Bearer
     path: Any

@@ -108,7 +108,7 @@ def application(
         return web.Response(body=described, content_type="application/json")
 
     app.router.add_get("/openapi.json", description)
-    add_console(app, counter)
+    add_console(app, counter, streams)
     return app
 
 

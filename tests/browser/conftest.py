@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from ccari.ports.access import Bearer, Role, fingerprint
 from ccari.store.database import open_database
 from ccari.store.opened import Store
+from ccari.web.front import Front
 from ccari.web.server import application
 from tests.browser.world import furnish
 from tests.unit.store.conftest import _administer, reachable, server
@@ -47,9 +48,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def url(centre: Store, files: Path) -> AsyncIterator[str]:
+async def front(centre: Store, files: Path) -> Front:
+    return await furnish(centre, files)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def url(front: Front) -> AsyncIterator[str]:
     """Where the console is."""
-    front = await furnish(centre, files)
     async with listening(application({}, front)) as address:
         yield address
 

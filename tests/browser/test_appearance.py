@@ -16,8 +16,9 @@ PAGES = {
     Role.DPO: (
         "/console/requests", "/console/requests/new", "/console/requests/ACME-2026-000001", "/console/requests/ACME-2026-000004",
         "/console/requests/ACME-2026-000001/letters/fulfilled", "/console/nowhere",
-        "/console/overview?days=30", "/console/calls", "/console/recordings", "/console/suppressions", "/console/suppressions/import", "/console/campaigns", "/console/campaigns/3",
+        "/console/overview?days=30", "/console/live", "/console/calls", "/console/recordings", "/console/suppressions", "/console/suppressions/import", "/console/campaigns", "/console/campaigns/3",
     ),
+    Role.AGENT: ("/console/agent",),
 }  # fmt: skip
 #: What keeps somebody out; the rest is advice.
 GRAVE = {"serious", "critical"}

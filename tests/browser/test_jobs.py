@@ -1,16 +1,22 @@
 """Each job of the console, done by somebody in a real browser: with the mouse, or with nothing but the keyboard."""
 
+import contextlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Error, Page, expect
 
 from ccari.ports.access import Role
-from ccari.store.opened import Store
+from ccari.ports.live import Taped
+from ccari.web.front import Front
 from tests.browser.conftest import Opened
 from tests.browser.test_appearance import faults, scrolls_sideways
+from tests.browser.world import TALK
 from tests.unit.store import made
+from tests.unit.web.test_events import card
+from tests.unit.web.test_live_calls import board
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -190,7 +196,7 @@ async def test_a_change_of_the_policy_cannot_be_read(opened: Opened, url: str) -
     await page.context.close()
 
 
-async def test_what_somebody_wrote_runs_in_the_browser(opened: Opened, url: str, centre: Store) -> None:
+async def test_what_somebody_wrote_runs_in_the_browser(opened: Opened, url: str) -> None:
     page = await opened(Role.DPO)
     for path in (
         "requests/ACME-2026-000003",
@@ -203,4 +209,62 @@ async def test_what_somebody_wrote_runs_in_the_browser(opened: Opened, url: str,
         await page.goto(f"{url}/console/{path}")
         assert await page.title() != "1", path
         assert await page.locator("main img").count() == 0
+    await page.context.close()
+
+
+async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front) -> None:
+    page = await opened(Role.OPS)
+    await page.get_by_role("link", name="Live").click()
+    row = page.locator("tbody tr").filter(has=page.locator(f'a[href$="{TALK.call_id}"]'))
+    await expect(row).to_contain_text("talking")
+    board(front).put(replace(TALK, stage="farewell"))
+    await expect(row).to_contain_text("last words")
+    board(front).put(TALK)
+    await expect(row).to_contain_text("talking")
+    await page.context.close()
+
+
+async def test_an_agent_cannot_register_a_right_by_keyboard_alone(
+    opened: Opened, front: Front, pictures: Path
+) -> None:
+    page = await opened(Role.AGENT)
+    async with page.expect_response(re.compile("agent/events")):
+        await page.reload()
+    await expect(page.locator("[data-shown]")).to_be_visible()
+    front.cards.hand_out(replace(card(), call_id=TALK.call_id))
+    await expect(page.get_by_text("Z umowy zawartej z ACME.")).to_be_visible()
+    await page.screenshot(path=pictures / "agent-card.png", full_page=True)
+    assert await faults(page) == []
+    place = page.locator(f'[id="right-{TALK.call_id}-restriction"]')
+    await place.focus()
+    # the page changes under the agent's fingers, who stays where they were
+    board(front).put(replace(TALK, recording=Taped.PAUSED))
+    await expect(page.get_by_text("recording paused")).to_be_visible()
+    await expect(place).to_be_focused()
+    await follow(page)
+    await expect(page.get_by_role("status")).to_contain_text("Passed on: restriction")
+    await expect(place).to_be_disabled()
+    board(front).put(TALK)
+    await page.context.close()
+
+
+async def test_a_page_does_not_say_that_it_is_no_longer_live(opened: Opened, url: str, front: Front) -> None:
+    page = await opened(Role.OPS)
+    async with page.expect_response(re.compile("live/events")):
+        await page.get_by_role("link", name="Live").click()
+    stale = page.locator("[data-stale]")
+    await expect(page.locator("[data-shown]")).to_be_visible()
+    await expect(stale).to_be_hidden()
+    other = await page.context.new_page()
+    await other.goto(f"{url}/console/live")
+    await other.get_by_role("button", name="Sign out").click()
+    await other.locator("#token").wait_for()
+    for stage in ("farewell", "talk") * 10:
+        # it is looked whether the session goes on when there is something to be told
+        board(front).put(replace(TALK, stage=stage))
+        with contextlib.suppress(Error):
+            await stale.wait_for(timeout=1000)
+            break
+    await expect(stale).to_be_visible()
+    board(front).put(TALK)
     await page.context.close()

@@ -11,6 +11,7 @@ from ccari.policy import deadlines
 from ccari.policy.gate import Block
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.calls import OpenedCall
+from ccari.ports.live import Taped
 from ccari.ports.requests import Clock, Exercise, Intake, Work
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
@@ -18,10 +19,13 @@ from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.store.test_listening_commands import put
 from tests.unit.web.api import TWO, front_over
+from tests.unit.web.test_live_calls import board, live
 
 #: A display name that would run, if a page let it.
 HOSTILE = '"><img src=x onerror="document.title=1">'
 NAMED = TWO.replace('purpose = "Umfrage"', "purpose = '''Umfrage <b>2026</b>'''")
+TALK = replace(live("talk"), recording=Taped.ON, rights=())
+LIVE = (live("notice"), TALK, replace(live("ring"), agent="bert"), live("talk", "other", campaign="umfrage"))
 _OUTCOMES = (
     ("bridged", ""), ("bridged", ""), ("bridged", ""), ("no_answer", ""), ("busy", ""), ("callee_hangup", ""),
     ("blocked", Block.SUPPRESSED_OBJECTION_MARKETING.value), ("blocked", Block.OUTSIDE_HOURS.value),
@@ -29,10 +33,25 @@ _OUTCOMES = (
 )  # fmt: skip
 
 
+class Voices:
+    """Registers what agents are told, at once, as calls do."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    def voice(self, call_id: UUID, right: Right) -> bool:
+        (call,) = (each for each in self._front.live.now() if each.call_id == call_id)
+        board(self._front).put(replace(call, rights=(*call.rights, right)))
+        return True
+
+
 async def furnish(store: Store, folder: Path) -> Front:
     """Everything there is, and what it is served from."""
     front = await front_over(store, folder, TWO)
+    front = replace(front, voicing=Voices(front))
     await store.policies.apply(NAMED, "cli:anna")
+    for call in LIVE:
+        board(front).put(call)
     await _calls(store)
     await recorded(store, folder)
     await _requests(store, SecretStore(folder / "keys"))

@@ -13,6 +13,9 @@ from ccari.policy.call.vocabulary import Party
 from ccari.policy.keypad import AgentAction
 from ccari.policy.rights import Right
 
+#: In place of a code, for a right that was registered at the agent's screen.
+SCREEN = "screen"
+
 
 def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
     """One more key; what makes up no code is between the agent and whoever else listens to keys."""
@@ -30,6 +33,14 @@ def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
     if anew:
         return call, [do.SetTimer(CODE, CODE_SECONDS)]
     return whisper(call, notices.AGENT_CODE_UNKNOWN) if unknown else (call, [])
+
+
+def right_voiced(call: Call, right: Right, at: datetime | None) -> Step:
+    """As its code would: what a code may do in the talk, the agent's screen may, whatever codes the campaign has."""
+    if call.stage is not Stage.TALK or call.campaign is None:
+        return call, []
+    note = do.Note("agent_code_entered", {"code": SCREEN, "action": right.value})
+    return _register(call, SCREEN, right, note, at)
 
 
 def code_forgotten(call: Call) -> Step:

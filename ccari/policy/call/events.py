@@ -152,6 +152,14 @@ class AgentKeyPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class RightVoiced:
+    """The callee has told the agent of a right, who registers it at their screen, not by a code. ``at`` as above."""
+
+    right: Right
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TransferAsked:
     """The agent's phone wants the callee transferred ``to`` an extension; None where it names another call instead."""
 
@@ -197,6 +205,6 @@ class Failed:
 Event = (
     CallRequested | TalkResumed | GateAllowed | GateBlocked | AgentCreated | AgentAnswered | CalleeCreated | TokenSpent | TokenRefused
     | CalleeRang | CalleeAnswered | CalleeRedirected | HumanFound | MachineFound | Gone | Played | HeardCommitted
-    | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | TransferAsked | RightRegistered
+    | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | RightVoiced | TransferAsked | RightRegistered
     | RightSpooled | TimeRanOut | Withdrawn | Failed
 )  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ccari.policy.call import commands as do
 from ccari.policy.call import ending, reaching, recording, resuming, transfer
 from ccari.policy.call import events as on
-from ccari.policy.call.codes import agent_key_pressed, code_forgotten
+from ccari.policy.call.codes import agent_key_pressed, code_forgotten, right_voiced
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close, close_if_over, end
 from ccari.policy.call.events import Event
@@ -132,6 +132,8 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return key_pressed(call, key, at)
         case on.AgentKeyPressed(key, at):
             return agent_key_pressed(call, key, at)
+        case on.RightVoiced(right, at):
+            return right_voiced(call, right, at)
         case on.TransferAsked(to):
             return transfer.asked(call, to)
         case on.RightRegistered() | on.RightSpooled():

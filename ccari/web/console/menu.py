@@ -21,6 +21,8 @@ class Entry:
 ENTRIES = (
     Entry("overview", "/console/overview", _LOOKING),
     Entry("requests", "/console/requests", _RIGHTS),
+    Entry("live", "/console/live", _LOOKING),
+    Entry("agent", "/console/agent", frozenset({Role.AGENT})),
     Entry("calls", "/console/calls", _LOOKING),
     Entry("recordings", "/console/recordings", _LOOKING),
     Entry("suppressions", "/console/suppressions", _LOOKING),

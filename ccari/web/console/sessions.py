@@ -10,6 +10,7 @@ from time import monotonic
 from aiohttp import web
 
 from ccari.ports.access import Bearer
+from ccari.ports.cards import AgentCard
 
 COOKIE = "ccari_session"
 #: Where the cookie is sent to, and nowhere else.
@@ -23,7 +24,8 @@ MOST_SESSIONS, MOST_SESSIONS_EACH = 2000, 20
 @dataclass(slots=True)
 class Session:
     """``token`` is the fingerprint of the token that was shown: it is looked up at each request, and no longer good once
-    that was revoked. ``csrf`` is in each form, and no other site can know it. ``told``: what the next page tells, once.
+    that was revoked. ``csrf`` is in each form, and no other site can know it. ``told``: what the next page tells, once. ``cards``:
+    those that came to an agent who watches, the newest last.
     """
 
     bearer: Bearer
@@ -32,6 +34,7 @@ class Session:
     used: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     told: tuple[str, ...] = ()
+    cards: tuple[AgentCard, ...] = ()
 
 
 class Sessions:
@@ -65,10 +68,13 @@ class Sessions:
         self._open.move_to_end(key)
         return session
 
-    def is_open(self, session: Session) -> bool:
-        """For what lasts longer than a request: whether it has not ended meanwhile."""
+    def goes_on(self, session: Session) -> bool:
+        """For a page that goes on by itself, which counts as use: whether the session has not ended meanwhile."""
         now = self._clock()
-        return now - session.began <= LONGEST_SECONDS and any(each is session for each in self._open.values())
+        if now - session.began > LONGEST_SECONDS or all(each is not session for each in self._open.values()):
+            return False
+        session.used = now
+        return True
 
     def end(self, session: Session) -> None:
         for key in [key for key, each in self._open.items() if each is session]:

@@ -15,12 +15,14 @@ from ccari.web.console import (
     signing_in,
     suppressions,
 )
+from ccari.web.console.live import LivePages, RightBody, voice
 from ccari.web.console.pages import Handler, Page
 from ccari.web.console.rendering import asset
 from ccari.web.console.sessions import PATH, Sessions
 from ccari.web.console.signing_in import Entrance
 from ccari.web.console.window import SIGN_IN, House, Window
 from ccari.web.endpoint import Counter
+from ccari.web.events import Streams
 from ccari.web.models.calls import CallPath, CallsQuery
 from ccari.web.models.campaigns import RevisionPath, RevisionsQuery
 from ccari.web.models.recordings import HoldPath, RecordingPath, RecordingsQuery, ReleaseBody
@@ -40,10 +42,11 @@ _ANYBODY = frozenset(Role)
 _RIGHTS = frozenset({_DPO, _AUDITOR})
 _LOOKING = frozenset({_OPS, _DPO, _AUDITOR})
 _OFFICER = frozenset({_DPO})
+_AGENTS = frozenset({_AGENT})
 _ENTERING = frozenset({_OPS, _DPO})
 
 
-def pages(entrance: Entrance) -> Sequence[Page]:
+def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
     return [
         Page("GET", PATH, _ANYBODY, signing_in.first_page),
         Page("POST", f"{PATH}/sign-out", _ANYBODY, entrance.sign_out),
@@ -63,6 +66,11 @@ def pages(entrance: Entrance) -> Sequence[Page]:
             in_path=requests.LetterPath, query=requests.LetterQuery,
         ),
         Page("GET", f"{PATH}/overview", _LOOKING, overview.overview, query=overview.OverviewQuery, again=overview.overview),
+        Page("GET", f"{PATH}/live", _LOOKING, live.calls),
+        Page("GET", f"{PATH}/live/events", _LOOKING, live.call_events, lasts=True),
+        Page("GET", f"{PATH}/agent", _AGENTS, live.agent),
+        Page("GET", f"{PATH}/agent/events", _AGENTS, live.agent_events, lasts=True),
+        Page("POST", f"{PATH}/agent/{{id}}/right", _AGENTS, voice, in_path=CallPath, form=RightBody, again=live.agent),
         Page("GET", f"{PATH}/calls", _LOOKING, calls.register, query=CallsQuery, again=calls.register),
         Page("GET", f"{PATH}/calls/{{id}}", _LOOKING, calls.one, in_path=CallPath),
         Page("GET", f"{PATH}/recordings", _LOOKING, recordings.register, query=RecordingsQuery, again=recordings.register),
@@ -103,14 +111,14 @@ def _on_request(name: str, handler: Handler, form: type[ReasonBody | NoteBody | 
     )  # fmt: skip
 
 
-def add_console(app: web.Application, counter: Counter, sessions: Sessions | None = None) -> None:
-    """All that is below ``/console``; ``sessions`` are those of people who are signed in."""
-    house = House(counter, sessions or Sessions())
+def add_console(app: web.Application, counter: Counter, streams: Streams) -> None:
+    """All that is below ``/console``; ``streams`` are counted with those of the API, and ended by it."""
+    house = House(counter, Sessions())
     entrance = Entrance(house)
     app.router.add_get(f"{PATH}/static/{{name}}", asset)
     app.router.add_get(f"{PATH}/language/{{code}}", signing_in.language)
     app.router.add_get(SIGN_IN, entrance.form)
     app.router.add_post(SIGN_IN, entrance.sign_in)
-    for page in pages(entrance):
+    for page in pages(entrance, LivePages(streams)):
         app.router.add_route(page.method, page.path, Window(page, house).answer)
     app.router.add_route("*", f"{PATH}/{{tail:.*}}", signing_in.nowhere)

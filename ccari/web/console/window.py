@@ -48,6 +48,19 @@ class House:
     sessions: Sessions
 
 
+class SessionKeeper:
+    """Lets a page that goes on by itself go on while the session does, and the token is good that it was begun with."""
+
+    def __init__(self, house: House, session: Session) -> None:
+        self._house = house
+        self._session = session
+
+    async def still(self, _: web.Request, bearer: Bearer) -> bool:
+        if not self._house.sessions.goes_on(self._session):
+            return False
+        return await self._house.counter.doorkeeper.bears(self._session.token) == bearer
+
+
 class Window:
     def __init__(self, page: Page, house: House) -> None:
         self._page = page
@@ -72,7 +85,7 @@ class Window:
             request[BEARER] = session.bearer.name
             if session.bearer.role not in page.roles:
                 raise Refusal(HTTPStatus.FORBIDDEN, "that page is not for your role")
-            visit = Visit(self._ask(request, session.bearer), session, words)
+            visit = Visit(self._ask(request, session), session, words)
             if not page.lasts:
                 async with counter.long_turns if page.reads else counter.turns:
                     return await self._finished(visit, await self._work(visit))
@@ -90,13 +103,14 @@ class Window:
             return None
         return session
 
-    def _ask(self, request: web.Request, bearer: Bearer) -> Ask:
-        page, counter = self._page, self._house.counter
+    def _ask(self, request: web.Request, session: Session) -> Ask:
+        page, front = self._page, self._house.counter.front
         try:
             path = page.in_path.model_validate(dict(request.match_info)) if page.in_path else None
         except ValidationError:
             raise problems.not_there() from None
-        return Ask(counter.front, counter.doorkeeper, request, bearer, path, None, None)
+        keeper = SessionKeeper(self._house, session)
+        return Ask(front, keeper, request, session.bearer, path, None, None)
 
     async def _work(self, visit: Visit) -> Answer:
         page = self._page

@@ -216,3 +216,19 @@ def test_the_journal_tells_the_code_before_what_came_of_it() -> None:
         do.Note("agent_code_entered", {"code": "*88", "action": "access"}),
         ACCESS_BY_AGENT,
     ]
+
+
+def test_a_right_at_the_screen_is_another_than_by_code_or_needs_one() -> None:
+    story = Story().talk()
+    assert story.does(on.RightVoiced(Right.ACCESS, AT)) == [
+        do.RegisterRight(Right.ACCESS, "screen", Party.AGENT, AT)
+    ]
+    assert story.does(on.RightVoiced(Right.ACCESS, AT)) == []
+    assert story.does(ACCESSED) == [whispers("agent_right_registered")]
+    assert story.does(on.RightVoiced(Right.OBJECTION, AT)) == [
+        do.StopRecorder(keep=True, at=AT), do.RegisterRight(Right.OBJECTION, "screen", Party.AGENT, AT),
+    ]  # fmt: skip
+
+
+def test_a_right_at_the_screen_before_the_talk_is_registered() -> None:
+    assert Story().heard().does(on.RightVoiced(Right.ACCESS, AT)) == []

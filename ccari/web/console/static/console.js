@@ -21,3 +21,18 @@ if (audio) {
     });
   }
 }
+
+// Pages that go on by themselves: the server sends what has changed, made as the page was.
+for (const place of document.querySelectorAll("[data-events]")) {
+  const stale = document.querySelector("[data-stale]");
+  const source = new EventSource(place.dataset.events);
+  source.addEventListener("open", () => { stale.hidden = true; });
+  source.addEventListener("error", () => { stale.hidden = false; });
+  source.addEventListener("page", (event) => {
+    if (place.dataset.shown === event.data) return;
+    place.dataset.shown = event.data;
+    const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
+    place.innerHTML = event.data;
+    if (focused) document.getElementById(focused)?.focus();
+  });
+}

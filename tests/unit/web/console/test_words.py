@@ -10,10 +10,12 @@ import pytest
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Direction, Outcome
+from ccari.policy.call.state import Stage
 from ccari.policy.gate import Block
 from ccari.policy.rights import Level, RequestState, Right, StepFault, Stored
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
+from ccari.ports.live import Taped
 from ccari.ports.requests import Intake
 from ccari.web.console.menu import ENTRIES
 from ccari.web.console.words import CATALOGUES, Words, preferred
@@ -22,7 +24,7 @@ HERE = resources.files("ccari.web.console")
 ASKED = re.compile(r"""\b(?:t|words)\(\s*['"]([a-z_0-9.]+)['"]\s*[,)]""")
 KINDS: dict[str, Iterable[StrEnum]] = {
     "right": Right, "state": RequestState, "stored": Stored, "reason": Reason, "role": Role, "channel": Intake, "outcome": Outcome, "block": Block, "basis": LegalBasis,
-    "direction": Direction,
+    "direction": Direction, "stage": Stage, "taped": Taped,
 }  # fmt: skip
 
 
