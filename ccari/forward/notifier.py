@@ -70,10 +70,10 @@ class Notifier:
                     known = True
                 if not self._targets:
                     return
+                await self.deliver()
                 if loop.time() - looked >= TERMS_SECONDS or not looked:
                     await self.look_at_terms()
                     looked = loop.time()
-                await self.deliver()
                 stalled = ""
             except CcariError as error:
                 if str(error) != stalled:

@@ -188,7 +188,7 @@ def _told(reply: Reply | web.StreamResponse, status: HTTPStatus) -> web.Response
     headers = {"location": reply.location} if reply.location else {}
     return web.Response(
         status=status,
-        body=reply.content.model_dump_json().encode(),
+        body=reply.content.model_dump_json(by_alias=True).encode(),
         content_type="application/json",
         headers=headers,
     )

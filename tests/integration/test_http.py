@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -9,6 +10,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from ccari.recordings.reading import identities_of, open_plain
 from tests.integration.service import EVENT_SECONDS, Service
 from tests.lab import Callee, Lab, Outcome, callees
 
@@ -30,10 +32,16 @@ class Client:
         ) as answer:
             return answer.status, orjson.loads(await answer.read())
 
+    async def content(self, path: str) -> bytes:
+        """A file."""
+        async with self._session.get(self._url + path, headers=self._headers) as answer:
+            assert answer.status == 200
+            return await answer.read()
+
     @contextlib.asynccontextmanager
-    async def events(self, agent: str) -> AsyncIterator[aiohttp.StreamReader]:
-        """The agent's events, watched for."""
-        url = f"{self._url}/v1/agents/{agent}/events"
+    async def events(self, path: str) -> AsyncIterator[aiohttp.StreamReader]:
+        """What a stream tells from now on."""
+        url = f"{self._url}/v1/{path}/events"
         async with self._session.get(url, headers=self._headers) as answer:
             assert answer.status == 200
             while await answer.content.readline() != b"\n":
@@ -133,7 +141,7 @@ async def test_an_agents_card_does_not_come_when_the_callee_answers(
     # in the lab's dialplan an agent's phone is what names its agent
     known = await called(lab, callees.answers(66))
     agent = (await service.call(known.call))["agent"]
-    async with desk.events(agent) as stream:
+    async with desk.events(f"agents/{agent}") as stream:
         told = await called(lab, callee)
         assert await stream.readline() == b"event: agent_card\n"
         card = orjson.loads((await stream.readline()).removeprefix(b"data: "))
@@ -141,6 +149,38 @@ async def test_an_agents_card_does_not_come_when_the_callee_answers(
     assert card["number_masked"] == f"+48•••••{callee.number[-4:]}"
     assert card["source"] == "umowa zawarta z ACME"
     assert (card["controller"], card["controller_name"]) == ("acme", "ACME Sp. z o.o.")
+
+
+async def test_a_call_in_progress_is_not_told_of_or_its_recording_is_anothers(
+    service: Service, lab: Lab, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    callee = callees.answers(67)
+    dpo = await bearer(service, session, "--role", "dpo", "--controller", "acme")
+    seen: list[dict[str, Any]] = []
+    async with dpo.events("calls") as stream:
+        told = await called(lab, callee)
+        while not seen or seen[-1]["stage"] != "closed":
+            if (line := await stream.readline()).startswith(b"data: "):
+                each = orjson.loads(line.removeprefix(b"data: "))
+                seen += [each] if each["call_id"] == told.call else []
+    stages = [each["stage"] for each in seen]
+    assert [each for each in dict.fromkeys(stages) if each in {"ring", "notice", "talk", "closed"}] == [
+        "ring", "notice", "talk", "closed",
+    ]  # fmt: skip
+    # "renewals" is recorded unless it is refused
+    assert "on" in {each["recording"] for each in seen}
+    assert {each["number_masked"] for each in seen} == {f"+48•••••{callee.number[-4:]}"}
+    assert (seen[-1]["outcome"], seen[-1]["rights"]) == ("bridged", [])
+    (recording,) = (await service.ended(told.call))["recordings"]
+    (file := tmp_path / "recording.age").write_bytes(
+        await dpo.content(f"/v1/recordings/{recording['id']}/file")
+    )
+    identity = Path(service.environment["CCARI_DATA_DIR"], "keys", "recordings.identity")
+    assert open_plain(tmp_path, file.name, identities_of(identity)).startswith(b"fLaC")
+    pack = await dpo.content(f"/v1/evidence/calls/{told.call}")
+    (evidence := tmp_path / "evidence.zip").write_bytes(pack)
+    done = await service.ccari("evidence", "verify", str(evidence))
+    assert done.code == 0, done.err
 
 
 async def test_without_a_token_more_than_health_is_told(

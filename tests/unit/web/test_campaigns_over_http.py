@@ -31,6 +31,17 @@ async def test_a_campaign_is_another_than_was_declared(api: Api, store: Store) -
         (await api.ask("GET", path)).problem(HTTPStatus.NOT_FOUND)
 
 
+async def test_hours_have_other_names_than_in_the_policy(api: Api, store: Store) -> None:
+    hours = 'hours = { timezone = "Europe/Warsaw", days = "mon-fri", from = "09:00", to = "20:00", holidays = false }'
+    await store.policies.apply(
+        POLICY.replace("[campaigns.recording]", f"{hours}\n[campaigns.recording]"), "anna"
+    )
+    (declared,) = (await api.ask("GET", f"{CAMPAIGNS}/renewals")).json["campaign"]["hours"]
+    described = (await api.ask("GET", "/openapi.json")).json["components"]["schemas"]["Hours"]["properties"]
+    assert set(declared) == set(described)
+    assert (declared["from"], declared["to"]) == ("09:00:00", "20:00:00")
+
+
 async def test_a_revision_is_lost_or_shown_to_whom_it_is_none_of(api: Api, store: Store) -> None:
     for each in (POLICY, TWO, POLICY):
         await store.policies.apply(each, "anna")
