@@ -106,7 +106,6 @@ async def test_invariant_5_a_right_that_is_being_registered_is_lost_or_doubled_b
             assert await rights(service, call_id) == []
         await service.logged(of(call_id, "right_registered"))
         await taken_up(between, service, call_id)
-        assert await rights(service, call_id) == ["access"]
         shown = await over(ground, service, placed, call_id)
         assert await rights(service, call_id) == ["access"]
     told = [each["event"] for each in shown["events"]]
