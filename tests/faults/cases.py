@@ -99,11 +99,12 @@ CASES: Mapping[int, Case] = {
         "PostgreSQL is stopped when a key is pressed",
         "written to the local journal; exactly one request later",
         tuple(
-            f"{HERE}/test_postgres_at_the_press.py::test_invariant_5_{name}"
+            f"{HERE}/test_postgres_at_the_press.py::test_invariant_{name}"
             for name in (
-                "a_right_pressed_while_postgresql_hangs_is_lost_or_doubled_or_nobody_confirms_it",
-                "a_right_is_lost_with_a_postgresql_that_is_killed_at_the_press",
-                "a_service_that_is_killed_takes_along_what_waits_or_calls_before_it_is_registered",
+                "5_a_right_pressed_while_postgresql_hangs_is_lost_or_doubled_or_nobody_confirms_it",
+                "5_a_right_is_lost_with_a_postgresql_that_is_killed_at_the_press",
+                "5_a_service_that_is_killed_takes_along_what_waits_or_calls_before_it_is_registered",
+                "6_what_is_said_after_a_refusal_is_kept_because_another_right_is_being_registered",
             )
         ),
     ),
