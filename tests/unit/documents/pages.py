@@ -29,7 +29,7 @@ class Block:
 def pages() -> list[Path]:
     """Every page for people, the first that they read first."""
     return [
-        *(CHECKOUT / name for name in ("README.md", "SECURITY.md")),
+        *(CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
         *sorted(CHECKOUT.glob("docs/**/*.md")),
         *sorted(CHECKOUT.glob("docker/**/*.md")),
     ]
