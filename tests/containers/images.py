@@ -24,7 +24,7 @@ POSTGRES = "docker.io/library/postgres:17-trixie"
 PROMETHEUS = "docker.io/prom/prometheus:v3.5.0"
 CCARI, ASTERISK = "docker.io/library/ccari:local", "docker.io/library/ccari-asterisk:local"
 #: What the base is found again by; the leading number counts changes that the rest does not show.
-RECIPE = "2 trixie minbase ca-certificates"
+RECIPE = "3 trixie minbase ca-certificates"
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 
@@ -91,6 +91,8 @@ async def _base(images: Images, cache: Path) -> None:
     """Debian's image, which nobody gives us here, made from Debian's packages, and named as the Dockerfiles ask for it."""
     address, keyring = await mirror()
     settings = [f"{each};" for each in await apt_settings()]
+    # as in Docker's own: the archive first, then the security updates
+    archives = [(address, "trixie trixie-updates"), (await _security(address), "trixie-security")]
     recipe = hashlib.sha256(
         "\n".join((RECIPE, address, *settings, *map(_content, _certificates()))).encode()
     ).hexdigest()[:12]
@@ -102,7 +104,7 @@ async def _base(images: Images, cache: Path) -> None:
     tar = cache / f"base-{os.getpid()}.tar"
     sources = "\n".join(
         f"Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {keyring}\n"
-        for uri, suites in ((address, "trixie trixie-updates"),)
+        for uri, suites in archives
     )
     try:
         await output(
@@ -121,6 +123,13 @@ async def _base(images: Images, cache: Path) -> None:
         tar.unlink(missing_ok=True)
     marker.write_text(label)
     _say(f"made {DEBIAN}", began)
+
+
+async def _security(address: str) -> str:
+    """Where this machine has security updates from."""
+    told = await output("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
+    named = [each for each in told.splitlines() if each.rstrip("/").endswith("-security")]
+    return [*named, f"{address.rstrip('/')}-security"][0]
 
 
 def _certificates() -> list[Path]:

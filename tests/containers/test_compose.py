@@ -1,5 +1,6 @@
 """compose.yaml as a user brings it up: with Debian's podman in place of Docker, and a call through it."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -71,6 +72,18 @@ async def compose() -> AsyncIterator[Compose]:
         assert await there.podman("volume", "ls", "--quiet") == ""
         networks = await there.podman("network", "ls", "--quiet")
         assert networks.split() == ["podman"]
+    assert left_behind(there.folder) == []
+
+
+def left_behind(folder: Path) -> list[str]:
+    """What there is still of a stage that has ended: its folder, mounts, processes."""
+    found = [str(folder)] if folder.exists() else []
+    found += [line for line in Path("/proc/mounts").read_text().splitlines() if str(folder) in line]
+    for each in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(folder).encode() in (each / "cmdline").read_bytes():
+                found.append(each.name)
+    return found
 
 
 async def test_it_does_not_come_up_from_nothing_or_the_demos_call_is_not_recorded(compose: Compose) -> None:
