@@ -168,7 +168,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
             _beside(replayer.run),
             _fastagi(settings, counter, metrics),
             _forwarding(settings, store, metrics),
-            _notifying(settings, store),
+            _notifying(settings, store, metrics),
             housekeeping(settings, store, metrics),
             _beside(admission.watch),
             # what it has under way at its end is done again by the next service
@@ -274,10 +274,12 @@ async def _forwarding(settings: Settings, store: Store, meter: Meter = UNMETERED
 
 
 @contextlib.asynccontextmanager
-async def open_notifier(settings: Settings, store: Store) -> AsyncIterator[Notifier]:
+async def open_notifier(
+    settings: Settings, store: Store, meter: Meter = UNMETERED
+) -> AsyncIterator[Notifier]:
     """Who tells the webhooks of the settings."""
     async with open_webhook() as webhook:
-        yield Notifier(store.webhooks, Book(store.policies), targets(settings), webhook)
+        yield Notifier(store.webhooks, Book(store.policies), targets(settings), webhook, meter=meter)
 
 
 def targets(settings: Settings) -> list[Target]:
@@ -285,14 +287,15 @@ def targets(settings: Settings) -> list[Target]:
     made = []
     for each in settings.webhooks:
         target = Target(
-            Endpoint(each.name, each.events, each.controllers), str(each.url), partial(_webhook_secret, each)
+            Endpoint(each.name, each.events, each.controllers), str(each.url), partial(webhook_secret, each)
         )
         target.secret()
         made.append(target)
     return made
 
 
-def _webhook_secret(section: WebhookSection) -> bytes:
+def webhook_secret(section: WebhookSection) -> bytes:
+    """Raises ConfigError if it is none, or its file is not there."""
     if section.secret is not None:
         secret = decoded(section.secret.get_secret_value())
         if secret is None:
@@ -307,9 +310,9 @@ def _webhook_secret(section: WebhookSection) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def _notifying(settings: Settings, store: Store) -> AsyncIterator[None]:
+async def _notifying(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[None]:
     """Tell webhooks while the context lasts; what is under way at its end is sent again by the next service."""
-    async with open_notifier(settings, store) as notifier, _beside(notifier.run):
+    async with open_notifier(settings, store, meter) as notifier, _beside(notifier.run):
         yield
 
 

@@ -13,6 +13,7 @@ from ccari.errors import CcariError, ConfigError
 from ccari.forward.courier import LEASE, LONGEST_PAUSE, LOOK_SECONDS, PATIENCE, pause
 from ccari.forward.webhook import NotTakenError, Webhook
 from ccari.gating.dossiers import clock
+from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
 from ccari.ports.webhooks import Delivery, DeliveryQueue, Endpoint
 
@@ -52,8 +53,9 @@ class Notifier:
 
     def __init__(
         self, queue: DeliveryQueue, book: PolicyBook, targets: Sequence[Target], webhook: Webhook,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = random.random, meter: Meter = UNMETERED,
     ) -> None:  # fmt: skip
+        self._meter = meter
         self._queue = queue
         self._book = book
         self._targets = targets
@@ -75,11 +77,14 @@ class Notifier:
                     await self.look_at_terms()
                     looked = loop.time()
                 stalled = ""
+                self._meter.done(Work.WEBHOOKS)
             except CcariError as error:
+                self._meter.failed(Work.WEBHOOKS)
                 if str(error) != stalled:
                     stalled = str(error)
                     _log.warning("webhooks_stalled", reason=stalled)
             except Exception:  # noqa: BLE001 - logged
+                self._meter.failed(Work.WEBHOOKS)
                 _log.exception("webhooks_failed")
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -198,6 +198,10 @@ FORWARDS = Family(
     "Changes of requests that controllers are to be told of: waiting, delivered, or given up.",
     (_label("state", ("waiting", "delivered", "given_up")),),
 )  # fmt: skip
+WEBHOOKS = Family(
+    "ccari_webhook_messages", Kind.GAUGE, "Messages that a webhook of [[webhooks]] has not been told: waiting, or given up.",
+    (Label("webhook", words="its name in the settings"), _label("state", ("waiting", "given_up"))),
+)  # fmt: skip
 REGISTER_AGE = Family(
     "ccari_register_age_seconds",
     Kind.GAUGE,

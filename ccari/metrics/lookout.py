@@ -103,6 +103,7 @@ class Lookout:
             catalogue.RECORDINGS: held(lambda found: _all(catalogue.RECORDINGS, found.recordings)),
             catalogue.REQUESTS: held(lambda found: {(right, channel): count for right, channel, count in found.requests}),
             catalogue.FORWARDS: held(lambda found: _all(catalogue.FORWARDS, found.forwards)),
+            catalogue.WEBHOOKS: held(lambda found: {(name, state): count for name, state, count in found.webhooks}),
             catalogue.JOURNAL_RIGHTS: journal(lambda found: {
                 ("waiting",): found.waiting, ("aside",): found.aside, ("torn",): found.torn,
             }),

@@ -22,12 +22,15 @@ class Pressing:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What takes a look at every row. ``requests``: ever registered, by right and channel."""
+    """What takes a look at every row. ``requests``: ever registered, by right and channel; ``webhooks``: what each is still
+    to be told, by its name and state.
+    """
 
     suppressions: Mapping[str, int]
     recordings: Mapping[str, int]
     requests: Sequence[tuple[str, str, int]]
     forwards: Mapping[str, int]
+    webhooks: Sequence[tuple[str, str, int]]
 
 
 class Figures(Protocol):

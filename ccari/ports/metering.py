@@ -51,6 +51,7 @@ class Work(StrEnum):
     HOUSEKEEPING = "housekeeping"
     SEALING = "sealing"
     FORWARDING = "forwarding"
+    WEBHOOKS = "webhooks"
     REPLAYING = "replaying"
     SPOOL = "spool"
     FIGURES = "figures"

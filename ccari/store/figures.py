@@ -1,5 +1,8 @@
 """How much there is, counted in the database."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from ccari.ports.figures import Held, Pressing
 from ccari.ports.requests import Clock
 from ccari.store.database import Database
@@ -7,6 +10,25 @@ from ccari.store.queries import SQL
 
 #: Within so many days a request is due soon.
 SOON_DAYS = 7
+_GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """What was given up: messages by webhook, and changes of requests that a controller was to be told of."""
+
+    webhooks: Mapping[str, int]
+    forwards: int
+
+
+async def untold(database: Database) -> Untold:
+    """Raises StoreError."""
+    messages = await database.rows(SQL["deliveries_by_state"])
+    forwards = await database.rows(SQL["forwards_by_state"])
+    return Untold(
+        {row["endpoint"]: row["count"] for row in messages if row["state"] == _GIVEN_UP},
+        sum(row["count"] for row in forwards if row["state"] == _GIVEN_UP),
+    )
 
 
 class CountedFigures:
@@ -36,9 +58,11 @@ class CountedFigures:
             recordings = await connection.fetch(SQL["recordings_by_state"])
             requests = await connection.fetch(SQL["requests_by_right"])
             forwards = await connection.fetch(SQL["forwards_by_state"])
+            webhooks = await connection.fetch(SQL["deliveries_by_state"])
         return Held(
             {row["reason"]: row["count"] for row in suppressions},
             {row["state"]: row["count"] for row in recordings},
             [(row["right"], row["channel"], row["count"]) for row in requests],
             {row["state"]: row["count"] for row in forwards},
+            [(row["endpoint"], row["state"], row["count"]) for row in webhooks],
         )

@@ -66,7 +66,8 @@ def user_name(uid: int) -> str:
 def _holds_a_secret(path: Path) -> bool:
     document: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     url = document.get("database", {}).get("url", "")
-    return bool(document.get("asterisk", {}).get("password")) or _url_holds_a_secret(url)
+    signing = any("secret" in each for each in document.get("webhooks", ()))
+    return signing or bool(document.get("asterisk", {}).get("password")) or _url_holds_a_secret(url)
 
 
 def _url_holds_a_secret(url: str) -> bool:

@@ -19,6 +19,7 @@ from ccari.cli.doctor import (
     recordings,
     sounds,
     times,
+    webhooks,
 )
 from ccari.cli.doctor.findings import Finding, State, apart, doubt, found_by, refused
 from ccari.cli.readiness import BUILD, Need
@@ -43,6 +44,7 @@ async def examine(path: Path | None) -> list[Finding]:
         _files("configuration", lambda: configuration.configuration(path, settings), _USER),
         _files("user", lambda: configuration.user(settings), _USER),
         _files("keys", lambda: keys.keys(settings), _USER),
+        _files("webhooks", lambda: webhooks.webhooks(settings), "let ccari's user read the secret_file"),
         _database_and_asterisk(settings),
         _files(
             "local journal",
@@ -134,6 +136,7 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
     return [
         *await _files("time zone", lambda: times.zones(declared), "install tzdata"),
         *await found_by("policy", policy.strays(store, declared), "ccari db migrate"),
+        *await found_by("webhooks", webhooks.given_up(store), "ccari db migrate"),
         *await found_by("secrets", secrets(), _USER),
         *await _files("recipients", lambda: recordings.unencrypted(settings, declared), _USER),
         *await _files("evidence key", lambda: _found(readiness.keys(settings, declared)), _USER),

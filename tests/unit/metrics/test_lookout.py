@@ -155,7 +155,7 @@ class Failing:
 
     async def held(self) -> Held:
         self.counted += 1
-        return Held({}, {}, [], {})
+        return Held({}, {}, [], {}, [])
 
 
 async def test_figures_of_before_the_database_went_pass_for_new_ones(store: Store) -> None:
@@ -183,3 +183,19 @@ async def test_every_row_is_counted_at_every_look(store: Store) -> None:
         await lookout.look()
         clock.now += COUNT_SECONDS / 2
     assert figures.counted == 2
+
+
+async def test_a_webhook_that_is_not_told_goes_unseen(store: Store) -> None:
+    async with store.database.connection() as connection:
+        for subject, state in (("one", "waiting"), ("two", "given_up"), ("three", "delivered")):
+            await connection.execute(
+                "INSERT INTO webhook_deliveries (endpoint, event, subject, state, settled_at)"
+                " VALUES ('crm', 'call.ended', $1, $2, CASE WHEN $2 <> 'waiting' THEN now() END)",
+                subject, state,
+            )  # fmt: skip
+    found = await looked(store)
+    told = {each: value for each, value in found.items() if each.startswith("ccari_webhook_messages")}
+    assert told == {
+        'ccari_webhook_messages{webhook="crm",state="waiting"}': 1,
+        'ccari_webhook_messages{webhook="crm",state="given_up"}': 1,
+    }

@@ -13,6 +13,7 @@ from ccari.calls.admission import Admission
 from ccari.calls.switchboard import Switchboard
 from ccari.errors import AsteriskError, RecordingDelayed, StoreError
 from ccari.forward.courier import Courier
+from ccari.forward.notifier import Notifier
 from ccari.gating.journal import Journal
 from ccari.gating.registering import register
 from ccari.metrics.meter import Metrics
@@ -87,6 +88,7 @@ async def test_work_that_fails_pages_nobody(work: Work, tmp_path: Path) -> None:
         Work.HOUSEKEEPING: Housekeeper(away, tmp_path, meter=metrics).run,
         Work.SEALING: _sealing(metrics, away),
         Work.FORWARDING: Courier(away, away, away, away, meter=metrics).run,
+        Work.WEBHOOKS: Notifier(away, away, [], away, meter=metrics).run,
         Work.REPLAYING: _replaying(metrics, tmp_path),
         Work.SPOOL: _tending(metrics),
     }
