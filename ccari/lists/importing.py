@@ -31,7 +31,7 @@ from ccari.gating.naming import (
     zone_of,
 )
 from ccari.gating.scrubbing import Scrubbing
-from ccari.lists import bars, consents
+from ccari.lists import bars, consents, register
 from ccari.lists.bars import BarReader
 from ccari.lists.cells import inert
 from ccari.lists.consents import ConsentReader
@@ -193,6 +193,12 @@ class Lists:
         async with aclosing(self.suppressions.export(whose.id)) as batches:
             async for rows in batches:
                 yield await asyncio.to_thread(_csv, [_exported(row, checks) for row in rows])
+
+    def register(
+        self, rows: AsyncGenerator[Mapping[str, Any], None], form: str
+    ) -> AsyncGenerator[bytes, None]:
+        """Requests as ``csv`` or ``json``, with masked numbers, some at a time; JSON has the history too."""
+        return register.as_csv(rows) if form == "csv" else register.as_json(rows)
 
     def _scrubbing(self, given: ContactsGiven) -> tuple[Controller, Scrubbing]:
         now = datetime.now(UTC)

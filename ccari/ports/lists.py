@@ -250,6 +250,12 @@ class ListWork(Protocol):
         """A controller's bars as CSV, some lines at a time, the header first."""
         ...
 
+    def register(
+        self, rows: AsyncGenerator[Mapping[str, Any], None], form: str
+    ) -> AsyncGenerator[bytes, None]:
+        """Requests as ``csv`` or ``json``, with masked numbers, some at a time; JSON has the history too."""
+        ...
+
 
 class ContactStore(Protocol):
     """Contacts as they are looked at. Each method raises StoreError."""

@@ -1,6 +1,6 @@
 """A right as it is exercised, and the register in which the request is worked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -135,6 +135,10 @@ class RequestRegister(Protocol):
 
     async def step(self, reference: str, to: RequestState, work: Work) -> dict[str, Any]:
         """Take a request to another state; RequestError if the law or its state forbids it."""
+        ...
+
+    def export(self, controller: str | None, since: datetime | None) -> AsyncGenerator[dict[str, Any], None]:
+        """Each request with its history, the first received before the others, a few at a time."""
         ...
 
     async def list(

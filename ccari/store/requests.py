@@ -1,7 +1,7 @@
 """The register of rights requests: each is entered with its immediate effect, and each step taken, in one transaction."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -63,11 +63,16 @@ class Requests:
         told, barred, kept = ([dict(row) for row in rows] for rows in (history, bars, recordings))
         return RequestRecord(request, told, barred, kept, fault)
 
-    async def export(self, controller: str | None, since: datetime | None) -> AsyncIterator[dict[str, Any]]:
+    async def export(
+        self, controller: str | None, since: datetime | None
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Each request with its history, the oldest first, a few at a time."""
-        async for rows in self._database.stream(SQL["export_requests"], controller, since):
-            for row in rows:
-                yield dict(row)
+        async with contextlib.aclosing(
+            self._database.stream(SQL["export_requests"], controller, since)
+        ) as batches:
+            async for rows in batches:
+                for row in rows:
+                    yield dict(row)
 
     async def add(
         self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None

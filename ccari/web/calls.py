@@ -18,6 +18,7 @@ from ccari.web.models.fields import Moment
 from ccari.web.models.gate import GateAnswer, GateAsk
 from ccari.web.paging import cursor, cut, place
 from ccari.web.problems import Refusal, not_there
+from ccari.web.suppressions import narrowed
 
 _PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 
@@ -58,7 +59,11 @@ async def list_calls(ask: Ask) -> Reply:
     """Calls, the newest first."""
     query: CallsQuery = ask.query
     wanted = WantedCalls(
-        query.campaign, query.outcome, query.since, ask.controllers, place(query.after, _PLACE)
+        query.campaign,
+        query.outcome,
+        query.since,
+        await narrowed(ask, query.controller),
+        place(query.after, _PLACE),
     )
     rows = await ask.front.records.list_calls(query.limit + 1, wanted)
     page, after = cut(rows, query.limit, lambda row: cursor(row["opened_at"], row["id"]))

@@ -14,6 +14,7 @@ from ccari.web.front import Ask, Reply
 from ccari.web.models.consents import ConsentsImportQuery
 from ccari.web.models.contacts import ContactsImportQuery, ScrubQuery
 from ccari.web.models.lists import ListReport, OfController
+from ccari.web.models.requests import RegisterQuery
 from ccari.web.models.suppressions import BarsImportQuery
 from ccari.web.problems import Refusal
 from ccari.web.uploads import CSV, Upload
@@ -76,6 +77,27 @@ async def export_bars(ask: Ask) -> web.StreamResponse:
     lists, whose = await _lists(ask), the_controller(await ask.policy_in_force(), query.controller)
     await ask.note(Looked.BARS_EXPORTED, {"controller": whose.id})
     return await sent(ask, f"{CSV}; charset=utf-8", f"suppressions-{whose.id}.csv", lists.bars_csv(whose.id))
+
+
+async def export_requests_csv(ask: Ask) -> web.StreamResponse:
+    """The register of rights as CSV, the first received at the top. Numbers are masked."""
+    return await _register(ask, "csv", f"{CSV}; charset=utf-8")
+
+
+async def export_requests_json(ask: Ask) -> web.StreamResponse:
+    """The register of rights as one JSON array, each request with its history. Numbers are masked."""
+    return await _register(ask, "json", "application/json")
+
+
+async def _register(ask: Ask, form: str, kind: str) -> web.StreamResponse:
+    query: RegisterQuery = ask.query
+    lists, whose = await _lists(ask), None
+    if query.controller is not None or ask.bearer.controllers is not None:
+        whose = the_controller(await ask.policy_in_force(), query.controller).id
+    told = {"controller": whose or "all", "since": query.since.isoformat() if query.since else "ever"}
+    await ask.note(Looked.REQUESTS_EXPORTED, told)
+    rows = ask.front.requests.export(whose, query.since)
+    return await sent(ask, kind, f"requests-{whose or 'all'}.{form}", lists.register(rows, form))
 
 
 async def _lists(ask: Ask) -> ListWork:

@@ -17,7 +17,7 @@ from pydantic.json_schema import models_json_schema
 from ccari import __version__
 from ccari.web.problems import PROBLEM_TYPE, Problem
 from ccari.web.repeats import HEADER
-from ccari.web.routes import Route
+from ccari.web.routes import JSON, Route
 from ccari.web.uploads import CSV, PLAIN
 
 _ALWAYS = (
@@ -115,7 +115,10 @@ def _refusals(route: Route) -> Iterable[HTTPStatus]:
 
 def _answer(route: Route, schemas: _Schemas) -> dict[str, Any]:
     kind = "text/event-stream" if route.streams else route.gives
-    schema = {"type": "string"} if route.reply is None else schemas[route.reply, "serialization"]
+    if route.reply is not None:
+        schema = schemas[route.reply, "serialization"]
+    else:
+        schema = {"type": "array", "items": {"type": "object"}} if route.gives == JSON else {"type": "string"}
     made: dict[str, Any] = {"description": route.status.phrase, "content": {kind: {"schema": schema}}}
     if route.status is HTTPStatus.CREATED:
         made["headers"] = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}

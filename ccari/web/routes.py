@@ -72,6 +72,7 @@ from ccari.web.models.requests import (
     NoteBody,
     ReasonBody,
     Registered,
+    RegisterQuery,
     RequestPage,
     RequestPath,
     RequestShown,
@@ -231,6 +232,12 @@ def routes(streams: Streams) -> Sequence[Route]:
         Route(
             "POST", "/v1/requests", frozenset({_AGENT, _DPO}), requests.add, Registered, HTTPStatus.CREATED,
             body=ClaimBody, repeats=True,
+        ),
+        Route(
+            "GET", "/v1/requests/export.csv", proving, lists.export_requests_csv, None, query=RegisterQuery, gives=CSV,
+        ),
+        Route(
+            "GET", "/v1/requests/export.json", proving, lists.export_requests_json, None, query=RegisterQuery, gives=JSON,
         ),
         Route(
             "GET", "/v1/requests/{reference}", frozenset({_DPO, _AUDITOR}), requests.show, RequestShown,

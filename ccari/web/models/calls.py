@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from ccari.policy.call import Direction
+from ccari.policy.declared import Identifier
 from ccari.web.models.base import Body, Given, Told
 from ccari.web.models.fields import After, AgentName, CampaignId, Limit, Moment, Next, NumberText, OneLine
 
@@ -28,6 +29,7 @@ class CallPlaced(Told):
 
 
 class CallsQuery(Given):
+    controller: Identifier | None = None
     campaign: OneLine | None = None
     outcome: OneLine | None = None
     since: Annotated[Moment | None, Field(description="Opened at that moment or later.")] = None

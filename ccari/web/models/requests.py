@@ -16,6 +16,7 @@ from ccari.web.models.fields import (
     ControllerId,
     Day,
     Limit,
+    Moment,
     Next,
     Note,
     NumberText,
@@ -45,6 +46,13 @@ class RequestsQuery(Given):
     ] = None
     limit: Limit = 100
     after: After = None
+
+
+class RegisterQuery(Given):
+    """``controller`` may be left out where the token sees all, or only one."""
+
+    controller: Identifier | None = None
+    since: Annotated[Moment | None, Field(description="Received at that moment or later.")] = None
 
 
 class RequestRow(Told):

@@ -237,6 +237,7 @@ async def test_a_call_of_another_controller_is_shown(api: Api, store: Store) -> 
     ]
     assert told[0] == told[1] == told[2]
     assert sorted(await listed(api)) == sorted([mine, foreign, refused])
+    assert await listed(api, "&controller=other") == [foreign]
 
 
 async def test_a_journal_that_was_tampered_with_is_shown_as_whole(api: Api, store: Store) -> None:

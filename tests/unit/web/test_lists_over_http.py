@@ -249,3 +249,25 @@ async def test_an_export_that_fails_in_the_middle_ends_as_if_it_were_whole(
     monkeypatch.setattr(type(store.suppressions), "export", lambda _, controller: broken(controller))
     with pytest.raises(aiohttp.ClientError):
         await api.ask("GET", f"{BARS}/export?controller=acme")
+
+
+async def test_the_register_that_is_given_out_is_anothers_or_shows_a_number(api: Api, store: Store) -> None:
+    for controller in ("acme", "other"):
+        claim = {"right": "access", "number": NUMBER, "controller": controller}
+        assert (await api.ask("POST", "/v1/requests", claim)).status == HTTPStatus.CREATED
+    token = await api.token(Role.AUDITOR, name="authority", controllers={"acme"})
+    mine = await api.ask("GET", "/v1/requests/export.json", token=token)
+    assert [(each["controller"], each["number"], len(each["history"])) for each in mine.json] == [
+        ("acme", "+48•••••0001", 1)
+    ]
+    for more in ("?controller=other", "?since=yesterday"):
+        (await api.ask("GET", f"/v1/requests/export.csv{more}", token=token)).problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY
+        )
+    everything = await api.ask("GET", "/v1/requests/export.csv?since=2026-01-01T00:00:00Z")
+    assert len(everything.text.splitlines()) == 3
+    assert NUMBER[3:] not in everything.text
+    assert (await api.ask("GET", "/v1/requests/export.json?since=2999-01-01T00:00:00Z")).json == []
+    assert await audit(store) == [
+        ("requests_exported", "token:authority"), *[("requests_exported", "token:the-dpo")] * 2,
+    ]  # fmt: skip

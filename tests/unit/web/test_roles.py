@@ -55,6 +55,8 @@ GET  /v1/revisions                       . . o D A
 GET  /v1/revisions/{number}              . . o D A
 GET  /v1/requests                        . . . D A
 POST /v1/requests                        . a . D .
+GET  /v1/requests/export.csv             . . . D A
+GET  /v1/requests/export.json            . . . D A
 GET  /v1/requests/{reference}            . . . D A
 POST /v1/requests/{reference}/verify     . . . D .
 POST /v1/requests/{reference}/start      . . . D .

@@ -140,6 +140,9 @@ async def test_a_list_goes_in_or_out_otherwise_on_the_command_line(
     given = await api.ask("GET", "/v1/suppressions/export?controller=acme")
     assert given.text == (await ccari.ccari("suppress", "export", *ACME)).out
     rows = f"number,source,obtained,basis\n{NUMBER},shop,2026-01-31,contract\n12,shop,2026-01-31,contract\n"
+    for form in ("csv", "json"):
+        given = await api.ask("GET", f"/v1/requests/export.{form}?controller=acme")
+        assert given.text == (await ccari.ccari("requests", "export", *ACME, "--format", form)).out
     (file := tmp_path / "list.csv").write_text(rows)
     refused = await ccari.ccari("contacts", "import", str(file), *ACME, "--json")
     problem = await api.ask(

@@ -1,0 +1,62 @@
+"""The register of rights as one stream, for whoever supervises; numbers are masked."""
+
+import csv
+import io
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from ccari.gating.dossiers import listed
+from ccari.lists.cells import inert
+
+COLUMNS = (
+    "reference", "controller", "campaign", "purpose", "right", "article", "state", "level", "number", "number_from",
+    "channel", "call_id", "key", "notice_version", "language", "received_at", "registered_at", "due", "extended_at",
+    "closed_at",
+)  # fmt: skip
+#: Rows that are given at a time.
+_AT_A_TIME = 500
+
+
+async def as_csv(rows: AsyncGenerator[Mapping[str, Any], None]) -> AsyncGenerator[bytes, None]:
+    """Some lines at a time, the header first."""
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+    table.writeheader()
+    written = 0
+    async with aclosing(rows):
+        async for row in rows:
+            table.writerow({name: _cell(name, value) for name, value in listed(row).items()})
+            written += 1
+            if written % _AT_A_TIME == 0:
+                yield _taken(text)
+    yield _taken(text)
+
+
+async def as_json(rows: AsyncGenerator[Mapping[str, Any], None]) -> AsyncGenerator[bytes, None]:
+    """One array, a request on a line, with its history."""
+    before = b"["
+    async with aclosing(rows):
+        async for row in rows:
+            told = {**listed(row), "history": orjson.Fragment(row["history"] or "[]")}
+            yield before + b"\n" + orjson.dumps(told, default=str)
+            before = b","
+    yield (b"[" if before == b"[" else b"") + b"\n]\n"
+
+
+def _taken(text: io.StringIO) -> bytes:
+    """What was written since the last time."""
+    taken = text.getvalue().encode()
+    text.seek(0)
+    text.truncate()
+    return taken
+
+
+def _cell(name: str, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    # a masked number begins with a plus sign, and is ours
+    return inert(value) if isinstance(value, str) and name != "number" else value
