@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ccari.calls.transport import HEARTBEAT_SECONDS
 from ccari.store.local_journal import KEEP_SECONDS
 from ccari.store.replaying import PRESS_SECONDS
-from tests.soak.account import Account, Press
+from tests.soak.account import Account, CallRow, Press
 from tests.soak.plan import Fault
 
 #: A link that is dead is known to be within a heartbeat, half of one for its answer, and what a busy machine takes.
@@ -51,8 +51,9 @@ def _cause(account: Account, loss: float, *, within: float) -> float:
     return min([loss, *began])
 
 
-def is_heard(account: Account, press: Press, until: float | None) -> bool:
-    """Whether the service has to have heard it. ``until``: the end of its call, by PostgreSQL's clock."""
+def is_heard(account: Account, press: Press, call: CallRow) -> bool:
+    """Whether the service has to have heard it, in that call."""
+    until = _end(account, call)
     if until is None or press.ended > until - RACE_SECONDS:
         return False
     # an Asterisk that is stopped, or killed, loses packets
@@ -60,6 +61,12 @@ def is_heard(account: Account, press: Press, until: float | None) -> bool:
     if account.broken(began, ended, Fault.STOP_ASTERISK, Fault.KILL_ASTERISK):
         return False
     return not any(began < press.ended and ended > press.began for began, ended in absences(account))
+
+
+def _end(account: Account, call: CallRow) -> float | None:
+    """By PostgreSQL's clock; or when the service said so, which cannot be written while PostgreSQL is away."""
+    said = (each.at for each in account.signs if each.event == "call_ended" and each.call == call.id)
+    return None if call.ended_at is None else min([call.ended_at, *said])
 
 
 def told_at(account: Account, press: Press) -> float:

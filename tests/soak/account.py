@@ -37,10 +37,11 @@ class Exit:
 
 @dataclass(frozen=True)
 class Sign:
-    """What the service has said of itself, when it was seen in its log: its own clock may be wrong."""
+    """What the service has said of itself, or of a call, when it was seen in its log: its own clock may be wrong."""
 
     at: float
     event: str
+    call: str = ""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def _far_end(account: Account) -> str:
 
 def _keys(account: Account) -> str:
     rights, codes = list(rights_pressed(account)), list(codes_entered(account))
-    heard = sum(is_heard(account, press, call.ended_at) for press, call, _ in rights)
+    heard = sum(is_heard(account, press, call) for press, call, _ in rights)
     return (
         f"{len(account.presses)} sent: {len(rights)} rights, of which {heard} while somebody had to hear them, and "
         f"{len(codes)} codes of agents"

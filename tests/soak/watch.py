@@ -15,7 +15,7 @@ from tests.soak.plan import Fault
 LOOK_SECONDS = 0.05
 SERVES = "service_started"
 #: What the service says of itself that tells whether anybody hears keys.
-SIGNS = frozenset({SERVES, "asterisk_connected", "asterisk_away"})
+SIGNS = frozenset({SERVES, "asterisk_connected", "asterisk_away", "call_ended"})
 
 
 class Watch:
@@ -71,9 +71,9 @@ class Watch:
         self._read += len(whole) + len(end)
         for line in whole.splitlines():
             with contextlib.suppress(ValueError):
-                event = json.loads(line)["event"]
-                if event in SIGNS:
-                    self.signs.append(Sign(time.time(), event))
+                told = json.loads(line)
+                if told["event"] in SIGNS:
+                    self.signs.append(Sign(time.time(), told["event"], told.get("call_id", "")))
 
     def _names(self) -> Iterator[str]:
         """The files of calls' own recordings."""

@@ -37,13 +37,21 @@ def refused_rights(call: CallRow) -> frozenset[str]:
     return frozenset(each.fields.get("right", "") for each in call.journal if each.event in REFUSED)
 
 
+def _said_no(account: Account) -> Iterator[tuple[str, str]]:
+    """In the log too: the end of a journal is lost where the service is ended while PostgreSQL is away."""
+    for call in account.calls:
+        yield from ((call.id, right) for right in refused_rights(call))
+    for line in account.lines:
+        if line.told.get("event") in REFUSED:
+            yield str(line.told.get("call_id")), str(line.told.get("right"))
+
+
 def press_lost(account: Account) -> Iterator[Violation]:
     if not account.calm:
         return
-    registered = {(each.call_id, each.right) for each in account.requests}
+    known = {(each.call_id, each.right) for each in account.requests} | set(_said_no(account))
     for press, call, right in rights_pressed(account):
-        kept = (call.id, right) in registered or right in refused_rights(call)
-        if not kept and is_heard(account, press, call.ended_at):
+        if (call.id, right) not in known and is_heard(account, press, call):
             yield Violation(
                 5,
                 "a key was sent, and nobody knows of it",
@@ -69,7 +77,7 @@ def _code_lost(account: Account) -> Iterator[Violation]:
         ):
             continue
         known = any(each.fields.get("code") == press.keys for each in call.all("agent_code_entered"))
-        if not known and is_heard(account, press, call.ended_at):
+        if not known and is_heard(account, press, call):
             yield Violation(
                 5,
                 "an agent's code was sent, and nobody knows of it",

@@ -18,7 +18,7 @@ def goes_on_after_refusal(account: Account) -> Iterator[Violation]:
     """Of a request whose press world does not know, or knows too early, for it was lost, by when the service heard it."""
     refused: dict[str, float] = {}
     for press, call, right in [*rights_pressed(account), *_obeyed_codes(account)]:
-        if right in STOPS_RECORDING and is_heard(account, press, call.ended_at):
+        if right in STOPS_RECORDING and is_heard(account, press, call):
             refused[call.id] = min(refused.get(call.id, _FOR_EVER), told_at(account, press))
     for request in account.requests:
         call_of_it = account.by_id.get(request.call_id)
@@ -35,7 +35,7 @@ def goes_on_after_refusal(account: Account) -> Iterator[Violation]:
 
 def goes_on_after_pause(account: Account) -> Iterator[Violation]:
     for press, call, does in _obeyed_codes(account):
-        if does != PAUSE or not is_heard(account, press, call.ended_at):
+        if does != PAUSE or not is_heard(account, press, call):
             continue
         began = told_at(account, press) + STOPPING_SECONDS
         resumed = (

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.soak.account import Account, Exit, Kept, Press
+from tests.soak.account import Account, Exit, Kept, Press, Sign
 from tests.soak.checks import violations
 from tests.soak.gather import _presses
 from tests.soak.plan import Fault
@@ -65,13 +65,33 @@ def refused(run: Account) -> Account:
     return lawful.adding(run, ERASED, "right_failed", right="erasure")
 
 
+def ended_by_the_service(run: Account) -> Account:
+    """Whose row was closed by the next one: PostgreSQL was away."""
+    return replace(run, signs=(*run.signs, Sign(BEGAN + 8.0, "call_ended", ERASED)))
+
+
+def refused_in_the_log(run: Account) -> Account:
+    return lawful.logging(run, "{}", event="right_failed", call_id=ERASED, right="erasure")
+
+
 def test_a_key_that_left_no_trace_is_not_missed() -> None:
     assert said(unheard(lawful.account())) == {LOST}
 
 
 @pytest.mark.parametrize(
     "why",
-    [cut, stalled, lost_twice, restarted, killed, killed_as_it_was_held_up, at_the_end, refused],
+    [
+        cut,
+        stalled,
+        lost_twice,
+        restarted,
+        killed,
+        killed_as_it_was_held_up,
+        at_the_end,
+        ended_by_the_service,
+        refused,
+        refused_in_the_log,
+    ],
     ids=lambda each: each.__name__,
 )
 def test_a_key_that_nobody_could_hear_or_that_was_refused_is_held_against_the_service(
@@ -93,6 +113,11 @@ def late_only(run: Account) -> Account:
     return lawful.broken(run, Fault.STALL_ASTERISK, 8, 11)
 
 
+def other_call(run: Account) -> Account:
+    run = replace(run, signs=(*run.signs, Sign(BEGAN + 8.0, "call_ended", AGREED)))
+    return lawful.logging(run, "{}", event="right_failed", call_id=AGREED, right="erasure")
+
+
 def killed_later(run: Account) -> Account:
     run = lawful.broken(lawful.broken(run, Fault.STOP_CCARI, 7, 9.5), Fault.KILL_CCARI, 17.0, 19.0)
     return replace(run, exits=(*run.exits, Exit(BEGAN - 60, BEGAN + 17.0, -9)))
@@ -103,7 +128,9 @@ def database(run: Account) -> Account:
 
 
 @pytest.mark.parametrize(
-    "why", [other_right, other_time, late_only, killed_later, database], ids=lambda each: each.__name__
+    "why",
+    [other_right, other_time, late_only, other_call, killed_later, database],
+    ids=lambda each: each.__name__,
 )
 def test_a_lost_key_is_excused_by_what_has_nothing_to_do_with_it(why: Callable[[Account], Account]) -> None:
     assert LOST in said(why(unheard(lawful.account())))
