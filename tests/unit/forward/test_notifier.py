@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import signal
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +23,9 @@ from ccari.ports.webhooks import Endpoint, Told
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
+from tests.integration.service import START_SECONDS, Service
+from tests.lab.ports import free_port
+from tests.lab.waiting import until
 from tests.unit.forward.receiver import Receiver, answers, receiving
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
@@ -210,6 +215,45 @@ async def test_a_running_service_tells_nobody(
             await receiver.came.wait()
         working.cancel()
         await asyncio.wait([working])
+
+
+async def test_a_service_that_is_told_of_a_webhook_tells_it_nothing(
+    dsn: str, database: Database, tmp_path: Path, receiver: Receiver
+) -> None:
+    """As it is configured, and started: without an Asterisk, which a right that comes by letter needs none of."""
+    (key := tmp_path / "crm.key").touch(mode=0o600)
+    key.write_text(SECRET + "\n")
+    (tmp_path / "ccari.toml").write_text(
+        f'[[webhooks]]\nname = "crm"\nurl = "{receiver.url}"\nsecret_file = "{key}"\nevents = ["right.registered"]\n'
+    )
+    (policy := tmp_path / "policy.toml").write_text(made.POLICY.partition("[[campaigns]]")[0])
+    ports = [free_port(socket.SOCK_STREAM, "127.0.0.1") for _ in range(2)]
+    service = Service(
+        {
+            "CCARI_CONFIG": str(tmp_path / "ccari.toml"), "CCARI_DATA_DIR": str(tmp_path / "data"), "CCARI_DATABASE__URL": dsn,
+            "CCARI_ASTERISK__PASSWORD": "none", "CCARI_ASTERISK__URL": f"http://127.0.0.1:{ports[0]}",
+            "CCARI_HTTP__LISTEN": f"127.0.0.1:{ports[1]}", "CCARI_AGI__LISTEN": "off",
+        },
+        tmp_path / "log", tmp_path / "err",
+    )  # fmt: skip
+    for arguments in (("policy", "apply", str(policy)), ("keys", "init")):
+        assert (await service.ccari(*arguments)).code == 0
+    await service.spawn()
+    try:
+
+        async def is_known() -> bool:
+            return bool(await database.rows("SELECT name FROM webhook_endpoints"))
+
+        await until(is_known, within=START_SECONDS)
+        done = await service.json("requests", "add", "access", "600 100 001")
+        async with asyncio.timeout(WITHIN_SECONDS):
+            await receiver.came.wait()
+        assert await service.stop() == 0
+    finally:
+        await service.stop(signal.SIGKILL)
+    (heard,) = receiver.heard
+    assert (heard.told["data"]["reference"], heard.is_signed_with(SECRET)) == (done["reference"], True)
+    assert made.NUMBER.digits[2:] not in service.log.read_text() + service.errors.read_text()
 
 
 async def test_the_dead_letters_are_not_listed_or_cannot_be_sent_again(

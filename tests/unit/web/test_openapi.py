@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+from ccari.web.events import Streams
 from ccari.web.front import Front
+from ccari.web.routes import routes
 from ccari.web.server import application
 from tests.unit.web.api import Api, routes_of
 
@@ -44,6 +46,7 @@ async def test_an_operation_hides_what_it_takes_or_refuses(api: Api) -> None:
     told = (await api.ask("GET", "/openapi.json", role=None)).json
     names = [operation["operationId"] for _, _, operation in operations(told)]
     assert len(set(names)) == len(names)
+    repeated = {(each.method, each.path) for each in routes(Streams()) if each.repeats}
     for verb, path, operation in operations(told):
         assert operation["summary"], path
         responses = operation["responses"]
@@ -53,6 +56,8 @@ async def test_an_operation_hides_what_it_takes_or_refuses(api: Api) -> None:
         )
         placed = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
         assert placed == {part.strip("{}") for part in path.split("/") if part.startswith("{")}
+        keyed = any(each["name"] == "Idempotency-Key" for each in operation["parameters"])
+        assert keyed is ((verb.upper(), path) in repeated), path
         assert ("requestBody" in operation) is (verb == "post" and not path.endswith(("/start", "/retry"))), (
             path
         )
