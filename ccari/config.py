@@ -60,11 +60,11 @@ def _password_in(file: Path, section: str) -> str:
     try:
         password = file.read_text("utf-8").strip()
     except OSError as error:
-        raise ConfigError(f"{told}: {error.strerror}") from None
+        raise ConfigError(f"{told}: {error.strerror}: make it, for ccari's user alone to read") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{told} is not UTF-8 text") from None
+        raise ConfigError(f"{told} is not UTF-8 text: give the password alone in it") from None
     if not password:
-        raise ConfigError(f"{told} is empty")
+        raise ConfigError(f"{told} is empty: give the password in it")
     return password
 
 
@@ -100,7 +100,7 @@ class AsteriskSection(_Section):
         """
         if self.password is not None:
             if not self.password.get_secret_value():
-                raise ConfigError("[asterisk] password is empty")
+                raise ConfigError("[asterisk] password is empty: give that of the ARI user")
             return self.password.get_secret_value()
         if self.password_file is None:
             raise ConfigError(

@@ -272,6 +272,7 @@ async def test_a_password_file_that_is_missing_or_open_to_all_passes(patient: Pa
     patient.settings["asterisk"]["password_file"] = str(file)
     found = {each.check: each for each in await patient.examined()}
     assert found["asterisk"].found == f"[asterisk] password_file {file}: No such file or directory"
+    assert found["asterisk"].advice == "make it, for ccari's user alone to read"
     file.write_text("s3cret-ari-word\n")
     file.chmod(0o644)
     assert (await patient.only("configuration")).advice == f"chmod o-r {file}"
