@@ -65,6 +65,7 @@ SHOWS = {
     "ccari recordings verify": r"\d+ ",
     "ccari evidence check": r"\d+ seal",
     "ccari evidence seal": r"seal",
+    "ccari audit list": r"(?i)request|gate",
     "ccari keys list": r"evidence",
     "ccari sounds list": r"pl/renewals/identity",
     "ccari sounds import": r"good",
