@@ -13,6 +13,7 @@ import pytest_asyncio
 from ccari.recordings.reading import identities_of, open_plain
 from tests.integration.service import EVENT_SECONDS, Service
 from tests.lab import Callee, Lab, Outcome, callees
+from tests.unit.web.console.browsing import Visitor, browser
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -181,6 +182,33 @@ async def test_a_call_in_progress_is_not_told_of_or_its_recording_is_anothers(
     (evidence := tmp_path / "evidence.zip").write_bytes(pack)
     done = await service.ccari("evidence", "verify", str(evidence))
     assert done.code == 0, done.err
+
+
+async def test_a_right_that_an_agent_registers_on_its_page_is_lost(
+    service: Service, lab: Lab, session: aiohttp.ClientSession
+) -> None:
+    callee = callees.answers(68)
+    dpo = await bearer(service, session, "--role", "dpo")
+    placed = await lab.world.dial(callee.number, agent="talks")
+    bridged = await service.logged(
+        lambda line: line["event"] == "call_bridged" and line.get("number", "").endswith(callee.number[-4:])
+    )
+    agent = (await service.call(bridged["call_id"]))["agent"]
+    made = await service.json("token", "create", "--role", "agent", "--agent", agent)
+    async with browser() as opened:
+        visitor = Visitor(f"http://{service.environment['CCARI_HTTP__LISTEN']}", opened)
+        await visitor.sign_in(made["token"])
+        page = "/console/agent"
+        seen = await visitor.send(page, f"{page}/{bridged['call_id']}/right", right="restriction")
+        assert "Passed on: restriction" in seen.words
+    entered = await service.logged(
+        lambda line: line["event"] == "right_registered" and line["call_id"] == bridged["call_id"]
+    )
+    await lab.world.hang_up(placed)
+    await placed.ended()
+    _, shown = await dpo.ask("GET", f"/v1/requests/{entered['reference']}")
+    assert (shown["right"], shown["channel"], shown["key"]) == ("restriction", "agent", "screen")
+    assert callee.number not in service.log.read_text()
 
 
 async def test_without_a_token_more_than_health_is_told(

@@ -2,6 +2,7 @@
 
 from ccari.policy.call import Outcome
 from ccari.web import calls as api
+from ccari.web import evidence as proofs
 from ccari.web.console.pages import Answer, Shown, Visit, kept_query
 from ccari.web.models.calls import CallPage, CallShown, CallsQuery
 
@@ -25,3 +26,8 @@ async def one(visit: Visit) -> Answer:
     """One call, and whether its journal is whole."""
     call = CallShown.model_validate((await api.show_call(visit.ask)).content)
     return Shown("call.html.j2", {"call": call})
+
+
+async def evidence(visit: Visit) -> Answer:
+    """The sealed account of the call, for somebody who has no access here."""
+    return await proofs.of_call(visit.ask)

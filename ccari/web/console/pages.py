@@ -67,7 +67,8 @@ Handler = Callable[[Visit], Awaitable[Answer]]
 @dataclass(frozen=True, slots=True)
 class Page:
     """``form``: the model of what is filled in. ``again``: the page that is shown, with what was wrong, when it cannot be
-    taken. ``reads``: the handler reads the body itself, and checks the form's secret. ``lasts``: it answers for long.
+    taken. ``reads``: it may take minutes, and a handler of a form reads the body itself and checks
+    its secret. ``lasts``: it goes on while somebody looks.
     """
 
     method: str

@@ -11,6 +11,7 @@ from ccari.policy import deadlines, rights
 from ccari.policy.declaration import Policy
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right, StepFault
 from ccari.web import calls
+from ccari.web import evidence as proofs
 from ccari.web import requests as api
 from ccari.web.console import letters
 from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
@@ -27,6 +28,7 @@ from ccari.web.models.requests import (
     RequestsQuery,
     Stepped,
 )
+from ccari.web.models.subjects import RequestEvidencePath
 from ccari.web.problems import not_there
 
 #: So many days before its last one a request is shown in another colour, as on the command line.
@@ -141,6 +143,12 @@ async def letter(visit: Visit) -> Answer:
         text=written.text, content_type="text/plain", charset="utf-8",
         headers={**HEADERS, "content-disposition": f'attachment; filename="{name}"'},
     )  # fmt: skip
+
+
+async def evidence(visit: Visit) -> Answer:
+    """The sealed account of the request, for somebody who has no access here."""
+    path: RequestPath = visit.ask.path
+    return await proofs.of_request(visit.asking(path=RequestEvidencePath(reference=path.reference)))
 
 
 async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> Shown:

@@ -65,6 +65,8 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             "GET", f"{PATH}/requests/{{reference}}/letters/{{outcome}}", _OFFICER, requests.letter,
             in_path=requests.LetterPath, query=requests.LetterQuery,
         ),
+        Page("GET", f"{PATH}/requests/{{reference}}/evidence", _RIGHTS, requests.evidence, in_path=RequestPath, reads=True),
+        Page("GET", f"{PATH}/calls/{{id}}/evidence", _RIGHTS, calls.evidence, in_path=CallPath, reads=True),
         Page("GET", f"{PATH}/overview", _LOOKING, overview.overview, query=overview.OverviewQuery, again=overview.overview),
         Page("GET", f"{PATH}/live", _LOOKING, live.calls),
         Page("GET", f"{PATH}/live/events", _LOOKING, live.call_events, lasts=True),

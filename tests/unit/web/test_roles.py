@@ -84,6 +84,8 @@ POST /console/requests/{reference}/refuse              . . . D .
 POST /console/requests/{reference}/withdraw            . . . D .
 POST /console/requests/{reference}/number              . . . D .
 GET  /console/requests/{reference}/letters/{outcome}   . . . D .
+GET  /console/requests/{reference}/evidence            . . . D A
+GET  /console/calls/{id}/evidence                      . . . D A
 GET  /console/overview                                 . . o D A
 GET  /console/live                                     . . o D A
 GET  /console/live/events                              . . o D A

@@ -10,9 +10,13 @@ from ccari.policy import deadlines
 from ccari.policy.rights import EFFECTS, Right
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
+from ccari.recordings.evidence.verifying import verify
+from ccari.recordings.keys import SigningKeys
 from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
 from ccari.web.console import letters
 from ccari.web.console.letters import Outcome
+from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.store.test_forwards import added
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
@@ -220,3 +224,19 @@ def test_a_right_has_no_letter_of_its_own() -> None:
     for language, book in letters._BOOK.items():
         assert set(book["rights"]) == set(Right), language
         assert set(book["fulfilled"]) == {"subject", *Right}, language
+
+
+async def test_evidence_proves_nothing_or_is_anothers(
+    api: Api, visitor: Visitor, front: Front, store: Store
+) -> None:
+    assert isinstance(front.secrets, SecretStore)
+    SigningKeys(front.secrets.folder).create()
+    mine, foreign = await added(store), await added(store, controller="other")
+    await signed_in(api, visitor, Role.AUDITOR, "acme")
+    assert (await visitor.get(f"{REQUESTS}/{foreign}/evidence")).status == HTTPStatus.NOT_FOUND
+    path = f"{REQUESTS}/{mine}/evidence"
+    assert path in (await visitor.get(f"{REQUESTS}/{mine}")).text
+    async with visitor.session.get(visitor.url + path) as answer:
+        pack = await answer.read()
+    keys = SigningKeys(front.secrets.folder).all()
+    assert verify(pack, keys, None).id == mine
