@@ -43,7 +43,7 @@ SERVE = "ccari serve"
 REGISTER = '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n'
 LISTS = {
     "robinson.csv": "number;since\n+48600100099;2024-01-31\n",
-    "agreed.csv": "number,purpose,channel,given,proof\n+48600100018,marketing,phone,2026-01-31,form 1\n",
+    "agreed.csv": "number,purpose,channel,given,proof\n+48600100018,marketing,phone,2026-01-15,form 1\n",
     "numbers.txt": "600 100 014\n600 100 015\n",
     "do-not-call.txt": "600 100 016\n",
     "dialler.csv": "name,number\nAnna,+48600100017\nJan,+48600100016\n",
