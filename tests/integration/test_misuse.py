@@ -145,7 +145,7 @@ async def test_a_wrong_or_missing_password_is_tried_for_ever(desk: Desk, lab: La
     assert "refused the ARI user ccari: check its name and password in ari.conf and in [asterisk]" in wrong
     assert desk.environment["CCARI_ASTERISK__PASSWORD"] not in wrong
     assert "refused the ARI user nobody" in missing
-    assert empty == "[asterisk] password is empty"
+    assert empty == "[asterisk] password is empty: give that of the ARI user"
 
 
 async def test_a_service_without_a_password_begins(desk: Desk) -> None:
