@@ -1,6 +1,5 @@
 """Drafts of what a person is told of their request: one for each right and outcome, in the language that they speak."""
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from ccari.policy import deadlines
 from ccari.policy.parties import Controller
 from ccari.policy.rights import EFFECTS, RequestState, Right
-from ccari.web.console.words import LANGUAGES
+from ccari.web.console.words import CATALOGUES, LANGUAGES
 from ccari.web.models.requests import RequestShown
 
 
@@ -81,7 +80,7 @@ def write(outcome: Outcome, request: RequestShown, controller: Controller, langu
     """The draft; what nobody but its writer can know stands in square brackets."""
     book, right = _BOOK[language], request.right
     told = {
-        "reference": request.reference, "article": _article(request.article, language), "name": book["rights"][right],
+        "reference": request.reference, "article": CATALOGUES[language].article(request.article), "name": book["rights"][right],
         "controller": controller.name, "contact": controller.dpo, "country": controller.country,
         "received": _day(deadlines.local_day(request.received_at, controller.country)),
         "due": _day(request.due), "extended_to": _day(deadlines.extended(request.received_at, controller.country)),
@@ -108,11 +107,6 @@ def _reason(request: RequestShown, outcome: Outcome) -> str:
     state = {Outcome.EXTENDED: RequestState.EXTENDED, Outcome.REFUSED: RequestState.REFUSED}.get(outcome)
     given = [each.reason for each in request.history if each.state is state and each.reason]
     return given[-1] if given else ""
-
-
-def _article(article: str, language: str) -> str:
-    """As lawyers of the language write it: ``21(2)`` is ``21 ust. 2`` in Polish."""
-    return re.sub(r"\((\d+)\)", r" ust. \1", article) if language == "pl" else article
 
 
 def _day(day: Any) -> str:

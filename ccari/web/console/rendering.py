@@ -21,7 +21,7 @@ _KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 #: Nothing is loaded but our own files, nothing is sent but to us, and nobody shows us in a frame.
 HEADERS: Mapping[str, str] = {
     "content-security-policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; media-src 'self' data:; "
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; media-src data:; "
         "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "x-frame-options": "DENY",

@@ -1,5 +1,6 @@
 """What the pages say, in the languages that they speak: one catalogue each, with the same keys."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -29,6 +30,10 @@ class Words:
         """A word of the law or of the field, as the database has it; itself where no catalogue has it, in words."""
         found = self.said.get(f"{kind}.{name}")
         return found if isinstance(found, str) else str(name).replace("_", " ")
+
+    def article(self, article: str) -> str:
+        """As lawyers of the language write it: ``21(2)`` is ``21 ust. 2`` in Polish."""
+        return re.sub(r"\((\d+)\)", r" ust. \1", article) if self.language == "pl" else article
 
     def said_of(self, english: str) -> str:
         """What the law and the API say in English, in the words of the catalogue; as it is where it has none.

@@ -94,3 +94,8 @@ def test_a_polish_plural_is_wrong(n: int, said: str) -> None:
 )  # fmt: skip
 def test_a_browsers_language_is_misread(header: str, language: str) -> None:
     assert preferred(header) == language
+
+
+def test_an_article_is_written_as_in_another_language() -> None:
+    told = {language: words.article("21(2)") for language, words in CATALOGUES.items()}
+    assert told == {"en": "21(2)", "pl": "21 ust. 2"}
