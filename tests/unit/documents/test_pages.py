@@ -58,6 +58,23 @@ def test_a_page_names_a_file_that_is_not_there(page: Path) -> None:
     assert {each for each in named if not (CHECKOUT / each).exists()} == set()
 
 
+def test_a_page_has_its_reader_take_from_the_installation_what_the_wheel_does_not_carry() -> None:
+    built = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    told = {
+        each for page in _ALL for each in re.findall(r"/opt/ccari/(share/ccari/[\w./-]*\w)", page.read_text())
+    }
+    assert len(told) > 2
+
+    def sources(path: str) -> Iterator[Path]:
+        for ours, theirs in built["shared-data"].items():
+            if path == theirs or path.startswith(f"{theirs}/"):
+                yield CHECKOUT / f"{ours}{path.removeprefix(theirs)}"
+
+    assert {each for each in told if not any(source.exists() for source in sources(each))} == set()
+
+
 def test_the_evidence_of_an_article_is_an_event_that_there_is_not() -> None:
     page = (CHECKOUT / "docs" / "duties.md").read_text()
     _, by_article = page.split("## By article", 1)
