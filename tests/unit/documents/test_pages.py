@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from ccari.config import Settings
+from ccari.policy.call import Outcome
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy, read
 from ccari.policy.parties import Controller, Register
@@ -157,6 +158,13 @@ def test_a_setting_is_not_told_of_or_has_another_default() -> None:
         else:
             said = str(default) if isinstance(default, int | float) else f'"{default}"'
             assert told[key] == f"`{said}`", key
+
+
+def test_an_outcome_is_not_explained_to_who_writes_the_dialplan() -> None:
+    page = (CHECKOUT / "docs" / "pbx.md").read_text()
+    _, _, table = page.partition("| `CCARI_OUTCOME` |")
+    cells = re.findall(r"^\| (`[^|]+) \|", table.partition("\n\n")[0], re.MULTILINE)
+    assert sorted(each for cell in cells for each in _QUOTED.findall(cell)) == sorted(Outcome)
 
 
 @pytest.mark.parametrize("model", [Policy, Controller, Register, Campaign], ids=lambda model: model.__name__)
