@@ -138,8 +138,11 @@ class Switchboard:
             return
         reason = self._no_room()
         if reason is not None:
+            if self._closing:
+                _log.info("call_not_begun", reason=reason)
+            else:
+                _log.error("call_turned_away", calls=len(self._calls), reason=reason)
             # left alone, it would wait in the application for ever, in silence
-            _log.error("call_turned_away", calls=len(self._calls), reason=reason)
             self._strays.add(channel["id"], functools.partial(desk.ari.turn_away, channel["id"], reason))
             return
         self._begin(_order(channel, args), desk)

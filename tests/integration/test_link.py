@@ -176,7 +176,7 @@ async def test_a_caller_who_comes_while_the_service_stops_waits_in_silence(groun
         await until(lambda: any(each.startswith("DELETE channels") for each in between.kinds()), within=5)
         between.on_request = _as_it_is_but_after(stopping)
         late = await ground.dial(callees.answers(10))
-        await service.logged(lambda line: line["event"] == "call_turned_away")
+        await service.logged(lambda line: line["event"] == "call_not_begun")
         stopping.set()
         outcome, _ = await ground.ended(service, late)
         assert (outcome.outcome, outcome.reason) == ("unavailable", "shutdown")
