@@ -19,7 +19,7 @@ from tests.lab.ports import free_port
 #: For Debian's mirror to give two packages of 16 MB each.
 DOWNLOAD_SECONDS = 300.0
 #: For the server to have read its rules, and to have scraped once.
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 #: What Grafana puts into queries.
 VARIABLES = {"$job": "ccari", "$instance": ".*", "$campaign": ".*", "$__rate_interval": "1m"}
 PROGRAMMES = ("prometheus", "promtool")

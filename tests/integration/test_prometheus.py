@@ -32,7 +32,7 @@ async def nobody() -> str:
 async def server(service: Service, nobody: str) -> AsyncIterator[Prometheus]:
     targets = [service.environment["CCARI_HTTP__LISTEN"], nobody]
     configuration = {
-        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(RULES)],
         "scrape_configs": [{"job_name": "ccari", "static_configs": [{"targets": targets}]}],
     }

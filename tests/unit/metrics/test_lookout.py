@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
-
 from ccari.errors import StoreError
 from ccari.metrics.lookout import COUNT_SECONDS, Lookout
 from ccari.metrics.meter import Metrics
@@ -21,7 +19,7 @@ from ccari.store.policies import Book
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store import made
 
-STANDING = Standing(2, datetime.now(UTC) - timedelta(minutes=3), aside=1, torn=0, bytes=4096)
+STANDING = Standing(2, made.NOW, aside=1, torn=0, bytes=4096)
 REGISTER = '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n'
 
 
@@ -31,6 +29,10 @@ class Clocked:
 
     def __call__(self) -> float:
         return self.now
+
+
+def age(since: datetime) -> float:
+    return (datetime.now(UTC) - since).total_seconds()
 
 
 def waits(standing: Standing) -> Callable[[], Awaitable[Standing]]:
@@ -126,17 +128,18 @@ async def test_a_register_that_grows_old_goes_unseen(store: Store) -> None:
         )  # fmt: skip
     heeded = made.POLICY.replace("data_source =", 'registers = ["robinson"]\ndata_source =')
     found = await looked(store, document=REGISTER + heeded)
-    assert found['ccari_register_age_seconds{register="robinson"}'] == pytest.approx(20 * 86400, abs=60)
+    assert 20 * 86400 <= found['ccari_register_age_seconds{register="robinson"}'] <= age(as_of)
     assert found['ccari_register_most_age_seconds{register="robinson"}'] == 31 * 86400
     # the first is that of the empty store
     assert found["ccari_policy_revision"] == 2
 
 
 async def test_rights_that_wait_on_this_node_go_unseen(store: Store) -> None:
+    before = age(made.NOW)
     found = await looked(store)
     assert found['ccari_local_journal_rights{state="waiting"}'] == 2
     assert found['ccari_local_journal_rights{state="aside"}'] == 1
-    assert found["ccari_local_journal_oldest_seconds"] == pytest.approx(180, abs=60)
+    assert before <= found["ccari_local_journal_oldest_seconds"] <= age(made.NOW)
     assert found["ccari_local_journal_bytes"] == 4096
     assert found["ccari_local_journal_full"] == 0
 

@@ -30,7 +30,7 @@ from tests.unit.calls.talking import IDLE_DESK
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store import made
 
-WITHIN = 10.0
+WITHIN = 30.0
 Run = Callable[[], Coroutine[Any, Any, None]]
 
 
