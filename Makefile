@@ -53,7 +53,7 @@ soak: setup ## Random calls and random faults on the laboratory, and a check of 
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libfaketime >/dev/null; }
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
-containers: setup ## Build the images and bring compose.yaml up with Debian's podman, with a call through it
+containers: setup ## Build the images, call through compose.yaml with Debian's podman, boot the unit under systemd
 	@missing=; for each in $(ENGINE); do command -v $$each >/dev/null || PATH=$$PATH:/usr/sbin command -v $$each >/dev/null || missing=1; done; \
 	  if [ -n "$$missing" ]; then \
 	    echo "Installing from Debian: $(ENGINE_PACKAGES)"; \

@@ -23,6 +23,7 @@ DEBIAN = "docker.io/library/debian:trixie-slim"
 POSTGRES = "docker.io/library/postgres:17-trixie"
 PROMETHEUS = "docker.io/prom/prometheus:v3.5.0"
 CCARI, ASTERISK = "docker.io/library/ccari:local", "docker.io/library/ccari-asterisk:local"
+SYSTEMD = "docker.io/library/ccari-systemd:local"
 #: What the base is found again by; the leading number counts changes that the rest does not show.
 RECIPE = "3 trixie minbase ca-certificates"
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
@@ -83,6 +84,7 @@ async def ensure_images() -> Images:
         await _build(images, POSTGRES, BASES / "postgres.Dockerfile", BASES)
         await _build(images, PROMETHEUS, BASES / "prometheus.Dockerfile", BASES)
         await _build(images, CCARI, CHECKOUT / "docker/Dockerfile", CHECKOUT)
+        await _build(images, SYSTEMD, BASES / "systemd.Dockerfile", BASES)
         await _build(images, ASTERISK, CHECKOUT / "docker/asterisk/Dockerfile", CHECKOUT)
     return images
 

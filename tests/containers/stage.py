@@ -67,7 +67,7 @@ async def stage(images: Images) -> AsyncIterator[Stage]:
     folder = Path(tempfile.mkdtemp(prefix="ccari-stage-"))
     process = None
     try:
-        _configure(folder, images)
+        configure(folder, images)
         with (folder / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 # with pdeathsig a killed test run leaves no containers
@@ -77,14 +77,15 @@ async def stage(images: Images) -> AsyncIterator[Stage]:
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         await _answers(folder, process)
-        yield Stage(folder, _child(process.pid))
+        yield Stage(folder, child(process.pid))
     finally:
         if process is not None:
             await _end(process)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _configure(folder: Path, images: Images) -> None:
+def configure(folder: Path, images: Images) -> None:
+    """Have podman and buildah keep in ``folder`` what they make of the images."""
     (folder / "storage.conf").write_text(
         f'[storage]\ndriver = "overlay"\ngraphroot = "{folder / "storage"}"\nrunroot = "/run/containers/storage"\n'
         f'[storage.options]\nadditionalimagestores = ["{images.storage}"]\n'
@@ -105,7 +106,7 @@ async def _answers(folder: Path, process: asyncio.subprocess.Process) -> None:
     await until(ready, within=START_SECONDS)
 
 
-def _child(pid: int) -> int:
+def child(pid: int) -> int:
     """The first process of the new process namespace, as it is called outside."""
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
