@@ -19,12 +19,21 @@ from ccari.web.server import application
 from tests.unit.web.api import NUMBER, Api, listening
 
 #: Every endpoint that tells of a number that is asked for, and each that may be asked as often as one likes, and why.
-LIMITED = {("POST", "/v1/gate"): LookUp.GATE, ("POST", "/v1/suppressions/check"): LookUp.CHECK}
+LIMITED = {
+    ("POST", "/v1/gate"): LookUp.GATE,
+    ("POST", "/v1/suppressions/check"): LookUp.CHECK,
+    ("POST", "/v1/contacts/check"): LookUp.CHECK,
+    ("POST", "/v1/consents/check"): LookUp.CHECK,
+}
 UNLIMITED = {
     ("POST", "/v1/calls"): "each is a call on record, and dials whoever is not barred",
     ("POST", "/v1/suppressions"): "each bars the number; an objection is never kept back",
     ("POST", "/v1/suppressions/remove"): "each lifts the bar, on record",
     ("POST", "/v1/requests"): "each is a request on record; no right is kept back",
+    ("POST", "/v1/consents/withdraw"): "each bars the number; no right is kept back",
+    ("POST", "/v1/holds"): "each is a hold on record, and tells nothing of the number",
+    ("POST", "/v1/subjects/export"): "only on that person's own request, on record",
+    ("POST", "/v1/subjects/erasure-plan"): "only on that person's own request, on record",
 }
 
 
