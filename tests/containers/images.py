@@ -4,6 +4,7 @@ What they are made of is kept below the cache: an image is built anew only where
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import resource
@@ -27,6 +28,10 @@ SYSTEMD = "docker.io/library/ccari-systemd:local"
 #: What the base is found again by; the leading number counts changes that the rest does not show.
 RECIPE = "3 trixie minbase ca-certificates"
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
+
+
+#: What the store mounts goes with the command.
+_APART = ("unshare", "--mount", "--propagation", "private")
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ async def _base(images: Images, cache: Path) -> None:
             *_trust(),
             "trixie", str(tar), f"deb [signed-by={keyring}] {address} trixie main", seconds=BUILD_SECONDS,
         )  # fmt: skip
-        await output("podman", "import", "--quiet", "--change", 'CMD ["bash"]', str(tar), DEBIAN,
+        await output(*_APART, "podman", "import", "--quiet", "--change", 'CMD ["bash"]', str(tar), DEBIAN,
                      seconds=BUILD_SECONDS, environment=images.environment)  # fmt: skip
     finally:
         tar.unlink(missing_ok=True)
@@ -156,18 +161,31 @@ def _trust() -> list[str]:
 async def _build(images: Images, name: str, file: Path, context: Path) -> None:
     began = time.monotonic()
     ignored = file.with_name(f"{file.name}.dockerignore")
+    superseded = await _id(images, name)
     await output(
-        "buildah", "bud", "--quiet", "--layers", "--pull=never", "--isolation=chroot", "--network=host", "--format=docker",
-        *(("--ignorefile", str(ignored)) if ignored.exists() else ()),
+        *_APART, "buildah", "bud", "--quiet", "--layers", "--pull=never", "--isolation=chroot", "--network=host",
+        "--format=docker", *(("--ignorefile", str(ignored)) if ignored.exists() else ()),
         "--tag", name, "--file", str(file), str(context),
         seconds=BUILD_SECONDS, environment=images.environment,
     )  # fmt: skip
+    if superseded not in {"", await _id(images, name)}:
+        with contextlib.suppress(LabError):
+            await output(*_APART, "buildah", "rmi", superseded, environment=images.environment)
     _say(f"built {name}", began)
+
+
+async def _id(images: Images, name: str) -> str:
+    """That of an image, or nothing where there is none."""
+    try:
+        command = (*_APART, "buildah", "images", "--quiet", "--no-trunc", name)
+        return (await output(*command, environment=images.environment)).strip()
+    except LabError:
+        return ""
 
 
 async def _has(images: Images, name: str) -> bool:
     try:
-        await output("podman", "image", "exists", name, environment=images.environment)
+        await output(*_APART, "podman", "image", "exists", name, environment=images.environment)
     except LabError:
         return False
     return True

@@ -57,7 +57,9 @@ class Compose:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def compose() -> AsyncIterator[Compose]:
     """Up, with the demo's call under way."""
-    async with stage(await ensure_images()) as there:
+    images = await ensure_images()
+    assert mounts(images.storage) == []
+    async with stage(images) as there:
         folder = there.folder / "docker"
         shutil.copytree(CHECKOUT / "docker", folder, ignore=shutil.ignore_patterns(".env", "secrets"))
         assert (await run("sh", str(folder / "setup.sh"), environment=there.environment)).code == 0
@@ -75,10 +77,14 @@ async def compose() -> AsyncIterator[Compose]:
     assert left_behind(there.folder) == []
 
 
+def mounts(folder: Path) -> list[str]:
+    return [line for line in Path("/proc/mounts").read_text().splitlines() if str(folder) in line]
+
+
 def left_behind(folder: Path) -> list[str]:
     """What there is still of a stage that has ended: its folder, mounts, processes."""
     found = [str(folder)] if folder.exists() else []
-    found += [line for line in Path("/proc/mounts").read_text().splitlines() if str(folder) in line]
+    found += mounts(folder)
     for each in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if str(folder).encode() in (each / "cmdline").read_bytes():
