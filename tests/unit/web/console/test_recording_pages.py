@@ -1,6 +1,7 @@
 """Recordings in the console: heard by whom may, with the key alone, on record before they are, and never kept open."""
 
 import base64
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -13,6 +14,7 @@ from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.ports.recordings import InPlace
 from ccari.store.opened import Store
+from ccari.web.console.rendering import ASSETS
 from tests.unit.store.test_listening_commands import played, put
 from tests.unit.web.api import NUMBER, Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
@@ -154,3 +156,18 @@ async def test_a_hold_is_not_placed_shown_or_released(
     assert "Hold 1 is released" in released.words
     assert "Nothing is held for claims" in released.words
     assert "no such recordings" in (await visitor.get(f"{HOME}?state=deleted&campaign=")).words
+
+
+async def test_one_click_saves_the_sound_or_the_key(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str
+) -> None:
+    page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
+    await signed_in(api, visitor, Role.DPO)
+    seen = await listened(visitor, page, identity.encode())
+    (audio,) = re.findall(r"<audio[^>]*?preload", seen.text)
+    assert 'controlslist="nodownload noremoteplayback"' in audio
+    assert "disableremoteplayback" in audio
+    # browsers offer to keep, and to fill in, what is typed into a field for passwords
+    assert 'type="password"' not in seen.text
+    assert 'class="veiled"' in seen.text
+    assert b"-webkit-text-security: disc" in ASSETS["console.css"].body
