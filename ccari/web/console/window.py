@@ -12,7 +12,15 @@ import orjson
 from aiohttp import BodyPartReader, ClientError, hdrs, web
 from pydantic import BaseModel, ValidationError
 
-from ccari.errors import InputError, RequestError, StoreError
+from ccari.errors import (
+    ConsentError,
+    EvidenceError,
+    InputError,
+    ListError,
+    RecordingError,
+    RequestError,
+    StoreError,
+)
 from ccari.ports.access import Bearer, Role
 from ccari.web import problems
 from ccari.web.console import rendering
@@ -29,6 +37,8 @@ CSRF = "csrf"
 SIGN_IN = f"{PATH}/sign-in"
 #: Of a form with a file: a field, and how many there are.
 _FIELD_BYTES, _MOST_FIELDS = 8 * 1024, 20
+#: What says itself what is wrong, in words that are for whoever asked.
+_EXPLAINED = (ConsentError, EvidenceError, InputError, ListError, RecordingError, RequestError, Refusal)
 #: What is told of at the top of the page on which it was filled in.
 _TAKEN_BACK = frozenset(
     {
@@ -119,7 +129,7 @@ class Window:
             if visit.ask.request.method == hdrs.METH_POST:
                 await self._take_form(visit)
             return await page.handler(visit)
-        except (InputError, RequestError, Refusal) as error:
+        except _EXPLAINED as error:
             refusal = error if isinstance(error, Refusal) else problems.of_error(error)
             if page.again is None or refusal.status not in _TAKEN_BACK:
                 raise
@@ -193,7 +203,7 @@ def troubled(words: Words, error: Exception) -> web.Response:
         case _:
             refusal = problems.of_error(error)
     status = HTTPStatus(refusal.status)
-    known = isinstance(error, Refusal | InputError | RequestError) and not isinstance(error, StoreError)
+    known = isinstance(error, _EXPLAINED) and not isinstance(error, StoreError)
     detail = "; ".join(_told(words, refusal)) if known else ""
     told = {
         "status": status,

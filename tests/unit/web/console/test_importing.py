@@ -1,5 +1,6 @@
 """A list of bars from a form with a file: all of it or nothing, told line by line, without a number coming back."""
 
+from html import unescape
 from http import HTTPStatus
 
 import aiohttp
@@ -57,3 +58,15 @@ async def test_a_list_is_taken_without_a_file_a_secret_or_a_controller(
     assert plain.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     assert await store.suppressions.page(None, 10, None) == []
     assert "The list is taken" in (await sent(visitor, "600 100 001\n")).words
+
+
+async def test_a_list_that_cannot_be_read_is_refused_without_a_word(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.OPS)
+    for header, words in ("numer;reason", "line 1:"), ("number;raeson", "there is no column 'raeson'"):
+        seen = await sent(visitor, f"{header}\n+48600100001;erasure\n", controller="acme")
+        assert seen.status == HTTPStatus.UNPROCESSABLE_ENTITY
+        assert words in unescape(seen.words)
+        assert seen.form(IMPORT).action == IMPORT
+    assert await store.suppressions.page(None, 10, None) == []

@@ -109,6 +109,19 @@ async def test_the_number_is_shown_whole_unasked_or_without_a_record(
     assert (unsaid.status, NUMBER in unsaid.text) == (HTTPStatus.UNPROCESSABLE_ENTITY, False)
 
 
+async def test_evidence_that_cannot_be_given_is_refused_without_a_word(
+    api: Api, visitor: Visitor, front: Front, store: Store
+) -> None:
+    assert isinstance(front.secrets, SecretStore)
+    SigningKeys(front.secrets.folder).create()
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await signed_in(api, visitor, Role.AUDITOR)
+    seen = await visitor.get(f"/console/calls/{call.id}/evidence")
+    assert seen.status == HTTPStatus.CONFLICT
+    assert f"the call {call.id} is not over yet" in seen.words
+
+
 async def test_somebody_who_only_looks_on_is_offered_work(api: Api, visitor: Visitor, store: Store) -> None:
     reference = await added(store)
     await signed_in(api, visitor, Role.AUDITOR)
