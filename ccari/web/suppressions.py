@@ -26,10 +26,17 @@ _PLACE: TypeAdapter[tuple[datetime, int]] = TypeAdapter(tuple[Moment, Annotated[
 
 
 async def add(ask: Ask) -> Reply:
-    """Bar a number for one controller. Only its keyed digest is kept."""
+    """Bar a number for one controller. Only its keyed digest is kept.
+
+    That it was barred already leaves no other trace, and is told: so it is on record as a look-up.
+    """
     body: BarringBody = ask.body
+    bars = await _bars(ask)
     asked = Barring(body.number, body.controller, body.campaign, body.reason, body.proof, body.until)
-    return Reply(Barred.model_validate(await (await _bars(ask)).enter(asked, ask.who)))
+    done = Barred.model_validate(await bars.enter(asked, ask.who))
+    if not done.added:
+        await ask.note(Looked.NUMBER_CHECKED, bars.subject(body.number, body.controller), "barring")
+    return Reply(done)
 
 
 async def check(ask: Ask) -> Reply:
@@ -43,10 +50,13 @@ async def check(ask: Ask) -> Reply:
 
 
 async def remove(ask: Ask) -> Reply:
-    """Lift a number's bars; what is lifted stays on record. An empty list: there was none."""
+    """Lift a number's bars; what is lifted stays on record. An empty list: there was none, and who asked is on record."""
     body: LiftingBody = ask.body
+    bars = await _bars(ask)
     asked = Lifting(body.number, body.controller, body.campaign, body.reason, body.why.strip())
-    lifted = await (await _bars(ask)).lift(asked, ask.who)
+    lifted = await bars.lift(asked, ask.who)
+    if not lifted:
+        await ask.note(Looked.NUMBER_CHECKED, bars.subject(body.number, body.controller), "lifting")
     return Reply(Lifted.model_validate({"lifted": [_row(row) for row in lifted]}))
 
 

@@ -27,8 +27,11 @@ LIMITED = {
 }
 UNLIMITED = {
     ("POST", "/v1/calls"): "each is a call on record, and dials whoever is not barred",
-    ("POST", "/v1/suppressions"): "each bars the number; an objection is never kept back",
-    ("POST", "/v1/suppressions/remove"): "each lifts the bar, on record",
+    (
+        "POST",
+        "/v1/suppressions",
+    ): "each bars the number, or is on record as a look-up; an objection is never kept back",
+    ("POST", "/v1/suppressions/remove"): "each lifts the bar, or is a look-up, on record",
     ("POST", "/v1/requests"): "each is a request on record; no right is kept back",
     ("POST", "/v1/consents/withdraw"): "each bars the number; no right is kept back",
     ("POST", "/v1/holds"): "each is a hold on record, and tells nothing of the number",

@@ -101,8 +101,14 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             "GET", f"{PATH}/campaigns/{{number}}", _LOOKING, campaigns.revision, in_path=RevisionPath,
             query=campaigns.RevisionQuery,
         ),
-        Page("POST", f"{PATH}/suppressions/add", _ENTERING, suppressions.add, form=BarringBody, again=suppressions.register),
-        Page("POST", f"{PATH}/suppressions/lift", _OFFICER, suppressions.lift, form=LiftingBody, again=suppressions.register),
+        Page(
+            "POST", f"{PATH}/suppressions/add", _ENTERING, suppressions.add, form=BarringBody,
+            again=suppressions.register, looks_up=LookUp.CHECK,
+        ),
+        Page(
+            "POST", f"{PATH}/suppressions/lift", _OFFICER, suppressions.lift, form=LiftingBody,
+            again=suppressions.register, looks_up=LookUp.CHECK,
+        ),
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
+from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
@@ -72,6 +73,25 @@ async def test_a_bar_is_not_told_or_not_lifted(api: Api, store: Store) -> None:
     assert (await api.ask("POST", f"{BARS}/check", ACME)).json == {"barred": False, "bars": []}
     nothing = await api.ask("POST", f"{BARS}/remove", {**ACME, "why": " "})
     nothing.problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "why"), [("", {"reason": "erasure"}, "barring"), ("/remove", {"why": "x"}, "lifting")]
+)
+async def test_a_number_is_looked_up_by_the_way_without_a_record(
+    api: Api, store: Store, path: str, fields: dict[str, str], why: str
+) -> None:
+    async def looks() -> list[tuple[str, str]]:
+        return [(each["who"], each["why"]) for each in await store.accesses.list(5, WantedAccesses())]
+
+    if path == "":
+        # what is barred anew was not known, and is on record itself
+        await api.ask("POST", BARS, {**ACME, **fields})
+    assert await looks() == []
+    assert (await api.ask("POST", BARS + path, {**ACME, **fields})).status == HTTPStatus.OK
+    assert await looks() == [("token:the-dpo", why)]
+    (told,) = await store.accesses.list(5, WantedAccesses(looked=Looked.NUMBER_CHECKED))
+    assert (told["what"]["controller"], len(told["what"]["digest"])) == ("acme", 64)
 
 
 @pytest.mark.parametrize(

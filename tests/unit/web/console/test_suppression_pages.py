@@ -53,8 +53,9 @@ async def test_what_cannot_be_looked_up_is_answered_or_quoted(api: Api, visitor:
 
 
 async def test_numbers_are_looked_up_without_end(api: Api, front: Front) -> None:
-    token = await api.token(Role.AUDITOR, name="auditor")
+    token = await api.token(Role.DPO, name="officer")
     rates = Rates({LookUp.CHECK: 3, LookUp.GATE: 3}, lambda: 0.0)
+    others = {ADD: {"reason": "erasure"}, LIFT: {"why": "x"}}
     async with listening(application({}, front, rates=rates)) as url, browser() as session:
         visitor = Visitor(url, session)
         await visitor.sign_in(token)
@@ -64,6 +65,10 @@ async def test_numbers_are_looked_up_without_end(api: Api, front: Front) -> None
         async with session.post(f"{url}/v1/suppressions/check", json=WHOSE, headers=shown) as answer:
             assert answer.status == HTTPStatus.OK
         answers = [await visitor.ask("POST", CHECK, {**fields, **WHOSE}) for _ in range(3)]
+        # barring and lifting tell as much
+        for action, more in others.items():
+            barred = await visitor.ask("POST", action, {**fields, **WHOSE, **more})
+            assert barred.status == HTTPStatus.TOO_MANY_REQUESTS, action
     assert [each.status for each in answers] == [HTTPStatus.OK, HTTPStatus.OK, HTTPStatus.TOO_MANY_REQUESTS]
     assert "The number is" not in answers[-1].words
 
