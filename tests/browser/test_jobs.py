@@ -92,7 +92,7 @@ async def test_somebody_cannot_skip_to_the_content(opened: Opened) -> None:
 async def test_a_letter_cannot_be_taken_over(opened: Opened, url: str) -> None:
     page = await opened(Role.DPO, language="pl")
     await page.goto(f"{url}/console/requests/ACME-2026-000001")
-    await page.get_by_role("link", name="Zawiadomienie o podjętych działaniach").click()
+    await page.get_by_role("link", name="Zawiadomienie o odmowie").click()
     async with page.expect_download() as coming:
         await page.get_by_role("link", name="Pobierz jako tekst").click()
     saved = await (await coming.value).path()

@@ -1,9 +1,9 @@
 """Drafts of what a person is told of their request: one for each right and outcome, in the language that they speak."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from importlib import resources
 from typing import Any
@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from ccari.policy import deadlines
 from ccari.policy.parties import Controller
-from ccari.policy.rights import EFFECTS, RequestState, Right
+from ccari.policy.rights import EFFECTS, Level, RequestState
 from ccari.web.console.words import CATALOGUES, LANGUAGES
 from ccari.web.models.requests import RequestShown
 
@@ -31,23 +31,20 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """``gaps``: whether something is still to be filled in, between square brackets."""
+    """What stands in square brackets in it, the ``addressee`` always, is still to be filled in."""
 
     language: str
     sender: str
     contact: str
+    addressee: str
     day: str
     subject: str
     paragraphs: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        head = f"{self.sender}\n{self.contact}\n\n{self.day}\n\n{self.subject}\n"
+        head = f"{self.sender}\n{self.contact}\n\n{self.addressee}\n\n{self.day}\n\n{self.subject}\n"
         return "\n".join([head, *(f"{each}\n" for each in self.paragraphs)])
-
-    @property
-    def gaps(self) -> bool:
-        return any("[" in each for each in self.paragraphs)
 
 
 _BOOK: Mapping[str, Mapping[str, Any]] = {
@@ -56,19 +53,34 @@ _BOOK: Mapping[str, Mapping[str, Any]] = {
     )
     for language in LANGUAGES
 }
+_DAYS: Mapping[str, Callable[[date], str]] = {
+    "en": lambda day: f"{day.day} {day:%B %Y}",
+    "pl": lambda day: f"{day:%d.%m.%Y}",
+}
 # text, no markup: whoever shows it escapes it
 _ENVIRONMENT = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True)  # noqa: S701
 
 
-def offered(right: Right, state: RequestState) -> tuple[Outcome, ...]:
-    """Which letters there are: the answer is written before the request is closed, and can be had again after it."""
-    if state is RequestState.FULFILLED:
+def offered(request: RequestShown, steps: Container[str]) -> tuple[Outcome, ...]:
+    """Which letters there are: the answer is written before the request is closed, and can be had again after it.
+
+    ``steps``: the names of those that can be taken now. An identity is asked for only where it is in doubt (Art 12(6)), and
+    nobody is told of what the law does not let be done.
+    """
+    if request.state is RequestState.FULFILLED:
         return (Outcome.FULFILLED,)
-    if state is RequestState.REFUSED:
+    if request.state is RequestState.REFUSED:
         return (Outcome.REFUSED,)
-    if not state.is_open:
+    if not request.state.is_open:
         return ()
-    return tuple(each for each in Outcome if each is not Outcome.REFUSED or EFFECTS[right].refusable)
+    can = {
+        Outcome.RECEIPT: True,
+        Outcome.IDENTITY: Level[request.level] < EFFECTS[request.right].fulfil_at,
+        Outcome.EXTENDED: request.extended_at is not None or "extend" in steps,
+        Outcome.FULFILLED: "resolve" in steps,
+        Outcome.REFUSED: "refuse" in steps,
+    }
+    return tuple(each for each in Outcome if can[each])
 
 
 def language_of(wanted: str | None, spoken: str | None) -> str:
@@ -78,17 +90,18 @@ def language_of(wanted: str | None, spoken: str | None) -> str:
 
 def write(outcome: Outcome, request: RequestShown, controller: Controller, language: str) -> Letter:
     """The draft; what nobody but its writer can know stands in square brackets."""
-    book, right = _BOOK[language], request.right
+    book, right, day = _BOOK[language], request.right, _DAYS[language]
     told = {
         "reference": request.reference, "article": CATALOGUES[language].article(request.article), "name": book["rights"][right],
         "controller": controller.name, "contact": controller.dpo, "country": controller.country,
-        "received": _day(deadlines.local_day(request.received_at, controller.country)),
-        "due": _day(request.due), "extended_to": _day(deadlines.extended(request.received_at, controller.country)),
+        "received": day(deadlines.local_day(request.received_at, controller.country)),
+        "due": day(request.due), "extended_to": day(deadlines.extended(request.received_at, controller.country)),
         "reason": _reason(request, outcome) or book["gap"]["reason"], "right": right.value,
-        "barred": EFFECTS[right].suppress is not None,
+        "barred": any(bar.removed_at is None for bar in request.suppressions), "in_call": request.call_id is not None,
     }  # fmt: skip
     bodies = [book["opening"], book[outcome][right] if right in book[outcome] else book[outcome]["body"]]
-    if outcome in {Outcome.EXTENDED, Outcome.REFUSED}:
+    # what was done may be less than what was asked for (17(3)), and then Art 12(4) wants them as in a refusal
+    if outcome in {Outcome.EXTENDED, Outcome.FULFILLED, Outcome.REFUSED}:
         bodies.append(book["remedies"])
     bodies.append(book["closing"])
     paragraphs = [
@@ -96,10 +109,10 @@ def write(outcome: Outcome, request: RequestShown, controller: Controller, langu
         for body in bodies
         for each in _ENVIRONMENT.from_string(body).render(told).split("\n\n")
     ]
-    today = _day(deadlines.local_day(datetime.now(UTC), controller.country))
+    today = day(deadlines.local_day(datetime.now(UTC), controller.country))
     subject = _ENVIRONMENT.from_string(book[outcome]["subject"]).render(told)
     kept = tuple(each for each in paragraphs if each)
-    return Letter(language, controller.name, controller.dpo, today, subject, kept)
+    return Letter(language, controller.name, controller.dpo, book["gap"]["addressee"], today, subject, kept)
 
 
 def _reason(request: RequestShown, outcome: Outcome) -> str:
@@ -107,7 +120,3 @@ def _reason(request: RequestShown, outcome: Outcome) -> str:
     state = {Outcome.EXTENDED: RequestState.EXTENDED, Outcome.REFUSED: RequestState.REFUSED}.get(outcome)
     given = [each.reason for each in request.history if each.state is state and each.reason]
     return given[-1] if given else ""
-
-
-def _day(day: Any) -> str:
-    return f"{day:%d.%m.%Y}"

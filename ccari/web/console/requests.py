@@ -1,5 +1,6 @@
 """Requests as a data protection officer works them: the list, one with its evidence, the steps, and the letters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
@@ -131,7 +132,7 @@ async def letter(visit: Visit) -> Answer:
     request = await api.shown(visit.asking(path=RequestPath(reference=path.reference)))
     policy = await visit.ask.policy_in_force()
     controller = policy.controller(request.controller)
-    if controller is None or path.outcome not in letters.offered(request.right, request.state):
+    if controller is None or path.outcome not in _letters(request, _steps(request, policy)):
         raise not_there()
     written = letters.write(
         path.outcome, request, controller, letters.language_of(query.language, request.language)
@@ -154,10 +155,10 @@ async def evidence(visit: Visit) -> Answer:
 async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> Shown:
     policy = await visit.ask.policy()
     call = await _call(visit, request)
-    days_left = _days_left(request, policy)
+    days_left, steps = _days_left(request, policy), _steps(request, policy)
     told = {
-        "request": request, "call": call, "telling": _telling(call), "steps": _steps(request, policy),
-        "days_left": days_left, "soon": SOON_DAYS, "letters": letters.offered(request.right, request.state),
+        "request": request, "call": call, "telling": _telling(call), "steps": steps,
+        "days_left": days_left, "soon": SOON_DAYS, "letters": _letters(request, steps),
         "levels": list(Level), "number_whole": whole, "needed": EFFECTS[request.right].fulfil_at.name, "is_open": request.state.is_open,
     }  # fmt: skip
     return Shown("request.html.j2", told)
@@ -196,6 +197,10 @@ def _steps(request: RequestShown, policy: Policy | None) -> list[Step]:
         Step("refuse", fault(RequestState.REFUSED)),
         Step("withdraw", fault(RequestState.WITHDRAWN)),
     ]
+
+
+def _letters(request: RequestShown, steps: Sequence[Step]) -> tuple[letters.Outcome, ...]:
+    return letters.offered(request, {each.name for each in steps if each.fault is None})
 
 
 def _days_left(request: RequestShown, policy: Policy | None) -> int | None:

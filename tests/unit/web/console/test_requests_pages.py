@@ -215,6 +215,9 @@ async def test_a_letter_lacks_its_article_or_has_a_number_in_it(
         seen = await visitor.get(page)
         outcomes = [each for each in Outcome if f"{page}/letters/{each}" in seen.text]
         assert (Outcome.REFUSED in outcomes) == EFFECTS[right].refusable
+        for outcome in set(Outcome) - set(outcomes):
+            assert (await visitor.get(f"{page}/letters/{outcome}")).status == HTTPStatus.NOT_FOUND, outcome
+        assert Outcome.IDENTITY not in outcomes
         for outcome in outcomes:
             for language, article in ("en", "Article "), ("pl", "art. "):
                 letter = await visitor.get(f"{page}/letters/{outcome}?language={language}")

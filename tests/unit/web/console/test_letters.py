@@ -1,0 +1,166 @@
+"""Letters to the person: nothing in them that is not so, and none that the law does not let be sent."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from ccari.policy.parties import Controller
+from ccari.policy.rights import EFFECTS, Level, RequestState, Right
+from ccari.web.console import letters
+from ccari.web.console.letters import Outcome
+from ccari.web.console.words import LANGUAGES
+from ccari.web.models.requests import BarOfRequest, EffectShown, RequestShown
+
+MOMENT = datetime(2026, 3, 5, 9, tzinfo=UTC)
+STEPS = {"verify", "start", "extend", "resolve", "refuse", "withdraw"}
+OFFICE = {"en": "UODO", "pl": "Prezes Urzędu"}
+BAR = BarOfRequest(
+    reason="erasure", campaign="", origin="request", proof="", entered_at=MOMENT, removed_at=None,
+    removed_by=None, why=None,
+)  # fmt: skip
+OPEN = [each for each in RequestState if each.is_open]
+BARRING = [right for right in Right if EFFECTS[right].suppress is not None]
+
+
+def controller(country: str = "PL") -> Controller:
+    return Controller(id="acme", name="ACME Sp. z o.o.", country=country, dpo="iod@acme.example")
+
+
+def request(right: Right = Right.ERASURE, **changes: Any) -> RequestShown:
+    effect = EFFECTS[right]
+    shown = RequestShown(
+        reference="ACME-2026-000001", right=right, article=effect.article, state=RequestState.IN_PROGRESS,
+        level="L2", controller="acme", campaign=None, purpose=None, number=None, number_from="given",
+        channel="letter", call_id=None, key=None, notice_version=None, language="en", received_at=MOMENT,
+        received_local="", registered_at=MOMENT, due=date(2026, 4, 7), extended_at=None, closed_at=None,
+        digest="", key_version=1, suppressions=(BAR,) if effect.suppress else (), recordings=(), history=(),
+        fault=None, forwards=(),
+        effect=EffectShown(
+            suppression=effect.suppress, stops_recording=effect.stops_recording, stored_recordings="keep",
+            identity_to_fulfil="L0", refusable=effect.refusable,
+        ),
+    )  # fmt: skip
+    return shown.model_copy(update=changes)
+
+
+def text(outcome: Outcome, of: RequestShown, language: str = "en", country: str = "PL") -> str:
+    return letters.write(outcome, of, controller(country), language).text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("outcome", [Outcome.EXTENDED, Outcome.FULFILLED, Outcome.REFUSED])
+def test_a_person_who_got_less_than_was_asked_for_is_not_told_where_to_complain(
+    outcome: Outcome, language: str
+) -> None:
+    for right in Right:
+        told = text(outcome, request(right), language)
+        assert "77" in told, right
+        assert "79" in told, right
+        assert OFFICE[language] in told, right
+        assert OFFICE[language] not in text(outcome, request(right), language, "DE"), right
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("right", BARRING)
+def test_a_bar_that_was_lifted_is_said_to_stand(right: Right, language: str) -> None:
+    said = {
+        "en": ("barred", "stays in force", "not called", "calls you"),
+        "pl": ("zablokowany", "pozostaje w mocy", "dzwoni"),
+    }
+    lifted = BAR.model_copy(update={"removed_at": MOMENT, "removed_by": "token:officer", "why": "a mistake"})
+    for outcome in (Outcome.RECEIPT, Outcome.FULFILLED, Outcome.REFUSED):
+        stands = text(outcome, request(right, suppressions=(lifted, BAR)), language)
+        assert any(each in stands for each in said[language]), outcome
+        gone = text(outcome, request(right, suppressions=(lifted,)), language)
+        assert not any(each in gone for each in said[language]), outcome
+
+
+@pytest.mark.parametrize(
+    ("right", "language", "limit"),
+    [
+        (Right.OBJECTION, "en", "our legitimate interest or a public task, and from marketing"),
+        (Right.OBJECTION, "pl", "prawnie uzasadnionym interesie lub zadaniu publicznym oraz dla połączeń marketingowych"),
+        (Right.RESTRICTION, "en", "unless a law obliges us"),
+        (Right.RESTRICTION, "pl", "chyba że zobowiązują nas do tego przepisy"),
+        (Right.ERASURE, "en", "unless a law obliges us"),
+        (Right.ERASURE, "pl", "chyba że zobowiązują nas do tego przepisy"),
+    ],
+)  # fmt: skip
+def test_a_bar_is_said_to_reach_further_than_it_does(right: Right, language: str, limit: str) -> None:
+    assert limit in text(Outcome.FULFILLED, request(right), language)
+
+
+@pytest.mark.parametrize(
+    ("right", "language", "unchecked"),
+    [
+        (Right.ACCESS, "en", "by automated means alone"),
+        (Right.ACCESS, "pl", "w sposób wyłącznie zautomatyzowany"),
+        *((right, "en", "We have told those") for right in (Right.ERASURE, Right.RECTIFICATION, Right.RESTRICTION)),
+        *((right, "pl", "Poinformowaliśmy") for right in (Right.ERASURE, Right.RECTIFICATION, Right.RESTRICTION)),
+    ],
+)  # fmt: skip
+def test_what_nobody_has_checked_is_told_as_a_fact(right: Right, language: str, unchecked: str) -> None:
+    before, _, after = text(Outcome.FULFILLED, request(right), language).partition(unchecked)
+    assert before.rpartition("[")[2].count("]") == 0
+    assert "]" in after.partition("[")[0]
+    if right is not Right.ACCESS:
+        assert {"en": "disproportionate effort", "pl": "niewspółmiernie"}[language] in after.partition("]")[0]
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [("en", ("categories of data", "third country")), ("pl", ("kategoriach danych", "państwa trzeciego"))],
+)
+def test_an_access_lacks_what_article_15_lists(language: str, says: tuple[str, ...]) -> None:
+    told = text(Outcome.FULFILLED, request(Right.ACCESS), language)
+    assert [each for each in says if each not in told] == []
+
+
+def test_a_recording_of_no_call_is_said_to_have_been_stopped() -> None:
+    assert "was stopped" not in text(Outcome.FULFILLED, request(Right.REFUSE_RECORDING))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_letter_has_a_slip_in_its_form(language: str) -> None:
+    for right in Right:
+        for outcome in Outcome:
+            told = text(outcome, request(right), language)
+            assert ".." not in told, (right, outcome)
+            assert "  " not in told, (right, outcome)
+            assert letters._BOOK[language]["gap"]["addressee"] in told
+
+
+@pytest.mark.parametrize(("language", "due"), [("en", "7 April 2026"), ("pl", "07.04.2026")])
+def test_a_date_is_written_as_in_another_language(language: str, due: str) -> None:
+    assert due in text(Outcome.RECEIPT, request(), language)
+
+
+@pytest.mark.parametrize("state", OPEN)
+@pytest.mark.parametrize("right", Right)
+def test_a_letter_is_offered_that_the_law_does_not_let_be_sent(right: Right, state: RequestState) -> None:
+    effect = EFFECTS[right]
+    steps = STEPS if effect.refusable else STEPS - {"refuse"}
+    answers = [Outcome.FULFILLED, Outcome.REFUSED] if effect.refusable else [Outcome.FULFILLED]
+    sure = request(right, state=state, level=effect.fulfil_at.name)
+    assert [*letters.offered(sure, steps)] == [Outcome.RECEIPT, Outcome.EXTENDED, *answers]
+    # the first month is over
+    late = letters.offered(sure, steps - {"extend"})
+    assert [*late] == [Outcome.RECEIPT, *answers]
+    # it was extended in time, which can be told of again
+    extended = letters.offered(sure.model_copy(update={"extended_at": MOMENT}), steps - {"extend"})
+    assert [*extended] == [Outcome.RECEIPT, Outcome.EXTENDED, *answers]
+    if effect.fulfil_at > Level.L0:
+        unsure = letters.offered(sure.model_copy(update={"level": "L0"}), steps - {"resolve"})
+        assert [*unsure] == [Outcome.RECEIPT, Outcome.IDENTITY, Outcome.EXTENDED, *answers[1:]]
+
+
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [(RequestState.FULFILLED, (Outcome.FULFILLED,)), (RequestState.REFUSED, (Outcome.REFUSED,)), (RequestState.WITHDRAWN, ())],
+)  # fmt: skip
+def test_a_closed_request_is_answered_otherwise_than_it_was_closed(
+    state: RequestState, offered: tuple[Outcome, ...]
+) -> None:
+    for right in Right:
+        assert letters.offered(request(right, state=state, level="L0"), set()) == offered
