@@ -82,25 +82,21 @@ _ENVIRONMENT.globals.update(asset=_asset_url, languages=LANGUAGES)
 
 def page(template: str, words: Words, policy: Policy | None, told: Mapping[str, Any]) -> str:
     """The page, escaped throughout. Times are those of the controllers' clocks, and say which."""
+    zones = {each.id: TIME_ZONES[each.country] for each in policy.controllers} if policy else {}
     return _ENVIRONMENT.get_template(template).render(
-        t=words, term=words.term, language=words.language, today=datetime.now(UTC), when=_when(policy), day=_day,
-        length=_length, **told,
+        t=words, term=words.term, language=words.language, today=datetime.now(UTC), when=_when(zones),
+        zone_of=lambda controller: zones.get(controller or "", ""), day=_day, length=_length, **told,
     )  # fmt: skip
 
 
-def _when(policy: Policy | None) -> Callable[..., str]:
-    zones = {each.id: TIME_ZONES[each.country] for each in policy.controllers} if policy else {}
-
+def _when(zones: Mapping[str, str]) -> Callable[..., str]:
     def when(moment: datetime | None, controller: str | None = None, *, seconds: bool = False) -> str:
         if moment is None:
             return "–"
         zone = zones.get(controller or "", "UTC")
         local = moment.astimezone(ZoneInfo(zone))
-        return (
-            f"{local:%Y-%m-%d %H:%M:%S}"
-            if seconds
-            else f"{local:%Y-%m-%d %H:%M}" + (" UTC" if zone == "UTC" else "")
-        )
+        told = f"{local:%Y-%m-%d %H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
+        return f"{told} UTC" if zone == "UTC" else told
 
     return when
 

@@ -28,6 +28,7 @@ async def test_a_call_is_not_listed_or_its_journal_is_not_shown(
         assert MARKUP not in seen.text
         assert "outside calling hours" in seen.words
     assert f"{CALLS}/{call.id}" in listed.text
+    assert "Times: Europe/Warsaw" in shown.words
     assert "journal is intact" in shown.words
     assert "no such calls" in (await visitor.get(f"{CALLS}?outcome=busy&campaign=")).words
     await store.database.rows("ALTER TABLE call_events DISABLE TRIGGER ALL")

@@ -74,6 +74,7 @@ async def test_who_has_the_key_cannot_listen_or_nobody_knows_that_they_did(
         assert seen.status == HTTPStatus.OK
         assert sound_of(seen)[:4] == b"fLaC"
         assert 'class="wave"' in seen.text
+        assert "Times: Europe/Warsaw" in seen.words
         assert seen.headers["cache-control"] == "no-store"
         assert "AGE-SECRET-KEY-1" not in seen.text.replace("AGE-SECRET-KEY-1…", "")
     looks = await store.accesses.list(5, WantedAccesses(looked=Looked.RECORDING_PLAYED))

@@ -198,7 +198,14 @@ async def test_a_press_is_shown_without_its_evidence(api: Api, visitor: Visitor,
     reference = await store.calls.register_right(call, made.exercise(), pressed)
     await signed_in(api, visitor, Role.DPO)
     seen = await visitor.get(f"{REQUESTS}/{reference}")
-    for words in ("pressed key 7", "journal is intact", "heard to its end", str(call.id), "key pressed"):
+    for words in (
+        "Times: Europe/Warsaw",
+        "pressed key 7",
+        "journal is intact",
+        "heard to its end",
+        str(call.id),
+        "key pressed",
+    ):
         assert words in seen.words, words
     await store.database.rows("ALTER TABLE call_events DISABLE TRIGGER ALL")
     await store.database.rows("UPDATE call_events SET event = 'nothing' WHERE seq = 1")
