@@ -17,7 +17,7 @@ MOMENT = datetime(2026, 5, 4, 22, 30, 5, tzinfo=UTC)
         ("gone", False, "2026-05-04 22:30 UTC"), ("gone", True, "2026-05-04 22:30:05 UTC"),
     ],
 )  # fmt: skip
-def test_utc_is_taken_for_the_local_time(controller: str | None, seconds: bool, told: str) -> None:
+def test_utc_is_taken_for_the_local_time(controller: str | None, told: str, *, seconds: bool) -> None:
     when = rendering._when({"acme": "Europe/Warsaw"})
     assert when(MOMENT, controller, seconds=seconds) == told
     assert when(None, controller, seconds=seconds) == "–"
