@@ -4,12 +4,24 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
+from string import Formatter
 from typing import Any
 
 #: Of the console itself. Letters have the same.
 LANGUAGES = ("en", "pl")
 DEFAULT = "en"
 _MOST_PREFERENCES = 20
+#: What a field of something said may be, where that is not all; and those that are words of the law or of the field.
+_SHAPES = {
+    "reference": r"[\w-]+-\d{4}-\d{6,9}",
+    "n": r"\d+",
+    "most": r"\d+",
+    "level": r"L\d",
+    "state": "[a-z ]+",
+    "event": r"\w+",
+    "choices": "'.+",
+}
+_TERMS = frozenset({"state", "event"})
 
 
 class Words:
@@ -18,6 +30,7 @@ class Words:
     def __init__(self, language: str, said: Mapping[str, str | list[str]]) -> None:
         self.language = language
         self.said = said
+        self._patterns = _patterns(said)
 
     def __call__(self, key: str, /, **fields: object) -> str:
         """Raises KeyError for a key that no catalogue has, which a test looks for."""
@@ -38,14 +51,46 @@ class Words:
     def said_of(self, english: str) -> str:
         """What the law and the API say in English, in the words of the catalogue; as it is where it has none.
 
-        What is told of a thing (``ACME-2026-000001 is extended: the request is closed``) stays before it.
+        What is told of a thing (``renewals.csv: line 7: it is empty``) stays before it.
         """
         parts = english.split(": ")
         for cut in range(len(parts)):
-            found = self.said.get(f"said.{': '.join(parts[cut:])}")
-            if isinstance(found, str):
-                return ": ".join([*parts[:cut], found])
+            found = self._said_in_one(": ".join(parts[cut:]))
+            if found is not None:
+                return ": ".join([*(self._said_in_one(each) or each for each in parts[:cut]), found])
         return english
+
+    def _said_in_one(self, english: str) -> str | None:
+        found = self.said.get(f"said.{english}")
+        if isinstance(found, str):
+            return found
+        for pattern, text in self._patterns:
+            match = pattern.fullmatch(english)
+            if match:
+                return text.format(**{name: self._field(name, of) for name, of in match.groupdict().items()})
+        return None
+
+    def _field(self, name: str, value: str) -> str:
+        if name in _TERMS:
+            return self.term(name, value.replace(" ", "_"))
+        if name == "choices":
+            return value.replace(" or ", f" {self('frame.or')} ")
+        return self.said_of(value) if name == "fault" else value
+
+
+def _patterns(said: Mapping[str, str | list[str]]) -> list[tuple[re.Pattern[str], str]]:
+    """What is said with ``{name}`` in it, and what it is in English: the longest first, which says most of what it fits."""
+    found = []
+    for key in sorted(said, key=len, reverse=True):
+        text = said[key]
+        if key.startswith("said.") and "{" in key and isinstance(text, str):
+            pieces = Formatter().parse(key.removeprefix("said."))
+            made = (
+                re.escape(each) + (f"(?P<{name}>{_SHAPES.get(name, '.+?')})" if name else "")
+                for each, name, _, _ in pieces
+            )
+            found.append((re.compile("".join(made)), text))
+    return found
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str | list[str]]]:

@@ -1,13 +1,17 @@
 """What the console says: in each language the same, and nothing that is asked for missing."""
 
+import ast
 import re
 from collections.abc import Iterable
 from enum import StrEnum
 from importlib import resources
+from pathlib import Path
 from string import Formatter
 
 import pytest
 
+import ccari
+from ccari.lists import numberlist
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Direction, Outcome
 from ccari.policy.call.state import Stage
@@ -21,6 +25,8 @@ from ccari.web.console.menu import ENTRIES
 from ccari.web.console.words import CATALOGUES, Words, preferred
 
 HERE = resources.files("ccari.web.console")
+PRODUCT = Path(ccari.__file__).parent
+FAULTS = {"InputError", "Fault", "LineFault", "CellError", "_BrokenOffError", "_fault", "_error"}
 ASKED = re.compile(r"""\b(?:t|words)\(\s*['"]([a-z_0-9.]+)['"]\s*[,)]""")
 KINDS: dict[str, Iterable[StrEnum]] = {
     "right": Right, "state": RequestState, "stored": Stored, "reason": Reason, "role": Role, "channel": Intake, "outcome": Outcome, "block": Block, "basis": LegalBasis,
@@ -60,6 +66,16 @@ def test_a_text_is_filled_in_otherwise_in_another_language() -> None:
             assert (len(english), len(polish)) == (2, 3), key
 
 
+def test_a_text_asks_for_what_the_english_does_not_have() -> None:
+    def fields(text: str) -> set[str]:
+        return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+    for key, text in CATALOGUES["pl"].said.items():
+        if key.startswith("said."):
+            assert isinstance(text, str), key
+            assert fields(text) <= fields(key), key
+
+
 def test_a_word_of_the_law_is_shown_as_the_database_has_it() -> None:
     for language, words in CATALOGUES.items():
         for kind, names in KINDS.items():
@@ -73,9 +89,67 @@ def test_a_word_of_the_law_is_shown_as_the_database_has_it() -> None:
 def test_the_law_speaks_english_to_polish_officers() -> None:
     polish = CATALOGUES["pl"]
     for fault in StepFault:
-        told = polish.said_of(f"ACME-2026-000001 is extended: {fault}")
-        assert told.startswith("ACME-2026-000001 is extended: ")
+        told = polish.said_of(f"ACME-2026-000001 is in progress: {fault}")
+        assert told.startswith("ACME-2026-000001, stan: w toku: ")
         assert str(fault) not in told
+
+
+def literals() -> dict[str, str]:
+    """What is said of what was filled in: each text in the code, with something in its gaps, and where it stands."""
+    found: dict[str, str] = {}
+    for folder in ("gating", "lists", "web"):
+        for file in sorted(PRODUCT.joinpath(folder).rglob("*.py")):
+            refusals = {"Refusal"} if file.parent.name == "console" else set()
+            values = {"ValueError"} if file.name == "fields.py" else set()
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and _name(node.func) in FAULTS | refusals | values:
+                    given = [
+                        *node.args,
+                        *(each.value for each in node.keywords if each.arg in {None, "detail"}),
+                    ]
+                    texts = [text for each in given if (text := _filled(each)) is not None]
+                    found |= {texts[-1]: f"{file.name}:{node.lineno}"} if texts else {}
+    return {text: where for text, where in found.items() if " " in text}
+
+
+def _name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _filled(node: ast.expr) -> str | None:
+    match node:
+        case ast.Constant(str(text)):
+            return text
+        case ast.JoinedStr(parts):
+            gaps = {"level": "L2", "_NEITHER": numberlist._NEITHER}
+            return "".join(
+                str(each.value) if isinstance(each, ast.Constant)
+                else next((shape for name, shape in gaps.items() if name in ast.unparse(each)), "17")
+                for each in parts
+            )  # fmt: skip
+    return None
+
+
+def test_what_is_wrong_with_a_form_or_a_line_is_said_in_english() -> None:
+    said = literals()
+    assert len(said) > 50
+    polish = CATALOGUES["pl"]
+    assert {text: where for text, where in said.items() if polish.said_of(text) == text} == {}
+
+
+@pytest.mark.parametrize(
+    ("english", "polish"),
+    [
+        ("that is no number to call: no country has such a number", "na ten numer nie można zadzwonić: w żadnym kraju nie ma takiego numeru"),
+        ("Input should be 'L0', 'L1' or 'L2'", "musi to być: 'L0', 'L1' lub 'L2'"),
+        ("a token looks up 60 numbers a minute here", "jednym tokenem można tu sprawdzić 60 numerów na minutę"),
+        ("a.csv: line 7: the column 'until' is there twice", "a.csv: wiersz 7: kolumna 'until' występuje dwa razy"),
+        ("the fields of entry 3 (key_pressed) were changed", "zmieniono pola wpisu 3 (naciśnięto klawisz)"),
+        ("nobody has translated this", "nobody has translated this"),
+    ],
+)  # fmt: skip
+def test_what_is_filled_in_is_lost_in_translation(english: str, polish: str) -> None:
+    assert CATALOGUES["pl"].said_of(english) == polish
 
 
 @pytest.mark.parametrize(
