@@ -1,8 +1,9 @@
 """The courier: takes what is due from the queue, tells the controller, and writes down how that went."""
 
 import asyncio
+import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import starmap
@@ -28,8 +29,9 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=6)
 PATIENCE = timedelta(days=3)
 #: More often than this it is the longest anyway.
 _DOUBLED = 16
-#: Of one controller in a row, then the policy and the others are looked at again.
+#: To one controller in a row, and for so long, then its lane is another's, and the policy is looked at again.
 _ROUND = 50
+_ROUND_SECONDS = 5.0
 #: Controllers that are told at the same time.
 _LANES = 4
 
@@ -70,24 +72,44 @@ class Courier:
         self._secrets = secrets
         self._webhook = webhook
         self._chance = chance
+        self._lanes = asyncio.Semaphore(_LANES)
+        self._stalled = ""
 
     async def run(self) -> None:
-        """Work the queue until cancelled. What fails is logged, and tried again: no call depends on it."""
-        stalled = ""
-        while True:
-            try:
-                await self.deliver()
-                stalled = ""
-                self._meter.done(Work.FORWARDING)
-            except CcariError as error:
-                self._meter.failed(Work.FORWARDING)
-                if str(error) != stalled:
-                    stalled = str(error)
-                    _log.warning("forwarding_stalled", reason=stalled)
-            except Exception:  # noqa: BLE001 - logged
-                self._meter.failed(Work.FORWARDING)
-                _log.exception("forwarding_failed")
-            await asyncio.sleep(LOOK_SECONDS)
+        """Work the queue until cancelled. What fails is logged, and tried again: no call depends on it.
+
+        No controller waits for another's round to end, but for a lane.
+        """
+        busy: set[str] = set()
+
+        async def lane(controller: str, forwarding: Forwarding) -> None:
+            with self._minded():
+                await self._tell(controller, forwarding)
+            busy.discard(controller)
+
+        async with asyncio.TaskGroup() as lanes:
+            while True:
+                with self._minded():
+                    for controller, forwarding in (await self._addressed()).items():
+                        if controller not in busy:
+                            busy.add(controller)
+                            lanes.create_task(lane(controller, forwarding))
+                await asyncio.sleep(LOOK_SECONDS)
+
+    @contextlib.contextmanager
+    def _minded(self) -> Iterator[None]:
+        try:
+            yield
+            self._stalled = ""
+            self._meter.done(Work.FORWARDING)
+        except CcariError as error:
+            self._meter.failed(Work.FORWARDING)
+            if str(error) != self._stalled:
+                self._stalled = str(error)
+                _log.warning("forwarding_stalled", reason=self._stalled)
+        except Exception:  # noqa: BLE001 - logged
+            self._meter.failed(Work.FORWARDING)
+            _log.exception("forwarding_failed")
 
     async def deliver(self) -> list[Told]:
         """Tell each controller what is due, until one does not take it; gives how each try went.
@@ -97,37 +119,39 @@ class Courier:
         StoreError
             If the queue cannot be read, or what was done not be written down: it is then done again.
         """
+        told_to = await self._addressed()
+        went = await asyncio.gather(*starmap(self._tell, told_to.items()), return_exceptions=True)
+        for each in went:
+            if isinstance(each, BaseException):
+                raise each
+        return [told for each in went if not isinstance(each, BaseException) for told in each]
+
+    async def _addressed(self) -> Mapping[str, Forwarding]:
+        """Who is told of their requests, by the policy in force; none where there is nothing to be told."""
         due, revision = await self._queue.outlook()
         changed = revision != self._book.revision
         if changed:
             await self._book.reload()
         policy = self._book.policy
         if policy is None or not (due or changed):
-            return []
+            return {}
         told_to = {each.id: each.forward for each in policy.controllers if each.forward is not None}
         await self._queue.address(told_to)
-        lanes = asyncio.Semaphore(_LANES)
+        return told_to
 
-        async def lane(controller: str, forwarding: Forwarding) -> list[Told]:
-            async with lanes:
-                return [told async for told in self._tell(controller, forwarding)]
-
-        went = await asyncio.gather(*starmap(lane, told_to.items()), return_exceptions=True)
-        for each in went:
-            if isinstance(each, BaseException):
-                raise each
-        return [told for each in went if not isinstance(each, BaseException) for told in each]
-
-    async def _tell(self, controller: str, forwarding: Forwarding) -> AsyncIterator[Told]:
-        for _ in range(_ROUND):
-            forward = await self._queue.claim(controller, LEASE)
-            if forward is None:
-                return
-            told = await self._try(forward, forwarding)
-            yield told
-            if told.fault:
-                # what comes after it would most likely fail too, and is due still
-                return
+    async def _tell(self, controller: str, forwarding: Forwarding) -> list[Told]:
+        went: list[Told] = []
+        async with self._lanes:
+            ends = asyncio.get_running_loop().time() + _ROUND_SECONDS
+            while len(went) < _ROUND and asyncio.get_running_loop().time() < ends:
+                forward = await self._queue.claim(controller, LEASE)
+                if forward is None:
+                    break
+                went.append(await self._try(forward, forwarding))
+                if went[-1].fault:
+                    # what comes after it would most likely fail too, and is due still
+                    break
+        return went
 
     async def _try(self, forward: Forward, forwarding: Forwarding) -> Told:
         ways: list[Way] = []

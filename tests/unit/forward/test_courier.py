@@ -319,6 +319,26 @@ async def test_a_controller_whose_webhook_hangs_holds_up_another(
             await asyncio.wait([working])
 
 
+async def test_a_controller_whose_webhook_hangs_holds_up_what_another_is_told_later(
+    store: Store, keys: WebhookSecrets, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(couriers, "LOOK_SECONDS", 0.01)
+    async with receiving() as others:
+        await store.policies.apply(
+            policy(acme=f'{{ url = "{receiver.url}" }}', other=f'{{ url = "{others.url}" }}'), "test"
+        )
+        receiver.manner = hangs
+        await added(store)
+        async with at_work(store, keys) as courier:
+            working = asyncio.create_task(courier.run())
+            for count in (1, 2, 3):
+                await added(store, "other")
+                await until(lambda: len(others.heard) == count, within=WITHIN_SECONDS)  # noqa: B023 - waited for at once
+            working.cancel()
+            await asyncio.wait([working])
+    assert len(receiver.heard) == 1
+
+
 async def test_a_webhook_that_fails_is_sent_all_that_waits(
     store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
 ) -> None:
