@@ -18,7 +18,7 @@ def list_(
     context: typer.Context,
     *,
     state: Annotated[
-        Literal["waiting", "delivered", "given_up"] | None,
+        Literal["waiting", "delivered", "given_up", "discarded"] | None,
         typer.Option(help="Only those; given_up: the dead letters."),
     ] = None,
     endpoint: Annotated[str | None, typer.Option(help="Only of this webhook, by its name.")] = None,
@@ -56,15 +56,46 @@ def retry(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Try again what was given up, as if for the first time. Exit status 1 if there is nothing of the kind."""
+    """Try again what was given up, as if for the first time. Exit status 1 if there is nothing of the kind.
+
+    What was to be told to a webhook that is in no ccari.toml any more cannot be tried again.
+    """
 
     async def work(_: Settings, store: Store) -> list[int]:
         return await store.webhooks.retry(number, endpoint=endpoint)
 
     retried = with_store(context, work)
     if not retried:
-        raise CcariError("nothing of the kind was given up: see ccari webhooks list --state given_up")
+        raise CcariError(
+            "nothing of the kind was given up by a webhook that there still is: see ccari webhooks list --state given_up"
+        )
     if json:
         as_json({"retried": retried})
     else:
         typer.echo(f"{len(retried)} {'is' if len(retried) == 1 else 'are'} tried again")
+
+
+@app.command()
+def discard(
+    context: typer.Context,
+    number: Annotated[
+        int | None, typer.Argument(min=1, help="As in webhooks list; else all that was given up.")
+    ] = None,
+    *,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Only what this webhook was to be told, by its name.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Let go of what was given up: nobody will be told of it. Exit status 1 if there is nothing of the kind."""
+
+    async def work(_: Settings, store: Store) -> list[int]:
+        return await store.webhooks.discard(number, endpoint=endpoint)
+
+    discarded = with_store(context, work)
+    if not discarded:
+        raise CcariError("nothing of the kind was given up: see ccari webhooks list --state given_up")
+    if json:
+        as_json({"discarded": discarded})
+    else:
+        typer.echo(f"{len(discarded)} {'is' if len(discarded) == 1 else 'are'} discarded")

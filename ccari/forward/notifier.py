@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import orjson
 import structlog
@@ -19,12 +20,16 @@ from ccari.ports.webhooks import Delivery, DeliveryQueue, Endpoint
 
 #: A request is told of as due soon so many days before its last one, as lists show it in another colour.
 SOON_DAYS = 7
-#: How often it is looked whose day has come, and what was delivered is forgotten.
+#: How often it is said which webhooks there are, looked whose day has come, and what was delivered is forgotten.
 TERMS_SECONDS = 60.0
+#: A webhook that no process of the fleet has had in its settings for so long is there no more.
+GONE_AFTER = timedelta(minutes=10)
 #: For so long it stays on record that something was delivered.
 KEPT = timedelta(days=30)
-#: Of one webhook in a row, then the others are looked at again.
+#: To one webhook in a row, then it is given a pause.
 _ROUND = 100
+#: Messages that a webhook refuses in a row of tries: others may be to its liking, or none.
+_REFUSALS = 20
 
 _log = structlog.get_logger()
 
@@ -40,12 +45,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How one try went; ``fault`` is empty where it was taken."""
+    """How one try went; ``fault`` is empty where it was taken, ``refused``: another message may be taken all the same."""
 
     delivery: Delivery
     status: int | None
     fault: str
     given_up: bool = False
+    refused: bool = False
 
 
 class Notifier:
@@ -61,22 +67,24 @@ class Notifier:
         self._targets = targets
         self._webhook = webhook
         self._chance = chance
+        #: of each webhook that did not take what it was told last: why
+        self._faults: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Tell until cancelled. What fails is logged, and tried again: no call depends on it."""
-        known, looked, stalled, loop = False, 0.0, "", asyncio.get_running_loop()
+        """Tell until cancelled, each webhook at its own pace. What fails is logged, and tried again: no call depends on it."""
+        began = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._keep(partial(self._mind, began), TERMS_SECONDS))
+            for each in self._targets:
+                loops.create_task(self._keep(partial(self.tell, each), LOOK_SECONDS))
+
+    async def _keep(self, work: Callable[[], Awaitable[object]], seconds: float) -> None:
+        stalled = ""
         while True:
+            pause_seconds = LOOK_SECONDS
             try:
-                if not known:
-                    await self.know()
-                    known = True
-                if not self._targets:
-                    return
-                await self.deliver()
-                if loop.time() - looked >= TERMS_SECONDS or not looked:
-                    await self.look_at_terms()
-                    looked = loop.time()
-                stalled = ""
+                await work()
+                pause_seconds, stalled = seconds, ""
                 self._meter.done(Work.WEBHOOKS)
             except CcariError as error:
                 self._meter.failed(Work.WEBHOOKS)
@@ -86,7 +94,15 @@ class Notifier:
             except Exception:  # noqa: BLE001 - logged
                 self._meter.failed(Work.WEBHOOKS)
                 _log.exception("webhooks_failed")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(pause_seconds)
+
+    async def _mind(self, began: float) -> None:
+        await self.know()
+        await self.look_at_terms()
+        await self.give_up_late()
+        # after a night in which nobody ran, the others of the fleet have to be given the time to come
+        if asyncio.get_running_loop().time() - began >= GONE_AFTER.total_seconds():
+            await self.drop_gone()
 
     async def know(self) -> None:
         """Have the database write down what these endpoints are to be told, from now on. Raises StoreError."""
@@ -98,33 +114,52 @@ class Notifier:
         await self._queue.look_at_terms(clock(self._book.policy), SOON_DAYS)
         await self._queue.forget(KEPT)
 
+    async def give_up_late(self) -> None:
+        """Have given up what is too old, of webhooks that take nothing. Raises StoreError.
+
+        Of what comes faster than it can be tried, some is never tried: it must not wait for ever. But where a webhook
+        takes what it is told, what waited while no service ran is told, however old.
+        """
+        for name, fault in list(self._faults.items()):
+            if count := await self._queue.give_up_late(name, fault, PATIENCE):
+                _log.warning("webhook_given_up", webhook=name, messages=count, reason=fault)
+
+    async def drop_gone(self) -> None:
+        """Have nothing more written down for webhooks that are in nobody's settings any more. Raises StoreError."""
+        for name, count in (await self._queue.drop_unseen(GONE_AFTER)).items():
+            _log.warning("webhook_dropped", webhook=name, messages=count)
+
     async def deliver(self) -> list[Sent]:
-        """Tell each endpoint what is due, until one does not take it; gives how each try went.
+        """A round of each webhook; gives how each try went. Raises as :meth:`tell` does."""
+        went = await asyncio.gather(*(self.tell(each) for each in self._targets), return_exceptions=True)
+        for each in went:
+            if isinstance(each, BaseException):
+                raise each
+        return [sent for each in went if not isinstance(each, BaseException) for sent in each]
+
+    async def tell(self, target: Target) -> list[Sent]:
+        """Tell one webhook what is due, until it is at fault, or refuses one message after another.
 
         Raises
         ------
         StoreError
             If the queue cannot be read, or what was done not be written down: it is then done again.
         """
-        went = await asyncio.gather(*(self._all_of(each) for each in self._targets), return_exceptions=True)
-        for each in went:
-            if isinstance(each, BaseException):
-                raise each
-        return [sent for each in went if not isinstance(each, BaseException) for sent in each]
-
-    async def _all_of(self, target: Target) -> list[Sent]:
-        return [sent async for sent in self._tell(target)]
-
-    async def _tell(self, target: Target) -> AsyncIterator[Sent]:
-        for _ in range(_ROUND):
+        went: list[Sent] = []
+        while len(went) < _ROUND and sum(each.refused for each in went) < _REFUSALS:
             delivery = await self._queue.claim(target.endpoint.name, LEASE)
             if delivery is None:
-                return
+                break
             sent = await self._try(target, delivery)
-            yield sent
-            if sent.fault:
+            went.append(sent)
+            if not sent.fault:
+                self._faults.pop(target.endpoint.name, None)
+                continue
+            self._faults[target.endpoint.name] = sent.fault
+            if not sent.refused:
                 # what comes after it would most likely fail too, and is due still
-                return
+                break
+        return went
 
     async def _try(self, target: Target, delivery: Delivery) -> Sent:
         again = pause(delivery.tries, self._chance())
@@ -134,7 +169,7 @@ class Notifier:
             )
         except NotTakenError as error:
             again = max(again, min(error.retry_after, LONGEST_PAUSE))
-            return await self._failed(delivery, str(error), error.status, again)
+            return await self._failed(delivery, str(error), error.status, again, refused=error.of_the_message)
         except ConfigError as error:
             return await self._failed(delivery, str(error), None, again)
         await self._queue.delivered(delivery)
@@ -144,13 +179,15 @@ class Notifier:
         )  # fmt: skip
         return Sent(delivery, status, "")
 
-    async def _failed(self, delivery: Delivery, fault: str, status: int | None, again: timedelta) -> Sent:
+    async def _failed(
+        self, delivery: Delivery, fault: str, status: int | None, again: timedelta, *, refused: bool = False
+    ) -> Sent:
         given_up = await self._queue.failed(delivery, fault, again, PATIENCE)
         _log.warning(
             "webhook_not_delivered", webhook=delivery.endpoint, told=delivery.event.value, delivery=delivery.id,
             tries=delivery.tries, status=status, reason=fault, given_up=given_up,
         )  # fmt: skip
-        return Sent(delivery, status, fault, given_up)
+        return Sent(delivery, status, fault, given_up, refused)
 
 
 def body(delivery: Delivery) -> bytes:

@@ -26,6 +26,13 @@ class NotTakenError(ForwardError):
         self.status = status
         self.retry_after = retry_after
 
+    @property
+    def of_the_message(self) -> bool:
+        """Whether it is this message that it refuses (4xx), so that it may take another; else the fault is its own."""
+        of_its_own = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+        refusals = range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
+        return self.status in refusals and self.status not in of_its_own
+
 
 class Webhook:
     def __init__(self, session: aiohttp.ClientSession) -> None:

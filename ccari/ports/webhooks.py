@@ -48,7 +48,11 @@ class DeliveryQueue(Protocol):
     """What webhooks have yet to be told, shared by every process on the database. Each method raises StoreError."""
 
     async def know(self, endpoints: Sequence[Endpoint]) -> None:
-        """From now on these are told, and no others. They are as ``ccari.toml`` has them, on every node alike."""
+        """From now on these are told, beside what others of the fleet name: ``ccari.toml`` should be alike on each node."""
+        ...
+
+    async def drop_unseen(self, for_so_long: timedelta) -> Mapping[str, int]:
+        """What nobody has named for so long is told of nothing more; gives their names, with how many messages were given up."""
         ...
 
     async def look_at_terms(self, clock: Clock, soon_days: int) -> None:
@@ -65,8 +69,12 @@ class DeliveryQueue(Protocol):
         """Gives whether it is given up, because the first try was ``patience`` ago."""
         ...
 
+    async def give_up_late(self, endpoint: str, fault: str, patience: timedelta) -> int:
+        """Give up what was first tried, or else written down, ``patience`` ago; gives how much, of at most a few thousand."""
+        ...
+
     async def forget(self, older_than: timedelta) -> None:
-        """Keep no more of what was delivered so long ago."""
+        """Keep no more of what was settled so long ago, but the dead letters of an endpoint that there is."""
         ...
 
 
@@ -87,5 +95,9 @@ class DeliveryLog(Protocol):
         endpoint: str | None = None,
         controllers: Iterable[str] | None = None,
     ) -> list[int]:
-        """Try again what was given up, as if for the first time: one, or all; gives their ids."""
+        """Try again what was given up, as if for the first time: one, or all of endpoints that there are; gives their ids."""
+        ...
+
+    async def discard(self, delivery: int | None = None, *, endpoint: str | None = None) -> list[int]:
+        """Nobody is to see to what was given up any more: one, or all; gives their ids."""
         ...

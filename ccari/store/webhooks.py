@@ -20,14 +20,18 @@ class Webhooks:
         self._database = database
 
     async def know(self, endpoints: Sequence[Endpoint]) -> None:
-        names = [each.name for each in endpoints]
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_webhooks"])
-            await connection.execute(SQL["forget_webhooks"], names)
             for each in endpoints:
                 controllers = None if each.controllers is None else list(each.controllers)
                 await connection.execute(SQL["know_webhook"], each.name, list(each.events), controllers)
-            await connection.execute(SQL["give_up_webhooks"], names)
+
+    async def drop_unseen(self, for_so_long: timedelta) -> Mapping[str, int]:
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_webhooks"])
+            gone = await connection.fetch(SQL["drop_webhooks"], for_so_long)
+            given_up = await connection.fetch(SQL["give_up_webhooks"])
+        return {row["name"]: 0 for row in gone} | {row["endpoint"]: row["count"] for row in given_up}
 
     async def look_at_terms(self, clock: Clock, soon_days: int) -> None:
         known = list(clock.countries)
@@ -62,6 +66,9 @@ class Webhooks:
             )
         return bool(given_up)
 
+    async def give_up_late(self, endpoint: str, fault: str, patience: timedelta) -> int:
+        return len(await self._database.rows(SQL["give_up_late_deliveries"], endpoint, fault, patience))
+
     async def forget(self, older_than: timedelta) -> None:
         async with self._database.connection() as connection:
             await connection.execute(SQL["forget_deliveries"], older_than)
@@ -82,6 +89,10 @@ class Webhooks:
     ) -> list[int]:
         whose = None if controllers is None else list(controllers)
         rows = await self._database.rows(SQL["retry_deliveries"], delivery, endpoint, whose)
+        return sorted(row["id"] for row in rows)
+
+    async def discard(self, delivery: int | None = None, *, endpoint: str | None = None) -> list[int]:
+        rows = await self._database.rows(SQL["discard_deliveries"], delivery, endpoint)
         return sorted(row["id"] for row in rows)
 
 

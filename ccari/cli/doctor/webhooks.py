@@ -27,7 +27,8 @@ async def given_up(store: Store) -> list[Finding]:
     found = await untold(store.database)
     told = [
         doubt(f"webhook {name}", f"{count} messages to it were given up",
-              f"ccari webhooks list --state given_up --endpoint {name}; then: ccari webhooks retry")
+              f"ccari webhooks list --state given_up --endpoint {name}; then: ccari webhooks retry --endpoint {name}, "
+              f"or discard --endpoint {name} if nobody is to be told any more")
         for name, count in found.webhooks.items()
     ]  # fmt: skip
     if found.forwards:

@@ -1,18 +1,20 @@
 -- name: lock_webhooks
 SELECT pg_advisory_xact_lock(hashtextextended('webhooks', 0))
 
--- name: forget_webhooks
-DELETE FROM webhook_endpoints WHERE name <> ALL ($1)
-
 -- name: know_webhook
-INSERT INTO webhook_endpoints AS known (name, events, controllers) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET events = excluded.events, controllers = excluded.controllers
-WHERE (known.events, known.controllers) IS DISTINCT FROM (excluded.events, excluded.controllers)
+INSERT INTO webhook_endpoints (name, events, controllers) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET events = excluded.events, controllers = excluded.controllers, seen_at = clock_timestamp()
+
+-- name: drop_webhooks
+DELETE FROM webhook_endpoints WHERE seen_at <= clock_timestamp() - $1::interval RETURNING name
 
 -- name: give_up_webhooks
 -- Of endpoints that there are no more: nobody is told of what was to be told to them.
-UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'there is no such webhook any more'
-WHERE state = 'waiting' AND endpoint <> ALL ($1)
+WITH given_up AS (
+    UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'there is no such webhook any more'
+    WHERE state = 'waiting' AND endpoint NOT IN (SELECT name FROM webhook_endpoints)
+    RETURNING endpoint)
+SELECT endpoint, count(*) FROM given_up GROUP BY endpoint
 
 -- name: turn_to_look_at_terms
 -- One of the fleet at a time, for as long as the transaction lasts.
@@ -32,11 +34,12 @@ WHERE r.closed_at IS NULL AND r.due - local.today <= $5 AND (r.due < local.today
 ON CONFLICT DO NOTHING
 
 -- name: claim_delivery
+-- What was never tried goes before what was not taken: a webhook that takes but some is told of those at once.
 WITH claimed AS (
     UPDATE webhook_deliveries SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
     WHERE id = (
         SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND endpoint = $1 AND next_try_at <= now()
-        ORDER BY next_try_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+        ORDER BY (tries = 0) DESC, next_try_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING id, message, endpoint, event, subject, at, tries)
 SELECT * FROM claimed
 
@@ -69,9 +72,21 @@ UPDATE webhook_deliveries SET
 WHERE id = $1 AND tries = $2 AND state = 'waiting'
 RETURNING state = 'given_up'
 
+-- name: give_up_late_deliveries
+-- Not what somebody is trying just now.
+UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = CASE fault WHEN '' THEN $2 ELSE fault END
+WHERE id IN (
+    SELECT id FROM webhook_deliveries
+    WHERE state = 'waiting' AND endpoint = $1 AND next_try_at <= now() AND coalesce(first_try_at, at) + $3::interval <= now()
+    LIMIT 5000 FOR UPDATE SKIP LOCKED)
+RETURNING id
+
 -- name: forget_deliveries
+-- A row of a term that is not long over is kept: it says that the term was told of.
 DELETE FROM webhook_deliveries
-WHERE state = 'delivered' AND settled_at < now() - $1::interval AND (due = 'epoch' OR due < current_date - 366)
+WHERE state <> 'waiting' AND settled_at < now() - $1::interval
+  AND CASE state WHEN 'given_up' THEN endpoint NOT IN (SELECT name FROM webhook_endpoints)
+                 ELSE due = 'epoch' OR due < current_date - 366 END
 
 -- name: list_deliveries
 SELECT id, message, endpoint, event, subject, controller, state, tries, at, first_try_at,
@@ -82,7 +97,14 @@ WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR endpoint = $2)
 ORDER BY id DESC LIMIT $4
 
 -- name: retry_deliveries
-UPDATE webhook_deliveries SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now()
-WHERE state = 'given_up' AND ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR endpoint = $2)
+UPDATE webhook_deliveries SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
+WHERE state = 'given_up' AND endpoint IN (SELECT name FROM webhook_endpoints)
+  AND ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR endpoint = $2)
   AND ($3::text[] IS NULL OR controller = ANY ($3))
+RETURNING id
+
+-- name: discard_deliveries
+-- The row stays for a while, as that of a delivery does: a term that is discarded is not told of again.
+UPDATE webhook_deliveries SET state = 'discarded', settled_at = clock_timestamp()
+WHERE state = 'given_up' AND ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR endpoint = $2)
 RETURNING id

@@ -18,7 +18,7 @@ class DeliveryPath(Given):
 
 class DeliveriesQuery(Given):
     controller: Identifier | None = None
-    state: Literal["waiting", "delivered", "given_up"] | None = None
+    state: Literal["waiting", "delivered", "given_up", "discarded"] | None = None
     endpoint: Identifier | None = None
     limit: Limit = 100
     after: Annotated[int | None, Field(ge=1, lt=2**63, description="`next` of the page before.")] = None

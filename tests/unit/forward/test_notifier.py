@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from ccari.config import Settings
@@ -23,6 +24,7 @@ from ccari.ports.webhooks import Endpoint, Told
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
+from ccari.store.webhooks import Webhooks
 from tests.integration.service import START_SECONDS, Service
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
@@ -64,6 +66,16 @@ async def telling(store: Store, *targets: Target) -> AsyncIterator[Notifier]:
 async def waiting(database: Database) -> list[tuple[str, str]]:
     rows = await database.rows("SELECT event, state FROM webhook_deliveries ORDER BY id")
     return [(row["event"], row["state"]) for row in rows]
+
+
+async def due_again(database: Database) -> None:
+    await database.rows("UPDATE webhook_deliveries SET next_try_at = now() RETURNING 1")
+
+
+async def unseen(database: Database, for_so_long: timedelta) -> None:
+    await database.rows(
+        "UPDATE webhook_endpoints SET seen_at = seen_at - $1::interval RETURNING 1", for_so_long
+    )
 
 
 async def test_what_happens_is_not_told_or_unsigned_or_with_a_number(
@@ -128,13 +140,6 @@ async def test_nobody_who_asks_for_it_is_told_or_somebody_who_does_not(
             await notifier.deliver()
         assert [each.told["type"] for each in receiver.heard] == ["right.registered"]
         assert other.heard == []
-        receiver.manner = answers(500)
-        await person.asked(shelf, Right.ACCESS)
-        # a webhook that is no longer configured is told of nothing that waited for it
-        async with telling(store, theirs) as notifier:
-            assert await notifier.deliver() == []
-    rows = await store.webhooks.page(9, state="given_up")
-    assert [(row["endpoint"], row["fault"]) for row in rows] == [("crm", "there is no such webhook any more")]
 
 
 async def test_a_day_that_has_come_is_told_twice_or_never(
@@ -183,7 +188,7 @@ async def test_what_is_not_taken_is_lost_or_sent_without_a_pause(
         assert await notifier.deliver() == []
         # the last try: what is not taken then is a dead letter, until somebody says otherwise
         monkeypatch.setattr(notifiers, "PATIENCE", timedelta(0))
-        await database.rows("UPDATE webhook_deliveries SET next_try_at = now() RETURNING 1")
+        await due_again(database)
         assert [each.given_up for each in await notifier.deliver()] == [True]
         (dead,) = await store.webhooks.page(9, state="given_up")
         assert (dead["tries"], dead["fault"]) == (2, "it answered 503")
@@ -193,6 +198,159 @@ async def test_what_is_not_taken_is_lost_or_sent_without_a_pause(
         assert {each.status for each in await notifier.deliver()} == {204}
     assert receiver.ids.count(str(dead["message"])) == 3
     assert await waiting(database) == [("call.ended", "delivered")] * 2
+
+
+async def refuses_calls(request: web.Request) -> web.Response:
+    return web.Response(status=400 if (await request.json())["type"] == "call.ended" else 204)
+
+
+async def test_an_event_that_a_webhook_refuses_holds_up_those_that_it_takes(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver
+) -> None:
+    receiver.manner = refuses_calls
+    async with telling(store, target(receiver, Told.CALL_ENDED, Told.RIGHT_REGISTERED)) as notifier:
+        for _ in range(3):
+            await person.called(shelf)
+        await person.asked(shelf)
+        went = await notifier.deliver()
+        assert [each.status for each in went] == [400] * 3 + [204]
+        # nor is one that refuses everything asked without an end
+        await due_again(database)
+        for _ in range(20):
+            await person.called(shelf)
+        assert [each.delivery.tries for each in await notifier.deliver()] == [1] * 20
+
+
+async def test_what_was_not_taken_is_tried_before_what_is_new(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver
+) -> None:
+    receiver.manner = answers(503)
+    async with telling(store, target(receiver, Told.CALL_ENDED)) as notifier:
+        await person.called(shelf)
+        await notifier.deliver()
+        await due_again(database)
+        await person.called(shelf)
+        assert [each.delivery.tries for each in await notifier.deliver()] == [1]
+
+
+async def test_what_a_webhook_that_is_gone_was_never_tried_with_waits_for_ever(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver
+) -> None:
+    receiver.manner = answers(503)
+    async with telling(store, target(receiver, Told.CALL_ENDED)) as notifier:
+        for _ in range(3):
+            await person.called(shelf)
+        await database.rows(
+            "UPDATE webhook_deliveries SET at = at - interval '3 days' WHERE id <> (SELECT max(id) FROM webhook_deliveries)"
+            " RETURNING 1"
+        )
+        # nobody knows yet that it takes nothing: what waited while no service ran is tried
+        await notifier.give_up_late()
+        assert [state for _, state in await waiting(database)] == ["waiting"] * 3
+        await notifier.deliver()
+        with capture_logs() as logs:
+            await notifier.give_up_late()
+    (dead,) = await store.webhooks.page(9, state="given_up")
+    assert (dead["tries"], dead["fault"]) == (0, "it answered 503")
+    assert [(each["event"], each["messages"]) for each in logs] == [("webhook_given_up", 1)]
+
+
+async def hangs(_: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_a_webhook_that_hangs_holds_up_another(
+    store: Store, shelf: Shelf, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifiers, "LOOK_SECONDS", 0.01)
+    receiver.manner = hangs
+    async with receiving() as other, telling(store, target(receiver), target(other, name="erp")) as notifier:
+        working = asyncio.create_task(notifier.run())
+        for count in (1, 2, 3):
+            await person.called(shelf)
+            await until(lambda: len(other.heard) == count, within=WITHIN_SECONDS)  # noqa: B023 - waited for at once
+        working.cancel()
+        await asyncio.wait([working])
+    assert len(receiver.heard) == 1
+
+
+async def test_a_node_with_other_settings_stops_a_webhook_of_the_fleet(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = asyncio.Semaphore(0)
+
+    class Watched(Webhooks):
+        async def forget(self, older_than: timedelta) -> None:
+            await super().forget(older_than)
+            looks.release()
+
+    monkeypatch.setattr(notifiers, "TERMS_SECONDS", 0.01)
+    async with telling(store, target(receiver, Told.CALL_ENDED)) as notifier, open_webhook() as webhook:
+        await unseen(database, notifiers.GONE_AFTER)
+        another = Notifier(Watched(database), Book(store.policies), [], webhook)
+        working = asyncio.create_task(another.run())
+        async with asyncio.timeout(WITHIN_SECONDS):
+            for _ in range(3):
+                await looks.acquire()
+        working.cancel()
+        await asyncio.wait([working])
+        await person.called(shelf)
+        # its own node says that it is there
+        await notifier.know()
+        await notifier.drop_gone()
+        assert [each.status for each in await notifier.deliver()] == [204]
+
+
+async def test_a_webhook_that_nobody_has_any_more_is_written_to_for_ever_or_dropped_unsaid(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver
+) -> None:
+    async with telling(store, target(receiver, Told.CALL_ENDED)):
+        await person.called(shelf)
+    await unseen(database, notifiers.GONE_AFTER)
+    async with telling(store, target(receiver, Told.CALL_ENDED, name="erp")) as notifier:
+        with capture_logs() as logs:
+            await notifier.drop_gone()
+            await notifier.drop_gone()
+        await person.called(shelf)
+    assert [(each["event"], each["webhook"], each["messages"]) for each in logs] == [
+        ("webhook_dropped", "crm", 1)
+    ]
+    rows = await store.webhooks.page(9)
+    assert [(row["endpoint"], row["state"], row["fault"]) for row in rows] == [
+        ("erp", "waiting", ""),
+        ("crm", "given_up", "there is no such webhook any more"),
+    ]
+
+
+async def test_dead_letters_of_a_webhook_that_is_no_more_stay_for_ever(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver
+) -> None:
+    async with telling(store, target(receiver), target(receiver, name="erp")):
+        await person.called(shelf)
+    await database.rows(
+        "UPDATE webhook_deliveries SET state = 'given_up', settled_at = now() - interval '31 days' RETURNING 1"
+    )
+    await unseen(database, notifiers.GONE_AFTER)
+    async with telling(store, target(receiver, name="erp")) as notifier:
+        await notifier.drop_gone()
+        await notifier.look_at_terms()
+    assert [row["endpoint"] for row in await store.webhooks.page(9)] == ["erp"]
+
+
+async def test_a_term_that_was_discarded_is_told_of_again(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver
+) -> None:
+    async with telling(store, target(receiver, Told.REQUEST_OVERDUE)) as notifier:
+        await person.asked(shelf)
+        await database.rows("UPDATE rights_requests SET due = current_date - 3 RETURNING 1")
+        await notifier.look_at_terms()
+        await database.rows(
+            "UPDATE webhook_deliveries SET state = 'given_up', settled_at = now() RETURNING 1"
+        )
+        assert len(await store.webhooks.discard(endpoint="crm")) == 1
+        await notifier.look_at_terms()
+    assert await waiting(database) == [("request.overdue", "discarded")]
 
 
 async def test_of_a_fleet_each_tells_the_same(store: Store, shelf: Shelf, receiver: Receiver) -> None:
@@ -257,17 +415,22 @@ async def test_a_service_that_is_told_of_a_webhook_tells_it_nothing(
 
 
 async def test_the_dead_letters_are_not_listed_or_cannot_be_sent_again(
-    dsn: str, store: Store, shelf: Shelf, receiver: Receiver, tmp_path: Path
+    dsn: str, store: Store, database: Database, shelf: Shelf, receiver: Receiver, tmp_path: Path
 ) -> None:
-    async with telling(store, target(receiver, Told.CALL_ENDED)):
+    async with telling(store, target(receiver, Told.CALL_ENDED), target(receiver, name="gone")):
         await person.called(shelf)
-    async with telling(store):
-        pass
+    await database.rows("UPDATE webhook_deliveries SET state = 'given_up', settled_at = now() RETURNING 1")
+    await database.rows("DELETE FROM webhook_endpoints WHERE name = 'gone' RETURNING 1")
     ccari = on(dsn, tmp_path)
-    (row,) = await ccari.json("webhooks", "list", "--state", "given_up")
-    assert (row["endpoint"], row["event"]) == ("crm", "call.ended")
-    assert await ccari.json("webhooks", "retry", str(row["id"])) == {"retried": [row["id"]]}
-    again = await ccari.ccari("webhooks", "retry")
+    rows = {row["endpoint"]: row for row in await ccari.json("webhooks", "list", "--state", "given_up")}
+    assert {name: row["event"] for name, row in rows.items()} == {"crm": "call.ended", "gone": "call.ended"}
+    # nobody would ever take what is tried again of one that is no more
+    assert await ccari.json("webhooks", "retry") == {"retried": [rows["crm"]["id"]]}
+    again = await ccari.ccari("webhooks", "retry", "--endpoint", "gone")
+    assert (again.code, "by a webhook that there still is" in again.err) == (1, True)
+    discarded = await ccari.json("webhooks", "discard", "--endpoint", "gone")
+    assert discarded == {"discarded": [rows["gone"]["id"]]}
+    again = await ccari.ccari("webhooks", "discard")
     assert (again.code, "nothing of the kind was given up" in again.err) == (1, True)
 
 

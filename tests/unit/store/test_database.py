@@ -69,6 +69,7 @@ MIGRATIONS = [
     "0013_accesses",
     "0014_left_talks",
     "0015_webhooks",
+    "0016_webhooks_seen",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")
