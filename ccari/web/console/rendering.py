@@ -77,6 +77,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_ENVIRONMENT.filters["said_of"] = lambda english, words: words.said_of(english)
 _ENVIRONMENT.globals.update(asset=_asset_url, languages=LANGUAGES)
 
 

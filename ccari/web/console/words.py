@@ -11,17 +11,20 @@ from typing import Any
 LANGUAGES = ("en", "pl")
 DEFAULT = "en"
 _MOST_PREFERENCES = 20
-#: What a field of something said may be, where that is not all; and those that are words of the law or of the field.
+#: What a field of something said may be: without what parts it from the next, unless it goes on to the end.
+_PART = "(?:(?![:;] ).)+?"
 _SHAPES = {
-    "reference": r"[\w-]+-\d{4}-\d{6,9}",
-    "n": r"\d+",
-    "most": r"\d+",
-    "level": r"L\d",
-    "state": "[a-z ]+",
-    "event": r"\w+",
-    "choices": "'.+",
-}
-_TERMS = frozenset({"state", "event"})
+    "reference": r"[\w-]+-\d{4}-\d{6,9}", "n": r"\d+", "most": r"\d+", "level": r"L\d", "state": "[a-z ]+", "event": r"\w+",
+    "right": r"\w+", "choices": "'.+", "fault": ".+", "error": ".+", "why": ".+", "command": ".+", "pattern": ".+",
+}  # fmt: skip
+#: Those that are words of the law or of the field.
+_TERMS = frozenset({"state", "event", "right"})
+#: Fields of a journal that hold such words, and of which kinds.
+_DETAILS: Mapping[str, tuple[str, ...]] = {
+    "right": ("right",), "action": ("action", "right"), "stage": ("stage",), "direction": ("direction",), "outcome": ("outcome",),
+    "mode": ("mode",), "recording_basis": ("basis",), "recorded": ("answer",), "silent": ("answer",), "why": ("deletion",),
+    "language": ("language",),
+}  # fmt: skip
 
 
 class Words:
@@ -53,12 +56,35 @@ class Words:
 
         What is told of a thing (``renewals.csv: line 7: it is empty``) stays before it.
         """
+        if self._said_in_one(english) is None and "; " in english:
+            return "; ".join(self.said_of(each) for each in english.split("; "))
         parts = english.split(": ")
         for cut in range(len(parts)):
             found = self._said_in_one(": ".join(parts[cut:]))
             if found is not None:
                 return ": ".join([*(self._said_in_one(each) or each for each in parts[:cut]), found])
         return english
+
+    def detail(self, name: str, value: object) -> str:
+        """One field of a journal's entry, such as ``stage: hears the notice``."""
+        text = str(value)
+        told = self.reason(text) if name == "reason" else self._found(_DETAILS.get(name, ()), text) or text
+        return f"{self.term('detail', name)}: {told}"
+
+    def reason(self, name: str) -> str:
+        """Why a call was blocked, or ended as it did: a word of the gate's, of the call's, or an error as it was told."""
+        found = self._found(("block", "ended", "right"), name)
+        if found is not None:
+            return found
+        what, _, how = name.rpartition("_")
+        if f"stage.{what}" in self.said and how in {"timeout", "failed"}:
+            return self(f"ended.at_{how}", stage=self.term("stage", what))
+        if what == "cause":
+            return self("ended.cause", n=how)
+        return self.said_of(name) if " " in name else name.replace("_", " ")
+
+    def _found(self, kinds: tuple[str, ...], name: str) -> str | None:
+        return next((self.term(each, name) for each in kinds if f"{each}.{name}" in self.said), None)
 
     def _said_in_one(self, english: str) -> str | None:
         found = self.said.get(f"said.{english}")
@@ -86,7 +112,7 @@ def _patterns(said: Mapping[str, str | list[str]]) -> list[tuple[re.Pattern[str]
         if key.startswith("said.") and "{" in key and isinstance(text, str):
             pieces = Formatter().parse(key.removeprefix("said."))
             made = (
-                re.escape(each) + (f"(?P<{name}>{_SHAPES.get(name, '.+?')})" if name else "")
+                re.escape(each) + (f"(?P<{name}>{_SHAPES.get(name, _PART)})" if name else "")
                 for each, name, _, _ in pieces
             )
             found.append((re.compile("".join(made)), text))

@@ -201,6 +201,7 @@ async def test_a_press_is_shown_without_its_evidence(api: Api, visitor: Visitor,
     for words in (
         "Times: Europe/Warsaw",
         "pressed key 7",
+        "key: 7, action: erasure",
         "journal is intact",
         "heard to its end",
         str(call.id),

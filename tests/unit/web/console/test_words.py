@@ -13,7 +13,7 @@ import pytest
 import ccari
 from ccari.lists import numberlist
 from ccari.policy.bases import LegalBasis
-from ccari.policy.call import Direction, Outcome
+from ccari.policy.call import Direction, Outcome, reaching
 from ccari.policy.call.state import Stage
 from ccari.policy.gate import Block
 from ccari.policy.rights import Level, RequestState, Right, StepFault, Stored
@@ -26,7 +26,17 @@ from ccari.web.console.words import CATALOGUES, Words, preferred
 
 HERE = resources.files("ccari.web.console")
 PRODUCT = Path(ccari.__file__).parent
-FAULTS = {"InputError", "Fault", "LineFault", "CellError", "_BrokenOffError", "_fault", "_error"}
+FAULTS = {
+    "ForwardError",
+    "NotTakenError",
+    "InputError",
+    "Fault",
+    "LineFault",
+    "CellError",
+    "_BrokenOffError",
+    "_fault",
+    "_error",
+}
 ASKED = re.compile(r"""\b(?:t|words)\(\s*['"]([a-z_0-9.]+)['"]\s*[,)]""")
 KINDS: dict[str, Iterable[StrEnum]] = {
     "right": Right, "state": RequestState, "stored": Stored, "reason": Reason, "role": Role, "channel": Intake, "outcome": Outcome, "block": Block, "basis": LegalBasis,
@@ -97,7 +107,7 @@ def test_the_law_speaks_english_to_polish_officers() -> None:
 def literals() -> dict[str, str]:
     """What is said of what was filled in: each text in the code, with something in its gaps, and where it stands."""
     found: dict[str, str] = {}
-    for folder in ("gating", "lists", "web"):
+    for folder in ("forward", "gating", "lists", "web"):
         for file in sorted(PRODUCT.joinpath(folder).rglob("*.py")):
             refusals = {"Refusal"} if file.parent.name == "console" else set()
             values = {"ValueError"} if file.name == "fields.py" else set()
@@ -145,11 +155,72 @@ def test_what_is_wrong_with_a_form_or_a_line_is_said_in_english() -> None:
         ("a token looks up 60 numbers a minute here", "jednym tokenem można tu sprawdzić 60 numerów na minutę"),
         ("a.csv: line 7: the column 'until' is there twice", "a.csv: wiersz 7: kolumna 'until' występuje dwa razy"),
         ("the fields of entry 3 (key_pressed) were changed", "zmieniono pola wpisu 3 (naciśnięto klawisz)"),
+        ("legal hold 7 (a claim)", "zabezpieczenie 7 (a claim)"),
+        ("request ACME-2026-000001 (access)", "żądanie ACME-2026-000001 (dostęp)"),
+        ("webhook: it answered 500; folder: /srv did not take the file within 10 s",
+         "webhook: odpowiedział kodem 500; folder: /srv nie przyjął pliku w ciągu 10 s"),
         ("nobody has translated this", "nobody has translated this"),
     ],
 )  # fmt: skip
 def test_what_is_filled_in_is_lost_in_translation(english: str, polish: str) -> None:
     assert CATALOGUES["pl"].said_of(english) == polish
+
+
+@pytest.mark.parametrize(
+    ("reason", "polish"),
+    [
+        ("outside_hours", "poza godzinami połączeń"), ("not_played", "nie udało się odtworzyć komunikatu"),
+        ("erasure", "usunięcie"), ("answer_timeout", "upłynął czas: odbieranie"), ("bridge_failed", "nie powiodło się: łączenie"),
+        ("cause_127", "przyczyna Q.850: 127"), ("never_heard_of", "never heard of"),
+    ],
+)  # fmt: skip
+def test_the_reason_of_an_end_is_said_in_english(reason: str, polish: str) -> None:
+    assert CATALOGUES["pl"].reason(reason) == polish
+
+
+def test_a_call_ends_for_a_reason_that_no_catalogue_has() -> None:
+    given: set[str] = set()
+    for file in PRODUCT.joinpath("policy", "call").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and _name(node.func) in {"end", "farewell", "explain"}:
+                given |= {
+                    str(each.value) for each in node.args if isinstance(each, ast.Constant) and each.value
+                }
+    given |= set(reaching._FAILURES.values())
+    assert len(given) > 10
+    polish = CATALOGUES["pl"]
+    assert [each for each in sorted(given) if polish.reason(each) == each.replace("_", " ")] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "polish"),
+    [
+        ("key", "7", "klawisz: 7"), ("stage", "notice", "etap: słucha komunikatu"), ("action", "erasure", "czynność: usunięcie"),
+        ("action", "pause_recording", "czynność: wstrzymanie nagrywania"), ("recorded", "yes", "nagrywane: tak"),
+        ("reason", "no_agent", "przyczyna: żaden agent nie odebrał"), ("by", "token:anna", "przez: token:anna"),
+    ],
+)  # fmt: skip
+def test_the_journal_is_told_in_english(name: str, value: str, polish: str) -> None:
+    assert CATALOGUES["pl"].detail(name, value) == polish
+
+
+def test_a_field_of_the_journal_has_no_name_in_polish() -> None:
+    noted: set[str] = set()
+    for folder in ("policy/call", "calls", "agi"):
+        for file in PRODUCT.joinpath(folder).glob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and _name(node.func) in {"Note", "note"}:
+                    fields = [
+                        each for given in node.args for each in ast.walk(given) if isinstance(each, ast.Dict)
+                    ]
+                    noted |= {
+                        str(key.value)
+                        for each in fields
+                        for key in each.keys
+                        if isinstance(key, ast.Constant)
+                    }
+    assert len(noted) > 8
+    assert [each for each in sorted(noted) if f"detail.{each}" not in CATALOGUES["pl"].said] == []
 
 
 @pytest.mark.parametrize(
