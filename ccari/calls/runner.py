@@ -50,6 +50,8 @@ class CallRunner:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._call = Call()
         self._kept: Mapping[str, Any] | None = None
+        #: The last that was tried to keep, or need not be.
+        self._asked: Mapping[str, Any] | None = None
         self._keep_at = 0.0
 
     @classmethod
@@ -152,8 +154,9 @@ class CallRunner:
         if kept == self._kept or self._call.stage in {Stage.CLOSE, Stage.CLOSED}:
             return
         waits = asyncio.get_running_loop().time() < self._keep_at
-        if waits and not resuming.is_stricter(kept, self._kept):
+        if waits and not resuming.is_stricter(kept, self._asked):
             return
+        self._asked = kept
         try:
             await self._actions.remember(kept)
         except StoreError as error:
@@ -190,6 +193,8 @@ class CallRunner:
                     if isinstance(command, do.Play) and result is None:
                         self._await_playback(command.party)
                     if isinstance(result, on.RightSpooled):
+                        # what it forbids is on the disk, and whoever pressed waits for the answer
+                        self._asked = resuming.kept(self._call)
                         self._keep_later()
                     if result is not None:
                         self._put(result)

@@ -89,6 +89,7 @@ async def test_a_service_that_nobody_watches_fails() -> None:
     ("watchdog", "pid", "interval"),
     [("6000000", "", 2.0), ("6000000", str(os.getpid()), 2.0), ("6000000", "1", TELL_SECONDS), ("", "", TELL_SECONDS),
      ("600000000", "", TELL_SECONDS), ("-1", "", TELL_SECONDS)],
+    ids=["all", "us", "another", "none", "too long", "negative"],
 )  # fmt: skip
 def test_a_watchdog_is_not_fed_in_time_or_what_is_started_speaks_for_the_service(
     monkeypatch: pytest.MonkeyPatch, watchdog: str, pid: str, interval: float

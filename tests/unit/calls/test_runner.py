@@ -11,7 +11,7 @@ from ccari.calls import runner as runners
 from ccari.calls.desk import Order
 from ccari.calls.runner import INBOX_EVENTS, CallRunner
 from ccari.errors import StoreError
-from ccari.policy.call import Call, Command, Direction, Event, Party
+from ccari.policy.call import Call, Command, Direction, Event, Party, decide
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.rights import Right
@@ -94,26 +94,45 @@ class Away:
         raise StoreError("the database did not answer in time")
 
 
-def talking(monkeypatch: pytest.MonkeyPatch) -> tuple[CallRunner, Away]:
+def talking(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[CallRunner, Away]:
     runner = CallRunner.of(
         Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), IDLE_DESK
     )
-    runner._call = Story().talk().call
+    runner._call = Story(**changes).talk().call
     monkeypatch.setattr(runner, "_actions", away := Away())
     monkeypatch.setattr(runner, "_await_playback", lambda _party: None)
     return runner, away
 
 
+@pytest.mark.parametrize(("key", "right"), [("8", Right.ACCESS), ("7", Right.ERASURE)])
 async def test_whoever_pressed_waits_for_a_database_that_is_known_to_be_away(
+    monkeypatch: pytest.MonkeyPatch, key: str, right: Right
+) -> None:
+    """Each try to keep what the talk is taken up with lasts as long as the database may, and the answer comes after it.
+
+    Not even a right that ends the recording has to be tried: it is on the disk.
+    """
+    runner, away = talking(monkeypatch)
+    await runner._step(on.KeyPressed(key))
+    await runner._step(runner._inbox.get_nowait())
+    assert do.RegisterRight(right, key) in away.done
+    assert do.Play(Party.CALLEE, f"right_registered_{right}") in away.done
+    assert away.tried == 0
+
+
+async def test_invariant_6_a_pause_waits_to_be_kept_for_a_database_that_was_away_a_moment_ago(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each try to keep what the talk is taken up with lasts as long as the database may, and the answer comes after it."""
-    runner, away = talking(monkeypatch)
-    await runner._step(on.KeyPressed("8"))
-    await runner._step(runner._inbox.get_nowait())
-    assert away.done[0] == do.RegisterRight(Right.ACCESS, "8")
-    assert away.done[-1] == do.Play(Party.CALLEE, "right_registered_access")
-    assert away.tried == 0
+    """It is tried once: who takes the talk up before it is kept would record a card's number."""
+    runner, away = talking(monkeypatch, agent_keys={"*1": "pause_recording"})
+    await runner._step(on.KeyPressed("9"))
+    assert (away.tried, runner._call.paused) == (1, False)
+    for event in (*map(on.AgentKeyPressed, "*1"), on.RecorderStopped()):
+        runner._call, _ = decide(runner._call, event)
+        await runner._remember()
+    assert (away.tried, runner._call.paused) == (2, True)
+    for timer in runner._timers.values():
+        timer.cancel()
 
 
 async def test_a_talk_is_never_kept_again_once_the_database_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
