@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What was answered: the HTTP status, where what was made is, the body and its media type."""
+    """What was answered: the HTTP status, where what was made is, the body and its media type; ``listed``: the hash of the list
+    that was asked with, which is known only once that has been read.
+    """
 
     status: int
     location: str | None
     kind: str
     body: bytes
+    listed: bytes | None = None
 
 
 class Unanswered(Enum):
@@ -24,14 +28,18 @@ class Unanswered(Enum):
 
 
 class RepeatStore(Protocol):
-    """Keys and what was asked are hashes of 32 bytes. Each method raises StoreError."""
+    """Keys and what was asked are hashes of 32 bytes; ``claim`` is whose work it is. Each method raises StoreError."""
 
-    async def claim(self, key: bytes, asked: bytes) -> Answered | Unanswered:
-        """Whoever is told FIRST is to work on it, and to settle or drop it."""
+    async def claim(self, key: bytes, asked: bytes, claim: UUID) -> Answered | Unanswered:
+        """Whoever is told FIRST is to work on it, to hold it meanwhile, and to settle or drop it."""
         ...
 
-    async def settle(self, key: bytes, answered: Answered) -> None: ...
+    async def hold(self, key: bytes, claim: UUID) -> None:
+        """It is still being worked on. Who is not heard of for two minutes has died over it, and the next is the first."""
+        ...
 
-    async def drop(self, key: bytes) -> None:
+    async def settle(self, key: bytes, claim: UUID, answered: Answered) -> None: ...
+
+    async def drop(self, key: bytes, claim: UUID) -> None:
         """It came to nothing: whoever comes again is the first."""
         ...

@@ -1,6 +1,7 @@
 """What was answered to requests that may come again."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from ccari.ports.repeats import Answered, Unanswered
 from ccari.store.database import Database
@@ -8,7 +9,7 @@ from ccari.store.queries import SQL
 
 #: For so long an answer is given again.
 KEPT = timedelta(days=1)
-#: Longer than any request is worked on: who has not answered by then died over it.
+#: Who has not held it for so long died over it.
 LOST = timedelta(minutes=2)
 
 
@@ -18,11 +19,11 @@ class Repeats:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, key: bytes, asked: bytes) -> Answered | Unanswered:
-        """What was answered before, or why nothing is; FIRST: go on, and settle or drop it."""
+    async def claim(self, key: bytes, asked: bytes, claim: UUID) -> Answered | Unanswered:
+        """What was answered before, or why nothing is; FIRST: go on, hold it, and settle or drop it."""
         async with self._database.connection() as connection:
             await connection.execute(SQL["forget_old_repeats"], KEPT)
-            if await connection.fetchval(SQL["claim_repeat"], key, asked, LOST) is not None:
+            if await connection.fetchval(SQL["claim_repeat"], key, asked, claim, LOST) is not None:
                 return Unanswered.FIRST
             row = await connection.fetchrow(SQL["earlier_answer"], key)
         if row is None:
@@ -32,14 +33,21 @@ class Repeats:
             return Unanswered.OTHER
         if row["status"] is None:
             return Unanswered.UNDER_WAY
-        return Answered(row["status"], row["location"], row["kind"], row["body"])
+        return Answered(row["status"], row["location"], row["kind"], row["body"], row["listed"])
 
-    async def settle(self, key: bytes, answered: Answered) -> None:
+    async def hold(self, key: bytes, claim: UUID) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["hold_repeat"], key, claim)
+
+    async def settle(self, key: bytes, claim: UUID, answered: Answered) -> None:
+        """Nothing, where another has it by now."""
         async with self._database.connection() as connection:
             await connection.execute(
-                SQL["settle_repeat"], key, answered.status, answered.location, answered.kind, answered.body
-            )
+                SQL["settle_repeat"], key, claim, answered.status, answered.location, answered.kind, answered.body,
+                answered.listed,
+            )  # fmt: skip
 
-    async def drop(self, key: bytes) -> None:
+    async def drop(self, key: bytes, claim: UUID) -> None:
+        """As :meth:`settle`."""
         async with self._database.connection() as connection:
-            await connection.execute(SQL["drop_repeat"], key)
+            await connection.execute(SQL["drop_repeat"], key, claim)

@@ -10,9 +10,10 @@ import structlog
 from aiohttp import web
 
 from ccari.web.front import Ask
+from ccari.web.pace import Pace
 from ccari.web.problems import ALWAYS
 
-#: Who does not read for so long is gone.
+#: Who does not read for so long is gone, as is who does not keep their Pace.
 WRITE_SECONDS = 30.0
 _PIECE_BYTES = 256 * 1024
 
@@ -32,15 +33,15 @@ async def sent(
     message (RFC 9112, 7.1), so that nobody takes a part for the whole.
     """
     async with aclosing(pieces):
-        first = await anext(pieces, b"")
+        first, pace = await anext(pieces, b""), Pace()
         response = web.StreamResponse(
             headers={**ALWAYS, **named(name), **(headers or {}), "content-type": kind}
         )
         try:
             await response.prepare(ask.request)
-            await _write(response, first)
+            await _write(response, first, pace)
             async for each in pieces:
-                await _write(response, each)
+                await _write(response, each, pace)
             async with asyncio.timeout(WRITE_SECONDS):
                 await response.write_eof()
         except (ConnectionError, TimeoutError):
@@ -67,9 +68,10 @@ def named(name: str) -> dict[str, str]:
     return {"content-disposition": f'attachment; filename="{name}"'}
 
 
-async def _write(response: web.StreamResponse, piece: bytes) -> None:
-    async with asyncio.timeout(WRITE_SECONDS):
+async def _write(response: web.StreamResponse, piece: bytes, pace: Pace) -> None:
+    async with pace.waiting(WRITE_SECONDS):
         await response.write(piece)
+    pace.moved(len(piece))
 
 
 def _cut(ask: Ask) -> None:

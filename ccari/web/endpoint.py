@@ -24,7 +24,8 @@ from ccari.web.turns import Room, Turns
 BODY_SECONDS = 10.0
 #: Requests that are worked on at a time: the calls need the rest of the database's connections.
 AT_ONCE = 4
-#: Long ones beside them, each with a connection of its own to the database: lists in and out, and files.
+#: Long ones beside them, each with a connection of its own to the database: lists that come in, and as many lists and files
+#: that go out, so that neither waits for the other.
 LONG_AT_ONCE = 2
 #: Requests that there may be at a time, with those that wait or whose body is on its way; but for streams, once open.
 MOST_REQUESTS = 200
@@ -32,6 +33,8 @@ MOST_REQUESTS = 200
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 #: Of a request, for its line in the log: the name of the token.
 BEARER = web.RequestKey("bearer", str)
+#: Of a request whose fields all stand in its URL, whatever its method.
+_IN_URL = web.RequestKey("in_url", bool)
 _log = structlog.get_logger()
 
 
@@ -44,7 +47,14 @@ class Counter:
         self.rates = rates
         self.room = Room(MOST_REQUESTS)
         self.turns = Turns(AT_ONCE)
-        self.long_turns = Turns(LONG_AT_ONCE)
+        self.lists_in = Turns(LONG_AT_ONCE)
+        self.files_out = Turns(LONG_AT_ONCE)
+
+    def turns_of(self, route: Route) -> Turns:
+        """Where it waits with its like: short ones never wait for what may take minutes."""
+        if route.takes_list:
+            return self.lists_in
+        return self.turns if route.reply is not None else self.files_out
 
 
 class Endpoint:
@@ -54,14 +64,22 @@ class Endpoint:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         route, counter = self._route, self._counter
+        request[_IN_URL] = route.body is None
         with counter.room:
             ask, raw = await self._admitted(request)
             if not route.streams:
                 key = key_of(request) if route.repeats else None
-                async with counter.long_turns if route.is_long else counter.turns:
+                async with counter.turns_of(route):
                     if key is None:
                         return await self._work(ask)
-                    repeat = Repeat(counter.front.repeats, key, ask.bearer.name, route.path, raw)
+                    repeat = Repeat(
+                        counter.front.repeats,
+                        key,
+                        ask.bearer.name,
+                        route.path,
+                        raw,
+                        lists=request if route.takes_list else None,
+                    )
                     return await repeat.once(lambda: self._work(ask))
         return _streamed(await route.handler(ask))
 
@@ -77,8 +95,8 @@ class Endpoint:
             )  # fmt: skip
         if route.looks_up is not None:
             counter.rates.take(route.looks_up, bearer.name)
-        # of a list only its length is known yet: for a repetition that has to do
-        told = f"{request.query_string} {request.content_length}".encode() if route.takes_list else b""
+        # a list is read, and told from another, only when its turn has come
+        told = f"{request.query_string} {request.content_type}".encode() if route.takes_list else b""
         raw = await _read(request) if route.body is not None else told
         ask = Ask(
             counter.front, counter.doorkeeper, request, bearer, _path(route.in_path, request),
@@ -119,7 +137,7 @@ async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResp
     except web.HTTPException as error:
         return problems.of_server(error).response()
     except Exception as error:  # noqa: BLE001 - told, and logged
-        return problems.of_error(error, in_query=request.method == hdrs.METH_GET).response()
+        return problems.of_error(error, in_query=request.get(_IN_URL, False)).response()
 
 
 def _method(request: web.Request) -> str:

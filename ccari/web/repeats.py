@@ -1,10 +1,14 @@
 """``Idempotency-Key``: what is asked again with the same key is answered as before, and not done a second time."""
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from http import HTTPStatus
+from uuid import uuid4
 
 import structlog
 from aiohttp import web
@@ -12,34 +16,47 @@ from aiohttp import web
 from ccari.errors import StoreError
 from ccari.ports.repeats import Answered, RepeatStore, Unanswered
 from ccari.web.problems import Refusal
+from ccari.web.uploads import digest_of_list
 
 HEADER = "Idempotency-Key"
+#: How often it is said that a request is still being worked on; the store waits for four times as long.
+HOLD_SECONDS = 30.0
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 _log = structlog.get_logger()
 
 
 class Repeat:
-    """One request with a key.
+    """One request with a key; ``lists``: a list comes with it, which is read only while it is worked on.
 
     The key is kept as a hash, and the body as a hash that is keyed with it: from neither can a number be found.
     """
 
-    def __init__(self, store: RepeatStore, key: str, bearer: str, path: str, body: bytes) -> None:
+    def __init__(
+        self,
+        store: RepeatStore,
+        key: str,
+        bearer: str,
+        path: str,
+        body: bytes,
+        lists: web.Request | None = None,
+    ) -> None:
         self._store = store
+        self._claim = uuid4()
+        self._secret = key.encode()
+        self._lists = lists
         self._key = hashlib.sha256(f"{bearer}\x00{path}\x00{key}".encode()).digest()
-        self._asked = hmac.new(key.encode(), body, hashlib.sha256).digest()
+        self._asked = self._keyed(body)
 
     async def once(self, work: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         """The answer from before, or what ``work`` answers, which is kept for the next; what fails may be tried again."""
-        match await self._store.claim(self._key, self._asked):
+        match await self._store.claim(self._key, self._asked, self._claim):
             case Answered() as before:
+                if before.listed != await self._listed():
+                    raise _another()
                 return _again(before)
             case Unanswered.OTHER:
-                raise Refusal(
-                    HTTPStatus.UNPROCESSABLE_ENTITY,
-                    f"that {HEADER} came with another body before: take a new one",
-                )
+                raise _another()
             case Unanswered.UNDER_WAY:
                 raise Refusal(
                     HTTPStatus.CONFLICT, "the request before it with that key is still being worked on",
@@ -50,7 +67,8 @@ class Repeat:
 
     async def _first(self, work: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         try:
-            response = await work()
+            async with self._held():
+                response = await work()
         except Refusal as refusal:
             if refusal.problem.reason is None or refusal.status != HTTPStatus.CONFLICT:
                 await self._drop()
@@ -65,16 +83,38 @@ class Repeat:
             response.status, response.headers.get("location"), response.content_type, body if isinstance(body, bytes) else b""
         )  # fmt: skip
         try:
-            await self._store.settle(self._key, answered)
+            await self._store.settle(self._key, self._claim, replace(answered, listed=await self._listed()))
         except StoreError as error:
             _log.warning("repeat_not_kept", reason=str(error))
         return response
 
     async def _drop(self) -> None:
         try:
-            await self._store.drop(self._key)
+            await self._store.drop(self._key, self._claim)
         except StoreError as error:
             _log.warning("repeat_not_kept", reason=str(error))
+
+    @contextlib.asynccontextmanager
+    async def _held(self) -> AsyncIterator[None]:
+        holding = asyncio.create_task(self._hold())
+        try:
+            yield
+        finally:
+            holding.cancel()
+            await asyncio.gather(holding, return_exceptions=True)
+
+    async def _hold(self) -> None:
+        while True:
+            await asyncio.sleep(HOLD_SECONDS)
+            with contextlib.suppress(StoreError):
+                await self._store.hold(self._key, self._claim)
+
+    async def _listed(self) -> bytes | None:
+        """The hash of the list, of which the rest is read for it."""
+        return self._keyed(await digest_of_list(self._lists)) if self._lists else None
+
+    def _keyed(self, body: bytes) -> bytes:
+        return hmac.new(self._secret, body, hashlib.sha256).digest()
 
 
 def key_of(request: web.Request) -> str | None:
@@ -87,6 +127,12 @@ def key_of(request: web.Request) -> str | None:
             HTTPStatus.UNPROCESSABLE_ENTITY, f"{HEADER} is at most 200 printable characters, such as a UUID"
         )
     return key
+
+
+def _another() -> Refusal:
+    return Refusal(
+        HTTPStatus.UNPROCESSABLE_ENTITY, f"that {HEADER} came with another body before: take a new one"
+    )
 
 
 def _again(answered: Answered) -> web.Response:

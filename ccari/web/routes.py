@@ -128,11 +128,6 @@ class Route:
     looks_up: LookUp | None = None
     refuses: tuple[HTTPStatus, ...] = ()
 
-    @property
-    def is_long(self) -> bool:
-        """True if it may take minutes: it waits for a turn with its like, and short ones never wait for it."""
-        return self.takes_list or self.reply is None
-
 
 def routes(streams: Streams) -> Sequence[Route]:
     reading, proving = frozenset({_OPS, _DPO, _AUDITOR}), frozenset({_DPO, _AUDITOR})

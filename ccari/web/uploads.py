@@ -1,17 +1,19 @@
 """Lists that are sent to us: read as they arrive, never held whole, and never taken for whole when they break off."""
 
 import asyncio
+import hashlib
 import io
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import ClientError, web
 
+from ccari.web.pace import Pace
 from ccari.web.problems import Refusal
 
 #: What a list may be sent as: a CSV, or one number a line.
 CSV, PLAIN = "text/csv", "text/plain"
-#: For the next piece of it to arrive.
+#: For the next piece of it to arrive; and all of it is to keep its Pace.
 PIECE_SECONDS = 10.0
 #: Two million consents with their proofs take some 300 MB.
 LIST_BYTES = 1024 * 1024 * 1024
@@ -29,7 +31,9 @@ class Upload(io.RawIOBase):
         self._more = more
         self._loop = asyncio.get_running_loop()
         self._most = most_bytes
+        self._pace = Pace()
         self._taken = 0
+        self._digest = hashlib.sha256()
         self._left = b""
 
     @classmethod
@@ -37,7 +41,8 @@ class Upload(io.RawIOBase):
         """The body of a request; Refusal (415) if it is not said to be a list."""
         if request.content_type not in {CSV, PLAIN}:
             raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a list is {CSV} or {PLAIN} here")
-        return cls(request.content.readany, most_bytes)
+        request[_UPLOAD] = upload = cls(request.content.readany, most_bytes)
+        return upload
 
     def readable(self) -> bool:
         return True
@@ -45,21 +50,40 @@ class Upload(io.RawIOBase):
     def readinto(self, into: "memoryview[int]") -> int:  # type: ignore[override]
         """Blocks until there is something; 0: that was all."""
         if not self._left:
-            self._left = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
-            self._taken += len(self._left)
-            if self._taken > self._most:
-                raise Refusal(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list has at most {self._most} bytes here"
-                )
+            self._left = self._piece()
         piece, self._left = self._left[: len(into)], self._left[len(into) :]
         into[: len(piece)] = piece
         return len(piece)
 
+    def drained(self) -> bytes:
+        """The SHA-256 of the whole list. Blocks until the rest of it has come, which nobody reads any more."""
+        while self._piece():
+            pass
+        return self._digest.digest()
+
+    def _piece(self) -> bytes:
+        piece = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+        self._taken += len(piece)
+        if self._taken > self._most:
+            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list has at most {self._most} bytes here")
+        self._digest.update(piece)
+        return piece
+
     async def _next(self) -> bytes:
         try:
-            async with asyncio.timeout(PIECE_SECONDS):
-                return await self._more()
+            async with self._pace.waiting(PIECE_SECONDS):
+                piece = await self._more()
         except TimeoutError:
             raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the list did not arrive in time") from None
         except (ClientError, web.RequestPayloadError, ConnectionError):
             raise Refusal(HTTPStatus.BAD_REQUEST, "the list did not arrive whole") from None
+        self._pace.moved(len(piece))
+        return piece
+
+
+_UPLOAD = web.RequestKey("upload", Upload)
+
+
+async def digest_of_list(request: web.Request) -> bytes:
+    """The SHA-256 of the list that came, or comes, with the request; Refusal as of :class:`Upload`."""
+    return await asyncio.to_thread((request.get(_UPLOAD) or Upload.of(request)).drained)

@@ -97,7 +97,7 @@ class Window:
                 raise Refusal(HTTPStatus.FORBIDDEN, "that page is not for your role")
             visit = Visit(self._ask(request, session), session, words)
             if not page.lasts:
-                async with counter.long_turns if page.reads else counter.turns:
+                async with counter.lists_in if page.reads else counter.turns:
                     return await self._finished(visit, await self._work(visit))
         return await self._finished(visit, await page.handler(visit))
 

@@ -70,6 +70,7 @@ MIGRATIONS = [
     "0014_left_talks",
     "0015_webhooks",
     "0016_webhooks_seen",
+    "0017_repeats_claimed",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")

@@ -10,7 +10,8 @@ import pytest
 
 from ccari.ports.access import Role
 from ccari.store.opened import Store
-from ccari.web import uploads
+from ccari.web import downloads, pace, uploads
+from ccari.web.endpoint import LONG_AT_ONCE
 from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.web.api import NUMBER, Answer, Api
@@ -183,6 +184,121 @@ async def test_an_import_that_comes_again_is_done_twice_or_answered_otherwise(ap
     assert (first.json["accepted"], again.text) == (1, first.text)
     other = await give(api, f"{BARS}/import?controller=acme&reason=erasure", "600100001\n", headers=key)
     other.problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_another_list_of_the_same_length_is_answered_as_if_it_were_entered(
+    api: Api, store: Store, *, chunked: bool
+) -> None:
+    headers = {**CSV, "authorization": f"Bearer {await api.of(Role.DPO)}", "idempotency-key": "list-1"}
+    url = f"{api.url}{BARS}/import?controller=acme"
+
+    async def pieces(number: int) -> AsyncIterator[bytes]:
+        yield b"number\n6001000"
+        yield b"%02d\n" % number
+
+    async def send(number: int) -> tuple[int, str]:
+        data = pieces(number) if chunked else b"number\n6001000%02d\n" % number
+        async with api.session.post(url, data=data, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    status, first = await send(1)
+    assert status == HTTPStatus.OK
+    assert (await send(2))[0] == HTTPStatus.UNPROCESSABLE_ENTITY
+    # however it is cut to pieces
+    assert await send(1) == (HTTPStatus.OK, first)
+    chunked = not chunked
+    assert await send(1) == (HTTPStatus.OK, first)
+    assert len((await api.ask("GET", BARS)).json["items"]) == 1
+
+
+async def test_a_list_that_trickles_in_keeps_its_turn(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No piece of it is late, but all together they are."""
+    monkeypatch.setattr(uploads, "PIECE_SECONDS", 3600)
+    monkeypatch.setattr(pace, "GRACE_SECONDS", 0.05)
+    never = asyncio.Event()
+
+    async def trickles() -> AsyncIterator[bytes]:
+        yield b"number\n600100001\n"
+        await never.wait()
+
+    headers = {**CSV, "authorization": f"Bearer {await api.of(Role.DPO)}"}
+    url = f"{api.url}{BARS}/import?controller=acme"
+    async with asyncio.timeout(SECONDS), api.session.post(url, data=trickles(), headers=headers) as answer:
+        assert answer.status == HTTPStatus.REQUEST_TIMEOUT
+    assert (await api.ask("GET", BARS)).json["items"] == []
+
+
+async def test_whoever_reads_a_file_too_slowly_keeps_its_turn(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await give(api, f"{BARS}/import?controller=acme&proof=list%207", "600100001\n")
+    monkeypatch.setattr(downloads, "WRITE_SECONDS", 3600)
+    monkeypatch.setattr(pace, "GRACE_SECONDS", 0.05)
+    # or what the kernel takes in would have earned it minutes
+    monkeypatch.setattr(pace, "LEAST_BYTES_PER_SECOND", 10**12)
+    export, cut = store.suppressions.export, asyncio.Event()
+
+    async def endless(controller: str) -> AsyncIterator[list[dict[str, Any]]]:
+        rows = [row async for rows in export(controller) for row in rows]
+        try:
+            while True:
+                yield rows * 1000
+        finally:
+            cut.set()
+
+    monkeypatch.setattr(type(store.suppressions), "export", lambda _, controller: endless(controller))
+    headers = {"authorization": f"Bearer {await api.of(Role.DPO)}"}
+    async with (
+        asyncio.timeout(SECONDS),
+        api.session.get(f"{api.url}{BARS}/export?controller=acme", headers=headers),
+    ):
+        await cut.wait()
+
+
+async def test_lists_that_come_in_keep_files_from_going_out(api: Api, store: Store) -> None:
+    end = asyncio.Event()
+    coming = [asyncio.Event() for _ in range(LONG_AT_ONCE)]
+
+    async def waits(came: asyncio.Event) -> AsyncIterator[bytes]:
+        yield b"number\n"
+        came.set()
+        await end.wait()
+
+    async def send(came: asyncio.Event) -> int:
+        async with api.session.post(url, data=waits(came), headers=headers) as answer:
+            return answer.status
+
+    headers = {**CSV, "authorization": f"Bearer {await api.of(Role.DPO)}"}
+    url = f"{api.url}{BARS}/import?controller=acme"
+    sending = [asyncio.create_task(send(each)) for each in coming]
+    async with asyncio.timeout(SECONDS):
+        for each in coming:
+            await each.wait()
+        assert (await api.ask("GET", f"{BARS}/export?controller=acme")).status == HTTPStatus.OK
+        end.set()
+        assert await asyncio.gather(*sending) == [HTTPStatus.OK] * LONG_AT_ONCE
+
+
+async def test_a_link_that_stalls_for_a_moment_is_cut_off_though_it_is_fast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace, "GRACE_SECONDS", 0.0)
+    moving = pace.Pace()
+    with pytest.raises(TimeoutError):
+        async with moving.waiting(SECONDS):
+            await asyncio.Event().wait()
+    moving.moved(pace.LEAST_BYTES_PER_SECOND * 60)
+    async with moving.waiting(SECONDS):
+        await asyncio.sleep(0)
+
+
+async def test_what_stands_in_the_url_is_said_to_stand_in_a_body(api: Api) -> None:
+    wrong = await give(api, f"{BARS}/import?controller=nobody", "600100001\n")
+    [fault] = wrong.problem(HTTPStatus.UNPROCESSABLE_ENTITY)["errors"]
+    assert (fault.get("parameter"), fault.get("pointer")) == ("controller", None)
 
 
 async def test_a_consent_or_a_contact_is_another_than_was_given(api: Api, store: Store) -> None:

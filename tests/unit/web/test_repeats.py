@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -12,7 +12,10 @@ from ccari.errors import AsteriskError
 from ccari.policy.gate import Block
 from ccari.ports.access import Role
 from ccari.ports.placing import Order, Placed
+from ccari.ports.repeats import Answered, Unanswered
 from ccari.store.opened import Store
+from ccari.store.repeats import Repeats
+from ccari.web import repeats
 from ccari.web.front import Front
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Answer, Api, serving
 from tests.unit.web.test_calls import Placing
@@ -103,6 +106,60 @@ async def test_two_at_the_same_moment_are_both_done(store: Store, front: Front) 
         go_on.set()
         assert [(await each).status for each in (first, second)] == [HTTPStatus.CREATED] * 2
         assert len(placing.orders) == 2
+
+
+async def test_what_is_worked_on_for_long_is_taken_for_lost_and_done_twice(
+    store: Store, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, inside, held = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Slow(Placing):
+        async def place(self, order: Order) -> Placed:
+            inside.set()
+            await go_on.wait()
+            return await super().place(order)
+
+    hold = store.repeats.hold
+
+    async def holding(_: Repeats, key: bytes, claim: UUID) -> None:
+        await hold(key, claim)
+        held.set()
+
+    monkeypatch.setattr(Repeats, "hold", holding)
+    monkeypatch.setattr(repeats, "HOLD_SECONDS", 0.01)
+    placing = Slow()
+    async with serving(store, replace(front, placing=placing)) as api, asyncio.timeout(10):
+        token = await api.of(Role.OPS)
+        first = asyncio.create_task(ask(api, "/v1/calls", CALL, "one", token=token))
+        await inside.wait()
+        await store.database.rows(
+            "UPDATE http_repeats SET made_at = now() - interval '3 minutes' RETURNING 1"
+        )
+        held.clear()
+        await held.wait()
+        # one may have been on its way already
+        held.clear()
+        await held.wait()
+        (await ask(api, "/v1/calls", CALL, "one", token=token)).problem(HTTPStatus.CONFLICT)
+        go_on.set()
+        assert (await first).status == HTTPStatus.CREATED
+    assert len(placing.orders) == 1
+
+
+async def test_whoever_was_taken_for_lost_settles_or_drops_the_work_of_the_next(store: Store) -> None:
+    key, asked, lost, mine, later = bytes(32), bytes(32), uuid4(), uuid4(), uuid4()
+    assert await store.repeats.claim(key, asked, lost) is Unanswered.FIRST
+    await store.database.rows("UPDATE http_repeats SET made_at = now() - interval '3 minutes' RETURNING 1")
+    assert await store.repeats.claim(key, asked, mine) is Unanswered.FIRST
+    await store.repeats.drop(key, lost)
+    await store.repeats.settle(key, lost, Answered(500, None, "text/plain", b""))
+    assert await store.repeats.claim(key, asked, later) is Unanswered.UNDER_WAY
+    await store.database.rows("UPDATE http_repeats SET made_at = now() - interval '3 minutes' RETURNING 1")
+    await store.repeats.hold(key, lost)
+    assert await store.repeats.claim(key, asked, later) is Unanswered.FIRST
+    told = Answered(201, None, "text/plain", b"done", listed=bytes(32))
+    await store.repeats.settle(key, later, told)
+    assert await store.repeats.claim(key, asked, mine) == told
 
 
 async def test_an_answer_is_kept_for_ever_or_with_a_number(api: Api, store: Store) -> None:
