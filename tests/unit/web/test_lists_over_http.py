@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from ccari.ports.access import Role
 from ccari.store.opened import Store
@@ -258,25 +259,30 @@ async def test_whoever_reads_a_file_too_slowly_keeps_its_turn(
         await cut.wait()
 
 
-async def test_lists_that_come_in_keep_files_from_going_out(api: Api, store: Store) -> None:
-    end = asyncio.Event()
-    coming = [asyncio.Event() for _ in range(LONG_AT_ONCE)]
+async def test_lists_that_come_in_keep_files_from_going_out(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, has_its_turn, of = asyncio.Event(), asyncio.Semaphore(0), uploads.Upload.of
 
-    async def waits(came: asyncio.Event) -> AsyncIterator[bytes]:
+    def begun(request: web.Request) -> uploads.Upload:
+        has_its_turn.release()
+        return of(request)
+
+    async def waits() -> AsyncIterator[bytes]:
         yield b"number\n"
-        came.set()
         await end.wait()
 
-    async def send(came: asyncio.Event) -> int:
-        async with api.session.post(url, data=waits(came), headers=headers) as answer:
+    async def send() -> int:
+        async with api.session.post(url, data=waits(), headers=headers) as answer:
             return answer.status
 
+    monkeypatch.setattr(uploads.Upload, "of", begun)
     headers = {**CSV, "authorization": f"Bearer {await api.of(Role.DPO)}"}
     url = f"{api.url}{BARS}/import?controller=acme"
-    sending = [asyncio.create_task(send(each)) for each in coming]
     async with asyncio.timeout(SECONDS):
-        for each in coming:
-            await each.wait()
+        sending = [asyncio.create_task(send()) for _ in range(LONG_AT_ONCE)]
+        for _ in sending:
+            await has_its_turn.acquire()
         assert (await api.ask("GET", f"{BARS}/export?controller=acme")).status == HTTPStatus.OK
         end.set()
         assert await asyncio.gather(*sending) == [HTTPStatus.OK] * LONG_AT_ONCE
