@@ -60,6 +60,8 @@ class Lookout:
         """Once at everything that is due to be looked at."""
         failed = False
         try:
+            # nobody else may have asked since another node applied one
+            await self._book.reload()
             self._pressing = await self._figures.pressing(clock(self._book.policy))
             await self._count()
         except StoreError:

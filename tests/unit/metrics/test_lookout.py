@@ -179,6 +179,17 @@ async def test_figures_of_before_the_database_went_pass_for_new_ones(store: Stor
     assert after['ccari_local_journal_rights{state="waiting"}'] == 0
 
 
+async def test_a_policy_that_another_node_applied_is_told_of_as_none(store: Store) -> None:
+    """No call has come since, and nobody has asked over HTTP: an alert would say that every call is blocked."""
+    metrics, unread = Metrics(), Book(store.policies)
+    lookout = Lookout(metrics, Failing(), unread, waits(Standing()))
+    await lookout.look()
+    before = scraped(metrics)["ccari_policy_revision"]
+    await store.policies.apply(made.POLICY + "# changed\n", "test")
+    await lookout.look()
+    assert scraped(metrics)["ccari_policy_revision"] == before + 1 > 1
+
+
 async def test_every_row_is_counted_at_every_look(store: Store) -> None:
     clock, figures = Clocked(), Failing()
     lookout = Lookout(Metrics(clock), figures, await book(store), waits(Standing()))
