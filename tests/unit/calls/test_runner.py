@@ -127,7 +127,8 @@ async def test_invariant_6_a_pause_waits_to_be_kept_for_a_database_that_was_away
     runner, away = talking(monkeypatch, agent_keys={"*1": "pause_recording"})
     await runner._step(on.KeyPressed("9"))
     assert (away.tried, runner._call.paused) == (1, False)
-    for event in (*map(on.AgentKeyPressed, "*1"), on.RecorderStopped()):
+    paused: list[Event] = [on.AgentKeyPressed("*"), on.AgentKeyPressed("1"), on.RecorderStopped()]
+    for event in paused:
         runner._call, _ = decide(runner._call, event)
         await runner._remember()
     assert (away.tried, runner._call.paused) == (2, True)
