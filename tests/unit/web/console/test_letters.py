@@ -131,6 +131,20 @@ def test_a_letter_has_a_slip_in_its_form(language: str) -> None:
             assert letters._BOOK[language]["gap"]["addressee"] in told
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_paragraph_runs_into_the_next(language: str) -> None:
+    for right in Right:
+        for outcome in Outcome:
+            source = letters._BOOK[language][outcome]
+            body = source[right] if right in source else source["body"]
+            for suppressions in ((BAR,), ()):
+                told = letters.write(
+                    outcome, request(right, suppressions=suppressions), controller(), language
+                )
+                begins = [each.partition(" ")[0] for each in body.split("\n\n") if not each.startswith("{%")]
+                assert [each for each in begins if not any(p.startswith(each) for p in told.paragraphs)] == []
+
+
 @pytest.mark.parametrize(("language", "due"), [("en", "7 April 2026"), ("pl", "07.04.2026")])
 def test_a_date_is_written_as_in_another_language(language: str, due: str) -> None:
     assert due in text(Outcome.RECEIPT, request(), language)
