@@ -202,6 +202,15 @@ WEBHOOKS = Family(
     "ccari_webhook_messages", Kind.GAUGE, "Messages that a webhook of [[webhooks]] has not been told: waiting, or given up.",
     (Label("webhook", words="its name in the settings"), _label("state", ("waiting", "given_up"))),
 )  # fmt: skip
+FORWARDS_AGE = Family(
+    "ccari_forwards_oldest_seconds", Kind.GAUGE,
+    "Since when a change of a request waits that a controller is to be told of; 0: none.",
+)  # fmt: skip
+WEBHOOKS_AGE = Family(
+    "ccari_webhook_oldest_seconds", Kind.GAUGE,
+    "Since when a message to a webhook of [[webhooks]] waits; none: nothing waits.",
+    (Label("webhook", words="its name in the settings"),),
+)  # fmt: skip
 REGISTER_AGE = Family(
     "ccari_register_age_seconds",
     Kind.GAUGE,

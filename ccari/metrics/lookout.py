@@ -98,7 +98,7 @@ class Lookout:
             catalogue.UNFINISHED: pressing(lambda found: _all(catalogue.UNFINISHED, found.unfinished)),
             catalogue.RECORDINGS_LATE: pressing(lambda found: {(): found.late}),
             catalogue.REGISTER_AGE: pressing(lambda found: {
-                (name,): (datetime.now(UTC) - as_of).total_seconds() for name, as_of in found.registers.items()
+                (name,): _age(as_of) for name, as_of in found.registers.items()
             }),
             catalogue.REGISTER_MOST: self._most_ages,
             catalogue.SUPPRESSIONS: held(lambda found: _all(catalogue.SUPPRESSIONS, found.suppressions)),
@@ -106,11 +106,17 @@ class Lookout:
             catalogue.REQUESTS: held(lambda found: {(right, channel): count for right, channel, count in found.requests}),
             catalogue.FORWARDS: held(lambda found: _all(catalogue.FORWARDS, found.forwards)),
             catalogue.WEBHOOKS: held(lambda found: {(name, state): count for name, state, count in found.webhooks}),
+            catalogue.FORWARDS_AGE: held(lambda found: {
+                (): _age(found.forwards_since) if found.forwards_since else 0.0
+            }),
+            catalogue.WEBHOOKS_AGE: held(lambda found: {
+                (name,): _age(since) for name, since in found.webhooks_since.items()
+            }),
             catalogue.JOURNAL_RIGHTS: journal(lambda found: {
                 ("waiting",): found.waiting, ("aside",): found.aside, ("torn",): found.torn,
             }),
             catalogue.JOURNAL_AGE: journal(lambda found: {
-                (): (datetime.now(UTC) - found.since).total_seconds() if found.since else 0.0
+                (): _age(found.since) if found.since else 0.0
             }),
             catalogue.JOURNAL_BYTES: journal(lambda found: {(): found.bytes}),
             catalogue.JOURNAL_FULL: journal(lambda found: {(): float(found.full)}),
@@ -124,6 +130,10 @@ class Lookout:
                 most = register.max_age_days * 86400.0
                 found[register.id,] = min(most, found.get((register.id,), most))
         return found
+
+
+def _age(since: datetime) -> float:
+    return (datetime.now(UTC) - since).total_seconds()
 
 
 def _all(family: Family, found: Mapping[str, int]) -> Values:

@@ -1,7 +1,7 @@
 """How much there is of what ops watch, as the database has it: of every node on it, so it is the same on each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -23,7 +23,7 @@ class Pressing:
 @dataclass(frozen=True, slots=True)
 class Held:
     """What takes a look at every row. ``requests``: ever registered, by right and channel; ``webhooks``: what each is still
-    to be told, by its name and state.
+    to be told, by its name and state; ``webhooks_since``, ``forwards_since``: since when the oldest of what waits does.
     """
 
     suppressions: Mapping[str, int]
@@ -31,6 +31,8 @@ class Held:
     requests: Sequence[tuple[str, str, int]]
     forwards: Mapping[str, int]
     webhooks: Sequence[tuple[str, str, int]]
+    webhooks_since: Mapping[str, datetime] = field(default_factory=dict)
+    forwards_since: datetime | None = None
 
 
 class Figures(Protocol):

@@ -10,7 +10,7 @@ from ccari.store.queries import SQL
 
 #: Within so many days a request is due soon.
 SOON_DAYS = 7
-_GIVEN_UP = "given_up"
+_WAITING, _GIVEN_UP = "waiting", "given_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +65,6 @@ class CountedFigures:
             [(row["right"], row["channel"], row["count"]) for row in requests],
             {row["state"]: row["count"] for row in forwards},
             [(row["endpoint"], row["state"], row["count"]) for row in webhooks],
+            {row["endpoint"]: row["since"] for row in webhooks if row["state"] == _WAITING},
+            next((row["since"] for row in forwards if row["state"] == _WAITING), None),
         )

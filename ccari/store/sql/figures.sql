@@ -22,7 +22,7 @@ SELECT state, count(*) FROM recordings GROUP BY state
 SELECT "right", channel, count(*) FROM rights_requests GROUP BY "right", channel
 
 -- name: deliveries_by_state
-SELECT endpoint, state, count(*) FROM webhook_deliveries WHERE state IN ('waiting', 'given_up') GROUP BY endpoint, state
+SELECT endpoint, state, count(*), min(coalesce(first_try_at, at)) AS since FROM webhook_deliveries WHERE state IN ('waiting', 'given_up') GROUP BY endpoint, state
 
 -- name: forwards_by_state
-SELECT state, count(*) FROM forwards WHERE state <> 'not_needed' GROUP BY state
+SELECT state, count(*), min(coalesce(first_try_at, queued_at)) AS since FROM forwards WHERE state <> 'not_needed' GROUP BY state

@@ -64,6 +64,6 @@ SELECT f.seq, CASE WHEN f.state = 'waiting' AND r.controller <> ALL ($2) THEN 'n
 FROM forwards f JOIN rights_requests r USING (reference) WHERE f.reference = $1 ORDER BY f.seq
 
 -- name: retry_forwards
-UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now()
+UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
 WHERE reference = $1 AND state = 'given_up'
 RETURNING seq

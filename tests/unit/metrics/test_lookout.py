@@ -200,12 +200,13 @@ async def test_every_row_is_counted_at_every_look(store: Store) -> None:
 
 
 async def test_a_webhook_that_is_not_told_goes_unseen(store: Store) -> None:
+    at = datetime.now(UTC) - timedelta(hours=2)
     async with store.database.connection() as connection:
         for subject, state in (("one", "waiting"), ("two", "given_up"), ("three", "delivered")):
             await connection.execute(
-                "INSERT INTO webhook_deliveries (endpoint, event, subject, state, settled_at)"
-                " VALUES ('crm', 'call.ended', $1, $2, CASE WHEN $2 <> 'waiting' THEN now() END)",
-                subject, state,
+                "INSERT INTO webhook_deliveries (endpoint, event, subject, state, settled_at, at)"
+                " VALUES ('crm', 'call.ended', $1, $2, CASE WHEN $2 <> 'waiting' THEN now() END, $3)",
+                subject, state, at,
             )  # fmt: skip
     found = await looked(store)
     told = {each: value for each, value in found.items() if each.startswith("ccari_webhook_messages")}
@@ -213,3 +214,15 @@ async def test_a_webhook_that_is_not_told_goes_unseen(store: Store) -> None:
         'ccari_webhook_messages{webhook="crm",state="waiting"}': 1,
         'ccari_webhook_messages{webhook="crm",state="given_up"}': 1,
     }
+    assert 7200 <= found['ccari_webhook_oldest_seconds{webhook="crm"}'] <= age(at)
+
+
+async def test_a_request_that_waits_to_be_forwarded_goes_unseen_until_it_is_given_up(store: Store) -> None:
+    assert (await looked(store))["ccari_forwards_oldest_seconds"] == 0
+    await store.requests.add("acme", made.exercise(Right.ACCESS), made.digests())
+    async with store.database.connection() as connection:
+        queued_at = await connection.fetchval(
+            "UPDATE forwards SET queued_at = now() - interval '2 hours' RETURNING queued_at"
+        )
+    before = age(queued_at)
+    assert before <= (await looked(store))["ccari_forwards_oldest_seconds"] <= age(queued_at)
