@@ -129,14 +129,6 @@ class Notifier:
         for name, count in (await self._queue.drop_unseen(GONE_AFTER)).items():
             _log.warning("webhook_dropped", webhook=name, messages=count)
 
-    async def deliver(self) -> list[Sent]:
-        """A round of each webhook; gives how each try went. Raises as :meth:`tell` does."""
-        went = await asyncio.gather(*(self.tell(each) for each in self._targets), return_exceptions=True)
-        for each in went:
-            if isinstance(each, BaseException):
-                raise each
-        return [sent for each in went if not isinstance(each, BaseException) for sent in each]
-
     async def tell(self, target: Target) -> list[Sent]:
         """Tell one webhook what is due, until it is at fault, or refuses one message after another.
 

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from structlog.testing import capture_logs
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.forward import notifier as notifiers
-from ccari.forward.notifier import Notifier, Target
+from ccari.forward.notifier import Notifier, Sent, Target
 from ccari.forward.secret import decoded
 from ccari.forward.webhook import open_webhook
 from ccari.policy.rights import Right
@@ -55,12 +56,24 @@ def target(
     return Target(Endpoint(name, events or tuple(Told), controllers), receiver.url, secret)
 
 
+@dataclass
+class Telling:
+    """A notifier whose loops are gone through by hand."""
+
+    notifier: Notifier
+    targets: tuple[Target, ...]
+
+    async def deliver(self) -> list[Sent]:
+        """A round of each webhook."""
+        return [sent for each in self.targets for sent in await self.notifier.tell(each)]
+
+
 @contextlib.asynccontextmanager
-async def telling(store: Store, *targets: Target) -> AsyncIterator[Notifier]:
+async def telling(store: Store, *targets: Target) -> AsyncIterator[Telling]:
     async with open_webhook() as webhook:
         notifier = Notifier(store.webhooks, Book(store.policies), targets, webhook, lambda: 0.0)
         await notifier.know()
-        yield notifier
+        yield Telling(notifier, targets)
 
 
 async def waiting(database: Database) -> list[tuple[str, str]]:
@@ -82,11 +95,11 @@ async def test_what_happens_is_not_told_or_unsigned_or_with_a_number(
     store: Store, database: Database, shelf: Shelf, receiver: Receiver, tmp_path: Path
 ) -> None:
     with capture_logs() as logs:
-        async with telling(store, target(receiver)) as notifier:
+        async with telling(store, target(receiver)) as told_by:
             call = await person.called(shelf)
             reference = await person.asked(shelf, Right.ERASURE)
             recording = await put(store, tmp_path / "recordings", None)
-            await notifier.deliver()
+            await told_by.deliver()
     told = {each.told["type"]: each.told["data"] for each in receiver.heard}
     assert [each.told["type"] for each in receiver.heard] == [
         "call.ended",
@@ -114,7 +127,7 @@ async def test_what_happens_is_not_told_or_unsigned_or_with_a_number(
 async def test_what_was_taken_back_is_told(
     store: Store, database: Database, shelf: Shelf, receiver: Receiver
 ) -> None:
-    async with telling(store, target(receiver)) as notifier:
+    async with telling(store, target(receiver)) as told_by:
         call = await shelf.call()
         with contextlib.suppress(ZeroDivisionError):
             async with database.transaction() as connection:
@@ -122,7 +135,7 @@ async def test_what_was_taken_back_is_told(
                     "UPDATE calls SET ended_at = now(), outcome = 'busy' WHERE id = $1", call.id
                 )
                 raise ZeroDivisionError
-        assert await notifier.deliver() == []
+        assert await told_by.deliver() == []
     assert await waiting(database) == []
 
 
@@ -134,10 +147,10 @@ async def test_nobody_who_asks_for_it_is_told_or_somebody_who_does_not(
     async with receiving() as other:
         mine = target(receiver, Told.RIGHT_REGISTERED, controllers=("acme",))
         theirs = target(other, Told.RIGHT_REGISTERED, Told.CALL_ENDED, name="erp", controllers=("other",))
-        async with telling(store, mine, theirs) as notifier:
+        async with telling(store, mine, theirs) as told_by:
             await person.called(shelf)
             await person.asked(shelf)
-            await notifier.deliver()
+            await told_by.deliver()
         assert [each.told["type"] for each in receiver.heard] == ["right.registered"]
         assert other.heard == []
 
@@ -145,7 +158,7 @@ async def test_nobody_who_asks_for_it_is_told_or_somebody_who_does_not(
 async def test_a_day_that_has_come_is_told_twice_or_never(
     store: Store, database: Database, shelf: Shelf, receiver: Receiver
 ) -> None:
-    async with telling(store, target(receiver, Told.REQUEST_DUE_SOON, Told.REQUEST_OVERDUE)) as notifier:
+    async with telling(store, target(receiver, Told.REQUEST_DUE_SOON, Told.REQUEST_OVERDUE)) as told_by:
         soon, over, later = [
             await person.asked(shelf, right) for right in (Right.ACCESS, Right.ERASURE, Right.OBJECTION)
         ]
@@ -158,15 +171,15 @@ async def test_a_day_that_has_come_is_told_twice_or_never(
         for reference, days in ((soon, 3), (over, -3), (later, 30)):
             await due(reference, days)
         for _ in range(2):
-            await notifier.look_at_terms()
-            await notifier.deliver()
+            await told_by.notifier.look_at_terms()
+            await told_by.deliver()
         told = [(each.told["type"], each.told["data"]["reference"]) for each in receiver.heard]
         assert sorted(told) == [("request.due_soon", soon), ("request.overdue", over)]
         # another term, as after an extension, is told of by itself; and what is answered no more
         await due(soon, 5)
         await person.resolved(shelf, over)
-        await notifier.look_at_terms()
-        await notifier.deliver()
+        await told_by.notifier.look_at_terms()
+        await told_by.deliver()
         assert [each.told["data"]["reference"] for each in receiver.heard[2:]] == [soon]
 
 
@@ -174,28 +187,28 @@ async def test_what_is_not_taken_is_lost_or_sent_without_a_pause(
     store: Store, database: Database, shelf: Shelf, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.manner = answers(503, retry_after="7200")
-    async with telling(store, target(receiver, Told.CALL_ENDED)) as notifier:
+    async with telling(store, target(receiver, Told.CALL_ENDED)) as told_by:
         for _ in range(2):
             await person.called(shelf)
-        (sent,) = await notifier.deliver()
+        (sent,) = await told_by.deliver()
         assert (sent.status, sent.given_up, sent.fault) == (503, False, "it answered 503")
         (row,) = await database.rows(
             "SELECT tries, next_try_at - now() > interval '1 hour' AS paused FROM webhook_deliveries WHERE tries > 0"
         )
         assert row == {"tries": 1, "paused": True}
         # the other goes at once, and then there is nothing to be sent for now
-        assert [each.delivery.tries for each in await notifier.deliver()] == [1]
-        assert await notifier.deliver() == []
+        assert [each.delivery.tries for each in await told_by.deliver()] == [1]
+        assert await told_by.deliver() == []
         # the last try: what is not taken then is a dead letter, until somebody says otherwise
         monkeypatch.setattr(notifiers, "PATIENCE", timedelta(0))
         await due_again(database)
-        assert [each.given_up for each in await notifier.deliver()] == [True]
+        assert [each.given_up for each in await told_by.deliver()] == [True]
         (dead,) = await store.webhooks.page(9, state="given_up")
         assert (dead["tries"], dead["fault"]) == (2, "it answered 503")
         receiver.manner = answers(204)
         assert await store.webhooks.retry(dead["id"] + 1000) == []
         assert await store.webhooks.retry(dead["id"]) == [dead["id"]]
-        assert {each.status for each in await notifier.deliver()} == {204}
+        assert {each.status for each in await told_by.deliver()} == {204}
     assert receiver.ids.count(str(dead["message"])) == 3
     assert await waiting(database) == [("call.ended", "delivered")] * 2
 
@@ -208,36 +221,36 @@ async def test_an_event_that_a_webhook_refuses_holds_up_those_that_it_takes(
     store: Store, database: Database, shelf: Shelf, receiver: Receiver
 ) -> None:
     receiver.manner = refuses_calls
-    async with telling(store, target(receiver, Told.CALL_ENDED, Told.RIGHT_REGISTERED)) as notifier:
+    async with telling(store, target(receiver, Told.CALL_ENDED, Told.RIGHT_REGISTERED)) as told_by:
         for _ in range(3):
             await person.called(shelf)
         await person.asked(shelf)
-        went = await notifier.deliver()
+        went = await told_by.deliver()
         assert [each.status for each in went] == [400] * 3 + [204]
         # nor is one that refuses everything asked without an end
         await due_again(database)
         for _ in range(20):
             await person.called(shelf)
-        assert [each.delivery.tries for each in await notifier.deliver()] == [1] * 20
+        assert [each.delivery.tries for each in await told_by.deliver()] == [1] * 20
 
 
 async def test_what_was_not_taken_is_tried_before_what_is_new(
     store: Store, database: Database, shelf: Shelf, receiver: Receiver
 ) -> None:
     receiver.manner = answers(503)
-    async with telling(store, target(receiver, Told.CALL_ENDED)) as notifier:
+    async with telling(store, target(receiver, Told.CALL_ENDED)) as told_by:
         await person.called(shelf)
-        await notifier.deliver()
+        await told_by.deliver()
         await due_again(database)
         await person.called(shelf)
-        assert [each.delivery.tries for each in await notifier.deliver()] == [1]
+        assert [each.delivery.tries for each in await told_by.deliver()] == [1]
 
 
 async def test_what_a_webhook_that_is_gone_was_never_tried_with_waits_for_ever(
     store: Store, database: Database, shelf: Shelf, receiver: Receiver
 ) -> None:
     receiver.manner = answers(503)
-    async with telling(store, target(receiver, Told.CALL_ENDED)) as notifier:
+    async with telling(store, target(receiver, Told.CALL_ENDED)) as told_by:
         for _ in range(3):
             await person.called(shelf)
         await database.rows(
@@ -245,11 +258,11 @@ async def test_what_a_webhook_that_is_gone_was_never_tried_with_waits_for_ever(
             " RETURNING 1"
         )
         # nobody knows yet that it takes nothing: what waited while no service ran is tried
-        await notifier.give_up_late()
+        await told_by.notifier.give_up_late()
         assert [state for _, state in await waiting(database)] == ["waiting"] * 3
-        await notifier.deliver()
+        await told_by.deliver()
         with capture_logs() as logs:
-            await notifier.give_up_late()
+            await told_by.notifier.give_up_late()
     (dead,) = await store.webhooks.page(9, state="given_up")
     assert (dead["tries"], dead["fault"]) == (0, "it answered 503")
     assert [(each["event"], each["messages"]) for each in logs] == [("webhook_given_up", 1)]
@@ -265,8 +278,8 @@ async def test_a_webhook_that_hangs_holds_up_another(
 ) -> None:
     monkeypatch.setattr(notifiers, "LOOK_SECONDS", 0.01)
     receiver.manner = hangs
-    async with receiving() as other, telling(store, target(receiver), target(other, name="erp")) as notifier:
-        working = asyncio.create_task(notifier.run())
+    async with receiving() as other, telling(store, target(receiver), target(other, name="erp")) as told_by:
+        working = asyncio.create_task(told_by.notifier.run())
         for count in (1, 2, 3):
             await person.called(shelf)
             await until(lambda: len(other.heard) == count, within=WITHIN_SECONDS)  # noqa: B023 - waited for at once
@@ -286,7 +299,7 @@ async def test_a_node_with_other_settings_stops_a_webhook_of_the_fleet(
             looks.release()
 
     monkeypatch.setattr(notifiers, "TERMS_SECONDS", 0.01)
-    async with telling(store, target(receiver, Told.CALL_ENDED)) as notifier, open_webhook() as webhook:
+    async with telling(store, target(receiver, Told.CALL_ENDED)) as told_by, open_webhook() as webhook:
         await unseen(database, notifiers.GONE_AFTER)
         another = Notifier(Watched(database), Book(store.policies), [], webhook)
         working = asyncio.create_task(another.run())
@@ -297,9 +310,9 @@ async def test_a_node_with_other_settings_stops_a_webhook_of_the_fleet(
         await asyncio.wait([working])
         await person.called(shelf)
         # its own node says that it is there
-        await notifier.know()
-        await notifier.drop_gone()
-        assert [each.status for each in await notifier.deliver()] == [204]
+        await told_by.notifier.know()
+        await told_by.notifier.drop_gone()
+        assert [each.status for each in await told_by.deliver()] == [204]
 
 
 async def test_a_webhook_that_nobody_has_any_more_is_written_to_for_ever_or_dropped_unsaid(
@@ -308,10 +321,10 @@ async def test_a_webhook_that_nobody_has_any_more_is_written_to_for_ever_or_drop
     async with telling(store, target(receiver, Told.CALL_ENDED)):
         await person.called(shelf)
     await unseen(database, notifiers.GONE_AFTER)
-    async with telling(store, target(receiver, Told.CALL_ENDED, name="erp")) as notifier:
+    async with telling(store, target(receiver, Told.CALL_ENDED, name="erp")) as told_by:
         with capture_logs() as logs:
-            await notifier.drop_gone()
-            await notifier.drop_gone()
+            await told_by.notifier.drop_gone()
+            await told_by.notifier.drop_gone()
         await person.called(shelf)
     assert [(each["event"], each["webhook"], each["messages"]) for each in logs] == [
         ("webhook_dropped", "crm", 1)
@@ -332,24 +345,24 @@ async def test_dead_letters_of_a_webhook_that_is_no_more_stay_for_ever(
         "UPDATE webhook_deliveries SET state = 'given_up', settled_at = now() - interval '31 days' RETURNING 1"
     )
     await unseen(database, notifiers.GONE_AFTER)
-    async with telling(store, target(receiver, name="erp")) as notifier:
-        await notifier.drop_gone()
-        await notifier.look_at_terms()
+    async with telling(store, target(receiver, name="erp")) as told_by:
+        await told_by.notifier.drop_gone()
+        await told_by.notifier.look_at_terms()
     assert [row["endpoint"] for row in await store.webhooks.page(9)] == ["erp"]
 
 
 async def test_a_term_that_was_discarded_is_told_of_again(
     store: Store, database: Database, shelf: Shelf, receiver: Receiver
 ) -> None:
-    async with telling(store, target(receiver, Told.REQUEST_OVERDUE)) as notifier:
+    async with telling(store, target(receiver, Told.REQUEST_OVERDUE)) as told_by:
         await person.asked(shelf)
         await database.rows("UPDATE rights_requests SET due = current_date - 3 RETURNING 1")
-        await notifier.look_at_terms()
+        await told_by.notifier.look_at_terms()
         await database.rows(
             "UPDATE webhook_deliveries SET state = 'given_up', settled_at = now() RETURNING 1"
         )
         assert len(await store.webhooks.discard(endpoint="crm")) == 1
-        await notifier.look_at_terms()
+        await told_by.notifier.look_at_terms()
     assert await waiting(database) == [("request.overdue", "discarded")]
 
 
@@ -366,8 +379,8 @@ async def test_a_running_service_tells_nobody(
     store: Store, shelf: Shelf, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifiers, "LOOK_SECONDS", 0.01)
-    async with telling(store, target(receiver)) as notifier:
-        working = asyncio.create_task(notifier.run())
+    async with telling(store, target(receiver)) as told_by:
+        working = asyncio.create_task(told_by.notifier.run())
         await person.called(shelf)
         async with asyncio.timeout(WITHIN_SECONDS):
             await receiver.came.wait()
