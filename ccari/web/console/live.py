@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from aiohttp import web
 
+from ccari.policy.declaration import Policy
 from ccari.policy.rights import Right
 from ccari.ports.cards import AgentCard, Watch
 from ccari.ports.live import LiveCall, LiveWatch
@@ -26,6 +28,8 @@ GATHER_SECONDS = 0.5
 MOST_SHOWN = 200
 #: An agent takes one call at a time, and writes up the last one perhaps.
 _CARDS_KEPT = 4
+#: Pages of the calls in progress that are kept, for tokens of so many choices of controllers.
+_MOST_MADE = 64
 #: Beyond those that a campaign's codes can enter: every right there is.
 _RIGHTS = tuple(Right)
 
@@ -35,14 +39,20 @@ class RightBody(Body):
 
 
 class Gathered:
-    """What changes among the live calls, some changes at a time."""
+    """What changes among the live calls that ``concern`` the page, some changes at a time; at first how they stand."""
 
-    def __init__(self, watch: LiveWatch) -> None:
+    def __init__(self, watch: LiveWatch, concern: Callable[[LiveCall], bool]) -> None:
         self._watch = watch
+        self._concern = concern
+        self._begun = False
 
     async def next(self) -> None:
         """Wait for a change, and a moment for more. Raises FellBehindError."""
-        await self._watch.next()
+        if not self._begun:
+            self._begun = True
+            return
+        while not self._concern(await self._watch.next()):
+            pass
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GATHER_SECONDS):
                 while True:
@@ -52,9 +62,9 @@ class Gathered:
 class OfAgent:
     """A card, which is kept for the session, or a change among the live calls."""
 
-    def __init__(self, cards: Watch, live: LiveWatch, keep: Callable[[AgentCard], None]) -> None:
+    def __init__(self, cards: Watch, live: Gathered, keep: Callable[[AgentCard], None]) -> None:
         self._cards = cards
-        self._live = Gathered(live)
+        self._live = live
         self._keep = keep
 
     async def next(self) -> None:
@@ -77,6 +87,8 @@ class LivePages:
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
+        #: By language and by whose calls: what the page was made of last, and the page, for all who see the same.
+        self._made: dict[tuple[str, frozenset[str] | None], tuple[Mapping[str, Any], str]] = {}
 
     async def calls(self, visit: Visit) -> Answer:
         """The calls in progress."""
@@ -86,11 +98,22 @@ class LivePages:
         """The same, whenever something changes."""
         front, policy = visit.ask.front, await visit.ask.policy()
 
-        def told(_: None) -> str:
-            return _event(rendering.page("live_calls.html.j2", visit.words, policy, _told(visit)))
+        def sees(call: LiveCall) -> bool:
+            return visit.ask.bearer.sees(call.controller)
 
         with self._streams.place(visit.ask, "live"), front.live.watch() as watch:
-            return await self._stream(visit, Gathered(watch), told)
+            return await self._stream(visit, Gathered(watch, sees), lambda: self._calls(visit, policy))
+
+    def _calls(self, visit: Visit, policy: Policy | None) -> str:
+        whose = visit.words.language, visit.ask.bearer.controllers
+        of = {**_told(visit), "controllers": policy.controllers if policy else ()}
+        made, text = self._made.get(whose, ({}, ""))
+        if made != of:
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            text = rendering.page("live_calls.html.j2", visit.words, policy, of)
+            self._made[whose] = of, text
+        return text
 
     async def agent(self, visit: Visit) -> Answer:
         """The agent's own calls, what is known of them, and a button for each right."""
@@ -99,13 +122,21 @@ class LivePages:
     async def agent_events(self, visit: Visit) -> Answer:
         """The same, whenever a card comes or the call goes on."""
         front, policy, session = visit.ask.front, await visit.ask.policy(), visit.session
+        shown: set[UUID] = set()
 
         def keep(card: AgentCard) -> None:
             if visit.ask.bearer.sees(card.controller):
                 _keep(session, card)
 
-        def told(_: None) -> str:
-            return _event(rendering.page("agent_calls.html.j2", visit.words, policy, _of_agent(visit)))
+        def concerns(call: LiveCall) -> bool:
+            # one that is shown may have become another's
+            return call.call_id in shown or _is_mine(visit, call)
+
+        def told() -> str:
+            of = _of_agent(visit)
+            shown.clear()
+            shown.update(call.call_id for call, _ in of["calls"])
+            return rendering.page("agent_calls.html.j2", visit.words, policy, of)
 
         mine = _agent(visit)
         with (
@@ -113,11 +144,22 @@ class LivePages:
             front.cards.watch(mine) as cards,
             front.live.watch() as live,
         ):
-            return await self._stream(visit, OfAgent(cards, live, keep), told)
+            return await self._stream(visit, OfAgent(cards, Gathered(live, concerns), keep), told)
 
     async def _stream(
-        self, visit: Visit, watch: Gathered | OfAgent, told: Callable[[None], str]
+        self, visit: Visit, watch: Gathered | OfAgent, make: Callable[[], str]
     ) -> web.StreamResponse:
+        """What ``make`` makes, whenever it is another than before."""
+        before = ""
+
+        def told(_: None) -> str | None:
+            nonlocal before
+            text = make()
+            if text == before:
+                return None
+            before = text
+            return _event(text)
+
         return await self._streams.stream(visit.ask, watch, told, every=RECHECK_SECONDS)
 
 
@@ -147,12 +189,13 @@ def _of_agent(visit: Visit) -> Mapping[str, Any]:
 
 def _mine(visit: Visit) -> Sequence[LiveCall]:
     """The calls that name the agent, and those that its cards are of: a fixed phone of a campaign is named by the card alone."""
-    carded = {card.call_id for card in visit.session.cards}
-    return [
-        call
-        for call in visit.ask.front.live.now()
-        if visit.ask.bearer.sees(call.controller) and (call.agent == _agent(visit) or call.call_id in carded)
-    ]
+    return [call for call in visit.ask.front.live.now() if _is_mine(visit, call)]
+
+
+def _is_mine(visit: Visit, call: LiveCall) -> bool:
+    return visit.ask.bearer.sees(call.controller) and (
+        call.agent == _agent(visit) or call.call_id in {card.call_id for card in visit.session.cards}
+    )
 
 
 def _agent(visit: Visit) -> str:

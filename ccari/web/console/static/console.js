@@ -25,14 +25,28 @@ if (audio) {
 // Pages that go on by themselves: the server sends what has changed, made as the page was.
 for (const place of document.querySelectorAll("[data-events]")) {
   const stale = document.querySelector("[data-stale]");
+  const pause = document.querySelector("[data-pause]");
+  const aloud = document.querySelector("[data-aloud]");
   const source = new EventSource(place.dataset.events);
+  let newest = null;
+  const show = () => {
+    const holds = pause.getAttribute("aria-pressed") === "true";
+    pause.classList.toggle("newer", holds && place.dataset.shown !== newest);
+    if (newest === null || place.dataset.shown === newest || holds) return;
+    place.dataset.shown = newest;
+    const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
+    place.innerHTML = newest;
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    // what screen readers are to tell: not the whole card, and only what is new
+    const says = place.querySelector("[data-says]")?.textContent ?? "";
+    if (aloud && aloud.textContent !== says) aloud.textContent = says;
+  };
   source.addEventListener("open", () => { stale.hidden = true; });
   source.addEventListener("error", () => { stale.hidden = false; });
-  source.addEventListener("page", (event) => {
-    if (place.dataset.shown === event.data) return;
-    place.dataset.shown = event.data;
-    const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
-    place.innerHTML = event.data;
-    if (focused) document.getElementById(focused)?.focus();
+  source.addEventListener("page", (event) => { newest = event.data; show(); });
+  pause.hidden = false;
+  pause.addEventListener("click", () => {
+    pause.setAttribute("aria-pressed", pause.getAttribute("aria-pressed") === "true" ? "false" : "true");
+    show();
   });
 }

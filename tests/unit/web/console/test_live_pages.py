@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 from ccari.calls.cards import Rack
@@ -16,6 +20,9 @@ from ccari.policy.rights import Right
 from ccari.ports.access import Role
 from ccari.ports.live import Taped
 from ccari.store.opened import Store
+from ccari.web.console import rendering
+from ccari.web.console.live import GATHER_SECONDS
+from ccari.web.events import Streams
 from ccari.web.front import Front
 from tests.unit.web.api import NUMBER, Api, front_over, serving
 from tests.unit.web.console.browsing import Visitor, browser, signed_in
@@ -96,6 +103,58 @@ async def test_a_call_in_progress_is_not_shown_or_shown_to_others(floor: Floor) 
         assert str(foreign.call_id) not in first + then
         board(floor.front).put(replace(mine, stage="closed"))
         assert "There are no calls in progress." in await fragment(stream)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each template was made into a page."""
+    counted: Counter[str] = Counter()
+
+    def page(template: str, *of: Any) -> str:
+        counted[template] += 1
+        return rendering.page(template, *of)
+
+    monkeypatch.setattr("ccari.web.console.live.rendering", SimpleNamespace(page=page))
+    return counted
+
+
+async def silent(stream: aiohttp.StreamReader) -> None:
+    """Nothing is told for ten heartbeats, which are longer than changes are gathered."""
+    for _ in range(10):
+        assert await block(stream) == ": still here"
+
+
+async def test_what_has_not_changed_is_sent_or_made_again(
+    store: Store, tmp_path: Path, made: Counter[str]
+) -> None:
+    front = await front_over(store, tmp_path)
+    mine, others = live("talk"), replace(live("talk"), agent="bert")
+    for each in (mine, others):
+        board(front).put(each)
+    streams = Streams(heartbeat=2 * GATHER_SECONDS / 10)
+    async with serving(store, front, streams=streams) as api, browser() as first, browser() as second:
+        floor = Floor(api, front, Voices(), Visitor(api.url, first))
+        await signed_in(api, floor.visitor, Role.OPS)
+        async with watching(floor, LIVE) as one, watching(floor, LIVE) as other:
+            assert await fragment(one) == await fragment(other)
+            board(front).put(mine)
+            await silent(one)
+            await silent(other)
+        assert made["live_calls.html.j2"] == 1
+        floor.visitor = Visitor(api.url, second)
+        await signed_in(api, floor.visitor, Role.AGENT)
+        async with watching(floor, AGENT) as stream:
+            await fragment(stream)
+            await silent(stream)
+            before = made["agent_calls.html.j2"]
+            board(front).put(replace(others, stage="farewell"))
+            await silent(stream)
+            assert made["agent_calls.html.j2"] == before
+            # a call that becomes a colleague's is no longer shown
+            board(front).put(replace(mine, agent="bert"))
+            while (told := await block(stream)) == ": still here":
+                pass
+            assert "You have no call" in str(told)
 
 
 async def test_a_page_goes_on_after_its_session_or_its_token(floor: Floor) -> None:
