@@ -71,6 +71,9 @@ async def test_a_request_cannot_be_worked_by_keyboard_alone(opened: Opened) -> N
     ):
         await to(page, step, "summary")
         await page.keyboard.press("Enter")
+        if step == "Verify the identity":
+            await to(page, "Identity", "select")
+            await page.keyboard.type("L2")
         await to(page, label, "textarea")
         await page.keyboard.type(words)
         await to(page, step, "button")
@@ -217,9 +220,17 @@ async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front
     await page.get_by_role("link", name="Live").click()
     row = page.locator("tbody tr").filter(has=page.locator(f'a[href$="{TALK.call_id}"]'))
     await expect(row).to_contain_text("talking")
+    # who has come to the call by keyboard is still there when the page has changed
+    await row.get_by_role("link").focus()
     board(front).put(replace(TALK, stage="farewell"))
     await expect(row).to_contain_text("last words")
+    await expect(row.get_by_role("link")).to_be_focused()
+    pause = page.get_by_role("button", name="Pause")
+    await pause.click()
     board(front).put(TALK)
+    await expect(pause).to_have_class(re.compile("newer"))
+    await expect(row).to_contain_text("last words")
+    await pause.click()
     await expect(row).to_contain_text("talking")
     await page.context.close()
 
@@ -239,10 +250,12 @@ async def test_an_agent_cannot_register_a_right_by_keyboard_alone(
     await place.focus()
     # the page changes under the agent's fingers, who stays where they were
     board(front).put(replace(TALK, recording=Taped.PAUSED))
-    await expect(page.get_by_text("recording paused")).to_be_visible()
+    await expect(page.locator("section").get_by_text("recording paused")).to_be_visible()
+    # of which screen readers are told in a few words
+    await expect(page.get_by_role("status")).to_contain_text("talking, recording paused")
     await expect(place).to_be_focused()
     await follow(page)
-    await expect(page.get_by_role("status")).to_contain_text("Passed on: restriction")
+    await expect(page.locator(".note.good")).to_contain_text("Passed on: restriction")
     await expect(place).to_be_disabled()
     board(front).put(TALK)
     await page.context.close()

@@ -37,9 +37,9 @@ class Visit:
         return replace(self.ask, path=path, query=query, body=body)
 
 
-def kept_query(visit: Visit) -> str:
-    """What narrows the list, for the link to its next page."""
-    kept = [(name, value) for name, value in visit.ask.request.query.items() if value and name != "after"]
+def kept_query(visit: Visit, cursor: str = "after") -> str:
+    """What narrows the list, for the link to its next page, which is named by ``cursor``."""
+    kept = [(name, value) for name, value in visit.ask.request.query.items() if value and name != cursor]
     return urlencode(kept)
 
 

@@ -5,8 +5,10 @@ import base64
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from aiohttp import web
+from pydantic import Field
 
 from ccari.errors import InputError, RecordingError
 from ccari.policy.bases import LegalBasis
@@ -16,7 +18,7 @@ from ccari.web import recordings as api
 from ccari.web.console import rendering
 from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
 from ccari.web.console.sessions import PATH
-from ccari.web.console.window import read_part, read_parts, rendered
+from ccari.web.console.window import arriving, read_part, read_parts, rendered
 from ccari.web.models.recordings import (
     HoldBody,
     HoldPage,
@@ -49,17 +51,25 @@ class Wave:
     parts: int
 
 
+class RegisterQuery(RecordingsQuery):
+    """``holds_after``: where the next page of the holds begins."""
+
+    holds_after: Annotated[int | None, Field(ge=1, lt=2**63)] = None
+
+
 async def register(visit: Visit) -> Answer:
     """The newest first, and the holds that are in force."""
-    query = visit.ask.query or RecordingsQuery()
+    query = visit.ask.query or RegisterQuery()
     query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
     page = RecordingPage.model_validate((await api.list_recordings(visit.asking(query=query))).content)
     holds = HoldPage.model_validate(
-        (await api.list_holds(visit.asking(query=HoldsQuery(limit=_PAGE_ROWS)))).content
+        (
+            await api.list_holds(visit.asking(query=HoldsQuery(limit=_PAGE_ROWS, after=query.holds_after)))
+        ).content
     )
     policy = await visit.ask.policy()
     told = {
-        "page": page, "query": query, "keep": kept_query(visit), "holds": holds, "states": _STATES,
+        "page": page, "query": query, "keep": kept_query(visit), "keep_holds": kept_query(visit, "holds_after"), "holds": holds, "states": _STATES,
         "bases": list(LegalBasis), "campaigns": policy.campaigns if policy else (),
     }  # fmt: skip
     return Shown("recordings.html.j2", told)
@@ -112,7 +122,10 @@ async def play(visit: Visit) -> Answer:
 async def _brought(visit: Visit) -> tuple[str, str]:
     """The text of the identity, from a file or pasted, and what for."""
     form, file = await read_parts(visit.ask.request, visit.session)
-    text = (await read_part(file, _IDENTITY_BYTES)).decode(errors="replace") if file is not None else ""
+    text = ""
+    if file is not None:
+        async with arriving():
+            text = (await read_part(file, _IDENTITY_BYTES)).decode(errors="replace")
     why = form.get("why", "").strip()[:_MOST_WHY]
     if not why:
         raise InputError("why", "must say something")

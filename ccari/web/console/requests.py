@@ -1,16 +1,20 @@
 """Requests as a data protection officer works them: the list, one with its evidence, the steps, and the letters."""
 
+import hmac
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
+import orjson
 from aiohttp import web
 from pydantic import Field
 
 from ccari.policy import deadlines, rights
 from ccari.policy.declaration import Policy
-from ccari.policy.rights import EFFECTS, Level, RequestState, Right, StepFault
+from ccari.policy.rights import Level, RequestState, Right, StepFault
 from ccari.web import calls
 from ccari.web import evidence as proofs
 from ccari.web import requests as api
@@ -18,6 +22,7 @@ from ccari.web.console import letters
 from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
 from ccari.web.console.rendering import HEADERS
 from ccari.web.console.sessions import PATH
+from ccari.web.console.window import TOO_OLD
 from ccari.web.models.base import Given
 from ccari.web.models.calls import CallPath, CallShown, JournalEntry
 from ccari.web.models.requests import (
@@ -30,7 +35,8 @@ from ccari.web.models.requests import (
     Stepped,
 )
 from ccari.web.models.subjects import RequestEvidencePath
-from ccari.web.problems import not_there
+from ccari.web.problems import Refusal, not_there
+from ccari.web.repeats import Repeat
 
 #: So many days before its last one a request is shown in another colour, as on the command line.
 SOON_DAYS = 7
@@ -77,17 +83,28 @@ async def blank(visit: Visit) -> Answer:
     policy = await visit.ask.policy_in_force()
     told = {
         "rights": list(Right), "controllers": policy.controllers, "campaigns": policy.campaigns,
-        "ways": ("letter", "email", "phone", "agent", "other"),
+        "ways": ("letter", "email", "phone", "agent", "other"), "once": secrets.token_urlsafe(16),
     }  # fmt: skip
     return Shown("request_new.html.j2", told)
 
 
 async def enter(visit: Visit) -> Answer:
-    """Register it, with its effect."""
-    done = Registered.model_validate((await api.add(visit.ask)).content)
-    return Moved(
-        f"{PATH}/requests/{done.reference}", visit.words("requests.entered", reference=done.reference)
-    )
+    """Register it, with its effect. The same form sent twice, as by a double click, is one request."""
+    once = visit.form.get("once", "")
+    if not once:
+        raise Refusal(HTTPStatus.BAD_REQUEST, TOO_OLD)
+
+    async def work() -> web.Response:
+        done = Registered.model_validate((await api.add(visit.ask)).content)
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": done.reference})
+
+    # what is filled in otherwise, after going back, is another request
+    filled = hmac.new(once.encode(), orjson.dumps(sorted(visit.form.items())), "sha256").hexdigest()
+    repeat = Repeat(visit.ask.front.repeats, filled, visit.ask.bearer.name, f"{PATH}/requests/new", b"")
+    # the second waits for the first, whose answer the browser no longer shows
+    async with visit.session.entering:
+        reference = (await repeat.once(work)).headers["location"]
+    return Moved(f"{PATH}/requests/{reference}", visit.words("requests.entered", reference=reference))
 
 
 async def one(visit: Visit) -> Answer:
@@ -159,7 +176,7 @@ async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> S
     told = {
         "request": request, "call": call, "telling": _telling(call), "steps": steps,
         "days_left": days_left, "soon": SOON_DAYS, "letters": _letters(request, steps),
-        "levels": list(Level), "number_whole": whole, "needed": EFFECTS[request.right].fulfil_at.name, "is_open": request.state.is_open,
+        "levels": list(Level), "number_whole": whole, "is_open": request.state.is_open,
     }  # fmt: skip
     return Shown("request.html.j2", told)
 

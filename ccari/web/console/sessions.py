@@ -1,5 +1,6 @@
 """Who is signed in: a browser that has shown a token gets a cookie in its place, and the token is forgotten."""
 
+import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,7 +26,7 @@ MOST_SESSIONS, MOST_SESSIONS_EACH = 2000, 20
 class Session:
     """``token`` is the fingerprint of the token that was shown: it is looked up at each request, and no longer good once
     that was revoked. ``csrf`` is in each form, and no other site can know it. ``told``: what the next page tells, once. ``cards``:
-    those that came to an agent who watches, the newest last.
+    those that came to an agent who watches, the newest last. ``entering``: held while a request is entered.
     """
 
     bearer: Bearer
@@ -34,6 +35,7 @@ class Session:
     used: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     told: tuple[str, ...] = ()
+    entering: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     cards: tuple[AgentCard, ...] = ()
 
 

@@ -1,8 +1,8 @@
 """Every page, and who may see it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from ccari.ports.access import Role
 from ccari.web.console import (
@@ -20,12 +20,12 @@ from ccari.web.console.pages import Handler, Page
 from ccari.web.console.rendering import asset
 from ccari.web.console.sessions import PATH, Sessions
 from ccari.web.console.signing_in import Entrance
-from ccari.web.console.window import SIGN_IN, House, Window
+from ccari.web.console.window import SIGN_IN, House, Window, moved
 from ccari.web.endpoint import Counter
 from ccari.web.events import Streams
 from ccari.web.models.calls import CallPath, CallsQuery
 from ccari.web.models.campaigns import RevisionPath, RevisionsQuery
-from ccari.web.models.recordings import HoldPath, RecordingPath, RecordingsQuery, ReleaseBody
+from ccari.web.models.recordings import HoldPath, RecordingPath, ReleaseBody
 from ccari.web.models.requests import (
     ClaimBody,
     NoteBody,
@@ -75,7 +75,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         Page("POST", f"{PATH}/agent/{{id}}/right", _AGENTS, voice, in_path=CallPath, form=RightBody, again=live.agent),
         Page("GET", f"{PATH}/calls", _LOOKING, calls.register, query=CallsQuery, again=calls.register),
         Page("GET", f"{PATH}/calls/{{id}}", _LOOKING, calls.one, in_path=CallPath),
-        Page("GET", f"{PATH}/recordings", _LOOKING, recordings.register, query=RecordingsQuery, again=recordings.register),
+        Page("GET", f"{PATH}/recordings", _LOOKING, recordings.register, query=recordings.RegisterQuery, again=recordings.register),
         Page("GET", f"{PATH}/recordings/{{id}}", _LOOKING, recordings.one, in_path=RecordingPath),
         Page(
             "POST", f"{PATH}/recordings/{{id}}/play", _OFFICER, recordings.play, in_path=RecordingPath, again=recordings.one,
@@ -119,6 +119,20 @@ def _on_request(name: str, handler: Handler, form: type[ReasonBody | NoteBody | 
     )  # fmt: skip
 
 
+def _back(path: str, shown: set[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """For somebody who loads anew what a form has made, or chooses the language there: to the page that the form is on."""
+    where = f"{PATH}/recordings" if path.startswith(f"{PATH}/holds/") else path
+    steps = 0
+    while where not in shown:
+        where, steps = where.rpartition("/")[0], steps + 1
+
+    async def back(request: web.Request) -> web.Response:
+        # as it was asked for, not as it was read: what is encoded in it stays so
+        return moved(request.rel_url.raw_path.rsplit("/", steps)[0] if steps else where)
+
+    return back
+
+
 def add_console(app: web.Application, counter: Counter, streams: Streams) -> None:
     """All that is below ``/console``; ``streams`` are counted with those of the API, and ended by it."""
     house = House(counter, Sessions())
@@ -127,6 +141,11 @@ def add_console(app: web.Application, counter: Counter, streams: Streams) -> Non
     app.router.add_get(f"{PATH}/language/{{code}}", signing_in.language)
     app.router.add_get(SIGN_IN, entrance.form)
     app.router.add_post(SIGN_IN, entrance.sign_in)
-    for page in pages(entrance, LivePages(streams)):
+    table = pages(entrance, LivePages(streams))
+    for page in table:
         app.router.add_route(page.method, page.path, Window(page, house).answer)
+    shown = {page.path for page in table if page.method == hdrs.METH_GET}
+    for page in table:
+        if page.path not in shown:
+            app.router.add_route(hdrs.METH_GET, page.path, _back(page.path, shown))
     app.router.add_route("*", f"{PATH}/{{tail:.*}}", signing_in.nowhere)

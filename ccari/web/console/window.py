@@ -1,9 +1,10 @@
 """One page, answering: who is signed in, with which role; then the form; then the work. What goes wrong is a page too."""
 
 import asyncio
+import contextlib
 import hmac
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -34,6 +35,7 @@ from ccari.web.problems import Refusal
 
 LANGUAGE_COOKIE = "ccari_language"
 CSRF = "csrf"
+TOO_OLD = "that form is too old, or not ours: load the page anew and send it again"
 SIGN_IN = f"{PATH}/sign-in"
 #: Of a form with a file: a field, and how many there are.
 _FIELD_BYTES, _MOST_FIELDS = 8 * 1024, 20
@@ -237,23 +239,28 @@ def from_elsewhere(request: web.Request) -> None:
 
 def check_csrf(given: str, session: Session) -> None:
     if not hmac.compare_digest(given.encode(errors="replace"), session.csrf.encode()):
-        raise Refusal(
-            HTTPStatus.FORBIDDEN, "that form is too old, or not ours: load the page anew and send it again"
-        )
+        raise Refusal(HTTPStatus.FORBIDDEN, TOO_OLD)
 
 
 async def read_form(request: web.Request) -> Mapping[str, str]:
     """The fields of a small form, each once. Raises Refusal (400, 408, 413, 415)."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form")
+    async with arriving():
+        form = await request.post()
+    return {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
+
+
+@contextlib.asynccontextmanager
+async def arriving() -> AsyncIterator[None]:
+    """For what is read of a form meanwhile: who sends it a byte at a time holds no place for longer. Refusal (400, 408)."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            form = await request.post()
+            yield
     except TimeoutError:
         raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the form did not arrive in time") from None
-    except (web.RequestPayloadError, ValueError):
+    except (ClientError, web.RequestPayloadError, ValueError):
         raise Refusal(HTTPStatus.BAD_REQUEST, "the form did not arrive whole") from None
-    return {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
 
 
 async def read_parts(
@@ -263,20 +270,15 @@ async def read_parts(
     if request.content_type != "multipart/form-data":
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form with a file")
     form: dict[str, str] = {}
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            parts = await request.multipart()
-            while (part := await parts.next()) is not None:
-                if not isinstance(part, BodyPartReader) or len(form) >= _MOST_FIELDS:
-                    raise Refusal(HTTPStatus.BAD_REQUEST, "that is no form of ours")
-                if part.filename is not None:
-                    check_csrf(form.pop(CSRF, ""), session)
-                    return form, part
-                form[part.name or ""] = (await read_part(part, _FIELD_BYTES)).decode(errors="replace")
-    except TimeoutError:
-        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the form did not arrive in time") from None
-    except (ClientError, web.RequestPayloadError, ValueError):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the form did not arrive whole") from None
+    async with arriving():
+        parts = await request.multipart()
+        while (part := await parts.next()) is not None:
+            if not isinstance(part, BodyPartReader) or len(form) >= _MOST_FIELDS:
+                raise Refusal(HTTPStatus.BAD_REQUEST, "that is no form of ours")
+            if part.filename is not None:
+                check_csrf(form.pop(CSRF, ""), session)
+                return form, part
+            form[part.name or ""] = (await read_part(part, _FIELD_BYTES)).decode(errors="replace")
     check_csrf(form.pop(CSRF, ""), session)
     return form, None
 

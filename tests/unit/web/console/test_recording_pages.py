@@ -1,8 +1,10 @@
 """Recordings in the console: heard by whom may, with the key alone, on record before they are, and never kept open."""
 
+import asyncio
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from html import unescape
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,12 +16,14 @@ from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.ports.recordings import InPlace
 from ccari.store.opened import Store
+from ccari.web.console import recordings, window
 from ccari.web.console.rendering import ASSETS
 from tests.unit.store.test_listening_commands import played, put
 from tests.unit.web.api import NUMBER, Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
 HOME = "/console/recordings"
+SECONDS = 10.0
 
 
 @pytest.fixture
@@ -172,3 +176,50 @@ async def test_one_click_saves_the_sound_or_the_key(
     assert 'type="password"' not in seen.text
     assert 'class="veiled"' in seen.text
     assert b"-webkit-text-security: disc" in ASSETS["console.css"].body
+
+
+async def test_a_key_that_never_arrives_holds_a_place_for_ever(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "BODY_SECONDS", 0.2)
+    page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
+    await signed_in(api, visitor, Role.DPO)
+    secret = (await visitor.get(HOME)).form("/console/sign-out").fields["csrf"]
+    parts = (
+        f'--x\r\ncontent-disposition: form-data; name="csrf"\r\n\r\n{secret}\r\n'
+        '--x\r\ncontent-disposition: form-data; name="file"; filename="key"\r\n\r\n'
+    )
+    answered = asyncio.Event()
+
+    async def dripping() -> AsyncIterator[bytes]:
+        # so much that the field before it is read to its end
+        yield parts.encode() + b"#" * 10_000
+        await answered.wait()
+
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    async with (
+        asyncio.timeout(SECONDS),
+        visitor.session.post(f"{visitor.url}{page}/play", data=dripping(), headers=kind) as answer,
+    ):
+        assert answer.status == HTTPStatus.REQUEST_TIMEOUT
+        answered.set()
+
+
+async def test_a_hold_beyond_the_first_page_cannot_be_released(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordings, "_PAGE_ROWS", 1)
+    page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
+    await signed_in(api, visitor, Role.DPO)
+    for _ in range(2):
+        await visitor.send(page, f"{page}/hold", reason="lawsuit 7")
+    seen, releases = await visitor.get(HOME), set[str]()
+    for _ in range(2):
+        releases |= {each.action for each in seen.forms if each.action.endswith("/release")}
+        _, _, after = seen.text.partition('rel="next" href="')
+        seen = await visitor.get(unescape(after.partition('"')[0]) or HOME)
+    assert releases == {"/console/holds/1/release", "/console/holds/2/release"}
+    # the list of a page that was made by a form goes on from the register
+    failed = await visitor.send(HOME, "/console/holds/2/release", reason="")
+    assert failed.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert 'rel="next" href="/console/recordings?' in failed.text

@@ -1,5 +1,6 @@
 """Requests in the console: worked from their entry to their end, with nothing of another controller's."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from html import escape
 from http import HTTPStatus
@@ -59,6 +60,31 @@ async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(api: Api, vi
     for said in ("letter 7", "identity card", "three archives", "all deleted", "erased with the closure"):
         assert said in closed.words
     assert not [each for each in closed.forms if each.action.startswith(page)]
+
+
+async def test_a_form_that_is_sent_twice_is_entered_twice(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    filled = {"right": "erasure", "number": AS_WRITTEN, "controller": "acme"}
+    form = {**(await visitor.get(NEW)).form(NEW).fields, **filled}
+    # a double click, and once more after going back
+    twice = await asyncio.gather(*(visitor.ask("POST", NEW, form, follow=False) for _ in range(2)))
+    again = await visitor.ask("POST", NEW, form, follow=False)
+    assert {each.headers["location"] for each in (*twice, again)} == {f"{REQUESTS}/ACME-2026-000001"}
+    other = await visitor.ask("POST", NEW, {**form, "right": "access"}, follow=False)
+    assert other.headers["location"] == f"{REQUESTS}/ACME-2026-000002"
+    assert (await visitor.ask("POST", NEW, {**form, "once": ""})).status == HTTPStatus.BAD_REQUEST
+    refused = await visitor.ask("POST", NEW, {**form, "number": "12"})
+    assert refused.form(NEW).fields["once"] != form["once"]
+
+
+async def test_a_level_is_chosen_before_somebody_chooses_it(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    page = await entered(visitor, right="objection_marketing", level="L1", note="identity card")
+    form = (await visitor.get(page)).text.partition(f'action="{page}/verify"')[2].partition("</form>")[0]
+    assert 'name="level" required' in form
+    assert "selected" not in form
+    unsaid = await step(visitor, page, "verify", how="identity card")
+    assert unsaid.status == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 async def test_a_step_that_the_law_forbids_is_taken_or_what_was_written_is_lost(
