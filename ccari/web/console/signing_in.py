@@ -34,6 +34,7 @@ _FORM_COOKIE = "ccari_sign_in"
 _FORM_SECONDS = 3600
 _YEAR_SECONDS = 365 * 24 * 3600
 #: A page of ours; nobody is sent anywhere else.
+_FILTERS = re.compile(r"[A-Za-z0-9_.~%=&+:-]{1,500}")
 _OURS = re.compile(r"/console(/[A-Za-z0-9_.-]+)*/?")
 
 
@@ -82,6 +83,9 @@ class Entrance:
         pages = menu(bearer.role)
         if not pages:
             return _form(request, words, back, words("sign_in.no_pages"), HTTPStatus.FORBIDDEN)
+        former = self._house.sessions.of(request)
+        if former is not None:
+            self._house.sessions.end(former)
         cookie = self._house.sessions.begin(bearer, fingerprint(token))
         response = moved(back or pages[0].path)
         response.set_cookie(
@@ -108,7 +112,10 @@ async def language(request: web.Request) -> web.Response:
     """Keep the language that was chosen, and go back to the page that it was chosen on."""
     code = request.match_info["code"]
     came_from = urlsplit(request.headers.get(hdrs.REFERER, ""))
-    response = moved(_ours(came_from.path) or PATH)
+    path = _ours(came_from.path)
+    # what narrows a list stays; a form's page is made by what was sent, and has no such thing
+    filters = f"?{came_from.query}" if path and _FILTERS.fullmatch(came_from.query) else ""
+    response = moved(f"{path or PATH}{filters}")
     if code in LANGUAGES:
         response.set_cookie(
             LANGUAGE_COOKIE, code, path=PATH, max_age=_YEAR_SECONDS, httponly=True, samesite="Strict",

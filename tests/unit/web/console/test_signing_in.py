@@ -114,6 +114,15 @@ async def test_a_session_outlives_its_token_or_its_sign_out(api: Api, visitor: V
     assert (await visitor.get(REQUESTS)).url == SIGN_IN
 
 
+async def test_who_signs_in_again_leaves_a_session_behind(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    former = {"cookie": f"ccari_session={visitor.cookie}"}
+    await signed_in(api, visitor, Role.AUDITOR)
+    assert (await visitor.get(REQUESTS)).url == REQUESTS
+    async with browser() as session:
+        assert (await Visitor(api.url, session).get(REQUESTS, headers=former)).url == SIGN_IN
+
+
 async def test_a_form_without_its_secret_is_taken(api: Api, visitor: Visitor) -> None:
     await signed_in(api, visitor, Role.DPO)
     new = f"{REQUESTS}/new"
@@ -200,3 +209,26 @@ async def test_the_language_is_not_that_of_the_browser_or_of_the_switch(
         "/console/language/pl", headers={"referer": "https://evil.example/x"}, follow=False
     )
     assert elsewhere.headers["location"] == "/console"
+
+
+async def test_what_a_form_has_made_cannot_be_loaded_anew_or_read_in_another_language(
+    api: Api, visitor: Visitor, front: Front
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    pages = {(method, path) for method, path, _ in somewhere_in_the_console(application({}, front))}
+    for _, path in {
+        (method, path) for method, path in pages if method == "POST" and ("GET", path) not in pages
+    }:
+        seen = await visitor.get(path, follow=False)
+        assert seen.status == HTTPStatus.SEE_OTHER, path
+        assert ("GET", seen.headers["location"]) in pages, path
+        assert path.startswith(("/console/holds", seen.headers["location"]))
+    switch = "/console/language/pl"
+    made = await visitor.get(switch, headers={"referer": f"{visitor.url}/console/suppressions/check"})
+    assert (made.status, made.url) == (HTTPStatus.OK, "/console/suppressions")
+    narrowed = f"{REQUESTS}?right=erasure&open=true"
+    for referer, location in (
+        (narrowed, narrowed), (f"{REQUESTS}?x=<b>", REQUESTS), (f"{SIGN_IN}?back=/console", "/console"),
+    ):  # fmt: skip
+        moved = await visitor.get(switch, headers={"referer": f"{visitor.url}{referer}"}, follow=False)
+        assert moved.headers["location"] == location
