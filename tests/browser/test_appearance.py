@@ -22,6 +22,19 @@ PAGES = {
 }  # fmt: skip
 #: What keeps somebody out; the rest is advice.
 GRAVE = {"serious", "critical"}
+#: The words of a table that stand on more than one line.
+BROKEN = """
+() => {
+  const found = [], texts = document.createTreeWalker(document.querySelector("tbody"), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) for (const word of texts.currentNode.data.matchAll(/[\\p{L}\\d-]+/gu)) {
+    const range = document.createRange();
+    range.setStart(texts.currentNode, word.index);
+    range.setEnd(texts.currentNode, word.index + word[0].length);
+    if (new Set([...range.getClientRects()].map((each) => each.top)).size > 1) found.push(word[0]);
+  }
+  return found;
+}
+"""
 
 
 async def faults(page: Page) -> list[str]:
@@ -79,4 +92,17 @@ async def test_the_form_to_sign_in_keeps_somebody_out(opened: Opened, url: str, 
         await page.screenshot(path=pictures / f"sign-in-{width}.png")
         assert await faults(page) == []
         assert not await scrolls_sideways(page)
+    await page.context.close()
+
+
+async def test_the_list_of_requests_breaks_words_or_scrolls_sideways(
+    opened: Opened, url: str, pictures: Path
+) -> None:
+    page = await opened(language="pl")
+    for width in (1280, 1024):
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.goto(f"{url}/console/requests")
+        await page.screenshot(path=pictures / f"requests-{width}-pl.png")
+        assert not await scrolls_sideways(page)
+        assert await page.evaluate(BROKEN) == []
     await page.context.close()

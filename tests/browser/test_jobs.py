@@ -63,7 +63,9 @@ async def test_a_request_cannot_be_worked_by_keyboard_alone(opened: Opened) -> N
     await page.keyboard.type("a letter")
     await to(page, "Enter", "button")
     await follow(page)
-    await expect(page.get_by_role("status")).to_contain_text("is entered")
+    note = page.locator(".note.good")
+    await expect(note).to_be_focused()
+    await expect(note).to_contain_text("is entered")
     for step, label, words, then in (
         ("Verify the identity", "How it was established", "identity card", "identity being checked"),
         ("Extend", "Reason", "three archives", "extended"),
@@ -78,7 +80,7 @@ async def test_a_request_cannot_be_worked_by_keyboard_alone(opened: Opened) -> N
         await page.keyboard.type(words)
         await to(page, step, "button")
         await follow(page)
-        await expect(page.get_by_role("status")).to_contain_text(then)
+        await expect(page.locator(".note.good")).to_contain_text(then)
     assert "The request is closed." in await text(page)
     await page.context.close()
 
@@ -131,12 +133,12 @@ async def test_a_number_cannot_be_looked_up_barred_and_freed(opened: Opened, url
         if extra:
             await form.get_by_label(extra).fill("by mistake")
         await form.get_by_role("button", name=button).click()
-        await expect(page.get_by_role("status")).to_be_visible()
+        await expect(page.locator(".note.good")).to_be_visible()
         check = page.get_by_role("region", name="Look a number up")
         await check.get_by_label("Number").fill("600 999 888")
         await check.get_by_label("Controller").select_option("acme")
         await check.get_by_role("button").click()
-        await expect(page.get_by_role("status")).to_contain_text("is not barred" if extra else "is barred")
+        await expect(page.locator(".answer")).to_contain_text("is not barred" if extra else "is barred")
         assert "999" not in page.url
     await page.context.close()
 
@@ -149,7 +151,7 @@ async def test_a_list_cannot_be_imported(opened: Opened, url: str, tmp_path: Pat
         {"name": "list.csv", "mimeType": "text/csv", "buffer": b"number\n600 777 001\n12\n"}
     )
     await page.get_by_role("button", name="Import").click()
-    await expect(page.get_by_role("status")).to_contain_text("Nothing was changed")
+    await expect(page.locator("section[autofocus]")).to_contain_text("Nothing was changed")
     assert await faults(page) == []
     await page.get_by_label("Controller").select_option("acme")
     await page.get_by_label("Take the sound lines").check()
@@ -157,7 +159,7 @@ async def test_a_list_cannot_be_imported(opened: Opened, url: str, tmp_path: Pat
         {"name": "list.csv", "mimeType": "text/csv", "buffer": b"number\n600 777 001\n12\n"}
     )
     await page.get_by_role("button", name="Import").click()
-    await expect(page.get_by_role("status")).to_contain_text("The list is taken")
+    await expect(page.locator("section[autofocus]")).to_contain_text("The list is taken")
     await page.context.close()
 
 

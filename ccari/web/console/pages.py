@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -16,6 +16,13 @@ from ccari.web.front import Ask
 from ccari.web.rates import LookUp
 
 
+class Wrong(NamedTuple):
+    """What is wrong with what was filled in, in the words of the page; ``field``: the id of where, if it is known."""
+
+    text: str
+    field: str = ""
+
+
 @dataclass(slots=True)
 class Visit:
     """One request of somebody who is signed in and may make it. ``form``: what was filled in, as it came; ``faults``:
@@ -26,7 +33,7 @@ class Visit:
     session: Session
     words: Words
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
-    faults: tuple[str, ...] = ()
+    faults: tuple[Wrong, ...] = ()
 
     @property
     def role(self) -> Role:
@@ -67,7 +74,7 @@ Handler = Callable[[Visit], Awaitable[Answer]]
 @dataclass(frozen=True, slots=True)
 class Page:
     """``form``: the model of what is filled in. ``again``: the page that is shown, with what was wrong, when it cannot be
-    taken. ``reads``: it may take minutes, and a handler of a form reads the body itself and checks
+    taken. ``ids``: what the ids of its fields begin with. ``reads``: it may take minutes, and a handler of a form reads the body itself and checks
     its secret. ``lasts``: it goes on while somebody looks.
     """
 
@@ -79,6 +86,7 @@ class Page:
     query: type[BaseModel] | None = None
     form: type[BaseModel] | None = None
     again: Handler | None = None
+    ids: str = ""
     reads: bool = False
     lasts: bool = False
     looks_up: LookUp | None = None

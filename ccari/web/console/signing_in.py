@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from ccari.ports.access import fingerprint
 from ccari.web.console import rendering
 from ccari.web.console.menu import menu
-from ccari.web.console.pages import Answer, Moved, Visit
+from ccari.web.console.pages import Answer, Moved, Visit, Wrong
 from ccari.web.console.sessions import COOKIE, LONGEST_SECONDS, PATH
 from ccari.web.console.window import (
     CSRF,
@@ -134,7 +134,7 @@ def _form(
 ) -> web.Response:
     secret = secrets.token_urlsafe(32)
     told = {
-        "csrf": secret, "back": back, "bearer": None, "said": (), "faults": (fault,) if fault else (), "menu": (),
+        "csrf": secret, "back": back, "bearer": None, "said": (), "faults": (Wrong(fault, "token"),) if fault else (), "menu": (),
         "here": "",
     }  # fmt: skip
     response = shown(rendering.page("sign_in.html.j2", words, None, told), status)

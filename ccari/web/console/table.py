@@ -87,7 +87,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         ),
         Page(
             "POST", f"{PATH}/holds/{{number}}/release", _OFFICER, recordings.release, in_path=HoldPath, form=ReleaseBody,
-            again=recordings.register,
+            again=recordings.register, ids="release-",
         ),
         Page("GET", f"{PATH}/suppressions", _LOOKING, suppressions.register, query=SuppressionsQuery),
         Page(
@@ -103,11 +103,11 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         ),
         Page(
             "POST", f"{PATH}/suppressions/add", _ENTERING, suppressions.add, form=BarringBody,
-            again=suppressions.register, looks_up=LookUp.CHECK,
+            again=suppressions.register, ids="add-", looks_up=LookUp.CHECK,
         ),
         Page(
             "POST", f"{PATH}/suppressions/lift", _OFFICER, suppressions.lift, form=LiftingBody,
-            again=suppressions.register, looks_up=LookUp.CHECK,
+            again=suppressions.register, ids="lift-", looks_up=LookUp.CHECK,
         ),
     ]  # fmt: skip
 
@@ -115,7 +115,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
 def _on_request(name: str, handler: Handler, form: type[ReasonBody | NoteBody | VerifyBody] | None) -> Page:
     return Page(
         "POST", f"{PATH}/requests/{{reference}}/{name}", _OFFICER, handler, in_path=RequestPath, form=form,
-        again=requests.one,
+        again=requests.one, ids=f"{name}-",
     )  # fmt: skip
 
 

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import hmac
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from aiohttp import BodyPartReader, ClientError, hdrs, web
+from markupsafe import Markup
 from pydantic import BaseModel, ValidationError
 
 from ccari.errors import (
@@ -26,7 +27,7 @@ from ccari.ports.access import Bearer, Role
 from ccari.web import problems
 from ccari.web.console import rendering
 from ccari.web.console.menu import menu
-from ccari.web.console.pages import Answer, Moved, Page, Shown, Visit
+from ccari.web.console.pages import Answer, Moved, Page, Shown, Visit, Wrong
 from ccari.web.console.sessions import PATH, Session, Sessions
 from ccari.web.console.words import CATALOGUES, LANGUAGES, Words, preferred
 from ccari.web.endpoint import BEARER, BODY_SECONDS, Counter
@@ -135,7 +136,9 @@ class Window:
             refusal = error if isinstance(error, Refusal) else problems.of_error(error)
             if page.again is None or refusal.status not in _TAKEN_BACK:
                 raise
-            visit.faults = tuple(_told(visit.words, refusal))
+            visit.faults = tuple(
+                _told(visit.words, refusal, "f-" if page.method == hdrs.METH_GET else page.ids)
+            )
             visit.ask = visit.asking(path=visit.ask.path)
             shown = await page.again(visit)
             if not isinstance(shown, Shown):
@@ -174,7 +177,7 @@ async def rendered(visit: Visit, page: Shown) -> str:
     policy = await visit.ask.policy()
     told = {
         "bearer": session.bearer, "csrf": session.csrf, "menu": menu(visit.role), "here": visit.ask.request.path,
-        "said": said, "faults": visit.faults, "form": defaultdict(str, visit.form), "policy": policy, **page.told,
+        "said": said, "faults": visit.faults, "form": defaultdict(str, visit.form), "wrong": _marking(visit.faults), "policy": policy, **page.told,
     }  # fmt: skip
     return rendering.page(page.template, visit.words, policy, told)
 
@@ -206,7 +209,7 @@ def troubled(words: Words, error: Exception) -> web.Response:
             refusal = problems.of_error(error)
     status = HTTPStatus(refusal.status)
     known = isinstance(error, _EXPLAINED) and not isinstance(error, StoreError)
-    detail = "; ".join(_told(words, refusal)) if known else ""
+    detail = "; ".join(each.text for each in _told(words, refusal)) if known else ""
     told = {
         "status": status,
         "detail": detail,
@@ -318,17 +321,33 @@ def filled(model: type[BaseModel], form: Mapping[str, str]) -> BaseModel:
         raise problems.of_validation(model, error) from None
 
 
-def _told(words: Words, refusal: Refusal) -> list[str]:
+def _marking(faults: Sequence[Wrong]) -> Callable[..., Markup]:
+    """For the field of that id: that it is wrong, and where it is said; ``help``: the id of what always describes it."""
+    marked = {each.field for each in faults if each.field}
+
+    def wrong(field: str, help: str = "") -> Markup:  # noqa: A002 - as HTML's own words have it
+        described = " ".join(filter(None, (f"fault-{field}" if field in marked else "", help)))
+        return Markup("").join(
+            [
+                Markup(' aria-invalid="true"') if field in marked else "",
+                Markup(' aria-describedby="{}"').format(described) if described else "",
+            ]
+        )
+
+    return wrong
+
+
+def _told(words: Words, refusal: Refusal, ids: str = "") -> list[Wrong]:
     """What is wrong, field by field."""
     faults = refusal.problem.errors
     if not faults:
-        return [words.said_of(refusal.problem.detail)]
+        return [Wrong(words.said_of(refusal.problem.detail))]
     told = []
     for each in faults:
         field = (each.parameter or (each.pointer or "").removeprefix("#/")).partition("/")[0]
         label = words.term("field", field) if field else ""
         detail = words.said_of(each.detail)
-        told.append(f"{label}: {detail}" if label else detail)
+        told.append(Wrong(f"{label}: {detail}" if label else detail, ids + field if field else ""))
     return told
 
 

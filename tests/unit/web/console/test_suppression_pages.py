@@ -1,5 +1,6 @@
 """Bars in the console: looked up on record and so often, entered and lifted by whom may; no number comes back."""
 
+import re
 from http import HTTPStatus
 
 from ccari.ports.access import Role
@@ -88,3 +89,16 @@ async def test_a_token_of_one_controller_looks_up_or_lifts_anothers_bars(
         assert "The number is" not in answer.words
     assert "is not barred" in (await visitor.send(HOME, CHECK, number=AS_WRITTEN)).words
     assert len(await store.suppressions.page(["other"], 5, None)) == 1
+
+
+async def test_what_is_wrong_is_not_told_where_it_is(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    for action, field in (CHECK, "number"), (ADD, "add-number"), (LIFT, "lift-number"):
+        seen = await visitor.send(HOME, action, **{**WHOSE, "number": "12"}, why="x")
+        assert "<title>That could not be done: Bars" in seen.text
+        assert f'<li id="fault-{field}"><a href="#{field}">' in seen.text
+        assert seen.text.count("aria-invalid") == 1
+        assert f'<input aria-invalid="true" aria-describedby="fault-{field}" id="{field}"' in seen.text
+    done = await visitor.send(HOME, ADD, **WHOSE, reason="erasure")
+    assert re.search(r"<title>[^<]* is now barred for acme", done.text)
+    assert "aria-invalid" not in done.text
