@@ -143,6 +143,25 @@ async def test_a_number_cannot_be_looked_up_barred_and_freed(opened: Opened, url
     await page.context.close()
 
 
+async def test_what_is_wrong_is_not_found_by_keyboard(opened: Opened, url: str, pictures: Path) -> None:
+    page = await opened(Role.DPO)
+    await page.goto(f"{url}/console/suppressions")
+    check = page.get_by_role("region", name="Look a number up")
+    await check.get_by_label("Number").fill("12")
+    await check.get_by_label("Controller").select_option("acme")
+    await check.get_by_role("button").click()
+    note = page.locator(".note.bad")
+    await expect(note).to_be_focused()
+    await page.screenshot(path=pictures / "fault.png")
+    assert await faults(page) == []
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/check#number")
+    await page.keyboard.type("600")
+    await expect(page.locator("#number")).to_have_attribute("aria-invalid", "true")
+    await page.context.close()
+
+
 async def test_a_list_cannot_be_imported(opened: Opened, url: str, tmp_path: Path) -> None:
     page = await opened(Role.OPS)
     await page.goto(f"{url}/console/suppressions/import")
