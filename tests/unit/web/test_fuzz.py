@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ccari.recordings.keys import SigningKeys
 from ccari.store.database import open_database
 from ccari.store.opened import Store
 from ccari.web.events import Streams
@@ -69,7 +70,9 @@ _ids = [
 async def api(dsn: str, tmp_path: Path) -> AsyncIterator[Api]:
     async with open_database(dsn) as database:
         store = Store.over(dsn, database)
-        async with serving(store, await front_over(store, tmp_path)) as running:
+        front = await front_over(store, tmp_path)
+        SigningKeys(front.secrets.folder).create()
+        async with serving(store, front) as running:
             yield running
 
 
