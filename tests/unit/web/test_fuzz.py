@@ -71,7 +71,7 @@ async def api(dsn: str, tmp_path: Path) -> AsyncIterator[Api]:
     async with open_database(dsn) as database:
         store = Store.over(dsn, database)
         front = await front_over(store, tmp_path)
-        SigningKeys(front.secrets.folder).create()
+        SigningKeys(tmp_path / "keys").create()
         async with serving(store, front) as running:
             yield running
 
