@@ -1,6 +1,7 @@
 """A talk goes on when the service that ran it dies or loses Asterisk, and is taken up by whoever is connected next."""
 
 import contextlib
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
@@ -142,10 +143,13 @@ async def test_invariant_6_a_refusal_after_it_does_not_stop_the_recorder(
         await ground.recorded_a_while()
         await what.breaks()
         await resumed(what.service, call_id)
+        before = _told_that_it_stopped(ground)
         await ground.lab.world.callee_presses(callee.number, "2")
         await what.service.logged(
             lambda line: line["event"] == "right_registered" and line["call_id"] == call_id
         )
+        # by then the dialplan's channel has the reason
+        await until(lambda: _told_that_it_stopped(ground) > before, within=GONE_SECONDS)
         await ground.lab.world.hang_up(placed)
         outcome, _ = await ground.ended(what.service, placed)
         assert (outcome.outcome, outcome.reason) == ("bridged", "recording_refused")
@@ -153,6 +157,11 @@ async def test_invariant_6_a_refusal_after_it_does_not_stop_the_recorder(
         (row,) = shown["recordings"]
         said_before = (at(shown, "key_pressed") - at(shown, "recording_started")).total_seconds()
         assert 0 < row["duration_ms"] / 1000 < said_before + 0.2
+
+
+def _told_that_it_stopped(ground: Ground) -> int:
+    """How many callees were."""
+    return len(re.findall(r"Playing '\S*/recording_stopped\.", ground.lab.pbx.log.read_text()))
 
 
 @each_way
