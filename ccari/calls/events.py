@@ -185,11 +185,15 @@ def _pressed(event: dict[str, Any], ids: Ids, began: datetime) -> Event | None:
 
 def moment(event: dict[str, Any], began: datetime, arrived: datetime) -> datetime:
     """When it happened, by Asterisk's clock where that can be believed: not after the event has ``arrived``, nor more than
-    :data:`LATE_SECONDS` before, nor before the call ``began``.
+    :data:`LATE_SECONDS` before, nor before the call ``began``. A key whose time makes no sense is pressed as it arrives.
     """
-    at = datetime.fromisoformat(event["timestamp"])
     earliest = max(began, arrived - timedelta(seconds=LATE_SECONDS))
-    return at if earliest <= at <= arrived else arrived
+    try:
+        at = datetime.fromisoformat(event["timestamp"])
+        believed = earliest <= at <= arrived
+    except (KeyError, TypeError, ValueError):
+        return arrived
+    return at if believed else arrived
 
 
 def _transfer_asked(event: dict[str, Any], ids: Ids) -> on.TransferAsked | None:

@@ -122,13 +122,15 @@ class Link:
             _log.info("asterisk_connected", version=identity.version, **found.told)
             sweeping = asyncio.create_task(self._sweep(desk))
             try:
-                await _first(reader, ears.replaced, lock_lost)
+                await _first(reader, ears.replaced, ears.overrun, lock_lost)
             finally:
                 sweeping.cancel()
                 await asyncio.wait([sweeping])
                 self._switchboard.detach("asterisk_lost")
             if ears.replaced.is_set():
                 raise Replaced
+            if ears.overrun.is_set():
+                raise AsteriskError("more happened before stock was taken than can be kept")
             raise AsteriskError(
                 "another service holds the lock" if lock_lost.is_set() else "the connection was closed"
             )
@@ -160,6 +162,8 @@ class _Ears:
         #: Calls whose beginning was not kept. They are given back when stock is taken.
         self._unkept: set[str] = set()
         self.replaced = asyncio.Event()
+        #: Something was lost: over this connection nothing can be served any more.
+        self.overrun = asyncio.Event()
         self.silence: Callable[[], None] = lambda: None
 
     def take(self, event: dict[str, Any]) -> None:
@@ -201,9 +205,11 @@ class _Ears:
         if len(early) < _MOST_EARLY_EVENTS:
             early.append(event)
             return
-        # what would be lost may be a right: the connection is given up, and stock is taken over the next
-        _log.error("early_events_lost", kept=_MOST_EARLY_EVENTS)
-        self.silence()
+        if not self.overrun.is_set():
+            # what is lost may be a right: the connection is given up, and stock is taken over the next
+            _log.error("early_events_lost", kept=_MOST_EARLY_EVENTS)
+            self.silence()
+            self.overrun.set()
 
 
 async def _first(reader: "asyncio.Task[None]", *events: asyncio.Event) -> None:

@@ -12,6 +12,11 @@ from ccari.store.opened import Store
 
 app = typer.Typer(help="Webhooks of [[webhooks]] in ccari.toml: what they were told, and the dead letters.")
 
+_Number = Annotated[
+    int | None, typer.Argument(min=1, help="As in webhooks list; else all that was given up.")
+]
+_Endpoint = Annotated[str | None, typer.Option(help="Only what this webhook was to be told, by its name.")]
+
 
 @app.command("list")
 def list_(
@@ -47,13 +52,9 @@ def list_(
 @app.command()
 def retry(
     context: typer.Context,
-    number: Annotated[
-        int | None, typer.Argument(min=1, help="As in webhooks list; else all that was given up.")
-    ] = None,
+    number: _Number = None,
     *,
-    endpoint: Annotated[
-        str | None, typer.Option(help="Only what this webhook was to be told, by its name.")
-    ] = None,
+    endpoint: _Endpoint = None,
     json: Json = False,
 ) -> None:
     """Try again what was given up, as if for the first time. Exit status 1 if there is nothing of the kind.
@@ -78,13 +79,9 @@ def retry(
 @app.command()
 def discard(
     context: typer.Context,
-    number: Annotated[
-        int | None, typer.Argument(min=1, help="As in webhooks list; else all that was given up.")
-    ] = None,
+    number: _Number = None,
     *,
-    endpoint: Annotated[
-        str | None, typer.Option(help="Only what this webhook was to be told, by its name.")
-    ] = None,
+    endpoint: _Endpoint = None,
     json: Json = False,
 ) -> None:
     """Let go of what was given up: nobody will be told of it. Exit status 1 if there is nothing of the kind."""

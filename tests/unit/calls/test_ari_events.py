@@ -82,6 +82,15 @@ def test_invariant_6_a_key_counts_from_when_somebody_came_to_it_or_by_a_clock_th
     assert moment(event, before[1], arrived) == arrived - timedelta(seconds=counts)
 
 
+@pytest.mark.parametrize("time", [None, "", "yesterday", 7, "2026-11-25T10:00:00.000"])
+def test_invariant_5_a_key_is_lost_whose_time_makes_no_sense(recorded: Recorded, time: object) -> None:
+    arrived = datetime.now(UTC)
+    assert moment(recorded["key"] | {"timestamp": time}, arrived, arrived) == arrived
+    assert isinstance(meant({**recorded["key"], "timestamp": time}), on.KeyPressed)
+    without = {name: told for name, told in recorded["key"].items() if name != "timestamp"}
+    assert isinstance(meant(without), on.KeyPressed)
+
+
 def test_a_key_is_another_or_has_no_time(recorded: Recorded) -> None:
     at = datetime.now(UTC) - timedelta(seconds=1)
     event = recorded["key"] | {"timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}

@@ -56,8 +56,12 @@ def test_events_that_cannot_be_kept_are_lost_and_the_connection_is_served_all_th
         for _ in range(_MOST_EARLY_EVENTS):
             ears.take(KEY)
         assert not silenced
+        assert not ears.overrun.is_set()
         ears.take(KEY)
-    assert silenced
+        ears.take(KEY)
+    # told once, whatever else comes before the connection is closed
+    assert silenced == [True]
+    assert ears.overrun.is_set()
     assert [each["event"] for each in logged] == ["early_events_lost"]
 
 

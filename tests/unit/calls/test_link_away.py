@@ -12,10 +12,11 @@ from structlog.testing import capture_logs
 from ccari.calls.admission import Admission
 from ccari.calls.client import Ari, Identity
 from ccari.calls.desk import Desk
-from ccari.calls.link import Link
+from ccari.calls.link import Link, _Ears
+from ccari.calls.recovery import Stock
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials
-from ccari.errors import StoreError
+from ccari.errors import AsteriskError, StoreError
 from tests.unit.calls.ari_server import AriServer
 
 
@@ -49,6 +50,50 @@ async def test_a_database_that_is_away_is_reported_as_an_asterisk(server: AriSer
         with pytest.raises(asyncio.CancelledError):
             await link
     assert {each["event"] for each in logged} == {"database_away"}
+
+
+async def test_invariant_5_a_connection_is_served_though_a_key_was_lost_before(
+    server: AriServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lost while the database takes its time, when Asterisk has been asked all there is: nothing else would end it."""
+    board = Switchboard(Admission(1000))
+    ears, reading = _Ears(board), asyncio.Event()
+
+    async def nothing(*_: Any) -> None: ...
+
+    @contextlib.asynccontextmanager
+    async def asked(*_: Any) -> AsyncIterator[Any]:
+        yield SimpleNamespace(check_modules=nothing, filter_events=nothing)
+
+    async def floods(*_: Any) -> Stock:
+        for _each in range(2):
+            ears.take({"type": "ChannelDtmfReceived", "channel": {"id": "ccari-callee-1"}, "digit": "7"})
+        return Stock([], {})
+
+    for name, of in (("operations", asked), ("recover", floods), ("_MOST_EARLY_EVENTS", 1)):
+        monkeypatch.setattr(f"ccari.calls.link.{name}", of)
+    desk = SimpleNamespace(book=SimpleNamespace(policy=None), asterisk="an-asterisk")
+    link = Link(
+        Credentials(server.url, "ccari", "secret", "ccari"), Away(), board, lambda *_: cast("Desk", desk)
+    )
+
+    async def read() -> None:
+        await reading.wait()
+
+    reader = asyncio.create_task(read())
+    try:
+        async with asyncio.timeout(5):
+            with pytest.raises(AsteriskError, match="more happened"):
+                await link._serve(
+                    cast("Any", None),
+                    Identity("22.10.1", "an-asterisk", "run"),
+                    ears,
+                    reader,
+                    asyncio.Event(),
+                )
+    finally:
+        reader.cancel()
+        await asyncio.wait([reader])
 
 
 class Stumbling:
