@@ -152,7 +152,7 @@ async def references(api: Api, query: str = "", **options: Any) -> list[str]:
 
 
 async def test_a_page_leaves_out_or_repeats_a_request_or_is_not_narrowed(api: Api, store: Store) -> None:
-    today = datetime.now(UTC).date()
+    today = deadlines.local_day(datetime.now(UTC), "PL")
     fresh, late, soon = [await added(store, due=today + timedelta(days=days)) for days in (20, -2, 3)]
     same = [await added(store, due=today + timedelta(days=20)) for _ in range(2)]
     closed = await enter(api, right="objection_marketing")

@@ -159,7 +159,7 @@ async def test_somebody_who_only_looks_on_is_offered_work(api: Api, visitor: Vis
 async def test_what_is_due_is_told_by_colour_alone_or_not_narrowed(
     api: Api, visitor: Visitor, store: Store
 ) -> None:
-    today = datetime.now(UTC).date()
+    today = deadlines.local_day(datetime.now(UTC), "PL")
     fresh, late, soon = [await added(store, due=today + timedelta(days=days)) for days in (20, -2, 3)]
     await signed_in(api, visitor, Role.DPO)
     seen = await visitor.get(REQUESTS)
