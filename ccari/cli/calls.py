@@ -6,9 +6,10 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, with_store
+from ccari.cli.context import Json, Limit, Why, note, with_store
 from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
+from ccari.ports.accesses import Looked
 from ccari.ports.records import CallRecord
 from ccari.store.opened import Store
 
@@ -38,12 +39,15 @@ def show(
     context: typer.Context,
     call: Annotated[UUID, typer.Argument(help="As in calls list.")],
     *,
+    why: Why = "",
     json: Json = False,
 ) -> None:
     """Show one call with its journal, whose chain is checked. Exit status 1 if the journal was tampered with."""
 
     async def work(_: Settings, store: Store) -> CallRecord:
-        return await store.records.show_call(call)
+        record = await store.records.show_call(call)
+        await note(store, Looked.CALL_SHOWN, record.at_what, why)
+        return record
 
     record = with_store(context, work)
     if json:

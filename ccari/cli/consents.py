@@ -5,13 +5,26 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, Limit, current_policy, told_of, vouched, who, with_store
+from ccari.cli.context import (
+    ControllerId,
+    Json,
+    Limit,
+    Why,
+    current_policy,
+    note,
+    told_of,
+    vouched,
+    who,
+    with_store,
+)
 from ccari.cli.imports import KeepGoing, ListFile, tell, the_lists, watched
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.gating.naming import purposes_of, the_controller, the_number
+from ccari.gating.subjects import whose_number
 from ccari.policy import consent
 from ccari.policy.consent import Consent
+from ccari.ports.accesses import Looked
 from ccari.ports.lists import Report
 from ccari.store.opened import Store
 
@@ -112,13 +125,19 @@ def list_(
 
 @app.command()
 def show(
-    context: typer.Context, number: NumberText, *, controller: ControllerId = None, json: Json = False
+    context: typer.Context,
+    number: NumberText,
+    *,
+    controller: ControllerId = None,
+    why: Why = "",
+    json: Json = False,
 ) -> None:
     """Show a number's consents, and each call that was made on them. Exit status 1 if there is none."""
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         whose = the_controller(await current_policy(store), controller)
         digests = (await vouched(settings, store)).digests(whose.id, the_number(number, whose))
+        await note(store, Looked.NUMBER_CHECKED, whose_number(whose, digests), why)
         return await store.consents.of(whose.id, digests)
 
     now = datetime.now(UTC)

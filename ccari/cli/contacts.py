@@ -9,6 +9,7 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     Limit,
+    Why,
     current_policy,
     note,
     told_of,
@@ -21,6 +22,7 @@ from ccari.cli.imports import KeepGoing, ListFile, tell, tell_faults, the_lists,
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.gating.naming import the_campaign, the_controller, the_number
+from ccari.gating.subjects import whose_number
 from ccari.policy.bases import LegalBasis
 from ccari.ports.accesses import Looked
 from ccari.ports.lists import ContactsGiven, Left, Scrubbed, by_reason
@@ -135,6 +137,7 @@ def show(
     number: Annotated[str, typer.Argument(help="The number, in any usual way of writing it.")],
     *,
     controller: ControllerId = None,
+    why: Why = "",
     json: Json = False,
 ) -> None:
     """Show where a controller has a number from. Exit status 1 if it is no contact."""
@@ -142,6 +145,7 @@ def show(
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         whose = the_controller(await current_policy(store), controller)
         digests = (await vouched(settings, store)).digests(whose.id, the_number(number, whose))
+        await note(store, Looked.NUMBER_CHECKED, whose_number(whose, digests), why)
         return await store.contacts.of(whose.id, digests)
 
     rows = with_store(context, work)

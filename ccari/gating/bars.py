@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ccari.gating.naming import campaign_of, campaigns_of, end, the_controller, the_number
+from ccari.gating.subjects import whose_number
 from ccari.policy.declaration import Policy
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Secrets
@@ -69,8 +70,7 @@ class Bars:
     def subject(self, number: str, controller: str | None) -> dict[str, str]:
         """Of whom :meth:`standing` tells, for the record of accesses."""
         whose = the_controller(self.policy, controller)
-        digests = self.secrets.digests(whose.id, the_number(number, whose))
-        return {"controller": whose.id, "digest": digests.newest.hex()}
+        return whose_number(whose, self.secrets.digests(whose.id, the_number(number, whose)))
 
     async def standing(self, number: str, controller: str | None) -> list[dict[str, Any]]:
         """The bars of a number and its places in registers, each with its ``scope`` and whether it ``stands`` now."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ccari.errors import SoundError
+from ccari.gating.subjects import whose_number
 from ccari.policy import gate
 from ccari.policy.blocks import WHY
 from ccari.policy.campaign import Campaign
@@ -40,8 +41,8 @@ class Inquiry:
         parsed = parse(number, controller.country)
         if isinstance(parsed, NumberFault):
             return None
-        digest = self.secrets.digests(controller.id, parsed).newest.hex()
-        return {"controller": controller.id, "campaign": campaign, "digest": digest}
+        whose = whose_number(controller, self.secrets.digests(controller.id, parsed))
+        return {**whose, "campaign": campaign}
 
     async def answer(self, number: str, campaign: str) -> dict[str, Any]:
         """The verdict on a call now: ``allow`` or ``block`` with its ``reason`` and ``why`` in a sentence.

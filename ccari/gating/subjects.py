@@ -31,13 +31,14 @@ class Meant:
     subject: Subject = field(repr=False)
 
 
+def whose_number(controller: Controller, digests: Digests) -> dict[str, str]:
+    """Whose data somebody looks at, for the record of accesses: by the keyed digest, never by the number."""
+    return {"controller": controller.id, "digest": digests.newest.hex()}
+
+
 def at_what(of: Meant) -> dict[str, str]:
-    """Whose data somebody looks at, for the record of accesses."""
-    return {
-        "controller": of.controller.id,
-        "digest": of.subject.digests.newest.hex(),
-        "request": of.mandate.reference,
-    }
+    """Whose data somebody looks at, and by which request."""
+    return {**whose_number(of.controller, of.subject.digests), "request": of.mandate.reference}
 
 
 def wanted_of(of: Meant) -> Wanted:

@@ -19,6 +19,7 @@ class Looked(StrEnum):
     NUMBER_CHECKED = "number_checked"
     NUMBER_GATED = "number_gated"
     REQUEST_SHOWN = "request_shown"
+    CALL_SHOWN = "call_shown"
     EVIDENCE_EXPORTED = "evidence_exported"
     LIST_SCRUBBED = "list_scrubbed"
     BARS_EXPORTED = "bars_exported"

@@ -20,6 +20,12 @@ class CallRecord:
     fault: str | None
 
     @property
+    def at_what(self) -> dict[str, str]:
+        """Which call somebody looks at, for the record of accesses. One of no known campaign is no controller's."""
+        whose = self.call["controller"]
+        return {"call": str(self.call["id"]), **({} if whose is None else {"controller": whose})}
+
+    @property
     def recorded(self) -> dict[str, Any] | None:
         """The call's recordings as the one that they are to who listens: how many segments there are to hear, how long
         they last together, and from when to when. None if there is nothing to hear.

@@ -10,6 +10,8 @@ from pydantic import TypeAdapter
 from ccari.gating.inquiry import Inquiry, told
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
+from ccari.ports.access import Role
+from ccari.ports.accesses import Looked
 from ccari.ports.placing import Order
 from ccari.ports.records import WantedCalls
 from ccari.web.front import Ask, Reply
@@ -76,6 +78,9 @@ async def show_call(ask: Ask) -> Reply:
     record = await ask.front.records.show_call(path.id)
     if not ask.bearer.sees(record.call["controller"]):
         raise not_there()
+    if ask.bearer.role is not Role.DIALER:
+        # a dialler asks again and again how the calls ended that it has placed, and sees nobody
+        await ask.note(Looked.CALL_SHOWN, record.at_what)
     shown: dict[str, Any] = {
         **record.call, "events": record.events, "recorded": record.recorded, "recordings": record.recordings,
         "whole": record.fault is None, "fault": record.fault,

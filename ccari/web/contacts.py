@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from ccari.gating.naming import the_controller, the_number
+from ccari.gating.subjects import whose_number
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.ports.accesses import Looked
@@ -40,6 +41,5 @@ async def looked_up(ask: Ask) -> tuple[Controller, Digests, Number]:
     whose = the_controller(await ask.policy_in_force(), body.controller)
     number = the_number(body.number, whose)
     digests = ask.front.secrets.digests(whose.id, number)
-    at_what = {"controller": whose.id, "digest": digests.newest.hex()}
-    await ask.note(Looked.NUMBER_CHECKED, at_what, body.why)
+    await ask.note(Looked.NUMBER_CHECKED, whose_number(whose, digests), body.why)
     return whose, digests, number
