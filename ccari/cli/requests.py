@@ -1,6 +1,6 @@
 """``ccari requests``: the register of rights, from entering a request to closing it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -8,13 +8,26 @@ import typer
 from rich.text import Text
 
 from ccari.cli import forwards, request_export, request_record, spooled
-from ccari.cli.context import ControllerId, Json, Limit, current_policy, told_of, vouched, who, with_store
+from ccari.cli.context import (
+    ControllerId,
+    Json,
+    Limit,
+    Why,
+    current_policy,
+    note,
+    told_of,
+    vouched,
+    who,
+    with_store,
+)
 from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
+from ccari.gating import claimants
 from ccari.gating.dossiers import clock, listed
 from ccari.gating.intake import Claim, enter
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
+from ccari.ports.accesses import Looked
 from ccari.ports.requests import OVERDUE, Clock, Intake, Wanted, Work
 from ccari.store.opened import Store
 
@@ -29,6 +42,10 @@ app.command("replay")(spooled.replay)
 
 #: So many days before its last one a request is shown in another colour.
 _SOON = 7
+_COLUMNS = {
+    "reference": "REFERENCE", "right": "RIGHT", "article": "ARTICLE", "state": "STATE", "level": "LEVEL",
+    "number": "NUMBER", "received_at": "RECEIVED", "due": "DUE", "days_left": "DAYS LEFT",
+}  # fmt: skip
 
 
 class Assurance(StrEnum):
@@ -70,11 +87,34 @@ def list_(
     if json:
         as_json(rows)
         return
-    columns = {
-        "reference": "REFERENCE", "right": "RIGHT", "article": "ARTICLE", "state": "STATE", "level": "LEVEL",
-        "number": "NUMBER", "received_at": "RECEIVED", "due": "DUE", "days_left": "DAYS LEFT",
-    }  # fmt: skip
-    as_table([_coloured(row) for row in rows], columns, none="there are no requests")
+    as_table([_coloured(row) for row in rows], _COLUMNS, none="there are no requests")
+
+
+@app.command()
+def find(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(help="Whose; in any usual way of writing it.")],
+    *,
+    controller: Annotated[str | None, typer.Option(help="Only those to this one; else to each.")] = None,
+    why: Why = "",
+    limit: Limit = 100,
+    json: Json = False,
+) -> None:
+    """List what a number has asked for, the newest first, closed requests too. Exit status 1 if it is nothing."""
+
+    async def work(settings: Settings, store: Store) -> Sequence[dict[str, Any]]:
+        secrets, policy = await vouched(settings, store), await current_policy(store)
+        known_as = claimants.known_as(policy, secrets, number, controller)
+        for whose, digests in known_as.items():
+            await note(store, Looked.NUMBER_CHECKED, claimants.at_what(whose, digests), why)
+        return await store.requests.of(known_as, limit, clock=clock(policy))
+
+    rows = list(map(listed, with_store(context, work)))
+    if json:
+        as_json(rows)
+    else:
+        as_table([_coloured(row) for row in rows], _COLUMNS, none="the number has asked for nothing")
+    raise typer.Exit(0 if rows else 1)
 
 
 @app.command()

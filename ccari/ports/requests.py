@@ -146,3 +146,9 @@ class RequestRegister(Protocol):
     ) -> list[dict[str, Any]]:
         """Requests, the one that is due first before the others, with ``days_left`` and whether it is ``overdue``."""
         ...
+
+    async def of(
+        self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock | None = None
+    ) -> Sequence[dict[str, Any]]:
+        """As :meth:`list`, what a number has asked of each controller whose digests of it are given; the newest first."""
+        ...

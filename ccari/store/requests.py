@@ -1,7 +1,7 @@
 """The register of rights requests: each is entered with its immediate effect, and each step taken, in one transaction."""
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -139,6 +139,18 @@ class Requests:
             controller, list(wanted.states) or None, wanted.right, wanted.open, wanted.due_within, limit,
             wanted.controllers, wanted.due_before,
             *((after.closed, after.due, after.reference) if after else (None, None, None)),
+        )  # fmt: skip
+
+    async def of(
+        self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock | None = None
+    ) -> Sequence[dict[str, Any]]:
+        """What a number has asked of each controller, the newest first: its digests are of every version that is in use."""
+        clock = clock or Clock(datetime.now(UTC), {})
+        controllers = list(clock.countries)
+        sought = [(whose, digest) for whose, digests in known_as.items() for digest in digests.all]
+        return await self._database.rows(
+            SQL["requests_asked_under"], controllers, [clock.today(each) for each in controllers], clock.today(""),
+            [whose for whose, _ in sought], [digest for _, digest in sought], limit,
         )  # fmt: skip
 
 

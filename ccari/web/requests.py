@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from ccari.gating import dossiers
+from ccari.gating import claimants, dossiers
 from ccari.gating.intake import Claim, enter
 from ccari.policy.rights import Level, RequestState
 from ccari.ports.accesses import Looked
@@ -15,11 +15,13 @@ from ccari.web.front import Ask, Reply
 from ccari.web.models.fields import Day, OneLine
 from ccari.web.models.requests import (
     ClaimBody,
+    FindBody,
     NoteBody,
     ReasonBody,
     Registered,
     RequestPage,
     RequestPath,
+    RequestsFound,
     RequestShown,
     RequestsQuery,
     Stepped,
@@ -46,6 +48,19 @@ async def list_requests(ask: Ask) -> Reply:
         rows, query.limit, lambda row: cursor(row["closed_at"] is not None, row["due"], row["reference"])
     )
     return Reply(RequestPage.model_validate({"items": list(map(dossiers.listed, page)), "next": then}))
+
+
+async def find(ask: Ask) -> Reply:
+    """What a number has asked for, the newest first, closed requests too. Who looks, and why, is on record."""
+    body: FindBody = ask.body
+    policy = await ask.policy_in_force()
+    known_as = claimants.known_as(policy, ask.front.secrets, body.number, body.controller)
+    for controller, digests in known_as.items():
+        await ask.note(Looked.NUMBER_CHECKED, claimants.at_what(controller, digests), body.why)
+    rows = await ask.front.requests.of(known_as, body.limit + 1, clock=dossiers.clock(policy))
+    items = tuple(dossiers.listed(row) for row in rows[: body.limit])
+    found = {"controllers": tuple(known_as), "items": items, "more": len(rows) > body.limit}
+    return Reply(RequestsFound.model_validate(found))
 
 
 async def show(ask: Ask) -> Reply:

@@ -69,12 +69,14 @@ from ccari.web.models.recordings import (
 )
 from ccari.web.models.requests import (
     ClaimBody,
+    FindBody,
     NoteBody,
     ReasonBody,
     Registered,
     RegisterQuery,
     RequestPage,
     RequestPath,
+    RequestsFound,
     RequestShown,
     RequestsQuery,
     Stepped,
@@ -227,6 +229,9 @@ def routes(streams: Streams) -> Sequence[Route]:
         Route(
             "POST", "/v1/requests", frozenset({_AGENT, _DPO}), requests.add, Registered, HTTPStatus.CREATED,
             body=ClaimBody, repeats=True,
+        ),
+        Route(
+            "POST", "/v1/requests/find", frozenset({_DPO}), requests.find, RequestsFound, body=FindBody, looks_up=LookUp.CHECK,
         ),
         Route(
             "GET", "/v1/requests/export.csv", proving, lists.export_requests_csv, None, query=RegisterQuery, gives=CSV,

@@ -70,6 +70,21 @@ WHERE ($4::text IS NULL OR r.controller = $4)
   AND ($14::text IS NULL OR (r.closed_at IS NOT NULL, r.due, r.reference) > ($12::boolean, $13::date, $14))
 ORDER BY r.closed_at IS NOT NULL, r.due, r.reference LIMIT $9
 
+-- name: requests_asked_under
+-- $1 to $3 as in list_requests. $4 and $5: each controller with a digest that it has, or had, of the number.
+SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
+       CASE WHEN r.closed_at IS NULL THEN r.due - local.today END AS days_left,
+       r.closed_at IS NULL AND r.due < local.today AS overdue,
+       r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at
+FROM rights_requests r
+CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
+                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+WHERE r.digests && $5::bytea[]
+  AND EXISTS (SELECT FROM unnest($4::text[], $5::bytea[]) AS sought (controller, digest)
+              WHERE sought.controller = r.controller AND sought.digest = ANY (r.digests))
+ORDER BY r.received_at DESC, r.reference DESC LIMIT $6
+
 -- name: show_request
 SELECT reference, "right", article, state, level, controller, campaign, purpose, number, number_from, channel, call_id,
        key, notice_version, language, received_at, registered_at, due, extended_at, closed_at, digest, key_version,

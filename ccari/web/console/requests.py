@@ -30,6 +30,7 @@ from ccari.web.models.requests import (
     Registered,
     RequestPage,
     RequestPath,
+    RequestsFound,
     RequestShown,
     RequestsQuery,
     Stepped,
@@ -76,6 +77,16 @@ async def register(visit: Visit) -> Answer:
         "page": page, "query": query, "keep": kept_query(visit), "soon": SOON_DAYS, "states": list(RequestState), "rights": list(Right),
     }  # fmt: skip
     return Shown("requests.html.j2", told)
+
+
+async def sought(_: Visit) -> Answer:
+    """The form to find a number's requests with."""
+    return _found(None)
+
+
+async def find(visit: Visit) -> Answer:
+    """What a number has asked for, which is not shown again. Who looked, and what for, is on record."""
+    return _found(RequestsFound.model_validate((await api.find(visit.ask)).content))
 
 
 async def blank(visit: Visit) -> Answer:
@@ -167,6 +178,10 @@ async def evidence(visit: Visit) -> Answer:
     """The sealed account of the request, for somebody who has no access here."""
     path: RequestPath = visit.ask.path
     return await proofs.of_request(visit.asking(path=RequestEvidencePath(reference=path.reference)))
+
+
+def _found(found: RequestsFound | None) -> Shown:
+    return Shown("requests_of_number.html.j2", {"found": found, "soon": SOON_DAYS})
 
 
 async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> Shown:

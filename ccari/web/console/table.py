@@ -28,6 +28,7 @@ from ccari.web.models.campaigns import RevisionPath, RevisionsQuery
 from ccari.web.models.recordings import HoldPath, RecordingPath, ReleaseBody
 from ccari.web.models.requests import (
     ClaimBody,
+    FindBody,
     NoteBody,
     ReasonBody,
     RequestPath,
@@ -51,6 +52,10 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         Page("GET", PATH, _ANYBODY, signing_in.first_page),
         Page("POST", f"{PATH}/sign-out", _ANYBODY, entrance.sign_out),
         Page("GET", f"{PATH}/requests", _RIGHTS, requests.register, query=RequestsQuery, again=requests.register),
+        Page("GET", f"{PATH}/requests/find", _OFFICER, requests.sought),
+        Page(
+            "POST", f"{PATH}/requests/find", _OFFICER, requests.find, form=FindBody, again=requests.sought, looks_up=LookUp.CHECK,
+        ),
         Page("GET", f"{PATH}/requests/new", _OFFICER, requests.blank),
         Page("POST", f"{PATH}/requests/new", _OFFICER, requests.enter, form=ClaimBody, again=requests.blank),
         Page("GET", f"{PATH}/requests/{{reference}}", _RIGHTS, requests.one, in_path=RequestPath),

@@ -20,6 +20,7 @@ from ccari.web.models.fields import (
     Next,
     Note,
     NumberText,
+    OneLine,
     Reference,
     Said,
     When,
@@ -33,6 +34,15 @@ LevelName = Annotated[
 
 class RequestPath(Given):
     reference: Reference
+
+
+class FindBody(Body):
+    number: NumberText = Field(repr=False)
+    controller: Annotated[
+        Identifier | None, Field(description="Only those to this one; null: to each that the token sees.")
+    ] = None
+    why: Annotated[OneLine, Field(description="It is kept in the record of accesses.")] = ""
+    limit: Limit = 100
 
 
 class RequestsQuery(Given):
@@ -78,6 +88,14 @@ class RequestRow(Told):
 class RequestPage(Told):
     items: tuple[RequestRow, ...]
     next: Next
+
+
+class RequestsFound(Told):
+    """``controllers``: those whose requests were looked through. ``more``: there are some that are not shown."""
+
+    controllers: tuple[str, ...]
+    items: tuple[RequestRow, ...]
+    more: bool
 
 
 class EffectShown(Told):

@@ -55,6 +55,7 @@ GET  /v1/revisions                       . . o D A
 GET  /v1/revisions/{number}              . . o D A
 GET  /v1/requests                        . . . D A
 POST /v1/requests                        . a . D .
+POST /v1/requests/find                   . . . D .
 GET  /v1/requests/export.csv             . . . D A
 GET  /v1/requests/export.json            . . . D A
 GET  /v1/requests/{reference}            . . . D A
@@ -73,6 +74,8 @@ CONSOLE = """
 GET  /console                                          . a o D A
 POST /console/sign-out                                 . a o D A
 GET  /console/requests                                 . . . D A
+GET  /console/requests/find                            . . . D .
+POST /console/requests/find                            . . . D .
 GET  /console/requests/new                             . . . D .
 POST /console/requests/new                             . . . D .
 GET  /console/requests/{reference}                     . . . D A
