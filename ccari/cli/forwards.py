@@ -56,7 +56,7 @@ def deliver(context: typer.Context, *, json: Json = False) -> None:
 
     async def work(settings: Settings, store: Store) -> list["Told"]:
         # here, for every other command starts sooner without what sends
-        from ccari.app import open_courier  # noqa: PLC0415
+        from ccari.app.messengers import open_courier  # noqa: PLC0415
 
         # what the service logs is told in the table
         log.configure("console", "critical", sys.stderr)

@@ -10,8 +10,8 @@ def command(context: typer.Context) -> None:
     # here, for every other command starts in half the time without what only the service needs
     import uvloop  # noqa: PLC0415
 
-    from ccari import app as composition  # noqa: PLC0415
+    from ccari.app.service import serve  # noqa: PLC0415
 
     settings = context.obj.settings()
     log.configure(settings.log.format, settings.log.level)
-    uvloop.run(composition.serve(settings))
+    uvloop.run(serve(settings))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from ccari import app
+from ccari.app import tasks
 
 SECONDS = 5.0
 
@@ -14,7 +14,7 @@ async def test_work_that_fails_is_left_undone_until_the_service_begins_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody would be called any more, or no recording deleted, and no line of the log would say why."""
-    monkeypatch.setattr(app, "TASK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(tasks, "TASK_AGAIN_SECONDS", 0.01)
     begun, third, left = 0, asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
@@ -29,7 +29,7 @@ async def test_work_that_fails_is_left_undone_until_the_service_begins_again(
             left.set()
 
     with capture_logs() as logged:
-        async with app._beside(work), asyncio.timeout(SECONDS):
+        async with tasks.beside(work), asyncio.timeout(SECONDS):
             await third.wait()
     assert [(line["event"], line["log_level"]) for line in logged] == [("task_failed", "error")] * 2
     assert left.is_set()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ccari.app import webhook_secret
+from ccari.app.messengers import webhook_secret
 from ccari.cli.doctor.findings import Finding, doubt, refused, well
 from ccari.config import Settings
 from ccari.errors import ConfigError

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from ccari import app
+from ccari.app.messengers import forwarding
 from ccari.config import Settings
 from ccari.errors import StoreError
 from ccari.forward import courier as couriers
@@ -462,7 +462,7 @@ async def test_a_service_tells_nobody_until_it_is_started_anew(
         def logged(event: str) -> int:
             return sum(1 for each in logs if each["event"] == event)
 
-        async with app._forwarding(settings, store):
+        async with forwarding(settings, store):
             await store.database.rows(unsound)
             await until(lambda: logged("forwarding_stalled") == 1, within=WITHIN_SECONDS)
             await to_webhook(store, receiver)

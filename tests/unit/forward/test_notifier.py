@@ -455,7 +455,7 @@ async def test_the_dead_letters_are_not_listed_or_cannot_be_sent_again(
     ],
 )  # fmt: skip
 def test_a_webhook_that_cannot_be_told_is_taken(change: dict[str, Any]) -> None:
-    from ccari.app import targets
+    from ccari.app.messengers import targets
 
     whole = {"name": "crm", "url": "https://crm.example/x", "secret": SECRET, "events": ["call.ended"]}
     (good,) = targets(Settings.model_validate({"webhooks": [whole]}))

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from ccari import app
+from ccari.app import recordings as running
 from ccari.config import Settings
 from ccari.errors import RecordingError
 from ccari.policy.consent import Channel
@@ -391,7 +391,7 @@ async def test_what_is_deleted_is_told_without_why_or_with_a_number(shelf: Shelf
 async def test_a_service_that_runs_deletes_nothing(shelf: Shelf, store: Store, tmp_path: Path) -> None:
     recording = await shelf.put(limit=OVER)
     settings = Settings(data_dir=tmp_path)
-    async with asyncio.timeout(20), app.housekeeping(settings, store):
+    async with asyncio.timeout(20), running.housekeeping(settings, store):
         while (await shelf.row(recording))["state"] == "stored":
             pass
     assert await shelf.fate(recording) == "retention"

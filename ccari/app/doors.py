@@ -1,0 +1,83 @@
+"""Who is let in besides Asterisk's own events: people and programmes over HTTP, dialplans over FastAGI."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+from ccari.agi.desk import Counter
+from ccari.agi.server import serve_agi
+from ccari.app.health import checks
+from ccari.app.parts import Parts
+from ccari.calls.link import Link
+from ccari.calls.switchboard import Switchboard
+from ccari.config import OFF, Settings
+from ccari.lists.importing import Lists
+from ccari.metrics import catalogue
+from ccari.recordings.evidence.proving import Prover
+from ccari.recordings.keys import SigningKeys
+from ccari.recordings.listening import Listener
+from ccari.recordings.shelf import Shelf
+from ccari.recordings.subject.giving import SubjectDesk
+from ccari.sounds.heard import heard_of
+from ccari.web.front import Front
+from ccari.web.rates import LookUp, Rates
+from ccari.web.server import serve_http
+
+
+def http(parts: Parts, link: Link, calls: Switchboard) -> AbstractAsyncContextManager[None]:
+    """Answer the API, the console, Prometheus and who asks for its health, while the context lasts."""
+    settings, metrics = parts.settings, parts.metrics
+    return serve_http(
+        settings.http.listen,
+        checks(link, parts.store.database, calls),
+        _front(parts, calls),
+        _rates(settings),
+        meter=metrics,
+        exposition=metrics,
+    )
+
+
+def _front(parts: Parts, calls: Switchboard) -> Front:
+    settings, store, secrets = parts.settings, parts.store, parts.secrets
+    folder = settings.recordings_dir
+    return Front(
+        bearers=store.tokens, book=parts.book, facts=parts.call_store, records=store.records, suppressions=store.suppressions,
+        registers=store.registers, contacts=store.contacts, consents=store.consents,
+        lists=lambda policy: Lists(policy, secrets, store.suppressions, store.contacts, store.consents),
+        policies=store.policies, requests=store.requests,
+        journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, folder),
+        listening=Listener(store.recordings, folder), holds=store.holds,
+        evidence=Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings)), subjects=store.subjects,
+        webhooks=store.webhooks, giving=SubjectDesk(
+            store.subjects, store.policies, store.erasures, store.deletions, folder, parts.exports
+        ),
+        forwards=store.forwards,
+        repeats=store.repeats, secrets=secrets, prompts=parts.prompts, cards=parts.cards, live=parts.board,
+        accesses=store.accesses, overview=store.overview, placing=calls, voicing=calls,
+    )  # fmt: skip
+
+
+def _rates(settings: Settings) -> Rates:
+    return Rates({LookUp.GATE: settings.http.gate_per_minute, LookUp.CHECK: settings.http.checks_per_minute})
+
+
+@contextlib.asynccontextmanager
+async def fastagi(parts: Parts) -> AsyncIterator[None]:
+    """Answer dialplans that dial themselves, while the context lasts, unless the settings say that nobody asks."""
+    settings, metrics = parts.settings, parts.metrics
+    if settings.agi.listen == OFF:
+        yield
+        return
+    counter = Counter(
+        _agi_name(settings), parts.call_store, parts.secrets, parts.book, parts.prompts, metrics
+    )
+    async with serve_agi(settings.agi.listen, counter) as conversations:
+        metrics.number(catalogue.AGI_SESSIONS, lambda: len(conversations))
+        yield
+
+
+def _agi_name(settings: Settings) -> str:
+    """What FastAGI calls are filed under: another service on the same database must not end them."""
+    return f"agi@{socket.gethostname()}:{settings.agi.listen.rpartition(':')[2]}"

@@ -1,0 +1,43 @@
+"""What ``/readyz`` is told: whether Asterisk, the database and room for calls are there."""
+
+import asyncio
+from collections.abc import Mapping
+
+from ccari.calls.link import Link
+from ccari.calls.switchboard import Switchboard
+from ccari.errors import StoreError
+from ccari.store.database import Database
+from ccari.web.health import Check
+
+
+def checks(link: Link, database: Database, calls: Switchboard) -> Mapping[str, Check]:
+    return {
+        "asterisk": _is_set(link.connected),
+        "database": _answers(database),
+        "calls": _takes_calls(calls),
+    }
+
+
+def _is_set(event: asyncio.Event) -> Check:
+    async def check() -> bool:
+        return event.is_set()
+
+    return check
+
+
+def _takes_calls(calls: Switchboard) -> Check:
+    async def check() -> bool:
+        return calls.takes_calls
+
+    return check
+
+
+def _answers(database: Database) -> Check:
+    async def check() -> bool:
+        try:
+            async with database.connection() as connection:
+                return await connection.fetchval("SELECT true") is True
+        except StoreError:
+            return False
+
+    return check

@@ -1,0 +1,76 @@
+"""Who tells controllers of their requests, and webhooks of what happens."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+
+from ccari.app.tasks import beside
+from ccari.config import Settings, WebhookSection
+from ccari.errors import ConfigError
+from ccari.forward.courier import Courier
+from ccari.forward.notifier import Notifier, Target
+from ccari.forward.secret import WebhookSecrets, decoded, read_secret
+from ccari.forward.webhook import open_webhook
+from ccari.ports.metering import UNMETERED, Meter
+from ccari.ports.webhooks import Endpoint
+from ccari.store.opened import Store
+from ccari.store.policies import Book
+
+
+@contextlib.asynccontextmanager
+async def open_courier(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[Courier]:
+    """Who passes requests on to the controllers of the policy in force."""
+    async with open_webhook() as webhook:
+        yield Courier(
+            store.forwards, Book(store.policies), WebhookSecrets(settings.keys_dir), webhook, meter=meter
+        )
+
+
+@contextlib.asynccontextmanager
+async def forwarding(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[None]:
+    """Pass requests on while the context lasts; what is under way at its end is sent again by the next service."""
+    async with open_courier(settings, store, meter) as courier, beside(courier.run):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def open_notifier(
+    settings: Settings, store: Store, meter: Meter = UNMETERED
+) -> AsyncIterator[Notifier]:
+    """Who tells the webhooks of the settings."""
+    async with open_webhook() as webhook:
+        yield Notifier(store.webhooks, Book(store.policies), targets(settings), webhook, meter=meter)
+
+
+@contextlib.asynccontextmanager
+async def notifying(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[None]:
+    """Tell webhooks while the context lasts; what is under way at its end is sent again by the next service."""
+    async with open_notifier(settings, store, meter) as notifier, beside(notifier.run):
+        yield
+
+
+def targets(settings: Settings) -> list[Target]:
+    """The webhooks of the settings. Raises ConfigError if the secret of one is none."""
+    made = []
+    for each in settings.webhooks:
+        target = Target(
+            Endpoint(each.name, each.events, each.controllers), str(each.url), partial(webhook_secret, each)
+        )
+        target.secret()
+        made.append(target)
+    return made
+
+
+def webhook_secret(section: WebhookSection) -> bytes:
+    """Raises ConfigError if it is none, or its file is not there."""
+    if section.secret is not None:
+        secret = decoded(section.secret.get_secret_value())
+        if secret is None:
+            raise ConfigError(f"[[webhooks]] {section.name}: secret is none such as whsec_…")
+        return secret
+    if section.secret_file is None:
+        raise AssertionError("a webhook has a secret, or a file with it")
+    try:
+        return read_secret(section.secret_file)
+    except FileNotFoundError:
+        raise ConfigError(f"[[webhooks]] {section.name}: there is no file {section.secret_file}") from None

@@ -1,0 +1,51 @@
+"""Where recordings come from, where they go, and who deletes them."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+
+from ccari.app.tasks import beside
+from ccari.config import Settings
+from ccari.ports.metering import UNMETERED, Meter
+from ccari.ports.recordings import Spool
+from ccari.recordings.archive import FileArchive
+from ccari.recordings.housekeeping import Housekeeper
+from ccari.recordings.keys import RecipientFile
+from ccari.recordings.remote import open_remote_spool
+from ccari.recordings.spool import SharedSpool
+from ccari.store.opened import Store
+
+_log = structlog.get_logger()
+
+
+@contextlib.asynccontextmanager
+async def open_spool(settings: Settings) -> AsyncIterator[Spool]:
+    """Where Asterisk leaves what it has recorded: a folder, or itself."""
+    asterisk = settings.asterisk
+    if asterisk.is_spool_remote:
+        incoming = settings.data_dir / "incoming"
+        async with open_remote_spool(asterisk.url, asterisk.username, asterisk.secret(), incoming) as spool:
+            yield spool
+        return
+    if not os.access(asterisk.spool, os.R_OK | os.W_OK | os.X_OK):
+        # no error: Asterisk makes the folder with its first recording
+        _log.warning("spool_unreachable", folder=str(asterisk.spool), advice="check [asterisk] spool")
+    yield SharedSpool(asterisk.spool)
+
+
+def open_archive(settings: Settings, spool: Spool) -> FileArchive:
+    """Where recordings go, in the format and for the readers of the settings."""
+    recipients = RecipientFile(settings.keys_dir).recipients
+    if settings.recordings.encryption == "none":
+        recipients = tuple
+    return FileArchive(spool, settings.recordings_dir, settings.recordings.format, recipients)
+
+
+def housekeeping(
+    settings: Settings, store: Store, meter: Meter = UNMETERED
+) -> AbstractAsyncContextManager[None]:
+    """Delete what is due while the context lasts; what is under way at its end is carried out by the next service."""
+    return beside(Housekeeper(store.deletions, settings.recordings_dir, meter=meter).run)
