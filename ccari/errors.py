@@ -5,6 +5,8 @@ It never holds a phone number or a secret.
 """
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def why(error: OSError) -> str:
@@ -80,6 +82,14 @@ class RequestError(CcariError):
 
 class NoRequestError(RequestError, UnknownError):
     """There is no such request."""
+
+
+class AllKeptError(RequestError):
+    """Nothing is erased, for grounds of the law keep all there is: ``stays`` is what, and by which."""
+
+    def __init__(self, words: str, stays: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(words)
+        self.stays = stays
 
 
 class ForwardError(CcariError):

@@ -108,5 +108,5 @@ class SubjectWork(Protocol):
         ...
 
     async def plan(self, of: Meant, *, keep_proof: bool) -> dict[str, Any]:
-        """What an erasure would take and leave, and by which ground. Raises RequestError if it would leave all."""
+        """What an erasure would take and leave, and by which ground. Raises AllKeptError if it would leave all."""
         ...

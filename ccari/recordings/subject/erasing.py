@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from ccari.errors import RequestError
-from ccari.policy.erasure import Plan, Terms, Thing, What, plan
+from ccari.errors import AllKeptError
+from ccari.policy.erasure import Plan, Terms, Thing, What, kept, plan
 from ccari.policy.retention import Why
 from ccari.ports.holds import Judge, Stored, Sweeps, Verdict
 from ccari.ports.subjects import Erasures, Wanted
@@ -48,7 +48,7 @@ class Eraser:
 
         Raises
         ------
-        RequestError
+        AllKeptError
             If 17(3) or a hold keeps all of it.
         StoreError
             If the database fails: run it again, and it goes on.
@@ -89,13 +89,13 @@ class Eraser:
 
 
 def refuse(wanted: Wanted, found: Plan) -> None:
-    """Raise RequestError if 17(3) or a hold keeps all there is, and why; not where all else was erased before."""
+    """Raise AllKeptError if 17(3) or a hold keeps all there is, and why; not where all else was erased before."""
     if wanted.mandate.begun or not found.is_refused:
         return
     reasons = dict.fromkeys(
         f"{'; '.join(each.held_by) or each.ground.words} (Art {each.ground.article})" for each in found.stays
     )
-    raise RequestError(f"nothing is erased on {wanted.mandate.reference}: {' | '.join(reasons)}")
+    raise AllKeptError(f"nothing is erased on {wanted.mandate.reference}: {' | '.join(reasons)}", kept(found))
 
 
 def _judge(reference: str, terms: Terms) -> Judge:

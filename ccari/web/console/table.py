@@ -13,6 +13,7 @@ from ccari.web.console import (
     recordings,
     requests,
     signing_in,
+    subjects,
     suppressions,
 )
 from ccari.web.console.live import LivePages, RightBody, voice
@@ -71,6 +72,15 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             in_path=requests.LetterPath, query=requests.LetterQuery,
         ),
         Page("GET", f"{PATH}/requests/{{reference}}/evidence", _RIGHTS, requests.evidence, in_path=RequestPath, reads=True),
+        Page("GET", f"{PATH}/requests/{{reference}}/subject", _OFFICER, subjects.one, in_path=RequestPath),
+        Page(
+            "POST", f"{PATH}/requests/{{reference}}/subject", _OFFICER, subjects.look, in_path=RequestPath,
+            form=subjects.NumberForm, again=subjects.one,
+        ),
+        Page(
+            "POST", f"{PATH}/requests/{{reference}}/subject/export", _OFFICER, subjects.export, in_path=RequestPath,
+            again=subjects.one, reads=True,
+        ),
         Page("GET", f"{PATH}/calls/{{id}}/evidence", _RIGHTS, calls.evidence, in_path=CallPath, reads=True),
         Page("GET", f"{PATH}/overview", _LOOKING, overview.overview, query=overview.OverviewQuery, again=overview.overview),
         Page("GET", f"{PATH}/live", _LOOKING, live.calls),

@@ -48,8 +48,10 @@ class Words:
         return found if isinstance(found, str) else str(name).replace("_", " ")
 
     def article(self, article: str) -> str:
-        """As lawyers of the language write it: ``21(2)`` is ``21 ust. 2`` in Polish."""
-        return re.sub(r"\((\d+)\)", r" ust. \1", article) if self.language == "pl" else article
+        """As lawyers of the language write it: ``17(3)(e)`` is ``17 ust. 3 lit. e`` in Polish."""
+        if self.language != "pl":
+            return article
+        return re.sub(r"\(([a-z])\)", r" lit. \1", re.sub(r"\((\d+)\)", r" ust. \1", article))
 
     def said_of(self, english: str) -> str:
         """What the law and the API say in English, in the words of the catalogue; as it is where it has none.

@@ -88,6 +88,9 @@ POST /console/requests/{reference}/withdraw            . . . D .
 POST /console/requests/{reference}/number              . . . D .
 GET  /console/requests/{reference}/letters/{outcome}   . . . D .
 GET  /console/requests/{reference}/evidence            . . . D A
+GET  /console/requests/{reference}/subject             . . . D .
+POST /console/requests/{reference}/subject             . . . D .
+POST /console/requests/{reference}/subject/export      . . . D .
 GET  /console/calls/{id}/evidence                      . . . D A
 GET  /console/overview                                 . . o D A
 GET  /console/live                                     . . o D A

@@ -15,6 +15,7 @@ from ccari.lists import numberlist
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Direction, Outcome, reaching
 from ccari.policy.call.state import Stage
+from ccari.policy.erasure import Ground, What
 from ccari.policy.gate import Block
 from ccari.policy.mandate import MandateFault
 from ccari.policy.numbers import NumberFault
@@ -98,12 +99,21 @@ def test_a_word_of_the_law_is_shown_as_the_database_has_it() -> None:
 
 def test_the_law_speaks_english_to_polish_officers() -> None:
     polish = CATALOGUES["pl"]
-    for each in (*MandateFault, *(fault.words for fault in NumberFault)):
+    for each in (
+        *MandateFault,
+        *(fault.words for fault in NumberFault),
+        *(ground.words for ground in Ground),
+    ):
         assert polish.said_of(each) != each
     for fault in StepFault:
         told = polish.said_of(f"ACME-2026-000001 is in progress: {fault}")
         assert told.startswith("ACME-2026-000001, stan: w toku: ")
         assert str(fault) not in told
+
+
+def test_what_an_erasure_would_take_has_no_name_in_a_language() -> None:
+    for words in CATALOGUES.values():
+        assert [each for each in What if f"thing.{each.replace(' ', '_')}" not in words.said] == []
 
 
 def literals() -> dict[str, str]:
@@ -250,5 +260,5 @@ def test_a_browsers_language_is_misread(header: str, language: str) -> None:
 
 
 def test_an_article_is_written_as_in_another_language() -> None:
-    told = {language: words.article("21(2)") for language, words in CATALOGUES.items()}
-    assert told == {"en": "21(2)", "pl": "21 ust. 2"}
+    told = {language: words.article("7(1), 17(3)(e)") for language, words in CATALOGUES.items()}
+    assert told == {"en": "7(1), 17(3)(e)", "pl": "7 ust. 1, 17 ust. 3 lit. e"}

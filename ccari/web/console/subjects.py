@@ -1,0 +1,116 @@
+"""The person who has made a request: what is given out to them, what an erasure would take and leave, what else they asked.
+
+Nothing is erased here: there is no way back, so that is `ccari subject erase --yes`.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ccari.errors import AllKeptError
+from ccari.gating import dossiers
+from ccari.gating import subjects as gating
+from ccari.policy import mandate as law
+from ccari.policy.mandate import ANSWERED_BY_EXPORT
+from ccari.policy.rights import Right
+from ccari.ports.accesses import Looked
+from ccari.ports.keying import Digests
+from ccari.ports.subjects import Mandate
+from ccari.web import subjects as api
+from ccari.web.console.pages import Answer, Shown, Visit
+from ccari.web.console.requests import SOON_DAYS
+from ccari.web.console.window import CSRF, check_csrf, filled, read_form
+from ccari.web.models.base import Body
+from ccari.web.models.fields import NumberText
+from ccari.web.models.requests import RequestPath, RequestRow
+from ccari.web.models.subjects import PlanShown, SubjectBody
+from ccari.web.problems import not_there
+
+#: Of the same number, that are shown beside the one.
+_MOST_OTHERS = 100
+
+
+class NumberForm(Body):
+    """Of the person, where the request has lost it: an erasure takes it out of its own request too."""
+
+    number: Annotated[NumberText | None, Field(repr=False)] = None
+
+
+async def one(visit: Visit) -> Answer:
+    """What can be done on the request, and what becomes of what is kept. Who looks is on record."""
+    return await _one(visit, NumberForm())
+
+
+async def look(visit: Visit) -> Answer:
+    """The same with the number, where the request has lost it."""
+    return await _one(visit, visit.ask.body)
+
+
+async def export(visit: Visit) -> Answer:
+    """The file for the person, as the API gives it: on record, and in the request's journal."""
+    form = await read_form(visit.ask.request)
+    check_csrf(form.get(CSRF, ""), visit.session)
+    given = NumberForm.model_validate(filled(NumberForm, form))
+    mandate, request = await _asked(visit)
+    body = SubjectBody(number=given.number or request["number"] or "", request=mandate.reference)
+    return await api.export(visit.asking(body=body))
+
+
+async def _one(visit: Visit, given: NumberForm) -> Shown:
+    mandate, request = await _asked(visit)
+    digests = Digests(request["digest"], request["key_version"], tuple(mandate.digests))
+    of = {
+        "controller": mandate.controller,
+        "digest": digests.newest.hex(),
+        "request": mandate.reference,
+    }
+    await visit.ask.note(Looked.SUBJECT_LOOKED_UP, of, mandate.reference)
+    faults = {"export": _fault(mandate, ANSWERED_BY_EXPORT), "erasure": _fault(mandate, {Right.ERASURE})}
+    number = given.number or request["number"]
+    plan, refused = None, False
+    if faults["erasure"] is None and number is not None:
+        plan, refused = await _plan(visit, mandate, number)
+    told = {
+        "request": {**request, "number": None}, "faults_of": faults, "plan": plan, "refused": refused, "number_known": number is not None,
+        "number_kept": request["number"] is not None, "others": await _others(visit, mandate, digests), "soon": SOON_DAYS,
+    }  # fmt: skip
+    return Shown("subject.html.j2", told)
+
+
+async def _asked(visit: Visit) -> tuple[Mandate, dict[str, Any]]:
+    """The request, if it is one that the bearer may see."""
+    path: RequestPath = visit.ask.path
+    front, reference = visit.ask.front, path.reference.upper()
+    mandate = await front.subjects.mandate(reference)
+    if not visit.ask.bearer.sees(mandate.controller):
+        raise not_there()
+    return mandate, (await front.requests.show(reference)).request
+
+
+def _fault(mandate: Mandate, rights: frozenset[Right] | set[Right]) -> law.MandateFault | None:
+    """Why nothing may be done on the request, whosever number is given."""
+    return law.fault(
+        rights, mandate.right, mandate.state, mandate.level, same_number=True, same_controller=True, begun=mandate.begun,
+    )  # fmt: skip
+
+
+async def _plan(visit: Visit, mandate: Mandate, number: str) -> tuple[PlanShown, bool]:
+    """What an erasure would do, and whether it is refused because a ground keeps all there is."""
+    front, policy = visit.ask.front, await visit.ask.policy_in_force()
+    of = await gating.meant(
+        policy, front.subjects, front.secrets, number, mandate.controller, mandate.reference, {Right.ERASURE}
+    )
+    try:
+        return PlanShown.model_validate(await front.giving.plan(of, keep_proof=True)), False
+    except AllKeptError as error:
+        return PlanShown.model_validate({"goes": (), "stays": error.stays}), True
+
+
+async def _others(visit: Visit, mandate: Mandate, digests: Digests) -> list[RequestRow]:
+    clock = dossiers.clock(await visit.ask.policy())
+    rows = await visit.ask.front.requests.of({mandate.controller: digests}, _MOST_OTHERS, clock=clock)
+    return [
+        RequestRow.model_validate(dossiers.listed(row))
+        for row in rows
+        if row["reference"] != mandate.reference
+    ]

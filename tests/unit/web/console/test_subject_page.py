@@ -1,0 +1,147 @@
+"""The person of a request in the console: what would be erased and why not, the file for them, all of it on record."""
+
+import io
+import json
+import zipfile
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from ccari.policy.rights import Level, Right
+from ccari.ports.access import Role
+from ccari.ports.holds import HoldOn
+from ccari.recordings.keys import SigningKeys
+from ccari.recordings.subject.erasing import terms_now
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+from ccari.web.front import Front
+from tests.unit.store import person
+from tests.unit.store.kept import Shelf
+from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
+from tests.unit.web.console.browsing import Seen, Visitor, signed_in
+
+
+@pytest.fixture
+def shelf(store: Store, database: Database, front: Front, tmp_path: Path) -> Shelf:
+    """Whose people are kept under the digests that the front's secrets make."""
+    assert isinstance(front.secrets, SecretStore)
+    (front.secrets.folder / "acme" / "suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
+    SigningKeys(front.secrets.folder).create()
+    return Shelf(store, database, tmp_path / "recordings")
+
+
+def page(reference: str) -> str:
+    return f"/console/requests/{reference}/subject"
+
+
+def said(seen: Seen) -> str:
+    """The words of a page that tells no number."""
+    assert seen.status == HTTPStatus.OK, seen.words
+    assert "60010000" not in seen.text.replace(" ", "")
+    return seen.words
+
+
+async def looks(store: Store) -> list[tuple[str, str]]:
+    return [
+        (each["event"], each["request"])
+        for each in await store.database.rows(
+            "SELECT event, fields->>'request' AS request FROM accesses WHERE event LIKE 'subject%' ORDER BY seq"
+        )
+    ]
+
+
+async def test_a_plan_is_another_than_the_apis_or_erases(
+    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+) -> None:
+    await person.called(shelf)
+    await person.known(shelf)
+    earlier, reference = await person.asked(shelf, Right.RECTIFICATION), await person.asked(shelf)
+    await signed_in(api, visitor, Role.DPO)
+    assert f'href="{page(reference)}"' in (await visitor.get(f"/console/requests/{reference}")).text
+    seen = await visitor.get(page(reference))
+    told = said(seen)
+    plan = (await api.ask("POST", "/v1/subjects/erasure-plan", {"number": NUMBER, "request": reference})).json
+    assert len(plan["goes"]) > 2
+    for each in plan["goes"]:
+        assert f'data-label="Count">{each["count"]}</td>' in seen.text
+    assert f"ccari subject erase NUMBER --request {reference} --yes" in told
+    assert f'href="/console/requests/{earlier}"' in seen.text
+    assert f'action="{page(reference)}/export"' not in seen.text
+    assert "it asks for something else" in told
+    assert await looks(store) == [("subject_looked_up", reference)] * 2
+    assert (
+        await api.ask("POST", "/v1/subjects/erasure-plan", {"number": NUMBER, "request": reference})
+    ).json == plan
+
+
+async def test_what_refuses_an_erasure_is_not_told(
+    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+) -> None:
+    visitor.language = "pl"
+    await shelf.put(await person.called(shelf))
+    reference = await person.asked(shelf)
+    await store.holds.place(HoldOn(reference=reference), "lawsuit", "cli:anna")
+    await signed_in(api, visitor, Role.DPO)
+    told = said(await visitor.get(page(reference)))
+    assert "Nic nie zostałoby usunięte." in told
+    assert "zabezpieczenie 1 (lawsuit)" in told
+    assert "17 ust. 3 lit. e" in told
+    assert "ccari subject erase" not in told
+    unsure = await person.asked(shelf, level=Level.L1)
+    assert "potrzebny jest poziom L2" in said(await visitor.get(page(unsure)))
+
+
+async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
+    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+) -> None:
+    call = await person.called(shelf)
+    reference = await person.asked(shelf, Right.ACCESS)
+    await signed_in(api, visitor, Role.DPO)
+    home = page(reference)
+    seen = await visitor.get(home)
+    assert "The audio of encrypted recordings is not in it" in said(seen)
+    form = seen.form(f"{home}/export")
+    refused = await visitor.ask("POST", f"{home}/export", {**form.fields, "csrf": "x"})
+    assert refused.status == HTTPStatus.FORBIDDEN
+    async with visitor.session.post(f"{visitor.url}{home}/export", data=form.fields) as answer:
+        assert answer.status == HTTPStatus.OK
+        assert answer.headers["content-disposition"] == f'attachment; filename="subject-{reference}.zip"'
+        content = await answer.read()
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        assert [each["id"] for each in json.loads(file.read("data.json"))["calls"]] == [str(call.id)]
+    history = (await store.requests.show(reference)).history
+    assert history[-1]["reason"].startswith("exported: 1 calls,")
+    assert await looks(store) == [("subject_looked_up", reference), ("subject_exported", reference)]
+
+
+async def test_an_erased_number_keeps_its_person_from_being_looked_at_again(
+    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+) -> None:
+    await person.called(shelf)
+    reference = await person.asked(shelf)
+    done = await person.eraser(shelf).erase(await person.wanted(shelf, reference), terms_now(keep_proof=True))
+    assert done.report is not None
+    await signed_in(api, visitor, Role.DPO)
+    home = page(reference)
+    assert "It was erased from the request" in said(await visitor.get(home))
+    assert "There is nothing left to erase." in said(await visitor.send(home, home, number=AS_WRITTEN))
+    wrong = await visitor.send(home, home, number="+48600100007")
+    assert wrong.status == HTTPStatus.CONFLICT
+    assert "it was made for another number" in wrong.words
+    empty = await visitor.send(home, home, number=" ")
+    assert "It was erased from the request" in said(empty)
+
+
+async def test_somebody_elses_person_is_looked_at(
+    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+) -> None:
+    await person.called(shelf)
+    reference = await person.asked(shelf, Right.ACCESS)
+    await signed_in(api, visitor, Role.DPO, "other")
+    assert (await visitor.get(page(reference))).status == HTTPStatus.NOT_FOUND
+    csrf = (await visitor.get("/console/requests/find")).form("/console/requests/find").fields["csrf"]
+    answer = await visitor.ask("POST", f"{page(reference)}/export", {"csrf": csrf, "number": NUMBER})
+    assert answer.status == HTTPStatus.NOT_FOUND
+    assert await looks(store) == []
