@@ -72,18 +72,18 @@ def _is_of_a_date(prompt: Prompt) -> bool:
     return prompt.id.startswith(("day_", "month_", "year_"))
 
 
-def _seconds(prompt: Prompt) -> float:
+def _seconds(prompt: Prompt, others: float) -> float:
     if prompt.id == LONG:
         return LONG_SECONDS
-    return DATE_PART_SECONDS if _is_of_a_date(prompt) else SECONDS
+    return DATE_PART_SECONDS if _is_of_a_date(prompt) else others
 
 
-def record(studio: Path, prompts: Iterable[Prompt]) -> None:
+def record(studio: Path, prompts: Iterable[Prompt], seconds: float = SECONDS) -> None:
     """Write ``studio/<key>.wav`` for every prompt but those that come with ccari and nobody listens for."""
     for prompt in filter(_is_listened_for, prompts):
         path = studio / f"{prompt.key}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
-        times = np.arange(round(_seconds(prompt) * _RATE)) / _RATE
+        times = np.arange(round(_seconds(prompt, seconds) * _RATE)) / _RATE
         samples = (0.3 * np.sin(2 * np.pi * tone_of(prompt.id) * times) * 32767).astype("<i2")
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)

@@ -123,6 +123,10 @@ class Asterisk:
             "ari_password": self.ari_password,
         }
 
+    def environment(self) -> Mapping[str, str]:
+        """What its process has in the environment beside what this one has."""
+        return {}
+
     async def start(self) -> None:
         """Write the configuration, start, and return when fully booted."""
         if self.running:
@@ -140,6 +144,7 @@ class Asterisk:
                 stderr=console,
                 start_new_session=True,
                 cwd="/",
+                env={**os.environ, **self.environment()},
             )
         try:
             await self._booted()

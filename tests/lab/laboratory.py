@@ -35,12 +35,12 @@ async def laboratory(*, host_folders: Sequence[Path] = ()) -> AsyncIterator[Lab]
     ``CCARI_LAB_LOGS`` in the environment everything the two wrote is copied to that folder before it is removed.
     """
     root = await ensure_root()
-    async with _temporary_folder() as directory:
+    async with temporary_folder() as directory:
         world = World(root, directory)
         pbx = Pbx(root, directory, world_sip_port=world.sip_port, host_folders=host_folders)
         world.pbx_sip_port = pbx.sip_port
         try:
-            await _together(pbx.start(), world.start())
+            await together(pbx.start(), world.start())
             yield Lab(directory, pbx, world)
         finally:
             await asyncio.shield(asyncio.gather(pbx.stop(), world.stop()))
@@ -53,7 +53,8 @@ async def laboratory(*, host_folders: Sequence[Path] = ()) -> AsyncIterator[Lab]
                 )
 
 
-async def _together(*starts: Coroutine[None, None, None]) -> None:
+async def together(*starts: Coroutine[None, None, None]) -> None:
+    """Start all at once; the first that fails is the one that is told of."""
     try:
         async with asyncio.TaskGroup() as group:
             for start in starts:
@@ -64,7 +65,8 @@ async def _together(*starts: Coroutine[None, None, None]) -> None:
 
 
 @asynccontextmanager
-async def _temporary_folder() -> AsyncIterator[Path]:
+async def temporary_folder() -> AsyncIterator[Path]:
+    """A folder of a laboratory, gone with this process however that dies."""
     directory = _make_folder()
     remover = await asyncio.create_subprocess_exec(
         *("sh", "-c", REMOVER, "sh", str(directory)),

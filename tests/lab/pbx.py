@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tests.lab.asterisk import Asterisk
 from tests.lab.errors import LabError
@@ -31,7 +32,7 @@ class Pbx(Asterisk):
     """The instance that ccari drives."""
 
     name = "pbx"
-    templates = ("common", "pbx")
+    templates: ClassVar[tuple[str, ...]] = ("common", "pbx")
 
     def __init__(
         self, root: Path, directory: Path, *, world_sip_port: int, host_folders: Sequence[Path] = ()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import aiohttp
@@ -34,7 +34,7 @@ class World(Asterisk):
     """The instance that plays everybody else; agents' phones have a loopback address of their own."""
 
     name = "world"
-    templates = ("common", "world")
+    templates: ClassVar[tuple[str, ...]] = ("common", "world")
     sip_addresses = ("127.0.0.1", "127.0.0.2")
 
     def __init__(self, root: Path, directory: Path, host_folders: Sequence[Path] = ()) -> None:

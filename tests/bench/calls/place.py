@@ -1,0 +1,75 @@
+"""What all runs share: a PostgreSQL, the notice, and what has to be fetched for the ways beside ccari."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ccari.cli.sounds import prompts_of
+from ccari.policy.declaration import read
+from ccari.sounds import Catalogue, EspeakNg, build
+from ccari.sounds.soundboard import shipped_sounds
+from ccari.store.embedded import embedded_postgres
+from tests.integration import studio
+from tests.integration.databases import new_database
+
+POLICY = Path(__file__).parent / "policy.toml"
+NOTICE = "recording_opt_out"
+#: With the silence that is built around it, a second.
+TONE_SECONDS = 0.85
+_ALAW_BYTES_PER_SECOND = 8000
+
+
+@dataclass
+class Place:
+    folder: Path
+    sounds: Path
+    dsn: str
+    _databases: int = field(default=0, init=False)
+
+    @property
+    def notice(self) -> Path:
+        return self.sounds / "pl/bench" / NOTICE
+
+    @property
+    def notice_seconds(self) -> float:
+        return self.notice.with_suffix(".alaw").stat().st_size / _ALAW_BYTES_PER_SECOND
+
+    @property
+    def postmaster(self) -> int:
+        """The process that all of PostgreSQL's are children of."""
+        return int((self.folder / "data/postgresql/cluster/postmaster.pid").read_text().split()[0])
+
+    @property
+    def host_folders(self) -> list[Path]:
+        """What an Asterisk sees of it."""
+        return [self.folder]
+
+    async def new_database(self) -> str:
+        """An empty one; its DSN."""
+        self._databases += 1
+        return await new_database(self.dsn, f"bench_{self._databases}")
+
+    def new_folder(self, name: str) -> Path:
+        made = self.folder / name
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir()
+        return made
+
+
+@asynccontextmanager
+async def place(folder: Path) -> AsyncIterator[Place]:
+    sounds = await asyncio.to_thread(_sounds, folder)
+    async with embedded_postgres(folder / "data") as dsn:
+        yield Place(folder, sounds, dsn)
+
+
+def _sounds(folder: Path) -> Path:
+    """The prompts of the policy; what tells of the recording is a tone, as long as it has to be."""
+    words = Catalogue.load(shipped_sounds() / "catalogue.toml")
+    prompts = list(prompts_of(read(POLICY.read_text("utf-8")), words, {}))
+    studio.record(folder / "studio", [each for each in prompts if each.id == NOTICE], TONE_SECONDS)
+    build(prompts, folder / "sounds", engine=EspeakNg(), studio=folder / "studio", shipped=shipped_sounds())
+    return folder / "sounds"
