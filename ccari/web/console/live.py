@@ -5,7 +5,7 @@ one the page is loaded anew.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from aiohttp import web
@@ -18,7 +18,7 @@ from ccari.web.console import rendering
 from ccari.web.console.pages import Answer, Moved, Shown, Visit
 from ccari.web.console.sessions import PATH, Session
 from ccari.web.events import RECHECK_SECONDS, Streams
-from ccari.web.models.base import Body
+from ccari.web.models.base import Body, Given
 from ccari.web.models.calls import CallPath
 from ccari.web.problems import Refusal, not_there
 
@@ -36,6 +36,12 @@ _RIGHTS = tuple(Right)
 
 class RightBody(Body):
     right: Right
+
+
+class HoldQuery(Given):
+    """``live``: the page is to stand still, for whom no script can hold it."""
+
+    live: Literal["off"] | None = None
 
 
 class Gathered:
@@ -92,7 +98,7 @@ class LivePages:
 
     async def calls(self, visit: Visit) -> Answer:
         """The calls in progress."""
-        return Shown("live.html.j2", _told(visit))
+        return Shown("live.html.j2", {**_told(visit), "held": _held(visit)})
 
     async def call_events(self, visit: Visit) -> Answer:
         """The same, whenever something changes."""
@@ -117,7 +123,7 @@ class LivePages:
 
     async def agent(self, visit: Visit) -> Answer:
         """The agent's own calls, what is known of them, and a button for each right."""
-        return Shown("agent.html.j2", _of_agent(visit))
+        return Shown("agent.html.j2", {**_of_agent(visit), "held": _held(visit)})
 
     async def agent_events(self, visit: Visit) -> Answer:
         """The same, whenever a card comes or the call goes on."""
@@ -174,6 +180,11 @@ async def voice(visit: Visit) -> Answer:
         raise Refusal(409, "nobody talks in that call any more: have the request entered by hand")
     right = visit.words.term("right", body.right)
     return Moved(f"{PATH}/agent", visit.words("agent.voiced", right=right))
+
+
+def _held(visit: Visit) -> bool:
+    query: HoldQuery | None = visit.ask.query
+    return query is not None and query.live == "off"
 
 
 def _told(visit: Visit) -> Mapping[str, Any]:

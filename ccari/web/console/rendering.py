@@ -86,7 +86,8 @@ def page(template: str, words: Words, policy: Policy | None, told: Mapping[str, 
     zones = {each.id: TIME_ZONES[each.country] for each in policy.controllers} if policy else {}
     return _ENVIRONMENT.get_template(template).render(
         t=words, term=words.term, language=words.language, today=datetime.now(UTC), when=_when(zones),
-        zone_of=lambda controller: zones.get(controller or "", ""), day=_day, length=_length, **told,
+        zone_of=lambda controller: zones.get(controller or "", ""), day=_day, length=_length,
+        clocks=_clocks(zones), common=_common(zones), **told,
     )  # fmt: skip
 
 
@@ -100,6 +101,19 @@ def _when(zones: Mapping[str, str]) -> Callable[..., str]:
         return f"{told} UTC" if zone == "UTC" else told
 
     return when
+
+
+def _common(zones: Mapping[str, str]) -> str | None:
+    """A controller by whose clock all others count too, for what is none's alone; None: there is no such."""
+    return next(iter(zones)) if len(set(zones.values())) == 1 else None
+
+
+def _clocks(zones: Mapping[str, str]) -> str:
+    """By which clock the times of a page are, each of its row's controller."""
+    if _common(zones) is not None:
+        return next(iter(zones.values()))
+    of = {zone: [each for each, its in zones.items() if its == zone] for zone in zones.values()}
+    return ", ".join(f"{zone} ({', '.join(whose)})" for zone, whose in of.items()) or "UTC"
 
 
 def _day(moment: date | None) -> str:

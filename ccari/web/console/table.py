@@ -16,7 +16,7 @@ from ccari.web.console import (
     subjects,
     suppressions,
 )
-from ccari.web.console.live import LivePages, RightBody, voice
+from ccari.web.console.live import HoldQuery, LivePages, RightBody, voice
 from ccari.web.console.pages import Handler, Page
 from ccari.web.console.rendering import asset
 from ccari.web.console.sessions import PATH, Sessions
@@ -83,9 +83,9 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         ),
         Page("GET", f"{PATH}/calls/{{id}}/evidence", _RIGHTS, calls.evidence, in_path=CallPath, reads=True),
         Page("GET", f"{PATH}/overview", _LOOKING, overview.overview, query=overview.OverviewQuery, again=overview.overview),
-        Page("GET", f"{PATH}/live", _LOOKING, live.calls),
+        Page("GET", f"{PATH}/live", _LOOKING, live.calls, query=HoldQuery),
         Page("GET", f"{PATH}/live/events", _LOOKING, live.call_events, lasts=True),
-        Page("GET", f"{PATH}/agent", _AGENTS, live.agent),
+        Page("GET", f"{PATH}/agent", _AGENTS, live.agent, query=HoldQuery),
         Page("GET", f"{PATH}/agent/events", _AGENTS, live.agent_events, lasts=True),
         Page("POST", f"{PATH}/agent/{{id}}/right", _AGENTS, voice, in_path=CallPath, form=RightBody, again=live.agent),
         Page("GET", f"{PATH}/calls", _LOOKING, calls.register, query=CallsQuery, again=calls.register),

@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ccari.ports.access import Role
 from ccari.web.console import rendering
+from tests.unit.web.api import Api
+from tests.unit.web.console.browsing import Visitor, signed_in
 
 MOMENT = datetime(2026, 5, 4, 22, 30, 5, tzinfo=UTC)
 
@@ -21,3 +24,36 @@ def test_utc_is_taken_for_the_local_time(controller: str | None, told: str, *, s
     when = rendering._when({"acme": "Europe/Warsaw"})
     assert when(MOMENT, controller, seconds=seconds) == told
     assert when(None, controller, seconds=seconds) == "–"
+
+
+@pytest.mark.parametrize(
+    ("zones", "clocks", "common"),
+    [
+        ({}, "UTC", None), ({"acme": "Europe/Warsaw", "bank": "Europe/Warsaw"}, "Europe/Warsaw", "acme"),
+        ({"acme": "Europe/Warsaw", "other": "Europe/Berlin", "bank": "Europe/Warsaw"},
+         "Europe/Warsaw (acme, bank), Europe/Berlin (other)", None),
+    ],
+    ids=["none", "one", "two"],
+)  # fmt: skip
+def test_nobody_knows_by_whose_clock_a_list_is(
+    zones: dict[str, str], clocks: str, common: str | None
+) -> None:
+    assert (rendering._clocks(zones), rendering._common(zones)) == (clocks, common)
+
+
+async def test_a_page_does_not_say_by_which_clock_its_times_are(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO, "acme")
+    bars, number = "/console/suppressions", "600 100 001"
+    await visitor.send(bars, f"{bars}/add", number=number, reason="erasure", until="2099-06-30")
+    for seen in (
+        await visitor.get("/console/campaigns"), await visitor.get("/console/campaigns/2"), await visitor.get(bars),
+        await visitor.send(bars, f"{bars}/check", number=number),
+    ):  # fmt: skip
+        assert "Times: Europe/Warsaw" in seen.words
+        assert " UTC" not in seen.words
+    # the end of that day, where the controller is
+    assert seen.words.count("2099-07-01 00:00") == 2
+    await signed_in(api, visitor, Role.DPO)
+    assert "Times: Europe/Warsaw (acme), Europe/Berlin (other)" in (await visitor.get(bars)).words
+    campaigns = (await visitor.get("/console/campaigns")).words
+    assert "Times: UTC" in campaigns
