@@ -16,9 +16,11 @@ _PART = "(?:(?![:;] ).)+?"
 _SHAPES = {
     "reference": r"[\w-]+-\d{4}-\d{6,9}", "n": r"\d+", "most": r"\d+", "level": r"L\d", "state": "[a-z ]+", "event": r"\w+",
     "right": r"\w+", "choices": "'.+", "fault": ".+", "error": ".+", "why": ".+", "command": ".+", "pattern": ".+",
+    "basis": r"\w+", "mode": r"\w+", "detail": r"\w+", "deletion": r"\w+", "recording_state": r"\w+",
 }  # fmt: skip
-#: Those that are words of the law or of the field.
-_TERMS = frozenset({"state", "event", "right"})
+#: Those that are words of the law or of the field; where something is said of two, the second begins with ``other_``.
+_TERMS = frozenset({"state", "event", "right", "basis", "mode", "detail", "deletion", "recording_state"})
+_OTHER = "other_"
 #: Fields of a journal that hold such words, and of which kinds.
 _DETAILS: Mapping[str, tuple[str, ...]] = {
     "right": ("right",), "action": ("action", "right"), "stage": ("stage",), "direction": ("direction",), "outcome": ("outcome",),
@@ -99,8 +101,9 @@ class Words:
         return None
 
     def _field(self, name: str, value: str) -> str:
-        if name in _TERMS:
-            return self.term(name, value.replace(" ", "_"))
+        kind = name.removeprefix(_OTHER)
+        if kind in _TERMS:
+            return self.term(kind, value.replace(" ", "_"))
         if name == "choices":
             return value.replace(" or ", f" {self('frame.or')} ")
         return self.said_of(value) if name == "fault" else value
@@ -114,7 +117,8 @@ def _patterns(said: Mapping[str, str | list[str]]) -> list[tuple[re.Pattern[str]
         if key.startswith("said.") and "{" in key and isinstance(text, str):
             pieces = Formatter().parse(key.removeprefix("said."))
             made = (
-                re.escape(each) + (f"(?P<{name}>{_SHAPES.get(name, _PART)})" if name else "")
+                re.escape(each)
+                + (f"(?P<{name}>{_SHAPES.get(name.removeprefix(_OTHER), _PART)})" if name else "")
                 for each, name, _, _ in pieces
             )
             found.append((re.compile("".join(made)), text))

@@ -38,6 +38,8 @@ SPEAKING = (
     "forward/*.py", "gating/*.py", "lists/*.py", "web/**/*.py", "store/holds.py", "store/mandates.py", "store/requests.py",
     "recordings/shelf.py", "recordings/reading.py", "recordings/evidence/proving.py", "recordings/evidence/pack.py",
 )  # fmt: skip
+#: Functions that give what is wrong with evidence, in words.
+TELLING = {"fault", "_unfit", "fault_of_call", "fault_of_recordings", "_tag", "_file", "_state"}
 ASKED = re.compile(r"""\b(?:t|words)\(\s*['"]([a-z_0-9.]+)['"]\s*[,)]""")
 KINDS: dict[str, Iterable[StrEnum]] = {
     "right": Right, "state": RequestState, "stored": Stored, "reason": Reason, "role": Role, "channel": Intake, "outcome": Outcome, "block": Block, "basis": LegalBasis,
@@ -138,7 +140,7 @@ def _name(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def _filled(node: ast.expr) -> str | None:
+def _filled(node: ast.expr, **more: str) -> str | None:
     match node:
         case ast.Constant(str(text)):
             return text
@@ -149,6 +151,7 @@ def _filled(node: ast.expr) -> str | None:
                 "reference": "ACME-2026-000001",
                 "state": "in progress",
                 "when": "on 2026-03-05",
+                **more,
             }
             return "".join(
                 str(each.value) if isinstance(each, ast.Constant)
@@ -165,6 +168,32 @@ def test_what_is_wrong_with_a_form_or_a_line_is_said_in_english() -> None:
     assert {text: where for text, where in said.items() if polish.said_of(text) == text} == {}
 
 
+def returned() -> dict[str, str]:
+    """What is wrong with a journal, or with what the tables tell beside it, as literals() has it."""
+    found: dict[str, str] = {}
+    for place in ("policy/chain.py", "policy/seal.py", "recordings/evidence/agreeing.py"):
+        for telling in ast.walk(ast.parse(PRODUCT.joinpath(place).read_text("utf-8"))):
+            if not isinstance(telling, ast.FunctionDef) or telling.name not in TELLING:
+                continue
+            for node in ast.walk(telling):
+                if isinstance(node, ast.Return) and node.value is not None:
+                    given = node.value.body if isinstance(node.value, ast.IfExp) else node.value
+                    text = _filled(given, what="recording 17 is stored, and")
+                    found |= {text: f"{place}:{node.lineno}"} if text else {}
+    return found
+
+
+def test_what_is_wrong_within_evidence_is_said_in_english() -> None:
+    said = returned()
+    assert len(said) > 20
+    polish = CATALOGUES["pl"]
+    assert {text: where for text, where in said.items() if polish.said_of(text) == text} == {}
+    for what in ("call 17", "request ACME-2026-000001"):
+        for text in (*said, "journal"):
+            told = polish.said_of(f"{what} proves nothing any more: {text}")
+            assert not re.search(r"\b(call|the|journal|recording)\b", told.replace(": journal", "")), told
+
+
 @pytest.mark.parametrize(
     ("english", "polish"),
     [
@@ -173,6 +202,15 @@ def test_what_is_wrong_with_a_form_or_a_line_is_said_in_english() -> None:
         ("a token looks up 60 numbers a minute here", "zbyt wiele sprawdzeń; liczba numerów na minutę dla jednego tokenu: 60"),
         ("a.csv: line 7: the column 'until' is there twice", "a.csv: wiersz 7: kolumna 'until' występuje dwa razy"),
         ("the fields of entry 3 (key_pressed) were changed", "zmieniono pola wpisu 3 (naciśnięto klawisz)"),
+        ("call 17 proves nothing any more: recording 9 is another than the journal says was stored: by its sha256",
+         "połączenie 17 niczego już nie dowodzi: nagranie 9 jest inne niż według dziennika przechowane: skrót dźwięku"),
+        ("the legal_basis of the call is contract, and consent in the journal",
+         "podstawa prawna połączenia: umowa, art. 6 ust. 1 lit. b, a w dzienniku: zgoda, art. 6 ust. 1 lit. a"),
+        ("the campaign of the call is off, and notice in the journal", "kampania połączenia: off, a w dzienniku: notice"),
+        ("the first 3 entries are not those that were sealed at 2026-03-05 10:00:00 UTC",
+         "pierwsze wpisy, w liczbie 3, nie są tymi, które opieczętowano 2026-03-05 10:00:00 UTC"),
+        ("recording 9 is deleted by purge, and by erasure in the journal",
+         "przyczyna usunięcia nagrania 9: usunięto przed terminem, a w dzienniku: usunięcie na żądanie"),
         ("legal hold 7 (a claim)", "zabezpieczenie 7 (a claim)"),
         ("request ACME-2026-000001 (access)", "żądanie ACME-2026-000001 (dostęp)"),
         ("webhook: it answered 500; folder: /srv did not take the file within 10 s",
