@@ -22,6 +22,8 @@ from ccari.policy.declaration import Policy
 #: GHSA-wcvv-g26m-wx5c let a read-only ARI user write over the WebSocket before this one.
 OLDEST_ASTERISK = (22, 10, 1)
 
+#: The technology whose phones ask for transfers, by REFER.
+PJSIP = "PJSIP"
 #: Who follows a channel's REFERs: Asterisk itself, or whoever holds the channel by ARI.
 TRANSFERS = "PJSIP_TRANSFER_HANDLING()"
 _OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"

@@ -85,7 +85,7 @@ class CallRunner:
         actions = self._actions
         if actions.recorder.heard(event):
             return
-        meaning = translate(event, self.ids, actions.playbacks, actions.recorder.name, self._since)
+        meaning = translate(event, self.ids, actions.player.playbacks, actions.recorder.name, self._since)
         if event["type"] == "PlaybackStarted" and self._call.stage is Stage.NOTICE:
             self._notice_began()
         if isinstance(meaning, on.RecorderStopped) and not actions.recorder.is_stopping:
@@ -213,7 +213,7 @@ class CallRunner:
 
     def _forget_agent(self) -> None:
         """What the channel of the agent who was has reported is not of the next one: phones hang up as they transfer."""
-        self._actions.playbacks.pop(Party.AGENT, None)
+        self._actions.player.playbacks.pop(Party.AGENT, None)
         self._forget(_is_of_the_agent)
 
     def _forget(self, stale: Callable[[Event], bool]) -> list[Event]:
@@ -239,12 +239,12 @@ class CallRunner:
 
     def _await_playback(self, party: Party) -> None:
         """A missing final event must not hold the call for ever, nor count as heard."""
-        playback = self._actions.playbacks[party]
+        playback = self._actions.player.playbacks[party]
         seconds = playback.duration_ms / 1000 + PLAYBACK_GRACE_SECONDS
         self._later(f"playback {party}", seconds, functools.partial(self._playback_overdue, playback))
 
     def _playback_overdue(self, playback: Playback) -> None:
-        if self._actions.playbacks.get(playback.party) is playback:
+        if self._actions.player.playbacks.get(playback.party) is playback:
             self._put(on.Played(playback.prompt, whole=False, party=playback.party))
 
     def _put(self, event: Event) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from ccari.calls.actions import LONGEST_CALL_SECONDS
+from ccari.calls.legs import LONGEST_CALL_SECONDS
 from ccari.store.database import SCHEMA
 from tests.faults.moments import Moment, event, reply, request
 from tests.faults.world import assert_never_brought_together, heard, lacks

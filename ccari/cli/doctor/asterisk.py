@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import orjson
 
-from ccari.calls.actions import MACHINE_CONTEXT
 from ccari.calls.client import identify
+from ccari.calls.dialplan import MACHINE_CONTEXT
 from ccari.calls.modules import MODULES, declared_modules
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, explained
 from ccari.cli.doctor.database import clock

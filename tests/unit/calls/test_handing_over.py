@@ -122,6 +122,6 @@ async def test_a_caller_waits_for_the_end_of_a_prompt_to_be_given_back() -> None
     await talking.actions.carry_out(do.Play(Party.CALLEE, "right_failed"))
     del talking.asked[:]
     await talking.actions.carry_out(do.GiveBack(Outcome.BRIDGED, ""))
-    stopped = talking.actions.playbacks[Party.CALLEE].id
+    stopped = talking.actions.player.playbacks[Party.CALLEE].id
     assert talking.asked[0] == ("stop", stopped)
     assert released(talking, "caller-1") == [*["setChannelVar"] * 3, "continueInDialplan"]

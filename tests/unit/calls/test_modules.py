@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ccari.calls.actions import MACHINE_CONTEXT
+from ccari.calls.dialplan import MACHINE_CONTEXT
 from ccari.calls.modules import ANSWERING_MACHINE, MODULES, declared_modules, needed_modules
 from ccari.policy.declaration import read
 from tests.unit.store import made

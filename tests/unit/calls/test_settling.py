@@ -157,7 +157,7 @@ async def test_invariant_6_the_moment_of_a_press_gets_lost_on_its_way(
         return "ACME-2026-000001"
 
     monkeypatch.setattr(actions.recorder, "stop", stop)
-    monkeypatch.setattr("ccari.calls.actions.register", register)
+    monkeypatch.setattr("ccari.calls.ledger.register", register)
     await actions.carry_out(do.StopRecorder(keep=True, at=pressed))
     await actions.carry_out(do.RegisterRight(Right.REFUSE_RECORDING, "2", at=pressed))
     assert found == [pressed, pressed]

@@ -1,0 +1,93 @@
+"""What one call writes down: its row, what was heard, each right and its end, with the entries of its journal."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from ccari.calls.desk import Desk, Order
+from ccari.gating.gatekeeper import Gatekeeper
+from ccari.gating.journal import Journal, persistently
+from ccari.gating.registering import register
+from ccari.gating.terms import Terms
+from ccari.policy import notices
+from ccari.policy.call import Direction, Event, Outcome, Party
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
+from ccari.policy.gate import Block
+from ccari.ports.requests import Intake
+
+
+class Ledger:
+    """What fails raises StoreError."""
+
+    def __init__(self, call: UUID, desk: Desk, journal: Journal) -> None:
+        self._call = call
+        self._desk = desk
+        self._journal = journal
+        self._gatekeeper: Gatekeeper | None = None
+
+    async def open(self, order: Order) -> Terms | Block:
+        """Ask the gate, which makes the call's row: what the call is made under, or why it is blocked."""
+        gatekeeper = self._gatekeeper = Gatekeeper(
+            order, self._call, self._desk, self._journal, order.direction, order.destination
+        )
+        inbound = order.direction is Direction.INBOUND
+        return await (gatekeeper.admit() if inbound else gatekeeper.ask())
+
+    async def spend_token(self, terms: Terms) -> Block | None:
+        """Why the callee may not be dialled after all; None: now, and once."""
+        if self._gatekeeper is None:
+            raise AssertionError("the gate was not asked")
+        return await self._gatekeeper.spend_token(terms)
+
+    async def heard(self, prompts: tuple[str, ...], terms: Terms) -> Terms:
+        """That the notice was heard; what the call goes on under."""
+        version = terms.script.versions[prompts]
+        tells = (
+            terms.number is not None
+            and not terms.informed
+            and notices.information(terms.campaign, inbound=terms.inbound)
+        )
+        information = terms.information_version if tells else None
+        told = {"notice_version": version, "prompts": ",".join(prompts), "language": terms.language}
+        # what names the very audio: the words' version stays when a prompt is spoken anew
+        self._journal.know({"sounds": ",".join(terms.script.sounds[each].digest for each in prompts)})
+        self._journal.note("notice_heard", told)
+        await self._journal.durably(
+            lambda entries: self._desk.store.commit_heard(self._call, version, information, entries)
+        )
+        return replace(terms, heard_version=version)
+
+    async def register(self, command: do.RegisterRight, terms: Terms) -> Event:
+        exercise = terms.exercise(command.right, command.key, command.at)
+        if command.by is Party.AGENT:
+            exercise = replace(exercise, intake=Intake.AGENT, who=terms.opened.agent)
+        reference = await register(self._desk.store, self._journal, terms.opened, exercise)
+        if reference is None:
+            return on.RightSpooled(command.right, exercise.due)
+        return on.RightRegistered(command.right, reference, exercise.due)
+
+    async def keep_talk(self, told: Mapping[str, Any] | None) -> None:
+        """What the talk is taken up with if we die; None: nothing."""
+        await self._journal.durably(lambda entries: self._desk.store.keep_talk(self._call, told, entries))
+
+    async def leave(self) -> None:
+        """Nothing is told to Asterisk: the connection is gone. What is known already is in the call's row."""
+        await persistently(
+            self._call,
+            lambda: self._journal.durably(lambda entries: self._desk.store.write(self._call, entries)),
+        )
+
+    async def close(self, outcome: Outcome, reason: str) -> None:
+        gatekeeper, store = self._gatekeeper, self._desk.store
+        if gatekeeper is None and not self._journal.is_open:
+            return
+
+        async def close() -> None:
+            if gatekeeper is not None and not self._journal.is_open:
+                # the gate had no answer from the database, which may have written the row all the same, or is yet to
+                await gatekeeper.put_on_record()
+            await self._journal.durably(lambda entries: store.close(self._call, outcome, reason, entries))
+
+        await persistently(self._call, close)

@@ -1,0 +1,100 @@
+"""The channels that one call makes in Asterisk, and the bridge that the two talk over."""
+
+import contextlib
+import functools
+from collections.abc import Awaitable, Callable
+
+from ccari.calls.client import PJSIP, TRANSFERS, Ari
+from ccari.calls.dialplan import Dialplan
+from ccari.calls.events import Ids
+from ccari.calls.talks import NUMBER
+from ccari.errors import AsteriskError
+from ccari.gating.terms import Terms
+from ccari.policy.call import Direction, Outcome, Party
+
+#: Asterisk hangs a leg up after this long even if nobody is left to tell it to.
+LONGEST_CALL_SECONDS = 4 * 60 * 60
+
+
+class Legs:
+    """``ids`` names them. What fails raises AsteriskError."""
+
+    def __init__(self, ari: Ari, ids: Ids, dialplan: Dialplan) -> None:
+        self._ari = ari
+        self._ids = ids
+        self._dialplan = dialplan
+        self._bridge_made = False
+
+    def resume(self) -> None:
+        """The two talk over the bridge already."""
+        self._bridge_made = True
+
+    async def create_agent(self, terms: Terms) -> None:
+        variables = self._variables(terms.agent_string)
+        if terms.number is not None:
+            # whom the agent's phone shows
+            variables["CONNECTEDLINE(num,i)"] = terms.number.e164
+        first = self._ids.direction is Direction.AGENT_FIRST and not self._ids.agents
+        originator = None if first else self._ids.callee
+        await self._ari.create_channel(
+            self._ids.agent, terms.agent_string, args="agent", originator=originator, variables=variables
+        )
+
+    async def create_callee(self, terms: Terms) -> None:
+        dialled = terms.campaign.dial_string(terms.known_number)
+        variables = self._variables(dialled)
+        # whoever takes the talk up knows by it whose rights are pressed; Asterisk knows the number anyhow
+        variables[NUMBER] = terms.known_number.e164
+        if terms.campaign.caller_id is not None:
+            # what an outgoing PJSIP channel puts into its From header
+            variables["CONNECTEDLINE(num,i)"] = terms.campaign.caller_id
+        originator = None if self._ids.direction is Direction.CALLEE_FIRST else self._ids.agent
+        await self._ari.create_channel(
+            self._ids.callee, dialled, args="callee", originator=originator, variables=variables
+        )
+
+    def _variables(self, endpoint: str) -> dict[str, str]:
+        """What every channel that we make is given."""
+        variables = {"TIMEOUT(absolute)": str(LONGEST_CALL_SECONDS), "CCARI_CALL": str(self._ids.call)}
+        if endpoint.startswith(f"{PJSIP}/"):
+            variables[TRANSFERS] = "ari-only"
+        return variables
+
+    async def bridge(self) -> None:
+        if not self._bridge_made:
+            # known before the request: a reply that is lost leaves a bridge all the same
+            self._bridge_made = True
+            await self._ari.create_bridge(self._ids.bridge)
+        await self._ari.add_to_bridge(self._ids.bridge, self._ids.agent, self._ids.callee)
+
+    async def replace_agent(self, former: str, terms: Terms, *, at_home: bool) -> None:
+        """Let go of ``former``, which is the dialplan's if ``at_home``, and make a channel for the agent who is."""
+        try:
+            await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee)
+        finally:
+            await self._release(former, at_home=at_home)
+        await self.create_agent(terms)
+
+    async def _release(self, former: str, *, at_home: bool) -> None:
+        """Let the agent go who was. A phone that hangs up once it has asked is gone already."""
+        with contextlib.suppress(AsteriskError):
+            await self._ari.answer_transfer(former, made=True)
+        with contextlib.suppress(AsteriskError):
+            if at_home:
+                await self._dialplan.take_back(former, Outcome.BRIDGED, "transferred")
+            else:
+                await self._ari.hang_up(former)
+
+    async def let_go(self, *, gated: bool) -> None:
+        """Leave none of them in Asterisk, whatever state they are in. Unless ``gated``, no channel was made."""
+        ari, ids = self._ari, self._ids
+        releases: list[Callable[[], Awaitable[object]]] = []
+        if gated:
+            made = [party for party in Party if party is not ids.home_party]
+            left = [*(ids.channel(party) for party in made), *ids.former_agents]
+            releases += [functools.partial(ari.hang_up, channel) for channel in left]
+        if self._bridge_made:
+            releases.append(lambda: ari.destroy_bridge(ids.bridge))
+        for release in releases:
+            with contextlib.suppress(AsteriskError):
+                await release()

@@ -1,0 +1,73 @@
+"""What one call plays: which sound a prompt is, and the playbacks under way."""
+
+import contextlib
+from uuid import uuid4
+
+from ccari.calls.desk import Desk
+from ccari.calls.events import Ids, Playback
+from ccari.errors import AsteriskError, SoundError, StoreError
+from ccari.gating.terms import Terms
+from ccari.policy import notices
+from ccari.policy.call import Party
+from ccari.policy.campaign import NoticePrompt
+from ccari.ports.sounds import Sound
+
+#: The language in which an agent is told that a call cannot be made, when no campaign says which.
+AGENT_LANGUAGE = "pl"
+
+
+class Player:
+    """``playbacks``: the newest to each party."""
+
+    def __init__(self, ids: Ids, desk: Desk) -> None:
+        self._ids = ids
+        self._desk = desk
+        self.playbacks: dict[Party, Playback] = {}
+
+    async def play(self, party: Party, prompt: str, terms: Terms | None) -> None:
+        """``terms`` are None before the gate has let the call through."""
+        sound = await self._sound(party, prompt, terms)
+        # known before the request, for its events may come before the reply
+        playback = self.playbacks[party] = Playback(str(uuid4()), party, prompt, sound.duration_ms)
+        await self._desk.ari.play(self._ids.channel(party), playback.id, sound.media)
+
+    async def stop(self) -> None:
+        """What the callee hears is enough."""
+        playback = self.playbacks.get(Party.CALLEE)
+        if playback is not None:
+            playback.stopped_by_us = True
+            await self._desk.ari.stop_playback(playback.id)
+
+    async def fall_silent(self, party: Party) -> None:
+        """Before the dialplan gets its channel back; that it fails is no reason to keep it."""
+        playback = self.playbacks.get(party)
+        if playback is not None:
+            # Asterisk sets no variable of a channel while it plays to it
+            with contextlib.suppress(AsteriskError):
+                await self._desk.ari.stop_playback(playback.id)
+
+    async def _sound(self, party: Party, prompt: str, terms: Terms | None) -> Sound:
+        if terms is None:
+            return self._desk.prompts.common(prompt, AGENT_LANGUAGE)
+        if prompt == notices.SOURCE_ASKED:
+            return await self._source(terms)
+        if party is Party.AGENT:
+            # whichever language the callee has chosen
+            return terms.scripts[terms.campaign.language].sounds[prompt]
+        parts = notices.spelt_out(prompt)
+        if parts == (prompt,):
+            return terms.script.sounds[prompt]
+        sounds = [self._desk.prompts.common(each, terms.language) for each in parts]
+        # one playback of several files: nothing has to be proven of an answer
+        return Sound(
+            ",".join(each.media for each in sounds), sum(each.duration_ms for each in sounds),
+            " ".join(each.text for each in sounds),
+        )  # fmt: skip
+
+    async def _source(self, terms: Terms) -> Sound:
+        """Where this number is from, as the contacts have it; else as the campaign says for all of its numbers."""
+        with contextlib.suppress(StoreError, SoundError):
+            past = await self._desk.store.past_of(terms.opened)
+            if past.source is not None:
+                return self._desk.prompts.source(past.source, terms.language)
+        return terms.script.sounds[NoticePrompt.SOURCE.value]
