@@ -165,7 +165,7 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
         await _migrate(dsn)
         pool = await asyncpg.create_pool(
             dsn, min_size=1, max_size=POOL_SIZE, command_timeout=COMMAND_SECONDS, timeout=CONNECT_SECONDS,
-            server_settings=_CALLS,
+            server_settings=_CALLS, reset=_leave,
         )  # fmt: skip
     try:
         yield Database(pool, dsn)
@@ -175,6 +175,12 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
                 await pool.close()
         except TimeoutError:
             pool.terminate()
+
+
+async def _leave(_: asyncpg.Connection) -> None:
+    """Instead of ``RESET ALL`` and the like, which would be a round trip after each statement of a call. A transaction that
+    was left open is rolled back before; and nothing else outlives one: what locks or sets more has a connection of its own.
+    """
 
 
 def migrations_folder() -> Path:

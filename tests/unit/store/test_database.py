@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import shutil
 import socket
 import time
@@ -18,6 +19,7 @@ from ccari.store import database as databases
 from ccari.store import fence as fences
 from ccari.store.database import Database, migration_status, migrations_folder, open_database
 from ccari.store.fence import PostgresFence
+from ccari.store.queries import SQL
 from tests.lab.ports import free_port
 from tests.unit.store.made import elsewhere
 from tests.unit.store.schema_of import schema_of
@@ -314,6 +316,33 @@ async def test_a_connection_that_the_server_ended_breaks_the_pool(database: Data
     await executioner.close()
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_connection_costs_a_call_more_than_its_statement(database: Database) -> None:
+    asked: list[str] = []
+    async with database.connection() as connection:
+        connection.add_query_logger(lambda record: asked.append(record.query))
+    await database.rows("SELECT 1")
+    assert asked == ["SELECT 1"]
+
+
+async def test_a_transaction_that_was_left_open_is_gone_on_with_by_the_next_on_its_connection(
+    database: Database,
+) -> None:
+    async with database.connection() as connection:
+        await connection.execute("BEGIN; CREATE TABLE left_open ()")
+    assert await database.rows("SELECT to_regclass('left_open') AS found") == [{"found": None}]
+    async with database.connection() as connection:
+        assert not connection.is_in_transaction()
+
+
+def test_a_statement_leaves_what_the_next_on_its_connection_runs_into() -> None:
+    """A lock, or a setting: nobody undoes it where the connection goes back to the pool."""
+    lasting = re.compile(
+        r"advisory_(un)?lock\b|^\s*(SET|LISTEN|DECLARE|PREPARE)\b|\bTEMP(ORARY)?\b", re.MULTILINE
+    )
+    # on a connection of its own, for as long as it is open
+    assert {name for name, statement in SQL.items() if lasting.search(statement)} == {"turn_to_delete"}
 
 
 async def test_two_services_hold_the_same_asterisk(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
