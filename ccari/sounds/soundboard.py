@@ -2,8 +2,10 @@
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from ccari.config import Settings
 from ccari.errors import SoundError
@@ -33,21 +35,29 @@ def open_copies(settings: Settings) -> Copies:
     return Copies(settings.data_dir / "heard")
 
 
+#: How long a sound that was spoilt may go unnoticed, in seconds: at each gate it is hundreds of files that would be looked
+#: at. What a build has changed counts at once.
+LOOK_SECONDS = 1.0
+
 #: Of a file or a folder that was looked at: when and what it was. None of one that is not there.
 _Stamp = tuple[int, int, int] | None
 _Stamps = dict[str, _Stamp]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Checked:
     """The scripts of a campaign, and what they rested on when they were checked."""
 
     of: tuple[Controller, Campaign]
     scripts: dict[str, Script]
     stamps: _Stamps
+    looked_at: float
 
-    def holds(self) -> bool:
-        """True if no file was changed, taken away, or put beside them since."""
+    def holds(self, now: float) -> bool:
+        """True if no file was changed, taken away, or put beside them since, or there was a look a moment ago."""
+        if now - self.looked_at < LOOK_SECONDS:
+            return True
+        self.looked_at = now
         return all(_stamp(path) == stamp for path, stamp in self.stamps.items())
 
 
@@ -55,11 +65,14 @@ class Soundboard:
     """:class:`ccari.ports.Prompts` over a folder of built sounds, and the shipped ones behind it.
 
     ``asterisk_dir`` is the folder as Asterisk sees it, where that differs. ``copies``: who keeps what the scripts play.
+    ``clock``: in seconds, for how old a look is.
     """
 
     def __init__(
-        self, folder: Path, shipped: Path, asterisk_dir: Path | None = None, copies: Copies | None = None
-    ) -> None:
+        self, folder: Path, shipped: Path, asterisk_dir: Path | None = None, copies: Copies | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:  # fmt: skip
+        self._clock = clock
         self._copies = copies
         self.catalogue = Catalogue.load(shipped / "catalogue.toml")
         self._places = ((folder, asterisk_dir or folder), (shipped, shipped))
@@ -68,7 +81,8 @@ class Soundboard:
         self._checked: dict[str, _Checked] = {}
 
     def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
-        """Every sound of the campaign, by language; each file is hashed when it, its folder or the campaign is new.
+        """Every sound of the campaign, by language; each file is hashed when it, its folder or the campaign is new, which is
+        looked for each :data:`LOOK_SECONDS`.
 
         Raises
         ------
@@ -76,15 +90,16 @@ class Soundboard:
             Naming the first sound that is missing, damaged, or says other words.
         """
         self._refresh()
-        known = self._checked.get(campaign.id)
-        if known is not None and known.of == (controller, campaign) and known.holds():
+        # from before the look
+        known, now = self._checked.get(campaign.id), self._clock()
+        if known is not None and known.of == (controller, campaign) and known.holds(now):
             return known.scripts
         self._checked.pop(campaign.id, None)
         stamps: _Stamps = {}
         scripts = {
             language: self._script(controller, campaign, language, stamps) for language in campaign.spoken
         }
-        self._checked[campaign.id] = _Checked((controller, campaign), scripts, stamps)
+        self._checked[campaign.id] = _Checked((controller, campaign), scripts, stamps, now)
         return scripts
 
     def _script(self, controller: Controller, campaign: Campaign, language: str, stamps: _Stamps) -> Script:

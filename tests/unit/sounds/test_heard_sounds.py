@@ -12,11 +12,12 @@ from ccari.policy import chain, notices
 from ccari.policy.chain import Entry, Linked
 from ccari.policy.declaration import read
 from ccari.ports.evidence import HeardSound
+from ccari.sounds import soundboard
 from ccari.sounds.copies import Copies
 from ccari.sounds.heard import heard
 from ccari.sounds.manifest import Entry as Built
 from ccari.sounds.manifest import Manifest, SoundFile
-from ccari.sounds.soundboard import Soundboard
+from ccari.sounds.soundboard import LOOK_SECONDS, Soundboard
 from tests.unit.recordings.accounts import CALL, NOON, POLICY
 
 DECLARED = read(POLICY)
@@ -100,7 +101,9 @@ def test_a_notice_that_was_erased_is_made_up(desk: Desk) -> None:
 
 @pytest.mark.parametrize("how", ["another of the same length", "missing", "one beside it"])
 def test_a_sound_that_is_spoilt_while_the_service_runs_is_played(desk: Desk, how: str) -> None:
-    board, file = desk.board, desk.sounds / "pl/renewals/identity.alaw"
+    now = 0.0
+    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: now)
+    file = desk.sounds / "pl/renewals/identity.alaw"
     before = board.scripts(CONTROLLER, CAMPAIGN)
     assert board.scripts(CONTROLLER, CAMPAIGN) is before
     content, beside = file.read_bytes(), file.with_suffix(".wav")
@@ -113,12 +116,37 @@ def test_a_sound_that_is_spoilt_while_the_service_runs_is_played(desk: Desk, how
             at = file.stat().st_mtime_ns
             file.write_bytes(bytes(len(content)))
             os.utime(file, ns=(at, at))
+    now += LOOK_SECONDS
     for _ in range(2):
         with pytest.raises(SoundError, match="pl/renewals/identity"):
             board.scripts(CONTROLLER, CAMPAIGN)
     file.write_bytes(content)
     beside.unlink(missing_ok=True)
     assert board.scripts(CONTROLLER, CAMPAIGN) == before
+
+
+def test_each_call_waits_for_a_look_at_every_sound(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, looks = 0.0, list[str]()
+    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: now)
+    before, stamp = board.scripts(CONTROLLER, CAMPAIGN), soundboard._stamp
+
+    def look(path: str) -> soundboard._Stamp:
+        looks.append(path)
+        return stamp(path)
+
+    monkeypatch.setattr(soundboard, "_stamp", look)
+    for later in (LOOK_SECONDS / 2, LOOK_SECONDS, 1.5 * LOOK_SECONDS):
+        now = later
+        assert board.scripts(CONTROLLER, CAMPAIGN) is before
+    assert sorted(looks) == sorted(set(looks))
+    assert looks
+
+
+def test_a_build_counts_for_nothing_until_the_next_look(desk: Desk) -> None:
+    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: 0.0)
+    before = board.scripts(CONTROLLER, CAMPAIGN)
+    desk.speak("bert")
+    assert board.scripts(CONTROLLER, CAMPAIGN) != before
 
 
 def test_a_folder_that_cannot_be_written_keeps_calls_from_being_made(desk: Desk, tmp_path: Path) -> None:
