@@ -63,6 +63,11 @@ class Policies:
         found = await self._database.rows(SQL["policy_revision"], number)
         return _applied(found[0]) if found else None
 
+    async def number(self) -> int | None:
+        """Of the newest revision, without its document, which may be long; None if there is none."""
+        (newest,) = await self._database.rows(SQL["newest_revision"])
+        return None if newest["revision"] is None else int(newest["revision"])
+
     async def revisions(self) -> list[dict[str, Any]]:
         """Every revision without its document, the newest first."""
         rows = await self._database.rows(SQL["policy_revisions"])
@@ -127,6 +132,8 @@ class Book:
 
     async def reload(self) -> None:
         """Only a revision that is new is read through: none ever changes."""
+        if self._newest is not None and await self._policies.number() == self._newest.number:
+            return
         found = await self._policies.applied()
         if found is None:
             self._newest = None

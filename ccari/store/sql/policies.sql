@@ -4,6 +4,9 @@ SELECT revision, applied_at, applied_by, sha256, document FROM policy_revisions
 WHERE revision = $1::integer OR $1 IS NULL
 ORDER BY revision DESC LIMIT 1
 
+-- name: newest_revision
+SELECT max(revision) AS revision FROM policy_revisions
+
 -- name: policy_revisions
 SELECT revision, applied_at, applied_by, sha256 FROM policy_revisions ORDER BY revision DESC
 

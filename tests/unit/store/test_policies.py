@@ -10,6 +10,7 @@ from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from ccari.store.policies import Applied, Book, Policies
 from tests.unit.store.made import POLICY, digests, exercise
 
 
@@ -33,6 +34,24 @@ async def test_a_policy_of_an_older_ccari_bars_every_newer_one(store: Store, dat
         await store.policies.newest()
     assert await store.policies.apply(POLICY, "anna") == 3
     assert (await store.policies.newest()) is not None
+
+
+async def test_each_question_reads_the_whole_policy_again(database: Database) -> None:
+    """Every request over HTTP asks which one is in force; and one that was applied elsewhere counts from the next on."""
+    read_whole: list[int | None] = []
+
+    class Watched(Policies):
+        async def applied(self, number: int | None = None) -> Applied | None:
+            read_whole.append(number)
+            return await super().applied(number)
+
+    book = Book(Watched(database))
+    for _ in range(3):
+        await book.reload()
+    assert (book.revision, read_whole) == (1, [None])
+    assert await Policies(database).apply(POLICY.replace("odnowienie", "przedłużenie"), "anna") == 2
+    await book.reload()
+    assert (book.revision, read_whole) == (2, [None, None])
 
 
 async def test_an_unknown_call_is_shown_as_an_empty_one(store: Store) -> None:
