@@ -11,6 +11,8 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic, time_ns
+from typing import NamedTuple
 
 import structlog
 
@@ -40,7 +42,24 @@ KEEP_SECONDS = 1.5
 #: For the disk to tell what lies there; whoever asks at the gate waits for it.
 ANSWER_SECONDS = 1.0
 
+#: How old a look may be, in seconds, where the folders say that nothing has changed since: what they cannot say, such as
+#: that the disk is gone, is noticed by the next one.
+LOOK_SECONDS = 1.0
+#: No file system that is in use has a coarser clock, in nanoseconds: two changes within one tick leave the same time.
+_TICK_NS = 2_000_000_000
+
 _ENDING, _TORN = ".right", ".torn"
+
+#: Of a folder: which it is, and when anything in it was changed last, which nobody can set.
+_Stamp = tuple[int, int, int]
+
+
+class _Nothing(NamedTuple):
+    """A look that found nothing, and what the folders were before it."""
+
+    stamps: list[_Stamp]
+    until: float
+    found: Standing
 
 
 class LocalJournalFiles:
@@ -57,6 +76,7 @@ class LocalJournalFiles:
         #: For all that is done here on the event loop's behalf.
         self.disk = OwnThreads("ccari-local-journal")
         self._looking: asyncio.Future[Standing] | None = None
+        self._nothing: _Nothing | None = None
         # registered already, though their files could not be removed
         self._done: set[str] = set()
 
@@ -79,16 +99,21 @@ class LocalJournalFiles:
         self._looking = None
 
     async def unsettled(self) -> Standing:
-        """What lies there now, whichever process has put it there. Who asks while somebody looks is told what they see.
+        """What lies there now, whichever process has put it there. Who asks while somebody looks is told what they see; and
+        where nothing lay there and nothing was changed since, nobody looks again for a moment.
 
         Raises
         ------
         StoreError
             If that cannot be known, or not in time.
         """
+        # here, and not in a thread, which takes ten times as long: of folders that were just looked at the kernel knows it
+        nothing = self._nothing
+        if nothing is not None and monotonic() < nothing.until and _stamps(self._places) == nothing.stamps:
+            return nothing.found
         looking = self._looking
         if looking is None or looking.done():
-            looking = self._looking = self.disk.begin(self.standing)
+            looking = self._looking = self.disk.begin(self._look)
             # nobody may be waiting for it any more when it fails
             looking.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
@@ -96,6 +121,21 @@ class LocalJournalFiles:
                 return await asyncio.shield(looking)
         except TimeoutError:
             raise StoreError(f"the local journal in {self.folder} did not answer in time") from None
+
+    @property
+    def _places(self) -> tuple[Path, Path]:
+        return self.waiting, self.aside
+
+    def _look(self) -> Standing:
+        """As :meth:`standing`. That there is nothing is known until the folders are changed: what is put there from now on
+        does that, unless it comes within the tick of the change before.
+        """
+        stamps, now, until = _stamps(self._places), time_ns(), monotonic() + LOOK_SECONDS
+        found = self.standing()
+        settled = all(now - changed > _TICK_NS for _, _, changed in stamps)
+        is_known = settled and len(stamps) == len(self._places) and not (found.waiting or found.aside)
+        self._nothing = _Nothing(stamps, until, found) if is_known else None
+        return found
 
     def names(self) -> list[str]:
         """What waits, in the order in which it was pressed. Raises StoreError if the folder cannot be read."""
@@ -306,6 +346,16 @@ class LocalJournalFiles:
         except OSError as error:
             raise StoreError(f"the local journal cannot be locked: {path}: {why(error)}") from None
         return handle
+
+
+def _stamps(folders: Iterable[Path]) -> list[_Stamp]:
+    """Of those that are there."""
+    found = []
+    for each in folders:
+        with contextlib.suppress(OSError):
+            told = each.stat()
+            found.append((told.st_dev, told.st_ino, told.st_ctime_ns))
+    return found
 
 
 def _close(handle: int | None) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +24,7 @@ from ccari.ports.pressed import Pressed, Standing
 from ccari.ports.requests import Intake
 from ccari.store import local_journal
 from ccari.store.journal_key import JournalKey, check
-from ccari.store.local_journal import LocalJournalFiles
+from ccari.store.local_journal import LOOK_SECONDS, LocalJournalFiles
 from ccari.store.own_threads import MOST_UNDER_WAY
 from ccari.store.pressed import AnotherKeyError, UnreadableError, name_of, pressed_at, seal, unseal
 from tests.unit.store import made
@@ -379,6 +380,94 @@ async def test_invariant_1_a_look_that_began_before_a_right_was_kept_opens_the_g
     finally:
         go_on.set()
     assert (await early).waiting == 0
+
+
+@pytest.fixture
+def looks(journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch) -> list[Standing]:
+    """What was seen in the folders of ``journal``, which stand there empty, and have for long."""
+    journal._make()
+    _tick(journal)
+    look, seen, now = journal.standing, list[Standing](), time.time_ns
+
+    def looked() -> Standing:
+        seen.append(look())
+        return seen[-1]
+
+    monkeypatch.setattr(journal, "standing", looked)
+    monkeypatch.setattr(local_journal, "time_ns", lambda: now() + 2 * local_journal._TICK_NS)
+    return seen
+
+
+def _tick(journal: LocalJournalFiles) -> None:
+    """Until the file system's clock has another time than that of the last change there."""
+    changed = max(each.stat().st_ctime_ns for each in (journal.waiting, journal.aside))
+    probe = journal.folder / "probe"
+    while not probe.exists() or probe.stat().st_ctime_ns <= changed:
+        probe.write_text("")
+
+
+async def test_every_gate_waits_for_a_thread_though_nothing_was_kept(
+    journal: LocalJournalFiles, looks: list[Standing]
+) -> None:
+    for _ in range(5):
+        assert await journal.unsettled() == Standing()
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize("aside", [False, True])
+async def test_invariant_1_what_another_process_has_kept_leaves_the_gate_open_for_a_moment(
+    journal: LocalJournalFiles, keys: JournalKey, looks: list[Standing], *, aside: bool
+) -> None:
+    other = LocalJournalFiles(journal.folder.parent, keys.read)
+    for nth in range(1, 4):
+        assert await journal.unsettled() == Standing()
+        _tick(journal)
+        await other.keep(pressed())
+        (name,) = other.names()
+        if aside:
+            other.put_aside(name)
+        for _ in range(2):
+            found = await journal.unsettled()
+            assert (found.waiting, found.aside) == (not aside, aside)
+        # while it lies there, everybody looks
+        assert len(looks) == 3 * nth
+        (other.aside if aside else other.waiting).joinpath(name).unlink()
+        _tick(journal)
+
+
+async def test_invariant_1_what_is_kept_within_a_tick_of_the_disk_s_clock_is_overlooked(
+    journal: LocalJournalFiles, looks: list[Standing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of a change and of one right after it says the same of both."""
+    changed = journal.waiting.stat().st_ctime_ns
+    for since in (0, local_journal._TICK_NS, -2 * local_journal._TICK_NS):
+        monkeypatch.setattr(local_journal, "time_ns", lambda since=since: changed + since)
+        await journal.unsettled()
+        await journal.unsettled()
+    assert len(looks) == 6
+
+
+async def test_a_folder_that_is_gone_or_another_one_or_shut_counts_as_empty(
+    journal: LocalJournalFiles, looks: list[Standing]
+) -> None:
+    await journal.unsettled()
+    journal.aside.rename(journal.folder / "moved")
+    await journal.unsettled()
+    journal.aside.write_text("")
+    with pytest.raises(StoreError, match="cannot read"):
+        await journal.unsettled()
+    assert len(looks) == 2
+
+
+async def test_a_look_counts_for_ever(
+    journal: LocalJournalFiles, looks: list[Standing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(local_journal, "monotonic", lambda: now)
+    for later in (0.0, LOOK_SECONDS / 2, LOOK_SECONDS, 1.5 * LOOK_SECONDS):
+        now = later
+        await journal.unsettled()
+    assert len(looks) == 2
 
 
 async def test_invariant_1_a_right_that_is_taken_back_from_aside_opens_the_gate_for_a_moment(
