@@ -27,7 +27,7 @@ from ccari.ports.requests import Exercise
 from ccari.store import journals, requests
 from ccari.store.database import Connection, Database
 from ccari.store.facts import asked, facts
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, spelt
 
 Judge = Callable[[Facts], Block | None]
 
@@ -45,13 +45,14 @@ class CallRows:
         """Write the call's row and give the gate's facts with the newest policy revision, in one round trip."""
         digests = call.keyed
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(
+            statement, arguments = spelt(
                 SQL["open_call"], call.id, call.asterisk, call.revision, call.controller, call.campaign,
                 call.legal_basis, call.agent, digests.newest if digests else None,
                 digests.key_version if digests else None, call.number_masked, call.token,
                 chain.start(call.id), call.direction, list(digests.all) if digests else [],
                 *asked(question, call.listed_as),
             )  # fmt: skip
+            row = await connection.fetchrow(statement, *arguments)
         if row is None:
             raise StoreError("the database opened no call")
         return facts(row), row["revision"]
@@ -239,10 +240,14 @@ class PostgresCallStore(CallRows):
 async def _facts_row(
     connection: Connection, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
 ) -> asyncpg.Record:
-    row = await connection.fetchrow(
-        SQL["gate_facts"], question.controller, list(digests.all), question.campaign,
+    statement, arguments = spelt(
+        SQL["gate_facts"],
+        question.controller,
+        list(digests.all),
+        question.campaign,
         *asked(question, listed_as),
-    )  # fmt: skip
+    )
+    row = await connection.fetchrow(statement, *arguments)
     if row is None:
         raise StoreError("the database gave no facts")
     return row

@@ -26,6 +26,9 @@ MIGRATE_SECONDS = 300.0
 LIST_SECONDS = 600.0
 STREAM_ROWS = 2000
 POOL_SIZE = 10
+#: How old a plan may grow, whatever becomes of the tables: one that was made for a few bars reads all of a long list that is
+#: being brought in.
+PLAN_SECONDS = 15
 _SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
 #: Who gives up waiting ends only his own side: the server must give up as well, or what waits there holds its rows on.
 _CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
@@ -165,7 +168,7 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
         await _migrate(dsn)
         pool = await asyncpg.create_pool(
             dsn, min_size=1, max_size=POOL_SIZE, command_timeout=COMMAND_SECONDS, timeout=CONNECT_SECONDS,
-            server_settings=_CALLS, reset=_leave,
+            server_settings=_CALLS, reset=_leave, max_cached_statement_lifetime=PLAN_SECONDS,
         )  # fmt: skip
     try:
         yield Database(pool, dsn)

@@ -10,7 +10,7 @@ WITH opened AS (
     RETURNING id
 )
 SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision
-FROM opened, gate_facts($4, $14, $5, $15, $16, $17, $18, $19, $20, $21) AS facts
+FROM opened, gate_facts($4, $14::bytea[], $5, $15, $16, $17::text[], $18::text[], $19::bytea[], $20, $21) AS facts
 
 -- name: open_refused_call
 INSERT INTO calls (id, asterisk, campaign, agent, number_masked, token, last_link, direction)
@@ -27,7 +27,7 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id
 
 -- name: gate_facts
-SELECT * FROM gate_facts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+SELECT * FROM gate_facts($1, $2::bytea[], $3, $4, $5, $6::text[], $7::text[], $8::bytea[], $9, $10)
 
 -- name: spend_token
 -- No INVITE without an UPDATE of one row.

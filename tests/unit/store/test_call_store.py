@@ -40,6 +40,46 @@ async def test_invariant_1_a_number_suppressed_between_gate_and_token_is_dialled
     assert facts.attempts == Attempts()
 
 
+@pytest.mark.parametrize("versions", [1, 2])
+@pytest.mark.parametrize("listings", [0, 1, 3])
+async def test_each_call_has_the_database_plan_its_look_anew(
+    calls: PostgresCallStore, database: Database, *, versions: int, listings: int
+) -> None:
+    """Which takes six times as long as the look. The first five of a connection are planned to find out what it costs."""
+    await rows(
+        database,
+        "INSERT INTO suppressions (controller, digest, key_version, reason, origin) SELECT 'acme', sha256(int8send(each)), "
+        "1, 'do_not_call', 'list' FROM generate_series(1, 20000) AS each",
+    )
+    await rows(database, "ANALYZE suppressions")
+    listed_as = [(f"register-{index % 2}", bytes([index]) * 32) for index in range(listings)]
+    for _ in range(12):
+        older = replace(made.digests(), all=tuple(bytes([index]) * 32 for index in range(versions)))
+        call = replace(made.call(), keyed=older, listed_as=tuple(listed_as))
+        await calls.open(call, made.question(call))
+        await calls.facts(made.question(call), older, listed_as)
+    plans = await rows(
+        database,
+        "SELECT generic_plans > custom_plans AS once FROM pg_prepared_statements WHERE statement ~ 'gate_fact[s]'",
+    )
+    assert plans == [{"once": True}] * 2
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+async def test_a_bar_under_an_older_secret_or_in_another_register_is_taken_for_another_argument(
+    calls: PostgresCallStore, store: Store, before: int
+) -> None:
+    barred = made.digests()
+    older = replace(barred, all=(*(bytes([index]) * 32 for index in range(before)), *barred.all))
+    await store.suppressions.add("acme", barred, Reason.DO_NOT_CALL, "test", "")
+    call = replace(made.call(), keyed=older)
+    found = (
+        (await calls.open(call, made.question(call)))[0],
+        await calls.facts(made.question(call), older, []),
+    )
+    assert [[each.reason for each in facts.suppressions] for facts in found] == [[Reason.DO_NOT_CALL]] * 2
+
+
 async def test_a_reason_that_does_not_bar_this_campaign_bars_it(
     calls: PostgresCallStore, store: Store
 ) -> None:
