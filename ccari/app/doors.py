@@ -15,8 +15,8 @@ from ccari.calls.switchboard import Switchboard
 from ccari.config import OFF, Settings
 from ccari.lists.importing import Lists
 from ccari.metrics import catalogue
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
-from ccari.recordings.keys import SigningKeys
 from ccari.recordings.listening import Listener
 from ccari.recordings.shelf import Shelf
 from ccari.recordings.subject.giving import SubjectDesk

@@ -13,7 +13,7 @@ from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.housekeeping import Housekeeper
-from ccari.recordings.keys import RecipientFile
+from ccari.recordings.recipients import RecipientFile
 from ccari.recordings.remote import open_remote_spool
 from ccari.recordings.spool import SharedSpool
 from ccari.store.opened import Store

@@ -24,8 +24,8 @@ from ccari.metrics.lookout import Lookout
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.sealer import Sealer
-from ccari.recordings.keys import SigningKeys
 from ccari.recordings.subject.giving import clear
 from ccari.store.fence import PostgresFence
 from ccari.store.figures import CountedFigures

@@ -7,7 +7,8 @@ import structlog
 from ccari.app.parts import Parts
 from ccari.keyring.files import check_folder
 from ccari.policy.calendars import public_holidays
-from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
 from ccari.store.journal_key import JournalKey
 
 _log = structlog.get_logger()

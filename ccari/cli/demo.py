@@ -16,7 +16,8 @@ from ccari.demo.run import policy_document, run, run_beside
 from ccari.demo.world import WorldSettings
 from ccari.errors import CcariError
 from ccari.policy.declaration import read
-from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
 from ccari.store.journal_key import JournalKey

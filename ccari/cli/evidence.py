@@ -15,10 +15,10 @@ from ccari.errors import ConfigError, EvidenceError, why
 from ccari.ports.accesses import Looked
 from ccari.ports.evidence import HeardSound
 from ccari.recordings.evidence.checking import Found, check
+from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey, public_key
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.evidence.verifying import Verdict, verify
-from ccari.recordings.keys import SigningKeys, VerifyingKey, public_key
 from ccari.sounds.heard import heard_of
 from ccari.store.opened import Store
 

@@ -14,7 +14,8 @@ from ccari.gating.naming import the_controller
 from ccari.keyring.files import read_private
 from ccari.policy.declaration import Policy
 from ccari.recordings import keybackup
-from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
 from ccari.store.journal_key import JournalKey
 from ccari.store.journal_key import check as journal_check
 from ccari.store.opened import Store

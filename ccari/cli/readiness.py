@@ -19,7 +19,8 @@ from ccari.policy import gate
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller, Register
-from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
 from ccari.sounds.soundboard import Soundboard, open_soundboard
 from ccari.store.journal_key import JournalKey
 from ccari.store.journal_key import check as journal_check

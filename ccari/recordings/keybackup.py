@@ -17,7 +17,7 @@ import pyrage
 
 from ccari.errors import ConfigError, why
 from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, alone, draft_of, is_draft, settle, write_new
-from ccari.recordings.keys import holds_identity
+from ccari.recordings.recipients import holds_identity
 
 #: No key is longer; what is, was not packed by :func:`pack`.
 MOST_BYTES = 1 << 20

@@ -15,7 +15,7 @@ import pytest
 
 from ccari.calls.transport import Credentials
 from ccari.config import Settings
-from ccari.recordings.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service, command

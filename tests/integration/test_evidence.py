@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ccari.recordings.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
 from tests.integration.service import Service
 from tests.integration.test_outbound import Ended, through
 from tests.lab import Lab, callees

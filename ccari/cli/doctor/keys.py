@@ -9,7 +9,8 @@ from ccari.cli.doctor.findings import Finding, doubt, fault, well
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.keyring.files import PUBLIC_SUFFIXES
-from ccari.recordings.keys import RecipientFile, SigningKeys, holds_identity
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile, holds_identity
 
 _WRITTEN_BY_OTHERS, _ANYTHING_BY_OTHERS = 0o022, 0o077
 #: An identity is two lines, and somebody may have put anything there.

@@ -7,7 +7,7 @@ from ccari.errors import EvidenceError
 from ccari.policy import merkle
 from ccari.policy.seal import FIRST
 from ccari.ports.evidence import SealRecords
-from ccari.recordings.keys import VerifyingKey
+from ccari.recordings.evidence.keys import VerifyingKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound, SealedIn
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings
+from ccari.recordings.evidence.keys import SigningKey, VerifyingKey
 from ccari.recordings.evidence.vcon import told, vcon
-from ccari.recordings.keys import SigningKey, VerifyingKey
 
 FORMAT = "ccari evidence 1"
 VCON = "vcon.json"

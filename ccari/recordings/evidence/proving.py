@@ -8,9 +8,9 @@ from ccari.errors import EvidenceError
 from ccari.policy.declaration import Policy
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, AccountStore, HeardSound
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.pack import pack, policy_of
 from ccari.recordings.evidence.sealer import Sealer
-from ccari.recordings.keys import SigningKeys
 
 #: A journal may grow between its seal and the look at it; it does not do so for long.
 _TRIES = 5

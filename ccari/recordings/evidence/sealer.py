@@ -11,7 +11,7 @@ from ccari.errors import CcariError
 from ccari.policy.seal import Leaf, Statement, statement
 from ccari.ports.evidence import Seal, SealStore
 from ccari.ports.metering import UNMETERED, Meter, Work
-from ccari.recordings.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
 
 #: So long somebody who has the database could still change what a call has left.
 SEAL_SECONDS = 60.0

@@ -19,7 +19,7 @@ from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import OKPKey
 
-from ccari.recordings.keys import SigningKey, VerifyingKey
+from ccari.recordings.evidence.keys import SigningKey, VerifyingKey
 
 _ALGORITHM = "EdDSA"
 #: x5c and uuid stand in the unprotected header, where the draft wants them; nobody relies on them before the signature fits.

@@ -18,8 +18,8 @@ from ccari.policy.chain import Linked
 from ccari.policy.seal import Kind, Leaf, Statement
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings, uncompared
+from ccari.recordings.evidence.keys import VerifyingKey
 from ccari.recordings.evidence.pack import FORMAT, VCON
-from ccari.recordings.keys import VerifyingKey
 
 _T = TypeVar("_T")
 

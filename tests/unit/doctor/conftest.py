@@ -18,7 +18,8 @@ from ccari.cli.doctor.findings import Finding, State
 from ccari.cli.doctor.rounds import examine
 from ccari.policy import notices
 from ccari.policy.declaration import read
-from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
 from ccari.sounds.audio import FORMATS
 from ccari.sounds.catalogue import Catalogue
 from ccari.sounds.manifest import Entry, Manifest, SoundFile

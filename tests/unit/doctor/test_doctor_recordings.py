@@ -9,7 +9,8 @@ import pytest
 from ccari.cli.doctor import recordings
 from ccari.cli.doctor.findings import State
 from ccari.recordings.encoding import FORMATS
-from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
 from ccari.store.opened import Store
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made

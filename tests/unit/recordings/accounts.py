@@ -14,7 +14,7 @@ from ccari.policy.chain import Entry, Linked
 from ccari.policy.notices import Prompt
 from ccari.policy.seal import Kind, Leaf, statement
 from ccari.ports.evidence import Account, HeardSound, Revision, Seal, SealedIn
-from ccari.recordings.keys import SigningKey
+from ccari.recordings.evidence.keys import SigningKey
 
 CALL = UUID("11111111-2222-4333-8444-555555555555")
 REFERENCE = "ACME-2026-000001"

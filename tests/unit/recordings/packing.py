@@ -13,9 +13,9 @@ import pytest
 from ccari.errors import EvidenceError
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account
+from ccari.recordings.evidence.keys import SigningKey
 from ccari.recordings.evidence.pack import VCON, pack
 from ccari.recordings.evidence.verifying import Verdict, verify
-from ccari.recordings.keys import SigningKey
 from tests.unit.recordings import accounts
 from tests.unit.recordings.accounts import HEARD, KEY, NOON
 

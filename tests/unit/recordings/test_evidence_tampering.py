@@ -17,8 +17,8 @@ from ccari.errors import EvidenceError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
 from ccari.recordings.evidence import signing, verifying
+from ccari.recordings.evidence.keys import SigningKey
 from ccari.recordings.evidence.pack import VCON
-from ccari.recordings.keys import SigningKey
 from tests.unit.recordings import accounts
 from tests.unit.recordings.accounts import CALL, KEY, NOON, OTHER_KEY, RECORDING
 from tests.unit.recordings.packing import Files, checked, fault_of, files_of, packed, zipped

@@ -15,7 +15,8 @@ import pytest
 
 from ccari.errors import ConfigError
 from ccari.recordings import keybackup
-from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
 from ccari.store.secrets import SecretStore
 
 AGE = shutil.which("age")

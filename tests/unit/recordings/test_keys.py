@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 
 from ccari.errors import ConfigError
 from ccari.keyring.files import check_folder
-from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
 
 AGE = shutil.which("age")
 OTHERS = [str(pyrage.x25519.Identity.generate().to_public()) for _ in range(2)]

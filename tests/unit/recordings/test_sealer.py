@@ -13,8 +13,8 @@ from ccari.errors import ConfigError, StoreError
 from ccari.policy.seal import FIRST, Kind, Leaf, Statement
 from ccari.ports.evidence import Seal
 from ccari.recordings.evidence import sealer as sealers
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.sealer import Sealer
-from ccari.recordings.keys import SigningKeys
 
 
 class Ledger:

@@ -17,7 +17,7 @@ from ccari.gating.journal import entry
 from ccari.policy.rights import Level, Right
 from ccari.ports.calls import OpenedCall
 from ccari.recordings.evidence.checking import check
-from ccari.recordings.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.seals import Seals

@@ -12,7 +12,8 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from ccari.recordings.keys import RecipientFile, SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.recipients import RecipientFile
 from ccari.store.journal_key import JournalKey, check
 from ccari.store.opened import Store
 from tests.integration.service import Done, Service, command

@@ -14,7 +14,7 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
 from ccari.policy.presets import PRESETS
-from ccari.recordings.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.database import Database, open_database
 from ccari.store.journal_key import JournalKey
 from ccari.store.opened import Store

@@ -19,8 +19,8 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
 from ccari.ports.access import Bearer, Role, fingerprint
 from ccari.ports.sounds import Script, Sound
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
-from ccari.recordings.keys import SigningKeys
 from ccari.recordings.listening import Listener
 from ccari.recordings.shelf import Shelf
 from ccari.recordings.subject.giving import SubjectDesk

@@ -10,7 +10,7 @@ import pytest
 from ccari.policy.rights import Right
 from ccari.ports.holds import HoldOn
 from ccari.ports.webhooks import Endpoint, Told
-from ccari.recordings.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore

@@ -11,8 +11,8 @@ import pytest
 
 from ccari.policy.rights import Level, Right
 from ccari.ports.access import Role
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.verifying import verify
-from ccari.recordings.keys import SigningKeys
 from ccari.recordings.subject.erasing import terms_now
 from ccari.recordings.subject.giving import clear
 from ccari.store.database import Database

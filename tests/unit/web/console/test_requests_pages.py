@@ -9,8 +9,8 @@ from ccari.policy import deadlines
 from ccari.policy.rights import EFFECTS, Right
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.verifying import verify
-from ccari.recordings.keys import SigningKeys
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.web.console import letters

@@ -11,7 +11,7 @@ import pytest
 from ccari.policy.rights import Level, Right
 from ccari.ports.access import Role
 from ccari.ports.holds import HoldOn
-from ccari.recordings.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.subject.erasing import terms_now
 from ccari.store.database import Database
 from ccari.store.opened import Store

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from ccari.ports.access import Role
-from ccari.recordings.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
