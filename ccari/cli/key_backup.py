@@ -1,0 +1,86 @@
+"""``ccari keys backup`` and ``restore``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccari.errors import CcariError, ConfigError
+from ccari.keyring.files import read_private
+from ccari.recordings import keybackup
+
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(help="Read the passphrase from this file, its owner's only, instead of asking for it."),
+]
+
+#: Whoever has the file may try as many as a machine can.
+PASSPHRASE_CHARACTERS = 12
+
+
+def backup(
+    context: typer.Context,
+    *,
+    to: Annotated[Path, typer.Option("--to", help="The file to write; never over one that is there.")],
+    with_identity: Annotated[
+        bool, typer.Option("--with-identity", help="With what opens recordings, if it still lies there.")
+    ] = False,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Write the keys folder into one file, encrypted by a passphrase. `age -d FILE | tar x` opens it too."""
+    keys_dir: Path = context.obj.settings().keys_dir
+    keybackup.refuse_taken(to)
+    if to.absolute().parent.resolve().is_relative_to(keys_dir.resolve()):
+        raise CcariError(f"{to} would lie in the folder that it is to save: give a place elsewhere")
+    packed = keybackup.pack(keys_dir, with_identity=with_identity)
+    keybackup.write(packed, to, _passphrase(passphrase_file, new=True))
+    typer.echo(
+        f"{to}: {len(packed.files)} files of {keys_dir}; keep it, and its passphrase, on other machines"
+    )
+    for each in packed.left_out:
+        typer.echo(
+            f"left out: {each}, which opens recordings: take it to those who may listen, or say --with-identity"
+        )
+
+
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    *,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Put a backup back into the keys folder, which must be empty or not there. Run it as the service's user."""
+    keys_dir: Path = context.obj.settings().keys_dir
+    keybackup.refuse_full(keys_dir)
+    tar = keybackup.read(file, lambda: _passphrase(passphrase_file, new=False))
+    restored = keybackup.unpack(tar, keys_dir)
+    typer.echo(f"{len(restored)} files are in {keys_dir}; see whether all is well: ccari doctor")
+
+
+def _passphrase(file: Path | None, *, new: bool) -> str:
+    """Raise CcariError if none can be had, or a new one is too short to keep anybody out."""
+    if file is not None:
+        given = _passphrase_of(file)
+    elif sys.stdin.isatty():
+        given = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
+    else:
+        raise CcariError("there is no terminal to ask for the passphrase on: give --passphrase-file")
+    if new and len(given) < PASSPHRASE_CHARACTERS:
+        raise CcariError(
+            f"the passphrase is too short: it keeps every secret, so let it have {PASSPHRASE_CHARACTERS} characters or more"
+        )
+    return given
+
+
+def _passphrase_of(file: Path) -> str:
+    try:
+        text = read_private(file).decode("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"cannot read {file}: No such file or directory") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8 text") from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text.isprintable() or not text:
+        raise ConfigError(f"{file} must hold the passphrase in one line, and nothing else")
+    return text
