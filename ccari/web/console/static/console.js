@@ -22,6 +22,24 @@ if (audio) {
   }
 }
 
+// Where the keyboard is, before what it is on is made anew; then its call, and those after and before it.
+const leave = (place) => {
+  const here = document.activeElement;
+  if (!place.contains(here) || here === place) return [];
+  const calls = [...place.querySelectorAll('[id][tabindex="-1"]')];
+  const at = calls.findIndex((each) => each.contains(here));
+  return [here, ...calls.slice(at), ...calls.slice(0, at).reverse()].map((each) => each.id);
+};
+// There again. Where it is gone, or can no longer be pressed, to a call: who goes on pressing does nothing they did not mean to.
+const comeBack = (left, place) => {
+  for (const id of left) {
+    const there = document.getElementById(id);
+    there?.focus({ preventScroll: true });
+    if (there && document.activeElement === there) return;
+  }
+  if (left.length) place.focus({ preventScroll: true });
+};
+
 // Pages that go on by themselves: the server sends what has changed, made as the page was.
 for (const place of document.querySelectorAll("[data-events]")) {
   const stale = document.querySelector("[data-stale]");
@@ -34,9 +52,9 @@ for (const place of document.querySelectorAll("[data-events]")) {
     pause.classList.toggle("newer", holds && place.dataset.shown !== newest);
     if (newest === null || place.dataset.shown === newest || holds) return;
     place.dataset.shown = newest;
-    const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
+    const left = leave(place);
     place.innerHTML = newest;
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    comeBack(left, place);
     // what screen readers are to tell: not the whole card, and only what is new
     const says = place.querySelector("[data-says]")?.textContent ?? "";
     if (aloud && aloud.textContent !== says) aloud.textContent = says;
