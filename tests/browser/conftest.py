@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, StorageState, async_playwright
 
 from ccari.ports.access import Bearer, Role, fingerprint
 from ccari.store.database import open_database
@@ -91,23 +91,30 @@ async def token_of(store: Store, role: Role, name: str, *controllers: str) -> st
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def opened(centre: Store, url: str, chromium: Browser) -> AsyncIterator[Opened]:
-    """A page of somebody who has signed in by keyboard."""
+    """A page of somebody who is signed in: as all who have that role, or ``anew``, for who ends the session."""
+    sessions: dict[Role, StorageState] = {}
 
     async def open_page(
-        role: Role = Role.DPO, *, width: int = WIDTHS["wide"], language: str = "en", shade: Shade = "light"
-    ) -> Page:
+        role: Role = Role.DPO, *, width: int = WIDTHS["wide"], language: str = "en", shade: Shade = "light",
+        anew: bool = False,
+    ) -> Page:  # fmt: skip
         context = await chromium.new_context(
             viewport={"width": width, "height": 900}, locale=language, accept_downloads=True,
-            color_scheme=shade, reduced_motion="reduce",
+            color_scheme=shade, reduced_motion="reduce", storage_state=None if anew else sessions.get(role),
         )  # fmt: skip
         context.set_default_timeout(SECONDS * 1000)
         page = await context.new_page()
-        name = f"{role}-{secrets.token_hex(3)}"
+        # from the start: whoever begins to listen when a file is to be chosen may begin too late
+        page.on("filechooser", lambda _: None)
         await page.goto(f"{url}/console")
-        await page.locator("#token").focus()
-        await page.keyboard.type(await token_of(centre, role, name))
-        await page.keyboard.press("Enter")
-        await page.get_by_text(name).wait_for()
+        if anew or role not in sessions:
+            name = f"{role}-{secrets.token_hex(3)}"
+            await page.locator("#token").focus()
+            await page.keyboard.type(await token_of(centre, role, name))
+            await page.keyboard.press("Enter")
+            await page.get_by_text(name).wait_for()
+        if not anew:
+            sessions[role] = await context.storage_state()
         return page
 
     yield open_page

@@ -9,6 +9,7 @@ from playwright.async_api import Page
 
 from ccari.ports.access import Role
 from tests.browser.conftest import WIDTHS, Opened, Shade
+from tests.browser.hands import lost
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -80,11 +81,12 @@ async def test_a_page_keeps_somebody_out(
             )
             assert await faults(page) == [], path
             assert not await scrolls_sideways(page), path
+            assert await lost(page) == [], path
         await page.context.close()
 
 
 async def test_the_form_to_sign_in_keeps_somebody_out(opened: Opened, url: str, pictures: Path) -> None:
-    page = await opened()
+    page = await opened(anew=True)
     await page.get_by_role("button", name="Sign out").click()
     await page.locator("#token").wait_for()
     for width in WIDTHS.values():

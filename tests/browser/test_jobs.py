@@ -1,68 +1,67 @@
 """Each job of the console, done by somebody in a real browser: with the mouse, or with nothing but the keyboard."""
 
-import contextlib
 import re
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Error, Page, expect
+from playwright.async_api import Page, expect
 
 from ccari.ports.access import Role
-from ccari.ports.live import Taped
-from ccari.web.front import Front
-from tests.browser.conftest import Opened
+from ccari.store.opened import Store
+from tests.browser.conftest import Opened, token_of
+from tests.browser.hands import HANDS, Hand, Keyboard
 from tests.browser.test_appearance import faults, scrolls_sideways
-from tests.browser.world import TALK
 from tests.unit.store import made
-from tests.unit.web.test_events import card
-from tests.unit.web.test_live_calls import board
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: Of Tab, to get anywhere on a page of ours.
-MOST_STEPS = 120
+Made = Callable[[Page], Hand]
+by_either = pytest.mark.parametrize("hand", HANDS.values(), ids=HANDS)
 
-
-async def to(page: Page, name: str, role: str = "") -> None:
-    """Go to what is called so with the Tab key alone, as somebody who sees where they are."""
-    for _ in range(MOST_STEPS):
-        await page.keyboard.press("Tab")
-        here = await page.evaluate(
-            "(() => { const e = document.activeElement; const l = e.labels && e.labels[0];"
-            "  return [e.tagName.toLowerCase(), (e.getAttribute('aria-label') || (l || e).innerText || '').trim()]; })()"
-        )
-        if here[1].startswith(name) and role in {"", here[0]}:
-            return
-    raise AssertionError(f"Tab never comes to {name!r}")
-
-
-async def follow(page: Page) -> None:
-    """Press Enter, and wait for the page that it leads to."""
-    async with page.expect_navigation():
-        await page.keyboard.press("Enter")
+#: Some lines of a list of bars, of which one is wrong.
+LINES = "number\n600 777 001\n12\n"
 
 
 async def text(page: Page) -> str:
     return await page.locator("main").inner_text()
 
 
+async def in_order(hand: Hand, *names: str) -> None:
+    for name in names:
+        await hand.follow(name)
+
+
+async def test_somebody_cannot_sign_in_in_their_language_and_out_by_keyboard_alone(
+    opened: Opened, centre: Store
+) -> None:
+    hand = Keyboard(await opened(Role.OPS, anew=True))
+    page = hand.page
+    await hand.follow("Sign out")
+    await hand.follow("Polski")
+    await expect(page.locator("html")).to_have_attribute("lang", "pl")
+    for token, then in (("ccari_wrong", ".note.bad"), (await token_of(centre, Role.OPS, "officer"), "h1")):
+        await hand.fill("Token", token)
+        await hand.follow("Zaloguj")
+        await expect(page.locator(then)).to_be_visible()
+    await expect(page.locator("h1")).to_have_text("Przegląd")
+    await in_order(hand, "English", "Calls", "Sign out")
+    await expect(page.locator("#token")).to_be_visible()
+    await page.goto(page.url.replace("sign-in", "calls"))
+    await expect(page.locator("#token")).to_be_visible()
+    await page.context.close()
+
+
 async def test_a_request_cannot_be_worked_by_keyboard_alone(opened: Opened) -> None:
-    page = await opened(Role.DPO)
-    await to(page, "Requests")
-    await follow(page)
-    await to(page, "Enter a request")
-    await follow(page)
-    await to(page, "Right", "select")
-    await page.keyboard.type("restriction")
-    await to(page, "Number", "input")
-    await page.keyboard.type(made.NUMBER.e164)
-    await to(page, "Controller", "select")
-    await page.keyboard.type("ACME")
-    await to(page, "Note", "textarea")
-    await page.keyboard.type("a letter")
-    await to(page, "Enter", "button")
-    await follow(page)
+    hand = Keyboard(await opened(Role.DPO))
+    page = hand.page
+    await in_order(hand, "Requests", "Enter a request")
+    await hand.choose("Right", "restriction")
+    await hand.fill("Number", made.NUMBER.e164)
+    await hand.choose("Controller", "ACME")
+    await hand.fill("Note", "a letter")
+    await hand.follow("Enter", "button")
     note = page.locator(".note.good")
     await expect(note).to_be_focused()
     await expect(note).to_contain_text("is entered")
@@ -71,35 +70,51 @@ async def test_a_request_cannot_be_worked_by_keyboard_alone(opened: Opened) -> N
         ("Extend", "Reason", "three archives", "extended"),
         ("Fulfil and close", "What was done", "restricted", "fulfilled"),
     ):
-        await to(page, step, "summary")
-        await page.keyboard.press("Enter")
+        await hand.press(step, "summary")
         if step == "Verify the identity":
-            await to(page, "Identity", "select")
-            await page.keyboard.type("L2")
-        await to(page, label, "textarea")
-        await page.keyboard.type(words)
-        await to(page, step, "button")
-        await follow(page)
+            await hand.choose("Identity", "L2")
+        await hand.fill(label, words)
+        await hand.follow(step, "button")
         await expect(page.locator(".note.good")).to_contain_text(then)
     assert "The request is closed." in await text(page)
     await page.context.close()
 
 
-async def test_somebody_cannot_skip_to_the_content(opened: Opened) -> None:
-    page = await opened(Role.AUDITOR)
-    await page.keyboard.press("Tab")
-    await expect(page.locator(".skip")).to_be_focused()
-    await page.keyboard.press("Enter")
-    assert await page.evaluate("document.activeElement.id") == "main"
+@by_either
+async def test_a_request_cannot_be_found(opened: Opened, url: str, hand: Made) -> None:
+    at = hand(await opened(Role.DPO))
+    page = at.page
+    await page.goto(f"{url}/console/requests?limit=4")
+    first = await page.locator("tbody th").all_inner_texts()
+    await at.follow("More")
+    if isinstance(at, Keyboard):
+        await page.keyboard.press("Tab")
+        await expect(page.locator("tbody a").first).to_be_focused()
+    assert not set(first) & set(await page.locator("tbody th").all_inner_texts())
+    await at.choose("Right", "access")
+    await at.fill("Due before", "12312099" if isinstance(at, Keyboard) else "2099-12-31")
+    await at.tick("only open ones")
+    await at.follow("Filter")
+    assert {"right=access", "open=true", "due_before=2099-12-31"} <= set(urlsplit(page.url).query.split("&"))
+    found = page.locator("tbody tr")
+    assert set(await found.locator("td:nth-of-type(1)").all_inner_texts()) == {"access Art 15"}
+    if isinstance(at, Keyboard):
+        # what was found comes next, not all that it was looked for with
+        await page.keyboard.press("Tab")
+        await expect(found.locator("a").first).to_be_focused()
+    await at.follow("ACME-", "a")
+    await expect(page.locator("h1")).to_contain_text("ACME-")
     await page.context.close()
 
 
-async def test_a_letter_cannot_be_taken_over(opened: Opened, url: str) -> None:
-    page = await opened(Role.DPO, language="pl")
+@by_either
+async def test_a_letter_cannot_be_taken_over(opened: Opened, url: str, hand: Made) -> None:
+    at = hand(await opened(Role.DPO, language="pl"))
+    page = at.page
     await page.goto(f"{url}/console/requests/ACME-2026-000001")
-    await page.get_by_role("link", name="Zawiadomienie o odmowie").click()
+    await in_order(at, "Zawiadomienie o odmowie", "angielski", "polski")
     async with page.expect_download() as coming:
-        await page.get_by_role("link", name="Pobierz jako tekst").click()
+        await at.press("Pobierz jako tekst")
     saved = await (await coming.value).path()
     letter = saved.read_text("utf-8")
     assert "art. 17 RODO" in letter
@@ -107,100 +122,99 @@ async def test_a_letter_cannot_be_taken_over(opened: Opened, url: str) -> None:
     await page.context.close()
 
 
-async def test_a_number_is_shown_before_it_is_asked_for(opened: Opened, url: str) -> None:
-    page = await opened(Role.DPO)
+@by_either
+async def test_a_number_is_shown_before_it_is_asked_for(opened: Opened, url: str, hand: Made) -> None:
+    at = hand(await opened(Role.DPO))
+    page = at.page
     await page.goto(f"{url}/console/requests/ACME-2026-000002")
     assert not re.search(r"\+48\d{9}", await page.content())
-    await page.get_by_text("Show the whole number").click()
-    await page.get_by_label("What for?").fill("to call back")
-    await page.get_by_role("button", name="Show it").click()
-    await page.get_by_text("shown whole; that is on record").wait_for()
+    await at.press("Show the whole number")
+    await at.fill("What for?", "to call back")
+    await at.follow("Show it")
+    shown = page.locator("dd.number")
+    await expect(shown).to_contain_text("shown whole; that is on record")
+    await expect(shown).to_be_focused()
     assert re.search(r"\+48\d{9}", await text(page))
+    await page.set_viewport_size({"width": 390, "height": 900})
+    assert not await scrolls_sideways(page)
     assert not re.search(r"\d{9}", page.url.partition("/console")[2].replace("ACME-2026-000002", ""))
     await page.context.close()
 
 
-async def test_a_number_cannot_be_looked_up_barred_and_freed(opened: Opened, url: str) -> None:
-    page = await opened(Role.DPO)
-    await page.goto(f"{url}/console/suppressions")
-    for summary, button, extra in (
-        ("Bar a number", "Bar a number", ""), ("Lift a number's bars", "Lift a number's bars", "Why they may be lifted"),
+@by_either
+async def test_a_number_cannot_be_looked_up_barred_and_freed(opened: Opened, hand: Made) -> None:
+    at = hand(await opened(Role.DPO))
+    page = at.page
+    await at.follow("Bars")
+    for does, extra, then in (
+        ("Bar a number", "", "is barred"), ("Lift a number's bars", "Why they may be lifted", "is not barred"),
     ):  # fmt: skip
-        await page.get_by_text(summary, exact=True).first.click()
-        form = page.locator("details[open] form")
-        await form.get_by_label("Number").fill("600 999 888")
-        await form.get_by_label("Controller").select_option("acme")
+        await at.press(does, "summary")
+        await at.fill("Number", "600 999 888")
+        await at.choose("Controller", "ACME")
         if extra:
-            await form.get_by_label(extra).fill("by mistake")
-        await form.get_by_role("button", name=button).click()
-        await expect(page.locator(".note.good")).to_be_visible()
-        check = page.get_by_role("region", name="Look a number up")
-        await check.get_by_label("Number").fill("600 999 888")
-        await check.get_by_label("Controller").select_option("acme")
-        await check.get_by_role("button").click()
-        await expect(page.locator(".answer")).to_contain_text("is not barred" if extra else "is barred")
+            await at.fill(extra, "by mistake")
+        await at.follow(does, "button")
+        await expect(page.locator(".note.good")).to_be_focused()
+        await at.fill("Number", "600 999 888")
+        await at.choose("Controller", "ACME")
+        await at.follow("Look a number up", "button")
+        await expect(page.locator(".answer")).to_contain_text(then)
+        await expect(page.locator(".answer")).to_be_focused()
         assert "999" not in page.url
     await page.context.close()
 
 
-async def test_what_is_wrong_is_not_found_by_keyboard(opened: Opened, url: str, pictures: Path) -> None:
-    page = await opened(Role.DPO)
-    await page.goto(f"{url}/console/suppressions")
-    check = page.get_by_role("region", name="Look a number up")
-    await check.get_by_label("Number").fill("12")
-    await check.get_by_label("Controller").select_option("acme")
-    await check.get_by_role("button").click()
-    note = page.locator(".note.bad")
-    await expect(note).to_be_focused()
-    await page.screenshot(path=pictures / "fault.png")
+@by_either
+async def test_a_list_cannot_be_imported(opened: Opened, tmp_path: Path, hand: Made) -> None:
+    at = hand(await opened(Role.OPS))
+    page, file = at.page, tmp_path / "list.csv"
+    file.write_text(LINES)
+    await in_order(at, "Bars", "Import a list")
+    for keep_going, then in ((False, "Nothing was changed"), (True, "The list is taken")):
+        await at.choose("Controller", "ACME")
+        if keep_going:
+            await at.tick("Take the sound lines")
+        await at.bring("File", file)
+        await at.follow("Import", "button")
+        report = page.locator("section[autofocus]")
+        await expect(report).to_contain_text(then)
+        await expect(report).to_be_focused()
     assert await faults(page) == []
-    await page.keyboard.press("Tab")
-    await page.keyboard.press("Enter")
-    await page.wait_for_url("**/check#number")
-    await page.keyboard.type("600")
-    await expect(page.locator("#number")).to_have_attribute("aria-invalid", "true")
     await page.context.close()
 
 
-async def test_a_list_cannot_be_imported(opened: Opened, url: str, tmp_path: Path) -> None:
-    page = await opened(Role.OPS)
-    await page.goto(f"{url}/console/suppressions/import")
-    await page.get_by_label("Controller").select_option("acme")
-    await page.get_by_label("File").set_input_files(
-        {"name": "list.csv", "mimeType": "text/csv", "buffer": b"number\n600 777 001\n12\n"}
-    )
-    await page.get_by_role("button", name="Import").click()
-    await expect(page.locator("section[autofocus]")).to_contain_text("Nothing was changed")
-    assert await faults(page) == []
-    await page.get_by_label("Controller").select_option("acme")
-    await page.get_by_label("Take the sound lines").check()
-    await page.get_by_label("File").set_input_files(
-        {"name": "list.csv", "mimeType": "text/csv", "buffer": b"number\n600 777 001\n12\n"}
-    )
-    await page.get_by_role("button", name="Import").click()
-    await expect(page.locator("section[autofocus]")).to_contain_text("The list is taken")
-    await page.context.close()
-
-
+@by_either
 async def test_a_recording_cannot_be_listened_to(
-    opened: Opened, url: str, files: Path, pictures: Path
+    opened: Opened, url: str, files: Path, pictures: Path, hand: Made
 ) -> None:
-    page = await opened(Role.DPO)
+    at = hand(await opened(Role.DPO))
+    page = at.page
     await page.goto(f"{url}/console/recordings?state=stored")
-    await page.locator("tbody th a").first.click()
-    await page.get_by_label("What for").fill("complaint 7")
-    await page.get_by_label("File with the private key").set_input_files(files / "recordings.identity")
-    await page.get_by_role("button", name="Listen").click()
-    await page.locator("audio").wait_for()
+    await at.follow("20", "tbody a")
+    await at.fill("What for", "complaint 7")
+    await at.bring("File with the private key", files / "recordings.identity")
+    await at.follow("Listen", "button")
+    await expect(page.get_by_role("region", name="The recording")).to_be_focused()
     heard = await page.evaluate(
         "new Promise((done) => { const a = document.querySelector('audio');"
         " const tell = () => done(a.error ? -1 : a.duration);"
         " if (a.readyState) tell(); else { a.onloadedmetadata = tell; a.onerror = tell; } })"
     )
     assert heard > 0
-    # the script moves the place in the picture to where somebody clicks
-    await page.locator(".wave").first.click(position={"x": 200, "y": 20})
-    await expect(page.locator(".wave .head").first).not_to_have_attribute("d", "M0 0V60")
+    head = page.locator(".wave .head").first
+    if isinstance(at, Keyboard):
+        await at.to("Player", "audio")
+        await page.keyboard.press("ArrowRight")
+    else:
+        # the script moves the place in the picture to where somebody clicks
+        await page.locator(".wave").first.click(position={"x": 200, "y": 20})
+    await expect(head).not_to_have_attribute("d", "M0 0V60")
+    if isinstance(at, Keyboard):
+        await page.keyboard.press("Home")
+        await expect(head).to_have_attribute("d", "M0 0V60")
+        await page.keyboard.press("Space")
+        await expect(page.locator("audio")).to_have_js_property("ended", True)
     await page.screenshot(path=pictures / "recording-played.png", full_page=True)
     assert await faults(page) == []
     await page.set_viewport_size({"width": 390, "height": 900})
@@ -209,14 +223,77 @@ async def test_a_recording_cannot_be_listened_to(
     await page.context.close()
 
 
-async def test_a_change_of_the_policy_cannot_be_read(opened: Opened, url: str) -> None:
-    page = await opened(Role.AUDITOR)
-    await page.get_by_role("link", name="Campaigns").click()
-    await page.get_by_role("link", name="Revision 3").click()
+async def test_a_recording_cannot_be_held_and_released_by_keyboard_alone(opened: Opened) -> None:
+    hand = Keyboard(await opened(Role.DPO))
+    page, note = hand.page, hand.page.locator(".note.good")
+    await in_order(hand, "Recordings", "20")
+    await hand.press("Hold", "summary")
+    await hand.fill("For which claim", "case 7")
+    await hand.follow("Hold", "button")
+    await expect(note).to_contain_text("is in force")
+    await expect(note).to_be_focused()
+    await hand.follow("Recordings")
+    await hand.press("Release", "summary")
+    await hand.fill("Why nothing needs it any more", "settled")
+    await hand.follow("Release", "button")
+    await expect(note).to_contain_text("is released")
+    await expect(note).to_be_focused()
+    await page.context.close()
+
+
+@by_either
+async def test_a_change_of_the_policy_cannot_be_read(opened: Opened, hand: Made) -> None:
+    at = hand(await opened(Role.AUDITOR))
+    page = at.page
+    await in_order(at, "Campaigns", "Revision 3")
     await expect(page.locator(".diff .plus")).to_contain_text("Umfrage <b>2026</b>")
-    await page.get_by_label("Compare with").select_option("1")
-    await page.get_by_role("button", name="Compare").click()
+    await at.choose("Compare with", "Revision 1")
+    await at.follow("Compare", "button")
     await expect(page.get_by_text("Changed since revision 1")).to_be_visible()
+    await page.context.close()
+
+
+async def test_what_is_wide_cannot_be_scrolled_by_keyboard(opened: Opened, url: str) -> None:
+    hand = Keyboard(await opened(Role.DPO, width=390))
+    page = hand.page
+    for path, name in (("campaigns/3?against=1", "Differences"), ("overview?days=30", "As a table")):
+        await page.goto(f"{url}/console/{path}")
+        if "overview" in path:
+            await hand.press(name, "summary")
+        await hand.to(name, "[tabindex='0']")
+        await page.keyboard.press("ArrowRight")
+        await page.evaluate(
+            "new Promise((done) => { const here = document.activeElement;"
+            " if (here.scrollLeft) done(); else here.addEventListener('scroll', done, { once: true }); })"
+        )
+    await page.context.close()
+
+
+async def test_the_overview_cannot_be_read_by_keyboard_alone(opened: Opened) -> None:
+    hand = Keyboard(await opened(Role.OPS))
+    page = hand.page
+    await hand.follow("Last 30 days")
+    plot = page.locator(".plot svg")
+    await expect(plot).to_have_accessible_name(re.compile("at most .* in a column"))
+    await hand.press("As a table", "summary")
+    await expect(page.get_by_role("columnheader", name="talked")).to_be_visible()
+    await page.context.close()
+
+
+async def test_a_call_cannot_be_read_and_evidence_taken_out_by_keyboard_alone(
+    opened: Opened, url: str
+) -> None:
+    hand = Keyboard(await opened(Role.AUDITOR))
+    page = hand.page
+    await hand.follow("Calls")
+    await hand.choose("Outcome", "right exercised")
+    await hand.follow("Filter")
+    await hand.follow("20", "tbody a")
+    await expect(page.locator("main")).to_contain_text("The call's journal is intact")
+    await page.goto(f"{url}/console/requests/ACME-2026-000005")
+    async with page.expect_download() as coming:
+        await hand.press("Take the evidence out")
+    assert (await coming.value).suggested_filename.endswith(".zip")
     await page.context.close()
 
 
@@ -233,72 +310,4 @@ async def test_what_somebody_wrote_runs_in_the_browser(opened: Opened, url: str)
         await page.goto(f"{url}/console/{path}")
         assert await page.title() != "1", path
         assert await page.locator("main img").count() == 0
-    await page.context.close()
-
-
-async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front) -> None:
-    page = await opened(Role.OPS)
-    await page.get_by_role("link", name="Live").click()
-    row = page.locator("tbody tr").filter(has=page.locator(f'a[href$="{TALK.call_id}"]'))
-    await expect(row).to_contain_text("talking")
-    # who has come to the call by keyboard is still there when the page has changed
-    await row.get_by_role("link").focus()
-    board(front).put(replace(TALK, stage="farewell"))
-    await expect(row).to_contain_text("last words")
-    await expect(row.get_by_role("link")).to_be_focused()
-    pause = page.get_by_role("button", name="Pause")
-    await pause.click()
-    board(front).put(TALK)
-    await expect(pause).to_have_class(re.compile("newer"))
-    await expect(row).to_contain_text("last words")
-    await pause.click()
-    await expect(row).to_contain_text("talking")
-    await page.context.close()
-
-
-async def test_an_agent_cannot_register_a_right_by_keyboard_alone(
-    opened: Opened, front: Front, pictures: Path
-) -> None:
-    page = await opened(Role.AGENT)
-    async with page.expect_response(re.compile("agent/events")):
-        await page.reload()
-    await expect(page.locator("[data-shown]")).to_be_visible()
-    front.cards.hand_out(replace(card(), call_id=TALK.call_id))
-    await expect(page.get_by_text("Z umowy zawartej z ACME.")).to_be_visible()
-    await page.screenshot(path=pictures / "agent-card.png", full_page=True)
-    assert await faults(page) == []
-    place = page.locator(f'[id="right-{TALK.call_id}-restriction"]')
-    await place.focus()
-    # the page changes under the agent's fingers, who stays where they were
-    board(front).put(replace(TALK, recording=Taped.PAUSED))
-    await expect(page.locator("section").get_by_text("recording paused")).to_be_visible()
-    # of which screen readers are told in a few words
-    await expect(page.get_by_role("status")).to_contain_text("talking, recording paused")
-    await expect(place).to_be_focused()
-    await follow(page)
-    await expect(page.locator(".note.good")).to_contain_text("Passed on: restriction")
-    await expect(place).to_be_disabled()
-    board(front).put(TALK)
-    await page.context.close()
-
-
-async def test_a_page_does_not_say_that_it_is_no_longer_live(opened: Opened, url: str, front: Front) -> None:
-    page = await opened(Role.OPS)
-    async with page.expect_response(re.compile("live/events")):
-        await page.get_by_role("link", name="Live").click()
-    stale = page.locator("[data-stale]")
-    await expect(page.locator("[data-shown]")).to_be_visible()
-    await expect(stale).to_be_hidden()
-    other = await page.context.new_page()
-    await other.goto(f"{url}/console/live")
-    await other.get_by_role("button", name="Sign out").click()
-    await other.locator("#token").wait_for()
-    for stage in ("farewell", "talk") * 10:
-        # it is looked whether the session goes on when there is something to be told
-        board(front).put(replace(TALK, stage=stage))
-        with contextlib.suppress(Error):
-            await stale.wait_for(timeout=1000)
-            break
-    await expect(stale).to_be_visible()
-    board(front).put(TALK)
     await page.context.close()

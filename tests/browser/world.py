@@ -13,6 +13,7 @@ from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.live import Taped
 from ccari.ports.requests import Clock, Exercise, Intake, Work
+from ccari.recordings.keys import SigningKeys
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
@@ -48,6 +49,7 @@ class Voices:
 async def furnish(store: Store, folder: Path) -> Front:
     """Everything there is, and what it is served from."""
     front = await front_over(store, folder, TWO)
+    SigningKeys(folder / "keys").create()
     front = replace(front, voicing=Voices(front))
     await store.policies.apply(NAMED, "cli:anna")
     for call in LIVE:

@@ -1,0 +1,134 @@
+"""Pages that go on by themselves, and whoever is on them."""
+
+import contextlib
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Error, expect
+
+from ccari.policy.rights import Right
+from ccari.ports.access import Role
+from ccari.ports.live import Taped
+from ccari.web.front import Front
+from tests.browser.conftest import Opened
+from tests.browser.hands import Keyboard
+from tests.browser.test_appearance import faults
+from tests.browser.test_jobs import Made, by_either
+from tests.browser.world import TALK
+from tests.unit.web.test_events import card
+from tests.unit.web.test_live_calls import board, live
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@by_either
+async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front, hand: Made) -> None:
+    at = hand(await opened(Role.OPS))
+    page = at.page
+    await at.follow("Live")
+    row = page.locator("tbody tr").filter(has=page.locator(f'a[href$="{TALK.call_id}"]'))
+    await expect(row).to_contain_text("talking")
+    if isinstance(at, Keyboard):
+        await at.to("+48", f'[id="call-{TALK.call_id}"] a')
+    board(front).put(replace(TALK, stage="farewell"))
+    await expect(row).to_contain_text("last words")
+    if isinstance(at, Keyboard):
+        # who has come to the call is still there when the page has changed
+        await expect(row.get_by_role("link")).to_be_focused()
+    pause = page.get_by_role("button", name="Pause")
+    await at.press("Pause")
+    board(front).put(TALK)
+    await expect(pause).to_have_class(re.compile("newer"))
+    await expect(row).to_contain_text("last words")
+    await at.press("Pause")
+    await expect(row).to_contain_text("talking")
+    await page.context.close()
+
+
+async def test_the_keyboard_is_lost_with_a_call_that_ends(opened: Opened, front: Front) -> None:
+    hand = Keyboard(await opened(Role.OPS))
+    page = hand.page
+    gone, stays = live("talk"), live("talk")
+    for call in (gone, stays):
+        board(front).put(call)
+    await hand.follow("Live")
+    await hand.to("+48", f'[id="call-{gone.call_id}"] a')
+    board(front).put(replace(gone, stage="closed"))
+    await expect(page.locator(f'[id="call-{stays.call_id}"]')).to_be_focused()
+    await hand.to("+48", f'[id="call-{stays.call_id}"] a')
+    board(front).put(replace(stays, stage="closed"))
+    await expect(page.locator(f'[id="call-{stays.call_id}"]')).to_have_count(0)
+    await expect(page.locator("[data-events] :focus")).to_have_count(1)
+    await page.context.close()
+
+
+async def test_an_agent_who_goes_on_pressing_registers_what_nobody_wants(
+    opened: Opened, front: Front
+) -> None:
+    hand = Keyboard(await opened(Role.AGENT))
+    page = hand.page
+    async with page.expect_response(re.compile("agent/events")):
+        await page.reload()
+    await expect(page.locator("[data-shown]")).to_be_visible()
+    call = f'[id="call-{TALK.call_id}"]'
+    await hand.to("restriction", f"{call} button")
+    board(front).put(replace(TALK, rights=(Right.RESTRICTION,)))
+    await expect(page.locator(call)).to_be_focused()
+    await hand.to("portability", f"{call} button")
+    board(front).put(replace(TALK, stage="farewell"))
+    await expect(page.locator(call)).to_be_focused()
+    board(front).put(TALK)
+    await expect(page.locator(f"{call} button").first).to_be_enabled()
+    await expect(page.locator(call)).to_be_focused()
+    await page.context.close()
+
+
+async def test_an_agent_cannot_register_a_right_by_keyboard_alone(
+    opened: Opened, front: Front, pictures: Path
+) -> None:
+    hand = Keyboard(await opened(Role.AGENT))
+    page = hand.page
+    async with page.expect_response(re.compile("agent/events")):
+        await page.reload()
+    await expect(page.locator("[data-shown]")).to_be_visible()
+    front.cards.hand_out(replace(card(), call_id=TALK.call_id))
+    await expect(page.get_by_text("Z umowy zawartej z ACME.")).to_be_visible()
+    await page.screenshot(path=pictures / "agent-card.png", full_page=True)
+    assert await faults(page) == []
+    place = page.locator(f'[id="right-{TALK.call_id}-restriction"]')
+    await hand.to("restriction", f'[id="call-{TALK.call_id}"] button')
+    # the page changes under the agent's fingers, who stays where they were
+    board(front).put(replace(TALK, recording=Taped.PAUSED))
+    await expect(page.locator("section").get_by_text("recording paused")).to_be_visible()
+    # of which screen readers are told in a few words
+    await expect(page.get_by_role("status")).to_contain_text("talking, recording paused")
+    await expect(place).to_be_focused()
+    await hand.follow("restriction", "button")
+    await expect(page.locator(".note.good")).to_contain_text("Passed on: restriction")
+    await expect(place).to_be_disabled()
+    board(front).put(TALK)
+    await page.context.close()
+
+
+async def test_a_page_does_not_say_that_it_is_no_longer_live(opened: Opened, url: str, front: Front) -> None:
+    page = await opened(Role.OPS, anew=True)
+    async with page.expect_response(re.compile("live/events")):
+        await page.get_by_role("link", name="Live").click()
+    stale = page.locator("[data-stale]")
+    await expect(page.locator("[data-shown]")).to_be_visible()
+    await expect(stale).to_be_hidden()
+    other = await page.context.new_page()
+    await other.goto(f"{url}/console/live")
+    await other.get_by_role("button", name="Sign out").click()
+    await other.locator("#token").wait_for()
+    for stage in ("farewell", "talk") * 10:
+        # it is looked whether the session goes on when there is something to be told
+        board(front).put(replace(TALK, stage=stage))
+        with contextlib.suppress(Error):
+            await stale.wait_for(timeout=1000)
+            break
+    await expect(stale).to_be_visible()
+    board(front).put(TALK)
+    await page.context.close()
