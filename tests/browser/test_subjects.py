@@ -10,18 +10,20 @@ from ccari.policy.rights import Level, Right
 from ccari.ports.requests import Intake
 from ccari.web.front import Front
 from tests.browser.conftest import WIDTHS, Opened
+from tests.browser.hands import HANDS, Keyboard, Mouse
 from tests.browser.test_appearance import faults, scrolls_sideways
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-NUMBER = "+48600777001"
+#: Whose letter is answered, with what.
+NUMBERS = {Mouse: "+48600777001", Keyboard: "+48600777002"}
 
 
-async def written(front: Front, right: Right) -> str:
+async def written(front: Front, right: Right, number: str) -> str:
     """A request of somebody who was identified."""
     await front.book.reload()
     assert front.book.policy is not None
-    claim = Claim(right, NUMBER, "acme", None, None, Intake.LETTER, Level.L2, "identity card")
+    claim = Claim(right, number, "acme", None, None, Intake.LETTER, Level.L2, "identity card")
     done = await enter(front.book.policy, claim, front.requests, front.secrets, "token:officer")
     return str(done["reference"])
 
@@ -33,30 +35,34 @@ async def looked_at(page: Page, pictures: Path, name: str) -> None:
         assert await faults(page) == []
         assert not await scrolls_sideways(page)
     await page.set_viewport_size({"width": WIDTHS["wide"], "height": 900})
-    assert "777001" not in (await page.content()).replace(" ", "")
+    assert "77700" not in (await page.content()).replace(" ", "")
 
 
+@pytest.mark.parametrize("hand", [Mouse, Keyboard], ids=HANDS)
 async def test_a_letter_with_a_number_cannot_be_answered(
-    opened: Opened, url: str, front: Front, pictures: Path
+    opened: Opened, front: Front, pictures: Path, hand: type[Mouse | Keyboard]
 ) -> None:
-    erasure, access = await written(front, Right.ERASURE), await written(front, Right.ACCESS)
-    page = await opened()
-    await page.goto(f"{url}/console/requests")
-    await page.get_by_role("link", name="Find by number").click()
-    await page.get_by_label("Number").fill(NUMBER)
-    await page.get_by_role("button", name="Find").click()
+    number = NUMBERS[hand]
+    erasure, access = [await written(front, each, number) for each in (Right.ERASURE, Right.ACCESS)]
+    at = hand(await opened())
+    page = at.page
+    await at.follow("Requests")
+    await at.follow("Find by number")
+    await at.fill("Number", number)
+    await at.follow("Find", "button")
     await expect(page.locator(".answer")).to_contain_text("2 requests")
+    await expect(page.locator(".answer")).to_be_focused()
     await looked_at(page, pictures, "found")
-    await page.get_by_role("link", name=erasure).click()
-    await page.get_by_role("region", name="The person's data").get_by_role("link").click()
+    await at.follow(erasure)
+    await at.follow("Open")
     await expect(page.locator("code").first).to_contain_text(
         f"subject erase NUMBER --request {erasure} --yes"
     )
     await looked_at(page, pictures, "subject-erasure")
-    await page.get_by_role("link", name=access).click()
-    await page.get_by_role("region", name="The person's data").get_by_role("link").click()
+    await at.follow(access)
+    await at.follow("Open")
     await looked_at(page, pictures, "subject-access")
     async with page.expect_download() as download:
-        await page.get_by_role("button", name="Download the ZIP").click()
+        await at.press("Download the ZIP")
     assert (await download.value).suggested_filename == f"subject-{access}.zip"
     await page.context.close()

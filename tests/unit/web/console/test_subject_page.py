@@ -126,7 +126,10 @@ async def test_an_erased_number_keeps_its_person_from_being_looked_at_again(
     await signed_in(api, visitor, Role.DPO)
     home = page(reference)
     assert "It was erased from the request" in said(await visitor.get(home))
-    assert "There is nothing left to erase." in said(await visitor.send(home, home, number=AS_WRITTEN))
+    planned = await visitor.send(home, home, number=AS_WRITTEN)
+    assert "There is nothing left to erase." in said(planned)
+    # who has asked for it has it before them, and not the whole page again
+    assert '<section class="card" aria-labelledby="h-erasure" tabindex="-1" autofocus>' in planned.text
     wrong = await visitor.send(home, home, number="+48600100007")
     assert wrong.status == HTTPStatus.CONFLICT
     assert "it was made for another number" in wrong.words
