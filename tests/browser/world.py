@@ -13,7 +13,7 @@ from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.live import Taped
 from ccari.ports.requests import Clock, Exercise, Intake, Work
-from ccari.recordings.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
