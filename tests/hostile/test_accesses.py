@@ -59,6 +59,7 @@ class Looks:
             (("suppress", "check", AS_WRITTEN, "--controller", "acme", "--why", "they ask"), Looked.NUMBER_CHECKED, of, "they ask"),
             (("contacts", "show", AS_WRITTEN, "--controller", "acme"), Looked.NUMBER_CHECKED, of, ""),
             (("consents", "show", AS_WRITTEN, "--controller", "acme", "--why", "they ask"), Looked.NUMBER_CHECKED, of, "they ask"),
+            (("requests", "find", AS_WRITTEN, "--why", "letter 7"), Looked.NUMBER_CHECKED, {**of, "in": "requests"}, "letter 7"),
             (("calls", "show", call, "--why", "complaint 7"), Looked.CALL_SHOWN, {"call": call, "controller": "acme"}, "complaint 7"),
             (("suppress", "export", "--controller", "acme"), Looked.BARS_EXPORTED, {"controller": "acme"}, ""),
             (("contacts", "scrub", str(listed), "--campaign", "renewals"), Looked.LIST_SCRUBBED,
