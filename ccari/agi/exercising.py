@@ -15,7 +15,7 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.registering import register
 from ccari.gating.terms import Terms
-from ccari.policy import notices
+from ccari.policy import confirmations, notices
 from ccari.policy.call import Outcome
 from ccari.policy.rights import Level, Right
 
@@ -80,7 +80,7 @@ class Registering:
             self._journal.note("right_spooled", {"right": right.value})
         else:
             self._journal.note("right_registered", {"right": right.value, "reference": reference})
-        words = notices.confirmation(right, recorded=False, reference=reference or "", due=due)
+        words = confirmations.confirmation(right, recorded=False, reference=reference or "", due=due)
         return Answer(reference or NONE, () if refuses else words)
 
     async def _make_durable(self, right: Right, key: str) -> tuple[str | None, date]:

@@ -9,7 +9,7 @@ import structlog
 from ccari.agi.exercising import Exercising
 from ccari.agi.session import AgiError, GoneError, Session
 from ccari.gating.journal import Journal
-from ccari.policy import notices
+from ccari.policy import confirmations
 from ccari.policy.campaign import Campaign, NoticePrompt
 from ccari.policy.keypad import KeyAction
 from ccari.policy.rights import Right
@@ -182,13 +182,13 @@ class Menu:
     def _answer(self, *words: str) -> None:
         """Say it, behind what waits to be said already; until when there will be an answer is told once, behind all."""
         waiting = dict.fromkeys((*self._upcoming, *words))
-        self._upcoming = tuple(sorted(waiting, key=notices.tells_until_when))
+        self._upcoming = tuple(sorted(waiting, key=confirmations.tells_until_when))
 
     async def _say_next(self) -> None:
         """A key cuts short one sound, and is obeyed when the prompt is over; a cut digit would make another reference."""
         prompt, *rest = self._upcoming
         self._upcoming = tuple(rest)
-        parts = notices.spelt_out(prompt)
+        parts = confirmations.spelt_out(prompt)
         for sound in filter(None, map(self._sounds.get, parts)):
             key = await play(self._session, sound)
             self._press(key)

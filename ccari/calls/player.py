@@ -7,7 +7,7 @@ from ccari.calls.desk import Desk
 from ccari.calls.events import Ids, Playback
 from ccari.errors import AsteriskError, SoundError, StoreError
 from ccari.gating.terms import Terms
-from ccari.policy import notices
+from ccari.policy import confirmations, notices
 from ccari.policy.call import Party
 from ccari.policy.campaign import NoticePrompt
 from ccari.ports.sounds import Sound
@@ -54,7 +54,7 @@ class Player:
         if party is Party.AGENT:
             # whichever language the callee has chosen
             return terms.scripts[terms.campaign.language].sounds[prompt]
-        parts = notices.spelt_out(prompt)
+        parts = confirmations.spelt_out(prompt)
         if parts == (prompt,):
             return terms.script.sounds[prompt]
         sounds = [self._desk.prompts.common(each, terms.language) for each in parts]

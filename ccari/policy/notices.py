@@ -4,33 +4,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Protocol
 
-from ccari.policy import speech
+from ccari.policy import confirmations, speech
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign, Information, NoticePrompt, RecordingMode
 from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
-from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.rights import Right
 
-#: What a confirmation to the callee says after each right.
-CONFIRMATIONS = {
-    KeyAction.OBJECTION_MARKETING: "right_registered_objection_marketing",
-    KeyAction.OBJECTION: "right_registered_objection",
-    KeyAction.ERASURE: "right_registered_erasure",
-    KeyAction.RESTRICTION: "right_registered_restriction",
-    KeyAction.WITHDRAW_CONSENT: "right_registered_withdraw_consent",
-    KeyAction.ACCESS: "right_registered_access",
-    KeyAction.RECTIFICATION: "right_registered_rectification",
-    KeyAction.PORTABILITY: "right_registered_portability",
-    KeyAction.HUMAN_REVIEW: "right_registered_human_review",
-    KeyAction.CONTINUE_UNRECORDED: "continues_unrecorded",
-}
-#: In place of ``continues_unrecorded`` when some of the talk has been recorded already.
-RECORDING_STOPPED = "recording_stopped"
-#: After the confirmation of what a person decides upon.
-ANSWER_FOLLOWS = "answer_within_month"
 #: In answer to the key that agrees to the recording.
 RECORDING_AGREED = "recording_agreed"
 RIGHT_FAILED = "right_failed"
@@ -57,12 +39,6 @@ AGENT_RECORDING_PAUSED = "agent_recording_paused"
 AGENT_CALL_RECORDED = "agent_call_recorded"
 AGENT_TRANSFER_FAILED = "agent_transfer_failed"
 
-#: Before a reference that is read out, digit by digit.
-REFERENCE_IS = "reference_is"
-_REFERENCE = "reference:"
-#: Before the date until which an answer is due.
-ANSWER_BY = "answer_by"
-_DUE = "due:"
 #: First of all, in the language that a key changes to.
 _LANGUAGE_OFFER = "language_offer"
 #: To somebody who calls.
@@ -70,15 +46,15 @@ _IDENTITY_INBOUND = "identity_inbound"
 
 #: Said alike in every campaign.
 COMMON = (
-    *CONFIRMATIONS.values(),
-    ANSWER_FOLLOWS,
-    RECORDING_STOPPED,
+    *confirmations.CONFIRMATIONS.values(),
+    confirmations.ANSWER_FOLLOWS,
+    confirmations.RECORDING_STOPPED,
     RECORDING_AGREED,
     RIGHT_FAILED,
     NUMBER_WITHHELD,
     KEY_UNKNOWN,
-    REFERENCE_IS,
-    ANSWER_BY,
+    confirmations.REFERENCE_IS,
+    confirmations.ANSWER_BY,
     *speech.PROMPTS,
     GOODBYE,
     ABANDONED,
@@ -204,47 +180,6 @@ def _is_told(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> boo
         # Art 21(4): at the latest at the first communication, whoever tells the rest
         return not informed
     return not informed and campaign.notice.information is not Information.NEVER
-
-
-def confirmation(
-    right: Right, *, recorded: bool, reference: str = "", due: date | None = None
-) -> tuple[str, ...]:
-    """The ids of what is said once a right is registered. ``recorded``: some of the talk has been recorded.
-
-    Where there is something left to be answered, ``reference`` is read out, and until when: ``due``, or in words.
-    """
-    if right is Right.REFUSE_RECORDING and recorded:
-        return (RECORDING_STOPPED,)
-    words = next(words for action, words in CONFIRMATIONS.items() if action.right is right)
-    if not EFFECTS[right].refusable:
-        # it is done with its effect, and nothing is left to be answered
-        return (words,)
-    read_out = (f"{_REFERENCE}{reference}",) if reference else ()
-    until = f"{_DUE}{due.isoformat()}" if due is not None and due.year in speech.YEARS else ANSWER_FOLLOWS
-    return (words, *read_out, until)
-
-
-def is_reference(prompt: str) -> bool:
-    return prompt.startswith(_REFERENCE)
-
-
-def tells_until_when(prompt: str) -> bool:
-    """True of what is told once, behind all confirmations: when there will be an answer."""
-    return prompt == ANSWER_FOLLOWS or prompt.startswith(_DUE)
-
-
-def spelt_out(prompt: str) -> tuple[str, ...]:
-    """The ids of what a prompt is put together from: a reference or a date, read out; itself, if it is one sound."""
-    if is_reference(prompt):
-        return REFERENCE_IS, *speech.reference(prompt.removeprefix(_REFERENCE))
-    if prompt.startswith(_DUE):
-        return ANSWER_BY, *speech.date(date.fromisoformat(prompt.removeprefix(_DUE)))
-    return (prompt,)
-
-
-def referred_to(prompt: str) -> str | None:
-    """The reference that a prompt reads out; None if it reads out none."""
-    return prompt.removeprefix(_REFERENCE) if is_reference(prompt) else None
 
 
 def _id(campaign: Campaign, prompt: NoticePrompt, *, inbound: bool = False) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from ccari.policy import notices
+from ccari.policy import confirmations, notices
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.commands import Command
@@ -104,7 +104,7 @@ def _unregistrable(call: Call, right: Right, by: Party) -> Step:
     note = do.Note("right_unregistrable", {"right": right.value})
     if call.stage is Stage.CLOSE:
         return call, [note]
-    words = notices.confirmation(right, recorded=call.recorded)
+    words = confirmations.confirmation(right, recorded=call.recorded)
     said = words if right is Right.REFUSE_RECORDING else (notices.NUMBER_WITHHELD,)
     if EFFECTS[right].stops_recording and call.declared.recording.must:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", *said))
@@ -180,7 +180,7 @@ def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) ->
         return then([note], close_if_over(call))
     if call.machine and call.stage is Stage.FAREWELL:
         return call, [note]
-    words = notices.confirmation(right, recorded=call.recorded, reference=reference, due=event.due)
+    words = confirmations.confirmation(right, recorded=call.recorded, reference=reference, due=event.due)
     must_end = effect.stops_recording and campaign.recording.must
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
     if right in call.by_agent and call.stage is Stage.TALK and not must_end:

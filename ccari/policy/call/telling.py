@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ccari.policy import notices
+from ccari.policy import confirmations, notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import end, hang_up, tell_reason
@@ -12,8 +12,8 @@ from ccari.policy.call.vocabulary import Outcome, Party
 #: What is said to the callee in answer to a key, and must not be left out.
 _ANSWERS = frozenset(
     {
-        *notices.CONFIRMATIONS.values(),
-        notices.RECORDING_STOPPED,
+        *confirmations.CONFIRMATIONS.values(),
+        confirmations.RECORDING_STOPPED,
         notices.RECORDING_AGREED,
         notices.RIGHT_FAILED,
         notices.NUMBER_WITHHELD,
@@ -88,11 +88,11 @@ def answers(call: Call, *words: str) -> tuple[str, ...]:
     """``words``, then the answers that wait to be said: whatever else is said, they are not left out."""
     due = dict.fromkeys((*words, *(each for each in call.upcoming if _is_answer(each))))
     # when the requests will be answered is told once, behind all of them
-    return tuple(sorted(due, key=notices.tells_until_when))
+    return tuple(sorted(due, key=confirmations.tells_until_when))
 
 
 def _is_answer(prompt: str) -> bool:
-    return prompt in _ANSWERS or notices.is_reference(prompt) or notices.tells_until_when(prompt)
+    return prompt in _ANSWERS or confirmations.is_reference(prompt) or confirmations.tells_until_when(prompt)
 
 
 def without_agreement(call: Call) -> Call:

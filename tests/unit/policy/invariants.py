@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ccari.policy import notices
+from ccari.policy import confirmations, notices
 from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
@@ -14,8 +14,8 @@ from tests.unit.policy.world import Side, World, code_entered, right_of
 _ENDING = frozenset({Stage.CLOSE, Stage.CLOSED})
 _MAY_RUN = frozenset({"running", "stopping", "overdue", "stuck"})
 _CONFIRMED = {
-    **{words: action.right for action, words in notices.CONFIRMATIONS.items()},
-    notices.RECORDING_STOPPED: Right.REFUSE_RECORDING,
+    **{words: action.right for action, words in confirmations.CONFIRMATIONS.items()},
+    confirmations.RECORDING_STOPPED: Right.REFUSE_RECORDING,
 }
 
 
@@ -234,7 +234,7 @@ def _about_words_to_the_callee(campaign: Campaign, world: World, prompt: str) ->
     durable = right in world.durable or (right is Right.REFUSE_RECORDING and not world.known)
     if right is not None and not durable:
         yield "a right confirmed before it was durable"
-    if prompt == notices.RECORDING_STOPPED and world.recorder == "running":
+    if prompt == confirmations.RECORDING_STOPPED and world.recorder == "running":
         yield "a recording told to be over that runs"
     if prompt == notices.RECORDING_AGREED and (
         not world.agreed
@@ -262,7 +262,7 @@ def _about_whispers(world: World, prompt: str) -> Iterator[str]:
 
 
 def _referred(prompt: str) -> Right | None:
-    reference = notices.referred_to(prompt)
+    reference = confirmations.referred_to(prompt)
     return Right(reference) if reference else None
 
 

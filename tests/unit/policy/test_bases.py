@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from ccari.policy.bases import LegalBasis
+from ccari.policy.confirmations import CONFIRMATIONS
 from ccari.policy.keypad import KeyAction
-from ccari.policy.notices import CONFIRMATIONS
 from ccari.policy.retention import delete_at
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import Reason

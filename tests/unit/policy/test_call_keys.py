@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from ccari.policy import notices
+from ccari.policy import confirmations
 from ccari.policy.call import Outcome, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
@@ -348,8 +348,8 @@ def test_until_when_there_will_be_an_answer_is_told_once_as_a_date_behind_all() 
     assert [each.partition(":")[0] for each in told] == [
         "right_registered_rectification", "reference", "right_registered_access", "reference", "due",
     ]  # fmt: skip
-    assert notices.spelt_out(told[-1]) == ("answer_by", "day_28", "month_12", "year_2026")
-    assert notices.spelt_out(told[1]) == ("reference_is", *(f"digit_{digit}" for digit in "202613"))
+    assert confirmations.spelt_out(told[-1]) == ("answer_by", "day_28", "month_12", "year_2026")
+    assert confirmations.spelt_out(told[1]) == ("reference_is", *(f"digit_{digit}" for digit in "202613"))
 
 
 def test_invariant_5_a_right_that_waits_on_this_node_is_not_confirmed_or_with_a_reference_that_it_has_not() -> (
@@ -370,7 +370,7 @@ def test_invariant_5_a_right_that_waits_on_this_node_is_not_confirmed_or_with_a_
 
 
 def test_a_year_that_cannot_be_spoken_silences_the_confirmation() -> None:
-    words = notices.confirmation(Right.ACCESS, recorded=False, due=date(2041, 1, 2))
+    words = confirmations.confirmation(Right.ACCESS, recorded=False, due=date(2041, 1, 2))
     assert words[-1] == "answer_within_month"
 
 

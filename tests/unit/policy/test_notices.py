@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ccari.policy import notices
+from ccari.policy import confirmations, notices
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign, Information, NoticePrompt
 from ccari.policy.notices import Prompt, information, prompts, sequence, version
@@ -237,7 +237,7 @@ def test_keys_that_are_all_told_with_the_recording_leave_the_rights_to_the_agent
 
 @pytest.mark.parametrize("right", list(Right))
 def test_every_right_has_its_confirmation(right: Right) -> None:
-    words = notices.confirmation(right, recorded=False)
+    words = confirmations.confirmation(right, recorded=False)
     assert set(words) <= set(notices.COMMON)
     # a refused recording and an objection to marketing are done at once
     assert ("answer_within_month" in words) == EFFECTS[right].refusable
@@ -350,5 +350,5 @@ def test_the_shipped_catalogue_has_words_for_every_prompt_of_every_campaign(
 @pytest.mark.parametrize("language", ["pl", "en"])
 def test_the_shipped_catalogue_has_what_is_said_at_the_end_of_a_call(language: str) -> None:
     common = {prompt.id for prompt in prompts(CONTROLLER, campaign(language=language), SHIPPED)}
-    assert common >= {*notices.CONFIRMATIONS.values(), "right_failed", "goodbye", "agent_blocked_suppressed",
+    assert common >= {*confirmations.CONFIRMATIONS.values(), "right_failed", "goodbye", "agent_blocked_suppressed",
                       "agent_blocked_policy", "agent_unavailable"}  # fmt: skip

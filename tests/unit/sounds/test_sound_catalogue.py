@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ccari.errors import SoundError
-from ccari.policy import notices, speech
+from ccari.policy import confirmations, notices, speech
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import NoticePrompt, RecordingMode, Without
 from ccari.policy.rights import EFFECTS
@@ -127,7 +127,7 @@ def test_what_a_person_decides_is_only_said_to_be_registered(catalogue: Catalogu
     """An erasure may be refused, Article 17(3), an objection overridden, 21(1): no confirmation may claim more."""
     for right, effect in EFFECTS.items():
         if effect.refusable:
-            (words, _) = notices.confirmation(right, recorded=False)
+            (words, _) = confirmations.confirmation(right, recorded=False)
             assert re.fullmatch(r"Zarejestrowaliśmy [^.]+\.", catalogue.template(words, "pl"))
             assert re.fullmatch(r"Your [^.]+ is registered\.", catalogue.template(words, "en"))
             assert re.fullmatch(r"Wir haben Ihren [^.]+ registriert\.", catalogue.template(words, "de"))
