@@ -17,6 +17,8 @@ class Dialplan:
     def __init__(self, ari: Ari, ids: Ids) -> None:
         self._ari = ari
         self._ids = ids
+        #: What a channel's variables are known to be.
+        self._told: dict[tuple[str, str], str] = {}
 
     async def is_withheld(self) -> bool:
         """True if whoever calls does not want their number shown, though the network may tell it."""
@@ -49,4 +51,9 @@ class Dialplan:
     async def _tell(self, channel: str, outcome: Outcome, reason: str) -> None:
         told = {"CCARI_CALL": str(self._ids.call), "CCARI_OUTCOME": outcome.value, "CCARI_REASON": reason}
         for name, value in told.items():
-            await self._ari.set_variable(channel, name, value)
+            # what it is told again was a quarter of all requests of a call
+            if self._told.get((channel, name)) != value:
+                # not known until the answer: Asterisk may have set it all the same
+                self._told.pop((channel, name), None)
+                await self._ari.set_variable(channel, name, value)
+                self._told[channel, name] = value

@@ -1,0 +1,33 @@
+"""What the dialplan is told of a call, and told again."""
+
+import contextlib
+
+from ccari.errors import AsteriskError
+from ccari.policy.call import Direction, Outcome
+from ccari.policy.call import commands as do
+from tests.unit.calls.talking import Talking
+
+
+async def told(talking: Talking, outcome: Outcome) -> int:
+    """How many variables it takes."""
+    before = len(talking.asked)
+    with contextlib.suppress(AsteriskError):
+        await talking.actions.carry_out(do.TellDialplan(outcome, ""))
+    return len(talking.asked) - before
+
+
+async def test_the_dialplan_is_told_again_what_it_knows() -> None:
+    """Each is a request, and a moment of Asterisk's: call, outcome and reason, and then only what is another."""
+    talking = Talking(Direction.OUTBOUND)
+    outcomes = (Outcome.UNAVAILABLE, Outcome.UNAVAILABLE, Outcome.BRIDGED)
+    assert [await told(talking, each) for each in outcomes] == [3, 0, 1]
+
+
+async def test_an_outcome_that_asterisk_may_have_set_is_taken_for_the_one_before() -> None:
+    """No answer came to the second one, so that neither is known to stand."""
+    talking = Talking(Direction.OUTBOUND)
+    await told(talking, Outcome.UNAVAILABLE)
+    talking.asterisk.refusals["setChannelVar"] = None
+    await told(talking, Outcome.BRIDGED)
+    talking.asterisk.refusals.clear()
+    assert await told(talking, Outcome.UNAVAILABLE) == 1
