@@ -1,6 +1,6 @@
 # Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
 # they do. Run as root: the laboratory of two Asterisks needs it.
-.PHONY: help demo test setup lint unit integration scenarios soak containers mutations audit audit-where-possible bench bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings sounds reference lock wheel clean
+.PHONY: help demo test setup lint unit integration scenarios soak containers mutations audit audit-where-possible bench bench-gate bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings sounds reference lock wheel clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -84,6 +84,9 @@ $(VENV)/.installed: pyproject.toml requirements-dev.lock
 # The dialplan's ODBC driver is fetched by apt, ari-client by npm; a way that cannot be had is left out, and said so.
 bench: setup ## Make the same call by dialplan, ari-client, asyncari and ccari, and compare; CALLS=n RUNS=n RATE=n WAYS="…"
 	$(BIN)/python -m tests.bench.calls $(if $(CALLS),--calls $(CALLS)) $(if $(RUNS),--runs $(RUNS)) $(if $(RATE),--rate $(RATE)) $(if $(WAYS),--ways $(WAYS))
+
+bench-gate: setup ## Ask the gate beside fifty million bars, and scrub a million contacts; ROWS=n CONTACTS=n
+	$(BIN)/python -m tests.bench.gate $(if $(ROWS),--rows $(ROWS)) $(if $(CONTACTS),--contacts $(CONTACTS))
 
 bench-suppressions: setup ## Import two million numbers, and see what the gate feels of it; ROWS=n for another count
 	$(BIN)/python -m tests.bench.suppressions $(if $(ROWS),--rows $(ROWS))

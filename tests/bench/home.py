@@ -1,9 +1,12 @@
-"""Where a benchmark has its database and its files."""
+"""Where a benchmark has its database and its files, and the commands that it runs beside them."""
 
+import asyncio
 import contextlib
+import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -16,3 +19,21 @@ def home() -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+async def ccari(environment: Mapping[str, str], *arguments: str) -> tuple[str, float]:
+    """What the command printed, and the most memory that it had, in MB; its own children are none that work."""
+
+    def run() -> tuple[str, float]:
+        with tempfile.TemporaryFile() as output:
+            pid = os.posix_spawn(
+                sys.executable, [sys.executable, "-m", "ccari", *arguments], environment,
+                file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1)],
+            )  # fmt: skip
+            _, status, usage = os.wait4(pid, 0)
+            if status:
+                raise SystemExit(f"ccari {arguments[0]} failed")
+            output.seek(0)
+            return output.read().decode(), usage.ru_maxrss / 1024
+
+    return await asyncio.to_thread(run)

@@ -12,7 +12,6 @@ import json
 import os
 import random
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -26,7 +25,7 @@ from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
-from tests.bench.home import home
+from tests.bench.home import ccari, home
 from tests.unit.store.made import POLICY, call, question
 
 MOST_MEGABYTES = 200
@@ -73,7 +72,7 @@ async def bench(home: Path, rows: int) -> int:
     (home / "policy.toml").write_text(POLICY)
     async with embedded_postgres(home / "data") as dsn, open_database(dsn) as database:
         for command in (["policy", "apply", str(home / "policy.toml")], ["keys", "init"]):
-            await _ccari(environment, *command)
+            await ccari(environment, *command)
         measured = Bench(Store.over(dsn, database), SecretStore(home / "keys"), rows)
         for _ in range(LOOKS):
             await measured.gate("before")
@@ -81,7 +80,7 @@ async def bench(home: Path, rows: int) -> int:
             file.writelines(f"{number(index)}\n" for index in range(rows))
         began = time.perf_counter()
         async with _meanwhile(lambda: measured.gate("meanwhile"), lambda: measured.press("meanwhile")):
-            report, megabytes = await _ccari(
+            report, megabytes = await ccari(
                 environment, "suppress", "import", str(home / "list.csv"), "--json"
             )
         took = time.perf_counter() - began
@@ -121,24 +120,6 @@ async def _meanwhile(*steps: Callable[[], Awaitable[None]]) -> AsyncIterator[Non
         going.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await going
-
-
-async def _ccari(environment: dict[str, str], *arguments: str) -> tuple[str, float]:
-    """What the command printed, and the most memory that it had, in MB; its own children are none that work."""
-
-    def run() -> tuple[str, float]:
-        with tempfile.TemporaryFile() as output:
-            pid = os.posix_spawn(
-                sys.executable, [sys.executable, "-m", "ccari", *arguments], environment,
-                file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1)],
-            )  # fmt: skip
-            _, status, usage = os.wait4(pid, 0)
-            if status:
-                raise SystemExit(f"ccari {arguments[0]} failed")
-            output.seek(0)
-            return output.read().decode(), usage.ru_maxrss / 1024
-
-    return await asyncio.to_thread(run)
 
 
 if __name__ == "__main__":
