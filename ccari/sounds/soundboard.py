@@ -35,8 +35,8 @@ def open_copies(settings: Settings) -> Copies:
     return Copies(settings.data_dir / "heard")
 
 
-#: How long a sound that was spoilt may go unnoticed, in seconds: at each gate it is hundreds of files that would be looked
-#: at. What a build has changed counts at once.
+#: How long it may go unnoticed, in seconds, that a sound was spoilt which is no notice: of hundreds of files a look at each
+#: gate is half a millisecond. What a build has changed counts at once.
 LOOK_SECONDS = 1.0
 
 #: Of a file or a folder that was looked at: when and what it was. None of one that is not there.
@@ -46,19 +46,24 @@ _Stamps = dict[str, _Stamp]
 
 @dataclass
 class _Checked:
-    """The scripts of a campaign, and what they rested on when they were checked."""
+    """The scripts of a campaign, and what they rested on when they were checked: ``notices`` are looked at each time, for
+    nobody is rung who could not be told (invariant 3), ``others`` each :data:`LOOK_SECONDS`.
+    """
 
     of: tuple[Controller, Campaign]
     scripts: dict[str, Script]
-    stamps: _Stamps
+    notices: _Stamps
+    others: _Stamps
     looked_at: float
 
     def holds(self, now: float) -> bool:
-        """True if no file was changed, taken away, or put beside them since, or there was a look a moment ago."""
+        """True if no file was changed, taken away, or put beside them since, as far as there was a look."""
+        if not _unchanged(self.notices):
+            return False
         if now - self.looked_at < LOOK_SECONDS:
             return True
         self.looked_at = now
-        return all(_stamp(path) == stamp for path, stamp in self.stamps.items())
+        return _unchanged(self.others)
 
 
 class Soundboard:
@@ -81,8 +86,8 @@ class Soundboard:
         self._checked: dict[str, _Checked] = {}
 
     def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
-        """Every sound of the campaign, by language; each file is hashed when it, its folder or the campaign is new, which is
-        looked for each :data:`LOOK_SECONDS`.
+        """Every sound of the campaign, by language; each file is hashed when it, its folder or the campaign is new. For that
+        the notices are looked at each time, and the others each :data:`LOOK_SECONDS`.
 
         Raises
         ------
@@ -95,16 +100,19 @@ class Soundboard:
         if known is not None and known.of == (controller, campaign) and known.holds(now):
             return known.scripts
         self._checked.pop(campaign.id, None)
-        stamps: _Stamps = {}
-        scripts = {
-            language: self._script(controller, campaign, language, stamps) for language in campaign.spoken
-        }
-        self._checked[campaign.id] = _Checked((controller, campaign), scripts, stamps, now)
-        return scripts
+        checked = _Checked((controller, campaign), {}, {}, {}, now)
+        for language in campaign.spoken:
+            checked.scripts[language] = self._script(controller, campaign, language, checked)
+        self._checked[campaign.id] = checked
+        return checked.scripts
 
-    def _script(self, controller: Controller, campaign: Campaign, language: str, stamps: _Stamps) -> Script:
+    def _script(self, controller: Controller, campaign: Campaign, language: str, checked: _Checked) -> Script:
         said = {each.id: each for each in notices.prompts(controller, campaign, self.catalogue, language)}
-        found = {each: self._find(prompt, stamps) for each, prompt in said.items()}
+        told = {each for ids in notices.wordings(campaign) for each in ids}
+        found = {
+            each: self._find(prompt, checked.notices if each in told else checked.others)
+            for each, prompt in said.items()
+        }
         if self._copies is not None:
             for each, (folder, _, entry) in found.items():
                 self._copies.keep(entry.digest, _files(folder, said[each], entry))
@@ -171,6 +179,10 @@ def _stamps(folder: Path, prompt: Prompt, entry: Entry) -> _Stamps:
     """Of the files of a sound, and of the folder that they lie in: Asterisk may play what is put beside them."""
     paths = [(folder / prompt.key).parent, *_files(folder, prompt, entry).values()]
     return {str(path): _stamp(str(path)) for path in paths}
+
+
+def _unchanged(stamps: _Stamps) -> bool:
+    return all(_stamp(path) == stamp for path, stamp in stamps.items())
 
 
 def _stamp(path: str) -> _Stamp:
