@@ -39,7 +39,11 @@ class Service:
     async def start(self) -> None:
         """Start, and wait until it drives Asterisk."""
         await self.spawn()
-        await self.logged(lambda line: line["event"] == "asterisk_connected", within=START_SECONDS)
+        try:
+            await self.logged(lambda line: line["event"] == "asterisk_connected", within=START_SECONDS)
+        except BaseException:
+            await self._kill()
+            raise
 
     async def spawn(self) -> None:
         with self.log.open("ab") as log, self.errors.open("ab") as errors:
@@ -52,8 +56,18 @@ class Service:
         assert self.process is not None
         if self.process.returncode is None:
             self.process.send_signal(with_signal)
-        async with asyncio.timeout(STOP_SECONDS):
-            return await self.process.wait()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                return await self.process.wait()
+        except TimeoutError:
+            await self._kill()
+            raise
+
+    async def _kill(self) -> None:
+        """Leave none behind that did not come up or will not end: it would drive the next test's Asterisk at that port."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
 
     def lines(self) -> list[dict[str, Any]]:
         text = self.log.read_text("utf-8") if self.log.exists() else ""
