@@ -129,10 +129,12 @@ async def test_a_free_port_is_called_taken_by_its_name(patient: Patient) -> None
 
 
 async def test_a_port_that_ccari_cannot_have_passes_for_free(patient: Patient) -> None:
-    host, _, port = patient.settings["http"]["listen"].rpartition(":")
+    host = patient.settings["http"]["listen"].rpartition(":")[0]
     with socket.socket() as taken:
         # taken, though nobody listens
-        taken.bind((host, int(port)))
+        taken.bind((host, 0))
+        port = taken.getsockname()[1]
+        patient.settings["http"]["listen"] = f"{host}:{port}"
         found = await patient.only("http")
     assert (found.state, found.found) == (
         State.FAULT, f"ccari cannot listen on {host}:{port}: Address already in use"
