@@ -1,6 +1,7 @@
 """The one composition root: which parts make up a running ccari."""
 
 import asyncio
+import contextlib
 from functools import partial
 
 import structlog
@@ -11,7 +12,7 @@ from ccari.app.messengers import forwarding, notifying
 from ccari.app.parts import Parts, open_parts
 from ccari.app.recordings import housekeeping, open_archive, open_spool
 from ccari.app.starting import check_keys, check_policy
-from ccari.app.stopping import until
+from ccari.app.stopping import told_by_signals, until
 from ccari.app.tasks import beside
 from ccari.calls.admission import Admission
 from ccari.calls.client import Ari, Identity
@@ -47,20 +48,25 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
     credentials = Credentials(
         settings.asterisk.url, settings.asterisk.username, settings.asterisk.secret(), settings.asterisk.app
     )
-    async with open_store(settings) as store:
-        parts = await open_parts(settings, store)
-        check_policy(parts)
-        check_keys(parts)
-        clear(parts.exports)
-        # somebody may have barred themselves while the database was away
-        await parts.replayer.begin()
-        async with open_spool(settings) as spool:
-            await _run(parts, spool, credentials, supervisor, stop or asyncio.Event())
+    stop, hurry = stop or asyncio.Event(), asyncio.Event()
+    # signals outermost: who tells it once more to end must not cut off what is still being closed
+    with contextlib.ExitStack() as signals:
+        async with open_store(settings) as store:
+            parts = await open_parts(settings, store)
+            check_policy(parts)
+            check_keys(parts)
+            clear(parts.exports)
+            # somebody may have barred themselves while the database was away
+            await parts.replayer.begin()
+            async with open_spool(settings) as spool:
+                signals.enter_context(told_by_signals(stop, hurry))
+                await _run(parts, spool, credentials, supervisor, stop, hurry)
 
 
 async def _run(
-    parts: Parts, spool: Spool, credentials: Credentials, supervisor: Supervisor, stop: asyncio.Event
-) -> None:
+    parts: Parts, spool: Spool, credentials: Credentials, supervisor: Supervisor, stop: asyncio.Event,
+    hurry: asyncio.Event,
+) -> None:  # fmt: skip
     """Each of what runs ends before what stands above it."""
     settings, store, metrics = parts.settings, parts.store, parts.metrics
     archive = open_archive(settings, spool)
@@ -88,7 +94,7 @@ async def _run(
         beside(partial(supervisor.tell, stop, link.connected)),
     ):
         _log.info("service_started", revision=parts.book.revision)
-        await until(stop, link, calls, settings.calls.drain_seconds)
+        await until(stop, hurry, link, calls, settings.calls.drain_seconds)
         _log.info("service_stopped")
 
 

@@ -1,17 +1,31 @@
 """How the service ends: when it is told to, once its calls have come to an end."""
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import Iterator
 
 from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
 
 
-async def until(stop: asyncio.Event, link: Link, calls: Switchboard, drain_seconds: float) -> None:
-    """Keep the link until told to stop; then let the calls end before the link goes. Told again, wait for no talk."""
-    loop, hurry = asyncio.get_running_loop(), asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
+@contextlib.contextmanager
+def told_by_signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
+    """SIGTERM or SIGINT sets ``stop``, and one more ``hurry``; none ends the process while the context lasts."""
+    loop, signals = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+    for each in signals:
         loop.add_signal_handler(each, lambda: hurry.set() if stop.is_set() else stop.set())
+    try:
+        yield
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)
+
+
+async def until(
+    stop: asyncio.Event, hurry: asyncio.Event, link: Link, calls: Switchboard, drain_seconds: float
+) -> None:
+    """Keep the link until told to stop; then let the calls end before the link goes. In a hurry, wait for no talk."""
     running, stopping = asyncio.create_task(link.run()), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -25,8 +39,6 @@ async def until(stop: asyncio.Event, link: Link, calls: Switchboard, drain_secon
         for task in (running, stopping):
             task.cancel()
         await asyncio.wait([running, stopping])
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(each)
 
 
 async def _wind_down(

@@ -65,6 +65,17 @@ async def test_whoever_is_in_a_hurry_waits_for_the_talks(ground: Ground) -> None
         assert (outcome.outcome, outcome.reason) == ("bridged", "shutdown")
 
 
+async def test_whoever_tells_it_once_more_cuts_off_what_is_being_closed(ground: Ground) -> None:
+    async with ground.running() as service:
+        told_to_stop(service)
+        async with asyncio.timeout(EXIT_SECONDS):
+            # what is closed after that takes some milliseconds
+            while b'"service_stopped"' not in service.log.read_bytes():  # noqa: ASYNC110 - a process's log
+                await asyncio.sleep(0)
+        told_to_stop(service)
+        assert await over(service) == 0
+
+
 async def test_a_lost_connection_lets_a_service_that_stops_leave_its_talks_or_begin_calls(
     ground: Ground,
 ) -> None:
