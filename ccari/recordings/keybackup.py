@@ -21,6 +21,10 @@ from ccari.recordings.recipients import holds_identity
 
 #: No key is longer; what is, was not packed by :func:`pack`.
 MOST_BYTES = 1 << 20
+#: age refuses a passphrase that asks for far more work than the machine does in a second, as it measures then and there:
+#: one that is busy at that moment looks too slow, so it is measured again.
+TRIES = 5
+_TOO_MUCH = "Excessive work"
 _AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 
@@ -140,7 +144,7 @@ def read(file: Path, ask: Callable[[], str]) -> bytes:
     Raises
     ------
     ConfigError
-        If it cannot be read, is no age file, has another passphrase, or is damaged.
+        If it cannot be read, is no age file, has another passphrase, or is damaged; or if the machine is too slow.
     """
     try:
         encrypted = file.read_bytes()
@@ -149,12 +153,18 @@ def read(file: Path, ask: Callable[[], str]) -> bytes:
     if not encrypted.startswith(_AGE):
         raise ConfigError(f"{file} is no backup of keys: it is not encrypted with age")
     passphrase = ask()
-    try:
-        return pyrage.passphrase.decrypt(encrypted, passphrase)
-    except pyrage.DecryptError:
-        raise ConfigError(
-            f"{file} cannot be opened: its passphrase is another one, or it is damaged or cut off"
-        ) from None
+    for _ in range(TRIES):
+        try:
+            return pyrage.passphrase.decrypt(encrypted, passphrase)
+        except pyrage.DecryptError as error:
+            if _TOO_MUCH not in str(error):
+                raise ConfigError(
+                    f"{file} cannot be opened: its passphrase is another one, or it is damaged or cut off"
+                ) from None
+    raise ConfigError(
+        f"{file} cannot be opened here: this machine is too busy, or too slow, for the work that its passphrase asks for: "
+        "try again, or on another machine"
+    )
 
 
 def _content(folder: Path) -> Iterator[Path]:

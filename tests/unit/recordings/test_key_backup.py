@@ -214,6 +214,31 @@ def test_a_backup_does_not_open_or_opens_by_another_passphrase(
     assert "another passphrase" not in str(wrong.value)
 
 
+def test_a_machine_that_is_too_slow_calls_the_passphrase_wrong(sealed: Path, tmp_path: Path) -> None:
+    _, stanza, _ = sealed.read_bytes().split(b"\n", 2)
+    asked_for = stanza.rpartition(b" ")[0] + b" 40"
+    (file := tmp_path / "slow.age").write_bytes(sealed.read_bytes().replace(stanza, asked_for, 1))
+    with pytest.raises(
+        ConfigError, match=r"slow\.age cannot be opened here: this machine is too busy, or too slow"
+    ):
+        keybackup.read(file, lambda: PASSPHRASE)
+
+
+def test_a_machine_that_is_busy_for_a_moment_calls_the_passphrase_wrong(
+    sealed: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As age measures it; the measurement itself cannot be made to fail."""
+    decrypt, measured = pyrage.passphrase.decrypt, iter([False, True])
+
+    def measuring(encrypted: bytes, passphrase: str) -> bytes:
+        if not next(measured):
+            raise pyrage.DecryptError("Excessive work parameter for passphrase.")
+        return decrypt(encrypted, passphrase)
+
+    monkeypatch.setattr(pyrage.passphrase, "decrypt", measuring)
+    assert keybackup.read(sealed, lambda: PASSPHRASE) == keybackup.pack(keys).tar
+
+
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
