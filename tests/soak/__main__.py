@@ -42,8 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"soak: seed {seed}: {len(made.calls)} calls, {len(made.bars)} bars, {len(made.faults)} faults in "
         f"{chosen.minutes:g} minutes", file=sys.stderr,
     )  # fmt: skip
+    kept = chosen.keep / f"seed-{seed}"
+    print(f"soak: logs, and what was heard, are in {kept} afterwards", file=sys.stderr)
     try:
-        result = asyncio.run(_until_terminated(soak(made, Progress(), chosen.keep_logs)))
+        result = asyncio.run(_until_terminated(soak(made, Progress(), kept)))
     except LabError as error:
         print(f"soak: {error}", file=sys.stderr)
         return 2
@@ -95,7 +97,10 @@ def _parser() -> argparse.ArgumentParser:
         choices=[each.value for each in Fault],
         help="a fault to leave out",
     )
-    parser.add_argument("--keep-logs", type=Path, metavar="DIR", help="copy the logs there at the end")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", default=Path("build/soak"),
+        help="where all logs, and what was heard, are copied to at the end",
+    )  # fmt: skip
     return parser
 
 

@@ -59,15 +59,14 @@ class Result:
     supervisor: Supervisor
 
 
-async def soak(plan: Plan, progress: Progress, keep: Path | None = None) -> Result:
-    """Carry the plan out. ``keep``: a folder for the service's log and the database server's."""
+async def soak(plan: Plan, progress: Progress, keep: Path) -> Result:
+    """Carry the plan out. ``keep``: a folder for all logs and what was heard; what a violation was is seen there alone."""
     async with open_house() as house:
         try:
             return await _soak(plan, progress, house)
         finally:
             await _end(house.service)
-            if keep is not None:
-                await asyncio.to_thread(_keep, house, keep)
+            await asyncio.to_thread(_keep, house, keep)
 
 
 async def _soak(plan: Plan, progress: Progress, house: House) -> Result:
@@ -153,3 +152,4 @@ def _keep(house: House, folder: Path) -> None:
     for each in (*house.logs, house.lab.pbx.log, house.lab.world.log):
         if each.exists():
             shutil.copy(each, folder / (f"world-{each.name}" if each == house.lab.world.log else each.name))
+    shutil.copytree(house.lab.world.heard, folder / "heard", dirs_exist_ok=True)
