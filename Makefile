@@ -26,7 +26,7 @@ demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leav
 # the audit beside both. A known hole fails the tests. Where nobody can be asked for holes they pass, and say so last: no
 # network is no fault of the code, but an audit that passes without having asked, and says nothing, is worse than none.
 test: setup lint ## Lint, type-check and run every test; audit the packages, where PyPI can be asked
-	@log=$$(mktemp); audited=$$(mktemp); nice $(BIN)/python -m pytest -n 3 $(UNIT) >$$log 2>&1 & unit=$$!; \
+	@log=$$(mktemp); audited=$$(mktemp); nice $(BIN)/python -m pytest -n 2 $(UNIT) >$$log 2>&1 & unit=$$!; \
 	  nice $(MAKE) --no-print-directory audit-where-possible >$$audited 2>&1 & audit=$$!; \
 	  trap 'kill $$unit $$audit' INT TERM; \
 	  $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios tests/faults; code=$$?; \
