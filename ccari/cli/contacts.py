@@ -145,7 +145,7 @@ def show(
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         whose = the_controller(await current_policy(store), controller)
         digests = (await vouched(settings, store)).digests(whose.id, the_number(number, whose))
-        await note(store, Looked.NUMBER_CHECKED, whose_number(whose, digests), why)
+        await note(store, Looked.NUMBER_CHECKED, whose_number(whose.id, digests), why)
         return await store.contacts.of(whose.id, digests)
 
     rows = with_store(context, work)

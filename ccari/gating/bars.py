@@ -70,7 +70,7 @@ class Bars:
     def subject(self, number: str, controller: str | None) -> dict[str, str]:
         """Of whom :meth:`standing` tells, for the record of accesses."""
         whose = the_controller(self.policy, controller)
-        return whose_number(whose, self.secrets.digests(whose.id, the_number(number, whose)))
+        return whose_number(whose.id, self.secrets.digests(whose.id, the_number(number, whose)))
 
     async def standing(self, number: str, controller: str | None) -> list[dict[str, Any]]:
         """The bars of a number and its places in registers, each with its ``scope`` and whether it ``stands`` now."""

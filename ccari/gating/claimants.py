@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ccari.errors import InputError
 from ccari.gating.naming import the_controller, the_number
+from ccari.gating.subjects import whose_number
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import parse
 from ccari.ports.keying import Digests, Secrets
@@ -33,4 +34,4 @@ def known_as(policy: Policy, secrets: Secrets, number: str, controller: str | No
 
 def at_what(controller: str, digests: Digests) -> dict[str, str]:
     """Whose requests somebody looks for, for the record of accesses."""
-    return {"controller": controller, "digest": digests.newest.hex(), "in": "requests"}
+    return {**whose_number(controller, digests), "in": "requests"}

@@ -41,7 +41,7 @@ class Inquiry:
         parsed = parse(number, controller.country)
         if isinstance(parsed, NumberFault):
             return None
-        whose = whose_number(controller, self.secrets.digests(controller.id, parsed))
+        whose = whose_number(controller.id, self.secrets.digests(controller.id, parsed))
         return {**whose, "campaign": campaign}
 
     async def answer(self, number: str, campaign: str) -> dict[str, Any]:

@@ -31,14 +31,14 @@ class Meant:
     subject: Subject = field(repr=False)
 
 
-def whose_number(controller: Controller, digests: Digests) -> dict[str, str]:
+def whose_number(controller: str, digests: Digests) -> dict[str, str]:
     """Whose data somebody looks at, for the record of accesses: by the keyed digest, never by the number."""
-    return {"controller": controller.id, "digest": digests.newest.hex()}
+    return {"controller": controller, "digest": digests.newest.hex()}
 
 
 def at_what(of: Meant) -> dict[str, str]:
     """Whose data somebody looks at, and by which request."""
-    return {**whose_number(of.controller, of.subject.digests), "request": of.mandate.reference}
+    return {**whose_number(of.controller.id, of.subject.digests), "request": of.mandate.reference}
 
 
 def wanted_of(of: Meant) -> Wanted:

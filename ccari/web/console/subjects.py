@@ -59,11 +59,7 @@ async def export(visit: Visit) -> Answer:
 async def _one(visit: Visit, given: NumberForm) -> Shown:
     mandate, request = await _asked(visit)
     digests = Digests(request["digest"], request["key_version"], tuple(mandate.digests))
-    of = {
-        "controller": mandate.controller,
-        "digest": digests.newest.hex(),
-        "request": mandate.reference,
-    }
+    of = {**gating.whose_number(mandate.controller, digests), "request": mandate.reference}
     await visit.ask.note(Looked.SUBJECT_LOOKED_UP, of, mandate.reference)
     faults = {"export": _fault(mandate, ANSWERED_BY_EXPORT), "erasure": _fault(mandate, {Right.ERASURE})}
     number = given.number or request["number"]
