@@ -23,7 +23,7 @@ class Node:
     async def fetch(self, place: Place) -> None:
         if shutil.which("node") is None or shutil.which("npm") is None:
             raise NotHereError("there is no node or no npm on this machine")
-        folder = place.folder / "javascript"
+        folder = place.folder / HERE.name
         shutil.copytree(HERE, folder)
         try:
             await output(
@@ -51,7 +51,7 @@ class Node:
                     str(pbx.ari_password_file),
                     str(wanted.notice),
                 ),
-                cwd=place.folder / "node",
+                cwd=place.folder / HERE.name,
                 complaints=complaints,
             ) as pid:
                 yield Controller((pid,), pbx.spool)
