@@ -1,7 +1,6 @@
 """The one composition root: which parts make up a running ccari."""
 
 import asyncio
-import contextlib
 from functools import partial
 
 import structlog
@@ -12,7 +11,7 @@ from ccari.app.messengers import forwarding, notifying
 from ccari.app.parts import Parts, open_parts
 from ccari.app.recordings import housekeeping, open_archive, open_spool
 from ccari.app.starting import check_keys, check_policy
-from ccari.app.stopping import told_by_signals, until
+from ccari.app.stopping import heed_signals, until
 from ccari.app.tasks import beside
 from ccari.calls.admission import Admission
 from ccari.calls.client import Ari, Identity
@@ -36,8 +35,8 @@ from ccari.supervisor import Supervisor
 _log = structlog.get_logger()
 
 
-async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
-    """Run the service until SIGTERM, SIGINT or ``stop``.
+async def serve(settings: Settings) -> None:
+    """Run the service until SIGTERM or SIGINT, which the process heeds in no other way once it serves.
 
     Raises
     ------
@@ -48,19 +47,15 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> Non
     credentials = Credentials(
         settings.asterisk.url, settings.asterisk.username, settings.asterisk.secret(), settings.asterisk.app
     )
-    stop, hurry = stop or asyncio.Event(), asyncio.Event()
-    # signals outermost: who tells it once more to end must not cut off what is still being closed
-    with contextlib.ExitStack() as signals:
-        async with open_store(settings) as store:
-            parts = await open_parts(settings, store)
-            check_policy(parts)
-            check_keys(parts)
-            clear(parts.exports)
-            # somebody may have barred themselves while the database was away
-            await parts.replayer.begin()
-            async with open_spool(settings) as spool:
-                signals.enter_context(told_by_signals(stop, hurry))
-                await _run(parts, spool, credentials, supervisor, stop, hurry)
+    async with open_store(settings) as store:
+        parts = await open_parts(settings, store)
+        check_policy(parts)
+        check_keys(parts)
+        clear(parts.exports)
+        # somebody may have barred themselves while the database was away
+        await parts.replayer.begin()
+        async with open_spool(settings) as spool:
+            await _run(parts, spool, credentials, supervisor, *heed_signals())
 
 
 async def _run(

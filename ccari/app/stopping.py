@@ -1,25 +1,36 @@
 """How the service ends: when it is told to, once its calls have come to an end."""
 
 import asyncio
+import atexit
 import contextlib
 import signal
-from collections.abc import Iterator
+from types import FrameType
 
 from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-@contextlib.contextmanager
-def told_by_signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
-    """SIGTERM or SIGINT sets ``stop``, and one more ``hurry``; none ends the process while the context lasts."""
-    loop, signals = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
-    for each in signals:
-        loop.add_signal_handler(each, lambda: hurry.set() if stop.is_set() else stop.set())
-    try:
-        yield
-    finally:
-        for each in signals:
-            loop.remove_signal_handler(each)
+
+def heed_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """SIGTERM or SIGINT sets the first from now on, and one more the second; none ends the process any more.
+
+    They are no handlers of the loop, which would be gone with it: whoever tells it once more must not cut off what is still
+    being closed. Nor the interpreter in its last steps: it puts handlers away, but leaves alone what is ignored.
+    """
+    loop, stop, hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    def tell() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    def heed(_number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(RuntimeError):  # of a loop that is closed
+            loop.call_soon_threadsafe(tell)
+
+    for each in _SIGNALS:
+        signal.signal(each, heed)
+        atexit.register(signal.signal, each, signal.SIG_IGN)
+    return stop, hurry
 
 
 async def until(
