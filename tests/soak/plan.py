@@ -139,7 +139,11 @@ def _calls(
     at = 1.0
     while at < seconds - QUIET_END_SECONDS:
         campaign = chance.choice(list(CAMPAIGNS))
-        number = _number(chance, campaign, numbers, barred, [each.number for each in calls])
+        # nobody who calls is busy, and one who answers late would hear the notice before they listen
+        called = [
+            each.number for each in calls if not CAMPAIGNS[campaign].inbound or numbers.can_call(each.number)
+        ]
+        number = _number(chance, campaign, numbers, barred, called)
         withheld = CAMPAIGNS[campaign].inbound and chance.random() < WITHHELD
         calls.append(PlannedCall(at, number, campaign, _agent(chance, campaign, barred), withheld))
         if chance.random() < BARS_EACH_MINUTE / 60 / rate:
@@ -184,6 +188,11 @@ class _Numbers:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._used: Counter[str] = Counter()
+        self._unreached: set[str] = set()
+
+    def can_call(self, number: str) -> bool:
+        """Whether somebody of that behaviour hears a notice as soon as they are answered."""
+        return number[:-2] not in self._unreached
 
     def next(self, campaign: str) -> Callee:
         declared, chance = CAMPAIGNS[campaign], self._chance
@@ -202,11 +211,12 @@ class _Numbers:
             callees.busy, callees.no_answer, callees.rejects, callees.congestion, callees.redirects,
             _made(callees.answers_late, chance.randint(1, 6)), callees.mute,
         ]  # fmt: skip
-        # nobody who calls is busy, and one who rings for ever would never hear the notice
-        groups = [presses, presses, talks, *([] if declared.inbound else [unreached])]
-        behaves = chance.choice(chance.choice(groups))
+        group = chance.choice([presses, presses, talks, *([] if declared.inbound else [unreached])])
+        behaves = chance.choice(group)
         kind = behaves(0).number[:-2]
         self._used[kind] += 1
+        if group is unreached:
+            self._unreached.add(kind)
         return behaves((self._used[kind] - 1) % (SERIALS - BARRED_BEFORE))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.integration.studio import CONFIRMED, TONES
-from tests.lab import wire
+from tests.lab import callees, wire
 from tests.lab.callees import AGENT_TONE_HZ, TONE_HZ
 from tests.lab.ports import free_port
 from tests.soak import hearing
@@ -53,6 +53,15 @@ def test_nobody_withholds_their_number_hands_over_or_enters_a_code_in_a_long_run
     entered = {(each.campaign, code) for each in calls if each.agent.startswith("presses-")
                for code in each.agent.split("-")[1:4:2]}  # fmt: skip
     assert entered == {(name, code) for name, declared in CAMPAIGNS.items() for code in declared.codes}
+
+
+def test_somebody_calls_in_who_hears_the_notice_before_they_listen() -> None:
+    """Of a callee who answers late what is heard is recorded from the answer on: as a caller they were answered long ago."""
+    late = callees.answers_late(3, 0).number[:8]
+    for seed in range(20):
+        calls = make(seed, 1200, calls_each_second=0.5).calls
+        assert [each for each in calls if CAMPAIGNS[each.campaign].inbound and each.number[:8] == late] == []
+        assert any(each.number[:8] == late for each in calls)
 
 
 def test_a_fault_that_cannot_be_done_here_is_planned() -> None:
