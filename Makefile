@@ -7,13 +7,13 @@ PYTHON ?= python3
 VENV ?= .venv
 AUDIT := .venv-audit
 BIN := $(VENV)/bin
-PACKAGES := python3-venv mmdebstrap espeak-ng ffmpeg util-linux age curl chromium fonts-dejavu-core
+PACKAGES := python3-venv mmdebstrap flac espeak-ng ffmpeg util-linux age curl chromium fonts-dejavu-core
 # Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 ENGINE := podman buildah docker-compose crun nft ip
 ENGINE_PACKAGES := podman buildah docker-compose crun netavark aardvark-dns nftables iproute2
 UNIT := tests/unit tests/hostile tests/browser
-COMMANDS := mmdebstrap espeak-ng ffmpeg unshare nsenter age curl chromium
+COMMANDS := mmdebstrap flac espeak-ng ffmpeg unshare nsenter age curl chromium
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -10,16 +10,18 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from ccari.errors import ConfigError, RecordingDelayed, RecordingError, why
 from ccari.ports.recordings import Channels, Kept, RecordingTag, Spool
 from ccari.recordings import raw
-from ccari.recordings.encoding import AgentsSide, Encoded, encode
+from ccari.recordings.encoding import Encoding
 from ccari.recordings.encryption import encrypt
+from ccari.recordings.sound import AgentsSide, Sound
 from ccari.recordings.tags import all_of, metadata, sidecar
 
 #: Recordings that are encoded side by side: one core is left to the calls that go on.
@@ -61,7 +63,7 @@ class FileArchive:
         Raises
         ------
         RecordingDelayed
-            If it cannot be done now: no ffmpeg, no room, no recipients, no spool, no such file in it, no patience.
+            If it cannot be done now: no encoder, no room, no recipients, no spool, no such file in it, no patience.
         RecordingError
             If it holds no sound, or none that may be kept.
         """
@@ -71,15 +73,14 @@ class FileArchive:
                 path = await self._spool.take(tag.recording_id)
                 is_stereo = tag.channels == Channels.STEREO
                 agents = await self._spool.take_agents(tag.recording_id) if is_stereo else None
-                async with self._turn, _made(self._work(tag.recording_id)) as work:
-                    recipients = tuple(self._recipients())
-                    plain = work / f"{tag.recording_id}.{self._form}"
-                    found = await asyncio.to_thread(raw.read, path)
-                    left = AgentsSide(await asyncio.to_thread(_read, agents), lead_ms) if is_stereo else None
-                    encoded = await encode(found, plain, self._form, metadata(tag), most_ms, left)
-                    # what is begun in a thread goes on there, whoever leaves it
+                async with self._turn:
+                    left = waiting.when()
                     waiting.reschedule(None)
-                    return await asyncio.to_thread(self._put, tag, plain, encoded, recipients)
+                    encoding = Encoding()
+                    working = asyncio.to_thread(
+                        self._bring, tag, path, (agents, lead_ms) if is_stereo else None, most_ms, encoding
+                    )
+                    return await seen_through(working, encoding, left)
         except TimeoutError:
             raise RecordingDelayed("there is more to do than a call's end can wait for") from None
         except ConfigError as error:
@@ -87,7 +88,24 @@ class FileArchive:
         except OSError as error:
             raise RecordingDelayed(f"{tag.recording_id} could not be kept: {why(error)}") from None
 
-    def _put(self, tag: RecordingTag, plain: Path, encoded: Encoded, recipients: tuple[str, ...]) -> Kept:
+    def _bring(
+        self,
+        tag: RecordingTag,
+        path: Path,
+        agents: tuple[Path | None, int] | None,
+        most_ms: int | None,
+        encoding: Encoding,
+    ) -> Kept:
+        """All of it in one thread: each hand-over costs the calls' loop as much as a step of it."""
+        recipients = tuple(self._recipients())
+        with _made(self._work(tag.recording_id)) as work:
+            plain = work / f"{tag.recording_id}.{self._form}"
+            side = None if agents is None else AgentsSide(_read(agents[0]), agents[1])
+            sound = Sound(raw.read(path), most_ms, side)
+            encoding.write(sound, plain, self._form, metadata(tag))
+            return self._put(tag, plain, sound, recipients)
+
+    def _put(self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...]) -> Kept:
         place = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d")
         sha256, ready = _digest(plain), plain
         if recipients:
@@ -95,8 +113,8 @@ class FileArchive:
             encrypt(plain, ready, recipients)
             plain.unlink()
         kept = Kept(
-            str(place / ready.name), self._form, encoded.duration_ms, sha256, ready.stat().st_size, _digest(ready),
-            recipients, encoded.silent, encoded.agent_missing_ms,
+            str(place / ready.name), self._form, sound.duration_ms, sha256, ready.stat().st_size, _digest(ready),
+            recipients, sound.silent, sound.agent_missing_ms,
         )  # fmt: skip
         tagged = ready.with_name(f"{tag.recording_id}.json")
         tagged.write_bytes(sidecar(tag, kept))
@@ -155,6 +173,27 @@ class FileArchive:
         return self._folder / _WORK / str(recording_id)
 
 
+async def seen_through(work: Coroutine[Any, Any, Kept], encoding: Encoding, until: float | None) -> Kept:
+    """Whoever is cancelled, or has no patience beyond ``until`` of the loop's clock, breaks the encoding off; what is being
+    moved already is waited for. Nothing goes on behind one's back.
+    """
+    working = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait(
+            [working], timeout=None if until is None else until - asyncio.get_running_loop().time()
+        )
+        if not working.done() and encoding.stop():
+            raise TimeoutError
+        await asyncio.wait([working])
+        return working.result()
+    finally:
+        encoding.stop()
+        await asyncio.wait([working])
+        if not working.cancelled():
+            # of one that was broken off, so that asyncio need not report it
+            working.exception()
+
+
 def _put(folder: Path, *paths: Path) -> None:
     """Move files to where they stay, in that order, each whole and on the disk before it has its name there.
 
@@ -190,16 +229,16 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-@contextlib.asynccontextmanager
-async def _made(folder: Path) -> AsyncIterator[Path]:
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[Path]:
     """A folder of one's own, empty at first and gone afterwards: the audio in it is not yet encrypted.
 
-    Its name is new each time, as the ffmpeg of a killed service may outlive it, and is still to open its file.
+    Its name is new each time, as the encoder of a killed service may outlive it, and is still to open its file.
     """
     try:
-        yield await asyncio.to_thread(_make_anew, folder)
+        yield _make_anew(folder)
     finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_anew(folder: Path) -> Path:

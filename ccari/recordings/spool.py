@@ -21,6 +21,18 @@ def _is_something_else(path: Path) -> bool:
         return False
 
 
+def _is_file(path: Path) -> bool:
+    return path.exists() and not _is_something_else(path)
+
+
+def _unlink(*paths: Path) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise RecordingError(f"{path.name} could not be removed: {error.strerror}") from None
+
+
 def uuid_of(name: str) -> UUID | None:
     """The recording of that name, as ccari writes it: Python reads an id in braces too, and then there is no such file."""
     with contextlib.suppress(ValueError):
@@ -37,31 +49,28 @@ class SharedSpool:
 
     async def take(self, recording_id: UUID) -> Path:
         path = self._path(recording_id)
-        if await asyncio.to_thread(_is_something_else, path):
+        await raw.closed(lambda: self._is_open(path))
+        return path
+
+    def _is_open(self, path: Path) -> bool:
+        if _is_something_else(path):
             raise RecordingError(
                 f"{path.name} is no file, but a link or a pipe: Asterisk has not recorded it"
             )
-        await raw.closed(path)
-        if not await asyncio.to_thread(os.access, self._folder, os.R_OK | os.X_OK):
+        if not os.access(self._folder, os.R_OK | os.X_OK):
             raise RecordingDelayed(f"{self._folder} cannot be read: check [asterisk] spool")
-        if not await asyncio.to_thread(path.exists):
+        if not path.exists():
             # not lost: a folder that is not Asterisk's, or not mounted now, lacks it too
             raise RecordingDelayed(f"there is no file {path.name} in {self._folder}: check [asterisk] spool")
-        return path
+        return raw.is_open(path)
 
     async def take_agents(self, recording_id: UUID) -> Path | None:
         path = self._agents(recording_id)
-        if await asyncio.to_thread(_is_something_else, path):
-            return None
-        await raw.closed(path)
-        return path if await asyncio.to_thread(path.exists) else None
+        await raw.closed(lambda: not _is_something_else(path) and raw.is_open(path))
+        return path if await asyncio.to_thread(_is_file, path) else None
 
     async def remove(self, recording_id: UUID) -> None:
-        for path in (self._agents(recording_id), self._path(recording_id)):
-            try:
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-            except OSError as error:
-                raise RecordingError(f"{path.name} could not be removed: {error.strerror}") from None
+        await asyncio.to_thread(_unlink, self._agents(recording_id), self._path(recording_id))
 
     async def listed(self) -> Sequence[UUID]:
         try:

@@ -144,7 +144,8 @@ async def test_systemd_does_not_hear_that_the_service_is_up(machine: Machine) ->
         "/opt/ccari/bin/ccari db status",
         "/opt/ccari/bin/ccari policy apply /opt/ccari/lib/python3.13/site-packages/ccari/demo/policy.toml",
         "/opt/ccari/bin/ccari keys init",
-        "/usr/bin/nice /usr/bin/ffmpeg -loglevel error -f lavfi -i sine=duration=1 -f flac -y /var/lib/ccari/a.flac",
+        # the bytes of any file are 8-bit sound
+        "/usr/bin/nice /usr/bin/flac --silent --force-raw-format --endian=little --sign=signed --channels=1 --bps=8 --sample-rate=8000 -o /var/lib/ccari/a.flac /etc/ccari/ccari.toml",
         "/usr/bin/nice /usr/bin/ffmpeg -loglevel error -f lavfi -i sine=duration=1 -c:a libopus -f ogg -y /dev/null",
         "/opt/ccari/bin/ccari sounds build",
         "/usr/bin/install -d /var/spool/asterisk/recording",

@@ -96,7 +96,7 @@ async def test_a_ccari_that_only_has_to_be_started_is_called_faulty_or_started(w
     assert {each["state"] for each in found.values()} == {"ok"}
     assert found.keys() >= {
         "configuration", "user", "keys", "database", "schema", "clock database", "policy", "time zone", "disk", "secret acme",
-        "recipients", "evidence key", "journal key", "local journal", "ffmpeg", "sounds renewals", "sounds for Asterisk", "register robinson", "consents offers", *ARI, "spool", "recordings",
+        "recipients", "evidence key", "journal key", "local journal", "flac", "ffmpeg", "sounds renewals", "sounds for Asterisk", "register robinson", "consents offers", *ARI, "spool", "recordings",
         "fastagi", "http",
     }  # fmt: skip
     assert found["http"]["found"].endswith(" is free, and no service runs: ccari serve")

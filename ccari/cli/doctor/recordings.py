@@ -10,9 +10,10 @@ from ccari.cli.doctor.findings import Finding, doubt, fault, well
 from ccari.config import Settings
 from ccari.policy.declaration import Policy
 
-#: What ffmpeg calls the encoder of each format of the settings.
-_ENCODERS = {"wav": "pcm_s16le", "flac": "flac", "opus": "libopus"}
+#: What ffmpeg calls its encoder.
+_OPUS = "libopus"
 _KEPT_BACK = "recordings stay in the spool, unencrypted"
+_WITHOUT = "prompts cannot be built, and recordings have no picture in the console"
 _INSTALL = "apt-get install ffmpeg"
 _ANSWER_SECONDS = 10.0
 
@@ -28,30 +29,59 @@ def recordings(settings: Settings) -> Iterator[Finding]:
                     "let ccari's user write there, or set [recordings] dir")  # fmt: skip
 
 
-def ffmpeg(settings: Settings) -> Iterator[Finding]:
-    """What encodes recordings, and prompts when they are built. Raises OSError."""
-    check, form = "ffmpeg", settings.recordings.format
-    path = shutil.which("ffmpeg")
-    if path is None:
-        yield fault(check, f"it is not installed: {_KEPT_BACK}", _INSTALL)
+def flac(settings: Settings) -> Iterator[Finding]:
+    """What encodes recordings, unless they are kept in another format. Raises OSError."""
+    if settings.recordings.format != "flac":
         return
     try:
+        path, _ = _answer("flac", "--version")
+    except _UnusableError as error:
+        yield fault("flac", f"{error}: {_KEPT_BACK}", "apt-get install flac")
+    else:
+        yield well("flac", f"{path} encodes recordings as flac")
+
+
+def ffmpeg(settings: Settings) -> Iterator[Finding]:
+    """What encodes recordings as Opus, and is used for prompts and pictures whatever the format. Raises OSError."""
+    encodes = settings.recordings.format == "opus"
+    try:
+        path, said = _answer("ffmpeg", "-nostdin", "-encoders")
+    except _UnusableError as error:
+        yield (fault if encodes else doubt)(
+            "ffmpeg", f"{error}: {_KEPT_BACK if encodes else _WITHOUT}", _INSTALL
+        )
+        return
+    encoders = {line.split()[1] for line in said.splitlines() if len(line.split()) > 1}
+    if encodes and _OPUS not in encoders:
+        yield fault("ffmpeg", f"{path} has no {_OPUS}, which [recordings] format = opus needs: {_KEPT_BACK}",
+                    f"install an ffmpeg that has it ({_INSTALL}), or set [recordings] format")  # fmt: skip
+    else:
+        yield well(
+            "ffmpeg",
+            f"{path} encodes recordings as opus" if encodes else f"{path} is there for prompts and pictures",
+        )
+
+
+class _UnusableError(Exception):
+    """What is wrong with a program, in words."""
+
+
+def _answer(program: str, *arguments: str) -> tuple[str, str]:
+    """Where a program is, and what it says when it is asked that."""
+    path = shutil.which(program)
+    if path is None:
+        raise _UnusableError("it is not installed")
+    try:
         done = subprocess.run(
-            [path, "-nostdin", "-encoders"], check=False, capture_output=True, text=True, errors="replace",
+            [path, *arguments], check=False, capture_output=True, text=True, errors="replace",
             timeout=_ANSWER_SECONDS, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        yield fault(check, f"{path} does not answer within {_ANSWER_SECONDS:.0f} s: {_KEPT_BACK}", _INSTALL)
-        return
-    encoders = {line.split()[1] for line in done.stdout.splitlines() if len(line.split()) > 1}
+        raise _UnusableError(f"{path} does not answer within {_ANSWER_SECONDS:.0f} s") from None
     if done.returncode != 0:
         said = (done.stderr.splitlines() or ["it says nothing"])[-1]
-        yield fault(check, f"{path} cannot be run: {said}: {_KEPT_BACK}", _INSTALL)
-    elif _ENCODERS[form] not in encoders:
-        yield fault(check, f"{path} has no {_ENCODERS[form]}, which [recordings] format = {form} needs: {_KEPT_BACK}",
-                    f"install an ffmpeg that has it ({_INSTALL}), or set [recordings] format")  # fmt: skip
-    else:
-        yield well(check, f"{path} encodes recordings as {form}")
+        raise _UnusableError(f"{path} cannot be run: {said}")
+    return path, done.stdout
 
 
 def unencrypted(settings: Settings, policy: Policy) -> Iterator[Finding]:

@@ -56,6 +56,7 @@ async def examine(path: Path | None) -> list[Finding]:
         ),
         _files("spool", lambda: folders.spool(settings), "let ccari's user read and write it"),
         _files("recordings", lambda: recordings.recordings(settings), "let ccari's user write there"),
+        _files("flac", lambda: recordings.flac(settings), "let ccari's user run it"),
         _files("ffmpeg", lambda: recordings.ffmpeg(settings), "let ccari's user run it"),
         found_by("fastagi", addresses.fastagi(settings), "check [agi] listen"),
         found_by("http", addresses.http(settings), "check [http] listen"),

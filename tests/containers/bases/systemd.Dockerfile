@@ -1,7 +1,7 @@
 # A machine as docs/install.md leaves it: systemd, and ccari in /opt/ccari, for the test to boot.
 FROM docker.io/library/debian:trixie-slim
 RUN apt-get update -qq \
- && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends systemd systemd-sysv python3 ffmpeg espeak-ng >/dev/null \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends systemd systemd-sysv python3 flac ffmpeg espeak-ng >/dev/null \
  && rm -rf /var/lib/apt/lists/* \
  && for each in networkd resolved timesyncd udevd; do ln -sf /dev/null "/etc/systemd/system/systemd-$each.service"; done
 RUN groupadd --system asterisk \

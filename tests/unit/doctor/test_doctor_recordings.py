@@ -8,6 +8,7 @@ import pytest
 
 from ccari.cli.doctor import recordings
 from ccari.cli.doctor.findings import State
+from ccari.recordings.encoders import ENCODERS
 from ccari.recordings.encoding import FORMATS
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
@@ -80,29 +81,64 @@ async def test_what_anybody_may_know_is_called_a_secret_or_may_be_replaced(patie
     assert found.advice.startswith(f"chmod go-w {public[1]}, ")
 
 
-async def test_no_recording_leaves_the_spool_for_want_of_ffmpeg(
-    patient: Patient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def programs(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, empty at first, out of which alone something can be run."""
     folder = patient.folder / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("form", "program", "well"),
+    [("flac", "flac", "exit 0"), ("opus", "ffmpeg", "echo ' A....D libopus  Opus'")],
+)
+async def test_no_recording_leaves_the_spool_for_want_of_an_encoder(
+    patient: Patient, programs: Path, monkeypatch: pytest.MonkeyPatch, form: str, program: str, well: str
+) -> None:
+    patient.settings["recordings"] = {"format": form}
+    if program != "ffmpeg":
+        _programme(programs / "ffmpeg", "exit 0")
+    found = await patient.only(program)
+    assert (found.state, found.found, found.advice) == (
+        State.FAULT, "it is not installed: recordings stay in the spool, unencrypted", f"apt-get install {program}"
+    )  # fmt: skip
+    _programme(programs / program, "echo 'libav.so.61: cannot open shared object file' >&2; exit 127")
+    assert "cannot be run: libav.so.61: cannot open" in (await patient.only(program)).found
+    _programme(programs / program, well)
+    assert await patient.unwell() == {}
+    monkeypatch.setattr(recordings, "_ANSWER_SECONDS", 1.0)
+    pipe = programs / "never"
+    os.mkfifo(pipe)
+    _programme(programs / program, f"read -r line < {pipe}")
+    found = await patient.only(program)
+    assert found.state is State.FAULT
+    assert "does not answer within 1 s" in found.found
+
+
+async def test_an_ffmpeg_without_opus_is_called_one_that_encodes_it(patient: Patient, programs: Path) -> None:
+    patient.settings["recordings"] = {"format": "opus"}
+    _programme(
+        programs / "ffmpeg", "echo ' A....D flac  FLAC'; echo ' A....D opus  Opus'; echo ' V....D png  PNG'"
+    )
+    found = await patient.only("ffmpeg")
+    assert found.state is State.FAULT
+    assert "has no libopus, which [recordings] format = opus needs" in found.found
+
+
+@pytest.mark.parametrize("form", ["flac", "wav"])
+async def test_nobody_tells_that_prompts_and_pictures_want_ffmpeg(
+    patient: Patient, programs: Path, form: str
+) -> None:
+    """Recordings do without it."""
+    patient.settings["recordings"] = {"format": form}
+    _programme(programs / "flac", "exit 0")
     found = await patient.only("ffmpeg")
     assert (found.state, found.found, found.advice) == (
-        State.FAULT, "it is not installed: recordings stay in the spool, unencrypted", "apt-get install ffmpeg"
+        State.WARNING, "it is not installed: prompts cannot be built, and recordings have no picture in the console",
+        "apt-get install ffmpeg",
     )  # fmt: skip
-    _programme(folder / "ffmpeg", "echo 'libavcodec.so.61: cannot open shared object file' >&2; exit 127")
-    assert "cannot be run: libavcodec.so.61: cannot open" in (await patient.only("ffmpeg")).found
-    _programme(
-        folder / "ffmpeg", "echo ' A....D flac  FLAC'; echo ' A....D opus  Opus'; echo ' V....D png  PNG'"
-    )
-    assert await patient.unwell() == {}
-    patient.settings["recordings"] = {"format": "opus"}
-    assert "has no libopus, which [recordings] format = opus needs" in (await patient.only("ffmpeg")).found
-    monkeypatch.setattr(recordings, "_ANSWER_SECONDS", 1.0)
-    pipe = folder / "never"
-    os.mkfifo(pipe)
-    _programme(folder / "ffmpeg", f"read -r line < {pipe}")
-    assert "does not answer within 1 s" in (await patient.only("ffmpeg")).found
 
 
 def _programme(path: Path, does: str) -> None:
@@ -110,8 +146,11 @@ def _programme(path: Path, does: str) -> None:
     path.chmod(0o755)
 
 
-async def test_a_format_that_ffmpeg_encodes_is_called_one_that_it_cannot(patient: Patient) -> None:
-    for each in FORMATS:
-        patient.settings["recordings"] = {"format": each}
-        found = {each.check: each for each in await patient.examined()}["ffmpeg"]
-        assert (found.state, found.found.endswith(f" encodes recordings as {each}")) == (State.OK, True)
+@pytest.mark.parametrize("form", FORMATS)
+async def test_a_format_that_can_be_encoded_is_called_one_that_cannot(patient: Patient, form: str) -> None:
+    patient.settings["recordings"] = {"format": form}
+    found = {each.check: each for each in await patient.examined()}
+    programs = [ENCODERS[form].program] if form in ENCODERS else []
+    told = [each.check for each in found.values() if each.found.endswith(f" encodes recordings as {form}")]
+    assert told == programs
+    assert {found[each].state for each in (*programs, "ffmpeg")} == {State.OK}

@@ -18,9 +18,13 @@ import pyrage
 import pytest
 
 from ccari.errors import ConfigError, RecordingDelayed
-from ccari.recordings.archive import FileArchive
+from ccari.ports.recordings import Kept
+from ccari.recordings import raw
+from ccari.recordings.archive import FileArchive, seen_through
+from ccari.recordings.encoding import Encoding
 from ccari.recordings.encryption import decrypt
 from ccari.recordings.removal import remove
+from ccari.recordings.sound import Sound
 from ccari.recordings.spool import SharedSpool
 from ccari.recordings.tags import beside
 from tests.unit.recordings.disks import mounted
@@ -28,6 +32,8 @@ from tests.unit.recordings.made import SECOND, TAG, files, raw_in, record, sound
 
 #: More than enough of what a file system in memory counts in, for all that is made of one second.
 ENOUGH = 40
+#: More than a pipe holds, and is read at once.
+LONG = SECOND * 30
 
 
 @pytest.fixture
@@ -40,8 +46,10 @@ def archive(spool: Path, kept_in: Path, recipients: Callable[[], Sequence[str]])
     return FileArchive(SharedSpool(spool), kept_in, "flac", recipients)
 
 
-async def assert_delayed(archive: FileArchive, spool: Path, kept_in: Path, words: str) -> None:
-    content = record(raw_in(spool)).read_bytes()
+async def assert_delayed(
+    archive: FileArchive, spool: Path, kept_in: Path, words: str, sound: bytes = SECOND
+) -> None:
+    content = record(raw_in(spool), sound).read_bytes()
     with pytest.raises(RecordingDelayed, match=words):
         await archive.keep(TAG)
     assert raw_in(spool).read_bytes() == content
@@ -209,9 +217,9 @@ def runs(pid: int) -> bool:
 
 
 def only(path: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
-    """Leave nothing to run but ``nice``, ``sleep`` and these."""
+    """Leave nothing to run but ``sleep``, ``cat`` and these."""
     path.mkdir()
-    for each in ("nice", "sleep"):
+    for each in ("sleep", "cat"):
         (path / each).symlink_to(str(shutil.which(each)))
     for name, script in scripts.items():
         (path / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -219,39 +227,82 @@ def only(path: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
     monkeypatch.setenv("PATH", str(path))
 
 
-async def test_nobody_tells_that_ffmpeg_is_missing(
-    archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(params=[SECOND, LONG], ids=["short", "more-than-a-pipe-holds"])
+def sound(request: pytest.FixtureRequest) -> bytes:
+    """Of the longer one, not all can be given to an encoder that does not take it."""
+    return bytes(request.param)
+
+
+@pytest.mark.parametrize(("form", "program"), [("flac", "flac"), ("opus", "ffmpeg")])
+async def test_nobody_tells_that_an_encoder_is_missing(
+    spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, program: str
+) -> None:
+    archive = FileArchive(SharedSpool(spool), kept_in, form, tuple)
+    only(tmp_path / "bin", monkeypatch)
+    await assert_delayed(archive, spool, kept_in, f"^there is no {program}: apt-get install {program}$")
+    (tmp_path / "bin" / program).touch(0o755)
+    await assert_delayed(archive, spool, kept_in, f"^{program} cannot be run: Exec format error$")
+
+
+async def test_a_wave_file_waits_for_an_encoder(
+    spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only(tmp_path / "bin", monkeypatch)
-    await assert_delayed(archive, spool, kept_in, "there is no ffmpeg: apt-get install ffmpeg")
-    (tmp_path / "bin" / "nice").unlink()
-    await assert_delayed(archive, spool, kept_in, "ffmpeg cannot be run: No such file or directory")
+    record(raw_in(spool))
+    assert (await FileArchive(SharedSpool(spool), kept_in, "wav", tuple).keep(TAG)).duration_ms == 1000
 
 
-async def test_an_ffmpeg_that_hangs_stops_all_recordings_for_ever(
-    archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ccari.recordings.encoding.ENCODE_SECONDS", 0.5)
-    only(tmp_path / "bin", monkeypatch, ffmpeg=f"echo $$ >{tmp_path}/pid; exec sleep 600")
-    await assert_delayed(archive, spool, kept_in, "ffmpeg takes longer than")
-    assert not runs(int((tmp_path / "pid").read_text()))
-
-
-@pytest.mark.parametrize("script", ["exit 3", "kill -9 $$"])
-async def test_an_ffmpeg_that_dies_leaves_half_a_file(
+async def test_an_encoder_that_hangs_stops_all_recordings_for_ever(
     archive: FileArchive,
     spool: Path,
     kept_in: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    script: str,
+    sound: bytes,
 ) -> None:
-    only(
-        tmp_path / "bin",
-        monkeypatch,
-        ffmpeg=f'for last; do :; done; echo half >"$last"; echo why >&2; {script}',
-    )
-    await assert_delayed(archive, spool, kept_in, "ffmpeg failed with (3|-9): why")
+    monkeypatch.setattr("ccari.recordings.encoding.ENCODE_SECONDS", 0.5)
+    monkeypatch.setattr("ccari.recordings.encoding._ENCODE_PART", 1000)
+    only(tmp_path / "bin", monkeypatch, flac=f"echo $$ >{tmp_path}/pid; exec sleep 600")
+    await assert_delayed(archive, spool, kept_in, "^flac takes longer than", sound)
+    assert not runs(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("end", ["exit 3", "kill -9 $$"])
+async def test_an_encoder_that_dies_leaves_half_a_file(
+    archive: FileArchive,
+    spool: Path,
+    kept_in: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+    sound: bytes,
+) -> None:
+    script = f'for last; do :; done; echo half >"$last"; echo all >&2; echo why >&2; {end}'
+    only(tmp_path / "bin", monkeypatch, flac=script)
+    await assert_delayed(archive, spool, kept_in, "^flac failed with (3|-9): why$", sound)
+
+
+async def test_half_of_a_talk_is_kept_by_an_encoder_that_says_it_is_done(
+    archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(tmp_path / "bin", monkeypatch, flac='for last; do :; done; echo half >"$last"')
+    await assert_delayed(archive, spool, kept_in, "^flac failed with 0: it says nothing$", LONG)
+
+
+async def test_half_of_a_talk_is_kept_when_its_raw_file_is_cut_off_meanwhile(
+    archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may write in the spool."""
+    record(raw_in(spool), LONG)
+    os.mkfifo(tmp_path / "begun")
+    only(tmp_path / "bin", monkeypatch, flac=f"echo >{tmp_path}/begun; cat {tmp_path}/begun -; exit 0")
+    keeping = asyncio.create_task(archive.keep(TAG))
+    await asyncio.to_thread((tmp_path / "begun").read_text)
+    os.truncate(raw_in(spool), 1000)
+    (tmp_path / "begun").write_text("on")
+    with pytest.raises(RecordingDelayed, match="has become shorter"):
+        await keeping
+    assert files(kept_in) == []
 
 
 async def test_recordings_are_encoded_more_than_one_at_a_time_beside_the_calls(
@@ -259,23 +310,40 @@ async def test_recordings_are_encoded_more_than_one_at_a_time_beside_the_calls(
 ) -> None:
     """The second waits until the first has failed; together they would find each other."""
     script = f"mkdir {tmp_path}/alone || exit 5; sleep 0.2; rmdir {tmp_path}/alone; exit 4"
-    only(tmp_path / "bin", monkeypatch, ffmpeg=script)
+    only(tmp_path / "bin", monkeypatch, flac=script)
     for name in ("mkdir", "rmdir"):
         (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
     record(raw_in(spool), SECOND)
     both = await asyncio.gather(archive.keep(TAG), archive.keep(TAG), return_exceptions=True)
-    assert [str(each)[:20] for each in both] == ["ffmpeg failed with 4"] * 2
+    assert [str(each)[:18] for each in both] == ["flac failed with 4"] * 2
 
 
-async def test_an_encoding_that_is_broken_off_leaves_an_ffmpeg_open_sound_or_an_error_that_nobody_looks_at(
-    archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_calls_wait_for_the_processor_behind_an_encoder(
+    archive: FileArchive, spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(raw_in(spool))
+    only(tmp_path / "bin", monkeypatch, flac=f"exec cat - /proc/self/stat /not/there >{tmp_path}/stat")
+    with pytest.raises(RecordingDelayed):
+        await archive.keep(TAG)
+    # proc(5): the 19th field is the nice value
+    nice = int((tmp_path / "stat").read_bytes().rpartition(b") ")[2].split()[16])
+    assert nice == min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+
+
+async def test_an_encoding_that_is_broken_off_leaves_an_encoder_open_sound_or_an_error_that_nobody_looks_at(
+    archive: FileArchive,
+    spool: Path,
+    kept_in: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sound: bytes,
 ) -> None:
     """By a service that ends, or a call that ends and waits no longer."""
     said: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
     os.mkfifo(tmp_path / "begun")
-    only(tmp_path / "bin", monkeypatch, ffmpeg=f"echo $$ >{tmp_path}/begun; exec sleep 600")
-    record(raw_in(spool))
+    only(tmp_path / "bin", monkeypatch, flac=f"echo $$ >{tmp_path}/begun; exec sleep 600")
+    record(raw_in(spool), sound)
     keeping = asyncio.create_task(archive.keep(TAG))
     pid = int(await asyncio.to_thread((tmp_path / "begun").read_text))
     keeping.cancel()
@@ -288,3 +356,59 @@ async def test_an_encoding_that_is_broken_off_leaves_an_ffmpeg_open_sound_or_an_
     del keeping
     gc.collect()
     assert said == []
+
+
+async def test_the_end_of_a_call_waits_for_an_encoder_that_hangs(
+    archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(tmp_path / "bin", monkeypatch, flac=f"echo $$ >{tmp_path}/pid; exec sleep 600")
+    record(raw_in(spool))
+    with pytest.raises(RecordingDelayed, match="more to do than a call's end can wait for"):
+        await archive.keep(TAG, patience=0.5)
+    assert not runs(int((tmp_path / "pid").read_text()))
+    assert files(kept_in) == []
+
+
+async def test_a_recording_that_is_being_moved_is_left_for_later(
+    archive: FileArchive, spool: Path, tmp_path: Path
+) -> None:
+    """Patience ends after the encoding did: it is as good as in its place."""
+    record(raw_in(spool))
+    kept, is_spent = await archive.keep(TAG), asyncio.Event()
+
+    class Watched(Encoding):
+        def stop(self) -> bool:
+            is_spent.set()
+            return super().stop()
+
+    async def moved() -> Kept:
+        await is_spent.wait()
+        return kept
+
+    encoding = Watched()
+    encoding.write(Sound(raw.read(raw_in(spool))), tmp_path / "encoded", "wav", {})
+    assert await seen_through(moved(), encoding, 0.0) == kept
+
+
+async def test_a_service_that_ends_leaves_a_recording_that_is_being_moved_behind_its_back(
+    archive: FileArchive, spool: Path, kept_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(raw_in(spool))
+    begun, done, fsync = threading.Event(), threading.Event(), os.fsync
+
+    def slowly(descriptor: int) -> None:
+        begun.set()
+        done.wait(30)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slowly)
+    keeping = asyncio.create_task(archive.keep(TAG))
+    await asyncio.to_thread(begun.wait)
+    keeping.cancel()
+    await asyncio.sleep(0)
+    assert not keeping.done()
+    done.set()
+    await asyncio.wait([keeping])
+    assert keeping.cancelled()
+    assert [Path(each).suffix for each in files(kept_in)] == [".age", ".json"]
+    assert archive.at_work() == []

@@ -161,20 +161,20 @@ async def test_a_service_killed_while_it_brings_what_waits_loses_doubles_or_leav
     assert steps > 25
 
 
-async def test_the_ffmpeg_of_a_killed_service_writes_into_what_the_next_one_makes(
+async def test_the_encoder_of_a_killed_service_writes_into_what_the_next_one_makes(
     crashing: Crashing, successor: Service, database: Database, spool: Path, folder: Path,
     identity: pyrage.x25519.Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """It comes to open its file when the next service is done with its own, and has begun to write."""
     bin_ = tmp_path / "bin"
     bin_.mkdir()
-    for each in ("nice", "mkfifo", "cat"):
+    for each in ("mkfifo", "cat"):
         (bin_ / each).symlink_to(str(shutil.which(each)))
-    (bin_ / "ffmpeg").write_text(
+    (bin_ / "flac").write_text(
         f"#!/bin/sh\nexec 2>/dev/null\nmkfifo {tmp_path}/go {tmp_path}/ended\nkill -9 $PPID\ncat {tmp_path}/go\nfor last; do :; done\n"
         f'echo half >"$last"; echo $? >{tmp_path}/ended\n'
     )
-    (bin_ / "ffmpeg").chmod(0o755)
+    (bin_ / "flac").chmod(0o755)
 
     def encrypt_after_it(source: Path, target: Path, recipients: Sequence[str]) -> None:
         (tmp_path / "go").write_text("on")

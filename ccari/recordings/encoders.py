@@ -1,0 +1,47 @@
+"""The programs that encode recordings, and how they are told what comes into their standard input."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccari.recordings.sound import Sound
+
+Arguments = Callable[[Sound, Path, Mapping[str, str]], Sequence[str | bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """``program`` is also the name of its package in Debian; its last argument is the file that it writes over."""
+
+    program: str
+    arguments: Arguments
+
+
+def _flac(sound: Sound, target: Path, tags: Mapping[str, str]) -> Sequence[str | bytes]:
+    return [
+        "--silent", "--force", "--no-padding",
+        "--force-raw-format", "--endian=little", "--sign=signed", "--bps=16",
+        f"--channels={sound.channels}", f"--sample-rate={sound.rate}", f"--input-size={sound.size}",
+        # the tag is in UTF-8 whatever the service's locale
+        "--no-utf8-convert", *(f"--tag={_VORBIS.get(name, name)}={value}".encode() for name, value in tags.items()),
+        "-", "-o", str(target),
+    ]  # fmt: skip
+
+
+def _opus(sound: Sound, target: Path, tags: Mapping[str, str]) -> Sequence[str | bytes]:
+    return [
+        "-nostdin", "-v", "error", "-threads", "1",
+        "-f", "s16le", "-ar", str(sound.rate), "-ac", str(sound.channels), "-i", "pipe:0",
+        "-map_metadata", "-1", *_each("-metadata", tags), "-fflags", "+bitexact", "-flags:a", "+bitexact",
+        # what telephone speech needs
+        "-c:a", "libopus", "-b:a", "24k", "-application", "voip", "-f", "ogg", "-y", str(target),
+    ]  # fmt: skip
+
+
+def _each(option: str, tags: Mapping[str, str]) -> Sequence[str | bytes]:
+    return [part for name, value in tags.items() for part in (option, f"{name}={value}".encode())]
+
+
+#: What the Vorbis comment of a FLAC file calls it (xiph.org/vorbis/doc/v-comment.html), and ffmpeg too.
+_VORBIS = {"comment": "DESCRIPTION"}
+ENCODERS = {"flac": Encoder("flac", _flac), "opus": Encoder("ffmpeg", _opus)}
