@@ -27,6 +27,7 @@ from ccari.ports.requests import Exercise
 from ccari.store import journals, requests
 from ccari.store.database import Connection, Database
 from ccari.store.facts import asked, facts
+from ccari.store.journals import Journals
 from ccari.store.queries import SQL, spelt
 
 Judge = Callable[[Facts], Block | None]
@@ -38,8 +39,9 @@ _ASKED_BEFORE = 10
 class CallRows:
     """A call's rows in PostgreSQL, but for a right that is pressed in it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, written: Journals | None = None) -> None:
         self._database = database
+        self._journals = written or Journals(database)
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
         """Write the call's row and give the gate's facts with the newest policy revision, in one round trip."""
@@ -55,6 +57,7 @@ class CallRows:
             row = await connection.fetchrow(statement, *arguments)
         if row is None:
             raise StoreError("the database opened no call")
+        self._journals.begin(call.id)
         return facts(row), row["revision"]
 
     async def open_refused(self, call: RefusedCall) -> None:
@@ -64,6 +67,7 @@ class CallRows:
                 SQL["open_refused_call"], call.id, call.asterisk, call.campaign, call.agent, call.token,
                 chain.start(call.id), call.direction,
             )  # fmt: skip
+        self._journals.begin(call.id)
 
     async def facts(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
@@ -83,28 +87,23 @@ class CallRows:
 
         The use of a consent is on record with it (Art 7(1); DE: UWG §7a).
         """
-        async with self._database.transaction() as connection:
-            await journals.write(connection, call.id, journal)
-            await connection.execute(SQL["number_lock"], call.controller, call.digests.newest)
-            row = await _facts_row(connection, question, call.digests, call.listed_as)
+        async with self._journals.transaction() as within:
+            await within.connection.execute(SQL["number_lock"], call.controller, call.digests.newest)
+            row = await _facts_row(within.connection, question, call.digests, call.listed_as)
             block = judge(facts(row))
-            if block is not None:
-                return block
-            if not await connection.fetchval(SQL["spend_token"], call.id, call.token):
-                return Block.TOKEN_SPENT
-            if question.consent and row["consent_id"] is not None:
-                await connection.execute(SQL["use_consent"], row["consent_id"], call.id)
-        return None
+            if block is None:
+                consent = row["consent_id"] if question.consent else None
+                if await within.write(call.id, journal, "spend_token", call.token, consent):
+                    return None
+                block = Block.TOKEN_SPENT
+            await within.write(call.id, journal)
+        return block
 
     async def commit_heard(
         self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
     ) -> None:
         """What the callee has heard, and that the number has been informed, if it was told the information layer."""
-        async with self._database.transaction() as connection:
-            await journals.write(connection, call_id, journal)
-            await connection.execute(SQL["commit_heard"], call_id, notice_version)
-            if information_version is not None:
-                await connection.execute(SQL["remember_heard"], call_id, information_version)
+        await self._journals.write(call_id, journal, "commit_heard", notice_version, information_version)
 
     async def lately(self, call: OpenedCall, of_calls: int) -> Lately:
         """What became of the campaign's last calls that rang the callee first, without this one."""
@@ -158,27 +157,24 @@ class CallRows:
                 )
             if made:
                 end = {"outcome": Outcome.RIGHT_EXERCISED.value, "reason": exercise.right.value}
-                await journals.append(connection, call.id, "call_ended", end)
-                await connection.execute(SQL["close_call"], call.id, *end.values())
+                await journals.write(
+                    connection, call.id, [journals.entry("call_ended", end)], "close_call", *end.values()
+                )
         return reference
 
     async def write(self, call_id: UUID, journal: Sequence[Entry]) -> None:
         """Nothing but the journal."""
-        async with self._database.transaction() as connection:
-            await journals.write(connection, call_id, journal)
+        if journal:
+            await self._journals.write(call_id, journal)
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None:
-        async with self._database.transaction() as connection:
-            await journals.write(connection, call_id, journal)
-            await connection.execute(SQL["close_call"], call_id, outcome, reason)
+        await self._journals.write(call_id, journal, "close_call", outcome, reason)
 
     async def keep_talk(
         self, call_id: UUID, told: Mapping[str, Any] | None, journal: Sequence[Entry]
     ) -> None:
         """What the talk is to be taken up with if we die; None: it is not to be taken up as it is now."""
-        async with self._database.transaction() as connection:
-            await journals.write(connection, call_id, journal)
-            await connection.execute(SQL["keep_talk"], call_id, None if told is None else json.dumps(told))
+        await self._journals.write(call_id, journal, "keep_talk", None if told is None else json.dumps(told))
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
         """The talks of calls that are open on this Asterisk."""
@@ -205,15 +201,12 @@ class CallRows:
     async def append(self, call_id: UUID, event: str, fields: Mapping[str, str]) -> None:
         """Go on with the journal of a call, be it open or over.
 
-        What is told of, and that it is told of, are one transaction with :func:`ccari.store.journals.append`.
-
         Raises
         ------
         StoreError
             If there is no such call.
         """
-        async with self._database.transaction() as connection:
-            await journals.append(connection, call_id, event, fields)
+        await self._journals.write(call_id, [journals.entry(event, fields)])
 
 
 class PostgresCallStore(CallRows):
@@ -283,5 +276,5 @@ async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) ->
     outcome = "bridged" if row["talked"] else "failed"
     fields = {"outcome": outcome, "reason": "service_died"}
     async with connection.transaction():
-        await journals.append(connection, row["id"], "call_ended", fields, at=at)
-        await connection.execute(SQL["close_call"], row["id"], *fields.values())
+        ended = journals.entry("call_ended", fields, at)
+        await journals.write(connection, row["id"], [ended], "close_call", *fields.values())

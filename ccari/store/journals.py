@@ -1,19 +1,124 @@
 """The journals of calls and of requests, in PostgreSQL."""
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from secrets import token_bytes
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from ccari.errors import RefusedError, StoreError
 from ccari.policy import chain
 from ccari.policy.chain import SALT_BYTES, Entry, Linked
-from ccari.store.database import Connection
+from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
+
+#: Calls whose journals' ends are remembered: more than one Asterisk has at a time, in some 200 bytes each.
+MOST_ENDS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How many entries a journal has, and the last one's link."""
+
+    events: int
+    link: bytes
+
+
+class Journals:
+    """The journals of calls; each write is one statement, with what the entries are about.
+
+    It remembers where each journal ended when it was last written here, and the statement changes nothing where it has gone
+    on since. Then the call's row is held, and its end is read. What is not known to be committed is not remembered: whoever
+    comes again with the same entries finds them.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._ends: OrderedDict[UUID, End] = OrderedDict()
+
+    def begin(self, call_id: UUID) -> None:
+        """A call's row was made."""
+        self._remember(call_id, End(0, chain.start(call_id)))
+
+    async def write(self, call_id: UUID, entries: Sequence[Entry], about: str = "go_on", *more: Any) -> bool:
+        """Put ``entries`` at the end of the call's journal by the statement ``about``, in a transaction of its own.
+
+        ``more``: the statement's arguments after those of the entries. The same entries a second time are none. False if
+        the statement's own conditions are not met: nothing is written.
+
+        Raises
+        ------
+        RefusedError
+            If there is no such call to write entries of.
+        StoreError
+            If the database fails.
+        """
+        if (end := self._ends.get(call_id)) is not None:
+            async with self._database.connection() as connection:
+                moved = await _written(connection, call_id, end, entries, about, more)
+            if moved is not None:
+                self._remember(call_id, moved)
+                return True
+        async with self.transaction() as within:
+            return await within.hold_and_write(call_id, entries, about, *more)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Within"]:
+        async with self._database.transaction() as connection:
+            within = Within(connection, self._ends)
+            yield within
+        for call_id, end in within.moved.items():
+            self._remember(call_id, end)
+
+    def _remember(self, call_id: UUID, end: End) -> None:
+        self._ends[call_id] = end
+        self._ends.move_to_end(call_id)
+        if len(self._ends) > MOST_ENDS:
+            self._ends.popitem(last=False)
+
+
+class Within:
+    """Journals in one transaction with other things. ``moved``: where those that were written end, once it is committed."""
+
+    def __init__(self, connection: Connection, ends: Mapping[UUID, End]) -> None:
+        self.connection = connection
+        self.moved: dict[UUID, End] = {}
+        self._ends = ends
+
+    async def write(self, call_id: UUID, entries: Sequence[Entry], about: str = "go_on", *more: Any) -> bool:
+        """As :meth:`Journals.write`."""
+        end = self.moved.get(call_id) or self._ends.get(call_id)
+        return (end is not None and await self._written(call_id, end, entries, about, more)) or (
+            await self.hold_and_write(call_id, entries, about, *more)
+        )
+
+    async def hold_and_write(
+        self, call_id: UUID, entries: Sequence[Entry], about: str = "go_on", *more: Any
+    ) -> bool:
+        """The same, whatever is remembered: the call's row is held from now on."""
+        end = await _held(self.connection, call_id, entries)
+        if end is None:
+            return False
+        new = await _unknown(self.connection, call_id, entries)
+        return await self._written(call_id, end, new, about, more)
+
+    async def _written(
+        self, call_id: UUID, end: End, entries: Sequence[Entry], about: str, more: Sequence[Any]
+    ) -> bool:
+        moved = await _written(self.connection, call_id, end, entries, about, more)
+        if moved is None:
+            return False
+        self.moved[call_id] = moved
+        return True
+
+
+def entry(event: str, fields: Mapping[str, str], at: datetime | None = None) -> Entry:
+    """``at``: None is now."""
+    return Entry(at or datetime.now(UTC), event, fields, token_bytes(SALT_BYTES))
 
 
 async def append(
@@ -21,8 +126,6 @@ async def append(
     call_id: UUID,
     event: str,
     fields: Mapping[str, str],
-    *,
-    at: datetime | None = None,
 ) -> None:
     """Go on with the journal of a call, in the transaction that ``connection`` is in.
 
@@ -31,38 +134,53 @@ async def append(
     StoreError
         If there is no such call.
     """
-    await write(connection, call_id, [Entry(at or datetime.now(UTC), event, fields, token_bytes(SALT_BYTES))])
+    await write(connection, call_id, [entry(event, fields)])
 
 
-async def write(connection: Connection, call_id: UUID, entries: Sequence[Entry]) -> None:
-    """Put ``entries`` at the end of the call's journal, in the transaction that ``connection`` is in.
+async def write(
+    connection: Connection, call_id: UUID, entries: Sequence[Entry], about: str = "go_on", *more: Any
+) -> None:
+    """:meth:`Within.hold_and_write` for who comes once: the call's row is held from now on."""
+    await Within(connection, {}).hold_and_write(call_id, entries, about, *more)
 
-    The same entries a second time are none. Raises StoreError if there is no such call.
-    """
-    if not entries:
-        return
+
+async def _held(connection: Connection, call_id: UUID, entries: Sequence[Entry]) -> End | None:
     # apart from what follows, which must see what another transaction has written that held the row
-    held = await connection.fetchrow(SQL["lock_chain"], call_id)
-    if held is None:
-        raise RefusedError(f"there is no call {call_id}")
-    known = await _write(connection, call_id, held, entries)
-    if known:
-        new = [entry for entry in entries if entry.commitment not in known]
-        if new:
-            await _write(connection, call_id, held, new)
+    row = await connection.fetchrow(SQL["lock_chain"], call_id)
+    if row is None:
+        if entries:
+            raise RefusedError(f"there is no call {call_id}")
+        return None
+    return End(row["events"], bytes(row["last_link"]))
 
 
-async def _write(
-    connection: Connection, call_id: UUID, held: asyncpg.Record, entries: Iterable[Entry]
-) -> set[bytes]:
-    linked = chain.follow(bytes(held["last_link"]), held["events"], entries)
-    rows = await connection.fetch(
-        SQL["append_events"], call_id, [each.seq for each in linked], [each.at for each in linked],
-        [each.event for each in linked], [each.commitment for each in linked], [each.link for each in linked],
-        [each.salt for each in linked], [json.dumps(dict(each.fields or {})) for each in linked],
-        linked[-1].seq, linked[-1].link,
+async def _unknown(connection: Connection, call_id: UUID, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Entries may come a second time: who gives them does not know that they are durable when the reply was lost."""
+    if not entries:
+        return ()
+    rows = await connection.fetch(SQL["known_entries"], call_id, [each.commitment for each in entries])
+    known = {bytes(row["commitment"]) for row in rows}
+    return [each for each in entries if each.commitment not in known]
+
+
+async def _written(
+    connection: Connection,
+    call_id: UUID,
+    end: End,
+    entries: Sequence[Entry],
+    about: str,
+    more: Sequence[Any],
+) -> End | None:
+    """Where the journal ends now; None if it did not end there, or the statement's own conditions are not met."""
+    linked = chain.follow(end.link, end.events, entries)
+    moved = End(linked[-1].seq, linked[-1].link) if linked else end
+    done = await connection.fetchval(
+        SQL[about], call_id, moved.events, moved.link, end.events, end.link,
+        [each.seq for each in linked], [each.at for each in linked], [each.event for each in linked],
+        [each.commitment for each in linked], [each.link for each in linked], [each.salt for each in linked],
+        [json.dumps(dict(each.fields or {})) for each in linked], *more,
     )  # fmt: skip
-    return {bytes(row["commitment"]) for row in rows}
+    return None if done is None else moved
 
 
 async def append_to_request(

@@ -15,6 +15,7 @@ from ccari.store.embedded import embedded_postgres
 from ccari.store.erasures import Erasures
 from ccari.store.forwards import Forwards
 from ccari.store.holds import Holds
+from ccari.store.journals import Journals
 from ccari.store.key_versions import KeyVersions
 from ccari.store.overview import Overviews
 from ccari.store.policies import Policies
@@ -60,8 +61,9 @@ class Store:
 
     @classmethod
     def over(cls, dsn: str, database: Database) -> "Store":
+        journals = Journals(database)
         return cls(
-            dsn, database, PostgresCallStore(database), Recordings(database), Policies(database), Suppressions(database),
+            dsn, database, PostgresCallStore(database, journals), Recordings(database, journals), Policies(database), Suppressions(database),
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
             Holds(database), Deletions(database), Seals(database), Subjects(database), Erasures(database),

@@ -1,4 +1,4 @@
-"""The SQL of ``sql/``, by name."""
+"""The SQL of ``sql/``, by name. In it ``/* as_known */`` stands for the part of that name."""
 
 import re
 from collections.abc import Sequence
@@ -7,6 +7,8 @@ from importlib import resources
 from typing import Any
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_PART = re.compile(r"/\* (\w+) \*/")
+_COMMENT = re.compile(r"\A(?:--.*\n)+")
 
 
 def _read() -> dict[str, str]:
@@ -17,7 +19,12 @@ def _read() -> dict[str, str]:
             if name in found:
                 raise AssertionError(f"two queries are called {name}")
             found[name] = body.strip()
-    return found
+    return {name: _PART.sub(lambda part: _bare(found[part[1]]), body) for name, body in found.items()}
+
+
+def _bare(body: str) -> str:
+    """Without the comment that it begins with."""
+    return _COMMENT.sub("", body)
 
 
 SQL = _read()

@@ -9,8 +9,8 @@ from ccari.errors import StoreError, UnknownError
 from ccari.policy.chain import Entry
 from ccari.policy.rights import EFFECTS
 from ccari.ports.recordings import InPlace, Kept, RecordingTag, Unfinished
-from ccari.store import journals
-from ccari.store.database import Connection, Database
+from ccari.store.database import Database
+from ccari.store.journals import Journals
 from ccari.store.queries import SQL
 
 _STOPPING = [right.value for right, effect in EFFECTS.items() if effect.stops_recording]
@@ -19,20 +19,19 @@ _STOPPING = [right.value for right, effect in EFFECTS.items() if effect.stops_re
 class Recordings:
     """:class:`ccari.ports.recordings.RecordingStore` and ``Backlog`` on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, written: Journals | None = None) -> None:
         self._database = database
+        self._journals = written or Journals(database)
 
     async def tag(self, tag: RecordingTag, journal: Sequence[Entry]) -> None:
         """Commit the tag; refused by the database itself while the notice, or the agreement it needs, is not on record."""
-        async with self._database.transaction() as connection:
-            await journals.write(connection, tag.call_id, journal)
-            if not await connection.fetchval(
-                SQL["tag_recording"], tag.recording_id, tag.call_id, tag.purpose, tag.legal_basis, tag.mode,
-                tag.delete_at, tag.channels,
-            ):  # fmt: skip
-                raise StoreError(
-                    "a recording cannot be tagged before the notice was heard, nor in opt_in before the key"
-                )
+        if not await self._journals.write(
+            tag.call_id, journal, "tag_recording", tag.recording_id, tag.purpose, tag.legal_basis, tag.mode,
+            tag.delete_at, tag.channels,
+        ):  # fmt: skip
+            raise StoreError(
+                "a recording cannot be tagged before the notice was heard, nor in opt_in before the key"
+            )
 
     async def started(self, recording_id: UUID, at: datetime, lead_ms: int = 0) -> None:
         async with self._database.connection() as connection:
@@ -43,32 +42,25 @@ class Recordings:
             await connection.execute(SQL["recording_keep_until"], recording_id, at)
 
     async def finished(self, tag: RecordingTag, until: datetime | None, journal: Sequence[Entry]) -> None:
-        async with self._database.transaction() as connection:
-            await journals.write(connection, tag.call_id, journal)
-            await connection.execute(SQL["recording_finished"], tag.recording_id, until)
+        await self._journals.write(tag.call_id, journal, "recording_finished", tag.recording_id, until)
 
     async def stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None:
-        async with self._database.transaction() as connection:
-            await journals.write(connection, tag.call_id, journal)
-            await _store(connection, tag, kept)
+        await self._journals.write(tag.call_id, journal, "recording_stored", *_stored(tag, kept))
 
     async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
-        async with self._database.transaction() as connection:
-            await journals.write(connection, tag.call_id, journal)
-            await connection.fetchval(SQL["recording_ended"], tag.recording_id, state)
+        await self._journals.write(tag.call_id, journal, "recording_ended", tag.recording_id, state)
 
     async def brought(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
-        async with self._database.transaction() as connection:
-            if first := await _store(connection, tag, kept):
-                await journals.write(connection, tag.call_id, journal)
-        return first
+        async with self._journals.transaction() as within:
+            if await within.connection.fetchval(SQL["hold_unstored"], tag.recording_id) is None:
+                return False
+            return await within.write(tag.call_id, journal, "recording_stored", *_stored(tag, kept))
 
     async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
-        async with self._database.transaction() as connection:
-            first = await connection.fetchval(SQL["recording_ended"], tag.recording_id, state) is not None
-            if first:
-                await journals.write(connection, tag.call_id, journal)
-        return first
+        async with self._journals.transaction() as within:
+            if await within.connection.fetchval(SQL["hold_unended"], tag.recording_id) is None:
+                return False
+            return await within.write(tag.call_id, journal, "recording_ended", tag.recording_id, state)
 
     async def late(self) -> int:
         async with self._database.connection() as connection:
@@ -113,11 +105,11 @@ class Recordings:
         return [_unfinished(**dict(row)) for row in rows]
 
 
-async def _store(connection: Connection, tag: RecordingTag, kept: Kept) -> bool:
-    return await connection.fetchval(
-        SQL["recording_stored"], tag.recording_id, kept.file, kept.format, kept.duration_ms, kept.sha256, kept.size,
-        kept.file_sha256, list(kept.recipients), kept.silent, tag.started_at,
-    ) is not None  # fmt: skip
+def _stored(tag: RecordingTag, kept: Kept) -> tuple[Any, ...]:
+    return (
+        tag.recording_id, kept.file, kept.format, kept.duration_ms, kept.sha256, kept.size, kept.file_sha256,
+        list(kept.recipients), kept.silent, tag.started_at,
+    )  # fmt: skip
 
 
 def _unfinished(*, begun: bool, until: datetime | None, lead_ms: int, **tag: Any) -> Unfinished:

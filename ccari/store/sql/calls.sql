@@ -30,19 +30,39 @@ RETURNING id
 SELECT * FROM gate_facts($1, $2::bytea[], $3, $4, $5, $6::text[], $7::text[], $8::bytea[], $9, $10)
 
 -- name: spend_token
--- No INVITE without an UPDATE of one row.
-UPDATE calls SET dialled_at = clock_timestamp()
-WHERE id = $1 AND token = $2 AND dialled_at IS NULL AND ended_at IS NULL
-RETURNING id
+-- No INVITE without an UPDATE of one row. $14: the consent that is used for it.
+WITH moved AS (
+    UPDATE calls SET events = $2, last_link = $3, dialled_at = clock_timestamp()
+    WHERE id = $1 AND /* as_known */ AND token = $13 AND dialled_at IS NULL AND ended_at IS NULL
+    RETURNING id
+), /* entries */, used AS (
+    INSERT INTO consent_uses (consent_id, call_id) SELECT $14::bigint, id FROM moved WHERE $14::bigint IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT id FROM moved
 
 -- name: commit_heard
-UPDATE calls SET heard_at = clock_timestamp(), notice_version = $2 WHERE id = $1
+WITH moved AS (
+    UPDATE calls SET events = $2, last_link = $3, heard_at = clock_timestamp(), notice_version = $13
+    WHERE id = $1 AND /* as_known */
+    RETURNING id, controller, digest, key_version, campaign
+), /* entries */, remembered AS (
+    INSERT INTO heard_notices (controller, digest, key_version, information_version, campaign, call_id)
+    SELECT controller, digest, key_version, $14::text, campaign, id FROM moved WHERE $14::text IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT id FROM moved
 
 -- name: lock_call
 SELECT id FROM calls WHERE id = $1 FOR UPDATE
 
 -- name: keep_talk
-UPDATE calls SET talk = $2 WHERE id = $1 AND ended_at IS NULL
+WITH moved AS (
+    UPDATE calls SET events = $2, last_link = $3, talk = CASE WHEN ended_at IS NULL THEN $13 ELSE talk END
+    WHERE id = $1 AND /* as_known */
+    RETURNING id
+), /* entries */
+SELECT id FROM moved
 
 -- name: left_talks
 SELECT id, direction, agent, campaign, revision, notice_version, talk AS told,
@@ -50,7 +70,14 @@ SELECT id, direction, agent, campaign, revision, notice_version, talk AS told,
 FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND talk IS NOT NULL AND notice_version IS NOT NULL
 
 -- name: close_call
-UPDATE calls SET ended_at = clock_timestamp(), outcome = $2, reason = $3, talk = NULL WHERE id = $1 AND ended_at IS NULL
+-- One that is over stays as it ended.
+WITH moved AS (
+    UPDATE calls SET events = $2, last_link = $3, ended_at = coalesce(ended_at, clock_timestamp()),
+        outcome = coalesce(outcome, $13), reason = CASE WHEN ended_at IS NULL THEN $14 ELSE reason END, talk = NULL
+    WHERE id = $1 AND /* as_known */
+    RETURNING id
+), /* entries */
+SELECT id FROM moved
 
 -- name: open_calls
 -- No leg lives longer than four hours, and so no call for a day: those of an Asterisk that is gone, or has another name.
@@ -61,14 +88,6 @@ SELECT id, talk IS NOT NULL AS talked FROM calls WHERE ended_at IS NULL AND id <
 -- name: number_lock
 -- One call at a time is let through to one number of a controller, so that a limit of attempts is one.
 SELECT pg_advisory_xact_lock(hashtextextended($1 || encode($2, 'hex'), 0))
-
--- name: use_consent
-INSERT INTO consent_uses (consent_id, call_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
-
--- name: remember_heard
-INSERT INTO heard_notices (controller, digest, key_version, information_version, campaign, call_id)
-SELECT controller, digest, key_version, $2, campaign, id FROM calls WHERE id = $1
-ON CONFLICT DO NOTHING
 
 -- name: past_of_number
 SELECT (SELECT source FROM contacts WHERE controller = $1 AND digest = ANY ($2)

@@ -2,24 +2,31 @@
 -- Whoever adds to a call's journal holds the call's row, so that there is one order.
 SELECT events, last_link FROM calls WHERE id = $1 FOR UPDATE
 
--- name: append_events
--- Entries may come a second time: who gives them does not know that they are durable when the reply was lost. None is
--- written then, for the links of the others would be wrong; those that are known are given back.
-WITH known AS (
-    SELECT commitment FROM call_events WHERE call_id = $1 AND commitment = ANY ($5::bytea[])
-), added AS (
+-- name: known_entries
+SELECT commitment FROM call_events WHERE call_id = $1 AND commitment = ANY ($2::bytea[])
+
+-- name: as_known
+-- A journal that ended as whoever linked the entries knew it, and has none of them: who gives entries does not know that they
+-- are durable when the reply was lost.
+events = $4 AND last_link = $5
+      AND NOT EXISTS (SELECT FROM call_events e WHERE e.call_id = $1 AND e.commitment = ANY ($9::bytea[]))
+
+-- name: entries
+-- What goes with ``moved``, the call's row: none has moved whose journal is not as_known, and nothing is written.
+added AS (
     INSERT INTO call_events (call_id, seq, at, event, commitment, link)
-    SELECT $1, each.* FROM unnest($2::integer[], $3::timestamptz[], $4::text[], $5::bytea[], $6::bytea[]) AS each
-    WHERE NOT EXISTS (SELECT FROM known)
-    RETURNING seq
+    SELECT moved.id, each.*
+    FROM moved, unnest($6::integer[], $7::timestamptz[], $8::text[], $9::bytea[], $10::bytea[]) AS each
 ), told AS (
     INSERT INTO call_event_fields (call_id, seq, salt, fields)
-    SELECT $1, each.seq, each.salt, each.fields
-    FROM unnest($2::integer[], $7::bytea[], $8::jsonb[]) AS each (seq, salt, fields) JOIN added USING (seq)
-), moved AS (
-    UPDATE calls SET events = $9, last_link = $10 WHERE id = $1 AND NOT EXISTS (SELECT FROM known)
+    SELECT moved.id, each.* FROM moved, unnest($6::integer[], $11::bytea[], $12::jsonb[]) AS each
 )
-SELECT commitment FROM known
+
+-- name: go_on
+WITH moved AS (
+    UPDATE calls SET events = $2, last_link = $3 WHERE id = $1 AND /* as_known */ RETURNING id
+), /* entries */
+SELECT id FROM moved
 
 -- name: call_journal
 SELECT e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields

@@ -1,10 +1,19 @@
 -- name: tag_recording
-INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, legal_basis, mode, notice_version,
-                        delete_at, channels)
-SELECT $1, calls.id, calls.revision, calls.controller, calls.campaign, $3, $4, $5, calls.notice_version, $6, $7
-FROM calls WHERE calls.id = $2 AND calls.heard_at IS NOT NULL
-  AND ($5 <> 'opt_in' OR EXISTS (SELECT FROM call_events WHERE call_id = $2 AND event = 'recording_agreed'))
-RETURNING id
+-- Not before the notice was heard, and in opt_in not before the key, whose entry may come with it.
+WITH moved AS (
+    UPDATE calls SET events = $2, last_link = $3
+    WHERE id = $1 AND /* as_known */ AND heard_at IS NOT NULL
+      AND ($16 <> 'opt_in' OR 'recording_agreed' = ANY ($8::text[])
+           OR EXISTS (SELECT FROM call_events WHERE call_id = $1 AND event = 'recording_agreed'))
+    RETURNING id, revision, controller, campaign, notice_version
+), /* entries */, tagged AS (
+    INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, legal_basis, mode, notice_version,
+                            delete_at, channels)
+    SELECT $13::uuid, id, revision, controller, campaign, $14::text, $15::text, $16::text, notice_version,
+           $17::timestamptz, $18::text
+    FROM moved
+)
+SELECT id FROM moved
 
 -- name: recording_started
 UPDATE recordings SET state = 'recording', started_at = $2, lead_ms = $3 WHERE id = $1 AND state = 'tagged'
@@ -13,20 +22,39 @@ UPDATE recordings SET state = 'recording', started_at = $2, lead_ms = $3 WHERE i
 UPDATE recordings SET keep_until = least(keep_until, $2) WHERE id = $1 AND state IN ('tagged', 'recording')
 
 -- name: recording_finished
-UPDATE recordings SET state = 'finished', stopped_at = clock_timestamp(), keep_until = least(keep_until, $2)
-WHERE id = $1 AND state IN ('tagged', 'recording')
+WITH moved AS (
+    UPDATE calls SET events = $2, last_link = $3 WHERE id = $1 AND /* as_known */ RETURNING id
+), /* entries */, finished AS (
+    UPDATE recordings r SET state = 'finished', stopped_at = clock_timestamp(), keep_until = least(r.keep_until, $14)
+    FROM moved WHERE r.id = $13 AND r.state IN ('tagged', 'recording')
+)
+SELECT id FROM moved
 
 -- name: recording_stored
-UPDATE recordings SET state = 'stored', stopped_at = coalesce(stopped_at, clock_timestamp()), file = $2, format = $3,
-                      duration_ms = $4, sha256 = $5, bytes = $6, file_sha256 = $7, recipients = $8, silent = $9,
-                      started_at = coalesce(started_at, $10)
-WHERE id = $1 AND state IN ('tagged', 'recording', 'finished', 'failed')
-RETURNING id
+WITH moved AS (
+    UPDATE calls SET events = $2, last_link = $3 WHERE id = $1 AND /* as_known */ RETURNING id
+), /* entries */, stored AS (
+    UPDATE recordings r SET state = 'stored', stopped_at = coalesce(r.stopped_at, clock_timestamp()), file = $14,
+        format = $15, duration_ms = $16, sha256 = $17, bytes = $18, file_sha256 = $19, recipients = $20, silent = $21,
+        started_at = coalesce(r.started_at, $22)
+    FROM moved WHERE r.id = $13 AND r.state IN ('tagged', 'recording', 'finished', 'failed')
+)
+SELECT id FROM moved
+
+-- name: hold_unstored
+SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished', 'failed') FOR UPDATE
 
 -- name: recording_ended
-UPDATE recordings SET state = $2, stopped_at = coalesce(stopped_at, clock_timestamp())
-WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
-RETURNING id
+WITH moved AS (
+    UPDATE calls SET events = $2, last_link = $3 WHERE id = $1 AND /* as_known */ RETURNING id
+), /* entries */, ended AS (
+    UPDATE recordings r SET state = $14, stopped_at = coalesce(r.stopped_at, clock_timestamp())
+    FROM moved WHERE r.id = $13 AND r.state IN ('tagged', 'recording', 'finished')
+)
+SELECT id FROM moved
+
+-- name: hold_unended
+SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished') FOR UPDATE
 
 -- name: unfinished_recordings
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,

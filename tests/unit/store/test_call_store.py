@@ -15,8 +15,10 @@ from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import RefusedCall
 from ccari.ports.recordings import Unfinished
+from ccari.store import journals
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database
+from ccari.store.journals import Journals
 from ccari.store.opened import Store
 from tests.unit.store import made
 
@@ -218,6 +220,45 @@ async def test_what_others_add_to_a_running_calls_journal_breaks_it_or_is_lost(
         ["notice_heard", "recording_stored", "call_ended", "recording_deleted"], None,
     )  # fmt: skip
     assert shown.events[-1]["fields"] == {"why": "retention"}
+
+
+async def test_a_journal_whose_end_is_no_longer_remembered_breaks_or_loses_what_comes_next(
+    calls: PostgresCallStore, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "MOST_ENDS", 2)
+    opened = [made.call() for _ in range(4)]
+    for call in opened:
+        await calls.open(call, made.question(call))
+    for event in ("notice_heard", "call_ended"):
+        for call in opened:
+            await calls.append(call.id, event, {})
+    for call in opened:
+        shown = await store.records.show_call(call.id)
+        assert ([each["event"] for each in shown.events], shown.fault) == (
+            ["notice_heard", "call_ended"],
+            None,
+        )
+
+
+async def test_what_was_rolled_back_is_taken_for_the_journals_end(database: Database, store: Store) -> None:
+    call, kept = made.call(), Journals(database)
+    await PostgresCallStore(database, kept).open(call, made.question(call))
+    entries = made.journal("call_gated", "notice_heard")
+
+    async def roll_back() -> None:
+        async with kept.transaction() as within:
+            await within.write(call.id, entries)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await roll_back()
+    await kept.write(call.id, entries)
+    await kept.write(call.id, made.journal("call_ended"))
+    shown = await store.records.show_call(call.id)
+    assert ([each["event"] for each in shown.events], shown.fault) == (
+        ["call_gated", "notice_heard", "call_ended"],
+        None,
+    )
 
 
 async def test_two_that_add_to_one_journal_at_once_break_it(calls: PostgresCallStore, store: Store) -> None:
