@@ -52,6 +52,6 @@ async def open_parts(settings: Settings, store: Store) -> Parts:
     await book.reload()
     waiting, kept = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read), asyncio.Event()
     return Parts(
-        settings, store, secrets, prompts, book, waiting, SpoolingCallStore(store.database, waiting, kept),
+        settings, store, secrets, prompts, book, waiting, SpoolingCallStore(store.database, waiting, kept, store.journals),
         Replayer(waiting, store.calls, kept, metrics), Rack(), Board(), metrics,
     )  # fmt: skip

@@ -6,7 +6,6 @@ and repeats a POST whose reply was lost, which would dial twice.
 
 import asyncio
 import contextlib
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -142,7 +141,7 @@ class Transport:
         self._waiting[request_id] = future
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                await self._socket.send_str(json.dumps(message))
+                await self._socket.send_frame(orjson.dumps(message), aiohttp.WSMsgType.TEXT)
                 reply = await future
         except (TimeoutError, ConnectionError, aiohttp.ClientError):
             raise LinkLost(f"Asterisk gave no answer to {method} {_kind(uri)}") from None

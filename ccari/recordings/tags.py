@@ -7,8 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from ccari.policy.bases import LegalBasis
 from ccari.ports.recordings import Kept, RecordingTag
+
+_LEGIBLY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
 def beside(file: Path) -> Path:
@@ -27,7 +31,7 @@ def _id(file: Path) -> str:
 
 def sidecar(tag: RecordingTag, kept: Kept) -> bytes:
     """The whole of what is known, for whoever finds the file without the database."""
-    return json.dumps(told(tag, kept), indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    return orjson.dumps(told(tag, kept), option=_LEGIBLY)
 
 
 def told(tag: RecordingTag, kept: Kept) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class Store:
 
     dsn: str = field(repr=False)  # there may be a password in it
     database: Database
+    journals: Journals
     calls: PostgresCallStore
     recordings: Recordings
     policies: Policies
@@ -63,7 +64,7 @@ class Store:
     def over(cls, dsn: str, database: Database) -> "Store":
         journals = Journals(database)
         return cls(
-            dsn, database, PostgresCallStore(database, journals), Recordings(database, journals), Policies(database), Suppressions(database),
+            dsn, database, journals, PostgresCallStore(database, journals), Recordings(database, journals), Policies(database), Suppressions(database),
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
             Holds(database), Deletions(database), Seals(database), Subjects(database), Erasures(database),

@@ -18,6 +18,7 @@ from ccari.ports.pressed import LocalJournal, Pressed, Standing
 from ccari.ports.requests import Exercise
 from ccari.store.calls import CallRows, Judge, PostgresCallStore
 from ccari.store.database import Database
+from ccari.store.journals import Journals
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.pressed import AnotherKeyError, UnreadableError
 
@@ -50,9 +51,12 @@ class SpoolingCallStore(CallRows):
     there nobody is called, for somebody may have barred themselves (invariants 1 and 5).
     """
 
-    def __init__(self, database: Database, journal: LocalJournal, kept: asyncio.Event) -> None:
-        super().__init__(database)
-        self._calls = PostgresCallStore(database)
+    def __init__(
+        self, database: Database, journal: LocalJournal, kept: asyncio.Event, journals: Journals | None = None
+    ) -> None:
+        journals = journals or Journals(database)
+        super().__init__(database, journals)
+        self._calls = PostgresCallStore(database, journals)
         self._journal = journal
         self._kept = kept
 
