@@ -80,4 +80,5 @@ async def fastagi(parts: Parts) -> AsyncIterator[None]:
 
 def _agi_name(settings: Settings) -> str:
     """What FastAGI calls are filed under: another service on the same database must not end them."""
-    return f"agi@{socket.gethostname()}:{settings.agi.listen.rpartition(':')[2]}"
+    where = settings.asterisk.name or socket.gethostname()
+    return f"agi@{where}:{settings.agi.listen.rpartition(':')[2]}"

@@ -68,7 +68,7 @@ async def _run(
     admission = Admission(settings.calls.at_once, metrics)
     calls = Switchboard(admission, metrics)
     fence = PostgresFence(store.dsn)
-    link = Link(credentials, fence, calls, partial(_desk, parts, archive))
+    link = Link(credentials, fence, calls, partial(_desk, parts, archive), settings.asterisk.name)
     readings.read(parts, link, fence, calls)
     async with (
         # to its end after all the others: what they leave is sealed once more
@@ -96,6 +96,6 @@ async def _run(
 def _desk(parts: Parts, archive: FileArchive, ari: Ari, identity: Identity) -> Desk:
     """What all calls over one connection share."""
     return Desk(
-        ari, parts.settings.asterisk.name or identity.name, parts.call_store, parts.secrets, parts.book, parts.prompts,
+        ari, identity.name, parts.call_store, parts.secrets, parts.book, parts.prompts,
         parts.store.recordings, archive, parts.cards, parts.board, parts.settings.recordings.channels, parts.metrics,
     )  # fmt: skip

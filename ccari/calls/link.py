@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +39,9 @@ class Replaced(UnsuitableError):  # noqa: N818 - what happened
 
 
 class Link:
-    """``make_desk`` gives what calls share over one connection. ``connections``: how many there have been."""
+    """``make_desk`` gives what calls share over one connection. ``connections``: how many there have been. ``name``: what this
+    Asterisk's calls are filed under, where the settings say so.
+    """
 
     def __init__(
         self,
@@ -46,11 +49,13 @@ class Link:
         fence: Fence,
         switchboard: Switchboard,
         make_desk: Callable[[Ari, Identity], Desk],
+        name: str | None = None,
     ) -> None:
         self._credentials = credentials
         self._fence = fence
         self._switchboard = switchboard
         self._make_desk = make_desk
+        self._name = name
         self.connected = asyncio.Event()
         self.connections = 0
 
@@ -85,8 +90,10 @@ class Link:
     async def _hold(self, session: aiohttp.ClientSession) -> None:
         """One connection, from its beginning to its end."""
         identity = await identify(session, self._credentials)
+        if self._name is not None:
+            identity = replace(identity, name=self._name)
         # of the Asterisk, whatever the application: taking stock of it ends what others have made there
-        async with self._fence.hold(identity.run) as lock_lost:
+        async with self._fence.hold(identity.run, identity.name) as lock_lost:
             ears = _Ears(self._switchboard)
             transport = await connect(session, self._credentials, ears.take)
             ears.silence = transport.fence

@@ -1,8 +1,8 @@
-"""One service drives one Asterisk: an advisory lock on a connection of its own."""
+"""One service drives one Asterisk, and files its calls under a name of its own: advisory locks on one connection."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
 
 import asyncpg
@@ -39,22 +39,26 @@ class PostgresFence:
         return self._held is not None and self._held.is_held
 
     @contextlib.asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[asyncio.Event]:
-        """Hold the lock on ``name``. With its connection it is lost, and taken again as soon as PostgreSQL is back: while it
-        is away nobody else can have it. The event given is set when somebody else has.
+    async def hold(self, run: str, filed_as: str) -> AsyncIterator[asyncio.Event]:
+        """Hold the locks on the ``run`` of an Asterisk, and on the name that its calls are ``filed_as``. With their connection
+        they are lost, and taken again as soon as PostgreSQL is back: while it is away nobody else can have them. The event
+        given is set when somebody else has one.
 
         Raises
         ------
         UnsuitableError
-            If another service holds it.
+            If another service holds one.
         StoreError
             If the database cannot be asked.
         """
-        held = _Held(self._dsn, int.from_bytes(sha256(name.encode()).digest()[:8], signed=True))
-        if not await held.take(PATIENCE_SECONDS):
-            raise UnsuitableError(
-                "another ccari drives this Asterisk: stop it first, or give this one its own"
-            )
+        taken_by_another = {
+            run: "another ccari drives this Asterisk: stop it first, or give this one its own",
+            # it would end our calls as its own, and we its: entities are MAC addresses, or nought, and addresses local
+            f"calls of {filed_as}": f"another ccari files the calls of its Asterisk as {filed_as} too: give each a [asterisk] name",
+        }
+        held = _Held(self._dsn, list(taken_by_another))
+        if (lacking := await held.take(PATIENCE_SECONDS)) is not None:
+            raise UnsuitableError(taken_by_another[lacking])
         keeping = asyncio.create_task(held.keep())
         self._held = held
         try:
@@ -67,11 +71,11 @@ class PostgresFence:
 
 
 class _Held:
-    """``by_another`` is set when the lock is somebody else's."""
+    """``by_another`` is set when one of the locks is somebody else's."""
 
-    def __init__(self, dsn: str, key: int) -> None:
+    def __init__(self, dsn: str, names: Sequence[str]) -> None:
         self._dsn = dsn
-        self._key = key
+        self._names = names
         self._connection: asyncpg.Connection | None = None
         self._lost = asyncio.Event()
         self._taken = False
@@ -81,21 +85,20 @@ class _Held:
     def is_held(self) -> bool:
         return self._taken and not self._lost.is_set()
 
-    async def take(self, patience_seconds: float) -> bool:
-        """False if another holds it all that time; raise StoreError if the database cannot be asked."""
+    async def take(self, patience_seconds: float) -> str | None:
+        """The name whose lock another holds all that time; raise StoreError if the database cannot be asked."""
         self._lost.clear()
         self._taken = False
         with translated():
             self._connection = connection = await connect(self._dsn, server_settings=_SESSION)
             connection.add_termination_listener(lambda _: self._lost.set())
-            taken = False
             try:
-                taken = await _taken(connection, self._key, patience_seconds)
+                lacking = await _lacking(connection, self._names, patience_seconds)
+                self._taken = lacking is None
             finally:
-                if not taken:
+                if not self._taken:
                     self.let_go()
-        self._taken = taken
-        return taken
+        return lacking
 
     async def keep(self) -> None:
         """Take it again whenever it is lost, until another has it."""
@@ -110,7 +113,7 @@ class _Held:
 
     async def _regained(self) -> bool:
         try:
-            taken = await self.take(REGAIN_SECONDS)
+            taken = await self.take(REGAIN_SECONDS) is None
         except StoreError:
             return False
         except Exception:  # noqa: BLE001 - logged; whoever gives up lets another service drive the same Asterisk
@@ -126,11 +129,16 @@ class _Held:
             self._connection = None
 
 
-async def _taken(connection: asyncpg.Connection, key: int, patience_seconds: float) -> bool:
+async def _lacking(
+    connection: asyncpg.Connection, names: Sequence[str], patience_seconds: float
+) -> str | None:
+    """The first name whose lock cannot be had in that time."""
     loop = asyncio.get_running_loop()
     patient_until = loop.time() + patience_seconds
-    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", key, timeout=COMMAND_SECONDS):
-        if loop.time() > patient_until:
-            return False
-        await asyncio.sleep(_ASK_AGAIN_SECONDS)
-    return True
+    for name in names:
+        key = int.from_bytes(sha256(name.encode()).digest()[:8], signed=True)
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", key, timeout=COMMAND_SECONDS):
+            if loop.time() > patient_until:
+                return name
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
+    return None

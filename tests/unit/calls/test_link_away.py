@@ -27,9 +27,9 @@ class Away:
         self.asked = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[asyncio.Event]:
+    async def hold(self, run: str, filed_as: str) -> AsyncIterator[asyncio.Event]:
         self.asked.set()
-        raise StoreError(f"the database is away from {name}")
+        raise StoreError(f"the database is away from {run}")
         yield
 
 

@@ -348,26 +348,26 @@ def test_a_statement_leaves_what_the_next_on_its_connection_runs_into() -> None:
 async def test_two_services_hold_the_same_asterisk(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fences, "PATIENCE_SECONDS", 0.2)
     first, second = PostgresFence(dsn), PostgresFence(dsn)
-    async with first.hold("pbx/run-1") as lost:
-        async with second.hold("pbx/run-2"):
+    async with first.hold("pbx/run-1", "calls of pbx/run-1") as lost:
+        async with second.hold("pbx/run-2", "calls of pbx/run-2"):
             pass
         with pytest.raises(UnsuitableError, match="another ccari drives this Asterisk"):
-            async with second.hold("pbx/run-1"):
+            async with second.hold("pbx/run-1", "calls of pbx/run-1"):
                 pass
         assert not lost.is_set()
-    async with second.hold("pbx/run-1"):
+    async with second.hold("pbx/run-1", "calls of pbx/run-1"):
         pass
 
 
 async def test_a_service_that_starts_again_at_once_is_refused_by_its_own_shadow(dsn: str) -> None:
     """PostgreSQL needs a moment to notice that the killed one is gone."""
-    shadow = PostgresFence(dsn).hold("pbx")
+    shadow = PostgresFence(dsn).hold("pbx", "calls of pbx")
     await shadow.__aenter__()
     leaving = asyncio.get_running_loop().call_later(
         0.5, lambda: tasks.append(asyncio.ensure_future(shadow.__aexit__(None, None, None)))
     )
     tasks: list[asyncio.Future[object]] = []
-    async with PostgresFence(dsn).hold("pbx"):
+    async with PostgresFence(dsn).hold("pbx", "calls of pbx"):
         assert tasks
     leaving.cancel()
     await asyncio.gather(*tasks)

@@ -41,7 +41,7 @@ async def holders(dsn: str) -> set[int]:
 
 async def test_a_restart_of_the_database_leaves_an_asterisk_to_two_services(dsn: str) -> None:
     fence = PostgresFence(dsn)
-    async with fence.hold("one asterisk") as by_another:
+    async with fence.hold("one asterisk", "calls of one asterisk") as by_another:
         before = await holders(dsn)
         await cut_off(dsn)
 
@@ -50,12 +50,12 @@ async def test_a_restart_of_the_database_leaves_an_asterisk_to_two_services(dsn:
 
         await until(again, within=WITHIN)
         with pytest.raises(UnsuitableError, match="another ccari drives this Asterisk"):
-            async with PostgresFence(dsn).hold("one asterisk"):
+            async with PostgresFence(dsn).hold("one asterisk", "calls of one asterisk"):
                 pytest.fail("two hold it")
         assert not by_another.is_set()
         assert fence.is_held
     assert not fence.is_held
-    async with PostgresFence(dsn).hold("one asterisk"):
+    async with PostgresFence(dsn).hold("one asterisk", "calls of one asterisk"):
         pass
 
 
@@ -64,7 +64,7 @@ async def test_who_has_lost_it_to_another_goes_on(dsn: str, monkeypatch: pytest.
     # the other one is sooner
     monkeypatch.setattr("ccari.store.fence._CONNECT_AGAIN_SECONDS", 0.1)
     fence = PostgresFence(dsn)
-    async with fence.hold("another asterisk") as by_another:
+    async with fence.hold("another asterisk", "calls of another asterisk") as by_another:
         assert fence.is_held
         taking = asyncio.Event()
         connection = await asyncpg.connect(dsn)
@@ -93,18 +93,38 @@ async def test_something_unforeseen_ends_the_hold_on_an_asterisk(
 ) -> None:
     """Nobody would take the lock again, nor hear that another has."""
     monkeypatch.setattr("ccari.store.fence._CONNECT_AGAIN_SECONDS", 0.05)
-    take, faults = fence._taken, [RuntimeError("unforeseen")]
+    take, faults = fence._lacking, [RuntimeError("unforeseen")]
 
-    async def stumble(*how: Any) -> bool:
+    async def stumble(*how: Any) -> str | None:
         if faults:
             raise faults.pop()
         return await take(*how)
 
-    async with PostgresFence(dsn).hold("a third asterisk"):
+    async with PostgresFence(dsn).hold("a third asterisk", "calls of a third asterisk"):
         before = await holders(dsn)
-        monkeypatch.setattr(fence, "_taken", stumble)
+        monkeypatch.setattr(fence, "_lacking", stumble)
         with capture_logs() as logged:
             await cut_off(dsn)
             await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)
         assert await holders(dsn) - before
     assert "lock_not_regained" in [line["event"] for line in logged]
+
+
+async def test_two_asterisks_that_go_by_one_name_end_each_others_calls(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entity of noughts, where Asterisk finds no MAC address, at 127.0.0.1: on each node of the fleet."""
+    monkeypatch.setattr("ccari.store.fence.PATIENCE_SECONDS", 0.2)
+    alike = "00:00:00:00:00:00@127.0.0.1:8088"
+    here, there = PostgresFence(dsn), PostgresFence(dsn)
+    async with here.hold("run 1", alike):
+        with pytest.raises(
+            UnsuitableError, match=f"files the calls of its Asterisk as {alike} too: give each a"
+        ):
+            async with there.hold("run 2", alike):
+                pytest.fail("two hold it")
+        async with there.hold("run 2", "pbx-2"):
+            assert here.is_held
+            assert there.is_held
+    async with there.hold("run 2", alike):
+        pass
