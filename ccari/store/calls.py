@@ -276,5 +276,8 @@ async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) ->
     outcome = "bridged" if row["talked"] else "failed"
     fields = {"outcome": outcome, "reason": "service_died"}
     async with connection.transaction():
+        if not await connection.fetchval(SQL["lock_open_call"], row["id"]):
+            # another node was sooner: of a call that is a day old every one looks
+            return
         ended = journals.entry("call_ended", fields, at)
         await journals.write(connection, row["id"], [ended], "close_call", *fields.values())

@@ -85,6 +85,9 @@ SELECT id, talk IS NOT NULL AS talked FROM calls WHERE ended_at IS NULL AND id <
   AND (asterisk = $1 AND opened_at <= clock_timestamp() - $3::interval
        OR opened_at <= clock_timestamp() - interval '1 day')
 
+-- name: lock_open_call
+SELECT true FROM calls WHERE id = $1 AND ended_at IS NULL FOR UPDATE
+
 -- name: number_lock
 -- One call at a time is let through to one number of a controller, so that a limit of attempts is one.
 SELECT pg_advisory_xact_lock(hashtextextended($1 || encode($2, 'hex'), 0))

@@ -2,7 +2,8 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import asyncpg
@@ -17,11 +18,13 @@ from ccari.ports.calls import RefusedCall
 from ccari.ports.recordings import Unfinished
 from ccari.store import journals
 from ccari.store.calls import PostgresCallStore
-from ccari.store.database import Database
+from ccari.store.database import Database, open_database
 from ccari.store.journals import Journals
 from ccari.store.opened import Store
+from tests.lab.waiting import until
 from tests.unit.store import made
 
+WITHIN = 10.0
 BARRING = (Reason.ERASURE, Reason.DO_NOT_CALL)
 
 
@@ -583,3 +586,30 @@ async def test_a_failure_of_the_database_quotes_the_number(calls: PostgresCallSt
     while chain is not None:
         assert "600100001" not in str(chain)
         chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
+
+
+async def test_two_nodes_that_find_an_old_call_at_the_same_moment_end_it_twice(
+    dsn: str, database: Database, store: Store
+) -> None:
+    old, at = made.call(), datetime.now(UTC)
+    await store.calls.open(old, made.question(old))
+    await database.rows("UPDATE calls SET opened_at = now() - interval '2 days'")
+    async with open_database(dsn) as other:
+        async with database.apart() as holding, holding.transaction():
+            await holding.execute("SELECT FROM calls FOR UPDATE")
+            ending = [
+                asyncio.create_task(each.close_abandoned("another asterisk", at))
+                for each in (store.calls, PostgresCallStore(other))
+            ]
+            await until(partial(_waiting, database, 2), within=WITHIN)
+        await asyncio.gather(*ending)
+    shown = await store.records.show_call(old.id)
+    assert [each["event"] for each in shown.events] == ["call_ended"]
+
+
+async def _waiting(database: Database, count: int) -> bool:
+    """Whether so many wait for a row."""
+    rows = await database.rows(
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return len(rows) == count
