@@ -13,7 +13,7 @@ from ccari.metrics import catalogue
 from ccari.metrics.catalogue import Family
 from ccari.metrics.meter import Metrics
 from ccari.metrics.registry import Values
-from ccari.ports.figures import Figures, Held, Pressing
+from ccari.ports.figures import COUNT_SECONDS, Figures, Held, Pressing
 from ccari.ports.metering import Work
 from ccari.ports.policies import PolicyBook
 from ccari.ports.pressed import Standing
@@ -22,8 +22,6 @@ _log = structlog.get_logger()
 
 #: From one look at what somebody has to see to, to the next; a scrape every fifteen seconds sees each.
 LOOK_SECONDS = 15.0
-#: The same, of what takes the database a look at every row.
-COUNT_SECONDS = 300.0
 
 
 class Lookout:

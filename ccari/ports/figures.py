@@ -7,6 +7,9 @@ from typing import Protocol
 
 from ccari.ports.requests import Clock
 
+#: From one count to the next of what takes the database a look at every row.
+COUNT_SECONDS = 300.0
+
 
 @dataclass(frozen=True, slots=True)
 class Pressing:
@@ -43,5 +46,7 @@ class Figures(Protocol):
         ...
 
     async def held(self) -> Held:
-        """May take seconds where there are millions, over a connection that no call waits for."""
+        """May take seconds where there are millions, over a connection that no call waits for: where the last count, whichever
+        node's, is nearly :data:`COUNT_SECONDS` old. Else that one's.
+        """
         ...

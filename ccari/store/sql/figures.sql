@@ -12,6 +12,16 @@ WHERE r.closed_at IS NULL GROUP BY urgency
 SELECT state, count(*), count(*) FILTER (WHERE state = 'finished' AND stopped_at < now() - interval '1 hour') AS late
 FROM recordings WHERE state IN ('tagged', 'recording', 'finished') GROUP BY state
 
+-- name: turn_to_count
+SELECT pg_try_advisory_lock(hashtextextended('figures', 0))
+
+-- name: counted_figures
+SELECT held::text AS held, clock_timestamp() - at < $1::interval AS fresh FROM counted_figures
+
+-- name: keep_figures
+INSERT INTO counted_figures (at, held) VALUES (clock_timestamp(), $1::jsonb)
+ON CONFLICT (one) DO UPDATE SET at = excluded.at, held = excluded.held
+
 -- name: suppressions_by_reason
 SELECT reason, count(*) FROM suppressions WHERE expires_at IS NULL OR expires_at > now() GROUP BY reason
 

@@ -5,17 +5,20 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from ccari.errors import StoreError
-from ccari.metrics.lookout import COUNT_SECONDS, Lookout
+from ccari.metrics.lookout import Lookout
 from ccari.metrics.meter import Metrics
 from ccari.policy.deadlines import local_day
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
-from ccari.ports.figures import Held, Pressing
+from ccari.ports.figures import COUNT_SECONDS, Held, Pressing
 from ccari.ports.pressed import Standing
 from ccari.ports.requests import Clock, Work
+from ccari.ports.webhooks import Endpoint, Told
+from ccari.store.database import Database, open_database
 from ccari.store.figures import CountedFigures
 from ccari.store.opened import Store
 from ccari.store.policies import Book
+from ccari.store.queries import SQL
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store import made
 
@@ -53,6 +56,8 @@ async def looked(
     store: Store, document: str = made.POLICY, standing: Standing = STANDING
 ) -> dict[str, float]:
     metrics = Metrics()
+    # what was counted before was counted long ago
+    await store.database.rows("DELETE FROM counted_figures")
     await Lookout(
         metrics, CountedFigures(store.database), await book(store, document), waits(standing)
     ).look()
@@ -226,3 +231,26 @@ async def test_a_request_that_waits_to_be_forwarded_goes_unseen_until_it_is_give
         )
     before = age(queued_at)
     assert before <= (await looked(store))["ccari_forwards_oldest_seconds"] <= age(queued_at)
+
+
+async def test_each_node_counts_all_there_is_by_itself_or_shows_what_was_long_ago(
+    dsn: str, database: Database, store: Store
+) -> None:
+    """A look at every row, of fifty million bars: beside a hundred nodes that do so, PostgreSQL does nothing else."""
+    await store.webhooks.know([Endpoint("crm", (Told.RIGHT_REGISTERED,))])
+    exercised = made.call()
+    await store.calls.open(exercised, made.question(exercised))
+    await store.calls.register_right(exercised, made.exercise(), [])
+    async with open_database(dsn) as other:
+        counted, elsewhere = CountedFigures(database), CountedFigures(other)
+        first = await counted.held()
+        assert (first.suppressions, first.requests) == ({"erasure": 1}, [("erasure", "key", 1)])
+        assert first.webhooks == [("crm", "waiting", 1)]
+        await store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "cli:anna", "")
+        assert await elsewhere.held() == first
+        await database.rows("UPDATE counted_figures SET at = at - interval '5 minutes'")
+        async with database.apart() as counting:
+            await counting.execute(SQL["turn_to_count"])
+            assert await elsewhere.held() == first
+        assert (await elsewhere.held()).suppressions == {"erasure": 1, "do_not_call": 1}
+        assert (await counted.held()).suppressions == {"erasure": 1, "do_not_call": 1}
