@@ -74,6 +74,8 @@ def import_(
         # where a secret was lost the new one counts now; not while numbers stay that were listed under the lost one
         if not report.invalid:
             await store.key_versions.replace(Holder("register", register), key.version, key.check)
+            if not update:
+                await store.key_versions.keep_only(Holder("register", register), key.version)
         return report
 
     report = with_store(context, work)

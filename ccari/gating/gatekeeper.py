@@ -173,6 +173,7 @@ class Gatekeeper:
 
         def judge(facts: Facts) -> Block | None:
             self._journal.know(findings(facts))
+            self._means.secrets.heed(facts.secrets, opened.digests)
             return terms.judge(facts)
 
         with self._journal.meter.gate(Step.DIAL):
@@ -207,6 +208,8 @@ class Gatekeeper:
             facts, newest = await self._means.store.open(terms.opened, terms.question())
             self._journal.know(findings(facts) | terms.asserted)
             self._journal.opened()
+            if terms.opened.keyed is not None:
+                self._means.secrets.heed(facts.secrets, terms.opened.keyed)
             if newest == terms.opened.revision:
                 break
             # a newer policy was applied a moment ago: it is the one that counts

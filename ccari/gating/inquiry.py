@@ -71,6 +71,7 @@ class Inquiry:
         listed_as = self.secrets.listed_as((each.id for each in registers), number)
         digests = self.secrets.digests(campaign.controller, number)
         facts = await self.store.facts(gate.question(campaign, now), digests, listed_as)
+        self.secrets.heed(facts.secrets, digests)
         country = self.policy.controller_of(campaign).country
         return gate.verdict(campaign, registers, country, number, facts, now)
 

@@ -87,7 +87,8 @@ class Facts:
     ``suppressions``: the controller's own entries, of any reason. ``listings``: where the number stands in registers.
     ``registers``: of when the copy of each register is. ``consent``: the newest one to the campaign's purpose.
     ``contact``: None if the number is no contact of the controller. ``informed``: the versions of the information layer
-    that the number has heard from the controller.
+    that the number has heard from the controller. ``secrets``: those that any of this may be kept under, for whoever has
+    looked under theirs: kind, holder, version and check of each, in one string.
     """
 
     suppressions: Collection[Entry] = ()
@@ -97,6 +98,7 @@ class Facts:
     contact: Contact | None = None
     attempts: Attempts = Attempts()
     informed: Collection[str] = ()
+    secrets: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

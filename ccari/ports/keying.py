@@ -53,6 +53,13 @@ class Secrets(Protocol):
         """Register and digest of the number under each secret; a register without one gives none, and counts as stale."""
         ...
 
+    def heed(self, known: Iterable[str], digests: Digests) -> None:
+        """Raise ConfigError if something may be kept under a secret that is not here, or came after ``digests`` were made.
+
+        ``known``: as :attr:`ccari.policy.gate.Facts.secrets`.
+        """
+        ...
+
 
 class ListSecrets(Secrets, Protocol):
     """The secrets, for whoever enters long lists too."""

@@ -54,4 +54,5 @@ def facts(row: asyncpg.Record) -> Facts:
         contact=Contact(until) if row["sources"] else None,
         attempts=Attempts(row["recent"], row["total"], row["by_controller"]),
         informed=frozenset(row["informed"] or ()),
+        secrets=row.get("secrets") or (),
     )

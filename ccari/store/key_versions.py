@@ -62,6 +62,11 @@ class KeyVersions:
         async with self._database.connection() as connection:
             await connection.execute(SQL["replace_key"], holder.kind, holder.name, version, check)
 
+    async def keep_only(self, holder: Holder, version: int) -> None:
+        """Forget the other versions, when nothing hangs on any: the gate looks for each that is known."""
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["only_key"], holder.kind, holder.name, version)
+
     async def is_needed(self, holder: Holder, version: int) -> bool:
         """Whether something hangs on a version. It may have to look through millions of rows."""
         async with self._database.apart() as connection:
@@ -78,6 +83,9 @@ class KeyVersions:
         """
         made = secrets.following(holder)
         await self.note(holder, made.version, made.check)
+        if made.version == 1:
+            # begun anew: what there was is lost, and nothing hung on it, or ``following`` had refused
+            await self.keep_only(holder, made.version)
         secrets.add(holder, made)
         return made
 

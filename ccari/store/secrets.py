@@ -212,6 +212,23 @@ class SecretStore:
             for each in self.register_digests(register, number).all
         )
 
+    def heed(self, known: Iterable[str], digests: Digests) -> None:
+        """Raise ConfigError if one of ``known`` (kind, holder, version, check) is not in use or retired here, or is newer than
+        ``digests``.
+
+        Another node of the fleet may have made it: what is barred under it would be called from here.
+        """
+        for each in known:
+            kind, name, version, check = each.split()
+            holder, number = Holder(kind, name), int(version)
+            folder = self._of(holder)
+            self._versions(folder)
+            found = self._expected[folder].get(number)
+            if found != check and not (found is None and number in self.retired(holder)):
+                raise _lost(folder, number, "is missing" if found is None else "is another one")
+            if kind == "controller" and number > digests.key_version:
+                raise ConfigError(f"the secret of {name!r} was followed by version {version} a moment ago")
+
     def check(self, controller: str) -> None:
         """Read the secret anew, and raise the ConfigError that :meth:`digests` would."""
         self._loaded.pop(self.folder / controller, None)
@@ -290,7 +307,7 @@ def _lost(folder: Path, version: int, how: str) -> ConfigError:
     anew = ", or load the register anew and restart ccari" if folder.parent.name == _REGISTERS else ""
     return ConfigError(
         f"version {version} of the suppression secret of {folder.name!r} in {folder} {how}, and what is kept under it would bar "
-        f"nobody: restore the keys from the backup{anew}"
+        f"nobody: restore the keys from the backup, or from the node where it was made{anew}"
     )
 
 

@@ -9,7 +9,10 @@ WITH opened AS (
         legal_basis = excluded.legal_basis, digest = excluded.digest, key_version = excluded.key_version
     RETURNING id
 )
-SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision
+SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision,
+       (SELECT array_agg(concat_ws(' ', kind, holder, key_version, key_check)) FROM key_checks
+         WHERE key_check IS NOT NULL
+           AND (kind = 'controller' AND holder = $4 OR kind = 'register' AND holder = ANY ($17::text[]))) AS secrets
 FROM opened, gate_facts($4, $14::bytea[], $5, $15, $16, $17::text[], $18::text[], $19::bytea[], $20, $21) AS facts
 
 -- name: open_refused_call
@@ -27,7 +30,11 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id
 
 -- name: gate_facts
-SELECT * FROM gate_facts($1, $2::bytea[], $3, $4, $5, $6::text[], $7::text[], $8::bytea[], $9, $10)
+SELECT facts.*,
+       (SELECT array_agg(concat_ws(' ', kind, holder, key_version, key_check)) FROM key_checks
+         WHERE key_check IS NOT NULL
+           AND (kind = 'controller' AND holder = $1 OR kind = 'register' AND holder = ANY ($6::text[]))) AS secrets
+FROM gate_facts($1, $2::bytea[], $3, $4, $5, $6::text[], $7::text[], $8::bytea[], $9, $10) AS facts
 
 -- name: spend_token
 -- No INVITE without an UPDATE of one row. $14: the consent that is used for it.

@@ -38,6 +38,9 @@ RETURNING key_version
 INSERT INTO key_checks (kind, holder, key_version, key_check) VALUES ($1, $2, $3, $4)
 ON CONFLICT (kind, holder, key_version) DO UPDATE SET key_check = excluded.key_check, known_at = clock_timestamp()
 
+-- name: only_key
+DELETE FROM key_checks WHERE kind = $1 AND holder = $2 AND key_version <> $3
+
 -- name: hangs_on_key
 -- Of the same things as count_by_key_version; one row is enough.
 SELECT CASE WHEN $1 = 'register'
