@@ -129,6 +129,10 @@ def translated() -> Iterator[None]:
         raise RefusedError(f"the database failed: {type(error).__name__}") from None
     except asyncpg.InvalidAuthorizationSpecificationError:
         raise StoreError("the database refused the user or password: check [database] url") from None
+    except asyncpg.ReadOnlySQLTransactionError:
+        raise StoreError(
+            "the database cannot be written to: [database] url is to lead to the primary, not to a replica"
+        ) from None
     except asyncpg.PostgresError as error:
         told = error.args[0] if str(error.sqlstate)[:2] in _TELLABLE else type(error).__name__
         raise StoreError(f"the database failed: {told}") from None

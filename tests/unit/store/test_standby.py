@@ -1,0 +1,164 @@
+"""A PostgreSQL with a standby that takes over: what is told to people before, meanwhile and afterwards."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
+
+from ccari.errors import StoreError
+from ccari.policy.gate import Block, Facts
+from ccari.policy.numbers import Number
+from ccari.policy.suppression import Reason
+from ccari.store.database import Database, open_database
+from ccari.store.embedded import Server, embedded_postgres
+from ccari.store.fence import PostgresFence
+from ccari.store.opened import Store
+from tests.faults.postgres import OwnPostgres
+from tests.lab.waiting import until
+from tests.unit.store import made
+from tests.unit.store.test_replaying import Node
+
+WITHIN = 30.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``dsn``: both, and whichever may be written to."""
+
+    primary: OwnPostgres
+    standby: Server
+    dsn: str
+
+    async def of_primary(self, *statements: str) -> None:
+        connection = await asyncpg.connect(self.primary.dsn)
+        try:
+            for each in statements:
+                await connection.execute(each)
+        finally:
+            await connection.close()
+
+    async def promote(self) -> None:
+        await self.standby._run("pg_ctl", "promote", "--wait", f"--pgdata={self.standby.cluster}")
+
+    async def is_synchronous(self) -> bool:
+        connection = await asyncpg.connect(self.primary.dsn)
+        try:
+            states = await connection.fetch("SELECT sync_state FROM pg_stat_replication")
+        finally:
+            await connection.close()
+        return [each["sync_state"] for each in states] == ["sync"]
+
+
+@pytest.fixture(scope="module")
+def folder(reachable: Path) -> Path:
+    made = Path(tempfile.mkdtemp(dir=reachable))
+    made.chmod(0o711)
+    return made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pair(folder: Path) -> AsyncIterator[Pair]:
+    """A primary of which nothing is acknowledged before its standby has it."""
+    async with embedded_postgres(folder / "one") as dsn:
+        primary = OwnPostgres(folder / "one", dsn)
+        standby = Server(folder / "two/postgresql", primary._server._user)
+        standby.make_folders()
+        (standby.folder / "users.lock").touch()
+        (standby.folder / "control.lock").touch()
+        await standby._make_usable()
+        await standby._run(
+            "pg_basebackup", "--username=postgres", f"--host={primary._server.sockets}", "--write-recovery-conf",
+            "--wal-method=stream", "--checkpoint=fast", f"--pgdata={standby.cluster}",
+        )  # fmt: skip
+        await standby.start()
+        both = Pair(
+            primary, standby, dsn.replace("host=", f"target_session_attrs=read-write&host={standby.sockets},")
+        )
+        await both.of_primary("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+        await until(both.is_synchronous, within=WITHIN)
+        try:
+            yield both
+        finally:
+            await standby.stop()
+
+
+@contextlib.asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[tuple[Database, Store]]:
+    async with open_database(dsn) as database:
+        store = Store.over(dsn, database)
+        await store.policies.apply(made.POLICY, "test")
+        yield database, store
+
+
+async def test_invariant_5_a_right_is_confirmed_that_the_standby_has_not_or_is_registered_twice(
+    pair: Pair, tmp_path: Path
+) -> None:
+    async with opened(pair.dsn) as (database, store):
+        node = Node(database, tmp_path)
+        call = await node.opened()
+        await pair.standby.stop()
+        # committed here, and acknowledged by nobody: as good as not, until the standby is back
+        reference = await node.store.register_right(
+            call, made.exercise(), made.journal("key_pressed", key="7")
+        )
+        assert reference is None
+        assert len(node.journal.names()) == 1
+        with pytest.raises(StoreError):
+            await node.database.open(other := made.call(), made.question(other))
+        await pair.standby.start()
+        await until(pair.is_synchronous, within=WITHIN)
+        (registered,) = await node.references()
+        listed = await store.requests.list("acme", 10)
+        assert [each["reference"] for each in listed] == [registered]
+
+
+async def test_a_service_begins_on_a_replica_whose_bars_are_older_than_the_primarys(pair: Pair) -> None:
+    with pytest.raises(StoreError, match="lead to the primary, not to a replica"):
+        async with open_database(pair.standby.dsn):
+            pytest.fail("it begins")
+
+
+async def test_invariant_1_a_bar_goes_with_the_server_or_somebody_is_called_while_another_takes_over(
+    pair: Pair,
+) -> None:
+    """The last one of this file: the primary does not come back."""
+    async with opened(pair.dsn) as (_, store):
+        *_, one, another = made.numbers(4)
+        barred, before = made.call(number=one), made.call(number=another)
+        fence = PostgresFence(pair.dsn)
+        with capture_logs() as logged:
+            async with fence.hold("a run", "an asterisk") as by_another:
+                await store.calls.open(before, made.question(before))
+                await store.suppressions.add("acme", barred.digests, Reason.ERASURE, "test", "")
+                await pair.primary.kill()
+                with pytest.raises(StoreError):
+                    await store.calls.open(barred, made.question(barred))
+                with pytest.raises(StoreError):
+                    await store.calls.spend_token(before, made.question(before), made.judge, ())
+                await pair.promote()
+                facts = await _asked(store, one)
+                assert [each.reason for each in facts.suppressions] == [Reason.ERASURE]
+                assert await store.calls.spend_token(before, made.question(before), made.judge, ()) is None
+                assert (
+                    await store.calls.spend_token(before, made.question(before), made.judge, ())
+                    is Block.TOKEN_SPENT
+                )
+                # locks are not replicated: it is taken anew, and nobody else had it
+                await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)
+                assert not by_another.is_set()
+
+
+async def _asked(store: Store, number: Number) -> Facts:
+    """The facts of the number, once the server that took over is found."""
+    while True:
+        call = made.call(number=number)
+        with contextlib.suppress(StoreError):
+            return (await store.calls.open(call, made.question(call)))[0]
+        await asyncio.sleep(0.1)
