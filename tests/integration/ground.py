@@ -79,7 +79,7 @@ class Ground:
 
     async def dial(self, callee: Callee, *, agent: str = "talks") -> AgentCall:
         """An agent's call in the campaign with the shortest notice."""
-        return await self.lab.world.dial(callee.number, campaign="brief", agent=agent)
+        return await self.lab.world.dial(callee.number, campaign="brief", agent=agent, pbx=self.lab.pbx)
 
     async def talk(self, service: Service, callee: Callee) -> tuple[AgentCall, str]:
         """A call whose two parties talk, and its id, once what it would be taken up with is on record."""
