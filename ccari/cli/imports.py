@@ -64,6 +64,7 @@ async def the_lists(settings: Settings, store: Store) -> Lists:
         store.suppressions,
         store.contacts,
         store.consents,
+        ahead=True,
     )
 
 

@@ -65,12 +65,14 @@ def import_(
         secrets = await vouched(settings, store)
         copied = _written(file, now) if as_of is None else _moment(as_of, zone, now)
         copy = Copy(register, copied, who(), update=update, shrunk=shrunk, dated=as_of is not None)
-        with NumberList(file, belong, listings.COLUMNS) as listed, watched() as watch:
+        async with NumberList(file, belong, listings.COLUMNS) as listed:
             key = _key(secrets, register, update=update)
-            batches = watch.reading(listed, listed.batches(listings.ListingReader(zone, now)))
-            report = await store.registers.load(
-                copy, key, batches, lambda: listed.sha256, keep_going=keep_going, progress=watch.entering
-            )
+            with watched() as watch:
+                made = listed.batches(listings.ListingReader(zone, now), ahead=True)
+                report = await store.registers.load(
+                    copy, key, watch.reading(listed, made), lambda: listed.sha256, keep_going=keep_going,
+                    progress=watch.entering,
+                )  # fmt: skip
         # where a secret was lost the new one counts now; not while numbers stay that were listed under the lost one
         if not report.invalid:
             await store.key_versions.replace(Holder("register", register), key.version, key.check)

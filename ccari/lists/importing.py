@@ -86,6 +86,9 @@ class Unwatched:
 class Lists:
     """Where lists go, under the policy in force. Each method raises InputError for what is not so in the policy, ListError
     for a file that is no list, ConfigError without a secret, and StoreError.
+
+    ``ahead``: the next lines are read while the database works on some. Then the interpreter has hardly a moment left, and so
+    not beside calls.
     """
 
     policy: Policy
@@ -93,6 +96,7 @@ class Lists:
     suppressions: BarLists
     contacts: ContactLists
     consents: ConsentLists
+    ahead: bool = False
 
     async def bar(
         self, source: Path | Source, given: BarsGiven, who: str, *, keep_going: bool, watch: Watching | None = None
@@ -110,7 +114,7 @@ class Lists:
             zone_of(whose), now, f"import:{who}", given.reason, given.campaign, given.proof, end(given.until, whose, now),
         )  # fmt: skip
         async with NumberList(source, whose.country, bars.COLUMNS, keyed=bars.KEYED) as listed:
-            batches = watch.reading(listed, listed.batches(reader))
+            batches = watch.reading(listed, listed.batches(reader, ahead=self.ahead))
             return await self.suppressions.load(
                 whose.id, keys[-1], batches, keep_going=keep_going, progress=watch.entering
             )
@@ -133,7 +137,7 @@ class Lists:
 
         async with NumberList(source, whose.country, COLUMNS, required=reader.required) as listed:
             return await self.contacts.load(
-                scrubbing.question, scrubbing.judge, watch.reading(listed, listed.batches(make)),
+                scrubbing.question, scrubbing.judge, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
 
@@ -156,7 +160,7 @@ class Lists:
 
         async with NumberList(source, whose.country, consents.COLUMNS, required=consents.REQUIRED) as listed:
             report = await self.consents.load(
-                whose.id, purposes, watch.reading(listed, listed.batches(make)),
+                whose.id, purposes, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
         return report, sorted(unasked)
@@ -181,7 +185,7 @@ class Lists:
         async with NumberList(source, self.policy.controller_of(declared).country, None) as listed:
             write(listed.header)
             async with self.contacts.sieve(scrubbing.question, scrubbing.judge) as sieve:
-                async for batch in watch.reading(listed, listed.batches(make)):
+                async for batch in watch.reading(listed, listed.batches(make, ahead=self.ahead)):
                     write(await left.sift(batch, sieve))
         return left
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 from ccari.errors import ListError, why
 from ccari.gating.labels import unnumbered
@@ -86,6 +86,7 @@ class NumberList:
             else:
                 self._lines = Lines(self._source)
             self.header = b""
+            self._ahead: asyncio.Task[list[Any]] | None = None
             self._rows = self._begin()
             self._closing = closing.pop_all()
         return self
@@ -98,6 +99,10 @@ class NumberList:
         return await asyncio.to_thread(self.__enter__)
 
     async def __aexit__(self, *_: object) -> None:
+        if self._ahead is not None:
+            # whoever took the batches gave up
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
         self._closing.close()
 
     @property
@@ -108,8 +113,12 @@ class NumberList:
     def sha256(self) -> bytes:
         return self._lines.sha256
 
-    async def batches(self, make: Callable[[Row], _T | LineFault]) -> AsyncIterator[list[_T | LineFault]]:
+    async def batches(
+        self, make: Callable[[Row], _T | LineFault], *, ahead: bool = False
+    ) -> AsyncIterator[list[_T | LineFault]]:
         """What ``make`` makes of each row (in a thread of its own), and the faults, in the file's order; once.
+
+        ``ahead``: while whoever takes a batch works on it, the next one is made, and no other.
 
         Raises
         ------
@@ -123,7 +132,8 @@ class NumberList:
                     row if isinstance(row, LineFault) else make(row) for row in islice(self._rows, BATCH_ROWS)
                 ]
 
-        while made := await asyncio.to_thread(batch):
+        while made := await (self._ahead or asyncio.to_thread(batch)):
+            self._ahead = asyncio.create_task(asyncio.to_thread(batch)) if ahead else None
             yield made
 
     def _begin(self) -> Iterator[Row | LineFault]:

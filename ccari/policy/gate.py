@@ -4,8 +4,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 
 from ccari.policy import consent, suppression
+from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign
 from ccari.policy.consent import Consent, ConsentState
 from ccari.policy.hours import Closed, closed
@@ -121,6 +123,7 @@ _CONSENT_BLOCKS = {
 }
 #: The gravest first: what is told of a number that is barred for several reasons.
 _GRAVITY = (Reason.ERASURE, *(reason for reason in Reason if reason is not Reason.ERASURE))
+_FROM_ALL = tuple(filter(suppression.bars_all, Reason))
 
 
 def question(campaign: Campaign, now: datetime) -> Question:
@@ -135,9 +138,12 @@ def question(campaign: Campaign, now: datetime) -> Question:
 
 def barring(campaign: Campaign) -> tuple[Reason, ...]:
     """The suppression reasons that forbid a call of this campaign."""
-    return tuple(
-        reason for reason in Reason if bars(reason, basis=campaign.legal_basis, marketing=campaign.marketing)
-    )
+    return _barring(campaign.legal_basis, campaign.marketing)
+
+
+@cache
+def _barring(basis: LegalBasis, marketing: bool) -> tuple[Reason, ...]:  # noqa: FBT001 - kept by its place
+    return tuple(reason for reason in Reason if bars(reason, basis=basis, marketing=marketing))
 
 
 def verdict(
@@ -178,7 +184,7 @@ def unwelcome(facts: Facts, now: datetime) -> Block | None:
 
     What was erased, or may only be stored, does not come back with the next list (CJEU C-129/21).
     """
-    return _suppressed(tuple(filter(suppression.bars_all, Reason)), None, facts, now)
+    return _suppressed(_FROM_ALL, None, facts, now)
 
 
 def _suppressed(

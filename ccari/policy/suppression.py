@@ -1,6 +1,5 @@
 """Entries that bar a number from being called, and the keyed digest they are kept under."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +55,7 @@ def digest(secret: bytes, number: Number) -> bytes:
     """
     if len(secret) != SECRET_BYTES:
         raise ValueError(f"a suppression secret has {SECRET_BYTES} bytes")
-    return hmac.new(secret, number.e164.encode("ascii"), hashlib.sha256).digest()
+    return hmac.digest(secret, number.e164.encode("ascii"), "sha256")
 
 
 def bars(reason: Reason, *, basis: LegalBasis, marketing: bool) -> bool:

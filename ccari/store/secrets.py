@@ -5,11 +5,13 @@ versions are looked up, until a person retires one that nothing hangs on any mor
 """
 
 import hmac
+import os
 import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from ccari.errors import ConfigError
@@ -179,7 +181,7 @@ class SecretStore:
             If the controller has no secret, or one is damaged or open to others. A new one is never made in silence:
             under it the old entries would no longer bar anybody.
         """
-        return _digests(self._versions(self.folder / controller), number)
+        return _digests(self._versions(_below(self.folder, controller)), number)
 
     def keys(self, controller: str) -> list[Key]:
         """The versions in use, the newest last. Raises ConfigError as :meth:`digests` does."""
@@ -191,11 +193,11 @@ class SecretStore:
 
     def register_digests(self, register: str, number: Number) -> Digests:
         """As :meth:`digests`, under a register's secrets."""
-        return _digests(self._versions(self.folder / _REGISTERS / register), number)
+        return _digests(self._versions(_below(self.folder, _REGISTERS, register)), number)
 
     def has_register(self, register: str) -> bool:
         """Whether a copy of the register was ever taken in."""
-        return (self.folder / _REGISTERS / register).is_dir()
+        return _below(self.folder, _REGISTERS, register).is_dir()
 
     def listed_as(self, registers: Iterable[str], number: Number) -> tuple[tuple[str, bytes], ...]:
         """Register and digest of the number under each secret; a register that was never loaded has none yet.
@@ -246,7 +248,7 @@ class SecretStore:
     def _versions(self, folder: Path) -> list[tuple[int, bytes]]:
         """A version that was added or retired while the service runs counts from the next look-up on."""
         try:
-            stamp = folder.stat().st_mtime_ns
+            stamp = os.stat(folder).st_mtime_ns  # noqa: PTH116 - at each look-up, and pathlib takes twice the time
         except OSError:
             stamp = 0
         known = self._loaded.get(folder)
@@ -270,6 +272,12 @@ class SecretStore:
                 raise _lost(folder, version, "is another one")
         self._expected[folder] = dict(found)
         return loaded
+
+
+@lru_cache(maxsize=1000)
+def _below(folder: Path, *names: str) -> Path:
+    """Made once: a path is split and hashed anew each time that it is joined, which takes longer than the digest."""
+    return folder.joinpath(*names)
 
 
 def _digests(versions: list[tuple[int, bytes]], number: Number) -> Digests:

@@ -1,5 +1,7 @@
 """Files of numbers as they come: from a register, a spreadsheet, a person, or another programme altogether."""
 
+import asyncio
+import errno
 import hashlib
 import os
 import tracemalloc
@@ -11,6 +13,7 @@ import pytest
 from ccari.errors import ListError
 from ccari.lists import NumberList, Row
 from ccari.lists.lines import LONGEST_LINE, LONGEST_ROW
+from ccari.lists.numberlist import BATCH_ROWS
 from ccari.ports.lists import LineFault
 
 FIRST, SECOND, THIRD = "+48600100001", "+48600100002", "+48600100003"
@@ -245,3 +248,50 @@ async def test_a_row_is_given_back_otherwise_than_it_stands_in_the_file(
     with NumberList(path, "PL") as listed:
         plain = [row.raw async for batch in listed.batches(lambda row: row) for row in batch]  # type: ignore[union-attr]
     assert (listed.header, plain) == (b"", [f"{FIRST}{end}".encode(), b"600 100 002"])
+
+
+class Pieces:
+    """A list in memory, of which ``taken`` lines were read so far; from line ``bad`` on the disk fails."""
+
+    def __init__(self, lines: int, bad: int | None = None) -> None:
+        self.taken = 0
+        self._lines = lines
+        self._bad = bad
+
+    def readline(self, _limit: int, /) -> bytes:
+        if self.taken == self._bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if self.taken == self._lines:
+            return b""
+        self.taken += 1
+        return f"{600000000 + self.taken}\n".encode()
+
+
+async def test_a_list_that_is_read_ahead_loses_a_batch_or_gives_it_out_of_its_order() -> None:
+    lines = 3 * BATCH_ROWS + 1
+    async with NumberList(Pieces(lines), "PL") as listed:
+        batches = [batch async for batch in listed.batches(lambda row: row.line, ahead=True)]
+    assert [len(each) for each in batches] == [BATCH_ROWS] * 3 + [1]
+    assert [line for batch in batches for line in batch] == list(range(1, lines + 1))
+
+
+async def test_a_slow_taker_has_more_than_one_batch_read_ahead_or_none() -> None:
+    pieces = Pieces(5 * BATCH_ROWS)
+    async with NumberList(pieces, "PL") as listed:
+        await anext(listed.batches(lambda row: row.line, ahead=True))
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+        assert pieces.taken == 2 * BATCH_ROWS
+
+
+async def test_a_fault_of_the_disk_ahead_takes_the_batch_before_it_away() -> None:
+    async with NumberList(Pieces(3 * BATCH_ROWS, bad=BATCH_ROWS + 1), "PL") as listed:
+        batches = listed.batches(lambda row: row.line, ahead=True)
+        assert len(await anext(batches)) == BATCH_ROWS
+        with pytest.raises(ListError, match="cannot read the list: Input/output error"):
+            await anext(batches)
+
+
+async def test_what_is_read_ahead_outlives_the_taker_that_gave_up() -> None:
+    async with NumberList(Pieces(3 * BATCH_ROWS), "PL") as listed:
+        await anext(listed.batches(lambda row: row.line, ahead=True))
+    assert asyncio.all_tasks() == {asyncio.current_task()}
