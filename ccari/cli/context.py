@@ -19,6 +19,7 @@ from ccari.gating.naming import the_controller
 from ccari.policy.declaration import Policy
 from ccari.ports.accesses import Access, Looked
 from ccari.store.opened import Store, open_store
+from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
 
 _T = TypeVar("_T")
@@ -69,11 +70,23 @@ async def told_of(store: Store, controller: str | None, rows: list[dict[str, Any
     return rows
 
 
+_NO_POLICY = "no policy has been applied: ccari policy apply FILE"
+
+
 async def current_policy(store: Store) -> Policy:
     revision = await store.policies.newest()
     if revision is None:
-        raise CcariError("no policy has been applied: ccari policy apply FILE")
+        raise CcariError(_NO_POLICY)
     return revision.policy
+
+
+async def policy_book(store: Store) -> Book:
+    """The policy in force, and what is applied meanwhile."""
+    book = Book(store.policies)
+    await book.reload()
+    if book.policy is None:
+        raise CcariError(_NO_POLICY)
+    return book
 
 
 async def vouched(settings: Settings, store: Store) -> SecretStore:

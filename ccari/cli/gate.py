@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import Json, current_policy, note, vouched, with_store
+from ccari.cli.context import Json, note, policy_book, vouched, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.inquiry import Inquiry
@@ -30,11 +30,11 @@ def command(
     """
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
-        policy, prompts = await current_policy(store), open_soundboard(settings)
+        book, prompts = await policy_book(store), open_soundboard(settings)
         # as the service would answer: not at all while rights wait on this node
         waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
         facts = SpoolingCallStore(store.database, waiting, asyncio.Event())
-        inquiry = Inquiry(policy, facts, await vouched(settings, store), prompts)
+        inquiry = Inquiry(book, facts, await vouched(settings, store), prompts)
         if of := inquiry.subject(number, campaign):
             await note(store, Looked.NUMBER_GATED, of)
         return await inquiry.answer(number, campaign)

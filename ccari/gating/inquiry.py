@@ -1,6 +1,6 @@
 """Asking the gate about a number without a call: nothing is dialled, counted or kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -13,31 +13,37 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.policy.parties import Controller
 from ccari.ports.keying import Digests, Secrets
+from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts
 
 
 class FactStore(Protocol):
     async def facts(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
-    ) -> Facts:
-        """What the gate would be told of a number. Raises StoreError if the database fails."""
+    ) -> tuple[Facts, int | None]:
+        """What the gate would be told of a number, with the newest policy revision. Raises StoreError if the database fails."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    policy: Policy
+    """``sees``: of each controller, whether its campaigns may be asked about. Another's is as unknown as one that there is not."""
+
+    book: PolicyBook
     store: FactStore
     secrets: Secrets
     prompts: Prompts
+    sees: Callable[[str], bool] = lambda _: True
 
     def subject(self, number: str, campaign: str) -> dict[str, str] | None:
         """Of whom :meth:`answer` tells, for the record of accesses; None where that is nobody."""
-        declared = self.policy.campaign(campaign)
-        if declared is None:
+        policy = self.book.policy
+        declared = None if policy is None else self._campaign(policy, campaign)
+        if policy is None or declared is None:
             return None
-        controller = self.policy.controller_of(declared)
+        controller = policy.controller_of(declared)
         parsed = parse(number, controller.country)
         if isinstance(parsed, NumberFault):
             return None
@@ -52,32 +58,53 @@ class Inquiry:
         StoreError, ConfigError
             If that cannot be known: then nothing may be dialled.
         """
-        declared = self.policy.campaign(campaign)
+        book = self.book
+        while True:
+            policy, revision = book.policy, book.revision
+            found, newest = await self._answer(policy, number, campaign)
+            if newest is None or newest != revision:
+                # what the database was not asked about may have been declared since the policy was read
+                await book.reload()
+                newest = book.revision
+            if newest == revision:
+                return found
+
+    async def _answer(
+        self, policy: Policy | None, number: str, campaign: str
+    ) -> tuple[dict[str, Any], int | None]:
+        """The answer under a policy, and the newest revision; None if the database was not asked."""
+        if policy is None:
+            return told(Block.NO_POLICY, campaign=campaign), None
+        declared = self._campaign(policy, campaign)
         if declared is None:
-            return told(Block.UNKNOWN_CAMPAIGN, campaign=campaign)
-        controller = self.policy.controller_of(declared)
+            return told(Block.UNKNOWN_CAMPAIGN, campaign=campaign), None
+        controller = policy.controller_of(declared)
+        whose = {"controller": controller.id, "legal_basis": declared.legal_basis.value}
         parsed = parse(number, controller.country)
         if isinstance(parsed, NumberFault):
-            block: Block | None = Block(parsed.value)
-        else:
-            block = await self._barred(declared, parsed) or self._unplayable(declared)
-        return told(
-            block, number=None if isinstance(parsed, NumberFault) else parsed.masked, campaign=campaign,
-            controller=controller.id, legal_basis=declared.legal_basis.value,
-        )  # fmt: skip
+            return told(Block(parsed.value), number=None, campaign=campaign, **whose), None
+        barred, newest = await self._barred(policy, declared, parsed)
+        block = barred or self._unplayable(controller, declared)
+        return told(block, number=parsed.masked, campaign=campaign, **whose), newest
 
-    async def _barred(self, campaign: Campaign, number: Number) -> Block | None:
-        now, registers = datetime.now(UTC), self.policy.registers_of(campaign)
+    def _campaign(self, policy: Policy, campaign: str) -> Campaign | None:
+        declared = policy.campaign(campaign)
+        return declared if declared is not None and self.sees(declared.controller) else None
+
+    async def _barred(
+        self, policy: Policy, campaign: Campaign, number: Number
+    ) -> tuple[Block | None, int | None]:
+        now, registers = datetime.now(UTC), policy.registers_of(campaign)
         listed_as = self.secrets.listed_as((each.id for each in registers), number)
         digests = self.secrets.digests(campaign.controller, number)
-        facts = await self.store.facts(gate.question(campaign, now), digests, listed_as)
+        facts, newest = await self.store.facts(gate.question(campaign, now), digests, listed_as)
         self.secrets.heed(facts.secrets, digests)
-        country = self.policy.controller_of(campaign).country
-        return gate.verdict(campaign, registers, country, number, facts, now)
+        country = policy.controller_of(campaign).country
+        return gate.verdict(campaign, registers, country, number, facts, now), newest
 
-    def _unplayable(self, campaign: Campaign) -> Block | None:
+    def _unplayable(self, controller: Controller, campaign: Campaign) -> Block | None:
         try:
-            self.prompts.scripts(self.policy.controller_of(campaign), campaign)
+            self.prompts.scripts(controller, campaign)
         except SoundError:
             return Block.PROMPTS_MISSING
         return None

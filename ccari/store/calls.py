@@ -71,10 +71,11 @@ class CallRows:
 
     async def facts(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
-    ) -> Facts:
-        """What the gate would be told of a number, without a call."""
+    ) -> tuple[Facts, int | None]:
+        """What the gate would be told of a number, without a call, and the newest policy revision."""
         async with self._database.connection() as connection:
-            return facts(await _facts_row(connection, question, digests, listed_as))
+            row = await _facts_row(connection, question, digests, listed_as)
+        return facts(row), row["revision"]
 
     async def spend_token(
         self,

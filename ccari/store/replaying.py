@@ -68,7 +68,7 @@ class SpoolingCallStore(CallRows):
 
     async def facts(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
-    ) -> Facts:
+    ) -> tuple[Facts, int | None]:
         await self._heed()
         return await super().facts(question, digests, listed_as)
 

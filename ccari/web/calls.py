@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from ccari.gating.inquiry import Inquiry, told
+from ccari.gating.inquiry import Inquiry
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
 from ccari.ports.access import Role
@@ -28,12 +28,9 @@ _PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 async def gate(ask: Ask) -> Reply:
     """May this number be called now, and if not, why. Nothing is dialled, counted or kept."""
     body: GateAsk = ask.body
-    policy, front = await ask.policy(), ask.front
-    if policy is None:
-        found = told(Block.NO_POLICY, campaign=body.campaign)
-    else:
-        inquiry = Inquiry(policy, front.facts, front.secrets, front.prompts)
-        found = await inquiry.answer(body.number, body.campaign)
+    front = ask.front
+    inquiry = Inquiry(front.book, front.facts, front.secrets, front.prompts, ask.bearer.sees)
+    found = await inquiry.answer(body.number, body.campaign)
     return Reply(GateAnswer.model_validate(found))
 
 

@@ -107,6 +107,8 @@ class Ask:
 
     def seen(self, policy: Policy) -> Policy:
         """What of a policy is the bearer's business."""
+        if self.bearer.controllers is None:
+            return policy
         sees = self.bearer.sees
         return policy.model_copy(
             update={

@@ -27,7 +27,7 @@ from ccari.agi.desk import Asked, Counter
 from ccari.config import KeysSection, Settings
 from ccari.errors import StoreError
 from ccari.gating.gatekeeper import Gatekeeper
-from ccari.gating.inquiry import Inquiry
+from ccari.gating.inquiry import FactStore, Inquiry
 from ccari.gating.journal import Journal
 from ccari.ports.calls import CallStore
 from ccari.sounds.soundboard import open_copies, open_soundboard
@@ -106,11 +106,9 @@ class Bench:
         await asyncio.to_thread(waiting.tidy)
         kept = SpoolingCallStore(store.database, waiting, asyncio.Event())
 
-        def check(calls: CallStore | SpoolingCallStore) -> Callable[[], Awaitable[bool]]:
+        def check(calls: FactStore) -> Callable[[], Awaitable[bool]]:
             async def once() -> bool:
-                if book.policy is None:
-                    raise SystemExit("no policy")
-                told = await Inquiry(book.policy, calls, secrets, prompts).answer(_any_number(), CAMPAIGN)  # type: ignore[arg-type]
+                told = await Inquiry(book, calls, secrets, prompts).answer(_any_number(), CAMPAIGN)
                 return bool(told["verdict"] == "allow")
 
             return once

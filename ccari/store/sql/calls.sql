@@ -30,7 +30,7 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id
 
 -- name: gate_facts
-SELECT facts.*,
+SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision,
        (SELECT array_agg(concat_ws(' ', kind, holder, key_version, key_check)) FROM key_checks
          WHERE key_check IS NOT NULL
            AND (kind = 'controller' AND holder = $1 OR kind = 'register' AND holder = ANY ($6::text[]))) AS secrets

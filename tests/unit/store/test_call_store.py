@@ -80,7 +80,7 @@ async def test_a_bar_under_an_older_secret_or_in_another_register_is_taken_for_a
     call = replace(made.call(), keyed=older)
     found = (
         (await calls.open(call, made.question(call)))[0],
-        await calls.facts(made.question(call), older, []),
+        (await calls.facts(made.question(call), older, []))[0],
     )
     assert [[each.reason for each in facts.suppressions] for facts in found] == [[Reason.DO_NOT_CALL]] * 2
 

@@ -58,7 +58,7 @@ async def kept(store: Store, *columns: str, of: Number = made.NUMBER, version: i
 
 async def refusal(store: Store, of: Campaign, now: datetime | None = None) -> Block | None:
     now = now or datetime.now(UTC)
-    facts = await store.calls.facts(gate.question(of, now), made.digests(), ())
+    facts, _ = await store.calls.facts(gate.question(of, now), made.digests(), ())
     return gate.refusal(of, (), facts, now)
 
 

@@ -78,7 +78,7 @@ async def asked(store: Store, place: int, campaign: str = "renewals") -> Block |
     registers = HEEDED.registers_of(declared)
     number = numbers(place + 1)[-1]
     known = listed_as(place) if registers else ()
-    facts = await store.calls.facts(gate.question(declared, NOW), digests(number=number), known)
+    facts, _ = await store.calls.facts(gate.question(declared, NOW), digests(number=number), known)
     return gate.verdict(declared, registers, "PL", number, facts, NOW)
 
 

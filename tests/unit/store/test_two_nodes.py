@@ -10,13 +10,12 @@ from ccari.calls.desk import Desk
 from ccari.errors import ConfigError
 from ccari.gating.inquiry import Inquiry
 from ccari.gating.terms import Terms
-from ccari.policy.declaration import read
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.secrets import Holder, SecretStore
-from tests.unit.store.made import ASTERISK, NUMBER, POLICY, QUESTION
+from tests.unit.store.made import ASTERISK, NUMBER, QUESTION
 from tests.unit.store.test_gatekeeper import Silent, ask, gatekeeper
 
 ACME = Holder("controller", "acme")
@@ -51,7 +50,7 @@ def copied(tmp_path: Path) -> None:
 
 
 async def inquiry(desk: Desk, store: Store) -> dict[str, Any]:
-    asked = Inquiry(read(POLICY), store.calls, desk.secrets, desk.prompts)
+    asked = Inquiry(desk.book, store.calls, desk.secrets, desk.prompts)
     return await asked.answer(NUMBER.e164, "renewals")
 
 
@@ -121,14 +120,14 @@ async def test_invariant_1_a_register_that_was_loaded_on_another_node_counts_as_
     copied(tmp_path)
     secrets = cast("SecretStore", there.secrets)
     digests, listed = secrets.digests("acme", NUMBER), secrets.listed_as(["robinson"], NUMBER)
-    asked = await store.calls.facts(QUESTION, digests, listed)
+    asked, _ = await store.calls.facts(QUESTION, digests, listed)
     secrets.heed(asked.secrets, digests)
     shutil.rmtree(tmp_path / "here/registers")
     anew = SecretStore(tmp_path / "here")
     anew.create_for_register("robinson")
     (key,) = anew.register_keys("robinson")
     await store.key_versions.replace(robinson, key.version, key.check)
-    asked = await store.calls.facts(QUESTION, digests, listed)
+    asked, _ = await store.calls.facts(QUESTION, digests, listed)
     with pytest.raises(
         ConfigError, match=r"version 1 of the suppression secret of 'robinson' in .* is another one"
     ):

@@ -71,6 +71,13 @@ async def test_a_policy_that_was_applied_since_is_not_heeded(api: Api, store: St
     await store.policies.apply(made.POLICY.replace('"contract"', '"legitimate_interest"'), "test")
     assert (await gated(api, NUMBER, "renewals"))["legal_basis"] == "legitimate_interest"
     assert (await gated(api, NUMBER, "umfrage"))["reason"] == "unknown_campaign"
+    # what the database is not asked about: a campaign that was not known, and a number that was none
+    await store.policies.apply(made.POLICY.replace('"renewals"', '"renewal"'), "test")
+    assert (await gated(api, NUMBER, "renewal"))["verdict"] == "allow"
+    german = "0151 12345678"
+    assert (await gated(api, german, "renewal"))["reason"] == "number_invalid"
+    await store.policies.apply(made.POLICY.replace('"renewals"', '"renewal"').replace('"PL"', '"DE"'), "test")
+    assert (await gated(api, german, "renewal"))["number"] == "+49•••••••5678"
 
 
 async def test_without_policy_sound_or_secret_a_call_is_allowed(
