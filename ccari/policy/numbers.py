@@ -14,6 +14,7 @@ _LONGEST_E164 = 15
 #: An international prefix and a trunk zero may stand before them.
 _LONGEST = 20
 
+_COUNTRY_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.PAGER})
 
 
@@ -98,12 +99,18 @@ def parse(text: str, country: str) -> Number | NumberFault:
     return NumberFault.PREMIUM if kind in _PREMIUM else Number(e164)
 
 
+def _country_code(e164: str) -> str:
+    """The digits of the country's code; none if it is no number. No code begins as another does (ITU-T E.164, 6.1)."""
+    if not (e164.isascii() and e164[:1] == "+" and e164[1:].isdecimal()):
+        return ""
+    return next((e164[1:end] for end in (2, 3, 4) if e164[1:end] in _COUNTRY_CODES), "")
+
+
 def mask(e164: str) -> str:
     """``+48•••••4567``: the country and the last four digits, enough for ops to match and too little to call."""
-    try:
-        code = str(phonenumbers.parse(e164).country_code)
-    except phonenumbers.NumberParseException:
-        return "•" * max(len(e164) - 2, 0) + e164[-2:]
+    code = _country_code(e164)
     national = e164[1 + len(code) :]
+    if not code or len(national) <= 2:  # noqa: PLR2004 - it is no number, or would be shown whole
+        return "•" * max(len(e164) - 2, 0) + e164[-2:]
     shown = 4 if len(national) > 6 else 2  # noqa: PLR2004 - a short number would be shown almost whole
     return f"+{code}{'•' * (len(national) - shown)}{national[-shown:]}"
