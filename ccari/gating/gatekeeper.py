@@ -171,15 +171,22 @@ class Gatekeeper:
         )  # fmt: skip
         store = self._means.store
 
+        judged: list[Facts] = []
+
         def judge(facts: Facts) -> Block | None:
-            self._journal.know(findings(facts))
+            judged[:] = [facts]
             self._means.secrets.heed(facts.secrets, opened.digests)
             return terms.judge(facts)
 
         with self._journal.meter.gate(Step.DIAL):
-            return await self._journal.durably(
-                lambda entries: store.spend_token(opened, terms.question(), judge, entries)
-            )
+            try:
+                return await self._journal.durably(
+                    lambda entries: store.spend_token(opened, terms.question(), judge, entries)
+                )
+            finally:
+                # the last: those that were judged before them are known better by now
+                for facts in judged:
+                    self._journal.know(findings(facts))
 
     async def _ask(self) -> Terms | Block:
         terms, facts = await self._open(self._number)

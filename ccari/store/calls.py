@@ -5,7 +5,9 @@ Each method that changes a call also writes the journal entries that led to it, 
 
 import contextlib
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -32,8 +34,21 @@ from ccari.store.queries import SQL, spelt
 
 Judge = Callable[[Facts], Block | None]
 
+#: Calls whose facts at the gate are remembered: more than one Asterisk has between gate and dial, in some 500 bytes each.
+MOST_SEEN = 2_000
+#: In place of the facts that were judged: the transaction holds the number's lock, and has asked for them itself.
+_ASKED_AGAIN = (None,) * 12
 #: Requests of one number that an agent is shown, the newest first.
 _ASKED_BEFORE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the gate was told of a call's number: ``told`` is all of it as the database writes it."""
+
+    facts: Facts
+    told: str
+    consent_id: int | None
 
 
 class CallRows:
@@ -42,6 +57,7 @@ class CallRows:
     def __init__(self, database: Database, written: Journals | None = None) -> None:
         self._database = database
         self._journals = written or Journals(database)
+        self._seen: OrderedDict[UUID, Seen] = OrderedDict()
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
         """Write the call's row and give the gate's facts with the newest policy revision, in one round trip."""
@@ -58,7 +74,12 @@ class CallRows:
         if row is None:
             raise StoreError("the database opened no call")
         self._journals.begin(call.id)
-        return facts(row), row["revision"]
+        found = facts(row)
+        if digests is not None:
+            self._seen[call.id] = Seen(found, row["told"], row["consent_id"])
+            if len(self._seen) > MOST_SEEN:
+                self._seen.popitem(last=False)
+        return found, row["revision"]
 
     async def open_refused(self, call: RefusedCall) -> None:
         """Write the row of a call that no policy covers, so that its refusal is on record too."""
@@ -86,15 +107,25 @@ class CallRows:
     ) -> Block | None:
         """Have the facts judged once more and spend the token, in one transaction. None means: dial now; else why not.
 
-        The use of a consent is on record with it (Art 7(1); DE: UWG §7a).
+        Where the facts that the gate was told allow the call still, that is one statement, which spends the token if they are
+        the same under the number's lock. The use of a consent is on record with it (Art 7(1); DE: UWG §7a).
         """
+        seen = self._seen.pop(call.id, None)
+        if seen is not None and judge(seen.facts) is None:
+            digests = call.digests
+            if await self._journals.write_as_known(
+                call.id, journal, "spend_token", call.token, seen.consent_id if question.consent else None,
+                seen.told, digests.newest, question.controller, digests.all, question.campaign,
+                *asked(question, call.listed_as),
+            ):  # fmt: skip
+                return None
         async with self._journals.transaction() as within:
             await within.connection.execute(SQL["number_lock"], call.controller, call.digests.newest)
             row = await _facts_row(within.connection, question, call.digests, call.listed_as)
             block = judge(facts(row))
             if block is None:
                 consent = row["consent_id"] if question.consent else None
-                if await within.write(call.id, journal, "spend_token", call.token, consent):
+                if await within.write(call.id, journal, "spend_token", call.token, consent, *_ASKED_AGAIN):
                     return None
                 block = Block.TOKEN_SPENT
             await within.write(call.id, journal)

@@ -57,14 +57,21 @@ class Journals:
         StoreError
             If the database fails.
         """
-        if (end := self._ends.get(call_id)) is not None:
-            async with self._database.connection() as connection:
-                moved = await _written(connection, call_id, end, entries, about, more)
-            if moved is not None:
-                self._remember(call_id, moved)
-                return True
+        if await self.write_as_known(call_id, entries, about, *more):
+            return True
         async with self.transaction() as within:
             return await within.hold_and_write(call_id, entries, about, *more)
+
+    async def write_as_known(self, call_id: UUID, entries: Sequence[Entry], about: str, *more: Any) -> bool:
+        """As :meth:`write`; but False as well if the journal does not end where it did when it was last written here."""
+        if (end := self._ends.get(call_id)) is None:
+            return False
+        async with self._database.connection() as connection:
+            moved = await _written(connection, call_id, end, entries, about, more)
+        if moved is None:
+            return False
+        self._remember(call_id, moved)
+        return True
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator["Within"]:

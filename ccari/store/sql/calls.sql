@@ -9,11 +9,12 @@ WITH opened AS (
         legal_basis = excluded.legal_basis, digest = excluded.digest, key_version = excluded.key_version
     RETURNING id
 )
-SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision,
-       (SELECT array_agg(concat_ws(' ', kind, holder, key_version, key_check)) FROM key_checks
-         WHERE key_check IS NOT NULL
-           AND (kind = 'controller' AND holder = $4 OR kind = 'register' AND holder = ANY ($17::text[]))) AS secrets
-FROM opened, gate_facts($4, $14::bytea[], $5, $15, $16, $17::text[], $18::text[], $19::bytea[], $20, $21) AS facts
+SELECT facts.*, known.secrets, concat_ws(' ', facts::text, known.secrets::text) AS told,
+       (SELECT max(revision) FROM policy_revisions) AS revision
+FROM opened, gate_facts($4, $14::bytea[], $5, $15, $16, $17::text[], $18::text[], $19::bytea[], $20, $21) AS facts,
+     (SELECT array_agg(concat_ws(' ', kind, holder, key_version, key_check)) AS secrets FROM key_checks
+       WHERE key_check IS NOT NULL
+         AND (kind = 'controller' AND holder = $4 OR kind = 'register' AND holder = ANY ($17::text[]))) AS known
 
 -- name: open_refused_call
 INSERT INTO calls (id, asterisk, campaign, agent, number_masked, token, last_link, direction)
@@ -37,10 +38,13 @@ SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision,
 FROM gate_facts($1, $2::bytea[], $3, $4, $5, $6::text[], $7::text[], $8::bytea[], $9, $10) AS facts
 
 -- name: spend_token
--- No INVITE without an UPDATE of one row. $14: the consent that is used for it.
+-- No INVITE without an UPDATE of one row. $14: the consent that is used for it. $15: the facts that were judged, where nobody
+-- holds the number's lock yet; the rest asks for them again.
 WITH moved AS (
     UPDATE calls SET events = $2, last_link = $3, dialled_at = clock_timestamp()
     WHERE id = $1 AND /* as_known */ AND token = $13 AND dialled_at IS NULL AND ended_at IS NULL
+      AND CASE WHEN $15::text IS NULL THEN true
+               ELSE gate_unchanged($15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) END
     RETURNING id
 ), /* entries */, used AS (
     INSERT INTO consent_uses (consent_id, call_id) SELECT $14::bigint, id FROM moved WHERE $14::bigint IS NOT NULL

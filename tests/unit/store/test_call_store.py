@@ -10,21 +10,28 @@ import asyncpg
 import pytest
 
 from ccari.errors import StoreError
-from ccari.policy.gate import Attempts, Block
+from ccari.policy.gate import Attempts, Block, Facts
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import RefusedCall
 from ccari.ports.recordings import Unfinished
+from ccari.store import database as databases
 from ccari.store import journals
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database, open_database
 from ccari.store.journals import Journals
 from ccari.store.opened import Store
+from ccari.store.queries import SQL
 from tests.lab.waiting import until
 from tests.unit.store import made
 
 WITHIN = 10.0
+IN_UTC = {"search_path": "ccari", "timezone": "UTC"}
+SOMEBODY_WAITS = (
+    "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
+    "(SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 BARRING = (Reason.ERASURE, Reason.DO_NOT_CALL)
 
 
@@ -83,6 +90,71 @@ async def test_a_bar_under_an_older_secret_or_in_another_register_is_taken_for_a
         (await calls.facts(made.question(call), older, []))[0],
     )
     assert [[each.reason for each in facts.suppressions] for facts in found] == [[Reason.DO_NOT_CALL]] * 2
+
+
+async def test_invariant_1_a_bar_that_is_committed_after_the_statement_began_is_not_seen(
+    calls: PostgresCallStore, store: Store, dsn: str
+) -> None:
+    """Which a statement alone would not see: it sees what was committed before it began."""
+    call = made.call()
+    await calls.open(call, asked := made.question(call))
+    holder, waiter = [await databases.connect(dsn, server_settings=IN_UTC) for _ in range(2)]
+    await holder.execute("SELECT pg_advisory_lock(1)")
+    statement = """
+        SELECT gate_unchanged($1, $2, $3, $4, $5, $6, $7, '{}', '{}', '{}', $8, $9)
+        FROM (SELECT pg_advisory_lock(1) OFFSET 0) AS waited
+    """
+    asking = asyncio.create_task(
+        waiter.fetchval(
+            statement, calls._seen[call.id].told, call.digests.newest, asked.controller, call.digests.all, asked.campaign,
+            asked.purpose, asked.channel, asked.counts_since, asked.rules_count_since,
+        )
+    )  # fmt: skip
+    await until(partial(holder.fetchval, SOMEBODY_WAITS), within=WITHIN)
+    await store.suppressions.add("acme", call.digests, Reason.ERASURE, "test", "")
+    await holder.execute("SELECT pg_advisory_unlock(1)")
+    assert await asking is False
+    for each in (holder, waiter):
+        await each.close()
+
+
+async def test_invariant_1_a_limit_of_attempts_lets_two_calls_through_at_once(
+    calls: PostgresCallStore,
+) -> None:
+    asked = [made.call() for _ in range(8)]
+    for call in asked:
+        await calls.open(call, made.question(call))
+
+    def once(facts: Facts) -> Block | None:
+        return Block.ATTEMPTS_CAPPED if facts.attempts.recent else None
+
+    verdicts = await asyncio.gather(
+        *(calls.spend_token(call, made.question(call), once, ()) for call in asked)
+    )
+    assert sorted(map(str, verdicts)) == ["None", *[str(Block.ATTEMPTS_CAPPED)] * 7]
+
+
+async def test_a_token_is_spent_in_more_than_a_statement_or_while_another_call_to_the_number_is_judged(
+    calls: PostgresCallStore, database: Database
+) -> None:
+    first, second = (made.call(number=number) for number in made.numbers(2))
+    for call in (first, second):
+        await calls.open(call, made.question(call))
+    judged: list[Facts] = []
+
+    def judge(facts: Facts) -> Block | None:
+        judged.append(facts)
+        return None
+
+    assert await calls.spend_token(first, made.question(first), judge, made.journal("call_gated")) is None
+    assert len(judged) == 1
+    async with database.transaction() as connection:
+        await connection.execute(SQL["number_lock"], "acme", second.digests.newest)
+        spending = asyncio.create_task(calls.spend_token(second, made.question(second), judge, ()))
+        await until(partial(connection.fetchval, SOMEBODY_WAITS), within=WITHIN)
+    assert await spending is None
+    # with the facts of the gate, and once more when the number was free
+    assert len(judged) == 1 + 2
 
 
 async def test_a_reason_that_does_not_bar_this_campaign_bars_it(

@@ -120,6 +120,19 @@ async def test_the_token_of_a_call_that_may_be_made_is_kept_back_or_spent_twice(
     assert [await asked.spend_token(terms) for _ in range(2)] == [None, Block.TOKEN_SPENT]
 
 
+async def test_what_the_dial_rests_on_is_told_as_it_was_at_the_gate(desk: Desk, store: Store) -> None:
+    journal = Journal(call := uuid4(), "anna")
+    keeper = Gatekeeper(ORDER, call, desk, journal)
+    terms = await keeper.ask()
+    assert isinstance(terms, Terms)
+    journal.note("call_gated", {})
+    await store.suppressions.add("acme", terms.opened.digests, Reason.OBJECTION_MARKETING, "cli:anna", "")
+    assert await keeper.spend_token(terms) is None
+    journal.note("callee_dialled", {})
+    (entry,) = journal.take()
+    assert (entry.fields or {})["bars"].startswith("objection_marketing since ")
+
+
 CAPPED = POLICY.replace(
     "[campaigns.recording]",
     'agent = "PJSIP/queue@agents"\nabandoned = { max_percent = 3 }\n[campaigns.recording]',
