@@ -82,7 +82,8 @@ class Soundboard:
         self.catalogue = Catalogue.load(shipped / "catalogue.toml")
         self._places = ((folder, asterisk_dir or folder), (shipped, shipped))
         self._manifests: list[Manifest | None] = []
-        self._stamps: tuple[int, ...] | None = None
+        self._written = [str(place / FILE_NAME) for place, _ in self._places]
+        self._stamps: list[_Stamp] | None = None
         self._checked: dict[str, _Checked] = {}
 
     def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
@@ -167,10 +168,12 @@ class Soundboard:
 
     def _refresh(self) -> None:
         """Read the manifests again when a build has changed them."""
-        paths = [folder / FILE_NAME for folder, _ in self._places]
-        stamps = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+        stamps = [_stamp(path) for path in self._written]
         if stamps != self._stamps:
-            self._manifests = [Manifest.load(path.parent) if path.exists() else None for path in paths]
+            self._manifests = [
+                None if stamp is None else Manifest.load(folder)
+                for stamp, (folder, _) in zip(stamps, self._places, strict=True)
+            ]
             self._checked.clear()
             self._stamps = stamps
 

@@ -16,6 +16,9 @@ class Turns:
         self._working = asyncio.Semaphore(at_once)
 
     async def __aenter__(self) -> None:
+        if not self._working.locked():
+            await self._working.acquire()
+            return
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._working.acquire()
