@@ -9,6 +9,7 @@ from ccari.web.console import rendering
 from tests.unit.web.api import Api
 from tests.unit.web.console.browsing import Visitor, signed_in
 
+LISTS = ("campaigns", "campaigns/2", "calls", "recordings", "requests", "live")
 MOMENT = datetime(2026, 5, 4, 22, 30, 5, tzinfo=UTC)
 
 
@@ -46,7 +47,7 @@ async def test_a_page_does_not_say_by_which_clock_its_times_are(api: Api, visito
     bars, number = "/console/suppressions", "600 100 001"
     await visitor.send(bars, f"{bars}/add", number=number, reason="erasure", until="2099-06-30")
     for seen in (
-        await visitor.get("/console/campaigns"), await visitor.get("/console/campaigns/2"), await visitor.get(bars),
+        *[await visitor.get(f"/console/{each}") for each in LISTS], await visitor.get(bars),
         await visitor.send(bars, f"{bars}/check", number=number),
     ):  # fmt: skip
         assert "Times: Europe/Warsaw" in seen.words
