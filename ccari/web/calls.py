@@ -31,6 +31,9 @@ async def gate(ask: Ask) -> Reply:
     front = ask.front
     inquiry = Inquiry(front.book, front.facts, front.secrets, front.prompts, ask.bearer.sees)
     found = await inquiry.answer(body.number, body.campaign)
+    # a dialler asks before each call, and sees nobody; afterwards, for the policy is the newest by now
+    if ask.bearer.role is not Role.DIALER and (whose := inquiry.subject(body.number, body.campaign)):
+        await ask.note(Looked.NUMBER_GATED, whose)
     return Reply(GateAnswer.model_validate(found))
 
 

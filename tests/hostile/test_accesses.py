@@ -155,6 +155,25 @@ async def test_a_look_over_http_leaves_no_trace(api: Api, store: Store) -> None:
     (await api.ask("GET", f"/v1/requests/{reference}")).problem(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
+async def test_somebody_asks_the_gate_over_http_without_a_trace(api: Api, store: Store) -> None:
+    question = {"number": NUMBER, "campaign": "renewals"}
+    for role in (Role.OPS, Role.DPO, Role.DIALER):
+        assert (await api.ask("POST", "/v1/gate", question, role=role)).status == HTTPStatus.OK
+    found = await noted(store)
+    assert [(each["who"], each["access"]) for each in found] == [
+        ("token:the-ops", "number_gated"),
+        ("token:the-dpo", "number_gated"),
+    ]
+    assert found[0]["what"].keys() == {"controller", "digest", "campaign"}
+    # of what tells of nobody there is nothing to keep
+    for nobody in ({"number": "1", "campaign": "renewals"}, {"number": NUMBER, "campaign": "nosuch"}):
+        assert (await api.ask("POST", "/v1/gate", nobody)).json["verdict"] == "block"
+    assert len(await noted(store)) == 2
+    await store.database.rows("DROP TABLE access_chain")
+    (await api.ask("POST", "/v1/gate", question)).problem(HTTPStatus.SERVICE_UNAVAILABLE)
+    assert (await api.ask("POST", "/v1/gate", question, role=Role.DIALER)).status == HTTPStatus.OK
+
+
 async def several(store: Store) -> None:
     await asyncio.gather(
         *(
