@@ -143,7 +143,7 @@ FENCE_HELD = Family(
 )
 LOOP_LATE = Family(
     "ccari_event_loop_late_seconds", Kind.HISTOGRAM, "What the event loop was late by, ten times a second.",
-    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0),
 )  # fmt: skip
 AGI_SESSIONS = Family("ccari_agi_sessions", Kind.GAUGE, "FastAGI conversations under way.")
 WORK_SUCCEEDED = Family(
