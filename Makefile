@@ -1,6 +1,6 @@
 # Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
 # they do. Run as root: the laboratory of two Asterisks needs it.
-.PHONY: help demo test setup lint unit integration scenarios soak containers mutations audit audit-where-possible bench bench-gate bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings bench-fleet sounds reference lock wheel clean
+.PHONY: help demo test setup lint unit integration scenarios soak containers mutations audit audit-where-possible bench bench-gate bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings bench-fleet bench-crowd bench-endurance sounds reference lock wheel clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -105,6 +105,12 @@ bench-recordings: setup ## Bring two hundred recordings to their place in each f
 
 bench-fleet: setup ## Call by one pair of Asterisk and ccari, and by two on one PostgreSQL, and compare; CALLS=n RUNS=n RATE=n
 	$(BIN)/python -m tests.bench.fleet $(if $(CALLS),--calls $(CALLS)) $(if $(RUNS),--runs $(RUNS)) $(if $(RATE),--rate $(RATE))
+
+bench-crowd: setup ## Add recorded calls until no more can be held at once, by dialplan and by ccari; STEP=n MOST=n WAYS="…"
+	$(BIN)/python -m tests.bench.calls.crowd $(if $(STEP),--step $(STEP)) $(if $(MOST),--most $(MOST)) $(if $(WAYS),--ways $(WAYS))
+
+bench-endurance: setup ## Make calls for half an hour, and see that nothing grows with them; MINUTES=n RATE=n
+	$(BIN)/python -m tests.bench.calls.endurance $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
 
 audit: ## Ask whether the locked packages have known holes or were withdrawn; needs PyPI itself, and fails without it
 	@[ -x $(AUDIT)/bin/pip-audit ] || { $(PYTHON) -m venv $(AUDIT) && \

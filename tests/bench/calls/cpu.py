@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
@@ -13,21 +13,28 @@ _PARENT, _TIMES = 1, slice(11, 15)
 def used_ms(*roots: int) -> float:
     """Milliseconds of the processor so far, of these processes, of their descendants, and of those that have ended."""
     stats = dict(_stats())
-    children = defaultdict(list)
-    for pid, fields in stats.items():
-        children[int(fields[_PARENT])].append(pid)
-    ticks, left = 0, list(roots)
-    while left:
-        pid = left.pop()
-        left += children[pid]
-        ticks += sum(map(int, stats[pid][_TIMES])) if pid in stats else 0
-    return ticks * TICK_MS
+    return sum(sum(map(int, stats[pid][_TIMES])) for pid in _family(stats, roots) if pid in stats) * TICK_MS
 
 
 def alone_ms(pid: int) -> float:
     """As :func:`used_ms`, of one process without any other."""
     own = dict(_stats()).get(pid)
     return sum(map(int, own[_TIMES][:2])) * TICK_MS if own else 0.0
+
+
+def family(*roots: int) -> Iterator[int]:
+    """These processes, and their descendants."""
+    return _family(dict(_stats()), roots)
+
+
+def _family(stats: Mapping[int, list[str]], roots: Iterable[int]) -> Iterator[int]:
+    children = defaultdict(list)
+    for pid, fields in stats.items():
+        children[int(fields[_PARENT])].append(pid)
+    left = list(roots)
+    while left:
+        yield (pid := left.pop())
+        left += children[pid]
 
 
 def _stats() -> Iterable[tuple[int, list[str]]]:

@@ -10,12 +10,16 @@ from urllib.parse import parse_qs, urlsplit
 from tests.bench.calls.ear import Ear, Ports
 from tests.lab.laboratory import temporary_folder, together
 from tests.lab.pbx import Pbx
+from tests.lab.ports import RTP
 from tests.lab.root import ensure_root
 from tests.lab.world import World
 
 HERE = Path(__file__).parent
 #: From the answer on, for the notice, and for a talk that is what is left.
 CALLEE_SECONDS = 5.3
+#: A half for each: a call takes four ports of either, and the laboratory's own range would be over at 500 calls.
+_PBX_RTP = RTP.start, RTP.start + len(RTP) // 2 - 1
+_WORLD_RTP = _PBX_RTP[1] + 1, RTP.stop - 1
 _LOOK_UP, _CDR = ("res_odbc_transaction", "res_odbc", "func_odbc"), ("cdr_pgsql",)
 
 
@@ -80,8 +84,12 @@ class BenchPbx(Pbx):
 class BenchWorld(World):
     templates: ClassVar[tuple[str, ...]] = ("common", "world", str(HERE / "etc/world"))
 
+    def __init__(self, root: Path, directory: Path, callee_seconds: float = CALLEE_SECONDS) -> None:
+        super().__init__(root, directory)
+        self._callee_seconds = callee_seconds
+
     def settings(self) -> Mapping[str, object]:
-        return {**super().settings(), "callee_seconds": CALLEE_SECONDS}
+        return {**super().settings(), "callee_seconds": self._callee_seconds}
 
 
 @dataclass(frozen=True)
@@ -89,19 +97,26 @@ class Exchange:
     pbx: Pbx
     world: World
 
-    def ear(self) -> Ear:
+    @property
+    def ports(self) -> Ports:
         pbx, world = self.pbx, self.world
-        return Ear(Ports(pbx.sip_port, pbx.rtp_ports, world.sip_port, world.rtp_ports))
+        return Ports(pbx.sip_port, pbx.rtp_ports, world.sip_port, world.rtp_ports)
+
+    def ear(self) -> Ear:
+        return Ear(self.ports)
 
 
 @asynccontextmanager
-async def exchange(wanted: Wanted, host_folders: list[Path]) -> AsyncIterator[Exchange]:
-    """The pbx that goes that way, and world around it; it sees ``host_folders``, read-only."""
+async def exchange(
+    wanted: Wanted, host_folders: list[Path], callee_seconds: float = CALLEE_SECONDS
+) -> AsyncIterator[Exchange]:
+    """The pbx that goes that way, and world around it, whose callees hang up after so long; it sees ``host_folders``, read-only."""
     root = await ensure_root()
     async with temporary_folder() as directory:
-        world = BenchWorld(root, directory)
+        world = BenchWorld(root, directory, callee_seconds)
         pbx = BenchPbx(wanted, root, directory, world, host_folders)
         world.pbx_sip_port = pbx.sip_port
+        pbx.rtp_ports, world.rtp_ports = _PBX_RTP, _WORLD_RTP
         try:
             await together(pbx.start(), world.start())
             yield Exchange(pbx, world)

@@ -51,7 +51,7 @@ def table(found: Iterable[Figures]) -> str:
         *("way", "calls/s", "runs", "calls", "whole", "recorded", *GROUPS, "sum"),
         *("answer to notice", "notice to agent", "heard to bridge"),
     )
-    rows = [head] + [
+    rows = [
         (
             each.way,
             f"{each.rate:g}",
@@ -65,9 +65,14 @@ def table(found: Iterable[Figures]) -> str:
         )
         for each in found
     ]
-    rows.insert(1, tuple("---" for _ in head))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = (" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return as_table(head, rows)
+
+
+def as_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """In Markdown."""
+    whole = [head, ["---"] * len(head), *rows]
+    widths = [max(len(row[column]) for row in whole) for column in range(len(head))]
+    lines = (" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in whole)
     return "\n".join(f"| {line} |" for line in lines)
 
 

@@ -17,7 +17,10 @@ DATA = "ccari"
 
 @dataclass(frozen=True)
 class Ccari(Controller):
+    """``listens``: where it speaks HTTP, ``host:port``."""
+
     service: Service
+    listens: str
 
     def kept(self) -> int:
         return sum(1 for _ in self.recordings.glob("acme/*/*.flac.age"))
@@ -43,10 +46,9 @@ class WithCcari:
         return Wanted("ccari-outbound", await place.new_database(), place.notice, cdr=False)
 
     @asynccontextmanager
-    async def controlling(
-        self, place: Place, exchange: Exchange, wanted: Wanted
-    ) -> AsyncIterator[Controller]:
+    async def controlling(self, place: Place, exchange: Exchange, wanted: Wanted) -> AsyncIterator[Ccari]:
         data, pbx = place.new_folder(DATA), exchange.pbx
+        listens = f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"
         service = Service(
             {
                 "CCARI_DATA_DIR": str(data),
@@ -58,7 +60,7 @@ class WithCcari:
                 "CCARI_SOUNDS__DIR": str(place.sounds),
                 "CCARI_CALLS__DRAIN_SECONDS": "0",
                 "CCARI_AGI__LISTEN": f"127.0.0.1:{pbx.agi_port}",
-                "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
+                "CCARI_HTTP__LISTEN": listens,
             },
             data / "ccari.log",
             data / "ccari.err",
@@ -70,6 +72,6 @@ class WithCcari:
         await service.start()
         try:
             assert service.process is not None
-            yield Ccari((service.process.pid,), data / "recordings", service)
+            yield Ccari((service.process.pid,), data / "recordings", service, listens)
         finally:
             await service.stop()

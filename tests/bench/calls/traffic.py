@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tests.bench.calls.cpu import alone_ms, used_ms
@@ -31,6 +31,25 @@ class Measured:
     log: list[float]
 
 
+class Groups:
+    """The processes of a run, by what they are for; ``world`` is the load."""
+
+    def __init__(self, place: Place, exchange: Exchange, controller: Controller) -> None:
+        self.pids: Mapping[str, tuple[int, ...]] = {
+            "asterisk": (exchange.pbx.pid,),
+            "controller": controller.pids,
+            "postgresql": (place.postmaster,),
+            "world": (exchange.world.pid,),
+        }
+
+    def used_ms(self) -> dict[str, float]:
+        """What each has had of the processor so far; ``encoders``: what the controller has started."""
+        # first, so that what it does between the two is not taken for a child's
+        alone = sum(map(alone_ms, self.pids["controller"]))
+        used = {name: used_ms(*pids) for name, pids in self.pids.items()}
+        return {**used, "controller": alone, "encoders": used["controller"] - alone}
+
+
 class Traffic:
     """The calls of one laboratory; each to a number of its own."""
 
@@ -38,22 +57,17 @@ class Traffic:
         self._place = place
         self._exchange = exchange
         self._controller = controller
-        self._groups = {
-            "asterisk": (exchange.pbx.pid,),
-            "controller": controller.pids,
-            "postgresql": (place.postmaster,),
-            "world": (exchange.world.pid,),
-        }
+        self._groups = Groups(place, exchange, controller)
         self._numbers = (f"+48600{serial:06}" for serial in itertools.count())
 
     async def run(self, calls: int, rate: float, told: Told) -> Measured:
         """``rate``: new calls a second."""
         kept, logged = self._controller.kept(), len(self._controller.lags_ms())
         with self._exchange.ear().listening() as ear:
-            before = self._used()
+            before = self._groups.used_ms()
             over = await self._place_all(calls, rate, told)
             await self._settled(kept + calls)
-            after = self._used()
+            after = self._groups.used_ms()
         cpu = {name: (after[name] - before[name]) / calls for name in after}
         heard = ear.calls.values()
         seconds = self._place.notice_seconds
@@ -95,9 +109,3 @@ class Traffic:
             await until(lambda: self._controller.kept() >= kept, within=SETTLE_SECONDS)
         except TimeoutError:
             return
-
-    def _used(self) -> dict[str, float]:
-        # first, so that what it does between the two is not taken for a child's
-        alone = sum(map(alone_ms, self._controller.pids))
-        used = {name: used_ms(*pids) for name, pids in self._groups.items()}
-        return {**used, "controller": alone, "encoders": used["controller"] - alone}
