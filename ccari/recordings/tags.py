@@ -1,6 +1,5 @@
 """How a recording's tag is told: beside the file as JSON, and in it as metadata that any player shows."""
 
-import glob
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,6 +11,9 @@ import orjson
 from ccari.policy.bases import LegalBasis
 from ccari.ports.recordings import Kept, RecordingTag
 
+#: Every format that a version of ccari has ever written.
+FORMS = ("wav", "flac", "opus")
+_ENDINGS = ("json", *FORMS, *(f"{form}.age" for form in FORMS))
 _LEGIBLY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
@@ -21,8 +23,13 @@ def beside(file: Path) -> Path:
 
 
 def all_of(file: Path) -> list[Path]:
-    """All that lies in a stored recording's folder by its name, whatever the format: the name is its id."""
-    return list(file.parent.glob(f"{glob.escape(_id(file))}.*"))
+    """All that lies in a stored recording's folder by its name, whatever the format: the name is its id.
+
+    Each name that there can be is looked for: to list the folder takes 15 ms of the processor where it holds the ten thousand
+    recordings of a day.
+    """
+    names = (f"{_id(file)}.{ending}" for ending in _ENDINGS)
+    return [each for name in names if (each := file.with_name(name)).exists()]
 
 
 def _id(file: Path) -> str:

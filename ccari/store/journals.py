@@ -16,7 +16,7 @@ from ccari.policy.chain import SALT_BYTES, Entry, Linked
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 
-#: Calls whose journals' ends are remembered: more than one Asterisk has at a time, in some 200 bytes each.
+#: Calls whose journals' ends are remembered: more than one Asterisk has at a time, in some 400 bytes each.
 MOST_ENDS = 10_000
 
 

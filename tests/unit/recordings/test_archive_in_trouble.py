@@ -6,17 +6,19 @@ import os
 import re
 import resource
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import pyrage
 import pytest
 
+from ccari.config import RecordingsSection
 from ccari.errors import ConfigError, RecordingDelayed
 from ccari.ports.recordings import Kept
 from ccari.recordings import raw
@@ -26,7 +28,7 @@ from ccari.recordings.encryption import decrypt
 from ccari.recordings.removal import remove
 from ccari.recordings.sound import Sound
 from ccari.recordings.spool import SharedSpool
-from ccari.recordings.tags import beside
+from ccari.recordings.tags import FORMS, beside
 from tests.unit.recordings.disks import mounted
 from tests.unit.recordings.made import SECOND, TAG, files, raw_in, record, sound_of
 
@@ -184,6 +186,29 @@ async def test_a_deletion_leaves_a_file_of_the_recording_behind(spool: Path, kep
     (kept_in / kept.file).with_suffix(".opus").write_bytes(b"of an earlier version")
     assert remove(kept_in, [kept.file]) == ({}, [])
     assert files(kept_in) == []
+
+
+async def test_a_recording_is_looked_for_among_all_others_of_its_day(
+    archive: FileArchive, spool: Path, kept_in: Path
+) -> None:
+    listed: list[str] = []
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in {"os.scandir", "os.listdir"}:
+            listed.append(str(arguments[0]))
+
+    record(raw_in(spool))
+    # it stays with the process: no audit hook can be taken off
+    sys.addaudithook(note)
+    kept = await archive.keep(TAG)
+    assert remove(kept_in, [kept.file]) == ({}, [])
+    assert str((kept_in / kept.file).parent) not in listed
+    # what was worked in is cleared away, and that is listed
+    assert listed
+
+
+def test_a_recording_of_a_format_is_never_found_again() -> None:
+    assert {*get_args(RecordingsSection.model_fields["format"].annotation)} <= {*FORMS}
 
 
 async def test_a_spool_that_is_away_loses_the_recording(
