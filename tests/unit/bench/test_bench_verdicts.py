@@ -63,8 +63,12 @@ def test_caches_that_fill_pass_for_growth() -> None:
     assert steady(samples(0.0))[0].seconds == 600
 
 
-def test_a_kilobyte_a_call_is_not_seen() -> None:
-    assert judged(samples(1.0)).grows
+def test_two_kilobytes_a_call_are_not_seen() -> None:
+    assert judged(samples(2.0)).grows
+
+
+def test_what_is_remembered_of_the_last_calls_passes_for_growth() -> None:
+    assert not judged(samples(0.4)).grows
 
 
 def test_of_ten_callees_not_all_kinds_are_called() -> None:
