@@ -3,7 +3,7 @@
 Of each ten callees five talk on, one presses a key after which nothing more is recorded, three exercise a right, and one is barred,
 so that the gate refuses the call. Every ten seconds it is written down what ccari, PostgreSQL and Asterisk hold. A straight line
 is laid through the last two thirds: before that caches and pools fill. Ends with status 1 if what ccari has allocated grows by
-more than the line can be wrong about, or if a call did not end as it should.
+more than the line can be wrong about, if nothing can be told, or if a call did not end as it should.
 """
 
 import argparse
@@ -40,6 +40,8 @@ WARMING_PART = 1 / 3
 #: KiB a call below which nothing is said to grow: 0.4 are where the journals of the last 10,000 calls end, which is remembered and
 #: bounded, but not full by then, and as much for other caches that fill slowly. A call that stays behind takes twenty times that.
 LEAST_GROWTH = 1.0
+#: KiB a call that may not be possible, lest a run that has shown nothing passes: a fifth of what a call takes that stays behind.
+MOST_UNSURE = 4.0
 #: For the last calls to be closed, and their recordings to come to their place.
 SETTLE_SECONDS = 30.0
 BARRED = "+48609999999"
@@ -154,6 +156,17 @@ class Judged:
     def grows(self) -> bool:
         return self.ccari.least > LEAST_GROWTH
 
+    @property
+    def unsure(self) -> bool:
+        return not self.grows and self.ccari.most > MOST_UNSURE
+
+    @property
+    def verdict(self) -> str:
+        between = f"{self.ccari.least:+.2f} to {self.ccari.most:+.2f} KiB a call"
+        if self.grows:
+            return f"GROWS: {between}, where {LEAST_GROWTH} is too much"
+        return f"CANNOT TELL: {between}; a longer run may" if self.unsure else f"does not grow: {between}"
+
     def told(self) -> str:
         rows = {
             "ccari, allocated, KiB": self.ccari, "ccari, files and sockets": self.files,
@@ -252,14 +265,12 @@ async def main(asked: argparse.Namespace) -> int:
     said = (
         f"{run.placed} calls, {asked.rate:g}/s: {_counted(run.over)}; by ccari's log {_counted(outcomes)}; rights: {_counted(rights)}; "
         f"{kept} recordings in their place\n\n"
-        f"{_line(run.samples[-1])}\n\n{found.told()}\n\n"
-        + ("GROWS" if found.grows else "does not grow")
-        + f": at least {found.ccari.least:+.3f} KiB a call, where {LEAST_GROWTH} is too much"
+        f"{_line(run.samples[-1])}\n\n{found.told()}\n\n{found.verdict}"
     )
     (asked.folder / "endurance.md").write_text(said + "\n")
     (asked.folder / "endurance.svg").write_text(picture(run.samples, found))
     print(f"\n{said}\n\ntable, picture and figures are in {asked.folder}")
-    return int(found.grows or bool(run.over["lost"]) or outcomes.total() < run.placed)
+    return int(found.grows or found.unsure or bool(run.over["lost"]) or outcomes.total() < run.placed)
 
 
 def _noted(controller: Ccari, event: str, by: str) -> Counter[str]:

@@ -25,6 +25,10 @@ class Trend:
         """What the slope is at least."""
         return self.slope - SURE * self.error
 
+    @property
+    def most(self) -> float:
+        return self.slope + SURE * self.error
+
     def at(self, x: float) -> float:
         return self.intercept + self.slope * x
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -69,6 +70,16 @@ def test_two_kilobytes_a_call_are_not_seen() -> None:
 
 def test_what_is_remembered_of_the_last_calls_passes_for_growth() -> None:
     assert not judged(samples(0.4)).grows
+
+
+def test_a_run_that_shows_nothing_passes() -> None:
+    steady_run = samples(0.0)
+    assert not judged(steady_run).unsure
+    stepped = [
+        replace(each, ccari=Memory(own=each.ccari.own + 5000 * (each.seconds > 1200))) for each in steady_run
+    ]
+    assert judged(stepped).unsure
+    assert judged(stepped).verdict.startswith("CANNOT TELL")
 
 
 def test_of_ten_callees_not_all_kinds_are_called() -> None:
