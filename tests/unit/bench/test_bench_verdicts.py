@@ -76,7 +76,7 @@ def test_a_run_that_shows_nothing_passes() -> None:
     steady_run = samples(0.0)
     assert not judged(steady_run).unsure
     stepped = [
-        replace(each, ccari=Memory(own=each.ccari.own + 5000 * (each.seconds > 1200))) for each in steady_run
+        replace(each, ccari=Memory(own=each.ccari.own + 6000 * (each.seconds > 900))) for each in steady_run
     ]
     assert judged(stepped).unsure
     assert judged(stepped).verdict.startswith("CANNOT TELL")
