@@ -36,7 +36,7 @@ both_freepbx = pytest.mark.parametrize(
 
 @every_way
 async def test_an_allowed_number_is_not_dialled(service: Service, through: Through) -> None:
-    callee = callees.hangs_up(1, 40 + through.nth)
+    callee = callees.hangs_up(1, 30 + through.nth)
     told = await through.dial(callee.number)
     assert await through.lab.world.invites(callee.number) == 1
     record = await service.ended(told.call)
