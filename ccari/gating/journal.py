@@ -93,9 +93,9 @@ class Journal:
         return result
 
 
-def entry(event: str, fields: Mapping[str, str]) -> Entry:
-    """What happens now, for a journal."""
-    return Entry(datetime.now(UTC), event, fields, token_bytes(SALT_BYTES))
+def entry(event: str, fields: Mapping[str, str], at: datetime | None = None) -> Entry:
+    """What happened, for a journal. ``at``: None is now."""
+    return Entry(at or datetime.now(UTC), event, fields, token_bytes(SALT_BYTES))
 
 
 async def persistently(call_id: UUID, write: Callable[[], Awaitable[None]]) -> bool:

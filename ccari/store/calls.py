@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from ccari.errors import RefusedError, StoreError
+from ccari.gating.journal import entry
 from ccari.policy import chain
 from ccari.policy.call import Outcome
 from ccari.policy.chain import Entry
@@ -190,7 +191,7 @@ class CallRows:
             if made:
                 end = {"outcome": Outcome.RIGHT_EXERCISED.value, "reason": exercise.right.value}
                 await journals.write(
-                    connection, call.id, [journals.entry("call_ended", end)], "close_call", *end.values()
+                    connection, call.id, [entry("call_ended", end)], "close_call", *end.values()
                 )
         return reference
 
@@ -238,7 +239,7 @@ class CallRows:
         StoreError
             If there is no such call.
         """
-        await self._journals.write(call_id, [journals.entry(event, fields)])
+        await self._journals.write(call_id, [entry(event, fields)])
 
 
 class PostgresCallStore(CallRows):
@@ -311,5 +312,5 @@ async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) ->
         if not await connection.fetchval(SQL["lock_open_call"], row["id"]):
             # another node was sooner: of a call that is a day old every one looks
             return
-        ended = journals.entry("call_ended", fields, at)
+        ended = entry("call_ended", fields, at)
         await journals.write(connection, row["id"], [ended], "close_call", *fields.values())

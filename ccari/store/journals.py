@@ -5,14 +5,14 @@ import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from secrets import token_bytes
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from ccari.errors import RefusedError, StoreError
+from ccari.gating.journal import entry
 from ccari.policy import chain
-from ccari.policy.chain import SALT_BYTES, Entry, Linked
+from ccari.policy.chain import Entry, Linked
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 
@@ -123,17 +123,7 @@ class Within:
         return True
 
 
-def entry(event: str, fields: Mapping[str, str], at: datetime | None = None) -> Entry:
-    """``at``: None is now."""
-    return Entry(at or datetime.now(UTC), event, fields, token_bytes(SALT_BYTES))
-
-
-async def append(
-    connection: Connection,
-    call_id: UUID,
-    event: str,
-    fields: Mapping[str, str],
-) -> None:
+async def append(connection: Connection, call_id: UUID, event: str, fields: Mapping[str, str]) -> None:
     """Go on with the journal of a call, in the transaction that ``connection`` is in.
 
     Raises
@@ -207,8 +197,7 @@ async def append_to_request(
         raise StoreError(f"there is no request {reference!r}")
     before = chain.start_of_request(reference) if held["last_link"] is None else bytes(held["last_link"])
     event = chain.request_event(state, level, due)
-    entry = Entry(held["at"], event, {"who": who, "reason": reason}, token_bytes(SALT_BYTES))
-    (new,) = chain.follow(before, held["events"], [entry])
+    (new,) = chain.follow(before, held["events"], [entry(event, {"who": who, "reason": reason}, held["at"])])
     await connection.execute(
         SQL["add_request_event"], reference, new.seq, new.at, state, level, due, new.commitment, new.link,
         new.salt, who, reason,
