@@ -202,6 +202,8 @@ class CallRows:
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None:
         await self._journals.write(call_id, journal, "close_call", outcome, reason)
+        self._journals.forget(call_id)
+        self._seen.pop(call_id, None)
 
     async def keep_talk(
         self, call_id: UUID, told: Mapping[str, Any] | None, journal: Sequence[Entry]

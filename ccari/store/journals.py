@@ -81,6 +81,10 @@ class Journals:
         for call_id, end in within.moved.items():
             self._remember(call_id, end)
 
+    def forget(self, call_id: UUID) -> None:
+        """A call is over: what comes later still, a recording say, holds the row and reads the end."""
+        self._ends.pop(call_id, None)
+
     def _remember(self, call_id: UUID, end: End) -> None:
         self._ends[call_id] = end
         self._ends.move_to_end(call_id)

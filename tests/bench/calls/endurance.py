@@ -37,8 +37,7 @@ BETWEEN_SECONDS = 10.0
 CALLEE_SECONDS = 3.0
 #: What is left out at the beginning.
 WARMING_PART = 1 / 3
-#: KiB a call below which nothing is said to grow: 0.4 are where the journals of the last 10,000 calls end, which is remembered and
-#: bounded, but not full by then, and as much for other caches that fill slowly. A call that stays behind takes twenty times that.
+#: KiB a call below which nothing is said to grow, for caches that fill slowly. A call that stays behind takes twenty times that.
 LEAST_GROWTH = 1.0
 #: KiB a call that may not be possible, lest a run that has shown nothing passes: a fifth of what a call takes that stays behind.
 MOST_UNSURE = 4.0

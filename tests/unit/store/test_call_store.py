@@ -315,6 +315,24 @@ async def test_a_journal_whose_end_is_no_longer_remembered_breaks_or_loses_what_
         )
 
 
+async def test_where_the_journal_of_a_call_that_is_over_ended_is_remembered_for_ever(
+    database: Database, store: Store
+) -> None:
+    call, kept = made.call(), Journals(database)
+    calls = PostgresCallStore(database, kept)
+    await calls.open(call, made.question(call))
+    assert await kept.write_as_known(call.id, made.journal("notice_heard"), "go_on")
+    await calls.close(call.id, "bridged", "", made.journal("call_ended"))
+    late = made.journal("recording_stored")
+    assert not await kept.write_as_known(call.id, late, "go_on")
+    await kept.write(call.id, late)
+    shown = await store.records.show_call(call.id)
+    assert ([each["event"] for each in shown.events], shown.fault) == (
+        ["notice_heard", "call_ended", "recording_stored"],
+        None,
+    )
+
+
 async def test_what_was_rolled_back_is_taken_for_the_journals_end(database: Database, store: Store) -> None:
     call, kept = made.call(), Journals(database)
     await PostgresCallStore(database, kept).open(call, made.question(call))
