@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-import rfc8785
+from ccari.policy.canonical import canonical
 
 SALT_BYTES = 16
 
@@ -48,7 +48,7 @@ class Linked:
 
 
 def commitment(salt: bytes, fields: Mapping[str, str]) -> bytes:
-    return hashlib.sha256(salt + rfc8785.dumps(dict(fields))).digest()
+    return hashlib.sha256(salt + canonical(dict(fields))).digest()
 
 
 def start(call_id: UUID) -> bytes:
@@ -122,4 +122,4 @@ def _opens(entry: Linked) -> bool:
 
 def _link(before: bytes, seq: int, at: datetime, event: str, committed: bytes) -> bytes:
     moment = at.astimezone(UTC).isoformat(timespec="microseconds")
-    return hashlib.sha256(before + rfc8785.dumps([seq, moment, event, committed.hex()])).digest()
+    return hashlib.sha256(before + canonical([seq, moment, event, committed.hex()])).digest()
