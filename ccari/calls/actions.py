@@ -43,6 +43,11 @@ class Actions:
         self.player = Player(ids, desk)
         self.recorder = Recorder(ids, desk, journal)
 
+    def heard(self, event: Mapping[str, Any]) -> bool:
+        """Hear an ARI event; True if it says nothing to the call itself."""
+        self._legs.heard(event)
+        return self.recorder.heard(event)
+
     def resume(self, talk: Talk) -> None:
         """Take up what somebody else has begun."""
         self._settled = talk.terms

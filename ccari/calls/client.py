@@ -17,6 +17,7 @@ from asyncari.client import Client
 from ccari.calls.modules import needed_modules
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, Refused, Transport, explained
 from ccari.errors import AsteriskError, UnsuitableError
+from ccari.policy.call import Outcome
 from ccari.policy.declaration import Policy
 
 #: GHSA-wcvv-g26m-wx5c let a read-only ARI user write over the WebSocket before this one.
@@ -27,6 +28,9 @@ PJSIP = "PJSIP"
 #: Who follows a channel's REFERs: Asterisk itself, or whoever holds the channel by ARI.
 TRANSFERS = "PJSIP_TRANSFER_HANDLING()"
 _OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
+
+#: What func_strings' ARRAY takes for nothing but itself.
+_PLAIN = re.compile(r"[\w.-]*")
 
 #: For a recording that was told to stop to be written to its end.
 RECORDED_SECONDS = 5.0
@@ -164,6 +168,17 @@ class Ari:
     async def set_variable(self, channel_id: str, name: str, value: str) -> None:
         await self._api.channels.setChannelVar(channelId=channel_id, variable=name, value=value)
 
+    async def set_variables(self, channel_id: str, values: Mapping[str, str]) -> None:
+        """Several in one request, by the dialplan's ARRAY(), which parts names and values at commas; what it would read as
+        something else than itself is set by itself.
+        """
+        plain = {name: value for name, value in values.items() if _PLAIN.fullmatch(value)}
+        if plain:
+            await self.set_variable(channel_id, f"ARRAY({','.join(plain)})", ",".join(plain.values()))
+        for name, value in values.items():
+            if name not in plain:
+                await self.set_variable(channel_id, name, value)
+
     async def variable(self, channel_id: str, name: str) -> str:
         """The value of a variable or function; empty where there is none."""
         with _unless_gone():
@@ -180,8 +195,9 @@ class Ari:
         """Give a channel back to the dialplan as one that nothing can be done for."""
         # untold rather than not at all: what an earlier run plays to it holds its variables up
         with contextlib.suppress(AsteriskError):
-            await self.set_variable(channel_id, "CCARI_OUTCOME", "unavailable")
-            await self.set_variable(channel_id, "CCARI_REASON", reason)
+            await self.set_variables(
+                channel_id, {"CCARI_OUTCOME": Outcome.UNAVAILABLE.value, "CCARI_REASON": reason}
+            )
         await self.continue_in_dialplan(channel_id)
 
     async def snoop(self, channel_id: str, snoop_id: str, spy: Spy) -> None:

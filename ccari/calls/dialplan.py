@@ -50,10 +50,11 @@ class Dialplan:
 
     async def _tell(self, channel: str, outcome: Outcome, reason: str) -> None:
         told = {"CCARI_CALL": str(self._ids.call), "CCARI_OUTCOME": outcome.value, "CCARI_REASON": reason}
-        for name, value in told.items():
-            # what it is told again was a quarter of all requests of a call
-            if self._told.get((channel, name)) != value:
+        # what it is told again was a quarter of all requests of a call
+        new = {name: value for name, value in told.items() if self._told.get((channel, name)) != value}
+        if new:
+            for name in new:
                 # not known until the answer: Asterisk may have set it all the same
                 self._told.pop((channel, name), None)
-                await self._ari.set_variable(channel, name, value)
-                self._told[channel, name] = value
+            await self._ari.set_variables(channel, new)
+            self._told |= {(channel, name): value for name, value in new.items()}

@@ -2,7 +2,8 @@
 
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from ccari.calls.client import PJSIP, TRANSFERS, Ari
 from ccari.calls.dialplan import Dialplan
@@ -24,6 +25,12 @@ class Legs:
         self._ids = ids
         self._dialplan = dialplan
         self._bridge_made = False
+        self._destroyed: set[str] = set()
+
+    def heard(self, event: Mapping[str, Any]) -> None:
+        """Which channels are no more, by an ARI event."""
+        if event["type"] == "ChannelDestroyed":
+            self._destroyed.add(event["channel"]["id"])
 
     def resume(self) -> None:
         """The two talk over the bridge already."""
@@ -92,7 +99,9 @@ class Legs:
         if gated:
             made = [party for party in Party if party is not ids.home_party]
             left = [*(ids.channel(party) for party in made), *ids.former_agents]
-            releases += [functools.partial(ari.hang_up, channel) for channel in left]
+            releases += [
+                functools.partial(ari.hang_up, channel) for channel in left if channel not in self._destroyed
+            ]
         if self._bridge_made:
             releases.append(lambda: ari.destroy_bridge(ids.bridge))
         for release in releases:

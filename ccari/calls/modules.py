@@ -10,7 +10,7 @@ MODULES = (
     "app_stasis.so", "res_stasis.so", "res_stasis_answer.so", "res_stasis_playback.so", "res_stasis_recording.so",
     "res_stasis_snoop.so", "res_ari_channels.so", "res_ari_bridges.so", "res_ari_playbacks.so",
     "res_ari_recordings.so", "res_ari_applications.so", "res_ari_events.so", "func_timeout.so", "func_callerid.so",
-    "format_wav.so", "format_pcm.so", "bridge_simple.so", "bridge_softmix.so",
+    "func_strings.so", "format_wav.so", "format_pcm.so", "bridge_simple.so", "bridge_softmix.so",
 )  # fmt: skip
 #: The applications that the context ``ccari-amd`` runs while a callee is in it.
 ANSWERING_MACHINE = ("app_amd.so", "app_waitforsilence.so")

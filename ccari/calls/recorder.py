@@ -197,7 +197,7 @@ class _Segment:
         there, failure = False, None
         for each in self.sides:
             try:
-                there = await self._desk.ari.stop_recording(each.name, keep=keep)
+                there = await each.stop(self._desk.ari, keep=keep)
             except AsteriskError as error:
                 failure = error
         if failure is not None:
@@ -222,7 +222,7 @@ class _Segment:
         """An Asterisk that missed our stop has gone on: nobody may keep what it then heard (invariant 6)."""
         recordings, journal = self._desk.recordings, self._journal
         try:
-            *_, left = [await self._desk.ari.recorded(each.name) for each in self.sides]
+            *_, left = [await each.recorded(self._desk.ari) for each in self.sides]
         except AsteriskError as error:
             # it may go on for all we know: its file is taken when the link is back
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
@@ -273,10 +273,10 @@ class _Segment:
     async def _discard(self) -> None:
         tag = self._tag
         for each in self.sides:
-            if each.asked:
+            if each.asked and not each.over:
                 # a busy Asterisk may come to a lost request late: what it has not yet begun cannot be removed
                 with contextlib.suppress(AsteriskError):
-                    await self._desk.ari.recorded(each.name)
+                    await each.recorded(self._desk.ari)
         try:
             await self._desk.archive.discard(tag.recording_id)
         except RecordingError as error:

@@ -83,7 +83,7 @@ class CallRunner:
     def take(self, event: dict[str, Any]) -> None:
         """Hear an ARI event; called from the reader, so it only translates and queues."""
         actions = self._actions
-        if actions.recorder.heard(event):
+        if actions.heard(event):
             return
         meaning = translate(event, self.ids, actions.player.playbacks, actions.recorder.name, self._since)
         if event["type"] == "PlaybackStarted" and self._call.stage is Stage.NOTICE:

@@ -18,12 +18,15 @@ SNOOP_SECONDS = 3.0
 class Snoop:
     """One file of a recording, and the snoop channel that it is made through.
 
-    ``entered``: the channel is in our application; ``started``, of the agent's: it records since then, or cannot.
+    ``entered``: the channel is in our application; ``started``, of the agent's: it records since then, or cannot. ``over``: it
+    records no more; ``whole``: and Asterisk has said that its file is there.
     """
 
     def __init__(self, ids: Ids, segment: int, name: str, spy: Spy) -> None:
         self.name = name
         self.asked = False
+        self.over = self.whole = False
+        self._left = False
         self._callee = ids.callee
         self._channel = ids.snoop(segment, spy)
         self._spy = spy
@@ -36,10 +39,16 @@ class Snoop:
             case {"type": "StasisStart", "channel": {"id": self._channel}}:
                 self._entered.set()
                 return True
-            case {"type": kind, "recording": {"name": self.name}} if self._spy == "out":
-                if not self._started.done():
-                    self._started.set_result(datetime.now(UTC) if kind == "RecordingStarted" else None)
+            case {"type": "StasisEnd", "channel": {"id": self._channel}}:
+                # nothing leads it back into the dialplan: it has hung up
+                self._left = True
                 return True
+            case {"type": kind, "recording": {"name": self.name}}:
+                self.over = kind != "RecordingStarted"
+                self.whole = kind == "RecordingFinished"
+                if self._spy == "out" and not self._started.done():
+                    self._started.set_result(None if self.over else datetime.now(UTC))
+                return self._spy == "out"
             case _:
                 return False
 
@@ -60,9 +69,18 @@ class Snoop:
             raise AsteriskError("Asterisk cannot record the agent's side")
         return started
 
+    async def stop(self, ari: Ari, *, keep: bool) -> bool:
+        """True if there was something to stop."""
+        return not self.over and await ari.stop_recording(self.name, keep=keep)
+
+    async def recorded(self, ari: Ari) -> bool:
+        """As :meth:`Ari.recorded`, which is asked only where nothing has told the end."""
+        return self.whole or await ari.recorded(self.name)
+
     async def detach(self, ari: Ari) -> None:
-        with contextlib.suppress(AsteriskError):
-            await ari.hang_up(self._channel)
+        if not self._left:
+            with contextlib.suppress(AsteriskError):
+                await ari.hang_up(self._channel)
 
 
 def snoops(ids: Ids, segment: int, tag: RecordingTag) -> list[Snoop]:

@@ -23,12 +23,14 @@ IDLE_DESK = Desk(*cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any, Any, Any]"
 class Asterisk:
     """ARI's operations as asyncari offers them: ``asked`` are those that came, with the channel or thing they are about.
 
-    ``refusals``: the status that an operation is refused with; None for one that is never answered.
+    ``refusals``: the status that an operation is refused with; None for one that is never answered. ``set``: what variables were
+    set to.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.refusals: dict[str, HTTPStatus | None] = {}
+        self.set: list[tuple[str, str]] = []
 
     def __getattr__(self, _: str) -> "Asterisk":
         # every resource is this one
@@ -49,7 +51,8 @@ class Asterisk:
     async def getChannelVar(self, *, channelId: str, variable: str) -> None:  # noqa: N802, N803
         await self._do(variable, channelId)
 
-    async def setChannelVar(self, *, channelId: str, **_: Any) -> None:  # noqa: N802, N803
+    async def setChannelVar(self, *, channelId: str, variable: str, value: str) -> None:  # noqa: N802, N803
+        self.set.append((variable, value))
         await self._do("setChannelVar", channelId)
 
     async def continueInDialplan(self, *, channelId: str) -> None:  # noqa: N802, N803

@@ -34,8 +34,9 @@ async def test_a_callee_who_has_just_hung_up_keeps_the_agent_on_the_line(status:
     talking.asterisk.refusals["removeChannel"] = status
     await talking.actions.carry_out(HAND_OVER)
     assert released(talking, "phone-1") == [
-        *(SETTLED, "channel_answered"),
-        *["setChannelVar"] * 3,
+        SETTLED,
+        "channel_answered",
+        "setChannelVar",
         "continueInDialplan",
     ]
 
@@ -94,6 +95,15 @@ async def test_a_phone_that_was_given_back_is_hung_up_when_the_call_ends() -> No
     assert released(talking, former) == []
 
 
+async def test_a_channel_that_is_no_more_is_hung_up() -> None:
+    """Each is a request of every call, for the callee's is gone by then."""
+    talking = Talking(Direction.AGENT_FIRST)
+    gone, left = talking.ids.callee, talking.ids.agent
+    talking.actions.heard({"type": "ChannelDestroyed", "channel": {"id": gone}})
+    await talking.actions.carry_out(do.SettleRecording())
+    assert (released(talking, gone), released(talking, left)) == ([], ["hangup"])
+
+
 async def test_an_agent_is_spoken_to_in_the_language_that_the_callee_chose() -> None:
     talking = Talking(Direction.OUTBOUND)
     await talking.actions.carry_out(do.UseLanguage("en"))
@@ -124,4 +134,4 @@ async def test_a_caller_waits_for_the_end_of_a_prompt_to_be_given_back() -> None
     await talking.actions.carry_out(do.GiveBack(Outcome.BRIDGED, ""))
     stopped = talking.actions.player.playbacks[Party.CALLEE].id
     assert talking.asked[0] == ("stop", stopped)
-    assert released(talking, "caller-1") == [*["setChannelVar"] * 3, "continueInDialplan"]
+    assert released(talking, "caller-1") == ["setChannelVar", "continueInDialplan"]

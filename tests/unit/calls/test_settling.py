@@ -87,6 +87,9 @@ class Shelf:
 
     def check(self) -> None: ...
 
+    async def has(self, _recording: object) -> bool:
+        return True
+
     async def keep(self, *_: Any, **__: Any) -> Kept:
         return self._kept
 

@@ -9,7 +9,7 @@ from tests.unit.calls.talking import Talking
 
 
 async def told(talking: Talking, outcome: Outcome) -> int:
-    """How many variables it takes."""
+    """How many requests it takes."""
     before = len(talking.asked)
     with contextlib.suppress(AsteriskError):
         await talking.actions.carry_out(do.TellDialplan(outcome, ""))
@@ -17,10 +17,10 @@ async def told(talking: Talking, outcome: Outcome) -> int:
 
 
 async def test_the_dialplan_is_told_again_what_it_knows() -> None:
-    """Each is a request, and a moment of Asterisk's: call, outcome and reason, and then only what is another."""
+    """Each is a request, and a moment of Asterisk's: call, outcome and reason in one, and then only what is another."""
     talking = Talking(Direction.OUTBOUND)
     outcomes = (Outcome.UNAVAILABLE, Outcome.UNAVAILABLE, Outcome.BRIDGED)
-    assert [await told(talking, each) for each in outcomes] == [3, 0, 1]
+    assert [await told(talking, each) for each in outcomes] == [1, 0, 1]
 
 
 async def test_an_outcome_that_asterisk_may_have_set_is_taken_for_the_one_before() -> None:
@@ -31,3 +31,9 @@ async def test_an_outcome_that_asterisk_may_have_set_is_taken_for_the_one_before
     await told(talking, Outcome.BRIDGED)
     talking.asterisk.refusals.clear()
     assert await told(talking, Outcome.UNAVAILABLE) == 1
+
+
+async def test_a_value_with_a_comma_is_told_as_two() -> None:
+    talking = Talking(Direction.OUTBOUND)
+    await talking.ari.set_variables("phone-1", {"A": "1", "B": "2,3", "C": ""})
+    assert talking.asterisk.set == [("ARRAY(A,C)", "1,"), ("B", "2,3")]

@@ -1,6 +1,7 @@
 """A stereo recording is two of Asterisk's: what becomes of one when the other does not do as it is told."""
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -48,7 +49,8 @@ class Asterisk:
         self._hear("stop" if keep else "cancel", "out" if name.endswith(AGENTS_SIDE) else "in")
         return True
 
-    async def recorded(self, _name: str) -> bool:
+    async def recorded(self, name: str) -> bool:
+        self._hear("recorded", "out" if name.endswith(AGENTS_SIDE) else "in")
         return False
 
     async def hang_up(self, snoop: str) -> None:
@@ -99,3 +101,33 @@ async def test_the_end_of_the_agents_side_passes_for_the_end_of_the_recording() 
     name = f"{recorder.name}{AGENTS_SIDE}"
     assert recorder.heard({"type": "RecordingFinished", "recording": {"name": name}})
     assert not recorder.heard({"type": "RecordingFinished", "recording": {"name": recorder.name}})
+
+
+async def test_asterisk_is_asked_for_what_it_has_told() -> None:
+    """Of a callee who hangs up it tells that both files are whole and both snoop channels gone: each question is a request."""
+    asterisk = Asterisk()
+    recorder = await tagged(asterisk)
+    await recorder.start()
+    await recorder.started(datetime.now(UTC))
+    for side in recorder._newest.sides:
+        recorder.heard({"type": "RecordingFinished", "recording": {"name": side.name}})
+        recorder.heard({"type": "StasisEnd", "channel": {"id": side._channel}})
+    del asterisk.asked[:]
+    assert not await recorder.stop(keep=True, binding=True)
+    await recorder.let_go()
+    await recorder.settle()
+    assert asterisk.asked == []
+
+
+@pytest.mark.parametrize("side", ["out", "in"])
+async def test_a_side_whose_recorder_failed_passes_for_one_that_is_whole(side: str) -> None:
+    asterisk = Asterisk()
+    recorder = await tagged(asterisk)
+    await recorder.start()
+    await recorder.started(datetime.now(UTC))
+    for each in recorder._newest.sides:
+        told = "RecordingFailed" if each._spy == side else "RecordingFinished"
+        recorder.heard({"type": told, "recording": {"name": each.name}})
+    del asterisk.asked[:]
+    await recorder.settle()
+    assert asterisk.asked == [("recorded", side)]
