@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -122,7 +121,7 @@ class Transport:
         """
         if self._fenced or self._socket.closed:
             raise LinkLost("the connection to Asterisk was lost")
-        uri = urlsplit(url).path.partition("/ari/")[2]
+        uri = url.partition("/ari/")[2]
         self._last_id += 1
         request_id = str(self._last_id)
         message: dict[str, Any] = {
