@@ -1,13 +1,12 @@
 """The agent's feature codes during the talk, and the whispers that answer them."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.keys import agent_answer, exercise
 from ccari.policy.call.recording import is_recordable, stop_recorder
-from ccari.policy.call.state import CODE, CODE_SECONDS, Call, Recorder, Stage, Step, then
+from ccari.policy.call.state import CODE, CODE_SECONDS, Call, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import whisper, without_word_of_recording
 from ccari.policy.call.vocabulary import Party
 from ccari.policy.keypad import AgentAction

@@ -1,10 +1,19 @@
 """Letting go of a call: what is left is stopped, hung up and given back, and when all of it is gone the call closes."""
 
-from dataclasses import replace
-
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
-from ccari.policy.call.state import CLOSE_SECONDS, Call, Leg, Recorder, Stage, Step, leg, then, with_leg
+from ccari.policy.call.state import (
+    CLOSE_SECONDS,
+    Call,
+    Leg,
+    Recorder,
+    Stage,
+    Step,
+    leg,
+    replace,
+    then,
+    with_leg,
+)
 from ccari.policy.call.vocabulary import Outcome, Party
 
 _RECORDING = frozenset({Recorder.STARTING, Recorder.RUNNING, Recorder.STOPPING})

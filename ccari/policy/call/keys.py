@@ -1,6 +1,5 @@
 """The callee's keys: rights that are exercised, answers to the recording, and what steers the words."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from ccari.policy import confirmations, notices
@@ -9,7 +8,7 @@ from ccari.policy.call import events as on
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close_if_over, explain
 from ccari.policy.call.recording import is_recordable, stop_recorder
-from ccari.policy.call.state import Call, Recorder, Stage, Step, then
+from ccari.policy.call.state import Call, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import (
     answer,
     answers,

@@ -6,8 +6,6 @@ came of them. The invariants that live here: no bridge before :class:`HeardCommi
 :class:`RightRegistered` (5), no dial before :class:`TokenSpent` (1).
 """
 
-from dataclasses import replace
-
 from ccari.policy.call import commands as do
 from ccari.policy.call import ending, reaching, recording, resuming, transfer
 from ccari.policy.call import events as on
@@ -26,6 +24,7 @@ from ccari.policy.call.state import (
     Step,
     begun,
     leg,
+    replace,
     then,
     with_leg,
 )

@@ -1,7 +1,5 @@
 """Bringing the two on the line: the gate, the channels, the ringing, and what comes of it."""
 
-from dataclasses import replace
-
 from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
@@ -18,6 +16,7 @@ from ccari.policy.call.state import (
     Leg,
     Stage,
     Step,
+    replace,
     then,
 )
 from ccari.policy.call.telling import answers, speak, whisper

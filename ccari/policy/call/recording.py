@@ -1,13 +1,12 @@
 """From the heard notice to the talk, and the recorder beside it: tagged, started, stopped, paused, taken up again."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close_if_over, end, explain
-from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, Recorder, Stage, Step, then
+from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import (
     announces_recording,
     farewell,

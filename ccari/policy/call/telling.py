@@ -1,12 +1,10 @@
 """What is said, one prompt after the other: to the callee, and in whispers to the agent."""
 
-from dataclasses import replace
-
 from ccari.policy import confirmations, notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import end, hang_up, tell_reason
-from ccari.policy.call.state import UNHEARD_SECONDS, Call, Stage, Step
+from ccari.policy.call.state import UNHEARD_SECONDS, Call, Stage, Step, replace
 from ccari.policy.call.vocabulary import Outcome, Party
 
 #: What is said to the callee in answer to a key, and must not be left out.

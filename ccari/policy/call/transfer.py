@@ -1,7 +1,5 @@
 """An agent hands the callee over to a colleague, who hears that the call is recorded before they are in it."""
 
-from dataclasses import replace
-
 from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
@@ -13,7 +11,7 @@ from ccari.policy.call.recording import (
     stop_recorder,
     unrecorded,
 )
-from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, then
+from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import (
     answers,
     cut_short,
