@@ -11,19 +11,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
-import asyncpg
-
 from ccari.errors import StoreError
 from ccari.store import embedded
 from ccari.store.database import (
     COMMAND_SECONDS,
-    CONNECT_SECONDS,
     OLDEST_SERVER,
     SCHEMA,
     Database,
-    connect,
+    as_it_is,
     migrations_folder,
-    translated,
 )
 from ccari.store.opened import Store
 
@@ -182,21 +178,8 @@ async def open_untouched(dsn: str) -> AsyncIterator[Store]:
     StoreError
         If the server is away or refuses.
     """
-    with translated():
-        # of a URL that is none, this one's words hold no piece of the password
-        await (await connect(dsn)).close(timeout=CONNECT_SECONDS)
-        pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=2, command_timeout=COMMAND_SECONDS, timeout=CONNECT_SECONDS,
-            server_settings=_SESSION,
-        )  # fmt: skip
-    try:
-        yield Store.over(dsn, Database(pool, dsn))
-    finally:
-        try:
-            async with asyncio.timeout(COMMAND_SECONDS):
-                await pool.close()
-        except TimeoutError:
-            pool.terminate()
+    async with as_it_is(dsn, 2, _SESSION) as database:
+        yield Store.over(dsn, database)
 
 
 async def server(database: Database) -> Server:

@@ -1,0 +1,237 @@
+"""Connections that are shared: never too many, never two people's, and none that somebody has left in disorder."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import asyncpg
+import pytest
+
+from ccari.errors import StoreError
+from ccari.store import database as databases
+from ccari.store import pool as pools
+from ccari.store.database import Database, as_it_is
+from ccari.store.pool import Pool
+from tests.lab.waiting import until
+
+SETTINGS = {"application_name": "ccari test"}
+
+
+class Line:
+    """A connection to nobody."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def is_closed(self) -> bool:
+        return self.closed
+
+    def terminate(self) -> None:
+        self.closed = True
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Server:
+    """Opens lines. ``away``: refuses to."""
+
+    def __init__(self, size: int, patience: float = 5.0) -> None:
+        self.lines: list[Line] = []
+        self.served: list[str] = []
+        self.away = False
+        self.pool = Pool(self._open, size, patience)
+
+    async def _open(self) -> asyncpg.Connection:
+        if self.away:
+            raise ConnectionRefusedError
+        self.lines.append(Line())
+        return cast("asyncpg.Connection", self.lines[-1])
+
+    async def use(self, name: str) -> None:
+        taken = await self.pool.take()
+        self.served.append(name)
+        await asyncio.sleep(0)
+        self.pool.give_back(taken)
+
+    def queue(self, *names: str) -> list[asyncio.Task[None]]:
+        return [asyncio.create_task(self.use(each)) for each in names]
+
+
+@pytest.fixture
+async def one(dsn: str) -> AsyncIterator[Database]:
+    """A database that is asked over one connection."""
+    async with as_it_is(dsn, 1, SETTINGS) as database:
+        yield database
+
+
+async def pid(database: Database) -> Any:
+    async with database.connection() as connection:
+        return await connection.fetchval("SELECT pg_backend_pid()")
+
+
+async def test_there_are_more_connections_than_may_be_or_one_is_two_peoples() -> None:
+    server = Server(2)
+    held = [await server.pool.take(), await server.pool.take()]
+    tasks = server.queue("anna", "bert")
+    await asyncio.sleep(0)
+    assert (server.served, len(server.lines), server.pool.connections) == ([], 2, (2, 0, 2))
+    assert held[0] is not held[1]
+    server.pool.give_back(held[0])
+    await asyncio.gather(*tasks)
+    assert (len(server.lines), server.pool.connections) == (2, (1, 1, 2))
+
+
+async def test_who_comes_later_is_served_before_whoever_waits() -> None:
+    server = Server(1)
+    held = await server.pool.take()
+    tasks = server.queue("anna", "bert")
+    await asyncio.sleep(0)
+    server.pool.give_back(held)
+    await server.use("cyd")
+    await asyncio.gather(*tasks)
+    assert server.served == ["anna", "bert", "cyd"]
+
+
+async def test_a_turn_is_lost_that_comes_as_its_waiter_gives_up() -> None:
+    server = Server(1)
+    held = await server.pool.take()
+    anna, bert, cyd = server.queue("anna", "bert", "cyd")
+    await asyncio.sleep(0)
+    bert.cancel()
+    server.pool.give_back(held)
+    anna.cancel()
+    await asyncio.wait_for(cyd, 10)
+    assert (anna.cancelled(), bert.cancelled(), server.served) == (True, True, ["cyd"])
+    assert server.pool.connections == (0, 1, 1)
+    assert await server.pool.take() is held
+
+
+async def test_a_server_that_refuses_takes_the_turns_with_it() -> None:
+    server = Server(1)
+    server.away = True
+    for _ in range(3):
+        with pytest.raises(ConnectionRefusedError):
+            await server.pool.take()
+    server.away = False
+    server.pool.give_back(await server.pool.take())
+    assert server.pool.connections == (0, 1, 1)
+
+
+async def test_who_waits_waits_for_ever_or_holds_a_turn_when_nobody_wants_it() -> None:
+    server = Server(1, patience=0.05)
+    held = await server.pool.take()
+    with pytest.raises(TimeoutError):
+        await server.pool.take()
+    server.pool.give_back(held)
+    assert await server.pool.take() is held
+
+
+async def test_a_closed_connection_is_given_to_the_next() -> None:
+    server = Server(2)
+    first, second = await server.pool.take(), await server.pool.take()
+    first.terminate()
+    server.pool.give_back(first)
+    server.pool.give_back(second)
+    # the server restarts
+    second.terminate()
+    assert server.pool.connections == (0, 0, 2)
+    third = await server.pool.take()
+    assert (third.is_closed(), server.pool.connections) == (False, (1, 0, 2))
+
+
+async def test_connections_that_nobody_needs_stay_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(pools, "_LOOK_SECONDS", 0.01)
+    server = Server(3)
+    await server.pool.begin()
+    taken = [await server.pool.take() for _ in range(3)]
+    for each in taken[:2]:
+        server.pool.give_back(each)
+    await until(lambda: server.pool.connections == (1, 1, 3), within=10)
+    assert [each.is_closed() for each in taken] == [True, False, False]
+    server.pool.give_back(taken[2])
+    await server.pool.close()
+
+
+async def test_the_end_cuts_off_who_is_about_to_give_back_or_lets_others_in() -> None:
+    server = Server(2)
+    held = await server.pool.take()
+    ending = asyncio.create_task(server.pool.close())
+    await asyncio.sleep(0)
+    with pytest.raises(asyncpg.InterfaceError):
+        await server.pool.take()
+    assert not held.is_closed()
+    server.pool.give_back(held)
+    await ending
+    assert [each.closed for each in server.lines] == [True]
+
+
+async def test_the_end_waits_for_who_gives_nothing_back_or_leaves_connections_open() -> None:
+    server = Server(2, patience=0.05)
+    held, other = await server.pool.take(), await server.pool.take()
+    server.pool.give_back(other)
+    await server.pool.close()
+    assert held.is_closed()
+    assert other.is_closed()
+    server.pool.give_back(held)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "late"])
+async def test_an_answer_that_nobody_waits_for_any_more_is_the_next_ones(one: Database, how: str) -> None:
+    before = await pid(one)
+
+    async def ask() -> None:
+        async with one.connection() as connection:
+            await connection.fetchval("SELECT pg_sleep(5)", timeout=0.1 if how == "late" else None)
+
+    asking = asyncio.create_task(ask())
+    if how == "cancelled":
+        await until(lambda: one.connections == (1, 0, 1), within=10)
+        asking.cancel()
+    with pytest.raises((asyncio.CancelledError, StoreError)):
+        await asking
+    assert one.connections == (0, 0, 1)
+    assert await pid(one) != before
+
+
+@pytest.mark.parametrize("error", [ValueError, None])
+async def test_a_transaction_that_was_left_open_is_gone_on_with_or_costs_a_connection(
+    one: Database, error: type[Exception] | None
+) -> None:
+    before = await pid(one)
+    with contextlib.suppress(ValueError):
+        async with one.connection() as connection:
+            await connection.execute("BEGIN; CREATE TABLE left_open ()")
+            if error is not None:
+                raise error
+    async with one.connection() as connection:
+        assert not connection.is_in_transaction()
+        assert await connection.fetchval("SELECT to_regclass('left_open') IS NULL")
+    assert await pid(one) == before
+
+
+async def test_a_transaction_that_never_began_is_gone_on_with(one: Database) -> None:
+    with contextlib.suppress(ValueError):
+        async with one.connection() as connection:
+            # as asyncpg leaves it where BEGIN was refused
+            cast("Any", connection)._top_xact = connection.transaction()
+            raise ValueError
+    async with one.transaction() as connection:
+        assert connection.is_in_transaction()
+
+
+async def test_a_refused_row_costs_a_connection(one: Database) -> None:
+    before = await pid(one)
+    with pytest.raises(StoreError):
+        async with one.connection() as connection:
+            await connection.execute("SELECT 1 / 0")
+    assert await pid(one) == before
+
+
+async def test_a_full_pool_is_no_failure_of_the_database(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "COMMAND_SECONDS", 0.05)
+    async with as_it_is(dsn, 1, SETTINGS) as database, database.connection():
+        with pytest.raises(StoreError, match="did not answer in time"):
+            await database.rows("SELECT 1")
