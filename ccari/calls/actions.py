@@ -183,8 +183,10 @@ class Actions:
         await self._legs.replace_agent(former, settled, at_home=at_home)
 
     async def _show_card(self) -> None:
-        """The agent is told who is on the line; whether anybody looks is not the call's concern."""
+        """The agent is told who is on the line. Where nobody looks, the database is not asked."""
         terms, past = self._terms, None
+        if not self._desk.cards.is_watched(terms.opened.agent):
+            return
         # without the past the card still says who is on the line, why, and what to answer
         with contextlib.suppress(StoreError):
             past = await self._desk.store.past_of(terms.opened)

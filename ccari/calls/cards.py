@@ -27,6 +27,9 @@ class Rack:
     def __init__(self) -> None:
         self._watching: defaultdict[str, set[_Watch]] = defaultdict(set)
 
+    def is_watched(self, agent: str) -> bool:
+        return agent in self._watching
+
     def hand_out(self, card: AgentCard) -> None:
         for watch in self._watching.get(card.agent, ()):
             if watch.waiting.full():

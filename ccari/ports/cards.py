@@ -67,6 +67,10 @@ class Watch(Protocol):
 class CardRack(Protocol):
     """Where cards are handed to those who watch for them."""
 
+    def is_watched(self, agent: str) -> bool:
+        """True if a card of this agent's would be handed to somebody now."""
+        ...
+
     def hand_out(self, card: AgentCard) -> None:
         """At once; whoever is too slow loses the oldest card, and nobody waits for anybody."""
         ...

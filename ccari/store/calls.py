@@ -151,17 +151,15 @@ class CallRows:
         if call.keyed is None:
             return Past()
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(SQL["past_of_number"], call.controller, list(call.digests.all))
             rows = await connection.fetch(
-                SQL["requests_of_number"], call.controller, list(call.digests.all), _ASKED_BEFORE
+                SQL["past_of_number"], call.controller, list(call.digests.all), _ASKED_BEFORE
             )
-        if row is None:
-            return Past()
         asked = [
             Asked(Right(each["right"]), each["reference"], each["state"], each["received_at"])
             for each in rows
+            if each["right"] is not None
         ]
-        return Past(row["source"], row["heard_at"], asked)
+        return Past(rows[0]["source"], rows[0]["heard_at"], asked)
 
     async def replay(self, pressed: Pressed) -> str:
         """Register a right that was pressed while the database was away, as it was pressed; gives its reference.

@@ -104,13 +104,14 @@ SELECT true FROM calls WHERE id = $1 AND ended_at IS NULL FOR UPDATE
 SELECT pg_advisory_xact_lock(hashtextextended($1 || encode($2, 'hex'), 0))
 
 -- name: past_of_number
-SELECT (SELECT source FROM contacts WHERE controller = $1 AND digest = ANY ($2)
-         ORDER BY obtained_on DESC LIMIT 1) AS source,
-       (SELECT max(heard_at) FROM heard_notices WHERE controller = $1 AND digest = ANY ($2)) AS heard_at
-
--- name: requests_of_number
-SELECT "right", reference, state, received_at FROM rights_requests
-WHERE controller = $1 AND digest = ANY ($2) ORDER BY received_at DESC LIMIT $3
+-- A row for each request, the newest first; one without, of a number that has made none.
+SELECT known.*, asked.*
+FROM (SELECT (SELECT source FROM contacts WHERE controller = $1 AND digest = ANY ($2)
+               ORDER BY obtained_on DESC LIMIT 1) AS source,
+             (SELECT max(heard_at) FROM heard_notices WHERE controller = $1 AND digest = ANY ($2)) AS heard_at) AS known
+LEFT JOIN (SELECT "right", reference, state, received_at FROM rights_requests
+            WHERE controller = $1 AND digest = ANY ($2) ORDER BY received_at DESC LIMIT $3) AS asked ON true
+ORDER BY asked.received_at DESC
 
 -- name: lately_of_campaign
 -- Of the campaign's last calls that rang the callee first: who heard the notice, and who of them found nobody to talk to;

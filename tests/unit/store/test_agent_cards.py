@@ -1,6 +1,8 @@
 """Who is told of a call when the callee answers, and who is named in what is registered in it."""
 
-from dataclasses import dataclass, field
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -23,7 +25,9 @@ from ccari.ports.cards import AgentCard, Past
 from ccari.store.calls import PostgresCallStore
 from ccari.store.opened import Store
 from ccari.store.policies import Book
+from ccari.store.queries import SQL
 from ccari.store.secrets import SecretStore
+from tests.unit.store import made
 from tests.unit.store.made import ASTERISK, NUMBER
 from tests.unit.store.test_destinations import connecting
 from tests.unit.store.test_gatekeeper import Silent
@@ -140,6 +144,33 @@ async def test_a_right_by_the_codes_of_the_one_phone_is_registered_by_the_campai
     assert isinstance(done, on.RightRegistered)
     shown = await store.requests.show(done.reference)
     assert [step["who"] for step in shown.history] == ["anna"]
+
+
+async def test_the_database_is_asked_for_a_card_that_nobody_looks_at(store: Store, tmp_path: Path) -> None:
+    await store.policies.apply(connecting("PJSIP/anna"), "test")
+    call, asked = Played(store, tmp_path, Direction.CALLEE_FIRST, None), list[str]()
+    await call.begin()
+    async with store.database.connection() as connection:
+        connection.add_query_logger(lambda record: asked.append(record.query))
+    assert await call.cards("bert") == {}
+    # what is logged is told at the loop's next turn
+    await asyncio.sleep(0)
+    assert asked == []
+    assert list(await call.cards("anna")) == ["anna"]
+    await asyncio.sleep(0)
+    assert asked.count(SQL["past_of_number"]) == 1
+
+
+async def test_what_a_number_has_asked_before_is_mixed_up_or_brings_too_much(store: Store) -> None:
+    call, other = made.call(), made.call(number=made.numbers(2)[1])
+    assert await store.calls.past_of(call) == Past(None, None, [])
+    references = []
+    for each, days in ((call, 1), (call, 3), (call, 2), (other, 4)):
+        received = replace(made.exercise(), received_at=made.NOW + timedelta(days=days))
+        references.append(await store.requests.add("acme", received, each.digests))
+    past = await store.calls.past_of(call)
+    assert [each.reference for each in past.asked] == [references[at] for at in (1, 2, 0)]
+    assert (past.source, past.heard_at) == (None, None)
 
 
 async def test_a_card_is_lost_with_the_past_that_is_on_it(store: Store, tmp_path: Path) -> None:
