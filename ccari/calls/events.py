@@ -1,7 +1,7 @@
 """From ARI's JSON to the events of ``ccari.policy``: the one place that knows what Asterisk's words mean."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -28,13 +28,20 @@ class Ids:
     """The names of everything a call makes in Asterisk, chosen by us, so that no early event is missed.
 
     ``home`` is the channel that the dialplan has handed over; None where it has handed over none. ``agents``: how many
-    have been let go of by transfers, each of whom had a channel of their own.
+    have been let go of by transfers, each of whom had a channel of their own. What each event is compared with is made once.
     """
 
     call: UUID
     direction: Direction
     home: str | None
     agents: int = 0
+    bridge: str = field(init=False)
+    callee: str = field(init=False)
+    agent: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bridge = f"{PREFIX}{self.call}"
+        self.callee, self.agent = self._leg(Party.CALLEE), self._leg(Party.AGENT)
 
     @property
     def home_party(self) -> Party | None:
@@ -46,11 +53,8 @@ class Ids:
         """From now on the agent is another channel; give the name of the one that was."""
         former = self.agent
         self.agents += 1
+        self.agent = self._leg(Party.AGENT)
         return former
-
-    @property
-    def agent(self) -> str:
-        return self._leg(Party.AGENT)
 
     @property
     def former_agents(self) -> list[str]:
@@ -58,20 +62,12 @@ class Ids:
         ours = 1 if self.home is not None and _HOMES.get(self.direction) is Party.AGENT else 0
         return [self._made(Party.AGENT, count) for count in range(ours, self.agents)]
 
-    @property
-    def callee(self) -> str:
-        return self._leg(Party.CALLEE)
-
-    @property
-    def bridge(self) -> str:
-        return f"{PREFIX}{self.call}"
-
     def snoop(self, segment: int, spy: str = "both") -> str:
         """The channel through which the ``segment``-th recording listens, to one side or to both."""
-        return f"{PREFIX}{self.call}-snoop{segment}{'' if spy == 'both' else f'-{spy}'}"
+        return f"{self.bridge}-snoop{segment}{'' if spy == 'both' else f'-{spy}'}"
 
     def channel(self, party: Party) -> str:
-        return self._leg(party)
+        return self.agent if party is Party.AGENT else self.callee
 
     def _leg(self, party: Party) -> str:
         if self.home is not None and self.home_party is party:
@@ -79,7 +75,7 @@ class Ids:
         return self._made(party, self.agents if party is Party.AGENT else 0)
 
     def _made(self, party: Party, count: int) -> str:
-        return f"{PREFIX}{self.call}-{party}{count or ''}"
+        return f"{self.bridge}-{party}{count or ''}"
 
 
 def call_of(channel: str) -> str | None:

@@ -119,6 +119,7 @@ class _Segment:
 
     def __init__(self, ids: Ids, count: int, tag: RecordingTag, desk: Desk, journal: Journal) -> None:
         self._tag = tag
+        self.name = str(tag.recording_id)
         self.sides = snoops(ids, count, self._tag)
         self._call: UUID = ids.call
         self._desk = desk
@@ -131,10 +132,6 @@ class _Segment:
         self._until: datetime | None = None
         self._ended_at: datetime | None = None
         self.is_stopping = False
-
-    @property
-    def name(self) -> str:
-        return str(self._tag.recording_id)
 
     async def commit_tag(self) -> None:
         tag = self._tag
