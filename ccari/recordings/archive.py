@@ -98,7 +98,9 @@ class FileArchive:
     ) -> Kept:
         """All of it in one thread: each hand-over costs the calls' loop as much as a step of it."""
         recipients = tuple(self._recipients())
-        with _made(self._work(tag.recording_id)) as work:
+        for left in self._left_of(tag.recording_id):
+            _remove(left)
+        with _made(self._work, f"{tag.recording_id}.") as work:
             plain = work / f"{tag.recording_id}.{self._form}"
             side = None if agents is None else AgentsSide(_read(agents[0]), agents[1])
             sound = Sound(raw.read(path), most_ms, side)
@@ -158,19 +160,29 @@ class FileArchive:
 
     def tidy(self, recording_id: UUID) -> None:
         """Remove what a killed service has left of its work on a recording."""
-        shutil.rmtree(self._work(recording_id), ignore_errors=True)
+        for left in self._left_of(recording_id):
+            _remove(left)
 
     def at_work(self) -> list[UUID]:
         """The recordings that are worked on, or were by a service that was killed; raises OSError."""
-        found = []
-        with contextlib.suppress(FileNotFoundError):
-            for each in (self._folder / _WORK).iterdir():
-                with contextlib.suppress(ValueError):
-                    found.append(UUID(each.name))
-        return found
+        found = set()
+        for each in self._works():
+            with contextlib.suppress(ValueError):
+                found.add(UUID(each.name.partition(".")[0]))
+        return list(found)
 
-    def _work(self, recording_id: UUID) -> Path:
-        return self._folder / _WORK / str(recording_id)
+    def _left_of(self, recording_id: UUID) -> list[Path]:
+        whose = str(recording_id)
+        return [each for each in self._works() if each.name.startswith(whose)]
+
+    def _works(self) -> list[Path]:
+        with contextlib.suppress(FileNotFoundError):
+            return list(self._work.iterdir())
+        return []
+
+    @property
+    def _work(self) -> Path:
+        return self._folder / _WORK
 
 
 async def seen_through(work: Coroutine[Any, Any, Kept], encoding: Encoding, until: float | None) -> Kept:
@@ -206,11 +218,14 @@ def _put(folder: Path, *paths: Path) -> None:
             left.unlink()
     for each in paths:
         each.chmod(0o640)
-        with each.open("rb") as file:
-            os.fsync(file.fileno())
+        _sync(each)
     for each in paths:
         each.replace(folder / each.name)
-    descriptor = os.open(folder, os.O_RDONLY)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -230,26 +245,31 @@ def _digest(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _made(folder: Path) -> Iterator[Path]:
+def _made(within: Path, prefix: str) -> Iterator[Path]:
     """A folder of one's own, empty at first and gone afterwards: the audio in it is not yet encrypted.
 
     Its name is new each time, as the encoder of a killed service may outlive it, and is still to open its file.
     """
+    _make_folders(within, 0o700)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=within))
     try:
-        yield _make_anew(folder)
+        yield folder
     finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        # only of a recording that has not come to its place
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_anew(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    _make_folders(folder.parent, 0o700)
-    folder.mkdir(0o700)
-    return Path(tempfile.mkdtemp(dir=folder))
 
 
 def _make_folders(folder: Path, mode: int = 0o750) -> None:
     """``mkdir(parents=True)`` would leave the folders above open to everybody."""
+    if folder.exists():
+        return
     for each in (*reversed(folder.parents), folder):
         if not each.exists():
             each.mkdir(mode=mode if each == folder else 0o750, exist_ok=True)

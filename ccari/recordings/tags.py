@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def metadata(tag: RecordingTag) -> Mapping[str, str]:
 
 
 def _told(tag: RecordingTag) -> dict[str, str]:
-    plain = {name: str(value) for name, value in asdict(tag).items()}
+    plain = {each.name: str(getattr(tag, each.name)) for each in fields(tag)}
     return plain | {
         "legal_basis_iri": LegalBasis(tag.legal_basis).iri,
         "started_at": tag.started_at.isoformat(timespec="milliseconds"),

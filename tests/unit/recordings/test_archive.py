@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pyrage
 import pytest
@@ -156,6 +156,22 @@ async def test_others_can_read_a_recording_or_its_tag(
         f"{PLACE}.wav": 0o640,
         f"{PLACE}.json": 0o640,
     }
+
+
+@pytest.mark.parametrize("of_the_kill", [".x", "/x"], ids=["now", "by an older ccari"])
+async def test_open_sound_stays_of_a_service_that_was_killed_at_it(
+    archive: FileArchive, spool: Path, kept_in: Path, of_the_kill: str
+) -> None:
+    other = UUID(int=7)
+    for each in (TAG.recording_id, other):
+        work = kept_in / ".work" / f"{each}{of_the_kill}"
+        work.mkdir(parents=True)
+        record(work / f"{each}.wav")
+    assert sorted(archive.at_work()) == sorted([TAG.recording_id, other])
+    record(raw_in(spool))
+    await archive.keep(TAG)
+    assert files(kept_in / ".work") == [f"{other}{of_the_kill}/{other}.wav"]
+    assert archive.at_work() == [other]
 
 
 async def test_the_raw_file_is_gone_before_the_database_knows_of_its_successor(

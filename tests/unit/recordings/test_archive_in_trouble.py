@@ -127,7 +127,7 @@ async def test_a_place_that_is_no_folder_loses_the_recording(
     assert raw_in(spool).exists()
 
 
-@pytest.mark.parametrize(("where", "step"), [(os, "fsync"), (Path, "mkdir"), (shutil, "rmtree")])
+@pytest.mark.parametrize(("where", "step"), [(os, "fsync"), (Path, "mkdir"), (Path, "rmdir")])
 async def test_a_slow_disk_holds_up_the_calls(
     archive: FileArchive, spool: Path, monkeypatch: pytest.MonkeyPatch, where: object, step: str
 ) -> None:

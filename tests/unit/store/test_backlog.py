@@ -119,19 +119,20 @@ async def test_one_without_sound_comes_back_every_minute(
     ]
 
 
+@pytest.mark.parametrize("of_the_kill", [".x", "/x"], ids=["now", "by an older ccari"])
 async def test_open_sound_is_left_of_what_is_not_to_be_kept(
-    caretaker: Caretaker, store: Store, spool: Path, folder: Path
+    caretaker: Caretaker, store: Store, spool: Path, folder: Path, of_the_kill: str
 ) -> None:
     """A service was killed while it encoded, and then nothing of it was to be kept."""
     discarded, runs = await recorded(store, spool), await recorded(store, spool)
     await store.recordings.ended(discarded, "discarded", ())
     for each in (discarded, runs):
-        work = folder / ".work" / str(each.recording_id) / "x"
+        work = folder / ".work" / f"{each.recording_id}{of_the_kill}"
         work.mkdir(parents=True)
         record(work / f"{each.recording_id}.wav")
     (folder / ".work" / "lost+found").mkdir()
     await caretaker.tend()
-    assert files(folder / ".work") == [f"{runs.recording_id}/x/{runs.recording_id}.wav"]
+    assert files(folder / ".work") == [f"{runs.recording_id}{of_the_kill}/{runs.recording_id}.wav"]
     assert files(spool) == [f"{runs.recording_id}.wav"]
 
 
