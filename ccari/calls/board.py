@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from ccari.gating.terms import Terms
 from ccari.policy.call import Call, Stage
-from ccari.policy.call.state import Recorder
-from ccari.ports.live import FellBehindError, LiveBoard, LiveCall, LiveWatch, Taped
+from ccari.policy.call.state import Recorder, replace
+from ccari.ports.live import FellBehindError, LiveBoard, LiveCall, LiveWatch, Standing, Taped
 
 #: Calls that are over, and whose end somebody has not read yet.
 MOST_OVER = 1000
@@ -20,10 +19,10 @@ class Board:
     """:class:`ccari.ports.live.LiveCalls` and ``LiveBoard`` in this process."""
 
     def __init__(self) -> None:
-        self._calls: dict[UUID, LiveCall] = {}
+        self._calls: dict[UUID, Standing] = {}
         self._watching: set[_Watch] = set()
 
-    def put(self, call: LiveCall) -> None:
+    def put(self, call: Standing) -> None:
         if call.is_over:
             self._calls.pop(call.call_id, None)
         else:
@@ -32,7 +31,7 @@ class Board:
             watch.put(call)
 
     def now(self) -> Sequence[LiveCall]:
-        return list(self._calls.values())
+        return [each.told() for each in self._calls.values()]
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[LiveWatch]:
@@ -47,7 +46,7 @@ class Board:
 class _Watch:
     """One who watches: of each call that has changed the newest, so that no more waits than there are calls."""
 
-    def __init__(self, calls: dict[UUID, LiveCall]) -> None:
+    def __init__(self, calls: dict[UUID, Standing]) -> None:
         self._calls = calls
         self._waiting = dict(calls)
         self._some = asyncio.Event()
@@ -55,7 +54,7 @@ class _Watch:
         if self._waiting:
             self._some.set()
 
-    def put(self, call: LiveCall) -> None:
+    def put(self, call: Standing) -> None:
         self._waiting[call.call_id] = call
         if len(self._waiting) > len(self._calls) + MOST_OVER:
             self._waiting.clear()
@@ -69,39 +68,49 @@ class _Watch:
         call = self._waiting.pop(next(iter(self._waiting)))
         if not self._waiting:
             self._some.clear()
-        return call
+        return call.told()
 
 
 class Place:
     """One call's own place on the board. ``begun_at`` is when it is made."""
 
     def __init__(self, board: LiveBoard, call_id: UUID) -> None:
+        self.call_id = call_id
         self._board = board
-        self._call_id = call_id
-        self._begun_at = datetime.now(UTC)
-        self._shown: LiveCall | None = None
+        self._begun_at = self._since = datetime.now(UTC)
+        self._shown: tuple[Call, Terms] | None = None
+        self._visible: tuple[object, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        return self._shown is not None and self._shown[0].stage is Stage.CLOSED
 
     def show(self, call: Call, terms: Terms) -> None:
         """Put it there as it is now; a call that is where it was is left as it stands."""
-        shown, now = self._shown, datetime.now(UTC)
-        moved = shown is None or shown.stage != call.stage
-        opened = terms.opened
-        told = LiveCall(
-            call_id=self._call_id, controller=opened.controller, campaign=opened.campaign, direction=call.direction.value,
+        visible = (call.stage, _taped(call), call.exercised, call.outcome, call.reason, terms.opened)
+        if visible != self._visible:
+            if self._shown is None or self._shown[0].stage is not call.stage:
+                self._since = datetime.now(UTC)
+            self._shown, self._visible = (call, terms), visible
+            self._board.put(self)
+
+    def told(self) -> LiveCall:
+        if self._shown is None:
+            raise AssertionError("it is not on the board")
+        (call, terms), opened = self._shown, self._shown[1].opened
+        return LiveCall(
+            call_id=self.call_id, controller=opened.controller, campaign=opened.campaign, direction=call.direction.value,
             agent=opened.agent, number_masked=opened.number_masked, legal_basis=terms.campaign.legal_basis,
             recording_mode=terms.campaign.recording.mode.value, begun_at=self._begun_at, stage=call.stage.value,
-            since=now if moved or shown is None else shown.since, recording=_taped(call), rights=call.exercised,
+            since=self._since, recording=_taped(call), rights=call.exercised,
             outcome=call.outcome.value if call.outcome else None, reason=call.reason,
         )  # fmt: skip
-        if told != shown:
-            self._shown = told
-            self._board.put(told)
 
     def leave(self) -> None:
         """Take it off, however its life here has ended."""
-        if self._shown is not None and not self._shown.is_over:
-            self._shown = replace(self._shown, stage=Stage.CLOSED.value, since=datetime.now(UTC))
-            self._board.put(self._shown)
+        if self._shown is not None and not self.is_over:
+            call, terms = self._shown
+            self.show(replace(call, stage=Stage.CLOSED), terms)
 
 
 def _taped(call: Call) -> Taped:

@@ -79,9 +79,21 @@ class LiveCalls(Protocol):
         ...
 
 
+class Standing(Protocol):
+    """A call on the board, which is asked how it stands when somebody looks."""
+
+    @property
+    def call_id(self) -> UUID: ...
+
+    @property
+    def is_over(self) -> bool: ...
+
+    def told(self) -> LiveCall: ...
+
+
 class LiveBoard(Protocol):
     """Where calls put themselves."""
 
-    def put(self, call: LiveCall) -> None:
-        """At once, and nobody waits for anybody; one that is over is taken off."""
+    def put(self, call: Standing) -> None:
+        """Whenever it stands otherwise: at once, and nobody waits for anybody; one that is over is taken off."""
         ...

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -72,6 +73,39 @@ async def test_what_is_told_of_a_call_is_not_how_it_stands() -> None:
     (last,) = board.now()
     assert (last.outcome, last.reason, last.begun_at) == ("bridged", "transferred", told.begun_at)
     assert last.since > told.since
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stage": Stage.CLOSE},
+        {"recorder": Recorder.RUNNING},
+        {"paused": True},
+        {"exercised": (Right.ACCESS,)},
+        {"outcome": Outcome.BRIDGED},
+        {"reason": "transferred"},
+        {"agent": "bert"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_a_change_is_not_told_to_who_looks_on_or_told_where_there_is_none(
+    change: dict[str, Any],
+) -> None:
+    board, talking = Board(), Talking(Direction.OUTBOUND)
+    place, terms = Place(board, uuid4()), talking.actions._terms
+    place.show(Call(stage=Stage.TALK), terms)
+    with board.watch() as watch:
+        before = await following(watch)
+        place.show(Call(stage=Stage.TALK, typed="*"), replace(terms, language="de"))
+        waiting = asyncio.ensure_future(watch.next())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        if "agent" in change:
+            place.show(Call(stage=Stage.TALK), replace(terms, opened=replace(terms.opened, **change)))
+        else:
+            place.show(replace(Call(stage=Stage.TALK), **change), terms)
+        async with asyncio.timeout(SECONDS):
+            assert await waiting != before
 
 
 async def test_who_reads_slowly_has_every_change_kept_or_sees_a_call_that_is_over() -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -37,9 +38,37 @@ def live(
     )  # fmt: skip
 
 
-def board(front: Front) -> Board:
+@dataclass(frozen=True)
+class Stands:
+    """A call that stands on the board as it is given."""
+
+    call: LiveCall
+
+    @property
+    def call_id(self) -> UUID:
+        return self.call.call_id
+
+    @property
+    def is_over(self) -> bool:
+        return self.call.is_over
+
+    def told(self) -> LiveCall:
+        return self.call
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Where calls are put without anybody who makes them."""
+
+    board: Board
+
+    def put(self, call: LiveCall) -> None:
+        self.board.put(Stands(call))
+
+
+def board(front: Front) -> Floor:
     assert isinstance(front.live, Board)
-    return front.live
+    return Floor(front.live)
 
 
 @contextlib.asynccontextmanager
