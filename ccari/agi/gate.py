@@ -59,15 +59,13 @@ def _asked(session: Session) -> Asked:
 
 
 async def _tell(session: Session, visit: "_Visit", block: Block | None) -> None:
-    await session.set_variable("CCARI_CALL", str(visit.call))
-    await session.set_variable("CCARI_REASON", block.value if block else "")
-    if block is not None:
-        return
-    if session.hung_up:
+    told = {"CCARI_CALL": str(visit.call), "CCARI_REASON": block.value if block else ""}
+    if block is None and not session.hung_up:
+        # inherited by the leg that is dialled: the rights menu there knows by it who was called
+        told |= {"__CCARI_NUMBER": visit.number, "CCARI_VERDICT": "ALLOW"}
+    await session.set_variables(told)
+    if block is None and session.hung_up:
         raise GoneError("the channel has hung up")
-    # inherited by the leg that is dialled: the rights menu there knows by it who was called
-    await session.set_variable("__CCARI_NUMBER", visit.number)
-    await session.set_variable("CCARI_VERDICT", "ALLOW")
 
 
 class _Visit:

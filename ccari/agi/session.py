@@ -6,6 +6,7 @@ protocol ends the connection. Asterisk 13 to 23 speak it alike (res_agi.c).
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ccari.errors import AsteriskError
@@ -24,6 +25,8 @@ REPLY_LINES = 100
 _HEADER = re.compile(r"(agi_\w+): ?(.*)")
 _REPLY = re.compile(r"(\d{3})([ -])(.*)")
 _RESULT = re.compile(r"result=(-?[0-9A-Za-z*#]*)(?: (.*))?")
+#: A value that Asterisk reads as one of several: no comma, quote, backslash or bracket ends it, or joins it to the next.
+_ONE = re.compile(r"[\w+.-]*", re.ASCII)
 
 
 class AgiError(AsteriskError):
@@ -123,6 +126,19 @@ class Session:
     async def set_variable(self, name: str, value: str) -> None:
         if (await self.command("SET", "VARIABLE", name, value)).result != "1":
             raise RefusedError(f"{name} was not set")
+
+    async def set_variables(self, values: Mapping[str, str]) -> None:
+        """Set them in their order by one command, where each would be a round trip: all of them, or without ``func_strings``
+        none, which Asterisk does not tell.
+
+        Raises
+        ------
+        AgiError
+            As :meth:`set_variable`, and for a value that is more than a word.
+        """
+        if not all(map(_ONE.fullmatch, values.values())):
+            raise AgiError("a value is more than a word")
+        await self.set_variable(f"ARRAY({','.join(values)})", ",".join(values.values()))
 
     async def variable(self, name: str) -> str | None:
         """The value; None if the channel has no such variable."""

@@ -76,8 +76,8 @@ class Caller:
                 writer.write(self._head(script))
                 verdict = ""
                 while line := await reader.readline():
-                    if line.startswith(b"SET VARIABLE CCARI_VERDICT "):
-                        verdict = line.split()[-1].decode().strip('"')
+                    if b"CCARI_VERDICT" in line:
+                        verdict = line.split()[-1].decode().rpartition(",")[2]
                     writer.write(b"200 result=1\n")
                 asked.times.append(time.perf_counter() - began)
                 asked.allowed += verdict == "ALLOW"

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.lab.waiting import until
 
 SECONDS = 5.0
+#: As Asterisk's function of that name sets several variables.
+_ARRAY = re.compile(r"ARRAY\((.*)\)")
 
 
 @dataclass
@@ -50,6 +53,10 @@ class Caller:
 
     def _reply(self, line: str, pressed: dict[str, list[str]]) -> str:
         match line.replace('"', "").split(" "):
+            case ["SET", "VARIABLE", name, *value] if several := _ARRAY.fullmatch(name):
+                values = zip(several[1].split(","), " ".join(value).split(","), strict=True)
+                self.variables |= {each.lstrip("_"): told for each, told in values}
+                return "200 result=1\n"
             case ["SET", "VARIABLE", name, *value]:
                 self.variables[name.lstrip("_")] = " ".join(value)
                 return "200 result=1\n"

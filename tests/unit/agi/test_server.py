@@ -25,7 +25,9 @@ async def test_an_allowed_number_is_denied_or_its_row_is_left_open(counter: Coun
         asterisk = await ask(port, "600 100 001", "renewals")
         row = await closed(store, asterisk.variables["CCARI_CALL"])
     assert asterisk.said[0] == "SET VARIABLE CCARI_VERDICT DENY"
-    assert asterisk.said[-1] == "SET VARIABLE CCARI_VERDICT ALLOW"
+    assert asterisk.said[1:] == [
+        f"SET VARIABLE ARRAY(CCARI_CALL,CCARI_REASON,__CCARI_NUMBER,CCARI_VERDICT) {row['id']},,{NUMBER.e164},ALLOW"
+    ]
     assert (asterisk.variables["CCARI_REASON"], asterisk.variables["CCARI_NUMBER"]) == ("", NUMBER.e164)
     assert (row["outcome"], row["agent"]) == ("handed_back", "anna")
     assert row["dialled_at"] is not None
@@ -117,6 +119,32 @@ async def test_a_channel_that_has_hung_up_is_allowed(counter: Counter, store: St
         row = await closed(store, asterisk.variables["CCARI_CALL"])
     assert asterisk.verdict == "DENY"
     assert row["outcome"] == "agent_hangup"
+
+
+@pytest.mark.parametrize(
+    ("reply", "ended"),
+    [
+        ("510 Invalid or unknown command\n", ("failed", "untold")),
+        ("511 Dead\n", ("agent_hangup", "")),
+        ("HANGUP\n200 result=1\n", ("agent_hangup", "")),
+    ],
+    ids=["unknown command", "dead channel", "hung up meanwhile"],
+)
+async def test_a_call_that_the_dialplan_was_not_told_of_is_handed_back(
+    counter: Counter, store: Store, reply: str, ended: tuple[str, str]
+) -> None:
+    async with serving(counter) as port, caller(port) as asterisk:
+        asterisk.enter("gate", NUMBER.e164, "renewals")
+        await asterisk.hear()
+        asterisk.say("200 result=1\n")
+        assert "ALLOW" in (line := await asterisk.hear() or "")
+        asterisk.say(reply)
+        await asterisk.is_cut_off()
+        (shown,) = await store.records.list_calls(2)
+        row = await closed(store, str(shown["id"]))
+    assert str(row["id"]) in line
+    # its token is spent all the same
+    assert (row["outcome"], row["reason"], row["dialled_at"] is None) == (*ended, False)
 
 
 async def test_more_connections_than_there_may_be_are_waited_for_or_stay(

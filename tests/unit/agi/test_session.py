@@ -154,6 +154,16 @@ async def test_a_value_ends_a_command_and_begins_another(meet: Meet, value: str)
     assert await asterisk.hear() == "NOOP"
 
 
+@pytest.mark.parametrize("value", ["a,b", '"', "a b", "(a", "a\\", "a\n", "ż"])
+async def test_a_value_of_several_is_taken_for_two_or_joined_to_the_next(meet: Meet, value: str) -> None:
+    session, asterisk = await meet()
+    with pytest.raises(AgiError):
+        await session.set_variables({"CCARI_REASON": value, "CCARI_VERDICT": "ALLOW"})
+    asterisk.say("200 result=1\n")
+    await session.set_variables({"CCARI_REASON": "", "__CCARI_NUMBER": "+1", "CCARI_VERDICT": "a_b-1"})
+    assert await asterisk.hear() == "SET VARIABLE ARRAY(CCARI_REASON,__CCARI_NUMBER,CCARI_VERDICT) ,+1,a_b-1"
+
+
 async def test_a_value_is_said_as_several_words(meet: Meet) -> None:
     session, asterisk = await meet()
     asterisk.say("200 result=1\n")
