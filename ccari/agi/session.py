@@ -59,6 +59,7 @@ class Session:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._come = bytearray()
         self.head: dict[str, str] = {}
         self.hung_up = False
 
@@ -187,15 +188,20 @@ class Session:
         raise MalformedError(f"more than {REPLY_LINES} lines of usage")
 
     async def _line(self) -> str:
-        try:
-            line = await self._reader.readuntil(b"\n")
-        except asyncio.IncompleteReadError:
-            raise GoneError("the connection was closed") from None
-        except asyncio.LimitOverrunError:
-            raise MalformedError(f"a line of more than {LINE_BYTES} bytes") from None
-        except ConnectionError:
-            raise GoneError("the connection was closed") from None
-        return line.decode("utf-8", "replace").rstrip("\r\n")
+        while (end := self._come.find(b"\n", 0, LINE_BYTES)) < 0:
+            if len(self._come) >= LINE_BYTES:
+                raise MalformedError(f"a line of more than {LINE_BYTES} bytes")
+            try:
+                # all that there is, in which the lines are found: to ask the reader for each takes longer than to read it
+                more = await self._reader.read(LINE_BYTES)
+            except ConnectionError:
+                more = b""
+            if not more:
+                raise GoneError("the connection was closed")
+            self._come += more
+        line = self._come[:end].decode("utf-8", "replace").rstrip("\r\n")
+        del self._come[: end + 1]
+        return line
 
 
 def _quoted(word: str) -> str:
