@@ -221,15 +221,16 @@ class SecretStore:
         Another node of the fleet may have made it: what is barred under it would be called from here.
         """
         for each in known:
-            kind, name, version, check = each.split()
-            holder, number = Holder(kind, name), int(version)
+            holder, number, check = _kept(each)
             folder = self._of(holder)
             self._versions(folder)
             found = self._expected[folder].get(number)
             if found != check and not (found is None and number in self.retired(holder)):
                 raise _lost(folder, number, "is missing" if found is None else "is another one")
-            if kind == "controller" and number > digests.key_version:
-                raise ConfigError(f"the secret of {name!r} was followed by version {version} a moment ago")
+            if holder.kind == "controller" and number > digests.key_version:
+                raise ConfigError(
+                    f"the secret of {holder.name!r} was followed by version {number} a moment ago"
+                )
 
     def check(self, controller: str) -> None:
         """Read the secret anew, and raise the ConfigError that :meth:`digests` would."""
@@ -243,7 +244,8 @@ class SecretStore:
         return True
 
     def _of(self, holder: Holder) -> Path:
-        return (self.folder if holder.kind == "controller" else self.folder / _REGISTERS) / holder.name
+        above = () if holder.kind == "controller" else (_REGISTERS,)
+        return _below(self.folder, *above, holder.name)
 
     def _versions(self, folder: Path) -> list[tuple[int, bytes]]:
         """A version that was added or retired while the service runs counts from the next look-up on."""
@@ -278,6 +280,13 @@ class SecretStore:
 def _below(folder: Path, *names: str) -> Path:
     """Made once: a path is split and hashed anew each time that it is joined, which takes longer than the digest."""
     return folder.joinpath(*names)
+
+
+@lru_cache(maxsize=1000)
+def _kept(known: str) -> tuple[Holder, int, str]:
+    """Holder, version and check, as the database has them for each look: the same ones until a secret is made."""
+    kind, name, version, check = known.split()
+    return Holder(kind, name), int(version), check
 
 
 def _digests(versions: list[tuple[int, bytes]], number: Number) -> Digests:
