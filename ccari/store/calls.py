@@ -22,6 +22,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.pacing import Lately
 from ccari.policy.rights import Right
+from ccari.ports.access import Bearer
 from ccari.ports.calls import LeftTalk, OpenedCall, RefusedCall
 from ccari.ports.cards import Asked, Past
 from ccari.ports.keying import Digests
@@ -32,6 +33,7 @@ from ccari.store.database import Connection, Database
 from ccari.store.facts import asked, facts
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL, spelt
+from ccari.store.tokens import bearer_of
 
 Judge = Callable[[Facts], Block | None]
 
@@ -98,6 +100,14 @@ class CallRows:
         async with self._database.connection() as connection:
             row = await _facts_row(connection, question, digests, listed_as)
         return facts(row), row["revision"]
+
+    async def facts_and_bearer(
+        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
+    ) -> tuple[Facts, int | None, Bearer | None]:
+        """As :meth:`facts`, and who bears the token of that fingerprint, in one round trip; None: nobody, or no longer."""
+        async with self._database.connection() as connection:
+            row = await _facts_row(connection, question, digests, listed_as, "gate_facts_and_bearer", sha256)
+        return facts(row), row["revision"], bearer_of(row) if row["name"] is not None else None
 
     async def spend_token(
         self,
@@ -285,14 +295,16 @@ def _outcome(ends: Sequence[Entry]) -> tuple[str | None, str | None]:
 
 
 async def _facts_row(
-    connection: Connection, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
-) -> asyncpg.Record:
+    connection: Connection, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]],
+    about: str = "gate_facts", *more: Any,
+) -> asyncpg.Record:  # fmt: skip
     statement, arguments = spelt(
-        SQL["gate_facts"],
+        SQL[about],
         question.controller,
         list(digests.all),
         question.campaign,
         *asked(question, listed_as),
+        *more,
     )
     row = await connection.fetchrow(statement, *arguments)
     if row is None:

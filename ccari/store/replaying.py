@@ -11,6 +11,7 @@ import structlog
 from ccari.errors import ConfigError, RefusedError, StoreError, why
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
+from ccari.ports.access import Bearer
 from ccari.ports.calls import LeftTalk, OpenedCall
 from ccari.ports.keying import Digests
 from ccari.ports.metering import UNMETERED, Meter, Work
@@ -71,6 +72,12 @@ class SpoolingCallStore(CallRows):
     ) -> tuple[Facts, int | None]:
         await self._heed()
         return await super().facts(question, digests, listed_as)
+
+    async def facts_and_bearer(
+        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
+    ) -> tuple[Facts, int | None, Bearer | None]:
+        await self._heed()
+        return await super().facts_and_bearer(question, digests, listed_as, sha256)
 
     async def spend_token(
         self, call: OpenedCall, question: Question, judge: Judge, journal: Sequence[Entry],

@@ -1,7 +1,10 @@
 """The bearer tokens of the HTTP API, by their hash."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+import asyncpg
 
 from ccari.ports.access import Bearer, Role
 from ccari.store.database import Database
@@ -9,6 +12,11 @@ from ccari.store.queries import SQL
 
 #: More are hardly made; who is not among them waits as others do.
 MOST_GOOD = 10_000
+
+
+def bearer_of(row: Mapping[str, Any] | asyncpg.Record) -> Bearer:
+    controllers = None if row["controllers"] is None else frozenset(row["controllers"])
+    return Bearer(row["name"], Role(row["role"]), row["agent"], controllers)
 
 
 class Tokens:
@@ -29,11 +37,7 @@ class Tokens:
     async def bearer(self, sha256: bytes) -> Bearer | None:
         """Who bears the token of that hash; None: nobody, or no longer."""
         found = await self._database.rows(SQL["token_bearer"], sha256)
-        if not found:
-            return None
-        row = found[0]
-        controllers = None if row["controllers"] is None else frozenset(row["controllers"])
-        return Bearer(row["name"], Role(row["role"]), row["agent"], controllers)
+        return bearer_of(found[0]) if found else None
 
     async def good(self) -> frozenset[bytes]:
         """The hashes of the tokens that are good; of very many, those that were made last."""

@@ -21,6 +21,8 @@ MOST_FAILURES = 20
 FAILURE_SECONDS = 60.0
 #: How old it may be, what is known of which those are.
 GOOD_SECONDS = 5.0
+#: How long ago a token may have been looked up, of a request whose own question asks for it once more.
+LATELY_SECONDS = 5.0
 #: Peers whose failures are counted, and tokens that are known to have been good; the oldest are forgotten.
 _PEERS, _KNOWN = 10_000, 1_000
 _IPV6_NETWORK = 64
@@ -51,18 +53,25 @@ class Doorkeeper:
         self._clock = clock
         self._turns = Turns(_LOOKUPS)
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
-        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[Bearer, float]] = OrderedDict()
         self._good: frozenset[bytes] = frozenset()
         self._good_at = -GOOD_SECONDS
         self._asking = asyncio.Lock()
 
-    async def admit(self, request: web.Request) -> Bearer:
-        """The bearer of the request's token. Raises Refusal (401, 429, 503), and StoreError."""
+    async def admit(self, request: web.Request, *, lately: bool = False) -> Bearer:
+        """The bearer of the request's token. Raises Refusal (401, 429, 503), and StoreError.
+
+        ``lately``: or who bore it some seconds ago, of a request that finds out if they still do before anything is told.
+        """
         header = request.headers.get(hdrs.AUTHORIZATION, "")
         if not header:
             raise _unauthorized("say who you are: Authorization: Bearer TOKEN", "")
         scheme, _, token = header.partition(" ")
-        return await self.recognise(token.strip() if scheme.lower() == "bearer" else "", request.remote)
+        token = token.strip() if scheme.lower() == "bearer" else ""
+        known = self._known.get(fingerprint(token)) if lately else None
+        if known is not None and self._clock() - known[1] < LATELY_SECONDS:
+            return known[0]
+        return await self.recognise(token, request.remote)
 
     async def recognise(self, token: str, remote: str | None) -> Bearer:
         """The bearer of a token that was shown from that address. Raises as :meth:`admit`."""
@@ -77,14 +86,13 @@ class Doorkeeper:
         if bearer is None:
             self._known.pop(sha256, None)
             self._failed(peer)
-            raise _unauthorized("there is no such token, or it is no longer good", ', error="invalid_token"')
-        self._remember(sha256)
+            raise no_token()
+        self._remember(sha256, bearer)
         return bearer
 
     async def still(self, request: web.Request, bearer: Bearer) -> bool:
         """Whether the token of a request that lasts is still good, for the same. Raises as :meth:`admit`."""
-        token = request.headers[hdrs.AUTHORIZATION].partition(" ")[2].strip()
-        return await self.bears(fingerprint(token)) == bearer
+        return await self.bears(shown(request)) == bearer
 
     async def bears(self, sha256: bytes) -> Bearer | None:
         """Who bears the token of that fingerprint; None: nobody, or no longer. Raises Refusal (503), and StoreError."""
@@ -115,11 +123,20 @@ class Doorkeeper:
         while len(self._failures) > _PEERS:
             self._failures.popitem(last=False)
 
-    def _remember(self, sha256: bytes) -> None:
-        self._known[sha256] = None
+    def _remember(self, sha256: bytes, bearer: Bearer) -> None:
+        self._known[sha256] = bearer, self._clock()
         self._known.move_to_end(sha256)
         while len(self._known) > _KNOWN:
             self._known.popitem(last=False)
+
+
+def shown(request: web.Request) -> bytes:
+    """The fingerprint of the token of a request that was admitted."""
+    return fingerprint(request.headers[hdrs.AUTHORIZATION].partition(" ")[2].strip())
+
+
+def no_token() -> Refusal:
+    return _unauthorized("there is no such token, or it is no longer good", ', error="invalid_token"')
 
 
 def _unauthorized(detail: str, why: str) -> Refusal:

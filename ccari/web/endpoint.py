@@ -86,7 +86,7 @@ class Endpoint:
     async def _admitted(self, request: web.Request) -> tuple[Ask, bytes]:
         """What is asked, and the body as it came, of a bearer whose role may ask it."""
         route, counter = self._route, self._counter
-        bearer = await counter.doorkeeper.admit(request)
+        bearer = await counter.doorkeeper.admit(request, lately=route.vouches)
         request[BEARER] = bearer.name
         if bearer.role not in route.roles:
             raise Refusal(

@@ -1,24 +1,24 @@
 """What the HTTP API answers from, and what one request gives a handler."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from pydantic import BaseModel
 
-from ccari.gating.inquiry import FactStore
 from ccari.gating.labels import unnumbered
 from ccari.gating.subjects import SubjectWork
 from ccari.policy.declaration import Policy
+from ccari.policy.gate import Facts, Question
 from ccari.ports.access import Bearer, Bearers
 from ccari.ports.accesses import Access, AccessLog, Looked
 from ccari.ports.cards import CardRack
 from ccari.ports.evidence import Proving
 from ccari.ports.forwarding import ForwardLog
 from ccari.ports.holds import HoldStore
-from ccari.ports.keying import ListSecrets
+from ccari.ports.keying import Digests, ListSecrets
 from ccari.ports.listening import Listening
 from ccari.ports.lists import ConsentStore, ContactStore, ListWork
 from ccari.ports.live import LiveCalls
@@ -38,13 +38,23 @@ from ccari.web.access import Keeper
 from ccari.web.problems import Refusal
 
 
+class BearerFacts(Protocol):
+    async def facts_and_bearer(
+        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
+    ) -> tuple[Facts, int | None, Bearer | None]:
+        """What the gate would be told of a number, the newest policy revision, and who bears the token of that fingerprint:
+        None: nobody, or no longer. Raises StoreError if the database fails.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Front:
     """``placing`` is None where calls cannot be placed, ``voicing`` where none are run."""
 
     bearers: Bearers
     book: PolicyBook
-    facts: FactStore
+    facts: BearerFacts
     records: CallRecords
     suppressions: SuppressionStore
     registers: RegisterStore

@@ -110,6 +110,7 @@ class Route:
     """``reply`` is the model of what comes out with ``status``; for a stream, of the data of its events; None: a file of the
     kind that it ``gives``.
 
+    ``vouches``: its own question to the database tells who bears the token, and it heeds that before it answers.
     ``takes_list``: its body is a list, read as it arrives. ``repeats``: an Idempotency-Key is heeded. ``looks_up``: it tells of any number whether it is barred, and so is asked only
     so often; what bars one is not kept back by its rate, and leaves a bar for each number that somebody tries. ``refuses``: the problems that are its own, beside those that every endpoint has.
     """
@@ -128,13 +129,15 @@ class Route:
     gives: str = JSON
     repeats: bool = False
     looks_up: LookUp | None = None
+    vouches: bool = False
     refuses: tuple[HTTPStatus, ...] = ()
 
 
 def routes(streams: Streams) -> Sequence[Route]:
     reading, proving = frozenset({_OPS, _DPO, _AUDITOR}), frozenset({_DPO, _AUDITOR})
     return [
-        Route("POST", "/v1/gate", frozenset({_DIALER, _OPS, _DPO}), calls.gate, GateAnswer, body=GateAsk, looks_up=LookUp.GATE),
+        Route("POST", "/v1/gate", frozenset({_DIALER, _OPS, _DPO}), calls.gate, GateAnswer, body=GateAsk, looks_up=LookUp.GATE,
+              vouches=True),
         Route(
             "POST", "/v1/calls", frozenset({_DIALER, _OPS}), calls.place_call, CallPlaced, HTTPStatus.CREATED,
             body=CallOrder, repeats=True, refuses=(HTTPStatus.CONFLICT,),

@@ -37,6 +37,13 @@ SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision,
            AND (kind = 'controller' AND holder = $1 OR kind = 'register' AND holder = ANY ($6::text[]))) AS secrets
 FROM gate_facts($1, $2::bytea[], $3, $4, $5, $6::text[], $7::text[], $8::bytea[], $9, $10) AS facts
 
+-- name: gate_facts_and_bearer
+-- $11: the hash of a token, as token_bearer has it.
+SELECT told.*, bearer.name, bearer.role, bearer.agent, bearer.controllers
+FROM (/* gate_facts */) AS told
+LEFT JOIN access_tokens AS bearer
+       ON sha256 = $11 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+
 -- name: spend_token
 -- No INVITE without an UPDATE of one row. $14: the consent that is used for it. $15 and $16: outcome and reason of a call that
 -- ends with it. $17: the facts that were judged, where nobody holds the number's lock yet; the rest asks for them again.

@@ -72,11 +72,12 @@ async def test_each_call_has_the_database_plan_its_look_anew(
         call = replace(made.call(), keyed=older, listed_as=tuple(listed_as))
         await calls.open(call, made.question(call))
         await calls.facts(made.question(call), older, listed_as)
+        await calls.facts_and_bearer(made.question(call), older, listed_as, bytes(32))
     plans = await rows(
         database,
         "SELECT generic_plans > custom_plans AS once FROM pg_prepared_statements WHERE statement ~ 'gate_fact[s]'",
     )
-    assert plans == [{"once": True}] * 2
+    assert plans == [{"once": True}] * 3
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])

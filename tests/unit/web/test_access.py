@@ -1,22 +1,25 @@
 """Tokens: kept by their hash, good until they are not, and not to be guessed at."""
 
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from ccari.ports.access import Bearer, Role, fingerprint
 from ccari.store.opened import Store
-from ccari.web.access import FAILURE_SECONDS, GOOD_SECONDS, MOST_FAILURES, Doorkeeper
+from ccari.web.access import FAILURE_SECONDS, GOOD_SECONDS, LATELY_SECONDS, MOST_FAILURES, Doorkeeper
 from ccari.web.front import Front
 from tests.integration.service import Service
 from tests.unit.web.api import TWO, Api, serving
 
 WRONG = f"ccari_{'x' * 43}"
-CALLS = "/v1/calls"
+CALLS, GATE = "/v1/calls", "/v1/gate"
 
 
 @pytest.fixture
@@ -69,6 +72,54 @@ async def test_a_revoked_or_expired_token_opens_something(ccari: Service, api: A
     )
     await store.tokens.add(Bearer("old", Role.OPS), fingerprint(WRONG), "test", datetime.now(UTC))
     (await api.ask("GET", CALLS, token=WRONG)).problem(HTTPStatus.UNAUTHORIZED)
+
+
+@pytest.mark.parametrize(
+    ("number", "campaign"),
+    [("600 100 001", "renewals"), ("600 100 001", "none"), ("600", "renewals")],
+    ids=["a look", "no campaign", "no number"],
+)
+@pytest.mark.parametrize("role", [Role.DIALER, Role.DPO])
+async def test_a_token_that_was_good_a_moment_ago_opens_the_gate(
+    api: Api, store: Store, number: str, campaign: str, role: Role
+) -> None:
+    asked = {"number": number, "campaign": campaign}
+    token = await api.token(role)
+    assert (await api.ask("POST", GATE, asked, token=token)).status == HTTPStatus.OK
+    noted = await store.database.rows("SELECT FROM accesses")
+    (bearer,) = [each["name"] for each in await store.tokens.list()]
+    assert await store.tokens.revoke(bearer, "test")
+    told = await api.ask("POST", GATE, asked, token=token)
+    told.problem(HTTPStatus.UNAUTHORIZED)
+    assert "invalid_token" in told.headers["www-authenticate"]
+    assert await store.database.rows("SELECT FROM accesses") == noted
+
+
+async def test_who_bears_a_token_is_asked_apart_from_the_look_or_never_anew(
+    store: Store, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, questions = 0.0, 0
+    connection = store.database.connection
+
+    @contextlib.asynccontextmanager
+    async def counted() -> AsyncIterator[Any]:
+        nonlocal questions
+        questions += 1
+        async with connection() as given:
+            yield given
+
+    monkeypatch.setattr(store.database, "connection", counted)
+    async with serving(store, front, doorkeeper=Doorkeeper(front.bearers, lambda: now)) as api:
+        token = await api.token(Role.DIALER)
+        asked = []
+        for later in (0.0, 0.0, 1.0, LATELY_SECONDS):
+            now, before = now + later, questions
+            answer = await api.ask(
+                "POST", GATE, {"number": "600 100 001", "campaign": "renewals"}, token=token
+            )
+            assert answer.json["verdict"] == "allow"
+            asked.append(questions - before)
+    assert asked[1:] == [1, 1, 2]
 
 
 async def test_a_token_is_made_that_nobody_could_tell_from_another_or_that_opens_nothing(

@@ -100,7 +100,7 @@ async def test_what_fails_tells_its_insides_or_is_not_logged(store: Store, front
     class Broken:
         error: Exception
 
-        async def facts(self, *_: object) -> Any:
+        async def facts_and_bearer(self, *_: object) -> Any:
             raise self.error
 
     broken = Broken()
@@ -198,7 +198,7 @@ async def test_more_requests_than_there_is_room_for_wait_for_ever(
     go_on, inside = asyncio.Event(), asyncio.Semaphore(0)
 
     class Hanging:
-        async def facts(self, *_: object) -> Any:
+        async def facts_and_bearer(self, *_: object) -> Any:
             inside.release()
             await go_on.wait()
             raise StoreError("at last")
