@@ -1,9 +1,9 @@
 """Calls at an even rate for a long time, and whether anything grows with them: ``make bench-endurance``.
 
 Of each ten callees five talk on, one presses a key after which nothing more is recorded, three exercise a right, and one is barred,
-so that the gate refuses the call. Every ten seconds it is written down what ccari, PostgreSQL and Asterisk hold. A straight line
-is laid through the last two thirds: before that caches and pools fill. Ends with status 1 if what ccari has allocated grows by
-more than the line can be wrong about, if nothing can be told, or if a call did not end as it should.
+so that the gate refuses the call. Every ten seconds it is written down what ccari, PostgreSQL and Asterisk hold. The last two thirds
+count: before that caches and pools fill. Ends with status 1 if what ccari has allocated grows, if nothing can be told, or if a call
+did not end as it should.
 """
 
 import argparse
@@ -39,8 +39,6 @@ CALLEE_SECONDS = 3.0
 WARMING_PART = 1 / 3
 #: KiB a call below which nothing is said to grow, for caches that fill slowly. A call that stays behind takes twenty times that.
 LEAST_GROWTH = 1.0
-#: KiB a call that may not be possible, lest a run that has shown nothing passes: a fifth of what a call takes that stays behind.
-MOST_UNSURE = 4.0
 #: For the last calls to be closed, and their recordings to come to their place.
 SETTLE_SECONDS = 30.0
 BARRED = "+48609999999"
@@ -157,7 +155,7 @@ class Judged:
 
     @property
     def unsure(self) -> bool:
-        return not self.grows and self.ccari.most > MOST_UNSURE
+        return not self.grows and self.ccari.most > LEAST_GROWTH
 
     @property
     def verdict(self) -> str:
@@ -172,8 +170,11 @@ class Judged:
             "postgresql, allocated, KiB": self.postgresql, "asterisk, allocated, KiB": self.asterisk,
             "database on disk, KiB": self.database,
         }  # fmt: skip
-        lines = (f"| {name} | {each.slope:+.4f} | {each.error:.4f} |" for name, each in rows.items())
-        return "\n".join(("| | a call | standard error |", "|---|---|---|", *lines))
+        lines = (
+            f"| {name} | {each.slope:+.4f} | {each.least:+.4f} | {each.most:+.4f} |"
+            for name, each in rows.items()
+        )
+        return "\n".join(("| | a call, by the line | at least | at most |", "|---|---|---|---|", *lines))
 
 
 def judged(samples: Sequence[Sample]) -> Judged:
@@ -209,7 +210,7 @@ def picture(samples: Sequence[Sample], found: Judged) -> str:
                 "unshared (USS)": over_time(*(each.ccari.uss / 1024 for each in samples)),
                 "proportional (PSS)": over_time(*(each.ccari.pss / 1024 for each in samples)),
             },
-            {f"{found.ccari.slope:+.2f} ± {found.ccari.error:.2f} KiB a call": line},
+            {f"{found.ccari.slope:+.2f} KiB a call": line},
         ),
         Panel(
             "ccari",
