@@ -1,10 +1,12 @@
 """Telephone numbers: E.164 or a reason why not."""
 
+import functools
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 import phonenumbers
-from phonenumbers import PhoneNumberType, timezone
+from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberType, timezone
 
 #: What a person writes between digits. Everything else, and above all ``/ @ & ; ,``, could be a dial string.
 _SEPARATORS = frozenset(" -.()\u00a0")
@@ -13,6 +15,10 @@ _DIGITS = frozenset("0123456789")
 _LONGEST_E164 = 15
 #: An international prefix and a trunk zero may stand before them.
 _LONGEST = 20
+
+#: As libphonenumber has it, within a country.
+_SHORTEST = 2
+_NEVER = r"(?!)"
 
 _COUNTRY_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.PAGER})
@@ -87,8 +93,9 @@ def parse(text: str, country: str) -> Number | NumberFault:
     digits = "".join(c for c in body if c in _DIGITS)
     if len(digits) > _LONGEST:
         return NumberFault.INVALID
+    dialled = ("+" if text[0] == "+" else "") + digits
     try:
-        found = phonenumbers.parse(("+" if text[0] == "+" else "") + digits, country)
+        found = _as_it_stands(dialled) or phonenumbers.parse(dialled, country)
     except phonenumbers.NumberParseException:
         return NumberFault.INVALID
     kind = phonenumbers.number_type(found)
@@ -97,6 +104,29 @@ def parse(text: str, country: str) -> Number | NumberFault:
     if kind == PhoneNumberType.UNKNOWN or len(e164) > 1 + _LONGEST_E164:
         return NumberFault.INVALID
     return NumberFault.PREMIUM if kind in _PREMIUM else Number(e164)
+
+
+def _as_it_stands(dialled: str) -> PhoneNumber | None:
+    """What ``phonenumbers.parse`` makes of a plus and digits that it would leave as they are; None where it might not.
+
+    It looks for letters, extensions and prefixes first, for a third of the time that a line of a long list takes.
+    """
+    code = _country_code(dialled)
+    national = dialled[1 + len(code) :]
+    if not code or len(national) < _SHORTEST or national[0] == "0" or _own_prefix(code).match(national):
+        return None
+    return PhoneNumber(country_code=int(code), national_number=int(national))
+
+
+@functools.cache
+def _own_prefix(code: str) -> re.Pattern[str]:
+    """What may stand before a number within the country, and is no part of it."""
+    number = int(code)
+    plan = PhoneMetadata.metadata_for_region_or_calling_code(
+        number, phonenumbers.region_code_for_country_code(number)
+    )
+    # of a plan that is not there nothing is known, and anything may be one
+    return re.compile(plan.national_prefix_for_parsing or _NEVER if plan else "")
 
 
 def _country_code(e164: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from ccari.policy.gate import Block, Question
+from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.suppression import Reason, bars_all
 from ccari.ports.keying import Digests, Sought
 from ccari.ports.lists import Judge, LineFault, Progress, Scrubbed, Sourced
@@ -34,8 +34,13 @@ class Sieve:
 
     async def sift(self, numbers: Sequence[Sought]) -> list[Block | None]:
         """Why each may not be called, or be kept; one query for all of them."""
-        found = await facts_of_many(self._connection, self.question, numbers)
-        return [self.judge(facts) for facts in found]
+        said: list[Block | None] = []
+        last: Facts | None = None
+        for facts in await facts_of_many(self._connection, self.question, numbers):
+            # what is known of two in a row is one thing where it is the same, and so is the law
+            said.append(said[-1] if facts is last else self.judge(facts))
+            last = facts
+        return said
 
 
 class Contacts:

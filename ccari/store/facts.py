@@ -35,7 +35,13 @@ async def facts_of_many(
         question.campaign, question.purpose, question.channel, sorted({register for _, register, _ in listings}),
         question.counts_since, question.rules_count_since,
     )  # fmt: skip
-    return [facts(row) for row in rows]
+    found: list[Facts] = []
+    last: asyncpg.Record | None = None
+    for row in rows:
+        # of most numbers of a list the same is known, which is nothing
+        found.append(found[-1] if row == last else facts(row))
+        last = row
+    return found
 
 
 def facts(row: asyncpg.Record) -> Facts:

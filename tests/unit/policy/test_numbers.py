@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
@@ -40,6 +40,44 @@ EXAMPLES = [
 
 def e164(found: phonenumbers.PhoneNumber) -> str:
     return phonenumbers.format_number(found, PhoneNumberFormat.E164)
+
+
+def _by_the_library(dialled: str) -> Number | NumberFault:
+    try:
+        found = phonenumbers.parse(dialled, None)
+    except phonenumbers.NumberParseException:
+        return NumberFault.INVALID
+    kind = phonenumbers.number_type(found)
+    if kind == PhoneNumberType.UNKNOWN or len(e164(found)) > 16:
+        return NumberFault.INVALID
+    return NumberFault.PREMIUM if kind in PREMIUM else Number(e164(found))
+
+
+@given(
+    st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)) | st.integers(1, 999),
+    st.text("0123456789", max_size=13),
+    st.sampled_from(EXAMPLES),
+    st.sampled_from(["", "0", "1", "8", "06", "00"]),
+)
+@settings(max_examples=2000)
+def test_a_number_with_its_country_is_another_than_the_library_says(
+    code: int, national: str, example: tuple[phonenumbers.PhoneNumber, str], prefix: str
+) -> None:
+    """With what is dialled before it within its country, too, which some countries' people write behind the plus."""
+    found, _ = example
+    for dialled in (
+        f"+{code}{national}",
+        f"+{found.country_code}{prefix}{phonenumbers.national_significant_number(found)}",
+    ):
+        if len(dialled) <= 21:
+            assert parse(dialled, "PL") == _by_the_library(dialled)
+
+
+@pytest.mark.parametrize(("found", "region"), EXAMPLES)
+def test_a_countrys_number_is_another_than_the_library_says(
+    found: phonenumbers.PhoneNumber, region: str
+) -> None:
+    assert parse(e164(found), region) == _by_the_library(e164(found))
 
 
 #: In the form that a person writes, and in E.164.
