@@ -24,8 +24,7 @@ async def gate(session: Session, counter: Counter) -> None:
     """Answer one question, and close the call's row: nothing more is heard of it here.
 
     The token is spent with the verdict, for the dialplan dials at once; so an allowed call counts as an attempt, also
-    when the caller has hung up meanwhile. Its row is closed as handed back with the token, in one statement; where the
-    dialplan could not be told then, the row is closed anew as that.
+    when the caller has hung up meanwhile.
 
     Raises
     ------
@@ -91,17 +90,13 @@ class _Visit:
                     return terms
                 self.number = terms.known_number.e164
                 self._journal.note("call_gated", {})
-                return await self._gatekeeper.spend_token(terms, HANDED_BACK)
+                return await self._gatekeeper.spend_token(terms)
         except (CcariError, TimeoutError) as error:
             self._journal.note("gate_failed", {"reason": str(error) or "timeout"})
             return Block.STORE_UNAVAILABLE
 
     async def close(self, block: Block | None, untold: AgiError | None = None) -> None:
         outcome, reason = _end(block, untold)
-        if outcome == HANDED_BACK:
-            # it ended with its token
-            self._journal.tell("call_ended", {"outcome": outcome, "reason": reason})
-            return
         if block is not None:
             self._journal.note("call_blocked", {"reason": block.value})
         self._journal.note("call_ended", {"outcome": outcome, "reason": reason})

@@ -10,13 +10,12 @@ import structlog
 
 from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.gating.findings import findings
-from ccari.gating.journal import Journal, entry
+from ccari.gating.journal import Journal
 from ccari.gating.labels import phone_name
 from ccari.gating.terms import Terms
 from ccari.policy import pacing
 from ccari.policy.call import Direction
 from ccari.policy.campaign import Campaign
-from ccari.policy.chain import Entry
 from ccari.policy.declaration import Policy
 from ccari.policy.extensions import is_extension
 from ccari.policy.gate import Block, Facts
@@ -156,11 +155,10 @@ class Gatekeeper:
             language=of.told["language"] or campaign.language,
         )  # fmt: skip
 
-    async def spend_token(self, terms: Terms, outcome: str | None = None) -> Block | None:
+    async def spend_token(self, terms: Terms) -> Block | None:
         """Ask once more, and spend the call's token. None means: dial now; else why not.
 
         The number is keyed anew: under a secret that was made since the gate somebody may have barred it already.
-        ``outcome``: how the call ends with its token, in the same statement, where who dials is not we.
 
         Raises
         ------
@@ -173,27 +171,22 @@ class Gatekeeper:
         )  # fmt: skip
         store = self._means.store
 
-        #: of the last facts that were judged: those before them are known better by now
-        found: dict[str, str] = {}
+        judged: list[Facts] = []
 
         def judge(facts: Facts) -> Block | None:
-            found.clear()
-            found.update(findings(facts))
+            judged[:] = [facts]
             self._means.secrets.heed(facts.secrets, opened.digests)
             return terms.judge(facts)
-
-        def end() -> Entry:
-            return entry("call_ended", {**found, "outcome": outcome or "", "reason": ""})
 
         with self._journal.meter.gate(Step.DIAL):
             try:
                 return await self._journal.durably(
-                    lambda entries: store.spend_token(
-                        opened, terms.question(), judge, entries, end if outcome else None
-                    )
+                    lambda entries: store.spend_token(opened, terms.question(), judge, entries)
                 )
             finally:
-                self._journal.know(found)
+                # the last: those that were judged before them are known better by now
+                for facts in judged:
+                    self._journal.know(findings(facts))
 
     async def _ask(self) -> Terms | Block:
         terms, facts = await self._open(self._number)

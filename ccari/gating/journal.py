@@ -52,7 +52,9 @@ class Journal:
         self._known |= findings
 
     def note(self, event: str, fields: Mapping[str, str]) -> None:
-        self.tell(event, fields)
+        """``since_request_ms`` is the time since the agent asked for the call."""
+        self._log.info(event, **fields, since_request_ms=round((monotonic() - self._began) * 1000))
+        self.meter.noted(event, fields)
         told, self._known = {**self._known, **fields}, {}
         alike = event, frozenset(told.items())
         self._alike[alike] += 1
@@ -60,11 +62,6 @@ class Journal:
             self._left_out, self._untold = self._left_out + 1, True
         else:
             self._entries.append(entry(event, told))
-
-    def tell(self, event: str, fields: Mapping[str, str]) -> None:
-        """As :meth:`note`, of what has its entry already. ``since_request_ms`` is the time since the agent asked for the call."""
-        self._log.info(event, **fields, since_request_ms=round((monotonic() - self._began) * 1000))
-        self.meter.noted(event, fields)
 
     def opened(self) -> None:
         """The call's row is there, so entries can refer to it."""

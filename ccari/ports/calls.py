@@ -90,13 +90,8 @@ class CallStore(Protocol):
         question: Question,
         judge: Callable[[Facts], Block | None],
         journal: Sequence[Entry],
-        end: Callable[[], Entry] | None = None,
     ) -> Block | None:
-        """Have the facts judged once more and spend the token, in one transaction. None means: dial now; else why not.
-
-        ``end``: makes the entry, with ``outcome`` and ``reason``, that the call ends with when its token is spent; asked for
-        after the judgement.
-        """
+        """Have the facts judged once more and spend the token, in one transaction. None means: dial now; else why not."""
         ...
 
     async def commit_heard(

@@ -115,29 +115,18 @@ class CallRows:
         question: Question,
         judge: Judge,
         journal: Sequence[Entry],
-        end: Callable[[], Entry] | None = None,
     ) -> Block | None:
         """Have the facts judged once more and spend the token, in one transaction. None means: dial now; else why not.
 
         Where the facts that the gate was told allow the call still, that is one statement, which spends the token if they are
-        the same under the number's lock. The use of a consent is on record with it (Art 7(1); DE: UWG §7a). ``end``: makes
-        the entry that the call ends with in the same statement.
+        the same under the number's lock. The use of a consent is on record with it (Art 7(1); DE: UWG §7a).
         """
-        block = await self._spend_token(call, question, judge, journal, end)
-        if block is None and end is not None:
-            self._journals.forget(call.id)
-        return block
-
-    async def _spend_token(
-        self, call: OpenedCall, question: Question, judge: Judge, journal: Sequence[Entry],
-        end: Callable[[], Entry] | None,
-    ) -> Block | None:  # fmt: skip
         seen = self._seen.pop(call.id, None)
         if seen is not None and judge(seen.facts) is None:
-            digests, ends = call.digests, [end()] if end else []
+            digests = call.digests
             if await self._journals.write_as_known(
-                call.id, [*journal, *ends], "spend_token", call.token, seen.consent_id if question.consent else None,
-                *_outcome(ends), seen.told, digests.newest, question.controller, digests.all, question.campaign,
+                call.id, journal, "spend_token", call.token, seen.consent_id if question.consent else None,
+                seen.told, digests.newest, question.controller, digests.all, question.campaign,
                 *asked(question, call.listed_as),
             ):  # fmt: skip
                 return None
@@ -146,10 +135,8 @@ class CallRows:
             row = await _facts_row(within.connection, question, call.digests, call.listed_as)
             block = judge(facts(row))
             if block is None:
-                consent, ends = row["consent_id"] if question.consent else None, [end()] if end else []
-                if await within.write(
-                    call.id, [*journal, *ends], "spend_token", call.token, consent, *_outcome(ends), *_ASKED_AGAIN
-                ):  # fmt: skip
+                consent = row["consent_id"] if question.consent else None
+                if await within.write(call.id, journal, "spend_token", call.token, consent, *_ASKED_AGAIN):
                     return None
                 block = Block.TOKEN_SPENT
             await within.write(call.id, journal)
@@ -284,14 +271,6 @@ class PostgresCallStore(CallRows):
             if opens:
                 await _make_row(connection, call, exercise.received_at)
             return await _registered(connection, call, exercise, journal)
-
-
-def _outcome(ends: Sequence[Entry]) -> tuple[str | None, str | None]:
-    """Outcome and reason of a call that ends with this entry; of one that goes on neither."""
-    for each in ends:
-        told = each.fields or {}
-        return told["outcome"], told["reason"]
-    return None, None
 
 
 async def _facts_row(

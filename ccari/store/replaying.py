@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -80,11 +80,10 @@ class SpoolingCallStore(CallRows):
         return await super().facts_and_bearer(question, digests, listed_as, sha256)
 
     async def spend_token(
-        self, call: OpenedCall, question: Question, judge: Judge, journal: Sequence[Entry],
-        end: Callable[[], Entry] | None = None,
-    ) -> Block | None:  # fmt: skip
+        self, call: OpenedCall, question: Question, judge: Judge, journal: Sequence[Entry]
+    ) -> Block | None:
         await self._heed()
-        return await super().spend_token(call, question, judge, journal, end)
+        return await super().spend_token(call, question, judge, journal)
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
         """As without a local journal; but refused with StoreError while rights wait: one may be a refusal to be recorded,

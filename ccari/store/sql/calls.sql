@@ -45,14 +45,13 @@ LEFT JOIN access_tokens AS bearer
        ON sha256 = $11 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 
 -- name: spend_token
--- No INVITE without an UPDATE of one row. $14: the consent that is used for it. $15 and $16: outcome and reason of a call that
--- ends with it. $17: the facts that were judged, where nobody holds the number's lock yet; the rest asks for them again.
+-- No INVITE without an UPDATE of one row. $14: the consent that is used for it. $15: the facts that were judged, where nobody
+-- holds the number's lock yet; the rest asks for them again.
 WITH moved AS (
-    UPDATE calls SET events = $2, last_link = $3, dialled_at = clock_timestamp(),
-        ended_at = CASE WHEN $15::text IS NOT NULL THEN clock_timestamp() END, outcome = $15, reason = $16
+    UPDATE calls SET events = $2, last_link = $3, dialled_at = clock_timestamp()
     WHERE id = $1 AND /* as_known */ AND token = $13 AND dialled_at IS NULL AND ended_at IS NULL
-      AND CASE WHEN $17::text IS NULL THEN true
-               ELSE gate_unchanged($17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) END
+      AND CASE WHEN $15::text IS NULL THEN true
+               ELSE gate_unchanged($15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) END
     RETURNING id
 ), /* entries */, used AS (
     INSERT INTO consent_uses (consent_id, call_id) SELECT $14::bigint, id FROM moved WHERE $14::bigint IS NOT NULL
@@ -89,11 +88,10 @@ SELECT id, direction, agent, campaign, revision, notice_version, talk AS told,
 FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND talk IS NOT NULL AND notice_version IS NOT NULL
 
 -- name: close_call
--- One that is over stays as it ended; but one that ended with its token was not handed back if the dialplan could not be told.
+-- One that is over stays as it ended.
 WITH moved AS (
     UPDATE calls SET events = $2, last_link = $3, ended_at = coalesce(ended_at, clock_timestamp()),
-        outcome = CASE WHEN ended_at IS NULL OR outcome = 'handed_back' THEN $13 ELSE outcome END,
-        reason = CASE WHEN ended_at IS NULL OR outcome = 'handed_back' THEN $14 ELSE reason END, talk = NULL
+        outcome = coalesce(outcome, $13), reason = CASE WHEN ended_at IS NULL THEN $14 ELSE reason END, talk = NULL
     WHERE id = $1 AND /* as_known */
     RETURNING id
 ), /* entries */

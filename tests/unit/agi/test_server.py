@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from ccari.agi.desk import Counter
 from ccari.agi.server import serve_agi
 from ccari.errors import ConfigError
 from ccari.policy.suppression import Reason
-from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.lab.waiting import until
 from tests.unit.agi.asterisk import caller
@@ -147,24 +145,6 @@ async def test_a_call_that_the_dialplan_was_not_told_of_is_handed_back(
     assert str(row["id"]) in line
     # its token is spent all the same
     assert (row["outcome"], row["reason"], row["dialled_at"] is None) == (*ended, False)
-
-
-async def test_an_allowed_call_is_opened_or_ended_by_more_than_two_statements(
-    counter: Counter, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    connection = database.connection
-
-    @contextlib.asynccontextmanager
-    async def counted() -> AsyncIterator[Any]:
-        asked.append("statement")
-        async with connection() as given:
-            yield given
-
-    monkeypatch.setattr(database, "connection", counted)
-    async with serving(counter) as port:
-        assert (await ask(port, NUMBER.e164, "renewals")).verdict == "ALLOW"
-    assert len(asked) == 3  # with what an earlier run left open, before the first
 
 
 async def test_more_connections_than_there_may_be_are_waited_for_or_stay(

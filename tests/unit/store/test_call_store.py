@@ -10,8 +10,6 @@ import asyncpg
 import pytest
 
 from ccari.errors import StoreError
-from ccari.gating.journal import entry
-from ccari.policy.chain import Entry
 from ccari.policy.gate import Attempts, Block, Facts
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
@@ -188,46 +186,6 @@ async def test_a_token_is_spent_for_another_call_or_after_the_end(calls: Postgre
     await calls.close(call.id, "failed", "", ())
     assert await calls.spend_token(call, made.question(call), made.judge, ()) is Block.TOKEN_SPENT
     assert await calls.spend_token(made.call(), made.question(call), made.judge, ()) is Block.TOKEN_SPENT
-
-
-async def test_a_call_that_ends_with_its_token_stays_open_or_one_that_was_barred_meanwhile_ends_with_it(
-    calls: PostgresCallStore, store: Store
-) -> None:
-    def end() -> Entry:
-        return entry("call_ended", {"outcome": "handed_back", "reason": ""})
-
-    one, another = made.call(), made.call()
-    for call in (one, another):
-        await calls.open(call, made.question(call))
-    gated = made.journal("call_gated")
-    assert await calls.spend_token(one, made.question(one), made.judge, gated, end) is None
-    await store.suppressions.add("acme", another.digests, Reason.ERASURE, "test", "")
-    await calls.spend_token(another, made.question(another), made.judge, gated, end)
-    told = {each: await store.records.show_call(each.id) for each in (one, another)}
-    assert [each.fault for each in told.values()] == [None, None]
-    assert [[event["event"] for event in each.events] for each in told.values()] == [
-        ["call_gated", "call_ended"],
-        ["call_gated"],
-    ]
-    ended = told[one].call
-    assert (ended["outcome"], ended["reason"]) == ("handed_back", "")
-    assert ended["dialled_at"] <= ended["ended_at"]
-    assert (told[another].call["outcome"], told[another].call["ended_at"]) == (None, None)
-
-
-@pytest.mark.parametrize(("first", "kept"), [("handed_back", "failed"), ("bridged", "bridged")])
-async def test_a_call_that_was_not_handed_back_stays_so_or_one_that_is_over_ends_otherwise(
-    calls: PostgresCallStore, store: Store, first: str, kept: str
-) -> None:
-    call = made.call()
-    await calls.open(call, made.question(call))
-    ends = entry("call_ended", {"outcome": first, "reason": ""})
-    assert await calls.spend_token(call, made.question(call), made.judge, (), lambda: ends) is None
-    before = (await store.records.show_call(call.id)).call["ended_at"]
-    await calls.close(call.id, "failed", "untold", made.journal("call_ended"))
-    told = await store.records.show_call(call.id)
-    assert (told.call["outcome"], told.call["ended_at"], told.fault) == (kept, before, None)
-    assert told.call["reason"] == ("untold" if kept == "failed" else "")
 
 
 async def test_an_attempt_is_counted_before_it_is_dialled_or_for_another_campaign(
