@@ -231,6 +231,9 @@ class _Segment:
                 return
             kept = await archive.keep(tag, until, lead_ms=self._lead_ms, patience=KEEP_SECONDS)
         except RecordingDelayed as error:
+            if await self._never_written():
+                await self._lost(tag, NOT_THERE)
+                return
             journal.note("recording_delayed", {"reason": str(error)})
             journal.meter.filed(Filed.DELAYED)
             await self._persistently(lambda entries: recordings.finished(tag, until, entries))
@@ -244,6 +247,14 @@ class _Segment:
             journal.meter.filed(Filed.STORED)
             if await self._persistently(lambda entries: recordings.stored(tag, kept, entries)):
                 await self._clear()
+
+    async def _never_written(self) -> bool:
+        """True if neither Asterisk nor the spool has it, which is told finished all the same; False where one cannot say."""
+        with contextlib.suppress(AsteriskError, RecordingDelayed):
+            return not await self._desk.ari.recorded(self.name) and not await self._desk.archive.has(
+                self._tag.recording_id
+            )
+        return False
 
     async def _lost(self, tag: RecordingTag, reason: str) -> None:
         self._journal.note("recording_lost", lost(tag.recording_id, reason))

@@ -19,13 +19,13 @@ class Snoop:
     """One file of a recording, and the snoop channel that it is made through.
 
     ``entered``: the channel is in our application; ``started``, of the agent's: it records since then, or cannot. ``over``: it
-    records no more; ``whole``: and Asterisk has said that its file is there.
+    records no more; ``finished``: and Asterisk has not said that it failed, which it does not of a file that it could not write.
     """
 
     def __init__(self, ids: Ids, segment: int, name: str, spy: Spy) -> None:
         self.name = name
         self.asked = False
-        self.over = self.whole = False
+        self.over = self.finished = False
         self._left = False
         self._callee = ids.callee
         self._channel = ids.snoop(segment, spy)
@@ -45,7 +45,7 @@ class Snoop:
                 return True
             case {"type": kind, "recording": {"name": self.name}}:
                 self.over = kind != "RecordingStarted"
-                self.whole = kind == "RecordingFinished"
+                self.finished = kind == "RecordingFinished"
                 if self._spy == "out" and not self._started.done():
                     self._started.set_result(None if self.over else datetime.now(UTC))
                 return self._spy == "out"
@@ -75,7 +75,7 @@ class Snoop:
 
     async def recorded(self, ari: Ari) -> bool:
         """As :meth:`Ari.recorded`, which is asked only where nothing has told the end."""
-        return self.whole or await ari.recorded(self.name)
+        return self.finished or await ari.recorded(self.name)
 
     async def detach(self, ari: Ari) -> None:
         if not self._left:

@@ -12,7 +12,7 @@ import pytest
 from ccari.calls.events import Ids
 from ccari.calls.recorder import Recorder
 from ccari.calls.recovery import _settle, recover
-from ccari.errors import AsteriskError, RecordingError, StoreError
+from ccari.errors import AsteriskError, RecordingDelayed, RecordingError, StoreError
 from ccari.gating.journal import Journal
 from ccari.policy.call import Direction
 from ccari.policy.call import commands as do
@@ -113,6 +113,38 @@ async def test_a_file_that_lacks_a_part_of_the_talk_is_kept_without_a_word(
     events = [each for each in desk.recordings.told if each.event == "recording_short"]
     assert [each.fields["missing_ms"] for each in events] == short
     assert desk.recordings.said[-1] == "stored"
+
+
+@pytest.mark.parametrize(
+    ("written", "there", "state"),
+    [(False, False, "failed"), (True, False, "finished"), (False, True, "finished")],
+)
+async def test_what_asterisk_could_not_write_waits_for_its_file_for_ever(
+    *, written: bool, there: bool, state: str
+) -> None:
+    """It tells the end of it as of any other: the disk was read-only, say. But a spool that is not mounted has it yet."""
+
+    class Missing(Shelf):
+        async def has(self, _recording: object) -> bool:
+            return there
+
+        async def keep(self, *_: Any, **__: Any) -> Kept:
+            raise RecordingDelayed("there is no file in the spool")
+
+        def leave(self) -> None: ...
+
+    class Knowing:
+        async def recorded(self, _name: str) -> bool:
+            return written
+
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Knowing())
+    desk.archive = Missing(1000)
+    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    await recorder.started(datetime.now(UTC))
+    recorder.heard({"type": "RecordingFinished", "recording": {"name": recorder.name}})
+    await recorder.settle()
+    assert desk.recordings.said[-1] == state
 
 
 @pytest.mark.parametrize(("pressed", "kept"), [(6, [6]), (None, [10]), (-1, [])])
