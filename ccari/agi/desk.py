@@ -1,12 +1,31 @@
 """What all FastAGI connections share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ccari.agi.session import Session
 from ccari.ports.calls import CallStore
 from ccari.ports.keying import Secrets
 from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts
+
+
+class Setting:
+    """How variables are set: by one command, where that Asterisk can which is asked first."""
+
+    def __init__(self) -> None:
+        self._at_once: bool | None = None
+
+    async def set(self, session: Session, values: Mapping[str, str]) -> None:
+        """In their order. Raises AgiError."""
+        if self._at_once is None:
+            self._at_once = await session.sets_several()
+        if self._at_once:
+            await session.set_variables(values)
+            return
+        for name, value in values.items():
+            await session.set_variable(name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +38,7 @@ class Counter:
     book: PolicyBook
     prompts: Prompts
     meter: Meter = UNMETERED
+    setting: Setting = field(default_factory=Setting)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 from uuid import uuid4
 
-from ccari.agi.desk import Asked, Counter
+from ccari.agi.desk import Asked, Counter, Setting
 from ccari.agi.session import AgiError, GoneError, Session
 from ccari.errors import CcariError
 from ccari.gating.gatekeeper import Gatekeeper
@@ -40,7 +40,7 @@ async def gate(session: Session, counter: Counter) -> None:
         if block is None and asyncio.get_running_loop().time() >= deadline:
             # stopped and woken: nobody knows any more what this dialplan has done meanwhile
             block = Block.STORE_UNAVAILABLE
-        await _tell(session, visit, block)
+        await _tell(session, visit, block, counter.setting)
     except AgiError as error:
         await visit.close(block, untold=error)
         raise
@@ -58,12 +58,12 @@ def _asked(session: Session) -> Asked:
             return Asked(None, "", agent)
 
 
-async def _tell(session: Session, visit: "_Visit", block: Block | None) -> None:
+async def _tell(session: Session, visit: "_Visit", block: Block | None, setting: Setting) -> None:
     told = {"CCARI_CALL": str(visit.call), "CCARI_REASON": block.value if block else ""}
     if block is None and not session.hung_up:
         # inherited by the leg that is dialled: the rights menu there knows by it who was called
         told |= {"__CCARI_NUMBER": visit.number, "CCARI_VERDICT": "ALLOW"}
-    await session.set_variables(told)
+    await setting.set(session, told)
     if block is None and session.hung_up:
         raise GoneError("the channel has hung up")
 

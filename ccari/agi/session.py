@@ -129,8 +129,8 @@ class Session:
             raise RefusedError(f"{name} was not set")
 
     async def set_variables(self, values: Mapping[str, str]) -> None:
-        """Set them in their order by one command, where each would be a round trip: all of them, or without ``func_strings``
-        none, which Asterisk does not tell.
+        """Set them in their order by one command, where each would be a round trip: all of them, or where
+        :meth:`sets_several` is not so none, which Asterisk does not tell.
 
         Raises
         ------
@@ -140,6 +140,11 @@ class Session:
         if not all(map(_ONE.fullmatch, values.values())):
             raise AgiError("a value is more than a word")
         await self.set_variable(f"ARRAY({','.join(values)})", ",".join(values.values()))
+
+    async def sets_several(self) -> bool:
+        """Whether this Asterisk has ARRAY(), which is func_strings'."""
+        await self.set_variable("ARRAY(CCARI_ARRAY)", "yes")
+        return await self.variable("CCARI_ARRAY") == "yes"
 
     async def variable(self, name: str) -> str | None:
         """The value; None if the channel has no such variable."""

@@ -15,13 +15,16 @@ _ARRAY = re.compile(r"ARRAY\((.*)\)")
 
 @dataclass
 class Caller:
-    """A channel in ``AGI()``. ``variables`` are its own; ``said`` is every line that it was sent."""
+    """A channel in ``AGI()``. ``variables`` are its own; ``said`` is every line that it was sent. ``has_array``: func_strings is
+    loaded.
+    """
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     variables: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     played: list[str] = field(default_factory=list)
+    has_array: bool = True
 
     def say(self, text: str | bytes) -> None:
         self.writer.write(text if isinstance(text, bytes) else text.encode())
@@ -54,6 +57,9 @@ class Caller:
     def _reply(self, line: str, pressed: dict[str, list[str]]) -> str:
         match line.replace('"', "").split(" "):
             case ["SET", "VARIABLE", name, *value] if several := _ARRAY.fullmatch(name):
+                if not self.has_array:
+                    # a function that is not there is an error in Asterisk's log, and nothing to who sets it
+                    return "200 result=1\n"
                 values = zip(several[1].split(","), " ".join(value).split(","), strict=True)
                 self.variables |= {each.lstrip("_"): told for each, told in values}
                 return "200 result=1\n"
