@@ -90,6 +90,11 @@ class Doorkeeper:
         self._remember(sha256, bearer)
         return bearer
 
+    def disown(self, request: web.Request) -> None:
+        """The token of a request was good lately, and is no more: it counts as a wrong one."""
+        self._known.pop(shown(request), None)
+        self._failed(_network(request.remote))
+
     async def still(self, request: web.Request, bearer: Bearer) -> bool:
         """Whether the token of a request that lasts is still good, for the same. Raises as :meth:`admit`."""
         return await self.bears(shown(request)) == bearer

@@ -106,7 +106,12 @@ class Endpoint:
 
     async def _work(self, ask: Ask) -> web.StreamResponse:
         route = self._route
-        done = await route.handler(ask)
+        try:
+            done = await route.handler(ask)
+        except Refusal as refusal:
+            if route.vouches and refusal.status == HTTPStatus.UNAUTHORIZED:
+                self._counter.doorkeeper.disown(ask.request)
+            raise
         return _streamed(done) if route.reply is None else _told(done, route.status)
 
 
