@@ -10,6 +10,8 @@ import asyncpg
 #: So long one stays open that nobody needs, as in asyncpg's own pool.
 IDLE_SECONDS = 300.0
 _LOOK_SECONDS = 60.0
+#: What the server keeps for a connection grows with what it was asked; asyncpg's own pool ends one after 50,000 questions.
+OLDEST_SECONDS = 3600.0
 
 
 class Pool:
@@ -24,7 +26,8 @@ class Pool:
         self._connect = connect
         self._size = size
         self._patience = patience
-        self._open: set[asyncpg.Connection] = set()
+        #: With when they were opened.
+        self._open: dict[asyncpg.Connection, float] = {}
         #: With when they were given back; the last one is taken first.
         self._free: list[tuple[asyncpg.Connection, float]] = []
         #: Turns: who has one has a connection, or is opening it.
@@ -116,7 +119,7 @@ class Pool:
 
     async def _opened(self) -> asyncpg.Connection:
         made = await self._connect()
-        self._open.add(made)
+        self._open[made] = self._loop.time()
         return made
 
     def _found(self) -> asyncpg.Connection | None:
@@ -129,13 +132,13 @@ class Pool:
         return None
 
     def _keep(self, connection: asyncpg.Connection) -> None:
-        if connection.is_closed():
+        if connection.is_closed() or self._loop.time() - self._open[connection] > OLDEST_SECONDS:
             self._end(connection)
         else:
             self._free.append((connection, self._loop.time()))
 
     def _end(self, connection: asyncpg.Connection) -> None:
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         connection.terminate()
 
     def _close_idle(self) -> None:

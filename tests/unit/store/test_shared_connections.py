@@ -155,6 +155,23 @@ async def test_connections_that_nobody_needs_stay_open(monkeypatch: pytest.Monke
     await server.pool.close()
 
 
+async def test_a_connection_that_is_always_in_use_lives_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server keeps for it grows."""
+    server = Server(1)
+    await server.pool.begin()
+    old = await server.pool.take()
+    server.pool.give_back(old)
+    assert await server.pool.take() is old
+    monkeypatch.setattr(pools, "OLDEST_SECONDS", -1.0)
+    server.pool.give_back(old)
+    assert old.is_closed()
+    assert server.pool.connections == (0, 0, 1)
+    new = await server.pool.take()
+    assert new is not old
+    server.pool.give_back(new)
+    await server.pool.close()
+
+
 async def test_the_end_cuts_off_who_is_about_to_give_back_or_lets_others_in() -> None:
     server = Server(2)
     held = await server.pool.take()
