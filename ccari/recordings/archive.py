@@ -159,7 +159,7 @@ class FileArchive:
         self._left.clear()
 
     def tidy(self, recording_id: UUID) -> None:
-        """Remove what a killed service has left of its work on a recording."""
+        """Remove what a killed service has left of its work on a recording; raises OSError."""
         for left in self._left_of(recording_id):
             _remove(left)
 

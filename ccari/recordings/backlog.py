@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 import structlog
@@ -13,6 +15,8 @@ from ccari.ports.recordings import Backlog, Spool, Unfinished, lost
 from ccari.recordings.archive import FileArchive
 
 _log = structlog.get_logger()
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 #: From one look at the spool to the next.
 LOOK_AGAIN_SECONDS = 60.0
@@ -57,20 +61,14 @@ class Caretaker:
             If the database cannot be asked.
         """
         found = list(await self._spool.listed())
-        for each in await self._backlog.settled(await self._at_work()):
-            await asyncio.to_thread(self._archive.tidy, each)
+        for each in await self._backlog.settled(await _told(self._archive.at_work)):
+            await _told(self._archive.tidy, each)
         for each in await self._backlog.settled(found):
             await self._remove(each)
         brought = sum([await self._bring(each) for each in await self._backlog.waiting(found)])
         if late := await self._backlog.late():
             _log.warning("recordings_late", recordings=late, advice="see recording_delayed; ccari doctor")
         return brought
-
-    async def _at_work(self) -> list[UUID]:
-        try:
-            return await asyncio.to_thread(self._archive.at_work)
-        except OSError as error:
-            raise RecordingDelayed(f"the recordings folder cannot be read: {why(error)}") from None
 
     async def _remove(self, recording_id: UUID) -> None:
         """One that stays must not keep others from their place."""
@@ -102,3 +100,11 @@ class Caretaker:
             self._meter.filed(Filed.STORED)
         await self._remove(tag.recording_id)
         return kept is not None
+
+
+async def _told(look: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+    """What ``look`` finds in the recordings folder, in a thread. Raises RecordingDelayed if that cannot be read."""
+    try:
+        return await asyncio.to_thread(look, *arguments, **named)
+    except OSError as error:
+        raise RecordingDelayed(f"the recordings folder cannot be read: {why(error)}") from None

@@ -213,7 +213,7 @@ else:
         told = call.__dict__ | changes
         if len(told) != len(call.__dict__):
             raise TypeError(f"a call has no {', '.join(changes.keys() - call.__dict__.keys())}")
-        copy = object.__new__(Call)
+        copy = object.__new__(type(call))
         object.__setattr__(copy, "__dict__", told)
         return copy
 
