@@ -1,5 +1,6 @@
 """One laboratory, one database server and one service for all the calls of a run."""
 
+import contextlib
 import shutil
 import socket
 import tempfile
@@ -13,6 +14,7 @@ from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import read
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
+from ccari.store import database as databases
 from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.opened import Store
@@ -26,6 +28,8 @@ from tests.lab.ports import free_port
 POLICY = Path(__file__).parent / "policy.toml"
 #: Where contacts may be from, by controller.
 SOURCES = {"acme": ["targi 2026"]}
+#: For an answer of the database to be taken by a process that listens to recordings beside.
+ANSWER_SECONDS = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -95,8 +99,10 @@ async def service(
         done = await made.ccari(*arguments)
         assert done.code == 0, done.err
     await made.start()
-    async with open_database(dsn) as database:
-        made.store = Store.over(dsn, database)
+    async with contextlib.AsyncExitStack() as opened:
+        with pytest.MonkeyPatch.context() as patient:
+            patient.setattr(databases, "COMMAND_SECONDS", ANSWER_SECONDS)
+            made.store = Store.over(dsn, await opened.enter_async_context(open_database(dsn)))
         yield made
     status = await made.stop()
     assert status == 0, made.errors.read_text()
