@@ -73,11 +73,13 @@ def test_a_number_with_its_country_is_another_than_the_library_says(
             assert parse(dialled, "PL") == _by_the_library(dialled)
 
 
-@pytest.mark.parametrize(("found", "region"), EXAMPLES)
-def test_a_countrys_number_is_another_than_the_library_says(
-    found: phonenumbers.PhoneNumber, region: str
-) -> None:
-    assert parse(e164(found), region) == _by_the_library(e164(found))
+def test_a_countrys_number_is_another_than_the_library_says() -> None:
+    others = {
+        e164(found)
+        for found, region in EXAMPLES
+        if parse(e164(found), region) != _by_the_library(e164(found))
+    }
+    assert others == set()
 
 
 #: In the form that a person writes, and in E.164.
