@@ -10,18 +10,24 @@ from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts
 
+#: Asterisks of which it is known how their variables are set; all are forgotten when there are more.
+MOST_PEERS = 1000
+
 
 class Setting:
-    """How variables are set: by one command, where that Asterisk can which is asked first."""
+    """How variables are set: by one command, where the Asterisk can, which each is asked once by its address."""
 
     def __init__(self) -> None:
-        self._at_once: bool | None = None
+        self._at_once: dict[str, bool] = {}
 
     async def set(self, session: Session, values: Mapping[str, str]) -> None:
         """In their order. Raises AgiError."""
-        if self._at_once is None:
-            self._at_once = await session.sets_several()
-        if self._at_once:
+        peer = session.peer
+        if peer not in self._at_once:
+            if len(self._at_once) >= MOST_PEERS:
+                self._at_once.clear()
+            self._at_once[peer] = await session.sets_several()
+        if self._at_once[peer]:
             await session.set_variables(values)
             return
         for name, value in values.items():

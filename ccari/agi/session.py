@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ccari.errors import AsteriskError
+from ccari.gating.variables import at_once
 
 #: For the whole ``agi_…`` block, which Asterisk sends in one go.
 HEAD_SECONDS = 2.0
@@ -25,8 +26,6 @@ REPLY_LINES = 100
 _HEADER = re.compile(r"(agi_\w+): ?(.*)")
 _REPLY = re.compile(r"(\d{3})([ -])(.*)")
 _RESULT = re.compile(r"result=(-?[0-9A-Za-z*#]*)(?: (.*))?")
-#: A value that Asterisk reads as one of several: no comma, quote, backslash or bracket ends it, or joins it to the next.
-_ONE = re.compile(r"[\w+.-]*", re.ASCII)
 
 
 class AgiError(AsteriskError):
@@ -124,6 +123,11 @@ class Session:
         except ConnectionError:
             raise GoneError("the connection was closed") from None
 
+    @property
+    def peer(self) -> str:
+        """The address that the Asterisk came from."""
+        return str(self._writer.get_extra_info("peername", ("",))[0])
+
     async def set_variable(self, name: str, value: str) -> None:
         if (await self.command("SET", "VARIABLE", name, value)).result != "1":
             raise RefusedError(f"{name} was not set")
@@ -137,13 +141,14 @@ class Session:
         AgiError
             As :meth:`set_variable`, and for a value that is more than a word.
         """
-        if not all(map(_ONE.fullmatch, values.values())):
+        several = at_once(values)
+        if several is None:
             raise AgiError("a value is more than a word")
-        await self.set_variable(f"ARRAY({','.join(values)})", ",".join(values.values()))
+        await self.set_variable(*several)
 
     async def sets_several(self) -> bool:
-        """Whether this Asterisk has ARRAY(), which is func_strings'."""
-        await self.set_variable("ARRAY(CCARI_ARRAY)", "yes")
+        """Whether this Asterisk has ARRAY(): it says of a function that is not there that it was set."""
+        await self.set_variables({"CCARI_ARRAY": "yes"})
         return await self.variable("CCARI_ARRAY") == "yes"
 
     async def variable(self, name: str) -> str | None:

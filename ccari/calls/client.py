@@ -17,6 +17,7 @@ from asyncari.client import Client
 from ccari.calls.modules import needed_modules
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, Refused, Transport, explained
 from ccari.errors import AsteriskError, UnsuitableError
+from ccari.gating.variables import at_once
 from ccari.policy.call import Outcome
 from ccari.policy.declaration import Policy
 
@@ -28,9 +29,6 @@ PJSIP = "PJSIP"
 #: Who follows a channel's REFERs: Asterisk itself, or whoever holds the channel by ARI.
 TRANSFERS = "PJSIP_TRANSFER_HANDLING()"
 _OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
-
-#: What func_strings' ARRAY takes for nothing but itself.
-_PLAIN = re.compile(r"[\w.-]*")
 
 #: For a recording that was told to stop to be written to its end.
 RECORDED_SECONDS = 5.0
@@ -169,15 +167,10 @@ class Ari:
         await self._api.channels.setChannelVar(channelId=channel_id, variable=name, value=value)
 
     async def set_variables(self, channel_id: str, values: Mapping[str, str]) -> None:
-        """Several in one request, by the dialplan's ARRAY(), which parts names and values at commas; what it would read as
-        something else than itself is set by itself.
-        """
-        plain = {name: value for name, value in values.items() if _PLAIN.fullmatch(value)}
-        if plain:
-            await self.set_variable(channel_id, f"ARRAY({','.join(plain)})", ",".join(plain.values()))
-        for name, value in values.items():
-            if name not in plain:
-                await self.set_variable(channel_id, name, value)
+        """Several in one request, or one by one where a value is more than a word."""
+        several = at_once(values)
+        for name, value in values.items() if several is None else [several]:
+            await self.set_variable(channel_id, name, value)
 
     async def variable(self, channel_id: str, name: str) -> str:
         """The value of a variable or function; empty where there is none."""

@@ -12,7 +12,7 @@ _IN_ORDER = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 def canonical(told: dict[str, Any] | list[Any]) -> bytes:
     """``told`` as RFC 8785 has it.
 
-    Of text orjson writes the same bytes as rfc8785, in a tenth of the time, where names are in ASCII: it puts them in the
+    Of text orjson writes the same bytes as rfc8785, in a sixth to a third of the time, where names are in ASCII: it puts them in the
     order of UTF-8, and RFC 8785 in that of UTF-16.
 
     Raises

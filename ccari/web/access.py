@@ -61,7 +61,7 @@ class Doorkeeper:
     async def admit(self, request: web.Request, *, lately: bool = False) -> Bearer:
         """The bearer of the request's token. Raises Refusal (401, 429, 503), and StoreError.
 
-        ``lately``: or who bore it some seconds ago, of a request that finds out if they still do before anything is told.
+        ``lately``: or who bore it some seconds ago, of a request that finds out if they still do before it tells of any number. Until then it may be refused otherwise.
         """
         header = request.headers.get(hdrs.AUTHORIZATION, "")
         if not header:

@@ -95,8 +95,9 @@ def _next(pressed: dict[str, list[str]], what: str) -> int:
 
 
 @contextlib.asynccontextmanager
-async def caller(port: int) -> AsyncIterator[Caller]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def caller(port: int, address: str = "127.0.0.1") -> AsyncIterator[Caller]:
+    """``address``: from where it comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     try:
         yield Caller(reader, writer)
     finally:

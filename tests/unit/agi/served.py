@@ -69,8 +69,8 @@ async def serving(counter: Counter, most: int = 100) -> AsyncIterator[int]:
         yield port
 
 
-async def ask(port: int, *arguments: str, has_array: bool = True) -> Caller:
-    async with caller(port) as asterisk:
+async def ask(port: int, *arguments: str, has_array: bool = True, address: str = "127.0.0.1") -> Caller:
+    async with caller(port, address) as asterisk:
         asterisk.has_array = has_array
         asterisk.enter("gate", *arguments)
         await asterisk.obey()

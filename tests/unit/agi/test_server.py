@@ -46,6 +46,13 @@ async def test_an_asterisk_that_lacks_a_function_is_told_nothing(counter: Counte
     assert [row["outcome"] for row in rows] == ["handed_back"] * 2
 
 
+async def test_what_one_asterisk_can_is_taken_for_what_another_can(counter: Counter) -> None:
+    async with serving(counter) as port:
+        assert (await ask(port, "600 100 001", "renewals")).verdict == "ALLOW"
+        lacking = await ask(port, "600 100 002", "renewals", has_array=False, address="127.0.0.2")
+    assert lacking.verdict == "ALLOW"
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -36,4 +36,4 @@ async def test_an_outcome_that_asterisk_may_have_set_is_taken_for_the_one_before
 async def test_a_value_with_a_comma_is_told_as_two() -> None:
     talking = Talking(Direction.OUTBOUND)
     await talking.ari.set_variables("phone-1", {"A": "1", "B": "2,3", "C": ""})
-    assert talking.asterisk.set == [("ARRAY(A,C)", "1,"), ("B", "2,3")]
+    assert talking.asterisk.set == [("A", "1"), ("B", "2,3"), ("C", "")]
