@@ -265,7 +265,11 @@ async def _migrate(dsn: str) -> None:
         await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
         await sql.create_schema(connection, schema_name=SCHEMA)
         await connection.execute(f"SET search_path TO {SCHEMA}")
-        await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA)
+        await sql.ensure_pogo_sync(connection)
+        found = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
+        # pogo parses every migration before it asks which are to be applied: longer than most commands take
+        if not all(each.applied for each in found):
+            await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA)
     except BadMigrationError as error:
         raise StoreError(f"{error}: {error.__cause__}") from error
     finally:

@@ -24,7 +24,7 @@ from tests.unit.web.api import listening
 __all__ = ["reachable", "server"]
 
 #: For a page to be there; Chromium has two cores to share with the other tests.
-SECONDS = 20.0
+SECONDS = 60.0
 WIDTHS = {"wide": 1280, "narrow": 390}
 
 Shade = Literal["light", "dark"]

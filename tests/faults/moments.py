@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.integration.relay import Message, Relay
 from tests.integration.service import Service
 
-REACHED_SECONDS = 20.0
+REACHED_SECONDS = 60.0
 
 
 class Moment:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ccari.store.embedded import Server, User, embedded_postgres
 from tests.lab.waiting import until
 
-GONE_SECONDS = 10.0
+GONE_SECONDS = 30.0
 
 
 class OwnPostgres:

@@ -18,7 +18,7 @@ from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ASKED_SECONDS = 10.0
+ASKED_SECONDS = 30.0
 
 
 @pytest_asyncio.fixture(loop_scope="session")

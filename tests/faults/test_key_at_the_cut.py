@@ -20,9 +20,9 @@ from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-RESUME_SECONDS = 10.0
+RESUME_SECONDS = 30.0
 #: For Asterisk, or PostgreSQL, to feel what was done, on a machine that is busy.
-FELT_SECONDS = 10.0
+FELT_SECONDS = 30.0
 #: That of access, in the campaign with the shortest notice.
 KEY = "8"
 

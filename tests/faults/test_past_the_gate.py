@@ -9,7 +9,7 @@ from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-REFERRED_SECONDS = 10.0
+REFERRED_SECONDS = 30.0
 
 
 async def barred(service: Service, callee: Callee) -> Callee:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: From the key to the confirmation, and what two busy processors add.
 CONFIRMED_SECONDS = PRESS_SECONDS + KEEP_SECONDS + 2.0
-REPLAYED_SECONDS = 15.0
+REPLAYED_SECONDS = 45.0
 #: Of a recording, after the press that ends it: what the logged times are off by.
 KEPT_AFTER_SECONDS = 0.7
 

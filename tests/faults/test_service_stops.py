@@ -14,7 +14,7 @@ from tests.lab import callees
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-EXIT_SECONDS = 20.0
+EXIT_SECONDS = 60.0
 
 
 def told_to_stop(service: Service) -> None:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PRESENT_DBFS = -30.0
 #: For a talk to be taken up after the service is back; some hundred milliseconds, on a machine that is not busy.
-RESUME_SECONDS = 10.0
+RESUME_SECONDS = 30.0
 
 Break = Callable[[Ground], contextlib.AbstractAsyncContextManager["Broken"]]
 

@@ -19,7 +19,7 @@ from ccari.recordings.removal import remove
 from ccari.recordings.spool import SharedSpool, uuid_of
 from tests.unit.recordings.made import TAG, raw_in, record
 
-SECONDS = 20.0
+SECONDS = 60.0
 SECRET = b"a secret of somebody else's"
 _PARTS = st.one_of(
     st.sampled_from(

@@ -40,7 +40,7 @@ CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
     response_schema_conformance, negative_data_rejection,
 ]  # fmt: skip
-SECONDS = 10.0
+SECONDS = 30.0
 BODY = {
     "number": NUMBER, "controller": "acme", "campaign": "renewals", "request": "ACME-2026-000001", "until": "2099-12-31",
     "purpose": "marketing", "agent": "anna", "received": "2026-01-31", "level": "L0",

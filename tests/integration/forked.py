@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 _START_SECONDS = 60.0
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 30.0
 
 
 class Parent:

@@ -17,7 +17,7 @@ from tests.lab import AgentCall, Callee, Lab, Outcome
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
 
-GONE_SECONDS = 10.0
+GONE_SECONDS = 30.0
 
 
 @dataclass

@@ -18,12 +18,13 @@ from ccari.store.opened import Store
 from tests.integration.forked import Parent
 from tests.lab import audio
 from tests.lab.audio import Audio
+from tests.lab.following import Followed
 from tests.lab.waiting import until
 
-START_SECONDS = 20.0
-STOP_SECONDS = 20.0
-COMMAND_SECONDS = 60.0
-EVENT_SECONDS = 15.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+COMMAND_SECONDS = 120.0
+EVENT_SECONDS = 45.0
 
 
 @dataclass
@@ -35,6 +36,11 @@ class Service:
     errors: Path
     process: asyncio.subprocess.Process | None = field(default=None, repr=False)
     store: Store | None = field(default=None, repr=False)
+    _lines: list[dict[str, Any]] = field(default_factory=list, init=False, repr=False)
+    _followed: Followed = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._followed = Followed(self.log)
 
     async def start(self) -> None:
         """Start, and wait until it drives Asterisk."""
@@ -70,19 +76,23 @@ class Service:
             await self.process.wait()
 
     def lines(self) -> list[dict[str, Any]]:
-        text = self.log.read_text("utf-8") if self.log.exists() else ""
-        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+        self._lines += [orjson.loads(line) for line in self._followed.new() if line.endswith(b"}")]
+        return list(self._lines)
 
     async def logged(
         self, wanted: Callable[[dict[str, Any]], bool], *, within: float = EVENT_SECONDS
     ) -> dict[str, Any]:
         """The first log line that is wanted, waiting for it."""
+        looked_at = 0
 
         def ended() -> bool:
             return self.process is not None and self.process.returncode is not None
 
         def found() -> bool:
-            return any(map(wanted, self.lines())) or ended()
+            nonlocal looked_at
+            fresh = self.lines()[looked_at:]
+            looked_at += len(fresh)
+            return any(map(wanted, fresh)) or ended()
 
         try:
             await until(found, within=within)

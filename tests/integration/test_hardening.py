@@ -13,7 +13,7 @@ from tests.lab.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
-RELOAD_SECONDS = 10.0
+RELOAD_SECONDS = 30.0
 
 
 def said(line: str) -> str:

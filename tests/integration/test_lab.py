@@ -21,9 +21,9 @@ from tests.lab.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CHECKOUT = Path(__file__).parents[2]
-CALL_SECONDS = 15.0
-COMMAND_SECONDS = 30.0
-GONE_SECONDS = 5.0
+CALL_SECONDS = 45.0
+COMMAND_SECONDS = 90.0
+GONE_SECONDS = 20.0
 AUDIBLE_DBFS = -20.0
 INAUDIBLE_DBFS = -40.0
 """A-law leaves about -50 dBFS of noise beside a tone."""

@@ -26,8 +26,8 @@ from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-GONE_SECONDS = 10.0
-EXIT_SECONDS = 20.0
+GONE_SECONDS = 30.0
+EXIT_SECONDS = 60.0
 
 
 def one_line(service: Service) -> str:

@@ -28,7 +28,7 @@ from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-EXIT_SECONDS = 20.0
+EXIT_SECONDS = 60.0
 REFUSED, USAGE = 1, 2
 #: What somebody might try to make a dial string of.
 DIAL_STRINGS = (

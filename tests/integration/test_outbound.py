@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 #: Well below a tone as it arrives (about -12 dBFS), well above what coding and packet loss leave.
 PRESENT_DBFS = -30.0
 ABSENT_DBFS = -45.0
-GONE_SECONDS = 10.0
+GONE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -559,7 +559,9 @@ async def test_many_calls_at_once_keep_apart(service: Service, lab: Lab) -> None
 
 async def test_no_log_line_holds_a_whole_number(service: Service, lab: Lab) -> None:
     """Runs last: it reads what the service has written in all the calls above."""
-    written = service.log.read_text() + service.errors.read_text()
+    # the digits of a UUID or a SHA-256 may look like a number, once in some hundred thousand
+    named = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{64}\b")
+    written = named.sub("", service.log.read_text() + service.errors.read_text())
     assert written.count("call_ended") > 20
     assert re.findall(r"(?<![\d.:-])\+?(?:48)?60[0-2]\d{6}(?!\d)", written) == []
 

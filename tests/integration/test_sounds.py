@@ -16,7 +16,7 @@ from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PLAYED_SECONDS = 15.0
+PLAYED_SECONDS = 45.0
 TONE_SECONDS = 2.0
 #: What the file of each codec sounds in the test, to know which of them was played.
 TONES = {"alaw": 1130.0, "g722": 1870.0}

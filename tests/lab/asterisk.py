@@ -17,10 +17,10 @@ from tests.lab.ports import free_port, rtp_range
 from tests.lab.root import sbin
 from tests.lab.waiting import until
 
-BOOT_SECONDS = 20.0
+BOOT_SECONDS = 60.0
 STOP_SECONDS = 5.0
 KILL_SECONDS = 5.0
-CLI_SECONDS = 10.0
+CLI_SECONDS = 30.0
 SOCKET_PATH_MAX = 107
 """Bytes of a unix socket's path; Asterisk cuts a longer one off without a word."""
 

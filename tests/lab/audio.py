@@ -48,12 +48,28 @@ class Audio:
         return [self.samples[at : at + size] for at in range(0, len(self.samples) - size + 1, size)]
 
     def tone_levels(self, hz: float, seconds: float = WINDOW_SECONDS) -> Samples:
-        """The level of a tone in each window."""
-        return np.array([tone_level(window, self.rate, hz) for window in self.windows(seconds)])
+        """The level of a tone in each window, by least squares, so that a window need not hold whole periods."""
+        windows = self._side_by_side(seconds)
+        if not windows.size:
+            return np.array([])
+        sine, cosine = np.linalg.lstsq(_waves(len(windows), self.rate, [hz]), windows, rcond=None)[0]
+        return _dbfs(np.hypot(sine, cosine))
 
     def other_levels(self, tones: Sequence[float], seconds: float = WINDOW_SECONDS) -> Samples:
-        """The level of everything but the tones, in each window."""
-        return np.array([other_level(window, self.rate, tones) for window in self.windows(seconds)])
+        """The level of what is left in each window when the tones are taken out."""
+        windows = self._side_by_side(seconds)
+        if not windows.size:
+            return np.array([])
+        rest = windows
+        if tones:
+            waves = _waves(len(windows), self.rate, tones)
+            rest = windows - waves @ np.linalg.lstsq(waves, windows, rcond=None)[0]
+        return _dbfs(np.sqrt(2 * np.mean(rest**2, axis=0)))
+
+    def _side_by_side(self, seconds: float) -> Samples:
+        """The windows as the columns of one matrix, so that they are measured by one reckoning."""
+        windows = self.windows(seconds)
+        return np.column_stack(windows) if windows else np.empty((0, 0))
 
 
 def read(path: Path, channel: int = 0) -> Audio:
@@ -93,26 +109,10 @@ def is_whole(path: Path) -> bool:
     return len(header) == RIFF_HEADER and int.from_bytes(header[4:], "little") == length - RIFF_HEADER
 
 
-def tone_level(samples: Samples, rate: int, hz: float) -> float:
-    """The level of one tone, by least squares, so that a window need not hold whole periods."""
-    waves = _waves(len(samples), rate, [hz])
-    sine, cosine = np.linalg.lstsq(waves, samples, rcond=None)[0]
-    return _dbfs(float(np.hypot(sine, cosine)))
-
-
-def other_level(samples: Samples, rate: int, tones: Sequence[float] = ()) -> float:
-    """The level of what is left when the tones are taken out."""
-    rest = samples
-    if tones:
-        waves = _waves(len(samples), rate, tones)
-        rest = samples - waves @ np.linalg.lstsq(waves, samples, rcond=None)[0]
-    return _dbfs(float(np.sqrt(2 * np.mean(rest**2)))) if len(rest) else FLOOR_DBFS
-
-
 def _waves(count: int, rate: int, tones: Sequence[float]) -> Samples:
     angles = 2 * np.pi * np.outer(np.arange(count) / rate, np.asarray(tones, dtype=np.float64))
     return np.hstack([np.sin(angles), np.cos(angles)])
 
 
-def _dbfs(amplitude: float) -> float:
-    return max(FLOOR_DBFS, 20 * float(np.log10(amplitude))) if amplitude > 0 else FLOOR_DBFS
+def _dbfs(amplitudes: Samples) -> Samples:
+    return 20 * np.log10(np.maximum(amplitudes, 10 ** (FLOOR_DBFS / 20)))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tests.lab.errors import LabError
 
-ANSWER_SECONDS = 15.0
+ANSWER_SECONDS = 45.0
 END_SECONDS = 60.0
 
 

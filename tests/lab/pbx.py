@@ -10,11 +10,13 @@ from typing import ClassVar
 
 from tests.lab.asterisk import Asterisk
 from tests.lab.errors import LabError
+from tests.lab.following import Followed
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
-OUTCOME_SECONDS = 10.0
+OUTCOME_SECONDS = 30.0
+_OUTCOME = re.compile(r"CCARI-OUTCOME ([^|]*)\|(.*)\|end$")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Pbx(Asterisk):
         self.world_sip_port = world_sip_port
         self.phone_password = secrets.token_hex(6)
         self.agi_port = free_port(socket.SOCK_STREAM, "127.0.0.1")
+        self._followed = Followed(self.log)
+        self._outcomes: dict[str, Outcome] = {}
 
     def settings(self) -> Mapping[str, object]:
         """Add where world is, the project's dialplan, and where that looks for FastAGI."""
@@ -56,11 +60,14 @@ class Pbx(Asterisk):
 
     async def outcome(self, call: str, *, within: float = OUTCOME_SECONDS) -> Outcome:
         """The outcome of an agent's call, waiting for its hangup handler; ``call`` is ``AgentCall.id``."""
-        written = re.compile(rf"CCARI-OUTCOME {re.escape(call)}\|(.*)\|end$", re.MULTILINE)
         try:
-            await until(lambda: written.search(self.log.read_text("utf-8")) is not None, within=within)
+            await until(lambda: call in self._told(), within=within)
         except TimeoutError:
             raise LabError(f"call {call} had no outcome within {within} s; {self.fate}") from None
-        found = written.search(self.log.read_text("utf-8"))
-        assert found is not None
-        return Outcome(*found[1].split("|"))
+        return self._outcomes[call]
+
+    def _told(self) -> Mapping[str, Outcome]:
+        for line in self._followed.new():
+            if found := _OUTCOME.search(line.decode("utf-8", "replace")):
+                self._outcomes[found[1]] = Outcome(*found[2].split("|"))
+        return self._outcomes

@@ -54,10 +54,17 @@ def test_a_tone_is_told_from_what_is_beside_it() -> None:
     times = np.arange(rate) / rate
     tone = 0.5 * np.sin(2 * np.pi * 440 * times + 1)
     noise = np.random.default_rng(1).normal(0, 0.01, rate)
-    assert audio.tone_level(tone, rate, 440) == pytest.approx(-6.0, abs=0.1)
-    assert audio.tone_level(tone, rate, 850) < -60
-    assert audio.other_level(tone, rate, [440]) < -100
-    assert audio.other_level(tone + noise, rate, [440, 850]) == pytest.approx(-37, abs=1)
-    assert audio.other_level(tone, rate, [850]) == pytest.approx(-6.0, abs=0.1)
-    assert audio.other_level(np.zeros(rate), rate) == audio.FLOOR_DBFS
+
+    def level(hz: float) -> float:
+        return float(audio.Audio(tone, rate).tone_levels(hz, 1.0)[0])
+
+    def other(samples: audio.Samples, *tones: float) -> float:
+        return float(audio.Audio(samples, rate).other_levels(tones, 1.0)[0])
+
+    assert level(440) == pytest.approx(-6.0, abs=0.1)
+    assert level(850) < -60
+    assert other(tone, 440) < -100
+    assert other(tone + noise, 440, 850) == pytest.approx(-37, abs=1)
+    assert other(tone, 850) == pytest.approx(-6.0, abs=0.1)
+    assert other(np.zeros(rate)) == audio.FLOOR_DBFS
     assert len(audio.Audio(tone, rate).tone_levels(440)) == 10

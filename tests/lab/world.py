@@ -19,11 +19,11 @@ from tests.lab.errors import LabError
 from tests.lab.waiting import until
 
 APP = "lab"
-REQUEST_SECONDS = 10.0
+REQUEST_SECONDS = 30.0
 ORIGINATE_SECONDS = 120
 """How long an agent's phone waits for the pbx to answer."""
 
-HEARD_SECONDS = 3.0
+HEARD_SECONDS = 15.0
 MODULES = "load = app_bridgewait.so"
 """What only phones need: to put a call on hold."""
 
@@ -43,6 +43,8 @@ class World(Asterisk):
         self.heard = self.home / "heard"
         self.calls: dict[str, AgentCall] = {}
         self._pcaps: list[Path] = []
+        self._pcaps_read = 0
+        self._messages: list[str] = []
         #: The channels of callees who were told to press keys, by their numbers.
         self._pressed: dict[str, str] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -215,7 +217,12 @@ class World(Asterisk):
         if self.running:
             # Asterisk flushes a packet log only when it is told to begin another.
             await self.cli(f"pjsip set logger pcap {self._new_pcap()}")
-        return [message for pcap in self._pcaps for message in wire.received(pcap, self.sip_port)]
+        # the last is being written while it runs, and whole once it does not
+        whole = self._pcaps[:-1] if self.running else self._pcaps
+        for pcap in whole[self._pcaps_read :]:
+            self._messages += wire.received(pcap, self.sip_port)
+        self._pcaps_read = len(whole)
+        return self._messages
 
     async def heard_by(self, number: str, nth: int = -1) -> Path:
         """What a callee heard in its last answered call, or its nth, from the answer to the end: 16-bit mono."""

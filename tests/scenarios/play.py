@@ -23,7 +23,7 @@ ABSENT_DBFS = -45.0
 CLEAR_DB = 6.0
 VOICES = (callees.TONE_HZ, callees.AGENT_TONE_HZ)
 END_SECONDS = 90.0
-GONE_SECONDS = 10.0
+GONE_SECONDS = 30.0
 #: Of the notice: what must be in no recording.
 NOTICE = ("identity", "recording_opt_out", "rights", "source")
 

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from ccari.app import tasks
 
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 async def test_work_that_fails_is_left_undone_until_the_service_begins_again(

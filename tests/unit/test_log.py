@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from io import StringIO
 from typing import Any, Literal
 
@@ -17,14 +16,7 @@ NUMBER = Number("+48600100001")
 PASSWORD = "s3cret-p4ssword"  # noqa: S105 - of nothing
 
 
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def written(level: str = "debug", format: Literal["json", "console"] = "json") -> StringIO:  # noqa: A002

@@ -11,7 +11,7 @@ import pytest
 
 from ccari.supervisor import TELL_SECONDS, Supervisor
 
-WORD_SECONDS = 10.0
+WORD_SECONDS = 30.0
 SOON = 0.01
 
 

@@ -11,7 +11,7 @@ from tests.lab.foreign import ForeignPbx
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: Of the greeting, and of AMD.
-END_SECONDS = 20.0
+END_SECONDS = 60.0
 
 
 async def test_a_machine_that_still_greets_is_spoken_to(lab: Lab, current: ForeignPbx) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
 
-SECONDS = 5.0
+SECONDS = 30.0
 _HANGUP = re.compile(r"call_log--HVcauses--PRI-----NODEBUG-----(\d*)-----(\w*)-----")
 
 

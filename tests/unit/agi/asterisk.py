@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.lab.waiting import until
 
-SECONDS = 5.0
+SECONDS = 30.0
 #: As Asterisk's function of that name sets several variables.
 _ARRAY = re.compile(r"ARRAY\((.*)\)")
 

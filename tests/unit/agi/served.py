@@ -23,7 +23,7 @@ from tests.lab.waiting import until
 from tests.unit.agi.asterisk import Caller, caller
 from tests.unit.store.made import POLICY
 
-SECONDS = 5.0
+SECONDS = 30.0
 WITH_KEYS = (
     POLICY
     + """

@@ -18,7 +18,7 @@ from ccari.policy.rights import Right
 from ccari.ports.live import FellBehindError, LiveCall, LiveWatch, Taped
 from tests.unit.calls.talking import IDLE_DESK, Talking
 
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 def placed(board: Board, *stages: Stage) -> Place:

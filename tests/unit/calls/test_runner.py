@@ -18,7 +18,7 @@ from ccari.policy.rights import Right
 from tests.unit.calls.talking import IDLE_DESK
 from tests.unit.policy.story import Story
 
-SECONDS = 5.0
+SECONDS = 30.0
 Why = Literal["shutdown", "asterisk_lost"]
 
 

@@ -13,7 +13,7 @@ from ccari.calls.strays import AT_ONCE
 from ccari.calls.switchboard import Switchboard
 from ccari.errors import AsteriskError
 
-SECONDS = 5.0
+SECONDS = 30.0
 CALLERS = 10 * AT_ONCE
 
 

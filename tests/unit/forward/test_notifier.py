@@ -36,7 +36,7 @@ from tests.unit.store.test_listening_commands import put
 from tests.unit.store.test_request_commands import on
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
-WITHIN_SECONDS = 10.0
+WITHIN_SECONDS = 30.0
 
 
 @pytest.fixture

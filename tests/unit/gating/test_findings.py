@@ -5,6 +5,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import pytest
+
 from ccari import log
 from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
@@ -43,6 +45,7 @@ def test_a_number_that_nothing_is_known_of_gives_empty_facts() -> None:
     assert findings(Facts(contact=Contact()))["contact"] == "known"
 
 
+@pytest.mark.usefixtures("logging_as_before")
 def test_what_an_entry_rests_on_is_lost_or_logged_or_kept_with_the_next_one_too() -> None:
     written = io.StringIO()
     log.configure("json", "info", written)

@@ -45,7 +45,7 @@ def keys(tmp_path: Path) -> SigningKeys:
 
 
 @pytest.fixture
-def logged() -> io.StringIO:
+def logged(logging_as_before: None) -> io.StringIO:
     into = io.StringIO()
     log.configure("json", "info", into)
     return into

@@ -16,7 +16,7 @@ from tests.unit.store import made
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 #: For another's turn to be over.
-TURN_SECONDS = 10.0
+TURN_SECONDS = 30.0
 AUDIO = b"age-encryption.org/v1\n"
 
 

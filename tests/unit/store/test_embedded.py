@@ -20,8 +20,8 @@ from ccari.store.database import COMMAND_SECONDS, open_database
 from ccari.store.embedded import embedded_postgres
 from tests.lab.waiting import until
 
-START_SECONDS = 30.0
-ROOM_SECONDS = 1.0
+START_SECONDS = 60.0
+ROOM_SECONDS = 10.0
 #: Joins the server, says so, and leaves it when its standard input ends.
 USER = """
 import asyncio, sys

@@ -31,7 +31,7 @@ from tests.unit.store import made
 from tests.unit.store.killing import KilledError, kill
 
 KEY = bytes(range(32))
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 def pressed(right: Right = Right.ERASURE, **changes: Any) -> Pressed:

@@ -28,7 +28,7 @@ from ccari.store.replaying import Replayed, Replayer, SpoolingCallStore
 from tests.lab.waiting import until
 from tests.unit.store import made
 
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 class Flaky(PostgresCallStore):

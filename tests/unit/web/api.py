@@ -34,7 +34,7 @@ from ccari.web.rates import Rates
 from ccari.web.server import application, runner_of
 from tests.unit.store.made import POLICY
 
-SECONDS = 10.0
+SECONDS = 30.0
 NUMBER, AS_WRITTEN = "+48600100001", "600 100 001"
 #: Beside the controller of the store's tests, another, in another country.
 TWO = (

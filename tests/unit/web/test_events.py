@@ -26,7 +26,7 @@ from tests.lab.waiting import until
 from tests.unit.store import made
 from tests.unit.web.api import TWO, Api, serving
 
-SECONDS = 10.0
+SECONDS = 30.0
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
 
 

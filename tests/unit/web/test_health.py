@@ -10,7 +10,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from ccari.web.health import ANSWER_SECONDS, Readiness
 
-SECONDS = 10.0
+SECONDS = 30.0
 
 
 class Probe:

@@ -19,7 +19,7 @@ from tests.unit.web.api import NUMBER, Answer, Api
 
 BARS, CONTACTS, CONSENTS = "/v1/suppressions", "/v1/contacts", "/v1/consents"
 CSV = {"content-type": "text/csv"}
-SECONDS = 10.0
+SECONDS = 30.0
 
 
 async def give(

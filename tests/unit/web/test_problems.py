@@ -3,14 +3,11 @@
 import asyncio
 import io
 import json
-import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from ccari import log
@@ -142,15 +139,11 @@ async def test_a_request_is_not_logged_or_a_number_in_it_is(api: Api) -> None:
 
 
 @pytest.fixture
-def said() -> Iterator[io.StringIO]:
+def said(logging_as_before: None) -> io.StringIO:
     """All that is logged, as a service logs it."""
-    root, stream = logging.getLogger(), io.StringIO()
-    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
     log.configure("json", "debug", stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return stream
 
 
 async def test_what_is_no_http_at_all_is_logged_as_it_came(api: Api, said: io.StringIO) -> None:

@@ -31,7 +31,7 @@ from tests.unit.web.test_live_calls import board, live
 
 LIVE, AGENT = "/console/live", "/console/agent"
 MARKUP = "<script>alert(1)</script>"
-SECONDS = 10.0
+SECONDS = 30.0
 
 
 @dataclass

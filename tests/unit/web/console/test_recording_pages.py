@@ -23,7 +23,7 @@ from tests.unit.web.api import NUMBER, Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
 HOME = "/console/recordings"
-SECONDS = 10.0
+SECONDS = 30.0
 
 
 @pytest.fixture
