@@ -1,6 +1,8 @@
 """One laboratory, one database server and one service for all the calls of a run."""
 
 import contextlib
+import fcntl
+import hashlib
 import shutil
 import socket
 import tempfile
@@ -48,19 +50,28 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def sounds(folder: Path, policy_file: Path) -> Path:
-    """The prompts of the test's policy, as tones."""
-    words = Catalogue.load(shipped_sounds() / "catalogue.toml")
-    prompts = list(prompts_of(read(policy_file.read_text()), words, SOURCES))
-    studio.record(folder / "studio", prompts)
-    build(
-        prompts,
-        folder / "sounds",
-        engine=EspeakNg(),
-        studio=folder / "studio",
-        shipped=shipped_sounds(),
-    )
-    return folder / "sounds"
+def sounds(folder: Path, policy_file: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The prompts of the test's policy, as tones; made by the first worker of a run that needs them."""
+    own = tmp_path_factory.getbasetemp()
+    run = own if worker_id == "master" else own.parent
+    policy = policy_file.read_text()
+    with (run / f"tones-{hashlib.sha256(policy.encode()).hexdigest()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = Path(lock.name).with_suffix("")
+        if not made.exists():
+            words = Catalogue.load(shipped_sounds() / "catalogue.toml")
+            prompts = list(prompts_of(read(policy), words, SOURCES))
+            unfinished = Path(tempfile.mkdtemp(dir=run))
+            studio.record(unfinished / "studio", prompts)
+            build(
+                prompts,
+                unfinished / "sounds",
+                engine=EspeakNg(),
+                studio=unfinished / "studio",
+                shipped=shipped_sounds(),
+            )
+            (unfinished / "sounds").rename(made)
+    return shutil.copytree(made, folder / "sounds")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

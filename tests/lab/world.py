@@ -257,6 +257,8 @@ class World(Asterisk):
         self._session = aiohttp.ClientSession(
             headers=self.ari_headers,
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+            # Asterisk closes a connection that was idle, and a call is not placed again because of that
+            connector=aiohttp.TCPConnector(force_close=True),
         )
         # Channels placed into the dialplan belong to no application: only a subscription to everything shows them.
         socket = await self._session.ws_connect(
