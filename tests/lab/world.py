@@ -44,6 +44,7 @@ class World(Asterisk):
         self.calls: dict[str, AgentCall] = {}
         self._pcaps: list[Path] = []
         self._pcaps_read = 0
+        self._rolling = asyncio.Lock()
         self._messages: list[str] = []
         #: The channels of callees who were told to press keys, by their numbers.
         self._pressed: dict[str, str] = {}
@@ -214,14 +215,15 @@ class World(Asterisk):
         return len({message for message in await self._received() if agreed.match(message)})
 
     async def _received(self) -> list[str]:
-        if self.running:
-            # Asterisk flushes a packet log only when it is told to begin another.
-            await self.cli(f"pjsip set logger pcap {self._new_pcap()}")
-        # the last is being written while it runs, and whole once it does not
-        whole = self._pcaps[:-1] if self.running else self._pcaps
-        for pcap in whole[self._pcaps_read :]:
-            self._messages += wire.received(pcap, self.sip_port)
-        self._pcaps_read = len(whole)
+        """All SIP messages that came; each packet log is read once, when it is whole."""
+        async with self._rolling:
+            if self.running:
+                # Asterisk flushes a packet log only when it is told to begin another.
+                await self.cli(f"pjsip set logger pcap {self._new_pcap()}")
+            whole = self._pcaps[:-1] if self.running else self._pcaps
+            for pcap in whole[self._pcaps_read :]:
+                self._messages += wire.received(pcap, self.sip_port)
+            self._pcaps_read = len(whole)
         return self._messages
 
     async def heard_by(self, number: str, nth: int = -1) -> Path:
