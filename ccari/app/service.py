@@ -7,6 +7,7 @@ import structlog
 
 from ccari.app import readings
 from ccari.app.doors import fastagi, http
+from ccari.app.interpreter import settle
 from ccari.app.messengers import forwarding, notifying
 from ccari.app.parts import Parts, open_parts
 from ccari.app.recordings import housekeeping, open_archive, open_spool
@@ -88,6 +89,7 @@ async def _run(
         # last: nobody is told that it is up before it is
         beside(partial(supervisor.tell, stop, link.connected)),
     ):
+        settle()
         _log.info("service_started", revision=parts.book.revision)
         await until(stop, hurry, link, calls, settings.calls.drain_seconds)
         _log.info("service_stopped")
