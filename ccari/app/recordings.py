@@ -41,7 +41,8 @@ def open_archive(settings: Settings, spool: Spool) -> FileArchive:
     recipients = RecipientFile(settings.keys_dir).recipients
     if settings.recordings.encryption == "none":
         recipients = tuple
-    return FileArchive(spool, settings.recordings_dir, settings.recordings.format, recipients)
+    bench = settings.data_dir / "encoding"
+    return FileArchive(spool, settings.recordings_dir, settings.recordings.format, recipients, bench)
 
 
 def housekeeping(

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,23 +26,27 @@ from ccari.recordings.tags import all_of, metadata, sidecar
 
 #: Recordings that are encoded side by side: one core is left to the calls that go on.
 AT_ONCE = 1
-#: Below the recordings folder, so that a file can be moved out of it in one step. No controller is named so.
+#: Below the recordings folder, so that a file can be moved out of it in one step. No controller is named so. What lies in
+#: it is encrypted, where recordings are.
 _WORK = ".work"
 
 
 class FileArchive:
     """``dir/CONTROLLER/YYYY-MM-DD/ID.EXT.age`` (without ``.age`` for no recipients) with the tag in ``ID.json``.
 
-    ``recipients`` is asked for each recording; the date is UTC's, of the start.
+    ``recipients`` is asked for each recording; the date is UTC's, of the start. What is still to be encrypted lies in
+    ``bench``, on this machine's own disk: ``folder`` may be another's. Without it, that is in ``folder`` too.
     """
 
     def __init__(
-        self, spool: Spool, folder: Path, form: str, recipients: Callable[[], Sequence[str]]
-    ) -> None:
+        self, spool: Spool, folder: Path, form: str, recipients: Callable[[], Sequence[str]], bench: Path | None = None
+    ) -> None:  # fmt: skip
         self._spool = spool
         self._folder = folder
         self._form = form
         self._recipients = recipients
+        self._work = folder / _WORK
+        self._bench = bench or self._work
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._left = asyncio.Event()
 
@@ -100,7 +104,7 @@ class FileArchive:
         recipients = tuple(self._recipients())
         for left in self._left_of(tag.recording_id):
             _remove(left)
-        with _made(self._work, f"{tag.recording_id}.") as work:
+        with _made(self._bench if recipients else self._work, f"{tag.recording_id}.") as work:
             plain = work / f"{tag.recording_id}.{self._form}"
             side = None if agents is None else AgentsSide(_read(agents[0]), agents[1])
             sound = Sound(raw.read(path), most_ms, side)
@@ -108,20 +112,25 @@ class FileArchive:
             return self._put(tag, plain, sound, recipients)
 
     def _put(self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...]) -> Kept:
-        place = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d")
-        sha256, ready = _digest(plain), plain
-        if recipients:
-            ready = plain.with_name(plain.name + ".age")
-            encrypt(plain, ready, recipients)
-            plain.unlink()
-        kept = Kept(
-            str(place / ready.name), self._form, sound.duration_ms, sha256, ready.stat().st_size, _digest(ready),
-            recipients, sound.silent, sound.agent_missing_ms,
-        )  # fmt: skip
-        tagged = ready.with_name(f"{tag.recording_id}.json")
-        tagged.write_bytes(sidecar(tag, kept))
-        _put(self._folder / place, tagged, ready)
-        return kept
+        place, name = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d"), plain.name
+        sha256, drafts = _digest(plain), self._work / plain.parent.name
+        with _removed(drafts.with_name(f"{drafts.name}.json"), drafts.with_name(f"{drafts.name}.age")) as (
+            tagged,
+            sealed,
+        ):
+            _make_folders(self._work, 0o700)
+            ready = plain
+            if recipients:
+                name, ready = f"{name}.age", sealed
+                encrypt(plain, ready, recipients)
+                plain.unlink()
+            kept = Kept(
+                str(place / name), self._form, sound.duration_ms, sha256, ready.stat().st_size, _digest(ready),
+                recipients, sound.silent, sound.agent_missing_ms,
+            )  # fmt: skip
+            tagged.write_bytes(sidecar(tag, kept))
+            _put(self._folder / place, {f"{tag.recording_id}.json": tagged, name: ready})
+            return kept
 
     async def has(self, recording_id: UUID) -> bool:
         """Whether its raw file is in the spool; raise RecordingDelayed if nobody can tell."""
@@ -176,13 +185,11 @@ class FileArchive:
         return [each for each in self._works() if each.name.startswith(whose)]
 
     def _works(self) -> list[Path]:
-        with contextlib.suppress(FileNotFoundError):
-            return list(self._work.iterdir())
-        return []
-
-    @property
-    def _work(self) -> Path:
-        return self._folder / _WORK
+        found: list[Path] = []
+        for folder in {self._work, self._bench}:
+            with contextlib.suppress(FileNotFoundError):
+                found += folder.iterdir()
+        return found
 
 
 async def seen_through(work: Coroutine[Any, Any, Kept], encoding: Encoding, until: float | None) -> Kept:
@@ -206,21 +213,20 @@ async def seen_through(work: Coroutine[Any, Any, Kept], encoding: Encoding, unti
             working.exception()
 
 
-def _put(folder: Path, *paths: Path) -> None:
+def _put(folder: Path, files: Mapping[str, Path]) -> None:
     """Move files to where they stay, in that order, each whole and on the disk before it has its name there.
 
     What an earlier try has left there in another format, or open, goes first.
     """
     _make_folders(folder)
-    names = {each.name for each in paths}
-    for left in all_of(folder / paths[0].name):
-        if left.name not in names:
+    for left in all_of(folder / next(iter(files))):
+        if left.name not in files:
             left.unlink()
-    for each in paths:
+    for each in files.values():
         each.chmod(0o640)
         _sync(each)
-    for each in paths:
-        each.replace(folder / each.name)
+    for name, each in files.items():
+        each.replace(folder / name)
     _sync(folder)
 
 
@@ -258,12 +264,24 @@ def _made(within: Path, prefix: str) -> Iterator[Path]:
         _remove(folder)
 
 
-def _remove(folder: Path) -> None:
+@contextlib.contextmanager
+def _removed(*drafts: Path) -> Iterator[tuple[Path, ...]]:
+    """What has not come to its place is gone afterwards."""
     try:
-        folder.rmdir()
+        yield drafts
+    finally:
+        for each in drafts:
+            each.unlink(missing_ok=True)
+
+
+def _remove(left: Path) -> None:
+    try:
+        left.rmdir()
+    except NotADirectoryError:
+        left.unlink(missing_ok=True)
     except OSError:
         # only of a recording that has not come to its place
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _make_folders(folder: Path, mode: int = 0o750) -> None:

@@ -71,7 +71,7 @@ async def gather(
         left=(*await _left(house, [each.id for each in store["recordings"]]), *_waiting(house))
         if calm
         else (),
-        at_work=_at_work(house.recordings) if calm else (),
+        at_work=_at_work(house.data, house.recordings) if calm else (),
         digests=_digests(house.keys, wanted),
         of_agent_call=dict(_OUTCOME.findall(lab.pbx.log.read_text("utf-8", "replace"))),
     )
@@ -210,9 +210,12 @@ def _secrets(house: House) -> Iterator[str]:
             yield from (line for line in file.read_text("utf-8", "replace").split() if len(line) >= 32)
 
 
-def _at_work(recordings: Path) -> tuple[str, ...]:
+def _at_work(data: Path, recordings: Path) -> tuple[str, ...]:
     return tuple(
-        str(each.relative_to(recordings)) for each in recordings.glob(".work/**/*") if each.is_file()
+        str(each.relative_to(data))
+        for folder in (data / "encoding", recordings / ".work")
+        for each in folder.rglob("*")
+        if each.is_file()
     )
 
 

@@ -8,6 +8,7 @@ import stat
 import struct
 import subprocess
 import wave
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 
 from ccari.errors import RecordingDelayed, RecordingError
 from ccari.recordings.archive import FileArchive
+from ccari.recordings.encryption import encrypt
 from ccari.recordings.spool import SharedSpool
 from tests.unit.recordings.made import SECOND, TAG, cut_short, files, raw_in, record, sound_of
 
@@ -42,9 +44,14 @@ TOLD = {
 
 
 @pytest.fixture
-def archive(spool: Path, kept_in: Path) -> FileArchive:
+def bench(tmp_path: Path) -> Path:
+    return tmp_path / "bench"
+
+
+@pytest.fixture
+def archive(spool: Path, kept_in: Path, bench: Path) -> FileArchive:
     """One that leaves recordings open, as WAV."""
-    return FileArchive(SharedSpool(spool), kept_in, "wav", tuple)
+    return FileArchive(SharedSpool(spool), kept_in, "wav", tuple, bench)
 
 
 def shown_by_ffprobe(file: Path) -> dict[str, str]:
@@ -158,19 +165,44 @@ async def test_others_can_read_a_recording_or_its_tag(
     }
 
 
+async def test_what_is_not_encrypted_yet_lies_where_recordings_are_kept(
+    spool: Path, kept_in: Path, bench: Path, identity: pyrage.x25519.Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That folder may be mounted from another machine."""
+    seen: list[list[str]] = []
+
+    def watched(plain: Path, sealed: Path, recipients: Sequence[str]) -> None:
+        seen.append([each.partition(".")[0] for each in (*files(kept_in), *files(bench))])
+        assert plain.is_relative_to(bench)
+        encrypt(plain, sealed, recipients)
+        seen.append(files(kept_in))
+
+    monkeypatch.setattr("ccari.recordings.archive.encrypt", watched)
+    record(raw_in(spool))
+    to = (str(identity.to_public()),)
+    kept = await FileArchive(SharedSpool(spool), kept_in, "flac", lambda: to, bench).keep(TAG)
+    only_open, (sealed,) = seen
+    assert only_open == [str(TAG.recording_id)]
+    assert sealed.startswith(f".work/{TAG.recording_id}.")
+    assert files(bench) == []
+    assert files(kept_in) == sorted([kept.file, f"{PLACE}.json"])
+
+
 @pytest.mark.parametrize("of_the_kill", [".x", "/x"], ids=["now", "by an older ccari"])
+@pytest.mark.parametrize("where", [".work", "../bench"], ids=["where it stays", "on the bench"])
 async def test_open_sound_stays_of_a_service_that_was_killed_at_it(
-    archive: FileArchive, spool: Path, kept_in: Path, of_the_kill: str
+    archive: FileArchive, spool: Path, kept_in: Path, where: str, of_the_kill: str
 ) -> None:
     other = UUID(int=7)
     for each in (TAG.recording_id, other):
-        work = kept_in / ".work" / f"{each}{of_the_kill}"
+        work = kept_in / where / f"{each}{of_the_kill}"
         work.mkdir(parents=True)
         record(work / f"{each}.wav")
-    assert sorted(archive.at_work()) == sorted([TAG.recording_id, other])
+    record(kept_in / where / f"{TAG.recording_id}.y.age")
+    assert set(archive.at_work()) == {TAG.recording_id, other}
     record(raw_in(spool))
     await archive.keep(TAG)
-    assert files(kept_in / ".work") == [f"{other}{of_the_kill}/{other}.wav"]
+    assert files(kept_in / where) == [f"{other}{of_the_kill}/{other}.wav"]
     assert archive.at_work() == [other]
 
 

@@ -206,7 +206,7 @@ def _file_gone(run: Account) -> Account:
 
 
 def _plain_audio(run: Account) -> Account:
-    return replace(run, at_work=(f".work/{RECORDING}/new/{RECORDING}.flac",))
+    return replace(run, at_work=(f"encoding/{RECORDING}.new/{RECORDING}.flac",))
 
 
 def _failed_inside(run: Account) -> Account:

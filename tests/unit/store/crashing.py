@@ -121,7 +121,7 @@ class Service:
 async def service(dsn: str, spool: Path, folder: Path, recipient: str) -> AsyncIterator[Service]:
     async with open_database(dsn) as database:
         store, shared, asterisk = Store.over(dsn, database), SharedSpool(spool), Asterisk(spool)
-        archive = FileArchive(shared, folder, "flac", lambda: (recipient,))
+        archive = FileArchive(shared, folder, "flac", lambda: (recipient,), folder.with_name("bench"))
         nothing = cast("Any", None)
         desk = Desk(
             cast("Ari", asterisk), made.ASTERISK, store.calls, nothing, nothing, nothing, store.recordings, archive,
