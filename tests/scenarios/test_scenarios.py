@@ -12,7 +12,7 @@ from tests.scenarios.play import Seen, Stage, faults, play
 from tests.scenarios.scenario import Scenario, cast, scenarios
 
 #: Their calls take time and little of the processor.
-AT_ONCE = 16
+AT_ONCE = 12
 _ALL = scenarios()
 
 
