@@ -16,7 +16,7 @@ from tests.lab.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: Of the dialplan's time-out, and what it takes to hang up.
-BOUND_SECONDS = 30.0
+BOUND_SECONDS = 12.0
 END_SECONDS = 60.0
 
 

@@ -12,7 +12,7 @@ from tests.lab.foreign import ForeignPbx
 from tests.lab.ports import free_port
 
 #: Of the dialplan's time-out, and what it takes to hang up.
-BOUND_SECONDS = 30.0
+BOUND_SECONDS = 12.0
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,12 @@ from uuid import UUID, uuid4
 import pyrage
 import pytest
 
+from ccari.app.recordings import open_archive
+from ccari.config import RecordingsSection, Settings
 from ccari.errors import RecordingDelayed, RecordingError
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.encryption import encrypt
+from ccari.recordings.recipients import RecipientFile
 from ccari.recordings.spool import SharedSpool
 from tests.unit.recordings.made import SECOND, TAG, cut_short, files, raw_in, record, sound_of
 
@@ -166,25 +169,33 @@ async def test_others_can_read_a_recording_or_its_tag(
 
 
 async def test_what_is_not_encrypted_yet_lies_where_recordings_are_kept(
-    spool: Path, kept_in: Path, bench: Path, identity: pyrage.x25519.Identity, monkeypatch: pytest.MonkeyPatch
+    spool: Path,
+    kept_in: Path,
+    tmp_path: Path,
+    identity: pyrage.x25519.Identity,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """That folder may be mounted from another machine."""
+    """As a service is set up: that folder may be mounted from another machine."""
     seen: list[list[str]] = []
+    settings = Settings(data_dir=tmp_path / "data", recordings=RecordingsSection(dir=kept_in))
+    settings.keys_dir.mkdir(parents=True)
+    RecipientFile(settings.keys_dir).path.write_text(f"{identity.to_public()}\n")
 
     def watched(plain: Path, sealed: Path, recipients: Sequence[str]) -> None:
-        seen.append([each.partition(".")[0] for each in (*files(kept_in), *files(bench))])
-        assert plain.is_relative_to(bench)
+        assert plain.is_relative_to(settings.data_dir)
+        seen.append(files(kept_in))
         encrypt(plain, sealed, recipients)
         seen.append(files(kept_in))
+        assert plain.exists()
 
     monkeypatch.setattr("ccari.recordings.archive.encrypt", watched)
     record(raw_in(spool))
-    to = (str(identity.to_public()),)
-    kept = await FileArchive(SharedSpool(spool), kept_in, "flac", lambda: to, bench).keep(TAG)
-    only_open, (sealed,) = seen
-    assert only_open == [str(TAG.recording_id)]
+    kept = await open_archive(settings, SharedSpool(spool)).keep(TAG)
+    before, (sealed,) = seen
+    assert before == []
     assert sealed.startswith(f".work/{TAG.recording_id}.")
-    assert files(bench) == []
+    assert sealed.endswith(".age")
+    assert files(settings.data_dir / "encoding") == []
     assert files(kept_in) == sorted([kept.file, f"{PLACE}.json"])
 
 

@@ -52,7 +52,7 @@ VALUES ('ACME-2026-000001', 'acme', 'renewals', '00000000-0000-4000-8000-0000000
         'fulfilled', '3', 'v1', NULL, decode(repeat('ab', 32), 'hex'), 1, now(), '2026-12-25');
 """
 SECRET = "s3cret-p4ssword"  # noqa: S105 - of no server
-BOUND_SECONDS = 10.0
+BOUND_SECONDS = 2.0
 
 
 MIGRATIONS = [

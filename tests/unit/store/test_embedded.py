@@ -21,7 +21,7 @@ from ccari.store.embedded import embedded_postgres
 from tests.lab.waiting import until
 
 START_SECONDS = 60.0
-ROOM_SECONDS = 10.0
+ROOM_SECONDS = 1.0
 #: Joins the server, says so, and leaves it when its standard input ends.
 USER = """
 import asyncio, sys
