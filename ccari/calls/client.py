@@ -15,6 +15,7 @@ import orjson
 from asyncari.client import Client
 
 from ccari.calls.modules import needed_modules
+from ccari.calls.operations import prepared
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, Refused, Transport, explained
 from ccari.errors import AsteriskError, UnsuitableError
 from ccari.gating.variables import at_once
@@ -275,7 +276,7 @@ def _unless_gone(*also: HTTPStatus) -> Any:
 async def operations(transport: Transport, credentials: Credentials) -> AsyncIterator[Ari]:
     """The operations of asyncari over ``transport``, described by the Asterisk at its other end."""
     async with _Client(None, f"{credentials.url.rstrip('/')}/", credentials.app, transport) as client:
-        yield Ari(client.swagger, transport, credentials)
+        yield Ari(prepared(client.swagger.resources, transport), transport, credentials)
 
 
 async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> Identity:

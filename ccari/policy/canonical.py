@@ -28,5 +28,5 @@ def canonical(told: dict[str, Any] | list[Any]) -> bytes:
 
 def _is_plain(told: dict[str, Any] | list[Any]) -> bool:
     if isinstance(told, list):
-        return all(type(each) is str or type(each) is int for each in told)
-    return all(type(name) is type(each) is str and name.isascii() for name, each in told.items())
+        return {*map(type, told)} <= {str, int}
+    return {*map(type, told), *map(type, told.values())} <= {str} and "".join(told).isascii()

@@ -1,13 +1,14 @@
 """The journals of calls and of requests, in PostgreSQL."""
 
 import contextlib
-import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from ccari.errors import RefusedError, StoreError
 from ccari.gating.journal import entry
@@ -179,7 +180,7 @@ async def _written(
         SQL[about], call_id, moved.events, moved.link, end.events, end.link,
         [each.seq for each in linked], [each.at for each in linked], [each.event for each in linked],
         [each.commitment for each in linked], [each.link for each in linked], [each.salt for each in linked],
-        [json.dumps(dict(each.fields or {})) for each in linked], *more,
+        [orjson.dumps(dict(each.fields or {})).decode() for each in linked], *more,
     )  # fmt: skip
     return None if done is None else moved
 
@@ -211,7 +212,7 @@ async def append_to_request(
 
 def linked(row: Mapping[str, Any]) -> Linked:
     """A row of ``call_journal``."""
-    fields = None if row["fields"] is None else json.loads(row["fields"])
+    fields = None if row["fields"] is None else orjson.loads(row["fields"])
     return Linked(
         row["seq"], row["at"], row["event"], bytes(row["commitment"]), bytes(row["link"]), fields, row["salt"]
     )

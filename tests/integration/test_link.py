@@ -11,8 +11,10 @@ from uuid import UUID
 import aiohttp
 import asyncpg
 import pytest
+from asyncari.client import Client
 
 from ccari.calls.client import EVENTS, operations
+from ccari.calls.operations import Operation
 from ccari.calls.transport import Credentials, Transport, connect
 from ccari.errors import AsteriskError
 from ccari.store.database import SCHEMA
@@ -384,6 +386,45 @@ async def test_a_callee_leg_lives_for_ever_when_nobody_ends_it(ground: Ground) -
         assert 4 * 3600 - 60 < left <= 4 * 3600
         await ground.lab.world.hang_up(placed)
         await ground.ended(service, placed)
+
+
+async def test_what_is_sent_is_not_what_asyncari_itself_would_send(ground: Ground) -> None:
+    """Every operation that this Asterisk describes, given one of each of what it takes."""
+    pbx = ground.lab.pbx
+    sent: list[tuple[Any, ...]] = []
+
+    class Wire:
+        async def request(
+            self, method: str, url: str, params: Any = None, data: str | None = None, headers: Any = None
+        ) -> None:
+            del headers
+            sent.append((method, url, params, data))
+
+    credentials = Credentials(pbx.ari_url, pbx.ari_user, pbx.ari_password, "described")
+    async with aiohttp.ClientSession() as session:
+        transport = await connect(session, credentials, lambda _: None)
+        reader = asyncio.create_task(transport.read())
+        try:
+            client = Client(None, f"{pbx.ari_url}/", "described", transport)
+            await client._init()
+        finally:
+            await transport.close()
+            reader.cancel()
+    described = {
+        f"{name}.{nickname}": operation
+        for name, resource in client.swagger.resources.items()
+        for nickname, operation in resource.operations.items()
+        if not operation.json["is_websocket"]
+    }
+    assert len(described) > 80
+    samples = {"path": "PJSIP/ä+b;1", "query": ["a b", "ä"], "body": {"A": "ä"}}
+    for name, operation in described.items():
+        given = {each["name"]: samples[each["paramType"]] for each in operation.json.get("parameters", ())}
+        operation.http_client = wire = Wire()
+        await operation(**given)
+        await Operation(operation, wire)(**given)
+        theirs, ours = sent[-2:]
+        assert ours == theirs, name
 
 
 async def test_a_stuck_asterisk_hides_why_the_connection_ends(ground: Ground) -> None:
