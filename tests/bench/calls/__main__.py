@@ -1,4 +1,4 @@
-"""The same call made in four ways, side by side: what it costs, and how soon people are heard.
+"""The same call made in several ways, side by side: what it costs, and how soon people are heard.
 
     make bench                      (or: python -m tests.bench.calls --calls 20 --runs 1 --ways dialplan ccari)
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from tests.bench.calls.dialplan import Dialplan
 from tests.bench.calls.exchange import exchange
 from tests.bench.calls.figures import GROUPS, figures, table
+from tests.bench.calls.messages import Messages, Requests
 from tests.bench.calls.node import Node
 from tests.bench.calls.place import Place, place
 from tests.bench.calls.plot import svg
@@ -29,7 +30,9 @@ from tests.bench.calls.traffic import Measured, Told, Traffic
 from tests.bench.calls.way import NotHereError, Way
 from tests.bench.home import home
 
-WAYS: dict[str, type[Way]] = {each.name: each for each in (Dialplan, Node, Shipped, WithCcari)}
+WAYS: dict[str, type[Way]] = {
+    each.name: each for each in (Dialplan, Requests, Messages, Node, Shipped, WithCcari)
+}
 LOW_RATE = 2.0
 #: So many calls first, which are not counted: pools fill, files are read, code is compiled.
 WARMING, WARMING_RATE = 10, 5.0
