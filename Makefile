@@ -82,7 +82,7 @@ $(VENV)/.installed: pyproject.toml requirements-dev.lock
 	@touch $@
 
 # The dialplan's ODBC driver is fetched by apt, ari-client by npm; a way that cannot be had is left out, and said so.
-bench: setup ## Make the same call by dialplan, ari-client, asyncari and ccari, and compare; CALLS=n RUNS=n RATE=n WAYS="…"
+bench: setup ## Make the same call by dialplan, by hand, ari-client, asyncari and ccari, and compare; CALLS=n RUNS=n RATE=n WAYS="…"
 	$(BIN)/python -m tests.bench.calls $(if $(CALLS),--calls $(CALLS)) $(if $(RUNS),--runs $(RUNS)) $(if $(RATE),--rate $(RATE)) $(if $(WAYS),--ways $(WAYS))
 
 bench-gate: setup ## Ask the gate beside fifty million bars, and scrub a million contacts; ROWS=n CONTACTS=n
