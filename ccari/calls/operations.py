@@ -1,7 +1,7 @@
 """ARI's operations as asyncari has read them from Asterisk, each looked through once and not with every request.
 
-asyncswagger's own call tries all that an operation could be given, and writes what it was given into a line for a log that is off:
-a fifth of what the event loop called for a call.
+asyncswagger's own call tries all that an operation could be given, and writes what it was given into a line for a log that is off
+(docs/performance.md).
 """
 
 import json
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Protocol
 from urllib.parse import quote
+
+_KINDS = "path", "query", "body"
 
 
 class Described(Protocol):
@@ -67,9 +69,6 @@ class Operation:
         return await self._transport.request(
             self._method, uri, params=query, data=json.dumps(body) if body else None
         )
-
-
-_KINDS = "path", "query", "body"
 
 
 def prepared(resources: Mapping[str, Any], transport: Requesting) -> Any:

@@ -1,6 +1,7 @@
 """The journals of calls and of requests, in PostgreSQL."""
 
 import contextlib
+import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -212,7 +213,7 @@ async def append_to_request(
 
 def linked(row: Mapping[str, Any]) -> Linked:
     """A row of ``call_journal``."""
-    fields = None if row["fields"] is None else orjson.loads(row["fields"])
+    fields = None if row["fields"] is None else json.loads(row["fields"])
     return Linked(
         row["seq"], row["at"], row["event"], bytes(row["commitment"]), bytes(row["link"]), fields, row["salt"]
     )

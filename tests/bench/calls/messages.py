@@ -1,4 +1,4 @@
-"""The least that the messages of a call cost, by hand and without any law: what ccari could come to and no less.
+"""What the messages of a call cost by themselves, by hand and without any law.
 
 ``requests`` asks of Asterisk what ccari asks and hears what it hears, over one WebSocket. ``messages`` asks PostgreSQL ten times in
 between as well, eight of them a row as long as an entry of the journal, each committed, and has the recording written as FLAC.
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import asyncpg
 import orjson
 import uvloop
 
 from ccari.calls.client import EVENTS
+from ccari.store.database import POOL_SIZE, Database, as_it_is
 from tests.bench.calls.dialplan import run, with_cdr
 from tests.bench.calls.exchange import Exchange, Wanted
 from tests.bench.calls.place import Place
@@ -124,7 +124,7 @@ class Wire:
 class Flow:
     """``rows`` and ``spool``: where PostgreSQL and the FLAC belong to it."""
 
-    def __init__(self, wire: Wire, notice: str, rows: asyncpg.Pool | None, spool: Path | None) -> None:
+    def __init__(self, wire: Wire, notice: str, rows: Database | None, spool: Path | None) -> None:
         self._wire = wire
         self._notice = notice
         self._rows = rows
@@ -185,11 +185,13 @@ class Flow:
 
     async def _look(self, call: uuid.UUID) -> None:
         if self._rows is not None:
-            await self._rows.fetchrow(_LOOK, call.bytes)
+            async with self._rows.connection() as connection:
+                await connection.fetchrow(_LOOK, call.bytes)
 
     async def _write(self, call: uuid.UUID, seq: int) -> None:
         if self._rows is not None:
-            await self._rows.execute(_WRITE, call, seq, _ENTRY)
+            async with self._rows.connection() as connection:
+                await connection.execute(_WRITE, call, seq, _ENTRY)
 
 
 def _flac(raw: Path) -> None:
@@ -201,7 +203,7 @@ async def control(url: str, user: str, password: str, notice: str, *also: str) -
     async with contextlib.AsyncExitStack() as stack:
         rows, spool = None, None
         if also:
-            rows, spool = await stack.enter_async_context(asyncpg.create_pool(also[0])), Path(also[1])
+            rows, spool = await stack.enter_async_context(as_it_is(also[0], POOL_SIZE, {})), Path(also[1])
         session = await stack.enter_async_context(
             aiohttp.ClientSession(headers={"Authorization": aiohttp.encode_basic_auth(user, password)})
         )
