@@ -117,7 +117,11 @@ def _unfit(begins: bytes, entries: Sequence[Linked], found: Linked) -> str:
 def _opens(entry: Linked) -> bool:
     if entry.fields is None or entry.salt is None:
         return False
-    return commitment(entry.salt, entry.fields) == entry.commitment
+    try:
+        return commitment(entry.salt, entry.fields) == entry.commitment
+    except ValueError:
+        # nobody has committed to what cannot be written as RFC 8785 has it
+        return False
 
 
 def _link(before: bytes, seq: int, at: datetime, event: str, committed: bytes) -> bytes:

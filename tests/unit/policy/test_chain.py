@@ -71,10 +71,12 @@ def test_an_edited_entry_goes_unnoticed(place: int, edit: dict[str, object]) -> 
     [
         {"fields": {"stage": "s"}},
         {"fields": {"stage": "t", "n": "1"}},
+        {"fields": {"stage": 10**400}},
+        {"fields": {"stage": "\ud800"}},
         {"salt": bytes(16)},
         {"salt": None},
     ],
-    ids=["field dropped", "field changed", "salt", "no salt"],
+    ids=["field dropped", "field changed", "number too great", "half a character", "salt", "no salt"],
 )
 def test_fields_that_do_not_fit_their_commitment_go_unnoticed(place: int, edit: dict[str, object]) -> None:
     entries = journal()

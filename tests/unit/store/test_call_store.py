@@ -410,9 +410,10 @@ async def test_erased_fields_break_the_journal_or_changed_ones_pass(
         shown = await store.records.show_call(call.id)
         assert ([each["fields"] for each in shown.events], shown.fault) == ([None, {"reason": "x"}], None)
         await connection.execute("SET session_replication_role = replica")
-        await connection.execute('UPDATE call_event_fields SET fields = \'{"reason": "y"}\'')
-        fault = (await store.records.show_call(call.id)).fault
-    assert fault == "the fields of entry 2 (call_ended) were changed"
+        for changed in ('{"reason": "y"}', f'{{"reason": {10**400}}}'):
+            await connection.execute("UPDATE call_event_fields SET fields = $1", changed)
+            fault = (await store.records.show_call(call.id)).fault
+            assert fault == "the fields of entry 2 (call_ended) were changed"
 
 
 async def test_invariant_2_a_recording_that_needs_an_agreement_is_tagged_without_it(
