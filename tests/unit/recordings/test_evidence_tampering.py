@@ -63,7 +63,10 @@ def _swap_whole(rows: list[dict[str, Any]]) -> None:
         (lambda rows: rows[1].pop("link"), "journal.json is damaged"),
         (lambda rows: rows[1].update(seq="x"), "journal.json is damaged"),
         (lambda rows: rows[1].update(seq=float("inf")), "journal.json is damaged"),
-        (lambda rows: rows[1]["fields"].update(a="\ud800"), "journal.json is damaged"),
+        (
+            lambda rows: rows[1]["fields"].update(a="\ud800"),
+            "journal.json: the fields of entry 2 (callee_answered) were changed",
+        ),
         (lambda rows: rows.clear(), "journal.json: the journal ends at entry 0, but there were 6"),
     ],
     ids=["event", "field", "salt", "time", "dropped", "cut", "swapped", "renumbered", "added", "no link", "no number", "infinite", "no text",
