@@ -78,7 +78,8 @@ class Caller:
                 while line := await reader.readline():
                     if b"CCARI_VERDICT" in line:
                         verdict = line.split()[-1].decode().rpartition(",")[2]
-                    writer.write(b"200 result=1\n")
+                    # ARRAY() sets what it is given here, as Asterisk's own does
+                    writer.write(b"200 result=1 (yes)\n" if line.startswith(b"GET") else b"200 result=1\n")
                 asked.times.append(time.perf_counter() - began)
                 asked.allowed += verdict == "ALLOW"
                 writer.close()
