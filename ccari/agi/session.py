@@ -24,6 +24,8 @@ REPLY_SECONDS = 2.0
 REPLY_LINES = 100
 
 _HEADER = re.compile(r"(agi_\w+): ?(.*)")
+_LINE_END = re.compile(r"[\r\n\0]")
+_TO_QUOTE = re.compile(r'[ \t"\\]')
 _REPLY = re.compile(r"(\d{3})([ -])(.*)")
 _RESULT = re.compile(r"result=(-?[0-9A-Za-z*#]*)(?: (.*))?")
 
@@ -216,8 +218,8 @@ class Session:
 
 def _quoted(word: str) -> str:
     """A word of a command; whatever could end its line is refused."""
-    if any(character in word for character in "\r\n\0"):
+    if _LINE_END.search(word):
         raise AgiError("a line break cannot be said to Asterisk")
-    if word and not set(word) & set(' \t"\\'):
+    if word and not _TO_QUOTE.search(word):
         return word
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'

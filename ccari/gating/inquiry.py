@@ -104,7 +104,7 @@ class Inquiry:
 
     def _unplayable(self, controller: Controller, campaign: Campaign) -> Block | None:
         try:
-            self.prompts.scripts(controller, campaign)
+            self.prompts.scripts(controller, campaign, lately=True)
         except SoundError:
             return Block.PROMPTS_MISSING
         return None

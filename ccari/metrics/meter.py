@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import Counter
@@ -19,6 +19,7 @@ from ccari.ports.requests import Intake
 
 #: What may lie between the end of the notice and the bridge where nobody has to do anything.
 _OURS = frozenset({"recording_tagged", "recording_started", "recording_impossible"})
+_DIRECTIONS, _OUTCOMES, _WHYS = frozenset(Direction), frozenset({*Outcome, HANDED_BACK}), frozenset(Why)
 
 
 class Metrics(Registry):
@@ -68,7 +69,7 @@ class Metrics(Registry):
         self._filed.labels(what.value).inc()
 
     def deleted(self, why: str, recordings: int) -> None:
-        self._deleted.labels(one_of(Why, why)).inc(recordings)
+        self._deleted.labels(one_of(_WHYS, why)).inc(recordings)
 
     def not_deleted(self, recordings: int) -> None:
         self._not_deleted.inc(recordings)
@@ -91,7 +92,7 @@ class _Call:
     def __init__(self, metrics: Metrics, way: Way, direction: str) -> None:
         self._metrics = metrics
         self._way = way
-        self._direction = one_of(Direction, direction)
+        self._direction = one_of(_DIRECTIONS, direction)
         self._campaign = ""
         self._answered: float | None = None
         self._heard: float | None = None
@@ -146,13 +147,13 @@ class _Call:
         if self._answered is not None and self._way is Way.STASIS:
             failed = outcome == Outcome.NOTICE_FAILED
             self._metrics.notices.labels("failed" if failed else "left").inc()
-        known = one_of((*Outcome, HANDED_BACK), outcome)
+        known = one_of(_OUTCOMES, outcome)
         self._metrics.calls.labels(self._way.value, self._direction, known, self._campaign).inc()
 
 
-def one_of(known: Iterable[str], told: str) -> str:
+def one_of(known: Container[str], told: str) -> str:
     """What is on no list must not become one of many series."""
-    return str(told) if told in {*known} else OTHER
+    return str(told) if told in known else OTHER
 
 
 def _begun(counter: Counter, family: Family) -> Counter:

@@ -9,8 +9,9 @@ import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberType, timezone
 
 #: What a person writes between digits. Everything else, and above all ``/ @ & ; ,``, could be a dial string.
-_SEPARATORS = frozenset(" -.()\u00a0")
-_DIGITS = frozenset("0123456789")
+_SEPARATORS = " -.()\u00a0"
+_WRITTEN = frozenset("0123456789" + _SEPARATORS)
+_SET_APART = str.maketrans("", "", _SEPARATORS)
 #: With the country's code, ITU-T E.164, 6.2.
 _LONGEST_E164 = 15
 #: An international prefix and a trunk zero may stand before them.
@@ -88,9 +89,9 @@ def parse(text: str, country: str) -> Number | NumberFault:
     if not text:
         return NumberFault.EMPTY
     body = text.removeprefix("+")
-    if len(text) > 2 * _LONGEST or not all(c in _DIGITS or c in _SEPARATORS for c in body):
+    if len(text) > 2 * _LONGEST or not _WRITTEN.issuperset(body):
         return NumberFault.CHARACTERS
-    digits = "".join(c for c in body if c in _DIGITS)
+    digits = body.translate(_SET_APART)
     if len(digits) > _LONGEST:
         return NumberFault.INVALID
     dialled = ("+" if text[0] == "+" else "") + digits

@@ -33,8 +33,13 @@ class Script:
 
 
 class Prompts(Protocol):
-    def scripts(self, controller: Controller, campaign: Campaign) -> Mapping[str, Script]:
-        """What is said in each of the campaign's languages. Raise SoundError if a sound is missing or changed."""
+    def scripts(
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+    ) -> Mapping[str, Script]:
+        """What is said in each of the campaign's languages. Raise SoundError if a sound is missing or changed.
+
+        ``lately``: as it was a moment ago, for who only asks, and rings nobody.
+        """
         ...
 
     def common(self, prompt: str, language: str) -> Sound: ...

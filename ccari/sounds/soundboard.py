@@ -46,8 +46,8 @@ _Stamps = dict[str, _Stamp]
 
 @dataclass
 class _Checked:
-    """The scripts of a campaign, and what they rested on when they were checked: ``notices`` are looked at each time, for
-    nobody is rung who could not be told (invariant 3), ``others`` each :data:`LOOK_SECONDS`.
+    """The scripts of a campaign, and what they rested on when they were checked: ``notices`` are looked at before each call,
+    for nobody is rung who could not be told (invariant 3), and all of it each :data:`LOOK_SECONDS`.
     """
 
     of: tuple[Controller, Campaign]
@@ -56,14 +56,12 @@ class _Checked:
     others: _Stamps
     looked_at: float
 
-    def holds(self, now: float) -> bool:
+    def holds(self, now: float, *, lately: bool) -> bool:
         """True if no file was changed, taken away, or put beside them since, as far as there was a look."""
-        if not _unchanged(self.notices):
-            return False
         if now - self.looked_at < LOOK_SECONDS:
-            return True
+            return lately or _unchanged(self.notices)
         self.looked_at = now
-        return _unchanged(self.others)
+        return _unchanged(self.notices) and _unchanged(self.others)
 
 
 class Soundboard:
@@ -86,9 +84,11 @@ class Soundboard:
         self._stamps: list[_Stamp] | None = None
         self._checked: dict[str, _Checked] = {}
 
-    def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
+    def scripts(
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+    ) -> dict[str, Script]:
         """Every sound of the campaign, by language; each file is hashed when it, its folder or the campaign is new. For that
-        the notices are looked at each time, and the others each :data:`LOOK_SECONDS`.
+        the notices are looked at each time, unless as they were ``lately`` will do, and the others each :data:`LOOK_SECONDS`.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class Soundboard:
         self._refresh()
         # from before the look
         known, now = self._checked.get(campaign.id), self._clock()
-        if known is not None and known.of == (controller, campaign) and known.holds(now):
+        if known is not None and known.of == (controller, campaign) and known.holds(now, lately=lately):
             return known.scripts
         self._checked.pop(campaign.id, None)
         checked = _Checked((controller, campaign), {}, {}, {}, now)

@@ -38,8 +38,15 @@ def spelt(statement: str, *arguments: Any) -> tuple[str, list[Any]]:
     PostgreSQL takes an array that it is given for one of ten, and so a plan that is made for all arguments for dearer than
     one for these: it made a new one for each call, which took six times as long as the gate's own work.
     """
-    flat = [one for each in arguments for one in (each if isinstance(each, list) else (each,))]
-    return _spelt(statement, tuple(len(each) if isinstance(each, list) else None for each in arguments)), flat
+    flat, lengths = list[Any](), list[int | None]()
+    for each in arguments:
+        if isinstance(each, list):
+            flat += each
+            lengths.append(len(each))
+        else:
+            flat.append(each)
+            lengths.append(None)
+    return _spelt(statement, tuple(lengths)), flat
 
 
 @lru_cache(maxsize=256)

@@ -184,6 +184,9 @@ def _given(model: type[BaseModel], query: MultiMapping[str]) -> dict[str, Any]:
 
 async def _read(request: web.Request) -> bytes:
     try:
+        if request.content.is_eof():
+            # it has come with the head, as a short one does: there is nothing to wait for
+            return await request.read()
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError:

@@ -39,7 +39,9 @@ WITH_KEYS = (
 class Sounds:
     """Prompts that are named as they are called."""
 
-    def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
+    def scripts(
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+    ) -> dict[str, Script]:
         names = (
             "rights",
             "right_failed",

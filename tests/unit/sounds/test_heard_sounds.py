@@ -123,6 +123,25 @@ def test_invariant_3_a_notice_that_is_spoilt_while_the_service_runs_is_played(de
     assert board.scripts(CONTROLLER, CAMPAIGN) == before
 
 
+def test_who_only_asks_is_told_nothing_of_a_spoilt_notice_for_more_than_a_moment(desk: Desk) -> None:
+    now = 0.0
+    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: now)
+    before = board.scripts(CONTROLLER, CAMPAIGN, lately=True)
+    (desk.sounds / "pl/renewals/identity.alaw").unlink()
+    assert board.scripts(CONTROLLER, CAMPAIGN, lately=True) is before
+    now += LOOK_SECONDS
+    with pytest.raises(SoundError, match="pl/renewals/identity"):
+        board.scripts(CONTROLLER, CAMPAIGN, lately=True)
+
+
+def test_a_call_is_made_by_what_who_only_asked_was_told(desk: Desk) -> None:
+    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: 0.0)
+    board.scripts(CONTROLLER, CAMPAIGN, lately=True)
+    (desk.sounds / "pl/renewals/identity.alaw").unlink()
+    with pytest.raises(SoundError, match="pl/renewals/identity"):
+        board.scripts(CONTROLLER, CAMPAIGN)
+
+
 def test_another_sound_that_is_spoilt_is_played_for_more_than_a_moment(desk: Desk) -> None:
     """One that is shipped takes its place."""
     now = 0.0

@@ -32,7 +32,9 @@ OTHER = POLICY.replace('"renewals"', '"surveys"')
 class Silent:
     """Prompts of a campaign that says nothing."""
 
-    def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
+    def scripts(
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+    ) -> dict[str, Script]:
         return {campaign.language: Script({}, dict.fromkeys(notices.wordings(campaign), "1"))}
 
     def common(self, prompt: str, language: str) -> Sound:

@@ -64,7 +64,9 @@ class Silent:
 
     missing = False
 
-    def scripts(self, controller: Controller, campaign: Campaign) -> Mapping[str, Script]:
+    def scripts(
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+    ) -> Mapping[str, Script]:
         if self.missing:
             raise SoundError("pl/rights: no such sound")
         return {}
