@@ -36,7 +36,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """An entry in its place. ``link``: 32 bytes over it and the link before it. ``fields`` and ``salt``: None where erased."""
+    """An entry in its place. ``link``: 32 bytes over it and the link before it. ``fields`` and ``salt``: None where erased;
+    fields without a salt are none that anybody has committed to.
+    """
 
     seq: int
     at: datetime
@@ -49,6 +51,18 @@ class Linked:
 
 def commitment(salt: bytes, fields: Mapping[str, str]) -> bytes:
     return hashlib.sha256(salt + canonical(dict(fields))).digest()
+
+
+def as_told(found: object, salt: bytes | None) -> tuple[Mapping[str, str], bytes | None]:
+    """The fields and the salt of an entry, of what stands where its fields are kept: somebody may have put anything there.
+
+    Nobody commits to what is no object of texts: it is told in texts, or as nothing, and without the salt nothing opens it.
+    """
+    if not isinstance(found, dict):
+        return {}, None
+    if all(isinstance(each, str) for each in found.values()):
+        return found, salt
+    return {name: str(value) for name, value in found.items()}, None
 
 
 def start(call_id: UUID) -> bytes:

@@ -12,6 +12,7 @@ from ccari.policy import chain
 from ccari.policy.chain import SALT_BYTES, Entry
 from ccari.ports.accesses import Access, WantedAccesses
 from ccari.store.database import Database
+from ccari.store.journals import as_told
 from ccari.store.queries import SQL
 
 _log = structlog.get_logger()
@@ -61,9 +62,12 @@ class Accesses:
                     continue
                 if row["seq"] != seq + 1:
                     return count, f"entry {seq + 1} is missing"
-                entry = Entry(row["at"], row["event"], json.loads(row["fields"]), bytes(row["salt"]))
-                (right,) = chain.follow(link, seq, [entry])
-                if (right.link, right.commitment) != (bytes(row["link"]), bytes(row["commitment"])):
+                fields, salt = as_told(row["fields"], bytes(row["salt"]))
+                (right,) = chain.follow(
+                    link, seq, [Entry(row["at"], row["event"], fields, bytes(row["salt"]))]
+                )
+                kept = (salt, bytes(row["link"]), bytes(row["commitment"]))
+                if (right.salt, right.link, right.commitment) != kept:
                     return (
                         count,
                         f"entry {right.seq} ({right.event}) was changed, or stands in another's place",
@@ -78,13 +82,12 @@ class Accesses:
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    fields = json.loads(row["fields"])
-    who, why = fields.pop("who"), fields.pop("why")
+    fields, _ = as_told(row["fields"], b"")
     return {
         "seq": row["seq"],
         "at": row["at"],
-        "who": who,
+        "who": fields.get("who", ""),
         "access": row["event"],
-        "what": fields,
-        "why": why,
+        "what": {name: value for name, value in fields.items() if name not in {"who", "why"}},
+        "why": fields.get("why", ""),
     }

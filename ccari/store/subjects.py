@@ -1,6 +1,5 @@
 """All that is kept of one person with one controller, to be given out."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from ccari.ports.subjects import Holdings, Mandate
 from ccari.store import mandates
 from ccari.store.database import Database
 from ccari.store.erasures import holds_on_number
+from ccari.store.journals import as_told
 from ccari.store.queries import SQL
 
 #: What in a journal tells of those who work there, and not of the person (Art 15(4)).
@@ -82,10 +82,8 @@ async def _by(
 
 
 def _event(row: Mapping[str, Any]) -> dict[str, Any]:
-    fields = None if row["fields"] is None else json.loads(row["fields"])
-    told = (
-        None
-        if fields is None
-        else {name: value for name, value in fields.items() if name not in _OF_EMPLOYEES}
-    )
+    if row["fields"] is None:
+        return {"at": row["at"], "event": row["event"], "fields": None}
+    fields, _ = as_told(row["fields"], b"")
+    told = {name: value for name, value in fields.items() if name not in _OF_EMPLOYEES}
     return {"at": row["at"], "event": row["event"], "fields": told}

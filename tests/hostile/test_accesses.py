@@ -21,6 +21,7 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.integration.service import Service
 from tests.unit.store import made, person
+from tests.unit.store.forging import NO_FIELDS, forge
 from tests.unit.store.kept import Shelf
 from tests.unit.store.test_listening_commands import put
 from tests.unit.store.test_request_commands import on
@@ -232,6 +233,27 @@ async def test_invariant_9_an_access_that_was_changed_left_out_or_moved_goes_unn
     done = await on(dsn, tmp_path).ccari("audit", "check")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("ccari: the record of accesses is not sound: ")
+
+
+@pytest.mark.parametrize("edit", [*NO_FIELDS.values(), "{}"], ids=[*NO_FIELDS, "empty"])
+async def test_invariant_9_an_access_whose_fields_were_made_none_breaks_off_who_reads_the_record(
+    dsn: str, database: Database, store: Store, tmp_path: Path, edit: str
+) -> None:
+    await several(store)
+    await forge(database, "UPDATE accesses SET fields = $1 WHERE seq = 3", edit)
+    assert "entry 3 (number_checked) was changed" in str((await store.accesses.fault())[1])
+    for options in ((), ("--json",)):
+        done = await on(dsn, tmp_path).ccari("audit", "list", *options)
+        assert (done.code, done.err) == (0, "")
+        assert done.out.count("number_checked") == 8
+
+
+async def test_invariant_9_a_text_of_an_access_that_was_made_a_number_goes_unnoticed(
+    database: Database, store: Store
+) -> None:
+    await store.accesses.note(Access(Looked.NUMBER_CHECKED, "cli:anna", {"digest": "5"}))
+    await forge(database, """UPDATE accesses SET fields = fields || '{"digest": 5}'""")
+    assert "entry 1 (number_checked) was changed" in str((await store.accesses.fault())[1])
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def pack(
     EvidenceError
         If the account does not fit together: what cannot be proven is not given out as proof.
     """
-    _refuse_unfit(account)
+    refuse_unfit(account)
     files = _files(account, heard, {each.fingerprint: each for each in (*signers, key.verifying)})
     files["README.txt"] = _readme(account, key, at)
     contents = {
@@ -65,7 +65,8 @@ def policy_of(account: Account) -> Policy | None:
         return None
 
 
-def _refuse_unfit(account: Account) -> None:
+def refuse_unfit(account: Account) -> None:
+    """Raise EvidenceError, naming the first thing that does not fit, if the account proves nothing."""
     journal, what = account.journal, f"{account.kind} {account.id}"
     if not journal:
         raise EvidenceError(f"{what} has no journal")

@@ -9,7 +9,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, AccountStore, HeardSound
 from ccari.recordings.evidence.keys import SigningKeys
-from ccari.recordings.evidence.pack import pack, policy_of
+from ccari.recordings.evidence.pack import pack, policy_of, refuse_unfit
 from ccari.recordings.evidence.sealer import Sealer
 
 #: A journal may grow between its seal and the look at it; it does not do so for long.
@@ -50,6 +50,8 @@ class Prover:
 
     def pack(self, account: Account) -> tuple[bytes, Sequence[HeardSound]]:
         """The ZIP, and the sounds that were to be in it. It reads files, and signs. Raises as :func:`pack` does."""
+        # before anybody reads in the journal what was heard
+        refuse_unfit(account)
         policy = policy_of(account) if account.kind is Kind.CALL else None
         played = self._heard(policy, account) if policy is not None else []
         signers = [self._keys.public(each.seal.statement.key) for each in account.seals]

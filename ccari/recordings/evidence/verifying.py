@@ -147,11 +147,11 @@ def _journal(files: Mapping[str, bytes], kind: Kind, of: str, known: Mapping[str
 
 
 def _entry(row: Mapping[str, Any]) -> Linked:
-    fields, salt = row["fields"], row["salt"]
+    salt = None if row["salt"] is None else bytes.fromhex(row["salt"])
+    fields, salt = (None, salt) if row["fields"] is None else chain.as_told(row["fields"], salt)
     return Linked(
         int(row["seq"]), datetime.fromisoformat(row["at"]), str(row["event"]), bytes.fromhex(row["commitment"]),
-        bytes.fromhex(row["link"]), None if fields is None else {str(name): str(fields[name]) for name in fields},
-        None if salt is None else bytes.fromhex(salt),
+        bytes.fromhex(row["link"]), fields, salt,
     )  # fmt: skip
 
 

@@ -67,10 +67,17 @@ def _swap_whole(rows: list[dict[str, Any]]) -> None:
             lambda rows: rows[1]["fields"].update(a="\ud800"),
             "journal.json: the fields of entry 2 (callee_answered) were changed",
         ),
+        *(
+            (lambda rows, edit=edit: rows[1].update(fields=edit),
+             "journal.json: the fields of entry 2 (callee_answered) were changed")
+            for edit in (5, "", "x", [], ["x"], {"a": 5}, {"a": 10**400})
+        ),
+        (lambda rows: rows[3]["fields"].update(key=2), "journal.json: the fields of entry 4 (key_pressed) were changed"),
         (lambda rows: rows.clear(), "journal.json: the journal ends at entry 0, but there were 6"),
     ],
     ids=["event", "field", "salt", "time", "dropped", "cut", "swapped", "renumbered", "added", "no link", "no number", "infinite", "no text",
-         "emptied"],
+         "fields a number", "fields nothing", "fields text", "fields empty list", "fields list", "number added", "great number added",
+         "number for text", "emptied"],
 )  # fmt: skip
 def test_a_journal_that_was_changed_is_not_named(
     change: Callable[[list[dict[str, Any]]], None], fault: str

@@ -25,6 +25,7 @@ from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.lab.waiting import until
 from tests.unit.store import made
+from tests.unit.store.forging import NO_FIELDS, forge
 
 WITHIN = 10.0
 IN_UTC = {"search_path": "ccari", "timezone": "UTC"}
@@ -414,6 +415,22 @@ async def test_erased_fields_break_the_journal_or_changed_ones_pass(
             await connection.execute("UPDATE call_event_fields SET fields = $1", changed)
             fault = (await store.records.show_call(call.id)).fault
             assert fault == "the fields of entry 2 (call_ended) were changed"
+
+
+@pytest.mark.parametrize("edit", NO_FIELDS.values(), ids=NO_FIELDS)
+async def test_invariant_9_fields_that_were_made_none_break_off_who_reads_them_or_pass(
+    calls: PostgresCallStore, store: Store, database: Database, edit: str
+) -> None:
+    """Also where there was nothing in them: what is no fields is not taken for none."""
+    for reason in ({}, {"reason": "5"}):
+        call = made.call()
+        await calls.open(call, made.question(call))
+        await calls.close(call.id, "failed", "", made.journal("call_ended", **reason))
+        await forge(database, "UPDATE call_event_fields SET fields = $1 WHERE call_id = $2", edit, call.id)
+        shown = await store.records.show_call(call.id)
+        assert shown.fault == "the fields of entry 1 (call_ended) were changed"
+        (entry,) = shown.events
+        assert all(isinstance(each, str) for each in entry["fields"].values())
 
 
 async def test_invariant_2_a_recording_that_needs_an_agreement_is_tagged_without_it(

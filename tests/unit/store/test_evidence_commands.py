@@ -24,6 +24,7 @@ from ccari.store.seals import Seals
 from tests.integration.service import Done, Service
 from tests.lab.ports import free_port
 from tests.unit.store import made
+from tests.unit.store.forging import NO_FIELDS, forge
 
 NOWHERE = {"CCARI_DATABASE__URL": "postgresql://ccari@127.0.0.1:9/ccari"}
 
@@ -186,6 +187,35 @@ async def test_what_cannot_be_proven_is_given_out(
         f"call {call.id} proves nothing any more: entry 2 (x) was changed",
     )
     assert not out.exists()
+
+
+@pytest.mark.parametrize("edit", NO_FIELDS.values(), ids=NO_FIELDS)
+async def test_a_call_whose_fields_were_made_none_cannot_be_shown_or_is_given_out_as_proof(
+    ccari: Service, store: Store, database: Database, tmp_path: Path, edit: str
+) -> None:
+    call = await over(store)
+    await forge(database, "UPDATE call_event_fields SET fields = $1 WHERE seq = 2", edit)
+    fault = "the fields of entry 2 (key_pressed) were changed"
+    shown = await ccari.ccari("calls", "show", str(call.id))
+    assert (shown.code, shown.err) == (1, "")
+    assert shown.out.endswith(f"JOURNAL NOT SOUND: {fault}\n")
+    told = json.loads((await ccari.ccari("calls", "show", str(call.id), "--json")).out)
+    assert [each["event"] for each in told["events"]] == ["call_gated", "key_pressed", "call_ended"]
+    refused(
+        await ccari.ccari("evidence", "export", str(call.id), "--out", str(tmp_path / "pack.zip")),
+        f"call {call.id} proves nothing any more: {fault}",
+    )
+
+
+async def test_a_notice_that_was_edited_breaks_off_who_looks_for_its_audio(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    call = await recorded(store)
+    await forge(database, """UPDATE call_event_fields SET fields = '{"sounds": "x"}' WHERE seq = 1""")
+    refused(
+        await ccari.ccari("evidence", "export", str(call.id)),
+        f"call {call.id} proves nothing any more: the fields of entry 1 (notice_heard) were changed",
+    )
 
 
 async def recorded(store: Store) -> OpenedCall:

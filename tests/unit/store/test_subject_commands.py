@@ -19,6 +19,7 @@ from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made, person
+from tests.unit.store.forging import NO_FIELDS, forge
 from tests.unit.store.kept import Shelf
 from tests.unit.store.test_replaying import Node
 from tests.unit.store.test_request_commands import AS_WRITTEN, on, refused
@@ -242,6 +243,18 @@ async def test_a_row_that_was_tampered_with_gives_out_another_file(
     told = await export(ccari, reference, out)
     assert list(told["left_out"].values()) == ["it is not below the recordings folder"]
     assert opened(out)[2] == {}
+
+
+async def test_a_field_that_was_tampered_with_keeps_a_person_from_their_data(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    for edit in NO_FIELDS.values():
+        call = await person.called(shelf)
+        change = "UPDATE call_event_fields SET fields = $1 WHERE call_id = $2"
+        await forge(shelf.database, change, edit, call.id)
+    out = tmp_path / "out.zip"
+    told = await export(ccari, await person.asked(shelf, Right.ACCESS), out)
+    assert told["calls"] == len(opened(out)[0]["calls"]) == len(NO_FIELDS)
 
 
 async def test_an_erasure_is_carried_out_unasked_or_not_shown(
