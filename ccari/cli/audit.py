@@ -44,7 +44,10 @@ def list_(
 
 @app.command()
 def check(context: typer.Context) -> None:
-    """Check that no entry was changed, left out or moved. Exit status 1 if one was."""
+    """Check that no entry was changed, left out or moved, and that all is as it was sealed. Exit status 1 if not.
+
+    That the seals themselves are whole and signed, ccari evidence check tells.
+    """
 
     async def work(_: Settings, store: Store) -> tuple[int, str | None]:
         return await store.accesses.fault()

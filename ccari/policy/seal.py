@@ -24,6 +24,8 @@ class Kind(StrEnum):
 
     CALL = "call"
     REQUEST = "request"
+    #: The record of accesses, of which there is one.
+    ACCESSES = "accesses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,13 @@ def fault(journal: Sequence[Linked], sealed: Iterable[Sealed]) -> str | None:
     """What of a journal, itself without a fault, is no longer as it was sealed at some moment, in words."""
     for leaf, at in sealed:
         if len(journal) < leaf.events or journal[leaf.events - 1].link != leaf.link:
-            return f"the first {leaf.events} entries are not those that were sealed at {at:%Y-%m-%d %H:%M:%S} UTC"
+            return unlike(leaf.events, at)
     return None
+
+
+def unlike(events: int, at: datetime) -> str:
+    """That a journal's first so many entries are not those that were sealed then, in words."""
+    return f"the first {events} entries are not those that were sealed at {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def statement(leaves: Sequence[Leaf], before: Statement | None, key: str, at: datetime) -> Statement:

@@ -10,6 +10,7 @@ import structlog
 from ccari.errors import StoreError
 from ccari.policy import chain
 from ccari.policy.chain import SALT_BYTES, Entry
+from ccari.policy.seal import unlike
 from ccari.ports.accesses import Access, WantedAccesses
 from ccari.store.database import Database
 from ccari.store.journals import as_told
@@ -51,9 +52,17 @@ class Accesses:
         return [_told(row) for row in rows]
 
     async def fault(self) -> tuple[int, str | None]:
-        """How many entries there are, and the first thing that does not fit, in words; however many there are, not all of
-        them are held at once.
+        """How many entries there are, and the first thing that does not fit, in words: in the chain, or of what was sealed.
+
+        However many there are, not all of them are held at once. The seals' own signatures are :func:`checking.check`'s.
         """
+        count, fault = await self._unchained()
+        if fault is None:
+            for row in await self._database.rows(SQL["accesses_not_as_sealed"]):
+                fault = unlike(row["events"], row["sealed_at"])
+        return count, fault
+
+    async def _unchained(self) -> tuple[int, str | None]:
         seq, link, count, last = 0, chain.start_of_accesses(), 0, b""
         async for rows in self._database.stream(SQL["all_accesses"]):
             for row in rows:

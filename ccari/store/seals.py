@@ -14,6 +14,11 @@ from ccari.store import journals
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 
+_MARKS = {
+    Kind.CALL: "calls_sealed",
+    Kind.REQUEST: "requests_sealed",
+    Kind.ACCESSES: "accesses_sealed",
+}
 #: Of a row, what the account has elsewhere.
 _APART = frozenset({"events", "last_link"})
 
@@ -42,10 +47,10 @@ class Seals:
                 SQL["add_sealed"], number, list(range(len(leaves))), [each.kind for each in leaves],
                 [each.id for each in leaves], [each.events for each in leaves], [each.link for each in leaves],
             )  # fmt: skip
-            for kind, mark in ((Kind.CALL, "calls_sealed"), (Kind.REQUEST, "requests_sealed")):
+            for kind in Kind:
                 of_kind = [each for each in leaves if each.kind is kind]
                 await connection.execute(
-                    SQL[mark], [each.id for each in of_kind], [each.events for each in of_kind]
+                    SQL[_MARKS[kind]], [each.id for each in of_kind], [each.events for each in of_kind]
                 )
         return len(leaves)
 

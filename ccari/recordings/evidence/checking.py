@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ccari.errors import EvidenceError
 from ccari.policy import merkle
-from ccari.policy.seal import FIRST
+from ccari.policy.seal import FIRST, Kind
 from ccari.ports.evidence import SealRecords
 from ccari.recordings.evidence.keys import VerifyingKey
 
@@ -45,5 +45,6 @@ async def check(records: SealRecords, keys: Sequence[VerifyingKey]) -> Found:
             raise EvidenceError(f"{which} is not of the journals that it is said to be of")
         before, journals = told.digest, journals + len(leaves)
     async for kind, of, at in records.broken():
-        raise EvidenceError(f"{kind} {of} is not as it was sealed at {at:%Y-%m-%d %H:%M:%S} UTC")
+        what = "the record of accesses" if kind is Kind.ACCESSES else f"{kind} {of}"
+        raise EvidenceError(f"{what} is not as it was sealed at {at:%Y-%m-%d %H:%M:%S} UTC")
     return Found(seals, journals, before)

@@ -19,6 +19,16 @@ WHERE sealed < events
   AND NOT EXISTS (
       SELECT FROM sealed s LEFT JOIN request_events e ON e.reference = r.reference AND e.seq = s.events AND e.link = s.link
       WHERE s.kind = 'request' AND s.id = r.reference AND e.link IS NULL)
+UNION ALL
+-- of its many seals the newest stands for all: the link that was sealed goes on from all that were before it
+SELECT 'accesses', 'accesses', events::integer, link FROM access_chain c
+WHERE sealed < events
+  AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'accesses' AND s.id = 'accesses' AND s.events = c.events)
+  AND NOT EXISTS (
+      SELECT FROM (SELECT events, link FROM sealed WHERE kind = 'accesses' AND id = 'accesses'
+                   ORDER BY events DESC LIMIT 1) AS s
+      LEFT JOIN accesses a ON a.seq = s.events AND a.link = s.link
+      WHERE a.link IS NULL)
 LIMIT $1
 
 -- name: add_seal
@@ -38,6 +48,9 @@ WHERE calls.id = held.id
 -- name: requests_sealed
 UPDATE rights_requests SET sealed = each.events FROM unnest($1::text[], $2::integer[]) AS each (id, events)
 WHERE reference = each.id
+
+-- name: accesses_sealed
+UPDATE access_chain SET sealed = each.events FROM unnest($1::text[], $2::integer[]) AS each (id, events)
 
 -- name: seals_of
 SELECT l.seal, l.leaf, l.events, l.link, s.sealed_at, s.leaves, s.root, s.before, s.key, s.signature
@@ -89,5 +102,6 @@ FROM sealed s JOIN seals ON seals.id = s.seal
 LEFT JOIN call_events c ON c.call_id = CASE WHEN s.kind = 'call' THEN s.id::uuid END AND c.seq = s.events AND c.link = s.link
 LEFT JOIN request_events r
        ON r.reference = CASE WHEN s.kind = 'request' THEN s.id END AND r.seq = s.events AND r.link = s.link
-WHERE c.link IS NULL AND r.link IS NULL
+LEFT JOIN accesses a ON s.kind = 'accesses' AND a.seq = s.events AND a.link = s.link
+WHERE c.link IS NULL AND r.link IS NULL AND a.link IS NULL
 ORDER BY s.seal, s.leaf

@@ -75,6 +75,7 @@ MIGRATIONS = [
     "0017_repeats_claimed",
     "0018_counted_figures",
     "0019_gate_unchanged",
+    "0020_sealed_accesses",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")

@@ -15,6 +15,7 @@ import pytest
 from ccari.errors import EvidenceError
 from ccari.gating.journal import entry
 from ccari.policy.rights import Level, Right
+from ccari.ports.accesses import Access, Looked
 from ccari.ports.calls import OpenedCall
 from ccari.recordings.evidence.checking import check
 from ccari.recordings.evidence.keys import SigningKeys
@@ -308,17 +309,19 @@ CHANGES = {
     "UPDATE seals SET key = 'x' WHERE id = 1": "is signed with the key x, which is not in [keys] dir",
     "UPDATE call_events SET link = sha256(link) WHERE seq = 3": "is not as it was sealed at",
     "DELETE FROM call_event_fields; DELETE FROM call_events": "is not as it was sealed at",
+    "DELETE FROM accesses": "the record of accesses is not as it was sealed at",
 }
 
 
 async def test_a_seal_that_was_taken_out_or_changed_is_not_missed(
     ccari: Service, store: Store, database: Database
 ) -> None:
+    await store.accesses.note(Access(Looked.NUMBER_CHECKED, "cli:anna", {"digest": "00"}))
     for _ in range(3):
         await over(store)
         await ccari.ccari("evidence", "seal")
     done = await ccari.ccari("evidence", "check")
-    assert done.out.startswith("3 seals of 3 journals: everything fits\nthe newest is ")
+    assert done.out.startswith("3 seals of 4 journals: everything fits\nthe newest is ")
     (row,) = await database.rows("SELECT sealed_at FROM seals WHERE id = 2")
     seals = [await database.rows(f"TABLE {each}") for each in ("seals", "sealed")]
     for change, fault in CHANGES.items():

@@ -11,15 +11,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ccari.errors import StoreError, UnknownError
-from ccari.policy import merkle
+from ccari.policy import chain, merkle
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.seal import FIRST, Kind, Leaf, Statement, statement
+from ccari.ports.accesses import Access, Looked
 from ccari.ports.calls import OpenedCall
 from ccari.ports.evidence import Account, Seal
 from ccari.ports.requests import Clock, Work
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
+from tests.unit.store.forging import forge
 
 KEY = Ed25519PrivateKey.generate()
 WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
@@ -35,6 +37,11 @@ async def closed(store: Store, *events: str) -> OpenedCall:
     await store.calls.open(call, made.question(call))
     await store.calls.close(call.id, "failed", "", made.journal(*(events or ("call_gated", "call_ended"))))
     return call
+
+
+async def looks(store: Store, count: int) -> None:
+    for _ in range(count):
+        await store.accesses.note(Access(Looked.NUMBER_CHECKED, "cli:anna", {"digest": "00"}))
 
 
 def proven(account: Account) -> list[int]:
@@ -151,6 +158,43 @@ async def test_invariant_9_a_sealed_journal_that_was_written_anew_is_shown_as_wh
     assert await store.seals.seal(sign, 10) == 0
     # nor does it keep others from being sealed, nor does a reset counter
     await database.rows("UPDATE calls SET sealed = 0")
+    await closed(store)
+    assert await store.seals.seal(sign, 10) == 1
+
+
+async def test_what_the_record_of_accesses_has_grown_by_stays_unsealed(
+    store: Store, database: Database
+) -> None:
+    await looks(store, 2)
+    assert await store.seals.seal(sign, 10) == 1
+    assert await store.seals.seal(sign, 10) == 0
+    await looks(store, 1)
+    await closed(store)
+    assert await store.seals.seal(sign, 10) == 2
+    sealed = await database.rows("SELECT id, events FROM sealed WHERE kind = 'accesses' ORDER BY seal")
+    assert [(each["id"], each["events"]) for each in sealed] == [("accesses", 2), ("accesses", 3)]
+    assert await store.accesses.fault() == (3, None)
+    assert [each async for each in store.seals.broken()] == []
+
+
+@pytest.mark.parametrize("left", [0, 2, 3])
+async def test_invariant_9_a_record_of_accesses_that_was_written_anew_is_whole_or_sealed_again(
+    store: Store, database: Database, left: int
+) -> None:
+    """Whoever can write every table leaves out the last looks and has others made in their place; he cannot make the seal."""
+    await looks(store, 4)
+    await store.seals.seal(sign, 10)
+    await forge(database, "DELETE FROM accesses WHERE seq > $1", left)
+    await database.rows(
+        "UPDATE access_chain SET sealed = 0, events = $1, link = coalesce((SELECT link FROM accesses WHERE seq = $1), $2)",
+        left, chain.start_of_accesses(),
+    )  # fmt: skip
+    await looks(store, 5 - left)
+    count, fault = await store.accesses.fault()
+    assert (count, str(fault)[:51]) == (5, "the first 4 entries are not those that were sealed ")
+    assert [(kind, of) async for kind, of, _ in store.seals.broken()] == [(Kind.ACCESSES, "accesses")]
+    assert await store.seals.seal(sign, 10) == 0
+    # nor does it keep others from being sealed
     await closed(store)
     assert await store.seals.seal(sign, 10) == 1
 
