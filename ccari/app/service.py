@@ -1,6 +1,5 @@
 """The one composition root: which parts make up a running ccari."""
 
-import asyncio
 from functools import partial
 
 import structlog
@@ -12,7 +11,7 @@ from ccari.app.messengers import forwarding, notifying
 from ccari.app.parts import Parts, open_parts
 from ccari.app.recordings import housekeeping, open_archive, open_spool
 from ccari.app.starting import check_keys, check_policy
-from ccari.app.stopping import heed_signals, until
+from ccari.app.stopping import Ending, heed_signals, unless_told, until
 from ccari.app.tasks import beside
 from ccari.calls.admission import Admission
 from ccari.calls.client import Ari, Identity
@@ -37,13 +36,20 @@ _log = structlog.get_logger()
 
 
 async def serve(settings: Settings) -> None:
-    """Run the service until SIGTERM or SIGINT, which the process heeds in no other way once it serves.
+    """Run the service until SIGTERM or SIGINT, which the process heeds in no other way from now on.
 
     Raises
     ------
     CcariError
         If it cannot begin, or must end: see :meth:`ccari.calls.link.Link.run`.
     """
+    ending = heed_signals()
+    await unless_told(ending, _begin(settings, ending))
+    if not ending.serves.is_set():
+        _log.info("service_stopped")
+
+
+async def _begin(settings: Settings, ending: Ending) -> None:
     supervisor = Supervisor.from_environment()
     credentials = Credentials(
         settings.asterisk.url, settings.asterisk.username, settings.asterisk.secret(), settings.asterisk.app
@@ -56,13 +62,12 @@ async def serve(settings: Settings) -> None:
         # somebody may have barred themselves while the database was away
         await parts.replayer.begin()
         async with open_spool(settings) as spool:
-            await _run(parts, spool, credentials, supervisor, *heed_signals())
+            await _run(parts, spool, credentials, supervisor, ending)
 
 
 async def _run(
-    parts: Parts, spool: Spool, credentials: Credentials, supervisor: Supervisor, stop: asyncio.Event,
-    hurry: asyncio.Event,
-) -> None:  # fmt: skip
+    parts: Parts, spool: Spool, credentials: Credentials, supervisor: Supervisor, ending: Ending
+) -> None:
     """Each of what runs ends before what stands above it."""
     settings, store, metrics = parts.settings, parts.store, parts.metrics
     archive = open_archive(settings, spool)
@@ -87,11 +92,11 @@ async def _run(
             Lookout(metrics, CountedFigures(store.database), parts.book, parts.local_journal.unsettled).run
         ),
         # last: nobody is told that it is up before it is
-        beside(partial(supervisor.tell, stop, link.connected)),
+        beside(partial(supervisor.tell, ending.stop, link.connected)),
     ):
         settle()
         _log.info("service_started", revision=parts.book.revision)
-        await until(stop, hurry, link, calls, settings.calls.drain_seconds)
+        await until(ending, link, calls, settings.calls.drain_seconds)
         _log.info("service_stopped")
 
 

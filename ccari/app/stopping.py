@@ -4,7 +4,10 @@ import asyncio
 import atexit
 import contextlib
 import signal
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
@@ -12,16 +15,25 @@ from ccari.calls.switchboard import Switchboard
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def heed_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """SIGTERM or SIGINT sets the first from now on, and one more the second; none ends the process any more.
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """``stop``: the service is told to; ``hurry``: once more. ``serves``: there may be calls by now, which end before it."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    serves: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def heed_signals() -> Ending:
+    """SIGTERM or SIGINT sets ``stop`` from now on, and one more ``hurry``; none ends the process any more.
 
     They are no handlers of the loop, which would be gone with it: whoever tells it once more must not cut off what is still
     being closed. Nor the interpreter in its last steps: it puts handlers away, but leaves alone what is ignored.
     """
-    loop, stop, hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    loop, ending = asyncio.get_running_loop(), Ending()
 
     def tell() -> None:
-        (hurry if stop.is_set() else stop).set()
+        (ending.hurry if ending.stop.is_set() else ending.stop).set()
 
     def heed(_number: int, _frame: FrameType | None) -> None:
         with contextlib.suppress(RuntimeError):  # of a loop that is closed
@@ -30,18 +42,35 @@ def heed_signals() -> tuple[asyncio.Event, asyncio.Event]:
     for each in _SIGNALS:
         signal.signal(each, heed)
         atexit.register(signal.signal, each, signal.SIG_IGN)
-    return stop, hurry
+    return ending
 
 
-async def until(
-    stop: asyncio.Event, hurry: asyncio.Event, link: Link, calls: Switchboard, drain_seconds: float
-) -> None:
+async def unless_told(ending: Ending, service: Coroutine[Any, Any, None]) -> None:
+    """Run the service. Told to stop before it serves, it is cancelled, and closes what it has opened by then.
+
+    Raises what the service raises.
+    """
+    running, stopping = asyncio.create_task(service), asyncio.create_task(ending.stop.wait())
+    try:
+        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if ending.serves.is_set():
+            await asyncio.wait([running])
+    finally:
+        for task in (running, stopping):
+            task.cancel()
+        await asyncio.wait([running, stopping])
+    if not running.cancelled():
+        running.result()
+
+
+async def until(ending: Ending, link: Link, calls: Switchboard, drain_seconds: float) -> None:
     """Keep the link until told to stop; then let the calls end before the link goes. In a hurry, wait for no talk."""
-    running, stopping = asyncio.create_task(link.run()), asyncio.create_task(stop.wait())
+    ending.serves.set()
+    running, stopping = asyncio.create_task(link.run()), asyncio.create_task(ending.stop.wait())
     try:
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
-            await _wind_down(calls, drain_seconds, hurry, running)
+            await _wind_down(calls, drain_seconds, ending.hurry, running)
         calls.detach("shutdown")
         await calls.drain()
         if running.done():

@@ -13,11 +13,13 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 from ccari.errors import StoreError
+
+_T = TypeVar("_T")
 
 #: initdb takes 1-2 s; a server that recovers after a crash may take longer to accept connections.
 START_SECONDS = 60.0
@@ -48,14 +50,31 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
     with _lock_file(server.folder / USERS) as users:
         async with _controlling(server.folder):
             fcntl.flock(users, fcntl.LOCK_SH)
-            await server.ensure_running()
+            try:
+                await server.ensure_running()
+            except asyncio.CancelledError:
+                await _leave(server, users)
+                raise
         try:
             yield server.dsn
         finally:
             async with _controlling(server.folder):
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    await server.stop()
+                await _leave(server, users)
+
+
+async def _leave(server: "Server", users: IO[str]) -> None:
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        await server.stop()
+
+
+async def _to_its_end(work: Callable[..., _T], *given: Any) -> _T:
+    """In a thread, which cannot be cancelled: who is, waits for it, and leaves nothing to go on behind the locks."""
+    working = asyncio.create_task(asyncio.to_thread(work, *given))
+    try:
+        return await asyncio.shield(working)
+    finally:
+        await asyncio.wait([working])
 
 
 @contextlib.asynccontextmanager
@@ -145,7 +164,7 @@ class Server:
             shutil.chown(part, self._user.uid)
         await self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
                         "--no-instructions", f"--pgdata={part}")  # fmt: skip
-        await asyncio.to_thread(part.rename, self.cluster)
+        await _to_its_end(part.rename, self.cluster)
 
     async def _make_usable(self) -> None:
         """Let the server's own user reach its folders and programmes."""
@@ -158,7 +177,7 @@ class Server:
             shutil.chown(each, self._user.uid)
         if not await self.finds_programmes():
             # a virtual environment below /root, say: the server gets programmes of its own
-            await asyncio.to_thread(_copy_package, self._binaries.parents[1], self._copy)
+            await _to_its_end(_copy_package, self._binaries.parents[1], self._copy)
             await self.finds_programmes()
 
     @property
@@ -184,7 +203,7 @@ class Server:
             raise StoreError(f"the embedded PostgreSQL in {self.folder}: {programme} failed: {last.strip()}")
 
     async def _spawn(self, programme: str, *arguments: str) -> tuple[int, str]:
-        return await asyncio.to_thread(self._spawn_and_wait, programme, *arguments)
+        return await _to_its_end(self._spawn_and_wait, programme, *arguments)
 
     def _spawn_and_wait(self, programme: str, *arguments: str) -> tuple[int, str]:
         """Run one of the server's programmes as its user; into a file, for the daemon would hold a pipe open."""

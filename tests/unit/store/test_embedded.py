@@ -1,6 +1,7 @@
 """The embedded server: shared by processes, and usable after any of them was killed."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -73,6 +74,15 @@ def server_pid(home: Path) -> int | None:
     return pid
 
 
+def programmes_in(home: Path) -> list[bytes]:
+    """The command lines of all that work there."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(each.read_bytes())
+    return [each for each in found if bytes(home) in each]
+
+
 async def answers(dsn: str) -> bool:
     connection = await asyncpg.connect(dsn)
     try:
@@ -136,6 +146,19 @@ async def test_one_killed_while_it_makes_the_server_leaves_half_a_one(home: Path
         other.kill()
     async with embedded_postgres(fresh) as dsn:
         assert await answers(dsn)
+
+
+async def test_one_that_is_cancelled_while_it_makes_the_server_leaves_programmes_to_themselves(
+    home: Path,
+) -> None:
+    """They would go on when another has the locks."""
+    fresh = home / "cancelled"
+    joining = asyncio.create_task(embedded_postgres(fresh).__aenter__())
+    await until(lambda: bool(list(fresh.rglob("PG_VERSION"))), within=START_SECONDS)
+    joining.cancel()
+    await asyncio.wait([joining])
+    assert joining.cancelled()
+    assert programmes_in(fresh) == []
 
 
 async def test_a_place_that_cannot_be_written_ends_in_a_traceback(home: Path) -> None:
