@@ -20,6 +20,8 @@ from tests.lab.ports import free_port
 from tests.lab.waiting import until
 from tests.unit.store.test_embedded import answers, server_pid
 
+#: Objects; there are more than a hundred thousand.
+LOADED = 10_000
 MIGRATING = "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
@@ -140,3 +142,19 @@ async def test_a_service_that_is_told_again_and_again_while_it_starts_is_cut_off
         await asyncio.wait([ending], timeout=0.001)
     await ending
     assert server_pid(home) is None
+
+
+async def test_a_running_service_looks_through_all_that_it_has_loaded_for_garbage(
+    home: Path, tmp_path: Path, empty: str
+) -> None:
+    """Which stops every call for tens of milliseconds. The interpreter tells at its end what it has put by."""
+    frozen = tmp_path / "frozen"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, gc, pathlib\n"
+        f"atexit.register(lambda: pathlib.Path({str(frozen)!r}).write_text(str(gc.get_freeze_count())))\n"
+    )
+    found = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    service = to_start(home, tmp_path, CCARI_DATABASE__URL=empty, PYTHONPATH=found)
+    await begun(service, lambda: b'"service_started"' in service.log.read_bytes())
+    await told(service, signal.SIGTERM)
+    assert int(frozen.read_text()) > LOADED
