@@ -57,7 +57,7 @@ async def gather(
     wanted = sorted({*numbers, *(f"+{digits}" for _, digits, _ in tried)})
     return Account(
         calm=calm,
-        windows=tuple(watch.windows),
+        windows=watch.windows,
         exits=tuple(supervisor.exits),
         signs=tuple(watch.signs),
         presses=tuple(_presses(lab.world.log.read_text("utf-8", "replace"))),

@@ -19,16 +19,16 @@ SIGNS = frozenset({SERVES, "asterisk_connected", "asterisk_away", "call_ended"})
 
 
 class Watch:
-    """``windows``: the faults that are over."""
+    """``signs``: of the service, in their order."""
 
     def __init__(self, spool: Path, log: Path) -> None:
         self._spool = spool
         self._log = log
         self._read = 0
         self._seen: dict[str, float] = {}
-        self.windows: list[Window] = []
+        self._over: list[Window] = []
+        self._going: list[tuple[Fault, float]] = []
         self.signs: list[Sign] = []
-        self.now: list[Fault] = []
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -42,16 +42,25 @@ class Watch:
         self._listen()
         return any(each.event == SERVES and each.at >= since for each in self.signs)
 
+    @property
+    def now(self) -> list[Fault]:
+        return [kind for kind, _ in self._going]
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The faults that there were; one that goes on lasts until now, for it may have done its work already."""
+        return (*self._over, *(Window(kind, began, time.time()) for kind, began in self._going))
+
     @contextmanager
     def fault(self, kind: Fault) -> Iterator[None]:
         """A fault lasts as long as the context."""
-        began = time.time()
-        self.now.append(kind)
+        going = kind, time.time()
+        self._going.append(going)
         try:
             yield
         finally:
-            self.now.remove(kind)
-            self.windows.append(Window(kind, began, time.time()))
+            self._going.remove(going)
+            self._over.append(Window(*going, time.time()))
 
     def raw_files(self) -> tuple[RawFile, ...]:
         self._look()

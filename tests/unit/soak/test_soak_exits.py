@@ -1,5 +1,6 @@
 """What the soak's checker makes of a service that ends by itself, or not at all, and of what asyncio says in the log."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,19 @@ def test_the_next_service_is_excused_by_what_the_last_one_was_told() -> None:
     run = lawful.account()
     by_itself = Exit(BEGAN + 111, BEGAN + 130, 0)
     assert said(replace(run, exits=(*run.exits, by_itself))) == {BY_ITSELF}
+
+
+def test_a_service_that_is_killed_by_a_fault_that_goes_on_is_said_to_have_ended_by_itself(
+    tmp_path: Path,
+) -> None:
+    """The checker looks in the middle of a run, too."""
+    run, watch, began = lawful.account(), Watch(tmp_path, tmp_path / "log"), time.time() - 30.0
+    with watch.fault(Fault.KILL_CCARI):
+        killed = Exit(began, time.time(), -9)
+        assert said(replace(run, windows=(*run.windows, *watch.windows), exits=(*run.exits, killed))) == set()
+        assert watch.now == [Fault.KILL_CCARI]
+    assert [each.kind for each in watch.windows] == [Fault.KILL_CCARI]
+    assert watch.now == []
 
 
 def test_a_service_that_does_not_end_when_it_is_told_to_goes_on_unnoticed() -> None:
