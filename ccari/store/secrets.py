@@ -219,19 +219,18 @@ class SecretStore:
         ``digests``.
 
         Another node of the fleet may have made it: what is barred under it would be called from here. ``known`` are the
-        controller's that ``digests`` are of, and registers'.
+        controller's that ``digests`` are of, and those of the registers that were asked.
         """
         for each in known:
             holder, number, check = _kept(each)
             folder = self._of(holder)
-            is_controller = holder.kind == "controller"
-            # a controller's that are known were looked at for the digests; a register's may be gone with its folder
-            if not is_controller or self._expected.get(folder, {}).get(number) != check:
+            # those that are known were looked at when the question's digests were made
+            if self._expected.get(folder, {}).get(number) != check:
                 self._versions(folder)
             found = self._expected[folder].get(number)
             if found != check and not (found is None and number in self.retired(holder)):
                 raise _lost(folder, number, "is missing" if found is None else "is another one")
-            if is_controller and number > digests.key_version:
+            if holder.kind == "controller" and number > digests.key_version:
                 raise ConfigError(
                     f"the secret of {holder.name!r} was followed by version {number} a moment ago"
                 )

@@ -1,6 +1,8 @@
 """Two nodes of a fleet on one database, each with a disk of its own: what one does holds on the other."""
 
 import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,11 +14,14 @@ from ccari.gating.inquiry import Inquiry
 from ccari.gating.terms import Terms
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
+from ccari.ports.lists import Listed
 from ccari.store.opened import Store
 from ccari.store.policies import Book
+from ccari.store.registers import Copy
 from ccari.store.secrets import Holder, SecretStore
 from tests.unit.store.made import ASTERISK, NUMBER, QUESTION
 from tests.unit.store.test_gatekeeper import Silent, ask, gatekeeper
+from tests.unit.store.test_lost_secrets import HEEDED
 
 ACME = Holder("controller", "acme")
 
@@ -132,3 +137,22 @@ async def test_invariant_1_a_register_that_was_loaded_on_another_node_counts_as_
         ConfigError, match=r"version 1 of the suppression secret of 'robinson' in .* is another one"
     ):
         secrets.heed(asked.secrets, digests)
+
+
+async def test_invariant_1_a_register_whose_secrets_are_gone_while_the_node_runs_counts_as_empty(
+    store: Store, here: SecretStore, there: Desk, tmp_path: Path
+) -> None:
+    async def copy() -> AsyncIterator[list[Any]]:
+        yield [Listed(NUMBER, None, None)]
+
+    await store.policies.apply(HEEDED, "test")
+    await store.key_versions.make(here, Holder("register", "robinson"))
+    (key,) = here.register_keys("robinson")
+    whole = Copy("robinson", datetime.now(UTC), "anna", update=False, shrunk=False, dated=True)
+    await store.registers.load(
+        whole, key, copy(), lambda: bytes(32), keep_going=False, progress=lambda _done, _of: None
+    )
+    copied(tmp_path)
+    assert (await inquiry(there, store))["reason"] == "suppressed_register"
+    shutil.rmtree(tmp_path / "there/registers")
+    assert (await inquiry(there, store))["reason"] == "register_stale"
