@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -225,6 +226,7 @@ def _explain_dialling(there: WorldSettings, settings: Settings, console: Console
         f"\n[bold]Everything goes on running. Dial in with a SIP softphone:[/bold]\n"
         f"  server {there.pbx_sip} (UDP), user phone, password {there.phone_password}\n"
         f"  call {SCENES[0].number} (answers and talks) or another number of the scenes; campaign renewals\n"
-        f"  commands: CCARI_DATA_DIR={settings.data_dir} ccari calls list\n"
-        f"Ctrl-C ends it."
+        f"  commands: CCARI_DATA_DIR={settings.data_dir} {Path(sys.executable).with_name('ccari')} calls list\n"
+        f"Ctrl-C ends it.",
+        soft_wrap=True,
     )

@@ -85,7 +85,10 @@ def _recording_basis(mode: RecordingMode | None) -> LegalBasis:
 
 
 class Recording(Declared):
+    """``purpose``: why calls are recorded, as it is spoken; left out, for what they are made, and nothing is said of it."""
+
     mode: RecordingMode
+    purpose: Words | None = None
     legal_basis: LegalBasis = Field(default_factory=lambda declared: _recording_basis(declared.get("mode")))
     retention_days: Annotated[Count, Field(ge=1, le=3660)] = 90
     without: Without = Without.CONTINUE
@@ -173,6 +176,7 @@ class Campaign(Declared):
     ``data_source`` is where the campaign's numbers come from; left out, each number must be a contact with a source of
     its own. ``consent_required``: whether a number must have consented to ``consent_purpose``; left out, it must where
     the basis is consent and in all marketing, for which telephone law asks consent in most countries (PL: PKE Art 398).
+    ``consent_channel``: to be reached by what.
     ``preset``: the calling rules of a country, beside ``hours`` and ``attempts``. ``languages``: those that a key changes
     to, beside ``language``, which every call begins in. ``transfer``: whom an agent may hand a callee over to.
     ``connect_seconds``: how long a callee waits for an agent who is rung, ``abandoned``: how many may wait in vain.
@@ -188,6 +192,7 @@ class Campaign(Declared):
     data_source: Words | None = None
     consent_required: Flag | None = None
     consent_purpose: Identifier | None = None
+    consent_channel: Channel = Channel.PHONE
     registers: tuple[Identifier, ...] = ()
     language: Language = "pl"
     languages: tuple[Language, ...] = ()
@@ -259,10 +264,6 @@ class Campaign(Declared):
         return self.after_right is AfterRight.END
 
     @property
-    def consent_channel(self) -> Channel:
-        return Channel.PHONE
-
-    @property
     def country_rules(self) -> Preset | None:
         return PRESETS[self.preset] if self.preset else None
 
@@ -282,6 +283,14 @@ class Campaign(Declared):
         if not isinstance(number, Number):
             raise ValueError("must be a valid number in the form +48221234567")  # noqa: TRY004 - pydantic's
         return number.e164
+
+    @property
+    def counts_for_days(self) -> int:
+        """For how long a call to a number counts among its attempts; nought where none is counted. All that ``total`` counts
+        are those of whose person one knows.
+        """
+        rules = self.country_rules
+        return max(self.attempts.per_days if self.attempts else 0, (rules and rules.per_days) or 0)
 
     def contradictions(self) -> Iterator[Contradiction]:
         yield from self._about_consent()

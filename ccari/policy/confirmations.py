@@ -19,7 +19,7 @@ CONFIRMATIONS = {
     KeyAction.HUMAN_REVIEW: "right_registered_human_review",
     KeyAction.CONTINUE_UNRECORDED: "continues_unrecorded",
 }
-#: In place of ``continues_unrecorded`` when some of the talk has been recorded already.
+#: In place of ``continues_unrecorded`` when some of the talk has been recorded already, and after a withdrawal then.
 RECORDING_STOPPED = "recording_stopped"
 #: After the confirmation of what a person decides upon.
 ANSWER_FOLLOWS = "answer_within_month"
@@ -34,7 +34,7 @@ _DUE = "due:"
 def confirmation(
     right: Right, *, recorded: bool, reference: str = "", due: date | None = None
 ) -> tuple[str, ...]:
-    """The ids of what is said once a right is registered. ``recorded``: some of the talk has been recorded.
+    """The ids of what is said once a right is registered. ``recorded``: some of the talk has been recorded, and no more is.
 
     Where there is something left to be answered, ``reference`` is read out, and until when: ``due``, or in words.
     """
@@ -43,7 +43,7 @@ def confirmation(
     words = next(words for action, words in CONFIRMATIONS.items() if action.right is right)
     if not EFFECTS[right].refusable:
         # it is done with its effect, and nothing is left to be answered
-        return (words,)
+        return (words, RECORDING_STOPPED) if recorded and right is Right.WITHDRAW_CONSENT else (words,)
     read_out = (f"{_REFERENCE}{reference}",) if reference else ()
     until = f"{_DUE}{due.isoformat()}" if due is not None and due.year in speech.YEARS else ANSWER_FOLLOWS
     return (words, *read_out, until)

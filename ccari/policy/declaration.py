@@ -55,6 +55,7 @@ class Policy(Declared):
                     yield Contradiction((kind, place, "id"), f"{one.id!r} is declared twice")
                 seen.add(one.id)
         controllers, registers = ({each.id for each in some} for some in (self.controllers, self.registers))
+        yield from self._about_limits()
         for place, campaign in enumerate(self.campaigns):
             if campaign.controller not in controllers:
                 yield Contradiction(
@@ -67,6 +68,18 @@ class Policy(Declared):
                         ("campaigns", place, "registers"),
                         f"{name!r} is none of the registers: {_known(registers)}",
                     )
+
+    def _about_limits(self) -> Iterator[Contradiction]:
+        for place, controller in enumerate(self.controllers):
+            counted = {
+                each.id: each.counts_for_days for each in self.campaigns if each.controller == controller.id
+            }
+            longest = max(counted, key=lambda name: counted[name], default=None)
+            if controller.calls_days is not None and longest and controller.calls_days < counted[longest]:
+                yield Contradiction(
+                    ("controllers", place, "calls_days"),
+                    f"must be at least {counted[longest]}: for so many days {longest!r} counts its calls to a number",
+                )
 
     def registers_of(self, campaign: Campaign) -> tuple[Register, ...]:
         """The registers that a campaign's numbers may not be in, each no older than the preset of its country asks."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import Campaign, NoticePrompt, RecordingMode
+from ccari.policy.bases import OBJECTABLE, LegalBasis
+from ccari.policy.campaign import Campaign, Information, NoticePrompt, RecordingMode
 from ccari.policy.declaration import Policy
 from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
@@ -11,11 +11,16 @@ from ccari.policy.presets import PRESETS
 
 #: A year, and some days to wait for what comes at its end.
 _LONG_DAYS = 400
-_OBJECTABLE = frozenset({LegalBasis.LEGITIMATE_INTEREST, LegalBasis.PUBLIC_TASK})
 
 
 def doubts(policy: Policy) -> Iterator[str]:
     """One sentence for each doubt: which campaign, what is doubtful by which article, and what would settle it."""
+    for controller in policy.controllers:
+        if controller.calls_days is None:
+            yield (
+                f"{controller.id!r} keeps whose its calls were until they have them erased (Art 5(1)(e)): set calls_days, "
+                "or keep on file why there is no limit"
+            )
     for campaign in policy.campaigns:
         controller = policy.controller_of(campaign)
         for ask in _QUESTIONS:
@@ -29,6 +34,11 @@ def _notice(_: Controller, campaign: Campaign) -> Iterator[str]:
         yield "never tells of the person's rights (Art 13(2)(b), 14(2)(c), 21(4)): add rights to notice.prompts"
     if NoticePrompt.IDENTITY not in prompts:
         yield "never says on whose behalf it calls (Art 14(1)): add identity to notice.prompts"
+    if campaign.notice.information is Information.FIRST_CONTACT and campaign.answering_machine is None:
+        yield (
+            "counts whoever answered once, a mailbox too, as told (Art 13(4), 14(5)(a)): set answering_machine, "
+            'or notice.information = "always"'
+        )
     if campaign.marketing and NoticePrompt.PURPOSE not in prompts:
         yield "sells without saying so at once (PL: consumer-rights act, Art 20(1)): add purpose to notice.prompts"
 
@@ -62,30 +72,45 @@ def _keys(_: Controller, campaign: Campaign) -> Iterator[str]:
             "calls on consent and has no key to withdraw it, which must be as easy as giving it (Art 7(3)): "
             "bind withdraw_consent"
         )
-    objections = {KeyAction.OBJECTION} | ({KeyAction.OBJECTION_MARKETING} if campaign.marketing else set())
-    if campaign.legal_basis in _OBJECTABLE and not bound & objections:
-        yield f"calls on {campaign.legal_basis} and has no key to object (Art 21): bind {_last(objections)}"
+    # to marketing it is absolute, 21(3), and would be weighed if it came in as one to anything else
+    objection = KeyAction.OBJECTION_MARKETING if campaign.marketing else KeyAction.OBJECTION
+    if campaign.legal_basis in OBJECTABLE and objection not in bound:
+        yield f"calls on {campaign.legal_basis} and has no key to object (Art 21): bind {objection}"
 
 
-def _last(objections: set[KeyAction]) -> KeyAction:
-    return max(objections, key=lambda each: each is KeyAction.OBJECTION_MARKETING)
-
-
-def _recording(_: Controller, campaign: Campaign) -> Iterator[str]:
+def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
     recording = campaign.recording
     if recording.mode is RecordingMode.OFF:
         return
     agreed = recording.mode is RecordingMode.OPT_IN
-    if agreed and KeyAction.CONTINUE_UNRECORDED not in campaign.keys.values():
+    taken_back = {KeyAction.CONTINUE_UNRECORDED} | (
+        {KeyAction.WITHDRAW_CONSENT} if recording.legal_basis is LegalBasis.CONSENT else set()
+    )
+    if agreed and not taken_back & {*campaign.keys.values()}:
         yield (
             "records by agreement and has no key to take it back, which must be as easy as giving it (Art 7(3)): "
             "bind continue_unrecorded"
+        )
+    if agreed and recording.purpose is None:
+        yield (
+            "asks for an agreement to be recorded, and not what for (Art 4(11), 13(1)(c)): set recording.purpose, "
+            "or keep on file where it is told"
+        )
+    if controller.country == "DE" and recording.mode in {RecordingMode.NOTICE, RecordingMode.OPT_OUT}:
+        yield (
+            f"records whoever does not object ({recording.mode}), and German law wants an agreement first (StGB §201): "
+            "set recording.mode to opt_in, or keep on file why none is needed"
         )
     duty = recording.legal_basis is LegalBasis.LEGAL_OBLIGATION
     if recording.mode is RecordingMode.MANDATORY and not duty:
         yield (
             f"must be recorded, and recording.legal_basis is {recording.legal_basis}: "
             "name the law that demands it and set legal_obligation, or let people refuse (opt_out)"
+        )
+    if not duty and controller.calls_days is not None and recording.retention_days > controller.calls_days:
+        yield (
+            f"keeps recordings for {recording.retention_days} days, and with them their calls, which are to expire after "
+            f"{controller.calls_days}: shorten recording.retention_days, or raise the controller's calls_days"
         )
     if recording.retention_days > _LONG_DAYS and not duty:
         yield (

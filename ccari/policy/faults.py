@@ -100,8 +100,16 @@ def _as_written(document: Mapping[str, Any], loc: Path) -> Path:
 def _words(model: type[Declared], error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return f"is no known key; those are {', '.join(_known_keys(model, error['loc']))}"
+    if error["type"] == "tuple_type" and _holds_tables(model, error["loc"]):
+        return f"write [[{error['loc'][-1]}]], in two brackets, for each"
     said = error["msg"].removeprefix("Value error, ")
     return _WORDS.get(error["type"]) or re.sub(r"^(Input|String|Value) should", "must", said)
+
+
+def _holds_tables(model: type[Declared], loc: Path) -> bool:
+    """Whether the key is one of those of the whole file that are written as tables."""
+    field = model.model_fields.get(str(loc[0])) if len(loc) == 1 else None
+    return field is not None and _table_in(field.annotation) is not None
 
 
 def _known_keys(model: type[Declared], loc: Path) -> list[str]:

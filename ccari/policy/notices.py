@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ccari.policy import confirmations, speech
-from ccari.policy.bases import LegalBasis
+from ccari.policy.bases import OBJECTABLE
 from ccari.policy.campaign import Campaign, Information, NoticePrompt, RecordingMode
 from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
@@ -75,6 +75,7 @@ COMMON = (
 
 #: Art 21(4): the right to object is told, keys or not.
 _RIGHTS_WITHOUT_KEYS = "rights_no_keys"
+_RECORDING_PURPOSE = "recording_purpose"
 _RECORDING = {
     RecordingMode.NOTICE: "recording_notice",
     RecordingMode.OPT_OUT: "recording_opt_out",
@@ -91,7 +92,9 @@ _ANSWER = {
     RecordingMode.OPT_OUT: KeyAction.CONTINUE_UNRECORDED,
     RecordingMode.OPT_IN: KeyAction.CONSENT_RECORDING,
 }
-_OBJECTIONS = frozenset({KeyAction.OBJECTION, KeyAction.OBJECTION_MARKETING})
+#: Art 21(4): told before the other rights, each in a sentence of its own; and what is no right after them.
+_FIRST = (KeyAction.OBJECTION_MARKETING, KeyAction.OBJECTION)
+_LAST = (KeyAction.DATA_SOURCE, KeyAction.REPEAT)
 
 
 class Words(Protocol):
@@ -214,6 +217,7 @@ def prompts(
     spoken = {
         "controller": controller.name,
         "purpose": campaign.purpose,
+        "recording_purpose": campaign.recording.purpose or "",
         "data_source": campaign.data_source or "",
         "legal_basis_words": words.basis_words(campaign.legal_basis, language),
     }
@@ -234,6 +238,9 @@ def prompts(
     for name in own:
         template = words.template(name, language)
         text = template.format_map(spoken)
+        if name == recording(campaign) and campaign.recording.purpose:
+            # Art 4(11), 13(1)(c): what for, before anybody agrees
+            text = f"{words.template(_RECORDING_PURPOSE, language).format_map(spoken)} {text}"
         if name == NoticePrompt.RIGHTS.value:
             text = " ".join([text, *_rights(campaign, words, language)])
         # what is said as the catalogue has it is one sound for all campaigns
@@ -289,13 +296,16 @@ def _rights(campaign: Campaign, words: Words, language: str) -> list[str]:
     ]
     bound = {campaign.keys[key] for key in menu}
     rights = {action.right for action in bound} - {None, Right.REFUSE_RECORDING}
-    may_object = campaign.marketing or campaign.legal_basis in {
-        LegalBasis.LEGITIMATE_INTEREST,
-        LegalBasis.PUBLIC_TASK,
-    }
-    if not rights or (may_object and not bound & _OBJECTIONS):
+    objection = KeyAction.OBJECTION_MARKETING if campaign.marketing else KeyAction.OBJECTION
+    may_object = campaign.marketing or campaign.legal_basis in OBJECTABLE
+    if not rights or (may_object and objection not in bound):
         told.append(words.template(_RIGHTS_WITHOUT_KEYS, language))
     return told
+
+
+def _as_told(bound: tuple[str, KeyAction]) -> tuple[int, str]:
+    key, action = bound
+    return (action in _LAST) - (action in _FIRST), key
 
 
 def _menu(campaign: Campaign) -> dict[str, str]:
@@ -308,6 +318,6 @@ def _menu(campaign: Campaign) -> dict[str, str]:
         key: "menu_refuse_recording"
         if action is KeyAction.CONTINUE_UNRECORDED and rules.must
         else f"menu_{action.value}"
-        for key, action in sorted(campaign.keys.items())
+        for key, action in sorted(campaign.keys.items(), key=_as_told)
         if action not in untold
     }

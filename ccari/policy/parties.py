@@ -39,12 +39,16 @@ class Forwarding(Declared):
 
 
 class Controller(Declared):
-    """Who decides why people are called (Art 4(7)); everything of a call belongs to one controller."""
+    """Who decides why people are called (Art 4(7)); everything of a call belongs to one controller.
+
+    ``calls_days``: so long after its end a call tells whose it was; left out, until the person has it erased.
+    """
 
     id: Identifier
     name: Words
     country: str
     dpo: Words
+    calls_days: Annotated[Count, Field(ge=30, le=3660)] | None = None
     forward: Forwarding | None = None
 
     @field_validator("country")

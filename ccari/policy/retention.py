@@ -1,11 +1,11 @@
-"""When a recording is to be deleted, and what keeps it beyond that: storage limitation, Article 5(1)(e)."""
+"""When recordings and calls are to go, and what keeps them beyond that: storage limitation, Article 5(1)(e)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ccari.policy.bases import LegalBasis
+from ccari.policy.bases import ANY_BASIS, OBJECTABLE, LegalBasis
 from ccari.policy.rights import Right
 
 
@@ -25,25 +25,22 @@ class Why(StrEnum):
     PURGE = "purge"
 
 
-_ANY = frozenset(LegalBasis)
-_OBJECTED_TO = frozenset({LegalBasis.PUBLIC_TASK, LegalBasis.LEGITIMATE_INTEREST})
-
 #: The bases of the recordings that a request of each right holds while it is open. What is not here holds nothing: an
 #: erasure above all, for nobody is kept longer because they asked to be forgotten; who needs the recording for a claim,
 #: Art 17(3)(e), places a hold.
 HOLDING: Mapping[Right, frozenset[LegalBasis]] = {
     # Art 15(1) and (3): what is deleted before the answer is withheld from it
-    Right.ACCESS: _ANY,
+    Right.ACCESS: ANY_BASIS,
     # Art 20(1)(a)
     Right.PORTABILITY: frozenset({LegalBasis.CONSENT, LegalBasis.CONTRACT}),
     # Art 18(1)(b) and (c): the person opposes the deletion, or needs what the controller no longer does
-    Right.RESTRICTION: _ANY,
+    Right.RESTRICTION: ANY_BASIS,
     # Art 18(1)(d): restricted until it is verified whose grounds override
-    Right.OBJECTION: _OBJECTED_TO,
+    Right.OBJECTION: OBJECTABLE,
     # an objection, where no consent was the basis that it takes back
-    Right.REFUSE_RECORDING: _OBJECTED_TO,
+    Right.REFUSE_RECORDING: OBJECTABLE,
     # Art 22(3): whoever looks at the decision again needs what it was made on
-    Right.HUMAN_REVIEW: _ANY,
+    Right.HUMAN_REVIEW: ANY_BASIS,
 }
 
 #: Rights whose request holds on when it was fulfilled: restricted data are stored and nothing else, Art 18(2), until the
@@ -93,6 +90,11 @@ def deletion(
 def delete_at(recorded: datetime, retention_days: int) -> datetime:
     """The moment after which a recording may no longer be kept, from the campaign's own limit in days."""
     return recorded + timedelta(days=retention_days)
+
+
+def ended_until(now: datetime, calls_days: int) -> datetime:
+    """When a call has ended that is past its controller's limit, at the latest."""
+    return now - timedelta(days=calls_days)
 
 
 def purge_fault(

@@ -7,7 +7,7 @@ registered; what may not wait (the bar on further calls, the stop of a recording
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from ccari.policy.bases import LegalBasis
+from ccari.policy.bases import ANY_BASIS, OBJECTABLE, LegalBasis
 from ccari.policy.suppression import Reason
 
 
@@ -77,8 +77,8 @@ _NEXT: dict[RequestState, frozenset[RequestState]] = {
 class Effect:
     """What a right does, and what it asks for.
 
-    ``suppress``: the bar that is entered at once for the controller, or None. ``stops_recording``: the running recording
-    ends. ``stored``: what becomes of earlier recordings. ``fulfil_at``: how sure the person's identity must be before the
+    ``suppress``: the bar that is entered at once for the controller, or None. ``stops``: the bases under which a running
+    recording ends; a withdrawal takes back the consent to it as well, Art 7(3). ``stored``: what becomes of earlier recordings. ``fulfil_at``: how sure the person's identity must be before the
     request is fulfilled (it is registered at any level). ``refusable``: whether Art 12(5), 17(3), 21(1) or the like can
     be a ground to refuse; an objection to marketing and a withdrawal are absolute. ``state``: where the request starts;
     what is complete with its effect starts fulfilled.
@@ -86,7 +86,7 @@ class Effect:
 
     article: str
     suppress: Reason | None = None
-    stops_recording: bool = False
+    stops: frozenset[LegalBasis] = frozenset()
     stored: Stored = Stored.KEEP
     fulfil_at: Level = Level.L2
     refusable: bool = True
@@ -97,7 +97,7 @@ EFFECTS: dict[Right, Effect] = {
     Right.ACCESS: Effect("15", stored=Stored.HOLD),
     Right.RECTIFICATION: Effect("16", stored=Stored.ANNOTATE),
     Right.ERASURE: Effect(
-        "17", suppress=Reason.ERASURE, stops_recording=True, stored=Stored.DECIDE_PER_BASIS
+        "17", suppress=Reason.ERASURE, stops=ANY_BASIS, stored=Stored.DECIDE_PER_BASIS
     ),
     Right.RESTRICTION: Effect(
         "18", suppress=Reason.RESTRICTION, stored=Stored.RESTRICT, fulfil_at=Level.L1
@@ -107,13 +107,14 @@ EFFECTS: dict[Right, Effect] = {
         "21(2)", suppress=Reason.OBJECTION_MARKETING, stored=Stored.NO_OTHER_USE, fulfil_at=Level.L0, refusable=False
     ),
     Right.OBJECTION: Effect(
-        "21(1)", suppress=Reason.OBJECTION, stops_recording=True, stored=Stored.RESTRICT, fulfil_at=Level.L0
+        "21(1)", suppress=Reason.OBJECTION, stops=ANY_BASIS, stored=Stored.RESTRICT, fulfil_at=Level.L0
     ),
     Right.WITHDRAW_CONSENT: Effect(
-        "7(3)", suppress=Reason.WITHDRAW_CONSENT, stored=Stored.KEEP_PROOF_ONLY, fulfil_at=Level.L0, refusable=False
+        "7(3)", suppress=Reason.WITHDRAW_CONSENT, stops=frozenset({LegalBasis.CONSENT}), stored=Stored.KEEP_PROOF_ONLY,
+        fulfil_at=Level.L0, refusable=False,
     ),
     Right.REFUSE_RECORDING: Effect(
-        "7(3)", stops_recording=True, stored=Stored.ERASE_OR_RESTRICT, fulfil_at=Level.L0, refusable=False,
+        "7(3)", stops=ANY_BASIS, stored=Stored.ERASE_OR_RESTRICT, fulfil_at=Level.L0, refusable=False,
         state=RequestState.FULFILLED,
     ),
     Right.HUMAN_REVIEW: Effect("22(3)", stored=Stored.HOLD, fulfil_at=Level.L1),
@@ -121,10 +122,20 @@ EFFECTS: dict[Right, Effect] = {
 
 
 def article(right: Right, recording_basis: LegalBasis | None = None) -> str:
-    """Which article it is exercised under. A refusal of recording is a withdrawal only where consent was the basis."""
-    if right is Right.REFUSE_RECORDING and recording_basis not in {None, LegalBasis.CONSENT}:
-        return EFFECTS[Right.OBJECTION].article
-    return EFFECTS[right].article
+    """Which article it is exercised under. A refusal of recording is a withdrawal where consent was the basis, an objection
+    where there is one, Art 21(1), and else the wish that what was recorded be erased.
+    """
+    if right is not Right.REFUSE_RECORDING or recording_basis in {None, LegalBasis.CONSENT}:
+        return EFFECTS[right].article
+    return EFFECTS[Right.OBJECTION if recording_basis in OBJECTABLE else Right.ERASURE].article
+
+
+def refusable(right: Right, article: str) -> bool:
+    """Whether a request under that ``article`` may be refused: a refusal of recording where it is no withdrawal, for what
+    was recorded may have to be kept, Art 17(3)(b) and 21(1).
+    """
+    effect = EFFECTS[right]
+    return effect.refusable or (right is Right.REFUSE_RECORDING and article != effect.article)
 
 
 def begins(right: Right, *, recorded: bool) -> RequestState:
@@ -152,6 +163,7 @@ class StepFault(StrEnum):
 
 def step_fault(
     right: Right,
+    article: str,
     state: RequestState,
     to: RequestState,
     *,
@@ -174,7 +186,7 @@ def step_fault(
         return StepFault.NOT_NEXT
     if to is RequestState.EXTENDED and not in_first_month:
         return StepFault.TOO_LATE_TO_EXTEND
-    if to is RequestState.REFUSED and not effect.refusable:
+    if to is RequestState.REFUSED and not refusable(right, article):
         return StepFault.ABSOLUTE
     if to in {RequestState.EXTENDED, RequestState.REFUSED, RequestState.WITHDRAWN} and not reason.strip():
         return StepFault.NO_REASON

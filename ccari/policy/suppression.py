@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ccari.policy.bases import LegalBasis
+from ccari.policy.bases import OBJECTABLE, LegalBasis
 from ccari.policy.numbers import Number
 
 #: A bare hash of a nine-digit number is undone in seconds; the key makes it pseudonymous (Art 4(5)).
@@ -22,6 +22,11 @@ class Reason(StrEnum):
     RESTRICTION = "restriction"
     ERASURE = "erasure"
     DO_NOT_CALL = "do_not_call"
+
+
+#: Lifted only where they are named: a restriction after the person was told, Art 18(3), for what it held back from its
+#: deletion goes then; and a bar after an erasure stands for what nobody has on record any more.
+LIFTED_BY_NAME = frozenset({Reason.RESTRICTION, Reason.ERASURE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def bars(reason: Reason, *, basis: LegalBasis, marketing: bool) -> bool:
         case Reason.OBJECTION_MARKETING:
             return marketing
         case Reason.OBJECTION:
-            return marketing or basis in {LegalBasis.LEGITIMATE_INTEREST, LegalBasis.PUBLIC_TASK}
+            return marketing or basis in OBJECTABLE
         case Reason.WITHDRAW_CONSENT:
             return marketing or basis is LegalBasis.CONSENT
         case Reason.RESTRICTION | Reason.ERASURE | Reason.DO_NOT_CALL:

@@ -4,12 +4,10 @@ import math
 import re
 import shutil
 import subprocess
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydub import AudioSegment
-from pydub.exceptions import CouldntEncodeError
 from pydub.silence import detect_leading_silence
 
 from ccari.errors import SoundError
@@ -47,6 +45,8 @@ _OVERSHOOT_DB = 1.0
 #: A sound shorter than this, in s, is measured repeated: R128 counts whole blocks of 0.4 s, and of a digit it would
 #: depend on where they fall.
 _SHORT = 3.0
+#: The most samples of such a sound, at any rate that ffmpeg may measure it at, with room.
+_MOST_REPEATED = 1_000_000
 #: Seconds for one run of ffmpeg on one prompt.
 _FFMPEG_TIMEOUT = 120.0
 
@@ -130,19 +130,13 @@ def write(sound: AudioSegment, out: Path) -> Level:
     the file's rate, before they are coded. Raises SoundError when the loudness cannot be reached within the tolerance.
     """
     samples = out.with_name(f"{out.name}.wav")
-    level = _level(sound, samples, FORMATS[out.suffix[1:]])
-    with samples.open("rb") as file:
-        _ffmpeg_export(AudioSegment.from_wav(file), out, out.suffix[1:])
-    samples.unlink()
-    return level
-
-
-def _level(sound: AudioSegment, out: Path, rate: int) -> Level:
+    sound.export(str(samples), format="wav").close()
+    repeat = math.ceil(_SHORT / max(len(sound) / 1000, 0.05)) - 1
     gain, ceiling = TARGET_LUFS - sound.dBFS, None
     for _ in range(_PASSES):
-        _resample(sound, out, rate, gain, ceiling)
-        level = measure(out)
+        level = _code(samples, out, gain, ceiling, repeat)
         if level.good:
+            samples.unlink()
             return level
         error = TARGET_LUFS - level.lufs
         if ceiling is not None:
@@ -156,47 +150,35 @@ def _level(sound: AudioSegment, out: Path, rate: int) -> Level:
     )
 
 
-def _resample(sound: AudioSegment, out: Path, rate: int, gain: float, ceiling: float | None) -> None:
+def _code(samples: Path, out: Path, gain: float, ceiling: float | None, repeat: int) -> Level:
+    """Code the samples at ``gain`` in dB, and measure them by ffmpeg's R128 meter, ``repeat`` times more, to 0.1 dB.
+
+    In one run: ffmpeg takes longer to start than to do either. Not by the reading of its loudnorm filter: that one is up
+    to 0.5 LU off where a prompt has pauses.
+    """
+    kind = out.suffix[1:]
+    rate = FORMATS[kind]
     # swresample's filter before the rate is lowered: pydub's own set_frame_rate would fold the sibilants into the speech
     filters = [f"aresample={rate}:filter_size=64:cutoff=0.96", f"volume={gain:.3f}dB:precision=float"]
     if ceiling is not None:
         filters.append(f"alimiter=limit={10 ** (ceiling / 20):.4f}:level=false:latency=true")
-    _ffmpeg_export(sound, out, "wav", "-af", ",".join(filters), "-ar", str(rate), "-c:a", "pcm_s16le")
-
-
-def _ffmpeg_export(sound: AudioSegment, out: Path, kind: str, *parameters: str) -> None:
-    try:
-        sound.export(
-            str(out), format=kind, parameters=[*parameters, "-bitexact", "-map_metadata", "-1"]
-        ).close()
-    except CouldntEncodeError as error:
-        raise SoundError(f"ffmpeg could not write {out.name}: {_last_line(str(error))}") from None
-
-
-def measure(path: Path) -> Level:
-    """Loudness and true peak of a WAV file by ffmpeg's R128 meter, to 0.1 dB. Raises SoundError when it is none.
-
-    Not by the reading of its loudnorm filter: that one is up to 0.5 LU off where a prompt has pauses.
-    """
-    repeat = math.ceil(_SHORT / max(seconds(path), 0.05)) - 1
-    said = _ffmpeg("-stream_loop", str(repeat), "-f", "wav", "-i", f"file:{path}",
-                   "-af", "ebur128=peak=true:framelog=quiet", "-f", "null", "-")  # fmt: skip
+    filters.append(f"aformat=sample_fmts=s16:sample_rates={rate}")
+    meter = [f"aloop=loop={repeat}:size={_MOST_REPEATED}"] if repeat else []
+    meter.append("ebur128=peak=true:framelog=quiet")
+    graph = f"[0:a]{','.join(filters)},asplit[coded][metered];[metered]{','.join(meter)}[told]"
+    said = _ffmpeg("-f", "wav", "-i", f"file:{samples}", "-filter_complex", graph,
+                   "-map", "[coded]", "-f", kind, "-bitexact", "-map_metadata", "-1", f"file:{out}",
+                   "-map", "[told]", "-f", "null", "-")  # fmt: skip
     summary = said[said.rindex("Summary:") :]
     lufs, peak = (re.search(rf"{name}:\s+(\S+) ", summary) for name in ("I", "Peak"))
     if lufs is None or peak is None:
-        raise SoundError(f"{path.name}: ffmpeg's loudness meter said nothing")
+        raise SoundError("ffmpeg's loudness meter said nothing")
     return Level(float(lufs[1]), float(peak[1]))
 
 
 def plays_ms(path: Path) -> int:
     """How long a file in one of FORMATS plays."""
     return round(path.stat().st_size / _BYTES_PER_MS)
-
-
-def seconds(path: Path) -> float:
-    """How long a WAV file plays, by its samples."""
-    with wave.open(str(path), "rb") as file:
-        return file.getnframes() / file.getframerate()
 
 
 def _ffmpeg(*options: str) -> str:

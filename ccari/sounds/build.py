@@ -46,6 +46,11 @@ class _Job:
     recording: Path | None
     ready: tuple[Path, Entry] | None = None
 
+    @property
+    def alike(self) -> tuple[str, str]:
+        """What is the same of two jobs that make the same sound: a month may be written alike in two languages."""
+        return self.prompt.language, self.recipe
+
 
 def build(
     prompts: Iterable[Prompt],
@@ -90,9 +95,9 @@ def _make(
     # inside out_dir, as only a rename within one file system is atomic
     with tempfile.TemporaryDirectory(prefix=".build-", dir=out_dir) as work:
         pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
-        alike: dict[str, list[_Job]] = {}
+        alike: dict[tuple[str, str], list[_Job]] = {}
         for job in jobs:
-            alike.setdefault(job.recipe, []).append(job)
+            alike.setdefault(job.alike, []).append(job)
         try:
             running = {
                 pool.submit(_sound, first, out_dir, Path(work), engine): first for first, *_ in alike.values()
@@ -102,7 +107,7 @@ def _make(
                 known[made.prompt.key] = entry
                 report(made.prompt, built=True)
                 # what is made in the same way sounds the same, so it is made once
-                for job in alike[made.recipe][1:]:
+                for job in alike[made.alike][1:]:
                     ready = replace(job, ready=(out_dir / made.prompt.key, entry))
                     known[job.prompt.key] = _sound(ready, out_dir, Path(work), engine)
                     report(job.prompt, built=True)

@@ -35,7 +35,9 @@ class Kind(StrEnum):
 
 #: What a template of each kind may leave to be filled in from the policy or the call.
 PLACEHOLDERS = {
-    Kind.NOTICE: frozenset({"controller", "purpose", "data_source", "legal_basis_words", "key"}),
+    Kind.NOTICE: frozenset(
+        {"controller", "purpose", "recording_purpose", "data_source", "legal_basis_words", "key"}
+    ),
     Kind.MENU: frozenset({"key"}),
     Kind.CONFIRMATION: frozenset[str](),
     Kind.AGENT: frozenset[str](),

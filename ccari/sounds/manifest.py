@@ -31,8 +31,8 @@ class SoundFile:
 class Entry:
     """One prompt as it was built.
 
-    ``origin`` is ``espeak-ng 1.52.0`` or ``studio``; ``recipe`` a digest of all that the sound was made from, by
-    which a later build knows that nothing changed; ``files`` has one file for each ending of FORMATS.
+    ``origin`` is ``espeak-ng 1.52.0`` or ``studio``; ``recipe`` a digest of all that the sound was made from but its
+    language, by which a later build knows that nothing changed; ``files`` has one file for each ending of FORMATS.
     """
 
     text: str

@@ -14,6 +14,8 @@ from ccari.policy.rights import Right
 
 #: In place of a code, for a right that was registered at the agent's screen.
 SCREEN = "screen"
+#: What may follow a talk, beside a hand-over.
+_AFTER = frozenset({Stage.FAREWELL, Stage.CLOSE})
 
 
 def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
@@ -35,8 +37,11 @@ def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
 
 
 def right_voiced(call: Call, right: Right, at: datetime | None) -> Step:
-    """As its code would: what a code may do in the talk, the agent's screen may, whatever codes the campaign has."""
-    if call.stage is not Stage.TALK or call.campaign is None:
+    """As its code would: what a code may do in the talk, the agent's screen may, whatever codes the campaign has.
+
+    It was passed on in the talk, and comes in a later stage where the talk has ended meanwhile: it is not lost either.
+    """
+    if call.campaign is None or not (call.has_talked or call.stage in _AFTER):
         return call, []
     note = do.Note("agent_code_entered", {"code": SCREEN, "action": right.value})
     return _register(call, SCREEN, right, note, at)
@@ -58,7 +63,9 @@ def _register(call: Call, code: str, right: Right, note: do.Note, at: datetime |
     if right in call.registering:
         return call, [note]
     if right in call.exercised:
-        return whisper(call, agent_answer(call, right), note)
+        # nobody whispers to a phone that rings, or has gone
+        told = call.stage is Stage.TALK
+        return whisper(call, agent_answer(call, right), note) if told else (call, [note])
     return exercise(call, right, code, Party.AGENT, at, note)
 
 

@@ -64,8 +64,10 @@ def tell_dialplan(call: Call, outcome: Outcome, reason: str) -> list[Command]:
 
 
 def explain(call: Call, reason: str, *first: Command) -> Step:
-    """Keep the reason; once the two are talking, the dialplan is told too, as soon as nothing plays to its channel."""
-    call = replace(call, reason=reason, untold=call.stage is Stage.TALK)
+    """Keep the reason; once the two are talking, the dialplan that has a channel here is told too, as soon as nothing plays to
+    that.
+    """
+    call = replace(call, reason=reason, untold=call.stage is Stage.TALK and call.home is not None)
     return then([*first], tell_reason(call))
 
 

@@ -21,6 +21,7 @@ from ccari.policy.call.telling import (
 )
 from ccari.policy.call.vocabulary import Outcome, Party
 from ccari.policy.keypad import KeyAction
+from ccari.policy.retention import WITHDRAWING
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
 
@@ -85,7 +86,7 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
     """Have the right registered as of ``at``. What it stops is stopped at once, whatever becomes of the request."""
     commands = list(first)
     call = replace(call, exercised=(*call.exercised, right))
-    if EFFECTS[right].stops_recording:
+    if stops_recording(call, right):
         call = without_agreement(replace(call, refused=True))
         if call.recorder is Recorder.RUNNING:
             call, stop = stop_recorder(call, keep=call.recorded, at=at)
@@ -98,19 +99,27 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
     return call, [*commands, do.RegisterRight(right, key, by, at)]
 
 
+def stops_recording(call: Call, right: Right) -> bool:
+    """True if the recording that runs, or would, ends with the right."""
+    return call.declared.recording.legal_basis in EFFECTS[right].stops
+
+
 def _unregistrable(call: Call, right: Right, by: Party) -> Step:
     """Who withholds their number can refuse to be recorded; what has to be answered needs somebody to answer."""
     note = do.Note("right_unregistrable", {"right": right.value})
     if call.stage is Stage.CLOSE:
         return call, [note]
-    words = confirmations.confirmation(right, recorded=call.recorded)
-    said = words if right is Right.REFUSE_RECORDING else (notices.NUMBER_WITHHELD,)
-    if EFFECTS[right].stops_recording and call.declared.recording.must:
+    stopped = stops_recording(call, right)
+    refusal = stopped and right in WITHDRAWING
+    said = confirmations.confirmation(Right.REFUSE_RECORDING, recorded=call.recorded) if refusal else ()
+    if right is not Right.REFUSE_RECORDING:
+        said = (*said, notices.NUMBER_WITHHELD)
+    if stopped and call.declared.recording.must:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", *said))
     told: list[Command] = [note]
-    if right is Right.REFUSE_RECORDING:
+    if refusal:
         call, told = explain(call, call.reason or "recording_refused", note)
-    if by is Party.AGENT:
+    if by is Party.AGENT and call.stage is Stage.TALK:
         return whisper(call, agent_answer(call, right), *told)
     return speak(answer(call, *said), *told)
 
@@ -179,8 +188,11 @@ def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) ->
         return then([note], close_if_over(call))
     if call.machine and call.stage is Stage.FAREWELL:
         return call, [note]
-    words = confirmations.confirmation(right, recorded=call.recorded, reference=reference, due=event.due)
-    must_end = effect.stops_recording and campaign.recording.must
+    stopped = stops_recording(call, right)
+    words = confirmations.confirmation(
+        right, recorded=stopped and call.recorded, reference=reference, due=event.due
+    )
+    must_end = stopped and campaign.recording.must
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
     if right in call.by_agent and call.stage is Stage.TALK and not must_end:
         # the two are talking about it: only the agent is told that it is done
@@ -209,7 +221,7 @@ def right_failed(call: Call, right: Right) -> Step:
         return then([note], close_if_over(call))
     if call.machine and call.stage is Stage.FAREWELL:
         return call, [note]
-    if EFFECTS[right].stops_recording and call.declared.recording.must:
+    if stops_recording(call, right) and call.declared.recording.must:
         # refused all the same: it is not recorded
         return then(
             [note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", notices.RIGHT_FAILED)

@@ -9,7 +9,6 @@ from typing import Any
 
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.ending import explain
 from ccari.policy.call.recording import unrecorded, wants_recorder
 from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import farewell
@@ -37,7 +36,7 @@ def kept(call: Call) -> Mapping[str, Any] | None:
     by_agent = sorted(each.value for each in call.by_agent - call.registering)
     told: dict[str, Any] = {name: getattr(call, name) for name in (*_FLAGS, *_WORDS)}
     return told | {
-        "version": VERSION, "heard": sorted(call.heard), "exercised": lasting, "by_agent": by_agent,
+        "version": VERSION, "untold": call.untold, "heard": sorted(call.heard), "exercised": lasting, "by_agent": by_agent,
         "recorder": call.recorder.value,
     }  # fmt: skip
 
@@ -64,19 +63,28 @@ def resumed(event: on.TalkResumed) -> Step:
 
     A recorder that has ended meanwhile was ended by nobody who is known, perhaps because somebody paused it: there is no
     other. Only where none was ever begun, one may be.
+
+    What the dialplan does not know it is told after the next prompt: one of before may still sound in its channel, and then
+    Asterisk answers nobody who asks for anything.
     """
     told = event.told
     call = Call(
         stage=Stage.TALK, direction=event.direction, campaign=event.campaign, agent=Leg.HERE, callee=Leg.HERE,
         heard=frozenset(told["heard"]), exercised=tuple(map(Right, told["exercised"])),
-        by_agent=frozenset(map(Right, told["by_agent"])),
+        by_agent=frozenset(map(Right, told["by_agent"])), untold=told.get("untold", True),
         **{name: told[name] for name in (*_FLAGS, *_WORDS)},
     )  # fmt: skip
     note = do.Note("talk_resumed", {"recorded": "yes" if event.recording else "no"})
     if call.refused and call.declared.recording.must:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused"))
     if event.recording:
-        return explain(replace(call, recorder=Recorder.RUNNING), call.reason, note)
+        return replace(call, recorder=Recorder.RUNNING), [note]
     if wants_recorder(call) and told["recorder"] != Recorder.IDLE:
-        return then([note], unrecorded(replace(call, recorder=Recorder.DONE)))
-    return explain(call, call.reason, note)
+        return then([note], _untold(unrecorded(replace(call, recorder=Recorder.DONE))))
+    return call, [note]
+
+
+def _untold(step: Step) -> Step:
+    call, commands = step
+    rest: list[do.Command] = [each for each in commands if not isinstance(each, do.TellDialplan)]
+    return replace(call, untold=call.untold or len(rest) < len(commands)), rest

@@ -5,7 +5,9 @@ from typing import Any
 from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
 
-CONTROLLER = Controller(id="acme", name="ACME Sp. z o.o.", country="PL", dpo="iod@acme.example")
+CONTROLLER = Controller(
+    id="acme", name="ACME Sp. z o.o.", country="PL", dpo="iod@acme.example", calls_days=1461
+)
 
 #: A key for every action that there is, but for the one that agrees to a recording.
 ALL_KEYS = {

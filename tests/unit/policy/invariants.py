@@ -29,14 +29,18 @@ def ignored(campaign: Campaign, world: World, event: Event, commands: list[Comma
         case on.AgentKeyPressed(key):
             _, action = code_entered(world, campaign, key)
             right = action.right if action else None
-            if right is not None:
-                wanted = 0 if not world.known or right in world.sent else 1
-                if _registered(commands, right) != wanted:
-                    yield "a right that the agent entered is not registered exactly once"
+            if right is not None and _registered(commands, right) != _to_be_registered(world, right):
+                yield "a right that the agent entered is not registered exactly once"
+        case on.RightVoiced(right) if _registered(commands, right) != _to_be_registered(world, right):
+            yield "a right that the agent's screen has passed on is not registered exactly once"
         case on.TimeRanOut(Stage.CONNECT) | on.Gone(Party.AGENT) if Party.CALLEE in world.ringing:
             first = world.direction is Direction.CALLEE_FIRST and not world.handed_over
             if first and do.Note("call_abandoned") not in commands:
                 yield "a callee whom no agent came for is not counted"
+
+
+def _to_be_registered(world: World, right: Right) -> int:
+    return 0 if not world.known or right in world.sent else 1
 
 
 def _registered(commands: list[Command], right: Right) -> int:
@@ -336,6 +340,6 @@ def _about_talks(campaign: Campaign, before: Call, event: Event, after: Call, wo
         and after.stage is Stage.FAREWELL
         and before.stage is not after.stage
     ):
-        stopped = EFFECTS[event.right].stops_recording and campaign.recording.must
+        stopped = campaign.recording.legal_basis in EFFECTS[event.right].stops and campaign.recording.must
         if not stopped and (not campaign.ends_after_right or not _bars(campaign, event.right)):
             yield "a call that ends after a right although it is to go on"

@@ -113,6 +113,9 @@ _TRANSFERRED = {
     "erased": _transferred("notice", "hang_up", _CONTRACT, _ERASE, "repeat"),
     "pauses": _transferred("notice", "continue", _CONTRACT, {}, "continue") | {"agent_keys": _PAUSES},
     "pauses-must": _transferred("notice", "hang_up", _CONTRACT, {}, "repeat") | {"agent_keys": _PAUSES},
+    "codes-objection": _transferred("notice", "continue", _OFFER, {}, "continue")
+    | {"agent_keys": {"*5": "objection_marketing"}},
+    "codes-stop-must": _transferred("notice", "hang_up", _CONTRACT, {}, "continue") | {"agent_keys": _STOP},
 }
 #: What differs where the agent, or the destination, is called.
 _CALLED = {

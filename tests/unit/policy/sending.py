@@ -63,6 +63,10 @@ def _of_the_agent(world: World, campaign: Campaign) -> Iterator[Event]:
         yield from map(on.TransferAsked, (None, "no body") if world.handed_over else (None, COLLEAGUE))
     if world.talking:
         yield from (on.AgentKeyPressed(key) for key in sorted({*"".join(campaign.agent_keys)}))
+    if world.has_talked:
+        # those that there is a code for are enough: the screen differs in when it may come
+        rights = (action.right for action in campaign.agent_keys.values())
+        yield from (on.RightVoiced(right) for right in rights if right is not None)
 
 
 def helpful(world: World, campaign: Campaign) -> Iterator[Event]:

@@ -9,7 +9,6 @@ from ccari.policy.confirmations import CONFIRMATIONS
 from ccari.policy.keypad import KeyAction
 from ccari.policy.retention import delete_at
 from ccari.policy.rights import EFFECTS, Right
-from ccari.policy.suppression import Reason
 
 
 @pytest.mark.parametrize(
@@ -35,24 +34,6 @@ def test_every_right_has_an_effect() -> None:
 def test_every_key_that_is_a_right_has_words_to_confirm_it() -> None:
     """Without them the call would fail while it confirms."""
     assert {action for action in KeyAction if action.right is not None} == set(CONFIRMATIONS)
-
-
-@pytest.mark.parametrize(
-    ("right", "bar", "stops"),
-    [
-        (Right.OBJECTION_MARKETING, Reason.OBJECTION_MARKETING, False),
-        (Right.WITHDRAW_CONSENT, Reason.WITHDRAW_CONSENT, False),
-        (Right.REFUSE_RECORDING, None, True),
-        (Right.OBJECTION, Reason.OBJECTION, True),
-        (Right.ERASURE, Reason.ERASURE, True),
-        (Right.ACCESS, None, False),
-        (Right.RECTIFICATION, None, False),
-        (Right.PORTABILITY, None, False),
-        (Right.HUMAN_REVIEW, None, False),
-    ],
-)
-def test_a_right_bars_and_stops_what_the_law_says(right: Right, bar: Reason | None, *, stops: bool) -> None:
-    assert (EFFECTS[right].suppress, EFFECTS[right].stops_recording) == (bar, stops)
 
 
 def test_a_recording_is_kept_for_whole_days_whatever_the_clocks_do() -> None:

@@ -5,7 +5,7 @@ import pytest
 from ccari.policy.call import Event, Outcome, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import AGREEMENT_SECONDS, RECORDER_SECONDS, Stage
+from ccari.policy.call.state import AGREEMENT_SECONDS, RECORDER_SECONDS, Recorder, Stage
 from ccari.policy.rights import Right
 from tests.unit.policy.campaigns import ALL_KEYS
 from tests.unit.policy.story import Story
@@ -21,6 +21,7 @@ DUTY = {
     "recording": {"mode": "mandatory", "legal_basis": "legal_obligation"},
 }
 REFUSED = on.RightRegistered(Right.REFUSE_RECORDING, "R-1")
+WITHDRAWN = on.RightRegistered(Right.WITHDRAW_CONSENT, "R-3")
 SAID = on.Played("recording_agreed", whole=True)
 
 
@@ -31,6 +32,14 @@ def says(prompt: str) -> do.Play:
 def waiting(story: Story) -> Story:
     """All was heard, and nobody has agreed."""
     assert story.heard().send(on.HeardCommitted()) == [do.SetTimer("agreement", AGREEMENT_SECONDS)]
+    return story
+
+
+def recorded(story: Story) -> Story:
+    """The callee has agreed, and talks."""
+    story.heard().send(on.KeyPressed("1"), SAID, on.HeardCommitted(), on.RecordingTagged())
+    story.send(on.RecorderStarted(), on.Bridged())
+    assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.RUNNING)
     return story
 
 
@@ -63,6 +72,41 @@ def test_a_key_before_the_question_agrees_to_nothing() -> None:
     assert not story.call.agreed
     story.send(on.Played("identity", whole=True), on.KeyPressed("1"))
     assert story.call.agreed
+
+
+def test_who_withdraws_their_consent_in_the_talk_is_recorded_on() -> None:
+    """Article 7(3): also the consent to be recorded, whatever else was consented to."""
+    story = recorded(Story(**ASKED))
+    assert story.does(on.KeyPressed("6")) == [
+        do.StopRecorder(keep=True),
+        do.RegisterRight(Right.WITHDRAW_CONSENT, "6"),
+    ]
+    story.send(on.RecorderStopped())
+    assert story.does(WITHDRAWN) == [says("right_registered_withdraw_consent")]
+    assert story.does(on.Played("right_registered_withdraw_consent", whole=True)) == [
+        says("recording_stopped")
+    ]
+    assert story.does(on.Played("recording_stopped", whole=True)) == []
+    assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.DONE)
+
+
+def test_who_withdraws_their_consent_before_the_talk_is_recorded_in_it() -> None:
+    story = waiting(Story(**ASKED))
+    story.send(on.KeyPressed("1"), on.KeyPressed("6"))
+    assert story.does(SAID) == [do.AnswerAgent(), do.Bridge()]
+    story.send(WITHDRAWN)
+    assert story.does(on.Bridged()) == [says("right_registered_withdraw_consent")]
+    assert story.does(on.Played("right_registered_withdraw_consent", whole=True)) == []
+    assert do.TagRecording() not in story.commands
+
+
+def test_a_consent_that_is_withdrawn_ends_no_call_that_is_never_made_unrecorded() -> None:
+    story = recorded(Story(**ASKED_OR_END))
+    story.send(on.KeyPressed("6"), on.RecorderStopped(), WITHDRAWN)
+    for prompt in ("right_registered_withdraw_consent", "recording_stopped", "goodbye"):
+        story.send(on.Played(prompt, whole=True))
+    story.send(CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("recording_refused", "withdraw_consent")
 
 
 def test_an_agreement_while_the_notice_is_proven_is_confirmed_before_the_tag() -> None:

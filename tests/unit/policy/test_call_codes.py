@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ccari.policy.call import Command, Outcome, Party, Stage
+from ccari.policy.call import Command, Event, Outcome, Party, Stage
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import CODE_SECONDS
+from ccari.policy.call.state import CODE_SECONDS, replace
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
@@ -228,6 +228,36 @@ def test_a_right_at_the_screen_is_another_than_by_code_or_needs_one() -> None:
     assert story.does(on.RightVoiced(Right.OBJECTION, AT)) == [
         do.StopRecorder(keep=True, at=AT), do.RegisterRight(Right.OBJECTION, "screen", Party.AGENT, AT),
     ]  # fmt: skip
+
+
+def test_a_right_that_was_passed_on_in_the_talk_is_lost_with_its_end() -> None:
+    """The agent was told at the screen that it was passed on: it waits behind what ends the talk."""
+    recorder, erased = on.RecorderStopped(), on.RightRegistered(Right.ERASURE, "")
+    events: list[tuple[list[Event], Stage]] = [
+        ([on.Gone(Party.CALLEE)], Stage.CLOSE),
+        ([on.TransferAsked("1002")], Stage.HANDOVER),
+        ([on.TransferAsked("1002"), recorder], Stage.CONNECT),
+        ([on.TransferAsked("1002"), recorder, on.AgentCreated(), on.AgentAnswered()], Stage.BRIEFING),
+        ([on.KeyPressed("7"), erased], Stage.FAREWELL),
+    ]
+    for before, stage in events:
+        story = Story(transfer="PJSIP/{extension}").talk()
+        story.send(*before)
+        assert story.call.stage is stage
+        voiced = story.does(on.RightVoiced(Right.ACCESS, AT))
+        assert voiced == [do.RegisterRight(Right.ACCESS, "screen", Party.AGENT, AT)]
+        # the answer is the callee's, if anybody's: the agent who asked is no more there
+        for each in (ACCESSED, on.RightVoiced(Right.ACCESS, AT)):
+            told = story.does(each)
+            assert not [one for one in told if isinstance(one, do.Play) and one.party is Party.AGENT]
+
+
+def test_who_withholds_their_number_has_a_colleague_hear_what_the_former_agent_entered() -> None:
+    story = Story(transfer="PJSIP/{extension}").talk()
+    story.send(on.TransferAsked("1002"), on.RecorderStopped())
+    story.call = replace(story.call, known=False)
+    assert story.does(on.RightVoiced(Right.ACCESS, AT)) == []
+    assert "number_withheld" in story.call.upcoming
 
 
 def test_a_right_at_the_screen_before_the_talk_is_registered() -> None:

@@ -7,6 +7,7 @@ from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
+from tests.unit.policy.campaigns import ALL_KEYS
 from tests.unit.policy.story import Story
 
 AGENT_GONE, CALLEE_GONE = on.Gone(Party.AGENT), on.Gone(Party.CALLEE)
@@ -199,6 +200,18 @@ def test_who_withholds_their_number_can_refuse_the_recording_without_a_request()
     )
     story.send(on.HeardCommitted(), on.AgentCreated())
     assert story.does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE), do.Bridge()]
+
+
+def test_who_withholds_their_number_and_withdraws_their_consent_is_recorded() -> None:
+    asked = {"mode": "opt_in", "legal_basis": "consent"}
+    story = inbound(known=False, recording=asked, keys=ALL_KEYS | {"1": "consent_recording"})
+    assert story.does(on.KeyPressed("6")) == []
+    for said, next_said in (
+        ("identity_inbound", "continues_unrecorded"), ("continues_unrecorded", "number_withheld"), ("number_withheld", "recording_opt_in"),
+    ):  # fmt: skip
+        assert story.does(on.Played(said, whole=True)) == [says(next_said)]
+    story.send(on.KeyPressed("1"))
+    assert (story.call.agreed, story.call.refused) == (False, True)
 
 
 def test_who_withholds_their_number_is_told_that_a_request_needs_one() -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ccari.policy.call import Call, Outcome, Stage, decide, resuming
+from ccari.policy.call import Call, Command, Outcome, Party, Stage, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import Recorder
@@ -25,9 +25,34 @@ def test_a_talk_that_goes_on_is_touched() -> None:
     story = Story().talk()
     before = len(story.commands)
     again(story, recording=True)
-    told = [each for each in story.commands[before:] if not isinstance(each, do.TellDialplan)]
-    assert told == [do.Note("talk_resumed", {"recorded": "yes"})]
+    assert story.commands[before:] == [do.Note("talk_resumed", {"recorded": "yes"})]
     assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.RUNNING)
+
+
+def asked(story: Story) -> list[Command]:
+    """For what, since the talk was taken up."""
+    return story.commands[[getattr(each, "event", "") for each in story.commands].index("talk_resumed") :]
+
+
+def test_the_dialplan_is_told_while_the_earlier_run_may_still_play_to_its_channel_or_not_at_all() -> None:
+    """Asterisk would answer nobody until that prompt is over; the next one is played behind it."""
+    assert not again(Story().talk(), recording=True).call.untold
+    # the earlier run has died over a confirmation; of a recorder's end whoever takes the talk up is the first to know
+    confirmed = again(Story().talk(), recording=True, untold=True, reason="access")
+    ended = again(Story().talk(), recording=False)
+    for story in (confirmed, ended):
+        assert not any(isinstance(each, do.TellDialplan) for each in asked(story))
+        assert story.call.untold
+    (prompt,) = [each.prompt for each in asked(ended) if isinstance(each, do.Play)]
+    whispered = on.Played(prompt, whole=True, party=Party.AGENT)
+    assert do.TellDialplan(Outcome.BRIDGED, "recording_failed") in ended.send(whispered)
+
+
+def test_a_talk_that_an_older_ccari_has_kept_is_taken_for_one_that_the_dialplan_knows_all_of() -> None:
+    kept = dict(resuming.kept(Story().talk().call) or {})
+    del kept["untold"]
+    call, _ = decide(Call(), on.TalkResumed(Story().call.direction, Story().campaign, kept, recording=True))
+    assert call.untold
 
 
 def test_a_recorder_that_ended_unwatched_is_begun_again() -> None:

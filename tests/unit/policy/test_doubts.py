@@ -36,6 +36,10 @@ def told(controller: Controller = CONTROLLER, **changes: Any) -> list[str]:
         {"recording": {"mode": "opt_out", "retention_days": 400}},
         {"consent_required": False},
         {"keys": {"2": "continue_unrecorded"}},
+        {
+            "recording": {"mode": "opt_in", "purpose": "szkolenia"},
+            "keys": {"1": "consent_recording", "6": "withdraw_consent"},
+        },
     ],
 )
 def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
@@ -57,9 +61,15 @@ def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
          "no key to withdraw it, which must be as easy as giving it (Art 7(3))", "bind withdraw_consent"),
         ({"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded", "7": "erasure"}}, "no key to object (Art 21)", "bind objection"),
         ({"legal_basis": "public_task", "keys": {"2": "continue_unrecorded", "7": "erasure"}}, "no key to object (Art 21)", "bind objection"),
+        (SALES | {"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded", "5": "objection"}},
+         "no key to object (Art 21)", "bind objection_marketing"),
+        ({"notice": {"prompts": ["identity", "recording", "rights"], "information": "first_contact"}},
+         "counts whoever answered once, a mailbox too, as told", "set answering_machine"),
         (SALES | {"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded"}},
          "no key to object (Art 21)", "bind objection_marketing"),
-        ({"recording": {"mode": "opt_in", "legal_basis": "consent"}, "keys": {"1": "consent_recording"}},
+        ({"recording": {"mode": "opt_in"}, "keys": {"1": "consent_recording", "2": "continue_unrecorded"}},
+         "asks for an agreement to be recorded, and not what for", "set recording.purpose"),
+        ({"recording": {"mode": "opt_in", "purpose": "szkolenia"}, "keys": {"1": "consent_recording"}},
          "no key to take it back", "bind continue_unrecorded"),
         ({"recording": {"mode": "mandatory"}}, "recording.legal_basis is legitimate_interest", "set legal_obligation"),
         ({"recording": {"mode": "opt_out", "retention_days": 401}}, "keeps recordings for 401 days (Art 5(1)(e))",
@@ -73,6 +83,32 @@ def test_what_an_officer_would_ask_about_goes_through_in_silence(
     assert said.startswith("'renewals' ")
     assert doubt in said
     assert settled in said
+
+
+@pytest.mark.parametrize("mode", ["notice", "opt_out"])
+def test_germans_are_recorded_without_an_agreement_in_silence(mode: str) -> None:
+    german = CONTROLLER.model_copy(update={"country": "DE"})
+    (said,) = told(german, recording={"mode": mode})
+    assert "StGB §201" in said
+    assert "opt_in" in said
+    agreed = {"1": "consent_recording", "2": "continue_unrecorded"}
+    assert told(german, recording={"mode": "opt_in", "purpose": "szkolenia"}, keys=agreed) == []
+    assert told(german, recording={"mode": "off"}) == []
+
+
+def test_a_controller_that_keeps_whose_calls_they_were_for_good_is_not_asked_why() -> None:
+    (doubt,) = told(CONTROLLER.model_copy(update={"calls_days": None}))
+    assert doubt.startswith(
+        "'acme' keeps whose its calls were until they have them erased (Art 5(1)(e)): set calls_days"
+    )
+
+
+def test_recordings_that_outlast_their_calls_limit_are_not_asked_about() -> None:
+    limited = CONTROLLER.model_copy(update={"calls_days": 89})
+    (doubt,) = told(limited)
+    assert "keeps recordings for 90 days, and with them their calls, which are to expire after 89" in doubt
+    duty = {"mode": "mandatory", "legal_basis": "legal_obligation", "retention_days": 2557}
+    assert told(limited, recording=duty) == told(CONTROLLER.model_copy(update={"calls_days": 90})) == []
 
 
 def test_a_country_without_rules_is_told_to_name_its_preset() -> None:

@@ -394,6 +394,7 @@ def test_the_store_is_asked_for_other_facts_than_the_campaign_needs() -> None:
     plain = question(campaign(), NOW)
     assert (plain.purpose, plain.counts_since, plain.rules_count_since) == ("renewals", NOW, NOW)
     assert question(campaign(consent_purpose="news"), NOW).purpose == "news"
+    assert question(campaign(consent_channel="automatic_calls"), NOW).channel == "automatic_calls"
     for country in PRESETS:
         since = NOW - 30 * DAY if country == "FR" else NOW
         assert question(campaign(preset=country), NOW).rules_count_since == since

@@ -28,6 +28,7 @@ class Echo:
             "purpose": "about {purpose}",
             "basis": "by {legal_basis_words}",
             "source": "from {data_source}",
+            "recording_purpose": "for {recording_purpose}",
             "recording_opt_out": "unless {key}",
         }
         return spoken.get(id, f"{id}: {{key}}" if id.startswith("menu_") else id)
@@ -219,9 +220,25 @@ def test_the_key_that_refuses_is_told_in_the_menu_where_the_recording_does_not_t
         ({"keys": {"2": "continue_unrecorded", "8": "access"}}, False),
         ({"keys": {"2": "continue_unrecorded", "8": "access"}, "legal_basis": "legitimate_interest"}, True),
         ({"keys": {"2": "continue_unrecorded", "8": "access"}, "marketing": True}, True),
+        ({"keys": {"1": "objection", "2": "continue_unrecorded"}, "marketing": True}, True),
+        (
+            {
+                "keys": {"1": "objection_marketing", "2": "continue_unrecorded"},
+                "legal_basis": "legitimate_interest",
+            },
+            True,
+        ),
         ({"keys": ALL_KEYS, "legal_basis": "legitimate_interest", "marketing": True}, False),
     ],
-    ids=["no right", "contract", "interest without objection", "marketing without objection", "all keys"],
+    ids=[
+        "no right",
+        "contract",
+        "interest without objection",
+        "marketing without objection",
+        "marketing with the other",
+        "interest with the other",
+        "all keys",
+    ],
 )
 def test_who_may_object_is_told_of_it_though_no_key_does_it(
     changes: dict[str, Any], *, by_voice: bool
@@ -252,12 +269,32 @@ def test_what_the_campaign_declares_is_put_into_the_words() -> None:
     assert told["recording_opt_out"] == "unless <2>"
 
 
-def test_the_menu_speaks_every_key_in_the_order_of_the_keys() -> None:
-    """But for the one that is told with the recording."""
+def test_who_is_recorded_is_not_told_what_for_or_a_call_that_is_not_for_what_it_might_be() -> None:
+    why = {"purpose": "szkolenia"}
+    assert (
+        texts(campaign(recording={"mode": "opt_out"} | why))["recording_opt_out"]
+        == "for szkolenia unless <2>"
+    )
+    assert (
+        texts(campaign(recording={"mode": "notice"} | why))["recording_notice"]
+        == "for szkolenia recording_notice"
+    )
+    told = texts(campaign(recording={"mode": "off"} | why))
+    assert not [text for text in told.values() if "szkolenia" in text]
+    # its own sound, where the words are not those of all campaigns
+    own = {
+        prompt.id: prompt.campaign
+        for prompt in prompts(CONTROLLER, campaign(recording={"mode": "notice"} | why), Echo())
+    }
+    assert own["recording_notice"] == "renewals"
+
+
+def test_the_menu_leaves_a_key_out_or_hides_the_objection_among_the_others() -> None:
+    """Article 21(4): clearly and separately. But for the key that is told with the recording."""
     assert texts(campaign())["rights"] == (
-        "rights menu_portability: <#> menu_repeat: <*> menu_human_review: <0> menu_objection: <1> "
-        "menu_restriction: <3> menu_rectification: <4> menu_objection_marketing: <5> menu_withdraw_consent: <6> "
-        "menu_erasure: <7> menu_access: <8> menu_data_source: <9>"
+        "rights menu_objection: <1> menu_objection_marketing: <5> menu_portability: <#> menu_human_review: <0> "
+        "menu_restriction: <3> menu_rectification: <4> menu_withdraw_consent: <6> menu_erasure: <7> menu_access: <8> "
+        "menu_repeat: <*> menu_data_source: <9>"
     )
 
 

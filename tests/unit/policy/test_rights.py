@@ -4,14 +4,25 @@ from itertools import product
 
 import pytest
 
-from ccari.policy.rights import EFFECTS, Effect, Level, RequestState, Right, StepFault, Stored, step_fault
+from ccari.policy.bases import LegalBasis
+from ccari.policy.rights import (
+    EFFECTS,
+    Effect,
+    Level,
+    RequestState,
+    Right,
+    StepFault,
+    Stored,
+    article,
+    step_fault,
+)
 from ccari.policy.suppression import Reason
 
-#: Each right's article, what it bars at once, whether the running recording stops, what becomes of stored ones, how sure
+#: Each right's article, what it bars at once, whether the running recording stops (always, or where it is on consent), what becomes of stored ones, how sure
 #: the person must be for it to be carried out, whether it can be refused, and whether there is nothing left to do.
 TABLE = """
 objection_marketing 21(2) objection_marketing goes_on no_other_use      L0 absolute  received
-withdraw_consent    7(3)  withdraw_consent    goes_on keep_proof_only   L0 absolute  received
+withdraw_consent    7(3)  withdraw_consent    consent keep_proof_only   L0 absolute  received
 refuse_recording    7(3)  -                   stops   erase_or_restrict L0 absolute  fulfilled
 objection           21(1) objection           stops   restrict          L0 refusable received
 erasure             17    erasure             stops   decide_per_basis  L2 refusable received
@@ -33,15 +44,20 @@ STEPS = {
     "extended": {"verifying", "in_progress", *CLOSED},
 }
 FULFIL_AT = {right: int(row[4][1]) for right, row in ROWS.items()}
+STOPS = {
+    "goes_on": frozenset[LegalBasis](),
+    "consent": frozenset({LegalBasis.CONSENT}),
+    "stops": frozenset(LegalBasis),
+}
 ABSOLUTE = {right for right, row in ROWS.items() if row[5] == "absolute"}
 NEEDS_A_REASON = {"extended", "refused", "withdrawn"}
 
 
 @pytest.mark.parametrize("right", list(Right))
 def test_a_right_does_something_else_than_the_law_says(right: Right) -> None:
-    article, bar, recording, stored, level, refusal, state = ROWS[right]
+    under, bar, recording, stored, level, refusal, state = ROWS[right]
     assert EFFECTS[right] == Effect(
-        article, None if bar == "-" else Reason(bar), recording == "stops", Stored(stored), Level[level],
+        under, None if bar == "-" else Reason(bar), STOPS[recording], Stored(stored), Level[level],
         refusal == "refusable", RequestState(state),
     )  # fmt: skip
 
@@ -83,7 +99,14 @@ def test_a_step_is_taken_that_may_not_or_one_is_barred_that_may(right: Right) ->
     ):
         wrong = faults(right, state, to, level, reason, extended=extended, in_time=in_time)
         found = step_fault(
-            right, state, to, level=level, reason=reason, extended=extended, in_first_month=in_time
+            right,
+            EFFECTS[right].article,
+            state,
+            to,
+            level=level,
+            reason=reason,
+            extended=extended,
+            in_first_month=in_time,
         )
         assert (found in wrong) if wrong else (found is None), (state, to, level, reason, extended, in_time)
 
@@ -93,6 +116,7 @@ def test_a_request_is_extended_twice_by_way_of_another_state() -> None:
     for state in OPEN:
         found = step_fault(
             Right.ACCESS,
+            "15",
             RequestState(state),
             RequestState.EXTENDED,
             extended=True,
@@ -106,6 +130,7 @@ def test_a_closed_request_is_told_another_fault_first() -> None:
     for state, to in product(CLOSED, RequestState):
         found = step_fault(
             Right.ERASURE,
+            "17",
             RequestState(state),
             to,
             level=Level.L0,
@@ -114,3 +139,26 @@ def test_a_closed_request_is_told_another_fault_first() -> None:
             in_first_month=False,
         )
         assert found is StepFault.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("basis", "under", "fault"),
+    [
+        (None, "7(3)", StepFault.ABSOLUTE),
+        (LegalBasis.CONSENT, "7(3)", StepFault.ABSOLUTE),
+        (LegalBasis.CONTRACT, "17", None),
+        (LegalBasis.LEGAL_OBLIGATION, "17", None),
+        (LegalBasis.VITAL_INTEREST, "17", None),
+        (LegalBasis.PUBLIC_TASK, "21(1)", None),
+        (LegalBasis.LEGITIMATE_INTEREST, "21(1)", None),
+    ],
+)
+def test_what_was_recorded_before_a_refusal_has_to_go_though_a_law_wants_it_kept(
+    basis: LegalBasis | None, under: str, fault: StepFault | None
+) -> None:
+    """Only consent is withdrawn, Art 7(3); an objection can be outweighed, and 17(3)(b) keeps what a law demands."""
+    assert article(Right.REFUSE_RECORDING, basis) == under
+    assert fault is step_fault(
+        Right.REFUSE_RECORDING, under, RequestState.RECEIVED, RequestState.REFUSED,
+        level=Level.L0, reason="MiFID II", extended=False, in_first_month=True,
+    )  # fmt: skip

@@ -102,6 +102,13 @@ class World(NamedTuple):
             homes[Direction.OUTBOUND] = Party.AGENT
         return homes.get(self.direction)
 
+    @property
+    def has_talked(self) -> bool:
+        """The two were brought together, or may have been: their agent may have passed a right on, which comes late."""
+        reached = do.Dial() in self.asked or do.AnswerCallee() in self.asked
+        together = self.bridging and reached and do.Bridge() not in self.owed
+        return self.handed_over or (together and self.machine not in {"detecting", "machine"})
+
     def side(self, party: Party) -> Side:
         return self.agent if party is Party.AGENT else self.callee
 
@@ -200,6 +207,8 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             return _pressed(world, campaign, key)
         case on.AgentKeyPressed(key):
             return _typed(world, campaign, key)
+        case on.RightVoiced(right):
+            return _entered(world, campaign, right)
         case on.Failed(command):
             return _failed(world, command)
         case _:
@@ -215,9 +224,13 @@ def _pressed(world: World, campaign: Campaign, key: str) -> World:
         )
         return world._replace(agreed=True) if in_time else world
     right = right_of(campaign, key)
-    if right is not None and EFFECTS[right].stops_recording and not world.refused:
+    if right is not None and _stops(campaign, right) and not world.refused:
         return world._replace(refused=True)
     return world
+
+
+def _stops(campaign: Campaign, right: Right) -> bool:
+    return campaign.recording.legal_basis in EFFECTS[right].stops
 
 
 def _is_asked(world: World, campaign: Campaign) -> bool:
@@ -238,7 +251,12 @@ def _typed(world: World, campaign: Campaign, key: str) -> World:
     right = action.right
     if right is None:
         return world._replace(paused=action is AgentAction.PAUSE_RECORDING)
-    if EFFECTS[right].stops_recording:
+    return _entered(world, campaign, right)
+
+
+def _entered(world: World, campaign: Campaign, right: Right) -> World:
+    """By the agent."""
+    if _stops(campaign, right):
         world = world._replace(refused=True)
     return world._replace(entered=world.entered | {right})
 

@@ -3,6 +3,7 @@
 import subprocess
 import wave
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -100,9 +101,10 @@ def write_wav() -> Callable[[Path, Samples, int], Path]:
 def lufs() -> Callable[[Samples, int], float]:
     """Integrated loudness after ITU-R BS.1770 for one channel, written out here so that ffmpeg does not judge itself."""
 
-    def k_weight(frequency: npt.NDArray[np.floating]) -> Samples:
-        """|H| of the standard's two filters, given for 48 kHz, at each frequency."""
-        z = np.exp(2j * np.pi * frequency / 48000)
+    @cache
+    def k_weight(length: int, rate: int) -> Samples:
+        """|H| of the standard's two filters, given for 48 kHz, at each frequency of a spectrum."""
+        z = np.exp(2j * np.pi * np.fft.rfftfreq(length, 1 / rate) / 48000)
         shelf_b, shelf_a = (
             (1.53512485958697, -2.69169618940638, 1.19839281085285),
             (-1.69065929318241, 0.73248077421585),
@@ -114,8 +116,10 @@ def lufs() -> Callable[[Samples, int], float]:
         return weight
 
     def measure(samples: Samples, rate: int) -> float:
-        spectrum = np.fft.rfft(samples) * k_weight(np.fft.rfftfreq(len(samples), 1 / rate))
-        weighted = np.fft.irfft(spectrum, len(samples))
+        # few lengths, for the weights of each take longer than all else
+        length = 1 << (len(samples) - 1).bit_length()
+        spectrum = np.fft.rfft(samples, length) * k_weight(length, rate)
+        weighted = np.fft.irfft(spectrum, length)[: len(samples)]
         block, step = int(0.4 * rate), int(0.1 * rate)
         starts = range(0, len(weighted) - block + 1, step)
         power = np.array([np.mean(weighted[start : start + block] ** 2) for start in starts])

@@ -1,6 +1,7 @@
 """Building: the files that Asterisk gets, whole or not at all, and only when something has changed."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,40 +10,53 @@ import pytest
 from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
 from ccari.sounds import EspeakNg, Manifest, Progress, build, check
+from tests.faults.files import with_a_bit_changed
 
 GOODBYE = Prompt("goodbye", "pl", "Dziękujemy. Do widzenia.")
 IDENTITY = Prompt("identity", "pl", "Dzień dobry. Dzwonimy w imieniu firmy ACME.", "renewals")
+BOTH = [GOODBYE, IDENTITY]
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both prompts, built once."""
+    folder = tmp_path_factory.mktemp("spoken")
+    build(BOTH, folder, engine=EspeakNg())
+    return folder
+
+
+@pytest.fixture
+def built(spoken: Path, tmp_path: Path) -> Path:
+    """A copy of them, to be changed."""
+    return Path(shutil.copytree(spoken, tmp_path / "built"))
 
 
 def times(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.*") if path.suffix != ".json"}
 
 
-def test_both_rates_lie_where_asterisk_looks_and_nothing_else_does(engine: EspeakNg, tmp_path: Path) -> None:
+def test_both_rates_lie_where_asterisk_looks_and_nothing_else_does(built: Path) -> None:
     """A left temporary file would be played, backed up or shipped."""
-    build([GOODBYE, IDENTITY], tmp_path, engine=engine)
-    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    found = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()}
     sounds = {
         f"pl/{name}.{ending}" for name in ("goodbye", "renewals/identity") for ending in ("alaw", "g722")
     }
     assert found == {"manifest.json", *sounds}
-    assert not list(tmp_path.glob(".*"))
+    assert not list(built.glob(".*"))
 
 
-def test_what_has_not_changed_is_not_built_again(engine: EspeakNg, tmp_path: Path) -> None:
-    first = build([GOODBYE, IDENTITY], tmp_path, engine=engine)
-    before, steps = times(tmp_path), list[Progress]()
-    again = build([GOODBYE, IDENTITY], tmp_path, engine=engine, on_progress=steps.append)
-    assert (before, first) == (times(tmp_path), again)
+def test_what_has_not_changed_is_not_built_again(engine: EspeakNg, built: Path) -> None:
+    first, before, steps = Manifest.load(built), times(built), list[Progress]()
+    again = build(BOTH, built, engine=engine, on_progress=steps.append)
+    assert (before, first) == (times(built), again)
     assert [(step.done, step.total, step.built) for step in steps] == [(1, 2, False), (2, 2, False)]
 
 
-def test_changed_words_build_that_prompt_only(engine: EspeakNg, tmp_path: Path) -> None:
-    build([GOODBYE, IDENTITY], tmp_path, engine=engine)
-    before = times(tmp_path)
+def test_changed_words_build_that_prompt_only(engine: EspeakNg, built: Path) -> None:
+    before = times(built)
     changed = Prompt("goodbye", "pl", "Do widzenia.")
-    assert build([changed, IDENTITY], tmp_path, engine=engine).entry("pl/goodbye").text == "Do widzenia."
-    rebuilt = {path.stem for path, time in times(tmp_path).items() if time != before[path]}
+    assert build([changed, IDENTITY], built, engine=engine).entry("pl/goodbye").text == "Do widzenia."
+    rebuilt = {path.stem for path, time in times(built).items() if time != before[path]}
     assert rebuilt == {"goodbye"}
 
 
@@ -61,75 +75,78 @@ def test_the_same_words_are_spoken_again_for_every_campaign(tmp_path: Path) -> N
     assert list(check(tmp_path, [IDENTITY, other])) == []
 
 
-def test_another_voice_builds_again(engine: EspeakNg, tmp_path: Path) -> None:
+def test_words_that_two_languages_share_are_spoken_by_the_voice_of_either(
+    engine: EspeakNg, tmp_path: Path
+) -> None:
+    """An English callee would hear the date of a German one."""
+    german, english = Prompt("month_8", "de", "August"), Prompt("month_8", "en", "August")
+    together = build([german, english], tmp_path / "together", engine=engine).entry("en/month_8")
+    assert together == build([english], tmp_path / "alone", engine=engine).entry("en/month_8")
+
+
+def test_another_voice_builds_again(built: Path) -> None:
     class Slower(EspeakNg):
         SPEED = 120
 
-    fast = build([GOODBYE], tmp_path, engine=engine).entry("pl/goodbye")
-    slow = build([GOODBYE], tmp_path, engine=Slower()).entry("pl/goodbye")
+    fast = Manifest.load(built).entry("pl/goodbye")
+    slow = build([GOODBYE], built, engine=Slower()).entry("pl/goodbye")
     assert slow.duration_ms > fast.duration_ms + 200
 
 
 @pytest.mark.parametrize(
-    "harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-2] + b"\x7f\x7f")]
+    "harm", [Path.unlink, lambda path: path.write_bytes(with_a_bit_changed(path.read_bytes()))]
 )
-def test_a_harmed_file_is_built_again(
-    engine: EspeakNg, tmp_path: Path, harm: Callable[[Path], object]
-) -> None:
-    build([GOODBYE], tmp_path, engine=engine)
-    good = (tmp_path / "pl/goodbye.g722").read_bytes()
-    harm(tmp_path / "pl/goodbye.g722")
-    build([GOODBYE], tmp_path, engine=engine)
-    assert (tmp_path / "pl/goodbye.g722").read_bytes() == good
+def test_a_harmed_file_is_built_again(engine: EspeakNg, built: Path, harm: Callable[[Path], object]) -> None:
+    good = (built / "pl/goodbye.g722").read_bytes()
+    harm(built / "pl/goodbye.g722")
+    build([GOODBYE], built, engine=engine)
+    assert (built / "pl/goodbye.g722").read_bytes() == good
 
 
 def test_files_of_another_format_that_would_be_played_instead_are_removed(
-    engine: EspeakNg, tmp_path: Path
+    engine: EspeakNg, built: Path
 ) -> None:
     """Earlier versions wrote WAV, which Asterisk would go on playing to some telephones."""
-    build([GOODBYE, IDENTITY], tmp_path, engine=engine)
-    old, own = tmp_path / "pl/goodbye.wav16", tmp_path / "pl/hold_music.wav"
+    old, own = built / "pl/goodbye.wav16", built / "pl/hold_music.wav"
     for path in (old, own):
         path.write_bytes(b"RIFF")
-    build([GOODBYE, IDENTITY], tmp_path, engine=engine)
+    build(BOTH, built, engine=engine)
     assert (old.exists(), own.exists()) == (False, True)
 
 
-def test_what_is_shipped_is_not_spoken_again(engine: EspeakNg, tmp_path: Path) -> None:
+def test_what_is_shipped_is_not_spoken_again(built: Path, tmp_path: Path) -> None:
     """A hundred prompts are alike in every campaign: they would be most of the time of every first build."""
 
     class Mute(EspeakNg):
         def speak(self, text: str, language: str, out: Path) -> None:
             raise SoundError(f"spoke {text}")
 
-    shipped, out = tmp_path / "shipped", tmp_path / "out"
-    build([GOODBYE], shipped, engine=engine)
-    assert build([GOODBYE], out, engine=Mute(), shipped=shipped) == Manifest.load(shipped)
-    assert check(out, [GOODBYE]) == []
-    assert check(shipped, [GOODBYE]) == []
+    out = tmp_path / "out"
+    assert build(BOTH, out, engine=Mute(), shipped=built) == Manifest.load(built)
+    assert check(out, BOTH) == []
+    assert check(built, BOTH) == []
     with pytest.raises(SoundError, match="pl/goodbye: spoke Inaczej"):
-        build([Prompt("goodbye", "pl", "Inaczej.")], out, engine=Mute(), shipped=shipped)
-    (shipped / "pl/goodbye.alaw").write_bytes(b"damaged")
+        build([Prompt("goodbye", "pl", "Inaczej.")], out, engine=Mute(), shipped=built)
+    (built / "pl/goodbye.alaw").write_bytes(b"damaged")
     with pytest.raises(SoundError, match="pl/goodbye: spoke Dzięk"):
-        build([GOODBYE], tmp_path / "other", engine=Mute(), shipped=shipped)
+        build([GOODBYE], tmp_path / "other", engine=Mute(), shipped=built)
 
 
-def test_prompts_of_other_campaigns_stay(engine: EspeakNg, tmp_path: Path) -> None:
-    build([IDENTITY], tmp_path, engine=engine)
-    build([GOODBYE], tmp_path, engine=engine)
-    assert check(tmp_path, [IDENTITY, GOODBYE]) == []
+def test_prompts_of_other_campaigns_stay(engine: EspeakNg, built: Path) -> None:
+    other = Prompt("goodbye", "en", "Goodbye.")
+    build([other], built, engine=engine)
+    assert check(built, [*BOTH, other]) == []
 
 
-def test_the_same_prompts_give_the_same_bytes(engine: EspeakNg, tmp_path: Path) -> None:
+def test_the_same_prompts_give_the_same_bytes(engine: EspeakNg, spoken: Path, tmp_path: Path) -> None:
     """Nothing of the machine or the time may get in: evidence compares hashes between machines."""
-    digests = []
-    for folder in (tmp_path / "a", tmp_path / "b"):
-        build([IDENTITY, GOODBYE], folder, engine=engine)
-        digests.append(
-            {p.relative_to(folder): hashlib.sha256(p.read_bytes()).digest() for p in folder.rglob("*.*")}
-        )
-    assert digests[0] == digests[1]
-    assert str(tmp_path) not in (tmp_path / "a/manifest.json").read_text()
+    build([IDENTITY, GOODBYE], tmp_path, engine=engine)
+    once, again = (
+        {p.relative_to(folder): hashlib.sha256(p.read_bytes()).digest() for p in folder.rglob("*.*")}
+        for folder in (spoken, tmp_path)
+    )
+    assert once == again
+    assert str(tmp_path) not in (tmp_path / "manifest.json").read_text()
 
 
 def test_without_espeak_the_build_says_so_and_leaves_no_manifest(tmp_path: Path) -> None:

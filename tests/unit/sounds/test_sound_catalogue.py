@@ -21,6 +21,7 @@ VERBATIM = (
     "prosimy o przerwanie połączenia"
 )
 FILLED_IN = {
+    "recording_purpose": {"recording_purpose"},
     "identity": {"controller"},
     "identity_inbound": {"controller"},
     "machine_message": {"controller"},
@@ -153,7 +154,7 @@ def test_the_catalogue_has_no_words_that_nothing_says(catalogue: Catalogue) -> N
         all_keys = ALL_KEYS | ({"1": "consent_recording"} if mode is RecordingMode.OPT_IN else {})
         for keys in (all_keys, {key: all_keys[key] for key in ("1", "2")}, {}):
             if keys or mode not in {RecordingMode.OPT_OUT, RecordingMode.OPT_IN}:
-                recording = {"mode": mode, "without": without}
+                recording = {"mode": mode, "without": without, "purpose": "szkolenia"}
                 declared = campaign(recording=recording, keys=keys, notice=everything)
                 notices.prompts(CONTROLLER, declared, Asked())
     calls = {"agent": "PJSIP/{agent}", "languages": ["en"], "answering_machine": {"message": True}}

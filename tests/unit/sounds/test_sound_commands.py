@@ -1,9 +1,6 @@
 """``ccari sounds``, run as a person runs it."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +13,8 @@ from ccari.policy.declaration import read
 from ccari.policy.notices import Prompt
 from ccari.sounds import EspeakNg, build
 from ccari.sounds.soundboard import Soundboard
+from tests.integration.service import Done, Service
 
-SECONDS = 120
 #: All that its calls say comes with ccari, but for the name of the campaign's controller.
 POLICY = """
 [[controllers]]
@@ -41,13 +38,6 @@ IDENTITY = "Guten Tag. Wir rufen im Auftrag des für Ihre Daten Verantwortlichen
 
 
 @dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-
-@dataclass(frozen=True)
 class Desk:
     """A data folder, a policy file, and a folder for what a studio delivers."""
 
@@ -65,15 +55,12 @@ class Desk:
     def delivered(self) -> Path:
         return self.home / "delivered"
 
-    def ccari(self, *arguments: str) -> Done:
-        done = subprocess.run(
-            [sys.executable, "-m", "ccari", "sounds", *arguments], capture_output=True, text=True, timeout=SECONDS,
-            check=False, env=os.environ | {"CCARI_DATA_DIR": str(self.home / "data")},
-        )  # fmt: skip
-        return Done(done.returncode, done.stdout, done.stderr)
+    async def ccari(self, *arguments: str) -> Done:
+        service = Service({"CCARI_DATA_DIR": str(self.home / "data")}, self.home / "log", self.home / "err")
+        return await service.ccari("sounds", *arguments)
 
-    def listed(self) -> dict[str, dict[str, Any]]:
-        done = self.ccari("list", "--json", "--policy", str(self.policy))
+    async def listed(self) -> dict[str, dict[str, Any]]:
+        done = await self.ccari("list", "--json", "--policy", str(self.policy))
         assert (done.code, done.err) == (0, "")
         return {row["key"]: row for row in json.loads(done.out)}
 
@@ -88,18 +75,18 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def test_a_missing_sound_is_listed_before_a_callee_waits_for_it(desk: Desk) -> None:
+async def test_a_missing_sound_is_listed_before_a_callee_waits_for_it(desk: Desk) -> None:
     fault = f"de/renewals/identity: no such sound in {desk.sounds}: ccari sounds build"
-    rows = desk.listed()
+    rows = await desk.listed()
     lacking = {key: row["fault"] for key, row in rows.items() if row["fault"]}
     assert lacking == {"de/renewals/identity": fault}
     assert rows["de/renewals/identity"]["text"] == IDENTITY
     # what is alike in every campaign comes with ccari
     assert rows["de/goodbye"]["origin"].startswith("espeak-ng")
-    told = desk.ccari("list", "--policy", str(desk.policy))
+    told = await desk.ccari("list", "--policy", str(desk.policy))
     assert (told.code, told.err) == (0, f"ccari: {fault}\n")
-    assert desk.ccari("build", "--policy", str(desk.policy)).code == 0
-    assert not [row for row in desk.listed().values() if row["fault"]]
+    assert (await desk.ccari("build", "--policy", str(desk.policy))).code == 0
+    assert not [row for row in (await desk.listed()).values() if row["fault"]]
 
 
 @pytest.mark.parametrize("lacking", ["de", "uk"])
@@ -124,11 +111,11 @@ def test_a_sound_that_one_language_of_a_campaign_lacks_blocks_it(
     assert set(board.scripts(policy.controller_of(campaign), campaign)) == {"de", "uk"}
 
 
-def test_a_bad_recording_keeps_the_good_ones_out_unless_one_goes_on(desk: Desk) -> None:
+async def test_a_bad_recording_keeps_the_good_ones_out_unless_one_goes_on(desk: Desk) -> None:
     desk.speak("de/goodbye.wav", "Vielen Dank. Auf Wiederhören.")
     desk.speak("de.renewals.identity.wav", "Guten Tag.")
     arguments = ("import", str(desk.delivered), "--policy", str(desk.policy))
-    refused = desk.ccari(*arguments)
+    refused = await desk.ccari(*arguments)
     assert refused.code == 1
     assert refused.out == "good    de/goodbye.wav\n"
     why, nothing = refused.err.splitlines()
@@ -137,34 +124,34 @@ def test_a_bad_recording_keeps_the_good_ones_out_unless_one_goes_on(desk: Desk) 
         "ccari: nothing was changed: 1 of 2 recordings are refused: mend them, or take the rest with --keep-going"
     )
     assert not desk.sounds.exists()
-    taken = desk.ccari(*arguments, "--keep-going")
+    taken = await desk.ccari(*arguments, "--keep-going")
     assert (taken.code, taken.err) == (0, f"{why}\n")
     assert taken.out.endswith("1 recordings are in place of the synthetic voice, 1 were refused\n")
-    rows = desk.listed()
+    rows = await desk.listed()
     assert (rows["de/goodbye"]["origin"], rows["de/renewals/identity"]["origin"]) == ("studio", None)
 
 
-def test_a_build_after_an_import_keeps_the_speakers_voice(desk: Desk) -> None:
+async def test_a_build_after_an_import_keeps_the_speakers_voice(desk: Desk) -> None:
     desk.speak("de/goodbye.wav", "Vielen Dank. Auf Wiederhören.")
-    taken = desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy), "--json")
+    taken = await desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy), "--json")
     assert (taken.code, json.loads(taken.out)) == (
         0,
         [{"file": "de/goodbye.wav", "prompt": "de/goodbye", "taken": True, "fault": None, "doubt": None}],
     )
-    assert desk.ccari("build", "--policy", str(desk.policy)).code == 0
-    rows = desk.listed()
+    assert (await desk.ccari("build", "--policy", str(desk.policy))).code == 0
+    rows = await desk.listed()
     assert rows["de/goodbye"]["origin"] == "studio"
     assert rows["de/renewals/identity"]["origin"].startswith("espeak-ng")
 
 
-def test_an_empty_delivery_does_not_pass_for_a_taken_one(desk: Desk) -> None:
+async def test_an_empty_delivery_does_not_pass_for_a_taken_one(desk: Desk) -> None:
     desk.delivered.mkdir()
-    done = desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy))
+    done = await desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy))
     assert (done.code, done.out) == (1, "")
     assert done.err == f"ccari: nothing was changed: {desk.delivered} holds no recording\n"
 
 
-def test_a_folder_is_listed_whoever_needs_its_sounds(desk: Desk, engine: EspeakNg) -> None:
+async def test_a_folder_is_listed_whoever_needs_its_sounds(desk: Desk, engine: EspeakNg) -> None:
     build([Prompt("goodbye", "de", "Tschüss.", "old")], desk.sounds, engine=engine)
-    done = desk.ccari("list", "--json", "--dir", str(desk.sounds))
+    done = await desk.ccari("list", "--json", "--dir", str(desk.sounds))
     assert [row["key"] for row in json.loads(done.out)] == ["de/old/goodbye"]

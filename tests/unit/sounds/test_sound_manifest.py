@@ -10,6 +10,7 @@ import pytest
 from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
 from ccari.sounds import EspeakNg, Manifest, build, check
+from tests.faults.files import with_a_bit_changed
 
 GOODBYE = Prompt("goodbye", "pl", "Do widzenia.")
 AWAY = Prompt("agent_unavailable", "pl", "Proszę spróbować później.")
@@ -28,9 +29,7 @@ def folder(built: Path, tmp_path: Path) -> Path:
 
 
 def flip_last_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
+    path.write_bytes(with_a_bit_changed(path.read_bytes()))
 
 
 def exchange_codecs(path: Path) -> None:
