@@ -14,7 +14,8 @@ def drop(folder: Path, forward: Forward) -> Path:
     Raises
     ------
     ForwardError
-        If it cannot be written. The folder is not made: where its disk is not mounted, the files would lie hidden below.
+        If it cannot be written. The folder is not made if it is missing: while its disk is not mounted, the files would go to
+        the disk below, and be hidden once it is.
     """
     path = folder / f"{message_id(forward)}.json"
     draft = folder / f".{path.name}.draft"

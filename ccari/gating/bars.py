@@ -27,7 +27,9 @@ class Barring:
 
 @dataclass(frozen=True, slots=True)
 class Lifting:
-    """Which bars of a number are to be lifted, and ``why`` they may be: those of a campaign, for a reason, or all."""
+    """Which bars of a number are to be lifted, and ``why`` they may be: those of a campaign, those for a reason, or, without
+    one, all but those of ``LIFTED_BY_NAME``.
+    """
 
     number: str = field(repr=False)
     controller: str | None

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ccari.policy.bases import LegalBasis
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import mask
-from ccari.policy.rights import EFFECTS, Level, Right
+from ccari.policy.rights import EFFECTS, Level, Right, refusable
 from ccari.ports.forwarding import ForwardLog
-from ccari.ports.requests import Clock, RequestRegister
+from ccari.ports.requests import Clock, RequestRecord, RequestRegister
 
 
 def clock(policy: Policy | None) -> Clock:
@@ -46,7 +47,8 @@ async def dossier(
     """
     record = await register.show(reference)
     controller = policy.controller(record.request["controller"]) if policy else None
-    request, effect = record.request, EFFECTS[Right(record.request["right"])]
+    request, right = record.request, Right(record.request["right"])
+    effect = EFFECTS[right]
     zone = TIME_ZONES[controller.country] if controller else "UTC"
     return {
         **listed(request),
@@ -55,10 +57,10 @@ async def dossier(
         "received_local": f"{request['received_at'].astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}",
         "effect": {
             "suppression": effect.suppress,
-            "stops_recording": effect.stops_recording,
+            "stops_recording": all(each in effect.stops for each in _bases(record)),
             "stored_recordings": effect.stored,
             "identity_to_fulfil": effect.fulfil_at.name,
-            "refusable": effect.refusable,
+            "refusable": refusable(right, request["article"]),
         },
         "suppressions": record.bars,
         "recordings": record.recordings,
@@ -66,3 +68,8 @@ async def dossier(
         "fault": record.fault,
         "forwards": await forwards.of(reference, forwarded_to(policy)),
     }
+
+
+def _bases(record: RequestRecord) -> set[LegalBasis]:
+    """Of the recordings of the call that it was registered in; any, where there is none."""
+    return {LegalBasis(each["legal_basis"]) for each in record.recordings} or {*LegalBasis}

@@ -55,6 +55,7 @@ async def enter(
         local_year=deadlines.local_day(at, whose.country).year, language=about.language if about else None,
         purpose=about.purpose if about else None, consent_purpose=about.withdraws if about else None,
         consent_campaigns=policy.asking(whose.id, about.asks_consent_to) if about else (),
+        recording_basis=about.recording.legal_basis if about else None,
         intake=claim.by, number_from="given", level=claim.level, who=who, note=claim.note.strip(),
     )  # fmt: skip
     digests = secrets.digests(whose.id, number)

@@ -64,15 +64,20 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(mode=FOLDER_MODE, parents=True)
-        above = folder.parent.stat()
-        if os.geteuid() == 0:
-            os.chown(folder, above.st_uid, above.st_gid)
+        give_as_above(folder)
         with contextlib.suppress(PermissionError):
             settle(folder.parent)
     except FileExistsError:
         return
     except OSError as error:
         raise _unwritable(folder, error) from None
+
+
+def give_as_above(folder: Path) -> None:
+    """Where root has made a folder, it is for whoever owns the one above it: a service that must read it. Raises OSError."""
+    if os.geteuid() == 0:
+        above = folder.parent.stat()
+        os.chown(folder, above.st_uid, above.st_gid)
 
 
 def write_new(path: Path, content: bytes) -> bool:

@@ -87,8 +87,8 @@ class Lists:
     """Where lists go, under the policy in force. Each method raises InputError for what is not so in the policy, ListError
     for a file that is no list, ConfigError without a secret, and StoreError.
 
-    ``ahead``: the next lines are read while the database works on some. Then the interpreter has hardly a moment left, and so
-    not beside calls.
+    ``ahead``: the next lines are read while the database works on those before. That keeps the interpreter busy nearly all the
+    time, so it is not for a process that runs calls as well.
     """
 
     policy: Policy
@@ -116,7 +116,7 @@ class Lists:
         async with NumberList(source, whose.country, bars.COLUMNS, keyed=bars.KEYED) as listed:
             batches = watch.reading(listed, listed.batches(reader, ahead=self.ahead))
             return await self.suppressions.load(
-                whose.id, keys[-1], batches, keep_going=keep_going, progress=watch.entering
+                whose.id, keys[-1], batches, older=keys[:-1], keep_going=keep_going, progress=watch.entering
             )
 
     async def contact(
@@ -143,8 +143,8 @@ class Lists:
 
     async def consent(
         self, source: Path | Source, controller: str | None, who: str, *, keep_going: bool, watch: Watching | None = None
-    ) -> tuple[Report, list[str]]:  # fmt: skip
-        """Take in consents; gives also purposes in the list that no campaign asks for."""
+    ) -> tuple[Scrubbed, list[str]]:  # fmt: skip
+        """Take in consents, but for those that were erased; gives also purposes in the list that no campaign asks for."""
         whose, watch = the_controller(self.policy, controller), watch or Unwatched()
         purposes, unasked = purposes_of(self.policy, whose), set[str]()
         asked = set(purposes.values())
@@ -159,11 +159,11 @@ class Lists:
             return agreed, self.secrets.digests(whose.id, agreed.number)
 
         async with NumberList(source, whose.country, consents.COLUMNS, required=consents.REQUIRED) as listed:
-            report = await self.consents.load(
+            done = await self.consents.load(
                 whose.id, purposes, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
-        return report, sorted(unasked)
+        return done, sorted(unasked)
 
     async def scrub(
         self,

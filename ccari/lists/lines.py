@@ -96,11 +96,18 @@ def csv_rows(lines: Lines, delimiter: str) -> Iterator[CsvRow]:
             lines.put_back(rest)
             fault = first.content
             if not isinstance(fault, LineFault):
-                fault = LineFault(first.number, None, f"it is no CSV: {error}")
+                fault = LineFault(first.number, None, no_csv(error))
             yield CsvRow(first.number, fault)
             continue
         if any(map(str.strip, cells)):
             yield CsvRow(feed.taken[0].number, cells, b"".join(line.raw for line in feed.taken))
+
+
+def no_csv(error: Exception) -> str:
+    """What is wrong with a row, for whoever made the file: Python's own words are for programmers here."""
+    if str(error).startswith("new-line character"):
+        return "a line ends with a carriage return alone: save the file with the line ends of Windows or Unix"
+    return f"it is no CSV: {error}"
 
 
 class _BrokenOffError(Exception):

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 
 from ccari.errors import ListError, why
 from ccari.gating.labels import unnumbered
-from ccari.lists.lines import CsvRow, Lines, csv_rows
+from ccari.lists.lines import CsvRow, Lines, csv_rows, no_csv
 from ccari.policy.numbers import Number, NumberFault, parse
 from ccari.ports.lists import LineFault, Source
 
@@ -157,8 +157,7 @@ class NumberList:
         try:
             delimiter, names = _header(text)
         except csv.Error as error:
-            # such as a carriage return alone, with which old spreadsheets end a line
-            raise self._error(line.number, f"it is no CSV: {error}") from None
+            raise self._error(line.number, no_csv(error)) from None
         self._check(line.number, names)
         self.header = line.raw
         return (self._row(row, names) for row in csv_rows(self._lines, delimiter))

@@ -148,7 +148,7 @@ LOOP_LATE = Family(
 AGI_SESSIONS = Family("ccari_agi_sessions", Kind.GAUGE, "FastAGI conversations under way.")
 WORK_SUCCEEDED = Family(
     "ccari_work_last_success_timestamp_seconds", Kind.GAUGE,
-    "When work in the background was last done; housekeeping also counts as done where another node is at it.",
+    "When work in the background was last done; housekeeping and expiry also count as done where another node is at it.",
     (_label("work", Work),),
 )  # fmt: skip
 WORK_FAILED = Family(

@@ -58,7 +58,7 @@ class Lookout:
         """Once at everything that is due to be looked at."""
         failed = False
         try:
-            # nobody else may have asked since another node applied one
+            # another node may have applied one, and no call has come here since that would have noticed
             await self._book.reload()
             self._pressing = await self._figures.pressing(clock(self._book.policy))
             await self._count()

@@ -39,7 +39,8 @@ def fingerprint(token: str) -> bytes:
     A plain hash is enough, and its look-up by an index need not take constant time: a token has 256 random bits, so that
     nobody tries them through, and who does not know it cannot choose the hash whose first bytes a look-up might betray.
     """
-    return hashlib.sha256(token.encode()).digest()
+    # what somebody shows for one may be no text: bytes of a header that are no UTF-8 come as surrogates
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 class Bearers(Protocol):

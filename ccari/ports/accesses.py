@@ -28,7 +28,9 @@ class Looked(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One look. ``who``: ``cli:anna``, ``token:crm``. ``at_what``: by name; of a person the keyed digest, never the number."""
+    """One look. ``who``: ``cli:anna``, ``token:crm``. ``at_what``: by name; of a person the keyed digest and with which
+    controller, never the number.
+    """
 
     looked: Looked
     who: str

@@ -90,8 +90,11 @@ class Proving(Protocol):
         """
         ...
 
-    def pack(self, account: Account) -> tuple[bytes, Sequence[HeardSound]]:
-        """The ZIP, and the sounds that were to be in it; it blocks. Raises EvidenceError if it does not fit together."""
+    def pack(self, account: Account, *, with_policy: bool = True) -> tuple[bytes, Sequence[HeardSound]]:
+        """The ZIP, and the sounds that were to be in it; it blocks. Raises EvidenceError if it does not fit together.
+
+        ``with_policy``: the file too, which tells of all controllers.
+        """
         ...
 
 

@@ -111,7 +111,7 @@ class Report:
 
 @dataclass(slots=True)
 class Scrubbed:
-    """What became of a list of contacts: ``barred`` lines were left out, and are none of the report's."""
+    """What became of a list of contacts or consents: ``barred`` lines were left out, and are none of the report's."""
 
     report: Report
     barred: Counter[Block] = field(default_factory=Counter)
@@ -187,10 +187,12 @@ class BarLists(Protocol):
     """Long lists of bars. Each method raises StoreError."""
 
     async def load(
-        self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, keep_going: bool,
-        progress: Progress,
+        self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, older: Sequence[Key],
+        keep_going: bool, progress: Progress,
     ) -> Report:  # fmt: skip
-        """Enter them, under ``key`` where there are numbers. With a fault in the list nothing is, unless ``keep_going``."""
+        """Enter them, under ``key`` where there are numbers; a withdrawal under the ``older`` ones too, where it has something
+        to reach there. With a fault in the list nothing is, unless ``keep_going``.
+        """
         ...
 
     def export(self, controller: str) -> AsyncGenerator[list[dict[str, Any]], None]:
@@ -218,8 +220,10 @@ class ConsentLists(Protocol):
         self, controller: str, purposes: Mapping[str, str],
         consents: AsyncIterable[Sequence[tuple[Agreed, Digests] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress,
-    ) -> Report:  # fmt: skip
-        """Enter them. With a fault in the list nothing is, unless ``keep_going``; no list undoes a withdrawal."""
+    ) -> Scrubbed:  # fmt: skip
+        """Enter them but for those that were erased. With a fault in the list nothing is, unless ``keep_going``; no list
+        undoes a withdrawal.
+        """
         ...
 
 
@@ -238,8 +242,8 @@ class ListWork(Protocol):
 
     async def consent(
         self, source: Source, controller: str | None, who: str, *, keep_going: bool
-    ) -> tuple[Report, list[str]]:
-        """Take in consents; gives also purposes in the list that no campaign asks for."""
+    ) -> tuple[Scrubbed, list[str]]:
+        """Take in consents, but for those that were erased; gives also purposes in the list that no campaign asks for."""
         ...
 
     async def scrub(self, source: Source, campaign: str, write: Callable[[bytes], object]) -> Left:
@@ -265,9 +269,11 @@ class ContactStore(Protocol):
         ...
 
     async def page(
-        self, controllers: Sequence[str] | None, source: str | None, limit: int, after: tuple[str, str, str] | None
+        self, controllers: Sequence[str] | None, source: str | None, limit: int, after: tuple[str, str, int] | None
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """By controller, digest and source, of all controllers if they are None; after the one whose these are."""
+        """By controller, digest and source, of all controllers if they are None; after the one of that controller and digest
+        whose source has that place, from 0, among the number's, of those that are asked for.
+        """
         ...
 
 

@@ -49,6 +49,7 @@ class Work(StrEnum):
     """What is done again and again in the background."""
 
     HOUSEKEEPING = "housekeeping"
+    EXPIRY = "expiry"
     SEALING = "sealing"
     FORWARDING = "forwarding"
     WEBHOOKS = "webhooks"

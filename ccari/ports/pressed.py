@@ -44,3 +44,7 @@ class LocalJournal(Protocol):
     async def unsettled(self) -> Standing:
         """What is not registered yet. Raises StoreError if that cannot be known, or not in time."""
         ...
+
+    async def passed_over(self) -> int:
+        """How many of those that wait were encrypted by another key, and wait for that. Raises as :meth:`unsettled` does."""
+        ...

@@ -208,6 +208,10 @@ class Backlog(Protocol):
         """
         ...
 
+    async def taken_up(self, tag: RecordingTag) -> bool:
+        """See that nothing counts it as lost any more, before its file is made; False if it is settled by now."""
+        ...
+
     async def late(self) -> int:
         """How many have been waiting for an hour or more, on whatever node."""
         ...

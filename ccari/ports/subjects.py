@@ -32,6 +32,7 @@ class Holdings:
     """The rows of one person, as they are given out: nothing that names an employee is among them (15(4)).
 
     ``recordings``: with ``file``, their path below the recordings folder, which only the writer of the export needs.
+    ``accesses``: each look at the person with this controller, their calls, recordings or requests, when and what for.
     """
 
     calls: Sequence[Mapping[str, Any]]
@@ -43,6 +44,7 @@ class Holdings:
     recordings: Sequence[Mapping[str, Any]]
     forwards: Sequence[Mapping[str, Any]]
     holds: Sequence[Mapping[str, Any]]
+    accesses: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ class SuppressionStore(Protocol):
         self, controller: str, digests: Digests, removed_by: str, why: str, *,
         reason: Reason | None = None, campaign: str | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """Lift the bars of a number, or those for one reason or on one campaign; gives what was lifted."""
+        """Lift the bars of a number but those of ``LIFTED_BY_NAME``, or those for one reason, or on one campaign; gives what
+        was lifted.
+        """
         ...
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:

@@ -52,7 +52,10 @@ class DeliveryQueue(Protocol):
         ...
 
     async def drop_unseen(self, for_so_long: timedelta) -> Mapping[str, int]:
-        """What nobody has named for so long is told of nothing more; gives their names, with how many messages were given up."""
+        """What nobody has named for so long is told of nothing more; gives their names, with how many messages were given up.
+
+        If it fails there are no such endpoints any more all the same, and whoever asks next gives up what is left.
+        """
         ...
 
     async def look_at_terms(self, clock: Clock, soon_days: int) -> None:
@@ -79,7 +82,7 @@ class DeliveryQueue(Protocol):
 
 
 class DeliveryLog(Protocol):
-    """Each method raises StoreError."""
+    """Each method raises StoreError; of many that are tried again, or discarded, those that were by then stay so."""
 
     async def page(
         self, limit: int, *, state: str | None = None, endpoint: str | None = None,

@@ -26,7 +26,7 @@ class Accesses:
         self._database = database
 
     async def note(self, access: Access) -> None:
-        """Raises StoreError: then nothing may be shown. The log's last link is one that no later edit can take back."""
+        """Raises StoreError: then nothing may be shown. The link goes into the log too, which no edit of the table reaches."""
         fields = {**access.at_what, "who": access.who, "why": access.why}
         async with self._database.transaction() as connection:
             head = await connection.fetchrow(SQL["lock_access_chain"])

@@ -10,8 +10,9 @@ from typing import Any
 
 import asyncpg
 
+from ccari.errors import StoreError
 from ccari.ports.lists import FAULTS_LISTED, LineFault, Progress, Report
-from ccari.store.database import Database
+from ccari.store.database import APART_IDLE_SECONDS, Database
 
 Record = tuple[Any, ...]
 
@@ -95,7 +96,16 @@ async def staging(
         await connection.execute(
             f"SET plan_cache_mode = force_custom_plan; CREATE TEMPORARY TABLE incoming ({declared})"
         )
-        yield Staging(connection, tuple(columns), keep_going=keep_going)
+        try:
+            yield Staging(connection, tuple(columns), keep_going=keep_going)
+        except (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            if not connection.is_closed():
+                raise
+            # asyncpg does not pass on what the server said as it went
+            raise StoreError(
+                "the database has ended the connection: it went away, or this process was stopped in the middle for "
+                f"{APART_IDLE_SECONDS:.0f} s or longer; load the list again"
+            ) from None
 
 
 def _bound(part: int, parts: int, *, less: int = 0) -> bytes:

@@ -30,9 +30,10 @@ from ccari.ports.pressed import Pressed
 from ccari.ports.requests import Exercise
 from ccari.store import journals, requests
 from ccari.store.database import Connection, Database
-from ccari.store.facts import asked, facts
+from ccari.store.facts import Look, asked, facts, rows_of_each
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL, spelt
+from ccari.store.together import Together
 from ccari.store.tokens import bearer_of
 
 Judge = Callable[[Facts], Block | None]
@@ -61,6 +62,7 @@ class CallRows:
         self._database = database
         self._journals = written or Journals(database)
         self._seen: OrderedDict[UUID, Seen] = OrderedDict()
+        self._looks = Together(self._look)
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
         """Write the call's row and give the gate's facts with the newest policy revision, in one round trip."""
@@ -97,17 +99,19 @@ class CallRows:
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
     ) -> tuple[Facts, int | None]:
         """What the gate would be told of a number, without a call, and the newest policy revision."""
-        async with self._database.connection() as connection:
-            row = await _facts_row(connection, question, digests, listed_as)
+        row = await self._looks.ask(Look(question, digests, listed_as))
         return facts(row), row["revision"]
 
     async def facts_and_bearer(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
     ) -> tuple[Facts, int | None, Bearer | None]:
         """As :meth:`facts`, and who bears the token of that fingerprint, in one round trip; None: nobody, or no longer."""
-        async with self._database.connection() as connection:
-            row = await _facts_row(connection, question, digests, listed_as, "gate_facts_and_bearer", sha256)
+        row = await self._looks.ask(Look(question, digests, listed_as, sha256))
         return facts(row), row["revision"], bearer_of(row) if row["name"] is not None else None
+
+    async def _look(self, looks: Sequence[Look]) -> Sequence[asyncpg.Record]:
+        async with self._database.connection() as connection:
+            return await rows_of_each(connection, looks)
 
     async def spend_token(
         self,
@@ -132,7 +136,7 @@ class CallRows:
                 return None
         async with self._journals.transaction() as within:
             await within.connection.execute(SQL["number_lock"], call.controller, call.digests.newest)
-            row = await _facts_row(within.connection, question, call.digests, call.listed_as)
+            (row,) = await rows_of_each(within.connection, [Look(question, call.digests, call.listed_as)])
             block = judge(facts(row))
             if block is None:
                 consent = row["consent_id"] if question.consent else None
@@ -271,24 +275,6 @@ class PostgresCallStore(CallRows):
             if opens:
                 await _make_row(connection, call, exercise.received_at)
             return await _registered(connection, call, exercise, journal)
-
-
-async def _facts_row(
-    connection: Connection, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]],
-    about: str = "gate_facts", *more: Any,
-) -> asyncpg.Record:  # fmt: skip
-    statement, arguments = spelt(
-        SQL[about],
-        question.controller,
-        list(digests.all),
-        question.campaign,
-        *asked(question, listed_as),
-        *more,
-    )
-    row = await connection.fetchrow(statement, *arguments)
-    if row is None:
-        raise StoreError("the database gave no facts")
-    return row
 
 
 async def _make_row(connection: Connection, call: OpenedCall, at: datetime) -> bool:

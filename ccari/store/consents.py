@@ -1,16 +1,19 @@
 """Consents, with the proof of each, its withdrawal, and every call that was made on it (Art 7(1) and 7(3))."""
 
+from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ccari.errors import ConsentError
+from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Digests
-from ccari.ports.lists import Agreed, LineFault, Progress, Report
+from ccari.ports.lists import Agreed, LineFault, Progress, Scrubbed
 from ccari.store.bulk import Record, staging, unseen
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
+from ccari.store.suppressions import enter
 
 _INCOMING = {
     "digest": "bytea", "key_version": "smallint", "digests": "bytea[]", "purpose": "text", "channel": "text",
@@ -29,10 +32,11 @@ class Consents:
         self, controller: str, purposes: Mapping[str, str],
         consents: AsyncIterable[Sequence[tuple[Agreed, Digests] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress = unseen,
-    ) -> Report:  # fmt: skip
+    ) -> Scrubbed:  # fmt: skip
         """Enter a long list, each number as its keyed digest. With a fault in it nothing is, unless ``keep_going``.
 
-        No list undoes a withdrawal: what was given before one is withdrawn with it, although the list does not say so.
+        No list undoes a withdrawal: what was given before one is withdrawn with it, although the list does not say so. Nor
+        does it an erasure: what was given before one, and is not known any more, stays out.
         ``purposes``: what each of the controller's campaigns asks consent to.
 
         Raises
@@ -44,19 +48,21 @@ class Consents:
         async with staging(self._database, _INCOMING, keep_going=keep_going) as staged:
             await staged.take(_records(consents))
             if not staged.sound:
-                return staged.report
-            connection = staged.connection
+                return Scrubbed(staged.report)
+            connection, erased = staged.connection, 0
             async for first, last in staged.slices(progress, rows=_SLICE_ROWS):
                 async with connection.transaction():
                     await connection.execute(SQL["lock_consents"], controller)
                     await connection.execute(SQL["rekey_consents"], first, last, controller)
-                    staged.report.accepted += await connection.fetchval(
-                        SQL["merge_consents"], first, last, controller, origin
-                    )
+                    (merged,) = await connection.fetch(SQL["merge_consents"], first, last, controller, origin)
+                    staged.report.accepted += merged["entered"]
+                    erased += merged["erased"]
                     await connection.execute(
                         SQL["settle_consents"], first, last, controller, campaigns, asked
                     )
-            return staged.report
+            # as of a list of contacts, what was left out is none of the report's lines
+            staged.report.lines -= erased
+            return Scrubbed(staged.report, +Counter({Block.SUPPRESSED_ERASURE: erased}))
 
     async def withdraw(
         self, controller: str, digests: Digests, at: datetime, *,
@@ -79,12 +85,10 @@ class Consents:
                 rows = await connection.fetch(SQL["consent_purposes"], controller, list(digests.all))
                 if purpose not in {row["purpose"] for row in rows}:
                     raise ConsentError(_nothing(controller, purposes))
-            for campaign in campaigns:
-                await connection.execute(
-                    SQL["add_suppression"], controller, digests.newest, digests.key_version, campaign,
-                    Reason.WITHDRAW_CONSENT, origin, proof, None, None,
-                )  # fmt: skip
-            return await withdraw(connection, controller, digests, purpose, at)
+            # the consents before the bar, as a key press: or the two could wait for one another
+            withdrawn = await withdraw(connection, controller, digests, purpose, at)
+            await enter(connection, controller, digests, campaigns, Reason.WITHDRAW_CONSENT, origin, proof)
+            return withdrawn
 
     async def page(
         self, controllers: Sequence[str] | None, purpose: str | None, channel: str | None, limit: int, after: int | None

@@ -77,9 +77,11 @@ class Contacts:
             return scrubbed
 
     async def page(
-        self, controllers: Sequence[str] | None, source: str | None, limit: int, after: tuple[str, str, str] | None
+        self, controllers: Sequence[str] | None, source: str | None, limit: int, after: tuple[str, str, int] | None
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """By controller, digest and source, of all controllers if they are None; after the one whose these are."""
+        """By controller, digest and source, of all controllers if they are None; after the one of that controller and digest
+        whose source has that place, from 0, among the number's, of those that are asked for.
+        """
         async with self._database.apart() as connection:
             # a source that is rare may be looked for among millions
             rows = await connection.fetch(
@@ -88,8 +90,9 @@ class Contacts:
         return [dict(row) for row in rows]
 
     async def sources(self) -> dict[str, list[str]]:
-        """Every source that contacts came from, by controller."""
-        rows = await self._database.rows(SQL["sources_of_contacts"])
+        """Every source that contacts came from, by controller. It looks through all of them."""
+        async with self._database.apart() as connection:
+            rows = await connection.fetch(SQL["sources_of_contacts"])
         return {row["controller"]: row["sources"] for row in rows}
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:

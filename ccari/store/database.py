@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import asyncpg
@@ -14,6 +14,7 @@ from pogo_core.error import BadMigrationError
 from pogo_core.util import migrate, sql
 
 from ccari.errors import RefusedError, StoreError, why
+from ccari.store import moments
 from ccari.store.pool import Pool
 
 Connection = asyncpg.Connection
@@ -32,8 +33,16 @@ POOL_SIZE = 10
 #: How old a plan may grow, whatever becomes of the tables: one that was made for a few bars reads all of a long list that is
 #: being brought in.
 PLAN_SECONDS = 15
+#: Whoever vanishes, or is stopped, between two statements of a transaction keeps the others waiting for so long, in seconds. No
+#: transaction of ours waits for anything but the database, and now and then a thread for some milliseconds.
+IDLE_SECONDS = 5.0
+#: The same of :meth:`Database.apart` and of migrations, where nothing has to be quick.
+APART_IDLE_SECONDS = 30.0
+#: Of every session: PostgreSQL finds out within a dozen seconds that whoever had it is not there any more.
+_KEEPALIVES = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
 _SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
-#: Who gives up waiting ends only his own side: the server must give up as well, or what waits there holds its rows on.
+#: A client that gives up waiting ends only its own side: unless the server gives up too, the statement that waits there goes on
+#: holding its rows.
 _CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
 #: Of our own: migrations are applied by one process at a time.
 _MIGRATION_LOCK = 0x63636172
@@ -60,10 +69,15 @@ class Database:
         return _Lent(self._pool)
 
     @contextlib.asynccontextmanager
-    async def apart(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection outside the pool, for long lists: no call waits for it, and a statement of it may take its time."""
+    async def apart(self, *, slow_reader: bool = False) -> AsyncIterator[asyncpg.Connection]:
+        """A connection outside the pool, for long lists: no call waits for it, and a statement of it may take its time.
+
+        ``slow_reader``: for somebody who takes what is read as slowly as he likes, in the middle of a transaction; it may hold
+        nothing that others wait for.
+        """
+        settings = _SESSION if slow_reader else {**_SESSION, **_idle(APART_IDLE_SECONDS)}
         with translated():
-            connection = await connect(self._dsn, command_timeout=LIST_SECONDS, server_settings=_SESSION)
+            connection = await connect(self._dsn, command_timeout=LIST_SECONDS, server_settings=settings)
             try:
                 yield connection
             except BaseException:
@@ -74,7 +88,7 @@ class Database:
 
     async def stream(self, statement: str, *arguments: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The rows of one statement, as they were when it began, a few thousand at a time."""
-        async with self.apart() as connection, connection.transaction():
+        async with self.apart(slow_reader=True) as connection, connection.transaction():
             cursor = await connection.cursor(statement, *arguments)
             while rows := await cursor.fetch(STREAM_ROWS):
                 yield [dict(row) for row in rows]
@@ -170,7 +184,7 @@ def translated() -> Iterator[None]:
             f"the database refused a row: {error.constraint_name or type(error).__name__}"
         ) from None
     except asyncpg.DataError as error:
-        raise RefusedError(f"the database failed: {type(error).__name__}") from None
+        raise RefusedError(f"the database takes no such value: {type(error).__name__}") from None
     except asyncpg.InvalidAuthorizationSpecificationError:
         raise StoreError("the database refused the user or password: check [database] url") from None
     except asyncpg.ReadOnlySQLTransactionError:
@@ -189,15 +203,31 @@ def translated() -> Iterator[None]:
         raise StoreError(f"the database cannot be reached: {why(error)}") from None
 
 
-async def connect(dsn: str, **settings: Any) -> asyncpg.Connection:
+def _idle(seconds: float) -> dict[str, str]:
+    return {"idle_in_transaction_session_timeout": f"{seconds * 1000:.0f}"}
+
+
+async def connect(
+    dsn: str, *, server_settings: Mapping[str, str] = MappingProxyType({}), **options: Any
+) -> asyncpg.Connection:
     """One connection outside the pool. What fails is to be :func:`translated`, but for a URL that is none."""
+    settings = {**_KEEPALIVES, **server_settings}
     if not dsn.startswith(("postgresql://", "postgres://")):
         raise StoreError(_NO_URL)
     try:
-        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, **settings)
+        connection: Connection = await asyncpg.connect(
+            dsn, timeout=CONNECT_SECONDS, server_settings=settings, **options
+        )
     except (ValueError, OverflowError):
         # the parser's own words may hold a piece of the password
         raise StoreError(_NO_URL) from None
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await moments.read_all(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 _NO_URL = "[database] url is no URL such as postgresql://USER:PASSWORD@HOST:PORT/DATABASE (escape / @ : # ? in a password)"
@@ -220,7 +250,8 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
 
 @contextlib.asynccontextmanager
 async def as_it_is(dsn: str, size: int, settings: Mapping[str, str]) -> AsyncIterator[Database]:
-    """Connect, and give a pool of ``size`` connections, whatever the schema; ``settings`` are the server's, of each.
+    """Connect, and give a pool of ``size`` connections, whatever the schema; ``settings`` are the server's, of each, beside
+    how long one may idle.
 
     Raises
     ------
@@ -228,8 +259,8 @@ async def as_it_is(dsn: str, size: int, settings: Mapping[str, str]) -> AsyncIte
         If the server is away or refuses.
     """
     opening = partial(
-        connect, dsn, connection_class=_Shared, command_timeout=COMMAND_SECONDS, server_settings=settings,
-        max_cached_statement_lifetime=PLAN_SECONDS,
+        connect, dsn, connection_class=_Shared, command_timeout=COMMAND_SECONDS,
+        server_settings={**settings, **_idle(IDLE_SECONDS)}, max_cached_statement_lifetime=PLAN_SECONDS,
     )  # fmt: skip
     pool = Pool(opening, size, COMMAND_SECONDS)
     with translated():
@@ -257,7 +288,8 @@ async def migration_status(dsn: str) -> list[tuple[str, bool]]:
 
 
 async def _migrate(dsn: str) -> None:
-    connection = await connect(dsn, command_timeout=MIGRATE_SECONDS)
+    settings = _idle(APART_IDLE_SECONDS)
+    connection = await connect(dsn, command_timeout=MIGRATE_SECONDS, server_settings=settings)
     try:
         version = connection.get_server_version().major
         if version < OLDEST_SERVER:

@@ -1,26 +1,20 @@
 """The deletion of recordings: decided and written down first, then carried out, however often that is interrupted."""
 
-import asyncio
 import contextlib
-import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from secrets import token_bytes
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from ccari.errors import StoreError
-from ccari.policy import chain
+from ccari.gating.journal import entry
 from ccari.policy.bases import LegalBasis
-from ccari.policy.chain import SALT_BYTES, Entry
+from ccari.policy.chain import Entry
 from ccari.policy.retention import WITHDRAWING, Why
 from ccari.ports.holds import Doomed, Held, Judge, Stored, Verdict
-from ccari.store import holds
-from ccari.store.database import Database, translated
-from ccari.store.holds import AnyConnection
+from ccari.store import holds, journals
+from ccari.store.database import Connection, Database, translated
 from ccari.store.queries import SQL
 
 _WITHDRAWING = sorted(WITHDRAWING)
@@ -116,7 +110,7 @@ class PostgresSweep:
 _OF_DOOMED = ("id", "call_id", "controller", "campaign", "legal_basis", "file", "decided_by")
 
 
-async def _stored(connection: AnyConnection, recording_ids: Sequence[UUID]) -> list[Stored]:
+async def _stored(connection: Connection, recording_ids: Sequence[UUID]) -> list[Stored]:
     rows = await connection.fetch(SQL["stored_recordings"], list(recording_ids), _WITHDRAWING)
     held = await holds.explain(connection, [row["id"] for row in rows]) if rows else {}
     return [_made(row, held.get(row["id"], [])) for row in rows]
@@ -138,38 +132,12 @@ def _doomed(stored: Stored, verdict: Verdict, who: str) -> Doomed:
     )  # fmt: skip
 
 
-async def _tell(connection: AnyConnection, doomed: Sequence[Doomed], at: datetime) -> None:
-    """Put a ``recording_deleted`` at the end of each call's journal: many journals in one statement."""
-    of_call: defaultdict[UUID, list[Doomed]] = defaultdict(list)
+async def _tell(connection: Connection, doomed: Sequence[Doomed], at: datetime) -> None:
+    """Put a ``recording_deleted`` at the end of each call's journal."""
+    of_call: defaultdict[UUID, list[Entry]] = defaultdict(list)
     for each in doomed:
-        of_call[each.call_id].append(each)
-    heads = await connection.fetch(SQL["lock_journals"], list(of_call))
-    if len(heads) != len(of_call):
-        raise StoreError("the call of a recording is not there")
-    # hashing some hundred entries would keep the running calls waiting
-    await connection.execute(
-        SQL["append_to_journals"], *await asyncio.to_thread(_entries, heads, of_call, at)
-    )
-
-
-def _entries(
-    heads: Sequence[asyncpg.Record], of_call: dict[UUID, list[Doomed]], at: datetime
-) -> list[list[Any]]:
-    calls, ends, linked = [], [], []
-    for head in heads:
-        entries = [
-            Entry(at, "recording_deleted", _fields(each), token_bytes(SALT_BYTES))
-            for each in of_call[head["id"]]
-        ]
-        new = chain.follow(bytes(head["last_link"]), head["events"], entries)
-        calls += [head["id"]] * len(new)
-        linked += new
-        ends.append((head["id"], new[-1].seq, new[-1].link))
-    return [
-        calls, [each.seq for each in linked], [each.at for each in linked], [each.event for each in linked],
-        [each.commitment for each in linked], [each.link for each in linked], [each.salt for each in linked],
-        [json.dumps(dict(each.fields or {})) for each in linked], *map(list, zip(*ends, strict=True)),
-    ]  # fmt: skip
+        of_call[each.call_id].append(entry("recording_deleted", _fields(each), at))
+    await journals.append_to_each(connection, of_call)
 
 
 def _fields(doomed: Doomed) -> dict[str, str]:

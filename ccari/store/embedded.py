@@ -31,6 +31,8 @@ _SYSTEM_USERS = ("ccari", "postgres")
 _DATABASE = "ccari"
 USERS, CONTROL = "users.lock", "control.lock"
 _UNFINISHED = "initdb-"
+#: What pg_ctl ends with where the server did not start.
+_LOG_KNOWS = "Examine the log output"
 #: The folder of PostgreSQL 18 in the package, which has several versions.
 _SERVER = "pginstall18"
 
@@ -146,10 +148,11 @@ class Server:
     async def start(self) -> None:
         """Start it if it does not run. Raises StoreError."""
         if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") != 0:
-            # terse: a refused row is not quoted in the server's own log; wal_recycle: no segment outlives what was erased
-            options = f"-c log_error_verbosity=terse -c wal_recycle=off -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
+            # terse: a refused row is not quoted in the server's own log, which nobody rotates, so that it is spared the
+            # checkpoints; wal_recycle: no segment outlives what was erased
+            options = f"-c log_error_verbosity=terse -c log_checkpoints=off -c wal_recycle=off -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
             await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
-                            f"--log={self.folder / 'server.log'}", f"--options={options}")  # fmt: skip
+                            f"--log={self._log}", f"--options={options}")  # fmt: skip
 
     async def stop(self) -> None:
         await self._call("pg_ctl", "stop", "--wait", "--mode=fast", f"--timeout={STOP_SECONDS:.0f}",
@@ -181,6 +184,10 @@ class Server:
             await self.finds_programmes()
 
     @property
+    def _log(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
     def _copy(self) -> Path:
         return self.folder / "server"
 
@@ -200,7 +207,10 @@ class Server:
         code, output = await self._spawn(programme, *arguments)
         if code != 0:
             last = next((line for line in reversed(output.splitlines()) if line.strip()), "no message")
-            raise StoreError(f"the embedded PostgreSQL in {self.folder}: {programme} failed: {last.strip()}")
+            # a server that does not start tells its log why, but for one that has no room for it
+            why = f"see {self._log}" if last.startswith(_LOG_KNOWS) else last.strip()
+            full = ", and the disk is full" if shutil.disk_usage(self.folder).free == 0 else ""
+            raise StoreError(f"the embedded PostgreSQL in {self.folder}: {programme} failed{full}: {why}")
 
     async def _spawn(self, programme: str, *arguments: str) -> tuple[int, str]:
         return await _to_its_end(self._spawn_and_wait, programme, *arguments)

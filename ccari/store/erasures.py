@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +21,6 @@ from ccari.store import holds, journals, mandates
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.traces import clear
-
-AnyConnection = Connection | asyncpg.Connection
 
 #: Calls in one transaction: each takes its journal a step further.
 BATCH = 50
@@ -60,6 +58,8 @@ class Erasures:
     async def begin(self, wanted: Wanted, who: str) -> int:
         reference, digests = wanted.mandate.reference, wanted.subject.digests
         async with self._database.transaction() as connection:
+            # what a slice of a list enters meanwhile is seen, and the next sees the bar
+            await connection.execute(SQL["share_consents"], wanted.subject.controller)
             # an objection is re-published by the next list otherwise (CJEU C-129/21)
             await connection.execute(
                 SQL["add_suppression"], wanted.subject.controller, digests.newest, digests.key_version, "",
@@ -80,10 +80,17 @@ class Erasures:
                 )
                 if not rows:
                     return 0
+                recordings = await connection.fetch(
+                    SQL["recordings_of_calls_to_erase"], [row["id"] for row in rows]
+                )
+                there = {str(row["call_id"]) for row in recordings if not row["lost"]}
                 goes = [
-                    each for each in await _calls(connection, rows, held) if terms.ground(each, {}) is None
+                    each
+                    for each in await _calls(connection, rows, held)
+                    if terms.ground(each, {}) is None and each.id not in there
                 ]
                 if goes:
+                    await _discard_lost(connection, recordings, {each.id for each in goes}, terms)
                     await _erase_calls(connection, [UUID(each.id) for each in goes], wanted, who)
                     await _count(connection, erasure, Counter({What.CALL: len(goes)}))
                     return len(goes)
@@ -122,13 +129,12 @@ class Erasures:
             )
             if ids[What.ANSWER]:
                 await connection.execute(SQL["erase_answers"], *_answers(wanted))
+            if ids[What.WORDS]:
+                # before the bars, as a withdrawal: or the two could wait for one another
+                await connection.execute(SQL["erase_words_of_consents"], *whose, pattern)
             await connection.execute(SQL["erase_calls_of_bars"], *whose)
             if ids[What.WORDS]:
-                for query in (
-                    "erase_words_of_bars",
-                    "erase_words_of_removed_bars",
-                    "erase_words_of_consents",
-                ):
+                for query in ("erase_words_of_bars", "erase_words_of_removed_bars"):
                     await connection.execute(SQL[query], *whose, pattern)
                 of_calls = [UUID(each.id) for each in calls]
                 await connection.execute(SQL["erase_words_of_recordings"], of_calls, pattern)
@@ -161,7 +167,7 @@ class Erasures:
 
 
 async def holds_on_number(
-    connection: AnyConnection, subject: Subject, *, besides: str | None = None
+    connection: Connection, subject: Subject, *, besides: str | None = None
 ) -> list[Held]:
     """What holds all that is kept of a number, but for the request ``besides``."""
     rows = await connection.fetch(
@@ -176,7 +182,7 @@ async def holds_on_number(
     return [Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"]) for row in rows]
 
 
-async def _held(connection: AnyConnection, wanted: Wanted) -> list[Held]:
+async def _held(connection: Connection, wanted: Wanted) -> list[Held]:
     return await holds_on_number(connection, wanted.subject, besides=wanted.mandate.reference)
 
 
@@ -193,9 +199,12 @@ def _on(held: Sequence[Held], basis: LegalBasis | None) -> _Holds:
     ]
 
 
-async def _recordings(connection: AnyConnection, subject: Subject) -> list[tuple[Thing, str]]:
+async def _recordings(connection: Connection, subject: Subject) -> list[tuple[Thing, str]]:
     """Each with its call's id."""
-    rows = await connection.fetch(SQL["recordings_to_erase"], *_whose(subject))
+    return await _with_calls(connection, await connection.fetch(SQL["recordings_to_erase"], *_whose(subject)))
+
+
+async def _with_calls(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[tuple[Thing, str]]:
     held = await holds.explain(connection, [row["id"] for row in rows]) if rows else {}
     found = []
     for row in rows:
@@ -206,9 +215,7 @@ async def _recordings(connection: AnyConnection, subject: Subject) -> list[tuple
     return found
 
 
-async def _calls(
-    connection: AnyConnection, rows: Sequence[asyncpg.Record], held: Sequence[Held]
-) -> list[Thing]:
+async def _calls(connection: Connection, rows: Sequence[asyncpg.Record], held: Sequence[Held]) -> list[Thing]:
     by_hold: defaultdict[UUID, _Holds] = defaultdict(list)
     for row in await connection.fetch(SQL["holds_on_calls"], [row["id"] for row in rows]):
         words = Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words
@@ -225,13 +232,13 @@ def _with(call: Thing, recordings: Sequence[str]) -> Thing:
     return Thing(call.what, call.id, call.basis, call.limit, call.over, call.holds, recordings)
 
 
-async def _contacts(connection: AnyConnection, subject: Subject, held: Sequence[Held]) -> list[Thing]:
+async def _contacts(connection: Connection, subject: Subject, held: Sequence[Held]) -> list[Thing]:
     rows = await connection.fetch(SQL["contacts_to_erase"], *_whose(subject))
     bases = [(row["id"], LegalBasis(row["legal_basis"])) for row in rows]
     return [Thing(What.CONTACT, name, basis, holds=_on(held, basis)) for name, basis in bases]
 
 
-async def _consents(connection: AnyConnection, subject: Subject, held: Sequence[Held]) -> list[Thing]:
+async def _consents(connection: Connection, subject: Subject, held: Sequence[Held]) -> list[Thing]:
     rows = await connection.fetch(SQL["consents_to_erase"], *_whose(subject))
     by = _on(held, LegalBasis.CONSENT)
     return [
@@ -240,7 +247,7 @@ async def _consents(connection: AnyConnection, subject: Subject, held: Sequence[
     ]
 
 
-async def _others(connection: AnyConnection, wanted: Wanted, held: Sequence[Held]) -> list[Thing]:
+async def _others(connection: Connection, wanted: Wanted, held: Sequence[Held]) -> list[Thing]:
     whose, by = _whose(wanted.subject), _on(held, None)
     legal = [each for each in by if each[0] is HoldKind.LEGAL]
     things = []
@@ -269,6 +276,15 @@ async def _others(connection: AnyConnection, wanted: Wanted, held: Sequence[Held
 
 def _answers(wanted: Wanted) -> tuple[str, str]:
     return wanted.masked, wanted.number
+
+
+async def _discard_lost(
+    connection: Connection, recordings: Sequence[asyncpg.Record], calls: Collection[str], terms: Terms
+) -> None:
+    """Have nothing turn up again that was taken for lost of these calls, but what a ground keeps."""
+    lost = await _with_calls(connection, [row for row in recordings if row["lost"]])
+    goes = [UUID(each.id) for each, call in lost if call in calls and terms.ground(each, {}) is None]
+    await connection.execute(SQL["discard_lost"], goes)
 
 
 async def _erase_calls(connection: Connection, ids: Sequence[UUID], wanted: Wanted, who: str) -> None:

@@ -1,14 +1,16 @@
 """The gate's facts, as the database's own function of that name gives them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+import orjson
 
 from ccari.policy.consent import Consent
 from ccari.policy.gate import Attempts, Contact, Facts, Question
 from ccari.policy.suppression import Entry, Listing, Reason
-from ccari.ports.keying import Sought
+from ccari.ports.keying import Digests, Sought
 from ccari.store.database import Connection
 from ccari.store.queries import SQL
 
@@ -20,6 +22,41 @@ def asked(question: Question, listed_as: Sequence[tuple[str, bytes]]) -> tuple[A
         [register for register, _ in listed_as], [digest for _, digest in listed_as],
         question.counts_since, question.rules_count_since,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One question. ``token``: the hash of one, if it is to be told who bears it."""
+
+    question: Question
+    digests: Digests
+    listed_as: Sequence[tuple[str, bytes]]
+    token: bytes | None = None
+
+    def told(self) -> dict[str, Any]:
+        """As ``gate_facts_of_each`` takes it from JSON."""
+        question = self.question
+        purpose, channel, registers, listed_as, listed, since, rules_since = asked(question, self.listed_as)
+        return {
+            "controller": question.controller, "digests": [_bytea(each) for each in self.digests.all],
+            "campaign": question.campaign, "purpose": purpose, "channel": channel, "registers": registers,
+            "listed_as": listed_as, "listed_digests": [_bytea(each) for each in listed],
+            "counts_since": since, "rules_count_since": rules_since,
+            "token": None if self.token is None else _bytea(self.token),
+        }  # fmt: skip
+
+
+def _bytea(kept: bytes) -> str:
+    return rf"\x{kept.hex()}"
+
+
+async def rows_of_each(
+    connection: asyncpg.Connection | Connection, looks: Sequence[Look]
+) -> Sequence[asyncpg.Record]:
+    """A row for each look, in their order: its :func:`facts`, the newest ``revision``, and who bears the token."""
+    told = orjson.dumps([each.told() for each in looks]).decode()
+    found: list[asyncpg.Record] = await connection.fetch(SQL["gate_facts_of_each"], told)
+    return found
 
 
 async def facts_of_many(

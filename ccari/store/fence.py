@@ -19,11 +19,13 @@ PATIENCE_SECONDS = 3.0
 REGAIN_SECONDS = 20.0
 _ASK_AGAIN_SECONDS = 0.1
 _CONNECT_AGAIN_SECONDS = 0.5
-#: PostgreSQL finds out within a dozen seconds that we are not there any more.
-_SESSION = {
-    "application_name": "ccari fence", "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
-}  # fmt: skip
+#: So often the server is asked whether it is there: one that goes without a word (its power, a partition, a failover by address)
+#: is told of by nobody.
+_LOOK_SECONDS = 3.0
+#: So long its answer may take. One that is slow keeps the lock, though four times as long makes it away for a call; and it is
+#: noticed when PostgreSQL may have noticed that we are gone, 11 s after the last word, and let another have it.
+_ANSWER_SECONDS = 8.0
+_SESSION = {"application_name": "ccari fence"}
 
 
 class PostgresFence:
@@ -87,11 +89,12 @@ class _Held:
 
     async def take(self, patience_seconds: float) -> str | None:
         """The name whose lock another holds all that time; raise StoreError if the database cannot be asked."""
-        self._lost.clear()
+        # of this connection alone: what is told of an older one, and late, is nothing to it
+        self._lost = lost = asyncio.Event()
         self._taken = False
         with translated():
             self._connection = connection = await connect(self._dsn, server_settings=_SESSION)
-            connection.add_termination_listener(lambda _: self._lost.set())
+            connection.add_termination_listener(lambda _: lost.set())
             try:
                 lacking = await _lacking(connection, self._names, patience_seconds)
                 self._taken = lacking is None
@@ -103,13 +106,23 @@ class _Held:
     async def keep(self) -> None:
         """Take it again whenever it is lost, until another has it."""
         while True:
-            await self._lost.wait()
+            await self._until_lost()
             _log.warning("database_away", reason="the lock on Asterisk was lost with its connection")
             while not await self._regained():
                 if self.by_another.is_set():
                     return
                 await asyncio.sleep(_CONNECT_AGAIN_SECONDS)
             _log.info("lock_regained")
+
+    async def _until_lost(self) -> None:
+        while not self._lost.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._lost.wait()
+                    return
+            if self._connection is None or not await _answers(self._connection):
+                self.let_go()
+                self._lost.set()
 
     async def _regained(self) -> bool:
         try:
@@ -127,6 +140,14 @@ class _Held:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+async def _answers(connection: asyncpg.Connection) -> bool:
+    try:
+        await connection.execute("SELECT 1", timeout=_ANSWER_SECONDS)
+    except Exception:  # noqa: BLE001 - whatever it is, what the connection holds cannot be vouched for
+        return False
+    return True
 
 
 async def _lacking(

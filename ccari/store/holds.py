@@ -6,17 +6,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from ccari.errors import NoRequestError, RecordingError, UnknownError
 from ccari.policy.retention import HOLDING, HOLDING_ON, HoldKind
 from ccari.policy.rights import EFFECTS
 from ccari.ports.holds import Held, HoldOn
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
-
-#: Of the pool, or apart from it.
-AnyConnection = Connection | asyncpg.Connection
 
 _RIGHTS, _BASES = zip(*[(right, basis) for right, bases in HOLDING.items() for basis in bases], strict=True)
 _ON_RIGHTS, _ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING_ON], strict=True)
@@ -99,7 +94,7 @@ class Holds:
 
 
 async def explain(
-    connection: AnyConnection, recording_ids: Collection[UUID], *, besides: str | None = None
+    connection: Connection, recording_ids: Collection[UUID], *, besides: str | None = None
 ) -> dict[UUID, list[Held]]:
     """As :meth:`Holds.explain`, in the transaction that ``connection`` is in."""
     rows = await connection.fetch(
@@ -111,7 +106,7 @@ async def explain(
     return dict(found)
 
 
-async def _check(connection: AnyConnection, on: HoldOn) -> None:
+async def _check(connection: Connection, on: HoldOn) -> None:
     """See that there is something to hold."""
     if on.recording_id is not None:
         recording = await connection.fetchrow(SQL["recording_to_hold"], on.recording_id)
@@ -120,7 +115,13 @@ async def _check(connection: AnyConnection, on: HoldOn) -> None:
         if recording["deleted_at"] is not None or recording["doomed"]:
             when = f"on {recording['deleted_at']:%Y-%m-%d}" if recording["deleted_at"] else "just now"
             raise RecordingError(f"recording {on.recording_id} was deleted {when}: there is nothing to hold")
-    if on.call_id is not None and await connection.fetchval(SQL["call_to_hold"], on.call_id) is None:
-        raise UnknownError(f"there is no call {on.call_id}")
+    if on.call_id is not None:
+        call = await connection.fetchrow(SQL["call_to_hold"], on.call_id)
+        if call is None:
+            raise UnknownError(f"there is no call {on.call_id}")
+        if call["expired_at"] is not None:
+            raise UnknownError(
+                f"call {on.call_id} expired on {call['expired_at']:%Y-%m-%d}: there is nothing to hold"
+            )
     if on.reference is not None and await connection.fetchval(SQL["request_to_hold"], on.reference) is None:
         raise NoRequestError(f"there is no request {on.reference!r}: see ccari requests list")

@@ -1,5 +1,6 @@
 """The journals of calls and of requests, in PostgreSQL."""
 
+import asyncio
 import contextlib
 import json
 from collections import OrderedDict
@@ -9,6 +10,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from ccari.errors import RefusedError, StoreError
@@ -145,6 +147,37 @@ async def write(
 ) -> None:
     """:meth:`Within.hold_and_write` for who comes once: the call's row is held from now on."""
     await Within(connection, {}).hold_and_write(call_id, entries, about, *more)
+
+
+async def append_to_each(connection: Connection, entries: Mapping[UUID, Sequence[Entry]]) -> None:
+    """Go on with the journals of many calls by one statement, in the transaction that ``connection`` is in.
+
+    Raises
+    ------
+    StoreError
+        If there is no such call.
+    """
+    ends = await connection.fetch(SQL["lock_journals"], list(entries))
+    if len(ends) != len(entries):
+        raise StoreError("a call to go on with the journal of is not there")
+    # hashing some hundred entries would keep the running calls waiting
+    await connection.execute(SQL["append_to_journals"], *await asyncio.to_thread(_followed, ends, entries))
+
+
+def _followed(
+    ends: Sequence[asyncpg.Record], entries: Mapping[UUID, Sequence[Entry]]
+) -> Sequence[Sequence[Any]]:
+    calls, moved, linked = [], [], []
+    for end in ends:
+        new = chain.follow(bytes(end["last_link"]), end["events"], entries[end["id"]])
+        calls += [end["id"]] * len(new)
+        linked += new
+        moved.append((end["id"], new[-1].seq, new[-1].link))
+    return [
+        calls, [each.seq for each in linked], [each.at for each in linked], [each.event for each in linked],
+        [each.commitment for each in linked], [each.link for each in linked], [each.salt for each in linked],
+        [json.dumps(dict(each.fields or {})) for each in linked], *map(list, zip(*moved, strict=True)),
+    ]  # fmt: skip
 
 
 async def _held(connection: Connection, call_id: UUID, entries: Sequence[Entry]) -> End | None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import structlog
 
-from ccari.errors import StoreError, why
+from ccari.errors import ConfigError, StoreError, why
 from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, draft_of, is_draft, settle
 from ccari.ports.pressed import Pressed, Standing
 from ccari.store.own_threads import OwnThreads
@@ -122,6 +122,15 @@ class LocalJournalFiles:
                 return await asyncio.shield(looking)
         except TimeoutError:
             raise StoreError(f"the local journal in {self.folder} did not answer in time") from None
+
+    async def passed_over(self) -> int:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self.disk.run(self.of_another_key)
+        except TimeoutError:
+            raise StoreError(f"the local journal in {self.folder} did not answer in time") from None
+        except ConfigError as error:
+            raise StoreError(str(error)) from None
 
     def _look(self) -> Standing:
         """As :meth:`standing`. That there is nothing is known until the folders are changed: what is put there from now on

@@ -17,6 +17,7 @@ from ccari.store.forwards import Forwards
 from ccari.store.holds import Holds
 from ccari.store.journals import Journals
 from ccari.store.key_versions import KeyVersions
+from ccari.store.limits import Limits
 from ccari.store.overview import Overviews
 from ccari.store.policies import Policies
 from ccari.store.recordings import Recordings
@@ -53,6 +54,7 @@ class Store:
     repeats: Repeats
     holds: Holds
     deletions: Deletions
+    limits: Limits
     seals: Seals
     subjects: Subjects
     erasures: Erasures
@@ -67,7 +69,7 @@ class Store:
             dsn, database, journals, PostgresCallStore(database, journals), Recordings(database, journals), Policies(database), Suppressions(database),
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
-            Holds(database), Deletions(database), Seals(database), Subjects(database), Erasures(database),
+            Holds(database), Deletions(database), Limits(database), Seals(database), Subjects(database), Erasures(database),
             Accesses(database), Overviews(database), Webhooks(database),
         )  # fmt: skip
 

@@ -21,7 +21,11 @@ class Overviews:
     ) -> Overview:
         """Since that moment, of these controllers (None: all), by hours or days of the zone."""
         declared = list(clock.countries)
-        async with self._database.snapshot() as connection:
+        # a month of calls is millions of rows: no call waits for them to be counted
+        async with (
+            self._database.apart() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             counted = await connection.fetch(
                 SQL["count_calls"], since, controllers, "hour" if by_hour else "day", zone
             )

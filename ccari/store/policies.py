@@ -1,8 +1,9 @@
 """The applied policies: each an immutable revision."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -11,6 +12,7 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.store.database import Database
 from ccari.store.queries import SQL
+from ccari.store.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,14 @@ class Policies:
         found = await self._database.rows(SQL["policy_revision"], number)
         return _applied(found[0]) if found else None
 
+    async def since(self, ago: timedelta) -> list[Policy]:
+        """Each policy that was in force at some time since then, by the database's clock, the newest first; none if there was
+        none then. Raises StoreError as :meth:`newest`.
+        """
+        found = [_applied(row) for row in await self._database.rows(SQL["policies_since"], ago)]
+        # long files would keep the running calls waiting
+        return await asyncio.to_thread(lambda: [each.policy() for each in found])
+
     async def number(self) -> int | None:
         """Of the newest revision, without its document, which may be long; None if there is none."""
         (newest,) = await self._database.rows(SQL["newest_revision"])
@@ -114,6 +124,7 @@ class Book:
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
         self._newest: Revision | None = None
+        self._reloads = Together(self._reload)
 
     @property
     def revision(self) -> int | None:
@@ -132,8 +143,14 @@ class Book:
 
     async def reload(self) -> None:
         """Only a revision that is new is read through: none ever changes."""
-        if self._newest is not None and await self._policies.number() == self._newest.number:
-            return
+        await self._reloads.ask(None)
+
+    async def _reload(self, askers: Sequence[None]) -> Sequence[None]:
+        if self._newest is None or await self._policies.number() != self._newest.number:
+            await self._read()
+        return askers
+
+    async def _read(self) -> None:
         found = await self._policies.applied()
         if found is None:
             self._newest = None

@@ -13,7 +13,11 @@ from ccari.store.database import Database
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL
 
-_STOPPING = [right.value for right, effect in EFFECTS.items() if effect.stops_recording]
+#: Rights, and beside each of them a basis of recordings that it stops.
+_STOPPING = [
+    (right.value, basis.value) for right, effect in EFFECTS.items() for basis in sorted(effect.stops)
+]
+_RIGHTS, _BASES = ([each[at] for each in _STOPPING] for at in (0, 1))
 
 
 class Recordings:
@@ -50,6 +54,12 @@ class Recordings:
     async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
         await self._journals.write(tag.call_id, journal, "recording_ended", tag.recording_id, state)
 
+    async def taken_up(self, tag: RecordingTag) -> bool:
+        async with self._database.transaction() as connection:
+            # an erasure, or the end of the call's time, holds the call when it looks for what is lost of it
+            await connection.execute(SQL["lock_chain"], tag.call_id)
+            return await connection.fetchval(SQL["take_up_recording"], tag.recording_id) is not None
+
     async def brought(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
         async with self._journals.transaction() as within:
             if await within.connection.fetchval(SQL["hold_unstored"], tag.recording_id) is None:
@@ -67,10 +77,10 @@ class Recordings:
             return int(await connection.fetchval(SQL["late_recordings"]))
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
-        return await self._unfinished("unfinished_recordings", asterisk, _STOPPING)
+        return await self._unfinished("unfinished_recordings", asterisk, _RIGHTS, _BASES)
 
     async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
-        return await self._unfinished("waiting_recordings", recording_ids, _STOPPING)
+        return await self._unfinished("waiting_recordings", recording_ids, _RIGHTS, _BASES)
 
     async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
         async with self._database.connection() as connection:
@@ -89,6 +99,11 @@ class Recordings:
         if not rows:
             raise UnknownError(f"no recording {recording_id} is stored: see ccari recordings list")
         return _in_place(**rows[0])
+
+    async def kept(self, recording_ids: Sequence[UUID]) -> set[UUID]:
+        """Which of them have a file in its place, or may have one yet."""
+        rows = await self._database.rows(SQL["kept_recordings"], recording_ids)
+        return {row["id"] for row in rows}
 
     async def count_in_place(self) -> int:
         async with self._database.connection() as connection:

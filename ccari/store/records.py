@@ -66,4 +66,6 @@ class Records:
         return CallRecord(call, events, [dict(row) for row in recordings], fault)
 
     async def _rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
-        return await self._database.rows(SQL[query], *arguments)
+        # an outcome that is rare may be looked for among millions
+        async with self._database.apart() as connection:
+            return [dict(row) for row in await connection.fetch(SQL[query], *arguments)]

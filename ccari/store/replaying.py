@@ -88,13 +88,14 @@ class SpoolingCallStore(CallRows):
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
         """As without a local journal; but refused with StoreError while rights wait: one may be a refusal to be recorded,
         and no recording that it ends may be taken up (invariant 6). While one lies aside, whose database or disk will not
-        give it back, talks are taken up as if it were theirs: they go on, and are not recorded any more.
+        give it back, or waits for a key that is not there, which may be for days, talks are taken up as if it were theirs:
+        they go on, and are not recorded any more.
         """
         found = await self._journal.unsettled()
-        if found.waiting:
+        if found.waiting and found.waiting > await self._journal.passed_over():
             raise StoreError(_WAITING)
-        left = await super().left_talks(asterisk)
-        return [replace(each, told={**each.told, "refused": True}) for each in left] if found.aside else left
+        left, unknown = await super().left_talks(asterisk), found.waiting or found.aside
+        return [replace(each, told={**each.told, "refused": True}) for each in left] if unknown else left
 
     async def register_right(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False

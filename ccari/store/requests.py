@@ -20,6 +20,7 @@ from ccari.store.consents import withdraw
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.seals import sealed
+from ccari.store.suppressions import enter
 
 
 class Requests:
@@ -110,7 +111,7 @@ class Requests:
                 )
             received, now, state = request["received_at"], work.clock.now, RequestState(request["state"])
             fault = rights.step_fault(
-                Right(request["right"]), state, to, level=Level(request["level"]), reason=work.words,
+                Right(request["right"]), request["article"], state, to, level=Level(request["level"]), reason=work.words,
                 extended=request["extended"],
                 in_first_month=country is not None and deadlines.may_extend(received, country, now),
             )  # fmt: skip
@@ -185,11 +186,9 @@ async def register(
     )  # fmt: skip
     if effect.suppress is not None:
         origin = "call" if call_id else f"request:{exercise.intake}"
-        for barred in _reach(exercise):
-            await connection.execute(
-                SQL["add_suppression"], controller, digests.newest, digests.key_version, barred, effect.suppress,
-                origin, reference, call_id, None,
-            )  # fmt: skip
+        await enter(
+            connection, controller, digests, _reach(exercise), effect.suppress, origin, reference, call_id=call_id
+        )  # fmt: skip
     await _note(
         connection,
         reference,
@@ -206,7 +205,7 @@ async def register(
 def _reach(exercise: Exercise) -> Sequence[str]:
     """The campaigns that the right's bar is on; '' is all of the controller's calls. A withdrawal takes back one consent."""
     if exercise.right is Right.WITHDRAW_CONSENT and exercise.consent_purpose is not None:
-        return sorted(exercise.consent_campaigns)
+        return exercise.consent_campaigns
     return ("",)
 
 

@@ -44,6 +44,8 @@ class Subjects:
             events = await _by(connection, "disclosed_events", "call_id", [each["id"] for each in calls])
             uses = await _by(connection, "uses_of_consents", "consent_id", [each["id"] for each in consents])
             references = [each["reference"] for each in requests]
+            recordings = await rows("disclosed_recordings", *whose)
+            looked_at = [str(each["id"]) for each in (*calls, *recordings)] + references
             steps = await _by(connection, "disclosed_steps", "reference", references)
             return Holdings(
                 calls=[{**each, "events": [_event(one) for one in events[each["id"]]]} for each in calls],
@@ -58,11 +60,14 @@ class Subjects:
                      "steps": [{**one, "level": Level(one["level"]).name} for one in steps[each["reference"]]]}
                     for each in requests
                 ],
-                recordings=await rows("disclosed_recordings", *whose),
+                recordings=recordings,
                 forwards=await rows("disclosed_forwards", references),
                 holds=[
                     {"hold": each.hold} for each in await holds_on_number(connection, subject) if each.hold is not None
                 ],
+                accesses=await rows(
+                    "disclosed_accesses", subject.controller, [each.hex() for each in subject.digests.all], looked_at
+                ),
             )  # fmt: skip
 
     async def note(self, mandate: Mandate, who: str, words: str) -> None:

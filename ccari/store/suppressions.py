@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from ccari.policy.suppression import Reason
+from ccari.policy.suppression import LIFTED_BY_NAME, Reason
 from ccari.ports.keying import Digests, Key, Keyed
 from ccari.ports.lists import Bar, LineFault, Progress, Report
 from ccari.store.bulk import Record, staging, unseen
-from ccari.store.database import Database
+from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 
 _INCOMING = {
     "digest": "bytea", "key_version": "smallint", "campaign": "text", "reason": "text", "origin": "text",
-    "proof": "text", "entered_at": "timestamptz", "expires_at": "timestamptz",
+    "proof": "text", "entered_at": "timestamptz", "expires_at": "timestamptz", "older": "bytea[]",
 }  # fmt: skip
 
 
@@ -29,18 +30,18 @@ class Suppressions:
         campaign: str | None = None, expires_at: datetime | None = None,
     ) -> bool:  # fmt: skip
         """Bar a number; False if it was barred for this reason already."""
-        async with self._database.connection() as connection:
-            added = await connection.fetchval(
-                SQL["add_suppression"], controller, digests.newest, digests.key_version, campaign or "", reason,
-                origin, proof, None, expires_at,
+        async with self._database.transaction() as connection:
+            return await enter(
+                connection, controller, digests, [campaign or ""], reason, origin, proof, expires_at=expires_at
             )  # fmt: skip
-        return bool(added)
 
     async def load(
-        self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, keep_going: bool,
-        progress: Progress = unseen,
+        self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, older: Sequence[Key] = (),
+        keep_going: bool, progress: Progress = unseen,
     ) -> Report:  # fmt: skip
         """Enter a long list, under ``key`` where it has numbers. With a fault in it nothing is, unless ``keep_going``.
+
+        A withdrawal is entered under the ``older`` secrets too, as by :func:`enter`, and counted once.
 
         Raises
         ------
@@ -48,19 +49,33 @@ class Suppressions:
             If the database fails; bars that were entered by then stay, and the list can be loaded again.
         """
         async with staging(self._database, _INCOMING, keep_going=keep_going) as staged:
-            await staged.take(_records(bars, key))
+            await staged.take(_records(bars, key, older))
             if staged.sound:
                 await staged.merge(SQL["merge_suppressions"], controller, progress=progress)
+            if not older or not staged.sound:
+                return staged.report
+            if await staged.connection.fetchval(SQL["older_places_of_listed"], controller):
+                async for first, last in staged.slices():
+                    await staged.connection.execute(SQL["merge_suppressions"], first, last, controller)
             return staged.report
 
     async def remove(
         self, controller: str, digests: Digests, removed_by: str, why: str, *,
         reason: Reason | None = None, campaign: str | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """Lift the bars of a number, or those for one reason or on one campaign; what is lifted stays on record."""
+        """Lift the bars of a number but those of :data:`LIFTED_BY_NAME`, or those for one reason, or on one campaign; what
+        is lifted stays on record.
+        """
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
-                SQL["remove_suppressions"], controller, list(digests.all), reason, campaign, removed_by, why
+                SQL["remove_suppressions"],
+                controller,
+                list(digests.all),
+                reason,
+                campaign,
+                removed_by,
+                why,
+                sorted(LIFTED_BY_NAME),
             )
         return [dict(row) for row in rows]
 
@@ -88,18 +103,48 @@ class Suppressions:
         return self._database.stream(SQL["export_suppressions"], controller)
 
 
+async def enter(
+    connection: Connection, controller: str, digests: Digests, campaigns: Sequence[str], reason: Reason, origin: str,
+    proof: str, *, call_id: UUID | None = None, expires_at: datetime | None = None,
+) -> bool:  # fmt: skip
+    """Bar a number on ``campaigns`` ('' is all of the controller's calls), in the transaction that ``connection`` is in.
+
+    A withdrawal is entered under the older secrets too under which there is a recording on consent, so that it reaches that.
+    False if all of it was barred for this reason already.
+    """
+    places = [(digests.newest, digests.key_version)]
+    if reason is Reason.WITHDRAW_CONSENT and len(digests.all) > 1:
+        older = [each for each in digests.all if each != digests.newest]
+        rows = await connection.fetch(SQL["older_places_of_withdrawal"], controller, older)
+        places += [(bytes(row["digest"]), row["key_version"]) for row in rows]
+    added = False
+    # in the order in which a list is merged, so that the two never wait for one another
+    for digest, version in sorted(places):
+        for campaign in sorted(campaigns):
+            is_new = await connection.fetchval(
+                SQL["add_suppression"], controller, digest, version, campaign, reason, origin, proof, call_id,
+                expires_at,
+            )  # fmt: skip
+            added |= is_new and digest == digests.newest
+    return added
+
+
 async def _records(
-    bars: AsyncIterable[Sequence[Bar | LineFault]], key: Key
+    bars: AsyncIterable[Sequence[Bar | LineFault]], key: Key, older: Sequence[Key]
 ) -> AsyncIterator[list[Record | LineFault]]:
     def made(batch: Sequence[Bar | LineFault]) -> list[Record | LineFault]:
-        return [bar if isinstance(bar, LineFault) else _record(bar, key) for bar in batch]
+        return [bar if isinstance(bar, LineFault) else _record(bar, key, older) for bar in batch]
 
     async for batch in bars:
         yield await asyncio.to_thread(made, batch)
 
 
-def _record(bar: Bar, key: Key) -> Record:
+def _record(bar: Bar, key: Key, older: Sequence[Key]) -> Record:
     keyed = bar.key if isinstance(bar.key, Keyed) else Keyed(key.digest(bar.key), key.version)
+    reaches = []
+    if bar.reason is Reason.WITHDRAW_CONSENT and not isinstance(bar.key, Keyed):
+        reaches = [each.digest(bar.key) for each in older]
     return (
         keyed.digest, keyed.version, bar.campaign or "", bar.reason, bar.origin, bar.proof, bar.since, bar.until,
+        reaches or None,
     )  # fmt: skip

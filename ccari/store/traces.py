@@ -25,8 +25,11 @@ _HOLD_WORDS = (
 _OTHERS = ("calls", "consent_uses", "heard_notices", "http_repeats")
 #: A larger table would keep the running calls waiting while it is written anew.
 MOST_BYTES = 32 << 20
+#: For one table, of hundreds of gigabytes say: an erasure that waited until the connection gives up would never end.
+MOST_SECONDS = 300
 #: A call that waits for a table gives up after two seconds.
 _LOCK = "SET lock_timeout TO '1s'"
+_REFUSED = (asyncpg.LockNotAvailableError, asyncpg.InsufficientPrivilegeError, asyncpg.QueryCanceledError)
 
 
 async def clear(connection: asyncpg.Connection, *, in_words: bool) -> dict[str, Any]:
@@ -41,14 +44,14 @@ async def clear(connection: asyncpg.Connection, *, in_words: bool) -> dict[str, 
     anew: list[str] = []
     back: list[str] = []
     left: dict[str, str] = {}
-    await connection.execute(_LOCK)
+    await connection.execute(f"{_LOCK}; SET statement_timeout TO '{MOST_SECONDS}s'")
     held = {*_HELD_NUMBERS, *(_HOLD_WORDS if in_words else ())}
     for table in (*_HELD_NUMBERS, *_HOLD_WORDS, *_OTHERS):
         small = await connection.fetchval(SQL["size_of_table"], table) <= MOST_BYTES
         full = table in held and small
         try:
             await connection.execute(f"VACUUM {'(FULL)' if full else ''} {table}")
-        except (asyncpg.LockNotAvailableError, asyncpg.InsufficientPrivilegeError) as error:
+        except _REFUSED as error:
             left[table] = _why(error)
             continue
         (anew if full else back).append(table)
@@ -64,7 +67,7 @@ async def _clear_log(connection: asyncpg.Connection) -> str | None:
     try:
         await connection.execute("SELECT pg_switch_wal()")
         await connection.execute("CHECKPOINT")
-    except asyncpg.InsufficientPrivilegeError as error:
+    except _REFUSED as error:
         return _why(error)
     if await connection.fetchval("SELECT current_setting('wal_recycle')") == "on":
         return "segments are used again as they are (wal_recycle = on), and hold what was written until then"

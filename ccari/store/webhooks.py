@@ -30,8 +30,13 @@ class Webhooks:
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_webhooks"])
             gone = await connection.fetch(SQL["drop_webhooks"], for_so_long)
-            given_up = await connection.fetch(SQL["give_up_webhooks"])
-        return {row["name"]: 0 for row in gone} | {row["endpoint"]: row["count"] for row in given_up}
+        # nothing more is written down for them, however long it takes to give up what was
+        given_up = {row["name"]: 0 for row in gone}
+        for row in await self._database.rows(SQL["webhooks_of_nobody"]):
+            name = row["endpoint"]
+            while count := await self._give_up(name):
+                given_up[name] = given_up.get(name, 0) + count
+        return given_up
 
     async def look_at_terms(self, clock: Clock, soon_days: int) -> None:
         known = list(clock.countries)
@@ -70,8 +75,8 @@ class Webhooks:
         return len(await self._database.rows(SQL["give_up_late_deliveries"], endpoint, fault, patience))
 
     async def forget(self, older_than: timedelta) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["forget_deliveries"], older_than)
+        while await self._database.rows(SQL["forget_deliveries"], older_than):
+            pass
 
     async def page(
         self, limit: int, *, state: str | None = None, endpoint: str | None = None,
@@ -88,12 +93,26 @@ class Webhooks:
         controllers: Iterable[str] | None = None,
     ) -> list[int]:
         whose = None if controllers is None else list(controllers)
-        rows = await self._database.rows(SQL["retry_deliveries"], delivery, endpoint, whose)
-        return sorted(row["id"] for row in rows)
+        return await self._batches("retry_deliveries", delivery, endpoint, whose)
 
     async def discard(self, delivery: int | None = None, *, endpoint: str | None = None) -> list[int]:
-        rows = await self._database.rows(SQL["discard_deliveries"], delivery, endpoint)
-        return sorted(row["id"] for row in rows)
+        return await self._batches("discard_deliveries", delivery, endpoint)
+
+    async def _give_up(self, name: str) -> int:
+        """Some of what waits for a webhook, if there is none of that name; how much."""
+        async with self._database.transaction() as connection:
+            # nobody says meanwhile that there is
+            await connection.execute(SQL["lock_webhooks"])
+            return len(await connection.fetch(SQL["give_up_webhook"], name))
+
+    async def _batches(self, query: str, *arguments: Any) -> list[int]:
+        """Until there is nothing left to do; the ids of what was done, in order."""
+        done: list[int] = []
+        # a few may be looked for among millions
+        async with self._database.apart() as connection:
+            while rows := await connection.fetch(SQL[query], *arguments):
+                done += [row["id"] for row in rows]
+        return sorted(done)
 
 
 async def _data(connection: Connection, event: Told, subject: str) -> Mapping[str, Any]:

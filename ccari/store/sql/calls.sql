@@ -30,25 +30,31 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (id) DO NOTHING
 RETURNING id
 
--- name: gate_facts
+-- name: gate_facts_of_each
+-- Of each question of $1, in their order, with who bears the token whose hash it tells. $1 is JSON, of which PostgreSQL always
+-- thinks that there are a hundred, and so has one plan for all; for arrays it made one for each, which took longer than the rest.
 SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision,
        (SELECT array_agg(concat_ws(' ', kind, holder, key_version, key_check)) FROM key_checks
-         WHERE key_check IS NOT NULL
-           AND (kind = 'controller' AND holder = $1 OR kind = 'register' AND holder = ANY ($6::text[]))) AS secrets
-FROM gate_facts($1, $2::bytea[], $3, $4, $5, $6::text[], $7::text[], $8::bytea[], $9, $10) AS facts
-
--- name: gate_facts_and_bearer
--- $11: the hash of a token, as token_bearer has it.
-SELECT told.*, bearer.name, bearer.role, bearer.agent, bearer.controllers
-FROM (/* gate_facts */) AS told
+         WHERE key_check IS NOT NULL AND (kind = 'controller' AND holder = asked.controller
+                                          OR kind = 'register' AND holder = ANY (asked.registers))) AS secrets,
+       bearer.name, bearer.role, bearer.agent, bearer.controllers
+FROM ROWS FROM (json_to_recordset($1::json) AS (
+         controller text, digests bytea[], campaign text, purpose text, channel text, registers text[], listed_as text[],
+         listed_digests bytea[], counts_since timestamptz, rules_count_since timestamptz, token bytea))
+     WITH ORDINALITY AS asked (controller, digests, campaign, purpose, channel, registers, listed_as, listed_digests,
+                               counts_since, rules_count_since, token, place)
+CROSS JOIN LATERAL gate_facts(asked.controller, asked.digests, asked.campaign, asked.purpose, asked.channel,
+                              asked.registers, asked.listed_as, asked.listed_digests, asked.counts_since,
+                              asked.rules_count_since) AS facts
 LEFT JOIN access_tokens AS bearer
-       ON sha256 = $11 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+       ON bearer.sha256 = asked.token AND revoked_at IS NULL AND (bearer.expires_at IS NULL OR bearer.expires_at > now())
+ORDER BY asked.place
 
 -- name: spend_token
 -- No INVITE without an UPDATE of one row. $14: the consent that is used for it. $15: the facts that were judged, where nobody
 -- holds the number's lock yet; the rest asks for them again.
 WITH moved AS (
-    UPDATE calls SET events = $2, last_link = $3, dialled_at = clock_timestamp()
+    UPDATE calls SET /* gone_on */, dialled_at = clock_timestamp()
     WHERE id = $1 AND /* as_known */ AND token = $13 AND dialled_at IS NULL AND ended_at IS NULL
       AND CASE WHEN $15::text IS NULL THEN true
                ELSE gate_unchanged($15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) END
@@ -61,7 +67,7 @@ SELECT id FROM moved
 
 -- name: commit_heard
 WITH moved AS (
-    UPDATE calls SET events = $2, last_link = $3, heard_at = clock_timestamp(), notice_version = $13
+    UPDATE calls SET /* gone_on */, heard_at = clock_timestamp(), notice_version = $13
     WHERE id = $1 AND /* as_known */
     RETURNING id, controller, digest, key_version, campaign
 ), /* entries */, remembered AS (
@@ -76,7 +82,7 @@ SELECT id FROM calls WHERE id = $1 FOR UPDATE
 
 -- name: keep_talk
 WITH moved AS (
-    UPDATE calls SET events = $2, last_link = $3, talk = CASE WHEN ended_at IS NULL THEN $13 ELSE talk END
+    UPDATE calls SET /* gone_on */, talk = CASE WHEN ended_at IS NULL THEN $13 ELSE talk END
     WHERE id = $1 AND /* as_known */
     RETURNING id
 ), /* entries */
@@ -90,7 +96,7 @@ FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND talk IS NOT NULL AND not
 -- name: close_call
 -- One that is over stays as it ended.
 WITH moved AS (
-    UPDATE calls SET events = $2, last_link = $3, ended_at = coalesce(ended_at, clock_timestamp()),
+    UPDATE calls SET /* gone_on */, ended_at = coalesce(ended_at, clock_timestamp()),
         outcome = coalesce(outcome, $13), reason = CASE WHEN ended_at IS NULL THEN $14 ELSE reason END, talk = NULL
     WHERE id = $1 AND /* as_known */
     RETURNING id

@@ -3,17 +3,33 @@
 SELECT pg_advisory_xact_lock(hashtextextended('consents ' || $1::text, 0))
 
 -- name: share_consents
--- … and any number of withdrawals beside one another, but none beside a slice: or neither would see the other's rows,
--- and a consent that came in with the list would outlive its withdrawal.
+-- … and any number of withdrawals and erasures beside one another, but none beside a slice: or neither would see the
+-- other's rows, and a consent that came in with the list would outlive its end.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('consents ' || $1::text, 0))
 
 -- name: merge_consents
--- A consent that is known stays as it is, but that its withdrawal may become known, or turn out to have been earlier.
-WITH told AS (
+-- A consent that is known stays as it is, but that its withdrawal may become known, or turn out to have been earlier. One
+-- that is not known, and is no newer than an erasure whose bar stands, was erased: it stays out. A bar keeps the time of the
+-- first erasure, so that of the last is asked for beside it.
+WITH lines AS MATERIALIZED (
+    SELECT told.*,
+           EXISTS (SELECT FROM suppressions s
+                    WHERE s.controller = $3 AND s.digest = ANY (told.digests) AND s.campaign = '' AND s.reason = 'erasure'
+                      AND (s.expires_at IS NULL OR s.expires_at > now())
+                      AND (s.entered_at >= told.given_at
+                           OR EXISTS (SELECT FROM rights_requests q JOIN erasures e USING (reference)
+                                       WHERE q.controller = $3 AND q.digests && told.digests
+                                         AND e.begun_at >= told.given_at OFFSET 0)) OFFSET 0)
+           AND NOT EXISTS (SELECT FROM consents known
+                            WHERE known.controller = $3
+                              AND (known.digest, known.purpose, known.channel, known.given_at)
+                                  = (told.digest, told.purpose, told.channel, told.given_at) OFFSET 0) AS erased
+    FROM incoming told WHERE told.digest BETWEEN $1 AND $2
+), told AS (
     SELECT DISTINCT ON (digest, purpose, channel, given_at) digest, key_version, purpose, channel, given_at, proof,
            valid_until,
            min(withdrawn_at) OVER (PARTITION BY digest, purpose, channel, given_at) AS withdrawn_at
-    FROM incoming WHERE digest BETWEEN $1 AND $2 ORDER BY digest, purpose, channel, given_at, line
+    FROM lines WHERE NOT erased ORDER BY digest, purpose, channel, given_at, line
 ), entered AS (
     INSERT INTO consents AS known (controller, digest, key_version, purpose, channel, given_at, withdrawn_at,
                                    valid_until, proof, origin)
@@ -23,7 +39,7 @@ WITH told AS (
     WHERE excluded.withdrawn_at < coalesce(known.withdrawn_at, 'infinity')
     RETURNING 1
 )
-SELECT count(*) FROM entered
+SELECT (SELECT count(*) FROM entered) AS entered, (SELECT count(*) FROM lines WHERE erased) AS erased
 
 -- name: settle_consents
 -- A withdrawal ends what was given before it, in whatever order the two became known: one that stands with another

@@ -61,13 +61,20 @@ SELECT source, obtained_on, legal_basis, proof, valid_until, origin, entered_at 
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY obtained_on, source
 
 -- name: sources_of_contacts
-SELECT controller, array_agg(DISTINCT source ORDER BY source) AS sources FROM contacts GROUP BY controller
+-- A few among millions: those are not to be sorted.
+SELECT controller, array_agg(source ORDER BY source) AS sources
+FROM (SELECT DISTINCT controller, source FROM contacts) AS each GROUP BY controller
 
 -- name: page_of_contacts
--- In the order of the primary key. $4 to $6: the one after which to begin.
+-- In the order of the primary key. $4 to $6: the one after which to begin, told by its place among the number's sources,
+-- the first of which is 0. Where there are no longer as many, it begins after the number: a comparison with NULL is not true.
 SELECT controller, encode(digest, 'hex') AS digest, key_version, source, obtained_on, legal_basis, proof, valid_until,
        origin, entered_at
 FROM contacts
 WHERE ($1::text[] IS NULL OR controller = ANY ($1)) AND ($2::text IS NULL OR source = $2)
-  AND ($4::text IS NULL OR (controller, digest, source) > ($4, decode($5, 'hex'), $6::text))
+  AND ($4::text IS NULL OR (controller, digest, source) > ($4, decode($5, 'hex'), (
+      SELECT source FROM contacts
+      WHERE controller = $4 AND digest = decode($5, 'hex') AND ($2::text IS NULL OR source = $2)
+      ORDER BY source LIMIT 1 OFFSET $6::bigint
+  )))
 ORDER BY controller, contacts.digest, source LIMIT $3

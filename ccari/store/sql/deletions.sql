@@ -2,9 +2,10 @@
 SELECT pg_try_advisory_lock(hashtextextended('housekeeping', 0))
 
 -- name: recordings_perhaps_due
--- Whatever may be due, and what is not, with it: the limit has passed ($1), a right was exercised that takes a consent
--- back ($2), or an erasure was granted. Each is found from the side that has fewer rows.
-SELECT id FROM recordings WHERE state = 'stored' AND delete_at <= $1
+-- Whatever may be due, and what is not, with it: the limit has passed ($1, and by the database's clock, too: a node that
+-- runs years ahead must not delete what the fleet has), a right was exercised that takes a consent back ($2), or an erasure
+-- was granted. Each is found from the side that has fewer rows.
+SELECT id FROM recordings WHERE state = 'stored' AND delete_at <= least($1, now())
 UNION
 SELECT r.id FROM rights_requests q JOIN recordings r ON r.call_id = q.call_id
 WHERE q."right" = ANY ($2) AND r.state = 'stored' AND r.legal_basis = 'consent'
@@ -92,21 +93,6 @@ ORDER BY d.recording_id LIMIT $2
 
 -- name: lock_deletions
 SELECT recording_id FROM deletions WHERE recording_id = ANY ($1) ORDER BY recording_id FOR UPDATE
-
--- name: lock_journals
--- In one order, whoever goes on with several at a time.
-SELECT id, events, last_link FROM calls WHERE id = ANY ($1) ORDER BY id FOR UPDATE
-
--- name: append_to_journals
-WITH added AS (
-    INSERT INTO call_events (call_id, seq, at, event, commitment, link)
-    SELECT * FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[], $4::text[], $5::bytea[], $6::bytea[])
-), told AS (
-    INSERT INTO call_event_fields (call_id, seq, salt, fields)
-    SELECT * FROM unnest($1::uuid[], $2::integer[], $7::bytea[], $8::jsonb[])
-)
-UPDATE calls SET events = each.events, last_link = each.link
-FROM unnest($9::uuid[], $10::integer[], $11::bytea[]) AS each (id, events, link) WHERE calls.id = each.id
 
 -- name: deletions_carried_out
 WITH done AS (DELETE FROM deletions WHERE recording_id = ANY ($1) RETURNING recording_id, why, reference)

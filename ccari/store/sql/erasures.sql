@@ -46,6 +46,15 @@ WHERE c.controller = $1 AND c.digest = ANY ($2) AND ($3::uuid IS NULL OR c.id > 
                    WHERE r.call_id = c.id AND r.state IN ('tagged', 'recording', 'finished', 'stored'))
 ORDER BY c.id LIMIT $4 FOR UPDATE
 
+-- name: recordings_of_calls_to_erase
+-- Looked for when the calls are held: from then on nothing that was taken for lost is taken up again.
+SELECT id, call_id, legal_basis, delete_at, true AS over, false AS decided, state = 'failed' AS lost FROM recordings
+WHERE call_id = ANY ($1) AND state IN ('tagged', 'recording', 'finished', 'stored', 'failed')
+ORDER BY id
+
+-- name: discard_lost
+UPDATE recordings SET state = 'discarded' WHERE id = ANY ($1) AND state = 'failed'
+
 -- name: erase_fields
 DELETE FROM call_event_fields f USING call_events e
 WHERE e.call_id = f.call_id AND e.seq = f.seq AND f.call_id = ANY ($1)

@@ -48,7 +48,7 @@ SELECT r.state, r.deleted_at, EXISTS (SELECT FROM deletions d WHERE d.recording_
 FROM recordings r WHERE r.id = $1
 
 -- name: call_to_hold
-SELECT id FROM calls WHERE id = $1
+SELECT expired_at FROM calls WHERE id = $1
 
 -- name: request_to_hold
 SELECT reference FROM rights_requests WHERE reference = $1

@@ -11,6 +11,11 @@ SELECT commitment FROM call_events WHERE call_id = $1 AND commitment = ANY ($2::
 events = $4 AND last_link = $5
       AND NOT EXISTS (SELECT FROM call_events e WHERE e.call_id = $1 AND e.commitment = ANY ($9::bytea[]))
 
+-- name: gone_on
+-- No index looks at what each write changes, not even in its predicate: so the row is written in its place (PostgreSQL's
+-- README.HOT). sealed and expired_at, which some look at, are nought and NULL while a call goes on.
+events = $2, last_link = $3, sealed = 0, expired_at = NULL
+
 -- name: entries
 -- What goes with ``moved``, the call's row: none has moved whose journal is not as_known, and nothing is written.
 added AS (
@@ -24,9 +29,24 @@ added AS (
 
 -- name: go_on
 WITH moved AS (
-    UPDATE calls SET events = $2, last_link = $3 WHERE id = $1 AND /* as_known */ RETURNING id
+    UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
 ), /* entries */
 SELECT id FROM moved
+
+-- name: lock_journals
+-- In one order, whoever goes on with several at a time.
+SELECT id, events, last_link FROM calls WHERE id = ANY ($1) ORDER BY id FOR UPDATE
+
+-- name: append_to_journals
+WITH added AS (
+    INSERT INTO call_events (call_id, seq, at, event, commitment, link)
+    SELECT * FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[], $4::text[], $5::bytea[], $6::bytea[])
+), told AS (
+    INSERT INTO call_event_fields (call_id, seq, salt, fields)
+    SELECT * FROM unnest($1::uuid[], $2::integer[], $7::bytea[], $8::jsonb[])
+)
+UPDATE calls SET events = each.events, last_link = each.link, sealed = 0, expired_at = NULL
+FROM unnest($9::uuid[], $10::integer[], $11::bytea[]) AS each (id, events, link) WHERE calls.id = each.id
 
 -- name: call_journal
 SELECT e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields

@@ -4,6 +4,12 @@ SELECT revision, applied_at, applied_by, sha256, document FROM policy_revisions
 WHERE revision = $1::integer OR $1 IS NULL
 ORDER BY revision DESC LIMIT 1
 
+-- name: policies_since
+-- Those that were in force at some time since then, the newest first; none if there was none then.
+SELECT revision, applied_at, applied_by, sha256, document FROM policy_revisions
+WHERE revision >= (SELECT max(revision) FROM policy_revisions WHERE applied_at <= now() - $1::interval)
+ORDER BY revision DESC
+
 -- name: newest_revision
 SELECT max(revision) AS revision FROM policy_revisions
 

@@ -1,7 +1,7 @@
 -- name: tag_recording
 -- Not before the notice was heard, and in opt_in not before the key, whose entry may come with it.
 WITH moved AS (
-    UPDATE calls SET events = $2, last_link = $3
+    UPDATE calls SET /* gone_on */
     WHERE id = $1 AND /* as_known */ AND heard_at IS NOT NULL
       AND ($16 <> 'opt_in' OR 'recording_agreed' = ANY ($8::text[])
            OR EXISTS (SELECT FROM call_events WHERE call_id = $1 AND event = 'recording_agreed'))
@@ -23,7 +23,7 @@ UPDATE recordings SET keep_until = least(keep_until, $2) WHERE id = $1 AND state
 
 -- name: recording_finished
 WITH moved AS (
-    UPDATE calls SET events = $2, last_link = $3 WHERE id = $1 AND /* as_known */ RETURNING id
+    UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
 ), /* entries */, finished AS (
     UPDATE recordings r SET state = 'finished', stopped_at = clock_timestamp(), keep_until = least(r.keep_until, $14)
     FROM moved WHERE r.id = $13 AND r.state IN ('tagged', 'recording')
@@ -32,7 +32,7 @@ SELECT id FROM moved
 
 -- name: recording_stored
 WITH moved AS (
-    UPDATE calls SET events = $2, last_link = $3 WHERE id = $1 AND /* as_known */ RETURNING id
+    UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
 ), /* entries */, stored AS (
     UPDATE recordings r SET state = 'stored', stopped_at = coalesce(r.stopped_at, clock_timestamp()), file = $14,
         format = $15, duration_ms = $16, sha256 = $17, bytes = $18, file_sha256 = $19, recipients = $20, silent = $21,
@@ -46,7 +46,7 @@ SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'fi
 
 -- name: recording_ended
 WITH moved AS (
-    UPDATE calls SET events = $2, last_link = $3 WHERE id = $1 AND /* as_known */ RETURNING id
+    UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
 ), /* entries */, ended AS (
     UPDATE recordings r SET state = $14, stopped_at = coalesce(r.stopped_at, clock_timestamp())
     FROM moved WHERE r.id = $13 AND r.state IN ('tagged', 'recording', 'finished')
@@ -60,8 +60,9 @@ SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'fi
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
        r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
        r.started_at IS NOT NULL AS begun, r.lead_ms,
-       least(r.keep_until, (SELECT min(received_at) FROM rights_requests
-                            WHERE rights_requests.call_id = r.call_id AND "right" = ANY($2))) AS until
+       least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
+                            WHERE q.call_id = r.call_id
+                              AND (q."right", r.legal_basis) IN (SELECT * FROM unnest($2::text[], $3::text[])))) AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
 WHERE r.state IN ('tagged', 'recording') AND calls.asterisk = $1
 
@@ -71,12 +72,22 @@ WHERE r.state IN ('tagged', 'recording') AND calls.asterisk = $1
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
        r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
        r.started_at IS NOT NULL AS begun, r.lead_ms,
-       least(r.keep_until, (SELECT min(received_at) FROM rights_requests
-                            WHERE rights_requests.call_id = r.call_id AND "right" = ANY($2))) AS until
+       least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
+                            WHERE q.call_id = r.call_id
+                              AND (q."right", r.legal_basis) IN (SELECT * FROM unnest($2::text[], $3::text[])))) AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
 WHERE r.id = ANY($1)
   AND (r.state = 'finished' OR r.state = 'failed' AND r.started_at IS NOT NULL
        OR r.state IN ('tagged', 'recording') AND calls.ended_at < now() - interval '5 minutes')
+
+-- name: take_up_recording
+-- What was taken for lost, and is there, waits from now on as others do.
+WITH found AS (
+    UPDATE recordings SET state = 'finished' WHERE id = $1 AND state = 'failed' RETURNING id
+)
+SELECT id FROM found
+UNION ALL
+SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
 
 -- name: late_recordings
 -- Nothing is recorded for longer than a leg lives; the tag is written just before.
@@ -93,6 +104,10 @@ SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, leg
        coalesce(started_at, tagged_at) AS started_at, delete_at, channels,
        file, format, duration_ms, sha256, bytes AS size, file_sha256, recipients, silent
 FROM recordings WHERE state = 'stored' AND ($1::uuid IS NULL OR id = $1) ORDER BY tagged_at, id
+
+-- name: kept_recordings
+-- Those whose file may lie in its place, or come there yet.
+SELECT id FROM recordings WHERE id = ANY($1) AND state NOT IN ('discarded', 'deleted')
 
 -- name: count_recordings_in_place
 SELECT count(*) FROM recordings WHERE state = 'stored'

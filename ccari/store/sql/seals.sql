@@ -5,15 +5,9 @@ SELECT pg_advisory_xact_lock(hashtextextended('ccari seals', 0))
 SELECT sealed_at, leaves, root, before, key FROM seals ORDER BY id DESC LIMIT 1
 
 -- name: to_seal
--- What has grown, but for what is no longer as it was sealed: no second seal makes good of that.
-SELECT 'call' AS kind, id::text AS id, events, last_link AS link FROM calls c
-WHERE ended_at IS NOT NULL AND sealed < events
-  AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'call' AND s.id = c.id::text AND s.events = c.events)
-  AND NOT EXISTS (
-      SELECT FROM sealed s LEFT JOIN call_events e ON e.call_id = c.id AND e.seq = s.events AND e.link = s.link
-      WHERE s.kind = 'call' AND s.id = c.id::text AND e.link IS NULL)
-UNION ALL
-SELECT 'request', reference, events, last_link FROM rights_requests r
+-- What has grown, but for what is no longer as it was sealed: no second seal makes good of that. Of many calls that have expired
+-- each has grown by an entry: the last to end come before them.
+SELECT 'request' AS kind, reference AS id, events, last_link AS link FROM rights_requests r
 WHERE sealed < events
   AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'request' AND s.id = r.reference AND s.events = r.events)
   AND NOT EXISTS (
@@ -29,6 +23,14 @@ WHERE sealed < events
                    ORDER BY events DESC LIMIT 1) AS s
       LEFT JOIN accesses a ON a.seq = s.events AND a.link = s.link
       WHERE a.link IS NULL)
+UNION ALL
+(SELECT 'call', id::text, events, last_link FROM calls c
+ WHERE ended_at IS NOT NULL AND sealed = 0 AND events > 0
+   AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'call' AND s.id = c.id::text AND s.events = c.events)
+   AND NOT EXISTS (
+       SELECT FROM sealed s LEFT JOIN call_events e ON e.call_id = c.id AND e.seq = s.events AND e.link = s.link
+       WHERE s.kind = 'call' AND s.id = c.id::text AND e.link IS NULL)
+ ORDER BY ended_at DESC LIMIT $1)
 LIMIT $1
 
 -- name: add_seal
@@ -39,9 +41,9 @@ INSERT INTO sealed (seal, leaf, kind, id, events, link)
 SELECT $1, each.* FROM unnest($2::integer[], $3::text[], $4::text[], $5::integer[], $6::bytea[]) AS each
 
 -- name: calls_sealed
--- Locked in one order, as by whoever else adds to many journals at once.
+-- Locked in one order, as by whoever else adds to many journals at once. What has gone on meanwhile stays to be sealed.
 WITH held AS (SELECT id FROM calls WHERE id = ANY ($1::text[]::uuid[]) ORDER BY id FOR UPDATE)
-UPDATE calls SET sealed = each.events
+UPDATE calls SET sealed = CASE WHEN calls.events = each.events THEN each.events ELSE 0 END
 FROM held JOIN unnest($1::text[], $2::integer[]) AS each (id, events) ON each.id::uuid = held.id
 WHERE calls.id = held.id
 
@@ -76,7 +78,8 @@ FROM recordings WHERE call_id = $1 ORDER BY tagged_at
 
 -- name: evidence_consents
 SELECT c.purpose, c.channel, c.given_at, c.withdrawn_at, c.valid_until, c.proof, c.origin, u.used_at
-FROM consent_uses u JOIN consents c ON c.id = u.consent_id WHERE u.call_id = $1
+FROM consent_uses u JOIN consents c ON c.id = u.consent_id JOIN calls ON calls.id = u.call_id
+WHERE u.call_id = $1 AND calls.expired_at IS NULL
 
 -- name: evidence_of_request
 SELECT r.reference, r."right", r.article, r.state, r.level, r.controller, r.campaign, r.purpose, r.number_from, r.channel,
@@ -85,10 +88,14 @@ SELECT r.reference, r."right", r.article, r.state, r.level, r.controller, r.camp
 FROM rights_requests r LEFT JOIN calls c ON c.id = r.call_id WHERE r.reference = $1
 
 -- name: evidence_bars
-SELECT reason, campaign, origin, proof, entered_at, expires_at, NULL::timestamptz AS removed_at FROM suppressions
-WHERE proof = $1
+-- Of the request's own controller and number, which have an index too: whoever enters a bar writes what they like as its proof.
+SELECT s.reason, s.campaign, s.origin, s.proof, s.entered_at, s.expires_at, NULL::timestamptz AS removed_at
+FROM rights_requests q JOIN suppressions s ON s.controller = q.controller AND s.digest = ANY (q.digests)
+WHERE q.reference = $1 AND s.proof = $1
 UNION ALL
-SELECT reason, campaign, origin, proof, entered_at, expires_at, removed_at FROM removed_suppressions WHERE proof = $1
+SELECT s.reason, s.campaign, s.origin, s.proof, s.entered_at, s.expires_at, s.removed_at
+FROM rights_requests q JOIN removed_suppressions s ON s.controller = q.controller AND s.digest = ANY (q.digests)
+WHERE q.reference = $1 AND s.proof = $1
 ORDER BY entered_at
 
 -- name: all_seals

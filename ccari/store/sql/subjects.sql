@@ -23,9 +23,10 @@ SELECT information_version, campaign, call_id, heard_at FROM heard_notices
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY heard_at
 
 -- name: disclosed_suppressions
+-- One that stands under several secrets is one.
 SELECT reason, campaign, origin, proof, entered_at, expires_at, NULL::timestamptz AS removed_at FROM suppressions
 WHERE controller = $1 AND digest = ANY ($2)
-UNION ALL
+UNION
 SELECT reason, campaign, origin, proof, entered_at, expires_at, removed_at FROM removed_suppressions
 WHERE controller = $1 AND digest = ANY ($2)
 ORDER BY entered_at
@@ -50,3 +51,11 @@ WHERE c.controller = $1 AND c.digest = ANY ($2) ORDER BY r.tagged_at
 -- name: disclosed_forwards
 SELECT f.reference, f.seq, f.state, f.webhook_at, f.folder_at FROM forwards f
 WHERE f.reference = ANY ($1) AND (f.webhook_at IS NOT NULL OR f.folder_at IS NOT NULL) ORDER BY f.reference, f.seq
+
+-- name: disclosed_accesses
+-- Of a person by the digest, and for this controller, for another's secret may be a copy; of what is theirs by its id:
+-- neither who looked, nor at what.
+SELECT at, event AS access, coalesce(fields->>'why', '') AS why FROM accesses
+WHERE (fields->>'controller' = $1 AND fields->>'digest' = ANY ($2))
+   OR fields->>'call' = ANY ($3) OR fields->>'recording' = ANY ($3) OR fields->>'request' = ANY ($3) OR fields->>'of' = ANY ($3)
+ORDER BY seq

@@ -14,6 +14,28 @@ ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
                         'infinity')
 RETURNING xmax = 0 AS added
 
+-- name: older_places_of_withdrawal
+-- Under which older digests ($2) of a number there is a recording on consent, which a withdrawal is to reach: a sweep finds it
+-- by the digest of its call.
+SELECT DISTINCT c.digest, c.key_version FROM calls c JOIN recordings r ON r.call_id = c.id
+WHERE c.controller = $1 AND c.digest = ANY ($2) AND r.legal_basis = 'consent' AND r.state NOT IN ('discarded', 'deleted')
+
+-- name: older_places_of_listed
+-- As older_places_of_withdrawal, for what is in a list: it takes the place of what was listed of the same numbers.
+WITH listed AS (
+    DELETE FROM incoming WHERE older IS NOT NULL RETURNING *
+), further AS (
+    INSERT INTO incoming (digest, key_version, campaign, reason, origin, proof, entered_at, expires_at)
+    SELECT DISTINCT place.digest, place.key_version, l.campaign, l.reason, l.origin, l.proof, l.entered_at, l.expires_at
+    FROM listed l CROSS JOIN LATERAL (
+        SELECT c.digest, c.key_version FROM calls c JOIN recordings r ON r.call_id = c.id
+        WHERE c.controller = $1 AND c.digest = ANY (l.older) AND r.legal_basis = 'consent'
+          AND r.state NOT IN ('discarded', 'deleted') OFFSET 0
+    ) AS place
+    RETURNING 1
+)
+SELECT count(*) FROM further
+
 -- name: merge_suppressions
 -- As add_suppression, for a slice of a list. A row that changes nothing is left as it is, not written anew.
 WITH entered AS (
@@ -45,10 +67,11 @@ WITH entered AS (
 SELECT count(*) FILTER (WHERE added) FROM entered
 
 -- name: remove_suppressions
+-- $7: the reasons that have to be named.
 WITH found AS (
     SELECT id FROM suppressions
     WHERE controller = $1 AND digest = ANY ($2)
-      AND ($3::text IS NULL OR reason = $3) AND ($4::text IS NULL OR campaign = $4)
+      AND CASE WHEN $3::text IS NULL THEN reason <> ALL ($7) ELSE reason = $3 END AND ($4::text IS NULL OR campaign = $4)
     -- in the order in which a list is merged, so that the two never wait for one another
     ORDER BY digest, campaign, reason FOR UPDATE
 ), lifted AS (
@@ -61,8 +84,9 @@ FROM lifted
 RETURNING campaign, reason, origin, proof, entered_at, expires_at
 
 -- name: check_suppression
-SELECT campaign, reason, origin, proof, entered_at, expires_at FROM suppressions
-WHERE controller = $1 AND digest = ANY ($2) ORDER BY entered_at
+-- One that stands under several secrets is one.
+SELECT DISTINCT campaign, reason, origin, proof, entered_at, expires_at FROM suppressions
+WHERE controller = $1 AND digest = ANY ($2) ORDER BY entered_at, campaign, reason
 
 -- name: list_suppressions
 SELECT controller, campaign, reason, origin, proof, entered_at, expires_at, key_version, encode(digest, 'hex') AS digest

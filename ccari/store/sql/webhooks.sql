@@ -8,13 +8,24 @@ ON CONFLICT (name) DO UPDATE SET events = excluded.events, controllers = exclude
 -- name: drop_webhooks
 DELETE FROM webhook_endpoints WHERE seen_at <= clock_timestamp() - $1::interval RETURNING name
 
--- name: give_up_webhooks
--- Of endpoints that there are no more: nobody is told of what was to be told to them.
-WITH given_up AS (
-    UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'there is no such webhook any more'
-    WHERE state = 'waiting' AND endpoint NOT IN (SELECT name FROM webhook_endpoints)
-    RETURNING endpoint)
-SELECT endpoint, count(*) FROM given_up GROUP BY endpoint
+-- name: webhooks_of_nobody
+-- Those that messages wait for, and that there are no more; each is looked up in the index, however many wait.
+WITH RECURSIVE waited_for AS (
+    SELECT min(endpoint) AS endpoint FROM webhook_deliveries WHERE state = 'waiting'
+    UNION ALL
+    SELECT (SELECT min(d.endpoint) FROM webhook_deliveries d WHERE d.state = 'waiting' AND d.endpoint > w.endpoint)
+    FROM waited_for w WHERE w.endpoint IS NOT NULL)
+SELECT endpoint FROM waited_for
+WHERE endpoint IS NOT NULL AND endpoint NOT IN (SELECT name FROM webhook_endpoints)
+
+-- name: give_up_webhook
+-- If there is no such endpoint: nobody is told of what was to be told to it.
+UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'there is no such webhook any more'
+WHERE id = ANY (ARRAY(
+    SELECT id FROM webhook_deliveries
+    WHERE state = 'waiting' AND endpoint = $1 AND NOT EXISTS (SELECT FROM webhook_endpoints WHERE name = $1)
+    LIMIT 5000 FOR UPDATE SKIP LOCKED))
+RETURNING id
 
 -- name: turn_to_look_at_terms
 -- One of the fleet at a time, for as long as the transaction lasts.
@@ -75,18 +86,22 @@ RETURNING state = 'given_up'
 -- name: give_up_late_deliveries
 -- Not what somebody is trying just now.
 UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = CASE fault WHEN '' THEN $2 ELSE fault END
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries
     WHERE state = 'waiting' AND endpoint = $1 AND next_try_at <= now() AND coalesce(first_try_at, at) + $3::interval <= now()
-    LIMIT 5000 FOR UPDATE SKIP LOCKED)
+    LIMIT 5000 FOR UPDATE SKIP LOCKED))
 RETURNING id
 
 -- name: forget_deliveries
 -- A row of a term that is not long over is kept: it says that the term was told of.
 DELETE FROM webhook_deliveries
-WHERE state <> 'waiting' AND settled_at < now() - $1::interval
-  AND CASE state WHEN 'given_up' THEN endpoint NOT IN (SELECT name FROM webhook_endpoints)
-                 ELSE due = 'epoch' OR due < current_date - 366 END
+WHERE id = ANY (ARRAY(
+    SELECT id FROM webhook_deliveries
+    WHERE state <> 'waiting' AND settled_at < now() - $1::interval
+      AND CASE state WHEN 'given_up' THEN endpoint NOT IN (SELECT name FROM webhook_endpoints)
+                     ELSE due = 'epoch' OR due < current_date - 366 END
+    LIMIT 5000 FOR UPDATE SKIP LOCKED))
+RETURNING id
 
 -- name: list_deliveries
 SELECT id, message, endpoint, event, subject, controller, state, tries, at, first_try_at,
@@ -98,13 +113,19 @@ ORDER BY id DESC LIMIT $4
 
 -- name: retry_deliveries
 UPDATE webhook_deliveries SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
-WHERE state = 'given_up' AND endpoint IN (SELECT name FROM webhook_endpoints)
-  AND ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR endpoint = $2)
-  AND ($3::text[] IS NULL OR controller = ANY ($3))
+WHERE id = ANY (ARRAY(
+    SELECT id FROM webhook_deliveries
+    WHERE state = 'given_up' AND endpoint IN (SELECT name FROM webhook_endpoints)
+      AND ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR endpoint = $2)
+      AND ($3::text[] IS NULL OR controller = ANY ($3))
+    LIMIT 5000 FOR UPDATE SKIP LOCKED))
 RETURNING id
 
 -- name: discard_deliveries
 -- The row stays for a while, as that of a delivery does: a term that is discarded is not told of again.
 UPDATE webhook_deliveries SET state = 'discarded', settled_at = clock_timestamp()
-WHERE state = 'given_up' AND ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR endpoint = $2)
+WHERE id = ANY (ARRAY(
+    SELECT id FROM webhook_deliveries
+    WHERE state = 'given_up' AND ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR endpoint = $2)
+    LIMIT 5000 FOR UPDATE SKIP LOCKED))
 RETURNING id

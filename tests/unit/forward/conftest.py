@@ -5,9 +5,6 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from tests.unit.forward.receiver import Receiver, receiving
-from tests.unit.store.conftest import database, dsn, reachable, server, store
-
-__all__ = ["database", "dsn", "reachable", "receiver", "server", "store"]
 
 
 @pytest_asyncio.fixture

@@ -83,7 +83,11 @@ async def test_a_request_that_is_overdue_or_nearly_so_is_told_as_another(store: 
     await store.requests.step(closed, RequestState.WITHDRAWN, work)
     found = await looked(store)
     told = {each: found[f'ccari_requests_open{{due="{each}"}}'] for each in ("overdue", "soon", "later")}
-    assert told == {"overdue": 1, "soon": 2, "later": 1}
+    # midnight may have come since
+    passed = local_day(datetime.now(UTC), "PL") != today
+    assert told == {"overdue": 1, "soon": 2, "later": 1} or (
+        passed and told == {"overdue": 2, "soon": 2, "later": 0}
+    )
     assert found['ccari_requests{right="access",channel="key"}'] == 1
     # what it bars at once
     assert found['ccari_suppressions{reason="erasure"}'] == 1

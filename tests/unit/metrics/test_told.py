@@ -15,6 +15,7 @@ from ccari.errors import AsteriskError, RecordingDelayed, StoreError
 from ccari.forward.courier import Courier
 from ccari.forward.notifier import Notifier
 from ccari.gating.journal import Journal
+from ccari.gating.limits import LimitKeeper
 from ccari.gating.registering import register
 from ccari.metrics.meter import Metrics
 from ccari.policy.rights import Right
@@ -86,6 +87,7 @@ async def test_work_that_fails_pages_nobody(work: Work, tmp_path: Path) -> None:
     away = cast("Any", Away(StoreError("the database did not answer in time")))
     runs: dict[Work, Run] = {
         Work.HOUSEKEEPING: Housekeeper(away, tmp_path, meter=metrics).run,
+        Work.EXPIRY: LimitKeeper(away, away, meter=metrics).run,
         Work.SEALING: _sealing(metrics, away),
         Work.FORWARDING: Courier(away, away, away, away, meter=metrics).run,
         Work.WEBHOOKS: Notifier(away, away, [], away, meter=metrics).run,
@@ -107,10 +109,11 @@ async def test_a_call_that_is_turned_away_is_not_counted() -> None:
     metrics = Metrics()
     switchboard = Switchboard(Admission(0, metrics), metrics)
     order = Order(made.NUMBER.e164, "renewals", "anna")
-    with pytest.raises(AsteriskError, match="shutdown"):
-        await switchboard.place(order)
     switchboard.attach(IDLE_DESK)
     with pytest.raises(AsteriskError, match="overload"):
+        await switchboard.place(order)
+    await switchboard.wind_down(0)
+    with pytest.raises(AsteriskError, match="shutdown"):
         await switchboard.place(order)
     found = scraped(metrics)
     assert found['ccari_calls_turned_away_total{reason="shutdown"}'] == 1

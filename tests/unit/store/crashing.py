@@ -36,6 +36,10 @@ from ccari.store.database import Database, open_database
 from ccari.store.opened import Store
 from tests.unit.recordings.made import SECOND, record
 from tests.unit.store import made
+from tests.unit.store.server import patiently
+
+#: Longer than the machine may take between the beginnings of a call's two recorders.
+SOUND = 20 * SECOND
 
 #: What changes a disk, or is about to; of the files that are opened, those in our folders count.
 _STEPS = frozenset(
@@ -59,7 +63,7 @@ class Asterisk:
 
     async def record(self, channel: str, name: str) -> None:
         self.busy = True
-        record(self.spool / f"{name}.wav", SECOND)
+        record(self.spool / f"{name}.wav", SOUND)
         assert self.tell is not None
         self.tell({"type": "RecordingStarted", "recording": {"name": name}})
         self.busy = False
@@ -119,7 +123,9 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def service(dsn: str, spool: Path, folder: Path, recipient: str) -> AsyncIterator[Service]:
-    async with open_database(dsn) as database:
+    async with contextlib.AsyncExitStack() as opened:
+        with patiently():
+            database = await opened.enter_async_context(open_database(dsn))
         store, shared, asterisk = Store.over(dsn, database), SharedSpool(spool), Asterisk(spool)
         archive = FileArchive(shared, folder, "flac", lambda: (recipient,), folder.with_name("bench"))
         nothing = cast("Any", None)

@@ -9,6 +9,8 @@ NO_FIELDS = {
     "number": "5", "text": '"x"', "list": "[]", "null": "null", "no text": '{"reason": 5}',
     "great": f'{{"reason": {10**400}}}', "greater": f'{{"reason": {"9" * 5000}}}', "deep": "[" * 3000 + "]" * 3000,
 }  # fmt: skip
+#: What they may put in the place of a moment, and of a day.
+NO_MOMENTS = ("-infinity", "infinity", "4713-01-01 BC", "0001-01-01", "9999-12-31", "12000-01-01")
 
 
 async def forge(database: Database, change: str, *arguments: Any) -> None:

@@ -8,9 +8,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from ccari.ports.calls import OpenedCall
+from ccari.recordings.archive import FileArchive
+from ccari.recordings.backlog import Caretaker
 from ccari.recordings.housekeeping import Housekeeper, Swept
+from ccari.recordings.spool import SharedSpool
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from tests.unit.recordings.made import record
 from tests.unit.store import made
 
 NOW = datetime.now(UTC)
@@ -53,6 +57,37 @@ class Shelf:
             bytes(32),
         )  # fmt: skip
         return recording
+
+    async def lose(self, call: OpenedCall, *, basis: str = "legitimate_interest") -> UUID:
+        """A recording of ``call`` that was taken for lost; its id."""
+        recording = await self.put(call, basis=basis)
+        (row,) = await self.database.rows(
+            """UPDATE recordings SET state = 'failed', format = NULL, file = NULL, duration_ms = NULL, sha256 = NULL,
+                                     file_sha256 = NULL
+               FROM (SELECT file FROM recordings WHERE id = $1) AS lay WHERE id = $1 RETURNING lay.file""",
+            recording,
+        )
+        for each in (file := self.folder / row["file"], self.tag_of(file)):
+            each.unlink()
+        await self.store.calls.append(
+            call.id, "recording_lost", {"recording": str(recording), "reason": "gone"}
+        )
+        return recording
+
+    @property
+    def spool(self) -> Path:
+        return self.folder.parent / "spool"
+
+    def mount(self, recording: UUID) -> None:
+        """Its raw file is in the spool after all."""
+        self.spool.mkdir(exist_ok=True)
+        record(self.spool / f"{recording}.wav")
+
+    async def tend(self) -> int:
+        spool = SharedSpool(self.spool)
+        return await Caretaker(
+            spool, FileArchive(spool, self.folder, "wav", tuple), self.store.recordings
+        ).tend()
 
     @staticmethod
     def tag_of(file: Path) -> Path:

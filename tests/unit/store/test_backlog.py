@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
 from ccari.errors import ConfigError, RecordingDelayed
+from ccari.policy.bases import LegalBasis
+from ccari.policy.rights import Right
+from ccari.ports.calls import OpenedCall
 from ccari.ports.recordings import RecordingTag
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
@@ -37,12 +41,14 @@ def caretaker(store: Store, spool: Path, folder: Path) -> Caretaker:
     return Caretaker(shared, FileArchive(shared, folder, "wav", tuple), store.recordings)
 
 
-async def recorded(store: Store, spool: Path, *, sound: bytes | None = None) -> RecordingTag:
-    """A recording that runs, and its raw file."""
-    call = made.call()
+async def recorded(
+    store: Store, spool: Path, *, sound: bytes | None = None, call: OpenedCall | None = None, **tagged: Any
+) -> RecordingTag:
+    """A recording that runs, and its raw file; ``tagged`` says what of its tag is another."""
+    call = call or made.call()
     await store.calls.open(call, made.question(call))
     await store.calls.commit_heard(call.id, "v1", "i1", ())
-    tag = made.tag(call)
+    tag = replace(made.tag(call), **tagged)
     await store.recordings.tag(tag, ())
     await store.recordings.started(tag.recording_id, tag.started_at)
     record(spool / f"{tag.recording_id}.wav", *([] if sound is None else [sound]))
@@ -216,6 +222,33 @@ async def test_what_a_callee_refused_is_kept_though_nobody_saw_its_end(
     assert (await state(database, tag.recording_id), files(spool), files(folder)) == ("discarded", [], [])
 
 
+@pytest.mark.parametrize(
+    ("right", "basis", "becomes"),
+    [
+        (Right.WITHDRAW_CONSENT, LegalBasis.CONSENT, "discarded"),
+        (Right.WITHDRAW_CONSENT, LegalBasis.CONTRACT, "stored"),
+        (Right.OBJECTION_MARKETING, LegalBasis.CONSENT, "stored"),
+        (Right.ERASURE, LegalBasis.CONTRACT, "discarded"),
+        (Right.REFUSE_RECORDING, LegalBasis.LEGITIMATE_INTEREST, "discarded"),
+    ],
+)
+async def test_a_right_does_not_end_a_recording_whose_service_was_killed_or_one_ends_it_that_does_not(
+    caretaker: Caretaker,
+    store: Store,
+    database: Database,
+    spool: Path,
+    right: Right,
+    basis: LegalBasis,
+    becomes: str,
+) -> None:
+    call = made.call()
+    tag = await recorded(store, spool, call=call, legal_basis=basis)
+    await store.calls.register_right(call, made.exercise(right), ())
+    await store.recordings.finished(tag, None, ())
+    await caretaker.tend()
+    assert await state(database, tag.recording_id) == becomes
+
+
 async def test_nobody_tells_of_recordings_that_wait_for_hours(
     caretaker: Caretaker, store: Store, database: Database, spool: Path
 ) -> None:
@@ -256,7 +289,7 @@ async def test_a_fault_ends_the_care_for_good(store: Store, spool: Path, folder:
     holds.set()
     archive.leave()
     working = asyncio.create_task(Caretaker(Faulty(spool), archive, store.recordings).run(holds))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await looked.wait()
     working.cancel()
     await asyncio.wait([working])

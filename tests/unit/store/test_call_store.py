@@ -14,6 +14,7 @@ from ccari.policy.gate import Attempts, Block, Facts
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
+from ccari.ports.access import Bearer, Role
 from ccari.ports.calls import RefusedCall
 from ccari.ports.recordings import Unfinished
 from ccari.store import database as databases
@@ -25,7 +26,7 @@ from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.lab.waiting import until
 from tests.unit.store import made
-from tests.unit.store.forging import NO_FIELDS, forge
+from tests.unit.store.forging import NO_FIELDS, NO_MOMENTS, forge
 
 WITHIN = 10.0
 IN_UTC = {"search_path": "ccari", "timezone": "UTC"}
@@ -76,7 +77,7 @@ async def test_each_call_has_the_database_plan_its_look_anew(
         database,
         "SELECT generic_plans > custom_plans AS once FROM pg_prepared_statements WHERE statement ~ 'gate_fact[s]'",
     )
-    assert plans == [{"once": True}] * 3
+    assert plans == [{"once": True}] * 2
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])
@@ -92,6 +93,33 @@ async def test_a_bar_under_an_older_secret_or_in_another_register_is_taken_for_a
         (await calls.facts(made.question(call), older, []))[0],
     )
     assert [[each.reason for each in facts.suppressions] for facts in found] == [[Reason.DO_NOT_CALL]] * 2
+
+
+async def test_invariant_1_numbers_that_are_looked_at_at_once_are_told_each_others_bars_or_bearers(
+    calls: PostgresCallStore, store: Store
+) -> None:
+    tokens = [bytes([each]) * 32 for each in range(3)]
+    for token in tokens[:2]:
+        await store.tokens.add(Bearer(f"dialer-{token[0]}", Role.DIALER), token, "test", None)
+    numbers = [made.digests(number=each) for each in made.numbers(24)]
+    reasons = list(Reason)
+    for n, each in enumerate(numbers):
+        if n % 3:
+            campaign = "renewals" if n % 2 else None
+            await store.suppressions.add("acme", each, reasons[n % 5], "test", "", campaign=campaign)
+    looks = [
+        (
+            replace(made.QUESTION, campaign=["renewals", "other"][n % 4 == 0]),
+            replace(each, all=(*([bytes(32)] * (n % 3)), *each.all)),
+            [(f"register-{n % 2}", bytes([n]) * 32)] * (n % 3),
+            tokens[n % 3],
+        )
+        for n, each in enumerate(numbers)
+    ]
+    alone = [await calls.facts_and_bearer(*each) for each in looks]
+    assert await asyncio.gather(*(calls.facts_and_bearer(*each) for each in looks)) == alone
+    assert {len(facts.suppressions) for facts, _, _ in alone} == {0, 1}
+    assert [bearer and bearer.name for _, _, bearer in alone[:3]] == ["dialer-0", "dialer-1", None]
 
 
 async def test_invariant_1_a_bar_that_is_committed_after_the_statement_began_is_not_seen(
@@ -431,6 +459,17 @@ async def test_invariant_9_fields_that_were_made_none_break_off_who_reads_them_o
         assert shown.fault == "the fields of entry 1 (call_ended) were changed"
         (entry,) = shown.events
         assert all(isinstance(each, str) for each in entry["fields"].values())
+
+
+@pytest.mark.parametrize("edit", NO_MOMENTS)
+async def test_invariant_9_a_moment_that_python_does_not_hold_breaks_off_who_reads_the_journal_or_passes(
+    calls: PostgresCallStore, store: Store, database: Database, edit: str
+) -> None:
+    call = made.call()
+    await calls.open(call, made.question(call))
+    await calls.close(call.id, "failed", "", made.journal("call_ended"))
+    await forge(database, "UPDATE call_events SET at = $1::text::timestamptz", edit)
+    assert (await store.records.show_call(call.id)).fault == "entry 1 (call_ended) was changed"
 
 
 async def test_invariant_2_a_recording_that_needs_an_agreement_is_tagged_without_it(

@@ -21,7 +21,7 @@ from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault, Report
 from ccari.store import consents
-from ccari.store.database import Database
+from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.unit.policy.campaigns import campaign
@@ -37,9 +37,10 @@ FAULT = LineFault(2, "given", "it is empty")
 async def load(
     store: Store, *lines: tuple[Agreed, Digests] | LineFault, keep_going: bool = False, controller: str = "acme"
 ) -> Report:  # fmt: skip
-    return await store.consents.load(
+    done = await store.consents.load(
         controller, PURPOSES, batches(*lines), origin="import:anna", keep_going=keep_going
     )
+    return done.report
 
 
 async def withdraw(
@@ -272,9 +273,10 @@ async def test_a_use_of_a_consent_is_not_on_record_or_one_that_was_none(store: S
     assert [len(row["uses"]) for row in await kept(store) if row["purpose"] == "renewals"] == [1]
 
 
-async def until_somebody_waits(database: Database) -> None:
+async def until_somebody_waits(connection: Connection) -> None:
+    """Asked in the transaction that is waited for: one in which nothing is asked does not last."""
     async with asyncio.timeout(20):
-        while not await database.rows("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+        while not await connection.fetch("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
             pass
 
 
@@ -286,7 +288,7 @@ async def test_a_list_that_comes_in_during_a_withdrawal_outlives_it(store: Store
         )  # fmt: skip
         await consents.withdraw(connection, "acme", made.digests(), "marketing", datetime.now(UTC))
         loading = asyncio.create_task(load(store, agreed()))
-        await until_somebody_waits(database)
+        await until_somebody_waits(connection)
     assert (await loading).accepted == 1
     assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at")] == [True]
 
@@ -300,7 +302,7 @@ async def test_a_withdrawal_that_comes_in_during_a_list_misses_it(store: Store, 
             "VALUES ('acme', $1, 1, 'marketing', 'phone', $2, 'x', 'x')", made.digests().newest, NOW - DAY,
         )  # fmt: skip
         pressed = asyncio.create_task(press(store))
-        await until_somebody_waits(database)
+        await until_somebody_waits(connection)
     await pressed
     assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at")] == [True]
 
@@ -322,6 +324,27 @@ async def test_a_withdrawal_waits_for_more_of_a_first_list_than_a_slice(store: S
     for each in numbers[: len(pressed)]:
         assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at", of=each)] == [True]
     assert await kept(store, "withdrawn_at", of=numbers[-1]) == [(None,)]
+
+
+async def until_they_wait(database: Database, waiting: int) -> None:
+    async with asyncio.timeout(20):
+        while len(await database.rows("SELECT FROM pg_locks WHERE NOT granted")) < waiting:
+            pass
+
+
+async def test_a_pressed_withdrawal_and_one_by_hand_wait_for_one_another_for_ever(
+    store: Store, database: Database
+) -> None:
+    """The key press is the first to come to the consent; whoever is by hand must not have its bar by then."""
+    await load(store, agreed())
+    async with database.transaction() as connection:
+        await connection.execute("SELECT FROM consents FOR UPDATE")
+        pressed = asyncio.create_task(press(store))
+        await until_they_wait(database, 1)
+        by_hand = asyncio.create_task(withdraw(store, "marketing"))
+        await until_they_wait(database, 2)
+    await asyncio.gather(pressed, by_hand)
+    assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at")] == [True]
 
 
 async def test_lists_and_withdrawals_of_the_same_numbers_wait_for_one_another_for_ever(store: Store) -> None:

@@ -93,6 +93,13 @@ async def test_a_key_pressed_while_the_list_is_read_is_too_late(store: Store) ->
     assert (await kept(store), await kept(store, number(2))) == ([], ["fair"])
 
 
+async def test_a_contact_that_has_gone_ends_the_list_or_begins_it_anew(store: Store) -> None:
+    await load(store, *(contact(number(n)) for n in range(3)))
+    first, *others = await store.contacts.page(None, None, 9, None)
+    # its second source, after which the page before has ended, was erased meanwhile
+    assert await store.contacts.page(None, None, 9, (first["controller"], first["digest"], 1)) == others
+
+
 async def test_a_campaigns_bars_and_registers_let_a_contact_of_it_through(
     store: Store, database: Database
 ) -> None:

@@ -14,9 +14,9 @@ import pytest_asyncio
 from ccari.calls.recovery import recover
 from ccari.recordings.encryption import decrypt, encrypt
 from ccari.store.database import Database
-from tests.unit.recordings.made import SECOND, channels_of, files, record, sides_of, sound_of
+from tests.unit.recordings.made import channels_of, files, record, sides_of, sound_of
 from tests.unit.store import made
-from tests.unit.store.crashing import Crashing, Service, service
+from tests.unit.store.crashing import SOUND, Crashing, Service, service
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def waiting(successor: Service, spool: Path) -> str:
     await successor.store.recordings.tag(tag, ())
     await successor.store.recordings.started(tag.recording_id, tag.started_at)
     await successor.store.recordings.finished(tag, None, ())
-    record(spool / f"{tag.recording_id}.wav")
+    record(spool / f"{tag.recording_id}.wav", SOUND)
     return str(call.id)
 
 
@@ -103,13 +103,13 @@ def assert_kept(
 def assert_whole(plain: Path) -> None:
     """The agent's side, which is begun earlier by as long as the machine takes, is moved to where the callee's begins."""
     if channels_of(plain) == 1:
-        assert sound_of(plain) == SECOND
+        assert sound_of(plain) == SOUND
     else:
         agent, callee = sides_of(plain)
-        assert (len(agent), callee) == (len(SECOND), SECOND)
+        assert (len(agent), callee) == (len(SOUND), SOUND)
         said = agent.rstrip(b"\0")
         assert said
-        assert SECOND.startswith(said)
+        assert SOUND.startswith(said)
 
 
 async def told(successor: Service, row: dict[str, Any]) -> list[str]:

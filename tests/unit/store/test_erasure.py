@@ -1,24 +1,33 @@
 """Erasures: what goes, what a ground keeps, and what whoever is killed leaves to the next run."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
+import asyncpg
 import pytest
 
 from ccari.errors import RequestError, StoreError
 from ccari.policy.erasure import Terms
+from ccari.policy.gate import Block
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.holds import HoldOn, Subject
+from ccari.ports.keying import Digests
+from ccari.ports.lists import Agreed, Scrubbed
 from ccari.recordings.subject.erasing import Erased
 from ccari.store import journals, mandates, traces
 from ccari.store.database import Database
 from ccari.store.deletions import PostgresSweep
 from ccari.store.erasures import Erasures
 from ccari.store.opened import Store
+from ccari.store.queries import SQL
+from tests.unit.recordings.made import files
 from tests.unit.store import made, person
-from tests.unit.store.kept import DAY, Shelf
+from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
+from tests.unit.store.listed import agreed, batches
 from tests.unit.store.test_requests import by
 
 OTHER = made.numbers(2)[1]
@@ -77,6 +86,64 @@ async def test_an_erasure_lets_a_list_bring_the_number_back(shelf: Shelf) -> Non
         each["reason"]: each["proof"] for each in await shelf.store.suppressions.of("acme", made.digests())
     }
     assert bars == {"do_not_call": "form 12", "erasure": reference}
+
+
+async def consents(shelf: Shelf, *lines: tuple[Agreed, Digests]) -> Scrubbed:
+    return await shelf.store.consents.load(
+        "acme", {"offers": "marketing"}, batches(*lines), origin="import:crm", keep_going=False
+    )
+
+
+async def test_a_list_brings_back_a_consent_that_was_erased(shelf: Shelf) -> None:
+    """Nor one that came after the first erasure and went with the next; one that is given since comes in."""
+    first, other = agreed(), agreed(OTHER)
+    assert (await consents(shelf, first, other)).report.accepted == 2
+    reference = await person.asked(shelf)
+    await erase(shelf, reference)
+    await person.resolved(shelf, reference)
+    between = agreed(given=person.now())
+    done = await consents(shelf, first, first, other, between)
+    assert (done.report.lines, done.report.accepted, done.report.duplicate) == (2, 1, 1)
+    assert dict(done.barred) == {Block.SUPPRESSED_ERASURE: 2}
+    await erase(shelf, await person.asked(shelf))
+    again, since = await consents(shelf, first, between), agreed(given=person.now())
+    assert (again.report.accepted, dict(again.barred)) == (0, {Block.SUPPRESSED_ERASURE: 2})
+    assert (await consents(shelf, since)).report.accepted == 1
+    rows = await shelf.store.consents.of("acme", made.digests())
+    assert [row["given_at"] for row in rows] == [since[0].given_at]
+    # nobody is erased any more whose bar a person has lifted
+    await shelf.store.suppressions.remove("acme", made.digests(), "cli:anna", "back", reason=Reason.ERASURE)
+    assert (await consents(shelf, first)).report.accepted == 1
+
+
+async def test_a_consent_that_an_erasure_has_kept_is_never_withdrawn(shelf: Shelf) -> None:
+    """Its proof stays, for a call was made on it: a list may say still that it is at an end."""
+    call = await person.called(shelf)
+    await consents(shelf, agreed())
+    await person.used(shelf, call)
+    await erase(shelf, await person.asked(shelf))
+    done = await consents(shelf, agreed(withdrawn=NOW - DAY), agreed())
+    assert (done.report.accepted, done.report.duplicate, dict(done.barred)) == (1, 1, {})
+    rows = await shelf.store.consents.of("acme", made.digests())
+    assert [row["withdrawn_at"] for row in rows] == [NOW - DAY]
+
+
+async def test_a_list_that_comes_in_during_an_erasure_outlives_it(shelf: Shelf) -> None:
+    """The list has looked for bars, found none, and is not over when the erasure begins."""
+    await person.called(shelf)
+    reference = await person.asked(shelf)
+    async with shelf.database.transaction() as connection:
+        await connection.execute(SQL["lock_consents"], "acme")
+        await connection.execute(
+            "INSERT INTO consents (controller, digest, key_version, purpose, channel, given_at, proof, origin) "
+            "VALUES ('acme', $1, 1, 'marketing', 'phone', $2, 'x', 'x')", made.digests().newest, NOW - DAY,
+        )  # fmt: skip
+        erasing = asyncio.create_task(erase(shelf, reference))
+        waits = asyncio.create_task(until_something_waits(shelf.database))
+        await asyncio.wait({erasing, waits}, return_when=asyncio.FIRST_COMPLETED)
+    waits.cancel()
+    await erasing
+    assert await count(shelf, "consents") == 0
 
 
 async def test_an_erasure_goes_unnoticed_in_the_requests_journal(shelf: Shelf) -> None:
@@ -222,6 +289,117 @@ async def test_a_call_that_goes_on_loses_its_rows(shelf: Shelf) -> None:
     await shelf.store.calls.close(goes_on.id, "bridged", "", ())
     await erase(shelf, reference)
     assert (await person.fields_of(shelf, goes_on.id))["call_gated"] is None
+
+
+async def test_an_erasure_and_a_withdrawal_wait_for_one_another_for_ever(
+    shelf: Shelf, database: Database
+) -> None:
+    """Both write to a consent that is kept, and to the bar of an earlier withdrawal, in which somebody wrote the number."""
+    call = await person.called(shelf)
+    await consents(shelf, agreed(proof=made.NUMBER.e164))
+    await person.used(shelf, call)
+    await shelf.store.suppressions.add(
+        "acme", made.digests(), Reason.WITHDRAW_CONSENT, "cli:anna", made.NUMBER.e164
+    )
+    reference = await person.asked(shelf)
+    async with database.transaction() as connection:
+        await connection.execute("SELECT FROM consents FOR UPDATE")
+        withdrawing = asyncio.create_task(
+            shelf.store.consents.withdraw(
+                "acme", made.digests(), person.now(), purpose=None, purposes={}, origin="cli:anna", proof="letter 9"
+            )
+        )  # fmt: skip
+        await until_something_waits(database)
+        erasing = asyncio.create_task(erase(shelf, reference))
+        await until_something_waits(database, 2)
+    await asyncio.gather(withdrawing, erasing)
+
+
+async def test_a_table_that_takes_too_long_keeps_an_erasure_from_its_end(
+    shelf: Shelf, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of hundreds of gigabytes, for which another that is held stands here: it is done, and says what is left."""
+    monkeypatch.setattr(traces, "_LOCK", "SET lock_timeout TO '1h'")
+    monkeypatch.setattr(traces, "MOST_SECONDS", 1)
+    await person.called(shelf)
+    reference = await person.asked(shelf)
+    holder = await asyncpg.connect(dsn)
+    async with holder.transaction():
+        await holder.execute("LOCK TABLE ccari.call_event_fields IN SHARE UPDATE EXCLUSIVE MODE")
+        report = (await erase(shelf, reference)).report
+    await holder.close()
+    assert report is not None
+    assert report["traces"]["left"]["call_event_fields"] == "canceling statement due to statement timeout"
+    assert (await erase(shelf, reference)).report is None
+
+
+async def state(shelf: Shelf, recording: UUID) -> str:
+    return str((await shelf.row(recording))["state"])
+
+
+@pytest.mark.parametrize(
+    ("basis", "becomes"), [("legitimate_interest", "discarded"), ("legal_obligation", "stored")]
+)
+async def test_a_recording_that_was_lost_comes_back_after_its_calls_erasure(
+    shelf: Shelf, basis: str, becomes: str
+) -> None:
+    """The spool was not mounted; what the law demands is kept until its limit all the same."""
+    call, other = await person.called(shelf), await person.called(shelf, OTHER)
+    recording, theirs = await shelf.lose(call, basis=basis), await shelf.lose(other)
+    await erase(shelf, await person.asked(shelf))
+    assert (await person.fields_of(shelf, call.id))["recording_lost"] is None
+    for each in (recording, theirs):
+        shelf.mount(each)
+    await shelf.tend()
+    assert [await state(shelf, each) for each in (recording, theirs)] == [becomes, "stored"]
+    assert files(shelf.spool) == []
+    assert any(str(recording) in each for each in files(shelf.folder)) == (becomes == "stored")
+
+
+async def test_a_recording_that_turns_up_during_an_erasure_is_left_without_its_row(
+    shelf: Shelf, database: Database
+) -> None:
+    """It is taken for what waits, and the erasure holds the call."""
+    call = await person.called(shelf)
+    recording = await shelf.lose(call)
+    shelf.mount(recording)
+    async with database.transaction() as connection:
+        await connection.execute("SELECT FROM calls WHERE id = $1 FOR UPDATE", call.id)
+        await connection.execute("UPDATE recordings SET state = 'discarded' WHERE id = $1", recording)
+        tending = asyncio.create_task(shelf.tend())
+        await until_something_waits(database)
+    assert await tending == 0
+    assert (await state(shelf, recording), files(shelf.spool), files(shelf.folder)) == ("discarded", [], [])
+
+
+async def test_an_erasure_passes_over_a_recording_that_has_just_turned_up(
+    shelf: Shelf, database: Database
+) -> None:
+    call = await person.called(shelf)
+    recording = await shelf.lose(call)
+    shelf.mount(recording)
+    (tag,) = [each.tag for each in await shelf.store.recordings.waiting([recording])]
+    reference = await person.asked(shelf)
+    async with database.transaction() as connection:
+        await connection.execute(SQL["lock_chain"], call.id)
+        await connection.execute(SQL["take_up_recording"], recording)
+        erasing = asyncio.create_task(erase(shelf, reference))
+        await until_something_waits(database)
+    report = (await erasing).report
+    assert report is not None
+    assert {(each["what"], each["ground"]) for each in report["kept"]} == {
+        ("recording", "under_way"), ("call", "under_way"),
+    }  # fmt: skip
+    assert await shelf.store.recordings.taken_up(tag)
+    assert await shelf.tend() == 1
+    await erase(shelf, reference)
+    assert await shelf.fate(recording) == f"erasure {reference}"
+
+
+async def until_something_waits(database: Database, waiting: int = 1) -> None:
+    async with asyncio.timeout(20):
+        while len(await database.rows("SELECT FROM pg_locks WHERE NOT granted")) < waiting:
+            pass
 
 
 async def test_a_controller_is_never_told_of_whom_it_is_to_forget(shelf: Shelf) -> None:

@@ -24,8 +24,10 @@ from ccari.store.opened import Store
 from ccari.store.seals import Seals
 from tests.integration.service import Done, Service
 from tests.lab.ports import free_port
+from tests.unit.recordings.accounts import KEY
+from tests.unit.recordings.packing import files_of, packed, zipped
 from tests.unit.store import made
-from tests.unit.store.forging import NO_FIELDS, forge
+from tests.unit.store.forging import NO_FIELDS, NO_MOMENTS, forge
 
 NOWHERE = {"CCARI_DATABASE__URL": "postgresql://ccari@127.0.0.1:9/ccari"}
 
@@ -208,6 +210,26 @@ async def test_a_call_whose_fields_were_made_none_cannot_be_shown_or_is_given_ou
     )
 
 
+@pytest.mark.parametrize("edit", NO_MOMENTS)
+async def test_a_call_at_moments_that_python_does_not_hold_cannot_be_shown(
+    ccari: Service, store: Store, database: Database, edit: str
+) -> None:
+    call = await recorded(store)
+    await forge(
+        database, "UPDATE calls SET opened_at = $1::text::timestamptz, ended_at = $1::text::timestamptz", edit
+    )
+    await forge(database, "UPDATE recordings SET delete_at = $1::text::timestamptz", edit)
+    await forge(database, "UPDATE call_events SET at = $1::text::timestamptz WHERE seq = 2", edit)
+    for options in ((), ("--json",)):
+        shown = await ccari.ccari("calls", "show", str(call.id), *options)
+        assert (shown.code, shown.err) == (1, "")
+        assert "entry 2 (recording_tagged) was changed" in shown.out
+    refused(
+        await ccari.ccari("evidence", "export", str(call.id)),
+        f"call {call.id} proves nothing any more: entry 2 (recording_tagged) was changed",
+    )
+
+
 async def test_a_notice_that_was_edited_breaks_off_who_looks_for_its_audio(
     ccari: Service, store: Store, database: Database
 ) -> None:
@@ -278,6 +300,17 @@ async def test_a_changed_file_is_not_named(ccari: Service, store: Store, tmp_pat
         f"{pack} does not fit: it is no ZIP file, or a damaged one",
     )
     refused(await ccari.ccari("evidence", "verify", str(tmp_path / "none.zip")), "cannot be read")
+
+
+async def test_what_a_pack_calls_its_files_passes_for_what_is_said_of_it(
+    ccari: Service, tmp_path: Path
+) -> None:
+    """Whoever has put one together calls them as he likes, and may know how to clear a terminal."""
+    (public := tmp_path / "theirs.pem").write_bytes(KEY.public_pem)
+    pack = tmp_path / "call.zip"
+    pack.write_bytes(zipped({**files_of(packed()), "a\nccari: everything fits\x1b[A": b""}))
+    done = await ccari.ccari("evidence", "verify", str(pack), "--key", str(public), environment=NOWHERE)
+    refused(done, r"a\nccari: everything fits\x1b[A is no part of the pack")
 
 
 async def test_the_service_leaves_journals_unsealed(

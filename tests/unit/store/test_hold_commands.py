@@ -88,6 +88,7 @@ async def test_a_hold_is_placed_on_another_thing_than_was_said(
     [
         (("--reason", "lawsuit"), 2, "say one: RECORDING, --call, --request or --number"),
         (("--call", str(uuid4()), "--number", AS_WRITTEN, "--reason", "lawsuit"), 2, "say one: RECORDING"),
+        (("--request", "", "--reason", "lawsuit"), 2, "say one: RECORDING"),
         (("--number", AS_WRITTEN, "--reason", " "), 2, "say why"),
         (("--number", AS_WRITTEN), 2, "Missing option '--reason'"),
         (("--number", AS_WRITTEN, "--reason", "+48 600-100-001 sues us"), 1, "it holds the number"),
@@ -98,7 +99,16 @@ async def test_a_hold_is_placed_on_another_thing_than_was_said(
             "there is no request 'ACME-2026-000009'",
         ),
     ],
-    ids=["nothing", "two things", "no words", "no reason", "the number", "no number", "no request"],
+    ids=[
+        "nothing",
+        "two things",
+        "an empty thing",
+        "no words",
+        "no reason",
+        "the number",
+        "no number",
+        "no request",
+    ],
 )
 async def test_a_hold_is_placed_that_nobody_could_make_out(
     ccari: Service, database: Database, arguments: tuple[str, ...], code: int, words: str

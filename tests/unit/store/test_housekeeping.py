@@ -1,10 +1,11 @@
 """What is deleted, for which reason, and that whoever is interrupted in it leaves nothing half done."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 import pytest
@@ -18,12 +19,15 @@ from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn
+from ccari.ports.keying import Digests
+from ccari.ports.lists import Bar
 from ccari.recordings import housekeeping, removal
 from ccari.recordings.housekeeping import Swept
 from ccari.store import deletions
 from ccari.store.database import Database
 from ccari.store.deletions import PostgresSweep
 from ccari.store.opened import Store
+from ccari.store.secrets import Key
 from tests.unit.store import made
 from tests.unit.store.kept import DAY, NOW, Shelf, rotated
 from tests.unit.store.killing import KilledError, kill
@@ -54,6 +58,23 @@ async def test_a_recording_outlives_its_limit_or_goes_before_it(shelf: Shelf) ->
     assert (await shelf.round()).deleted == {"retention": 1}
     assert [await shelf.fate(each) for each in (over, not_yet)] == ["retention", None]
     assert (await shelf.round()).count == 0
+
+
+async def test_a_node_whose_clock_is_years_ahead_deletes_all_that_the_fleet_has(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit has passed where the database's clock says so, too: nothing brings a recording back."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + 1000 * DAY
+
+    over, not_yet = await shelf.put(limit=OVER), await shelf.put()
+    monkeypatch.setattr(housekeeping, "datetime", Ahead)
+    assert (await shelf.keeper().plan()).count == 1
+    assert (await shelf.round()).deleted == {"retention": 1}
+    assert [await shelf.fate(each) for each in (over, not_yet)] == ["retention", None]
 
 
 async def test_what_is_held_goes_or_stays_when_it_no_longer_is(shelf: Shelf) -> None:
@@ -163,6 +184,76 @@ async def test_a_bar_for_a_withdrawal_leaves_what_rested_on_the_consent(
     await shelf.round()
     assert await shelf.fate(recording) == ("consent_withdrawn" if goes else None)
     assert await shelf.fate(since) is None
+
+
+NEWER = Key(2, bytes(32))
+
+
+def newer() -> Digests:
+    older, newest = made.digests().newest, NEWER.digest(made.NUMBER)
+    return Digests(newest, NEWER.version, (older, newest))
+
+
+async def by_command(shelf: Shelf) -> None:
+    await shelf.store.consents.withdraw(
+        "acme", newer(), datetime.now(UTC), purpose="renewals", purposes={"renewals": "renewals", "again": "renewals"},
+        origin="cli:anna", proof="letter 9",
+    )  # fmt: skip
+
+
+async def by_hand(shelf: Shelf) -> None:
+    await shelf.store.suppressions.add("acme", newer(), Reason.WITHDRAW_CONSENT, "cli:anna", "letter 9")
+
+
+async def by_list(shelf: Shelf) -> None:
+    async def batches() -> AsyncIterator[Sequence[Bar]]:
+        yield [made.bar(reason=Reason.WITHDRAW_CONSENT, since=datetime.now(UTC))]
+
+    report = await shelf.store.suppressions.load(
+        "acme", NEWER, batches(), older=[made.key()], keep_going=False
+    )
+    assert (report.lines, report.accepted) == (1, 1)
+
+
+async def in_a_call_of_another_campaign(shelf: Shelf) -> None:
+    call = await shelf.call(replace(made.call(), campaign="again", keyed=newer()))
+    pressed = replace(
+        made.exercise(Right.WITHDRAW_CONSENT), received_at=datetime.now(UTC), consent_purpose="renewals",
+        consent_campaigns=("renewals", "again"),
+    )  # fmt: skip
+    await shelf.store.calls.register_right(call, pressed, ())
+
+
+@pytest.mark.parametrize("withdraws", [by_command, by_hand, by_list, in_a_call_of_another_campaign])
+async def test_a_withdrawal_under_a_newer_secret_leaves_what_was_recorded_under_an_older_one(
+    shelf: Shelf, withdraws: Callable[[Shelf], Awaitable[None]]
+) -> None:
+    """And the bar that reaches it is looked up twice, or is not lifted whole."""
+    call, other = await shelf.call(), await shelf.call(made.call(number=made.numbers(2)[1]))
+    goes, otherwise, theirs = (
+        await shelf.put(call, basis="consent"), await shelf.put(call), await shelf.put(other, basis="consent"),
+    )  # fmt: skip
+    await withdraws(shelf)
+    await shelf.round()
+    assert (await shelf.fate(goes) or "").split(" ")[0] == "consent_withdrawn"
+    assert [await shelf.fate(each) for each in (otherwise, theirs)] == [None, None]
+    bars = await shelf.store.suppressions.of("acme", newer())
+    assert len({each["campaign"] for each in bars}) == len(bars)
+    await shelf.store.suppressions.remove("acme", newer(), "cli:anna", "slip")
+    assert await shelf.database.rows("SELECT FROM suppressions") == []
+
+
+async def test_a_bar_under_a_newer_secret_is_entered_under_the_older_for_nothing(
+    shelf: Shelf, database: Database
+) -> None:
+    """The older could never be retired: it is only where a withdrawal has something to reach there."""
+    call = await shelf.call()
+    await shelf.put(call)
+    for reason in Reason:
+        await shelf.store.suppressions.add("acme", newer(), reason, "cli:anna", "letter 9")
+    await shelf.put(call, basis="consent")
+    await shelf.store.suppressions.add("acme", newer(), Reason.OBJECTION, "cli:anna", "letter 9")
+    assert await database.rows("SELECT DISTINCT key_version FROM suppressions") == [{"key_version": 2}]
 
 
 async def test_who_hides_their_number_cannot_take_a_consent_back(shelf: Shelf, database: Database) -> None:

@@ -232,6 +232,20 @@ async def test_a_consent_is_withdrawn_and_comes_back_with_the_next_list(ccari: S
     assert (none.code, none.out) == (1, "there is no consent\n")
 
 
+async def test_a_consent_that_was_erased_is_left_out_without_a_word(
+    ccari: Service, written: Any, store: Store, tmp_path: Path
+) -> None:
+    await bar(store, tmp_path, FIRST, Reason.ERASURE)
+    rows = "".join(f"{each},marketing,phone,2026-01-31,form 12\n" for each in (FIRST, SECOND))
+    file = written(f"number,purpose,channel,given,proof\n{rows}")
+    done = unseen(await ccari.ccari("consents", "import", file))
+    assert (done.code, done.out) == (
+        0, "2 lines: 1 accepted, 0 known already, 0 invalid, 1 suppressed_erasure\n",
+    )  # fmt: skip
+    told = await ccari.json("consents", "import", file)
+    assert (told["lines"], told["duplicate"], told["barred"]) == (2, 1, {"suppressed_erasure": 1})
+
+
 async def test_a_consent_of_tomorrow_is_taken_or_one_without_proof(
     ccari: Service, written: Any, store: Store
 ) -> None:

@@ -15,6 +15,7 @@ from ccari.recordings.reading import identities_of, open_plain
 from ccari.recordings.spool import SharedSpool
 from ccari.recordings.tags import beside
 from ccari.store.opened import Store
+from tests.faults.files import with_a_bit_changed
 from tests.integration.service import Service
 from tests.unit.recordings.made import SECOND, record, sound_of
 from tests.unit.store import made
@@ -134,7 +135,7 @@ Spoil = Callable[[Path], object]
     [
         pytest.param(lambda file: file.unlink(), "its file is not there", id="no-file"),
         pytest.param(lambda file: file.write_bytes(file.read_bytes()[:-1]), r"its file has \d+ bytes", id="cut"),
-        pytest.param(lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"), "its file was changed", id="byte"),
+        pytest.param(lambda file: file.write_bytes(with_a_bit_changed(file.read_bytes())), "its file was changed", id="byte"),
         pytest.param(lambda file: beside(file).unlink(), "its tag is not there", id="no-tag"),
         pytest.param(lambda file: beside(file).write_text("[]"), "its tag is no JSON object", id="list"),
         pytest.param(lambda file: beside(file).write_text("{"), "its tag is no JSON", id="half-a-tag"),
@@ -161,6 +162,41 @@ async def test_what_is_not_as_it_was_put_goes_unnoticed_or_unnamed(
     assert_matches(told["wrong"][0]["faults"][0], fault)
     assert (await ccari.ccari("recordings", "verify", str(first.tag.recording_id))).code == 0
     assert (await ccari.ccari("recordings", "verify", str(spoiled.tag.recording_id))).code == 1
+
+
+async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
+    ccari: Service, store: Store, folder: Path, key: Path
+) -> None:
+    """Nor one that was made after the dump; what is on its way to its place, or on its way out, is neither."""
+    erased, unknown, coming, going = [await put(store, folder, key) for _ in range(4)]
+    async with store.database.connection() as connection:
+        for state, recording in (("deleted", erased), ("finished", coming)):
+            await connection.execute(
+                "UPDATE recordings SET state = $2, deleted_at = CASE WHEN $2 = 'deleted' THEN now() END, "
+                "deletion = CASE WHEN $2 = 'deleted' THEN 'purge' END WHERE id = $1",
+                recording.tag.recording_id,
+                state,
+            )
+        await connection.execute("DELETE FROM recordings WHERE id = $1", unknown.tag.recording_id)
+        await connection.execute(
+            "INSERT INTO deletions (recording_id, why, decided_by) VALUES ($1, 'purge', 'a person')",
+            going.tag.recording_id,
+        )
+    (folder / erased.kept.file).with_name("lost+found").touch()
+    done = await ccari.ccari("recordings", "verify", "--json")
+    assert done.code == 1
+    assert "4 files are of no recording that is kept" in done.err
+    left = [each.kept.file for each in (erased, unknown)]
+    told = json.loads(done.out)
+    assert sorted(told["left_over"]) == sorted([*left, *(str(beside(Path(each))) for each in left)])
+    assert (told["checked"], told["wrong"]) == (1, [])
+    plain = await ccari.ccari("recordings", "verify")
+    assert all(f"{each}: no recording that is kept has this file" in plain.out for each in left)
+    assert (await ccari.ccari("recordings", "verify", str(going.tag.recording_id))).code == 0
+    for each in told["left_over"]:
+        (folder / each).unlink()
+    done = await ccari.ccari("recordings", "verify")
+    assert (done.code, done.out) == (0, "1 checked, 0 wrong\n"), done.err
 
 
 def retold(file: Path, **other: str) -> None:

@@ -27,6 +27,7 @@ from ccari.store.journal_key import JournalKey, check
 from ccari.store.local_journal import LOOK_SECONDS, LocalJournalFiles
 from ccari.store.own_threads import MOST_UNDER_WAY
 from ccari.store.pressed import AnotherKeyError, UnreadableError, name_of, pressed_at, seal, unseal
+from tests.faults.files import with_a_bit_changed
 from tests.unit.store import made
 from tests.unit.store.killing import KilledError, kill
 
@@ -224,7 +225,7 @@ async def test_a_lock_that_the_disk_refuses_is_no_error_that_anybody_expects(
 
 def _changes(content: bytes) -> Iterator[bytes]:
     for place in range(len(content)):
-        yield content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        yield with_a_bit_changed(content, place)
 
 
 async def test_what_was_changed_on_the_disk_is_taken_for_what_was_pressed(keys: JournalKey) -> None:
@@ -407,8 +408,10 @@ def _tick(journal: LocalJournalFiles) -> None:
 
 
 async def test_every_gate_waits_for_a_thread_though_nothing_was_kept(
-    journal: LocalJournalFiles, looks: list[Standing]
+    journal: LocalJournalFiles, looks: list[Standing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # for so long nobody looks again
+    monkeypatch.setattr(local_journal, "LOOK_SECONDS", SECONDS)
     for _ in range(5):
         assert await journal.unsettled() == Standing()
     assert len(looks) == 1

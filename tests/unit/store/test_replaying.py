@@ -296,12 +296,32 @@ async def test_invariant_1_a_right_that_another_key_has_encrypted_is_put_aside_o
     assert "it was encrypted by the journal.key" in line["reason"]
     assert [each["call_id"] for each in await store.requests.list(None, 10)] == [second.id]
     assert node.journal.of_another_key() == 1
-    for refused in (node.opened(), node.store.left_talks(made.ASTERISK)):
-        with pytest.raises(StoreError, match="rights that were pressed wait"):
-            await refused
+    with pytest.raises(StoreError, match="rights that were pressed wait"):
+        await node.opened()
     key.write_bytes(right_one)
     assert await node.references() == ["ACME-2026-000002"]
     await node.opened()
+
+
+async def test_a_service_takes_no_call_while_a_right_waits_for_a_key_that_is_not_there(
+    node: Node, tmp_path: Path
+) -> None:
+    """Which may be for days: who calls in is answered, and talks go on, but none is recorded that it may be about."""
+    talk = await node.opened()
+    await node.store.commit_heard(talk.id, "v1", None, ())
+    await node.store.keep_talk(talk.id, {"refused": False, "version": 1}, ())
+    await node.press(await node.opened())
+    (tmp_path / "keys" / "journal.key").unlink()
+    with pytest.raises(StoreError):
+        await node.store.left_talks(made.ASTERISK)
+    JournalKey(tmp_path / "keys").create()
+    (left,) = await node.store.left_talks(made.ASTERISK)
+    assert left.told == {"refused": True, "version": 1}
+    await node.press(await node.under_way())
+    with pytest.raises(StoreError, match="rights that were pressed wait"):
+        await node.store.left_talks(made.ASTERISK)
+    assert await node.references() == ["ACME-2026-000001"]
+    assert await node.store.left_talks(made.ASTERISK) == [left]
 
 
 async def test_a_disk_that_refuses_a_lock_ends_the_registering_of_rights(

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import stat
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,14 @@ def refused(done: Done, words: str) -> None:
 
 
 async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(ccari: Service, store: Store) -> None:
+    before = datetime.now(UTC)
     reference = await add(
         ccari, "erasure", "--campaign", "renewals", "--by", "letter", "--note", "letter [7]"
     )  # fmt: skip
-    now = datetime.now(UTC)
-    due, extended_due = deadlines.due(now, "PL"), deadlines.extended(now, "PL")
-    assert reference == f"ACME-{now.astimezone(WARSAW).year}-000001"
+    received = datetime.fromisoformat((await ccari.json("requests", "show", reference))["received_at"])
+    assert before <= received <= datetime.now(UTC)
+    due, extended_due = deadlines.due(received, "PL"), deadlines.extended(received, "PL")
+    assert reference == f"ACME-{received.astimezone(WARSAW).year}-000001"
     barred = await ccari.ccari("suppress", "check", AS_WRITTEN, "--json")
     assert [(each["reason"], each["proof"]) for each in json.loads(barred.out)] == [("erasure", reference)]
     refused(
@@ -95,6 +98,24 @@ async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(ccari: Servi
     assert shown["number"] is None
     text = await run(ccari, "show", reference)
     assert "letter [7]" in text
+
+
+async def test_a_withdrawal_is_said_to_stop_a_recording_that_it_did_not_or_not_one_that_it_did(
+    ccari: Service, store: Store
+) -> None:
+    for reference, basis in (
+        ("ACME-2026-000001", None),
+        ("ACME-2026-000002", "contract"),
+        ("ACME-2026-000003", "consent"),
+    ):
+        call = made.call()
+        await store.calls.open(call, made.question(call))
+        if basis is not None:
+            await store.calls.commit_heard(call.id, "v1", "i1", ())
+            await store.recordings.tag(replace(made.tag(call), legal_basis=basis), ())
+        await store.calls.register_right(call, made.exercise(Right.WITHDRAW_CONSENT), ())
+        shown = await ccari.json("requests", "show", reference)
+        assert shown["effect"]["stops_recording"] is (basis == "consent")
 
 
 async def test_show_leaves_out_what_an_authority_asks(ccari: Service, store: Store) -> None:
@@ -189,7 +210,11 @@ async def test_a_list_is_not_narrowed_or_shows_a_number(ccari: Service, store: S
     assert NUMBER.masked in text
     assert NUMBER.digits not in text.replace(" ", "")
     lines = {line.split()[0]: line.split()[-2:] for line in text.splitlines()}
-    assert (lines[late], lines[fresh][-1]) == (["overdue", "2"], "20")
+    # midnight may have come since
+    passed = (datetime.now(WARSAW).date() - today).days
+    assert (lines[late], lines[fresh][-1]) in [
+        (["overdue", str(2 + days)], str(20 - days)) for days in range(passed + 1)
+    ]
     assert closed not in lines
 
 
@@ -216,6 +241,19 @@ async def test_an_export_is_cut_short_or_shows_a_number(ccari: Service, store: S
         await ccari.ccari("requests", "export", "--out", str(tmp_path / "gone" / "x.csv")),
         "x.csv: No such file or directory",
     )
+
+
+async def test_a_slip_of_the_pen_is_exported_as_an_empty_register(
+    ccari: Service, store: Store, database: Database, tmp_path: Path
+) -> None:
+    await added(store)
+    out = tmp_path / "register.csv"
+    refused(
+        await ccari.ccari("requests", "export", "--controller", "acm", "--out", str(out)),
+        "there is no controller 'acm': it is one of acme",
+    )
+    assert not out.exists()
+    assert await database.rows("SELECT FROM accesses") == []
 
 
 async def test_what_is_stuck_is_not_seen_or_not_tried_again(

@@ -15,6 +15,7 @@ from ccari.ports.requests import Clock, Exercise, Intake, Wanted, Work
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
+from tests.unit.store.forging import NO_MOMENTS, forge
 
 IN_TIME = Clock(made.NOW, {"acme": "PL"})
 RECEIVED = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -203,6 +204,20 @@ async def test_the_history_of_a_request_can_be_changed(store: Store, database: D
     with pytest.raises(StoreError):
         await rows(database, change)
     assert len(await rows(database, "SELECT * FROM request_events")) == 1
+
+
+@pytest.mark.parametrize("edit", NO_MOMENTS)
+@pytest.mark.parametrize(("column", "kind"), [("at", "timestamptz"), ("due", "date")])
+async def test_invariant_9_a_moment_that_python_does_not_hold_breaks_off_who_reads_a_requests_journal_or_passes(
+    store: Store, database: Database, column: str, kind: str, edit: str
+) -> None:
+    reference = await added(store)
+    await forge(database, f"UPDATE request_events SET {column} = $1::text::{kind}", edit)  # noqa: S608 - constants
+    await forge(
+        database, "UPDATE rights_requests SET due = $1::text::date, received_at = $1::text::timestamptz", edit
+    )
+    assert "entry 1 (" in str((await store.requests.show(reference)).fault)
+    assert [each["reference"] async for each in store.requests.export("acme", None)] == [reference]
 
 
 async def everything(database: Database) -> dict[str, list[dict[str, Any]]]:

@@ -14,16 +14,19 @@ from ccari.errors import StoreError, UnknownError
 from ccari.policy import chain, merkle
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.seal import FIRST, Kind, Leaf, Statement, statement
+from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked
 from ccari.ports.calls import OpenedCall
 from ccari.ports.evidence import Account, Seal
 from ccari.ports.requests import Clock, Work
+from ccari.store import journals
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
 from tests.unit.store.forging import forge
 
 KEY = Ed25519PrivateKey.generate()
+SIGNED_SECONDS = 10.0
 WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
 
 
@@ -65,10 +68,43 @@ async def test_a_call_that_is_over_is_not_sealed_or_an_open_one_is(store: Store)
     assert await store.seals.seal(sign, 10) == 0
 
 
-async def test_what_a_journal_has_grown_by_stays_unsealed(store: Store) -> None:
+async def test_invariant_7_the_account_of_a_request_tells_of_another_controllers_bar(store: Store) -> None:
+    """Whoever enters a bar writes what they like as its proof."""
+    reference = await store.requests.add("acme", made.exercise(Right.ERASURE), made.digests())
+    another = made.digests(number=made.numbers(2)[1])
+    for controller, digests in (("other", made.digests("other")), ("acme", another)):
+        await store.suppressions.add(controller, digests, Reason.OBJECTION, "cli:anna", reference)
+    (bar,) = (await store.seals.of_request(reference)).bars
+    assert (bar["reason"], bar["proof"]) == ("erasure", reference)
+    lifted = await store.suppressions.remove(
+        "acme", made.digests(), "anna", "a mistake", reason=Reason.ERASURE
+    )
+    assert len(lifted) == 1
+    (bar,) = (await store.seals.of_request(reference)).bars
+    assert bar["removed_at"] is not None
+
+
+async def test_what_a_journal_has_grown_by_stays_unsealed(store: Store, database: Database) -> None:
     call = await closed(store)
     assert await store.seals.seal(sign, 10) == 1
     await store.calls.append(call.id, "recording_deleted", {"why": "retention"})
+    assert await store.seals.seal(sign, 10) == 1
+    async with database.transaction() as connection:
+        await journals.append_to_each(connection, {call.id: made.journal("recording_deleted")})
+    assert await store.seals.seal(sign, 10) == 1
+    assert proven(await store.seals.of_call(call.id)) == [2, 3, 4]
+
+
+async def test_what_a_journal_grows_by_while_it_is_sealed_stays_unsealed(store: Store) -> None:
+    call, loop = await closed(store), asyncio.get_running_loop()
+
+    def slowly(leaves: Sequence[Leaf], before: Statement | None) -> Seal:
+        grown = store.calls.append(call.id, "recording_deleted", {"why": "retention"})
+        asyncio.run_coroutine_threadsafe(grown, loop).result(SIGNED_SECONDS)
+        return sign(leaves, before)
+
+    assert await store.seals.seal(slowly, 10) == 1
+    assert proven(await store.seals.of_call(call.id)) == [2]
     assert await store.seals.seal(sign, 10) == 1
     assert proven(await store.seals.of_call(call.id)) == [2, 3]
 

@@ -66,7 +66,14 @@ async def begun(service: Service, ready: Callable[[], bool | Awaitable[bool]]) -
         answer = ready()
         return answer if isinstance(answer, bool) else await answer
 
-    await until(so_far, within=START_SECONDS)
+    try:
+        await until(so_far, within=START_SECONDS)
+    except BaseException:
+        # it is nobody's any more
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
 
 
 async def told(service: Service, number: signal.Signals) -> None:

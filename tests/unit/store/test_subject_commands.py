@@ -1,5 +1,6 @@
 """``ccari subject``, run as a person runs it."""
 
+import hashlib
 import json
 import stat
 import zipfile
@@ -7,11 +8,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyrage
 import pytest
 
+from ccari.gating.subjects import whose_number
 from ccari.policy.rights import Level, RequestState, Right
+from ccari.ports.accesses import Access, Looked
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.keying import Digests
 from ccari.store.database import Database
@@ -79,9 +83,16 @@ def files_of(folder: Path) -> list[str]:
 async def spoken(shelf: Shelf, identity: pyrage.x25519.Identity, **changes: Any) -> str:
     """A recording that can be opened; its id."""
     recording = await shelf.put(await person.called(shelf), **changes)
-    file = shelf.folder / (await shelf.row(recording))["file"]
-    file.write_bytes(pyrage.encrypt(SPOKEN, [identity.to_public()]))
+    await say(shelf, recording, identity, SPOKEN)
+    digest = hashlib.sha256(SPOKEN).digest()
+    await shelf.database.rows("UPDATE recordings SET sha256 = $1 WHERE id = $2", digest, recording)
     return str(recording)
+
+
+async def say(shelf: Shelf, recording: UUID | str, identity: pyrage.x25519.Identity, what: bytes) -> None:
+    """Let its file, as whoever has the identity opens it, say something, whatever its row says."""
+    (row,) = await shelf.database.rows("SELECT file FROM recordings WHERE id = $1", recording)
+    (shelf.folder / row["file"]).write_bytes(pyrage.encrypt(what, [identity.to_public()]))
 
 
 async def test_access_leaves_out_what_article_15_lists(
@@ -116,6 +127,37 @@ async def test_access_leaves_out_what_article_15_lists(
     assert 'lang="en"' in page
 
 
+async def test_a_person_is_not_told_when_their_data_were_looked_at_and_what_for(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    call = await person.called(shelf)
+    other = await person.called(shelf, made.numbers(2)[1])
+    recording = await shelf.put(call)
+    reference = await person.asked(shelf, Right.ACCESS)
+    looks: tuple[tuple[Looked, dict[str, str], str], ...] = (
+        (Looked.NUMBER_CHECKED, whose_number("acme", made.digests()), "letter 7"),
+        (Looked.CALL_SHOWN, {"call": str(call.id)}, ""),
+        (Looked.RECORDING_PLAYED, {"recording": str(recording)}, "complaint"),
+        (Looked.REQUEST_SHOWN, {"request": reference}, ""),
+        (Looked.EVIDENCE_EXPORTED, {"of": str(call.id)}, ""),
+        (Looked.CALL_SHOWN, {"call": str(other.id)}, "somebody else"),
+        (Looked.NUMBER_CHECKED, whose_number("acme", made.digests(number=made.numbers(2)[1])), "another"),
+        (Looked.BARS_EXPORTED, {"controller": "acme"}, ""),
+    )
+    for looked, at_what, why in looks:
+        await shelf.store.accesses.note(Access(looked, "token:helena", at_what, why))
+    out = tmp_path / "jan.zip"
+    await export(ccari, reference, out)
+    data, page, _ = opened(out)
+    told = [(each["access"], each["why"]) for each in data["accesses"]]
+    # what the export itself left comes last, if it was there already
+    assert told[:5] == [(looked.value, why) for looked, _, why in looks[:5]]
+    assert {each for each, _ in told[5:]} <= {Looked.SUBJECT_EXPORTED.value}
+    assert all(set(each) == {"at", "access", "why"} for each in data["accesses"])
+    assert "helena" not in json.dumps(data) + page
+    assert "a recording was listened to" in page
+
+
 async def test_an_export_goes_unnoticed(ccari: Service, shelf: Shelf, tmp_path: Path) -> None:
     reference = await person.asked(shelf, Right.ACCESS)
     told = await export(ccari, reference, tmp_path / "out.zip")
@@ -142,6 +184,28 @@ async def test_a_recording_that_nobody_can_open_here_is_left_out_in_silence(
     assert (audio, data["recordings"][0]["audio"], data["recordings"][0]["state"]) == ({}, None, "stored")
     assert "Tego nagrania nie ma w tym pliku" in page
     assert 'lang="pl"' in page
+
+
+async def test_somebody_elses_talk_is_given_out_as_a_persons_own(
+    ccari: Service, shelf: Shelf, identity: pyrage.x25519.Identity, tmp_path: Path
+) -> None:
+    """What age tells is who can open a file, and not who has made it."""
+    first, second = await spoken(shelf, identity), await spoken(shelf, identity)
+    await say(shelf, first, identity, b"fLaC what somebody else said")
+    reference, key = await person.asked(shelf, Right.ACCESS), str(tmp_path / "age.key")
+    told = await export(ccari, reference, tmp_path / "one.zip", "--identity", key)
+    assert list(told["left_out"]) == [first]
+    assert told["left_out"][first].endswith(
+        f"{first}.flac.age is not what was recorded: its audio was changed"
+    )
+    data, _, audio = opened(tmp_path / "one.zip")
+    assert audio == {f"recordings/{second}.flac": SPOKEN}
+    named = {each["id"]: each["audio"] for each in data["recordings"]}
+    assert named == {first: None, second: f"recordings/{second}.flac"}
+    # and where it is with all of them so, it is not the key that is wrong
+    await say(shelf, second, identity, b"fLaC what somebody else said")
+    told = await export(ccari, reference, tmp_path / "none.zip", "--identity", key)
+    assert (set(told["left_out"]), opened(tmp_path / "none.zip")[2]) == ({first, second}, {})
 
 
 async def test_portability_gives_what_article_20_does_not_cover(

@@ -202,6 +202,18 @@ async def test_a_bar_is_added_shown_or_lifted_otherwise_than_asked(ccari: Servic
     assert kept["removed_by"]
 
 
+async def test_who_lifts_bars_by_a_slip_is_not_told_that_an_erasure_stays(ccari: Service) -> None:
+    assert (await ccari.ccari("suppress", "add", FIRST, *ACME, "--reason", "erasure")).code == 0
+    done = unseen(await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", "asked to be called again"))
+    assert done.code == 1
+    assert "one for restriction or erasure is lifted by --reason" in done.out + done.err
+    assert (await ccari.ccari("suppress", "check", FIRST, *ACME)).code == 1
+    done = unseen(
+        await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", "told", "--reason", "erasure")
+    )
+    assert done.code == 0
+
+
 async def test_all_bars_are_asked_for_and_held_whole(ccari: Service) -> None:
     done = await ccari.ccari("suppress", "list", "--limit", "0")
     assert (done.code, "--json" in done.err) == (2, True)

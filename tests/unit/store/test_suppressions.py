@@ -175,7 +175,8 @@ async def test_a_lifted_bar_still_bars_or_takes_others_with_it_or_leaves_no_trac
         (Reason.OBJECTION, None),
         (Reason.ERASURE, "renewals"),
     }
-    assert len(await store.suppressions.remove("acme", digests(), "anna", "all")) == 2
+    assert len(await store.suppressions.remove("acme", digests(), "anna", "all")) == 1
+    assert len(await store.suppressions.remove("acme", digests(), "anna", "all", reason=Reason.ERASURE)) == 1
     assert await store.suppressions.remove("acme", digests(), "anna", "again") == []
     assert await store.calls.spend_token(asked, question(asked), judge, []) is None
     assert await store.suppressions.of("acme", digests(number=numbers(2)[1]))
@@ -192,6 +193,18 @@ async def test_a_lifted_bar_still_bars_or_takes_others_with_it_or_leaves_no_trac
     for change in ("UPDATE removed_suppressions SET why = 'x'", "DELETE FROM removed_suppressions"):
         with pytest.raises(StoreError):
             await database.rows(change)
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+async def test_a_restriction_ends_or_an_erased_number_is_called_by_a_slip(
+    store: Store, reason: Reason
+) -> None:
+    """Art 18(3): the person is told before; and what the restriction kept would be deleted at once."""
+    await load(store, bar(reason=reason))
+    lifted = await store.suppressions.remove("acme", digests(), "anna", "asked to be called again")
+    assert bool(lifted) == (reason not in {Reason.RESTRICTION, Reason.ERASURE})
+    named = await store.suppressions.remove("acme", digests(), "anna", "told by letter", reason=reason)
+    assert len(lifted) + len(named) == 1
 
 
 async def test_a_bar_under_an_older_secret_cannot_be_lifted(store: Store) -> None:
@@ -253,7 +266,7 @@ async def test_a_long_list_is_held_whole_or_out_of_order(
 async def test_invariant_7_one_controller_lifts_anothers_bar(store: Store) -> None:
     """Even where two controllers had the same secret."""
     for controller in ("acme", "other"):
-        await store.suppressions.add(controller, digests(), Reason.ERASURE, "test", "")
+        await store.suppressions.add(controller, digests(), Reason.OBJECTION, "test", "")
     assert len(await store.suppressions.remove("acme", digests(), "anna", "why")) == 1
     assert await store.suppressions.of("acme", digests()) == []
-    assert [row["reason"] for row in await store.suppressions.of("other", digests())] == ["erasure"]
+    assert [row["reason"] for row in await store.suppressions.of("other", digests())] == ["objection"]

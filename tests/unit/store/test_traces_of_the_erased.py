@@ -6,8 +6,10 @@ On a server of its own, so that its whole data directory can be read.
 import asyncio
 import json
 import re
+import shutil
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,12 +45,17 @@ KEPT_DIGESTS = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def data_dir(quick: Path) -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="erased-", dir=quick))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
 @pytest_asyncio.fixture
-async def shelf(reachable: Path, request: pytest.FixtureRequest) -> AsyncIterator[Shelf]:
-    data_dir = reachable / f"erased{abs(hash(request.node.name)) % 10000}"
+async def shelf(data_dir: Path) -> AsyncIterator[Shelf]:
     secrets = SecretStore(data_dir / "keys")
-    data_dir.mkdir()
-    data_dir.chmod(0o711)
     secrets.create("acme")
     (data_dir / "keys" / "acme" / "suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
     async with open_store(Settings(data_dir=data_dir)) as store:

@@ -1,0 +1,128 @@
+"""Storage limitation of calls, Article 5(1)(e): those whose time is over are made to tell no longer whose they were."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from ccari.errors import CcariError
+from ccari.gating.rounds import again_and_again
+from ccari.policy.declaration import Policy
+from ccari.ports.limits import CallLimit, CallLimits, PastLimit
+from ccari.ports.metering import UNMETERED, Meter, Work
+
+#: From the end of one round to the next: the limits are days, and what is kept beyond them is looked at each time.
+ROUND_SECONDS = 3600.0
+#: A limit that was laid down by mistake can be taken back for so long: what is gone is gone for good.
+GRACE = timedelta(days=1)
+
+_log = structlog.get_logger()
+
+Progress = Callable[[int], None]
+
+
+def _untold(_looked_at: int) -> None:
+    pass
+
+
+@dataclass
+class Expired:
+    """Of one controller's calls whose time is over, how many went, and how many are ``kept``, by what."""
+
+    gone: int = 0
+    kept: int = 0
+    held_by: Counter[str] = field(default_factory=Counter)
+
+
+class Policies(Protocol):
+    async def since(self, ago: timedelta) -> Sequence[Policy]:
+        """Each that was in force at some time since then, the newest first; none if there was none then. Raises StoreError."""
+        ...
+
+
+class LimitKeeper:
+    """Has calls expire, beside the calls that are under way. ``who``: as what is kept of who did it."""
+
+    def __init__(
+        self, limits: CallLimits, policies: Policies, who: str = "housekeeping", meter: Meter = UNMETERED
+    ) -> None:
+        self._limits = limits
+        self._policies = policies
+        self._who = who
+        self._meter = meter
+
+    async def run(self) -> None:
+        """A round every :data:`ROUND_SECONDS` until cancelled. What fails is logged, and tried again: no call depends on it."""
+        await again_and_again(
+            self.round, ROUND_SECONDS, Work.EXPIRY, self._meter,
+            stalled=lambda reason: _log.warning("calls_not_expired", reason=reason), failed=lambda: _log.exception("expiry_failed"),
+        )  # fmt: skip
+
+    async def round(self) -> dict[str, Expired]:
+        """Have expire what is past the limits that stand for :data:`GRACE`, unless another of the fleet is at it; by controller.
+
+        Raises
+        ------
+        StoreError
+            If the database fails. What is left is done the next time.
+        """
+        done: dict[str, Expired] = {}
+        failed: CcariError | None = None
+        async with self._limits.turn() as mine:
+            if not mine:
+                return done
+            now = datetime.now(UTC)
+            for limit in standing(await self._policies.since(GRACE)):
+                try:
+                    done[limit.controller] = await self.expire(limit, now)
+                except CcariError as error:
+                    # the others' calls go though one's do not
+                    failed = error
+        if failed is not None:
+            raise failed
+        return done
+
+    async def past(self, limit: CallLimit, now: datetime, progress: Progress = _untold) -> Expired:
+        """What :meth:`expire` would do. Raises StoreError."""
+        found = Expired()
+        await _count(self._limits.past(limit, now), found, progress)
+        return found
+
+    async def expire(self, limit: CallLimit, now: datetime, progress: Progress = _untold) -> Expired:
+        """All that is past one limit; ``progress`` is told of how many were looked at. Raises StoreError as :meth:`round`."""
+        found = Expired()
+        try:
+            await _count(self._limits.expire(limit, now, self._who), found, progress)
+        finally:
+            # also of a round that is broken off
+            if found.gone:
+                _log.info(
+                    "calls_expired", controller=limit.controller, expired=found.gone, held=found.kept, calls_days=limit.days
+                )  # fmt: skip
+        return found
+
+
+async def _count(batches: AsyncGenerator[PastLimit, None], found: Expired, progress: Progress) -> None:
+    async with aclosing(batches):
+        async for each in batches:
+            found.gone += each.goes
+            found.kept += each.kept
+            found.held_by.update(each.held_by)
+            progress(found.gone + found.kept)
+
+
+def standing(policies: Sequence[Policy]) -> list[CallLimit]:
+    """The limits that all of the policies have, the newest first; of each controller the longest."""
+    each_ones = [
+        {each.id: each.calls_days for each in policy.controllers if each.calls_days is not None}
+        for policy in policies
+    ]
+    return [
+        CallLimit(name, max(limits[name] for limits in each_ones))
+        for name in (each_ones[0] if each_ones else ())
+        if all(name in limits for limits in each_ones)
+    ]

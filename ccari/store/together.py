@@ -1,0 +1,97 @@
+"""Questions to the database that come at once, asked in one round trip."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
+
+from ccari.errors import StoreError
+
+_Q = TypeVar("_Q")
+_A = TypeVar("_A")
+
+#: Questions in one round trip: as many as there are diallers' gates at a time (``ccari/web/endpoint.py``).
+MOST_TOGETHER = 32
+#: Told to whoever has waited the longest, instead of an answer: it asks now, for all that wait.
+_YOUR_TURN = object()
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: Exception
+
+
+class Together(Generic[_Q, _A]):
+    """``await together.ask(question)``: one round trip is under way at a time, and the next is for all that came meanwhile.
+
+    Each question is asked after it came, as it would be by itself; none waits to be joined by others. ``ask`` gives the
+    answers in the questions' order, or StoreError is raised; what it raises is raised to all whom it asked for. ``most`` there are in one round trip.
+    Who asks, asks in the task of one of them: there is none of its own that could be left behind.
+    """
+
+    def __init__(
+        self, ask: Callable[[Sequence[_Q]], Awaitable[Sequence[_A]]], most: int = MOST_TOGETHER
+    ) -> None:
+        self._ask = ask
+        self._most = most
+        self._under_way = False
+        self._waiting = deque[tuple[_Q, asyncio.Future[object]]]()
+
+    async def ask(self, question: _Q) -> _A:
+        """The answer. Raises what the round trip does."""
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, answer))
+        if self._under_way:
+            try:
+                told = await answer
+            except asyncio.CancelledError:
+                if not answer.cancelled() and answer.result() is _YOUR_TURN:
+                    self._waiting.popleft()
+                    self._pass_on()
+                raise
+            if isinstance(told, _Failed):
+                raise told.error
+            if told is not _YOUR_TURN:
+                return cast("_A", told)
+        self._under_way = True
+        try:
+            return await self._ask_for_all()
+        finally:
+            self._pass_on()
+
+    async def _ask_for_all(self) -> _A:
+        """The first one's answer; the others are told theirs."""
+        asked = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most))]
+        others = [answer for _, answer in asked[1:]]
+        try:
+            found = await self._answers([question for question, _ in asked])
+        except asyncio.CancelledError:
+            # nobody cancelled the others: they are the next
+            self._waiting.extendleft(reversed(asked[1:]))
+            raise
+        except Exception as error:
+            _tell(others, [_Failed(error)] * len(others))
+            raise
+        _tell(others, found[1:])
+        return found[0]
+
+    async def _answers(self, questions: Sequence[_Q]) -> Sequence[_A]:
+        found = await self._ask(questions)
+        if len(found) != len(questions):
+            raise StoreError(f"the database gave {len(found)} answers to {len(questions)} questions")
+        return found
+
+    def _pass_on(self) -> None:
+        while self._waiting and self._waiting[0][1].cancelled():
+            self._waiting.popleft()
+        if self._waiting:
+            self._waiting[0][1].set_result(_YOUR_TURN)
+        else:
+            self._under_way = False
+
+
+def _tell(waiting: Sequence[asyncio.Future[object]], answers: Sequence[object]) -> None:
+    for each, answer in zip(waiting, answers, strict=True):
+        if not each.cancelled():
+            each.set_result(answer)

@@ -1,0 +1,90 @@
+"""PostgreSQL as seen through a relay that may fall silent, or hold up what it is given."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+_CHUNK = 65536
+#: By which PostgreSQL names a socket.
+_SOCKET = ".s.PGSQL.5432"
+
+
+class Relay:
+    """``asked``: set when something was asked, which is not cleared here."""
+
+    def __init__(self, target: Path) -> None:
+        self.asked = asyncio.Event()
+        self._target = target
+        self._answers = asyncio.Event()
+        self._answers.set()
+        self._admits = asyncio.Event()
+        self._admits.set()
+        self._silent: set[asyncio.StreamWriter] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def fall_silent(self) -> None:
+        """Nothing comes any more through the connections there are, not even their ends; new ones wait for :meth:`let_in`."""
+        self._silent |= self._writers
+        self._admits.clear()
+
+    def let_in(self) -> None:
+        self._admits.set()
+
+    def hold_up(self) -> None:
+        """No answer comes until :meth:`go_on`."""
+        self._answers.clear()
+
+    def go_on(self) -> None:
+        self._answers.set()
+
+    async def accept(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        self._writers.add(back)
+        await self._admits.wait()
+        far, on = await asyncio.open_unix_connection(self._target)
+        self._writers.add(on)
+        for source, sink in ((near, on), (far, back)):
+            task = asyncio.create_task(self._pass(source, sink, answers=sink is back))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(_CHUNK):
+                if answers:
+                    await self._answers.wait()
+                else:
+                    self.asked.set()
+                if sink not in self._silent:
+                    sink.write(data)
+                    await sink.drain()
+        if sink not in self._silent:
+            sink.close()
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def relayed(dsn: str) -> AsyncIterator[tuple[str, Relay]]:
+    """The database behind a relay, while the context lasts: its URL there."""
+    (host,) = parse_qs(urlsplit(dsn).query)["host"]
+    # the path of a socket is short
+    folder = Path(tempfile.mkdtemp(prefix="ccari-relay-"))
+    relay = Relay(Path(host, _SOCKET))
+    server = await asyncio.start_unix_server(relay.accept, folder / _SOCKET)
+    try:
+        yield dsn.replace(host, str(folder)), relay
+    finally:
+        server.close()
+        await relay.close()
+        await server.wait_closed()
+        shutil.rmtree(folder)

@@ -1,0 +1,172 @@
+"""A real server for all tests that need no Asterisk, and a database of its own for each."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from ccari.store import database as databases
+from ccari.store import fence, local_journal, replaying, untouched
+from ccari.store.calls import PostgresCallStore
+from ccari.store.database import Database, open_database
+from ccari.store.embedded import embedded_postgres
+from ccari.store.opened import Store
+from ccari.store.policies import Policies
+from tests.unit.store.made import POLICY, elsewhere
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder that nobody guesses is made in it
+#: Bytes that must be free in memory: a worker's server takes some 200 MB of it.
+ROOM = 4 * 2**30
+#: How long a database or a disk may take, in seconds, where the test is not of that bound: the machine has others to serve.
+ANSWER_SECONDS = 30.0
+
+
+_BOUNDS = (
+    (databases, "COMMAND_SECONDS"), (fence, "COMMAND_SECONDS"), (replaying, "PRESS_SECONDS"),
+    (local_journal, "KEEP_SECONDS"), (local_journal, "ANSWER_SECONDS"),
+)  # fmt: skip
+_SETTINGS = (databases._CALLS, untouched._SESSION)
+#: As in service: what is there before a test begins may be what a fixture of the whole session has made of it.
+_OWN_BOUNDS = [getattr(module, name) for module, name in _BOUNDS]
+_OWN_SETTINGS = [each["statement_timeout"] for each in _SETTINGS]
+
+
+@contextlib.contextmanager
+def patiently() -> Iterator[None]:
+    """Databases that are opened within have :data:`ANSWER_SECONDS` for each statement, the server's side of it too; and as
+    long has the disk for a right that waits on it, or for a look.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in _BOUNDS:
+            patch.setattr(module, name, ANSWER_SECONDS)
+        for settings in _SETTINGS:
+            patch.setitem(settings, "statement_timeout", f"{ANSWER_SECONDS * 1000:.0f}")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    """See :func:`patiently`; of every test below a conftest that imports it."""
+    with patiently():
+        yield
+
+
+@contextlib.contextmanager
+def as_in_service() -> Iterator[None]:
+    """Within :func:`patiently`, or several of it: they have no longer than in service."""
+    with pytest.MonkeyPatch.context() as patch:
+        for (module, name), own in zip(_BOUNDS, _OWN_BOUNDS, strict=True):
+            patch.setattr(module, name, own)
+        for settings, own in zip(_SETTINGS, _OWN_SETTINGS, strict=True):
+            patch.setitem(settings, "statement_timeout", own)
+        yield
+
+
+@pytest.fixture(scope="session")
+def reachable() -> Iterator[Path]:
+    """A folder that the server's own user can reach; pytest's are closed to it."""
+    yield from _folder(None)
+
+
+@pytest.fixture(scope="session")
+def quick() -> Iterator[Path]:
+    """As :func:`reachable`, in memory where there is room.
+
+    A database for each test is some hundred files. On a disk that others use too, they took most of the tests' time.
+    """
+    yield from _folder(MEMORY if _roomy(MEMORY) else None)
+
+
+def _folder(below: Path | None) -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="ccari-store-", dir=below))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def _roomy(folder: Path) -> bool:
+    """Whether there is room, and the server's programmes may be run from there, should they have to be copied."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & os.ST_NOEXEC
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def server(quick: Path) -> AsyncIterator[str]:
+    """The DSN of the embedded server, with a migrated database ``template`` that holds one policy."""
+    async with embedded_postgres(quick / "data") as dsn:
+        # what is in memory must not grow
+        await _administer(dsn, "ALTER SYSTEM SET max_wal_size = '64MB'", "CREATE DATABASE template")
+        await unsynced(dsn)
+        with patiently():
+            async with open_database(elsewhere(dsn, "template")) as database:
+                await Policies(database).apply(POLICY, "test")
+        yield dsn
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def administrator(server: str) -> AsyncIterator[asyncpg.Connection]:
+    """Who makes the databases: one connection for all, as a process of the server's for each takes as long as some tests."""
+    connection = await asyncpg.connect(server)
+    yield connection
+    await connection.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def dsn(server: str, administrator: asyncpg.Connection) -> AsyncIterator[str]:
+    """A database of the test's own, migrated."""
+    name = f"t{uuid4().hex}"
+    # the files are copied, not written to its log page by page
+    await administrator.execute(f"CREATE DATABASE {name} TEMPLATE template STRATEGY file_copy")
+    yield elsewhere(server, name)
+    await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def empty(server: str, administrator: asyncpg.Connection) -> AsyncIterator[str]:
+    """A database of the test's own with nothing in it."""
+    name = f"e{uuid4().hex}"
+    await administrator.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    yield elsewhere(server, name)
+    await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    async with open_database(dsn) as opened:
+        yield opened
+
+
+@pytest.fixture
+def calls(database: Database) -> PostgresCallStore:
+    return PostgresCallStore(database)
+
+
+@pytest.fixture
+def store(dsn: str, database: Database) -> Store:
+    return Store.over(dsn, database)
+
+
+async def unsynced(dsn: str) -> None:
+    """Have the server wait for no disk: processes are killed in tests, and never the machine. A disk that others use as
+    well has taken longer than the two seconds in which a call wants an answer.
+    """
+    await _administer(dsn, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+
+
+async def _administer(dsn: str, *statements: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        for each in statements:
+            await connection.execute(each)
+    finally:
+        await connection.close()

@@ -1,0 +1,84 @@
+"""What people look through may be millions of rows, and take longer than a statement of a call has."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from ccari.ports.recordings import WantedRecordings
+from ccari.ports.records import WantedCalls
+from ccari.ports.requests import Clock
+from ccari.store.database import as_it_is
+from ccari.store.opened import Store
+from ccari.store.queries import SQL
+from tests.unit.store import made
+
+#: More than can be looked through within the :data:`HURRIED` milliseconds that a call's statement has here.
+ROWS, HURRIED = 20_000, 1
+
+
+@pytest_asyncio.fixture
+async def hurried(dsn: str, store: Store) -> AsyncIterator[Store]:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    async with store.database.apart() as connection:
+        await connection.execute(
+            """INSERT INTO calls (id, asterisk, revision, controller, campaign, agent, number_masked, token, last_link, outcome,
+                                  ended_at)
+               SELECT gen_random_uuid(), asterisk, revision, controller, campaign, agent, number_masked, token, last_link,
+                      'busy', now()
+               FROM calls, generate_series(1, $1)""",
+            ROWS,
+        )
+        await connection.execute(
+            """INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, legal_basis, mode, notice_version,
+                                       delete_at)
+               SELECT gen_random_uuid(), id, revision, controller, campaign, 'p', 'contract', 'notice', 'v1', now()
+               FROM calls"""
+        )
+    async with as_it_is(dsn, 1, {"search_path": "ccari"}) as database:
+        await database.rows(f"SET statement_timeout = {HURRIED}")
+        yield Store.over(dsn, database)
+
+
+@pytest.mark.parametrize("wanted", [WantedCalls(outcome="notice_failed"), WantedCalls(campaign="none")])
+async def test_calls_that_are_rare_among_many_cannot_be_found(hurried: Store, wanted: WantedCalls) -> None:
+    assert await hurried.records.list_calls(10, wanted) == []
+
+
+async def test_the_newest_of_many_recordings_cannot_be_listed(hurried: Store) -> None:
+    assert len(await hurried.records.page_of_recordings(10, WantedRecordings())) == 10
+
+
+@pytest.mark.parametrize(("page", "arguments"), [("page_of_recordings", [10, *[None] * 8]), ("list_recordings", [None, 10])])  # fmt: skip
+async def test_a_page_of_recordings_is_read_by_sorting_all_of_them(
+    hurried: Store, page: str, arguments: list[Any]
+) -> None:
+    async with hurried.database.apart() as connection:
+        await connection.execute("ANALYZE recordings")
+        plan = await connection.fetch(f"EXPLAIN {SQL[page]}", *arguments)
+    assert any("recordings_newest" in line for (line,) in plan)
+
+
+async def test_many_calls_cannot_be_counted(hurried: Store) -> None:
+    clock = Clock(datetime.now(UTC), {"acme": "PL"})
+    found = await hurried.overview.since(
+        made.LONG_AGO, None, by_hour=False, zone="Europe/Warsaw", clock=clock
+    )
+    assert sum(each.calls for each in found.counted) == ROWS + 1
+
+
+async def test_the_sources_of_many_contacts_cannot_be_told(hurried: Store) -> None:
+    """Of which the prompts are built, and doctor looks whether they are."""
+    async with hurried.database.apart() as connection:
+        await connection.execute(
+            """INSERT INTO contacts (controller, digest, key_version, source, obtained_on, legal_basis, origin)
+               SELECT CASE n % 5 WHEN 0 THEN 'other' ELSE 'acme' END, sha256(n::text::bytea), 1, 'fair ' || n % 3,
+                      '2026-01-31', 'contract', 'import:anna'
+               FROM generate_series(1, $1) n""",
+            ROWS,
+        )
+    every = ["fair 0", "fair 1", "fair 2"]
+    assert await hurried.contacts.sources() == {"acme": every, "other": every}

@@ -1,0 +1,135 @@
+"""What webhooks were not told in a long outage is more than one statement of a call's time can do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from ccari.errors import StoreError
+from ccari.ports.webhooks import Endpoint, Told
+from ccari.store.database import Database
+from ccari.store.opened import Store
+
+#: As many rows as a statement changes in a call's time, here; and some of which there are too many.
+MOST, BACKLOG = 5000, 6000
+AN_HOUR, A_MONTH = timedelta(hours=1), timedelta(days=30)
+
+_PATIENCE = f"""
+CREATE FUNCTION lose_patience() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT count(*) FROM changed) > {MOST} THEN RAISE query_canceled; END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER written AFTER UPDATE ON webhook_deliveries REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lose_patience();
+CREATE TRIGGER deleted AFTER DELETE ON webhook_deliveries REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION lose_patience();
+"""  # noqa: S608 - ours
+
+
+async def backlog(store: Store, state: str, *, settled: timedelta | None = None) -> None:
+    await store.webhooks.know([Endpoint("crm", tuple(Told)), Endpoint("erp", tuple(Told))])
+    async with store.database.apart() as connection:
+        await connection.execute(
+            """INSERT INTO webhook_deliveries (endpoint, event, subject, state, settled_at)
+               SELECT 'crm', 'call.ended', gen_random_uuid()::text, $1, now() - $2::interval FROM generate_series(1, $3)""",
+            state, settled, BACKLOG,
+        )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO webhook_deliveries (endpoint, event, subject) VALUES ('erp', 'call.ended', 'another')"
+        )
+        await connection.execute(_PATIENCE)
+
+
+async def counted(database: Database, endpoint: str = "crm") -> dict[str, int]:
+    rows = await database.rows(
+        "SELECT state, count(*) FROM webhook_deliveries WHERE endpoint = $1 GROUP BY state", endpoint
+    )
+    return {row["state"]: row["count"] for row in rows}
+
+
+async def unseen(database: Database) -> None:
+    await database.rows(
+        "UPDATE webhook_endpoints SET seen_at = now() - interval '1 day' WHERE name = 'crm' RETURNING 1"
+    )
+
+
+async def endpoints(database: Database) -> list[str]:
+    return [row["name"] for row in await database.rows("SELECT name FROM webhook_endpoints ORDER BY name")]
+
+
+async def test_a_webhook_with_a_long_backlog_is_never_dropped(store: Store, database: Database) -> None:
+    await backlog(store, "waiting")
+    await unseen(database)
+    assert await store.webhooks.drop_unseen(AN_HOUR) == {"crm": BACKLOG}
+    assert await endpoints(database) == ["erp"]
+    assert (await counted(database), await counted(database, "erp")) == (
+        {"given_up": BACKLOG},
+        {"waiting": 1},
+    )
+    assert await store.webhooks.drop_unseen(AN_HOUR) == {}
+
+
+async def test_a_webhook_is_written_to_until_its_backlog_is_given_up(
+    store: Store, database: Database
+) -> None:
+    await backlog(store, "waiting")
+    await unseen(database)
+    never = "ALTER TABLE webhook_deliveries ADD CONSTRAINT never CHECK (state <> 'given_up')"
+    await database.rows(never)
+    with pytest.raises(StoreError, match="never"):
+        await store.webhooks.drop_unseen(AN_HOUR)
+    assert await endpoints(database) == ["erp"]
+    # whoever comes next goes on with it
+    await database.rows("ALTER TABLE webhook_deliveries DROP CONSTRAINT never")
+    assert await store.webhooks.drop_unseen(AN_HOUR) == {"crm": BACKLOG}
+
+
+async def test_a_message_that_is_being_tried_keeps_its_webhook_from_being_dropped(
+    store: Store, database: Database
+) -> None:
+    await backlog(store, "waiting")
+    await unseen(database)
+    async with database.apart() as other, other.transaction():
+        # as who tries it does for a moment
+        (tried,) = await other.fetch(
+            "SELECT id FROM webhook_deliveries WHERE endpoint = 'crm' LIMIT 1 FOR UPDATE"
+        )
+        assert await store.webhooks.drop_unseen(AN_HOUR) == {"crm": BACKLOG - 1}
+    rows = await database.rows(
+        "SELECT id FROM webhook_deliveries WHERE endpoint = 'crm' AND state = 'waiting'"
+    )
+    assert rows == [dict(tried)]
+
+
+DEEDS: dict[str, Callable[[Store], Awaitable[list[int]]]] = {
+    "waiting": lambda store: store.webhooks.retry(endpoint="crm"),
+    "discarded": lambda store: store.webhooks.discard(endpoint="crm"),
+}
+
+
+@pytest.mark.parametrize("state", DEEDS)
+async def test_what_was_given_up_in_a_long_outage_can_neither_be_tried_again_nor_discarded(
+    store: Store, database: Database, state: str
+) -> None:
+    await backlog(store, "given_up", settled=AN_HOUR)
+    done = await DEEDS[state](store)
+    assert len(set(done)) == BACKLOG
+    assert await counted(database) == {state: BACKLOG}
+    assert await DEEDS[state](store) == []
+
+
+async def test_two_who_retry_the_same_wait_for_one_another_or_do_it_twice(
+    store: Store, database: Database
+) -> None:
+    await backlog(store, "given_up", settled=AN_HOUR)
+    one, another = await asyncio.gather(*(DEEDS["waiting"](store) for _ in range(2)))
+    assert sorted(one + another) == sorted({*one, *another})
+    assert await counted(database) == {"waiting": BACKLOG}
+
+
+async def test_what_was_settled_within_a_moment_is_kept_for_ever(store: Store, database: Database) -> None:
+    await backlog(store, "delivered", settled=2 * A_MONTH)
+    await store.webhooks.forget(A_MONTH)
+    assert (await counted(database), await counted(database, "erp")) == ({}, {"waiting": 1})
