@@ -1,6 +1,7 @@
 """What becomes of a right that is pressed at the keys menu: of somebody who is known by a number, or by none."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -10,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from ccari.agi.desk import Counter
-from ccari.errors import CcariError
+from ccari.errors import CcariError, StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.registering import register
@@ -51,8 +52,10 @@ class Exercising(Protocol):
         """Do what can be done about the right. What cannot be made durable is told, and raises nothing."""
         ...
 
-    async def close(self) -> None:
-        """End the call's row, if it has one."""
+    async def close(self, *, patient: bool) -> None:
+        """End the call's row, if it has one. Unless ``patient``, a database that is away is not waited for: the next service
+        ends it.
+        """
         ...
 
 
@@ -95,9 +98,10 @@ class Registering:
         reference = await register(self._counter.store, self._journal, self._terms.opened, exercise)
         return reference, exercise.due
 
-    async def close(self) -> None:
+    async def close(self, *, patient: bool) -> None:
+        call = self._terms.opened.id
         await _close(
-            self._counter, self._journal, self._done, otherwise="right_failed", call=self._terms.opened.id
+            self._counter, self._journal, self._done, otherwise="right_failed", call=call, patient=patient
         )
 
 
@@ -132,19 +136,26 @@ class Unregistrable:
         except (CcariError, TimeoutError) as error:
             _log.error("call_not_opened", call_id=str(self._call), reason=str(error) or "timeout")
 
-    async def close(self) -> None:
-        await _close(self._counter, self._journal, self._done, otherwise="number_withheld", call=self._call)
+    async def close(self, *, patient: bool) -> None:
+        await _close(
+            self._counter, self._journal, self._done, otherwise="number_withheld", call=self._call, patient=patient
+        )  # fmt: skip
 
 
 async def _close(
-    counter: Counter, journal: Journal, done: Sequence[Right], *, otherwise: str, call: UUID
+    counter: Counter, journal: Journal, done: Sequence[Right], *, otherwise: str, call: UUID, patient: bool
 ) -> None:
     if not journal.is_open:
         return
     outcome = Outcome.RIGHT_EXERCISED if done else Outcome.FAILED
     reason = ",".join(done) or otherwise
     journal.note("call_ended", {"outcome": outcome.value, "reason": reason})
-    await persistently(
-        call,
-        lambda: journal.durably(lambda entries: counter.store.close(call, outcome.value, reason, entries)),
-    )
+
+    async def close() -> None:
+        await journal.durably(lambda entries: counter.store.close(call, outcome.value, reason, entries))
+
+    if patient:
+        await persistently(call, close)
+        return
+    with contextlib.suppress(StoreError):
+        await close()

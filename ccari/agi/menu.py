@@ -92,18 +92,20 @@ class Menu:
         Raises
         ------
         AgiError
-            If the channel is gone. What was pressed is registered all the same.
+            If the channel is gone. What was pressed is registered all the same, as when the service stops.
         """
+        patient = True
         try:
             await self._converse()
-        except AgiError:
+        except (AgiError, asyncio.CancelledError) as end:
+            patient = isinstance(end, AgiError)
             await self._register_rest()
             raise
         finally:
-            await self._exercising.close()
+            await self._exercising.close(patient=patient)
 
     async def _register_rest(self) -> None:
-        """What was pressed and not obeyed yet when the channel went."""
+        """What was pressed and not obeyed yet when the channel went, or the service."""
         rights = {right: key for key in self._pressed if (right := self._right_of(key)) is not None}
         for right, key in rights.items():
             if right not in self._told:

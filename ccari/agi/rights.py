@@ -68,7 +68,7 @@ async def _caller(session: Session) -> Caller:
         return Caller(dialled, "dialled", Level.L1)
     shown = session.head.get("agi_callingpres", "0")
     # bits 6 and 7 of the presentation: 0 is allowed (Q.931, 4.5.10)
-    withheld = not shown.isdigit() or int(shown) & 0x60 != 0
+    withheld = not shown.isdecimal() or int(shown) & 0x60 != 0
     told = session.head.get("agi_callerid", "unknown")
     return Caller("" if withheld or told == "unknown" else told, "caller_id", Level.L0)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -21,6 +21,10 @@ _log = structlog.get_logger()
 MOST_SESSIONS = 500
 #: For conversations to end when the service stops; then they are cut, and the dialplan's DENY stands.
 DRAIN_SECONDS = 5.0
+#: From one look for calls that nobody ends to the next. A visit lasts for five minutes, and its end is tried for as many:
+#: whatever is older than this is nobody's.
+SWEEP_SECONDS = 60.0
+LONGEST_SECONDS = 900.0
 
 Script = Callable[[Session, Counter], Awaitable[None]]
 SCRIPTS: Mapping[str, Script] = {"gate": gate, "rights": rights, "alive": alive}
@@ -39,16 +43,30 @@ async def serve_agi(
     """
     conversations = Conversations(counter, most)
     host, _, port = listen.rpartition(":")
+    with _explained(listen):
+        server = await asyncio.start_server(
+            conversations.take, host.strip("[]"), int(port), limit=LINE_BYTES, start_serving=False
+        )
+    sweeping = asyncio.create_task(_sweep(counter))
     try:
-        server = await asyncio.start_server(conversations.take, host.strip("[]"), int(port), limit=LINE_BYTES)
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {listen}: {why(error)}: set [agi] listen") from None
-    try:
+        # the port is ours, so nobody else's calls go by this name; and nobody is let in yet whose call would be ended, too
         await _close_abandoned(counter)
+        with _explained(listen):
+            await server.start_serving()
         yield conversations
     finally:
         server.close()
+        sweeping.cancel()
+        await asyncio.wait([sweeping])
         await conversations.drain()
+
+
+@contextlib.contextmanager
+def _explained(listen: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {listen}: {why(error)}: set [agi] listen") from None
 
 
 async def _close_abandoned(counter: Counter) -> None:
@@ -57,6 +75,20 @@ async def _close_abandoned(counter: Counter) -> None:
         await counter.store.close_abandoned(counter.asterisk, datetime.now(UTC))
     except StoreError as error:
         _log.warning("database_away", reason=str(error))
+
+
+async def _sweep(counter: Counter) -> None:
+    """Now and then end what a database that hung, or was away for long, has left open, until cancelled."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            await counter.store.close_abandoned(
+                counter.asterisk, datetime.now(UTC), older_than=LONGEST_SECONDS
+            )
+        except StoreError:
+            continue
+        except Exception:  # noqa: BLE001 - logged; it is tried again
+            _log.exception("abandoned_calls_left")
 
 
 class Conversations:

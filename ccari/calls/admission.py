@@ -27,7 +27,7 @@ class Admission:
     def __init__(self, at_once: int, meter: Meter = UNMETERED) -> None:
         self._meter = meter
         self._at_once = at_once
-        # full from the start: the one late look of a service that begins is not half of them
+        # full from the start: else the first look of a service that begins, which is late, would be the median
         self._late: deque[float] = deque([0.0] * _LOOKS, maxlen=_LOOKS)
         self._refused = 0
 

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import orjson
@@ -30,6 +30,9 @@ PJSIP = "PJSIP"
 #: Who follows a channel's REFERs: Asterisk itself, or whoever holds the channel by ARI.
 TRANSFERS = "PJSIP_TRANSFER_HANDLING()"
 _OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
+
+#: The channel variable by which the dialplan knows how a call has ended.
+OUTCOME = "CCARI_OUTCOME"
 
 #: For a recording that was told to stop to be written to its end.
 RECORDED_SECONDS = 5.0
@@ -169,8 +172,7 @@ class Ari:
 
     async def set_variables(self, channel_id: str, values: Mapping[str, str]) -> None:
         """Several in one request, or one by one where a value is more than a word."""
-        several = at_once(values)
-        for name, value in values.items() if several is None else [several]:
+        for name, value in _in_few(values):
             await self.set_variable(channel_id, name, value)
 
     async def variable(self, channel_id: str, name: str) -> str:
@@ -186,12 +188,21 @@ class Ari:
         await self._api.channels.continueInDialplan(channelId=channel_id, **where)
 
     async def turn_away(self, channel_id: str, reason: str) -> None:
-        """Give a channel back to the dialplan as one that nothing can be done for."""
-        # untold rather than not at all: what an earlier run plays to it holds its variables up
+        """Give a channel back to the dialplan as one that nothing can be done for; untold rather than not at all."""
         with contextlib.suppress(AsteriskError):
-            await self.set_variables(
-                channel_id, {"CCARI_OUTCOME": Outcome.UNAVAILABLE.value, "CCARI_REASON": reason}
-            )
+            await self.set_variables(channel_id, _unavailable(reason))
+        await self.continue_in_dialplan(channel_id)
+
+    async def give_back(self, channel_id: str, reason: str) -> None:
+        """As :meth:`turn_away`, one of an earlier run; but the outcome of a talk stays as it was told. It may be played to yet,
+        which holds its variables up to the end of the prompt, and with them whatever else is asked over the WebSocket.
+        """
+        url = f"{self._base}/channels/{quote(channel_id, safe='')}/variable"
+        with contextlib.suppress(AsteriskError):
+            # to a caller whom nobody has talked to the dialplan may give somebody else, without a notice; it is read at once
+            talked = await self.variable(channel_id, OUTCOME) == Outcome.BRIDGED.value
+            for name, value in () if talked else _in_few(_unavailable(reason)):
+                await self._transport.request_beside("POST", url, {"variable": name, "value": value})
         await self.continue_in_dialplan(channel_id)
 
     async def snoop(self, channel_id: str, snoop_id: str, spy: Spy) -> None:
@@ -260,6 +271,15 @@ class Ari:
     async def bridges(self) -> dict[str, frozenset[str]]:
         """Every bridge with the channels that are in it."""
         return {each["id"]: frozenset(each["channels"]) for each in (await self._api.bridges.list()).json()}
+
+
+def _in_few(values: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    several = at_once(values)
+    return values.items() if several is None else [several]
+
+
+def _unavailable(reason: str) -> dict[str, str]:
+    return {OUTCOME: Outcome.UNAVAILABLE.value, "CCARI_REASON": reason}
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """From ARI's JSON to the events of ``ccari.policy``: the one place that knows what Asterisk's words mean."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,9 +18,12 @@ TOLERANCE_MS = 150
 #: By how much what Asterisk reports may be older than its arrival: a busy Asterisk, or an event loop that is late. More is
 #: another clock, and then it is the arrival that counts.
 LATE_SECONDS = 5.0
-_EVER = datetime.min.replace(tzinfo=UTC)
+#: Before whatever happens: the beginning of a call of which it is not known.
+EVER = datetime.min.replace(tzinfo=UTC)
 #: Of the names of all that ccari makes in Asterisk.
 PREFIX = "ccari-"
+#: With the id of the call. A dialplan's own channels may begin alike: with the ``systemname`` of asterisk.conf.
+_MADE = re.compile(rf"{PREFIX}([0-9a-f-]{{36}})(?:-|\Z)")
 _HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
 
 
@@ -78,9 +82,10 @@ class Ids:
         return f"{self.bridge}-{party}{count or ''}"
 
 
-def call_of(channel: str) -> str | None:
-    """The call that a channel of ours was made for; None if it is not ours."""
-    return channel[len(PREFIX) : len(PREFIX) + 36] if channel.startswith(PREFIX) else None
+def call_of(name: str) -> str | None:
+    """The call that a channel, or a bridge, of ours was made for; None if it is not ours."""
+    made = _MADE.match(name)
+    return made[1] if made else None
 
 
 @dataclass(slots=True)
@@ -109,11 +114,13 @@ def translate(
     ids: Ids,
     playbacks: Mapping[Party, Playback],
     recording: str | None,
-    began: datetime = _EVER,
+    began: datetime = EVER,
+    arrived: datetime | None = None,
 ) -> Event | None:
     """What an ARI event that comes now means to the call; None if nothing. A playback learns when it began.
 
     ``recording``: the name of the newest one, which is the only one that can still begin or end. ``began``: when the call did.
+    ``arrived``: when the event did, if that was before now.
     """
     match event["type"]:
         case "StasisStart":
@@ -129,7 +136,7 @@ def translate(
                 return on.CalleeRedirected()
             return on.CalleeRang() if event.get("dialstatus") == "PROGRESS" else None
         case "ChannelDtmfReceived":
-            return _pressed(event, ids, began)
+            return _pressed(event, ids, began, arrived)
         case "ChannelTransfer":
             return _transfer_asked(event, ids)
         case "PlaybackStarted" | "PlaybackFinished":
@@ -168,8 +175,8 @@ def _changed(event: dict[str, Any], ids: Ids) -> Event | None:
     return on.AgentAnswered() if channel == ids.agent and state == "Up" else None
 
 
-def _pressed(event: dict[str, Any], ids: Ids, began: datetime) -> Event | None:
-    key, at = str(event["digit"]), moment(event, began, datetime.now(UTC))
+def _pressed(event: dict[str, Any], ids: Ids, began: datetime, arrived: datetime | None) -> Event | None:
+    key, at = str(event["digit"]), moment(event, began, arrived or datetime.now(UTC))
     match event["channel"]["id"]:
         case ids.callee:
             return on.KeyPressed(key, at)

@@ -12,11 +12,13 @@ import structlog
 
 from ccari.calls.client import Ari, Identity, identify, operations
 from ccari.calls.desk import Desk
-from ccari.calls.events import channel_of
-from ccari.calls.recovery import recover
+from ccari.calls.events import call_of, channel_of
+from ccari.calls.recovery import Stock, recover
+from ccari.calls.strays import AT_ONCE
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials, Transport, connect
 from ccari.errors import AsteriskError, StoreError, UnsuitableError
+from ccari.policy.gate import Block
 from ccari.ports.fencing import Fence
 
 _log = structlog.get_logger()
@@ -26,6 +28,8 @@ FIRST_RETRY_SECONDS = 0.2
 LONGEST_RETRY_SECONDS = 5.0
 #: From one look for calls that nobody runs to the next.
 SWEEP_SECONDS = 60.0
+#: From one try to take stock to the next, while the database is away, or something waits to be registered.
+STOCK_AGAIN_SECONDS = 1.0
 #: Between the connection and the first call that can be made over it: calls that begin, and events of all those there are.
 _MOST_EARLY_CALLS = 1000
 _MOST_EARLY_EVENTS = 20_000
@@ -69,7 +73,7 @@ class Link:
         """
         wait = FIRST_RETRY_SECONDS
         async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=1, force_close=True)
+            connector=aiohttp.TCPConnector(limit=1 + AT_ONCE, force_close=True)
         ) as session:
             while True:
                 try:
@@ -120,27 +124,45 @@ class Link:
             await ari.filter_events()
             # what a lost connection left is taken stock of only when its calls have let go of it
             await self._switchboard.drain()
-            found = await recover(desk, ears.early_channels)
+            ends = (ears.replaced, ears.overrun, lock_lost)
+            found = await self._take_stock(desk, ears, reader, *ends)
+            if found is None:
+                raise _why_over(ears, lock_lost)
             self._switchboard.attach(desk)
             self._switchboard.resume(found.talks, desk)
             ears.open()
+            self._switchboard.give_back(found.handed_over, desk)
             self.connected.set()
             self.connections += 1
             _log.info("asterisk_connected", version=identity.version, **found.told)
             sweeping = asyncio.create_task(self._sweep(desk))
             try:
-                await _first(reader, ears.replaced, ears.overrun, lock_lost)
+                await _first(reader, *ends)
             finally:
                 sweeping.cancel()
                 await asyncio.wait([sweeping])
                 self._switchboard.detach("asterisk_lost")
-            if ears.replaced.is_set():
-                raise Replaced
-            if ears.overrun.is_set():
-                raise AsteriskError("more happened before stock was taken than can be kept")
-            raise AsteriskError(
-                "another service holds the lock" if lock_lost.is_set() else "the connection was closed"
-            )
+            raise _why_over(ears, lock_lost)
+
+    async def _take_stock(
+        self, desk: Desk, ears: "_Ears", reader: "asyncio.Task[None]", *ends: asyncio.Event
+    ) -> Stock | None:
+        """Until it is taken; None if the connection ends before, or one of the events happens.
+
+        While the database cannot tell, the connection is kept: what was heard over it, a key perhaps, Asterisk tells nobody
+        again. Who calls meanwhile is given back to the dialplan.
+        """
+        told = ""
+        while True:
+            try:
+                return await recover(desk, ears.early_channels)
+            except StoreError as error:
+                if str(error) != told:
+                    told = str(error)
+                    _log.warning("database_away", reason=told)
+                self._switchboard.turn_away(ears.let_go(), desk, Block.STORE_UNAVAILABLE.value)
+            if await _first(reader, *ends, within=STOCK_AGAIN_SECONDS):
+                return None
 
     async def _sweep(self, desk: Desk) -> None:
         """Now and then close what a database that was away for long has left open, until cancelled."""
@@ -164,10 +186,13 @@ class _Ears:
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
-        self._early: list[dict[str, Any]] | None = []
+        #: With the moment at which each has come.
+        self._early: list[tuple[dict[str, Any], datetime]] | None = []
         self._begun: set[str] = set()
         #: Calls whose beginning was not kept. They are given back when stock is taken.
         self._unkept: set[str] = set()
+        #: Given back already.
+        self._let_go: set[str] = set()
         self.replaced = asyncio.Event()
         #: Something was lost: over this connection nothing can be served any more.
         self.overrun = asyncio.Event()
@@ -187,30 +212,40 @@ class _Ears:
             self._keep(event, self._early)
 
     def early_channels(self) -> set[str]:
-        return set(self._begun)
+        return self._begun | self._let_go
+
+    def let_go(self) -> list[str]:
+        """Forget the calls that have begun; give their channels. What was made for a talk may be taken up with it."""
+        called, early = {each for each in self._begun if call_of(each) is None}, self._early or []
+        self._begun -= called
+        self._unkept |= called
+        self._let_go |= called
+        early[:] = [each for each in early if channel_of(each[0]) not in called]
+        return sorted(called)
 
     def open(self) -> None:
         early, self._early = self._early or [], None
-        for event in early:
+        for event, arrived in early:
             try:
-                self._switchboard.take(event)
+                self._switchboard.take(event, arrived)
             except Exception:  # noqa: BLE001 - logged
                 # as the reader does: one odd event must not end the calls of all the others
                 _log.exception("ari_event_failed")
 
-    def _begin(self, event: dict[str, Any], early: list[dict[str, Any]]) -> None:
+    def _begin(self, event: dict[str, Any], early: list[tuple[dict[str, Any], datetime]]) -> None:
         channel = event["channel"]["id"]
         if len(self._begun) < _MOST_EARLY_CALLS:
             self._begun.add(channel)
+            self._unkept.discard(channel)
             self._keep(event, early)
             return
         if not self._unkept:
             _log.warning("early_calls_dropped", kept=_MOST_EARLY_CALLS)
         self._unkept.add(channel)
 
-    def _keep(self, event: dict[str, Any], early: list[dict[str, Any]]) -> None:
+    def _keep(self, event: dict[str, Any], early: list[tuple[dict[str, Any], datetime]]) -> None:
         if len(early) < _MOST_EARLY_EVENTS:
-            early.append(event)
+            early.append((event, datetime.now(UTC)))
             return
         if not self.overrun.is_set():
             # what is lost may be a right: the connection is given up, and stock is taken over the next
@@ -219,11 +254,23 @@ class _Ears:
             self.overrun.set()
 
 
-async def _first(reader: "asyncio.Task[None]", *events: asyncio.Event) -> None:
-    """Wait until the connection ends or one of the events happens."""
+def _why_over(ears: _Ears, lock_lost: asyncio.Event) -> AsteriskError:
+    """Why a connection is served no longer."""
+    if ears.replaced.is_set():
+        return Replaced()
+    if ears.overrun.is_set():
+        return AsteriskError("more happened before stock was taken than can be kept")
+    return AsteriskError(
+        "another service holds the lock" if lock_lost.is_set() else "the connection was closed"
+    )
+
+
+async def _first(reader: "asyncio.Task[None]", *events: asyncio.Event, within: float | None = None) -> bool:
+    """Wait until the connection ends or one of the events happens; False if neither does ``within`` so many seconds."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:
-        await asyncio.wait([reader, *waits], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([reader, *waits], timeout=within, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for each in waits:
             each.cancel()
+    return bool(done)

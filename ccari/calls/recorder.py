@@ -89,12 +89,15 @@ class Recorder:
         await self._newest.start()
 
     async def started(self, at: datetime) -> None:
+        """Hear that the newest recording runs. ``at``: now, where Asterisk has not said when."""
         await self._newest.started(at)
 
-    def ended(self, at: datetime) -> None:
-        """Hear that the newest recording is over."""
+    async def ended(self, at: datetime) -> None:
+        """Hear that the newest recording is over. ``at`` as above. Where nobody has stopped it, the agent's side goes on, and is
+        ended too.
+        """
         if self._segments:
-            self._newest.ended(at)
+            await self._newest.ended(at)
 
     async def stop(self, *, keep: bool, binding: bool, at: datetime | None = None) -> bool:
         """True if there was something to stop, whose end will be reported.
@@ -161,8 +164,10 @@ class _Segment:
                 raise AsteriskError("the recorder's channel did not come") from None
             raise
 
-    def ended(self, at: datetime) -> None:
-        self._ended_at = at
+    async def ended(self, at: datetime) -> None:
+        self._ended_at = self.sides[-1].ended_at or at
+        if not self.is_stopping:
+            await self.let_go()
 
     def resume(self, running: Unfinished) -> None:
         self._started_at, self._lead_ms = running.tag.started_at, running.lead_ms
@@ -170,7 +175,7 @@ class _Segment:
             each.asked = True
 
     async def started(self, at: datetime) -> None:
-        self._started_at = at
+        self._started_at = at = self.sides[-1].began_at or at
         if self._agent_started_at is not None:
             self._lead_ms = max(0, int((at - self._agent_started_at).total_seconds() * 1000))
         await self._desk.recordings.started(self._tag.recording_id, at, self._lead_ms)
@@ -301,7 +306,7 @@ def _tag(call: UUID, terms: Terms, channels: Channels) -> RecordingTag:
     now, rules = datetime.now(UTC), terms.campaign.recording
     return RecordingTag(
         recording_id=uuid4(), call_id=call, controller=terms.controller.id,
-        campaign=terms.campaign.id, revision=terms.opened.revision, purpose=terms.campaign.purpose,
+        campaign=terms.campaign.id, revision=terms.opened.revision, purpose=rules.purpose or terms.campaign.purpose,
         legal_basis=rules.legal_basis.value, mode=rules.mode.value, notice_version=terms.proven_version,
         started_at=now, delete_at=retention.delete_at(now, rules.retention_days), channels=channels.value,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from ccari.calls.desk import Desk
+from ccari.calls.events import call_of
 from ccari.calls.talks import Talk, go_on
 from ccari.errors import AsteriskError, RecordingError
 from ccari.gating.journal import entry
@@ -19,10 +20,13 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """What was left. ``talks`` go on; of the others, ``told`` has how much there was of each kind."""
+    """What was left. ``talks`` go on; ``handed_over`` are channels of other calls, which the dialplan is yet to get back. ``told``
+    has how much there was of each kind.
+    """
 
     talks: Sequence[Talk]
     told: Mapping[str, int]
+    handed_over: Sequence[str] = ()
 
 
 async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
@@ -46,9 +50,9 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
     calls = [each.ids.call for each in talks]
     abandoned = await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC), calls)
     return Stock(talks, {
-        "resumed_talks": len(talks), "swept_channels": swept, "kept_recordings": kept, "abandoned_calls": abandoned,
+        "resumed_talks": len(talks), "swept_channels": len(swept), "kept_recordings": kept, "abandoned_calls": abandoned,
         "stock_ms": round((time.monotonic() - began) * 1000),
-    })  # fmt: skip
+    }, [each for each in swept if call_of(each) is None])  # fmt: skip
 
 
 async def _runs_on(desk: Desk, talks: Sequence[Talk], recording: Unfinished) -> bool:
@@ -67,23 +71,23 @@ async def _runs_on(desk: Desk, talks: Sequence[Talk], recording: Unfinished) -> 
     return True
 
 
-async def _sweep(desk: Desk, ours: Callable[[], set[str]], talks: Sequence[Talk]) -> int:
-    """Legs are hung up, bridges destroyed, agents given back to the dialplan."""
+async def _sweep(desk: Desk, ours: Callable[[], set[str]], talks: Sequence[Talk]) -> list[str]:
+    """Legs are hung up, bridges destroyed. Give these legs, and what the dialplan has handed over, which is left as it is: one
+    that an earlier run plays to can be given back at the end of the prompt only, and calls come first.
+    """
     # a channel is listed only after its StasisStart was sent, and that comes before the list
     listed = await desk.ari.own_channels()
     known = ours().union(*(each.channels for each in talks))
     together = {each.ids.bridge for each in talks}
     strangers = [channel for channel in listed if channel not in known]
     for channel in strangers:
-        with contextlib.suppress(AsteriskError):
-            if channel.startswith("ccari-"):
+        if call_of(channel) is not None:
+            with contextlib.suppress(AsteriskError):
                 await desk.ari.hang_up(channel)
-            else:
-                await desk.ari.turn_away(channel, "service_away")
     for bridge in await desk.ari.bridges():
-        if bridge.startswith("ccari-") and bridge not in together:
+        if call_of(bridge) is not None and bridge not in together:
             await desk.ari.destroy_bridge(bridge)
-    return len(strangers)
+    return strangers
 
 
 async def _settle(desk: Desk, unfinished: Unfinished) -> bool:

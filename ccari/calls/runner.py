@@ -1,9 +1,9 @@
-"""One call's life in the service: a bounded inbox, timers, and a loop that decides and acts, one event at a time."""
+"""One call's life in the service: a loop that decides and acts, one event at a time."""
 
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 from uuid import uuid4
@@ -12,11 +12,12 @@ import structlog
 
 from ccari.calls.actions import Actions
 from ccari.calls.desk import Desk, Order
-from ccari.calls.events import Ids, Playback, translate
+from ccari.calls.events import EVER, Ids, Playback, translate
+from ccari.calls.inbox import Inbox
 from ccari.calls.talks import Talk
 from ccari.errors import CcariError, StoreError
 from ccari.gating.journal import Journal
-from ccari.policy.call import Call, Event, Outcome, Party, Stage, decide, resuming
+from ccari.policy.call import Call, Event, Outcome, Party, Recorder, Stage, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.gate import Block
@@ -25,8 +26,6 @@ from ccari.ports.metering import Way
 
 _log = structlog.get_logger()
 
-#: A call has a few dozen events; a callee who drums on the keys makes some hundreds.
-INBOX_EVENTS = 256
 #: Between the end of a recording and the hang-up that has ended it, as Asterisk reports them.
 HANG_UP_SECONDS = 0.3
 #: How much longer than its file a playback may take to be reported finished.
@@ -46,8 +45,7 @@ class CallRunner:
         self._since = datetime.now(UTC)
         self._journal = journal
         self._actions = Actions(order, ids, desk, journal)
-        self._inbox: asyncio.Queue[Event] = asyncio.Queue(INBOX_EVENTS)
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._inbox = Inbox()
         self._call = Call()
         self._kept: Mapping[str, Any] | None = None
         #: The last that was tried to keep, or need not be.
@@ -65,7 +63,7 @@ class CallRunner:
     def resuming(cls, talk: Talk, desk: Desk) -> Self:
         """A talk that went on while nobody ran it."""
         made = cls(talk.order, desk, talk.ids, talk.journal)
-        made._began = talk.resumed
+        made._began, made._since = talk.resumed, EVER
         made._actions.resume(talk)
         made._told(None)
         return made
@@ -80,19 +78,20 @@ class CallRunner:
         """True while the two are together: without us they talk on."""
         return self._call.stage is Stage.TALK
 
-    def take(self, event: dict[str, Any]) -> None:
-        """Hear an ARI event; called from the reader, so it only translates and queues."""
+    def take(self, event: dict[str, Any], arrived: datetime | None = None) -> None:
+        """Hear an ARI event that has just ``arrived``, or then; called from the reader, so it only translates and queues."""
         actions = self._actions
         if actions.heard(event):
             return
-        meaning = translate(event, self.ids, actions.player.playbacks, actions.recorder.name, self._since)
+        since, recording = self._since, actions.recorder.name
+        meaning = translate(event, self.ids, actions.player.playbacks, recording, since, arrived)
         if event["type"] == "PlaybackStarted" and self._call.stage is Stage.NOTICE:
             self._notice_began()
         if isinstance(meaning, on.RecorderStopped) and not actions.recorder.is_stopping:
             # a callee who hangs up ends it too, and that is told a moment later
-            self._later("recorder ended", HANG_UP_SECONDS, functools.partial(self._put, meaning))
+            self._inbox.later("recorder ended", HANG_UP_SECONDS, functools.partial(self._inbox.put, meaning))
         elif meaning is not None:
-            self._put(meaning)
+            self._inbox.put(meaning)
 
     def _notice_began(self) -> None:
         if self._call.declared.answering_machine is None:
@@ -100,14 +99,11 @@ class CallRunner:
 
     def voice(self, right: Right) -> None:
         """The agent has entered a right of the callee's at their screen."""
-        self._put(on.RightVoiced(right, datetime.now(UTC)))
+        self._inbox.put(on.RightVoiced(right, datetime.now(UTC)))
 
     def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
-        """Let go of the call, once it has heard what happened before. That Asterisk is lost is the last word."""
-        # one waits at most: two would each let the other go first
-        earlier = self._forget(lambda waiting: isinstance(waiting, on.Withdrawn))
-        lost = on.Withdrawn("asterisk_lost")
-        self._put(lost if lost in earlier else on.Withdrawn(why))
+        """Let go of the call, once it has heard of what cannot be undone. That Asterisk is lost is the last word."""
+        self._inbox.let_go(why)
 
     async def run(self) -> None:
         """Live the call to its end. It never raises, whatever happens: one call's fault is no other's."""
@@ -117,8 +113,7 @@ class CallRunner:
             _log.exception("call_failed", call_id=str(self.ids.call))
             await self._abandon()
         finally:
-            for timer in self._timers.values():
-                timer.cancel()
+            self._inbox.close()
             self._actions.leave_board()
             self._told(Block.STORE_UNAVAILABLE)
 
@@ -134,12 +129,7 @@ class CallRunner:
     async def _live(self) -> None:
         await self._step(self._began)
         while self._call.stage is not Stage.CLOSED:
-            event = await self._inbox.get()
-            if isinstance(event, on.Withdrawn) and not self._inbox.empty():
-                # what has happened before is heard first: a right that is durable by now, say
-                self._put(event)
-            else:
-                await self._step(event)
+            await self._step(await self._inbox.next(self._call.stage))
 
     async def _step(self, event: Event) -> None:
         await self._hear(event)
@@ -169,7 +159,7 @@ class CallRunner:
         """The database is away, and somebody on the line is waiting: try again when it may be back."""
         self._keep_at = asyncio.get_running_loop().time() + KEEP_AGAIN_SECONDS
         # an event that means nothing to the call
-        self._later("keep", KEEP_AGAIN_SECONDS, functools.partial(self._put, on.TimeRanOut("keep")))
+        self._inbox.arm("keep", KEEP_AGAIN_SECONDS)
 
     async def _carry_out(self, commands: Sequence[do.Command]) -> None:
         for command in commands:
@@ -177,7 +167,7 @@ class CallRunner:
                 case do.Note(name, fields):
                     self._journal.note(name, fields)
                 case do.SetTimer(stage, seconds):
-                    self._later(stage, seconds, functools.partial(self._put, on.TimeRanOut(stage)))
+                    self._inbox.arm(stage, seconds)
                 case _:
                     if isinstance(command, do.HandOver):
                         self._forget_agent()
@@ -189,7 +179,7 @@ class CallRunner:
                         result = on.Failed(command)
                         if isinstance(command, do.StartRecorder):
                             # its reply was lost, and the recorder was taken down again since it began
-                            self._forget(lambda waiting: isinstance(waiting, on.RecorderStarted))
+                            self._inbox.recorder_gone()
                     if isinstance(command, do.Play) and result is None:
                         self._await_playback(command.party)
                     if isinstance(result, on.RightSpooled):
@@ -197,7 +187,7 @@ class CallRunner:
                         self._asked = resuming.kept(self._call)
                         self._keep_later()
                     if result is not None:
-                        self._put(result)
+                        self._inbox.put(result)
 
     async def _hear(self, event: Event) -> None:
         match event:
@@ -205,77 +195,29 @@ class CallRunner:
                 with contextlib.suppress(CcariError):
                     await self._actions.recorder.started(datetime.now(UTC))
             case on.RecorderStopped():
-                self._actions.recorder.ended(datetime.now(UTC))
+                await self._actions.recorder.ended(datetime.now(UTC))
+            case on.TimeRanOut(Stage.RECORDER) if self._call.recorder is Recorder.STARTING:
+                # it may come yet, and the agent's side of it runs already
+                await self._actions.recorder.let_go()
             case on.GateAllowed():
                 self._told(None)
             case on.GateBlocked(block):
                 self._told(block)
 
     def _forget_agent(self) -> None:
-        """What the channel of the agent who was has reported is not of the next one: phones hang up as they transfer."""
         self._actions.player.playbacks.pop(Party.AGENT, None)
-        self._forget(_is_of_the_agent)
-
-    def _forget(self, stale: Callable[[Event], bool]) -> list[Event]:
-        """Take what is stale out of the inbox; give that."""
-        forgotten = []
-        for event in [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]:
-            if stale(event):
-                forgotten.append(event)
-            else:
-                self._inbox.put_nowait(event)
-        return forgotten
+        self._inbox.agent_replaced()
 
     def _told(self, block: Block | None) -> None:
         if not self.gated.done():
             self.gated.set_result(block)
 
-    def _later(self, name: str, seconds: float, what: Callable[[], None]) -> None:
-        """Do it then, in place of what an earlier timer of that name would have done."""
-        earlier = self._timers.get(name)
-        if earlier is not None:
-            earlier.cancel()
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, what)
-
     def _await_playback(self, party: Party) -> None:
         """A missing final event must not hold the call for ever, nor count as heard."""
         playback = self._actions.player.playbacks[party]
         seconds = playback.duration_ms / 1000 + PLAYBACK_GRACE_SECONDS
-        self._later(f"playback {party}", seconds, functools.partial(self._playback_overdue, playback))
+        self._inbox.later(f"playback {party}", seconds, functools.partial(self._playback_overdue, playback))
 
     def _playback_overdue(self, playback: Playback) -> None:
         if self._actions.player.playbacks.get(playback.party) is playback:
-            self._put(on.Played(playback.prompt, whole=False, party=playback.party))
-
-    def _put(self, event: Event) -> None:
-        try:
-            self._inbox.put_nowait(event)
-        except asyncio.QueueFull:
-            # nobody presses 200 keys while one command is carried out: this call goes, the others stay
-            waiting = [self._inbox.get_nowait() for _ in range(self._inbox.qsize())]
-            # but no right that was pressed: each key once, when it was pressed first, then the end
-            pressed: dict[str, Event] = {}
-            for each in (*waiting, event):
-                if isinstance(each, on.KeyPressed):
-                    pressed.setdefault(each.key, each)
-                elif isinstance(each, on.RightVoiced):
-                    pressed.setdefault(each.right, each)
-            for each in pressed.values():
-                self._inbox.put_nowait(each)
-            self._inbox.put_nowait(on.Withdrawn("overload"))
-
-
-def _is_of_the_agent(event: Event) -> bool:
-    match event:
-        case (
-            on.AgentCreated()
-            | on.AgentAnswered()
-            | on.AgentKeyPressed()
-            | on.RightVoiced()
-            | on.TransferAsked()
-        ):
-            return True
-        case on.Gone(Party.AGENT) | on.Played(party=Party.AGENT):
-            return True
-        case _:
-            return False
+            self._inbox.put(on.Played(playback.prompt, whole=False, party=playback.party))

@@ -20,12 +20,15 @@ class Snoop:
 
     ``entered``: the channel is in our application; ``started``, of the agent's: it records since then, or cannot. ``over``: it
     records no more; ``finished``: and Asterisk has not said that it failed, which it does not of a file that it could not write.
+    ``began_at`` and ``ended_at``: when Asterisk said so, whenever the call comes to hear of it.
     """
 
     def __init__(self, ids: Ids, segment: int, name: str, spy: Spy) -> None:
         self.name = name
         self.asked = False
         self.over = self.finished = False
+        self.began_at: datetime | None = None
+        self.ended_at: datetime | None = None
         self._left = False
         self._callee = ids.callee
         self._channel = ids.snoop(segment, spy)
@@ -46,8 +49,12 @@ class Snoop:
             case {"type": kind, "recording": {"name": self.name}}:
                 self.over = kind != "RecordingStarted"
                 self.finished = kind == "RecordingFinished"
+                if self.over:
+                    self.ended_at = datetime.now(UTC)
+                else:
+                    self.began_at = datetime.now(UTC)
                 if self._spy == "out" and not self._started.done():
-                    self._started.set_result(None if self.over else datetime.now(UTC))
+                    self._started.set_result(None if self.over else self.began_at)
                 return self._spy == "out"
             case _:
                 return False

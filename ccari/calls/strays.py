@@ -28,6 +28,12 @@ class Strays:
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
+    def abandon(self) -> None:
+        """Ask nothing more: whoever is connected next finds them again."""
+        self._waiting.clear()
+        for task in self.tasks:
+            task.cancel()
+
     def forget(self, channel: str) -> None:
         """It is gone, or with the dialplan again: nothing has to be asked of it any more."""
         self._waiting.pop(channel, None)

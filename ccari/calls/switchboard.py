@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -48,6 +49,8 @@ class Switchboard:
         self._by_home: dict[str, CallRunner] = {}
         self._by_id: dict[str, CallRunner] = {}
         self._strays = Strays()
+        #: Of an earlier run, each of which may take as long as a prompt: nobody else waits behind them.
+        self._left = Strays()
 
     def attach(self, desk: Desk) -> None:
         """From now on new calls are made over this connection, unless the service is about to stop."""
@@ -73,6 +76,9 @@ class Switchboard:
     def detach(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
         """Take no new calls, and let go of those there are."""
         self._open = False
+        if why == "asterisk_lost":
+            self._desk = None
+            self._left.abandon()
         for runner in list(self._calls):
             if why == "asterisk_lost" and runner.is_talking:
                 self._whole.clear()
@@ -106,7 +112,7 @@ class Switchboard:
 
     async def drain(self) -> None:
         """Wait for the calls, and what else is under way, to end; cut what does not."""
-        under_way = {*self._calls.values(), *self._strays.tasks}
+        under_way = {*self._calls.values(), *self._strays.tasks, *self._left.tasks}
         if under_way:
             _, late = await asyncio.wait(under_way, timeout=DRAIN_SECONDS)
             for task in late:
@@ -114,12 +120,14 @@ class Switchboard:
             if late:
                 await asyncio.wait(late)
 
-    def take(self, event: dict[str, Any]) -> None:
-        """Hand an ARI event to its call; called from the reader, so it returns at once. What is nobody's is ignored."""
+    def take(self, event: dict[str, Any], arrived: datetime | None = None) -> None:
+        """Hand an ARI event to its call; called from the reader, so it returns at once. What is nobody's is ignored. ``arrived``:
+        when it did, if that was before now.
+        """
         channel = channel_of(event)
         runner = self._runner_of(channel) if channel is not None else None
         if runner is not None:
-            runner.take(event)
+            runner.take(event, arrived)
             if event.get("type") == "StasisEnd":
                 # the dialplan has it back, and may hand it over again: that is another call
                 self._by_home.pop(str(channel), None)
@@ -127,6 +135,7 @@ class Switchboard:
             self._enter(event["channel"], event["args"])
         elif event.get("type") in {"StasisEnd", "ChannelDestroyed"}:
             self._strays.forget(str(channel))
+            self._left.forget(str(channel))
 
     def _enter(self, channel: Mapping[str, Any], args: list[str]) -> None:
         desk = self._desk
@@ -142,17 +151,29 @@ class Switchboard:
                 _log.info("call_not_begun", reason=reason)
             else:
                 _log.error("call_turned_away", calls=len(self._calls), reason=reason)
-            # left alone, it would wait in the application for ever, in silence
-            self._strays.add(channel["id"], functools.partial(desk.ari.turn_away, channel["id"], reason))
+            self.turn_away([channel["id"]], desk, reason)
             return
         self._begin(_order(channel, args), desk)
+
+    def turn_away(self, channels: Iterable[str], desk: Desk, reason: str) -> None:
+        """Give those back to the dialplan that it has handed over, and for which no call can be made."""
+        for channel in channels:
+            # left alone, it would wait in the application for ever, in silence
+            self._strays.add(channel, functools.partial(desk.ari.turn_away, channel, reason))
+
+    def give_back(self, channels: Iterable[str], desk: Desk) -> None:
+        """Give those back to the dialplan that it has handed over to an earlier run."""
+        for channel in channels:
+            self._left.add(channel, functools.partial(desk.ari.give_back, channel, "service_away"))
 
     async def place(self, order: placing.Order) -> Placed:
         """:class:`ccari.ports.Placing`: begin a call that no dialplan has asked for."""
         desk = self._desk
+        if desk is None:
+            raise AsteriskError("no call can be placed now: Asterisk is away")
         reason = self._no_room()
-        if desk is None or reason is not None:
-            raise AsteriskError(f"no call can be placed now: {reason or 'Asterisk is away'}")
+        if reason is not None:
+            raise AsteriskError(f"no call can be placed now: {reason}")
         first = Direction.CALLEE_FIRST if order.agent is None else Direction.AGENT_FIRST
         named = label(order.agent or order.campaign)
         wanted = Order(first, order.number, label(order.campaign), None, named, order.agent)
@@ -185,7 +206,7 @@ class Switchboard:
 
     def _add(self, runner: CallRunner) -> CallRunner:
         self._by_id[str(runner.ids.call)] = runner
-        if runner.ids.home is not None:
+        if runner.ids.home is not None and runner.ids.home_party is not None:
             self._by_home[runner.ids.home] = runner
         self._calls[runner] = asyncio.create_task(self._run(runner))
         return runner

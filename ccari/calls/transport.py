@@ -23,6 +23,8 @@ _log = structlog.get_logger()
 #: To open the connection, and for any one reply; a healthy Asterisk answers in a millisecond.
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 5.0
+#: For a reply that Asterisk gives when it has played a prompt to its end, and what it was told to play before that.
+BESIDE_SECONDS = 60.0
 #: For the goodbye of a connection that is over anyway.
 CLOSE_SECONDS = 1.0
 #: Asterisk sends no keep-alive of its own: without ours a dead link would never be noticed.
@@ -78,10 +80,16 @@ class Transport:
     """
 
     def __init__(
-        self, socket: aiohttp.ClientWebSocketResponse, on_event: Callable[[dict[str, Any]], None]
+        self,
+        socket: aiohttp.ClientWebSocketResponse,
+        on_event: Callable[[dict[str, Any]], None],
+        beside: aiohttp.ClientSession | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._socket = socket
         self._on_event = on_event
+        self._beside = beside
+        self._headers = headers or {}
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._last_id = 0
         self._fenced = False
@@ -153,6 +161,33 @@ class Transport:
             )
         return Reply(status, body)
 
+    async def request_beside(self, method: str, url: str, params: Mapping[str, str]) -> None:
+        """One request over a connection of its own, for what waits in a channel's queue: Asterisk serves those that come over
+        the WebSocket one after the other, and all of them would wait for it.
+
+        Raises
+        ------
+        Refused
+            On a status of 400 and more.
+        LinkLost
+            If the connections are gone, or no reply came within :data:`BESIDE_SECONDS`.
+        """
+        if self._fenced or self._socket.closed or self._beside is None:
+            raise LinkLost("the connection to Asterisk was lost")
+        kind = f"{method} {_kind(url.partition('/ari/')[2])}"
+        # closed after the answer: Asterisk counts idle connections against its session limit
+        headers = {**self._headers, "Connection": "close"}
+        try:
+            async with (
+                asyncio.timeout(BESIDE_SECONDS),
+                self._beside.request(method, url, params=params, headers=headers) as reply,
+            ):
+                status, body = reply.status, await reply.text()
+        except (TimeoutError, OSError, aiohttp.ClientError):
+            raise LinkLost(f"Asterisk gave no answer to {kind}") from None
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise Refused(status, kind, _message(body))
+
     async def ws_connect(self, *_: Any, **__: Any) -> None:
         """Part of asyncari's protocol; the events come over the connection that is already there."""
         raise NotImplementedError("events and requests share one connection")
@@ -191,7 +226,7 @@ async def connect(
                 headers=credentials.headers, heartbeat=HEARTBEAT_SECONDS, max_msg_size=_LARGEST_MESSAGE,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
             )  # fmt: skip
-    return Transport(socket, on_event)
+    return Transport(socket, on_event, session, credentials.headers)
 
 
 @contextlib.contextmanager

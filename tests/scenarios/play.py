@@ -1,5 +1,6 @@
 """Playing a scenario through, and seeing what came of it: at the far end, in the rows, and in what is left behind."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,8 @@ async def play(scenario: Scenario, callee: Callee, serial: int, stage: Stage) ->
     invites = await stage.lab.world.invites(callee.number)
     others = sum([await stage.lab.world.invites(each) for each in scenario.expect.uninvited])
     gate = await _gate(stage, callee.number, scenario) if scenario.expect.next else None
-    kept = _recordings(record, stage)
+    # others are played meanwhile, and must not wait for what opens and decodes these
+    kept = await asyncio.to_thread(_recordings, record, stage)
     return Seen(
         scenario,
         callee.number,

@@ -48,7 +48,8 @@ async def test_a_scenario_ends_otherwise_than_it_says(
     scenario: Scenario, playing: dict[str, "asyncio.Task[Seen]"]
 ) -> None:
     seen = await playing[scenario.name]
-    assert faults(seen) == [], f"{scenario.summary}\n{seen.events}"
+    found = await asyncio.to_thread(faults, seen)
+    assert found == [], f"{scenario.summary}\n{seen.events}"
 
 
 def test_a_scenario_has_no_line_that_tells_what_happens() -> None:

@@ -9,9 +9,6 @@ from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
 from tests.unit.agi.served import WITH_KEYS, Sounds
-from tests.unit.store.conftest import calls, database, dsn, empty, reachable, server, store
-
-__all__ = ["calls", "database", "dsn", "empty", "reachable", "server", "store"]
 
 
 @pytest_asyncio.fixture

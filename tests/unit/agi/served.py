@@ -119,6 +119,10 @@ class Broken(PostgresCallStore):
         await self._fail("register_right")
         return await super().register_right(call, exercise, journal, opens=opens)
 
+    async def close(self, *arguments: Any) -> None:
+        await self._fail("close")
+        await super().close(*arguments)
+
 
 def with_store(counter: Counter, store: CallStore) -> Counter:
     return Counter(counter.asterisk, store, counter.secrets, counter.book, counter.prompts)

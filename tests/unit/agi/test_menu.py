@@ -1,12 +1,14 @@
 """The keys menu over FastAGI: whose right it is, what becomes of it, and when the menu ends."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from ccari.agi import menu as keys_menu
+from ccari.agi import server
 from ccari.agi.desk import Counter
 from ccari.store.opened import Store
 from tests.lab.waiting import until
@@ -59,10 +61,11 @@ without_number = pytest.mark.parametrize(
     "values",
     [
         {"agi_callerid": "600100001", "agi_callingpres": "32"},
+        {"agi_callerid": "600100001", "agi_callingpres": "²"},
         {"agi_callerid": "unknown"},
         {"agi_callerid": "101"},
     ],
-    ids=["withheld", "unknown", "an extension"],
+    ids=["withheld", "nobody knows", "unknown", "an extension"],
 )
 
 
@@ -168,7 +171,7 @@ async def test_a_visit_lasts_as_long_as_somebody_answers(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys_menu, "MOST_KEYS", 10**9)
-    monkeypatch.setattr(keys_menu, "MENU_SECONDS", 0.2)
+    monkeypatch.setattr(keys_menu, "MENU_SECONDS", 2.0)
     async with serving(counter) as port:
         asterisk = await keeps_pressing(port, "9")
     assert asterisk.played[:2] == ["rights", "source"]
@@ -273,3 +276,36 @@ async def test_a_right_is_lost_because_the_person_hangs_up_while_another_is_regi
         row = await only_row(store)
     assert (row["outcome"], row["reason"]) == ("right_exercised", "erasure,access")
     assert len(await store.requests.list(None, 10)) == 2
+
+
+async def stopped_in_the_reference(counter: Counter, **keys: list[str]) -> None:
+    """The service stops while the reference of the first right is read out, which is heard to its end."""
+    async with asyncio.timeout(SECONDS), contextlib.AsyncExitStack() as open_:
+        async with serving(counter) as port:
+            asterisk = await open_.enter_async_context(caller(port))
+            asterisk.variables["CCARI_NUMBER"] = NUMBER.e164
+            asterisk.enter("rights", "renewals")
+            while "digit" not in (line := await asterisk.hear() or "digit"):
+                asterisk.say(asterisk._reply(line, keys))
+        await asterisk.is_cut_off()
+
+
+async def test_a_right_is_lost_because_the_service_stops_before_its_turn(
+    counter: Counter, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.05)
+    await stopped_in_the_reference(counter, rights=["7"], reference_is=["8"])
+    row = await only_row(store)
+    assert (row["outcome"], row["reason"]) == ("right_exercised", "erasure,access")
+    assert len(await store.requests.list(None, 10)) == 2
+
+
+async def test_a_service_that_stops_waits_minutes_for_a_database_that_went_away_meanwhile(
+    counter: Counter, store: Store, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one ends the call's row, as that of a service that was killed."""
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.05)
+    await stopped_in_the_reference(with_store(counter, Broken(database, "close")), rights=["7"])
+    (call,) = await store.records.list_calls(10)
+    assert call["ended_at"] is None
+    assert len(await store.requests.list(None, 10)) == 1

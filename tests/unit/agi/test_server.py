@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from ccari.agi.desk import Counter
 from ccari.agi.server import serve_agi
 from ccari.errors import ConfigError
 from ccari.policy.suppression import Reason
+from ccari.store.calls import PostgresCallStore
 from ccari.store.opened import Store
+from tests.lab.ports import free_port
 from tests.lab.waiting import until
 from tests.unit.agi.asterisk import caller
 from tests.unit.agi.served import SECONDS, Broken, ask, closed, serving, with_store
-from tests.unit.store.made import NUMBER
+from tests.unit.store.made import NUMBER, call, question
 
 
 async def test_an_allowed_number_is_denied_or_its_row_is_left_open(counter: Counter, store: Store) -> None:
@@ -111,8 +114,8 @@ async def test_an_answer_that_comes_too_late_is_allow(
 
 
 @pytest.mark.parametrize("after", range(7))
-async def test_a_hang_up_at_any_moment_gives_a_verdict_that_was_not_reached_or_leaves_a_session(
-    counter: Counter, store: Store, after: int
+async def test_a_hang_up_at_any_moment_leaves_a_session_or_keeps_the_next_one_out(
+    counter: Counter, after: int
 ) -> None:
     async with serving(counter) as port:
         async with caller(port) as asterisk:
@@ -127,7 +130,6 @@ async def test_a_hang_up_at_any_moment_gives_a_verdict_that_was_not_reached_or_l
             with contextlib.suppress(OSError):
                 asterisk.writer.write_eof()
             await asterisk.is_cut_off()
-        # the next one is served, and an attempt was counted at most once
         assert (await ask(port, NUMBER.e164, "renewals")).verdict == "ALLOW"
 
 
@@ -172,6 +174,8 @@ async def test_a_call_that_the_dialplan_was_not_told_of_is_handed_back(
 async def test_more_connections_than_there_may_be_are_waited_for_or_stay(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # however long it takes to turn 300 away, those who are silent have their places
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 600.0)
     most = 20
     async with serving(counter, most) as port, contextlib.AsyncExitStack() as open_:
         silent = [await open_.enter_async_context(caller(port)) for _ in range(most)]
@@ -251,3 +255,42 @@ async def test_a_port_that_is_taken_is_told_without_its_setting(counter: Counter
         with pytest.raises(ConfigError, match=rf"127\.0\.0\.1:{port}: .*\[agi\] listen"):
             async with serve_agi(f"127.0.0.1:{port}", counter):
                 pass
+
+
+async def test_whoever_asks_as_the_service_begins_has_their_call_ended_as_one_of_an_earlier_run(
+    counter: Counter, store: Store
+) -> None:
+    port = free_port(socket.SOCK_STREAM, "127.0.0.1")
+    let_in: list[bool] = []
+
+    class Beginning(PostgresCallStore):
+        async def close_abandoned(self, *arguments: Any, **options: Any) -> int:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                let_in.append(False)
+            else:
+                writer.close()
+                let_in.append(True)
+            return await super().close_abandoned(*arguments, **options)
+
+    async with serve_agi(f"127.0.0.1:{port}", with_store(counter, Beginning(store.database))):
+        assert (await ask(port, NUMBER.e164, "renewals")).verdict == "ALLOW"
+    assert let_in == [False]
+
+
+async def test_a_call_whose_database_hung_at_the_gate_stays_open(
+    counter: Counter, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row may come to be all the same, when nobody waits for the answer any more."""
+    monkeypatch.setattr(server, "SWEEP_SECONDS", 0.01)
+    hung, under_way = call(asterisk=counter.asterisk), call(asterisk=counter.asterisk)
+    async with serving(counter):
+        for each in (hung, under_way):
+            await store.calls.open(each, question(each))
+        await store.database.rows(
+            "UPDATE calls SET opened_at = now() - interval '20 minutes' WHERE id = $1", hung.id
+        )
+        row = await closed(store, str(hung.id))
+        assert (row["outcome"], row["reason"]) == ("failed", "service_died")
+        assert (await store.records.show_call(under_way.id)).call["ended_at"] is None

@@ -98,6 +98,16 @@ def test_a_key_is_another_or_has_no_time(recorded: Recorded) -> None:
     assert meant(event | {"channel": {"id": IDS.agent}}) == on.AgentKeyPressed("9", at)
 
 
+def test_invariant_6_a_key_that_waited_for_a_database_counts_from_when_somebody_came_to_it(
+    recorded: Recorded,
+) -> None:
+    """It was heard an hour ago, while stock was taken."""
+    arrived = datetime.now(UTC) - timedelta(hours=1)
+    at = arrived - timedelta(seconds=1)
+    event = recorded["key"] | {"timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
+    assert translate(event, IDS, {}, None, arrived=arrived) == on.KeyPressed("9", at)
+
+
 def test_an_event_of_another_call_moves_this_one(recorded: Recorded) -> None:
     assert {
         name: translate(event, OTHERS, {}, "another") for name, event in recorded.items()

@@ -1,5 +1,6 @@
 """What Asterisk tells between the connection and the first call that can be made over it."""
 
+from datetime import datetime
 from typing import Any, cast
 
 from structlog.testing import capture_logs
@@ -17,7 +18,7 @@ class Heard:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
 
-    def take(self, event: dict[str, Any]) -> None:
+    def take(self, event: dict[str, Any], _arrived: datetime) -> None:
         if event["type"] == "Odd":
             raise KeyError("channel")
         self.events.append(event)

@@ -119,10 +119,10 @@ async def test_a_caller_is_left_in_silence_because_the_dialplan_cannot_be_told()
     assert released(talking, "caller-1")[-1] == "continueInDialplan"
 
 
-async def test_a_caller_whom_an_earlier_run_still_plays_to_is_left_in_silence() -> None:
+async def test_a_caller_who_cannot_be_told_that_there_is_no_room_is_left_in_silence() -> None:
     talking = Talking(Direction.INBOUND)
     talking.asterisk.refusals["setChannelVar"] = None
-    await talking.ari.turn_away("caller-1", "service_away")
+    await talking.ari.turn_away("caller-1", "overload")
     assert released(talking, "caller-1")[-1] == "continueInDialplan"
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
@@ -52,48 +53,170 @@ async def test_a_database_that_is_away_is_reported_as_an_asterisk(server: AriSer
     assert {each["event"] for each in logged} == {"database_away"}
 
 
+KEY = {"type": "ChannelDtmfReceived", "channel": {"id": "ccari-callee-1"}, "digit": "7"}
+CALLER = {"type": "StasisStart", "channel": {"id": "caller-1"}, "args": ["inbound", "renewals"]}
+LEG = {"type": "StasisStart", "channel": {"id": f"ccari-{uuid4()}-snoop1"}, "args": ["snoop"]}
+
+
+class Serving:
+    """A link that is connected, to the point where it takes stock; ``reading`` ends the connection. ``turned_away``: which
+    channels, and why. ``heard``: what calls are told.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, recover: Callable[..., Awaitable[Stock]]) -> None:
+        self.board = Switchboard(Admission(1000))
+        self.ears = _Ears(self.board)
+        self.reading, self.lock_lost = asyncio.Event(), asyncio.Event()
+        self.turned_away: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self.heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+        async def nothing(*_: Any) -> None: ...
+
+        async def turn_away(channel: str, reason: str) -> None:
+            self.turned_away.put_nowait((channel, reason))
+
+        ari = SimpleNamespace(
+            check_modules=nothing, filter_events=nothing, turn_away=turn_away, give_back=turn_away
+        )
+        desk = SimpleNamespace(book=SimpleNamespace(policy=None), asterisk="an-asterisk", ari=ari)
+
+        @contextlib.asynccontextmanager
+        async def asked(*_: Any) -> AsyncIterator[Any]:
+            yield ari
+
+        for name, of in (("operations", asked), ("recover", recover)):
+            monkeypatch.setattr(f"ccari.calls.link.{name}", of)
+        monkeypatch.setattr(self.board, "take", lambda event, *_: self.heard.put_nowait(event))
+        credentials = Credentials("http://pbx", "ccari", "secret", "ccari")
+        self.link = Link(credentials, Away(), self.board, lambda *_: cast("Desk", desk))
+
+    async def serve(self) -> None:
+        """Until the connection ends, as which it raises."""
+
+        async def read() -> None:
+            await self.reading.wait()
+
+        reader = asyncio.create_task(read())
+        identity = Identity("22.10.1", "an-asterisk", "run")
+        try:
+            async with asyncio.timeout(5):
+                await self.link._serve(cast("Any", None), identity, self.ears, reader, self.lock_lost)
+        finally:
+            reader.cancel()
+            await asyncio.wait([reader])
+
+
 async def test_invariant_5_a_connection_is_served_though_a_key_was_lost_before(
-    server: AriServer, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Lost while the database takes its time, when Asterisk has been asked all there is: nothing else would end it."""
-    board = Switchboard(Admission(1000))
-    ears, reading = _Ears(board), asyncio.Event()
-
-    async def nothing(*_: Any) -> None: ...
-
-    @contextlib.asynccontextmanager
-    async def asked(*_: Any) -> AsyncIterator[Any]:
-        yield SimpleNamespace(check_modules=nothing, filter_events=nothing)
 
     async def floods(*_: Any) -> Stock:
         for _each in range(2):
-            ears.take({"type": "ChannelDtmfReceived", "channel": {"id": "ccari-callee-1"}, "digit": "7"})
+            link.ears.take(KEY)
         return Stock([], {})
 
-    for name, of in (("operations", asked), ("recover", floods), ("_MOST_EARLY_EVENTS", 1)):
-        monkeypatch.setattr(f"ccari.calls.link.{name}", of)
-    desk = SimpleNamespace(book=SimpleNamespace(policy=None), asterisk="an-asterisk")
-    link = Link(
-        Credentials(server.url, "ccari", "secret", "ccari"), Away(), board, lambda *_: cast("Desk", desk)
-    )
+    monkeypatch.setattr("ccari.calls.link._MOST_EARLY_EVENTS", 1)
+    link = Serving(monkeypatch, floods)
+    with pytest.raises(AsteriskError, match="more happened"):
+        await link.serve()
 
-    async def read() -> None:
-        await reading.wait()
 
-    reader = asyncio.create_task(read())
-    try:
-        async with asyncio.timeout(5):
-            with pytest.raises(AsteriskError, match="more happened"):
-                await link._serve(
-                    cast("Any", None),
-                    Identity("22.10.1", "an-asterisk", "run"),
-                    ears,
-                    reader,
-                    asyncio.Event(),
-                )
-    finally:
-        reader.cancel()
-        await asyncio.wait([reader])
+async def test_invariant_5_a_key_is_lost_because_rights_wait_to_be_registered_when_stock_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As they do for a moment whenever PostgreSQL is back. Over the next connection Asterisk would not tell of the key again."""
+    monkeypatch.setattr("ccari.calls.link.STOCK_AGAIN_SECONDS", 0.0)
+    tries = iter([True, True, False])
+
+    async def waits(*_: Any) -> Stock:
+        if next(tries):
+            link.ears.take(KEY)
+            raise StoreError("rights that were pressed wait to be registered")
+        return Stock([], {})
+
+    link = Serving(monkeypatch, waits)
+    with capture_logs() as logged:
+        serving = asyncio.create_task(link.serve())
+        await asyncio.wait(
+            [serving, asyncio.ensure_future(link.link.connected.wait())], return_when="FIRST_COMPLETED"
+        )
+        link.reading.set()
+        with pytest.raises(AsteriskError, match="connection was closed"):
+            await serving
+    assert [link.heard.get_nowait() for _ in range(link.heard.qsize())] == [KEY, KEY]
+    # once, however often it is tried
+    assert [each["event"] for each in logged] == ["database_away", "asterisk_connected"]
+
+
+async def test_a_caller_waits_in_silence_for_a_database_that_stays_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def away(*_: Any) -> Stock:
+        raise StoreError("the database is away")
+
+    monkeypatch.setattr("ccari.calls.link.STOCK_AGAIN_SECONDS", 0.0)
+    link = Serving(monkeypatch, away)
+    link.ears.take(CALLER)
+    link.ears.take(KEY)
+    link.ears.take(LEG)
+    serving = asyncio.create_task(link.serve())
+    async with asyncio.timeout(5):
+        assert await link.turned_away.get() == ("caller-1", "store_unavailable")
+        # the dialplan hands the channel over once more
+        link.ears.take({**CALLER, "type": "StasisEnd"})
+        link.ears.take(CALLER)
+        assert await link.turned_away.get() == ("caller-1", "store_unavailable")
+    link.reading.set()
+    with pytest.raises(AsteriskError):
+        await serving
+    assert link.turned_away.empty()
+    # they are not a call's that somebody left
+    assert "caller-1" in link.ears.early_channels()
+    # nothing of the caller is kept, for there is no call that it could be told; what a talk was made of is
+    link.ears.open()
+    assert [link.heard.get_nowait() for _ in range(link.heard.qsize())] == [KEY, LEG]
+
+
+async def test_a_caller_of_an_earlier_run_is_left_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def found(*_: Any) -> Stock:
+        return Stock([], {}, ["caller-1"])
+
+    link = Serving(monkeypatch, found)
+    serving = asyncio.create_task(link.serve())
+    async with asyncio.timeout(5):
+        assert await link.turned_away.get() == ("caller-1", "service_away")
+    link.reading.set()
+    with pytest.raises(AsteriskError):
+        await serving
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("reading", "the connection was closed"),
+        ("lock_lost", "another service holds the lock"),
+        ("replaced", "taken over"),
+        ("overrun", "more happened"),
+    ],
+)
+async def test_a_connection_that_is_over_goes_unnoticed_while_the_database_is_away(
+    monkeypatch: pytest.MonkeyPatch, end: str, told: str
+) -> None:
+    tried = asyncio.Event()
+
+    async def away(*_: Any) -> Stock:
+        tried.set()
+        raise StoreError("the database is away")
+
+    monkeypatch.setattr("ccari.calls.link.STOCK_AGAIN_SECONDS", 3600.0)
+    link = Serving(monkeypatch, away)
+    serving = asyncio.create_task(link.serve())
+    await tried.wait()
+    of = link if end in {"reading", "lock_lost"} else link.ears
+    getattr(of, end).set()
+    with pytest.raises(AsteriskError, match=told):
+        await serving
 
 
 class Stumbling:

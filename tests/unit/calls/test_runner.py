@@ -1,19 +1,24 @@
-"""What a call that is flooded with events lets go of, and what it waits for while the database is away."""
+"""What a call does first that is told to let go, and what it waits for while the database is away."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any, Literal, cast
 
 import pytest
 
 from ccari.calls import runner as runners
+from ccari.calls.actions import Actions
 from ccari.calls.desk import Order
-from ccari.calls.runner import INBOX_EVENTS, CallRunner
+from ccari.calls.events import Playback
+from ccari.calls.runner import CallRunner
 from ccari.errors import StoreError
-from ccari.policy.call import Call, Command, Direction, Event, Party, decide
+from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, decide
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
+from ccari.policy.campaign import Campaign
+from ccari.policy.gate import Block
 from ccari.policy.rights import Right
 from tests.unit.calls.talking import IDLE_DESK
 from tests.unit.policy.story import Story
@@ -30,37 +35,219 @@ def press(runner: CallRunner, digit: str) -> on.KeyPressed:
     return on.KeyPressed(digit, at)
 
 
-async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
-    """The call is not run, as if one command took for ever; its desk is never asked."""
+async def soon(runner: CallRunner) -> Event:
+    """What the call hears next."""
+    async with asyncio.timeout(SECONDS):
+        return await runner._inbox.next(runner._call.stage)
+
+
+class Willing:
+    """A service, and an Asterisk, that do at once what the call asks for.
+
+    ``verdict``: the gate's; ``then``: what happens while one kind of command is carried out, once; ``kept``: what the talk is to be taken up with.
+    """
+
+    def __init__(self, declared: Campaign) -> None:
+        self.verdict: Event = on.GateAllowed(declared)
+        self.kept: Mapping[str, Any] | None = None
+        self.done: list[Command] = []
+        self.then: dict[type[Command], Callable[[], None]] = {}
+        self.playbacks: dict[Party, Playback] = {}
+        self.player = SimpleNamespace(playbacks=self.playbacks)
+        self.recorder = SimpleNamespace(name=None, started=self._hear, ended=self._hear)
+
+    async def _hear(self, _at: datetime) -> None: ...
+
+    def heard(self, _event: Mapping[str, Any]) -> bool:
+        return False
+
+    def show(self, call: Call) -> None: ...
+
+    def leave_board(self) -> None: ...
+
+    async def remember(self, told: Mapping[str, Any] | None) -> None:
+        self.kept = told
+
+    async def carry_out(self, command: Command) -> Event | None:
+        self.done.append(command)
+        self.then.pop(type(command), lambda: None)()
+        match command:
+            case do.CheckGate():
+                return self.verdict
+            case do.CreateCallee():
+                return on.CalleeCreated()
+            case do.SpendToken():
+                return on.TokenSpent()
+            case do.CommitHeard():
+                return on.HeardCommitted()
+            case do.TagRecording():
+                return on.RecordingTagged()
+            case do.StartRecorder():
+                return on.RecorderStarted()
+            case do.StopRecorder():
+                return on.RecorderStopped()
+            case do.Bridge():
+                return on.Bridged()
+            case do.RegisterRight(right):
+                return on.RightRegistered(right, "ACME-2026-1")
+            case do.HangUp(party):
+                return on.Gone(party)
+            case do.GiveBack():
+                return on.Gone(Party.AGENT)
+            case do.Play(party, prompt):
+                self.playbacks[party] = Playback("", party, prompt, 1000)
+        return None
+
+
+def living(story: Story) -> tuple[CallRunner, Willing]:
+    """A call that goes on from where ``story`` has come to; one that has not begun asks the gate."""
     runner = CallRunner.of(
         Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), IDLE_DESK
     )
-    keys = [press(runner, digit) for digit in ["7", *"1" * (INBOX_EVENTS - 1), "8"]]
-    left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
-    # each as of when it was pressed first
-    assert left == [keys[0], keys[1], keys[-1], on.Withdrawn("overload")]
+    willing = Willing(story.campaign)
+    runner._actions = cast("Actions", willing)
+    if story.commands:
+        runner._call, runner._began = story.call, on.TimeRanOut("never_set")
+    return runner, willing
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "last"),
-    [
-        ("shutdown", "shutdown", "shutdown"),
-        ("shutdown", "asterisk_lost", "asterisk_lost"),
-        ("asterisk_lost", "shutdown", "asterisk_lost"),
-    ],
-)
-async def test_two_reasons_to_let_a_call_go_wait_for_each_other_and_stop_the_service_for_ever(
-    first: Why, second: Why, last: Why
-) -> None:
-    """Told to stop, and in a hurry, or the connection lost meanwhile: each would let the other go first."""
-    runner = CallRunner.of(
-        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), IDLE_DESK
+async def over(runner: CallRunner) -> None:
+    async with asyncio.timeout(SECONDS):
+        await runner.run()
+
+
+def asked(willing: Willing, *kinds: type[Command]) -> list[Command]:
+    return [each for each in willing.done if isinstance(each, kinds)]
+
+
+@pytest.mark.parametrize("under_way", [do.CheckGate, do.CreateCallee, do.SpendToken])
+async def test_a_call_that_is_told_to_let_go_dials_first(under_way: type[Command]) -> None:
+    """A service that stops would let a phone ring, and hang up."""
+    runner, willing = living(Story())
+    willing.then[under_way] = lambda: runner.withdraw("shutdown")
+    await over(runner)
+    assert asked(willing, do.Dial, do.CloseCall) == [do.CloseCall(Outcome.UNAVAILABLE, "shutdown")]
+
+
+@pytest.mark.parametrize("under_way", [do.CommitHeard, do.TagRecording, do.StartRecorder])
+async def test_a_call_that_is_told_to_let_go_brings_the_two_together_first(under_way: type[Command]) -> None:
+    runner, willing = living(story := Story().notice())
+    willing.then[under_way] = lambda: runner.withdraw("shutdown")
+    for prompt in story.call.notice:
+        runner._inbox.put(on.Played(prompt, whole=True))
+    await over(runner)
+    assert asked(willing, under_way)
+    assert asked(willing, do.Bridge, do.CloseCall) == [do.CloseCall(Outcome.UNAVAILABLE, "shutdown")]
+
+
+async def test_a_recorder_that_came_before_the_word_to_let_go_brings_the_two_together() -> None:
+    """Both wait while a right is registered by a database that hangs."""
+    runner, willing = living(Story().recorder())
+    press(runner, "8")
+
+    def meanwhile() -> None:
+        runner._inbox.put(on.RecorderStarted())
+        runner.withdraw("shutdown")
+
+    willing.then[do.RegisterRight] = meanwhile
+    await over(runner)
+    assert asked(willing, do.Bridge, do.CloseCall) == [do.CloseCall(Outcome.UNAVAILABLE, "shutdown")]
+
+
+async def test_a_colleague_is_called_for_a_call_that_is_told_to_let_go() -> None:
+    """The agent who was phones off as they hand over, and with that nothing is played any more that kept the two together."""
+    story = Story(transfer="PJSIP/{extension}", agent_keys={"*9": "access"}).talk()
+    story.send(*(on.AgentKeyPressed(key) for key in "*0"), on.TransferAsked("1002"), on.RecorderStopped())
+    assert (story.call.stage, story.call.whisper) == (Stage.HANDOVER, "agent_code_unknown")
+    runner, willing = living(story)
+    runner.withdraw("shutdown")
+    runner._inbox.put(on.Gone(Party.AGENT))
+    await over(runner)
+    assert asked(willing, do.HandOver, do.CloseCall) == [do.CloseCall(Outcome.BRIDGED, "shutdown")]
+
+
+async def test_two_who_are_together_are_told_as_a_call_that_did_not_come_about() -> None:
+    """The dialplan would go its other way, and dial once more."""
+    story = Story().recorder()
+    story.send(on.RecorderStarted())
+    runner, willing = living(story)
+    runner.withdraw("shutdown")
+    runner._inbox.put(on.Bridged())
+    await over(runner)
+    assert asked(willing, do.CloseCall) == [do.CloseCall(Outcome.BRIDGED, "shutdown")]
+
+
+async def test_a_number_that_is_barred_is_told_as_one_to_be_tried_again() -> None:
+    runner, willing = living(Story())
+    willing.verdict = on.GateBlocked(Block.SUPPRESSED_ERASURE)
+    willing.then[do.CheckGate] = lambda: runner.withdraw("shutdown")
+    await over(runner)
+    assert runner.gated.result() is Block.SUPPRESSED_ERASURE
+    assert asked(willing, do.CloseCall) == [do.CloseCall(Outcome.BLOCKED, "suppressed_erasure")]
+
+
+@pytest.mark.parametrize("why", ["shutdown", "asterisk_lost"])
+async def test_a_right_is_lost_that_waits_when_the_call_is_told_to_let_go(why: Why) -> None:
+    """Nor is a talk left to whoever takes it up before it is known what became of the right."""
+    runner, willing = living(Story().talk())
+    runner.withdraw(why)
+    press(runner, "8")
+    runner.voice(Right.PORTABILITY)
+    await over(runner)
+    registered = [each.right for each in willing.done if isinstance(each, do.RegisterRight)]
+    assert registered == [Right.ACCESS, Right.PORTABILITY]
+    assert asked(willing, do.HangUp, do.LeaveTalk) == (
+        [do.LeaveTalk()] if why == "asterisk_lost" else [do.HangUp(Party.CALLEE)]
     )
-    runner.withdraw(first)
-    key = press(runner, "7")
-    runner.withdraw(second)
-    left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
-    assert left == [key, on.Withdrawn(last)]
+
+
+async def test_invariant_6_whoever_takes_a_talk_up_records_what_the_agent_had_paused_for() -> None:
+    """The code waited when the connection was lost."""
+    runner, willing = living(Story(agent_keys={"*1": "pause_recording"}).talk())
+    runner.withdraw("asterisk_lost")
+    for key in "*1":
+        runner._inbox.put(on.AgentKeyPressed(key))
+    await over(runner)
+    assert willing.done[-1] == do.LeaveTalk()
+    assert willing.kept is not None
+    assert willing.kept["paused"]
+
+
+@pytest.mark.parametrize("ends", [on.Gone(Party.CALLEE), on.TransferAsked("1002")])
+async def test_a_right_that_the_console_has_passed_on_is_lost_or_told_as_the_colleagues(ends: Event) -> None:
+    """It comes behind what ends the talk, while another right is registered by a database that hangs.
+
+    Whoever enters a right is on record by the name that the agent has when it is registered.
+    """
+    runner, willing = living(Story(transfer="PJSIP/{extension}").talk())
+    runner.voice(Right.ACCESS)
+
+    def meanwhile() -> None:
+        runner._inbox.put(ends)
+        assert runner.is_talking
+        runner.voice(Right.ERASURE)
+
+    willing.then[do.RegisterRight] = meanwhile
+    willing.then[do.HandOver] = lambda: runner._inbox.put(on.Gone(Party.CALLEE))
+    await over(runner)
+    told = [
+        each.right if isinstance(each, do.RegisterRight) else "handed over"
+        for each in asked(willing, do.RegisterRight, do.HandOver)
+    ]
+    handed_over = ["handed over"] if isinstance(ends, on.TransferAsked) else []
+    assert told == [Right.ACCESS, Right.ERASURE, *handed_over]
+
+
+async def test_a_time_out_of_an_earlier_stop_is_taken_for_the_next_ones_and_ends_the_talk() -> None:
+    """The recording was paused and taken up again, and is paused once more; the first time-out waits since, behind a command
+    that took its time.
+    """
+    runner, willing = living(Story(agent_keys={"*1": "pause_recording"}).talk())
+    waiting: list[Event] = [*map(on.AgentKeyPressed, "*1"), on.TimeRanOut(Stage.TALK), on.Gone(Party.CALLEE)]
+    for each in waiting:
+        runner._inbox.put(each)
+    await over(runner)
+    assert asked(willing, do.CloseCall) == [do.CloseCall(Outcome.BRIDGED, "")]
 
 
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
@@ -72,8 +259,8 @@ async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along()
     runner._forget_agent()
     runner.ids.hand_over()
     runner.take(gone | {"channel": {"id": runner.ids.agent}})
-    left: list[Event] = [runner._inbox.get_nowait() for _ in range(runner._inbox.qsize())]
-    assert left == [key, on.Gone(Party.AGENT, 16)]
+    assert [await soon(runner), await soon(runner)] == [key, on.Gone(Party.AGENT, 16)]
+    assert len(runner._inbox) == 0
 
 
 class Away:
@@ -114,7 +301,7 @@ async def test_whoever_pressed_waits_for_a_database_that_is_known_to_be_away(
     """
     runner, away = talking(monkeypatch)
     await runner._step(on.KeyPressed(key))
-    await runner._step(runner._inbox.get_nowait())
+    await runner._step(await soon(runner))
     assert do.RegisterRight(right, key) in away.done
     assert do.Play(Party.CALLEE, f"right_registered_{right}") in away.done
     assert away.tried == 0
@@ -132,8 +319,7 @@ async def test_invariant_6_a_pause_waits_to_be_kept_for_a_database_that_was_away
         runner._call, _ = decide(runner._call, event)
         await runner._remember()
     assert (away.tried, runner._call.paused) == (2, True)
-    for timer in runner._timers.values():
-        timer.cancel()
+    runner._inbox.close()
 
 
 async def test_a_talk_is_never_kept_again_once_the_database_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,12 +328,10 @@ async def test_a_talk_is_never_kept_again_once_the_database_was_away(monkeypatch
     await runner._step(on.KeyPressed("9"))
     for tries in (1, 2):
         assert away.tried == tries
-        async with asyncio.timeout(SECONDS):
-            again = await runner._inbox.get()
+        again = await soon(runner)
         assert again == on.TimeRanOut("keep")
         await runner._step(again)
-    for timer in runner._timers.values():
-        timer.cancel()
+    runner._inbox.close()
 
 
 async def test_invariant_6_a_refusal_counts_from_when_its_turn_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,13 +339,31 @@ async def test_invariant_6_a_refusal_counts_from_when_its_turn_comes(monkeypatch
     runner, away = talking(monkeypatch)
     first, refusal = (on.KeyPressed(key, datetime.now(UTC)) for key in "82")
     for each in (first, refusal):
-        runner._put(each)
+        runner._inbox.put(each)
     for _ in (first, refusal):
-        await runner._step(runner._inbox.get_nowait())
+        await runner._step(await soon(runner))
     assert [each for each in away.done if isinstance(each, do.StopRecorder | do.RegisterRight)] == [
         do.RegisterRight(Right.ACCESS, "8", at=first.at),
         do.StopRecorder(keep=True, at=refusal.at),
         do.RegisterRight(Right.REFUSE_RECORDING, "2", at=refusal.at),
     ]
-    for timer in runner._timers.values():
-        timer.cancel()
+    runner._inbox.close()
+
+
+async def test_invariant_2_the_agent_is_recorded_though_the_callees_recorder_never_came(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The agent's side of a stereo recording is begun first: it must not outlive the wait for the other."""
+    ended: list[str] = []
+
+    async def let_go() -> None:
+        ended.append("both")
+
+    runner = CallRunner.of(
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), IDLE_DESK
+    )
+    monkeypatch.setattr(runner._actions.recorder, "let_go", let_go)
+    for call, left in ((Story().recorder().call, ["both"]), (Story().talk().call, [])):
+        runner._call, ended[:] = call, []
+        await runner._hear(on.TimeRanOut(Stage.RECORDER))
+        assert ended == left

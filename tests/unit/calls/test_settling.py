@@ -80,6 +80,9 @@ class Whole:
     async def recorded(self, _name: str) -> bool:
         return True
 
+    async def hang_up(self, _channel: str) -> bool:
+        return False
+
 
 class Shelf:
     def __init__(self, duration_ms: int) -> None:
@@ -108,11 +111,28 @@ async def test_a_file_that_lacks_a_part_of_the_talk_is_kept_without_a_word(
     await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
     begun = datetime.now(UTC)
     await recorder.started(begun)
-    recorder.ended(begun + timedelta(seconds=10))
+    await recorder.ended(begun + timedelta(seconds=10))
     await recorder.settle()
     events = [each for each in desk.recordings.told if each.event == "recording_short"]
     assert [each.fields["missing_ms"] for each in events] == short
     assert desk.recordings.said[-1] == "stored"
+
+
+async def test_a_call_that_is_late_to_hear_of_its_recorder_passes_for_a_file_that_is_short() -> None:
+    """The database hung while a right was pressed, and what Asterisk said of the recorder waited for its turn."""
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
+    desk.archive = Shelf(0)
+    journal = Journal(TAG.call_id, "anna")
+    journal.opened()
+    recorder = Recorder(ids, cast("Any", desk), journal)
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    for kind in ("RecordingStarted", "RecordingFinished"):
+        recorder.heard({"type": kind, "recording": {"name": recorder.name}})
+    late = datetime.now(UTC) + timedelta(seconds=5)
+    await recorder.started(late)
+    await recorder.ended(late + timedelta(seconds=5))
+    await recorder.settle()
+    assert [each.event for each in desk.recordings.told] == ["recording_stored"]
 
 
 @pytest.mark.parametrize(

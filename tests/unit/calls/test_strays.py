@@ -71,6 +71,16 @@ async def test_callers_who_are_turned_away_are_asked_for_all_at_once_or_never(
     assert asterisk.most == AT_ONCE
 
 
+async def test_a_caller_of_an_asterisk_whose_name_begins_like_ccaris_own_channels_is_hung_up(
+    full: Switchboard, asterisk: Busy
+) -> None:
+    """``systemname = ccari-1`` in asterisk.conf is how each of its channels begins."""
+    caller = {"id": "ccari-1-1795565725.0"}
+    full.take({"type": "StasisStart", "channel": caller, "args": ["inbound", "renewals"]})
+    await asyncio.sleep(0)
+    assert await drained(full, asterisk) == [caller["id"]]
+
+
 @pytest.mark.parametrize("end", ["StasisEnd", "ChannelDestroyed"])
 async def test_callers_who_have_hung_up_by_then_wait_for_ever_among_those_who_are_turned_away(
     full: Switchboard, asterisk: Busy, end: str

@@ -1,8 +1,23 @@
-"""What is kept of the names that the dialplan gives."""
+"""What is kept of the names that the dialplan gives, and what whoever places a call is told."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
+from ccari.calls import desk
+from ccari.calls.admission import Admission
+from ccari.calls.events import Ids
+from ccari.calls.link import _Ears
+from ccari.calls.switchboard import Switchboard
+from ccari.calls.talks import Talk
+from ccari.errors import AsteriskError
+from ccari.gating.journal import Journal
 from ccari.gating.labels import agent_name, label, phone_name
+from ccari.policy.call import Direction, Stage
+from ccari.policy.call import events as on
+from ccari.ports.placing import Order
+from tests.unit.calls.talking import IDLE_DESK, Talking
 
 
 @pytest.mark.parametrize(
@@ -48,3 +63,57 @@ def test_a_number_in_the_place_of_the_campaign_is_kept() -> None:
 
 def test_a_name_without_end_is_kept() -> None:
     assert len(label("x" * 1000)) == 40
+
+
+async def test_an_asterisk_that_is_away_is_told_as_a_service_that_stops() -> None:
+    board, order = Switchboard(Admission(1000)), Order("+48600100001", "renewals", "anna")
+    with pytest.raises(AsteriskError, match="Asterisk is away"):
+        await board.place(order)
+    board.attach(IDLE_DESK)
+    board.detach("asterisk_lost")
+    with pytest.raises(AsteriskError, match="Asterisk is away"):
+        await board.place(order)
+
+
+@pytest.mark.parametrize("clock", ["right", "unknown"])
+async def test_invariant_6_a_refusal_that_is_pressed_while_stock_is_taken_counts_from_its_end(
+    clock: str,
+) -> None:
+    """What was said since then would be kept, and the request be of a later time."""
+    call = uuid4()
+    ids = Ids(call, Direction.OUTBOUND, "phone-1")
+    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
+    talk = Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
+    board = Switchboard(Admission(1000))
+    ears = _Ears(board)
+    pressed = datetime.now(UTC) - timedelta(seconds=1)
+    key = {"type": "ChannelDtmfReceived", "channel": {"id": ids.callee}, "digit": "2"}
+    ears.take(key | ({"timestamp": pressed.isoformat()} if clock == "right" else {}))
+    heard = datetime.now(UTC)
+    board.attach(IDLE_DESK)
+    board.resume([talk], IDLE_DESK)
+    ears.open()
+    ((runner, task),) = board._calls.items()
+    event = await runner._inbox.next(Stage.TALK)
+    assert isinstance(event, on.KeyPressed)
+    assert event.at is not None
+    assert event.at == pressed if clock == "right" else pressed < event.at <= heard
+    task.cancel()
+    await board.drain()
+
+
+async def test_a_phone_that_has_transferred_its_call_waits_in_silence_when_it_dials_the_next_one() -> None:
+    """The talk was taken up, and tells by which channel it began; that is the dialplan's again."""
+    call = uuid4()
+    ids = Ids(call, Direction.OUTBOUND, "phone-1", agents=1)
+    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
+    talk = Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
+    board = Switchboard(Admission(1000))
+    board.attach(IDLE_DESK)
+    board.resume([talk], IDLE_DESK)
+    channel = {"id": "phone-1", "name": "PJSIP/anna-00000012"}
+    board.take({"type": "StasisStart", "channel": channel, "args": ["outbound", "600100002", "renewals"]})
+    assert len(board.under_way) == 2
+    for task in board._calls.values():
+        task.cancel()
+    await board.drain()

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from ccari.calls.events import Ids
-from ccari.calls.recovery import _runs_on
+from ccari.calls.recovery import _runs_on, _sweep
 from ccari.calls.talks import Talk
 from ccari.policy.call import Direction
 from ccari.policy.call.state import Recorder
@@ -71,3 +71,30 @@ async def test_a_recorder_that_was_to_be_stopped_before_the_newest_runs_on_besid
 async def test_a_recorder_that_has_ended_or_is_anothers_is_taken_for_one_that_runs() -> None:
     assert not await runs_on(left(), runs=False)
     assert not await runs_on(left(), replace(RUNS, tag=replace(TAG, call_id=uuid4())))
+
+
+class Left:
+    """An Asterisk with a caller, a leg and a bridge of a call that nobody runs, and what another programme has made."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+        self.call = f"ccari-{uuid4()}"
+
+    async def own_channels(self) -> list[str]:
+        return ["ccari-1-1795565725.0", f"{self.call}-agent2"]
+
+    async def bridges(self) -> dict[str, frozenset[str]]:
+        return {self.call: frozenset(), "ccari-1-conference": frozenset()}
+
+    async def hang_up(self, channel: str) -> None:
+        self.ended.append(f"hang_up {channel}")
+
+    async def destroy_bridge(self, bridge: str) -> None:
+        self.ended.append(f"destroy {bridge}")
+
+
+async def test_a_name_that_begins_like_ccaris_own_is_taken_for_one() -> None:
+    asterisk = Left()
+    swept = await _sweep(cast("Any", SimpleNamespace(ari=asterisk)), set, [])
+    assert swept == ["ccari-1-1795565725.0", f"{asterisk.call}-agent2"]
+    assert asterisk.ended == [f"hang_up {asterisk.call}-agent2", f"destroy {asterisk.call}"]

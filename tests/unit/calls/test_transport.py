@@ -142,16 +142,16 @@ async def test_a_repeated_reply_answers_the_next_request(server: AriServer) -> N
 async def test_a_lost_reply_is_waited_for_for_ever_or_the_request_repeated(
     server: AriServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transports, "REQUEST_SECONDS", 0.2)
-
     async def lose_the_dial(request: Message) -> None:
         if not request["uri"].endswith("dial"):
             await server.reply(request)
 
     server.answer = lose_the_dial
     async with Line().open(server) as transport:
-        with pytest.raises(LinkLost, match="no answer to POST channels/dial"):
-            await transport.request("POST", "http://any/ari/channels/1-2/dial")
+        with monkeypatch.context() as patch:
+            patch.setattr(transports, "REQUEST_SECONDS", 0.2)
+            with pytest.raises(LinkLost, match="no answer to POST channels/dial"):
+                await transport.request("POST", "http://any/ari/channels/1-2/dial")
         await transport.request("GET", "http://any/ari/still/there")
     assert [each["uri"] for each in server.requests] == ["channels/1-2/dial", "still/there"]
 
@@ -159,8 +159,6 @@ async def test_a_lost_reply_is_waited_for_for_ever_or_the_request_repeated(
 async def test_a_reply_that_comes_too_late_answers_another_request(
     server: AriServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transports, "REQUEST_SECONDS", 0.1)
-
     async def only_with_the_next(request: Message) -> None:
         if len(server.requests) == 2:
             await server.reply(server.requests[0], body="late")
@@ -168,8 +166,10 @@ async def test_a_reply_that_comes_too_late_answers_another_request(
 
     server.answer = only_with_the_next
     async with Line().open(server) as transport:
-        with pytest.raises(LinkLost):
-            await get(transport, "first")
+        with monkeypatch.context() as patch:
+            patch.setattr(transports, "REQUEST_SECONDS", 0.1)
+            with pytest.raises(LinkLost):
+                await get(transport, "first")
         assert await get(transport, "second") == "right"
 
 

@@ -1,7 +1,7 @@
 """A stereo recording is two of Asterisk's: what becomes of one when the other does not do as it is told."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -101,6 +101,31 @@ async def test_the_end_of_the_agents_side_passes_for_the_end_of_the_recording() 
     name = f"{recorder.name}{AGENTS_SIDE}"
     assert recorder.heard({"type": "RecordingFinished", "recording": {"name": name}})
     assert not recorder.heard({"type": "RecordingFinished", "recording": {"name": recorder.name}})
+
+
+async def test_a_call_that_is_late_to_hear_of_its_recorder_moves_one_side_away_from_the_other() -> None:
+    """As while a right is pressed and the database hangs: the lead is what Asterisk took between the two."""
+    recorder = await tagged(Asterisk())
+    await recorder.start()
+    began = datetime.now(UTC)
+    await recorder.started(began + timedelta(seconds=5))
+    assert recorder._newest._started_at is not None
+    assert recorder._newest._started_at <= began
+    assert recorder._newest._lead_ms < 5000
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["we stopped it", "it ended by itself"])
+async def test_invariant_2_the_agent_is_recorded_on_when_the_callees_side_has_ended(*, stopped: bool) -> None:
+    """By itself, for want of room say; the agent is told that nothing is recorded any more."""
+    asterisk = Asterisk()
+    recorder = await tagged(asterisk)
+    await recorder.start()
+    await recorder.started(datetime.now(UTC))
+    if stopped:
+        await recorder.stop(keep=True, binding=True)
+    recorder.heard({"type": "RecordingFinished", "recording": {"name": recorder.name}})
+    await recorder.ended(datetime.now(UTC))
+    assert (("hang_up", "out") in asterisk.asked) is not stopped
 
 
 async def test_asterisk_is_asked_for_what_it_has_told() -> None:
