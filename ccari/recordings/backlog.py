@@ -83,7 +83,7 @@ class Caretaker:
             if not waiting.may_be_kept:
                 await self._backlog.given_up(tag, "discarded", ())
                 self._meter.filed(Filed.DISCARDED)
-            else:
+            elif await self._backlog.taken_up(tag):
                 kept = await self._archive.keep(tag, waiting.until, lead_ms=waiting.lead_ms)
         except RecordingDelayed as error:
             _log.warning("recording_delayed", call_id=call_id, reason=str(error))

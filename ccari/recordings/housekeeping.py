@@ -15,7 +15,7 @@ from uuid import UUID
 
 import structlog
 
-from ccari.errors import CcariError
+from ccari.gating.rounds import again_and_again
 from ccari.policy import retention
 from ccari.policy.retention import Deletion, HoldKind, Why
 from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
@@ -118,21 +118,10 @@ class Housekeeper:
 
     async def run(self) -> None:
         """A round every :data:`ROUND_SECONDS` until cancelled. What fails is logged, and tried again: no call depends on it."""
-        stalled = ""
-        while True:
-            try:
-                await self.round()
-                stalled = ""
-                self._meter.done(Work.HOUSEKEEPING)
-            except CcariError as error:
-                self._meter.failed(Work.HOUSEKEEPING)
-                if str(error) != stalled:
-                    stalled = str(error)
-                    _log.warning("housekeeping_stalled", reason=stalled)
-            except Exception:  # noqa: BLE001 - logged
-                self._meter.failed(Work.HOUSEKEEPING)
-                _log.exception("housekeeping_failed")
-            await asyncio.sleep(ROUND_SECONDS)
+        await again_and_again(
+            self.round, ROUND_SECONDS, Work.HOUSEKEEPING, self._meter,
+            stalled=lambda reason: _log.warning("housekeeping_stalled", reason=reason), failed=lambda: _log.exception("housekeeping_failed"),
+        )  # fmt: skip
 
     async def round(self) -> Swept | None:
         """Delete what is due, if no other node of the fleet is at it; None if one is.

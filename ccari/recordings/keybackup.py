@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,14 +17,25 @@ from pathlib import Path, PurePosixPath
 import pyrage
 
 from ccari.errors import ConfigError, why
-from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, alone, draft_of, is_draft, settle, write_new
+from ccari.keyring.files import (
+    FOLDER_MODE,
+    PRIVATE_MODE,
+    alone,
+    draft_of,
+    give_as_above,
+    is_draft,
+    settle,
+    write_new,
+)
 from ccari.recordings.recipients import holds_identity
 
 #: No key is longer; what is, was not packed by :func:`pack`.
 MOST_BYTES = 1 << 20
 #: age refuses a passphrase that asks for far more work than the machine does in a second, as it measures then and there:
-#: one that is busy at that moment looks too slow, so it is measured again.
-TRIES = 5
+#: one that is busy at that moment looks too slow, so it is measured again. A process that has just slept is given the
+#: processor at once; one that goes on measuring has used its share up, and stays too slow however often it tries.
+TRIES = 100
+BREATH_SECONDS = 0.2
 _TOO_MUCH = "Excessive work"
 _AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
@@ -72,7 +84,8 @@ def pack(folder: Path, *, with_identity: bool = False) -> Packed:
 
 
 def unpack(tar: bytes, folder: Path) -> tuple[str, ...]:
-    """Put the files of a tar into a folder that is empty or not there, each its owner's only; their paths.
+    """Put the files of a tar into a folder that is empty or not there, each its owner's only; their paths. Where root does, that
+    owner is the one of the folder, or of the one above it.
 
     All of them or none: they are looked at before the first is written, and get their place in the end.
 
@@ -90,6 +103,7 @@ def unpack(tar: bytes, folder: Path) -> tuple[str, ...]:
                 for each in reversed(path.parents[:-1]):
                     # with mkdir's own parents those would be open to others
                     (staging / each).mkdir(mode=FOLDER_MODE, exist_ok=True)
+                    give_as_above(staging / each)
                 if not write_new(staging / path, data):
                     raise ConfigError(f"{path} is in the backup twice")
     except OSError as error:
@@ -161,6 +175,7 @@ def read(file: Path, ask: Callable[[], str]) -> bytes:
                 raise ConfigError(
                     f"{file} cannot be opened: its passphrase is another one, or it is damaged or cut off"
                 ) from None
+        time.sleep(BREATH_SECONDS)
     raise ConfigError(
         f"{file} cannot be opened here: this machine is too busy, or too slow, for the work that its passphrase asks for: "
         "try again, or on another machine"
@@ -218,6 +233,7 @@ def _staged(folder: Path) -> Iterator[Path]:
     moved: list[Path] = []
     try:
         staging.mkdir(mode=FOLDER_MODE, parents=True)
+        give_as_above(staging)
         yield staging
         if inside:
             for each in sorted(staging.iterdir()):

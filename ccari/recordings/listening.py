@@ -54,7 +54,7 @@ class Listener:
         return Opened(recording, audio, _KINDS[recording.kept.format], peaks)
 
     def _audio(self, recording: InPlace, identities: Sequence[Identity]) -> bytes:
-        return open_checked(self._folder, recording, identities)
+        return open_checked(self._folder, recording.kept.file, recording.kept.sha256, identities)
 
 
 def _channels(recording: InPlace) -> int:

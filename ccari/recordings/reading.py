@@ -9,7 +9,7 @@ from typing import Any
 import pyrage
 from pyrage.x25519 import Identity
 
-from ccari.errors import ConfigError, RecordingError, why
+from ccari.errors import ConfigError, OtherAudioError, RecordingError, why
 from ccari.keyring.files import read_private
 from ccari.ports.recordings import InPlace
 from ccari.recordings.encryption import decrypt
@@ -45,11 +45,11 @@ def identities_in(text: str, named: str) -> tuple[Identity, ...]:
     return found
 
 
-def open_checked(folder: Path, recording: InPlace, identities: Sequence[Identity]) -> bytes:
-    """As :func:`open_plain`; RecordingError too if it is not the audio that was put there."""
-    audio = open_plain(folder, recording.kept.file, identities)
-    if hashlib.sha256(audio).digest() != recording.kept.sha256:
-        raise RecordingError(f"{recording.kept.file} is not what was recorded: its audio was changed")
+def open_checked(folder: Path, file: str, sha256: bytes, identities: Sequence[Identity]) -> bytes:
+    """As :func:`open_plain`; OtherAudioError if it is not the audio that was put there, which had this ``sha256``."""
+    audio = open_plain(folder, file, identities)
+    if hashlib.sha256(audio).digest() != sha256:
+        raise OtherAudioError(f"{file} is not what was recorded: its audio was changed")
     return audio
 
 

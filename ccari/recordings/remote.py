@@ -68,7 +68,7 @@ class RemoteSpool:
     async def _remove(self, name: str) -> None:
         try:
             async with self._asked("DELETE", f"/{name}") as reply:
-                if reply.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
+                if reply.status != HTTPStatus.NO_CONTENT and not _has_none(reply):
                     raise RecordingError(f"{name} could not be removed: Asterisk answered {reply.status}")
             for each in (self._path(name), self._part(name)):
                 await asyncio.to_thread(each.unlink, missing_ok=True)
@@ -90,7 +90,7 @@ class RemoteSpool:
     async def _fetch(self, name: str, path: Path) -> None:
         part = self._part(name)
         async with self._asked("GET", f"/{name}/file", total=FETCH_SECONDS) as reply:
-            if reply.status == HTTPStatus.NOT_FOUND:
+            if _has_none(reply):
                 raise _NotThereError(f"Asterisk has no file {path.name}")
             if reply.status != HTTPStatus.OK:
                 raise _refused(reply)
@@ -159,6 +159,13 @@ def _ours(names: Sequence[str]) -> Iterator[UUID]:
     for each in names:
         if found := uuid_of(each.removesuffix(AGENTS_SIDE)):
             yield found
+
+
+def _has_none(reply: aiohttp.ClientResponse) -> bool:
+    """Whether ARI says that there is no such recording. An Asterisk that starts has HTTP before it has ARI, and says 404 to
+    whatever it is asked, in HTML: for 1.4 s as measured.
+    """
+    return reply.status == HTTPStatus.NOT_FOUND and reply.content_type == "application/json"
 
 
 def _refused(reply: aiohttp.ClientResponse) -> RecordingDelayed:

@@ -24,6 +24,7 @@ from ccari.recordings.evidence.vcon import told, vcon
 
 FORMAT = "ccari evidence 1"
 VCON = "vcon.json"
+_POLICY = frozenset({"policy.toml", "policy.json"})
 #: The same account at the same moment gives the same bytes.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -34,8 +35,12 @@ def pack(
     key: SigningKey,
     signers: Sequence[VerifyingKey],
     at: datetime,
+    *,
+    with_policy: bool = True,
 ) -> bytes:
     """The ZIP, signed by ``key``. ``signers``: the keys that signed the account's seals; ``at``: now, aware.
+
+    ``with_policy``: the file too, which tells of all controllers, and is whole or not there: its hash is of the whole.
 
     Raises
     ------
@@ -44,6 +49,8 @@ def pack(
     """
     refuse_unfit(account)
     files = _files(account, heard, {each.fingerprint: each for each in (*signers, key.verifying)})
+    if not with_policy:
+        files = {name: content for name, content in files.items() if name not in _POLICY}
     files["README.txt"] = _readme(account, key, at)
     contents = {
         "pack": FORMAT, "kind": account.kind.value, "id": account.id,

@@ -48,14 +48,15 @@ class Prover:
             await sealer.seal()
         return account
 
-    def pack(self, account: Account) -> tuple[bytes, Sequence[HeardSound]]:
+    def pack(self, account: Account, *, with_policy: bool = True) -> tuple[bytes, Sequence[HeardSound]]:
         """The ZIP, and the sounds that were to be in it. It reads files, and signs. Raises as :func:`pack` does."""
         # before anybody reads in the journal what was heard
         refuse_unfit(account)
         policy = policy_of(account) if account.kind is Kind.CALL else None
         played = self._heard(policy, account) if policy is not None else []
         signers = [self._keys.public(each.seal.statement.key) for each in account.seals]
-        return pack(account, played, self._keys.newest(), signers, datetime.now(UTC)), played
+        key, now = self._keys.newest(), datetime.now(UTC)
+        return pack(account, played, key, signers, now, with_policy=with_policy), played
 
     async def _account(self, which: str) -> Account:
         try:

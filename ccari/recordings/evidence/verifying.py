@@ -2,9 +2,7 @@
 
 import hashlib
 import hmac
-import io
 import json
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,11 +18,9 @@ from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings, uncompared
 from ccari.recordings.evidence.keys import VerifyingKey
 from ccari.recordings.evidence.pack import FORMAT, VCON
+from ccari.recordings.evidence.unzipping import unzipped
 
 _T = TypeVar("_T")
-
-#: Much more than any pack has: who packs zeroes must not fill the memory of who checks.
-MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,9 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
     EvidenceError
         Naming the first thing that does not fit.
     """
-    files = _unzipped(content)
+    files = unzipped(content)
+    if VCON not in files:
+        raise EvidenceError(f"it is no evidence pack: there is no {VCON} in it")
     document, key = _opened(files, keys)
     contents = _read(lambda: next(each["body"] for each in document["attachments"] if each["purpose"] == "ccari_evidence"),
                      "its vCon holds no evidence of ccari")  # fmt: skip
@@ -90,22 +88,6 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
         tuple(each.seq for each in journal if each.fields is None), sealed_at, unheard, compared,
         uncompared(signed, journal),
     )  # fmt: skip
-
-
-def _unzipped(content: bytes) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            names = packed.namelist()
-            if len(names) != len(set(names)):
-                raise EvidenceError("a file is twice in the pack")
-            if sum(each.file_size for each in packed.infolist()) > MOST_BYTES:
-                raise EvidenceError("it is larger than any pack is")
-            files = {name: packed.read(name) for name in names}
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError):
-        raise EvidenceError("it is no ZIP file, or a damaged one") from None
-    if VCON not in files:
-        raise EvidenceError(f"it is no evidence pack: there is no {VCON} in it")
-    return files
 
 
 def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[dict[str, Any], VerifyingKey]:

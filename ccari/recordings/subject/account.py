@@ -52,6 +52,8 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
     return told | {
         "suppressions": [dict(each) for each in holdings.suppressions],
         "requests": [dict(each) for each in holdings.requests],
+        # when, and what for: CJEU C-579/21
+        "accesses": [dict(each) for each in holdings.accesses],
         "recipients": _recipients(asked, holdings), "passed_on": _passed_on(holdings.forwards),
         "kept_for_claims": bool(holdings.holds),
         "retention": _retention(asked, holdings),
@@ -119,6 +121,7 @@ def _retention(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
     }
     return [
         *({"what": "recordings", "campaign": name, "days": days} for name, days in sorted(of_campaigns)),
+        *([{"what": "calls", "days": asked.controller.calls_days}] if asked.controller.calls_days else []),
         {
             "what": "requests",
             "until": "they are no longer needed as proof that they were answered (Art 5(2))",

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import orjson
 from pyrage.x25519 import Identity
 
-from ccari.errors import CcariError, RecordingError, why
+from ccari.errors import CcariError, OtherAudioError, RecordingError, why
 from ccari.keyring.files import settle
 from ccari.ports.subjects import Holdings
-from ccari.recordings.reading import open_plain
+from ccari.recordings.reading import open_checked
 from ccari.recordings.subject.account import Asked, account
 from ccari.recordings.subject.page import page
 
@@ -96,17 +96,22 @@ def _write(
     stored = [each for each in holdings.recordings if listed.get(str(each["id"])) == "stored"]
     audio: dict[str, str] = {}
     left_out: dict[str, str] = {}
+    # whether the keys have opened any, be it one that was changed
+    fitted = False
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for each in stored:
             name, place_ = str(each["id"]), f"recordings/{each['id']}.{each['format']}"
             try:
-                plain = open_plain(folder, _within(folder, each["file"]), keys)
-                archive.writestr(place_, plain, zipfile.ZIP_STORED)
+                # age says who can open a file and not who made it: what lies there may be somebody else's talk
+                within, sha256 = _within(folder, each["file"]), bytes.fromhex(each["sha256"])
+                plain = open_checked(folder, within, sha256, keys)
             except RecordingError as error:
                 left_out[name] = str(error)
+                fitted |= isinstance(error, OtherAudioError)
             else:
-                audio[name] = place_
-        if keys and stored and not audio:
+                archive.writestr(place_, plain, zipfile.ZIP_STORED)
+                audio[name], fitted = place_, True
+        if keys and stored and not fitted:
             raise RecordingError(f"no recording could be opened: {next(iter(left_out.values()))}")
         told = account(asked, holdings, audio)
         archive.writestr("data.json", orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2))

@@ -34,9 +34,9 @@ def files_of(content: bytes) -> Files:
         return {name: read.read(name) for name in read.namelist()}
 
 
-def zipped(files: Files) -> bytes:
+def zipped(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     into = io.BytesIO()
-    with zipfile.ZipFile(into, "w") as written:
+    with zipfile.ZipFile(into, "w", method) as written:
         for name, content in files.items():
             written.writestr(name, content)
     return into.getvalue()

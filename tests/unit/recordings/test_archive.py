@@ -346,9 +346,10 @@ async def test_a_file_without_sound_is_kept_as_a_recording(
 
 
 async def test_a_file_that_asterisk_has_not_closed_yet_is_kept_without_its_end(
-    archive: FileArchive, spool: Path
+    archive: FileArchive, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end of a short recording is reported before a byte of it is written, of a long one before its last 2 s."""
+    monkeypatch.setattr("ccari.recordings.raw.CLOSE_SECONDS", 60.0)
     for begun in (b"", SECOND):
         path = cut_short(raw_in(spool), begun)
         if not begun:

@@ -285,7 +285,8 @@ async def test_an_encoder_that_hangs_stops_all_recordings_for_ever(
     monkeypatch: pytest.MonkeyPatch,
     sound: bytes,
 ) -> None:
-    monkeypatch.setattr("ccari.recordings.encoding.ENCODE_SECONDS", 0.5)
+    # long enough for it to tell its process
+    monkeypatch.setattr("ccari.recordings.encoding.ENCODE_SECONDS", 5.0)
     monkeypatch.setattr("ccari.recordings.encoding._ENCODE_PART", 1000)
     only(tmp_path / "bin", monkeypatch, flac=f"echo $$ >{tmp_path}/pid; exec sleep 600")
     await assert_delayed(archive, spool, kept_in, "^flac takes longer than", sound)
@@ -389,7 +390,8 @@ async def test_the_end_of_a_call_waits_for_an_encoder_that_hangs(
     only(tmp_path / "bin", monkeypatch, flac=f"echo $$ >{tmp_path}/pid; exec sleep 600")
     record(raw_in(spool))
     with pytest.raises(RecordingDelayed, match="more to do than a call's end can wait for"):
-        await archive.keep(TAG, patience=0.5)
+        # long enough for the encoder to tell its process
+        await archive.keep(TAG, patience=5.0)
     assert not runs(int((tmp_path / "pid").read_text()))
     assert files(kept_in) == []
 

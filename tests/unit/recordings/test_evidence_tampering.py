@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ccari.errors import EvidenceError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
-from ccari.recordings.evidence import signing, verifying
+from ccari.recordings.evidence import signing, unzipping
 from ccari.recordings.evidence.keys import SigningKey
 from ccari.recordings.evidence.pack import VCON
 from tests.unit.recordings import accounts
@@ -205,7 +205,7 @@ def test_a_notice_that_was_changed_is_not_named(change: Callable[[Files], None],
 def test_a_second_file_of_the_same_name_is_read_by_others_unnoticed() -> None:
     """Which of the two a reader of ZIP takes is up to the reader."""
     into = io.BytesIO(packed())
-    with zipfile.ZipFile(into, "a") as written, warnings.catch_warnings():
+    with zipfile.ZipFile(into, "a", zipfile.ZIP_DEFLATED) as written, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         written.writestr("README.txt", files_of(packed())["README.txt"])
     with pytest.raises(EvidenceError, match="a file is twice in the pack"):
@@ -213,7 +213,7 @@ def test_a_second_file_of_the_same_name_is_read_by_others_unnoticed() -> None:
 
 
 def test_a_bomb_fills_the_memory_of_who_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verifying, "MOST_BYTES", 10**6)
+    monkeypatch.setattr(unzipping, "MOST_BYTES", 10**6)
     into = io.BytesIO(packed())
     with zipfile.ZipFile(into, "a", zipfile.ZIP_DEFLATED) as written:
         written.writestr("zeroes", bytes(10**6))

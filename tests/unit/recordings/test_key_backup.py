@@ -18,6 +18,7 @@ from ccari.recordings import keybackup
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 from ccari.store.secrets import SecretStore
+from tests.faults.files import with_a_bit_changed
 
 AGE = shutil.which("age")
 PASSPHRASE = "ten words that nobody else would say — żółw"  # noqa: S105 - of these tests
@@ -106,6 +107,25 @@ def test_a_backup_cannot_be_put_into_an_empty_folder_or_goes_over_a_full_one(
     with pytest.raises(ConfigError, match="there is not empty, and no key is written over"):
         keybackup.unpack(packed.tar, there)
     assert content_of(there) == before
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["no-folder", "an-empty-folder"])
+def test_what_root_restores_cannot_be_read_by_the_service(keys: Path, tmp_path: Path, *, there: bool) -> None:
+    """As what root makes anew: it is for whoever has the folder above."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, who may give files away")
+    data_dir, nobody = tmp_path / "data", 65534
+    (folder := data_dir / "keys").mkdir(parents=True)
+    for each in (data_dir, folder):
+        os.chown(each, nobody, nobody)
+    if not there:
+        folder.rmdir()
+    keybackup.unpack(keybackup.pack(keys).tar, folder)
+    restored = {str(each.relative_to(data_dir)): each.stat() for each in data_dir.rglob("*")}
+    assert {"keys", "keys/acme", "keys/registers/robinson/suppression-1.key"} <= restored.keys()
+    assert {
+        name for name, each in restored.items() if (each.st_uid, each.st_gid) != (nobody, nobody)
+    } == set()
 
 
 def tar_of(*entries: tuple[str, bytes], **more: bytes) -> bytes:
@@ -204,7 +224,7 @@ def test_a_backup_does_not_open_or_opens_by_another_passphrase(
     sealed: Path, keys: Path, tmp_path: Path
 ) -> None:
     assert keybackup.read(sealed, lambda: PASSPHRASE) == keybackup.pack(keys).tar
-    damaged = {"cut": sealed.read_bytes()[:-1], "changed": sealed.read_bytes()[:-1] + b"\0"}
+    damaged = {"cut": sealed.read_bytes()[:-1], "changed": with_a_bit_changed(sealed.read_bytes())}
     for name, raw in damaged.items():
         (tmp_path / name).write_bytes(raw)
         with pytest.raises(ConfigError, match=f"{name} cannot be opened: .* or it is damaged or cut off"):
@@ -214,7 +234,10 @@ def test_a_backup_does_not_open_or_opens_by_another_passphrase(
     assert "another passphrase" not in str(wrong.value)
 
 
-def test_a_machine_that_is_too_slow_calls_the_passphrase_wrong(sealed: Path, tmp_path: Path) -> None:
+def test_a_machine_that_is_too_slow_calls_the_passphrase_wrong(
+    sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keybackup, "TRIES", 2)
     _, stanza, _ = sealed.read_bytes().split(b"\n", 2)
     asked_for = stanza.rpartition(b" ")[0] + b" 40"
     (file := tmp_path / "slow.age").write_bytes(sealed.read_bytes().replace(stanza, asked_for, 1))
@@ -224,14 +247,14 @@ def test_a_machine_that_is_too_slow_calls_the_passphrase_wrong(sealed: Path, tmp
         keybackup.read(file, lambda: PASSPHRASE)
 
 
-def test_a_machine_that_is_busy_for_a_moment_calls_the_passphrase_wrong(
+def test_a_machine_that_is_busy_for_some_seconds_calls_the_passphrase_wrong(
     sealed: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As age measures it; the measurement itself cannot be made to fail."""
-    decrypt, measured = pyrage.passphrase.decrypt, iter([False, True])
+    """As age measures it; the measurement itself cannot be made to fail. What it measures after these is the machine's own."""
+    decrypt, measured = pyrage.passphrase.decrypt, iter([False] * 20)
 
     def measuring(encrypted: bytes, passphrase: str) -> bytes:
-        if not next(measured):
+        if not next(measured, True):
             raise pyrage.DecryptError("Excessive work parameter for passphrase.")
         return decrypt(encrypted, passphrase)
 

@@ -95,8 +95,9 @@ async def test_a_recording_is_changed_on_its_way_or_lies_open_to_others(
 
 
 async def test_a_file_that_asterisk_has_not_closed_yet_is_taken_without_its_end(
-    far: RemoteSpool, asterisk: tuple[Asterisk, str], spool: Path
+    far: RemoteSpool, asterisk: tuple[Asterisk, str], spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ccari.recordings.raw.CLOSE_SECONDS", 60.0)
     path = cut_short(spool / f"{NAME}.wav")
     taking = asyncio.create_task(far.take(TAG.recording_id))
     async with asyncio.timeout(10):
@@ -157,12 +158,13 @@ async def test_half_a_recording_is_taken_for_the_whole_or_given_up(
     far: RemoteSpool, asterisk: tuple[Asterisk, str], spool: Path, incoming: Path, answer: Answer, words: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(remote, "ANSWER_SECONDS", 1.0)
-    monkeypatch.setattr(remote, "FETCH_SECONDS", 2.0)
     record(spool / f"{NAME}.wav")
     asterisk[0].answer = answer
-    with pytest.raises(RecordingDelayed, match=words):
-        await far.take(TAG.recording_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "ANSWER_SECONDS", 1.0)
+        patch.setattr(remote, "FETCH_SECONDS", 2.0)
+        with pytest.raises(RecordingDelayed, match=words):
+            await far.take(TAG.recording_id)
     assert not files(incoming)
     asterisk[0].answer = None
     assert (await far.take(TAG.recording_id)).stat().st_size == 16044
@@ -172,6 +174,25 @@ async def test_a_recording_that_asterisk_does_not_have_is_waited_for(far: Remote
     with pytest.raises(RecordingError, match="Asterisk has no file") as raised:
         await far.take(TAG.recording_id)
     assert not isinstance(raised.value, RecordingDelayed)
+
+
+async def test_an_asterisk_that_starts_loses_recordings_or_passes_for_one_that_has_removed_them(
+    far: RemoteSpool, asterisk: tuple[Asterisk, str], spool: Path
+) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(
+            status=404, content_type="text/html", text="<html><title>404 Not Found</title></html>"
+        )
+
+    record(spool / f"{NAME}.wav")
+    path = await far.take(TAG.recording_id)
+    asterisk[0].answer = answer
+    for taking in (far.take(TAG.recording_id), far.take_agents(TAG.recording_id)):
+        with pytest.raises(RecordingDelayed, match="it answered 404"):
+            await taking
+    with pytest.raises(RecordingError, match="could not be removed: Asterisk answered 404"):
+        await far.remove(TAG.recording_id)
+    assert path.exists()
 
 
 async def test_an_asterisk_that_is_away_loses_recordings_or_ends_in_a_traceback(

@@ -7,12 +7,17 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ccari.policy.bases import LegalBasis
+from ccari.policy.call import Outcome
+from ccari.policy.consent import Channel
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
+from ccari.ports.accesses import Looked
 from ccari.recordings.subject import page as subject
 from ccari.recordings.subject.page import LANGUAGES, page
 
 AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
+#: Looks at whole lists, which are on record as of nobody.
+OF_MANY = {Looked.LIST_SCRUBBED, Looked.BARS_EXPORTED, Looked.REQUESTS_EXPORTED}
 WARSAW = ZoneInfo("Europe/Warsaw")
 ACCOUNT: dict[str, Any] = {
     "reference": "ACME-2026-000001", "right": "access", "article": "15", "number": "+48600100001", "portability": False,
@@ -23,6 +28,8 @@ ACCOUNT: dict[str, Any] = {
     "contacts": [], "consents": [], "heard": [], "recordings": [], "kept_for_claims": True,
     "suppressions": [{"reason": "erasure", "entered_at": AT, "removed_at": None, "expires_at": None, "proof": "form"}],
     "requests": [{"reference": "ACME-2026-000001", "right": "access", "received_at": AT, "due": "2026-08-03", "state": "received"}],
+    "accesses": [{"at": AT, "access": "recording_played", "why": "<script>"}],
+    "retention": [{"what": "recordings", "campaign": "offers", "days": 90}, {"what": "calls", "days": 1461}],
     "passed_on": [{"reference": "ACME-2026-000001", "at": AT}],
 }  # fmt: skip
 
@@ -40,7 +47,9 @@ def test_a_language_lacks_words() -> None:
     english = keys(subject._WORDS["en"])
     for words in subject._WORDS.values():
         assert keys(words) == english
-    terms = {each.value for kind in (LegalBasis, Right, RequestState, Reason) for each in kind}
+    spoken_of = (LegalBasis, Right, RequestState, Reason, Outcome, Channel)
+    terms = {each.value for kind in spoken_of for each in kind} | {each.value for each in Looked} - OF_MANY
+    terms |= {"tagged", "recording", "finished", "stored", "discarded", "failed", "deleted"}
     assert terms <= subject._WORDS["en"]["terms"].keys()
     for words in subject._WORDS.values():
         assert len(words["rights_list"]) == len(subject._WORDS["en"]["rights_list"])
@@ -54,11 +63,15 @@ def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(langu
     assert f"<h1>{subject._WORDS[spoken]['title']}</h1>" in made
     assert "A &amp; B &lt;Ltd&gt;" in made
     assert "<script>" not in made
+    terms = subject._WORDS[spoken]["terms"]
+    for told in (terms["bridged"], terms["recording_played"]):
+        assert told in made
+    assert f"{subject._WORDS[spoken]['retention_calls']}: 1461." in made
     # by the controller's clock
     assert "2026-07-01 12:00:00" in made
 
 
-@pytest.mark.parametrize("part", ["suppressions", "requests", "recipients", "rights"])
+@pytest.mark.parametrize("part", ["suppressions", "requests", "accesses", "recipients", "rights"])
 def test_a_page_of_portability_tells_more_than_article_20_covers(part: str) -> None:
     made = page({**ACCOUNT, "portability": True}, "en", WARSAW).decode()
     words = subject._WORDS["en"]

@@ -1,0 +1,189 @@
+"""A pack that was damaged on its way, or put together so that others find something else in it, ends in words."""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ccari.errors import EvidenceError
+from ccari.recordings.evidence import pack
+from ccari.recordings.evidence.pack import VCON
+from ccari.recordings.evidence.unzipping import unzipped
+from tests.unit.recordings import accounts
+from tests.unit.recordings.packing import checked, files_of, packed, zipped
+
+WHOLE = packed(accounts.request())
+FILES, VERDICT = files_of(WHOLE), checked(WHOLE)
+#: Where what is in the first file begins, behind its header and name.
+DATA = 30 + len(VCON)
+
+
+def damaged() -> Iterator[bytes]:
+    """The pack with a bit turned, in each of its bytes in turn; without its end; without its beginning; and with a hole."""
+    for place in range(len(WHOLE)):
+        turned = bytearray(WHOLE)
+        turned[place] ^= 1 << place % 8
+        yield bytes(turned)
+    for place in range(0, len(WHOLE), 64):
+        yield WHOLE[:place]
+        yield WHOLE[place + 1 :]
+        yield WHOLE[:place] + bytes(64) + WHOLE[place + 64 :]
+
+
+def test_a_damaged_pack_ends_in_a_traceback_or_in_another_verdict() -> None:
+    refused = 0
+    for content in damaged():
+        try:
+            verdict = checked(content)
+        except EvidenceError:
+            refused += 1
+        else:
+            # what was hit is nobody's content: a date, say, or a bit that is not read
+            assert (verdict, files_of(content)) == (VERDICT, FILES)
+    assert refused > len(WHOLE) * 0.8
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_pack_that_is_compressed_otherwise_ends_in_a_traceback(method: int) -> None:
+    """What LZMA says of itself is read first, and says how much memory is to be had for it."""
+    changed = bytearray(zipped(FILES, method))
+    changed[DATA + 4 : DATA + 9] = b"\xff" * 5
+    with pytest.raises(EvidenceError) as fault:
+        checked(bytes(changed))
+    assert str(fault.value) == "vcon.json is compressed in another way than packs are"
+
+
+@settings(deadline=None)
+@example({"README.txt": b"", "long": bytes(2**20), "ż": bytes(range(256)) * 2**10})
+@given(
+    st.dictionaries(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.binary())
+)
+def test_what_was_packed_is_refused_or_comes_out_as_something_else(files: dict[str, bytes]) -> None:
+    assert list(unzipped(pack._zipped(files)).items()) == list(files.items())
+
+
+def with_a_hidden_file(place: int) -> bytes:
+    """Behind so many others lies one that the directory does not name."""
+    into, files = io.BytesIO(), list(FILES.items())
+    files.insert(place, ("forged.txt", b"forged"))
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, content in files:
+            written.writestr(name, content)
+        written.infolist().pop(place)
+    return into.getvalue()
+
+
+def with_another_directory(change: Callable[[zipfile.ZipFile], None]) -> bytes:
+    """The files lie as they did."""
+    into = io.BytesIO(WHOLE)
+    with zipfile.ZipFile(into, "a") as written:
+        # for the directory to be written again
+        written.comment = b""
+        change(written)
+    return into.getvalue()
+
+
+def with_a_longer_file() -> bytes:
+    """Both headers say the length and the CRC of what is signed, and what inflates goes on behind it."""
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, content in FILES.items():
+            written.writestr(name, content + (b"forged" if name == "README.txt" else b""))
+            entry = written.infolist()[-1]
+            entry.file_size, entry.CRC = len(content), zlib.crc32(content)
+            into.seek(entry.header_offset)
+            into.write(entry.FileHeader())
+    return into.getvalue()
+
+
+def with_another_header(offset: int) -> bytes:
+    """The first file's, which those read who go from file to file."""
+    changed = bytearray(WHOLE)
+    changed[offset] ^= 1
+    return bytes(changed)
+
+
+def with_fields_of_others() -> bytes:
+    """Such as that by which some readers call a file by another name."""
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, content in FILES.items():
+            (entry := zipfile.ZipInfo(name)).extra = b"\x99\x99\x01\x00x"
+            written.writestr(entry, content, zipfile.ZIP_DEFLATED)
+    return into.getvalue()
+
+
+class Pipe(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+
+def streamed() -> bytes:
+    """The lengths stand behind each file, and its header says nothing of them."""
+    into = Pipe()
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, content in FILES.items():
+            written.writestr(name, content)
+    return into.getvalue()
+
+
+def counting(number: int) -> bytes:
+    """The directory says that it has another number of files, by which some go."""
+    return WHOLE[:-12] + number.to_bytes(2, "little") + WHOLE[-10:]
+
+
+def with_two_ends() -> bytes:
+    """That of ZIP64, which some readers look for first, could be of another directory."""
+    count, size, begins = struct.unpack("<10xH2L2x", WHOLE[-22:])
+    ends = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, begins)
+    return WHOLE[:-22] + ends + struct.pack("<4sLQL", b"PK\6\7", 0, begins + size, 1) + WHOLE[-22:]
+
+
+NOT_FIRST = "the ZIP does not begin with vcon.json, the first file of its directory"
+NOT_NEXT = "seals.json does not lie where journal.json ends in the ZIP"
+OTHER_HEADER = "vcon.json has another header in the ZIP than its directory says"
+NOT_ALL = "there is something in the ZIP behind its last file, beside its directory"
+
+
+@pytest.mark.parametrize(
+    ("made", "fault"),
+    [
+        (lambda: with_a_hidden_file(0), NOT_FIRST),
+        (lambda: zipped({**FILES, "README.txt": b"forged"}) + WHOLE, NOT_FIRST),
+        (lambda: b"#!/bin/sh\n" + WHOLE, NOT_FIRST),
+        (lambda: with_a_hidden_file(2), NOT_NEXT),
+        (lambda: with_a_hidden_file(len(FILES)), NOT_ALL),
+        (lambda: WHOLE + b"forged", NOT_ALL),
+        (lambda: with_another_directory(lambda written: setattr(written, "comment", b"forged")), NOT_ALL),
+        (lambda: with_another_directory(lambda written: setattr(written.infolist()[1], "comment", b"forged")), NOT_ALL),
+        (lambda: with_another_directory(lambda written: setattr(written.infolist()[1], "external_attr", 0o120777 << 16)), NOT_ALL),
+        (lambda: with_another_directory(lambda written: written.infolist().reverse()),
+         "the ZIP does not begin with README.txt, the first file of its directory"),
+        (lambda: counting(1), NOT_ALL),
+        (with_two_ends, NOT_ALL),
+        (lambda: with_another_header(10), OTHER_HEADER),
+        (lambda: with_another_header(18), OTHER_HEADER),
+        (with_a_longer_file, "README.txt goes on in the ZIP where its directory says that it ends"),
+        (with_fields_of_others, "vcon.json is written into the ZIP in another way than packs are"),
+        (streamed, "vcon.json is written into the ZIP in another way than packs are"),
+    ],
+    ids=["hidden first", "ZIP before it", "script before it", "hidden between", "hidden last", "trailing", "comment", "file's comment", "link",
+         "reversed", "miscounted", "two ends", "other date", "other length", "longer", "other fields", "streamed"],
+)  # fmt: skip
+def test_a_pack_in_which_other_readers_find_something_else_fits(
+    made: Callable[[], bytes], fault: str
+) -> None:
+    """Some go by the directory at the end, some from one file to the next."""
+    content = made()
+    assert files_of(content) == FILES
+    with pytest.raises(EvidenceError) as found:
+        checked(content)
+    assert str(found.value) == fault
