@@ -61,7 +61,8 @@ class Doorkeeper:
     async def admit(self, request: web.Request, *, lately: bool = False) -> Bearer:
         """The bearer of the request's token. Raises Refusal (401, 429, 503), and StoreError.
 
-        ``lately``: or who bore it some seconds ago, of a request that finds out if they still do before it tells of any number. Until then it may be refused otherwise.
+        ``lately``: who bore it some seconds ago will do, for a request that looks the token up again by itself before it
+        tells anything of a number. If the token was revoked meanwhile, such a request may be refused for another fault first.
         """
         header = request.headers.get(hdrs.AUTHORIZATION, "")
         if not header:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from ccari.gating.inquiry import Inquiry
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block, Facts, Question
-from ccari.ports.access import Bearer, Role
+from ccari.ports.access import Role
 from ccari.ports.accesses import Looked
 from ccari.ports.keying import Digests
 from ccari.ports.placing import Order
@@ -57,15 +57,15 @@ class _Vouching:
         facts, newest, found = await ask.front.facts.facts_and_bearer(
             question, digests, listed_as, shown(ask.request)
         )
-        self._heed(found)
+        self._heed(still=found == ask.bearer)
         return facts, newest
 
     async def vouch(self) -> None:
         """By a question of its own, where the look was not needed."""
-        self._heed(await self._ask.front.bearers.bearer(shown(self._ask.request)))
+        self._heed(still=await self._ask.doorkeeper.still(self._ask.request, self._ask.bearer))
 
-    def _heed(self, found: Bearer | None) -> None:
-        if found != self._ask.bearer:
+    def _heed(self, *, still: bool) -> None:
+        if not still:
             raise no_token()
         self.has_vouched = True
 

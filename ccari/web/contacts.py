@@ -1,8 +1,9 @@
 """Where a controller's numbers come from."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from ccari.gating.naming import the_controller, the_number
 from ccari.gating.subjects import whose_number
@@ -16,7 +17,11 @@ from ccari.web.models.fields import HexDigest, OneLine
 from ccari.web.paging import cursor, cut, place
 from ccari.web.suppressions import narrowed
 
-_PLACE: TypeAdapter[tuple[str, str, str]] = TypeAdapter(tuple[OneLine, HexDigest, OneLine])
+#: Whose, which number, and which of its sources, the first of which is 0: a source may be long, and hold a number itself,
+#: which stands in no URL.
+_PLACE: TypeAdapter[tuple[str, str, int]] = TypeAdapter(
+    tuple[OneLine, HexDigest, Annotated[int, Field(ge=0, lt=2**63)]]
+)
 
 
 async def list_contacts(ask: Ask) -> Reply:
@@ -24,8 +29,17 @@ async def list_contacts(ask: Ask) -> Reply:
     query: ContactsQuery = ask.query
     controllers, after = await narrowed(ask, query.controller), place(query.after, _PLACE)
     rows = await ask.front.contacts.page(controllers, query.source, query.limit + 1, after)
-    page, then = cut(rows, query.limit, lambda row: cursor(row["controller"], row["digest"], row["source"]))
+    page, then = cut(rows, query.limit, lambda _: cursor(*_end(rows[: query.limit], after)))
     return Reply(ContactPage.model_validate({"items": page, "next": then}))
+
+
+def _end(page: Sequence[Mapping[str, Any]], after: tuple[str, str, int] | None) -> tuple[str, str, int]:
+    """Where a page ends that began after that."""
+    whose = page[-1]["controller"], page[-1]["digest"]
+    told = sum((row["controller"], row["digest"]) == whose for row in page)
+    if after is not None and after[:2] == whose:
+        told += after[2] + 1
+    return (*whose, told - 1)
 
 
 async def check(ask: Ask) -> Reply:

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler as WebHandler
 from multidict import MultiMapping
 from pydantic import BaseModel, ValidationError
 
+from ccari.ports.access import Bearer, Role
 from ccari.web import problems
 from ccari.web.access import Doorkeeper
 from ccari.web.front import Ask, Front, Reply
@@ -24,10 +25,13 @@ from ccari.web.turns import Room, Turns
 BODY_SECONDS = 10.0
 #: Requests that are worked on at a time: the calls need the rest of the database's connections.
 AT_ONCE = 4
+#: Gates of diallers beside them, which have one connection for all: the database is asked about them together.
+GATES_AT_ONCE = 32
 #: Long ones beside them, each with a connection of its own to the database: lists that come in, and as many lists and files
 #: that go out, so that neither waits for the other.
 LONG_AT_ONCE = 2
-#: Requests that there may be at a time, with those that wait or whose body is on its way; but for streams, once open.
+#: Requests that there may be at a time, with those that wait or whose body is on its way; but for streams, once open, and for
+#: those that sign in, whom the console counts apart.
 MOST_REQUESTS = 200
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -47,13 +51,17 @@ class Counter:
         self.rates = rates
         self.room = Room(MOST_REQUESTS)
         self.turns = Turns(AT_ONCE)
+        self.gates = Turns(GATES_AT_ONCE)
         self.lists_in = Turns(LONG_AT_ONCE)
         self.files_out = Turns(LONG_AT_ONCE)
 
-    def turns_of(self, route: Route) -> Turns:
+    def turns_of(self, route: Route, bearer: Bearer) -> Turns:
         """Where it waits with its like: short ones never wait for what may take minutes."""
         if route.takes_list:
             return self.lists_in
+        if route.vouches and bearer.role is Role.DIALER:
+            # others' look is put on record as well
+            return self.gates
         return self.turns if route.reply is not None else self.files_out
 
 
@@ -69,7 +77,7 @@ class Endpoint:
             ask, raw = await self._admitted(request)
             if not route.streams:
                 key = key_of(request) if route.repeats else None
-                async with counter.turns_of(route):
+                async with counter.turns_of(route, ask.bearer):
                     if key is None:
                         return await self._work(ask)
                     repeat = Repeat(
@@ -132,6 +140,9 @@ async def envelope(request: web.Request, handler: WebHandler) -> web.StreamRespo
 
 
 async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+    if not request.raw_path.isascii():
+        # aiohttp's compiled parser says so itself; the other takes it, with surrogates that nothing can write
+        return Refusal(HTTPStatus.BAD_REQUEST, "that is no request that can be read").response()
     try:
         return await handler(request)
     except Refusal as refusal:

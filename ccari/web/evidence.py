@@ -15,13 +15,15 @@ ZIP = "application/zip"
 
 
 async def of_call(ask: Ask) -> web.StreamResponse:
-    """A ZIP that proves one call: a signed vCon with its lawful bases, journal, policy, notice, seals. Numbers are masked."""
+    """A ZIP that proves one call: a signed vCon with its lawful bases, journal, notice, seals, and the policy for who may see
+    all controllers. Numbers are masked.
+    """
     path: CallPath = ask.path
     return await _pack(ask, str(path.id))
 
 
 async def of_request(ask: Ask) -> web.StreamResponse:
-    """A ZIP that proves one request: a signed vCon with its journal, bars, policy, seals. Numbers are masked."""
+    """A ZIP that proves one request: a signed vCon with its journal, bars, seals. Numbers are masked."""
     path: RequestEvidencePath = ask.path
     return await _pack(ask, path.reference.upper())
 
@@ -31,6 +33,8 @@ async def _pack(ask: Ask, which: str) -> web.Response:
     account = await proving.sealed(which)
     if not ask.bearer.sees(account.subject["controller"]):
         raise not_there()
-    await ask.note(Looked.EVIDENCE_EXPORTED, {"of": which})
-    made, _ = await asyncio.to_thread(proving.pack, account)
+    await ask.note(Looked.EVIDENCE_EXPORTED, {"of": account.id})
+    # as among the revisions, the file is nothing for who may know of some controllers only
+    whole = ask.bearer.controllers is None
+    made, _ = await asyncio.to_thread(proving.pack, account, with_policy=whole)
     return web.Response(body=made, content_type=ZIP, headers=named(f"evidence-{which}.zip"))

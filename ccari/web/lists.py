@@ -49,12 +49,12 @@ async def import_contacts(ask: Ask) -> Reply:
 
 
 async def import_consents(ask: Ask) -> Reply:
-    """Take in consents with the proof of each (Art 7(1)). No list undoes a withdrawal."""
+    """Take in consents with the proof of each (Art 7(1)). No list undoes a withdrawal; what was erased is left out, and counted."""
     query: ConsentsImportQuery = ask.query
-    report, unasked = await (await _lists(ask)).consent(
+    done, unasked = await (await _lists(ask)).consent(
         _body(ask), query.controller, ask.who, keep_going=query.keep_going
     )
-    return _told(report, unasked=unasked)
+    return _told(done.report, barred=by_reason(done.barred), unasked=unasked)
 
 
 async def scrub(ask: Ask) -> web.StreamResponse:

@@ -8,6 +8,7 @@ latter reads YAML from docstrings. The models and the table are here anyway.
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -46,7 +47,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         for model in (route.in_path, route.query, route.body):
             if model is not None:
                 used[model, "validation"] = None
-    schemas, definitions = models_json_schema(list(used), ref_template="#/components/schemas/{model}")
+    schemas, definitions = _schemas(tuple(used))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(
@@ -69,6 +70,12 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
             "schemas": {name: each for name, each in definitions["$defs"].items() if name not in taken},
         },
     }  # fmt: skip
+
+
+@cache
+def _schemas(used: tuple[tuple[type[BaseModel], _Mode], ...]) -> tuple[_Schemas, dict[str, Any]]:
+    """Once a process: this is a tenth of a second, most of the making of a server."""
+    return models_json_schema(used, ref_template="#/components/schemas/{model}")
 
 
 def _operation(route: Route, schemas: _Schemas, definitions: Mapping[str, Any]) -> dict[str, Any]:

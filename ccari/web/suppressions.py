@@ -50,7 +50,9 @@ async def check(ask: Ask) -> Reply:
 
 
 async def remove(ask: Ask) -> Reply:
-    """Lift a number's bars; what is lifted stays on record. An empty list: there was none, and who asked is on record."""
+    """Lift a number's bars; without a reason not those for restriction (tell the person first, Art 18(3): what it alone has
+    kept is deleted) nor erasure. What is lifted stays on record. An empty list: there was none, and who asked is on record.
+    """
     body: LiftingBody = ask.body
     bars = await _bars(ask)
     asked = Lifting(body.number, body.controller, body.campaign, body.reason, body.why.strip())

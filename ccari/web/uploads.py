@@ -75,7 +75,7 @@ class Upload(io.RawIOBase):
                 piece = await self._more()
         except TimeoutError:
             raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the list did not arrive in time") from None
-        except (ClientError, web.RequestPayloadError, ConnectionError):
+        except (ClientError, web.RequestPayloadError, ConnectionError, ValueError):
             raise Refusal(HTTPStatus.BAD_REQUEST, "the list did not arrive whole") from None
         self._pace.moved(len(piece))
         return piece

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, StorageState, async_playwright
+from playwright.async_api import Browser, Page, StorageState, async_playwright, expect
 
 from ccari.ports.access import Bearer, Role, fingerprint
 from ccari.store.database import open_database
@@ -17,11 +17,9 @@ from ccari.store.opened import Store
 from ccari.web.front import Front
 from ccari.web.server import application
 from tests.browser.world import furnish
-from tests.unit.store.conftest import _administer, reachable, server
 from tests.unit.store.made import elsewhere
+from tests.unit.store.server import _administer, patiently
 from tests.unit.web.api import listening
-
-__all__ = ["reachable", "server"]
 
 #: For a page to be there; Chromium has two cores to share with the other tests.
 SECONDS = 60.0
@@ -29,6 +27,7 @@ WIDTHS = {"wide": 1280, "narrow": 390}
 
 Shade = Literal["light", "dark"]
 Opened = Callable[..., Awaitable[Page]]
+Pictures = Callable[[Page, str], Awaitable[None]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -36,8 +35,9 @@ async def centre(server: str) -> AsyncIterator[Store]:
     """A database of the browser's own, in which nothing has happened yet."""
     await _administer(server, "CREATE DATABASE browsed TEMPLATE template")
     dsn = elsewhere(server, "browsed")
-    async with open_database(dsn) as database:
-        yield Store.over(dsn, database)
+    with patiently():
+        async with open_database(dsn) as database:
+            yield Store.over(dsn, database)
     await _administer(server, "DROP DATABASE browsed WITH (FORCE)")
 
 
@@ -63,6 +63,8 @@ async def url(front: Front) -> AsyncIterator[str]:
 async def chromium() -> AsyncIterator[Browser]:
     path = shutil.which("chromium")
     assert path, "there is no chromium: make setup installs it"
+    # what is expected of a page has a bound of its own, whatever its context's is
+    expect.set_options(timeout=SECONDS * 1000)
     async with async_playwright() as playwright:
         # as root, in which the tests run, Chromium has no sandbox of its own
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -71,12 +73,15 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the screenshots go: outside the checkout."""
-    kept = os.environ.get("CCARI_SCREENSHOTS")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def pictures() -> Pictures:
+    """Takes a picture of a page, by a name, for who gives a folder to look at them in: one takes as long as some tests."""
+    given = os.environ.get("CCARI_SCREENSHOTS")
+
+    async def take(page: Page, name: str) -> None:
+        if given:
+            await page.screenshot(path=Path(given) / f"{name}.png", full_page=True)
+
+    return take
 
 
 async def token_of(store: Store, role: Role, name: str, *controllers: str) -> str:

@@ -1,6 +1,5 @@
 """Every page, wide and narrow, light and dark, in both languages: nothing that keeps somebody from using it."""
 
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -8,7 +7,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
 from ccari.ports.access import Role
-from tests.browser.conftest import WIDTHS, Opened, Shade
+from tests.browser.conftest import WIDTHS, Opened, Pictures, Shade
 from tests.browser.hands import lost
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -65,7 +64,7 @@ async def first(page: Page, below: str) -> str:
     [("wide", "en", "light"), ("narrow", "pl", "dark")],
 )
 async def test_a_page_keeps_somebody_out(
-    opened: Opened, url: str, pictures: Path, width: str, language: str, shade: Shade
+    opened: Opened, url: str, pictures: Pictures, width: str, language: str, shade: Shade
 ) -> None:
     for role, paths in PAGES.items():
         page = await opened(role, width=WIDTHS[width], language=language, shade=shade)
@@ -74,7 +73,7 @@ async def test_a_page_keeps_somebody_out(
             there = path if "*" not in path else await first(page, path.replace("*", ""))
             await page.goto(url + there)
             name = urlsplit(path).path.removeprefix("/console/").replace("/*", "-one").replace("/", "-")
-            await page.screenshot(path=pictures / f"{name}-{width}-{language}-{shade}.png", full_page=True)
+            await pictures(page, f"{name}-{width}-{language}-{shade}")
             assert await page.get_attribute("html", "lang") == language
             await page.evaluate(
                 "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
@@ -85,26 +84,36 @@ async def test_a_page_keeps_somebody_out(
         await page.context.close()
 
 
-async def test_the_form_to_sign_in_keeps_somebody_out(opened: Opened, url: str, pictures: Path) -> None:
+async def test_a_page_scrolls_sideways_where_it_is_enlarged_four_times(opened: Opened, url: str) -> None:
+    # 1280 pixels at 400 % (WCAG 1.4.10)
+    page = await opened(width=320, language="pl")
+    for path in PAGES[Role.DPO]:
+        await page.goto(url + (path if "*" not in path else await first(page, path.replace("*", ""))))
+        await page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        assert not await scrolls_sideways(page), path
+    await page.context.close()
+
+
+async def test_the_form_to_sign_in_keeps_somebody_out(opened: Opened, url: str, pictures: Pictures) -> None:
     page = await opened(anew=True)
     await page.get_by_role("button", name="Sign out").click()
     await page.locator("#token").wait_for()
     for width in WIDTHS.values():
         await page.set_viewport_size({"width": width, "height": 900})
-        await page.screenshot(path=pictures / f"sign-in-{width}.png")
+        await pictures(page, f"sign-in-{width}")
         assert await faults(page) == []
         assert not await scrolls_sideways(page)
     await page.context.close()
 
 
 async def test_the_list_of_requests_breaks_words_or_scrolls_sideways(
-    opened: Opened, url: str, pictures: Path
+    opened: Opened, url: str, pictures: Pictures
 ) -> None:
     page = await opened(language="pl")
     for width in (1280, 1024):
         await page.set_viewport_size({"width": width, "height": 900})
         await page.goto(f"{url}/console/requests")
-        await page.screenshot(path=pictures / f"requests-{width}-pl.png")
+        await pictures(page, f"requests-{width}-pl")
         assert not await scrolls_sideways(page)
         assert await page.evaluate(BROKEN) == []
     await page.context.close()

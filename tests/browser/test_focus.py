@@ -1,12 +1,10 @@
 """Where the keyboard is: it is seen, it comes to everything once, and it goes where something is told."""
 
-from pathlib import Path
-
 import pytest
 from playwright.async_api import Page, expect
 
 from ccari.ports.access import Role
-from tests.browser.conftest import Opened
+from tests.browser.conftest import Opened, Pictures
 from tests.browser.hands import UNSEEN, Keyboard
 from tests.browser.test_appearance import faults, first
 
@@ -45,7 +43,7 @@ async def lead_to(page: Page, field: str) -> None:
     assert await page.evaluate(UNSEEN) == ""
 
 
-async def test_what_is_wrong_is_not_found_by_keyboard(opened: Opened, url: str, pictures: Path) -> None:
+async def test_what_is_wrong_is_not_found_by_keyboard(opened: Opened, url: str, pictures: Pictures) -> None:
     page = await opened(Role.DPO)
     for path, form, given, field in WRONG:
         await on_page(page, url, path)
@@ -59,7 +57,7 @@ async def test_what_is_wrong_is_not_found_by_keyboard(opened: Opened, url: str, 
             await place.locator("button").press("Enter")
         await lead_to(page, field)
     await page.goto(f"{url}/console/requests?due_before=soon#list")
-    await page.screenshot(path=pictures / "fault.png")
+    await pictures(page, "fault")
     assert await faults(page) == []
     await lead_to(page, "f-due_before")
     await page.context.close()

@@ -3,16 +3,15 @@
 import contextlib
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Error, expect
+from playwright.async_api import Browser, Error, expect
 
 from ccari.policy.rights import Right
 from ccari.ports.access import Role
 from ccari.ports.live import Taped
 from ccari.web.front import Front
-from tests.browser.conftest import Opened
+from tests.browser.conftest import SECONDS, Opened, Pictures
 from tests.browser.hands import Keyboard
 from tests.browser.test_appearance import faults
 from tests.browser.test_jobs import Made, by_either
@@ -45,6 +44,22 @@ async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front
     await at.press("Pause")
     await expect(row).to_contain_text("talking")
     await page.context.close()
+
+
+async def test_without_scripts_a_button_that_does_nothing_is_shown(
+    opened: Opened, chromium: Browser, url: str
+) -> None:
+    signed_in = (await opened(Role.OPS)).context
+    context = await chromium.new_context(
+        java_script_enabled=False, storage_state=await signed_in.storage_state(), locale="en"
+    )
+    context.set_default_timeout(SECONDS * 1000)
+    page = await context.new_page()
+    await page.goto(f"{url}/console/live")
+    pause = page.get_by_text("Pause", exact=True).filter(visible=True)
+    await expect(pause).to_have_attribute("href", "/console/live?live=off")
+    await context.close()
+    await signed_in.close()
 
 
 async def test_the_keyboard_is_lost_with_a_call_that_ends(opened: Opened, front: Front) -> None:
@@ -86,7 +101,7 @@ async def test_an_agent_who_goes_on_pressing_registers_what_nobody_wants(
 
 
 async def test_an_agent_cannot_register_a_right_by_keyboard_alone(
-    opened: Opened, front: Front, pictures: Path
+    opened: Opened, front: Front, pictures: Pictures
 ) -> None:
     hand = Keyboard(await opened(Role.AGENT))
     page = hand.page
@@ -95,7 +110,7 @@ async def test_an_agent_cannot_register_a_right_by_keyboard_alone(
     await expect(page.locator("[data-shown]")).to_be_visible()
     front.cards.hand_out(replace(card(), call_id=TALK.call_id))
     await expect(page.get_by_text("Z umowy zawartej z ACME.")).to_be_visible()
-    await page.screenshot(path=pictures / "agent-card.png", full_page=True)
+    await pictures(page, "agent-card")
     assert await faults(page) == []
     place = page.locator(f'[id="right-{TALK.call_id}-restriction"]')
     await hand.to("restriction", f'[id="call-{TALK.call_id}"] button')

@@ -1,7 +1,5 @@
 """A letter with a number in it, answered in a real browser: what it asked before, and what is done with the person's data."""
 
-from pathlib import Path
-
 import pytest
 from playwright.async_api import Page, expect
 
@@ -9,7 +7,7 @@ from ccari.gating.intake import Claim, enter
 from ccari.policy.rights import Level, Right
 from ccari.ports.requests import Intake
 from ccari.web.front import Front
-from tests.browser.conftest import WIDTHS, Opened
+from tests.browser.conftest import WIDTHS, Opened, Pictures
 from tests.browser.hands import HANDS, Keyboard, Mouse
 from tests.browser.test_appearance import faults, scrolls_sideways
 
@@ -28,10 +26,10 @@ async def written(front: Front, right: Right, number: str) -> str:
     return str(done["reference"])
 
 
-async def looked_at(page: Page, pictures: Path, name: str) -> None:
+async def looked_at(page: Page, pictures: Pictures, name: str) -> None:
     for width, pixels in WIDTHS.items():
         await page.set_viewport_size({"width": pixels, "height": 900})
-        await page.screenshot(path=pictures / f"{name}-{width}.png", full_page=True)
+        await pictures(page, f"{name}-{width}")
         assert await faults(page) == []
         assert not await scrolls_sideways(page)
     await page.set_viewport_size({"width": WIDTHS["wide"], "height": 900})
@@ -40,7 +38,7 @@ async def looked_at(page: Page, pictures: Path, name: str) -> None:
 
 @pytest.mark.parametrize("hand", [Mouse, Keyboard], ids=HANDS)
 async def test_a_letter_with_a_number_cannot_be_answered(
-    opened: Opened, front: Front, pictures: Path, hand: type[Mouse | Keyboard]
+    opened: Opened, front: Front, pictures: Pictures, hand: type[Mouse | Keyboard]
 ) -> None:
     number = NUMBERS[hand]
     erasure, access = [await written(front, each, number) for each in (Right.ERASURE, Right.ACCESS)]

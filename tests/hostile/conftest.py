@@ -8,10 +8,10 @@ import pytest_asyncio
 from ccari.store.opened import Store
 from ccari.web.front import Front
 from tests.unit.agi.conftest import counter
-from tests.unit.store.conftest import calls, database, dsn, empty, reachable, server, store
+from tests.unit.store.server import patience
 from tests.unit.web.api import Api, front_over, serving
 
-__all__ = ["calls", "counter", "database", "dsn", "empty", "reachable", "server", "store"]
+__all__ = ["counter", "patience"]
 
 
 @pytest_asyncio.fixture

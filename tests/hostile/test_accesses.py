@@ -21,7 +21,7 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.integration.service import Service
 from tests.unit.store import made, person
-from tests.unit.store.forging import NO_FIELDS, forge
+from tests.unit.store.forging import NO_FIELDS, NO_MOMENTS, forge
 from tests.unit.store.kept import Shelf
 from tests.unit.store.test_listening_commands import put
 from tests.unit.store.test_request_commands import on
@@ -241,6 +241,19 @@ async def test_invariant_9_an_access_whose_fields_were_made_none_breaks_off_who_
 ) -> None:
     await several(store)
     await forge(database, "UPDATE accesses SET fields = $1 WHERE seq = 3", edit)
+    assert "entry 3 (number_checked) was changed" in str((await store.accesses.fault())[1])
+    for options in ((), ("--json",)):
+        done = await on(dsn, tmp_path).ccari("audit", "list", *options)
+        assert (done.code, done.err) == (0, "")
+        assert done.out.count("number_checked") == 8
+
+
+@pytest.mark.parametrize("edit", NO_MOMENTS)
+async def test_invariant_9_an_access_at_no_moment_of_pythons_breaks_off_who_reads_the_record(
+    dsn: str, database: Database, store: Store, tmp_path: Path, edit: str
+) -> None:
+    await several(store)
+    await forge(database, "UPDATE accesses SET at = $1::text::timestamptz WHERE seq = 3", edit)
     assert "entry 3 (number_checked) was changed" in str((await store.accesses.fault())[1])
     for options in ((), ("--json",)):
         done = await on(dsn, tmp_path).ccari("audit", "list", *options)

@@ -15,8 +15,9 @@ from ccari.store.opened import Store
 from tests.unit.agi.served import ask, serving
 from tests.unit.store.made import NUMBER
 
-#: The bounds of a visit, for these tests; its end is to come well before SECONDS.
-SOON_SECONDS, SECONDS = 0.3, 20.0
+#: The bounds of a visit, for these tests; its end is to come well before SECONDS. The head of an honest one is to come whole
+#: within HEAD_SECONDS, beside all the others.
+SOON_SECONDS, HEAD_SECONDS, SECONDS = 0.3, 3.0, 20.0
 EXAMPLES, SIDE_BY_SIDE = 250, 25
 DIGITS = NUMBER.e164.removeprefix("+")
 
@@ -71,9 +72,10 @@ _visits = st.one_of(
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((session, "HEAD_SECONDS"), (session, "REPLY_SECONDS"), (menu, "KEY_SECONDS"), (menu, "MENU_SECONDS"),
-                         (menu, "PLAYBACK_GRACE_SECONDS"), (server, "DRAIN_SECONDS")):  # fmt: skip
+    for module, name in ((menu, "KEY_SECONDS"), (menu, "MENU_SECONDS"), (menu, "PLAYBACK_GRACE_SECONDS"),
+                         (server, "DRAIN_SECONDS")):  # fmt: skip
         monkeypatch.setattr(module, name, SOON_SECONDS)
+    monkeypatch.setattr(session, "HEAD_SECONDS", HEAD_SECONDS)
 
 
 async def visit(port: int, sent: bytes) -> bytes:

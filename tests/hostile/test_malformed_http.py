@@ -8,15 +8,19 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 import pytest
+from aiohttp import http_parser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ccari.ports.access import Role
 from ccari.web import endpoint, server
+from ccari.web.access import MOST_FAILURES
 from tests.lab.waiting import until
 from tests.unit.web.api import NUMBER, Api
+from tests.unit.web.console.browsing import Visitor, browser, signed_in
 
-SECONDS, SOON_SECONDS = 20.0, 0.3
+#: What is whole is to be read within WHOLE_SECONDS, beside all the others.
+SECONDS, WHOLE_SECONDS, SOON_SECONDS = 60.0, 5.0, 1.0
 EXAMPLES, SIDE_BY_SIDE = 200, 20
 DIGITS = NUMBER.removeprefix("+")
 #: For what is sent in a header or a line: what would show in an answer or a log that quotes it.
@@ -48,9 +52,10 @@ CASES = {
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not whole, or not the last, is waited for no longer than the tests are."""
-    monkeypatch.setattr(server, "FIRST_SECONDS", SOON_SECONDS)
-    monkeypatch.setattr(server, "KEEPALIVE_SECONDS", SOON_SECONDS)
-    monkeypatch.setattr(endpoint, "BODY_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(server, "FIRST_SECONDS", WHOLE_SECONDS)
+    # from the connection on, until there is a first request
+    monkeypatch.setattr(server, "KEEPALIVE_SECONDS", WHOLE_SECONDS)
+    monkeypatch.setattr(endpoint, "BODY_SECONDS", WHOLE_SECONDS)
 
 
 async def said(api: Api, sent: bytes) -> bytes:
@@ -96,6 +101,39 @@ async def test_what_is_no_http_is_quoted_or_answered_in_other_words(
         assert token not in text
 
 
+async def test_a_token_that_is_no_text_is_a_failure_of_ours_or_guessed_without_end(api: Api) -> None:
+    asked = (
+        b"GET /v1/calls HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \xff\xc3\r\nconnection: close\r\n\r\n"
+    )
+    answers = [await said(api, asked) for _ in range(MOST_FAILURES + 1)]
+    assert [int(each.split(b" ")[1]) for each in answers] == [
+        *[HTTPStatus.UNAUTHORIZED] * MOST_FAILURES, HTTPStatus.TOO_MANY_REQUESTS,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "parser", [http_parser.HttpRequestParser, http_parser.HttpRequestParserPy], ids=["compiled", "plain"]
+)
+async def test_a_url_that_is_no_text_is_read(
+    api: Api, monkeypatch: pytest.MonkeyPatch, parser: type[http_parser.HttpRequestParserPy]
+) -> None:
+    """By the parser that aiohttp has compiled, and by that which it has where none is."""
+    monkeypatch.setattr("aiohttp.web_protocol.HttpRequestParser", parser)
+    token = await api.of(Role.DPO)
+    async with browser() as session:
+        cookie = (await signed_in(api, Visitor(api.url, session), Role.DPO)).cookie
+    head = (
+        f"authorization: Bearer {token}\r\nconnection: close\r\nhost: x\r\ncontent-length: 0\r\n\r\n".encode()
+    )
+    signed = f"cookie: ccari_session={cookie}\r\n".encode()
+    for asked in (
+        b"GET /console/requests/\xff HTTP/1.1\r\n",
+        b"GET /console/requests?x=\xff HTTP/1.1\r\n" + signed,
+        b"POST /v1/suppressions/import?controller=acme&proof=\xff HTTP/1.1\r\ncontent-type: text/csv\r\n",
+    ):
+        assert (await said(api, asked + head)).split(b" ")[1] == b"400", asked
+
+
 @pytest.mark.parametrize(
     "zipped", [zlib.compress(b"[" * 200_000_000), zlib.compress(b" " * 70_000 + b"{}")], ids=len
 )
@@ -108,7 +146,10 @@ async def test_a_small_body_that_swells_is_taken(api: Api, zipped: bytes) -> Non
     assert (await said(api, head.encode() + zipped)).startswith(b"HTTP/1.1 413 ")
 
 
-async def test_who_says_nothing_or_never_ends_holds_a_connection(api: Api) -> None:
+async def test_who_says_nothing_or_never_ends_holds_a_connection(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "FIRST_SECONDS", SOON_SECONDS)
     unfinished = [
         b"",
         b"GET /healthz HTTP/1.1\r\nhost: x\r\n",
@@ -147,7 +188,7 @@ _HEADERS = st.lists(
         st.one_of(
             st.binary(max_size=40),
             st.sampled_from(
-                [b"Bearer TOKEN", b"0", b"2", b"-1", b"99999999999999999999", b"chunked", b"gzip, chunked", b"identity",
+                [b"Bearer TOKEN", b"Bearer \xff", b"0", b"2", b"-1", b"99999999999999999999", b"chunked", b"gzip, chunked", b"identity",
                  b"application/json", b"application/json; charset=nonsense", b"100-continue", b"close", b"websocket",
                  b"gzip", b"br", DIGITS.encode()]
             ),

@@ -1,12 +1,13 @@
 """A list of bars, sent as a file from a form, and the report of it."""
 
 import io
+from functools import partial
 
 from ccari.policy.suppression import Reason
 from ccari.web import lists as api
 from ccari.web import problems
+from ccari.web.console.forms import filled, read_parts, read_piece
 from ccari.web.console.pages import Answer, Shown, Visit
-from ccari.web.console.window import filled, read_parts
 from ccari.web.models.lists import ListReport
 from ccari.web.models.suppressions import BarsImportQuery
 from ccari.web.problems import Fault, Refusal
@@ -27,7 +28,7 @@ async def take(visit: Visit) -> Answer:
     query = filled(BarsImportQuery, form)
     if file is None or not file.filename:
         raise problems.of_faults([Fault(detail="choose a file", pointer="#/file")])
-    source = io.BufferedReader(Upload(file.read_chunk), _BUFFER_BYTES)
+    source = io.BufferedReader(Upload(partial(read_piece, file)), _BUFFER_BYTES)
     try:
         reply = await api.bar(visit.asking(query=query), source)
     except Refusal as refusal:

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from importlib import resources
 from typing import Any
@@ -88,16 +88,20 @@ def language_of(wanted: str | None, spoken: str | None) -> str:
     return next((each for each in (wanted, spoken) if each in LANGUAGES and each is not None), "en")
 
 
-def write(outcome: Outcome, request: RequestShown, controller: Controller, language: str) -> Letter:
-    """The draft; what nobody but its writer can know stands in square brackets."""
+def write(
+    outcome: Outcome, request: RequestShown, controller: Controller, language: str, now: datetime
+) -> Letter:
+    """The draft, of ``now`` (aware); what nobody but its writer can know stands in square brackets."""
     book, right, day = _BOOK[language], request.right, _DAYS[language]
+    today = deadlines.local_day(now, controller.country)
+    bars = [each for each in request.suppressions if each.removed_at is None]
     told = {
         "reference": request.reference, "article": CATALOGUES[language].article(request.article), "name": book["rights"][right],
         "controller": controller.name, "contact": controller.dpo, "country": controller.country,
         "received": day(deadlines.local_day(request.received_at, controller.country)),
-        "due": day(request.due), "extended_to": day(deadlines.extended(request.received_at, controller.country)),
+        "due": day(request.due), "late": request.due < today, "extended_to": day(deadlines.extended(request.received_at, controller.country)),
         "reason": _reason(request, outcome) or book["gap"]["reason"], "right": right.value,
-        "barred": any(bar.removed_at is None for bar in request.suppressions), "in_call": request.call_id is not None,
+        "barred": bool(bars), "barred_wholly": any(not bar.campaign for bar in bars), "in_call": request.call_id is not None,
     }  # fmt: skip
     bodies = [book["opening"], book[outcome][right] if right in book[outcome] else book[outcome]["body"]]
     # what was done may be less than what was asked for (17(3)), and then Art 12(4) wants them as in a refusal
@@ -109,10 +113,11 @@ def write(outcome: Outcome, request: RequestShown, controller: Controller, langu
         for body in bodies
         for each in _ENVIRONMENT.from_string(body).render(told).split("\n\n")
     ]
-    today = day(deadlines.local_day(datetime.now(UTC), controller.country))
     subject = _ENVIRONMENT.from_string(book[outcome]["subject"]).render(told)
     kept = tuple(each for each in paragraphs if each)
-    return Letter(language, controller.name, controller.dpo, book["gap"]["addressee"], today, subject, kept)
+    return Letter(
+        language, controller.name, controller.dpo, book["gap"]["addressee"], day(today), subject, kept
+    )
 
 
 def _reason(request: RequestShown, outcome: Outcome) -> str:

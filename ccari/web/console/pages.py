@@ -25,14 +25,15 @@ class Wrong(NamedTuple):
 
 @dataclass(slots=True)
 class Visit:
-    """One request of somebody who is signed in and may make it. ``form``: what was filled in, as it came; ``faults``:
-    what was wrong with it, in the words of the page, which is then shown again.
+    """One request of somebody who is signed in and may make it. ``form``: what was filled in, as it came, with the ``file``
+    that came with it; ``faults``: what was wrong with it, in the words of the page, which is then shown again.
     """
 
     ask: Ask
     session: Session
     words: Words
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    file: bytes = field(default=b"", repr=False)
     faults: tuple[Wrong, ...] = ()
 
     @property
@@ -74,8 +75,9 @@ Handler = Callable[[Visit], Awaitable[Answer]]
 @dataclass(frozen=True, slots=True)
 class Page:
     """``form``: the model of what is filled in. ``again``: the page that is shown, with what was wrong, when it cannot be
-    taken. ``ids``: what the ids of its fields begin with. ``reads``: it may take minutes, and a handler of a form reads the body itself and checks
-    its secret. ``lasts``: it goes on while somebody looks.
+    taken. ``ids``: what the ids of its fields begin with. ``file_bytes``: a file comes with it, of at most so many. ``long``:
+    it may take minutes. ``takes_list``: a list comes with it, for hours perhaps; the handler reads it, and what is filled in
+    beside it, and checks the secret. ``lasts``: it goes on while somebody looks.
     """
 
     method: str
@@ -87,6 +89,8 @@ class Page:
     form: type[BaseModel] | None = None
     again: Handler | None = None
     ids: str = ""
-    reads: bool = False
+    file_bytes: int = 0
+    long: bool = False
+    takes_list: bool = False
     lasts: bool = False
     looks_up: LookUp | None = None

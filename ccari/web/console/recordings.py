@@ -18,7 +18,7 @@ from ccari.web import recordings as api
 from ccari.web.console import rendering
 from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
 from ccari.web.console.sessions import PATH
-from ccari.web.console.window import arriving, read_part, read_parts, rendered
+from ccari.web.console.window import rendered
 from ccari.web.models.recordings import (
     HoldBody,
     HoldPage,
@@ -34,7 +34,7 @@ from ccari.web.problems import ALWAYS, not_there
 _PAGE_ROWS = 50
 _STATES = ("stored", "recording", "finished", "failed", "discarded", "deleted")
 #: An identity file is a few lines.
-_IDENTITY_BYTES = 16 * 1024
+IDENTITY_BYTES = 16 * 1024
 _MOST_WHY = 200
 #: For whoever listens to take one more piece of the page; a multiple of three, so that base64 of the pieces is that of all.
 WRITE_SECONDS = 30.0
@@ -98,7 +98,7 @@ async def release(visit: Visit) -> Answer:
 async def play(visit: Visit) -> Answer:
     """Open it with the key that was brought along, which is forgotten, and tell on record who listens, before they can."""
     path: RecordingPath = visit.ask.path
-    identity, why = await _brought(visit)
+    identity, why = _brought(visit)
     front, bearer = visit.ask.front, visit.ask.bearer
     found = await front.listening.find(path.id)
     tag = found.tag
@@ -119,17 +119,13 @@ async def play(visit: Visit) -> Answer:
     return await _sent(visit, await rendered(visit, Shown("recording.html.j2", told)), place, opened.audio)
 
 
-async def _brought(visit: Visit) -> tuple[str, str]:
+def _brought(visit: Visit) -> tuple[str, str]:
     """The text of the identity, from a file or pasted, and what for."""
-    form, file = await read_parts(visit.ask.request, visit.session)
-    text = ""
-    if file is not None:
-        async with arriving():
-            text = (await read_part(file, _IDENTITY_BYTES)).decode(errors="replace")
-    why = form.get("why", "").strip()[:_MOST_WHY]
+    text = visit.file.decode(errors="replace")
+    why = visit.form.get("why", "").strip()[:_MOST_WHY]
     if not why:
         raise InputError("why", "must say something")
-    return text if text.strip() else form.get("identity", ""), why
+    return text if text.strip() else visit.form.get("identity", ""), why
 
 
 async def _told(visit: Visit) -> dict[str, object]:

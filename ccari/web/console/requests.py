@@ -19,10 +19,10 @@ from ccari.web import calls
 from ccari.web import evidence as proofs
 from ccari.web import requests as api
 from ccari.web.console import letters
+from ccari.web.console.forms import TOO_OLD
 from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
 from ccari.web.console.rendering import HEADERS
 from ccari.web.console.sessions import PATH
-from ccari.web.console.window import TOO_OLD
 from ccari.web.models.base import Given
 from ccari.web.models.calls import CallPath, CallShown, JournalEntry
 from ccari.web.models.requests import (
@@ -163,7 +163,11 @@ async def letter(visit: Visit) -> Answer:
     if controller is None or path.outcome not in _letters(request, _steps(request, policy)):
         raise not_there()
     written = letters.write(
-        path.outcome, request, controller, letters.language_of(query.language, request.language)
+        path.outcome,
+        request,
+        controller,
+        letters.language_of(query.language, request.language),
+        datetime.now(UTC),
     )
     if query.form == "page":
         return Shown("letter.html.j2", {"letter": written, "request": request, "outcome": path.outcome})
@@ -217,7 +221,7 @@ def _steps(request: RequestShown, policy: Policy | None) -> list[Step]:
 
     def fault(to: RequestState) -> StepFault | None:
         return rights.step_fault(
-            request.right, request.state, to, level=Level[request.level], reason="given",
+            request.right, request.article, request.state, to, level=Level[request.level], reason="given",
             extended=request.extended_at is not None, in_first_month=in_time,
         )  # fmt: skip
 

@@ -4,31 +4,24 @@ import hmac
 import re
 import secrets
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import hdrs, web
 
 from ccari.ports.access import fingerprint
 from ccari.web.console import rendering
+from ccari.web.console.forms import CSRF, from_elsewhere, read_form
 from ccari.web.console.menu import menu
 from ccari.web.console.pages import Answer, Moved, Visit, Wrong
 from ccari.web.console.sessions import COOKIE, LONGEST_SECONDS, PATH
-from ccari.web.console.window import (
-    CSRF,
-    LANGUAGE_COOKIE,
-    SIGN_IN,
-    House,
-    from_elsewhere,
-    moved,
-    read_form,
-    shown,
-    troubled,
-    words_of,
-)
+from ccari.web.console.window import LANGUAGE_COOKIE, SIGN_IN, House, moved, shown, troubled, words_of
 from ccari.web.console.words import LANGUAGES, Words
 from ccari.web.endpoint import BEARER
 from ccari.web.problems import Refusal
+from ccari.web.turns import Room
 
+#: Forms at a time of those who have shown no token yet: they take no place from those who have.
+MOST_SIGN_INS = 20
 #: What the form of somebody who has no session yet is known by: the same in a cookie and in the form.
 _FORM_COOKIE = "ccari_sign_in"
 _FORM_SECONDS = 3600
@@ -43,16 +36,19 @@ class Entrance:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._room = Room(MOST_SIGN_INS)
 
     async def form(self, request: web.Request) -> web.Response:
         """The form to sign in with."""
-        return _form(request, words_of(request), _ours(request.query.get("back", "")))
+        words = words_of(request)
+        fault = words("sign_in.lost") if "lost" in request.query else ""
+        return _form(request, words, _ours(request.query.get("back", "")), fault, field="")
 
     async def sign_in(self, request: web.Request) -> web.Response:
         """A token for a session. Wrong ones are counted with those that the API is shown."""
         words = words_of(request)
         try:
-            with self._house.counter.room:
+            with self._room:
                 return await self._signed_in(request, words)
         except ConnectionError:
             raise
@@ -111,7 +107,7 @@ async def first_page(visit: Visit) -> Answer:
 async def language(request: web.Request) -> web.Response:
     """Keep the language that was chosen, and go back to the page that it was chosen on."""
     code = request.match_info["code"]
-    came_from = urlsplit(request.headers.get(hdrs.REFERER, ""))
+    came_from = _came_from(request)
     path = _ours(came_from.path)
     # what narrows a list stays; a form's page is made by what was sent, and has no such thing
     filters = f"?{came_from.query}" if path and _FILTERS.fullmatch(came_from.query) else ""
@@ -129,12 +125,21 @@ async def nowhere(request: web.Request) -> web.Response:
     return troubled(words_of(request), Refusal(HTTPStatus.NOT_FOUND, "there is nothing by that name"))
 
 
+def _came_from(request: web.Request) -> SplitResult:
+    try:
+        return urlsplit(request.headers.get(hdrs.REFERER, ""))
+    except ValueError:
+        # it is none: a client may send anything for one
+        return urlsplit("")
+
+
 def _form(
-    request: web.Request, words: Words, back: str, fault: str = "", status: HTTPStatus = HTTPStatus.OK
-) -> web.Response:
+    request: web.Request, words: Words, back: str, fault: str = "", status: HTTPStatus = HTTPStatus.OK, *,
+    field: str = "token",
+) -> web.Response:  # fmt: skip
     secret = secrets.token_urlsafe(32)
     told = {
-        "csrf": secret, "back": back, "bearer": None, "said": (), "faults": (Wrong(fault, "token"),) if fault else (), "menu": (),
+        "csrf": secret, "back": back, "bearer": None, "said": (), "faults": (Wrong(fault, field),) if fault else (), "menu": (),
         "here": "",
     }  # fmt: skip
     response = shown(rendering.page("sign_in.html.j2", words, None, told), status)

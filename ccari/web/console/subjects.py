@@ -19,7 +19,6 @@ from ccari.ports.subjects import Mandate
 from ccari.web import subjects as api
 from ccari.web.console.pages import Answer, Shown, Visit
 from ccari.web.console.requests import SOON_DAYS
-from ccari.web.console.window import CSRF, check_csrf, filled, read_form
 from ccari.web.models.base import Body
 from ccari.web.models.fields import NumberText
 from ccari.web.models.requests import RequestPath, RequestRow
@@ -48,9 +47,7 @@ async def look(visit: Visit) -> Answer:
 
 async def export(visit: Visit) -> Answer:
     """The file for the person, as the API gives it: on record, and in the request's journal."""
-    form = await read_form(visit.ask.request)
-    check_csrf(form.get(CSRF, ""), visit.session)
-    given = NumberForm.model_validate(filled(NumberForm, form))
+    given: NumberForm = visit.ask.body
     mandate, request = await _asked(visit)
     body = SubjectBody(number=given.number or request["number"] or "", request=mandate.reference)
     return await api.export(visit.asking(body=body))

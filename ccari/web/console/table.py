@@ -71,7 +71,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             "GET", f"{PATH}/requests/{{reference}}/letters/{{outcome}}", _OFFICER, requests.letter,
             in_path=requests.LetterPath, query=requests.LetterQuery,
         ),
-        Page("GET", f"{PATH}/requests/{{reference}}/evidence", _RIGHTS, requests.evidence, in_path=RequestPath, reads=True),
+        Page("GET", f"{PATH}/requests/{{reference}}/evidence", _RIGHTS, requests.evidence, in_path=RequestPath, long=True),
         Page("GET", f"{PATH}/requests/{{reference}}/subject", _OFFICER, subjects.one, in_path=RequestPath),
         Page(
             "POST", f"{PATH}/requests/{{reference}}/subject", _OFFICER, subjects.look, in_path=RequestPath,
@@ -79,9 +79,9 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         ),
         Page(
             "POST", f"{PATH}/requests/{{reference}}/subject/export", _OFFICER, subjects.export, in_path=RequestPath,
-            again=subjects.one, reads=True,
+            form=subjects.NumberForm, again=subjects.one, long=True,
         ),
-        Page("GET", f"{PATH}/calls/{{id}}/evidence", _RIGHTS, calls.evidence, in_path=CallPath, reads=True),
+        Page("GET", f"{PATH}/calls/{{id}}/evidence", _RIGHTS, calls.evidence, in_path=CallPath, long=True),
         Page("GET", f"{PATH}/overview", _LOOKING, overview.overview, query=overview.OverviewQuery, again=overview.overview),
         Page("GET", f"{PATH}/live", _LOOKING, live.calls, query=HoldQuery),
         Page("GET", f"{PATH}/live/events", _LOOKING, live.call_events, lasts=True),
@@ -94,7 +94,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         Page("GET", f"{PATH}/recordings/{{id}}", _LOOKING, recordings.one, in_path=RecordingPath),
         Page(
             "POST", f"{PATH}/recordings/{{id}}/play", _OFFICER, recordings.play, in_path=RecordingPath, again=recordings.one,
-            reads=True,
+            file_bytes=recordings.IDENTITY_BYTES, long=True,
         ),
         Page(
             "POST", f"{PATH}/recordings/{{id}}/hold", _OFFICER, recordings.hold, in_path=RecordingPath, form=ReasonBody,
@@ -110,7 +110,9 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             again=suppressions.register, looks_up=LookUp.CHECK,
         ),
         Page("GET", f"{PATH}/suppressions/import", _ENTERING, importing.blank),
-        Page("POST", f"{PATH}/suppressions/import", _ENTERING, importing.take, again=importing.blank, reads=True),
+        Page(
+            "POST", f"{PATH}/suppressions/import", _ENTERING, importing.take, again=importing.blank, takes_list=True,
+        ),
         Page("GET", f"{PATH}/campaigns", _LOOKING, campaigns.register, query=RevisionsQuery),
         Page(
             "GET", f"{PATH}/campaigns/{{number}}", _LOOKING, campaigns.revision, in_path=RevisionPath,

@@ -1,16 +1,15 @@
-"""One page, answering: who is signed in, with which role; then the form; then the work. What goes wrong is a page too."""
+"""One page, answering: who is signed in, with which role; then the form; then, in its turn, the work. What goes wrong is a
+page too.
+"""
 
-import asyncio
-import contextlib
-import hmac
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
-import orjson
-from aiohttp import BodyPartReader, ClientError, hdrs, web
+from aiohttp import hdrs, web
 from markupsafe import Markup
 from pydantic import BaseModel, ValidationError
 
@@ -23,23 +22,22 @@ from ccari.errors import (
     RequestError,
     StoreError,
 )
-from ccari.ports.access import Bearer, Role
+from ccari.ports.access import Bearer
 from ccari.web import problems
 from ccari.web.console import rendering
+from ccari.web.console.forms import CSRF, check_csrf, filled, from_elsewhere, read_file, read_form
 from ccari.web.console.menu import menu
 from ccari.web.console.pages import Answer, Moved, Page, Shown, Visit, Wrong
 from ccari.web.console.sessions import PATH, Session, Sessions
 from ccari.web.console.words import CATALOGUES, LANGUAGES, Words, preferred
-from ccari.web.endpoint import BEARER, BODY_SECONDS, Counter
+from ccari.web.endpoint import BEARER, Counter
 from ccari.web.front import Ask
 from ccari.web.problems import Refusal
+from ccari.web.turns import Turns
 
 LANGUAGE_COOKIE = "ccari_language"
-CSRF = "csrf"
-TOO_OLD = "that form is too old, or not ours: load the page anew and send it again"
 SIGN_IN = f"{PATH}/sign-in"
-#: Of a form with a file: a field, and how many there are.
-_FIELD_BYTES, _MOST_FIELDS = 8 * 1024, 20
+SIGN_OUT = f"{PATH}/sign-out"
 #: What says itself what is wrong, in words that are for whoever asked.
 _EXPLAINED = (ConsentError, EvidenceError, InputError, ListError, RecordingError, RequestError, Refusal)
 #: What is told of at the top of the page on which it was filled in.
@@ -100,9 +98,19 @@ class Window:
                 raise Refusal(HTTPStatus.FORBIDDEN, "that page is not for your role")
             visit = Visit(self._ask(request, session), session, words)
             if not page.lasts:
-                async with counter.lists_in if page.reads else counter.turns:
-                    return await self._finished(visit, await self._work(visit))
+                # before its turn: a form that never comes holds up nobody
+                fault = await self._given(visit)
+                async with self._turns():
+                    answer = await (self._work(visit) if fault is None else self._again(visit, fault))
+                    return await self._finished(visit, answer)
         return await self._finished(visit, await page.handler(visit))
+
+    def _turns(self) -> Turns:
+        """Where it waits with its like, and with those of the API."""
+        page, counter = self._page, self._house.counter
+        if page.takes_list:
+            return counter.lists_in
+        return counter.files_out if page.long else counter.turns
 
     async def _session(self, request: web.Request) -> Session | None:
         """That of the cookie, while the token is still good that it was begun with."""
@@ -125,34 +133,50 @@ class Window:
         keeper = SessionKeeper(self._house, session)
         return Ask(front, keeper, request, session.bearer, path, None, None)
 
-    async def _work(self, visit: Visit) -> Answer:
-        page = self._page
+    async def _given(self, visit: Visit) -> Refusal | None:
+        """Take what is asked, and what was filled in; gives what is wrong with it, if its page is to be shown again."""
+        request = visit.ask.request
         try:
-            visit.ask = visit.asking(path=visit.ask.path, query=_query(page.query, visit.ask.request))
-            if visit.ask.request.method == hdrs.METH_POST:
+            visit.ask = visit.asking(path=visit.ask.path, query=_query(self._page.query, request))
+            if request.method == hdrs.METH_POST:
                 await self._take_form(visit)
-            return await page.handler(visit)
         except _EXPLAINED as error:
-            refusal = error if isinstance(error, Refusal) else problems.of_error(error)
-            if page.again is None or refusal.status not in _TAKEN_BACK:
-                raise
-            visit.faults = tuple(
-                _told(visit.words, refusal, "f-" if page.method == hdrs.METH_GET else page.ids)
-            )
-            visit.ask = visit.asking(path=visit.ask.path)
-            shown = await page.again(visit)
-            if not isinstance(shown, Shown):
-                raise
-            return Shown(shown.template, shown.told, HTTPStatus(refusal.status))
+            return self._to_mend(error)
+        return None
+
+    async def _work(self, visit: Visit) -> Answer:
+        try:
+            return await self._page.handler(visit)
+        except _EXPLAINED as error:
+            return await self._again(visit, self._to_mend(error))
+
+    def _to_mend(self, error: Exception) -> Refusal:
+        """What is told where it was filled in. Raises the error if nothing that is filled in there mends it."""
+        refusal = error if isinstance(error, Refusal) else problems.of_error(error)
+        if self._page.again is None or refusal.status not in _TAKEN_BACK:
+            raise error
+        return refusal
+
+    async def _again(self, visit: Visit, refusal: Refusal) -> Answer:
+        page = self._page
+        visit.faults = tuple(_told(visit.words, refusal, "f-" if page.method == hdrs.METH_GET else page.ids))
+        visit.ask = visit.asking(path=visit.ask.path)
+        shown = await page.again(visit) if page.again is not None else None
+        if not isinstance(shown, Shown):
+            raise refusal
+        return Shown(shown.template, shown.told, HTTPStatus(refusal.status))
 
     async def _take_form(self, visit: Visit) -> None:
         page, request = self._page, visit.ask.request
         from_elsewhere(request)
-        if page.reads:
+        if page.takes_list:
             return
-        form = await read_form(request)
-        check_csrf(form.get(CSRF, ""), visit.session)
-        visit.form = {name: value for name, value in form.items() if name != CSRF}
+        if page.file_bytes:
+            visit.form, visit.file = await read_file(request, visit.session, page.file_bytes)
+        else:
+            form = await read_form(request)
+            check_csrf(form.get(CSRF, ""), visit.session)
+            visit.form = {name: value for name, value in form.items() if name != CSRF}
         if page.looks_up is not None:
             self._house.counter.rates.take(page.looks_up, visit.ask.bearer.name)
         if page.form is not None:
@@ -193,9 +217,10 @@ def moved(to: str) -> web.Response:
 
 
 def to_sign_in(request: web.Request) -> web.Response:
-    """Where the browser is to go. A page is come back to; what was sent is lost."""
-    back = request.path if request.method == hdrs.METH_GET and request.path != PATH else ""
-    return moved(f"{SIGN_IN}?back={back}" if back else SIGN_IN)
+    """Where the browser is to go. A page is come back to; what was sent is lost, and the form says so."""
+    if request.method != hdrs.METH_GET:
+        return moved(SIGN_IN if request.path == SIGN_OUT else f"{SIGN_IN}?lost=true")
+    return moved(f"{SIGN_IN}?back={quote(request.path)}" if request.path != PATH else SIGN_IN)
 
 
 def troubled(words: Words, error: Exception) -> web.Response:
@@ -234,68 +259,6 @@ def words_of(request: web.Request) -> Words:
     return CATALOGUES[chosen]
 
 
-def from_elsewhere(request: web.Request) -> None:
-    """Refusal (403) for a form that another site has sent, as browsers say of each. The form's secret is the other lock."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        raise Refusal(HTTPStatus.FORBIDDEN, "that form came from another site")
-
-
-def check_csrf(given: str, session: Session) -> None:
-    if not hmac.compare_digest(given.encode(errors="replace"), session.csrf.encode()):
-        raise Refusal(HTTPStatus.FORBIDDEN, TOO_OLD)
-
-
-async def read_form(request: web.Request) -> Mapping[str, str]:
-    """The fields of a small form, each once. Raises Refusal (400, 408, 413, 415)."""
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form")
-    async with arriving():
-        form = await request.post()
-    return {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
-
-
-@contextlib.asynccontextmanager
-async def arriving() -> AsyncIterator[None]:
-    """For what is read of a form meanwhile: who sends it a byte at a time holds no place for longer. Refusal (400, 408)."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            yield
-    except TimeoutError:
-        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the form did not arrive in time") from None
-    except (ClientError, web.RequestPayloadError, ValueError):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the form did not arrive whole") from None
-
-
-async def read_parts(
-    request: web.Request, session: Session
-) -> tuple[Mapping[str, str], BodyPartReader | None]:
-    """The fields of a form with a file, up to the file, whose reader is the other. Raises Refusal (400, 403, 408, 413)."""
-    if request.content_type != "multipart/form-data":
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form with a file")
-    form: dict[str, str] = {}
-    async with arriving():
-        parts = await request.multipart()
-        while (part := await parts.next()) is not None:
-            if not isinstance(part, BodyPartReader) or len(form) >= _MOST_FIELDS:
-                raise Refusal(HTTPStatus.BAD_REQUEST, "that is no form of ours")
-            if part.filename is not None:
-                check_csrf(form.pop(CSRF, ""), session)
-                return form, part
-            form[part.name or ""] = (await read_part(part, _FIELD_BYTES)).decode(errors="replace")
-    check_csrf(form.pop(CSRF, ""), session)
-    return form, None
-
-
-async def read_part(part: BodyPartReader, most_bytes: int) -> bytes:
-    """All of a part. Refusal (413) if it is longer."""
-    read = bytearray()
-    while piece := await part.read_chunk():
-        read += piece
-        if len(read) > most_bytes:
-            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"that has at most {most_bytes} bytes here")
-    return bytes(read)
-
-
 def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | None:
     """What the URL asks for; fields that were left empty are not asked for."""
     if model is None:
@@ -310,15 +273,6 @@ def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | N
         return model.model_validate(given)
     except ValidationError as error:
         raise problems.of_validation(model, error, in_query=True) from None
-
-
-def filled(model: type[BaseModel], form: Mapping[str, str]) -> BaseModel:
-    """The form by its model, as the API takes it; fields that were left empty are not there."""
-    given = {name: value for name, value in form.items() if value.strip() and name in model.model_fields}
-    try:
-        return model.model_validate_json(orjson.dumps(given))
-    except ValidationError as error:
-        raise problems.of_validation(model, error) from None
 
 
 def _marking(faults: Sequence[Wrong]) -> Callable[..., Markup]:
@@ -349,7 +303,3 @@ def _told(words: Words, refusal: Refusal, ids: str = "") -> list[Wrong]:
         detail = words.said_of(each.detail)
         told.append(Wrong(f"{label}: {detail}" if label else detail, ids + field if field else ""))
     return told
-
-
-def roles_of(*roles: Role) -> frozenset[Role]:
-    return frozenset(roles)

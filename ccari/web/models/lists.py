@@ -19,7 +19,7 @@ class LineFaultShown(Told):
 class ListReport(Told):
     """``duplicate``: lines that say what was known. ``faults``: of the first hundred lines that are invalid.
 
-    ``barred``: lines of contacts that were left out, by the gate's reason. ``unasked``: purposes of consents that no
+    ``barred``: lines of contacts or consents that were left out, by the gate's reason. ``unasked``: purposes of consents that no
     campaign asks for.
     """
 

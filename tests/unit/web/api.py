@@ -144,7 +144,7 @@ class Api:
         made = f"ccari_{secrets.token_urlsafe(32)}"
         whose = frozenset(controllers) if controllers is not None else None
         await self._add(
-            made, Bearer(name or f"{role}-{secrets.token_hex(2)}", role, _agent(role, agent), whose)
+            made, Bearer(name or f"{role}-{secrets.token_hex(8)}", role, _agent(role, agent), whose)
         )
         return made
 

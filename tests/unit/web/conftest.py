@@ -7,10 +7,7 @@ import pytest_asyncio
 
 from ccari.store.opened import Store
 from ccari.web.front import Front
-from tests.unit.store.conftest import database, dsn, empty, reachable, server, store
 from tests.unit.web.api import Api, front_over, serving
-
-__all__ = ["database", "dsn", "empty", "reachable", "server", "store"]
 
 
 @pytest_asyncio.fixture

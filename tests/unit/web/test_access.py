@@ -133,6 +133,7 @@ async def test_a_token_is_made_that_nobody_could_tell_from_another_or_that_opens
         ("--role", "ops", "--name", "pbx"): (1, "there is, or was, a token 'pbx'"),
         ("--role", "ops", "--controller", "nobody"): (1, "there is no controller 'nobody'"),
         ("--role", "agent"): (2, "--agent"),
+        ("--role", "agent", "--agent", ""): (2, "--agent"),
         ("--role", "ops", "--agent", "anna"): (2, "--agent"),
         ("--role", "ops", "--name", "48600100001"): (2, "--name"),
         ("--role", "boss"): (2, "--role"),

@@ -1,9 +1,11 @@
 """Long lists over HTTP: taken whole or not at all, as they arrive, and given out so that nobody takes a part for the whole."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -355,6 +357,26 @@ async def test_a_page_of_a_list_leaves_out_or_repeats_a_row(api: Api, store: Sto
     assert len(found) == len(set(found)) == 18
     assert len((await api.ask("GET", f"{path}?controller=other")).json["items"]) == 9
     (await api.ask("GET", f"{path}?after=WyJ4Il0")).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+async def test_a_long_source_ends_the_list_of_contacts_or_stands_in_the_url(api: Api) -> None:
+    sources = [f"{NUMBER} {'😀' * (200 - len(NUMBER) - 2)}{each}" for each in "abc"]
+    numbers = [each.e164 for each in made.numbers(3)]
+    lines = [f"{number},{source},2026-01-31,contract" for number in numbers for source in sources]
+    for controller in ("acme", "other"):
+        text = "\n".join(["number,source,obtained,basis", *lines])
+        assert (await give(api, f"{CONTACTS}/import?controller={controller}", text)).json["accepted"] == 9
+    one = f"&source={quote(sources[1])}"
+    for limit, narrowed, rows in ((1, "", 18), (2, "", 18), (4, "", 18), (1, one, 6)):
+        found: list[tuple[str, str, str]] = []
+        after = ""
+        while after is not None:
+            path = f"{CONTACTS}?limit={limit}{narrowed}{after and f'&after={after}'}"
+            page = (await api.ask("GET", path)).json
+            found += [(each["controller"], each["digest"], each["source"]) for each in page["items"]]
+            after = page["next"]
+            assert after is None or NUMBER.encode() not in base64.urlsafe_b64decode(f"{after}==")
+        assert len(found) == len(set(found)) == rows, (limit, narrowed)
 
 
 async def test_an_export_that_fails_in_the_middle_ends_as_if_it_were_whole(

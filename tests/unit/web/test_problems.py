@@ -182,30 +182,54 @@ async def test_a_body_that_never_comes_holds_a_place(
         writer.close()
 
 
+class Hanging:
+    """Looks at numbers until it may ``go_on``; ``inside`` counts them."""
+
+    def __init__(self) -> None:
+        self.go_on, self.inside = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def facts_and_bearer(self, *_: object) -> Any:
+        self.inside.release()
+        await self.go_on.wait()
+        raise StoreError("at last")
+
+    async def has(self, looks: int) -> None:
+        async with asyncio.timeout(10):
+            for _ in range(looks):
+                await self.inside.acquire()
+
+
+async def test_a_dialler_holds_up_whoever_works_or_its_own_gates(
+    store: Store, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its gates are asked about together: one that waits for the database has all others wait with it, and nobody else."""
+    monkeypatch.setattr("ccari.web.endpoint.AT_ONCE", 2)
+    hanging = Hanging()
+    async with serving(store, replace(front, facts=hanging)) as api:
+        token = await api.of(Role.DIALER)
+        asking = [asyncio.create_task(api.ask("POST", GATE, GOOD, token=token)) for _ in range(10)]
+        await hanging.has(len(asking))
+        monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
+        assert (await api.ask("GET", "/v1/calls")).status == HTTPStatus.OK
+        hanging.go_on.set()
+        await asyncio.gather(*asking)
+
+
 async def test_more_requests_than_there_is_room_for_wait_for_ever(
     store: Store, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that are worked on hang; others are told so, within a bound."""
-    monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
     monkeypatch.setattr("ccari.web.endpoint.AT_ONCE", 2)
-    go_on, inside = asyncio.Event(), asyncio.Semaphore(0)
-
-    class Hanging:
-        async def facts_and_bearer(self, *_: object) -> Any:
-            inside.release()
-            await go_on.wait()
-            raise StoreError("at last")
-
-    async with serving(store, replace(front, facts=Hanging())) as api:
+    hangs = Hanging()
+    async with serving(store, replace(front, facts=hangs)) as api:
         token = await api.of(Role.DPO)
         hanging = [asyncio.create_task(api.ask("POST", GATE, GOOD, token=token)) for _ in range(2)]
-        async with asyncio.timeout(10):
-            for _ in hanging:
-                await inside.acquire()
+        await hangs.has(len(hanging))
+        monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
         late = await api.ask("POST", GATE, GOOD)
         late.problem(HTTPStatus.SERVICE_UNAVAILABLE)
         assert late.headers["retry-after"] == "1"
-        go_on.set()
+        hangs.go_on.set()
         for each in await asyncio.gather(*hanging):
             each.problem(HTTPStatus.SERVICE_UNAVAILABLE)
     monkeypatch.setattr("ccari.web.endpoint.MOST_REQUESTS", 0)

@@ -1,8 +1,10 @@
 """What is kept of a person, and what proves a call, given out over HTTP: to whom it may be, and on record."""
 
+import hashlib
 import io
 import json
 import zipfile
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,54 @@ async def test_an_export_is_not_on_record_or_of_another(
     assert list((tmp_path / "exports").iterdir()) == []
 
 
+async def test_invariant_7_a_person_is_told_of_looks_that_were_made_for_another_controller(
+    api: Api, store: Store, shelf: Shelf, front: Front
+) -> None:
+    assert isinstance(front.secrets, SecretStore)
+    # a copy of a secret, under which both know the number by one digest
+    (theirs, mine) = (front.secrets.folder / each / "suppression-1.key" for each in ("other", "acme"))
+    theirs.write_bytes(mine.read_bytes())
+    reference = await person.asked(shelf, Right.ACCESS)
+    for controller in ("acme", "other"):
+        body = {"number": NUMBER, "controller": controller, "why": f"they asked {controller}"}
+        await api.ask("POST", "/v1/suppressions/check", body)
+    for campaign in ("renewals", "umfrage"):
+        await api.ask("POST", "/v1/gate", {"number": NUMBER, "campaign": campaign})
+    rows = await store.database.rows("SELECT DISTINCT fields->>'digest' AS digest FROM accesses")
+    assert rows == [{"digest": made.digests().newest.hex()}]
+    _, content = await post(api, EXPORT, {"number": NUMBER, "request": reference})
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        told = json.loads(file.read("data.json"))["accesses"]
+    assert [(each["access"], each["why"]) for each in told] == [
+        ("number_checked", "they asked acme"), ("number_gated", ""),
+    ]  # fmt: skip
+
+
+async def test_somebody_elses_talk_is_given_out_as_a_persons_own(
+    api: Api, store: Store, shelf: Shelf
+) -> None:
+    recordings = [str(await shelf.put(await person.called(shelf))) for _ in range(2)]
+    said = b"fLaC what was said"
+    for each in recordings:
+        place, digest = f"acme/{each}.flac", hashlib.sha256(said).digest()
+        (shelf.folder / place).write_bytes(said)
+        await store.database.rows(
+            "UPDATE recordings SET file = $1, sha256 = $2 WHERE id = $3", place, digest, each
+        )
+    mine, swapped = recordings
+    (shelf.folder / f"acme/{swapped}.flac").write_bytes(b"fLaC what somebody else said")
+    reference = await person.asked(shelf, Right.ACCESS)
+    status, content = await post(api, EXPORT, {"number": NUMBER, "request": reference})
+    assert status == HTTPStatus.OK
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        named = {each["id"]: each["audio"] for each in json.loads(file.read("data.json"))["recordings"]}
+        audio = {name: file.read(name) for name in file.namelist() if name.startswith("recordings/")}
+    assert audio == {f"recordings/{mine}.flac": said}
+    assert named == {mine: f"recordings/{mine}.flac", swapped: None}
+    history = (await store.requests.show(reference)).history
+    assert "exported: 2 calls, 2 recordings, 1 without their audio; " in history[-1]["reason"]
+
+
 async def test_data_are_given_out_on_a_request_that_is_no_ground(
     api: Api, store: Store, shelf: Shelf
 ) -> None:
@@ -121,6 +171,29 @@ async def test_evidence_proves_nothing_or_goes_to_another_controller(
         "SELECT fields->>'of' AS of FROM accesses WHERE event = 'evidence_exported' ORDER BY seq"
     )
     assert [row["of"] for row in rows] == [str(call.id), reference]
+
+
+async def test_evidence_tells_a_controllers_officer_of_other_controllers(
+    api: Api, store: Store, shelf: Shelf, front: Front
+) -> None:
+    assert isinstance(front.secrets, SecretStore)
+    keys = SigningKeys(front.secrets.folder).all()
+    # under the revision that declares both
+    call = replace(made.call(), revision=2)
+    await store.calls.open(call, made.question(call))
+    await store.calls.close(call.id, "busy", "", made.journal("call_ended"))
+    files: dict[str, dict[str, bytes]] = {}
+    for name, controllers in (("all", None), ("one", {"acme"})):
+        token = await api.token(Role.DPO, controllers=controllers)
+        headers = {"authorization": f"Bearer {token}"}
+        async with api.session.get(f"{api.url}{EVIDENCE}/calls/{call.id}", headers=headers) as answer:
+            made_ = await answer.read()
+        assert verify(made_, keys, None).id == str(call.id)
+        with zipfile.ZipFile(io.BytesIO(made_)) as archive:
+            files[name] = {each: archive.read(each) for each in archive.namelist()}
+    assert b"umfrage" in files["all"]["policy.toml"]
+    assert files["all"].keys() - files["one"].keys() == {"policy.toml", "policy.json"}
+    assert [name for name, content in files["one"].items() if b"umfrage" in content] == []
 
 
 def test_an_export_that_was_cut_off_is_left_lying(tmp_path: Path) -> None:

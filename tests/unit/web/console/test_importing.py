@@ -1,16 +1,24 @@
 """A list of bars from a form with a file: all of it or nothing, told line by line, without a number coming back."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from html import unescape
 from http import HTTPStatus
+from uuid import uuid4
 
 import aiohttp
+import pytest
+from aiohttp import web
 
 from ccari.ports.access import Role
 from ccari.store.opened import Store
+from ccari.web import uploads
+from ccari.web.endpoint import LONG_AT_ONCE
 from tests.unit.web.api import Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
 IMPORT = "/console/suppressions/import"
+SECONDS = 30.0
 GOOD = "number;reason\n+48600100001;erasure\n600 100 002;do_not_call\n"
 BAD = GOOD + "12;erasure\n+48600100003;because\n"
 
@@ -70,3 +78,45 @@ async def test_a_list_that_cannot_be_read_is_refused_without_a_word(
         assert words in unescape(seen.words)
         assert seen.form(IMPORT).action == IMPORT
     assert await store.suppressions.page(None, 10, None) == []
+
+
+async def test_evidence_an_export_or_listening_waits_for_lists_that_come_in(
+    api: Api, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, has_its_turn, of = asyncio.Event(), asyncio.Semaphore(0), uploads.Upload.of
+
+    def begun(request: web.Request) -> uploads.Upload:
+        has_its_turn.release()
+        return of(request)
+
+    async def waits() -> AsyncIterator[bytes]:
+        yield b"number\n"
+        await end.wait()
+
+    async def give() -> int:
+        headers = {"content-type": "text/csv", "authorization": f"Bearer {await api.of(Role.DPO)}"}
+        url = f"{api.url}/v1/suppressions/import?controller=acme"
+        async with api.session.post(url, data=waits(), headers=headers) as answer:
+            return answer.status
+
+    monkeypatch.setattr(uploads.Upload, "of", begun)
+    await signed_in(api, visitor, Role.DPO)
+    csrf = (await visitor.get(IMPORT)).form(IMPORT).fields["csrf"]
+    async with asyncio.timeout(SECONDS):
+        giving = [asyncio.create_task(give()) for _ in range(LONG_AT_ONCE)]
+        for _ in giving:
+            await has_its_turn.acquire()
+        monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
+        # there is nothing of that name: who is told so has had a turn
+        person, call, recording = "/console/requests/ACME-2026-000001", uuid4(), uuid4()
+        for path in (f"{person}/evidence", f"/console/calls/{call}/evidence"):
+            assert (await visitor.get(path)).status == HTTPStatus.NOT_FOUND
+        given = await visitor.ask("POST", f"{person}/subject/export", {"csrf": csrf})
+        assert given.status == HTTPStatus.NOT_FOUND
+        form = aiohttp.FormData({"csrf": csrf, "why": "complaint 7"}, default_to_multipart=True)
+        play = f"{visitor.url}/console/recordings/{recording}/play"
+        async with visitor.session.post(play, data=form) as heard:
+            assert heard.status == HTTPStatus.NOT_FOUND
+        assert (await sent(visitor, GOOD, controller="acme")).status == HTTPStatus.SERVICE_UNAVAILABLE
+        end.set()
+        assert await asyncio.gather(*giving) == [HTTPStatus.OK] * LONG_AT_ONCE

@@ -1,6 +1,6 @@
 """Letters to the person: nothing in them that is not so, and none that the law does not let be sent."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,7 +37,7 @@ def request(right: Right = Right.ERASURE, **changes: Any) -> RequestShown:
         digest="", key_version=1, suppressions=(BAR,) if effect.suppress else (), recordings=(), history=(),
         fault=None, forwards=(),
         effect=EffectShown(
-            suppression=effect.suppress, stops_recording=effect.stops_recording, stored_recordings="keep",
+            suppression=effect.suppress, stops_recording=bool(effect.stops), stored_recordings="keep",
             identity_to_fulfil="L0", refusable=effect.refusable,
         ),
     )  # fmt: skip
@@ -45,7 +45,7 @@ def request(right: Right = Right.ERASURE, **changes: Any) -> RequestShown:
 
 
 def text(outcome: Outcome, of: RequestShown, language: str = "en", country: str = "PL") -> str:
-    return letters.write(outcome, of, controller(country), language).text
+    return letters.write(outcome, of, controller(country), language, MOMENT).text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -139,7 +139,7 @@ def test_a_paragraph_runs_into_the_next(language: str) -> None:
             body = source[right] if right in source else source["body"]
             for suppressions in ((BAR,), ()):
                 told = letters.write(
-                    outcome, request(right, suppressions=suppressions), controller(), language
+                    outcome, request(right, suppressions=suppressions), controller(), language, MOMENT
                 )
                 begins = [each.partition(" ")[0] for each in body.split("\n\n") if not each.startswith("{%")]
                 assert [each for each in begins if not any(p.startswith(each) for p in told.paragraphs)] == []
@@ -148,6 +148,34 @@ def test_a_paragraph_runs_into_the_next(language: str) -> None:
 @pytest.mark.parametrize(("language", "due"), [("en", "7 April 2026"), ("pl", "07.04.2026")])
 def test_a_date_is_written_as_in_another_language(language: str, due: str) -> None:
     assert due in text(Outcome.RECEIPT, request(), language)
+
+
+@pytest.mark.parametrize(("language", "sorry"), [("en", "sorry"), ("pl", "przepraszamy")])
+def test_an_answer_is_promised_by_a_day_that_has_passed(language: str, sorry: str) -> None:
+    # the last hour of the last day, in Warsaw
+    last = datetime(2026, 4, 7, 21, 59, 59, tzinfo=UTC)
+    in_time, late = [
+        letters.write(Outcome.RECEIPT, request(), controller(), language, now).text
+        for now in (last, last + timedelta(seconds=1))
+    ]
+    assert (sorry in in_time, sorry in late) == (False, True)
+    assert late.count("[") == in_time.count("[") + 1
+
+
+@pytest.mark.parametrize(("language", "marketing"), [("en", "marketing"), ("pl", "marketing")])
+def test_who_withdrew_one_consent_is_told_that_nobody_sells_to_them(language: str, marketing: str) -> None:
+    """By key in a call it bars the campaigns alone that ask for that consent."""
+    one = BAR.model_copy(update={"reason": "withdraw_consent", "campaign": "survey"})
+    for bars, told in (((one,), False), ((BAR,), True), ((one, BAR), True), ((), False)):
+        said = text(Outcome.FULFILLED, request(Right.WITHDRAW_CONSENT, suppressions=bars), language)
+        assert (marketing in said) is told
+
+
+@pytest.mark.parametrize(
+    ("language", "but"), [("en", "without the key"), ("pl", "bez przechowywanego osobno klucza")]
+)
+def test_a_digest_is_said_to_hide_the_number_from_everybody(language: str, but: str) -> None:
+    assert but in text(Outcome.FULFILLED, request(), language)
 
 
 @pytest.mark.parametrize("state", OPEN)

@@ -16,8 +16,9 @@ from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.ports.recordings import InPlace
 from ccari.store.opened import Store
-from ccari.web.console import recordings, window
+from ccari.web.console import forms, recordings
 from ccari.web.console.rendering import ASSETS
+from tests.faults.files import with_a_bit_changed
 from tests.unit.store.test_listening_commands import played, put
 from tests.unit.web.api import NUMBER, Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
@@ -110,7 +111,7 @@ async def test_a_recording_is_heard_without_its_key_a_reason_or_a_record(
     forged = await listened(visitor, page, identity.encode(), csrf="x")
     assert (forged.status, "data:audio" in forged.text) == (HTTPStatus.FORBIDDEN, False)
     file = tmp_path / "recordings" / recording.kept.file
-    file.write_bytes(file.read_bytes()[:-3] + b"xyz")
+    file.write_bytes(with_a_bit_changed(file.read_bytes()))
     damaged = await listened(visitor, page, identity.encode())
     assert damaged.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert await played(store, recording) == []
@@ -181,10 +182,10 @@ async def test_one_click_saves_the_sound_or_the_key(
 async def test_a_key_that_never_arrives_holds_a_place_for_ever(
     api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window, "BODY_SECONDS", 0.2)
     page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
     await signed_in(api, visitor, Role.DPO)
     secret = (await visitor.get(HOME)).form("/console/sign-out").fields["csrf"]
+    monkeypatch.setattr(forms, "BODY_SECONDS", 0.2)
     parts = (
         f'--x\r\ncontent-disposition: form-data; name="csrf"\r\n\r\n{secret}\r\n'
         '--x\r\ncontent-disposition: form-data; name="file"; filename="key"\r\n\r\n'

@@ -1,8 +1,11 @@
 """Signing in to the console and out of it, and what keeps a session its owner's."""
 
 from http import HTTPStatus
+from urllib.parse import urlencode
 
+import pytest
 from aiohttp.test_utils import make_mocked_request
+from yarl import URL
 
 from ccari.ports.access import Bearer, Role
 from ccari.store.opened import Store
@@ -29,6 +32,17 @@ async def test_a_page_is_shown_to_somebody_who_is_not_signed_in(visitor: Visitor
         seen = await visitor.get(path)
         assert (seen.status, seen.url) == (HTTPStatus.OK, SIGN_IN)
         assert [each.action for each in seen.forms] == [SIGN_IN]
+
+
+async def test_whatever_stands_in_the_path_of_a_page_breaks_the_connection_off(api: Api) -> None:
+    for written in ("%0D%0Aset-cookie:%20a=b", "a%20b&c=d%23", "%F0%9F%98%80", "%FF", "%00"):
+        page = URL(f"{api.url}{REQUESTS}/{written}", encoded=True)
+        async with api.session.get(page, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers.get("set-cookie")) == (HTTPStatus.SEE_OTHER, None), written
+            back = URL(answer.headers["location"]).query["back"]
+        assert back == page.path
+        async with api.session.get(URL(api.url + answer.headers["location"], encoded=True)) as form:
+            assert form.status == HTTPStatus.OK
 
 
 async def test_who_signs_in_does_not_get_to_the_page_they_wanted(api: Api, visitor: Visitor) -> None:
@@ -102,6 +116,24 @@ async def test_the_sign_in_of_another_site_is_taken(api: Api, visitor: Visitor) 
     assert not visitor.cookie
 
 
+@pytest.mark.parametrize("charset", ["nonsense", "raw_unicode_escape", "utf-16", "hex", "é"])
+async def test_a_form_chooses_by_which_codec_it_is_read(api: Api, visitor: Visitor, charset: str) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    secret = (await visitor.get(REQUESTS)).form("/console/sign-out").fields["csrf"]
+    headers = {"content-type": f"application/x-www-form-urlencoded; charset={charset}"}
+    for path in (SIGN_IN, "/console/requests/find"):
+        sent = f"csrf={secret}&token=\\ud800&number=\\ud800&why=x"
+        async with visitor.session.post(visitor.url + path, data=sent.encode(), headers=headers) as answer:
+            assert answer.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE, path
+
+
+async def test_a_form_that_says_how_it_is_written_is_refused(api: Api, visitor: Visitor) -> None:
+    form = {**(await visitor.get(SIGN_IN)).form(SIGN_IN).fields, "token": await api.of(Role.DPO)}
+    headers = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
+    async with visitor.session.post(visitor.url + SIGN_IN, data=urlencode(form), headers=headers) as answer:
+        assert (answer.status, answer.url.path) == (HTTPStatus.OK, "/console/overview")
+
+
 async def test_a_session_outlives_its_token_or_its_sign_out(api: Api, visitor: Visitor, store: Store) -> None:
     token = await api.token(Role.DPO, name="officer")
     await visitor.sign_in(token)
@@ -112,6 +144,22 @@ async def test_a_session_outlives_its_token_or_its_sign_out(api: Api, visitor: V
     assert (await visitor.get(REQUESTS)).url == REQUESTS
     assert await store.tokens.revoke("officer", "test")
     assert (await visitor.get(REQUESTS)).url == SIGN_IN
+
+
+async def test_what_was_sent_after_the_session_is_lost_without_a_word(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    form = (await visitor.get("/console/suppressions")).form("/console/suppressions/check")
+    out = (await visitor.get(REQUESTS)).form("/console/sign-out")
+    visitor.session.cookie_jar.clear()
+    sent = await visitor.ask("POST", form.action, {**form.fields, "number": "12"})
+    assert sent.url.startswith(SIGN_IN)
+    assert "nothing was done of what you sent" in sent.words
+    assert 'aria-invalid="true"' not in sent.text
+    # who only looks, or leaves, has lost nothing
+    for method, page in (("GET", REQUESTS), ("POST", out.action)):
+        seen = await visitor.ask(method, page, out.fields)
+        assert seen.url.startswith(SIGN_IN)
+        assert "what you sent" not in seen.words
 
 
 async def test_who_signs_in_again_leaves_a_session_behind(api: Api, visitor: Visitor) -> None:
@@ -209,6 +257,12 @@ async def test_the_language_is_not_that_of_the_browser_or_of_the_switch(
         "/console/language/pl", headers={"referer": "https://evil.example/x"}, follow=False
     )
     assert elsewhere.headers["location"] == "/console"
+
+
+@pytest.mark.parametrize("referer", ["http://[", "http://x]/console", "//\u2100/console", "é"])
+async def test_a_language_cannot_be_chosen_from_nowhere(visitor: Visitor, referer: str) -> None:
+    chosen = await visitor.get("/console/language/pl", headers={"referer": referer}, follow=False)
+    assert (chosen.status, chosen.headers["location"]) == (HTTPStatus.SEE_OTHER, "/console")
 
 
 async def test_what_a_form_has_made_cannot_be_loaded_anew_or_read_in_another_language(

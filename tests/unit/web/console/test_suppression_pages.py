@@ -43,6 +43,23 @@ async def test_a_bar_is_not_found_again_or_its_number_is_shown(
         assert seen.url in {HOME, CHECK}
 
 
+async def test_a_restriction_is_lifted_by_who_was_not_told_of_the_duty_before(
+    api: Api, visitor: Visitor
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    seen = await visitor.get(HOME)
+    form = seen.text.partition(f'action="{LIFT}"')[2].partition("</form>")[0]
+    assert "told before it is lifted (Art 18(3))" in form
+
+
+async def test_a_bar_without_an_end_is_said_to_be_for_good(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    await visitor.send(HOME, ADD, **WHOSE, reason="restriction")
+    seen = await visitor.get(HOME)
+    assert "until lifted" in seen.words
+    assert "for good" not in seen.words
+
+
 async def test_what_cannot_be_looked_up_is_answered_or_quoted(api: Api, visitor: Visitor) -> None:
     await signed_in(api, visitor, Role.DPO)
     for change, label in ({"number": "12 34"}, "Number:"), ({"controller": "acne"}, "Controller:"):

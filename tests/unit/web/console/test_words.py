@@ -297,6 +297,29 @@ def test_a_browsers_language_is_misread(header: str, language: str) -> None:
     assert preferred(header) == language
 
 
+def test_a_request_that_is_taken_back_reads_as_a_consent_that_is() -> None:
+    for words in CATALOGUES.values():
+        consent, *_ = words.term("right", Right.WITHDRAW_CONSENT).split()
+        for said in (words.term("state", RequestState.WITHDRAWN), words("steps.withdraw")):
+            assert consent[:6] not in said.lower()
+
+
+def test_a_call_back_is_said_to_have_been_a_key() -> None:
+    assert "key" not in CATALOGUES["en"].term("level", "L1")
+    assert "klawisz" not in CATALOGUES["pl"].term("level", "L1")
+
+
+def test_a_browser_offers_again_what_was_written_of_a_person() -> None:
+    written = [
+        each
+        for source in sources()
+        for each in re.findall(r"<input\b(?:\{\{.*?\}\}|[^>{])*>", source)
+        if 'type="tel"' in each or "type=" not in each
+    ]
+    assert len(written) > 10
+    assert [each for each in written if 'autocomplete="off"' not in each] == []
+
+
 def test_an_article_is_written_as_in_another_language() -> None:
     told = {language: words.article("7(1), 17(3)(e)") for language, words in CATALOGUES.items()}
     assert told == {"en": "7(1), 17(3)(e)", "pl": "7 ust. 1, 17 ust. 3 lit. e"}

@@ -1,0 +1,115 @@
+"""What was filled in: where it comes from, read within its time, and made what the API takes."""
+
+import asyncio
+import contextlib
+import hmac
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+
+import orjson
+from aiohttp import BodyPartReader, ClientError, web
+from aiohttp.http import HttpProcessingError
+from pydantic import BaseModel, ValidationError
+
+from ccari.web import problems
+from ccari.web.console.sessions import Session
+from ccari.web.endpoint import BODY_SECONDS
+from ccari.web.problems import Refusal
+
+CSRF = "csrf"
+TOO_OLD = "that form is too old, or not ours: load the page anew and send it again"
+#: Of a form with a file: a field, and how many there are.
+_FIELD_BYTES, _MOST_FIELDS = 8 * 1024, 20
+
+
+def from_elsewhere(request: web.Request) -> None:
+    """Refusal (403) for a form that another site has sent, as browsers say of each. The form's secret is the other lock."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise Refusal(HTTPStatus.FORBIDDEN, "that form came from another site")
+
+
+def check_csrf(given: str, session: Session) -> None:
+    if not hmac.compare_digest(given.encode(errors="replace"), session.csrf.encode()):
+        raise Refusal(HTTPStatus.FORBIDDEN, TOO_OLD)
+
+
+async def read_form(request: web.Request) -> Mapping[str, str]:
+    """The fields of a small form, each once. Raises Refusal (400, 408, 413, 415)."""
+    # browsers name no charset; another would have the form read by whatever codec somebody chooses, which may make no text
+    utf_8 = (request.charset or "utf-8").lower() == "utf-8"
+    if request.content_type != "application/x-www-form-urlencoded" or not utf_8:
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form")
+    async with arriving():
+        form = await request.post()
+    return {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
+
+
+@contextlib.asynccontextmanager
+async def arriving() -> AsyncIterator[None]:
+    """For what is read of a form meanwhile: who sends it a byte at a time holds no place for longer. Refusal (400, 408)."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            yield
+    except TimeoutError:
+        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the form did not arrive in time") from None
+    except (ClientError, HttpProcessingError, RuntimeError, web.RequestPayloadError, ValueError):
+        # aiohttp's RuntimeError: a field that is to name a charset never ends
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the form did not arrive whole") from None
+
+
+async def read_parts(
+    request: web.Request, session: Session
+) -> tuple[Mapping[str, str], BodyPartReader | None]:
+    """The fields of a form with a file, up to the file, whose reader is the other. Raises Refusal (400, 403, 408, 413)."""
+    if request.content_type != "multipart/form-data":
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form with a file")
+    form: dict[str, str] = {}
+    async with arriving():
+        parts = await request.multipart()
+        while (part := await parts.next()) is not None:
+            if not isinstance(part, BodyPartReader) or len(form) >= _MOST_FIELDS:
+                raise Refusal(HTTPStatus.BAD_REQUEST, "that is no form of ours")
+            if part.filename is not None:
+                check_csrf(form.pop(CSRF, ""), session)
+                return form, part
+            form[part.name or ""] = (await read_part(part, _FIELD_BYTES)).decode(errors="replace")
+    check_csrf(form.pop(CSRF, ""), session)
+    return form, None
+
+
+async def read_file(
+    request: web.Request, session: Session, most_bytes: int
+) -> tuple[Mapping[str, str], bytes]:
+    """The fields of a form with a small file, and the file, b"" if none came. Raises as :func:`read_parts`."""
+    form, file = await read_parts(request, session)
+    if file is None:
+        return form, b""
+    async with arriving():
+        return form, await read_part(file, most_bytes)
+
+
+async def read_part(part: BodyPartReader, most_bytes: int) -> bytes:
+    """All of a part. Refusal (413) if it is longer."""
+    read = bytearray()
+    while piece := await read_piece(part):
+        read += piece
+        if len(read) > most_bytes:
+            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"that has at most {most_bytes} bytes here")
+    return bytes(read)
+
+
+async def read_piece(part: BodyPartReader) -> bytes:
+    """The next piece of a part, b"" at its end. ValueError if the form ends before, which aiohttp takes for its end."""
+    piece = await part.read_chunk()
+    if not piece and not part.at_eof():
+        raise ValueError("the form ends within a part")
+    return piece
+
+
+def filled(model: type[BaseModel], form: Mapping[str, str]) -> BaseModel:
+    """The form by its model, as the API takes it; fields that were left empty are not there."""
+    given = {name: value for name, value in form.items() if value.strip() and name in model.model_fields}
+    try:
+        return model.model_validate_json(orjson.dumps(given))
+    except ValidationError as error:
+        raise problems.of_validation(model, error) from None
