@@ -140,6 +140,7 @@ lock: ## Write the lock files anew (needs uv)
 	echo 'pip-audit>=2.10,<3' | uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 - -o requirements-audit.lock
 
 wheel: setup ## Build the wheel, with sounds and dialplans in it
+	@rm -f dist/ccari-*.whl
 	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
 
 clean: ## Remove what was made in the checkout

@@ -4,11 +4,12 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     HttpUrl,
@@ -47,6 +48,30 @@ def _off_or_a_port(listen: str) -> str:
 _ADDRESS = r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}"
 Listen = Annotated[str, Field(pattern=rf"^{_ADDRESS}$"), AfterValidator(_a_port)]
 
+
+_HERE = "http://127.0.0.1:8088"
+
+
+def _a_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        sound = bool(parts.hostname) and (parts.port is None or parts.port in _PORTS)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError(f"is no URL: it must look like {_HERE}")
+    return url
+
+
+def _somewhere(path: object) -> object:
+    """A variable that is empty would name the folder that somebody happens to be in."""
+    if path == "":
+        raise ValueError("is empty: name a path, or leave it out")
+    return path
+
+
+Place = Annotated[Path, BeforeValidator(_somewhere)]
+
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
 
 OFF = "off"
@@ -78,12 +103,12 @@ class AsteriskSection(_Section):
     found again after a restart; without it, its entity id with the host and port of ``url``.
     """
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/?#@]+/?$")] = "http://127.0.0.1:8088"
+    url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), AfterValidator(_a_url)] = _HERE
     username: Annotated[str, Field(pattern=r"^[^:\s]+$")] = "ccari"
     password: SecretStr | None = None
-    password_file: Path | None = None
+    password_file: Place | None = None
     app: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "ccari"
-    spool: Path = Path("/var/spool/asterisk/recording")
+    spool: Place = Path("/var/spool/asterisk/recording")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
 
     @property
@@ -113,7 +138,7 @@ class DatabaseSection(_Section):
     """``password_file`` is for a ``url`` without a password. Without a ``url`` the database is the embedded one."""
 
     url: SecretStr | None = None
-    password_file: Path | None = None
+    password_file: Place | None = None
 
     def dsn(self) -> str | None:
         """The url, with the password of its file; None for the embedded database.
@@ -160,21 +185,21 @@ class CallsSection(_Section):
 class RecordingsSection(_Section):
     """``encryption = "none"`` leaves recordings open to whoever can read ``dir``: for a disk that is encrypted itself."""
 
-    dir: Path | None = None
+    dir: Place | None = None
     format: Literal["wav", "flac", "opus"] = "flac"
     channels: Channels = Channels.MONO
     encryption: Literal["age", "none"] = "age"
 
 
 class KeysSection(_Section):
-    dir: Path | None = None
+    dir: Place | None = None
 
 
 class SoundsSection(_Section):
     """``dir`` is where the prompts lie; ``asterisk_dir`` the same place as Asterisk sees it, if it differs."""
 
-    dir: Path | None = None
-    asterisk_dir: Path | None = None
+    dir: Place | None = None
+    asterisk_dir: Place | None = None
 
 
 class WebhookSection(_Section):
@@ -186,7 +211,7 @@ class WebhookSection(_Section):
     name: Identifier
     url: HttpUrl
     secret: SecretStr | None = None
-    secret_file: Path | None = None
+    secret_file: Place | None = None
     events: Annotated[tuple[Told, ...], Field(min_length=1)]
     controllers: Annotated[tuple[Identifier, ...], Field(min_length=1)] | None = None
 
@@ -216,7 +241,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    data_dir: Path = Path("/var/lib/ccari")
+    data_dir: Place = Path("/var/lib/ccari")
     asterisk: AsteriskSection = AsteriskSection()
     database: DatabaseSection = DatabaseSection()
     agi: AgiSection = AgiSection()
@@ -290,6 +315,12 @@ def _words(fault: ErrorDetails) -> str:
             getattr(Settings.model_construct(), section, None), key, None
         ):
             return f"must look like {example}"
+        case {"type": "tuple_type", "loc": (str(name),)}:
+            return f"write [[{name}]], in two brackets, for each"
+        case {"type": "tuple_type"}:
+            return 'must be a list such as ["…", "…"]'
+        case {"type": "model_type", "loc": (str(name),)}:
+            return f"must be a table: write [{name}], and its keys below it"
         case _:
             return fault["msg"].removeprefix("Value error, ")
 
@@ -309,20 +340,29 @@ def _default_path() -> Path | None:
             continue
         except OSError as error:
             # it may well be there: to go on without it would be to obey other settings
-            raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+            advice = (
+                ""
+                if path.is_absolute()
+                else ": run it in a folder that its user can read, such as /etc/ccari"
+            )
+            raise ConfigError(f"cannot read {path.absolute()}: {error.strerror}{advice}") from None
         return path
     return None
 
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        # as editors on Windows write it, too, with a mark and their own line ends
+        text = path.read_text("utf-8").removeprefix("\ufeff")
+        return tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except RecursionError:
         raise ConfigError(f"{path} is not TOML: it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text") from None
     except ValueError as error:
-        # what tomllib and the decoder say, and what tomllib lets through of Python's own
+        # what tomllib says, and what it lets through of Python's own
         raise ConfigError(f"{path} is not TOML: {error}") from None
 
 

@@ -68,6 +68,10 @@ class RecordingError(CcariError):
     """A recording's file is missing, damaged, or could not be put in its place."""
 
 
+class OtherAudioError(RecordingError):
+    """A recording's file could be opened, and holds something else than was recorded."""
+
+
 class RecordingDelayed(RecordingError):  # noqa: N818 - what happened
     """It could not be put in its place yet: nothing is wrong with the recording, and it is tried again."""
 

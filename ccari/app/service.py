@@ -20,6 +20,7 @@ from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials
 from ccari.config import Settings
+from ccari.gating.limits import LimitKeeper
 from ccari.metrics.lookout import Lookout
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
@@ -85,6 +86,7 @@ async def _run(
         forwarding(settings, store, metrics),
         notifying(settings, store, metrics),
         housekeeping(settings, store, metrics),
+        beside(LimitKeeper(store.limits, store.policies, meter=metrics).run),
         beside(admission.watch),
         # what it has under way at its end is done again by the next service
         beside(partial(Caretaker(spool, archive, store.recordings, metrics).run, link.connected)),

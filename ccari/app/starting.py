@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import structlog
 
 from ccari.app.parts import Parts
+from ccari.errors import SoundError
 from ccari.keyring.files import check_folder
 from ccari.policy.calendars import public_holidays
 from ccari.recordings.evidence.keys import SigningKeys
@@ -15,7 +16,14 @@ _log = structlog.get_logger()
 
 
 def check_policy(parts: Parts) -> None:
-    """Find out before the first callee does that a secret or a sound is missing, or a secret another one."""
+    """Find out before the first callee does that a secret or a sound is missing, or a secret another one.
+
+    Raises
+    ------
+    ConfigError
+        Of a secret. A campaign that lacks a sound is logged: the gate blocks its calls until the sound is there, and the
+        others' calls, the talks that go on, and requests and retention all want a service, be there no campaign left.
+    """
     policy, secrets = parts.book.policy, parts.secrets
     if policy is None:
         _log.warning("no_policy", advice="every call is blocked until: ccari policy apply FILE")
@@ -29,7 +37,10 @@ def check_policy(parts: Parts) -> None:
         if secrets.has_register(register.id):
             secrets.register_keys(register.id)
     for campaign in policy.campaigns:
-        parts.prompts.scripts(policy.controller_of(campaign), campaign)
+        try:
+            parts.prompts.scripts(policy.controller_of(campaign), campaign)
+        except SoundError as error:
+            _log.error("gate_unfit", campaign=campaign.id, reason=str(error))
 
 
 def check_keys(parts: Parts) -> None:

@@ -21,7 +21,9 @@ def list_(
     *,
     who: Annotated[str | None, typer.Option(help="Of this one only, such as cli:anna or token:crm.")] = None,
     access: Annotated[Looked | None, typer.Option(help="Of this kind only.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Of the last so many days only.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Of the last so many days only.")
+    ] = None,
     limit: Limit = 100,
     json: Json = False,
 ) -> None:

@@ -9,6 +9,7 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     Limit,
+    OfController,
     Why,
     current_policy,
     note,
@@ -25,7 +26,7 @@ from ccari.gating.subjects import whose_number
 from ccari.policy import consent
 from ccari.policy.consent import Consent
 from ccari.ports.accesses import Looked
-from ccari.ports.lists import Report
+from ccari.ports.lists import Scrubbed, by_reason
 from ccari.store.opened import Store
 
 app = typer.Typer(help="What people have agreed to, how that can be shown, and what it was used for.")
@@ -46,19 +47,19 @@ def import_(
 
     Its columns are number, purpose, channel, given and proof, and perhaps withdrawn and valid_until; a date without an
     hour is the midnight where the controller is, and until a date means that day too. The purpose is `marketing`, or the
-    id or consent_purpose of a campaign. Only keyed digests are kept. No list undoes a withdrawal. Who is cut off while a
-    sound file is entered can import it again.
+    id or consent_purpose of a campaign. Only keyed digests are kept. No list undoes a withdrawal, and what was erased is
+    left out and counted. Who is cut off while a sound file is entered can import it again.
     """
 
-    async def work(settings: Settings, store: Store) -> tuple[Report, list[str]]:
+    async def work(settings: Settings, store: Store) -> tuple[Scrubbed, list[str]]:
         with watched() as watch:
             lists = await the_lists(settings, store)
             return await lists.consent(file, controller, who(), keep_going=keep_going, watch=watch)
 
-    report, unasked = with_store(context, work)
+    done, unasked = with_store(context, work)
     for purpose in unasked:
         typer.echo(f"think again: no campaign asks for a consent to {purpose!r}", err=True)
-    tell(report, json=json)
+    tell(done.report, json=json, barred=by_reason(done.barred))
 
 
 @app.command()
@@ -102,7 +103,7 @@ def withdraw(
 def list_(
     context: typer.Context,
     *,
-    controller: ControllerId = None,
+    controller: OfController = None,
     purpose: Annotated[str | None, typer.Option(help="Only those to this purpose.")] = None,
     limit: Limit = 100,
     json: Json = False,

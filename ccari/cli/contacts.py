@@ -9,6 +9,7 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     Limit,
+    OfController,
     Why,
     current_policy,
     note,
@@ -55,7 +56,7 @@ def import_(
     keep_going: KeepGoing = False,
     json: Json = False,
 ) -> None:
-    """Take in numbers with where they come from. Exit status 1 if a line is invalid: then nothing is changed.
+    """Take in numbers with where they come from. Exit status 1 if a line is invalid: then nothing is changed, unless --keep-going.
 
     A CSV has the column number, and may have source, obtained, basis, proof and valid_until, which go before the
     options; source, obtained and basis are needed. Only keyed digests are kept. What was erased or may not be used is
@@ -111,7 +112,7 @@ def scrub(
 def list_(
     context: typer.Context,
     *,
-    controller: ControllerId = None,
+    controller: OfController = None,
     source: Annotated[str | None, typer.Option(help="Only those that come from there.")] = None,
     limit: Limit = 100,
     json: Json = False,

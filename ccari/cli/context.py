@@ -29,6 +29,8 @@ Limit = Annotated[int, typer.Option(min=1, help="The most rows to print.")]
 ControllerId = Annotated[
     str | None, typer.Option("--controller", help="Whose; may be left out where there is only one.")
 ]
+#: Of a list, which is of every controller's where none is named.
+OfController = Annotated[str | None, typer.Option("--controller", help="Whose; else all.")]
 #: Options whose form is checked with the work: what is wrong in them is wrong usage.
 _OPTIONS = frozenset({"until", "received", "note", "obtained", "valid_until"})
 

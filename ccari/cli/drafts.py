@@ -1,11 +1,10 @@
 """Files that are written whole or not at all."""
 
 import contextlib
-import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from ccari.errors import CcariError, why
 
@@ -37,16 +36,3 @@ def writing(out: Path | None) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def writing_text(out: Path | None) -> Iterator[TextIO]:
-    """As :func:`writing`, for text: UTF-8, its line ends as they are given."""
-    with writing(out) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        try:
-            yield text
-            text.flush()
-        finally:
-            # or it would close the file, which is not its own
-            text.detach()

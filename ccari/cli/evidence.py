@@ -68,7 +68,7 @@ def export(
     async def work(settings: Settings, store: Store) -> tuple[bytes, Sequence[HeardSound], bool]:
         prover = Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings))
         account = await prover.sealed(which)
-        await note(store, Looked.EVIDENCE_EXPORTED, {"of": which.strip()})
+        await note(store, Looked.EVIDENCE_EXPORTED, {"of": account.id})
         made, played = prover.pack(account)
         known = any(each.event == "notice_heard" and each.fields for each in account.journal)
         return made, played, known
@@ -143,4 +143,6 @@ def _verified(file: Path, keys: list[VerifyingKey], recordings: Path | None) -> 
     try:
         return verify(content, keys, recordings)
     except EvidenceError as error:
-        raise EvidenceError(f"{file} does not fit: {error}") from None
+        # whatever a pack calls things by, it is one line, and nothing that a terminal obeys
+        words = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(error))
+        raise EvidenceError(f"{file} does not fit: {words}") from None

@@ -29,7 +29,7 @@ def hold(
     json: Json = False,
 ) -> None:
     """Keep recordings beyond their time, those that are still to come too, until the hold is released (Art 17(3)(e))."""
-    if sum(each is not None for each in (recording, call, request, number)) != 1:
+    if sum(map(bool, (recording, call, request, number))) != 1:
         raise typer.BadParameter("say one: RECORDING, --call, --request or --number")
     _said(reason)
 

@@ -50,7 +50,7 @@ def restore(
     *,
     passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Put a backup back into the keys folder, which must be empty or not there. Run it as the service's user."""
+    """Put a backup back into the keys folder, which must be empty or not there. Run it as the service's user, or as root."""
     keys_dir: Path = context.obj.settings().keys_dir
     keybackup.refuse_full(keys_dir)
     tar = keybackup.read(file, lambda: _passphrase(passphrase_file, new=False))

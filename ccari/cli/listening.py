@@ -16,6 +16,7 @@ from ccari.config import Settings
 from ccari.errors import CcariError, UnknownError, why
 from ccari.ports.accesses import Looked
 from ccari.ports.recordings import InPlace
+from ccari.recordings import leftover
 from ccari.recordings.reading import faults, identities_of, open_checked
 from ccari.store.opened import Store
 
@@ -39,7 +40,9 @@ def play_to(
     async def work(settings: Settings, store: Store) -> InPlace:
         found = await store.recordings.in_place(recording)
         with _new(file) as out:
-            audio = await asyncio.to_thread(open_checked, settings.recordings_dir, found, identities)
+            audio = await asyncio.to_thread(
+                open_checked, settings.recordings_dir, found.kept.file, found.kept.sha256, identities
+            )
             told = {"recording": str(recording), "by": f"cli:{who()}"}
             of = {
                 "recording": str(recording),
@@ -67,13 +70,14 @@ def verify(
     identity: Identity = None,
     json: Json = False,
 ) -> None:
-    """See whether stored recordings lie there as they were put: the file, its hash, and the tag beside it.
+    """See whether stored recordings lie there as they were put: the file, its hash, and the tag beside it; and whether files
+    lie there that no recording has any more, as a backup brings them back.
 
     With --identity the audio inside too. Exit status 1 if something does not fit.
     """
     identities = identities_of(identity) if identity is not None else ()
 
-    async def work(settings: Settings, store: Store) -> tuple[int, list[dict[str, Any]]]:
+    async def work(settings: Settings, store: Store) -> tuple[int, list[dict[str, Any]], list[str]]:
         total = 1 if recording is not None else await store.recordings.count_in_place()
         found, done = [], 0
         if identities:
@@ -90,18 +94,26 @@ def verify(
                         {"recording": each.tag.recording_id, "file": each.kept.file, "faults": wrong}
                     )
                 told(done)
-        return done, found
+        left = [] if recording is not None else await _left_over(store, settings.recordings_dir)
+        return done, found, left
 
-    checked, wrong = with_store(context, work)
+    checked, wrong, left = with_store(context, work)
     if json:
-        as_json({"checked": checked, "wrong": wrong})
+        as_json({"checked": checked, "wrong": wrong, "left_over": left})
     else:
         for each in wrong:
             typer.echo(f"{each['recording']} {each['file']}: {'; '.join(each['faults'])}")
+        for file in left:
+            typer.echo(f"{file}: no recording that is kept has this file")
         typer.echo(f"{checked} checked, {len(wrong)} wrong")
     if wrong:
         raise CcariError(
             f"{len(wrong)} of {checked} do not lie there as they were put; the first is {wrong[0]['recording']}"
+        )
+    if left:
+        raise CcariError(
+            f"{len(left)} files are of no recording that is kept: remove what was erased and came back with a backup; what was made "
+            f"after the dump of this database has its tag beside it. The first is {left[0]}"
         )
 
 
@@ -113,6 +125,23 @@ async def _recordings(store: Store, recording: UUID | None) -> AsyncIterator[InP
         async for batch in batches:
             for each in batch:
                 yield each
+
+
+async def _left_over(store: Store, folder: Path) -> list[str]:
+    """The files of no recording that is kept; a day at a time."""
+    left: list[str] = []
+    for day in await asyncio.to_thread(leftover.days, folder):
+        lying = await asyncio.to_thread(leftover.lying, day)
+        kept = await store.recordings.kept(list(lying))
+        # one that was deleted between the two looks is gone
+        left += [
+            str(path.relative_to(folder))
+            for recording, paths in lying.items()
+            if recording not in kept
+            for path in paths
+            if path.exists()
+        ]
+    return left
 
 
 async def _is_in_place(store: Store, recording: UUID) -> bool:

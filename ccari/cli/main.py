@@ -100,6 +100,7 @@ def _options(
 def main() -> None:
     """Run the command line; a known error is one line on standard error and exit status 1."""
     secrecy.keep()
+    _stand_in()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # a terminal that cannot show a bullet is no reason to fail
@@ -108,20 +109,43 @@ def main() -> None:
         print("ccari: what is on the command line is not UTF-8", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     try:
-        app(prog_name="ccari")
+        _run()
     except (CcariError, PolicyError) as error:
         for line in str(error).splitlines():
             print(f"ccari: {line}", file=sys.stderr)  # noqa: T201 - the command line's voice
         sys.exit(1)
     except BrokenPipeError:
-        # the reader of our list has seen enough
-        sys.stderr.close()
-        sys.exit(1)
+        # the reader of our list has seen enough; what is left in the buffers would fail again on the way out
+        os._exit(1)
     except OSError as error:
         print(f"ccari: cannot write the output: {why(error)}", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()
-        # what is left in the buffers would fail again on the way out
         os._exit(1)
+
+
+def _run() -> None:
+    try:
+        app(prog_name="ccari")
+    except SystemExit:
+        # a short list is written only here: the interpreter would do it too late to be heard
+        sys.stdout.flush()
+        raise
+
+
+def _stand_in() -> None:
+    """Stand in for standard streams that are closed: what is opened next would be taken for one of them.
+
+    What is written is thrown away; who reads is refused, for an empty list is a list too.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # the lowest number that is free
+            os.open(os.devnull, os.O_WRONLY)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - descriptors that stay
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _is_text(argument: str) -> bool:

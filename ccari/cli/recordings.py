@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 
 from ccari.cli import holds, listening, purge
-from ccari.cli.context import ControllerId, Json, Limit, told_of, with_store
+from ccari.cli.context import Json, Limit, OfController, told_of, with_store
 from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
 from ccari.ports.recordings import WantedRecordings
@@ -24,7 +24,7 @@ app.command()(listening.verify)
 
 @app.command("list")
 def list_(
-    context: typer.Context, *, controller: ControllerId = None, limit: Limit = 100, json: Json = False
+    context: typer.Context, *, controller: OfController = None, limit: Limit = 100, json: Json = False
 ) -> None:
     """List recordings, the newest first, each with its legal basis, the moment from which it is deleted, and what holds it."""
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.cli.context import note, with_store
+from ccari.cli.context import OfController, note, told_of, with_store
 from ccari.cli.drafts import writing
 from ccari.config import Settings
 from ccari.gating import moments
@@ -21,7 +21,7 @@ from ccari.store.opened import Store
 def command(
     context: typer.Context,
     *,
-    controller: Annotated[str | None, typer.Option(help="Whose; else all.")] = None,
+    controller: OfController = None,
     since: Annotated[
         str | None,
         typer.Option(
@@ -36,6 +36,8 @@ def command(
     """Export the requests, the first received at the top. Numbers are masked."""
 
     async def work(_: Settings, store: Store) -> int:
+        if controller is not None:
+            await told_of(store, controller, await store.requests.list(controller, 1))
         moment = await _moment(store, controller, since)
         told = {"controller": controller or "all", "since": moment.isoformat() if moment else "ever"}
         await note(store, Looked.REQUESTS_EXPORTED, told)

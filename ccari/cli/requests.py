@@ -12,6 +12,7 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     Limit,
+    OfController,
     Why,
     current_policy,
     note,
@@ -63,7 +64,7 @@ Reason = Annotated[str, typer.Option(help="Why; it is kept, and the controller i
 def list_(
     context: typer.Context,
     *,
-    controller: ControllerId = None,
+    controller: OfController = None,
     state: Annotated[
         list[RequestState] | None, typer.Option(help="In this state; may be given again.")
     ] = None,
@@ -160,7 +161,12 @@ def verify(
     reference: Reference,
     *,
     level: Annotated[Assurance, typer.Option(help="How sure it is now who asks.")],
-    how: Annotated[str, typer.Option(help="How that was found out, such as: called back.")],
+    how: Annotated[
+        str,
+        typer.Option(
+            help="How that was found out, such as: called back (L1); they also knew the contract's date (L2)."
+        ),
+    ],
     json: Json = False,
 ) -> None:
     """Set down how sure the person's identity is, and how that was found out (Art 12(6))."""

@@ -8,6 +8,7 @@ import typer
 from ccari.cli.context import (
     ControllerId,
     Json,
+    OfController,
     Why,
     current_policy,
     note,
@@ -34,7 +35,7 @@ CampaignId = Annotated[
     str | None, typer.Option("--campaign", help="Only for this campaign; else for all of the controller's.")
 ]
 AnyReason = Annotated[Reason, typer.Option(help="Why; it decides which calls are barred.")]
-Proof = Annotated[str, typer.Option(help="Where the wish is on file, such as a letter's reference.")]
+Proof = Annotated[str, typer.Option(help="Where the wish is on file, such as a letter's reference; no name.")]
 Until = Annotated[
     str | None,
     typer.Option(help="The last day of the bar, such as 2026-12-31; else it stands until it is removed."),
@@ -80,11 +81,16 @@ def remove(
         str | None, typer.Option("--campaign", help="Only the bars on this campaign; else on any or all.")
     ] = None,
     reason: Annotated[
-        Reason | None, typer.Option(help="Only the bars for this reason; else for any.")
+        Reason | None,
+        typer.Option(help="Only the bars for this reason; else for any but restriction and erasure."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Lift a number's bars. What is lifted stays on record. Exit status 1 if there is none."""
+    """Lift a number's bars. What is lifted stays on record. Exit status 1 if there is none.
+
+    A bar after a restriction or an erasure is lifted where --reason names it. Tell the person before a restriction ends
+    (Art 18(3)): recordings that it alone has kept are deleted within minutes.
+    """
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="--why")
 
@@ -96,7 +102,7 @@ def remove(
     if json:
         as_json(rows)
     else:
-        as_table(rows, _OF_ONE, none="there is no such bar")
+        as_table(rows, _OF_ONE, none="there is no such bar" if reason else _NONE_BUT_BY_NAME)
     raise typer.Exit(0 if rows else 1)
 
 
@@ -128,7 +134,7 @@ def check(
 def list_(
     context: typer.Context,
     *,
-    controller: ControllerId = None,
+    controller: OfController = None,
     limit: Annotated[int, typer.Option(min=0, help="The most rows to print; 0, with --json: all.")] = 100,
     json: Json = False,
 ) -> None:
@@ -204,6 +210,7 @@ def export(
     with_store(context, work)
 
 
+_NONE_BUT_BY_NAME = "there is no such bar; one for restriction or erasure is lifted by --reason"
 _OF_ONE = {
     "campaign": "CAMPAIGN", "reason": "REASON", "origin": "ORIGIN", "proof": "PROOF", "entered_at": "SINCE",
     "expires_at": "UNTIL",

@@ -42,7 +42,7 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a token and print it, this once: only its hash is kept."""
-    if (agent is not None) is not (role is Role.AGENT):
+    if bool(agent) is not (role is Role.AGENT):
         raise typer.BadParameter("the role agent needs one, and no other has one", param_hint="--agent")
     token = _PREFIX + secrets.token_urlsafe(_BYTES)
     expires_at = datetime.now(UTC) + timedelta(days=expires) if expires is not None else None

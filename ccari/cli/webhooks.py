@@ -4,13 +4,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, Limit, told_of, with_store
+from ccari.cli.context import Json, Limit, OfController, told_of, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.store.opened import Store
 
-app = typer.Typer(help="Webhooks of [[webhooks]] in ccari.toml: what they were told, and the dead letters.")
+app = typer.Typer(
+    help="Your own webhooks, as ccari.toml has them: what they were told, and the dead letters."
+)
 
 _Number = Annotated[
     int | None, typer.Argument(min=1, help="As in webhooks list; else all that was given up.")
@@ -27,7 +29,7 @@ def list_(
         typer.Option(help="Only those; given_up: the dead letters."),
     ] = None,
     endpoint: Annotated[str | None, typer.Option(help="Only of this webhook, by its name.")] = None,
-    controller: ControllerId = None,
+    controller: OfController = None,
     limit: Limit = 100,
     json: Json = False,
 ) -> None:

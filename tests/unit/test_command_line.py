@@ -1,15 +1,23 @@
 """What every command has in common, run as a person runs it."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich import markup
+from typer.main import get_command
 
 from ccari import __version__
+from ccari.cli.main import app
 
 SECONDS = 60
+#: As where people work; a machine for tests may have it otherwise.
+BUFFERED = {"PYTHONUNBUFFERED": ""}
 
 
 def ccari(*arguments: str | bytes, out: int = subprocess.PIPE, **environment: str) -> tuple[int, str, str]:
@@ -24,10 +32,65 @@ def test_the_version_needs_a_command() -> None:
     assert ccari("--version") == (0, f"{__version__}\n", "")
 
 
+def test_each_command_warns_of_a_program_that_it_does_not_need() -> None:
+    assert ccari("--version", PATH="/nowhere") == (0, f"{__version__}\n", "")
+
+
 def test_a_full_disk_ends_a_list_in_a_traceback() -> None:
     with Path("/dev/full").open("wb") as full:
         code, _, said = ccari("policy", "presets", out=full.fileno())
     assert (code, said) == (1, "ccari: cannot write the output: No space left on device\n")
+
+
+@pytest.mark.parametrize("listed", [("requests", "spooled"), ("requests", "spooled", "--json")])
+def test_a_full_disk_ends_a_short_list_without_a_word_of_ours(
+    tmp_path: Path, listed: tuple[str, ...]
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        code, _, said = ccari(*listed, out=full.fileno(), CCARI_DATA_DIR=str(tmp_path), **BUFFERED)
+    assert (code, said) == (1, "ccari: cannot write the output: No space left on device\n")
+
+
+def test_a_reader_that_has_gone_is_told_of(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        code, _, said = ccari(
+            "requests", "spooled", out=gone.fileno(), CCARI_DATA_DIR=str(tmp_path), **BUFFERED
+        )
+    assert (code, said) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "ended"),
+    [
+        (">&-", ("requests", "spooled"), (0, "", "")),
+        ("2>&-", ("policy", "check", "nowhere.toml", "--file-only"), (1, "", "")),
+    ],
+    ids=["output", "errors"],
+)
+def test_a_stream_that_is_closed_ends_in_a_traceback(
+    tmp_path: Path, closed: str, arguments: tuple[str, ...], ended: tuple[int, str, str]
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "ccari", *arguments],
+        capture_output=True, text=True, timeout=SECONDS, check=False, env=os.environ | {"CCARI_DATA_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == ended
+
+
+def test_an_input_that_is_closed_passes_for_an_empty_list() -> None:
+    reads = (
+        "from pathlib import Path; from ccari.cli.main import _stand_in; from ccari.lists import NumberList\n"
+        "_stand_in()\n"
+        "try: NumberList(Path('-'), 'PL').__enter__()\n"
+        "except Exception as error: print(error)"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", reads], capture_output=True, text=True,
+        timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("cannot read -: Bad file descriptor\n", "")
 
 
 def test_a_terminal_of_few_characters_ends_a_list_in_a_traceback() -> None:
@@ -53,3 +116,66 @@ def test_who_works_is_whoever_the_environment_names(name: str) -> None:
     )  # fmt: skip
     assert "Jan" not in told.stdout
     assert told.stdout.strip()
+
+
+def test_more_days_than_a_calendar_has_end_in_a_traceback() -> None:
+    code, out, said = ccari("audit", "list", "--days", "9" * 20)
+    assert (code, out) == (2, "")
+    assert "Invalid value for '--days'" in said
+
+
+def _told(command: Any) -> Iterator[str]:
+    """What its help says, and that of all below it."""
+    yield command.help or ""
+    yield from (getattr(each, "help", None) or "" for each in command.params)
+    for each in getattr(command, "commands", {}).values():
+        yield from _told(each)
+
+
+def test_the_help_loses_what_it_takes_for_markup() -> None:
+    told = list(_told(get_command(app)))
+    assert len(told) > 200
+    assert [each for each in told if markup.render(each).plain != each] == []
+
+
+def test_ctrl_c_while_the_commands_are_loaded_ends_in_a_traceback() -> None:
+    """Loaded is what sends the signal, where the first of them would be. Who starts tests in the background has them ignore it."""
+    sends = (
+        "import os, signal, sys; from ccari.__main__ import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Sends:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        name == 'ccari.cli' and os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Sends()); main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", sends], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_form_whose_header_is_broken_is_quoted_on_stderr() -> None:
+    sends = (
+        "import contextlib, sys; from ccari.__main__ import main\n"
+        "sys.argv[1:] = ['--help']\n"
+        "with contextlib.suppress(SystemExit): main()\n"
+        "from aiohttp.multipart import parse_content_disposition\n"
+        "for each in ('+48600100001 x', 'form-data; name=+48600100001 x', 'form-data; +48600100001 =x'):\n"
+        "    parse_content_disposition(each)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", sends], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_list_of_all_controllers_is_said_to_be_of_one() -> None:
+    groups: dict[str, Any] = getattr(get_command(app), "commands", {})
+    lists = [
+        each
+        for group in groups.values()
+        for name, each in getattr(group, "commands", {}).items()
+        if name == "list"
+    ]
+    told = [each.help for made in lists for each in made.params if each.name == "controller"]
+    assert told == ["Whose; else all."] * 6

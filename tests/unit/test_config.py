@@ -69,6 +69,9 @@ def test_the_environment_does_not_win_over_the_file(write: Write, monkeypatch: p
         ("[log]\nlevel = 'loud'\n", "log.level: "),
         ("[recordings]\nformat = 'mp3'\n", "recordings.format: "),
         ("data_dir = 7\n", "data_dir: "),
+        ("data_dir = ''\n", "data_dir: is empty: name a path, or leave it out"),
+        ("[keys]\ndir = ''\n", "keys.dir: is empty"),
+        ("[asterisk]\npassword_file = ''\n", "asterisk.password_file: is empty"),
     ],
 )
 def test_a_wrong_key_or_value_is_not_named_or_the_secret_is(write: Write, content: str, named: str) -> None:
@@ -112,11 +115,23 @@ def test_the_laboratorys_own_variables_are_refused(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    "content", ["[asterisk\n", "password = s3cret-p4ssword\n", b"\xff\xfe", "a = 1\na = 2\n"]
+    ("content", "words"),
+    [
+        ("[asterisk\n", "is not TOML: "),
+        ("password = s3cret-p4ssword\n", "is not TOML: "),
+        (b"\xff\xfe", "is not UTF-8 text"),
+        ("a = 1\na = 2\n", "is not TOML: "),
+    ],
 )
-def test_what_is_no_toml_ends_in_a_traceback_or_is_quoted(write: Write, content: str | bytes) -> None:
+def test_what_is_no_toml_ends_in_a_traceback_or_is_quoted(
+    write: Write, content: str | bytes, words: str
+) -> None:
     path = write(content)
-    assert refused(path).startswith(f"{path} is not TOML: ")
+    assert refused(path).startswith(f"{path} {words}")
+
+
+def test_a_file_that_an_editor_on_windows_has_saved_is_refused(write: Write) -> None:
+    assert load(write(b'\xef\xbb\xbfdata_dir = "/srv"\r\n')).data_dir == Path("/srv")
 
 
 def test_a_file_that_cannot_be_read_ends_in_a_traceback(tmp_path: Path) -> None:
@@ -133,6 +148,18 @@ def test_a_default_file_that_may_not_be_looked_at_is_passed_over(
     unreadable = tmp_path / ("x" * 300)
     monkeypatch.setattr(config, "DEFAULT_PATHS", (unreadable,))
     assert refused(None) == f"cannot read {unreadable}: File name too long"
+
+
+def test_it_is_not_told_in_which_folder_a_file_could_not_be_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's own folder, as a rule, where somebody works as the service's user."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config, "DEFAULT_PATHS", (Path("x" * 300), Path("/etc/ccari/ccari.toml")))
+    assert refused(None) == (
+        f"cannot read {tmp_path / ('x' * 300)}: File name too long: "
+        "run it in a folder that its user can read, such as /etc/ccari"
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,6 +214,26 @@ def test_a_missing_password_is_an_empty_one(write: Write) -> None:
     assert load(write(f'[asterisk]\npassword = "{SECRET}"\n')).asterisk.secret() == SECRET
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[webhooks]\nname = 'crm'\n", "webhooks: write [[webhooks]], in two brackets, for each"),
+        ("[[webhooks]]\nname = 'crm'\nurl = 'https://crm.example/'\nsecret = 'x'\nevents = 'call_ended'\n",
+         'webhooks.0.events: must be a list such as ["…", "…"]'),
+        ("asterisk = 'http://127.0.0.1:8088'\n", "asterisk: must be a table: write [asterisk], and its keys below it"),
+    ],
+)  # fmt: skip
+def test_a_table_or_list_that_is_written_otherwise_is_answered_in_the_librarys_words(
+    write: Write, content: str, told: str
+) -> None:
+    assert refused(write(content)).endswith(told)
+
+
+@pytest.mark.parametrize("url", ["https://pbx.example", "http://[::1]:8088/", "http://pbx:65535"])
+def test_a_sound_url_of_asterisk_is_refused(write: Write, url: str) -> None:
+    assert load(write(f"[asterisk]\nurl = '{url}'\n")).asterisk.url == url
+
+
 def test_settings_show_a_secret(write: Write) -> None:
     url = f"postgresql://ccari:{SECRET}@127.0.0.1/ccari"
     settings = load(write(f'[asterisk]\npassword = "{SECRET}"\n[database]\nurl = "{url}"\n'))
@@ -197,8 +244,29 @@ def test_settings_show_a_secret(write: Write) -> None:
     ("name", "value", "example"),
     [
         ("CCARI_ASTERISK__URL", "http://pbx:8088/ari", "asterisk.url: must look like http://127.0.0.1:8088"),
+        ("CCARI_ASTERISK__URL", "http://my pbx:8088", "asterisk.url: must look like http://127.0.0.1:8088"),
         ("CCARI_ASTERISK__APP", "x y", "asterisk.app: must look like ccari"),
         ("CCARI_HTTP__LISTEN", "8090", "http.listen: must look like 127.0.0.1:8090"),
+        (
+            "CCARI_ASTERISK__URL",
+            "http://127.0.0.1:99999",
+            "asterisk.url: is no URL: it must look like http://127.0.0.1:8088",
+        ),
+        (
+            "CCARI_ASTERISK__URL",
+            "http://127.0.0.1:0",
+            "asterisk.url: is no URL: it must look like http://127.0.0.1:8088",
+        ),
+        (
+            "CCARI_ASTERISK__URL",
+            "http://[::1",
+            "asterisk.url: is no URL: it must look like http://127.0.0.1:8088",
+        ),
+        (
+            "CCARI_ASTERISK__URL",
+            "http://:8088",
+            "asterisk.url: is no URL: it must look like http://127.0.0.1:8088",
+        ),
     ],
 )
 def test_a_value_of_another_shape_is_answered_by_a_pattern(

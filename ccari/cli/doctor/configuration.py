@@ -65,9 +65,15 @@ def user_name(uid: int) -> str:
 
 def _holds_a_secret(path: Path) -> bool:
     document: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    url = document.get("database", {}).get("url", "")
-    signing = any("secret" in each for each in document.get("webhooks", ()))
-    return signing or bool(document.get("asterisk", {}).get("password")) or _url_holds_a_secret(url)
+    asterisk, database = _table(document.get("asterisk")), _table(document.get("database"))
+    webhooks, url = document.get("webhooks"), database.get("url")
+    signing = isinstance(webhooks, list) and any("secret" in _table(each) for each in webhooks)
+    return signing or bool(asterisk.get("password")) or (isinstance(url, str) and _url_holds_a_secret(url))
+
+
+def _table(there: object) -> dict[str, Any]:
+    """What is no table though it was to be one, as where the environment says otherwise, holds nothing."""
+    return there if isinstance(there, dict) else {}
 
 
 def _url_holds_a_secret(url: str) -> bool:

@@ -4,6 +4,7 @@ import grp
 import os
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, doubt, fault, well
@@ -30,8 +31,15 @@ def spool(settings: Settings) -> Iterator[Finding]:
             "check [asterisk] spool: `recording` below Asterisk's astspooldir",
         )
     else:
-        yield doubt("spool", f"there is no {folder} yet: Asterisk makes it with its first recording",
-                    "check [asterisk] spool: `recording` below Asterisk's astspooldir")  # fmt: skip
+        yield doubt("spool", f"there is no {folder} yet (`recording` below Asterisk's astspooldir): one that Asterisk makes "
+                    "with its first recording is closed to others", f"install -d {_whose(folder.parent)} -m 2770 {shlex.quote(str(folder))}")  # fmt: skip
+
+
+def _whose(above: Path) -> str:
+    """Asterisk's user and group, as install(1) is told them: those of its spool, unless root has made that."""
+    found = above.stat()
+    owner, group = user_name(found.st_uid), _group_name(found.st_gid)
+    return f"-o {'asterisk' if found.st_uid == 0 else owner} -g {'asterisk' if found.st_gid == 0 else group}"
 
 
 def _group_name(gid: int) -> str:

@@ -28,9 +28,6 @@ from ccari.store.journal_key import JournalKey
 from ccari.store.secrets import SecretStore
 from tests.lab.ports import free_port
 from tests.unit.store import made
-from tests.unit.store.conftest import database, dsn, empty, reachable, server, store
-
-__all__ = ["database", "dsn", "empty", "reachable", "server", "store"]
 
 #: Of an identity that nobody has.
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())

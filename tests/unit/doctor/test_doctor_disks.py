@@ -1,10 +1,11 @@
 """What ``ccari doctor`` tells of the disks and of the clocks that the policy goes by."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from ccari.cli.doctor import times
+from ccari.cli.doctor import disks, times
 from ccari.cli.doctor.findings import State
 from ccari.policy.declaration import read
 from tests.unit.doctor.conftest import Patient, with_room
@@ -35,6 +36,22 @@ async def test_a_disk_fills_up_unseen_or_a_small_one_is_called_full(
     assert list(unwell) == ["disk"]
     assert (unwell["disk"].state, told in unwell["disk"].found) == (state, True)
     assert f"{patient.folder} | sort -h" in unwell["disk"].advice
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("data_dir", "rights pressed while the database is away will be lost"),
+        ("[recordings] dir", "recordings stay in the spool, unencrypted"),
+        ("[asterisk] spool", "recordings will be lost"),
+    ],
+)
+def test_a_full_disk_is_said_to_lose_what_lies_on_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, told: str
+) -> None:
+    real = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _: with_room(real, free=GIB // 4, whole=GIB, files=0.9))
+    assert disks._disk([place], tmp_path).found == f"{place}: 256 MiB free of 1.0 GiB: {told}"
 
 
 async def test_each_disk_is_told_of_as_often_as_it_has_folders(patient: Patient) -> None:

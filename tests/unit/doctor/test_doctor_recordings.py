@@ -112,7 +112,8 @@ async def test_no_recording_leaves_the_spool_for_want_of_an_encoder(
     pipe = programs / "never"
     os.mkfifo(pipe)
     _programme(programs / program, f"read -r line < {pipe}")
-    found = await patient.only(program)
+    # on a machine that has much to do another one may take as long
+    found = (await patient.unwell())[program]
     assert found.state is State.FAULT
     assert "does not answer within 1 s" in found.found
 

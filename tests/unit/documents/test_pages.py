@@ -1,6 +1,7 @@
 """What people read fits the code, and leads somewhere."""
 
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,3 +176,92 @@ def test_a_key_of_the_policy_is_explained_nowhere(model: type[BaseModel]) -> Non
         if f"`{name}`" not in text and not re.search(rf"^#+ \[\[?(?:campaigns\.)?{name}\]", text, re.MULTILINE)
     }  # fmt: skip
     assert missing == set()
+
+
+#: Stands for the programs of a machine: what the page has typed is told of only where the user is there by then.
+_MACHINE = """#!/bin/sh
+case ${0##*/} in
+getent) [ -e user ] ;;
+useradd) [ ! -e user ] && : >user ;;
+*) [ -e user ] && echo "${0##*/} $*" >>told ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made", "not-made"])
+@pytest.mark.parametrize("name", ["README.md", "docs/install.md"])
+def test_the_installation_ends_at_the_user_whom_make_has_made(
+    tmp_path: Path, name: str, *, made: bool
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for each in ("getent", "useradd", "usermod", "install"):
+        (programs / each).write_text(_MACHINE)
+        (programs / each).chmod(0o755)
+    if made:
+        (tmp_path / "user").touch()
+    typed = [
+        line
+        for block in blocks(CHECKOUT / name)
+        for line in block.text.splitlines()
+        if re.match("getent|useradd|usermod|install -d", line)
+    ]
+    subprocess.run(["/bin/sh", "-c", "\n".join(typed)], cwd=tmp_path, env={"PATH": str(programs)}, check=True)
+    meant = [each.strip() for line in typed for each in re.findall(r"(?:usermod|install) [^&#]*", line)]
+    assert "usermod -aG asterisk ccari" in meant
+    assert (tmp_path / "told").read_text().splitlines() == meant
+
+
+def test_an_update_as_the_page_tells_it_leaves_the_old_code() -> None:
+    """Where the version is the same, pip takes the wheel for what is there already."""
+    told = [
+        line for page in _ALL for code in _code(page) for line in code.splitlines() if "dist/ccari-" in line
+    ]
+    assert len(told) == 2
+    assert [each for each in told if "--force-reinstall" not in each] == []
+
+
+def _callers() -> Iterator[tuple[str, re.Match[str]]]:
+    """Each place that shows how whoever calls is handed over, with the two lines of it and the one behind."""
+    shown = re.compile(
+        r"CCARI_DESTINATION=(?P<destination>\w+)\)\n[; ]* same => n,(?P<by>\w+)\(ccari-inbound,(?P<campaign>\w+),1\)"
+        r"(?P<behind>\n[; ]* same => n,\w+\()?"
+    )
+    for each in (*_ALL, *CHECKOUT.glob("dialplan/**/*.conf"), CHECKOUT / "docker/site/extensions.conf"):
+        for found in shown.finditer(each.read_text()):
+            yield str(each.relative_to(CHECKOUT)), found
+
+
+def test_whoever_calls_as_a_page_shows_comes_to_a_campaign_that_rings_nobody() -> None:
+    declared = read((CHECKOUT / "ccari/demo/policy.toml").read_text())
+    shown = list(_callers())
+    assert {"README.md", "docs/pbx.md"} <= {place for place, _ in shown}
+    for place, each in shown:
+        campaign = declared.campaign(each["campaign"])
+        assert campaign is not None, place
+        assert campaign.agent_string(each["destination"]) is not None, place
+
+
+def test_whoever_is_to_be_connected_without_ccari_is_dropped_where_a_page_shows_no_way_back() -> None:
+    """`CCARI_INBOUND_WITHOUT = connect` goes back to the Gosub that came; a Goto leaves it nowhere to go."""
+    assert {place for place, each in _callers() if each["by"] != "Gosub" or each["behind"] is None} == set()
+
+
+def test_a_restore_in_containers_meets_a_database_that_is_still_being_made() -> None:
+    """What makes it answers on the socket, and is shut down again; over TCP nobody answers before it is there."""
+    compose = (CHECKOUT / "docker" / "compose.yaml").read_text()
+    (asked,) = re.findall(r'\["CMD", "pg_isready", (.*)\]', compose)
+    assert '"--host=127.0.0.1"' in asked
+    (restore,) = (each.text for each in blocks(CHECKOUT / "docker/README.md") if " pg_restore " in each.text)
+    assert re.match(r"docker compose up .*--wait postgres\n", restore)
+
+
+def test_after_an_installation_the_commands_of_the_pages_are_not_found() -> None:
+    shown = {
+        name: "".join(each.text for each in blocks(CHECKOUT / name))
+        for name in ("README.md", "docs/install.md")
+    }
+    linked = {
+        name for name, text in shown.items() if "ln -s /opt/ccari/bin/ccari /usr/local/bin/ccari\n" in text
+    }
+    assert linked == shown.keys()
