@@ -6,6 +6,21 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.unit.store.server import (
+    administrator,
+    calls,
+    database,
+    dsn,
+    empty,
+    quick,
+    reachable,
+    server,
+    store,
+)
+
+#: Here, so that all folders of tests share a worker's server: a fixture that each of them imports is one of each.
+__all__ = ["administrator", "calls", "database", "dsn", "empty", "quick", "reachable", "server", "store"]
+
 
 def pytest_configure() -> None:
     """Have exceptions in log lines written plainly: coloured by rich, they took two fifths of a worker's time."""

@@ -35,6 +35,7 @@ from ccari.store.embedded import embedded_postgres
 from ccari.store.erasures import Erasures
 from ccari.store.opened import Store
 from tests.bench.home import home
+from tests.lab import ending
 from tests.unit.store import made
 
 NOW = datetime.now(UTC)
@@ -269,4 +270,4 @@ if __name__ == "__main__":
     asked = options.parse_args()
     with home() as where, Path(os.devnull).open("w") as nowhere:
         log.configure("json", "info", nowhere)
-        sys.exit(asyncio.run(bench(where, asked.people)))
+        sys.exit(ending.run(bench(where, asked.people)))

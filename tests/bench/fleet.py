@@ -28,6 +28,7 @@ from tests.bench.calls.exchange import BenchPbx, BenchWorld, Wanted
 from tests.bench.calls.place import POLICY, Place, place
 from tests.bench.home import home
 from tests.integration.service import Service
+from tests.lab import ending
 from tests.lab.errors import LabError
 from tests.lab.laboratory import temporary_folder, together
 from tests.lab.pbx import Pbx
@@ -246,4 +247,4 @@ if __name__ == "__main__":
     options.add_argument("--rate", type=float, default=2.0, help="calls/s of one pair")
     options.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     options.add_argument("--folder", type=Path, default=Path("build/bench"))
-    sys.exit(asyncio.run(main(options.parse_args())))
+    sys.exit(ending.run(main(options.parse_args())))

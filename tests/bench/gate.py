@@ -43,6 +43,7 @@ from tests.bench.callers import AT_ONCE, Caller
 from tests.bench.full import fill
 from tests.bench.home import ccari, home
 from tests.bench.suppressions import number
+from tests.lab import ending
 from tests.unit.store.made import POLICY
 
 CONTROLLER, CAMPAIGN = "acme", "renewals"
@@ -350,7 +351,7 @@ def main() -> None:
     with _at(options.home) as folder, Path(os.devnull).open("w") as nowhere:
         # what is logged of a decision is made, as in the service
         log.configure("json", "info", nowhere)
-        uvloop.run(bench(folder, options))
+        ending.run(bench(folder, options), uvloop.run)
 
 
 if __name__ == "__main__":

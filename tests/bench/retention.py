@@ -33,6 +33,7 @@ from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.opened import Store
 from tests.bench.home import home
+from tests.lab import ending
 from tests.unit.store import made
 
 NOW = datetime.now(UTC)
@@ -255,4 +256,4 @@ if __name__ == "__main__":
     with home() as where, Path(os.devnull).open("w") as nowhere:
         # as the service logs, but for where it goes
         log.configure("json", "info", nowhere)
-        sys.exit(asyncio.run(bench(where, asked.rows)))
+        sys.exit(ending.run(bench(where, asked.rows)))

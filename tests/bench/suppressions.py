@@ -26,6 +26,7 @@ from ccari.store.embedded import embedded_postgres
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.bench.home import ccari, home
+from tests.lab import ending
 from tests.unit.store.made import POLICY, call, question
 
 MOST_MEGABYTES = 200
@@ -126,4 +127,4 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=2_000_000)
     with home() as where:
-        sys.exit(asyncio.run(bench(where, options.parse_args().rows)))
+        sys.exit(ending.run(bench(where, options.parse_args().rows)))

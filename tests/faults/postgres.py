@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ccari.store.embedded import Server, User, embedded_postgres
 from tests.lab.waiting import until
+from tests.unit.store.server import unsynced
 
 GONE_SECONDS = 30.0
 
@@ -71,4 +72,5 @@ def _parent(process: int) -> int | None:
 async def own_postgres(folder: Path) -> AsyncIterator[OwnPostgres]:
     """A new server in ``folder``, which its own user must be able to reach."""
     async with embedded_postgres(folder) as dsn:
+        await unsynced(dsn)
         yield OwnPostgres(folder, dsn)

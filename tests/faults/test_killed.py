@@ -22,7 +22,7 @@ from tests.lab.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 #: What the watchdog is made to allow: time for an answer, and for the test to see that nobody drives the call.
-WATCHDOG_SECONDS = 4
+WATCHDOG_SECONDS = 12
 ENDED_SECONDS = 45.0
 
 
@@ -88,7 +88,7 @@ async def test_invariant_3_a_callee_who_answers_nobody_is_connected_recorded_or_
     ground: Ground,
 ) -> None:
     """Case 3: killed while it rings, the callee answers, and no service comes back: Asterisk itself ends the leg."""
-    callee = callees.answers_late(2, 3)
+    callee = callees.answers_late(5, 3)
     allowed: list[str] = []
 
     async def hurry(message: Message) -> list[Message]:
@@ -146,6 +146,26 @@ async def test_invariant_3_a_callee_whose_notice_broke_off_is_connected(ground: 
             assert (shown["heard_at"], shown["recordings"]) == (None, [])
             await assert_never_brought_together(ground.lab, callee, placed)
         assert list(ground.lab.pbx.spool.iterdir()) == []
+
+
+async def test_an_agent_who_is_played_to_is_told_over_the_connection_of_all_calls(ground: Ground) -> None:
+    """Killed while the agent hears that the number is barred. Asterisk would answer nobody until the prompt is over."""
+    callee = callees.answers(5)
+    async with relay(ground.lab.pbx.ari_url) as between:
+        async with ground.running(ari=between.url) as service:
+            barred = await service.ccari("suppress", "add", callee.number, "--reason", "do_not_call")
+            assert barred.code == 0, barred.err
+            moment = Moment(between, event("PlaybackStarted"))
+            placed = await ground.dial(callee)
+            await moment.kill(service)
+        before = len(between.requests)
+        async with ground.running(ari=between.url):
+            outcome = await ground.lab.pbx.outcome(placed.id, within=ENDED_SECONDS)
+            assert (outcome.outcome, outcome.reason) == ("unavailable", "service_away")
+            await ground.nothing_left()
+        asked = between.kinds(before)
+    assert [each for each in asked if each.startswith("POST") and each.endswith("/continue")]
+    assert [each for each in asked if each.startswith("POST") and each.endswith("/variable")] == []
 
 
 async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_records(

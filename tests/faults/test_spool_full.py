@@ -25,7 +25,7 @@ async def test_a_recording_that_could_not_be_written_passes_for_one(
             spool.fill()
         else:
             await spool.make_read_only()
-        outcome, shown = await ground.ended(service, await ground.dial(callee, agent="drops-4"))
+        outcome, shown = await ground.ended(service, await ground.dial(callee, agent="drops-8"))
         assert (outcome.outcome, outcome.reason) == ("bridged", "recording_failed")
         (row,) = shown["recordings"]
         assert (row["state"], row["file"], row["duration_ms"]) == ("failed", None, None)

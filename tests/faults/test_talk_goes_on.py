@@ -5,6 +5,7 @@ import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ async def test_invariant_6_a_refusal_after_it_does_not_stop_the_recorder(
         assert (outcome.outcome, outcome.reason) == ("bridged", "recording_refused")
         shown = await kept_later(what.service, call_id)
         (row,) = shown["recordings"]
-        said_before = (at(shown, "key_pressed") - at(shown, "recording_started")).total_seconds()
+        said_before = (at(shown, "key_pressed") - datetime.fromisoformat(row["started_at"])).total_seconds()
         assert 0 < row["duration_ms"] / 1000 < said_before + 0.2
 
 
@@ -212,6 +213,25 @@ async def test_a_talk_that_ended_unwatched_stays_open(ground: Ground) -> None:
         await what.breaks()
         shown = await kept_later(what.service, call_id)
         assert (shown["outcome"], shown["reason"]) == ("bridged", "service_died")
+        await ground.nothing_left()
+
+
+async def test_an_agent_whose_callee_hung_up_unwatched_is_given_back_as_if_nobody_had_talked(
+    ground: Ground,
+) -> None:
+    """The dialplan might connect them once more: whoever called in, to its own fallback."""
+    async with killed(ground) as what:
+        placed, call_id = await ground.talk(what.service, callees.answers(36))
+        await ground.recorded_a_while()
+        await what.service.stop(signal.SIGKILL)
+        channel = f"{ground.lab.pbx.ari_url}/ari/channels/ccari-{call_id}-callee"
+        async with ground.asterisk() as session, session.delete(channel) as reply:
+            assert reply.status == HTTPStatus.NO_CONTENT
+        await what.breaks()
+        outcome, shown = await ground.ended(what.service, placed)
+        assert (outcome.outcome, outcome.reason, outcome.call) == ("bridged", "", call_id)
+        assert shown["outcome"] == "bridged"
+        await kept_later(what.service, call_id)
         await ground.nothing_left()
 
 

@@ -26,6 +26,7 @@ from tests.integration.ground import Ground
 from tests.integration.service import Service
 from tests.lab import Lab, laboratory
 from tests.lab.ports import free_port
+from tests.unit.store.server import unsynced
 
 POLICY = Path(__file__).parent / "policy.toml"
 #: Where contacts may be from, by controller.
@@ -77,6 +78,7 @@ def sounds(folder: Path, policy_file: Path, tmp_path_factory: pytest.TempPathFac
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def dsn(folder: Path) -> AsyncIterator[str]:
     async with embedded_postgres(folder / "data") as running:
+        await unsynced(running)
         yield running
 
 

@@ -19,19 +19,28 @@ from tests.integration.service import Done, Service, command
 from tests.unit.documents.pages import CHECKOUT, Block, blocks
 
 #: What begins a line that is to be typed into a shell, and is run here.
-RUN = frozenset({"ccari", "age", "age-keygen", "cp", "createdb", "curl", "install", "pg_dump"})
+RUN = frozenset({"ccari", "age", "age-keygen", "cp", "createdb", "curl", "install", "pg_dump", "rsync"})
 #: What is not run here: it changes the machine. That make has each target, and ccari each command, tests/unit/documents sees.
-NOT_RUN = frozenset({"make", "useradd", "ln", "/opt/ccari/bin/pip"})
+NOT_RUN = frozenset({"make", "getent", "usermod", "ln", "/opt/ccari/bin/pip"})
 #: Pages that change the machine from their first line to their last; the tests of the packages do what they say.
 OF_THE_MACHINE = frozenset({"docs/install.md", "docker/README.md"})
+#: In a block for the embedded PostgreSQL, whose lines go together: tests/integration/test_backup.py runs those.
+_EMBEDDED = "pg_ctl "
+#: Of `rsync`, for a machine that has none, what the pages ask of it: folders copied as they are, and nothing left besides.
+_RSYNC = """#!/bin/sh
+shift
+if [ "$1" = --delete ]; then shift; fi
+for last; do :; done
+for each; do [ "$each" = "$last" ] || { rm -rf "$last/${each##*/}" && cp -a "$each" "$last"; } || exit; done
+"""
 #: Time for a command that asks for a passphrase, which takes a second of the processor.
-TYPED_SECONDS = 60.0
-SHELL_SECONDS = 60.0
+TYPED_SECONDS = 180.0
+SHELL_SECONDS = 180.0
 PASSPHRASE = "a long passphrase for this test"  # noqa: S105 - of this test
 #: With the space behind it: what is typed before that is thrown away.
 _ASKS = re.compile(rb"(passphrase|confirmation)[^\n]*: $", re.IGNORECASE)
 #: What may write where a page says, and all the paths that it names.
-_WRITES = frozenset({"cp", "createdb", "install", "pg_dump"})
+_WRITES = frozenset({"cp", "createdb", "install", "pg_dump", "rsync"})
 _PATH = re.compile(r"(?:(?<=[\s=])|^)/[\w./-]*")
 #: What asks for a passphrase.
 _AT_A_TERMINAL = re.compile(r"ccari keys (backup|restore)|age -d \S+ \|")
@@ -51,6 +60,11 @@ class Line:
         return self.text.split(maxsplit=1)[0]
 
     @property
+    def is_run(self) -> bool:
+        """False of what changes the machine, as by a folder for Asterisk's own user."""
+        return self.program not in NOT_RUN and " -o asterisk " not in self.text
+
+    @property
     def written(self) -> str:
         """Without the comment behind it."""
         return re.sub(r"\s+#.*", "", self.text)
@@ -61,6 +75,8 @@ def lines(page: Path) -> Iterator[Line]:
     if str(page.relative_to(CHECKOUT)) in OF_THE_MACHINE:
         return
     for block in blocks(page):
+        if _EMBEDDED in block.text:
+            continue
         text = block.text.replace("\\\n", " ")
         typed = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
         if any(line.split(maxsplit=1)[0] in RUN | NOT_RUN for line in typed):
@@ -81,6 +97,9 @@ class Desk:
         tools.mkdir(parents=True)
         (tools / "ccari").write_text(f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n')
         (tools / "ccari").chmod(0o755)
+        if shutil.which("rsync") is None:
+            (tools / "rsync").write_text(_RSYNC)
+            (tools / "rsync").chmod(0o755)
         path = os.pathsep.join((str(tools), str(_shipped_binaries()), os.environ["PATH"]))
         self.environment |= {"PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 

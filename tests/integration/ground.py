@@ -119,14 +119,16 @@ class Ground:
         names = {each["id"] for each in shown["recordings"]}
         return [path.name for path in self.lab.pbx.spool.iterdir() if path.name.startswith(tuple(names))]
 
-    async def recorded_a_while(self, more: int = 0) -> None:
-        """Wait until one and a half seconds of a talk lie in the spool, or ``more`` bytes than now."""
+    async def recorded_a_while(self, more: int = 0, *, sides: int = 1) -> None:
+        """Wait until one and a half seconds of a talk lie in the spool, or ``more`` bytes than now; of each of its ``sides``, for
+        Asterisk writes a file 32 KiB at a time, and what it has not written dies with it.
+        """
         spool = self.lab.pbx.spool
 
         def longest() -> int:
             # of this talk: an earlier one may have left its own
             own = (each for each in spool.iterdir() if each.name not in self._older)
-            return max((each.stat().st_size for each in own), default=0)
+            return sorted((0, *(each.stat().st_size for each in own)))[-sides:][0]
 
         enough = more + longest() if more else 24_000
         await until(lambda: longest() > enough, within=10)

@@ -64,7 +64,9 @@ class Relay:
 
     async def _plain(self, request: web.BaseRequest, session: aiohttp.ClientSession) -> web.Response:
         headers = {"Authorization": request.headers.get("Authorization", "")}
-        async with session.get(f"{self._target}{request.path_qs}", headers=headers) as reply:
+        async with session.request(
+            request.method, f"{self._target}{request.path_qs}", headers=headers
+        ) as reply:
             return web.Response(status=reply.status, body=await reply.read())
 
     async def _websocket(

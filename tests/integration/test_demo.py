@@ -1,6 +1,7 @@
 """The demo as ``make demo`` runs it, in a laboratory of its own, with the real Polish prompts."""
 
 import asyncio
+import io
 import os
 import shutil
 import sys
@@ -9,7 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from ccari.config import Settings
+from ccari.demo.run import _explain_dialling
+from ccari.demo.world import WorldSettings
 from tests.lab.pbx import CHECKOUT
 
 DEMO_SECONDS = 420.0
@@ -53,3 +58,18 @@ async def test_without_the_laboratory_the_demo_says_what_to_do() -> None:
     assert errors.decode().splitlines() == [
         "ccari: the demo needs two Asterisks of its own: run make demo in a checkout of ccari"
     ]
+
+
+async def test_the_commands_beside_the_demo_are_not_found_or_broken_over_lines(demo_folder: Path) -> None:
+    """A fresh machine has no ccari on its path, but in the checkout's environment."""
+    shown = io.StringIO()
+    there = WorldSettings("http://127.0.0.1:1", "lab", "x", "127.0.0.1:5060", "x")
+    _explain_dialling(there, Settings(data_dir=demo_folder), Console(file=shown, width=40))
+    (told,) = (line for line in shown.getvalue().splitlines() if "commands: " in line)
+    process = await asyncio.create_subprocess_shell(
+        told.partition("commands: ")[2].replace("calls list", "requests spooled"), cwd="/", env={"PATH": ""},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    async with asyncio.timeout(DEMO_SECONDS):
+        output, _ = await process.communicate()
+    assert (process.returncode, output) == (0, b"nothing waits on this node\n")

@@ -91,9 +91,9 @@ ELSEWHERE = {
     "ccari keys init --recipient age1…": "listener",
     "ccari keys restore /media/stick/keys-2026-11.age": "new",
     "install -d -m 700 keys && age -d keys-2026-11.age | tar x -C keys": "without",
-    "ccari keys restore /backup/keys.age": "restored",
-    'createdb ccari && pg_restore --no-owner --dbname="$URL" /backup/ccari.dump': "restored",
-    "cp -a /backup/recordings /backup/sounds /backup/heard /var/lib/ccari": "restored",
+    'ccari keys restore "$(ls /backup/keys-*.age | tail -n 1)"': "restored",
+    'createdb ccari && pg_restore --no-owner --exit-on-error --dbname="$URL" /backup/ccari.dump': "restored",
+    "rsync -a /backup/recordings /backup/sounds /backup/heard /var/lib/ccari": "restored",
     "ccari doctor && ccari recordings verify": "restored",
 }
 
@@ -140,10 +140,10 @@ async def desk(lab: Lab, home: Path, dsn: str) -> AsyncIterator[Desk]:
         home / "ccari.log",
         home / "ccari.err",
     )
-    stands_for = {"/var/lib/ccari": str(reader / "data"), "/backup": str(home / "backup"),
+    stands_for = {"/var/lib/ccari": str(reader / "data"), "/backup": str(home / "backup"), "/etc/ccari": str(home / "etc"),
                   "/media/stick": str(home / "stick"), "127.0.0.1:8090": listen}  # fmt: skip
     made = Desk(reader, service, stands_for, {"URL": url})
-    for name in ("backup", "stick"):
+    for name in ("backup", "stick", "etc"):
         (home / name).mkdir()
     shutil.copy(POLICY, reader / "policy.toml")
     await _let_in(lab)
@@ -221,7 +221,7 @@ async def _ask(desk: Desk, calls: Sequence[dict[str, Any]]) -> None:
 async def follow(desk: Desk, line: Line) -> Done:
     """Do what the page says, and see that it does what the page says of it."""
     assert line.program in RUN | NOT_RUN, f"{line.block.place}: {line.program} is not known here"
-    if line.program in NOT_RUN:
+    if not line.is_run:
         return Done(0, "", "")
     done = await desk.type(line)
     if line.written in REFUSED:
@@ -308,7 +308,7 @@ async def test_a_changed_pack_is_told_of_in_other_words_than_the_page_shows(desk
     assert done.code == 0, done.err
     with (
         zipfile.ZipFile(desk.folder / "whole.zip") as whole,
-        zipfile.ZipFile(desk.folder / "proof.zip", "w") as changed,
+        zipfile.ZipFile(desk.folder / "proof.zip", "w", zipfile.ZIP_DEFLATED) as changed,
     ):
         for name in whole.namelist():
             content = whole.read(name)

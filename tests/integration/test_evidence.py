@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ccari.recordings.evidence.keys import SigningKeys
+from tests.faults.files import with_a_bit_changed
 from tests.integration.service import Service
 from tests.integration.test_outbound import Ended, through
 from tests.lab import Lab, callees
@@ -52,7 +53,7 @@ def rewritten(files: Files, name: str, change: Callable[[Any], None]) -> Files:
 
 async def fault_of(service: Service, files: Files, to: Path, *options: str) -> str:
     into = io.BytesIO()
-    with zipfile.ZipFile(into, "w") as written:
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
         for name, content in files.items():
             written.writestr(name, content)
     await asyncio.to_thread(to.write_bytes, into.getvalue())
@@ -118,13 +119,13 @@ async def test_a_change_of_a_real_calls_evidence_is_not_named(
     }  # fmt: skip
     audio = next(name for name in files if name.startswith("notice/01") and not name.endswith(".json"))
     named[f"{audio} is not the audio that was played: its hash is another"] = {
-        **files, audio: files[audio][:-1] + bytes([files[audio][-1] ^ 1])
+        **files, audio: with_a_bit_changed(files[audio])
     }  # fmt: skip
     for fault, content in named.items():
         assert await fault_of(service, content, changed) == fault
     stored = tmp_path / "recordings" / recording["file"]
     stored.parent.mkdir(parents=True)
-    stored.write_bytes((service.recordings / recording["file"]).read_bytes()[:-1] + b"x")
+    stored.write_bytes(with_a_bit_changed((service.recordings / recording["file"]).read_bytes()))
     fault = await fault_of(service, files, changed, "--recordings", str(tmp_path / "recordings"))
     assert fault == f"recording {recording['id']}: {stored} is another file than was stored"
     SigningKeys(tmp_path / "other").create()
@@ -135,7 +136,7 @@ async def test_a_change_of_a_real_calls_evidence_is_not_named(
 
 
 async def test_a_request_by_key_has_no_evidence(service: Service, lab: Lab, tmp_path: Path) -> None:
-    ended = await through(service, lab, callees.presses("8", 5, 36), agent="drops-3")
+    ended = await through(service, lab, callees.presses("8", 5, 36), agent="drops-6")
     reference = next(
         each["fields"]["reference"] for each in ended.record["events"] if each["event"] == "right_registered"
     )

@@ -155,7 +155,8 @@ async def test_an_agents_card_does_not_come_when_the_callee_answers(
 async def test_a_call_in_progress_is_not_told_of_or_its_recording_is_anothers(
     service: Service, lab: Lab, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    callee = callees.answers(67)
+    # rings until it is seen: of a call the newest stage alone is told
+    callee = callees.answers_late(2, 67)
     dpo = await bearer(service, session, "--role", "dpo", "--controller", "acme")
     seen: list[dict[str, Any]] = []
     async with dpo.events("calls") as stream:

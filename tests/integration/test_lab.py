@@ -320,7 +320,6 @@ async def test_a_killed_pbx_starts_again_at_the_same_address() -> None:
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_lab_leaves_nothing_behind(fails: bool) -> None:  # noqa: FBT001
     """Catches processes, mounts and folders that outlive a test run, passed or failed."""
-    mounts = _mounts()
     seen: list[Lab] = []
     with pytest.raises(RuntimeError) if fails else nullcontext():
         async with laboratory() as lab:
@@ -332,7 +331,8 @@ async def test_a_lab_leaves_nothing_behind(fails: bool) -> None:  # noqa: FBT001
                 raise RuntimeError
     assert not seen[0].directory.exists()
     assert _using(seen[0].directory) == []
-    assert _mounts() == mounts
+    # other tests mount meanwhile what they need
+    assert str(seen[0].directory) not in _mounts()
 
 
 def _mounts() -> str:

@@ -15,7 +15,7 @@ from asyncari.client import Client
 
 from ccari.calls.client import EVENTS, operations
 from ccari.calls.operations import Operation
-from ccari.calls.transport import Credentials, Transport, connect
+from ccari.calls.transport import CLOSE_SECONDS, Credentials, Transport, connect
 from ccari.errors import AsteriskError
 from ccari.store.database import SCHEMA
 from tests.integration.conftest import POLICY
@@ -279,12 +279,12 @@ async def test_recordings_of_an_asterisk_on_another_host_stay_there_or_are_lost(
     async with ground.running(spool="ari") as service:
         await ground.nothing_left()
         left = await kept_later(service, left_id)
-        verified = await service.json("recordings", "verify")
-        assert (verified["wrong"], verified["checked"] >= 2) == ([], True)
         incoming = Path(service.environment["CCARI_DATA_DIR"], "incoming")
         await until(lambda: not list(incoming.iterdir()), within=GONE_SECONDS)
         for call_id in (ended_id, left_id):
             (row,) = (await service.json("calls", "show", call_id))["recordings"]
+            # by its name: the folder has those of other tests, which are in no row here
+            assert (await service.ccari("recordings", "verify", row["id"])).code == 0
             assert service.recorded(row).seconds > 1.0
     assert ground.raw(ended) == ground.raw(left) == []
 
@@ -338,7 +338,7 @@ async def test_invariant_6_an_asterisk_that_misses_the_stop_keeps_what_was_said_
     assert any(each.endswith("/stop") for each in between.kinds())
     at = {each["event"]: datetime.fromisoformat(each["at"]) for each in shown["events"]}
     (kept,) = shown["recordings"]
-    said_before = (at["key_pressed"] - at["recording_started"]).total_seconds()
+    said_before = (at["key_pressed"] - datetime.fromisoformat(kept["started_at"])).total_seconds()
     assert 0 < kept["duration_ms"] / 1000 < said_before + 0.2
     assert ground.raw(shown) == []
 
@@ -444,7 +444,8 @@ async def test_a_stuck_asterisk_hides_why_the_connection_ends(ground: Ground) ->
         try:
             with pytest.raises(AsteriskError, match="the reason"):
                 await break_in(transport)
-            async with asyncio.timeout(3):
+            # not what aiohttp itself would wait
+            async with asyncio.timeout(CLOSE_SECONDS + 5):
                 await transport.close()
         finally:
             await pbx.kill(signal.SIGCONT)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import typer.main
 
 from ccari.cli.main import app
 from ccari.policy.blocks import WHY
+from ccari.policy.declaration import read
 from ccari.policy.gate import Block
 from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database
@@ -117,7 +119,7 @@ async def test_an_asterisk_that_is_away_at_the_start_ends_the_service_or_keeps_i
             "cannot be reached: Connection refused: is it running, with HTTP and ARI enabled in http.conf and ari.conf?"
             in away["reason"]
         )
-        await until(lambda: sum(line["event"] == "asterisk_away" for line in service.lines()) > 1, within=5)
+        await until(lambda: sum(line["event"] == "asterisk_away" for line in service.lines()) > 1, within=30)
         assert await service.stop(signal.SIGINT) == 0
     finally:
         await service.stop(signal.SIGKILL)
@@ -286,7 +288,10 @@ async def test_recipients_are_asked_for_where_nothing_is_encrypted(desk: Desk) -
         await service.stop(signal.SIGKILL)
 
 
-async def test_a_missing_or_damaged_prompt_is_found_by_the_first_callee(desk: Desk, sounds: Path) -> None:
+async def test_a_missing_or_damaged_prompt_is_found_by_the_first_callee_or_stops_every_campaign(
+    desk: Desk, sounds: Path, dsn: str
+) -> None:
+    """Each campaign that lacks one is named at the start, and the service goes on, though no campaign be left."""
     spoilt = []
     for name in ("missing", "damaged"):
         spoilt.append(desk.folder / f"sounds-{name}")
@@ -296,12 +301,47 @@ async def test_a_missing_or_damaged_prompt_is_found_by_the_first_callee(desk: De
     for file in (spoilt[1] / "pl/renewals").glob("recording_opt_out.*"):
         file.write_bytes(file.read_bytes()[:-1000])
     missing, damaged, none = await asyncio.gather(
-        *(desk.gives_up(SOUNDS__DIR=str(folder)) for folder in (*spoilt, desk.folder / "no-sounds"))
+        *(_unfit(desk, folder) for folder in spoilt),
+        _unfit(await _without_orders(desk, dsn), desk.folder / "no-sounds"),
     )
-    assert "pl/renewals/identity" in missing
-    assert "pl/renewals/recording_opt_out" in damaged
-    assert "no such sound in" in none
-    assert "ccari sounds build" in none
+    assert list(missing) == list(damaged) == ["renewals"]
+    assert "pl/renewals/identity" in missing["renewals"]
+    assert "pl/renewals/recording_opt_out" in damaged["renewals"]
+    assert none.keys() == {each.id for each in read(POLICY.read_text()).campaigns} - {"orders"}
+    assert all("no such sound in" in each and each.endswith("ccari sounds build") for each in none.values())
+
+
+async def _without_orders(desk: Desk, dsn: str) -> Desk:
+    """Under a policy without the one campaign that says nothing but what is shipped."""
+    (policy := desk.folder / "without-orders.toml").write_text(
+        "".join(
+            each
+            for each in re.split(r"(?=\[\[campaigns]])", POLICY.read_text())
+            if 'id = "orders"' not in each
+        )
+    )
+    other = Desk(
+        desk.folder,
+        {**desk.environment, "CCARI_DATABASE__URL": await new_database(dsn, "without_orders")},
+        desk.bare,
+    )
+    done = await other.run("policy", "apply", str(policy))
+    assert done.code == 0, done.err
+    return other
+
+
+async def _unfit(desk: Desk, sounds: Path) -> dict[str, str]:
+    """The campaigns that a service told of which began with these sounds, and why."""
+    service = desk.service(SOUNDS__DIR=str(sounds))
+    await service.spawn()
+    try:
+        await service.logged(lambda line: line["event"] == "asterisk_away")
+        assert await service.stop() == 0
+    finally:
+        await service.stop(signal.SIGKILL)
+    told = [line for line in service.lines() if line["event"] == "gate_unfit"]
+    assert {line["level"] for line in told} == {"error"}
+    return {line["campaign"]: line["reason"] for line in told}
 
 
 async def test_commands_without_a_policy_end_in_a_traceback_or_pretend(desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """Recordings of real calls with the agent on the left and the callee on the right."""
 
+import functools
 import signal
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,6 +23,9 @@ PRESENT_DBFS, ABSENT_DBFS = -20.0, -45.0
 #: From a word that the callee hears to its echo: a packet each way and a jitter buffer.
 ECHO_SECONDS = 0.2
 STEP_SECONDS = 0.02
+#: Asterisk writes whole packets of 20 ms, and each side from its own first one: without time to spare it begins one of
+#: them late, which moves that side by a packet (seen: 20 ms in 2 of 21 calls beside four busy processes, never without).
+BESIDE_SECONDS = 2 * STEP_SECONDS
 
 
 def sides(service: Service, row: Mapping[str, Any]) -> tuple[Audio, Audio]:
@@ -51,6 +55,10 @@ async def goes_on(ground: Ground, name: str) -> bool:
         return reply.status != HTTPStatus.NOT_FOUND
 
 
+async def _stopped(ground: Ground, name: str) -> bool:
+    return not await goes_on(ground, name)
+
+
 def at(shown: Mapping[str, Any], event: str) -> datetime:
     return next(datetime.fromisoformat(each["at"]) for each in shown["events"] if each["event"] == event)
 
@@ -71,7 +79,7 @@ async def test_a_voice_is_on_the_side_of_the_other(ground: Ground, spool: str | 
     assert ground.raw(shown) == []
 
 
-async def test_an_answer_comes_before_its_question_or_long_after_it(ground: Ground) -> None:
+async def test_an_answer_comes_long_before_its_question_or_long_after_it(ground: Ground) -> None:
     """The callee is an echo: what is on the left comes back on the right."""
     async with ground.running(channels="stereo") as service:
         placed = await ground.dial(callees.echoes(1), agent="drops-2")
@@ -79,7 +87,7 @@ async def test_an_answer_comes_before_its_question_or_long_after_it(ground: Grou
         shown = await kept_later(service, outcome.call)
         (row,) = shown["recordings"]
         asked, answered = (heard_from(side, callees.AGENT_TONE_HZ) for side in sides(service, row))
-        assert 0 <= answered - asked <= ECHO_SECONDS
+        assert -BESIDE_SECONDS <= round(answered - asked, 3) <= ECHO_SECONDS
 
 
 async def test_one_side_goes_on_after_a_refusal(ground: Ground) -> None:
@@ -88,13 +96,14 @@ async def test_one_side_goes_on_after_a_refusal(ground: Ground) -> None:
         await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
         (row,) = (await service.json("calls", "show", call_id))["recordings"]
         for name in (row["id"], agents_side(row["id"])):
-            assert not await goes_on(ground, name)
+            await until(functools.partial(_stopped, ground, name), within=10)
         await ground.lab.world.hang_up(placed)
         outcome, _ = await ground.ended(service, placed)
         assert (outcome.outcome, outcome.reason) == ("bridged", "recording_refused")
         shown = await kept_later(service, call_id)
-        said_before = (at(shown, "key_pressed") - at(shown, "recording_started")).total_seconds()
-        left, _ = sides(service, shown["recordings"][0])
+        (row,) = shown["recordings"]
+        said_before = (at(shown, "key_pressed") - datetime.fromisoformat(row["started_at"])).total_seconds()
+        left, _ = sides(service, row)
         assert 0 < left.seconds < said_before + 0.2
     assert ground.raw(shown) == []
 
@@ -110,7 +119,7 @@ async def test_a_refusal_before_the_talk_leaves_a_side_in_the_spool(ground: Grou
 async def test_a_service_killed_in_the_talk_loses_a_side(ground: Ground) -> None:
     async with ground.running(channels="stereo") as service:
         placed, call_id = await ground.talk(service, callees.answers(4))
-        await ground.recorded_a_while()
+        await ground.recorded_a_while(sides=2)
         await service.stop(signal.SIGKILL)
     # whatever the settings say now, two files are joined
     async with ground.running() as service:
@@ -124,7 +133,7 @@ async def test_a_service_killed_in_the_talk_loses_a_side(ground: Ground) -> None
 async def test_an_asterisk_killed_in_the_talk_loses_a_side(ground: Ground) -> None:
     async with ground.running(channels="stereo") as service:
         placed, call_id = await ground.talk(service, callees.answers(5))
-        await ground.recorded_a_while()
+        await ground.recorded_a_while(sides=2)
         await ground.lab.pbx.kill()
         await service.logged(lambda line: line["event"] == "asterisk_away")
         await ground.lab.pbx.start()

@@ -28,7 +28,7 @@ from tests.lab.ports import free_port
 from tests.unit.store import made
 
 PASSWORD = "s3cret-p4ssword"  # noqa: S105 - of a server that lives for this file
-ROOM_SECONDS = 2.0
+ROOM_SECONDS = 10.0
 USERS = ("postgres", "ccari")
 
 

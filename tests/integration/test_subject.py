@@ -5,11 +5,14 @@ import io
 import json
 import subprocess
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ccari.gating.limits import LimitKeeper
 from ccari.policy.numbers import mask
+from ccari.ports.limits import CallLimit
 from ccari.store.embedded import _shipped_binaries
 from tests.integration.service import Service
 from tests.integration.test_outbound import Ended, through
@@ -17,7 +20,7 @@ from tests.lab import Lab, callees
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-CALLEE = callees.answers(33)
+CALLEE, LATER = callees.answers(33), callees.answers(24)
 
 
 async def asked(service: Service, right: str) -> str:
@@ -98,3 +101,27 @@ async def test_a_real_call_is_left_out_of_what_its_callee_is_given_or_left_when_
     assert (record["fault"], record["number"]) == (None, "—")
     blocked = await service.ccari("gate", CALLEE.number, "--campaign", "renewals")
     assert "erasure" in blocked.out
+
+
+async def test_a_real_call_whose_time_is_over_tells_whose_it_was_or_proves_nothing_any_more(
+    service: Service, lab: Lab, tmp_path: Path
+) -> None:
+    ended: Ended = await through(service, lab, LATER, agent="drops-3")
+    (recording,) = ended.record["recordings"]
+    await run(
+        service, "recordings", "purge", recording["id"], "--reason", f"asked by {LATER.number}", "--yes"
+    )
+    assert service.store is not None
+    keeper = LimitKeeper(service.store.limits, service.store.policies)
+    assert (await keeper.expire(CallLimit("acme", 0), datetime.now(UTC))).gone >= 1
+    dump = await asyncio.to_thread(dumped, service)
+    assert LATER.digits not in dump
+    assert mask(LATER.number) not in dump
+
+    proof = tmp_path / "proof.zip"
+    await run(service, "evidence", "export", ended.outcome.call, "--out", str(proof))
+    told = await run(service, "evidence", "verify", str(proof))
+    assert f"call {ended.outcome.call}: everything fits" in told
+    assert "erased: the fields of 1, 2, " in told
+    record = await service.call(ended.outcome.call)
+    assert (record["fault"], record["number"], record["agent"]) == (None, "—", "—")

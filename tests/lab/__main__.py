@@ -9,13 +9,13 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.lab import callees
+from tests.lab import callees, ending
+from tests.lab.ending import SIGNALLED
 from tests.lab.errors import LabError
 from tests.lab.laboratory import Lab, laboratory
 from tests.lab.root import ensure_root
 
 COMMAND_STOP_SECONDS = 10.0
-SIGNALLED = 128
 NOT_FOUND = 127
 
 
@@ -35,12 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case _:
             work = _run(command, chosen.folder)
     try:
-        return asyncio.run(_until_signal(work))
+        return ending.run(work)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 0 if chosen.do == "up" else SIGNALLED + signal.SIGINT
+    except SystemExit as ended:
+        # Ctrl-C is how one is done with a lab that was to stay
+        if chosen.do == "up" and ended.code == SIGNALLED + signal.SIGINT:
+            return 0
+        raise
 
 
 def environment(lab: Lab) -> dict[str, str]:
@@ -81,25 +84,6 @@ def _parser() -> argparse.ArgumentParser:
         "command_line", nargs="*", metavar="COMMAND", help="after --, the command and its arguments"
     )
     return parser
-
-
-async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
-    """Let SIGTERM do what Ctrl-C does: end the work in order."""
-    task = asyncio.ensure_future(work)
-    terminated = False
-
-    def terminate() -> None:
-        nonlocal terminated
-        terminated = True
-        task.cancel()
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if terminated:
-            return SIGNALLED + signal.SIGTERM
-        raise
 
 
 async def _build() -> int:

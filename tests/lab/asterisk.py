@@ -19,7 +19,7 @@ from tests.lab.waiting import until
 
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 5.0
-KILL_SECONDS = 5.0
+KILL_SECONDS = 60.0
 CLI_SECONDS = 30.0
 SOCKET_PATH_MAX = 107
 """Bytes of a unix socket's path; Asterisk cuts a longer one off without a word."""
@@ -162,7 +162,9 @@ class Asterisk:
             async with asyncio.timeout(STOP_SECONDS):
                 await process.wait()
         except TimeoutError:
-            await self.kill()
+            # it may have gone in the very moment
+            if process.returncode is None:
+                await self.kill()
 
     async def kill(self, signum: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal; return when it is dead if the signal is SIGKILL, at once otherwise."""

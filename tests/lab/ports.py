@@ -1,7 +1,11 @@
 """Free ports below the range the kernel hands to outgoing connections, so that nobody takes one meanwhile."""
 
+import os
 import random
 import socket
+import tempfile
+import time
+from pathlib import Path
 
 from tests.lab.errors import LabError
 
@@ -11,15 +15,35 @@ RTP_SPAN = 2000
 """Ports of one instance: a leg takes two, and Asterisk passes over one that is taken."""
 
 TRIES = 200
+#: So long a port is nobody else's, whichever process asks, and while the one lives that it was given to: who is killed in a
+#: test comes again at the same one.
+KEPT_SECONDS = 180.0
+_KEPT = Path(tempfile.gettempdir(), "ccari-ports")
 
 
 def free_port(kind: socket.SocketKind, *addresses: str) -> int:
     """A port that is free on each of the addresses."""
     for _ in range(TRIES):
         port = random.choice(SERVICES)
-        if all(_is_free(kind, address, port) for address in addresses):
+        if all(_is_free(kind, address, port) for address in addresses) and _keep(port):
             return port
     raise LabError(f"no free port found between {SERVICES.start} and {SERVICES.stop - 1}")
+
+
+def _keep(port: int) -> bool:
+    """False if it was given out a little while ago."""
+    _KEPT.mkdir(exist_ok=True)
+    kept = _KEPT / str(port)
+    try:
+        if (
+            time.time() - kept.stat().st_mtime < KEPT_SECONDS
+            or Path("/proc", kept.read_text() or "none").exists()
+        ):
+            return False
+    except FileNotFoundError:
+        pass
+    kept.write_text(str(os.getpid()))
+    return True
 
 
 def rtp_range() -> tuple[int, int]:

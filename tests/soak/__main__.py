@@ -1,25 +1,21 @@
 """The soak from the command line."""
 
 import argparse
-import asyncio
 import os
 import random
-import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from tests.lab import LabError
+from tests.lab import LabError, ending
 from tests.soak import plan, report
 from tests.soak.house import FAKETIME
 from tests.soak.plan import Fault
 from tests.soak.progress import Progress
-from tests.soak.run import Result, soak
+from tests.soak.run import soak
 
-SIGNALLED = 128
 #: Set in the process that has a mount namespace of its own.
 _INSIDE = "SOAK_INSIDE"
 
@@ -45,23 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kept = chosen.keep / f"seed-{seed}"
     print(f"soak: logs, and what was heard, are in {kept} afterwards", file=sys.stderr)
     try:
-        result = asyncio.run(_until_terminated(soak(made, Progress(), kept)))
+        result = ending.run(soak(made, Progress(), kept))
     except LabError as error:
         print(f"soak: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return SIGNALLED + signal.SIGINT
-    except asyncio.CancelledError:
-        return SIGNALLED + signal.SIGTERM
     report.show(result, Console(width=160 if not sys.stdout.isatty() else None))
     return 1 if result.found else 0
-
-
-async def _until_terminated(work: Coroutine[Any, Any, Result]) -> Result:
-    """Let SIGTERM do what Ctrl-C does: end everything that was started."""
-    task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
 
 
 def _enter() -> None:

@@ -8,7 +8,6 @@ machine can carry. Figures are medians over the runs. They are written to a fold
 """
 
 import argparse
-import asyncio
 import json
 import os
 import sys
@@ -29,6 +28,7 @@ from tests.bench.calls.shipped import Shipped
 from tests.bench.calls.traffic import Measured, Told, Traffic
 from tests.bench.calls.way import NotHereError, Way
 from tests.bench.home import home
+from tests.lab import ending
 
 WAYS: dict[str, type[Way]] = {
     each.name: each for each in (Dialplan, Requests, Messages, Node, Shipped, WithCcari)
@@ -133,4 +133,4 @@ if __name__ == "__main__":
     )
     options.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     options.add_argument("--folder", type=Path, default=Path("build/bench"))
-    sys.exit(asyncio.run(main(options.parse_args())))
+    sys.exit(ending.run(main(options.parse_args())))

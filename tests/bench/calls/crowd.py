@@ -37,6 +37,7 @@ from tests.bench.calls.service import Ccari, WithCcari
 from tests.bench.calls.traffic import Groups
 from tests.bench.calls.way import Controller, NotHereError, Way
 from tests.bench.home import home
+from tests.lab import ending
 from tests.lab.calls import AgentCall
 from tests.lab.errors import LabError
 from tests.lab.waiting import until
@@ -371,4 +372,4 @@ if __name__ == "__main__":
     options.add_argument("--seconds", type=float, default=15.0, help="how long each step is held")
     options.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     options.add_argument("--folder", type=Path, default=Path("build/bench"))
-    sys.exit(asyncio.run(main(options.parse_args())))
+    sys.exit(ending.run(main(options.parse_args())))

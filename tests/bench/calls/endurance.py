@@ -29,6 +29,7 @@ from tests.bench.calls.service import Ccari, WithCcari
 from tests.bench.calls.traffic import Groups
 from tests.bench.calls.trend import Trend, trend
 from tests.bench.home import home
+from tests.lab import ending
 from tests.lab.errors import LabError
 from tests.lab.waiting import until
 
@@ -289,4 +290,4 @@ if __name__ == "__main__":
     options.add_argument("--minutes", type=float, default=30.0, help="2 at least")
     options.add_argument("--rate", type=float, default=2.0, help="new calls a second")
     options.add_argument("--folder", type=Path, default=Path("build/bench"))
-    sys.exit(asyncio.run(main(options.parse_args())))
+    sys.exit(ending.run(main(options.parse_args())))

@@ -6,6 +6,7 @@ RUN apt-get update -qq \
  && for each in networkd resolved timesyncd udevd; do ln -sf /dev/null "/etc/systemd/system/systemd-$each.service"; done
 RUN groupadd --system asterisk \
  && useradd --system --home-dir /var/lib/ccari ccari \
+ && usermod -aG asterisk ccari \
  && install -d -g asterisk -m 0770 /var/spool/asterisk \
  && install -d -o ccari /srv/ccari /home/ccari
 COPY --from=docker.io/library/ccari:local /opt/ccari /opt/ccari

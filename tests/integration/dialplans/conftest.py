@@ -63,9 +63,21 @@ def _dialplan(freepbx: str, log: CarrierLog) -> str:
         [
             *(f'#include "{_shipped(each)}"' for each in included),
             (HERE / freepbx).read_text(),
-            vicidial.replace(":4577/", f":{log.port}/"),
+            vicidial.replace(":4577/", f":{log.port}/").replace("@unrecorded@", unrecorded()),
         ]
     )
+
+
+def unrecorded() -> str:
+    """The line behind the keys menu that keeps callers from being recorded, alike wherever it is shown."""
+    shown = {
+        line.lstrip(";").strip()
+        for file in (*SHIPPED.rglob("*.conf"), SHIPPED.with_name("docs") / "pbx.md")
+        for line in file.read_text().splitlines()
+        if "?unrecorded)" in line
+    }
+    (line,) = shown
+    return f" {line}"
 
 
 def _shipped(name: str) -> Path:

@@ -65,6 +65,26 @@ async def test_a_caller_of_vicidial_has_no_keys(lab: Lab, service: Service, old:
     assert (told.outcome, told.reason) == ("access", "did_route")
 
 
+@pytest.mark.parametrize(
+    "through", [Way("old", "recorded"), Way("current", "recorded")], indirect=True, ids=["16", "22"]
+)
+async def test_who_refuses_to_be_recorded_in_the_menu_comes_to_where_the_pbx_records(
+    through: Through,
+) -> None:
+    comes_to = {}
+    for right in ("none", "", "access", "objection_marketing", "access,objection_marketing", "refuse_recording",
+                  "erasure", "objection", "access,refuse_recording", "erasure,access", "access,objection,access"):  # fmt: skip
+        await through.pbx.set_global("CCARI_RIGHT", right)
+        try:
+            comes_to[right] = (await through.dial("123456")).outcome
+        finally:
+            await through.pbx.set_global("CCARI_RIGHT", "")
+    stopped = {right for right, place in comes_to.items() if place == "unrecorded"}
+    assert stopped == {"refuse_recording", "erasure", "objection", "access,refuse_recording", "erasure,access",
+                       "access,objection,access"}  # fmt: skip
+    assert set(comes_to.values()) == {"recorded", "unrecorded"}
+
+
 both_ways_in = pytest.mark.parametrize("context", ["did", "plain-did"], ids=["FreePBX", "plain"])
 every_choice = pytest.mark.parametrize("choice", ["connect", "", "refuse"])
 
