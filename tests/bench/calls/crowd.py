@@ -20,6 +20,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from statistics import linear_regression
 
@@ -274,6 +275,11 @@ def _bounds(least: float, most: float) -> str:
     return f"{least * 1000:g} to {most * 1000:g}"
 
 
+def _late_ms(step: Step) -> float | None:
+    """None where it is late by more than the metric tells: a picture has no place for that."""
+    return step.late.p99[1] * 1000 if step.late and isfinite(step.late.p99[1]) else None
+
+
 def picture(found: Sequence[Found]) -> str:
     def lines(value: Callable[[Step], float | None], name: str = "") -> dict[str, Points]:
         drawn = {
@@ -294,10 +300,7 @@ def picture(found: Sequence[Found]) -> str:
         Panel("calls whole at both ends", lines(lambda step: step.whole), least=0),
         Panel("processors taken", taken, least=0),
         *of_ccari("memory of ccari, MB (USS)", lambda step: step.controller.uss / 1024 or None),
-        *of_ccari(
-            "ccari's event loop, late by no more than, ms (p99)",
-            lambda step: step.late.p99[1] * 1000 if step.late else None,
-        ),
+        *of_ccari("ccari's event loop, late by no more than, ms (p99)", _late_ms),
     )
     return chart.svg(panels, "calls at once")
 

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 
 import pytest
 
-from tests.bench.calls.crowd import Found, Step, per_call
+from tests.bench.calls.crowd import Found, Lateness, Step, per_call, picture
 from tests.bench.calls.endurance import BARRED, Sample, _numbers, judged, steady
 from tests.bench.calls.held import Memory, files, memory, memory_alone, threads
 
@@ -41,6 +42,17 @@ def test_memory_for_a_call_is_that_of_the_whole_process() -> None:
         step(100, whole=0, uss=200_000),
     ]
     assert per_call(steps) == pytest.approx((20.0, 500.0))
+
+
+def test_a_loop_that_is_late_without_bound_leaves_a_run_without_its_picture() -> None:
+    late = Lateness((0.0, 0.001), (0.03, 0.05)), Lateness((0.0, 0.001), (1.0, inf))
+    steps = [
+        replace(step(60 * (index + 1), uss=90_000), late=each, cpu={"asterisk": 1.0, "world": 0.9, "controller": 0.0})
+        for index, each in enumerate(late)
+    ]  # fmt: skip
+    drawn = picture([Found("ccari", steps, 120, 120, None)])
+    assert "late by no more than" in drawn
+    assert "inf" not in drawn
 
 
 def samples(grows_by: float) -> Sequence[Sample]:
