@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable
 from typing import Literal
 
-from ccari.policy.call import Event, Party, Stage
+from ccari.policy.call import Event, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 
@@ -51,11 +51,11 @@ class Inbox:
         """The recorder that was asked for was taken down again, and may have begun before."""
         self._forget(lambda waiting: isinstance(waiting, on.RecorderStarted))
 
-    def arm(self, name: str, seconds: float) -> None:
-        """Put :class:`TimeRanOut` then, in place of an earlier one of that name, which may have run out and be waiting."""
-        out = on.TimeRanOut(name)
+    def arm(self, timer: Timer, seconds: float) -> None:
+        """Put :class:`TimeRanOut` then, in place of an earlier one, which may have run out and be waiting."""
+        out = on.TimeRanOut(timer)
         self._forget(lambda waiting: waiting == out)
-        self.later(name, seconds, functools.partial(self.put, out))
+        self.later(timer, seconds, functools.partial(self.put, out))
 
     def later(self, name: str, seconds: float, what: Callable[[], None]) -> None:
         """Do it then, in place of what an earlier timer of that name would have done."""

@@ -17,7 +17,7 @@ from ccari.calls.inbox import Inbox
 from ccari.calls.talks import Talk
 from ccari.errors import CcariError, StoreError
 from ccari.gating.journal import Journal
-from ccari.policy.call import Call, Event, Outcome, Party, Recorder, Stage, decide, resuming
+from ccari.policy.call import Call, Event, Outcome, Party, Recorder, Stage, Timer, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.gate import Block
@@ -158,16 +158,15 @@ class CallRunner:
     def _keep_later(self) -> None:
         """The database is away, and somebody on the line is waiting: try again when it may be back."""
         self._keep_at = asyncio.get_running_loop().time() + KEEP_AGAIN_SECONDS
-        # an event that means nothing to the call
-        self._inbox.arm("keep", KEEP_AGAIN_SECONDS)
+        self._inbox.arm(Timer.KEEP, KEEP_AGAIN_SECONDS)
 
     async def _carry_out(self, commands: Sequence[do.Command]) -> None:
         for command in commands:
             match command:
                 case do.Note(name, fields):
                     self._journal.note(name, fields)
-                case do.SetTimer(stage, seconds):
-                    self._inbox.arm(stage, seconds)
+                case do.SetTimer(timer, seconds):
+                    self._inbox.arm(timer, seconds)
                 case _:
                     if isinstance(command, do.HandOver):
                         self._forget_agent()
@@ -196,7 +195,7 @@ class CallRunner:
                     await self._actions.recorder.started(datetime.now(UTC))
             case on.RecorderStopped():
                 await self._actions.recorder.ended(datetime.now(UTC))
-            case on.TimeRanOut(Stage.RECORDER) if self._call.recorder is Recorder.STARTING:
+            case on.TimeRanOut(Timer.RECORDER) if self._call.recorder is Recorder.STARTING:
                 # it may come yet, and the agent's side of it runs already
                 await self._actions.recorder.let_go()
             case on.GateAllowed():

@@ -10,6 +10,17 @@ from ccari.policy.call.commands import Command
 from ccari.policy.call.events import Event
 from ccari.policy.call.life import decide
 from ccari.policy.call.state import Call, Recorder, Stage
-from ccari.policy.call.vocabulary import Direction, Outcome, Party
+from ccari.policy.call.vocabulary import Direction, Outcome, Party, Timer
 
-__all__ = ["Call", "Command", "Direction", "Event", "Outcome", "Party", "Recorder", "Stage", "decide"]
+__all__ = [
+    "Call",
+    "Command",
+    "Direction",
+    "Event",
+    "Outcome",
+    "Party",
+    "Recorder",
+    "Stage",
+    "Timer",
+    "decide",
+]

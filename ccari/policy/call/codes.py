@@ -6,9 +6,9 @@ from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.keys import agent_answer, exercise
 from ccari.policy.call.recording import is_recordable, stop_recorder
-from ccari.policy.call.state import CODE, CODE_SECONDS, Call, Recorder, Stage, Step, replace, then
+from ccari.policy.call.state import CODE_SECONDS, Call, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import whisper, without_word_of_recording
-from ccari.policy.call.vocabulary import Party
+from ccari.policy.call.vocabulary import Party, Timer
 from ccari.policy.keypad import AgentAction
 from ccari.policy.rights import Right
 
@@ -27,12 +27,12 @@ def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
     if typed in codes:
         return _obey(replace(call, typed=""), typed, codes[typed], at)
     if any(code.startswith(typed) for code in codes):
-        return replace(call, typed=typed), [do.SetTimer(CODE, CODE_SECONDS)]
+        return replace(call, typed=typed), [do.SetTimer(Timer.CODE, CODE_SECONDS)]
     unknown = bool(call.typed)
     anew = key if any(code.startswith(key) for code in codes) else ""
     call = replace(call, typed=anew)
     if anew:
-        return call, [do.SetTimer(CODE, CODE_SECONDS)]
+        return call, [do.SetTimer(Timer.CODE, CODE_SECONDS)]
     return whisper(call, notices.AGENT_CODE_UNKNOWN) if unknown else (call, [])
 
 

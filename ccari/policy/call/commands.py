@@ -7,7 +7,7 @@ Every command is answered by the events (:mod:`ccari.policy.call.events`) named 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ccari.policy.call.vocabulary import Outcome, Party
+from ccari.policy.call.vocabulary import Outcome, Party, Timer
 from ccari.policy.rights import Right
 
 
@@ -178,9 +178,9 @@ class GiveBack:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Report :class:`TimeRanOut` for ``stage`` after ``seconds``, in place of an earlier one of that name."""
+    """Report :class:`TimeRanOut` of ``timer`` after ``seconds``, in place of what it was set to before."""
 
-    stage: str
+    timer: Timer
     seconds: float
 
 

@@ -14,7 +14,7 @@ from ccari.policy.call.state import (
     then,
     with_leg,
 )
-from ccari.policy.call.vocabulary import Outcome, Party
+from ccari.policy.call.vocabulary import Outcome, Party, Timer
 
 _RECORDING = frozenset({Recorder.STARTING, Recorder.RUNNING, Recorder.STOPPING})
 
@@ -27,7 +27,7 @@ def end(call: Call, outcome: Outcome, reason: str) -> Step:
         call, stage=Stage.CLOSE, outcome=outcome, reason=reason, playing=None, upcoming=(), whisper=None,
         whispers=(),
     )  # fmt: skip
-    commands: list[Command] = [do.SetTimer(Stage.CLOSE, CLOSE_SECONDS)]
+    commands: list[Command] = [do.SetTimer(Timer.CLOSE, CLOSE_SECONDS)]
     if call.recorder is Recorder.RUNNING:
         # of a call whose two were never brought together there is nothing to keep
         commands.append(do.StopRecorder(keep=call.recorded, binding=False))

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from ccari.policy.call.commands import Command
-from ccari.policy.call.vocabulary import Direction, Party
+from ccari.policy.call.vocabulary import Direction, Party, Timer
 from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
@@ -185,7 +185,7 @@ class RightSpooled:
 
 @dataclass(frozen=True, slots=True)
 class TimeRanOut:
-    stage: str
+    timer: Timer
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from ccari.policy.call.events import Event
 from ccari.policy.call.keys import key_pressed, right_failed, right_registered
 from ccari.policy.call.state import (
     AGREEMENT_SECONDS,
-    CODE,
     Call,
     Leg,
     Recorder,
@@ -29,7 +28,7 @@ from ccari.policy.call.state import (
     with_leg,
 )
 from ccari.policy.call.telling import farewell, played
-from ccari.policy.call.vocabulary import Direction, Outcome, Party
+from ccari.policy.call.vocabulary import Direction, Outcome, Party, Timer
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
 
@@ -151,8 +150,8 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return recording.bridged(call)
         case on.Gone(party, cause):
             return _gone(call, party, cause)
-        case on.TimeRanOut(stage):
-            return _time_ran_out(call, stage)
+        case on.TimeRanOut(timer):
+            return _time_ran_out(call, timer)
         case on.Withdrawn("asterisk_lost") if call.stage is Stage.TALK and not call.registering:
             # the two talk on, and whoever is connected next takes it up
             return replace(call, stage=Stage.CLOSED), [do.Note("talk_left"), do.LeaveTalk()]
@@ -182,7 +181,7 @@ def _await_agreement(call: Call) -> Step:
     """All is said, the confirmation of an agreement too: it is part of no recording."""
     if call.refused or call.agreed:
         return recording.connect(call)
-    return call, [do.SetTimer(Stage.AGREEMENT, AGREEMENT_SECONDS)]
+    return call, [do.SetTimer(Timer.AGREEMENT, AGREEMENT_SECONDS)]
 
 
 def _not_agreed(call: Call) -> Step:
@@ -231,33 +230,30 @@ def _agent_gone(call: Call, was: Leg) -> Step:
     return recording.no_agent(call) if call.stage in _WAITING else (call, [])
 
 
-def _time_ran_out(call: Call, timer: str) -> Step:
-    if timer == CODE:
-        return code_forgotten(call)
-    if timer == Stage.TALK:
-        return recording.recorder_overdue(call)
-    late = timer == Stage.RECORDER and call.stage is Stage.TALK and call.recorder is Recorder.STARTING
-    if late:
-        return recording.unrecorded(replace(call, recorder=Recorder.LOST))
-    if timer != call.stage:
-        return call, []
-    match call.stage:
-        case Stage.RING:
+def _time_ran_out(call: Call, timer: Timer) -> Step:
+    match timer, call.stage:
+        case (Timer.CREATE, Stage.CREATE) | (Timer.ANSWER, Stage.ANSWER) | (Timer.MACHINE, Stage.MACHINE):
+            return end(call, Outcome.FAILED, f"{timer}_timeout")
+        case Timer.RING, Stage.RING:
             return end(call, Outcome.NO_ANSWER, "")
-        case Stage.AGENT:
+        case Timer.AGENT, Stage.AGENT:
             return end(call, Outcome.FAILED, "no_agent")
-        case Stage.CONNECT:
+        case Timer.CONNECT, Stage.CONNECT:
             return recording.no_agent(call)
-        case Stage.UNHEARD:
+        case Timer.UNHEARD, Stage.UNHEARD:
             return end(call, Outcome.NOTICE_FAILED, "not_played")
-        case Stage.RECORDER:
-            return recording.unrecorded(replace(call, recorder=Recorder.LOST))
-        case Stage.AGREEMENT:
+        case Timer.AGREEMENT, Stage.AGREEMENT:
             return _not_agreed(call)
-        case Stage.CLOSE:
+        case Timer.RECORDER, Stage.RECORDER | Stage.TALK if call.recorder is Recorder.STARTING:
+            return recording.unrecorded(replace(call, recorder=Recorder.LOST))
+        case Timer.STOP, _:
+            return recording.recorder_overdue(call)
+        case Timer.CODE, _:
+            return code_forgotten(call)
+        case Timer.CLOSE, Stage.CLOSE:
             return close(call)
         case _:
-            return end(call, Outcome.FAILED, f"{call.stage}_timeout")
+            return call, []
 
 
 def _failed(call: Call, command: Command) -> Step:  # noqa: PLR0912 - one arm a command

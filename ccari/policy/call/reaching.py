@@ -20,7 +20,7 @@ from ccari.policy.call.state import (
     then,
 )
 from ccari.policy.call.telling import answers, speak, whisper
-from ccari.policy.call.vocabulary import Direction, Outcome, Party
+from ccari.policy.call.vocabulary import Direction, Outcome, Party, Timer
 from ccari.policy.gate import Block
 
 #: Q.850 causes of a leg that was never answered.
@@ -46,10 +46,10 @@ def allowed(call: Call, event: on.GateAllowed) -> Step:
     match call.direction:
         case Direction.INBOUND:
             told = tell_dialplan(call, Outcome.CALLEE_HANGUP, "")
-            timer = do.SetTimer(Stage.ANSWER, ANSWER_SECONDS)
+            timer = do.SetTimer(Timer.ANSWER, ANSWER_SECONDS)
             return replace(call, stage=Stage.ANSWER), [gated, *told, timer, do.AnswerCallee()]
         case Direction.AGENT_FIRST:
-            timer = do.SetTimer(Stage.AGENT, float(event.campaign.connect_seconds))
+            timer = do.SetTimer(Timer.AGENT, float(event.campaign.connect_seconds))
             return replace(call, stage=Stage.AGENT, agent=Leg.CALLED), [gated, timer, do.CallAgent()]
         case _:
             told = tell_dialplan(call, Outcome.AGENT_HANGUP, "")
@@ -58,7 +58,7 @@ def allowed(call: Call, event: on.GateAllowed) -> Step:
 
 def create_callee(call: Call) -> Step:
     call = replace(call, stage=Stage.CREATE, callee=Leg.CALLED)
-    return call, [do.SetTimer(Stage.CREATE, CREATE_SECONDS), do.CreateCallee()]
+    return call, [do.SetTimer(Timer.CREATE, CREATE_SECONDS), do.CreateCallee()]
 
 
 def block(call: Call, why: Block) -> Step:
@@ -98,7 +98,7 @@ def agent_answered(call: Call) -> Step:
 
 def dial(call: Call) -> Step:
     return replace(call, stage=Stage.RING), [
-        do.SetTimer(Stage.RING, RING_SECONDS),
+        do.SetTimer(Timer.RING, RING_SECONDS),
         do.Dial(),
         do.Note("callee_dialled"),
     ]
@@ -112,7 +112,7 @@ def rang(call: Call) -> Step:
 def answered(call: Call) -> Step:
     note = do.Note("callee_answered")
     if call.declared.answering_machine is not None and not call.is_inbound:
-        timer = do.SetTimer(Stage.MACHINE, MACHINE_SECONDS)
+        timer = do.SetTimer(Timer.MACHINE, MACHINE_SECONDS)
         return replace(call, stage=Stage.MACHINE, machine=True), [note, timer, do.DetectMachine()]
     return begin_notice(call, note)
 

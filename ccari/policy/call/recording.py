@@ -14,11 +14,11 @@ from ccari.policy.call.telling import (
     whisper,
     without_word_of_recording,
 )
-from ccari.policy.call.vocabulary import Direction, Outcome, Party
+from ccari.policy.call.vocabulary import Direction, Outcome, Party, Timer
 from ccari.policy.campaign import OnTransfer, RecordingMode
 
 #: When a recorder that is told to stop may go on unnoticed.
-_STOPPING_IS_TIMED = frozenset({Stage.BRIDGE, Stage.TALK, Stage.HANDOVER, Stage.FAREWELL})
+_STOPPING_IS_TIMED = frozenset({Stage.DISCARD, Stage.BRIDGE, Stage.TALK, Stage.HANDOVER, Stage.FAREWELL})
 
 
 def connect(call: Call) -> Step:
@@ -33,7 +33,7 @@ def connect(call: Call) -> Step:
         case leg:
             call = replace(call, stage=Stage.CONNECT, agent=Leg.CALLED if leg is Leg.AWAY else leg)
             asking: list[Command] = [do.CallAgent()] if leg is Leg.AWAY else []
-            timer = do.SetTimer(Stage.CONNECT, float(call.declared.connect_seconds))
+            timer = do.SetTimer(Timer.CONNECT, float(call.declared.connect_seconds))
             return call, [*asking, timer, do.Ring(Party.CALLEE)]
 
 
@@ -119,7 +119,7 @@ def tagged(call: Call) -> Step:
 
 
 def _start(call: Call) -> Step:
-    timer = do.SetTimer(Stage.RECORDER, RECORDER_SECONDS)
+    timer = do.SetTimer(Timer.RECORDER, RECORDER_SECONDS)
     return replace(call, recorder=Recorder.STARTING), [timer, do.StartRecorder()]
 
 
@@ -138,10 +138,7 @@ def stop_recorder(call: Call, *, keep: bool, at: datetime | None = None) -> Step
     if call.stage in {Stage.RECORDER, Stage.QUIET}:
         # the bridge waits: not one syllable of the talk may be in that file
         call = replace(call, stage=Stage.DISCARD)
-    timer = Stage.TALK if call.stage in _STOPPING_IS_TIMED else call.stage
-    timed = (
-        [do.SetTimer(timer, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED | {Stage.DISCARD} else []
-    )
+    timed = [do.SetTimer(Timer.STOP, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED else []
     call = without_word_of_recording(replace(call, recorder=Recorder.STOPPING))
     return call, [*timed, do.StopRecorder(keep=keep, at=at)]
 
@@ -161,8 +158,11 @@ def recorder_stopped(call: Call) -> Step:
 
 
 def recorder_overdue(call: Call) -> Step:
-    overdue = call.recorder is Recorder.STOPPING and call.stage in _STOPPING_IS_TIMED
-    return recorder_unstoppable(call) if overdue else (call, [])
+    if call.recorder is not Recorder.STOPPING or call.stage not in _STOPPING_IS_TIMED:
+        return call, []
+    if call.stage is Stage.DISCARD:
+        return end(call, Outcome.FAILED, "discard_timeout")
+    return recorder_unstoppable(call)
 
 
 def recorder_unstoppable(call: Call) -> Step:

@@ -29,9 +29,6 @@ CODE_SECONDS = 3.0
 #: For hang-ups and the recorder's end to be reported.
 CLOSE_SECONDS = 10.0
 
-#: The name of the timer of an agent's code; the others are named after their stages.
-CODE = "code"
-
 
 class Stage(StrEnum):
     GATE = "gate"

@@ -5,7 +5,7 @@ from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import end, hang_up, tell_reason
 from ccari.policy.call.state import UNHEARD_SECONDS, Call, Stage, Step, replace
-from ccari.policy.call.vocabulary import Outcome, Party
+from ccari.policy.call.vocabulary import Outcome, Party, Timer
 
 #: What is said to the callee in answer to a key, and must not be left out.
 _ANSWERS = frozenset(
@@ -49,7 +49,7 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
         if not counts and not cut:
             # the file is at fault, or the callee is hanging up: the next moment tells
             broken = do.Note("notice_broken", {"prompt": prompt})
-            return replace(call, stage=Stage.UNHEARD), [broken, do.SetTimer(Stage.UNHEARD, UNHEARD_SECONDS)]
+            return replace(call, stage=Stage.UNHEARD), [broken, do.SetTimer(Timer.UNHEARD, UNHEARD_SECONDS)]
         if counts:
             call = replace(call, heard=call.heard | {prompt})
     if whole and prompt == call.due:

@@ -21,7 +21,7 @@ from ccari.policy.call.telling import (
     without_agreement,
     without_word_of_recording,
 )
-from ccari.policy.call.vocabulary import Party
+from ccari.policy.call.vocabulary import Party, Timer
 from ccari.policy.campaign import OnTransfer
 
 #: A recorder that is about to run cannot be stopped yet.
@@ -60,7 +60,7 @@ def hand_over(call: Call) -> Step:
     call = replace(
         call, upcoming=(*answers(call), notices.TRANSFER_WAIT, *again), due=next(iter(again), None)
     )
-    timer = do.SetTimer(Stage.CONNECT, float(call.declared.connect_seconds))
+    timer = do.SetTimer(Timer.CONNECT, float(call.declared.connect_seconds))
     return speak(call, do.Note("call_handed_over"), do.HandOver(call.colleague), timer, do.Ring(Party.CALLEE))
 
 

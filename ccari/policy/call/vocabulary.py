@@ -1,4 +1,4 @@
-"""Whom a call is between, who begins it, and how it ends."""
+"""Whom a call is between, who begins it, what it waits for, and how it ends."""
 
 from enum import StrEnum
 
@@ -17,6 +17,34 @@ class Direction(StrEnum):
     AGENT_FIRST = "agent_first"
     CALLEE_FIRST = "callee_first"
     INBOUND = "inbound"
+
+
+class Timer(StrEnum):
+    """What a call waits for no longer than so long. Each runs once at a time, and counts only where the call still waits for it."""
+
+    #: The callee's channel.
+    CREATE = "create"
+    #: An answer of the callee; of the agent, who is called first; of the agent, for whom the callee waits.
+    RING = "ring"
+    AGENT = "agent"
+    CONNECT = "connect"
+    #: Asterisk's answer to who calls.
+    ANSWER = "answer"
+    #: Whether a person or a machine has answered.
+    MACHINE = "machine"
+    #: The hang-up that has cut the notice off.
+    UNHEARD = "unheard"
+    #: The key that agrees to the recording.
+    AGREEMENT = "agreement"
+    #: The recorder's begin, and its end once it was told to stop.
+    RECORDER = "recorder"
+    STOP = "stop"
+    #: The next key of the agent's code.
+    CODE = "code"
+    #: All that was let go.
+    CLOSE = "close"
+    #: Another try at keeping what the talk is taken up with, by whoever runs the call: to the call it means nothing.
+    KEEP = "keep"
 
 
 class Outcome(StrEnum):

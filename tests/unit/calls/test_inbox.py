@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from ccari.calls.inbox import INBOX_EVENTS, Inbox
-from ccari.policy.call import Event, Party, Stage
+from ccari.policy.call import Event, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.gate import Block
@@ -96,7 +96,7 @@ async def test_a_call_lets_go_before_it_knows_what_became_of_it(event: Event) ->
     [
         on.GateAllowed(campaign()), on.CalleeCreated(), on.TokenSpent(), on.CalleeAnswered(),
         on.HumanFound(), on.Played("recording", whole=True), on.HeardCommitted(), on.RecordingTagged(),
-        on.AgentCreated(), on.AgentAnswered(), on.TransferAsked("1002"), on.TimeRanOut(Stage.AGREEMENT),
+        on.AgentCreated(), on.AgentAnswered(), on.TransferAsked("1002"), on.TimeRanOut(Timer.AGREEMENT),
         on.Failed(do.StartRecorder()),
     ],
 )  # fmt: skip
@@ -146,20 +146,20 @@ async def test_a_recorder_that_was_taken_down_again_is_thought_to_run() -> None:
 
 async def test_a_timer_that_is_set_anew_runs_out_as_the_earlier_one() -> None:
     """Whether that has run out already, or would have."""
-    inbox = holding(on.TimeRanOut("talk"), on.TimeRanOut("code"))
-    inbox.arm("talk", 0.0)
-    inbox.arm("talk", SECONDS)
-    inbox.arm("ring", 0.0)
-    assert await taken(inbox) == [on.TimeRanOut("code")]
+    inbox = holding(on.TimeRanOut(Timer.STOP), on.TimeRanOut(Timer.CODE))
+    inbox.arm(Timer.STOP, 0.0)
+    inbox.arm(Timer.STOP, SECONDS)
+    inbox.arm(Timer.RING, 0.0)
+    assert await taken(inbox) == [on.TimeRanOut(Timer.CODE)]
     async with asyncio.timeout(SECONDS):
-        assert await inbox.next(Stage.TALK) == on.TimeRanOut("ring")
+        assert await inbox.next(Stage.TALK) == on.TimeRanOut(Timer.RING)
     assert len(inbox) == 0
     inbox.close()
 
 
 async def test_a_call_that_is_over_is_told_of_its_timers() -> None:
     inbox = Inbox()
-    inbox.arm("talk", 0.0)
+    inbox.arm(Timer.STOP, 0.0)
     inbox.close()
     ran = asyncio.Event()
     asyncio.get_running_loop().call_later(0.0, ran.set)

@@ -14,7 +14,7 @@ from ccari.calls.desk import Order
 from ccari.calls.events import Playback
 from ccari.calls.runner import CallRunner
 from ccari.errors import StoreError
-from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, decide
+from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, Timer, decide
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign
@@ -107,7 +107,7 @@ def living(story: Story) -> tuple[CallRunner, Willing]:
     willing = Willing(story.campaign)
     runner._actions = cast("Actions", willing)
     if story.commands:
-        runner._call, runner._began = story.call, on.TimeRanOut("never_set")
+        runner._call, runner._began = story.call, on.TimeRanOut(Timer.KEEP)
     return runner, willing
 
 
@@ -243,7 +243,7 @@ async def test_a_time_out_of_an_earlier_stop_is_taken_for_the_next_ones_and_ends
     that took its time.
     """
     runner, willing = living(Story(agent_keys={"*1": "pause_recording"}).talk())
-    waiting: list[Event] = [*map(on.AgentKeyPressed, "*1"), on.TimeRanOut(Stage.TALK), on.Gone(Party.CALLEE)]
+    waiting: list[Event] = [*map(on.AgentKeyPressed, "*1"), on.TimeRanOut(Timer.STOP), on.Gone(Party.CALLEE)]
     for each in waiting:
         runner._inbox.put(each)
     await over(runner)
@@ -329,7 +329,7 @@ async def test_a_talk_is_never_kept_again_once_the_database_was_away(monkeypatch
     for tries in (1, 2):
         assert away.tried == tries
         again = await soon(runner)
-        assert again == on.TimeRanOut("keep")
+        assert again == on.TimeRanOut(Timer.KEEP)
         await runner._step(again)
     runner._inbox.close()
 
@@ -365,5 +365,5 @@ async def test_invariant_2_the_agent_is_recorded_though_the_callees_recorder_nev
     monkeypatch.setattr(runner._actions.recorder, "let_go", let_go)
     for call, left in ((Story().recorder().call, ["both"]), (Story().talk().call, [])):
         runner._call, ended[:] = call, []
-        await runner._hear(on.TimeRanOut(Stage.RECORDER))
+        await runner._hear(on.TimeRanOut(Timer.RECORDER))
         assert ended == left

@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, decide
+from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, Timer, decide
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign
@@ -21,9 +21,9 @@ _NOTHING: tuple[Event, ...] = (
     on.Failed(do.UseLanguage("en")),
     on.Failed(do.TellDialplan(Outcome.AGENT_HANGUP, "")),
     *(on.Played("never_asked_for", whole=True, party=party) for party in Party),
-    on.TimeRanOut("never_set"),
+    on.TimeRanOut(Timer.KEEP),
 )
-_LAST_RESORT = on.TimeRanOut(Stage.CLOSE.value)
+_LAST_RESORT = on.TimeRanOut(Timer.CLOSE)
 #: Far more than any campaign here has: a walk without end is a failure, not a wait.
 _MOST_STATES = 50_000
 

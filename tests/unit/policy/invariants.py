@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ccari.policy import confirmations, notices
-from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage
+from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign, OnTransfer, RecordingMode
@@ -33,7 +33,7 @@ def ignored(campaign: Campaign, world: World, event: Event, commands: list[Comma
                 yield "a right that the agent entered is not registered exactly once"
         case on.RightVoiced(right) if _registered(commands, right) != _to_be_registered(world, right):
             yield "a right that the agent's screen has passed on is not registered exactly once"
-        case on.TimeRanOut(Stage.CONNECT) | on.Gone(Party.AGENT) if Party.CALLEE in world.ringing:
+        case on.TimeRanOut(Timer.CONNECT) | on.Gone(Party.AGENT) if Party.CALLEE in world.ringing:
             first = world.direction is Direction.CALLEE_FIRST and not world.handed_over
             if first and do.Note("call_abandoned") not in commands:
                 yield "a callee whom no agent came for is not counted"
@@ -313,7 +313,7 @@ def out_of_place(
             yield "a transfer refused that is under way"
     yield from _about_talks(campaign, before, event, after, world)
     unanswered = any(isinstance(each, do.RegisterRight) for each in world.owed)
-    if any(closes) and unanswered and event != on.TimeRanOut(Stage.CLOSE.value):
+    if any(closes) and unanswered and event != on.TimeRanOut(Timer.CLOSE):
         yield "an end before it is known what became of a right"
 
 
@@ -326,7 +326,7 @@ def _about_talks(campaign: Campaign, before: Call, event: Event, after: Call, wo
         yield "a recorder that runs on after a refusal, or a pause"
     if world.refused and world.recorder in {"overdue", "stuck"} and after.stage not in _ENDING:
         yield "a call that goes on while a refused recorder cannot be stopped"
-    if event == on.TimeRanOut(Stage.TALK) and world.recorder != "overdue" and after.stage is not before.stage:
+    if event == on.TimeRanOut(Timer.STOP) and world.recorder != "overdue" and after.stage is not before.stage:
         yield "a talk that ends because its recorder stopped in time"
     unanswered = any(isinstance(each, do.RegisterRight) for each in world.owed)
     tagging = world.tagged or do.TagRecording() in world.owed

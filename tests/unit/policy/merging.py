@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 
 from ccari.policy import notices
-from ccari.policy.call import Call, Command, Direction, Party, Stage
+from ccari.policy.call import Call, Command, Direction, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from tests.unit.policy.world import Side, Sounding, World
 
@@ -23,10 +23,7 @@ _EVERYTHING_ASKED = frozenset[Command](
 )
 _OF_AN_AGENT = frozenset[Command]({do.CallAgent(), do.DialAgent(), do.HangUp(Party.AGENT)})
 _HANG_UPS = frozenset[Command]({do.HangUp(Party.CALLEE), do.HangUp(Party.AGENT)})
-_EVERY_TIMER = frozenset(
-    {"create", "ring", "answer", "agent", "connect", "unheard", "agreement", "recorder", "discard", "talk"}
-    | {"close", "code"}
-)
+_EVERY_TIMER = frozenset(Timer) - {Timer.KEEP}
 _LAST_WORDS = frozenset(
     {Sounding(Party.CALLEE, notices.GOODBYE, ""), Sounding(Party.AGENT, notices.UNAVAILABLE, "")}
 )

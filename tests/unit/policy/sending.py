@@ -25,8 +25,8 @@ def possible(world: World, campaign: Campaign, strange: str = "") -> Iterator[Ev
         yield on.Played(prompt, whole=True, party=party)
         yield on.Played(prompt, whole=False, party=party)
         yield on.Failed(do.Play(party, prompt))
-    for stage in world.timers:
-        yield on.TimeRanOut(stage)
+    for timer in world.timers:
+        yield on.TimeRanOut(timer)
     for party in Party:
         if world.side(party).there != "none":
             yield on.Gone(party)
@@ -86,8 +86,8 @@ def helpful(world: World, campaign: Campaign) -> Iterator[Event]:
     for party in (Party.CALLEE, Party.AGENT):
         if world.side(party).there == "made":
             yield on.Gone(party)
-    for stage in sorted(world.timers):
-        yield on.TimeRanOut(stage)
+    for timer in sorted(world.timers):
+        yield on.TimeRanOut(timer)
 
 
 def _arrivals(world: World) -> Iterator[Event]:

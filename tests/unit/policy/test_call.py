@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.policy.call import Call, Event, Outcome, Party, Stage, decide
+from ccari.policy.call import Call, Event, Outcome, Party, Stage, Timer, decide
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import (
@@ -26,12 +26,12 @@ def test_a_good_call_step_by_step() -> None:
     assert story.send(on.GateAllowed(story.campaign)) == [
         do.Note("call_gated"),
         do.TellDialplan(Outcome.AGENT_HANGUP, ""),
-        do.SetTimer("create", CREATE_SECONDS),
+        do.SetTimer(Timer.CREATE, CREATE_SECONDS),
         do.CreateCallee(),
     ]
     assert story.send(on.CalleeCreated()) == [do.SpendToken()]
     assert story.send(on.TokenSpent()) == [
-        do.SetTimer("ring", RING_SECONDS),
+        do.SetTimer(Timer.RING, RING_SECONDS),
         do.Dial(),
         do.Note("callee_dialled"),
     ]
@@ -47,14 +47,17 @@ def test_a_good_call_step_by_step() -> None:
         do.CommitHeard(("identity", "recording_opt_out", "rights"))
     ]
     assert story.send(on.HeardCommitted()) == [do.TagRecording()]
-    assert story.send(on.RecordingTagged()) == [do.SetTimer("recorder", RECORDER_SECONDS), do.StartRecorder()]
+    assert story.send(on.RecordingTagged()) == [
+        do.SetTimer(Timer.RECORDER, RECORDER_SECONDS),
+        do.StartRecorder(),
+    ]
     assert story.send(on.RecorderStarted()) == [do.Note("recording_started"), do.AnswerAgent(), do.Bridge()]
     assert story.send(on.Bridged()) == [
         do.Note("call_bridged", {"recorded": "yes"}),
         do.TellDialplan(Outcome.BRIDGED, ""),
     ]
     assert story.send(CALLEE_GONE) == [
-        do.SetTimer("close", CLOSE_SECONDS),
+        do.SetTimer(Timer.CLOSE, CLOSE_SECONDS),
         do.StopRecorder(keep=True, binding=False),
         do.GiveBack(Outcome.BRIDGED, ""),
     ]
@@ -201,7 +204,7 @@ def test_a_token_that_fails_while_the_call_closes_changes_nothing() -> None:
         (on.Gone(Party.CALLEE, 127), ("failed", "cause_127")),
         (on.CalleeRedirected(), ("failed", "redirected")),
         (on.Gone(Party.CALLEE, 23), ("failed", "redirected")),
-        (on.TimeRanOut("ring"), ("no_answer", "")),
+        (on.TimeRanOut(Timer.RING), ("no_answer", "")),
         (on.Failed(do.Dial()), ("failed", "ring_failed")),
         (AGENT_GONE, ("agent_hangup", "")),
         (on.Withdrawn("asterisk_lost"), ("unavailable", "asterisk_lost")),
@@ -213,7 +216,7 @@ def test_a_call_that_nobody_answers_ends_with_its_reason(event: Event, ending: t
     assert story.ending == ending
 
 
-@pytest.mark.parametrize("event", [on.TimeRanOut("create"), on.Failed(do.CreateCallee())])
+@pytest.mark.parametrize("event", [on.TimeRanOut(Timer.CREATE), on.Failed(do.CreateCallee())])
 def test_a_callee_whose_channel_is_in_doubt_is_hung_up(event: Event) -> None:
     story = Story()
     story.send(on.CallRequested(), on.GateAllowed(story.campaign))
@@ -241,9 +244,9 @@ def test_a_notice_that_is_not_heard_whole_ends_the_call() -> None:
     story = Story().notice()
     assert story.send(on.Played("identity", whole=False)) == [
         do.Note("notice_broken", {"prompt": "identity"}),
-        do.SetTimer("unheard", UNHEARD_SECONDS),
+        do.SetTimer(Timer.UNHEARD, UNHEARD_SECONDS),
     ]
-    assert story.does(on.TimeRanOut("unheard")) == [
+    assert story.does(on.TimeRanOut(Timer.UNHEARD)) == [
         do.HangUp(Party.CALLEE),
         do.GiveBack(Outcome.NOTICE_FAILED, "not_played"),
     ]
@@ -260,7 +263,7 @@ def test_a_notice_broken_by_the_callee_who_hangs_up_is_their_hang_up() -> None:
 def test_a_prompt_that_cannot_be_played_is_not_heard() -> None:
     story = Story().notice()
     story.send(
-        on.Failed(do.Play(Party.CALLEE, "identity")), on.TimeRanOut("unheard"), CALLEE_GONE, AGENT_GONE
+        on.Failed(do.Play(Party.CALLEE, "identity")), on.TimeRanOut(Timer.UNHEARD), CALLEE_GONE, AGENT_GONE
     )
     assert story.ending == ("notice_failed", "not_played")
 
@@ -280,7 +283,7 @@ def test_a_notice_that_cannot_be_proven_ends_the_call() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [on.Failed(do.TagRecording()), on.Failed(do.StartRecorder()), on.TimeRanOut("recorder")]
+    "event", [on.Failed(do.TagRecording()), on.Failed(do.StartRecorder()), on.TimeRanOut(Timer.RECORDER)]
 )
 def test_a_call_that_cannot_be_recorded_goes_on_unrecorded(event: Event) -> None:
     story = Story().heard()
@@ -292,7 +295,7 @@ def test_a_call_that_cannot_be_recorded_goes_on_unrecorded(event: Event) -> None
     assert story.ending == ("bridged", "recording_failed")
 
 
-@pytest.mark.parametrize("event", [on.Failed(do.StartRecorder()), on.TimeRanOut("recorder")])
+@pytest.mark.parametrize("event", [on.Failed(do.StartRecorder()), on.TimeRanOut(Timer.RECORDER)])
 def test_a_call_that_must_be_recorded_and_cannot_ends_with_a_goodbye(event: Event) -> None:
     story = Story(recording={"mode": "opt_out", "without": "hang_up"}).recorder()
     assert story.does(event) == [do.Play(Party.CALLEE, "goodbye")]
@@ -300,7 +303,7 @@ def test_a_call_that_must_be_recorded_and_cannot_ends_with_a_goodbye(event: Even
     assert story.ending == ("failed", "recording_failed")
 
 
-@pytest.mark.parametrize("event", [on.Failed(do.StartRecorder()), on.TimeRanOut("recorder")])
+@pytest.mark.parametrize("event", [on.Failed(do.StartRecorder()), on.TimeRanOut(Timer.RECORDER)])
 def test_a_recorder_that_starts_after_it_was_given_up_is_stopped_and_its_file_thrown_away(
     event: Event,
 ) -> None:
@@ -351,7 +354,7 @@ def test_a_bridge_that_cannot_be_made_ends_the_call(command: do.Bridge | do.Answ
 
 def test_a_party_whose_end_is_never_reported_does_not_hold_the_call() -> None:
     story = Story().talk()
-    story.send(CALLEE_GONE, on.TimeRanOut("close"))
+    story.send(CALLEE_GONE, on.TimeRanOut(Timer.CLOSE))
     assert story.ending == ("bridged", "")
 
 
@@ -359,7 +362,9 @@ def test_a_closed_call_answers_nothing() -> None:
     story = Story()
     story.send(on.CallRequested(), AGENT_GONE)
     assert story.call.stage is Stage.CLOSED
-    assert story.send(on.CallRequested(), AGENT_GONE, on.TimeRanOut("close"), on.Withdrawn("shutdown")) == []
+    assert (
+        story.send(on.CallRequested(), AGENT_GONE, on.TimeRanOut(Timer.CLOSE), on.Withdrawn("shutdown")) == []
+    )
 
 
 def test_a_call_whose_two_were_never_brought_together_keeps_what_its_recorder_heard() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.policy.call import Event, Outcome, Party
+from ccari.policy.call import Event, Outcome, Party, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import AGREEMENT_SECONDS, RECORDER_SECONDS, Recorder, Stage
@@ -31,7 +31,7 @@ def says(prompt: str) -> do.Play:
 
 def waiting(story: Story) -> Story:
     """All was heard, and nobody has agreed."""
-    assert story.heard().send(on.HeardCommitted()) == [do.SetTimer("agreement", AGREEMENT_SECONDS)]
+    assert story.heard().send(on.HeardCommitted()) == [do.SetTimer(Timer.AGREEMENT, AGREEMENT_SECONDS)]
     return story
 
 
@@ -124,7 +124,7 @@ def test_an_agreement_whose_confirmation_cannot_be_played_is_one_all_the_same() 
 
 def test_who_does_not_agree_in_time_is_not_recorded() -> None:
     story = waiting(Story(**ASKED))
-    assert story.send(on.TimeRanOut("agreement")) == [
+    assert story.send(on.TimeRanOut(Timer.AGREEMENT)) == [
         do.Note("recording_not_agreed"),
         do.AnswerAgent(),
         do.Bridge(),
@@ -137,7 +137,7 @@ def test_who_does_not_agree_in_time_is_not_recorded() -> None:
 
 def test_who_does_not_agree_in_time_is_bid_farewell_where_the_campaign_says_so() -> None:
     story = waiting(Story(**ASKED_OR_END))
-    assert story.does(on.TimeRanOut("agreement")) == [says("goodbye")]
+    assert story.does(on.TimeRanOut(Timer.AGREEMENT)) == [says("goodbye")]
     story.send(on.Played("goodbye", whole=True), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("recording_refused", "recording_not_agreed")
 
@@ -145,14 +145,16 @@ def test_who_does_not_agree_in_time_is_bid_farewell_where_the_campaign_says_so()
 def test_the_time_to_agree_begins_after_the_last_word_is_said() -> None:
     story = waiting(Story(**ASKED))
     assert story.does(on.KeyPressed("9")) == [says("source_asked")]
-    assert story.send(on.TimeRanOut("agreement")) == []
-    assert story.send(on.Played("source_asked", whole=True)) == [do.SetTimer("agreement", AGREEMENT_SECONDS)]
+    assert story.send(on.TimeRanOut(Timer.AGREEMENT)) == []
+    assert story.send(on.Played("source_asked", whole=True)) == [
+        do.SetTimer(Timer.AGREEMENT, AGREEMENT_SECONDS)
+    ]
 
 
 def test_an_agreement_cannot_run_out_of_time_while_it_is_confirmed() -> None:
     story = waiting(Story(**ASKED))
     story.send(on.KeyPressed("1"))
-    assert story.send(on.TimeRanOut("agreement")) == []
+    assert story.send(on.TimeRanOut(Timer.AGREEMENT)) == []
     assert story.does(SAID) == [do.TagRecording()]
 
 
@@ -166,13 +168,13 @@ def test_a_refusal_ends_the_wait_with_its_confirmation() -> None:
 def test_a_refusal_that_is_slow_to_be_registered_does_not_prolong_the_wait() -> None:
     story = waiting(Story(**ASKED))
     story.send(on.KeyPressed("2"))
-    assert story.does(on.TimeRanOut("agreement")) == [do.AnswerAgent(), do.Bridge()]
+    assert story.does(on.TimeRanOut(Timer.AGREEMENT)) == [do.AnswerAgent(), do.Bridge()]
 
 
 def test_a_refusal_ends_the_call_that_goes_on_only_recorded() -> None:
     story = waiting(Story(**ASKED_OR_END))
     story.send(on.KeyPressed("2"))
-    assert story.does(on.TimeRanOut("agreement")) == []
+    assert story.does(on.TimeRanOut(Timer.AGREEMENT)) == []
     assert story.does(REFUSED) == [says("continues_unrecorded")]
     story.send(
         on.Played("continues_unrecorded", whole=True),
@@ -208,7 +210,7 @@ def test_an_agreement_is_not_announced_to_who_is_bid_farewell() -> None:
 @pytest.mark.parametrize("event", [CALLEE_GONE, AGENT_GONE])
 def test_who_leaves_in_the_wait_is_neither_bridged_nor_recorded(event: Event) -> None:
     story = waiting(Story(**ASKED))
-    story.send(event, CALLEE_GONE, AGENT_GONE, on.KeyPressed("1"), on.TimeRanOut("agreement"))
+    story.send(event, CALLEE_GONE, AGENT_GONE, on.KeyPressed("1"), on.TimeRanOut(Timer.AGREEMENT))
     assert story.ending in {("callee_hangup", ""), ("agent_hangup", "")}
     assert not any(isinstance(each, do.Bridge | do.TagRecording) for each in story.commands)
 
@@ -223,7 +225,7 @@ def test_an_agreement_before_the_answer_is_none() -> None:
 @pytest.mark.parametrize("pressed", [1, 2])
 def test_an_agreement_in_the_talk_is_confirmed_before_the_recorder_starts(pressed: int) -> None:
     story = waiting(Story(**ASKED))
-    story.send(on.TimeRanOut("agreement"), on.Bridged())
+    story.send(on.TimeRanOut(Timer.AGREEMENT), on.Bridged())
     assert story.does(*[on.KeyPressed("1")] * pressed) == [says("recording_agreed")]
     assert story.does(SAID) == [do.TagRecording()]
     assert story.does(on.RecordingTagged()) == [do.StartRecorder()]
@@ -238,13 +240,13 @@ def test_an_agreement_in_the_talk_that_was_refused_before_starts_nothing() -> No
 
 def test_an_agreement_that_is_taken_back_while_it_is_confirmed_starts_nothing() -> None:
     story = waiting(Story(**ASKED))
-    story.send(on.TimeRanOut("agreement"), on.Bridged(), on.KeyPressed("1"), on.KeyPressed("2"), REFUSED)
+    story.send(on.TimeRanOut(Timer.AGREEMENT), on.Bridged(), on.KeyPressed("1"), on.KeyPressed("2"), REFUSED)
     assert story.does(SAID) == [says("continues_unrecorded")]
 
 
 def test_an_agreement_as_the_two_are_bridged_is_not_lost() -> None:
     story = waiting(Story(**ASKED))
-    story.send(on.TimeRanOut("agreement"))
+    story.send(on.TimeRanOut(Timer.AGREEMENT))
     assert story.does(on.KeyPressed("1"), on.Bridged()) == [says("recording_agreed")]
     assert story.does(SAID) == [do.TagRecording()]
 
@@ -273,7 +275,7 @@ def test_the_repeated_notice_does_not_swallow_an_agreement() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [on.Failed(do.TagRecording()), on.Failed(do.StartRecorder()), on.TimeRanOut("recorder")]
+    "event", [on.Failed(do.TagRecording()), on.Failed(do.StartRecorder()), on.TimeRanOut(Timer.RECORDER)]
 )
 def test_a_call_whose_recording_a_law_demands_is_not_held_without_it(event: Event) -> None:
     story = Story(**DUTY).heard()
@@ -296,14 +298,14 @@ def test_a_talk_whose_recording_a_law_demands_ends_with_its_recording(event: Eve
 def test_a_recorder_that_was_told_to_stop_and_says_nothing_ends_the_talk() -> None:
     story = Story().talk()
     assert story.send(on.KeyPressed("2"))[1:3] == [
-        do.SetTimer("talk", RECORDER_SECONDS),
+        do.SetTimer(Timer.STOP, RECORDER_SECONDS),
         do.StopRecorder(keep=True),
     ]
-    story.send(REFUSED, on.TimeRanOut("talk"), CALLEE_GONE, AGENT_GONE)
+    story.send(REFUSED, on.TimeRanOut(Timer.STOP), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("bridged", "recorder_not_stopped")
 
 
 def test_a_recorder_that_stopped_in_time_lets_the_talk_go_on() -> None:
     story = Story().talk()
     story.send(on.KeyPressed("2"), REFUSED, on.RecorderStopped())
-    assert story.send(on.TimeRanOut("talk")) == []
+    assert story.send(on.TimeRanOut(Timer.STOP)) == []

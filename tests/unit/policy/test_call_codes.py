@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ccari.policy.call import Command, Event, Outcome, Party, Stage
+from ccari.policy.call import Command, Event, Outcome, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import CODE_SECONDS, replace
@@ -178,8 +178,8 @@ def test_an_agent_is_told_that_a_withheld_number_can_have_no_request() -> None:
 
 def test_a_code_that_is_typed_halfway_is_forgotten() -> None:
     story = Story(**CODES).talk()
-    assert story.send(on.AgentKeyPressed("*")) == [do.SetTimer("code", CODE_SECONDS)]
-    story.send(on.AgentKeyPressed("8"), on.TimeRanOut("code"))
+    assert story.send(on.AgentKeyPressed("*")) == [do.SetTimer(Timer.CODE, CODE_SECONDS)]
+    story.send(on.AgentKeyPressed("8"), on.TimeRanOut(Timer.CODE))
     assert enter(story, "8") == []
 
 

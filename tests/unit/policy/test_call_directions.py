@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.policy.call import Direction, Event, Outcome, Party, Stage
+from ccari.policy.call import Direction, Event, Outcome, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.gate import Block
@@ -52,7 +52,7 @@ def test_an_agent_who_is_first_has_answered_before_anybody_else_is_called() -> N
     story.send(on.CallRequested(Direction.AGENT_FIRST))
     assert story.send(on.GateAllowed(story.campaign)) == [
         do.Note("call_gated", {"direction": "agent_first"}),
-        do.SetTimer("agent", 20.0),
+        do.SetTimer(Timer.AGENT, 20.0),
         do.CallAgent(),
     ]
     assert story.does(on.AgentCreated()) == [do.DialAgent()]
@@ -70,7 +70,7 @@ def test_an_agent_who_is_first_hears_the_callee_ring_until_the_bridge() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [AGENT_BUSY, on.TimeRanOut("agent"), on.Failed(do.CallAgent()), on.Failed(do.DialAgent())]
+    "event", [AGENT_BUSY, on.TimeRanOut(Timer.AGENT), on.Failed(do.CallAgent()), on.Failed(do.DialAgent())]
 )
 def test_no_callee_is_called_for_an_agent_who_does_not_answer(event: Event) -> None:
     story = allowed(Direction.AGENT_FIRST)
@@ -81,7 +81,10 @@ def test_no_callee_is_called_for_an_agent_who_does_not_answer(event: Event) -> N
 
 def test_an_agent_who_answers_as_they_are_given_up_has_no_callee_called() -> None:
     story = allowed(Direction.AGENT_FIRST)
-    assert story.does(on.AgentCreated(), on.TimeRanOut("agent")) == [do.DialAgent(), do.HangUp(Party.AGENT)]
+    assert story.does(on.AgentCreated(), on.TimeRanOut(Timer.AGENT)) == [
+        do.DialAgent(),
+        do.HangUp(Party.AGENT),
+    ]
     assert story.send(on.AgentAnswered()) == []
 
 
@@ -115,7 +118,7 @@ def waiting() -> Story:
     """The callee has heard all that there is, and hears the agent ring."""
     story = ringing(Direction.CALLEE_FIRST)
     story.send(on.CalleeAnswered(), on.AgentCreated())
-    assert hear(story).send(on.HeardCommitted()) == [do.SetTimer("connect", 30.0), do.Ring(Party.CALLEE)]
+    assert hear(story).send(on.HeardCommitted()) == [do.SetTimer(Timer.CONNECT, 30.0), do.Ring(Party.CALLEE)]
     return story
 
 
@@ -125,7 +128,7 @@ def test_an_agent_who_answers_late_ends_the_ringing_in_the_callees_ear() -> None
 
 def test_a_callee_for_whom_no_agent_comes_in_time_gets_an_apology_and_is_counted() -> None:
     story = waiting()
-    assert story.does(on.TimeRanOut("connect")) == [
+    assert story.does(on.TimeRanOut(Timer.CONNECT)) == [
         do.StopRinging(Party.CALLEE),
         do.HangUp(Party.AGENT),
         says("abandoned"),
@@ -137,7 +140,7 @@ def test_a_callee_for_whom_no_agent_comes_in_time_gets_an_apology_and_is_counted
 
 def test_an_agent_who_answers_into_the_apology_is_not_bridged() -> None:
     story = waiting()
-    story.send(on.TimeRanOut("connect"))
+    story.send(on.TimeRanOut(Timer.CONNECT))
     assert story.send(on.AgentAnswered()) == []
 
 
@@ -172,7 +175,7 @@ def test_whoever_calls_is_answered_and_told_before_the_destination_is_called() -
     assert not any(isinstance(each, do.CreateCallee | do.SpendToken | do.Dial) for each in story.commands)
 
 
-@pytest.mark.parametrize("event", [AGENT_BUSY, on.TimeRanOut("connect")])
+@pytest.mark.parametrize("event", [AGENT_BUSY, on.TimeRanOut(Timer.CONNECT)])
 def test_whoever_calls_in_vain_is_given_back_to_the_dialplan_without_apology(event: Event) -> None:
     story = hear(inbound())
     story.send(on.HeardCommitted(), on.AgentCreated())

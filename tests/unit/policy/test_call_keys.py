@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from ccari.policy import confirmations
-from ccari.policy.call import Outcome, Party
+from ccari.policy.call import Outcome, Party, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import RECORDER_SECONDS, Stage
@@ -197,7 +197,7 @@ def test_a_refusal_while_the_recorder_starts_throws_its_file_away_before_the_bri
     story = Story().recorder()
     assert story.does(on.KeyPressed("2")) == [do.RegisterRight(Right.REFUSE_RECORDING, "2")]
     assert story.send(on.RecorderStarted()) == [
-        do.SetTimer("discard", RECORDER_SECONDS),
+        do.SetTimer(Timer.STOP, RECORDER_SECONDS),
         do.StopRecorder(keep=False),
     ]
     assert story.does(on.RecorderStopped()) == [do.AnswerAgent(), do.Bridge()]
@@ -206,7 +206,7 @@ def test_a_refusal_while_the_recorder_starts_throws_its_file_away_before_the_bri
 def test_a_refused_recorder_that_does_not_stop_in_time_ends_the_call_unbridged() -> None:
     story = Story().recorder()
     story.send(on.KeyPressed("2"), on.RecorderStarted(), REFUSED)
-    story.send(on.TimeRanOut("discard"), CALLEE_GONE, AGENT_GONE, on.RecorderStopped())
+    story.send(on.TimeRanOut(Timer.STOP), CALLEE_GONE, AGENT_GONE, on.RecorderStopped())
     assert story.ending == ("failed", "discard_timeout")
     assert do.Bridge() not in story.commands
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.policy.call import Command, Direction, Event, Outcome, Party, Stage
+from ccari.policy.call import Command, Direction, Event, Outcome, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import MACHINE_SECONDS
@@ -33,7 +33,7 @@ def test_nothing_is_said_and_no_card_shown_before_it_is_known_who_answered() -> 
     story = Story(**SILENT).ring()
     assert story.send(on.CalleeAnswered()) == [
         do.Note("callee_answered"),
-        do.SetTimer("machine", MACHINE_SECONDS),
+        do.SetTimer(Timer.MACHINE, MACHINE_SECONDS),
         do.DetectMachine(),
     ]
 
@@ -119,7 +119,9 @@ def test_a_right_pressed_while_it_rang_is_registered_but_not_confirmed_to_a_mach
     assert story.does(MESSAGE_SAID)[0] == do.HangUp(Party.CALLEE)
 
 
-@pytest.mark.parametrize("late", [on.MachineFound(), on.TimeRanOut("machine"), on.Failed(do.DetectMachine())])
+@pytest.mark.parametrize(
+    "late", [on.MachineFound(), on.TimeRanOut(Timer.MACHINE), on.Failed(do.DetectMachine())]
+)
 def test_a_verdict_that_comes_after_the_notice_began_changes_nothing(late: Event) -> None:
     story = detecting()
     story.send(on.HumanFound())
@@ -138,7 +140,7 @@ def test_a_person_who_speaks_into_the_message_is_no_person_any_more() -> None:
     [
         (CALLEE_GONE, ("callee_hangup", "")),
         (AGENT_GONE, ("agent_hangup", "")),
-        (on.TimeRanOut("machine"), ("failed", "machine_timeout")),
+        (on.TimeRanOut(Timer.MACHINE), ("failed", "machine_timeout")),
     ],
 )
 def test_a_call_that_ends_before_it_is_known_who_answered_told_nobody_anything(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.policy.call import Event, Party, Stage
+from ccari.policy.call import Event, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.rights import Right
@@ -116,7 +116,7 @@ def test_a_phone_that_hangs_up_once_it_has_asked_does_not_end_the_call() -> None
 
 
 @pytest.mark.parametrize(
-    "event", [on.TimeRanOut("connect"), on.Gone(Party.AGENT, 17)], ids=["no answer", "busy"]
+    "event", [on.TimeRanOut(Timer.CONNECT), on.Gone(Party.AGENT, 17)], ids=["no answer", "busy"]
 )
 def test_a_callee_whom_no_colleague_takes_gets_an_apology_and_is_not_counted_as_abandoned(
     event: Event,
@@ -208,7 +208,7 @@ def talking_unasked(on_transfer: str) -> Story:
     """The callee has not agreed to be recorded, and talks to the colleague."""
     recording = {"mode": "opt_in", "on_transfer": on_transfer}
     story = Story(**TRANSFERS, recording=recording, keys={"1": "consent_recording", "7": "erasure"}).heard()
-    story.send(on.HeardCommitted(), on.TimeRanOut("agreement"), on.Bridged())
+    story.send(on.HeardCommitted(), on.TimeRanOut(Timer.AGREEMENT), on.Bridged())
     story.send(ASKED, WAITED, on.AgentCreated(), on.AgentAnswered(), on.Bridged())
     assert (story.call.stage, story.call.handed_over) == (Stage.TALK, True)
     return story
@@ -250,6 +250,6 @@ def test_an_agreement_that_waits_to_be_confirmed_is_confirmed_after_the_transfer
     story = Story(
         **TRANSFERS, recording=recording, keys={"1": "consent_recording", "9": "data_source"}
     ).heard()
-    story.send(on.HeardCommitted(), on.TimeRanOut("agreement"), on.Bridged(), on.KeyPressed("9"), ASKED)
+    story.send(on.HeardCommitted(), on.TimeRanOut(Timer.AGREEMENT), on.Bridged(), on.KeyPressed("9"), ASKED)
     assert story.does(on.KeyPressed("1")) == []
     assert story.does(on.Played("source_asked", whole=False))[-1] == says("transfer_wait")

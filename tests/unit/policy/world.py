@@ -7,7 +7,7 @@ and any request may fail long after it seemed to have worked. Nothing here is re
 from typing import NamedTuple
 
 from ccari.policy import notices
-from ccari.policy.call import Command, Direction, Event, Outcome, Party
+from ccari.policy.call import Command, Direction, Event, Outcome, Party, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign
@@ -54,7 +54,7 @@ class World(NamedTuple):
     direction: Direction = Direction.OUTBOUND
     owed: frozenset[Command] = frozenset()
     asked: frozenset[Command] = frozenset()
-    timers: frozenset[str] = frozenset()
+    timers: frozenset[Timer] = frozenset()
     agent: Side = Side()
     callee: Side = Side()
     ringing: frozenset[Party] = frozenset()
@@ -196,12 +196,11 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             return world._replace(recorder="running")
         case on.RecorderStopped() if world.recorder not in {"none", "over"}:
             return world._replace(recorder="over")
-        case on.TimeRanOut("recorder") if world.recorder == "asked":
+        case on.TimeRanOut(Timer.RECORDER) if world.recorder == "asked":
             return world._replace(recorder="doubtful")
-        # one that is stopped before the two are brought together is timed by another
-        case on.TimeRanOut("talk") if world.recorder == "stopping" and world.bridging:
+        case on.TimeRanOut(Timer.STOP) if world.recorder == "stopping":
             return world._replace(recorder="overdue")
-        case on.TimeRanOut("code") if world.typed:
+        case on.TimeRanOut(Timer.CODE) if world.typed:
             return world._replace(typed="")
         case on.KeyPressed(key):
             return _pressed(world, campaign, key)
@@ -313,8 +312,8 @@ def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one a
             told = world.heard_committed or any(isinstance(each, do.CommitHeard) for each in world.owed)
             # nothing is agreed to that was said in another language
             return world._replace(language=language, heard=frozenset(), agreed=world.agreed and told)
-        case do.SetTimer(stage, _):
-            return world._replace(timers=world.timers | {stage})
+        case do.SetTimer(timer, _):
+            return world._replace(timers=world.timers | {timer})
         # the agent's own phone hears ringing until it is answered
         case do.Ring(party) if party is not world.home:
             return world._replace(ringing=world.ringing | {party})
