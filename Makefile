@@ -32,7 +32,7 @@ test: setup ## Lint, type-check and run every test; audit the packages, where Py
 	@log=$$(mktemp); audited=$$(mktemp); nice $(BIN)/python -m pytest $(TWO_WORKERS) $(UNIT) >$$log 2>&1 & unit=$$!; \
 	  nice $(MAKE) --no-print-directory audit-where-possible >$$audited 2>&1 & audit=$$!; \
 	  trap 'kill $$unit $$audit' INT TERM; \
-	  $(MAKE) --no-print-directory lint || { kill $$unit $$audit; wait; rm -f $$log $$audited; exit 1; }; \
+	  $(MAKE) --no-print-directory lint || { kill $$unit $$audit 2>/dev/null; wait; rm -f $$log $$audited; exit 1; }; \
 	  $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios tests/faults; code=$$?; \
 	  wait $$unit || code=1; cat $$log; wait $$audit || code=1; cat $$audited; rm -f $$log $$audited; exit $$code
 
