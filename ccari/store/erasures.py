@@ -12,8 +12,8 @@ from ccari.errors import StoreError
 from ccari.policy import erasure as law
 from ccari.policy.bases import LegalBasis
 from ccari.policy.erasure import Ground, Plan, Terms, Thing, What, kept
-from ccari.policy.retention import HOLDING, HOLDING_ON, OF_ITS_CALL, HoldKind
-from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.retention import HOLDING, OF_ITS_CALL, HoldKind
+from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.holds import Held, Subject
 from ccari.ports.subjects import Wanted
@@ -24,7 +24,6 @@ from ccari.store.traces import clear
 
 #: Calls in one transaction: each takes its journal a step further.
 BATCH = 50
-_ON_RIGHTS, _ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING_ON], strict=True)
 _Holds = list[tuple[HoldKind, str]]
 
 
@@ -175,8 +174,8 @@ async def holds_on_number(
         *_whose(subject),
         list(HOLDING),
         list(OF_ITS_CALL),
-        _ON_RIGHTS,
-        _ON_BARS,
+        holds.ON_RIGHTS,
+        holds.ON_BARS,
         besides,
     )
     return [Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"]) for row in rows]

@@ -14,7 +14,8 @@ from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 
 _RIGHTS, _BASES = zip(*[(right, basis) for right, bases in HOLDING.items() for basis in bases], strict=True)
-_ON_RIGHTS, _ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING_ON], strict=True)
+#: Rights whose fulfilled request holds on, and beside each of them the bar while which it does.
+ON_RIGHTS, ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING_ON], strict=True)
 
 
 class Holds:
@@ -98,7 +99,7 @@ async def explain(
 ) -> dict[UUID, list[Held]]:
     """As :meth:`Holds.explain`, in the transaction that ``connection`` is in."""
     rows = await connection.fetch(
-        SQL["holds_on"], list(recording_ids), _RIGHTS, _BASES, _ON_RIGHTS, _ON_BARS, besides
+        SQL["holds_on"], list(recording_ids), _RIGHTS, _BASES, ON_RIGHTS, ON_BARS, besides
     )
     found: defaultdict[UUID, list[Held]] = defaultdict(list)
     for row in rows:

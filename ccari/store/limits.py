@@ -11,18 +11,17 @@ from ccari.gating.journal import entry
 from ccari.policy import retention
 from ccari.policy.bases import LegalBasis
 from ccari.policy.erasure import is_held_by
-from ccari.policy.retention import HOLDING_ON, OF_ITS_CALL, HoldKind
-from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.retention import OF_ITS_CALL, HoldKind
+from ccari.policy.rights import Right
 from ccari.ports.holds import Held
 from ccari.ports.limits import CallLimit, PastLimit
-from ccari.store import journals
+from ccari.store import holds, journals
 from ccari.store.database import Connection, Database, translated
 from ccari.store.queries import SQL
 
 #: Calls in one transaction, for which those wait who place holds.
 BATCH = 250
 _BASES = frozenset(each.value for each in LegalBasis)
-_ON_RIGHTS, _ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING_ON], strict=True)
 
 
 class Limits:
@@ -68,7 +67,9 @@ async def _kept(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, set[s
     found: defaultdict[UUID, set[str]] = defaultdict(set)
     for row in await connection.fetch(SQL["holds_on_calls"], ids):
         found[row["call_id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
-    for row in await connection.fetch(SQL["calls_kept"], ids, list(OF_ITS_CALL), _ON_RIGHTS, _ON_BARS):
+    for row in await connection.fetch(
+        SQL["calls_kept"], ids, list(OF_ITS_CALL), holds.ON_RIGHTS, holds.ON_BARS
+    ):
         if row["kind"] == "recording":
             found[row["id"]].add("a recording that is kept")
         elif row["kind"] != "request" or _is_needed(Right(row["reason"]), row["legal_basis"]):

@@ -9,15 +9,14 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from ccari.ports.access import Role
 from ccari.store.opened import Store
 from ccari.web import downloads, pace, uploads
-from ccari.web.endpoint import LONG_AT_ONCE
 from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.web.api import NUMBER, Answer, Api
+from tests.unit.web.coming_in import lists_coming_in
 
 BARS, CONTACTS, CONSENTS = "/v1/suppressions", "/v1/contacts", "/v1/consents"
 CSV = {"content-type": "text/csv"}
@@ -262,32 +261,10 @@ async def test_whoever_reads_a_file_too_slowly_keeps_its_turn(
 
 
 async def test_lists_that_come_in_keep_files_from_going_out(
-    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end, has_its_turn, of = asyncio.Event(), asyncio.Semaphore(0), uploads.Upload.of
-
-    def begun(request: web.Request) -> uploads.Upload:
-        has_its_turn.release()
-        return of(request)
-
-    async def waits() -> AsyncIterator[bytes]:
-        yield b"number\n"
-        await end.wait()
-
-    async def send() -> int:
-        async with api.session.post(url, data=waits(), headers=headers) as answer:
-            return answer.status
-
-    monkeypatch.setattr(uploads.Upload, "of", begun)
-    headers = {**CSV, "authorization": f"Bearer {await api.of(Role.DPO)}"}
-    url = f"{api.url}{BARS}/import?controller=acme"
-    async with asyncio.timeout(SECONDS):
-        sending = [asyncio.create_task(send()) for _ in range(LONG_AT_ONCE)]
-        for _ in sending:
-            await has_its_turn.acquire()
+    async with asyncio.timeout(SECONDS), lists_coming_in(api, monkeypatch):
         assert (await api.ask("GET", f"{BARS}/export?controller=acme")).status == HTTPStatus.OK
-        end.set()
-        assert await asyncio.gather(*sending) == [HTTPStatus.OK] * LONG_AT_ONCE
 
 
 async def test_a_link_that_stalls_for_a_moment_is_cut_off_though_it_is_fast(

@@ -1,20 +1,17 @@
 """A list of bars from a form with a file: all of it or nothing, told line by line, without a number coming back."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from html import unescape
 from http import HTTPStatus
 from uuid import uuid4
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from ccari.ports.access import Role
 from ccari.store.opened import Store
-from ccari.web import uploads
-from ccari.web.endpoint import LONG_AT_ONCE
 from tests.unit.web.api import Api
+from tests.unit.web.coming_in import lists_coming_in
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
 IMPORT = "/console/suppressions/import"
@@ -83,29 +80,9 @@ async def test_a_list_that_cannot_be_read_is_refused_without_a_word(
 async def test_evidence_an_export_or_listening_waits_for_lists_that_come_in(
     api: Api, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end, has_its_turn, of = asyncio.Event(), asyncio.Semaphore(0), uploads.Upload.of
-
-    def begun(request: web.Request) -> uploads.Upload:
-        has_its_turn.release()
-        return of(request)
-
-    async def waits() -> AsyncIterator[bytes]:
-        yield b"number\n"
-        await end.wait()
-
-    async def give() -> int:
-        headers = {"content-type": "text/csv", "authorization": f"Bearer {await api.of(Role.DPO)}"}
-        url = f"{api.url}/v1/suppressions/import?controller=acme"
-        async with api.session.post(url, data=waits(), headers=headers) as answer:
-            return answer.status
-
-    monkeypatch.setattr(uploads.Upload, "of", begun)
     await signed_in(api, visitor, Role.DPO)
     csrf = (await visitor.get(IMPORT)).form(IMPORT).fields["csrf"]
-    async with asyncio.timeout(SECONDS):
-        giving = [asyncio.create_task(give()) for _ in range(LONG_AT_ONCE)]
-        for _ in giving:
-            await has_its_turn.acquire()
+    async with asyncio.timeout(SECONDS), lists_coming_in(api, monkeypatch):
         monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
         # there is nothing of that name: who is told so has had a turn
         person, call, recording = "/console/requests/ACME-2026-000001", uuid4(), uuid4()
@@ -118,5 +95,3 @@ async def test_evidence_an_export_or_listening_waits_for_lists_that_come_in(
         async with visitor.session.post(play, data=form) as heard:
             assert heard.status == HTTPStatus.NOT_FOUND
         assert (await sent(visitor, GOOD, controller="acme")).status == HTTPStatus.SERVICE_UNAVAILABLE
-        end.set()
-        assert await asyncio.gather(*giving) == [HTTPStatus.OK] * LONG_AT_ONCE
