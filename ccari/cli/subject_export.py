@@ -13,8 +13,7 @@ from ccari.gating.subjects import at_what, meant
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.ports.accesses import Looked
 from ccari.recordings.reading import identities_of
-from ccari.recordings.subject.account import Asked
-from ccari.recordings.subject.giving import campaigns_of, words
+from ccari.recordings.subject.giving import asked_by, words
 from ccari.recordings.subject.pack import Packed, packing, place, refuse_taken
 from ccari.store.opened import Store
 
@@ -45,8 +44,8 @@ def command(
         of = await meant(
             policy, store.subjects, secrets, number, controller, request.upper(), ANSWERED_BY_EXPORT
         )
-        holdings = await store.subjects.holdings(of.subject)
-        asked = Asked(of.mandate, of.controller, of.number.e164, await campaigns_of(store.policies, holdings))
+        holdings = await store.subjects.holdings(of.subject, of.listed_as)
+        asked = await asked_by(of, store.policies, holdings)
         with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:
             await note(store, Looked.SUBJECT_EXPORTED, at_what(of), of.mandate.reference)
             # on record before it is there: nothing is given out that nobody knows of

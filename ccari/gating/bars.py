@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ccari.gating.naming import campaign_of, campaigns_of, end, the_controller, the_number
+from ccari.gating.naming import campaign_of, end, the_controller, the_number
 from ccari.gating.subjects import whose_number
 from ccari.policy.declaration import Policy
 from ccari.policy.suppression import Reason
@@ -81,10 +81,7 @@ class Bars:
         found = await self.store.of(whose.id, self.secrets.digests(whose.id, parsed))
         now = datetime.now(UTC)
         standing = [{"scope": _scope(row), **row, "stands": _stands(row, now)} for row in found]
-        # a register acts on the controllers whose campaigns name it, and on no other
-        heeded = sorted(
-            {each for campaign in campaigns_of(self.policy, whose) for each in campaign.registers}
-        )
+        heeded = (each.id for each in self.policy.registers_heeded_by(whose.id))
         listed = await self.registers.of(self.secrets.listed_as(heeded, parsed))
         return standing + [
             {

@@ -1,7 +1,7 @@
 """Whose data somebody means to give out or erase, and whether the request that they name is a ground for it."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from ccari.policy import mandate as law
 from ccari.policy.declaration import Policy
 from ccari.policy.erasure import pattern
 from ccari.policy.numbers import Number
-from ccari.policy.parties import Controller
+from ccari.policy.parties import Controller, Register
 from ccari.policy.rights import Right
 from ccari.ports.holds import Subject
 from ccari.ports.keying import Digests, Secrets
@@ -22,13 +22,15 @@ from ccari.ports.subjects import Exported, Mandate, Subjects, Wanted
 @dataclass(frozen=True, slots=True)
 class Meant:
     """A person with one controller. ``subject`` has the number's digests under each version of the secret that there is,
-    or was when the request came in.
+    or was when the request came in; ``listed_as`` are those under the secrets of the ``registers``, which the controller heeds.
     """
 
     mandate: Mandate
     controller: Controller
     number: Number
     subject: Subject = field(repr=False)
+    registers: Sequence[Register]
+    listed_as: Sequence[tuple[str, bytes]] = field(repr=False)
 
 
 def whose_number(controller: str, digests: Digests) -> dict[str, str]:
@@ -78,7 +80,9 @@ async def meant(
         )
     known = tuple(dict.fromkeys((*digests.all, *mandate.digests)))
     subject = Subject(whose.id, Digests(digests.newest, digests.key_version, known))
-    return Meant(mandate, whose, parsed, subject)
+    registers = policy.registers_heeded_by(whose.id)
+    listed_as = secrets.listed_as((each.id for each in registers), parsed)
+    return Meant(mandate, whose, parsed, subject, registers, listed_as)
 
 
 def to_hold(policy: Policy, secrets: Secrets, number: str, controller: str | None, reason: str) -> Subject:

@@ -91,6 +91,11 @@ class Policy(Declared):
             if each.id in campaign.registers
         )
 
+    def registers_heeded_by(self, controller_id: str) -> tuple[Register, ...]:
+        """The registers that act on a controller: those that a campaign of its own names, and no other."""
+        heeded = {each for one in self.campaigns if one.controller == controller_id for each in one.registers}
+        return tuple(each for each in self.registers if each.id in heeded)
+
     def asking(self, controller_id: str, purpose: str) -> tuple[str, ...]:
         """The controller's campaigns that rest on a consent to ``purpose``: what its withdrawal ends."""
         return tuple(

@@ -40,6 +40,7 @@ class Holdings:
     contacts: Sequence[Mapping[str, Any]]
     consents: Sequence[Mapping[str, Any]]
     suppressions: Sequence[Mapping[str, Any]]
+    listings: Sequence[Mapping[str, Any]]
     requests: Sequence[Mapping[str, Any]]
     recordings: Sequence[Mapping[str, Any]]
     forwards: Sequence[Mapping[str, Any]]
@@ -70,8 +71,8 @@ class Subjects(Protocol):
         """Raise NoRequestError if there is no such request."""
         ...
 
-    async def holdings(self, subject: Subject) -> Holdings:
-        """All of it as at one moment."""
+    async def holdings(self, subject: Subject, listed_as: Sequence[tuple[str, bytes]]) -> Holdings:
+        """All of it as at one moment. ``listed_as``: register and digest of the number where it may be listed."""
         ...
 
     async def note(self, mandate: Mandate, who: str, words: str) -> None:

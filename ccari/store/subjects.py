@@ -1,7 +1,7 @@
 """All that is kept of one person with one controller, to be given out."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -29,7 +29,7 @@ class Subjects:
         async with self._database.connection() as connection:
             return await mandates.read(connection, reference)
 
-    async def holdings(self, subject: Subject) -> Holdings:
+    async def holdings(self, subject: Subject, listed_as: Sequence[tuple[str, bytes]]) -> Holdings:
         whose = (subject.controller, list(subject.digests.all))
         async with (
             self._database.apart() as connection,
@@ -55,6 +55,9 @@ class Subjects:
                     {**each, "used_in_calls": [one["call_id"] for one in uses[each.pop("id")]]} for each in consents
                 ],
                 suppressions=await rows("disclosed_suppressions", *whose),
+                listings=await rows(
+                    "disclosed_listings", [register for register, _ in listed_as], [digest for _, digest in listed_as]
+                ),
                 requests=[
                     {**each, "level": Level(each["level"]).name,
                      "steps": [{**one, "level": Level(one["level"]).name} for one in steps[each["reference"]]]}

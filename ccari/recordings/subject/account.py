@@ -17,12 +17,15 @@ FORMAT = "ccari subject export 1"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks whom for what. ``campaigns``: as they were declared in each revision, by its number and their id."""
+    """Who asks whom for what. ``campaigns``: as they were declared in each revision, by its number and their id;
+    ``registers``: what those that may list the number are called, by their id.
+    """
 
     mandate: Mandate
     controller: Controller
     number: str = field(repr=False)
     campaigns: Mapping[tuple[int, str], Campaign] = field(default_factory=dict, repr=False)
+    registers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def portability(self) -> bool:
@@ -51,6 +54,7 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
         return told
     return told | {
         "suppressions": [dict(each) for each in holdings.suppressions],
+        "registers": [{"name": asked.registers.get(each["register"]), **each} for each in holdings.listings],
         "requests": [dict(each) for each in holdings.requests],
         # when, and what for: CJEU C-579/21
         "accesses": [dict(each) for each in holdings.accesses],

@@ -37,8 +37,8 @@ class SubjectDesk:
 
     @contextlib.asynccontextmanager
     async def export(self, of: Meant) -> AsyncIterator[Exported]:
-        holdings = await self._subjects.holdings(of.subject)
-        asked = Asked(of.mandate, of.controller, of.number.e164, await campaigns_of(self._policies, holdings))
+        holdings = await self._subjects.holdings(of.subject, of.listed_as)
+        asked = await asked_by(of, self._policies, holdings)
         try:
             self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -69,8 +69,14 @@ def clear(scratch: Path) -> None:
             each.unlink()
 
 
-async def campaigns_of(policies: PolicyRecords, holdings: Holdings) -> dict[tuple[int, str], Campaign]:
-    """The campaigns as they were declared when the calls were made."""
+async def asked_by(of: Meant, policies: PolicyRecords, holdings: Holdings) -> Asked:
+    """What the account of their data is made of, beside the rows. Raises StoreError."""
+    registers = {each.id: each.name for each in of.registers}
+    return Asked(of.mandate, of.controller, of.number.e164, await _campaigns(policies, holdings), registers)
+
+
+async def _campaigns(policies: PolicyRecords, holdings: Holdings) -> dict[tuple[int, str], Campaign]:
+    """As they were declared when the calls were made."""
     rows: list[Any] = [*holdings.calls, *holdings.recordings]
     found: dict[tuple[int, str], Campaign] = {}
     for number in sorted({each["revision"] for each in rows if each["revision"] is not None}):

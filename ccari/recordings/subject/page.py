@@ -33,7 +33,7 @@ def page(account: Mapping[str, Any], language: str | None, zone: ZoneInfo) -> by
         return f"{milliseconds // 60000}:{milliseconds // 1000 % 60:02}" if milliseconds is not None else ""
 
     told = {
-        "passed_on": [], "suppressions": [], "requests": [], "accesses": [], "retention": [], "kept_for_claims": False, **account,
+        "passed_on": [], "suppressions": [], "registers": [], "requests": [], "accesses": [], "retention": [], "kept_for_claims": False, **account,
         "language": spoken,
     }  # fmt: skip
     return _PAGE.render(say=words, term=term, when=when, length=length, **told).encode()

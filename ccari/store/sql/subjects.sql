@@ -31,6 +31,13 @@ SELECT reason, campaign, origin, proof, entered_at, expires_at, removed_at FROM 
 WHERE controller = $1 AND digest = ANY ($2)
 ORDER BY entered_at
 
+-- name: disclosed_listings
+-- Those that are over, too, as long as they are kept. One that stands under several secrets is one.
+SELECT DISTINCT entry.register, entry.listed_at, entry.expires_at
+FROM unnest($1::text[], $2::bytea[]) AS asked (register, digest)
+JOIN register_entries entry ON entry.register = asked.register AND entry.digest = asked.digest
+ORDER BY entry.register, entry.listed_at
+
 -- name: disclosed_requests
 SELECT q.reference, q."right", q.article, q.state, q.level, q.campaign, q.channel, q.key, q.call_id, q.received_at, q.due,
        q.extended_at, q.closed_at

@@ -30,6 +30,7 @@ from tests.unit.store.test_request_commands import AS_WRITTEN, on, refused
 from tests.unit.store.test_requests import by
 
 BETA = '\n[[controllers]]\nid = "beta"\nname = "Beta GmbH"\ncountry = "DE"\ndpo = "dsb@beta.example"\n'
+ROBINSON = '\n[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n'
 SPOKEN = b"fLaC what was said"
 
 
@@ -156,6 +157,35 @@ async def test_a_person_is_not_told_when_their_data_were_looked_at_and_what_for(
     assert all(set(each) == {"at", "access", "why"} for each in data["accesses"])
     assert "helena" not in json.dumps(data) + page
     assert "a recording was listened to" in page
+
+
+async def test_a_person_is_not_told_of_the_registers_that_list_them_or_of_those_of_others(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    others = '\n[[registers]]\nid = "others"\nname = "Others"\n'
+    await shelf.store.policies.apply(
+        made.POLICY.replace('dial = "', 'registers = ["robinson"]\ndial = "') + ROBINSON + others, "test"
+    )
+    reference = await person.asked(shelf, Right.ACCESS)
+    await export(ccari, reference, tmp_path / "before.zip")
+    data, page, _ = opened(tmp_path / "before.zip")
+    assert (data["registers"], "None that we use lists your number." in page) == ([], True)
+
+    copy = tmp_path / "copy.csv"
+    for register, until in (("robinson", "2026-02-01T12:00:00Z"), ("others", "")):
+        copy.write_text(
+            f"number,since,until\n{made.NUMBER.e164},2026-01-02T12:00:00Z,{until}\n{made.numbers(2)[1].e164},,\n"
+        )
+        done = await ccari.ccari("registers", "import", register, str(copy), "--country", "PL")
+        assert done.code == 0, done.err
+    await export(ccari, reference, tmp_path / "after.zip")
+    data, page, _ = opened(tmp_path / "after.zip")
+    # one that is over is kept until the next copy
+    assert data["registers"] == [{
+        "register": "robinson", "name": "Lista Robinsonów", "listed_at": "2026-01-02T12:00:00+00:00",
+        "expires_at": "2026-02-01T12:00:00+00:00",
+    }]  # fmt: skip
+    assert "<td>Lista Robinsonów</td><td>2026-01-02 13:00:00</td><td>2026-02-01 13:00:00</td>" in page
 
 
 async def test_an_export_goes_unnoticed(ccari: Service, shelf: Shelf, tmp_path: Path) -> None:
