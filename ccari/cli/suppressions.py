@@ -171,7 +171,7 @@ def import_(
     """Bar the numbers of a file. Exit status 1 if a line is invalid: then nothing is changed, unless --keep-going.
 
     A CSV has the column number, and may have reason, proof, campaign, since and until, which go before the options;
-    or it is one that `suppress export` has written. Who is cut off while a sound file is entered can import it again.
+    or it is one that `suppress export` has written. A withdrawal without since counts from now. Who is cut off while a sound file is entered can import it again.
     """
 
     async def work(settings: Settings, store: Store) -> Report:

@@ -1,7 +1,7 @@
 """Requests that come in otherwise than by key: a letter, an e-mail, what was said to an agent."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from ccari.errors import InputError
@@ -68,16 +68,12 @@ async def enter(
 
 
 def _received(text: str | None, controller: Controller, now: datetime) -> datetime:
-    """When it was received. Of a day nothing is known but that it was over: a consent of that day is withdrawn too."""
     if text is None:
         return now
-    zone = zone_of(controller)
     try:
-        first, last = moments.since(text, zone), moments.until(text, zone)
+        received = moments.over(text, zone_of(controller), now)
     except ValueError as error:
         raise InputError("received", str(error)) from None
-    if first > now:
-        raise InputError("received", "it is in the future")
-    if first < _APPLIES_SINCE:
+    if received < _APPLIES_SINCE:
         raise InputError("received", "it is before the GDPR, which applies since 2018-05-25")
-    return first if first == last else min(last - timedelta(seconds=1), now)
+    return received

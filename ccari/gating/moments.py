@@ -39,6 +39,14 @@ def past(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     return found
 
 
+def over(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+    """As :func:`past`, of what takes something back: of a day nothing is known but that it was over, so that what was agreed
+    to on that day is taken back too.
+    """
+    first, end = past(text, zone, now), until(text, zone)
+    return first if first == end else min(end - timedelta(seconds=1), now)
+
+
 def until(text: str, zone: ZoneInfo) -> datetime:
     """A moment, or the end of a day: who says "until the 31st" means that day too. Raises ValueError, in words."""
     try:

@@ -47,13 +47,15 @@ class BarReader:
         fields = row.fields
         if fields.get("controller", "" if row.number is None else self.controller) != self.controller:
             raise CellError("controller", f"it is another than {self.controller!r}, whom this list is for")
-        since = cells.past(row, "since", self.zone, self.now) or self.now
+        reason = cells.one_of(row, "reason", Reason, self.reason)
+        begun = cells.over if reason is Reason.WITHDRAW_CONSENT else cells.past
+        since = begun(row, "since", self.zone, self.now) or self.now
         until = cells.until(row, "until", self.zone) or self.until
         if until is not None and until <= since:
             raise CellError("until", "it is not after the beginning of the bar")
         return Bar(
             key=self._keyed(fields) if row.number is None else row.number,
-            reason=cells.one_of(row, "reason", Reason, self.reason),
+            reason=reason,
             campaign=self._campaign(fields, written=row.number is not None),
             proof=cells.as_written(fields.get("proof", "")) or self.proof,
             origin=cells.as_written(fields.get("origin", "")) or self.origin, since=since, until=until,

@@ -81,6 +81,10 @@ def past(row: Row, column: str, zone: ZoneInfo, now: datetime) -> datetime | Non
     return read(row, column, lambda text: moments.past(text, zone, now))
 
 
+def over(row: Row, column: str, zone: ZoneInfo, now: datetime) -> datetime | None:
+    return read(row, column, lambda text: moments.over(text, zone, now))
+
+
 def until(row: Row, column: str, zone: ZoneInfo) -> datetime | None:
     return read(row, column, lambda text: moments.until(text, zone))
 

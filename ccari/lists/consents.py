@@ -31,7 +31,8 @@ class ConsentReader:
     def _agreed(self, row: Row) -> Agreed:
         if row.number is None:
             raise CellError("number", "it is empty")
-        given, withdrawn = (cells.past(row, column, self.zone, self.now) for column in ("given", "withdrawn"))
+        given = cells.past(row, "given", self.zone, self.now)
+        withdrawn = cells.over(row, "withdrawn", self.zone, self.now)
         if given is None:
             raise CellError("given", "it is empty")
         if withdrawn is not None and withdrawn < given:

@@ -83,6 +83,20 @@ def test_a_bar_of_one_day_does_not_bar_on_that_day() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        ("2026-05-01", datetime(2026, 5, 1, 23, 59, 59, tzinfo=WARSAW)),
+        ("2026-07-01", NOW),
+        ("2026-05-01T00:00", datetime(2026, 5, 1, tzinfo=WARSAW)),
+    ],
+)
+def test_who_agreed_in_the_morning_and_withdrew_on_that_day_is_called(since: str, expected: datetime) -> None:
+    found = read(reason="withdraw_consent", since=since)
+    assert isinstance(found, Bar)
+    assert found.since == expected
+
+
 def test_an_exported_moment_is_taken_for_another() -> None:
     utc = "2026-06-01T12:00:00.123456+00:00"
     found = read(since=utc, until="2026-12-31T00:00:00+00:00")
@@ -152,7 +166,10 @@ def test_a_digest_under_a_secret_that_is_not_here_is_entered_and_bars_nobody(
         ({"since": "", "until": ""}, Listed(NUMBER, None, None)),
         (
             {"since": "2026-01-01", "until": "2026-12-31"},
-            Listed(NUMBER, datetime(2026, 1, 1, tzinfo=WARSAW), datetime(2027, 1, 1, tzinfo=WARSAW)),
+            # a consent of that day is no newer than the listing
+            Listed(
+                NUMBER, datetime(2026, 1, 1, 23, 59, 59, tzinfo=WARSAW), datetime(2027, 1, 1, tzinfo=WARSAW)
+            ),
         ),
         ({"since": "2026-07-02"}, LineFault(7, "since", "it has not come yet")),
         (

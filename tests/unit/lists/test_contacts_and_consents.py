@@ -88,6 +88,12 @@ def test_a_consent_is_read_otherwise_than_it_is_written() -> None:
     )  # fmt: skip
 
 
+def test_a_consent_that_was_withdrawn_on_its_day_is_refused_or_outlives_that() -> None:
+    agreed = CONSENTS(row(CONSENT, given="2026-03-08T10:00", withdrawn="2026-03-08"))
+    assert isinstance(agreed, Agreed)
+    assert agreed.withdrawn_at == datetime(2026, 3, 8, 22, 59, 59, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     "given", ["2026-03-10T00:30:00", "2026-03-09T23:30:00Z", "2026-03-10T05:00+05:30", "2026-03-10"]
 )
