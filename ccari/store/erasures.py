@@ -20,6 +20,7 @@ from ccari.ports.subjects import Wanted
 from ccari.store import holds, journals, mandates
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
+from ccari.store.suppressions import enter
 from ccari.store.traces import clear
 
 #: Calls in one transaction: each takes its journal a step further.
@@ -60,10 +61,9 @@ class Erasures:
             # what a slice of a list enters meanwhile is seen, and the next sees the bar
             await connection.execute(SQL["share_consents"], wanted.subject.controller)
             # an objection is re-published by the next list otherwise (CJEU C-129/21)
-            await connection.execute(
-                SQL["add_suppression"], wanted.subject.controller, digests.newest, digests.key_version, "",
-                Reason.ERASURE, "erasure", reference, None, None,
-            )  # fmt: skip
+            await enter(
+                connection, wanted.subject.controller, digests, [""], Reason.ERASURE, "erasure", reference
+            )
             await connection.execute(SQL["begin_erasure"], reference, wanted.subject.controller, who)
             return int(await connection.fetchval(SQL["erasure_under_way"], reference))
 

@@ -186,8 +186,10 @@ async def register(
     )  # fmt: skip
     if effect.suppress is not None:
         origin = "call" if call_id else f"request:{exercise.intake}"
+        # a consent that was given since stands
+        since = exercise.received_at if exercise.right is Right.WITHDRAW_CONSENT else None
         await enter(
-            connection, controller, digests, _reach(exercise), effect.suppress, origin, reference, call_id=call_id
+            connection, controller, digests, _reach(exercise), effect.suppress, origin, reference, call_id=call_id, since=since
         )  # fmt: skip
     await _note(
         connection,

@@ -105,9 +105,10 @@ class Suppressions:
 
 async def enter(
     connection: Connection, controller: str, digests: Digests, campaigns: Sequence[str], reason: Reason, origin: str,
-    proof: str, *, call_id: UUID | None = None, expires_at: datetime | None = None,
+    proof: str, *, call_id: UUID | None = None, expires_at: datetime | None = None, since: datetime | None = None,
 ) -> bool:  # fmt: skip
-    """Bar a number on ``campaigns`` ('' is all of the controller's calls), in the transaction that ``connection`` is in.
+    """Bar a number on ``campaigns`` ('' is all of the controller's calls), in the transaction that ``connection`` is in; from
+    now on, or ``since`` it asked for that.
 
     A withdrawal is entered under the older secrets too under which there is a recording on consent, so that it reaches that.
     False if all of it was barred for this reason already.
@@ -123,7 +124,7 @@ async def enter(
         for campaign in sorted(campaigns):
             is_new = await connection.fetchval(
                 SQL["add_suppression"], controller, digest, version, campaign, reason, origin, proof, call_id,
-                expires_at,
+                expires_at, since,
             )  # fmt: skip
             added |= is_new and digest == digests.newest
     return added

@@ -1,15 +1,17 @@
 -- name: add_suppression
--- A bar that is there already is only ever made longer; a consent that is withdrawn again is withdrawn from now on. What
--- begins anew, as a bar does that had ended, rests on what it was renewed with.
-INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, call_id, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+-- A bar that is there already is only ever made longer; a consent that is withdrawn again is withdrawn from then on ($10; now
+-- without it). What begins anew, as a bar does that had ended, rests on what it was renewed with.
+INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, call_id, expires_at,
+                                   entered_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10::timestamptz, now()))
 ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
     (entered_at, origin, proof, call_id) = (
         SELECT entered, from_, proven, in_call
         FROM (VALUES (true, excluded.entered_at, excluded.origin, excluded.proof, excluded.call_id),
                      (false, known.entered_at, known.origin, known.proof, known.call_id))
              AS either (renewed, entered, from_, proven, in_call)
-        WHERE renewed = coalesce(known.reason = 'withdraw_consent' OR known.expires_at <= now(), false)),
+        WHERE renewed = coalesce(CASE known.reason WHEN 'withdraw_consent' THEN known.entered_at < excluded.entered_at
+                                   ELSE known.expires_at <= now() END, false)),
     expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
                         'infinity')
 RETURNING xmax = 0 AS added

@@ -24,9 +24,11 @@ from ccari.store import consents
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
+from ccari.store.suppressions import enter
 from tests.unit.policy.campaigns import campaign
 from tests.unit.store import listed, made
 from tests.unit.store.listed import DAY, NOW, agreed, batches, number, whole
+from tests.unit.store.test_requests import letter
 
 OFFERS = campaign(id="offers", legal_basis="consent", marketing=True)
 SURVEY = campaign(id="survey", legal_basis="consent")
@@ -165,6 +167,23 @@ async def test_a_withdrawal_that_is_known_is_put_off_by_a_list(store: Store) -> 
     assert await kept(store, "withdrawn_at", of=number(2)) == [(NOW - 2 * DAY,)]
 
 
+async def test_a_letter_that_is_entered_late_ends_what_was_agreed_to_since(store: Store) -> None:
+    earlier, anew, received = (NOW - days * DAY for days in (30, 3, 8))
+    await load(store, agreed(given=earlier))
+    await load(store, agreed(given=anew))
+    late = replace(
+        letter(Right.WITHDRAW_CONSENT, received_at=received), consent_purpose="marketing", consent_campaigns=("offers",)
+    )  # fmt: skip
+    await store.requests.add("acme", late, made.digests())
+    assert await refusal(store, OFFERS) is None
+    await load(store, agreed(given=anew))
+    assert await kept(store, "given_at", "withdrawn_at") == [(earlier, received), (anew, None)]
+    # nor does one that was received before it take back what the first has ended
+    await store.requests.add("acme", replace(late, received_at=NOW - 20 * DAY), made.digests())
+    (bar,) = await store.suppressions.of("acme", made.digests())
+    assert bar["entered_at"] == received
+
+
 async def test_a_withdrawal_ends_what_it_does_not_reach(store: Store) -> None:
     """Another purpose or channel in a list, another controller, and what was renewed at the moment of the old one's end."""
     await load(
@@ -283,9 +302,7 @@ async def until_somebody_waits(connection: Connection) -> None:
 async def test_a_list_that_comes_in_during_a_withdrawal_outlives_it(store: Store, database: Database) -> None:
     """The withdrawal has looked for consents, found none, and is not over when the list is entered."""
     async with database.transaction() as connection:
-        await connection.execute(
-            SQL["add_suppression"], "acme", made.digests().newest, 1, "", Reason.WITHDRAW_CONSENT, "call", "", None, None
-        )  # fmt: skip
+        await enter(connection, "acme", made.digests(), [""], Reason.WITHDRAW_CONSENT, "call", "")
         await consents.withdraw(connection, "acme", made.digests(), "marketing", datetime.now(UTC))
         loading = asyncio.create_task(load(store, agreed()))
         await until_somebody_waits(connection)
