@@ -125,7 +125,10 @@ def rotate(
     ] = False,
     yes: Annotated[
         bool,
-        typer.Option("--yes", help="Although holds are on numbers, which must be placed again afterwards."),
+        typer.Option(
+            "--yes",
+            help="Although holds are on numbers or on closed requests, and must be placed again afterwards.",
+        ),
     ] = False,
 ) -> None:
     """Make a controller's next secret, or with an option the next of another kind, for all that comes from now on.
@@ -158,10 +161,11 @@ def _rotate_secret(context: typer.Context, controller: str | None, *, yes: bool)
         whose = the_controller(await current_policy(store), controller)
         secrets = await vouched(settings, store)
         secrets.check(whose.id)
-        holds = ", ".join(map(str, await store.key_versions.holds_on_numbers(whose.id)))
+        holds = ", ".join(map(str, await store.key_versions.holds_left_behind(whose.id)))
         if holds and not yes:
             raise CcariError(
-                f"holds of {whose.id!r} are on numbers, and would not reach what is called from then on: {holds}: say --yes, "
+                f"holds of {whose.id!r} are on numbers, or on requests whose number is kept no more, and would not reach what is "
+                f"called from then on: {holds}: say --yes, "
                 f"and then {_PLACE_AGAIN}"
             )
         made = await store.key_versions.make(secrets, Holder("controller", whose.id))

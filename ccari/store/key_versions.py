@@ -3,6 +3,7 @@
 from typing import Any
 
 from ccari.errors import ConfigError
+from ccari.policy.numbers import Number
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 from ccari.store.secrets import Holder, Key, SecretStore
@@ -20,9 +21,11 @@ class KeyVersions:
             dict(row) async for rows in self._database.stream(SQL["count_by_key_version"]) for row in rows
         ]
 
-    async def holds_on_numbers(self, controller: str) -> list[int]:
-        """The open holds that do not reach what is called once there is a newer version."""
-        return [row["id"] for row in await self._database.rows(SQL["holds_on_numbers"], controller)]
+    async def holds_left_behind(self, controller: str) -> list[int]:
+        """The open holds that do not reach what is called once there is a newer version: on numbers, of which only digests are
+        kept, and on requests whose number is kept no more.
+        """
+        return [row["id"] for row in await self._database.rows(SQL["holds_left_behind"], controller)]
 
     async def vouch(self, secrets: SecretStore, *, learn: bool = True) -> SecretStore:
         """Let ``secrets`` refuse whoever asks for a number where a secret that something hangs on is lost, or another one.
@@ -76,18 +79,35 @@ class KeyVersions:
     async def make(self, secrets: SecretStore, holder: Holder) -> Key:
         """Make a holder's next secret, which is known here before it is there to write with.
 
+        The controller's open requests find what comes under it, too: an access must not lose a recording to its limit, nor an
+        erasure leave one, because it was made a day after.
+
         Raises
         ------
         ConfigError
             As :meth:`ccari.store.secrets.SecretStore.following` and :meth:`note`, or if it cannot be written.
         """
         made = secrets.following(holder)
+        await self._extend(holder, made)
         await self.note(holder, made.version, made.check)
         if made.version == 1:
             # begun anew: what there was is lost, and nothing hung on it, or ``following`` had refused
             await self.keep_only(holder, made.version)
         secrets.add(holder, made)
+        # once more, for those that came meanwhile
+        await self._extend(holder, made)
         return made
+
+    async def _extend(self, holder: Holder, key: Key) -> None:
+        if holder.kind != "controller":
+            return
+        rows = await self._database.rows(SQL["numbers_of_open_requests"], holder.name)
+        async with self._database.connection() as connection:
+            await connection.execute(
+                SQL["extend_requests"],
+                [row["reference"] for row in rows],
+                [key.digest(Number(row["number"])) for row in rows],
+            )
 
     async def _expected(
         self, secrets: SecretStore, holder: Holder, known: dict[int, str | None], *, learn: bool

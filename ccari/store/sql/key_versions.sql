@@ -53,5 +53,19 @@ SELECT CASE WHEN $1 = 'register'
       OR EXISTS (SELECT FROM calls WHERE controller = $2 AND key_version = $3 AND digest IS NOT NULL)
     END
 
--- name: holds_on_numbers
-SELECT id FROM holds WHERE controller = $1 AND digests IS NOT NULL AND released_at IS NULL ORDER BY id
+-- name: holds_left_behind
+SELECT h.id FROM holds h LEFT JOIN rights_requests q ON q.reference = h.reference
+WHERE h.released_at IS NULL AND (h.controller = $1 AND h.digests IS NOT NULL OR q.controller = $1 AND q.number IS NULL)
+ORDER BY h.id
+
+-- name: numbers_of_open_requests
+SELECT reference, number FROM rights_requests WHERE controller = $1 AND closed_at IS NULL AND number IS NOT NULL
+
+-- name: extend_requests
+-- In one order, as whoever else changes many.
+WITH open AS MATERIALIZED (
+    SELECT reference FROM rights_requests WHERE reference = ANY ($1) AND closed_at IS NULL ORDER BY reference FOR UPDATE
+)
+UPDATE rights_requests q SET digests = q.digests || each.digest
+FROM open JOIN unnest($1::text[], $2::bytea[]) AS each (reference, digest) USING (reference)
+WHERE q.reference = open.reference AND NOT q.digests @> ARRAY[each.digest]

@@ -171,15 +171,19 @@ async def test_a_letter_that_is_entered_late_ends_what_was_agreed_to_since(store
     earlier, anew, received = (NOW - days * DAY for days in (30, 3, 8))
     await load(store, agreed(given=earlier))
     await load(store, agreed(given=anew))
-    late = replace(
-        letter(Right.WITHDRAW_CONSENT, received_at=received), consent_purpose="marketing", consent_campaigns=("offers",)
-    )  # fmt: skip
-    await store.requests.add("acme", late, made.digests())
+
+    async def register(received_at: datetime) -> None:
+        of_marketing = letter(
+            Right.WITHDRAW_CONSENT, received_at=received_at, consent_purpose="marketing", consent_campaigns=("offers",)
+        )  # fmt: skip
+        await store.requests.add("acme", of_marketing, made.digests())
+
+    await register(received)
     assert await refusal(store, OFFERS) is None
     await load(store, agreed(given=anew))
     assert await kept(store, "given_at", "withdrawn_at") == [(earlier, received), (anew, None)]
     # nor does one that was received before it take back what the first has ended
-    await store.requests.add("acme", replace(late, received_at=NOW - 20 * DAY), made.digests())
+    await register(NOW - 20 * DAY)
     (bar,) = await store.suppressions.of("acme", made.digests())
     assert bar["entered_at"] == received
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from ccari.policy.retention import HoldKind
-from ccari.policy.rights import RequestState, Right
+from ccari.policy.rights import Level, RequestState, Right
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
@@ -17,7 +17,7 @@ from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.test_request_commands import AS_WRITTEN, on, refused
-from tests.unit.store.test_requests import by
+from tests.unit.store.test_requests import added, by, letter
 
 OVER = NOW - DAY
 LEGAL = {HoldKind.LEGAL}
@@ -240,3 +240,38 @@ async def test_a_hold_on_a_number_ends_with_a_rotation_and_nobody_is_told(ccari:
     assert ": 1: place each again" in done.out
     assert (await ccari.ccari("recordings", "release", "1", "--reason", "settled")).code == 0
     assert (await ccari.ccari("keys", "rotate")).out == "acme: version 3 is written with now; back it up\n"
+
+
+async def test_a_hold_on_a_closed_request_ends_with_a_rotation_and_nobody_is_told(
+    ccari: Service, store: Store
+) -> None:
+    reference = await added(store, level=Level.L2)
+    assert (await ccari.ccari("recordings", "hold", "--request", reference, "--reason", "lawsuit")).code == 0
+    assert (await ccari.ccari("keys", "rotate")).code == 0
+    await store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
+    refused(
+        await ccari.ccari("keys", "rotate"),
+        "on requests whose number is kept no more, and would not reach what is called from then on: 1: say --yes",
+    )
+
+
+@pytest.mark.parametrize("right", [Right.ACCESS, Right.ERASURE])
+async def test_an_open_request_loses_what_comes_after_a_rotation(
+    ccari: Service, store: Store, shelf: Shelf, tmp_path: Path, right: Right
+) -> None:
+    keys = SecretStore(tmp_path / "keys")
+    reference, another = [
+        await store.requests.add(
+            "acme", letter(right, level=Level.L2, number=each.e164), keys.digests("acme", each)
+        )
+        for each in made.numbers(2)
+    ]  # fmt: skip
+    assert (await ccari.ccari("keys", "rotate")).code == 0
+    call = await shelf.call(replace(made.call(), keyed=keys.digests("acme", made.NUMBER)))
+    recording = await shelf.put(call, limit=OVER if right is Right.ACCESS else NOW + DAY)
+    await store.requests.step(another, RequestState.FULFILLED, by("cli:anna"))
+    await shelf.round()
+    assert await shelf.fate(recording) is None
+    await store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
+    await shelf.round()
+    assert await shelf.fate(recording) is not None
