@@ -74,6 +74,7 @@ class Courier:
         self._chance = chance
         self._lanes = asyncio.Semaphore(_LANES)
         self._stalled = ""
+        self._addressed_by: int | None = None
 
     async def run(self) -> None:
         """Work the queue until cancelled. What fails is logged, and tried again: no call depends on it.
@@ -129,14 +130,15 @@ class Courier:
     async def _addressed(self) -> Mapping[str, Forwarding]:
         """Who is told of their requests, by the policy in force; none where there is nothing to be told."""
         due, revision = await self._queue.outlook()
-        changed = revision != self._book.revision
-        if changed:
+        if revision != self._book.revision:
             await self._book.reload()
         policy = self._book.policy
-        if policy is None or not (due or changed):
+        if policy is None or not (due or self._addressed_by != self._book.revision):
             return {}
         told_to = {each.id: each.forward for each in policy.controllers if each.forward is not None}
         await self._queue.address(told_to)
+        # not before: what a policy changes for those that wait must be done though it fails once
+        self._addressed_by = self._book.revision
         return told_to
 
     async def _tell(self, controller: str, forwarding: Forwarding) -> list[Told]:

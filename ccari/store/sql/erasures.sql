@@ -155,13 +155,16 @@ UPDATE suppressions SET proof = regexp_replace(proof, $3, '[number]', 'g'), orig
 WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3)
 
 -- name: erase_calls_of_bars
+WITH lifted AS (
+    UPDATE removed_suppressions SET call_id = NULL WHERE controller = $1 AND digest = ANY ($2) AND call_id IS NOT NULL
+)
 UPDATE suppressions SET call_id = NULL WHERE controller = $1 AND digest = ANY ($2) AND call_id IS NOT NULL
 
 -- name: erase_words_of_removed_bars
-UPDATE removed_suppressions SET call_id = NULL,
+UPDATE removed_suppressions SET
     proof = CASE WHEN proof ~ $3 THEN 'erased' ELSE proof END, origin = CASE WHEN origin ~ $3 THEN 'erased' ELSE origin END,
     why = CASE WHEN why ~ $3 THEN 'erased' ELSE why END
-WHERE controller = $1 AND digest = ANY ($2) AND (call_id IS NOT NULL OR proof ~ $3 OR origin ~ $3 OR why ~ $3)
+WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3 OR why ~ $3)
 
 -- name: erase_words_of_consents
 UPDATE consents SET proof = regexp_replace(proof, $3, '[number]', 'g'), origin = regexp_replace(origin, $3, '[number]', 'g')

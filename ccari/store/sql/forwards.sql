@@ -9,7 +9,7 @@ WHERE f.state = 'waiting' AND r.reference = f.reference AND r.controller <> ALL 
 
 -- name: forwards_needed_after_all
 -- What is closed is history: a controller that asks to be told from now on is told of what is open.
-UPDATE forwards f SET state = 'waiting', settled_at = NULL, next_try_at = now(), number = r.number
+UPDATE forwards f SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now(), number = r.number
 FROM rights_requests r
 WHERE f.state = 'not_needed' AND r.reference = f.reference AND r.closed_at IS NULL AND r.controller = ANY ($1)
 

@@ -24,10 +24,10 @@ WHERE controller = $1 AND digest = ANY ($2) ORDER BY heard_at
 
 -- name: disclosed_suppressions
 -- One that stands under several secrets is one.
-SELECT reason, campaign, origin, proof, entered_at, expires_at, NULL::timestamptz AS removed_at FROM suppressions
+SELECT reason, campaign, origin, proof, entered_at, expires_at, NULL::timestamptz AS removed_at, '' AS why FROM suppressions
 WHERE controller = $1 AND digest = ANY ($2)
 UNION
-SELECT reason, campaign, origin, proof, entered_at, expires_at, removed_at FROM removed_suppressions
+SELECT reason, campaign, origin, proof, entered_at, expires_at, removed_at, why FROM removed_suppressions
 WHERE controller = $1 AND digest = ANY ($2)
 ORDER BY entered_at
 

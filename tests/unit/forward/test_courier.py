@@ -301,6 +301,21 @@ async def test_a_policy_that_forwards_from_now_on_leaves_what_is_open(
     assert receiver.ids == [f"{reference}-1"]
 
 
+async def test_what_could_not_be_addressed_once_is_never_sent(
+    store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
+) -> None:
+    reference = await added(store)
+    async with at_work(store, keys) as courier:
+        await courier.deliver()
+        await to_webhook(store, receiver)
+        await database.rows("ALTER TABLE forwards ADD CONSTRAINT never CHECK (state <> 'waiting') NOT VALID")
+        with pytest.raises(StoreError, match="never"):
+            await courier.deliver()
+        await database.rows("ALTER TABLE forwards DROP CONSTRAINT never")
+        await courier.deliver()
+    assert receiver.ids == [f"{reference}-1"]
+
+
 async def test_a_controller_whose_webhook_hangs_holds_up_another(
     store: Store, keys: WebhookSecrets, receiver: Receiver
 ) -> None:

@@ -499,6 +499,16 @@ async def test_what_was_erased_can_be_changed_or_taken_off_the_record(shelf: She
             await shelf.database.rows(statement)
 
 
+async def test_a_bar_that_was_lifted_tells_on_in_which_call_it_came(shelf: Shelf) -> None:
+    call = await person.called(shelf)
+    await shelf.store.calls.register_right(call, made.exercise(Right.OBJECTION_MARKETING), ())
+    await shelf.store.suppressions.remove("acme", made.digests(), "cli:anna", "asked for it")
+    await erase(shelf, await person.asked(shelf))
+    assert [
+        each["call_id"] for each in await shelf.database.rows("SELECT call_id FROM removed_suppressions")
+    ] == [None]
+
+
 async def test_a_lifted_bar_can_be_changed_by_an_erasure(shelf: Shelf) -> None:
     """Migration 0009 lets what people wrote be erased, and nothing else."""
     await person.known(shelf)

@@ -206,6 +206,17 @@ async def test_who_asks_to_be_told_later_is_told_of_nothing_or_of_all_the_past(
     assert (await claimed(store)).reference == open_
 
 
+async def test_a_try_of_before_counts_when_a_controller_asks_to_be_told_again(
+    store: Store, database: Database
+) -> None:
+    await added(store)
+    assert not await store.forwards.failed(await claimed(store), (), "away", timedelta(0), timedelta(days=3))
+    await later(database, by=timedelta(days=9))
+    await store.forwards.address([])
+    await store.forwards.address(["acme"])
+    assert not await store.forwards.failed(await claimed(store), (), "away", timedelta(0), timedelta(days=3))
+
+
 async def test_what_is_stuck_is_listed_below_what_went(store: Store) -> None:
     references = [await added(store) for _ in range(3)]
     given_up, delivered = await claimed(store), await claimed(store)
