@@ -79,17 +79,17 @@ class Inbox:
         return event
 
     def _first(self, stage: Stage) -> Event:
-        """What has waited longest. A call that is told to let go is taken no further: only what it must hear comes before."""
+        """What has waited longest. A call that is told to let go is taken no further: only what it must hear comes before.
+
+        What the agent has entered comes before either hangs up, for the agent was told that it is passed on; and before a
+        colleague, whose it is not.
+        """
         first = next((each for each in self._waiting if isinstance(each, on.Withdrawn)), self._waiting[0])
-        match first:
-            case on.Withdrawn():
-                before = (each for each in self._waiting if _precedes_the_end(each, stage))
-            case on.TransferAsked():
-                # what this agent has entered is not the colleague's
-                before = (each for each in self._waiting if isinstance(each, on.RightVoiced))
-            case _:
-                return first
-        return next(before, first)
+        if isinstance(first, on.Withdrawn):
+            first = next((each for each in self._waiting if _precedes_the_end(each, stage)), first)
+        if isinstance(first, on.Gone | on.TransferAsked):
+            return next((each for each in self._waiting if isinstance(each, on.RightVoiced)), first)
+        return first
 
     def _forget(self, stale: Callable[[Event], bool]) -> None:
         self._waiting = [each for each in self._waiting if not stale(each)]

@@ -241,7 +241,7 @@ class _Segment:
                 return
             journal.note("recording_delayed", {"reason": str(error)})
             journal.meter.filed(Filed.DELAYED)
-            await self._persistently(lambda entries: recordings.finished(tag, until, entries))
+            await self._begun_and(tag, lambda entries: recordings.finished(tag, until, entries))
             archive.leave()
         except RecordingError as error:
             await self._lost(tag, str(error))
@@ -264,7 +264,20 @@ class _Segment:
     async def _lost(self, tag: RecordingTag, reason: str) -> None:
         self._journal.note("recording_lost", lost(tag.recording_id, reason))
         self._journal.meter.filed(Filed.LOST)
-        await self._persistently(lambda entries: self._desk.recordings.ended(tag, "failed", entries))
+        await self._begun_and(tag, lambda entries: self._desk.recordings.ended(tag, "failed", entries))
+
+    async def _begun_and(
+        self, tag: RecordingTag, write: Callable[[Sequence[Entry]], Awaitable[None]]
+    ) -> None:
+        """Where it could not be written when it began, that is on record now: what has not begun is not kept, whoever comes to
+        its file.
+        """
+
+        async def both(entries: Sequence[Entry]) -> None:
+            await self._desk.recordings.started(tag.recording_id, tag.started_at, self._lead_ms)
+            await write(entries)
+
+        await self._persistently(both)
 
     def _measure(self, tag: RecordingTag, until: datetime | None, kept: Kept) -> None:
         """A file may be shorter than what it is of: of a disk that was full for a while, say."""

@@ -78,7 +78,8 @@ def resumed(event: on.TalkResumed) -> Step:
     if call.refused and call.declared.recording.must:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused"))
     if event.recording:
-        return replace(call, recorder=Recorder.RUNNING), [note]
+        # one that was starting as the talk was left has begun since
+        return replace(call, recorder=Recorder.RUNNING, recorded=True), [note]
     if wants_recorder(call) and told["recorder"] != Recorder.IDLE:
         return then([note], _untold(unrecorded(replace(call, recorder=Recorder.DONE))))
     return call, [note]

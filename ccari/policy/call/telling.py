@@ -84,7 +84,9 @@ def answer(call: Call, *words: str) -> Call:
 
 def answers(call: Call, *words: str) -> tuple[str, ...]:
     """``words``, then the answers that wait to be said: whatever else is said, they are not left out."""
-    due = dict.fromkeys((*words, *(each for each in call.upcoming if _is_answer(each))))
+    # a reference belongs to the confirmation that is being said, and would name another request behind other words
+    begun = [each for each in call.upcoming[:1] if confirmations.is_reference(each)]
+    due = dict.fromkeys((*begun, *words, *(each for each in call.upcoming if _is_answer(each))))
     # when the requests will be answered is told once, behind all of them
     return tuple(sorted(due, key=confirmations.tells_until_when))
 

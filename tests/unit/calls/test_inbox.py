@@ -125,10 +125,20 @@ async def test_what_an_agent_has_entered_is_the_colleagues() -> None:
     assert await taken(holding(asked, key, voiced)) == [voiced, asked, key]
 
 
+@pytest.mark.parametrize("after", [(), (LET_GO,)])
+async def test_a_right_that_the_agents_screen_has_passed_on_is_lost_as_both_hang_up(
+    after: tuple[Event, ...],
+) -> None:
+    """The call was busy with a slow database, and both ends wait."""
+    gone, voiced = (on.Gone(Party.CALLEE), on.Gone(Party.AGENT)), on.RightVoiced(Right.ERASURE, AT)
+    key = on.KeyPressed("8", AT)
+    assert await taken(holding(key, *gone, voiced, *after)) == [key, voiced, *gone, *after]
+
+
 async def test_what_the_phone_of_the_agent_who_was_reports_is_of_the_colleagues() -> None:
     of_the_callee: list[Event] = [
-        on.KeyPressed("7", AT), on.Gone(Party.CALLEE), on.Played("recording", whole=True), on.RecorderStopped(),
-        on.RightVoiced(Right.ACCESS, AT),
+        on.KeyPressed("7", AT), on.RightVoiced(Right.ACCESS, AT), on.Gone(Party.CALLEE),
+        on.Played("recording", whole=True), on.RecorderStopped(),
     ]  # fmt: skip
     inbox = holding(
         on.AgentCreated(), on.AgentAnswered(), on.AgentKeyPressed("*", AT), on.TransferAsked("1002"),

@@ -167,6 +167,33 @@ async def test_what_asterisk_could_not_write_waits_for_its_file_for_ever(
     assert desk.recordings.said[-1] == state
 
 
+@pytest.mark.parametrize(("error", "state"), [(RecordingDelayed, "finished"), (RecordingError, "failed")])
+async def test_a_recording_whose_beginning_could_not_be_written_passes_for_one_that_never_began(
+    error: type[RecordingError], state: str
+) -> None:
+    class Away(Rows):
+        async def started(self, *_: Any) -> None:
+            self.said.append("started")
+            if self.said.count("started") == 1:
+                raise StoreError("the database did not answer in time")
+
+    class Busy(Shelf):
+        async def keep(self, *_: Any, **__: Any) -> Kept:
+            raise error("the encoder is busy")
+
+        def leave(self) -> None: ...
+
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
+    desk.archive, desk.recordings = Busy(1000), Away()
+    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    with pytest.raises(StoreError):
+        await recorder.started(datetime.now(UTC))
+    recorder.heard({"type": "RecordingFinished", "recording": {"name": recorder.name}})
+    await recorder.settle()
+    assert desk.recordings.said == ["tagged", "started", "started", state]
+
+
 @pytest.mark.parametrize(("pressed", "kept"), [(6, [6]), (None, [10]), (-1, [])])
 async def test_invariant_6_what_was_said_after_a_refusal_is_kept_because_its_turn_came_late(
     monkeypatch: pytest.MonkeyPatch, pressed: int | None, kept: list[int]

@@ -49,8 +49,12 @@ def wrongly_taken_up(campaign: Campaign, call: Call) -> Iterator[str]:
         if set(after.exercised) != set(call.exercised) - call.registering:
             yield "a right is forgotten, or one is thought durable"
         wrong = [
-            name for name in _LASTING if name != "reason" and getattr(after, name) != getattr(call, name)
+            name
+            for name in _LASTING
+            if name not in {"reason", "recorded"} and getattr(after, name) != getattr(call, name)
         ]
+        if after.recorded is not (recording or call.recorded):
+            yield "it is forgotten that some of the talk is in the file, or thought so of nothing"
         if wrong:
             yield f"forgotten: {', '.join(wrong)}"
         must_end = campaign.recording.must and (call.refused or after.unrecordable)

@@ -312,16 +312,36 @@ def test_a_second_right_in_the_farewell_does_not_cut_the_first_confirmation_shor
     story = Story().talk()
     story.send(on.KeyPressed("7"), ERASED, on.KeyPressed("8"))
     assert story.does(on.RightRegistered(Right.ACCESS, "R-3")) == []
-    assert story.does(on.Played("right_registered_erasure", whole=True)) == [says("right_registered_access")]
+    assert story.does(on.Played("right_registered_erasure", whole=True)) == [says("reference:R-2")]
+    assert story.does(on.Played("reference:R-2", whole=True)) == [says("right_registered_access")]
 
 
 def test_a_second_right_that_bars_the_call_does_not_cut_the_first_confirmation_short() -> None:
     story = Story(**OFFER).talk()
     story.send(on.KeyPressed("7"), ERASED, on.KeyPressed("5"))
     assert story.does(on.RightRegistered(Right.OBJECTION_MARKETING, "R-3")) == []
-    assert story.does(on.Played("right_registered_erasure", whole=True)) == [
+    assert story.does(on.Played("right_registered_erasure", whole=True)) == [says("reference:R-2")]
+    assert story.does(on.Played("reference:R-2", whole=True)) == [
         says("right_registered_objection_marketing")
     ]
+
+
+@pytest.mark.parametrize(
+    ("second", "answer"),
+    [
+        (on.RightRegistered(Right.RECTIFICATION, "R-4"), ("right_registered_rectification", "reference:R-4")),
+        (on.Failed(do.RegisterRight(Right.RECTIFICATION, "4")), ("right_failed",)),
+    ],
+)
+def test_a_reference_is_read_out_behind_the_answer_to_another_key(
+    second: on.RightRegistered | on.Failed, answer: tuple[str, ...]
+) -> None:
+    story = Story().talk()
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-3"), on.KeyPressed("4"), second)
+    said = "right_registered_access"
+    for prompt in ("reference:R-3", *answer, "answer_within_month"):
+        assert story.does(on.Played(said, whole=True)) == [says(prompt)]
+        said = prompt
 
 
 def test_a_confirmation_that_waited_is_said_before_the_goodbye() -> None:

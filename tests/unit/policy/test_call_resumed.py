@@ -63,6 +63,12 @@ def test_a_recorder_that_ended_unwatched_is_begun_again() -> None:
     assert not any(isinstance(each, do.TagRecording) for each in story.commands[-5:])
 
 
+def test_what_a_recorder_has_heard_that_began_as_its_service_died_is_thrown_away() -> None:
+    """The talk was kept while it was starting."""
+    story = again(Story().talk(), recording=True, recorder=Recorder.STARTING, recorded=False)
+    assert do.StopRecorder(keep=True, binding=False) in story.send(on.Gone(Party.CALLEE))
+
+
 @pytest.mark.parametrize("recorder", sorted({*Recorder} - {Recorder.IDLE}))
 def test_invariant_6_a_pause_that_was_not_kept_is_undone(recorder: Recorder) -> None:
     """Between the agent's code and the recorder's start the talk was kept; then it was paused, and the service died."""
