@@ -1,9 +1,11 @@
 """Structured logs: one JSON object a line on standard output, for machines; or in colour, for people."""
 
+import io
 import json
 import logging
+import os
 import sys
-from typing import Literal, TextIO
+from typing import Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -15,10 +17,50 @@ _TALKATIVE = ("asyncari", "asyncswagger11", "asyncio", "aiohttp.access", "httpx"
 _ALARMED = ("pogo_core",)
 
 
+class _Lasting(io.TextIOBase):
+    """A stream that nobody fails for who writes to it: a disk that is full, or a reader that has gone, must not turn what was
+    done into what has failed, nor end a call.
+    """
+
+    lost = 0
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._untold = 0
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._untold += 1
+            _Lasting.lost += 1
+        else:
+            self._untold = 0
+        return len(text)
+
+    def flush(self) -> None:
+        """It is done with each line."""
+
+    def told(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """Have the first line that can be written again say how many are missing before it."""
+        return {**event, "lines_lost": self._untold} if self._untold else event
+
+
+def lines_lost() -> int:
+    """How many lines this process could not write, whatever has become of the disk or the reader since."""
+    return _Lasting.lost
+
+
 def configure(format: Literal["json", "console"], level: str, stream: TextIO = sys.stdout) -> None:  # noqa: A002 - the setting's own name
-    """Set up structlog, and the standard library's loggers behind it, for the whole process."""
+    """Set up structlog, and the standard library's loggers behind it, for the whole process.
+
+    A line that cannot be written is lost, and counted (:func:`lines_lost`).
+    """
+    lasting = _Lasting(stream)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        lasting.told,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
@@ -28,15 +70,16 @@ def configure(format: Literal["json", "console"], level: str, stream: TextIO = s
     else:
         # rich's tracebacks show local variables, and in those are numbers
         plain = structlog.dev.plain_traceback
-        ending = [structlog.dev.ConsoleRenderer(pad_event_to=24, exception_formatter=plain)]
+        in_colour = stream.isatty() and "NO_COLOR" not in os.environ
+        ending = [structlog.dev.ConsoleRenderer(colors=in_colour, pad_event_to=24, exception_formatter=plain)]
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", lasting)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(lasting)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, _library],

@@ -241,6 +241,11 @@ HTTP = Family(
      _label("method", ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", OTHER)),
      _label("status", ("1xx", "2xx", "3xx", "4xx", "5xx"))), (0.005, 0.02, 0.1, 0.5, 2.0, 10.0),
 )  # fmt: skip
+LOG_LINES_LOST = Family(
+    "ccari_log_lines_lost",
+    Kind.COUNTER,
+    "Lines of the log that could not be written: the disk was full, or their reader had gone.",
+)
 BUILD = Family(
     "ccari_build_info", Kind.GAUGE, "Always 1.",
     (Label("version", words="of ccari"), Label("python", words="its version")),

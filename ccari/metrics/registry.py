@@ -17,7 +17,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ccari import __version__
+from ccari import __version__, log
 from ccari.metrics import catalogue
 from ccari.metrics.catalogue import Family, Kind
 
@@ -35,6 +35,7 @@ class Registry:
         self._reads: dict[Family, Read] = {}
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
+        self.number(catalogue.LOG_LINES_LOST, log.lines_lost)
         self.read(catalogue.BUILD, lambda: {(__version__, platform.python_version()): 1})
 
     def counter(self, family: Family) -> Counter:

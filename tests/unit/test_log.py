@@ -1,5 +1,6 @@
 """What is written to the log: a line of JSON for each event, and never a number or a secret."""
 
+import errno
 import json
 import logging
 from io import StringIO
@@ -85,3 +86,48 @@ def test_a_level_lets_too_much_or_too_little_through(level: str, heard: int) -> 
     for name in ("debug", "info", "warning", "error"):
         getattr(logger, name)("said")
     assert len(lines(stream)) == heard
+
+
+class Full(StringIO):
+    """The disk of a log, and how much room there is on it."""
+
+    is_full = True
+
+    def flush(self) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("reader", ["gone", "away for a while"])
+def test_who_logs_fails_for_a_log_that_cannot_be_written(reader: str) -> None:
+    stream, before = Full(), log.lines_lost()
+    log.configure("json", "debug", stream)
+    structlog.get_logger().info("call_gated")
+    logging.getLogger("some.library").warning("beside it")
+    assert log.lines_lost() == before + 2
+    if reader == "gone":
+        stream.close()
+        structlog.get_logger().info("call_gated")
+        assert log.lines_lost() == before + 3
+        return
+    stream.is_full = False
+    structlog.get_logger().info("call_ended")
+    structlog.get_logger().info("call_gated")
+    told = [(each["event"], each.get("lines_lost")) for each in lines(stream)]
+    assert told[-2:] == [("call_ended", 2), ("call_gated", None)]
+
+
+def test_a_file_or_who_wants_no_colours_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def coloured(stream: StringIO) -> bool:
+        log.configure("console", "debug", stream)
+        structlog.get_logger().info("call_gated")
+        return "\x1b[" in stream.getvalue()
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert (coloured(Terminal()), coloured(StringIO())) == (True, False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not coloured(Terminal())
