@@ -128,6 +128,7 @@ class _Segment:
         self._desk = desk
         self._journal = journal
         self._started_at: datetime | None = None
+        self._began = False
         self._agent_started_at: datetime | None = None
         self._lead_ms = 0
         self._gone = False
@@ -171,11 +172,13 @@ class _Segment:
 
     def resume(self, running: Unfinished) -> None:
         self._started_at, self._lead_ms = running.tag.started_at, running.lead_ms
+        self._began = running.begun
         for each in self.sides:
             each.asked = True
 
     async def started(self, at: datetime) -> None:
         self._started_at = at = self.sides[-1].began_at or at
+        self._began = True
         if self._agent_started_at is not None:
             self._lead_ms = max(0, int((at - self._agent_started_at).total_seconds() * 1000))
         await self._desk.recordings.started(self._tag.recording_id, at, self._lead_ms)
@@ -215,7 +218,9 @@ class _Segment:
 
     async def settle(self) -> None:
         started, until = self._started_at, self._until
-        if started is None or not self._keep or (until is not None and until <= started):
+        # without its beginning nobody can tell how much of it was before
+        cut_to_nothing = until is not None and (not self._began or started is None or until <= started)
+        if started is None or not self._keep or cut_to_nothing:
             await self._discard()
         else:
             await self._keep_file(replace(self._tag, started_at=started), until)
@@ -228,6 +233,7 @@ class _Segment:
         except AsteriskError as error:
             # it may go on for all we know: its file is taken when the link is back
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
+            await persistently(self._call, lambda: self._tell_bounds(tag, until))
             return
         archive = self._desk.archive
         try:
@@ -269,15 +275,20 @@ class _Segment:
     async def _begun_and(
         self, tag: RecordingTag, write: Callable[[Sequence[Entry]], Awaitable[None]]
     ) -> None:
-        """Where it could not be written when it began, that is on record now: what has not begun is not kept, whoever comes to
-        its file.
-        """
-
         async def both(entries: Sequence[Entry]) -> None:
-            await self._desk.recordings.started(tag.recording_id, tag.started_at, self._lead_ms)
+            await self._tell_bounds(tag, None)
             await write(entries)
 
         await self._persistently(both)
+
+    async def _tell_bounds(self, tag: RecordingTag, until: datetime | None) -> None:
+        """Have on record when it began, where that could not be written then, and until when it may be kept: whoever comes to its
+        file keeps nothing of one that is cut, unless it has begun.
+        """
+        if self._began:
+            await self._desk.recordings.started(tag.recording_id, tag.started_at, self._lead_ms)
+        if until is not None:
+            await self._desk.recordings.keep_until(tag.recording_id, until)
 
     def _measure(self, tag: RecordingTag, until: datetime | None, kept: Kept) -> None:
         """A file may be shorter than what it is of: of a disk that was full for a while, say."""

@@ -73,7 +73,7 @@ def cut_short(call: Call) -> list[Command]:
 
 def say_next(call: Call, prompt: str) -> Call:
     """Say ``prompt`` next. It waits once, however often the key is pressed."""
-    return replace(call, upcoming=(prompt, *(each for each in call.upcoming if each != prompt)))
+    return replace(call, upcoming=tuple(dict.fromkeys((*_begun(call), prompt, *call.upcoming))))
 
 
 def answer(call: Call, *words: str) -> Call:
@@ -84,11 +84,14 @@ def answer(call: Call, *words: str) -> Call:
 
 def answers(call: Call, *words: str) -> tuple[str, ...]:
     """``words``, then the answers that wait to be said: whatever else is said, they are not left out."""
-    # a reference belongs to the confirmation that is being said, and would name another request behind other words
-    begun = [each for each in call.upcoming[:1] if confirmations.is_reference(each)]
-    due = dict.fromkeys((*begun, *words, *(each for each in call.upcoming if _is_answer(each))))
+    due = dict.fromkeys((*_begun(call), *words, *(each for each in call.upcoming if _is_answer(each))))
     # when the requests will be answered is told once, behind all of them
     return tuple(sorted(due, key=confirmations.tells_until_when))
+
+
+def _begun(call: Call) -> tuple[str, ...]:
+    """The reference of the confirmation that is being said: behind other words it would seem to be theirs."""
+    return tuple(each for each in call.upcoming[:1] if confirmations.is_reference(each))
 
 
 def _is_answer(prompt: str) -> bool:

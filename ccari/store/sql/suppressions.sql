@@ -10,8 +10,8 @@ ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
         FROM (VALUES (true, excluded.entered_at, excluded.origin, excluded.proof, excluded.call_id),
                      (false, known.entered_at, known.origin, known.proof, known.call_id))
              AS either (renewed, entered, from_, proven, in_call)
-        WHERE renewed = coalesce(CASE known.reason WHEN 'withdraw_consent' THEN known.entered_at < excluded.entered_at
-                                   ELSE known.expires_at <= now() END, false)),
+        WHERE renewed = (coalesce(known.expires_at <= now(), false)
+                         OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at))),
     expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
                         'infinity')
 RETURNING xmax = 0 AS added
@@ -58,8 +58,8 @@ WITH entered AS (
             FROM (VALUES (true, excluded.entered_at, excluded.origin, excluded.proof, excluded.call_id),
                          (false, known.entered_at, known.origin, known.proof, known.call_id))
                  AS either (renewed, entered, from_, proven, in_call)
-            WHERE renewed = coalesce(CASE known.reason WHEN 'withdraw_consent' THEN known.entered_at < excluded.entered_at
-                                       ELSE known.expires_at <= now() END, false)),
+            WHERE renewed = (coalesce(known.expires_at <= now(), false)
+                             OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at))),
         expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
                             'infinity')
     WHERE known.expires_at < coalesce(excluded.expires_at, 'infinity')

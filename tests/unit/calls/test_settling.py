@@ -194,6 +194,45 @@ async def test_a_recording_whose_beginning_could_not_be_written_passes_for_one_t
     assert desk.recordings.said == ["tagged", "started", "started", state]
 
 
+async def test_a_link_that_is_lost_at_the_end_leaves_a_recording_of_unknown_bounds() -> None:
+    """Whoever comes to its file then would discard it."""
+
+    class Lost(Whole):
+        async def recorded(self, _name: str) -> bool:
+            raise AsteriskError("the connection was lost")
+
+        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
+            return keep
+
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Lost())
+    desk.archive = Shelf(1000)
+    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    begun = datetime.now(UTC) - timedelta(seconds=10)
+    await recorder.started(begun)
+    assert await recorder.stop(keep=True, binding=True, at=begun + timedelta(seconds=6))
+    await recorder.settle()
+    assert desk.recordings.said == ["tagged", "started", "started", "keep_until"]
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+async def test_invariant_6_one_whose_beginning_is_unknown_is_cut_by_its_tag(*, pressed: bool) -> None:
+    """The service that began it has died before Asterisk said so: it began some time after its tag."""
+
+    class Obeying(Whole):
+        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
+            return keep
+
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Obeying())
+    desk.archive = Shelf(1000)
+    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    recorder.resume(1, Unfinished(TAG, begun=False, until=None))
+    at = TAG.started_at + timedelta(seconds=10) if pressed else None
+    assert await recorder.stop(keep=True, binding=pressed, at=at)
+    await recorder.settle()
+    assert desk.recordings.said[-1] == ("discarded" if pressed else "stored")
+
+
 @pytest.mark.parametrize(("pressed", "kept"), [(6, [6]), (None, [10]), (-1, [])])
 async def test_invariant_6_what_was_said_after_a_refusal_is_kept_because_its_turn_came_late(
     monkeypatch: pytest.MonkeyPatch, pressed: int | None, kept: list[int]

@@ -326,6 +326,12 @@ def test_a_second_right_that_bars_the_call_does_not_cut_the_first_confirmation_s
     ]
 
 
+def test_where_the_number_comes_from_is_told_between_a_confirmation_and_its_reference() -> None:
+    story = Story().talk()
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-3"), on.KeyPressed("9"))
+    assert story.does(on.Played("right_registered_access", whole=True)) == [says("reference:R-3")]
+
+
 @pytest.mark.parametrize(
     ("second", "answer"),
     [

@@ -17,6 +17,7 @@ from ccari.ports.lists import Bar
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
+from ccari.store.suppressions import enter
 from tests.unit.store.made import bar, call, digests, judge, key, numbers, question
 
 NOW = datetime.now(UTC)
@@ -111,6 +112,24 @@ async def test_a_bar_that_began_anew_rests_on_the_proof_of_the_one_before(
     (row,) = await database.rows("SELECT origin, proof, call_id FROM suppressions")
     assert (row["origin"], row["proof"]) == expected
     assert row["call_id"] == (pressed.id if expected[0] == "old" else None)
+
+
+@pytest.mark.parametrize("by_list", [False, True])
+async def test_a_withdrawal_that_had_ended_stands_again_on_its_old_proof(
+    store: Store, database: Database, *, by_list: bool
+) -> None:
+    """For one that was received before it."""
+    over = bar(reason=Reason.WITHDRAW_CONSENT, since=NOW - 3 * DAY, until=NOW - DAY, proof="a")
+    await load(store, over)
+    if by_list:
+        await load(store, bar(reason=Reason.WITHDRAW_CONSENT, since=NOW - 5 * DAY, proof="b"))
+    else:
+        async with database.transaction() as connection:
+            await enter(
+                connection, "acme", digests(), [""], Reason.WITHDRAW_CONSENT, "request:letter", "b", since=NOW - 5 * DAY
+            )  # fmt: skip
+    (row,) = await store.suppressions.of("acme", digests())
+    assert (row["proof"], row["expires_at"]) == ("b", None)
 
 
 async def test_a_list_with_two_withdrawals_gives_the_proof_of_another_than_it_dates(store: Store) -> None:
