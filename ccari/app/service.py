@@ -77,6 +77,7 @@ async def _run(
     fence = PostgresFence(store.dsn)
     link = Link(credentials, fence, calls, partial(_desk, parts, archive), settings.asterisk.name)
     readings.read(parts, link, fence, calls)
+    reach = partial(store.key_versions.extend, parts.secrets)
     async with (
         # to its end after all the others: what they leave is sealed once more
         Sealer(store.seals, SigningKeys(settings.keys_dir), metrics).running(),
@@ -86,7 +87,7 @@ async def _run(
         forwarding(settings, store, metrics),
         notifying(settings, store, metrics),
         housekeeping(settings, store, metrics),
-        beside(LimitKeeper(store.limits, store.policies, meter=metrics).run),
+        beside(LimitKeeper(store.limits, store.policies, meter=metrics, reach=reach).run),
         beside(admission.watch),
         # what it has under way at its end is done again by the next service
         beside(partial(Caretaker(spool, archive, store.recordings, metrics).run, link.connected)),

@@ -46,7 +46,7 @@ def import_(
     """Take in consents from a CSV. Exit status 1 if a line is invalid: then nothing is changed, unless --keep-going.
 
     Its columns are number, purpose, channel, given and proof, and perhaps withdrawn and valid_until; a date without an
-    hour is the midnight where the controller is, and until a date means that day too. The purpose is `marketing`, or the
+    hour is the midnight where the controller is, but the end of that day for withdrawn and valid_until. The purpose is `marketing`, or the
     id or consent_purpose of a campaign. Only keyed digests are kept. No list undoes a withdrawal, and what was erased is
     left out and counted. Who is cut off while a sound file is entered can import it again.
     """

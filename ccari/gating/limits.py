@@ -1,7 +1,7 @@
 """Storage limitation of calls, Article 5(1)(e): those whose time is over are made to tell no longer whose they were."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,6 +29,10 @@ def _untold(_looked_at: int) -> None:
     pass
 
 
+async def _nowhere() -> None:
+    pass
+
+
 @dataclass
 class Expired:
     """Of one controller's calls whose time is over, how many went, and how many are ``kept``, by what."""
@@ -45,15 +49,19 @@ class Policies(Protocol):
 
 
 class LimitKeeper:
-    """Has calls expire, beside the calls that are under way. ``who``: as what is kept of who did it."""
+    """Has calls expire, beside the calls that are under way. ``who``: as what is kept of who did it; ``reach``: has open requests
+    reach all that they keep from expiring.
+    """
 
     def __init__(
-        self, limits: CallLimits, policies: Policies, who: str = "housekeeping", meter: Meter = UNMETERED
-    ) -> None:
+        self, limits: CallLimits, policies: Policies, who: str = "housekeeping", meter: Meter = UNMETERED,
+        reach: Callable[[], Awaitable[None]] = _nowhere,
+    ) -> None:  # fmt: skip
         self._limits = limits
         self._policies = policies
         self._who = who
         self._meter = meter
+        self._reach = reach
 
     async def run(self) -> None:
         """A round every :data:`ROUND_SECONDS` until cancelled. What fails is logged, and tried again: no call depends on it."""
@@ -67,11 +75,13 @@ class LimitKeeper:
 
         Raises
         ------
-        StoreError
-            If the database fails. What is left is done the next time.
+        ConfigError, StoreError
+            If a secret cannot be read, or the database fails. What is left is done the next time.
         """
         done: dict[str, Expired] = {}
         failed: CcariError | None = None
+        # also where it is another's turn: that one may have fewer secrets
+        await self._reach()
         async with self._limits.turn() as mine:
             if not mine:
                 return done

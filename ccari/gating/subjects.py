@@ -22,7 +22,7 @@ from ccari.ports.subjects import Exported, Mandate, Subjects, Wanted
 @dataclass(frozen=True, slots=True)
 class Meant:
     """A person with one controller. ``subject`` has the number's digests under each version of the secret that there is,
-    or was when the request came in; ``listed_as`` are those under the secrets of the ``registers``, which the controller heeds.
+    or was while the request was open; ``listed_as`` are those under the secrets of the ``registers``, which the controller heeds.
     """
 
     mandate: Mandate

@@ -12,7 +12,8 @@ from ccari.ports.holds import Subject
 
 @dataclass(frozen=True, slots=True)
 class Mandate:
-    """The request that something is done on. ``digests``: its number's, under the versions of the secret at the time.
+    """The request that something is done on. ``digests``: its number's, under the versions of the secret that there were while it
+    was open.
 
     ``begun``: an erasure was carried out on it, and could not reach everything.
     """

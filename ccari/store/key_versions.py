@@ -98,10 +98,24 @@ class KeyVersions:
         await self._extend(holder, made)
         return made
 
+    async def extend(self, secrets: SecretStore) -> None:
+        """Let open requests find what comes under newer secrets than they were registered with: those that were pressed in calls
+        under way at a rotation, that waited on a disk, or that came on a node without the secret.
+
+        Raises
+        ------
+        ConfigError, StoreError
+            If a secret cannot be read, or the database fails.
+        """
+        for holder in secrets.holders():
+            if holder.kind == "controller":
+                for key in secrets.keys(holder.name)[1:]:
+                    await self._extend(holder, key)
+
     async def _extend(self, holder: Holder, key: Key) -> None:
         if holder.kind != "controller":
             return
-        rows = await self._database.rows(SQL["numbers_of_open_requests"], holder.name)
+        rows = await self._database.rows(SQL["numbers_of_open_requests"], holder.name, key.version)
         async with self._database.connection() as connection:
             await connection.execute(
                 SQL["extend_requests"],

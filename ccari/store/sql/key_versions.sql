@@ -59,7 +59,9 @@ WHERE h.released_at IS NULL AND (h.controller = $1 AND h.digests IS NOT NULL OR 
 ORDER BY h.id
 
 -- name: numbers_of_open_requests
-SELECT reference, number FROM rights_requests WHERE controller = $1 AND closed_at IS NULL AND number IS NOT NULL
+-- Of those that were registered before version $2.
+SELECT reference, number FROM rights_requests
+WHERE controller = $1 AND closed_at IS NULL AND number IS NOT NULL AND key_version < $2
 
 -- name: extend_requests
 -- In one order, as whoever else changes many.

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from ccari.gating.limits import LimitKeeper
 from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.store.database import Database
@@ -253,6 +255,23 @@ async def test_a_hold_on_a_closed_request_ends_with_a_rotation_and_nobody_is_tol
         await ccari.ccari("keys", "rotate"),
         "on requests whose number is kept no more, and would not reach what is called from then on: 1: say --yes",
     )
+
+
+async def test_a_right_that_was_pressed_during_a_rotation_loses_what_comes_after_it(
+    ccari: Service, store: Store, shelf: Shelf, tmp_path: Path
+) -> None:
+    """The call was gated under the earlier secret, and goes on."""
+    keys = SecretStore(tmp_path / "keys")
+    under_way = await shelf.call(replace(made.call(), keyed=keys.digests("acme", made.NUMBER)))
+    assert (await ccari.ccari("keys", "rotate")).code == 0
+    await store.calls.register_right(under_way, made.exercise(Right.ACCESS), ())
+    recording = await shelf.put(
+        await shelf.call(replace(made.call(), keyed=keys.digests("acme", made.NUMBER))), limit=OVER
+    )
+    reach = partial(store.key_versions.extend, await store.key_versions.vouch(keys))
+    await LimitKeeper(store.limits, store.policies, reach=reach).round()
+    await shelf.round()
+    assert await shelf.fate(recording) is None
 
 
 @pytest.mark.parametrize("right", [Right.ACCESS, Right.ERASURE])
