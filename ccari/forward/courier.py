@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from ccari.errors import CcariError, ConfigError, ForwardError
-from ccari.forward.folder import drop
+from ccari.forward.folder import Folders
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import NotTakenError, Webhook
 from ccari.policy.parties import Forwarding
@@ -71,6 +71,7 @@ class Courier:
         self._book = book
         self._secrets = secrets
         self._webhook = webhook
+        self._folders = Folders()
         self._chance = chance
         self._lanes = asyncio.Semaphore(_LANES)
         self._stalled = ""
@@ -172,7 +173,7 @@ class Courier:
         if forwarding.folder is not None and Way.FOLDER not in forward.done:
             try:
                 async with asyncio.timeout(FOLDER_SECONDS):
-                    await asyncio.to_thread(drop, Path(forwarding.folder), forward)
+                    await self._folders.drop(Path(forwarding.folder), forward)
                 ways.append(Way.FOLDER)
             except ForwardError as error:
                 faults.append(f"folder: {error}")

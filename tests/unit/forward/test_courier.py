@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from ccari.app.messengers import forwarding
 from ccari.config import Settings
 from ccari.errors import StoreError
 from ccari.forward import courier as couriers
+from ccari.forward import folder as folders
 from ccari.forward import webhook as webhooks
 from ccari.forward.courier import Courier, pause
 from ccari.forward.secret import WebhookSecrets
@@ -420,6 +422,48 @@ async def test_of_two_ways_one_is_left_out_or_gone_twice(
     assert receiver.ids == [f"{reference}-1"]
     assert json.loads((drop / f"{reference}-1.json").read_bytes()) == receiver.heard[0].told
     assert await queue(database) == ["delivered"]
+
+
+async def test_a_folder_that_hangs_takes_the_threads_of_all(
+    store: Store, database: Database, keys: WebhookSecrets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor more than one of its own, nor another controller's."""
+    hung, begun, faults, sync = threading.Event(), list[Path](), list[str](), folders._sync
+    for each in ("hangs", "sound"):
+        (tmp_path / each).mkdir()
+
+    def hang(folder: Path) -> None:
+        if folder.name == "hangs":
+            begun.append(folder)
+            hung.wait(WITHIN_SECONDS)
+        sync(folder)
+
+    monkeypatch.setattr(folders, "_sync", hang)
+    monkeypatch.setattr(couriers, "FOLDER_SECONDS", 0.2)
+    await store.policies.apply(
+        policy(acme=f'{{ folder = "{tmp_path}/hangs" }}', other=f'{{ folder = "{tmp_path}/sound" }}'), "test"
+    )
+    await added(store)
+    async with at_work(store, keys) as courier, asyncio.timeout(WITHIN_SECONDS):
+        try:
+            for _ in range(3):
+                faults += [each.fault for each in await courier.deliver()]
+                await later(database, by=couriers.LONGEST_PAUSE)
+            assert len(begun) == 1
+            assert faults[0] == f"folder: {tmp_path}/hangs did not take the file within 0.2 s"
+            assert re.fullmatch(rf"folder: {tmp_path}/hangs has not answered since 20.* UTC", faults[1])
+            assert faults[1] == faults[2]
+            theirs = await added(store, "other")
+            assert (theirs, "") in [(each.reference, each.fault) for each in await courier.deliver()]
+        finally:
+            hung.set()
+        await until(
+            lambda: all(each.name != "ccari-folder" for each in threading.enumerate()), within=WITHIN_SECONDS
+        )
+        await later(database, by=couriers.LONGEST_PAUSE)
+        (told,) = await courier.deliver()
+    assert told.fault == ""
+    assert len(begun) == 2
 
 
 async def test_a_change_that_was_given_up_is_gone_for_good(

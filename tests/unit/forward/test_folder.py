@@ -1,15 +1,41 @@
 """The folder drop: a file is whole, its owner's only, and where it was meant to be."""
 
+import contextlib
 import json
 import stat
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ccari.errors import ForwardError
+from ccari.forward import folder as folders
 from ccari.forward.folder import drop
+from ccari.forward.message import message
+from ccari.ports.forwarding import Forward
 from tests.unit.forward.test_message import FORWARD
 from tests.unit.store.made import NUMBER
+
+SECONDS = 30.0
+#: A service that ends while a folder hangs.
+ENDING = """
+import asyncio, contextlib, sys, threading
+from pathlib import Path
+from ccari.forward import folder
+from tests.unit.forward.test_message import FORWARD
+
+folder._sync = lambda _: threading.Event().wait()
+
+async def ends():
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await folder.Folders().drop(Path(sys.argv[1]), FORWARD)
+
+asyncio.run(ends())
+"""
 
 
 def test_a_file_can_be_read_by_others_or_has_another_name(tmp_path: Path) -> None:
@@ -21,9 +47,10 @@ def test_a_file_can_be_read_by_others_or_has_another_name(tmp_path: Path) -> Non
 
 
 def test_a_file_that_a_crash_left_half_written_stays_or_lends_its_mode(tmp_path: Path) -> None:
-    draft = tmp_path / ".ACME-2026-000123-1.json.draft"
-    draft.write_text('{"half')
-    draft.chmod(0o644)
+    for name in (".ACME-2026-000123-1.json.draft", ".ACME-2026-000123-1.json.00c0ffee.draft"):
+        draft = tmp_path / name
+        draft.write_text('{"half')
+        draft.chmod(0o644)
     path = drop(tmp_path, FORWARD)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_bytes())["sequence"] == 1
@@ -34,3 +61,49 @@ def test_a_folder_that_is_not_mounted_is_made_in_its_place(tmp_path: Path) -> No
     with pytest.raises(ForwardError, match=r"cannot write in .*/gone: No such file or directory"):
         drop(tmp_path / "gone", FORWARD)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["message", "_sync"])
+def test_what_could_not_be_written_leaves_a_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def full(_: object) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folders, step, full)
+    with pytest.raises(ForwardError, match="No space left on device"):
+        drop(tmp_path, FORWARD)
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_an_older_try_gives_its_name_to_the_empty_draft_of_a_newer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, tries = [threading.Event() for _ in "12"], [threading.Event() for _ in "12"], iter((0, 1))
+
+    def slowly(forward: Forward) -> bytes:
+        number = next(tries)
+        begun[number].set()
+        go_on[number].wait(SECONDS)
+        return message(forward)
+
+    monkeypatch.setattr(folders, "message", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        older = threads.submit(drop, tmp_path, FORWARD)
+        assert begun[0].wait(SECONDS)
+        newer = threads.submit(drop, tmp_path, FORWARD)
+        assert begun[1].wait(SECONDS)
+        go_on[0].set()
+        with contextlib.suppress(ForwardError):
+            older.result(SECONDS)
+        named = [each.read_bytes() for each in tmp_path.glob("ACME*")]
+        go_on[1].set()
+        path = newer.result(SECONDS)
+    assert b"" not in named
+    assert json.loads(path.read_bytes())["sequence"] == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_hangs_keeps_the_service_from_ending(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", ENDING, tmp_path], check=True, timeout=SECONDS)
+    assert len(list(tmp_path.iterdir())) == 1
