@@ -130,16 +130,17 @@ class Courier:
 
     async def _addressed(self) -> Mapping[str, Forwarding]:
         """Who is told of their requests, by the policy in force; none where there is nothing to be told."""
-        due, revision = await self._queue.outlook()
-        if revision != self._book.revision:
+        due, newest = await self._queue.outlook()
+        if newest != self._book.revision:
             await self._book.reload()
-        policy = self._book.policy
-        if policy is None or not (due or self._addressed_by != self._book.revision):
+        # both at once, for others reload the book too
+        policy, revision = self._book.policy, self._book.revision
+        if policy is None or not (due or self._addressed_by != revision):
             return {}
         told_to = {each.id: each.forward for each in policy.controllers if each.forward is not None}
         await self._queue.address(told_to)
         # not before: what a policy changes for those that wait must be done though it fails once
-        self._addressed_by = self._book.revision
+        self._addressed_by = revision
         return told_to
 
     async def _tell(self, controller: str, forwarding: Forwarding) -> list[Told]:

@@ -6,7 +6,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
 from ccari.policy.rights import RequestState, Right
 from ccari.store.database import Database
+from ccari.store.forwards import Forwards
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from tests.lab.ports import free_port
@@ -314,6 +315,26 @@ async def test_what_could_not_be_addressed_once_is_never_sent(
         with pytest.raises(StoreError, match="never"):
             await courier.deliver()
         await database.rows("ALTER TABLE forwards DROP CONSTRAINT never")
+        await courier.deliver()
+    assert receiver.ids == [f"{reference}-1"]
+
+
+async def test_a_policy_that_comes_while_the_one_before_is_addressed_is_taken_for_addressed(
+    store: Store, keys: WebhookSecrets, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The book is shared: whoever else looks into it reloads it."""
+    reference, address = await added(store), Forwards.address
+
+    async with at_work(store, keys) as courier:
+
+        async def meanwhile(queue: Forwards, told_to: Collection[str]) -> None:
+            await address(queue, told_to)
+            await to_webhook(store, receiver)
+            await courier._book.reload()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Forwards, "address", meanwhile)
+            assert await courier.deliver() == []
         await courier.deliver()
     assert receiver.ids == [f"{reference}-1"]
 
