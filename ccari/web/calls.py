@@ -87,7 +87,9 @@ async def place_call(ask: Ask) -> Reply:
 
 
 def _blocked(block: Block, call: UUID | None = None) -> Refusal:
-    return Refusal(HTTPStatus.CONFLICT, WHY[block], reason=block, call=call)
+    # the gate has not answered where it could not be asked: that may be tried again
+    status = HTTPStatus.SERVICE_UNAVAILABLE if block is Block.STORE_UNAVAILABLE else HTTPStatus.CONFLICT
+    return Refusal(status, WHY[block], reason=block, call=call)
 
 
 async def list_calls(ask: Ask) -> Reply:

@@ -80,6 +80,19 @@ async def test_what_failed_is_not_tried_again(store: Store, front: Front) -> Non
         assert (await ask(api, "/v1/requests", ERASE, "two")).status == HTTPStatus.CREATED
 
 
+async def test_a_call_that_the_gate_could_not_be_asked_about_is_blocked_for_a_day(
+    store: Store, front: Front
+) -> None:
+    away = Placing(block=Block.STORE_UNAVAILABLE)
+    async with serving(store, replace(front, placing=away)) as api:
+        first = await ask(api, "/v1/calls", CALL, "one", role=Role.OPS)
+    async with serving(store, replace(front, placing=Placing())) as api:
+        again = await ask(api, "/v1/calls", CALL, "one", role=Role.OPS)
+    told = first.problem(HTTPStatus.SERVICE_UNAVAILABLE)
+    assert (told["reason"], told["call"]) == ("store_unavailable", str(away.call))
+    assert again.status == HTTPStatus.CREATED
+
+
 async def test_two_at_the_same_moment_are_both_done(store: Store, front: Front) -> None:
     go_on, inside = asyncio.Event(), asyncio.Semaphore(0)
 
