@@ -54,7 +54,9 @@ def import_(
     async def work(settings: Settings, store: Store) -> tuple[Scrubbed, list[str]]:
         with watched() as watch:
             lists = await the_lists(settings, store)
-            return await lists.consent(file, controller, who(), keep_going=keep_going, watch=watch)
+            done, unasked = await lists.consent(file, controller, who(), keep_going=keep_going, watch=watch)
+        await note(store, Looked.LIST_IMPORTED, done.report.noted("consents", by_reason(done.barred)))
+        return done, unasked
 
     done, unasked = with_store(context, work)
     for purpose in unasked:

@@ -67,7 +67,9 @@ def import_(
         given = ContactsGiven(controller, campaign, source, obtained, basis, proof, valid_until)
         with watched() as watch:
             lists = await the_lists(settings, store)
-            return await lists.contact(file, given, who(), keep_going=keep_going, watch=watch)
+            done = await lists.contact(file, given, who(), keep_going=keep_going, watch=watch)
+        await note(store, Looked.LIST_IMPORTED, done.report.noted("contacts", by_reason(done.barred)))
+        return done
 
     done = with_store(context, work)
     tell(done.report, json=json, barred=by_reason(done.barred))

@@ -178,7 +178,9 @@ def import_(
         given = BarsGiven(controller, campaign, reason, proof, until)
         with watched() as watch:
             lists = await the_lists(settings, store)
-            return await lists.bar(file, given, who(), keep_going=keep_going, watch=watch)
+            report = await lists.bar(file, given, who(), keep_going=keep_going, watch=watch)
+        await note(store, Looked.LIST_IMPORTED, report.noted("bars"))
+        return report
 
     tell(with_store(context, work), json=json)
 

@@ -115,9 +115,11 @@ class Lists:
         )  # fmt: skip
         async with NumberList(source, whose.country, bars.COLUMNS, keyed=bars.KEYED) as listed:
             batches = watch.reading(listed, listed.batches(reader, ahead=self.ahead))
-            return await self.suppressions.load(
+            report = await self.suppressions.load(
                 whose.id, keys[-1], batches, older=keys[:-1], keep_going=keep_going, progress=watch.entering
             )
+        report.controller = whose.id
+        return report
 
     async def contact(
         self, source: Path | Source, given: ContactsGiven, who: str, *, keep_going: bool, watch: Watching | None = None
@@ -136,10 +138,12 @@ class Lists:
             return contact, scrubbing.sought(self.secrets, contact.number)
 
         async with NumberList(source, whose.country, COLUMNS, required=reader.required) as listed:
-            return await self.contacts.load(
+            done = await self.contacts.load(
                 scrubbing.question, scrubbing.judge, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
+        done.report.controller = whose.id
+        return done
 
     async def consent(
         self, source: Path | Source, controller: str | None, who: str, *, keep_going: bool, watch: Watching | None = None
@@ -163,6 +167,7 @@ class Lists:
                 whose.id, purposes, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
+        done.report.controller = whose.id
         return done, sorted(unasked)
 
     async def scrub(

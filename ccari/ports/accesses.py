@@ -21,6 +21,7 @@ class Looked(StrEnum):
     REQUEST_SHOWN = "request_shown"
     CALL_SHOWN = "call_shown"
     EVIDENCE_EXPORTED = "evidence_exported"
+    LIST_IMPORTED = "list_imported"
     LIST_SCRUBBED = "list_scrubbed"
     BARS_EXPORTED = "bars_exported"
     REQUESTS_EXPORTED = "requests_exported"

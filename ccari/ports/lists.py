@@ -85,13 +85,16 @@ def by_reason(counted: Mapping[Block, int]) -> dict[str, int]:
 
 @dataclass(slots=True)
 class Report:
-    """What became of a list. ``taken`` is False where its faults kept all of it out."""
+    """What became of a list, of which ``controller`` unless it is a register. ``taken`` is False where its faults kept all of
+    it out.
+    """
 
     lines: int = 0
     accepted: int = 0
     invalid: int = 0
     faults: list[LineFault] = field(default_factory=list)
     taken: bool = False
+    controller: str = ""
 
     @property
     def duplicate(self) -> int:
@@ -107,6 +110,10 @@ class Report:
             "duplicate": self.duplicate, "invalid": self.invalid, **({} if barred is None else {"barred": barred}),
             "faults": self.faults,
         }  # fmt: skip
+
+    def noted(self, into: str, barred: Mapping[str, int] | None = None) -> dict[str, str]:
+        """What is put on record of it, for it tells of numbers whether they are known or barred; ``barred`` as in :meth:`told`."""
+        return {"controller": self.controller, "in": into, "lines": str(self.told(barred)["lines"])}
 
 
 @dataclass(slots=True)

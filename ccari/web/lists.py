@@ -35,7 +35,9 @@ async def bar(ask: Ask, source: Source) -> Reply:
     """As :func:`import_bars`, of a list from wherever it comes."""
     query: BarsImportQuery = ask.query
     given = BarsGiven(query.controller, query.campaign, query.reason, query.proof or "", query.until)
-    return _told(await (await _lists(ask)).bar(source, given, ask.who, keep_going=query.keep_going))
+    report = await (await _lists(ask)).bar(source, given, ask.who, keep_going=query.keep_going)
+    await ask.note(Looked.LIST_IMPORTED, report.noted("bars"))
+    return _told(report)
 
 
 async def import_contacts(ask: Ask) -> Reply:
@@ -45,7 +47,9 @@ async def import_contacts(ask: Ask) -> Reply:
         query.controller, query.campaign, query.source, query.obtained, query.basis, query.proof or "", query.valid_until
     )  # fmt: skip
     done = await (await _lists(ask)).contact(_body(ask), given, ask.who, keep_going=query.keep_going)
-    return _told(done.report, barred=by_reason(done.barred))
+    barred = by_reason(done.barred)
+    await ask.note(Looked.LIST_IMPORTED, done.report.noted("contacts", barred))
+    return _told(done.report, barred=barred)
 
 
 async def import_consents(ask: Ask) -> Reply:
@@ -54,7 +58,9 @@ async def import_consents(ask: Ask) -> Reply:
     done, unasked = await (await _lists(ask)).consent(
         _body(ask), query.controller, ask.who, keep_going=query.keep_going
     )
-    return _told(done.report, barred=by_reason(done.barred), unasked=unasked)
+    barred = by_reason(done.barred)
+    await ask.note(Looked.LIST_IMPORTED, done.report.noted("consents", barred))
+    return _told(done.report, barred=barred, unasked=unasked)
 
 
 async def scrub(ask: Ask) -> web.StreamResponse:

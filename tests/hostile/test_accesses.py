@@ -52,6 +52,10 @@ class Looks:
         of = {"controller": "acme", "digest": DIGEST}
         key, listed = folder / "age.key", folder / "listed.csv"
         listed.write_text(f"{AS_WRITTEN}\n")
+        agreed = folder / "agreed.csv"
+        agreed.write_text(
+            f"number,purpose,channel,given,proof\n{AS_WRITTEN},marketing,phone,2026-01-15,form\n"
+        )
         self.commands: list[tuple[Sequence[str], Looked, dict[str, str], str]] = [
             (("recordings", "play-to", recording, str(folder / "out"), "--why", f"complaint 7 of {AS_WRITTEN}"),
              Looked.RECORDING_PLAYED, {"recording": recording, "call": call, "controller": "acme"}, "complaint 7 of …"),
@@ -76,6 +80,11 @@ class Looks:
             (("subject", "erase", OTHER_AS_WRITTEN, "--request", erasure), Looked.SUBJECT_LOOKED_UP, {"controller": "acme", "digest": OTHERS_DIGEST, "request": erasure}, erasure),
             (("subject", "erase", OTHER_AS_WRITTEN, "--request", erasure, "--yes"), Looked.SUBJECT_ERASED,
              {"controller": "acme", "digest": OTHERS_DIGEST, "request": erasure}, erasure),
+            (("suppress", "import", str(listed), "--controller", "acme"), Looked.LIST_IMPORTED, {"controller": "acme", "in": "bars", "lines": "1"}, ""),
+            # of who is barred, though nothing of them is entered
+            (("contacts", "import", str(listed), "--campaign", "renewals", "--source", "fair", "--obtained", "2026-01-15", "--basis", "contract"),
+             Looked.LIST_IMPORTED, {"controller": "acme", "in": "contacts", "lines": "1"}, ""),
+            (("consents", "import", str(agreed)), Looked.LIST_IMPORTED, {"controller": "acme", "in": "consents", "lines": "1"}, ""),
         ]  # fmt: skip
 
 

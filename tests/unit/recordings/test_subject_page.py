@@ -17,7 +17,7 @@ from ccari.recordings.subject.page import LANGUAGES, page
 
 AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
 #: Looks at whole lists, which are on record as of nobody.
-OF_MANY = {Looked.LIST_SCRUBBED, Looked.BARS_EXPORTED, Looked.REQUESTS_EXPORTED}
+OF_MANY = {Looked.LIST_IMPORTED, Looked.LIST_SCRUBBED, Looked.BARS_EXPORTED, Looked.REQUESTS_EXPORTED}
 WARSAW = ZoneInfo("Europe/Warsaw")
 ACCOUNT: dict[str, Any] = {
     "reference": "ACME-2026-000001", "right": "access", "article": "15", "number": "+48600100001", "portability": False,

@@ -10,7 +10,9 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
+from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
+from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
 from ccari.web import downloads, pace, uploads
 from ccari.web.front import Front
@@ -54,7 +56,11 @@ async def test_what_was_exported_is_another_when_it_is_imported(api: Api, store:
         "SELECT controller, digest, reason, proof, origin FROM suppressions ORDER BY 2"
     )
     assert after == before
-    assert await audit(store) == [("bars_exported", "token:the-ops")]
+    assert await audit(store) == [
+        ("list_imported", "token:the-dpo"),
+        ("bars_exported", "token:the-ops"),
+        ("list_imported", "token:the-dpo"),
+    ]
 
 
 @pytest.mark.parametrize("path", [BARS, CONTACTS, CONSENTS])
@@ -170,13 +176,44 @@ async def test_a_number_that_is_barred_is_left_in_a_list_that_was_scrubbed(api: 
     assert (
         left.headers["ccari-report"] == '{"lines":3,"kept":1,"invalid":1,"left_out":{"suppressed_erasure":1}}'
     )
-    assert await audit(store) == [("list_scrubbed", "token:the-ops")]
+    assert await audit(store) == [("list_imported", "token:the-dpo"), ("list_scrubbed", "token:the-ops")]
     told = await give(
         api,
         f"{CONTACTS}/import?controller=acme&source=fair&obtained=2026-01-31&basis=contract",
         "number\n600100001\n",
     )
     assert told.json["barred"] == {"suppressed_erasure": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "into", "text"),
+    [
+        (f"{BARS}/import?controller=acme", "bars", "number,reason\n600100001,erasure\n12,erasure\n"),
+        (
+            f"{CONTACTS}/import?campaign=renewals&source=fair&obtained=2026-01-31&basis=contract",
+            "contacts",
+            "number\n600100001\n12\n",
+        ),
+        (
+            f"{CONSENTS}/import?controller=acme",
+            "consents",
+            "number,purpose,channel,given,proof\n600100001,marketing,phone,2020-01-01,form\n12,,,,\n",
+        ),
+    ],
+    ids=["bars", "contacts", "consents"],
+)
+async def test_a_list_that_is_not_taken_finds_out_who_is_barred_without_a_trace(
+    api: Api, store: Store, path: str, into: str, text: str
+) -> None:
+    await store.suppressions.add("acme", made.digests(), Reason.ERASURE, "test", "")
+    for query, status in (("", HTTPStatus.UNPROCESSABLE_ENTITY), ("&keep_going=true", HTTPStatus.OK)):
+        assert (await give(api, path + query, text)).status == status
+    listed = await store.accesses.list(10, WantedAccesses(looked=Looked.LIST_IMPORTED))
+    assert [each["what"] for each in listed] == [{"controller": "acme", "in": into, "lines": "2"}] * 2
+    assert {each["who"] for each in listed} == {"token:the-dpo"}
+    await store.database.rows("DROP TABLE access_chain")
+    untold = (await give(api, path, text)).problem(HTTPStatus.SERVICE_UNAVAILABLE)
+    assert "report" not in untold
 
 
 async def test_an_import_that_comes_again_is_done_twice_or_answered_otherwise(api: Api, store: Store) -> None:
@@ -304,7 +341,7 @@ async def test_a_consent_or_a_contact_is_another_than_was_given(api: Api, store:
     ]
     known = (await api.ask("POST", f"{CONTACTS}/check", asked)).json
     assert (known["known"], [each["source"] for each in known["sources"]]) == (True, ["fair"])
-    assert await audit(store) == [("number_checked", "token:the-dpo")] * 2
+    assert (await audit(store))[2:] == [("number_checked", "token:the-dpo")] * 2
     withdrawal = {"number": NUMBER, "controller": "acme", "proof": "letter"}
     done = await api.ask("POST", f"{CONSENTS}/withdraw", withdrawal)
     assert (done.json["consents_withdrawn"], done.json["number"]) == (1, "+48•••••0001")

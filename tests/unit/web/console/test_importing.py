@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from ccari.ports.access import Role
+from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
 from tests.unit.web.api import Api
 from tests.unit.web.coming_in import lists_coming_in
@@ -46,6 +47,8 @@ async def test_a_list_is_not_taken_or_its_report_is_wrong(api: Api, visitor: Vis
     assert "Barred now 0 Known before 2" in again.words
     rows = await store.suppressions.page(None, 10, None)
     assert {row["reason"] for row in rows} == {"erasure", "do_not_call"}
+    noted = await store.accesses.list(10, WantedAccesses(looked=Looked.LIST_IMPORTED))
+    assert [each["what"]["lines"] for each in noted] == ["2", "4", "4"]
 
 
 async def test_a_list_is_taken_without_a_file_a_secret_or_a_controller(
