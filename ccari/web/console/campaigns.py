@@ -54,7 +54,8 @@ async def register(visit: Visit) -> Answer:
         reply = await api.list_campaigns(visit.asking(query=CampaignsQuery()))
         assert isinstance(reply.content, CampaignList)  # noqa: S101 - as it says of itself
         declared = reply.content
-    return Shown("campaigns.html.j2", {"declared": declared, "revisions": revisions})
+    told = {"declared": declared, "revisions": revisions, "in_force": visit.ask.front.book.revision}
+    return Shown("campaigns.html.j2", told)
 
 
 async def revision(visit: Visit) -> Answer:

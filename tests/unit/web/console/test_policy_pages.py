@@ -13,6 +13,17 @@ MARKUP = "<script>alert(1)</script>"
 CHANGED = TWO.replace('purpose = "odnowienie umowy"', f"purpose = '{MARKUP}'")
 
 
+async def test_a_revision_of_old_is_said_to_be_in_force(api: Api, visitor: Visitor, store: Store) -> None:
+    newest = [await store.policies.apply(f"{TWO}# {each}\n", "cli:anna") for each in range(3)][-1]
+    await signed_in(api, visitor, Role.OPS)
+    first = await visitor.get(f"{HOME}?limit=2")
+    assert first.words.count("in force") == 1
+    assert f"Revision {newest} in force" in first.words
+    then = await visitor.get(f"{HOME}?limit=2&after={newest - 1}")
+    assert f"Revision {newest - 2}" in then.words
+    assert "in force" not in then.words
+
+
 async def test_a_change_of_the_policy_is_not_shown(api: Api, visitor: Visitor, store: Store) -> None:
     number = await store.policies.apply(CHANGED, "cli:anna")
     await signed_in(api, visitor, Role.OPS)
