@@ -90,7 +90,9 @@ def _since(days: int, zone: ZoneInfo) -> datetime:
     """The beginning of the hour a day ago, or of the first of so many days, of which today is the last."""
     now = datetime.now(UTC).astimezone(zone)
     if days == 1:
-        return now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=23)
+        this_hour = now.replace(minute=0, second=0, microsecond=0)
+        # not by the clock on the wall, which may have been put back or forward since
+        return (this_hour.astimezone(UTC) - timedelta(hours=23)).astimezone(zone)
     return datetime.combine(now.date() - timedelta(days=days - 1), time(), zone)
 
 

@@ -1,11 +1,16 @@
 """The overview: what is counted is all of it, once, and nobody else's."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Self
 from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
 
 from ccari.policy.rights import Right
 from ccari.ports.access import Role
 from ccari.store.opened import Store
+from ccari.web.console import overview
 from tests.unit.store import made
 from tests.unit.store.test_forwards import added
 from tests.unit.web.api import Api
@@ -80,3 +85,29 @@ async def test_a_plot_shows_other_numbers_than_its_table(api: Api, visitor: Visi
     assert (plot.count('class="talked"'), plot.count('class="blocked"')) == (8, 1)
     table = seen.text.partition('<table class="plain">')[2].partition("</table>")[0]
     assert table.count('<td class="amount">1</td>') == 9
+
+
+@pytest.mark.parametrize(
+    ("moment", "first", "hours"),
+    [
+        (datetime(2026, 10, 25, 11, 20, tzinfo=UTC), "2026-10-24T14:00:00", 23),
+        (datetime(2026, 3, 29, 11, 20, tzinfo=UTC), "2026-03-28T13:00:00", 24),
+        (datetime(2026, 7, 1, 11, 20, tzinfo=UTC), "2026-06-30T14:00:00", 24),
+    ],
+    ids=["clocks back", "clocks forward", "clocks as they are"],
+)
+def test_after_the_clocks_were_changed_the_hour_that_runs_is_missing(
+    monkeypatch: pytest.MonkeyPatch, moment: datetime, first: str, hours: int
+) -> None:
+    """Or one that is still to come is shown; the hour that comes twice has one column."""
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls.fromtimestamp(moment.timestamp(), tz)
+
+    warsaw = ZoneInfo("Europe/Warsaw")
+    monkeypatch.setattr(overview, "datetime", Then)
+    columns = overview._columns([], overview._since(1, warsaw), 1, warsaw)
+    now = moment.astimezone(warsaw).replace(tzinfo=None, minute=0)
+    assert (columns[0].begins.isoformat(), columns[-1].begins, len(columns)) == (first, now, hours)
