@@ -83,10 +83,11 @@ class AccountStore(SealStore, Protocol):
 
 
 class Proving(Protocol):
-    async def sealed(self, which: str) -> Account:
-        """The account of a call, by its id, or of a request, by its reference, sealed to its end.
+    async def sealed(self, which: str, sees: Callable[[str | None], bool]) -> Account:
+        """The account of a call, by its id, or of a request, by its reference, sealed to its end. ``sees``: whether a
+        controller's may be given.
 
-        Raises UnknownError, StoreError, ConfigError, and EvidenceError if the call is not over yet.
+        Raises UnknownError, also for what may not, StoreError, ConfigError, and EvidenceError if the call is not over yet.
         """
         ...
 

@@ -9,7 +9,6 @@ from ccari.web.downloads import named
 from ccari.web.front import Ask
 from ccari.web.models.calls import CallPath
 from ccari.web.models.subjects import RequestEvidencePath
-from ccari.web.problems import not_there
 
 ZIP = "application/zip"
 
@@ -30,9 +29,7 @@ async def of_request(ask: Ask) -> web.StreamResponse:
 
 async def _pack(ask: Ask, which: str) -> web.Response:
     proving = ask.front.evidence
-    account = await proving.sealed(which)
-    if not ask.bearer.sees(account.subject["controller"]):
-        raise not_there()
+    account = await proving.sealed(which, ask.bearer.sees)
     await ask.note(Looked.EVIDENCE_EXPORTED, {"of": account.id})
     # as among the revisions, the file is nothing for who may know of some controllers only
     whole = ask.bearer.controllers is None

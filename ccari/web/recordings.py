@@ -58,10 +58,11 @@ async def show(ask: Ask) -> Reply:
 async def file(ask: Ask) -> web.StreamResponse:
     """The file as it lies there, encrypted: only who holds a key can open it (`age --decrypt`). Its call's journal tells."""
     path: RecordingPath = ask.path
+    # first, for why another's cannot be given out would tell that there is one
+    if not ask.bearer.sees(await _controller_of(ask, HoldOn(path.id))):
+        raise not_there()
     found, pieces = await ask.front.shelf.encrypted(path.id)
     tag = found.tag
-    if not ask.bearer.sees(tag.controller):
-        raise not_there()
     of = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
     await ask.note(Looked.RECORDING_FETCHED, of)
     await ask.front.journal.append(

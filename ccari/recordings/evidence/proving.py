@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from ccari.errors import EvidenceError
+from ccari.errors import EvidenceError, UnknownError
 from ccari.policy.declaration import Policy
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, AccountStore, HeardSound
@@ -26,13 +26,15 @@ class Prover:
         self._keys = keys
         self._heard = heard
 
-    async def sealed(self, which: str) -> Account:
-        """The account of a call, by its id, or of a request, by its reference.
+    async def sealed(
+        self, which: str, sees: Callable[[str | None], bool] = lambda _controller: True
+    ) -> Account:
+        """The account of a call, by its id, or of a request, by its reference. ``sees``: whether a controller's may be given.
 
         Raises
         ------
         UnknownError
-            If there is none.
+            If there is none, or none that may be given.
         EvidenceError
             If the call is not over yet.
         StoreError, ConfigError
@@ -41,6 +43,9 @@ class Prover:
         sealer = Sealer(self._store, self._keys)
         for _ in range(_TRIES):
             account = await self._account(which)
+            # first, for that another's is not over would tell that there is one
+            if not sees(account.subject["controller"]):
+                raise UnknownError(f"there is no {which}")
             if account.kind is Kind.CALL and account.subject["ended_at"] is None:
                 raise EvidenceError(f"the call {which} is not over yet")
             if account.seals and account.seals[-1].leaf.events == len(account.journal):

@@ -67,6 +67,19 @@ async def test_a_file_that_is_plain_missing_or_cut_is_given_out(
     (await api.ask("GET", f"{RECORDINGS}/{uuid4()}/file")).problem(HTTPStatus.NOT_FOUND)
 
 
+async def test_whoever_may_not_see_a_recording_learns_that_it_is_there(
+    api: Api, store: Store, tmp_path: Path
+) -> None:
+    """By the words with which a file is refused that lies there as plain audio."""
+    plain = await stored(store, tmp_path, plain=True)
+    token = await api.token(Role.DPO, controllers={"other"})
+    told = [
+        (await api.ask("GET", f"{RECORDINGS}/{each}/file", token=token)).problem(HTTPStatus.NOT_FOUND)
+        for each in (plain.tag.recording_id, uuid4())
+    ]
+    assert told[0] == told[1]
+
+
 async def test_a_token_of_one_controller_reaches_the_recordings_of_another(
     api: Api, store: Store, shelf: Shelf, tmp_path: Path
 ) -> None:

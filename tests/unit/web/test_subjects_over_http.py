@@ -8,6 +8,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -171,6 +172,26 @@ async def test_evidence_proves_nothing_or_goes_to_another_controller(
         "SELECT fields->>'of' AS of FROM accesses WHERE event = 'evidence_exported' ORDER BY seq"
     )
     assert [row["of"] for row in rows] == [str(call.id), reference]
+
+
+async def test_whoever_may_not_see_a_call_learns_that_it_goes_on(
+    api: Api, store: Store, shelf: Shelf
+) -> None:
+    mine = await shelf.call(made.call())
+    reference = await person.asked(shelf)
+    token = await api.token(Role.DPO, controllers={"other"})
+    told = [
+        (await api.ask("GET", f"{EVIDENCE}/{each}", token=token)).problem(HTTPStatus.NOT_FOUND)
+        for each in (
+            f"calls/{mine.id}",
+            f"calls/{uuid4()}",
+            f"requests/{reference}",
+            "requests/ACME-2026-000099",
+        )
+    ]
+    assert all(each == told[0] for each in told)
+    # nor is it sealed for them
+    assert await store.database.rows("SELECT FROM seals") == []
 
 
 async def test_evidence_tells_a_controllers_officer_of_other_controllers(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from http import HTTPStatus
+from uuid import uuid4
 
 from ccari.ports.access import Role
 from ccari.store.opened import Store
@@ -35,6 +36,17 @@ async def test_a_call_is_not_listed_or_its_journal_is_not_shown(
     await store.database.rows("DELETE FROM call_event_fields")
     await store.database.rows("DELETE FROM call_events")
     assert "journal is not intact" in (await visitor.get(f"{CALLS}/{call.id}")).words
+
+
+async def test_whoever_may_not_see_a_call_learns_from_its_evidence_that_it_goes_on(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    call = made.call("other")
+    await store.calls.open(call, made.question(call))
+    await signed_in(api, visitor, Role.DPO, "acme")
+    seen = [await visitor.get(f"{CALLS}/{each}/evidence") for each in (call.id, uuid4())]
+    assert {each.status for each in seen} == {HTTPStatus.NOT_FOUND}
+    assert seen[0].words == seen[1].words
 
 
 async def test_a_token_of_one_controller_sees_anothers_calls(
