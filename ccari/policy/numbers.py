@@ -94,7 +94,27 @@ def parse(text: str, country: str) -> Number | NumberFault:
     digits = body.translate(_SET_APART)
     if len(digits) > _LONGEST:
         return NumberFault.INVALID
-    dialled = ("+" if text[0] == "+" else "") + digits
+    if text[0] != "+" and _may_lack_its_plus(digits, country):
+        found = parse(f"+{digits}", country)
+        if found is not NumberFault.INVALID:
+            return found
+    return _read(("+" if text[0] == "+" else "") + digits, country)
+
+
+def _may_lack_its_plus(digits: str, country: str) -> bool:
+    """Whether they begin as E.164 of the country does, and not as a number does that is dialled within it.
+
+    libphonenumber takes some of them for an area of the country that has the same digits as its code.
+    """
+    if country not in phonenumbers.SUPPORTED_REGIONS:
+        return False
+    plan = PhoneMetadata.metadata_for_region(country)
+    if plan is None or not plan.national_prefix or digits.startswith(plan.national_prefix):
+        return False
+    return digits.startswith(str(plan.country_code))
+
+
+def _read(dialled: str, country: str) -> Number | NumberFault:
     try:
         found = _as_it_stands(dialled) or phonenumbers.parse(dialled, country)
     except phonenumbers.NumberParseException:

@@ -11,7 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
+from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.numbers import Number, NumberFault, mask, parse
+from ccari.policy.presets import PRESETS
 
 COUNTRIES = ["PL", "DE", "GB", "FR", "US", "IT", "ZZ", ""]
 DANGEROUS = "/@&;,|${}[]()<>\\\"'`*#!~=:\n\r\t\0\x1f\x7f\u2028٣３²\u200f\u202e\u2066\ufeff\u2011\u202f"
@@ -140,6 +142,55 @@ def test_a_number_of_some_country_is_not_understood_as_it_is_written_there(way: 
         assert parse(text, region) == wanted, f"{region}: {mask(e164(found))}"
 
 
+#: In E.164, and as dialers and spreadsheets leave it.
+WITHOUT_ITS_PLUS = {
+    "a German mobile": ("+4915112345678", "4915112345678"),
+    "a German mobile, set apart": ("+4915112345678", "49 151 1234-5678"),
+    "a German mobile with a trunk zero": ("+4915112345678", "49 (0)151 12345678"),
+    "a German mobile of another network": ("+4917612345678", "4917612345678"),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT_ITS_PLUS)
+def test_a_number_that_has_lost_its_plus_is_taken_for_one_of_an_area_with_the_countrys_digits(
+    case: str,
+) -> None:
+    """Who is barred as the one would be called as the other."""
+    plus, bare = WITHOUT_ITS_PLUS[case]
+    assert parse(bare, "DE") == parse(plus, "DE") == Number(plus)
+
+
+@pytest.mark.parametrize("region", sorted({*TIME_ZONES, *PRESETS}))
+def test_a_number_of_a_country_that_we_know_is_another_in_another_form(region: str) -> None:
+    for found in (found for found, its in EXAMPLES if its == region):
+        written = e164(found)
+        international_prefix = "011" if region == "US" else "00"
+        forms = {
+            **{way: phonenumbers.format_number(found, how) for way, how in WAYS.items()},
+            "in E.164 without plus": written[1:],
+            "as from abroad": international_prefix + written[1:],
+        }
+        read = {way: parse(text, region) for way, text in forms.items()}
+        assert len(set(read.values())) == 1, f"{mask(written)}: {read}"
+
+
+@given(st.sampled_from(sorted({*TIME_ZONES, *PRESETS})), st.from_regex(r"[1-9][0-9]{5,11}", fullmatch=True))
+@example("DE", "15112345678")
+def test_the_same_digits_are_another_number_without_their_plus(region: str, national: str) -> None:
+    plan = phonenumbers.PhoneMetadata.metadata_for_region(region)
+    assert plan is not None
+    bare = f"{plan.country_code}{national}"
+    has_trunk_prefix = plan.national_prefix is not None and not bare.startswith(plan.national_prefix)
+    read = parse(f"+{bare}", region)
+    if has_trunk_prefix and read is not NumberFault.INVALID:
+        assert parse(bare, region) == read
+
+
+def test_an_area_that_has_the_digits_of_its_country_is_lost_where_there_is_no_trunk_prefix() -> None:
+    """Radom."""
+    assert parse("48 300 00 00", "PL") == parse("48 48 300 00 00", "PL") == Number("+48483000000")
+
+
 @pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
 def test_a_number_in_e164_depends_on_who_reads_it(region: str) -> None:
     """What was understood once is understood again from its stored form, in any country."""
@@ -189,7 +240,10 @@ def test_a_number_is_accepted_that_no_plan_has_or_refused_that_one_has(
         assert parse(text, region) is NumberFault.INVALID
         return
     understood = parse(text, region)
-    assert is_in_a_plan(found) is (understood is not NumberFault.INVALID)
+    is_accepted = understood is not NumberFault.INVALID
+    assert is_accepted or not is_in_a_plan(found)
+    may_lack_its_plus = text.startswith(str(phonenumbers.country_code_for_region(region)))
+    assert is_in_a_plan(found) or may_lack_its_plus or not is_accepted
     if isinstance(understood, Number):
         assert understood == parse(understood.e164, region)
 
