@@ -49,8 +49,8 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the dialplan asked for; ``number`` None: bad arguments."""
+    """What the dialplan asked for, as it came; ``number`` None: bad arguments."""
 
     number: str | None = field(repr=False)
-    campaign: str
+    campaign: str = field(repr=False)
     agent: str

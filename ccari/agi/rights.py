@@ -12,7 +12,8 @@ from ccari.agi.session import Session
 from ccari.errors import CcariError, SoundError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
-from ccari.gating.labels import agent_name, label
+from ccari.gating.labels import agent_name
+from ccari.gating.naming import campaign_name
 from ccari.gating.terms import Terms
 from ccari.policy import notices
 from ccari.policy.call import Direction
@@ -48,16 +49,17 @@ async def rights(session: Session, counter: Counter) -> None:
     caller = await _caller(session)
     campaign = session.arguments[0] if len(session.arguments) == 1 else None
     agent = agent_name(session.head.get("agi_channel", ""))
-    asked = Asked(None if campaign is None else caller.number, label(campaign or ""), agent)
+    asked = Asked(None if campaign is None else caller.number, campaign or "", agent)
     call = uuid4()
     journal = Journal(call, agent, counter.meter.call(Way.FASTAGI_MENU, Direction.OUTBOUND))
-    journal.bind(way="fastagi", campaign=asked.campaign)
     await session.command("ANSWER")
     menu = await _menu(session, counter, asked, caller, call, journal)
+    named = campaign_name(counter.book.policy, asked.campaign)
+    journal.bind(way="fastagi", campaign=named)
     if isinstance(menu, Menu):
         await menu.run()
         return
-    _log.warning("rights_menu_failed", call_id=str(call), campaign=asked.campaign, reason=menu.value)
+    _log.warning("rights_menu_failed", call_id=str(call), campaign=named, reason=menu.value)
     await _apologise(session, counter, asked.campaign)
 
 

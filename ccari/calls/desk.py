@@ -24,7 +24,7 @@ class Order:
 
     direction: Direction
     number: str | None = field(repr=False)
-    campaign: str
+    campaign: str = field(repr=False)
     channel: str | None
     agent: str
     destination: str | None = field(default=None, repr=False)

@@ -176,7 +176,7 @@ class Switchboard:
             raise AsteriskError(f"no call can be placed now: {reason}")
         first = Direction.CALLEE_FIRST if order.agent is None else Direction.AGENT_FIRST
         named = label(order.agent or order.campaign)
-        wanted = Order(first, order.number, label(order.campaign), None, named, order.agent)
+        wanted = Order(first, order.number, order.campaign, None, named, order.agent)
         runner = self._begin(wanted, desk)
         return Placed(runner.ids.call, await asyncio.shield(runner.gated))
 
@@ -230,23 +230,16 @@ def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
     own, technology = agent_name(name), name.partition("/")[0]
     match args:
         case ["outbound", number, campaign]:
-            return Order(Direction.OUTBOUND, number, label(campaign), home, own, technology=technology)
+            return Order(Direction.OUTBOUND, number, campaign, home, own, technology=technology)
         case ["outbound", number, campaign, agent]:
-            return Order(
-                Direction.OUTBOUND, number, label(campaign), home, label(agent), technology=technology
-            )
+            return Order(Direction.OUTBOUND, number, campaign, home, label(agent), technology=technology)
         case ["inbound", campaign]:
             return Order(
-                Direction.INBOUND,
-                _caller(channel),
-                label(campaign),
-                home,
-                label(campaign),
-                technology=technology,
+                Direction.INBOUND, _caller(channel), campaign, home, label(campaign), technology=technology
             )
         case ["inbound", campaign, destination]:
             return Order(
-                Direction.INBOUND, _caller(channel), label(campaign), home, label(destination), destination,
+                Direction.INBOUND, _caller(channel), campaign, home, label(destination), destination,
                 technology,
             )  # fmt: skip
         case ["inbound", *_]:

@@ -12,6 +12,7 @@ from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
 from ccari.gating.labels import phone_name
+from ccari.gating.naming import campaign_name
 from ccari.gating.terms import Terms
 from ccari.policy import pacing
 from ccari.policy.call import Direction
@@ -115,7 +116,7 @@ class Gatekeeper:
                 self._token,
                 self._means.asterisk,
                 asked.agent,
-                asked.campaign,
+                campaign_name(self._means.book.policy, asked.campaign),
                 self._direction.value,
             )
         )

@@ -34,6 +34,12 @@ def the_campaign(policy: Policy, wanted: str) -> Campaign:
     return found
 
 
+def campaign_name(policy: Policy | None, asked: str) -> str:
+    """A campaign that was asked for, as it may be logged and kept: a dialplan may have put a number in its place."""
+    is_known = policy is not None and policy.campaign(asked) is not None
+    return asked if is_known or not asked else label(asked)
+
+
 def campaigns_of(policy: Policy, controller: Controller) -> list[Campaign]:
     return [each for each in policy.campaigns if each.controller == controller.id]
 

@@ -34,6 +34,8 @@ WITH_KEYS = (
 "9" = "data_source"
 """
 )
+#: Its digits are as many as a short number's.
+DATED = WITH_KEYS.replace('"renewals"', '"offers-20261001"')
 
 
 class Sounds:

@@ -13,7 +13,7 @@ from ccari.agi.desk import Counter
 from ccari.store.opened import Store
 from tests.lab.waiting import until
 from tests.unit.agi.asterisk import Caller, caller
-from tests.unit.agi.served import SECONDS, Broken, ask, closed, menu, serving, with_store
+from tests.unit.agi.served import DATED, SECONDS, Broken, ask, closed, menu, serving, with_store
 from tests.unit.store.made import NUMBER
 
 
@@ -41,6 +41,17 @@ async def test_a_right_is_confirmed_before_it_is_registered_or_without_its_refer
     ]  # fmt: skip
     shown = (await store.requests.show(reference)).request
     assert (shown["number"], shown["number_from"], shown["level"]) == (NUMBER.e164, "dialled", 1)
+
+
+async def test_a_right_is_lost_in_a_campaign_that_is_named_by_a_date(counter: Counter, store: Store) -> None:
+    await store.policies.apply(DATED, "test")
+    with capture_logs() as logged:
+        async with serving(counter) as port:
+            told = await menu(
+                port, {"rights": ["7"]}, campaign="offers-20261001", agi_callerid=NUMBER.digits[2:]
+            )
+    assert told.variables["CCARI_RIGHT"] == "erasure"
+    assert {line["campaign"] for line in logged if line["event"] == "key_pressed"} == {"offers-20261001"}
 
 
 async def test_the_next_call_to_who_pressed_a_key_is_allowed(counter: Counter) -> None:

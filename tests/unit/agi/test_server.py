@@ -19,7 +19,7 @@ from ccari.store.opened import Store
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
 from tests.unit.agi.asterisk import caller
-from tests.unit.agi.served import SECONDS, Broken, ask, closed, serving, with_store
+from tests.unit.agi.served import DATED, SECONDS, Broken, ask, closed, menu, serving, with_store
 from tests.unit.store.made import NUMBER, call, question
 
 
@@ -76,6 +76,14 @@ async def test_a_question_that_cannot_be_answered_is_allowed(
         row = await closed(store, asterisk.variables["CCARI_CALL"])
     assert (asterisk.verdict, asterisk.variables["CCARI_REASON"]) == ("DENY", reason)
     assert (row["outcome"], row["reason"], row["dialled_at"]) == ("blocked", reason, None)
+
+
+async def test_a_campaign_that_is_named_by_a_date_is_unknown(counter: Counter, store: Store) -> None:
+    await store.policies.apply(DATED, "test")
+    async with serving(counter) as port:
+        asterisk = await ask(port, NUMBER.e164, "offers-20261001")
+        row = await closed(store, asterisk.variables["CCARI_CALL"])
+    assert (asterisk.verdict, row["campaign"]) == ("ALLOW", "offers-20261001")
 
 
 async def test_a_barred_number_is_allowed(counter: Counter, store: Store) -> None:
@@ -222,16 +230,19 @@ async def test_a_service_that_lives_is_taken_for_hung_or_says_more_than_that(cou
     assert asterisk.variables == {"CCARI_ALIVE": "yes"}
 
 
-async def test_a_number_is_logged_whole(counter: Counter) -> None:
+async def test_a_number_is_logged_whole_or_kept_as_a_campaign(counter: Counter, store: Store) -> None:
     with capture_logs() as logged:
         async with serving(counter) as port:
             await ask(port, NUMBER.e164, "renewals")
-            await ask(port, "renewals", NUMBER.e164)
+            swapped = await ask(port, "renewals", NUMBER.e164)
+            row = await closed(store, swapped.variables["CCARI_CALL"])
             async with caller(port) as asterisk:
                 asterisk.enter(NUMBER.digits)
                 await asterisk.obey()
-    assert logged
+            await menu(port, {}, campaign=NUMBER.e164)
+    assert {"call_blocked", "rights_menu_failed"} <= {line["event"] for line in logged}
     assert NUMBER.digits not in str(logged)
+    assert row["campaign"] == "…"
 
 
 async def test_a_service_that_stops_waits_for_ever_or_allows(

@@ -61,6 +61,32 @@ def test_a_number_in_the_place_of_the_campaign_is_kept() -> None:
     assert label("+48600100001") == "…"
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["outbound", "600100001", "offers-20261001"],
+        ["outbound", "600100001", "offers-20261001", "anna"],
+        ["inbound", "offers-20261001"],
+        ["inbound", "offers-20261001", "anna"],
+    ],
+    ids=["outbound", "outbound, of an agent", "inbound", "inbound, to an agent"],
+)
+async def test_a_campaign_that_is_named_by_a_date_is_asked_for_by_another_name(args: list[str]) -> None:
+    board = Switchboard(Admission(1000))
+    board.attach(IDLE_DESK)
+    channel = {"id": "phone-1", "name": "PJSIP/anna-00000012", "caller": {"number": "600100001"}}
+    board.take({"type": "StasisStart", "channel": channel, "args": args})
+    ((runner, task),) = board._calls.items()
+    assert runner._actions._order.campaign == "offers-20261001"
+    task.cancel()
+    await board.drain()
+
+
+def test_an_order_shows_a_number_in_the_place_of_the_campaign() -> None:
+    swapped = desk.Order(Direction.OUTBOUND, "renewals", "+48600100001", "phone-1", "anna")
+    assert "600100001" not in repr(swapped)
+
+
 def test_a_name_without_end_is_kept() -> None:
     assert len(label("x" * 1000)) == 40
 

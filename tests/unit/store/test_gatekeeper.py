@@ -1,5 +1,6 @@
 """The gate of a running service, on a policy that is changed under it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from ccari.calls.desk import Desk, Order
+from ccari.errors import SoundError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
@@ -42,6 +44,15 @@ class Silent:
 
     def source(self, told: str, language: str) -> Sound:
         raise NotImplementedError
+
+
+class Speechless(Silent):
+    """Prompts that were not built."""
+
+    def scripts(
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+    ) -> dict[str, Script]:
+        raise SoundError("not built")
 
 
 @pytest.fixture
@@ -101,6 +112,20 @@ async def test_a_campaign_that_was_declared_a_moment_ago_is_unknown_or_one_that_
     await store.policies.apply(POLICY, "anna")
     # the service knows the second revision, in which the campaign is; the third drops it
     assert await ask(desk, "surveys") is Block.UNKNOWN_CAMPAIGN
+
+
+async def test_a_number_in_the_place_of_the_campaign_is_kept_or_a_campaign_under_another_name(
+    desk: Desk, store: Store
+) -> None:
+    await store.policies.apply(POLICY.replace('"renewals"', '"offers-20261001"'), "anna")
+    assert isinstance(await ask(desk, "offers-20261001"), Terms)
+    assert await ask(desk, NUMBER.e164) is Block.UNKNOWN_CAMPAIGN
+    assert (
+        await ask(replace(desk, prompts=cast("Any", Speechless())), "offers-20261001")
+        is Block.PROMPTS_MISSING
+    )
+    kept = [row["campaign"] for row in await store.records.list_calls(3)]
+    assert kept == ["offers-20261001", "…", "offers-20261001"]
 
 
 async def test_a_bar_under_a_secret_that_was_made_since_the_gate_does_not_stop_the_dial(
