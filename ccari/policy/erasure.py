@@ -21,6 +21,10 @@ from ccari.policy.rights import Right
 #: PL Art 118 KC for claims from a business).
 PROOF = timedelta(days=5 * 365 + 2)
 
+#: What is dialled before a number within its country, as an expression, where that is no zero. Lithuania
+#: has gone over from the one to the other.
+_TRUNK_PREFIXES = {"36": "06", "370": "[08]"}
+
 #: Entries of a call's journal that tell of a deletion, and nothing of the person.
 TELLING = frozenset({"recording_deleted", "personal_data_erased"})
 
@@ -180,9 +184,12 @@ def is_held_by(right: Right, basis: LegalBasis | None) -> bool:
 def pattern(number: Number) -> str:
     """A regular expression, for Python and PostgreSQL alike, of the ways in which people write the number in a text."""
     code = str(phonenumbers.parse(number.e164).country_code)
-    between = "[ .()/\u00a0-]*"
+    trunk, between = _TRUNK_PREFIXES.get(code, "0"), "[ .()/\u00a0-]*"
     national = between.join(number.digits[len(code) :])
-    return rf"(?<!\d)((\+|00)?{between}{between.join(code)}{between}(\(0\))?{between}|0)?{national}(?!\d)"
+    # behind the country's code as well, in brackets or bare, where it does not belong
+    needless = rf"(\(({trunk}|0)\)|{trunk}|0)?"
+    abroad = rf"(\+|00)?{between}{between.join(code)}{between}{needless}{between}"
+    return rf"(?<!\d)({abroad}|{trunk})?{national}(?!\d)"
 
 
 def gone(left: Plan) -> list[dict[str, Any]]:
