@@ -36,9 +36,7 @@ def erase(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do it; else it is only said what would be done.")
     ] = False,
-    drop_proof: Annotated[
-        bool, typer.Option("--drop-proof", help="The proof of consents too that calls were made on.")
-    ] = False,
+    drop_proof: Annotated[bool, typer.Option("--drop-proof", help="The proof of consents too.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write what was done to this file, as JSON.")] = None,
     json: Json = False,
 ) -> None:
@@ -48,12 +46,11 @@ def erase(
     """
     if report is not None and report.exists():
         raise CcariError(f"{report} is there already, and no report is written over: give another name")
-    terms = terms_now(keep_proof=not drop_proof)
 
     async def work(settings: Settings, store: Store) -> tuple[Plan, Erased | None]:
         of = await _meant(settings, store, number, controller, request.upper())
         refuse_while_spooled(settings, of.controller.id, of.subject.digests)
-        wanted = wanted_of(of)
+        wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=not drop_proof)
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
         await note(store, looked, at_what(of), of.mandate.reference)
         eraser = Eraser(store.erasures, store.deletions, settings.recordings_dir, f"cli:{who()}")

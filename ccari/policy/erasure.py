@@ -14,12 +14,19 @@ import phonenumbers
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.numbers import Number
+from ccari.policy.presets import PRESETS
 from ccari.policy.retention import HOLDING, HoldKind
 from ccari.policy.rights import Right
 
+
+def _years(count: int) -> timedelta:
+    """With as many leap days as may be in them."""
+    return timedelta(days=count * 365 + -(-count // 4))
+
+
 #: So long after a call that rested on it, the proof of a consent is kept (DE: §7a(2) UWG; longer than the three years of
 #: PL Art 118 KC for claims from a business).
-PROOF = timedelta(days=5 * 365 + 2)
+PROOF = _years(5)
 
 #: What is dialled before a number within its country, as an expression, where that is no zero. Lithuania
 #: has gone over from the one to the other.
@@ -55,6 +62,7 @@ class Ground(StrEnum):
     REQUEST = "open_request"
     LEGAL_OBLIGATION = "legal_obligation"
     PROOF = "proof_of_consent"
+    GRANT = "proof_of_grant"
     UNTOLD = "controller_not_told"
     ANSWER = "to_be_answered"
     UNDER_WAY = "under_way"
@@ -70,13 +78,14 @@ class Ground(StrEnum):
 
 _ARTICLES = {
     Ground.CLAIMS: "17(3)(e)", Ground.REQUEST: "15, 18, 20, 22", Ground.LEGAL_OBLIGATION: "17(3)(b)",
-    Ground.PROOF: "7(1), 17(3)(e)", Ground.UNTOLD: "19, 28(3)(e)", Ground.ANSWER: "12(3)", Ground.UNDER_WAY: "17(1)",
+    Ground.PROOF: "7(1), 17(3)(e)", Ground.GRANT: "7(1), 17(3)(b)", Ground.UNTOLD: "19, 28(3)(e)", Ground.ANSWER: "12(3)", Ground.UNDER_WAY: "17(1)",
 }  # fmt: skip
 _WORDS = {
     Ground.CLAIMS: "a legal hold keeps it for claims",
     Ground.REQUEST: "another request of the person needs it",
     Ground.LEGAL_OBLIGATION: "a legal obligation keeps it",
     Ground.PROOF: "a call was made on this consent, and its proof may be needed for claims",
+    Ground.GRANT: "the law of the controller's country has the proof of a consent kept for years after it was given",
     Ground.UNTOLD: "the controller is still to be told of it: see ccari requests forwards",
     Ground.ANSWER: "the request is open, and the person is to be answered",
     Ground.UNDER_WAY: "it is not over yet: erase again when it is",
@@ -97,7 +106,7 @@ class Thing:
 
     ``over``: nobody works on it any more. ``holds``: what holds it, each in words. ``limit``: until when a legal obligation
     keeps it; None: nobody knows, so it does. ``with_``: ids of things without which it would be of no use, or they without
-    it. ``used_at``: when a call was last made on it. ``needed``: another ground that the law has for it.
+    it. ``given_at``: when a consent was. ``used_at``: when a call was last made on it. ``needed``: another ground that the law has for it.
     """
 
     what: What
@@ -107,6 +116,7 @@ class Thing:
     over: bool = True
     holds: Sequence[tuple[HoldKind, str]] = ()
     with_: Sequence[str] = ()
+    given_at: datetime | None = None
     used_at: datetime | None = None
     needed: Ground | None = None
     count: int = 1
@@ -136,10 +146,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the law is asked with. ``keep_proof``: of a consent that calls were made on, for :data:`PROOF`."""
+    """What the law is asked with. ``keep_proof``: of a consent that calls were made on, for :data:`PROOF`, and of any that
+    the law of the controller's ``country`` has kept from when it was given.
+    """
 
     now: datetime
     keep_proof: bool = True
+    country: str | None = None
 
     def ground(self, thing: Thing, kept: Mapping[str, Ground]) -> Ground | None:
         """Why the thing stays; None if it goes. ``kept``: grounds of other things that stay, by their ids."""
@@ -157,7 +170,20 @@ class Terms:
                 return kept[other]
         if self.keep_proof and thing.used_at is not None and self.now < thing.used_at + PROOF:
             return Ground.PROOF
+        if (
+            self.keep_proof
+            and thing.given_at is not None
+            and self.now < thing.given_at + self._kept_from_grant
+        ):
+            return Ground.GRANT
         return thing.needed
+
+    @property
+    def _kept_from_grant(self) -> timedelta:
+        rules = PRESETS.get(self.country or "")
+        return (
+            _years(rules.proof_years) if rules is not None and rules.proof_years is not None else timedelta()
+        )
 
 
 def plan(things: Iterable[Thing], terms: Terms) -> Plan:

@@ -241,9 +241,12 @@ async def _consents(connection: Connection, subject: Subject, held: Sequence[Hel
     rows = await connection.fetch(SQL["consents_to_erase"], *_whose(subject))
     by = _on(held, LegalBasis.CONSENT)
     return [
-        Thing(What.CONSENT, str(row["id"]), holds=by, with_=row["calls"] or (), used_at=row["used_at"])
+        Thing(
+            What.CONSENT, str(row["id"]), holds=by, with_=row["calls"] or (), given_at=row["given_at"],
+            used_at=row["used_at"],
+        )
         for row in rows
-    ]
+    ]  # fmt: skip
 
 
 async def _others(connection: Connection, wanted: Wanted, held: Sequence[Held]) -> list[Thing]:

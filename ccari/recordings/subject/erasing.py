@@ -13,6 +13,7 @@ from uuid import UUID
 
 from ccari.errors import AllKeptError
 from ccari.policy.erasure import Plan, Terms, Thing, What, kept, plan
+from ccari.policy.parties import Controller
 from ccari.policy.retention import Why
 from ccari.ports.holds import Judge, Stored, Sweeps, Verdict
 from ccari.ports.subjects import Erasures, Wanted
@@ -111,5 +112,5 @@ def _judge(reference: str, terms: Terms) -> Judge:
     return judge
 
 
-def terms_now(*, keep_proof: bool) -> Terms:
-    return Terms(datetime.now(UTC), keep_proof)
+def terms_now(of: Controller, *, keep_proof: bool) -> Terms:
+    return Terms(datetime.now(UTC), keep_proof, of.country)

@@ -56,7 +56,7 @@ class SubjectDesk:
         await self._subjects.note(of.mandate, who, told)
 
     async def plan(self, of: Meant, *, keep_proof: bool) -> dict[str, Any]:
-        wanted, terms = wanted_of(of), terms_now(keep_proof=keep_proof)
+        wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=keep_proof)
         plan = await Eraser(self._erasures, self._sweeps, self._folder, "").plan(wanted, terms)
         refuse(wanted, plan)
         return {"goes": erasure.gone(plan), "stays": erasure.kept(plan)}

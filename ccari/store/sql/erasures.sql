@@ -69,7 +69,7 @@ WHERE id = ANY ($1)
 SELECT encode(digest, 'hex') || ' ' || source AS id, legal_basis FROM contacts WHERE controller = $1 AND digest = ANY ($2)
 
 -- name: consents_to_erase
-SELECT k.id, max(u.used_at) AS used_at, array_agg(u.call_id::text) FILTER (WHERE c.digest IS NOT NULL) AS calls
+SELECT k.id, k.given_at, max(u.used_at) AS used_at, array_agg(u.call_id::text) FILTER (WHERE c.digest IS NOT NULL) AS calls
 FROM consents k LEFT JOIN consent_uses u ON u.consent_id = k.id LEFT JOIN calls c ON c.id = u.call_id
 WHERE k.controller = $1 AND k.digest = ANY ($2) GROUP BY k.id ORDER BY k.id
 

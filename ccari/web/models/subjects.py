@@ -19,7 +19,9 @@ class SubjectBody(Body):
 class PlanBody(SubjectBody):
     keep_proof: Annotated[
         bool,
-        Field(description="The proof of consents that calls were made on stays for as long as it is needed."),
+        Field(
+            description="The proof of consents stays that calls were made on, or the law has kept, for as long as it is needed."
+        ),
     ] = True
 
 

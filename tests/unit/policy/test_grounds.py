@@ -57,6 +57,22 @@ def test_the_proof_of_a_consent_is_kept_for_ever_or_not_at_all() -> None:
     assert TERMS.ground(Thing(What.CONSENT, "1"), {}) is None
 
 
+def test_the_proof_of_a_consent_that_german_law_has_kept_is_erased_or_another_countrys_kept() -> None:
+    """From when it was given (§7a(2) UWG), too, whether or not anybody was called on it."""
+
+    def ground(
+        country: str, given: timedelta, used: timedelta | None = None, *, keep: bool = True
+    ) -> Ground | None:
+        used_at = None if used is None else NOW - used
+        consent = Thing(What.CONSENT, "1", given_at=NOW - given, used_at=used_at)
+        return Terms(NOW, keep, country).ground(consent, {})
+
+    assert (ground("DE", PROOF - DAY), ground("DE", PROOF)) == (Ground.GRANT, None)
+    assert (ground("PL", DAY), ground("FR", DAY), ground("AT", DAY)) == (None, None, None)
+    assert ground("DE", 2 * PROOF, PROOF - DAY) is ground("DE", DAY, DAY) is Ground.PROOF
+    assert ground("DE", PROOF - DAY, keep=False) is None
+
+
 def test_a_call_is_erased_from_under_the_recording_that_stays_and_its_consent() -> None:
     bound = Thing(What.RECORDING, "r", LegalBasis.LEGAL_OBLIGATION)
     call, other = Thing(What.CALL, "c", with_=("r",)), Thing(What.CALL, "d", with_=("s",))

@@ -38,8 +38,8 @@ def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
     return Shelf(store, database, tmp_path / "recordings")
 
 
-async def erase(shelf: Shelf, reference: str, *, keep_proof: bool = True) -> Erased:
-    terms = Terms(person.now(), keep_proof)
+async def erase(shelf: Shelf, reference: str, *, keep_proof: bool = True, country: str = "PL") -> Erased:
+    terms = Terms(person.now(), keep_proof, country)
     return await person.eraser(shelf).erase(await person.wanted(shelf, reference), terms)
 
 
@@ -275,6 +275,23 @@ async def test_the_proof_of_a_consent_that_was_used_is_lost_or_cannot_be_dropped
     assert report is not None
     assert report["erased"] == {"consent": 1}
     assert (await count(shelf, "consents"), await count(shelf, "consent_uses")) == (0, 0)
+
+
+async def test_the_proof_of_a_consent_that_german_law_has_kept_is_erased_or_cannot_be_dropped(
+    shelf: Shelf,
+) -> None:
+    await person.called(shelf)
+    await person.known(shelf)
+    reference = await person.asked(shelf)
+    report = (await erase(shelf, reference, country="DE")).report
+    assert report is not None
+    assert [(each["what"], each["ground"], each["count"]) for each in report["kept"]] == [
+        ("consent", "proof_of_grant", 2)
+    ]
+    assert await count(shelf, "consents") == 2
+    report = (await erase(shelf, reference, country="DE", keep_proof=False)).report
+    assert report is not None
+    assert report["erased"] == {"consent": 2}
 
 
 async def test_a_call_that_goes_on_loses_its_rows(shelf: Shelf) -> None:

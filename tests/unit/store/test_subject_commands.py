@@ -383,6 +383,19 @@ async def test_an_erasure_is_carried_out_unasked_or_not_shown(
     refused(await ccari.ccari(*base, "--yes", "--report", str(report)), "no report is written over")
 
 
+async def test_a_german_controller_loses_the_proof_of_a_consent_that_was_not_used_yet(
+    ccari: Service, shelf: Shelf
+) -> None:
+    await shelf.store.policies.apply(made.POLICY.replace('country = "PL"', 'country = "DE"'), "test")
+    await person.known(shelf)
+    reference = await person.asked(shelf)
+    base = ("subject", "erase", made.NUMBER.e164, "--request", reference)
+    for options, told in (((), "proof of a consent kept for years"), (("--drop-proof",), "")):
+        done = await ccari.ccari(*base, *options)
+        assert done.code == 0, done.err
+        assert ("proof of a consent kept for years" in done.out) is bool(told)
+
+
 async def test_what_must_stay_whole_is_erased_or_refused_without_the_reason(
     ccari: Service, shelf: Shelf
 ) -> None:

@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import pytest
 
+from ccari.policy.erasure import Terms
 from ccari.policy.rights import Level, Right
 from ccari.ports.access import Role
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.verifying import verify
-from ccari.recordings.subject.erasing import terms_now
 from ccari.recordings.subject.giving import clear
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -143,7 +143,7 @@ async def test_a_plan_erases_something_or_is_not_the_one_that_is_carried_out(
     plan = (await api.ask("POST", PLAN, {"number": NUMBER, "request": reference})).json
     assert (await api.ask("POST", PLAN, {"number": NUMBER, "request": reference})).json == plan
     wanted = await person.wanted(shelf, reference)
-    done = await person.eraser(shelf).erase(wanted, terms_now(keep_proof=True))
+    done = await person.eraser(shelf).erase(wanted, Terms(person.now()))
     assert done.report is not None
     # what the call's journal is told of the erasure comes on top
     assert {each["what"]: each["count"] for each in plan["goes"]} == dict(done.report["erased"])

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ccari.policy.erasure import Terms
 from ccari.policy.rights import Level, Right
 from ccari.ports.access import Role
 from ccari.ports.holds import HoldOn
 from ccari.recordings.evidence.keys import SigningKeys
-from ccari.recordings.subject.erasing import terms_now
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
@@ -121,7 +121,7 @@ async def test_an_erased_number_keeps_its_person_from_being_looked_at_again(
 ) -> None:
     await person.called(shelf)
     reference = await person.asked(shelf)
-    done = await person.eraser(shelf).erase(await person.wanted(shelf, reference), terms_now(keep_proof=True))
+    done = await person.eraser(shelf).erase(await person.wanted(shelf, reference), Terms(person.now()))
     assert done.report is not None
     await signed_in(api, visitor, Role.DPO)
     home = page(reference)
