@@ -51,7 +51,7 @@ def _front(parts: Parts, calls: Switchboard) -> Front:
         listening=Listener(store.recordings, folder), holds=store.holds,
         evidence=Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings)), subjects=store.subjects,
         webhooks=store.webhooks, giving=SubjectDesk(
-            store.subjects, store.policies, store.erasures, store.deletions, folder, parts.exports
+            store.subjects, store.registers, store.policies, store.erasures, store.deletions, folder, parts.exports
         ),
         forwards=store.forwards,
         repeats=store.repeats, secrets=secrets, prompts=parts.prompts, cards=parts.cards, live=parts.board,

@@ -8,6 +8,7 @@ import typer
 from ccari.cli.context import ControllerId, Json, current_policy, note, vouched, who, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
+from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import zone_of
 from ccari.gating.subjects import at_what, meant
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
@@ -44,6 +45,7 @@ def command(
         of = await meant(
             policy, store.subjects, secrets, number, controller, request.upper(), ANSWERED_BY_EXPORT
         )
+        await refuse_unseen(store.registers, of.registers, of.listed_as)
         holdings = await store.subjects.holdings(of.subject, of.listed_as)
         asked = await asked_by(of, store.policies, holdings)
         with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:

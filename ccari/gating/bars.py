@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import campaign_of, end, the_controller, the_number
 from ccari.gating.subjects import whose_number
 from ccari.policy.declaration import Policy
@@ -40,7 +41,7 @@ class Lifting:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Each method raises InputError for what is not so in the policy, ConfigError without a secret, StoreError."""
+    """Each method raises InputError for what is not so in the policy, ConfigError without a secret or that of a register, StoreError."""
 
     policy: Policy
     store: SuppressionStore
@@ -81,8 +82,10 @@ class Bars:
         found = await self.store.of(whose.id, self.secrets.digests(whose.id, parsed))
         now = datetime.now(UTC)
         standing = [{"scope": _scope(row), **row, "stands": _stands(row, now)} for row in found]
-        heeded = (each.id for each in self.policy.registers_heeded_by(whose.id))
-        listed = await self.registers.of(self.secrets.listed_as(heeded, parsed))
+        heeded = self.policy.registers_heeded_by(whose.id)
+        listed_as = self.secrets.listed_as((each.id for each in heeded), parsed)
+        await refuse_unseen(self.registers, heeded, listed_as)
+        listed = await self.registers.of(listed_as)
         return standing + [
             {
                 "scope": "register", "campaign": None, "reason": row["register"], "origin": "register", "proof": "",

@@ -104,7 +104,10 @@ class SubjectWork(Protocol):
     """All that is kept of a person, for a programme. Each method raises StoreError."""
 
     def export(self, of: Meant) -> AbstractAsyncContextManager[Exported]:
-        """A file of it, without the recordings that only who holds a key could open; it is gone when the context ends."""
+        """A file of it, without the recordings that only who holds a key could open; it is gone when the context ends.
+
+        Raises ConfigError if nobody can tell here whether a register lists them.
+        """
         ...
 
     async def note(self, of: Meant, who: str, told: str) -> None:

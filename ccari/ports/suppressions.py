@@ -42,6 +42,10 @@ class SuppressionStore(Protocol):
 
 
 class RegisterStore(Protocol):
+    async def ages(self) -> list[dict[str, Any]]:
+        """Each register that was ever loaded, with how old its copy is."""
+        ...
+
     async def of(self, listed_as: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
         """The listings of one number, given as register and digest."""
         ...

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ccari.errors import CcariError, why
+from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import zone_of
 from ccari.gating.subjects import Meant, wanted_of
 from ccari.policy import erasure
@@ -15,6 +16,7 @@ from ccari.policy.campaign import Campaign
 from ccari.ports.holds import Sweeps
 from ccari.ports.policies import PolicyRecords
 from ccari.ports.subjects import Erasures, Exported, Holdings, Subjects
+from ccari.ports.suppressions import RegisterStore
 from ccari.recordings.subject.account import Asked
 from ccari.recordings.subject.erasing import Eraser, refuse, terms_now
 from ccari.recordings.subject.pack import Packed, packing
@@ -26,9 +28,11 @@ class SubjectDesk:
     """
 
     def __init__(
-        self, subjects: Subjects, policies: PolicyRecords, erasures: Erasures, sweeps: Sweeps, folder: Path, scratch: Path
+        self, subjects: Subjects, registers: RegisterStore, policies: PolicyRecords, erasures: Erasures, sweeps: Sweeps,
+        folder: Path, scratch: Path,
     ) -> None:  # fmt: skip
         self._subjects = subjects
+        self._registers = registers
         self._policies = policies
         self._erasures = erasures
         self._sweeps = sweeps
@@ -37,6 +41,7 @@ class SubjectDesk:
 
     @contextlib.asynccontextmanager
     async def export(self, of: Meant) -> AsyncIterator[Exported]:
+        await refuse_unseen(self._registers, of.registers, of.listed_as)
         holdings = await self._subjects.holdings(of.subject, of.listed_as)
         asked = await asked_by(of, self._policies, holdings)
         try:

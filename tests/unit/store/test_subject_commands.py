@@ -190,6 +190,26 @@ async def test_a_person_is_not_told_of_the_registers_that_list_them_or_of_those_
     assert "<td>Lista Robinsonów</td><td>2026-01-02 13:00:00</td><td>2026-02-01 13:00:00</td>" in page
 
 
+async def test_a_person_is_told_that_a_register_does_not_list_them_whose_secret_is_on_another_node(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    await shelf.store.policies.apply(
+        made.POLICY.replace('dial = "', 'registers = ["robinson"]\ndial = "') + ROBINSON, "test"
+    )
+    copy, secret = tmp_path / "copy.csv", tmp_path / "keys/registers"
+    copy.write_text(f"number\n{made.NUMBER.e164}\n")
+    assert (await ccari.ccari("registers", "import", "robinson", str(copy))).code == 0
+    secret.rename(tmp_path / "elsewhere")
+    reference, out = await person.asked(shelf, Right.ACCESS), tmp_path / "out.zip"
+    export = ("subject", "export", AS_WRITTEN, "--request", reference, "--out", str(out))
+    for words in (export, ("suppress", "check", AS_WRITTEN)):
+        refused(await ccari.ccari(*words), "who is in the register 'robinson' cannot be told here")
+    assert not out.exists()
+    (tmp_path / "elsewhere").rename(secret)
+    assert (await ccari.ccari(*export)).code == 0
+    assert (await ccari.ccari("suppress", "check", AS_WRITTEN)).code == 1
+
+
 async def test_an_export_goes_unnoticed(ccari: Service, shelf: Shelf, tmp_path: Path) -> None:
     reference = await person.asked(shelf, Right.ACCESS)
     told = await export(ccari, reference, tmp_path / "out.zip")

@@ -92,7 +92,8 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
         listening=Listener(store.recordings, folder / "recordings"), holds=store.holds,
         evidence=Prover(store.seals, SigningKeys(folder / "keys"), lambda _policy, _account: []), subjects=store.subjects,
         webhooks=store.webhooks, giving=SubjectDesk(
-            store.subjects, store.policies, store.erasures, store.deletions, folder / "recordings", folder / "exports"
+            store.subjects, store.registers, store.policies, store.erasures, store.deletions, folder / "recordings",
+            folder / "exports",
         ),
 
         forwards=store.forwards, repeats=store.repeats, secrets=kept, prompts=Silent(), cards=Rack(), live=Board(),

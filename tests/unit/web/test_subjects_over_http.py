@@ -25,6 +25,8 @@ from ccari.web.front import Front
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
 from tests.unit.store.test_evidence_commands import over
+from tests.unit.store.test_lost_secrets import HEEDED
+from tests.unit.store.test_registers import listed, load
 from tests.unit.web.api import NUMBER, Api
 
 EXPORT, PLAN, EVIDENCE = "/v1/subjects/export", "/v1/subjects/erasure-plan", "/v1/evidence"
@@ -65,6 +67,17 @@ async def test_an_export_is_not_on_record_or_of_another(
     assert rows == [{"event": "subject_exported", "request": reference}]
     # nothing of it is left
     assert list((tmp_path / "exports").iterdir()) == []
+
+
+async def test_a_person_is_told_that_a_register_does_not_list_them_whose_secret_is_on_another_node(
+    api: Api, store: Store, shelf: Shelf
+) -> None:
+    await store.policies.apply(HEEDED, "test")
+    await load(store, listed(0))
+    reference = await person.asked(shelf, Right.ACCESS)
+    status, _ = await post(api, EXPORT, {"number": NUMBER, "request": reference})
+    assert status == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert await store.database.rows("SELECT event FROM accesses") == []
 
 
 async def test_invariant_7_a_person_is_told_of_looks_that_were_made_for_another_controller(

@@ -1,0 +1,32 @@
+"""Whether this node can tell who is in the copy of a register."""
+
+from collections.abc import Iterable, Sequence
+
+from ccari.errors import ConfigError
+from ccari.policy.parties import Register
+from ccari.ports.suppressions import RegisterStore
+
+
+async def refuse_unseen(
+    store: RegisterStore, heeded: Iterable[Register], listed_as: Sequence[tuple[str, bytes]]
+) -> None:
+    """See to it that nobody is told that a number is in no register, where it was not looked for in one.
+
+    Raises
+    ------
+    ConfigError
+        If there is a copy of one of the ``heeded`` that ``listed_as`` has no digest for: its secret is not here.
+    StoreError
+        If the database fails.
+    """
+    looked_in = {register for register, _ in listed_as}
+    unseen = {each.id for each in heeded} - looked_in
+    if not unseen:
+        return
+    copied = sorted(row["register"] for row in await store.ages() if row["register"] in unseen)
+    if copied:
+        raise ConfigError(
+            f"who is in the register {copied[0]!r} cannot be told here, for its secret is on another node: copy "
+            f"registers/{copied[0]} of the keys folder from where it was imported, or restore it from the backup, or import the "
+            "register anew"
+        )
