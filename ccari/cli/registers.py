@@ -63,8 +63,10 @@ def import_(
         belong = _country(policy, _declared(policy, register), country)
         zone, now = ZoneInfo(TIME_ZONES[belong]), datetime.now(UTC)
         secrets = await vouched(settings, store)
-        copied = _written(file, now) if as_of is None else _moment(as_of, zone, now)
-        copy = Copy(register, copied, who(), update=update, shrunk=shrunk, dated=as_of is not None)
+        copied, listed_at = (_written(file, now), None) if as_of is None else _as_of(as_of, zone, now)
+        copy = Copy(
+            register, copied, who(), update=update, shrunk=shrunk, dated=as_of is not None, listed_at=listed_at
+        )  # fmt: skip
         async with NumberList(file, belong, listings.COLUMNS) as listed:
             key = _key(secrets, register, update=update)
             with watched() as watch:
@@ -171,8 +173,11 @@ def _written(file: Path, now: datetime) -> datetime:
         raise CcariError(f"cannot read {file}: {why(error)}") from None
 
 
-def _moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+def _as_of(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
+    """Of when a copy is, and since when those are listed in it: of a day the one is its beginning and the other its end, for a
+    consent of that day is no newer than the listing.
+    """
     try:
-        return moments.past(text, zone, now)
+        return moments.past(text, zone, now), moments.over(text, zone, now)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--as-of") from None

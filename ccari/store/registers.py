@@ -25,7 +25,7 @@ class Copy:
     """What is loaded: all of the register as it was ``as_of``, or, if it is an ``update``, what has come to it since.
 
     ``shrunk`` says that a person knows it to be much smaller than the one before, and ``dated`` that a person knows of
-    when it is.
+    when it is. ``listed_at``: since when those are listed of whom it does not say it; None: ``as_of``.
     """
 
     register: str
@@ -34,6 +34,7 @@ class Copy:
     update: bool = False
     shrunk: bool = False
     dated: bool = True
+    listed_at: datetime | None = None
 
 
 class Registers:
@@ -91,7 +92,8 @@ async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Callabl
             f"a copy of {copy.register!r} of {before['as_of']:%Y-%m-%d} is loaded, and this one is older: give --as-of"
         )
     load = await connection.fetchval(SQL["add_load"], copy.register, copy.as_of, copy.loaded_by, sha256)
-    await staged.merge(SQL["merge_register"], copy.register, load, copy.as_of, progress=progress)
+    listed_at = copy.listed_at or copy.as_of
+    await staged.merge(SQL["merge_register"], copy.register, load, listed_at, progress=progress)
     if not copy.update and not staged.report.invalid:
         await connection.execute(SQL["drop_unlisted"], copy.register)
     entries = await connection.fetchval(SQL["count_load"], load, copy.register)

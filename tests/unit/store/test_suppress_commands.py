@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import stat
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +315,23 @@ async def test_a_register_copied_from_an_old_file_is_taken_for_fresh(ccari: Serv
         "no number is in the file", "--as-of",
     )  # fmt: skip
     refused(await ccari.ccari("registers", "import", "robinson", str(tmp_path / "no")), "cannot read")
+
+
+@pytest.mark.parametrize(
+    ("as_of", "since"),
+    [("2026-01-01", "2026-01-01T23:59:59+01:00"), ("2026-01-01T08:00", "2026-01-01T08:00:00+01:00")],
+    ids=["a day", "a moment"],
+)
+async def test_a_consent_of_the_day_of_a_copy_goes_before_the_register(
+    ccari: Service, tmp_path: Path, as_of: str, since: str
+) -> None:
+    file = written(tmp_path, f"{FIRST}\n")
+    assert (await ccari.ccari("registers", "import", "robinson", file, "--as-of", as_of)).code == 0
+    (register,) = json.loads((await ccari.ccari("registers", "list", "--json")).out)
+    (listed,) = json.loads((await ccari.ccari("suppress", "check", FIRST, *ACME, "--json")).out)
+    told = [datetime.fromisoformat(each) for each in (register["as_of"], listed["entered_at"])]
+    copied = as_of if "T" in as_of else f"{as_of}T00:00"
+    assert told == [datetime.fromisoformat(f"{copied}:00+01:00"), datetime.fromisoformat(since)]
 
 
 async def test_a_person_sees_no_bar_while_a_list_is_read(ccari: Service, tmp_path: Path) -> None:
