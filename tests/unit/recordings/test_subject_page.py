@@ -26,7 +26,8 @@ ACCOUNT: dict[str, Any] = {
                "outcome": "bridged", "reason": "", "heard_at": AT, "notice_version": "v1",
                "events": [{"at": AT, "event": "key_pressed", "fields": {"key": "<script>"}}, {"at": AT, "event": "x", "fields": None}]}],
     "contacts": [], "consents": [], "heard": [], "recordings": [], "kept_for_claims": True,
-    "suppressions": [{"reason": "erasure", "entered_at": AT, "removed_at": None, "expires_at": None, "proof": "form"}],
+    "suppressions": [{"reason": "erasure", "entered_at": AT, "removed_at": None, "expires_at": None, "proof": "form", "why": ""}],
+    "registers": [{"register": "robinson", "name": "Lista <Robinsonów>", "listed_at": AT, "expires_at": None}],
     "requests": [{"reference": "ACME-2026-000001", "right": "access", "received_at": AT, "due": "2026-08-03", "state": "received"}],
     "accesses": [{"at": AT, "access": "recording_played", "why": "<script>"}],
     "retention": [{"what": "recordings", "campaign": "offers", "days": 90}, {"what": "calls", "days": 1461}],
@@ -71,7 +72,9 @@ def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(langu
     assert "2026-07-01 12:00:00" in made
 
 
-@pytest.mark.parametrize("part", ["suppressions", "requests", "accesses", "recipients", "rights"])
+@pytest.mark.parametrize(
+    "part", ["suppressions", "registers", "requests", "accesses", "recipients", "rights"]
+)
 def test_a_page_of_portability_tells_more_than_article_20_covers(part: str) -> None:
     made = page({**ACCOUNT, "portability": True}, "en", WARSAW).decode()
     words = subject._WORDS["en"]
