@@ -1,8 +1,9 @@
 """The keys menu: telling it, hearing keys, and saying what comes of them, for a bounded time."""
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -29,6 +30,8 @@ MOST_KEYS = 40
 #: Between looks at whether a right is registered, while the keys stay live: Asterisk drops what is pressed when no
 #: command waits for it.
 LISTEN_SECONDS = 0.1
+#: To look up where a person's number is from; then it is told as for all of the campaign.
+SOURCE_SECONDS = 3.0
 #: How much longer than its file a playback may take to be answered.
 PLAYBACK_GRACE_SECONDS = 5.0
 
@@ -68,18 +71,25 @@ def _key(result: str) -> str | None:
     return _KEYS_BY_CODE.get(result)
 
 
+async def _in_time(finding: Awaitable[Sound | None]) -> Sound | None:
+    with contextlib.suppress(TimeoutError):
+        return await asyncio.wait_for(finding, SOURCE_SECONDS)
+    return None
+
+
 class Menu:
-    """One person at the keys."""
+    """One person at the keys. ``source``: finds what says where their own number is from, if anything does."""
 
     def __init__(
         self, session: Session, campaign: Campaign, sounds: Mapping[str, Sound], exercising: Exercising,
-        journal: Journal,
+        journal: Journal, source: Callable[[], Awaitable[Sound | None]] | None = None,
     ) -> None:  # fmt: skip
         self._session = session
         self._campaign = campaign
         self._sounds = sounds
         self._exercising = exercising
         self._journal = journal
+        self._source = source
         self._pressed: deque[str] = deque()
         self._upcoming: tuple[str, ...] = ()
         self._told: dict[Right, str] = {}
@@ -152,10 +162,26 @@ class Menu:
     async def _obey(self, key: str) -> None:
         self._note(key)
         if self._campaign.keys.get(key) is KeyAction.DATA_SOURCE:
+            await self._find_source()
             self._answer(NoticePrompt.SOURCE.value)
         right = self._right_of(key)
         if right is not None and right not in self._told:
             await self._exercise(right, key)
+
+    async def _find_source(self) -> None:
+        """Once in a visit, while the keys stay live."""
+        source, self._source = self._source, None
+        if source is None:
+            return
+        finding = asyncio.create_task(_in_time(source()))
+        try:
+            while not finding.done():
+                self._press(await _wait(self._session, LISTEN_SECONDS))
+        finally:
+            finding.cancel()
+        sound = finding.result()
+        if sound is not None:
+            self._sounds = {**self._sounds, NoticePrompt.SOURCE.value: sound}
 
     def _note(self, key: str) -> None:
         action = self._campaign.keys.get(key)

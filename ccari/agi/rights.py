@@ -1,6 +1,7 @@
 """``AGI(agi://HOST:4573/rights,CAMPAIGN)``: the keys menu, for whoever is on a channel that is not in Stasis."""
 
 import asyncio
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
@@ -14,6 +15,7 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
 from ccari.gating.labels import agent_name
 from ccari.gating.naming import campaign_name
+from ccari.gating.sourcing import own_source
 from ccari.gating.terms import Terms
 from ccari.policy import notices
 from ccari.policy.call import Direction
@@ -86,7 +88,8 @@ async def _menu(
         if isinstance(terms, Terms):
             journal.bind(controller=terms.controller.id, number=terms.known_number.masked)
             registering = Registering(counter, terms, caller, journal)
-            return Menu(session, terms.campaign, terms.script.sounds, registering, journal)
+            source = partial(own_source, counter, terms)
+            return Menu(session, terms.campaign, terms.script.sounds, registering, journal, source)
         policy = counter.book.policy
         campaign = policy.campaign(asked.campaign) if policy else None
         if terms not in _UNKNOWN or policy is None or campaign is None:

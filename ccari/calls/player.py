@@ -5,7 +5,8 @@ from uuid import uuid4
 
 from ccari.calls.desk import Desk
 from ccari.calls.events import Ids, Playback
-from ccari.errors import AsteriskError, SoundError, StoreError
+from ccari.errors import AsteriskError
+from ccari.gating.sourcing import own_source
 from ccari.gating.terms import Terms
 from ccari.policy import confirmations, notices
 from ccari.policy.call import Party
@@ -50,7 +51,8 @@ class Player:
         if terms is None:
             return self._desk.prompts.common(prompt, AGENT_LANGUAGE)
         if prompt == notices.SOURCE_ASKED:
-            return await self._source(terms)
+            # else as the campaign says for all of its numbers
+            return await own_source(self._desk, terms) or terms.script.sounds[NoticePrompt.SOURCE.value]
         if party is Party.AGENT:
             # whichever language the callee has chosen
             return terms.scripts[terms.campaign.language].sounds[prompt]
@@ -63,11 +65,3 @@ class Player:
             ",".join(each.media for each in sounds), sum(each.duration_ms for each in sounds),
             " ".join(each.text for each in sounds),
         )  # fmt: skip
-
-    async def _source(self, terms: Terms) -> Sound:
-        """Where this number is from, as the contacts have it; else as the campaign says for all of its numbers."""
-        with contextlib.suppress(StoreError, SoundError):
-            past = await self._desk.store.past_of(terms.opened)
-            if past.source is not None:
-                return self._desk.prompts.source(past.source, terms.language)
-        return terms.script.sounds[NoticePrompt.SOURCE.value]

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from ccari.agi.desk import Counter
 from ccari.agi.server import serve_agi
-from ccari.errors import StoreError
+from ccari.errors import SoundError, StoreError
 from ccari.policy import notices, speech
 from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
 from ccari.ports.calls import CallStore, OpenedCall
+from ccari.ports.cards import Past
 from ccari.ports.requests import Exercise
 from ccari.ports.sounds import Script, Sound
 from ccari.store.calls import PostgresCallStore
@@ -63,7 +64,9 @@ class Sounds:
         return Sound(f"sound:{prompt}", 1000, prompt)
 
     def source(self, told: str, language: str) -> Sound:
-        raise NotImplementedError
+        if told != "fair":
+            raise SoundError("not built")
+        return self.common("source_fair", language)
 
 
 @contextlib.asynccontextmanager
@@ -120,6 +123,10 @@ class Broken(PostgresCallStore):
     ) -> str:
         await self._fail("register_right")
         return await super().register_right(call, exercise, journal, opens=opens)
+
+    async def past_of(self, call: OpenedCall) -> Past:
+        await self._fail("past_of")
+        return await super().past_of(call)
 
     async def close(self, *arguments: Any) -> None:
         await self._fail("close")

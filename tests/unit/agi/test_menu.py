@@ -10,10 +10,12 @@ from structlog.testing import capture_logs
 from ccari.agi import menu as keys_menu
 from ccari.agi import server
 from ccari.agi.desk import Counter
+from ccari.ports.keying import Sought
 from ccari.store.opened import Store
 from tests.lab.waiting import until
 from tests.unit.agi.asterisk import Caller, caller
 from tests.unit.agi.served import DATED, SECONDS, Broken, ask, closed, menu, serving, with_store
+from tests.unit.store import listed, made
 from tests.unit.store.made import NUMBER
 
 
@@ -149,6 +151,30 @@ async def test_a_campaign_that_there_is_not_offers_keys_to_who_shows_no_number(c
     assert line["reason"] == "unknown_campaign"
 
 
+@pytest.mark.parametrize(("source", "said"), [("fair", "source_fair"), ("web", "source")])
+async def test_who_asks_is_told_another_source_than_their_own_number_has_or_none_where_that_was_not_built(
+    counter: Counter, store: Store, source: str, said: str
+) -> None:
+    sourced, _ = listed.contact(source=source)
+    contacts = listed.batches((sourced, Sought(counter.secrets.digests("acme", NUMBER))))
+    await store.contacts.load(made.QUESTION, lambda _: None, contacts, origin="list", keep_going=False)
+    async with serving(counter) as port:
+        asked = await menu(port, {"rights": ["9"], said: ["9"]}, CCARI_NUMBER=NUMBER.e164)
+        other = await menu(port, {"rights": ["9"]}, CCARI_NUMBER="+48600100002")
+    assert asked.played == ["rights", said, said, "rights"]
+    assert other.played == ["rights", "source", "rights"]
+
+
+@pytest.mark.parametrize("holds", [False, True], ids=["fails", "hangs"])
+async def test_a_right_is_lost_that_is_pressed_while_the_source_is_looked_up(
+    counter: Counter, store: Store, database: Any, monkeypatch: pytest.MonkeyPatch, *, holds: bool
+) -> None:
+    monkeypatch.setattr(keys_menu, "SOURCE_SECONDS", 0.3)
+    async with serving(with_store(counter, Broken(database, "past_of", holds=holds))) as port:
+        told = await menu(port, {"rights": ["9"], "wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
+    assert (told.played[:2], told.variables["CCARI_RIGHT"]) == (["rights", "source"], "erasure")
+
+
 async def keeps_pressing(port: int, key: str) -> Caller:
     """Answer whatever can be answered with the key, at once, to the end."""
     async with caller(port) as asterisk, asyncio.timeout(SECONDS):
@@ -163,7 +189,9 @@ async def test_who_presses_a_key_without_end_is_answered_without_end(counter: Co
     with capture_logs() as logged:
         async with serving(counter) as port:
             asterisk = await keeps_pressing(port, "9")
-    assert asterisk.played == ["rights", *["source"] * keys_menu.MOST_KEYS]
+    # those that came while the number was looked up have one answer
+    assert asterisk.played[:2] == ["rights", "source"]
+    assert len(asterisk.played) <= 1 + keys_menu.MOST_KEYS
     assert [line["event"] for line in logged].count("key_pressed") == keys_menu.MOST_KEYS
     assert "rights_menu_cut_off" in [line["event"] for line in logged]
 
