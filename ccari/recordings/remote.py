@@ -52,14 +52,22 @@ class RemoteSpool:
     async def _take(self, name: str) -> Path:
         path = self._path(name)
         async with self._turn:
-            await self._fetch(name, path)
-            # Asterisk reports the end a moment before it closes the file; a killed one never does
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(raw.CLOSE_SECONDS):
-                    while await asyncio.to_thread(raw.is_open, path):
-                        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-                        await self._fetch(name, path)
+            try:
+                await self._fetch_closed(name, path)
+            except _NotThereError:
+                # Asterisk's folder may have been emptied since: what was fetched before is all that is left
+                if not await asyncio.to_thread(path.is_file):
+                    raise
         return path
+
+    async def _fetch_closed(self, name: str, path: Path) -> None:
+        await self._fetch(name, path)
+        # Asterisk reports the end a moment before it closes the file; a killed one never does
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(raw.CLOSE_SECONDS):
+                while await asyncio.to_thread(raw.is_open, path):
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+                    await self._fetch(name, path)
 
     async def remove(self, recording_id: UUID) -> None:
         for each in (agents_side(recording_id), str(recording_id)):

@@ -306,3 +306,16 @@ async def test_the_agents_side_of_a_recording_is_not_fetched_or_left_there(
     assert path.read_bytes() == content
     await far.remove(TAG.recording_id)
     assert files(spool) == files(incoming) == []
+
+
+async def test_what_was_fetched_is_lost_when_asterisk_has_it_no_more(far: RemoteSpool, spool: Path) -> None:
+    """It could not be kept when it was fetched; then Asterisk was set up anew, and all of it was here only."""
+    sides = {NAME: far.take, agents_side(TAG.recording_id): far.take_agents}
+    for name, take in sides.items():
+        raw = record(spool / f"{name}.wav", 3 * SECOND)
+        content = raw.read_bytes()
+        await take(TAG.recording_id)
+        raw.unlink()
+        path = await take(TAG.recording_id)
+        assert path is not None
+        assert path.read_bytes() == content
