@@ -1,6 +1,8 @@
 """``ccari recordings purge``: what is due, deleted now; or one recording, before its time."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -59,7 +61,7 @@ def _purge_due(context: typer.Context, *, yes: bool, json: bool) -> None:
     ]
     if json:
         held = {"held": plan.held, "held_by": plan.held_by, "begun": plan.begun}
-        as_json({"due": due, **held, **_done(swept)})
+        as_json({"due": due, **held, **_done(swept, plan.faults)})
     else:
         columns = {
             "controller": "CONTROLLER",
@@ -72,6 +74,8 @@ def _purge_due(context: typer.Context, *, yes: bool, json: bool) -> None:
             typer.echo(f"{count} due and held by {words}")
         if plan.begun:
             typer.echo(f"{plan.begun} decided before, whose files are there still")
+        for recording, reason in plan.faults.items():
+            typer.echo(f"ccari: recording {recording} is left: {reason}", err=True)
         _conclude(plan.count, swept)
     _fail_for(swept)
 
@@ -121,10 +125,10 @@ def _keeper(settings: Settings, store: Store) -> Housekeeper:
     return Housekeeper(store.deletions, settings.recordings_dir, f"cli:{who()}")
 
 
-def _done(swept: Swept | None) -> dict[str, Any]:
+def _done(swept: Swept | None, faults: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     return {
         "deleted": None if swept is None else swept.count,
-        "faults": {} if swept is None else swept.faults,
+        "faults": dict(faults) if swept is None else swept.faults,
     }
 
 

@@ -105,13 +105,17 @@ class Sweep(Protocol):
         ...
 
     async def look(self, recording_ids: Sequence[UUID]) -> list[Stored]:
-        """What of the recordings is stored still, and not about to be deleted, with all that holds it."""
+        """What of the recordings is stored still, and not about to be deleted, with all that holds it.
+
+        Raises RefusedError if somebody has changed one of them.
+        """
         ...
 
     async def decide(self, recording_ids: Sequence[UUID], judge: Judge, who: str) -> list[Doomed]:
         """Have each of the recordings that is stored still judged as it stands, and keep the verdicts, in one transaction.
 
-        Whoever places a hold meanwhile waits, and is told what it came too late for.
+        Whoever places a hold meanwhile waits, and is told what it came too late for. Raises RefusedError, and decides on
+        none, if somebody has changed one of them.
         """
         ...
 
@@ -122,7 +126,8 @@ class Sweep(Protocol):
     async def carried_out(self, doomed: Sequence[Doomed]) -> list[Doomed]:
         """Their files are gone: the rows say so from now on, and the calls' journals, in one transaction.
 
-        Gives those of which another has not said so before.
+        Gives those of which another has not said so before. Raises RefusedError, and says it of none, if somebody has
+        changed the journal of one.
         """
         ...
 

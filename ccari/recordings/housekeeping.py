@@ -6,15 +6,17 @@ only when they are gone do the rows say so. Whoever is interrupted anywhere leav
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
 
+from ccari.errors import RefusedError
 from ccari.gating.rounds import again_and_again
 from ccari.policy import retention
 from ccari.policy.retention import Deletion, HoldKind, Why
@@ -31,12 +33,14 @@ BATCH = 250
 _CHUNK, _THREADS = 64, 4
 
 _log = structlog.get_logger()
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 @dataclass
 class Swept:
     """What became of one round. ``deleted``: how many, by why; ``missing``: of them, those whose file was not there (any more).
-    ``held``: due, but kept. ``faults``: by file.
+    ``held``: due, but kept. ``faults``: by file, or by the recording's id where nobody can tell whether it is due.
     """
 
     deleted: dict[Why, int] = field(default_factory=dict)
@@ -90,13 +94,15 @@ def purging(now: datetime, reason: str) -> Judge:
 @dataclass
 class Plan:
     """What a round would do. ``due``: recordings by controller, campaign and why. ``held_by``: of those that are due as well
-    and kept, how many by what. ``begun``: decided before, and not carried out yet.
+    and kept, how many by what. ``begun``: decided before, and not carried out yet. ``faults``: why nobody can tell whether it is
+    due, by the recording's id.
     """
 
     due: Counter[tuple[str, str, Why]] = field(default_factory=Counter)
     held: int = 0
     held_by: Counter[str] = field(default_factory=Counter)
     begun: int = 0
+    faults: dict[str, str] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -164,7 +170,7 @@ class Housekeeper:
                 plan.begun, after = plan.begun + len(begun), begun[-1].id
             async for ids in sweep.candidates(now):
                 for start in range(0, len(ids), BATCH):
-                    for stored in await sweep.look(ids[start : start + BATCH]):
+                    for stored in await _sparing(sweep.look, ids[start : start + BATCH], _noted(plan.faults)):
                         verdict = fallen_due(stored, now)
                         if verdict is not None and stored.held:
                             plan.held += 1
@@ -188,7 +194,7 @@ class Housekeeper:
         swept = Swept()
         async with self._sweeps.sweep() as sweep:
             for start in range(0, len(recording_ids), BATCH):
-                doomed = await sweep.decide(recording_ids[start : start + BATCH], judge, self._who)
+                doomed = await self._decide(sweep, recording_ids[start : start + BATCH], judge, swept)
                 await self.carry_out(sweep, doomed, swept)
         return swept
 
@@ -209,11 +215,18 @@ class Housekeeper:
             for start in range(0, len(ids), BATCH):
                 batch = ids[start : start + BATCH]
                 held: list[Stored] = []
-                doomed = await sweep.decide(batch, _noting(due(now), now, held), self._who)
+                doomed = await self._decide(sweep, batch, _noting(due(now), now, held), swept)
                 swept.held += len(held)
                 await self.carry_out(sweep, doomed, swept)
                 looked_at += len(batch)
                 progress(looked_at)
+
+    async def _decide(
+        self, sweep: Sweep, recording_ids: Sequence[UUID], judge: Judge, swept: Swept
+    ) -> list[Doomed]:
+        return await _sparing(
+            lambda ids: sweep.decide(ids, judge, self._who), recording_ids, _noted(swept.faults)
+        )
 
     async def carry_out(self, sweep: Sweep, doomed: Sequence[Doomed], swept: Swept) -> None:
         """Remove the files, and say so in the rows of those that are gone.
@@ -224,8 +237,16 @@ class Housekeeper:
             If that could not be said. It is said the next time.
         """
         faults, missing = await self._remove(doomed)
-        gone = await sweep.carried_out([each for each in doomed if each.file not in faults])
         swept.faults |= faults
+
+        def changed(doomed: Doomed, _: str) -> None:
+            swept.faults[doomed.file] = (
+                f"somebody has changed its call's journal: ccari calls show {doomed.call_id}"
+            )
+
+        gone = await _sparing(
+            sweep.carried_out, [each for each in doomed if each.file not in faults], changed
+        )
         for number, each in enumerate(gone):
             swept.missing += each.file in missing
             swept.deleted[each.verdict.why] = swept.deleted.get(each.verdict.why, 0) + 1
@@ -246,6 +267,24 @@ class Housekeeper:
         )
         faults = {file: reason for each, _ in done for file, reason in each.items()}
         return faults, {file for _, missing in done for file in missing}
+
+
+async def _sparing(
+    step: Callable[[Sequence[_T]], Awaitable[list[_R]]], of: Sequence[_T], changed: Callable[[_T, str], None]
+) -> list[_R]:
+    """``step`` for all of them but those that somebody has changed: one of many must not keep the others."""
+    try:
+        return await step(of)
+    except RefusedError as error:
+        if len(of) == 1:
+            changed(of[0], str(error))
+            return []
+    half = len(of) // 2
+    return [*await _sparing(step, of[:half], changed), *await _sparing(step, of[half:], changed)]
+
+
+def _noted(faults: dict[str, str]) -> Callable[[UUID, str], None]:
+    return lambda recording, reason: faults.update({str(recording): reason})
 
 
 def _noting(judge: Judge, now: datetime, held: list[Stored]) -> Judge:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from ccari.errors import RefusedError
 from ccari.gating.journal import entry
 from ccari.policy.bases import LegalBasis
 from ccari.policy.chain import Entry
@@ -18,6 +19,7 @@ from ccari.store.database import Connection, Database, translated
 from ccari.store.queries import SQL
 
 _WITHDRAWING = sorted(WITHDRAWING)
+_BASES = frozenset(each.value for each in LegalBasis)
 #: At a time, of a list that people look at: each is to be done within the time of a call's statement.
 _LOOK = 500
 
@@ -29,12 +31,14 @@ class Deletions:
         self._database = database
 
     async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]:
-        """What of the recordings is stored still, and not about to be deleted, with all that holds it."""
+        """What of the recordings is stored still, and not about to be deleted, with all that holds it; none that was changed."""
         found: dict[UUID, Stored] = {}
         for start in range(0, len(recording_ids), _LOOK):
             async with self._database.connection() as connection:
-                rows = await _stored(connection, recording_ids[start : start + _LOOK])
-            found |= {each.id: each for each in rows}
+                rows = await _rows(connection, recording_ids[start : start + _LOOK])
+            for row, held in rows:
+                with contextlib.suppress(RefusedError):
+                    found[row["id"]] = _made(row, held)
         return found
 
     @contextlib.asynccontextmanager
@@ -111,12 +115,21 @@ _OF_DOOMED = ("id", "call_id", "controller", "campaign", "legal_basis", "file", 
 
 
 async def _stored(connection: Connection, recording_ids: Sequence[UUID]) -> list[Stored]:
+    return [_made(row, held) for row, held in await _rows(connection, recording_ids)]
+
+
+async def _rows(
+    connection: Connection, recording_ids: Sequence[UUID]
+) -> list[tuple[asyncpg.Record, list[Held]]]:
     rows = await connection.fetch(SQL["stored_recordings"], list(recording_ids), _WITHDRAWING)
     held = await holds.explain(connection, [row["id"] for row in rows]) if rows else {}
-    return [_made(row, held.get(row["id"], [])) for row in rows]
+    return [(row, held.get(row["id"], [])) for row in rows]
 
 
 def _made(row: asyncpg.Record, held: list[Held]) -> Stored:
+    if row["legal_basis"] not in _BASES:
+        # the journal has the basis that it was recorded on
+        raise RefusedError(f"somebody has changed its legal basis: ccari calls show {row['call_id']}")
     return Stored(
         row["id"], row["call_id"], row["controller"], row["campaign"], LegalBasis(row["legal_basis"]),
         row["recorded"], row["delete_at"], row["file"], held,

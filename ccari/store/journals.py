@@ -154,12 +154,12 @@ async def append_to_each(connection: Connection, entries: Mapping[UUID, Sequence
 
     Raises
     ------
-    StoreError
-        If there is no such call.
+    RefusedError
+        If there is no such call, or somebody has changed the journal of one.
     """
     ends = await connection.fetch(SQL["lock_journals"], list(entries))
     if len(ends) != len(entries):
-        raise StoreError("a call to go on with the journal of is not there")
+        raise RefusedError("a call to go on with the journal of is not there")
     # hashing some hundred entries would keep the running calls waiting
     await connection.execute(SQL["append_to_journals"], *await asyncio.to_thread(_followed, ends, entries))
 

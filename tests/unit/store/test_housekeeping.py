@@ -29,6 +29,7 @@ from ccari.store.deletions import PostgresSweep
 from ccari.store.opened import Store
 from ccari.store.secrets import Key
 from tests.unit.store import made
+from tests.unit.store.forging import forge
 from tests.unit.store.kept import DAY, NOW, Shelf, rotated
 from tests.unit.store.killing import KilledError, kill
 from tests.unit.store.test_requests import by, letter
@@ -507,3 +508,48 @@ async def test_a_failure_ends_the_housekeeping_for_good(
     # the same is told once, however often it fails
     assert [each["event"] for each in logs].count("housekeeping_stalled") == 1
     assert await shelf.fate(recording) == "retention"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE calls SET events = events - 1 WHERE id = $1",
+        "UPDATE calls SET events = 2147483647 WHERE id = $1",
+        "DELETE FROM calls WHERE id = $1",
+    ],
+)
+async def test_a_call_that_somebody_has_changed_keeps_other_recordings_for_good(
+    shelf: Shelf, database: Database, change: str
+) -> None:
+    """Its own file is gone by then: it is said each time that the row does not say so."""
+    call = await shelf.call()
+    await shelf.store.calls.append(call.id, "call_gated", {})
+    bad, others = await shelf.put(call, limit=OVER), [await shelf.put(limit=OVER) for _ in range(5)]
+    await database.rows(
+        "INSERT INTO deletions (recording_id, why, decided_by) VALUES ($1, 'retention', 'housekeeping')", bad
+    )
+    await forge(database, change, call.id)
+    for deleted in (5, 0):
+        with capture_logs() as logs:
+            swept = await shelf.round()
+        assert (swept.count, len(swept.faults)) == (deleted, 1)
+        (told,) = [each for each in logs if each["event"] == "recordings_not_deleted"]
+        assert told["reason"] == f"somebody has changed its call's journal: ccari calls show {call.id}"
+    assert [await shelf.fate(each) for each in others] == ["retention"] * 5
+    assert (await shelf.row(bad))["state"] == "stored"
+
+
+async def test_a_basis_that_is_none_keeps_other_recordings_for_good_or_has_its_own_deleted(
+    shelf: Shelf, database: Database
+) -> None:
+    """Nobody can tell what holds it."""
+    call = await shelf.call()
+    bad, others = await shelf.put(call, limit=OVER), [await shelf.put(limit=OVER) for _ in range(5)]
+    await database.rows("UPDATE recordings SET legal_basis = 'because' WHERE id = $1", bad)
+    words = f"somebody has changed its legal basis: ccari calls show {call.id}"
+    plan = await shelf.keeper().plan()
+    assert (plan.count, plan.faults) == (5, {str(bad): words})
+    swept = await shelf.round()
+    assert (swept.count, swept.faults) == (5, {str(bad): words})
+    assert [await shelf.fate(each) for each in (*others, bad)] == [*["retention"] * 5, None]
+    assert list(await shelf.store.deletions.stored([bad])) == []
