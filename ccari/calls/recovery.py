@@ -11,9 +11,9 @@ import structlog
 from ccari.calls.desk import Desk
 from ccari.calls.events import call_of
 from ccari.calls.talks import Talk, go_on
-from ccari.errors import AsteriskError, RecordingError
+from ccari.errors import AsteriskError, RecordingError, RefusedError
 from ccari.gating.journal import entry
-from ccari.ports.recordings import NOT_THERE, Unfinished, lost
+from ccari.ports.recordings import NOT_THERE, Unfinished, changed, lost
 
 _log = structlog.get_logger()
 
@@ -46,7 +46,11 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
     swept = await _sweep(desk, ours, talks)
     kept = 0
     for each in ended:
-        kept += await _settle(desk, each)
+        try:
+            kept += await _settle(desk, each)
+        except RefusedError:
+            # one call that was tampered with must not keep the others' recordings, and the service away
+            _log.error("recording_left", call_id=str(each.tag.call_id), reason=changed(each.tag.call_id))
     calls = [each.ids.call for each in talks]
     abandoned = await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC), calls)
     return Stock(talks, {

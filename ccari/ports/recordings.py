@@ -95,6 +95,11 @@ def lost(recording_id: UUID, reason: str) -> dict[str, str]:
     return {"recording": str(recording_id), "reason": reason}
 
 
+def changed(call_id: UUID) -> str:
+    """Why nothing can be written of the call's recordings any more, in words."""
+    return f"somebody has changed its call's journal: ccari calls show {call_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Unfinished:
     """A recording of a call that nobody drives any more. ``begun``: it is known to have run.

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import structlog
 
-from ccari.errors import RecordingDelayed, RecordingError, StoreError, why
+from ccari.errors import RecordingDelayed, RecordingError, RefusedError, StoreError, why
 from ccari.gating.journal import entry
 from ccari.ports.metering import UNMETERED, Filed, Meter, Work
-from ccari.ports.recordings import Backlog, Spool, Unfinished, lost
+from ccari.ports.recordings import Backlog, Spool, Unfinished, changed, lost
 from ccari.recordings.archive import FileArchive
 
 _log = structlog.get_logger()
@@ -65,7 +65,7 @@ class Caretaker:
             await _told(self._archive.tidy, each)
         for each in await self._backlog.settled(found):
             await self._remove(each)
-        brought = sum([await self._bring(each) for each in await self._backlog.waiting(found)])
+        brought = sum([await self._try_to_bring(each) for each in await self._backlog.waiting(found)])
         if late := await self._backlog.late():
             _log.warning("recordings_late", recordings=late, advice="see recording_delayed; ccari doctor")
         return brought
@@ -76,6 +76,15 @@ class Caretaker:
             await self._spool.remove(recording_id)
         except RecordingError as error:
             _log.warning("recording_left", reason=str(error))
+
+    async def _try_to_bring(self, waiting: Unfinished) -> bool:
+        """One whose call was tampered with must not keep others in the spool."""
+        call_id = waiting.tag.call_id
+        try:
+            return await self._bring(waiting)
+        except RefusedError:
+            _log.error("recording_left", call_id=str(call_id), reason=changed(call_id))
+            return False
 
     async def _bring(self, waiting: Unfinished) -> bool:
         tag, call_id, kept = waiting.tag, str(waiting.tag.call_id), None

@@ -22,6 +22,7 @@ from ccari.policy import retention
 from ccari.policy.retention import Deletion, HoldKind, Why
 from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
 from ccari.ports.metering import UNMETERED, Meter, Work
+from ccari.ports.recordings import changed
 from ccari.recordings.removal import remove
 
 #: From the end of one round to the next. Storage is limited to days, so that minutes are soon enough, also after a consent
@@ -239,14 +240,10 @@ class Housekeeper:
         faults, missing = await self._remove(doomed)
         swept.faults |= faults
 
-        def changed(doomed: Doomed, _: str) -> None:
-            swept.faults[doomed.file] = (
-                f"somebody has changed its call's journal: ccari calls show {doomed.call_id}"
-            )
+        def left(doomed: Doomed, _: str) -> None:
+            swept.faults[doomed.file] = changed(doomed.call_id)
 
-        gone = await _sparing(
-            sweep.carried_out, [each for each in doomed if each.file not in faults], changed
-        )
+        gone = await _sparing(sweep.carried_out, [each for each in doomed if each.file not in faults], left)
         for number, each in enumerate(gone):
             swept.missing += each.file in missing
             swept.deleted[each.verdict.why] = swept.deleted.get(each.verdict.why, 0) + 1
@@ -270,17 +267,17 @@ class Housekeeper:
 
 
 async def _sparing(
-    step: Callable[[Sequence[_T]], Awaitable[list[_R]]], of: Sequence[_T], changed: Callable[[_T, str], None]
+    step: Callable[[Sequence[_T]], Awaitable[list[_R]]], of: Sequence[_T], left: Callable[[_T, str], None]
 ) -> list[_R]:
     """``step`` for all of them but those that somebody has changed: one of many must not keep the others."""
     try:
         return await step(of)
     except RefusedError as error:
         if len(of) == 1:
-            changed(of[0], str(error))
+            left(of[0], str(error))
             return []
     half = len(of) // 2
-    return [*await _sparing(step, of[:half], changed), *await _sparing(step, of[half:], changed)]
+    return [*await _sparing(step, of[:half], left), *await _sparing(step, of[half:], left)]
 
 
 def _noted(faults: dict[str, str]) -> Callable[[UUID, str], None]:

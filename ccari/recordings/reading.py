@@ -129,7 +129,11 @@ def _faults_of_tag(folder: Path, recording: InPlace) -> Iterator[str]:
     except ValueError:
         yield "its tag is no JSON"
         return
-    known = told(recording.tag, recording.kept)
+    try:
+        known = told(recording.tag, recording.kept)
+    except RecordingError as error:
+        yield str(error)
+        return
     if not isinstance(lies, dict):
         yield "its tag is no JSON object"
     elif different := sorted(name for name in {*known, *lies} if known.get(name) != lies.get(name)):

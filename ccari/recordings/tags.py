@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from ccari.errors import RecordingDelayed
 from ccari.policy.bases import LegalBasis
 from ccari.ports.recordings import Kept, RecordingTag
 
@@ -64,8 +65,15 @@ def metadata(tag: RecordingTag) -> Mapping[str, str]:
 
 def _told(tag: RecordingTag) -> dict[str, str]:
     plain = {each.name: str(getattr(tag, each.name)) for each in fields(tag)}
+    try:
+        basis = LegalBasis(tag.legal_basis)
+    except ValueError:
+        # the journal has the basis that it was recorded on
+        raise RecordingDelayed(
+            f"somebody has changed its legal basis: ccari calls show {tag.call_id}"
+        ) from None
     return plain | {
-        "legal_basis_iri": LegalBasis(tag.legal_basis).iri,
+        "legal_basis_iri": basis.iri,
         "started_at": tag.started_at.isoformat(timespec="milliseconds"),
         "delete_at": tag.delete_at.isoformat(timespec="seconds"),
     }

@@ -241,7 +241,7 @@ class CallRows:
             )
             for row in rows:
                 # each by itself: one row that was tampered with must not keep the others open, and the service away
-                with contextlib.suppress(asyncpg.IntegrityConstraintViolationError):
+                with contextlib.suppress(asyncpg.IntegrityConstraintViolationError, asyncpg.DataError):
                     await _abandon(connection, row, at)
         return len(rows)
 

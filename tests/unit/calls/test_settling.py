@@ -6,20 +6,22 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from ccari.calls.events import Ids
 from ccari.calls.recorder import Recorder
 from ccari.calls.recovery import _settle, recover
-from ccari.errors import AsteriskError, RecordingDelayed, RecordingError, StoreError
+from ccari.errors import AsteriskError, RecordingDelayed, RecordingError, RefusedError, StoreError
 from ccari.gating.journal import Journal
 from ccari.policy.call import Direction
 from ccari.policy.call import commands as do
 from ccari.policy.chain import Entry
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
-from ccari.ports.recordings import Channels, Kept, Unfinished
+from ccari.ports.recordings import Channels, Kept, RecordingTag, Unfinished
 from ccari.ports.requests import Exercise
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.spool import SharedSpool
@@ -347,3 +349,43 @@ async def test_invariant_6_recordings_are_looked_at_before_what_was_pressed_is_r
     with pytest.raises(StoreError):
         await recover(cast("Any", desk), set)
     assert asked == ["talks"]
+
+
+async def test_a_call_that_somebody_has_changed_keeps_the_service_from_taking_stock() -> None:
+    """And the recordings of the others from their place."""
+    others = replace(TAG, call_id=uuid4(), recording_id=uuid4())
+
+    class Changed(Rows):
+        async def finished(self, tag: RecordingTag, *_: Any) -> None:
+            if tag is TAG:
+                raise RefusedError("the database refused a row: call_events_pkey")
+            await super().finished()
+
+        async def unfinished(self, _asterisk: str) -> list[Unfinished]:
+            return [Unfinished(each, begun=True, until=None) for each in (TAG, others)]
+
+    class Left(Shelf):
+        def leave(self) -> None: ...
+
+    class Empty(Whole):
+        async def bridges(self) -> dict[str, frozenset[str]]:
+            return {}
+
+        async def own_channels(self) -> list[str]:
+            return []
+
+        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
+            return keep
+
+        async def left_talks(self, _asterisk: str) -> list[object]:
+            return []
+
+        async def close_abandoned(self, *_: Any) -> int:
+            return 2
+
+    of = Empty()
+    desk = SimpleNamespace(ari=of, store=of, recordings=Changed(), archive=Left(0), asterisk="pbx")
+    with capture_logs() as logged:
+        stock = await recover(cast("Any", desk), set)
+    assert (stock.told["kept_recordings"], stock.told["abandoned_calls"]) == (1, 2)
+    assert [(each["event"], each["call_id"]) for each in logged] == [("recording_left", str(TAG.call_id))]

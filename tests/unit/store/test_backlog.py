@@ -22,6 +22,7 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.recordings.made import files, record
 from tests.unit.store import made
+from tests.unit.store.forging import forge
 
 
 @pytest.fixture
@@ -271,6 +272,34 @@ async def test_nobody_tells_of_a_recording_whose_end_nobody_will_see(
         await database.rows("UPDATE recordings SET tagged_at = now() - interval '6 hours'")
         await caretaker.tend()
     assert [(each["event"], each["recordings"]) for each in logged] == [("recordings_late", 1)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE calls SET events = 0, last_link = sha256('') WHERE id = $1",
+        "UPDATE calls SET events = 2147483647 WHERE id = $1",
+        "UPDATE recordings SET legal_basis = 'because' WHERE call_id = $1",
+    ],
+)
+async def test_a_call_that_somebody_has_changed_keeps_the_others_in_the_spool_for_good(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path, change: str
+) -> None:
+    waiting = [await waits(store, spool) for _ in range(3)]
+    (first, *_) = await store.recordings.waiting([each.recording_id for each in waiting])
+    call = first.tag.call_id
+    await store.calls.append(call, "call_gated", {})
+    await forge(database, change, call)
+    store.journals.forget(call)
+    with capture_logs() as logged:
+        assert await caretaker.tend() == 2
+    states = {each.recording_id: await state(database, each.recording_id) for each in waiting}
+    assert states.pop(first.tag.recording_id) == "finished"
+    assert set(states.values()) == {"stored"}
+    assert files(spool) == [f"{first.tag.recording_id}.wav"]
+    (told,) = [each for each in logged if each["event"] in {"recording_left", "recording_delayed"}]
+    assert told["call_id"] == str(call)
+    assert told["reason"].endswith(f": ccari calls show {call}")
 
 
 async def test_a_fault_ends_the_care_for_good(store: Store, spool: Path, folder: Path) -> None:

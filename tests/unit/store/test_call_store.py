@@ -696,6 +696,20 @@ async def test_a_call_of_an_asterisk_that_has_another_name_now_stays_open_for_ev
     assert (await store.records.show_call(young.id)).call["ended_at"] is None
 
 
+@pytest.mark.parametrize("events", [0, 2**31 - 1])
+async def test_a_call_that_somebody_has_changed_keeps_others_open(
+    calls: PostgresCallStore, database: Database, events: int
+) -> None:
+    run = [made.call() for _ in range(3)]
+    for call in run:
+        await calls.open(call, made.question(call))
+        await calls.append(call.id, "call_gated", {})
+    await database.rows("UPDATE calls SET events = $2 WHERE id = $1", run[0].id, events)
+    assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 3
+    (left,) = await database.rows("SELECT id FROM calls WHERE ended_at IS NULL")
+    assert left["id"] == run[0].id
+
+
 async def test_a_talk_cannot_be_taken_up_or_is_after_its_end(calls: PostgresCallStore, store: Store) -> None:
     talk, over, unheard = made.call(), made.call(), made.call()
     for call in (talk, over, unheard):

@@ -164,6 +164,22 @@ async def test_what_is_not_as_it_was_put_goes_unnoticed_or_unnamed(
     assert (await ccari.ccari("recordings", "verify", str(spoiled.tag.recording_id))).code == 1
 
 
+async def test_a_basis_that_is_none_keeps_the_other_recordings_from_being_looked_at(
+    ccari: Service, store: Store, folder: Path, key: Path
+) -> None:
+    changed, _ = await put(store, folder, key), await put(store, folder, key)
+    async with store.database.connection() as connection:
+        await connection.execute(
+            "UPDATE recordings SET legal_basis = 'because' WHERE id = $1", changed.tag.recording_id
+        )
+    done = await ccari.ccari("recordings", "verify", "--json")
+    assert (done.code, json.loads(done.out)["checked"]) == (1, 2)
+    (wrong,) = json.loads(done.out)["wrong"]
+    assert wrong["faults"] == [
+        f"somebody has changed its legal basis: ccari calls show {changed.tag.call_id}"
+    ]
+
+
 async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
     ccari: Service, store: Store, folder: Path, key: Path
 ) -> None:
