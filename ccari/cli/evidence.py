@@ -9,7 +9,7 @@ import typer
 
 from ccari.cli.context import Json, note, with_store
 from ccari.cli.drafts import writing
-from ccari.cli.output import as_json
+from ccari.cli.output import as_json, watched
 from ccari.config import Settings
 from ccari.errors import ConfigError, EvidenceError, why
 from ccari.ports.accesses import Looked
@@ -38,15 +38,24 @@ def seal(context: typer.Context) -> None:
 
 @app.command("check")
 def check_(context: typer.Context) -> None:
-    """Check all seals: that none is missing, each is signed, and every journal is as it was sealed."""
+    """Check all seals, that none is missing and each is signed; and all journals, entry by entry, and as they were sealed.
+
+    Exit status 1 names the first seal that does not fit, or every journal.
+    """
 
     async def work(settings: Settings, store: Store) -> Found:
-        return await check(store.seals, SigningKeys(settings.keys_dir).all())
+        with watched("looking at journals") as told:
+            return await check(store.seals, SigningKeys(settings.keys_dir).all(), told)
 
     found = with_store(context, work)
+    for each in found.unfit:
+        typer.echo(each)
+    if found.unfit:
+        raise EvidenceError(f"{len(found.unfit)} things do not fit; the first: {found.unfit[0]}")
     typer.echo(f"{found.seals} seals of {found.journals} journals: everything fits")
     if found.seals:
         typer.echo(f"the newest is {found.newest.hex()}: compare it with the log's last journals_sealed")
+    typer.echo(f"{found.walked} journals were looked at, entry by entry")
 
 
 @app.command()

@@ -107,3 +107,7 @@ class SealRecords(Protocol):
     def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:
         """The journals that do not go through what was sealed, with the moment of the seal."""
         ...
+
+    def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:
+        """Every journal, sealed or not, with the first thing in it that does not fit, in words."""
+        ...

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from ccari.errors import UnknownError
 from ccari.policy import chain, merkle
+from ccari.policy.chain import Linked
 from ccari.policy.seal import Kind, Leaf, Sealed, Statement
 from ccari.ports.evidence import Account, Revision, Seal, SealedIn
 from ccari.store import journals
+from ccari.store.accesses import Accesses
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 
@@ -74,6 +76,19 @@ class Seals:
             for row in rows:
                 yield Kind(row["kind"]), row["id"], row["sealed_at"]
 
+    async def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:
+        """Every journal, with the first thing in it that does not fit, in words. What was erased fits.
+
+        However many there are, one is held at a time.
+        """
+        async for rows in _each(self._database.stream(SQL["all_call_journals"])):
+            yield Kind.CALL, rows[0]["id"], _fault(rows, chain.start(UUID(rows[0]["id"])), journals.linked)
+        async for rows in _each(self._database.stream(SQL["all_request_journals"])):
+            begins = chain.start_of_request(rows[0]["id"])
+            yield Kind.REQUEST, rows[0]["id"], _fault(rows, begins, journals.request_linked)
+        _, fault = await Accesses(self._database).fault()
+        yield Kind.ACCESSES, Kind.ACCESSES, fault
+
     async def of_call(self, call_id: UUID) -> Account:
         """All that is kept of a call.
 
@@ -114,6 +129,26 @@ async def sealed(connection: Connection, kind: Kind, of: str) -> list[Sealed]:
     """How far a journal is sealed: each leaf, with the moment of its seal."""
     rows = await connection.fetch(SQL["sealed_of"], kind, of)
     return [(_leaf(dict(row)), row["sealed_at"]) for row in rows]
+
+
+async def _each(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[list[dict[str, Any]]]:
+    """The rows of each journal together."""
+    of: list[dict[str, Any]] = []
+    async for rows in batches:
+        for row in rows:
+            if of and of[0]["id"] != row["id"]:
+                yield of
+                of = []
+            of.append(row)
+    if of:
+        yield of
+
+
+def _fault(
+    rows: Sequence[Mapping[str, Any]], begins: bytes, linked: Callable[[Mapping[str, Any]], Linked]
+) -> str | None:
+    entries = [linked(row) for row in rows if row["seq"] is not None]
+    return chain.fault(begins, entries, count=rows[0]["count"], last=bytes(rows[0]["last"] or begins))
 
 
 async def _seals(connection: Connection, kind: Kind, of: str) -> list[SealedIn]:

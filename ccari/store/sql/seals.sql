@@ -103,12 +103,28 @@ SELECT s.id AS seal, s.sealed_at, s.leaves, s.root, s.before, s.key, s.signature
 FROM seals s LEFT JOIN sealed l ON l.seal = s.id ORDER BY s.id, l.leaf
 
 -- name: not_as_sealed
--- Journals that do not have the entry with which they ended when they were sealed.
+-- Journals that do not have the entry with which they ended when they were sealed, or that nothing has any more.
 SELECT s.kind, s.id, seals.sealed_at
 FROM sealed s JOIN seals ON seals.id = s.seal
 LEFT JOIN call_events c ON c.call_id = CASE WHEN s.kind = 'call' THEN s.id::uuid END AND c.seq = s.events AND c.link = s.link
 LEFT JOIN request_events r
        ON r.reference = CASE WHEN s.kind = 'request' THEN s.id END AND r.seq = s.events AND r.link = s.link
 LEFT JOIN accesses a ON s.kind = 'accesses' AND a.seq = s.events AND a.link = s.link
-WHERE c.link IS NULL AND r.link IS NULL AND a.link IS NULL
+LEFT JOIN calls ON calls.id = c.call_id
+LEFT JOIN rights_requests q ON q.reference = r.reference
+WHERE calls.id IS NULL AND q.reference IS NULL AND a.link IS NULL
 ORDER BY s.seal, s.leaf
+
+-- name: all_call_journals
+-- Each with its end as its call has it, also where there is no entry.
+SELECT c.id::text AS id, c.events AS count, c.last_link AS last, e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields
+FROM calls c LEFT JOIN call_events e ON e.call_id = c.id
+LEFT JOIN call_event_fields f ON f.call_id = e.call_id AND f.seq = e.seq
+ORDER BY c.id, e.seq
+
+-- name: all_request_journals
+SELECT r.reference AS id, r.events AS count, r.last_link AS last, e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link,
+       d.salt, d.who, d.reason
+FROM rights_requests r LEFT JOIN request_events e ON e.reference = r.reference
+LEFT JOIN request_event_details d ON d.reference = e.reference AND d.seq = e.seq
+ORDER BY r.reference, e.seq

@@ -4,7 +4,8 @@ import json
 import shutil
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import pytest
 
 from ccari.errors import EvidenceError
 from ccari.gating.journal import entry
-from ccari.policy.rights import Level, Right
+from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.seal import Kind
 from ccari.ports.accesses import Access, Looked
 from ccari.ports.calls import OpenedCall
 from ccari.recordings.evidence.checking import check
-from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.seals import Seals
@@ -28,6 +30,7 @@ from tests.unit.recordings.accounts import KEY
 from tests.unit.recordings.packing import files_of, packed, zipped
 from tests.unit.store import made
 from tests.unit.store.forging import NO_FIELDS, NO_MOMENTS, forge
+from tests.unit.store.test_requests import by
 
 NOWHERE = {"CCARI_DATABASE__URL": "postgresql://ccari@127.0.0.1:9/ccari"}
 
@@ -343,6 +346,13 @@ CHANGES = {
     "UPDATE call_events SET link = sha256(link) WHERE seq = 3": "is not as it was sealed at",
     "DELETE FROM call_event_fields; DELETE FROM call_events": "is not as it was sealed at",
     "DELETE FROM accesses": "the record of accesses is not as it was sealed at",
+    # of what comes before the last entry the seal itself tells nothing
+    "UPDATE call_events SET event = 'consent_given' WHERE seq = 2": "is not sound: entry 2 (consent_given) was changed",
+    "DELETE FROM call_events WHERE seq = 1": "is not sound: entry 1 is missing",
+    "UPDATE call_event_fields SET fields = '{}' WHERE seq = 2": "is not sound: the fields of entry 2 (key_pressed) were changed",
+    "DELETE FROM calls": "is not as it was sealed at",
+    "UPDATE request_events SET due = '2027-01-01' WHERE seq = 1": "is not sound: entry 1 (received L2 2027-01-01) was changed",
+    "UPDATE accesses SET event = 'exported'": "the record of accesses is not sound: entry 1 (exported) was changed",
 }
 
 
@@ -350,11 +360,13 @@ async def test_a_seal_that_was_taken_out_or_changed_is_not_missed(
     ccari: Service, store: Store, database: Database
 ) -> None:
     await store.accesses.note(Access(Looked.NUMBER_CHECKED, "cli:anna", {"digest": "00"}))
+    await stepped(store)
     for _ in range(3):
         await over(store)
         await ccari.ccari("evidence", "seal")
     done = await ccari.ccari("evidence", "check")
-    assert done.out.startswith("3 seals of 4 journals: everything fits\nthe newest is ")
+    assert done.out.startswith("3 seals of 5 journals: everything fits\nthe newest is ")
+    assert done.out.endswith("\n5 journals were looked at, entry by entry\n")
     (row,) = await database.rows("SELECT sealed_at FROM seals WHERE id = 2")
     seals = [await database.rows(f"TABLE {each}") for each in ("seals", "sealed")]
     for change, fault in CHANGES.items():
@@ -364,11 +376,56 @@ async def test_a_seal_that_was_taken_out_or_changed_is_not_missed(
             await connection.execute("SET LOCAL session_replication_role = replica")
             await connection.execute(change)
             keys = SigningKeys(Path(ccari.environment["CCARI_DATA_DIR"]) / "keys").all()
-            with pytest.raises(EvidenceError) as found:
-                await check(Seals(Within(connection)), keys)  # type: ignore[arg-type]
+            said = await faults(Seals(Within(connection)), keys)  # type: ignore[arg-type]
             await transaction.rollback()
-        assert fault.format(at=f"{row['sealed_at']:%Y-%m-%d %H:%M:%S} UTC") in str(found.value), change
+        assert fault.format(at=f"{row['sealed_at']:%Y-%m-%d %H:%M:%S} UTC") in said, change
     assert [await database.rows(f"TABLE {each}") for each in ("seals", "sealed")] == seals
+
+
+async def stepped(store: Store) -> str:
+    """A request that was received, and answered."""
+    exercise = replace(made.exercise(Right.ACCESS), level=Level.L2)
+    reference = await store.requests.add("acme", exercise, made.digests())
+    await store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
+    return reference
+
+
+async def faults(seals: Seals, keys: Sequence[VerifyingKey]) -> str:
+    try:
+        return "; ".join((await check(seals, keys)).unfit)
+    except EvidenceError as error:
+        return str(error)
+
+
+async def test_of_many_journals_that_were_changed_one_is_named_or_what_was_erased_too(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    calls, reference = [await over(store) for _ in range(4)], await stepped(store)
+    await ccari.ccari("evidence", "seal")
+    await database.rows("DELETE FROM call_event_fields WHERE call_id = $1", calls[0].id)
+    await database.rows("DELETE FROM request_event_details")
+    await store.calls.append(calls[0].id, "personal_data_erased", {})
+    assert (await ccari.ccari("evidence", "check")).code == 0
+    changed = sorted(each.id for each in calls[1:3])
+    await forge(database, "UPDATE call_events SET event = 'x' WHERE seq = 1 AND call_id = ANY ($1)", changed)
+    await forge(database, "DELETE FROM request_events WHERE seq = 1")
+    done = await ccari.ccari("evidence", "check")
+    told = [f"call {each} is not sound: entry 1 (x) was changed" for each in changed]
+    assert done.out.splitlines() == [*told, f"request {reference} is not sound: entry 1 is missing"]
+    assert (done.code, done.err) == (1, f"ccari: 3 things do not fit; the first: {told[0]}\n")
+
+
+async def test_a_journal_is_mixed_up_with_the_next_where_the_rows_come_some_at_a_time(
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccari.store.database.STREAM_ROWS", 2)
+    for _ in range(3):
+        await over(store)
+        await stepped(store)
+    await store.calls.open(call := made.call(), made.question(call))
+    found = [each async for each in store.seals.journals()]
+    assert [fault for *_, fault in found] == [None] * 8
+    assert Counter(kind for kind, *_ in found) == {Kind.CALL: 4, Kind.REQUEST: 3, Kind.ACCESSES: 1}
 
 
 class Within:
@@ -378,7 +435,10 @@ class Within:
         self._connection = connection
 
     async def stream(self, statement: str) -> AsyncIterator[list[dict[str, Any]]]:
-        yield [dict(row) for row in await self._connection.fetch(statement)]
+        yield await self.rows(statement)
+
+    async def rows(self, statement: str) -> list[dict[str, Any]]:
+        return [dict(row) for row in await self._connection.fetch(statement)]
 
 
 async def test_what_is_over_cannot_be_sealed_at_once(
