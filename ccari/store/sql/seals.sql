@@ -5,10 +5,12 @@ SELECT pg_advisory_xact_lock(hashtextextended('ccari seals', 0))
 SELECT sealed_at, leaves, root, before, key FROM seals ORDER BY id DESC LIMIT 1
 
 -- name: to_seal
--- What has grown, but for what is no longer as it was sealed: no second seal makes good of that. Of many calls that have expired
--- each has grown by an entry: the last to end come before them.
+-- What has grown, but for what is no longer as it was sealed: no second seal makes good of that; and for what does not end as its
+-- row says, which may be what no seal can hold: it would keep all others from being sealed. Of many calls that have expired each
+-- has grown by an entry: the last to end come before them.
 SELECT 'request' AS kind, reference AS id, events, last_link AS link FROM rights_requests r
 WHERE sealed < events
+  AND EXISTS (SELECT FROM request_events e WHERE e.reference = r.reference AND e.seq = r.events AND e.link = r.last_link)
   AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'request' AND s.id = r.reference AND s.events = r.events)
   AND NOT EXISTS (
       SELECT FROM sealed s LEFT JOIN request_events e ON e.reference = r.reference AND e.seq = s.events AND e.link = s.link
@@ -16,7 +18,8 @@ WHERE sealed < events
 UNION ALL
 -- of its many seals the newest stands for all: the link that was sealed goes on from all that were before it
 SELECT 'accesses', 'accesses', events::integer, link FROM access_chain c
-WHERE sealed < events
+WHERE sealed < events AND events < 2147483648
+  AND EXISTS (SELECT FROM accesses a WHERE a.seq = c.events AND a.link = c.link)
   AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'accesses' AND s.id = 'accesses' AND s.events = c.events)
   AND NOT EXISTS (
       SELECT FROM (SELECT events, link FROM sealed WHERE kind = 'accesses' AND id = 'accesses'
@@ -26,6 +29,7 @@ WHERE sealed < events
 UNION ALL
 (SELECT 'call', id::text, events, last_link FROM calls c
  WHERE ended_at IS NOT NULL AND sealed = 0 AND events > 0
+   AND EXISTS (SELECT FROM call_events e WHERE e.call_id = c.id AND e.seq = c.events AND e.link = c.last_link)
    AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'call' AND s.id = c.id::text AND s.events = c.events)
    AND NOT EXISTS (
        SELECT FROM sealed s LEFT JOIN call_events e ON e.call_id = c.id AND e.seq = s.events AND e.link = s.link

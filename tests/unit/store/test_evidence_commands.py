@@ -397,6 +397,34 @@ async def faults(seals: Seals, keys: Sequence[VerifyingKey]) -> str:
         return str(error)
 
 
+#: What one row may be made, and what is said of its journal then.
+ENDS = {
+    "UPDATE calls SET last_link = '' WHERE id = $1": "call {0} is not sound: the journal was written anew",
+    "UPDATE calls SET events = 2147483647, ended_at = 'infinity' WHERE id = $1": "call {0} is not sound: the journal ends at entry 3, but",
+    "UPDATE calls SET events = 2 WHERE id = $1": "call {0} is not sound: the journal ends at entry 3, but",
+    "UPDATE rights_requests SET last_link = ''": "request {1} is not sound: the journal was written anew",
+    "UPDATE rights_requests SET events = 1000000": "request {1} is not sound: the journal ends at entry 2, but",
+    "UPDATE access_chain SET events = 3000000000": "the record of accesses is not sound: the record ends at entry 1, but",
+}
+
+
+@pytest.mark.parametrize("change", ENDS)
+async def test_a_row_that_no_seal_can_hold_keeps_the_others_unsealed_or_hides(
+    ccari: Service, store: Store, database: Database, change: str
+) -> None:
+    await store.accesses.note(Access(Looked.NUMBER_CHECKED, "cli:anna", {"digest": "00"}))
+    call, reference = await over(store), await stepped(store)
+    await forge(database, change, *([call.id] if "$1" in change else []))
+    others = [await over(store) for _ in range(2)]
+    assert (await ccari.ccari("evidence", "seal")).out == "4 journals were sealed\n"
+    for each in others:
+        assert len((await store.seals.of_call(each.id)).seals) == 1
+    done = await ccari.ccari("evidence", "check")
+    (told,) = done.out.splitlines()
+    assert told.startswith(ENDS[change].format(call.id, reference))
+    assert done.code == 1
+
+
 async def test_of_many_journals_that_were_changed_one_is_named_or_what_was_erased_too(
     ccari: Service, store: Store, database: Database
 ) -> None:
