@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ from ccari.calls.events import call_of
 from ccari.calls.talks import Talk, go_on
 from ccari.errors import AsteriskError, RecordingError, RefusedError
 from ccari.gating.journal import entry
+from ccari.ports.metering import Filed
 from ccari.ports.recordings import NOT_THERE, Unfinished, changed, lost
 
 _log = structlog.get_logger()
@@ -46,11 +47,11 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
     swept = await _sweep(desk, ours, talks)
     kept = 0
     for each in ended:
-        try:
+        with _others_spared(each):
             kept += await _settle(desk, each)
-        except RefusedError:
-            # one call that was tampered with must not keep the others' recordings, and the service away
-            _log.error("recording_left", call_id=str(each.tag.call_id), reason=changed(each.tag.call_id))
+    for each in await _missing(desk):
+        with _others_spared(each):
+            await _lose(desk, each)
     calls = [each.ids.call for each in talks]
     abandoned = await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC), calls)
     return Stock(talks, {
@@ -117,3 +118,42 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
     else:
         await recordings.ended(tag, state, journal)
     return False
+
+
+async def _missing(desk: Desk) -> list[Unfinished]:
+    """Of what waits to be brought to its place, what neither Asterisk nor the spool has: nobody would ever come to it. None where
+    one of the two cannot tell.
+    """
+    waiting = await desk.recordings.waiting_on(desk.asterisk)
+    if not waiting:
+        return []
+    try:
+        lying = await desk.archive.lying()
+        return [
+            each
+            for each in waiting
+            if each.tag.recording_id not in lying and not await desk.ari.recorded(each.tag.raw_names[-1])
+        ]
+    except (AsteriskError, RecordingError) as error:
+        _log.warning("recordings_left", reason=str(error))
+        return []
+
+
+async def _lose(desk: Desk, missing: Unfinished) -> None:
+    """It is taken up again if it comes back. One that was brought to its place meanwhile is not touched."""
+    tag, state, journal = missing.tag, "discarded", []
+    if missing.begun and missing.may_be_kept:
+        state, journal = "failed", [entry("recording_lost", lost(tag.recording_id, NOT_THERE))]
+    if await desk.recordings.given_up(tag, state, journal) and journal:
+        _log.warning("recording_lost", call_id=str(tag.call_id), reason=NOT_THERE)
+        desk.meter.filed(Filed.LOST)
+
+
+@contextlib.contextmanager
+def _others_spared(recording: Unfinished) -> Iterator[None]:
+    """One call that was tampered with must not keep the others' recordings, and the service away."""
+    try:
+        yield
+    except RefusedError:
+        call_id = recording.tag.call_id
+        _log.error("recording_left", call_id=str(call_id), reason=changed(call_id))

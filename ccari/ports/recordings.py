@@ -142,6 +142,10 @@ class Archive(Protocol):
         """Whether its raw file is in the spool; raise RecordingDelayed if nobody can tell."""
         ...
 
+    async def lying(self) -> frozenset[UUID]:
+        """Of which recordings raw files are in the spool; raise RecordingDelayed if nobody can tell."""
+        ...
+
     async def discard(self, recording_id: UUID) -> None:
         """Leave nothing of it in the spool; raise RecordingError if that fails."""
         ...
@@ -197,6 +201,14 @@ class RecordingStore(Protocol):
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
         """Those that were being made on this Asterisk."""
+        ...
+
+    async def waiting_on(self, asterisk: str) -> list[Unfinished]:
+        """Those that were made on this Asterisk, and wait to be brought to their place."""
+        ...
+
+    async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
+        """As :meth:`ended`; False, and nothing is written, if somebody else was first."""
         ...
 
 

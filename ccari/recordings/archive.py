@@ -134,7 +134,11 @@ class FileArchive:
 
     async def has(self, recording_id: UUID) -> bool:
         """Whether its raw file is in the spool; raise RecordingDelayed if nobody can tell."""
-        return recording_id in await self._spool.listed()
+        return recording_id in await self.lying()
+
+    async def lying(self) -> frozenset[UUID]:
+        """Of which recordings raw files are in the spool; raise RecordingDelayed if nobody can tell."""
+        return frozenset(await self._spool.listed())
 
     def check(self) -> None:
         """Find out before somebody is recorded that it could not be encrypted: nobody is recorded then.

@@ -77,7 +77,12 @@ class Recordings:
             return int(await connection.fetchval(SQL["late_recordings"]))
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
-        return await self._unfinished("unfinished_recordings", asterisk, _RIGHTS, _BASES)
+        return await self._unfinished(
+            "unfinished_recordings", asterisk, _RIGHTS, _BASES, ["tagged", "recording"]
+        )
+
+    async def waiting_on(self, asterisk: str) -> list[Unfinished]:
+        return await self._unfinished("unfinished_recordings", asterisk, _RIGHTS, _BASES, ["finished"])
 
     async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
         return await self._unfinished("waiting_recordings", recording_ids, _RIGHTS, _BASES)

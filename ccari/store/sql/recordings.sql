@@ -64,7 +64,7 @@ SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.
                             WHERE q.call_id = r.call_id
                               AND (q."right", r.legal_basis) IN (SELECT * FROM unnest($2::text[], $3::text[])))) AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
-WHERE r.state IN ('tagged', 'recording') AND calls.asterisk = $1
+WHERE r.state IN ('tagged', 'recording', 'finished') AND r.state = ANY ($4) AND calls.asterisk = $1
 
 -- name: waiting_recordings
 -- Of a call that is over for so long nothing is being recorded any more, though nobody has seen the end; and what was

@@ -95,7 +95,7 @@ def desk(server: AriServer, asterisk: Asterisk) -> Desk:
         return []
 
     ari = Ari(asterisk, asterisk.transport, Credentials(server.url, "ccari", "secret", "ccari"))
-    rows = SimpleNamespace(left_talks=none, unfinished=none, close_abandoned=none)
+    rows = SimpleNamespace(left_talks=none, unfinished=none, waiting_on=none, close_abandoned=none)
     return cast("Desk", SimpleNamespace(ari=ari, store=rows, recordings=rows, asterisk="pbx"))
 
 

@@ -364,6 +364,9 @@ async def test_a_call_that_somebody_has_changed_keeps_the_service_from_taking_st
         async def unfinished(self, _asterisk: str) -> list[Unfinished]:
             return [Unfinished(each, begun=True, until=None) for each in (TAG, others)]
 
+        async def waiting_on(self, _asterisk: str) -> list[Unfinished]:
+            return []
+
     class Left(Shelf):
         def leave(self) -> None: ...
 

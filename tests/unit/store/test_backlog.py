@@ -1,19 +1,22 @@
 """What lies in the spool after its call: brought to its place, removed, or left alone."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
-from ccari.errors import ConfigError, RecordingDelayed
+from ccari.calls.recovery import recover
+from ccari.errors import AsteriskError, ConfigError, RecordingDelayed
 from ccari.policy.bases import LegalBasis
 from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
+from ccari.ports.metering import UNMETERED
 from ccari.ports.recordings import RecordingTag
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
@@ -272,6 +275,90 @@ async def test_nobody_tells_of_a_recording_whose_end_nobody_will_see(
         await database.rows("UPDATE recordings SET tagged_at = now() - interval '6 hours'")
         await caretaker.tend()
     assert [(each["event"], each["recordings"]) for each in logged] == [("recordings_late", 1)]
+
+
+class Emptied:
+    """An Asterisk that was made anew, with nothing going on; ``has``: whether it has recorded anything, if it can tell."""
+
+    def __init__(self, *, has: bool | None = False) -> None:
+        self._has = has
+
+    async def recorded(self, _name: str) -> bool:
+        if self._has is None:
+            raise AsteriskError("Asterisk gave no answer")
+        return self._has
+
+    async def bridges(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    async def own_channels(self) -> list[str]:
+        return []
+
+
+async def take_stock(store: Store, spool: Path, folder: Path, ari: Emptied) -> None:
+    archive = FileArchive(SharedSpool(spool), folder, "wav", tuple)
+    desk = SimpleNamespace(
+        ari=ari, store=store.calls, recordings=store.recordings, archive=archive, asterisk=made.ASTERISK, meter=UNMETERED,
+    )  # fmt: skip
+    await recover(cast("Any", desk), set)
+
+
+async def test_what_waits_for_its_place_and_is_nowhere_waits_for_ever(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path, folder: Path
+) -> None:
+    """It would keep its call from erasure, and from its limit. What comes back after all is brought to its place."""
+    gone, there, elsewhere = [await waits(store, spool) for _ in range(3)]
+    await database.rows("UPDATE calls SET asterisk = 'another' WHERE id = $1", elsewhere.call_id)
+    raw = spool / f"{gone.recording_id}.wav"
+    raw.rename(away := spool / "away")
+    (spool / f"{elsewhere.recording_id}.wav").unlink()
+    await take_stock(store, spool, folder, Emptied())
+    await take_stock(store, spool, folder, Emptied())
+    states = [await state(database, each.recording_id) for each in (gone, there, elsewhere)]
+    assert states == ["failed", "finished", "finished"]
+    shown = await store.records.show_call(gone.call_id)
+    told = [each for each in shown.events if each["event"] == "recording_lost"]
+    assert [each["fields"]["recording"] for each in told] == [str(gone.recording_id)]
+    assert shown.fault is None
+    away.rename(raw)
+    assert await caretaker.tend() == 2
+    assert await state(database, gone.recording_id) == "stored"
+
+
+@pytest.mark.parametrize(
+    ("has", "spoil"),
+    [
+        pytest.param(True, lambda _: None, id="not mounted"),
+        pytest.param(None, lambda _: None, id="no answer"),
+        pytest.param(False, lambda spool: spool.touch(), id="cannot be read"),
+    ],
+)
+async def test_a_spool_that_is_not_mounted_or_an_asterisk_that_does_not_answer_loses_all(
+    store: Store,
+    database: Database,
+    spool: Path,
+    folder: Path,
+    *,
+    has: bool | None,
+    spoil: Callable[[Path], None],
+) -> None:
+    tag = await waits(store, spool)
+    spool.rename(spool.with_name("away"))  # noqa: ASYNC240
+    spoil(spool)
+    await take_stock(store, spool, folder, Emptied(has=has))
+    assert await state(database, tag.recording_id) == "finished"
+
+
+async def test_what_was_never_to_be_kept_is_told_lost(
+    store: Store, database: Database, spool: Path, folder: Path
+) -> None:
+    tag = await recorded(store, spool)
+    await store.recordings.finished(tag, tag.started_at, ())
+    (spool / f"{tag.recording_id}.wav").unlink()
+    await take_stock(store, spool, folder, Emptied())
+    assert await state(database, tag.recording_id) == "discarded"
+    events = (await store.records.show_call(tag.call_id)).events
+    assert [each["event"] for each in events] == ["call_ended"]
 
 
 @pytest.mark.parametrize(
