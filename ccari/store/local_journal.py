@@ -308,7 +308,13 @@ class LocalJournalFiles:
     def _check_room(self, size: int) -> None:
         if size > MOST_RIGHT_BYTES:
             raise StoreError(f"the right takes {size} bytes: more than one may")
-        sizes = [each.stat().st_size for each in os.scandir(self.waiting) if each.name.endswith(_ENDING)]
+        sizes = []
+        with os.scandir(self.waiting) as there:
+            for each in there:
+                # one may be registered at this moment
+                with contextlib.suppress(FileNotFoundError):
+                    if each.name.endswith(_ENDING):
+                        sizes.append(each.stat().st_size)
         if len(sizes) >= MOST_RIGHTS or sum(sizes) + size > MOST_BYTES:
             _log.error("local_journal_full", rights=len(sizes), bytes=sum(sizes), size=size)
             raise StoreError(f"the local journal is full: {len(sizes)} rights wait in {self.folder}")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import pytest
@@ -278,6 +278,38 @@ async def test_a_journal_takes_more_bytes_than_it_may(
     with pytest.raises(StoreError, match="full"):
         await journal.keep(pressed())
     assert journal.standing().full
+
+
+class Removing:
+    """The entries of a folder whose files are removed before anybody has looked at them."""
+
+    def __init__(self, folder: Path) -> None:
+        with os.scandir(folder) as there:
+            self._found = list(there)
+        for each in self._found:
+            Path(each.path).unlink()
+        self.closed = False
+
+    def __iter__(self) -> Iterator[os.DirEntry[str]]:
+        return iter(self._found)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed = True
+
+
+async def test_a_right_is_refused_for_another_that_is_registered_meanwhile(
+    journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await journal.keep(pressed())
+    looked = Removing(journal.waiting)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", lambda _: looked)
+        await journal.keep(after := pressed())
+    assert journal.names() == [name_of(after)]
+    assert looked.closed
 
 
 async def test_a_right_is_refused_for_what_else_its_call_has_to_tell(journal: LocalJournalFiles) -> None:
