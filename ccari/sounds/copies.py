@@ -1,7 +1,6 @@
 """Copies of what callees hear, by what names the audio: a sound that is built anew takes the old one's place."""
 
 import contextlib
-import os
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -9,13 +8,14 @@ from pathlib import Path
 import structlog
 
 from ccari.errors import why
+from ccari.keyring.files import draft_of, settle
 from ccari.policy import notices
 
 _log = structlog.get_logger()
 
 
 class Copies:
-    """``folder/DIGEST/ENDING``, each written whole or not at all; a copy never changes."""
+    """``folder/DIGEST/ENDING``, each written whole or not at all; a copy never changes, unless it was damaged."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -24,12 +24,18 @@ class Copies:
         """Copy the files, by ending, of a sound that calls will play. No call fails for want of a copy."""
         into = self._folder / digest
         try:
-            for ending, path in files.items():
-                if not (into / ending).exists():
-                    into.mkdir(parents=True, exist_ok=True)
-                    draft = into / f".{ending}.{os.getpid()}"
-                    draft.write_bytes(path.read_bytes())
+            found = {ending: path.read_bytes() for ending, path in files.items()}
+            if _named(found) != digest or all(
+                _holds(into / each, content) for each, content in found.items()
+            ):
+                # spoilt since it was looked at, or copied before
+                return
+            into.mkdir(parents=True, exist_ok=True)
+            for ending, content in found.items():
+                with draft_of(into / ending, content, for_folder=True) as draft:
                     draft.replace(into / ending)
+            for each in (into, self._folder, self._folder.parent):
+                settle(each)
         except OSError as error:
             _log.warning("sound_not_copied", folder=str(self._folder), reason=why(error))
 
@@ -42,5 +48,14 @@ class Copies:
                 for path in (self._folder / digest).iterdir()
                 if not path.name.startswith(".")
             }
-        named = notices.audio({ending: sha256(content).hexdigest() for ending, content in found.items()})
-        return found if named == digest else {}
+        return found if _named(found) == digest else {}
+
+
+def _named(files: Mapping[str, bytes]) -> str:
+    return notices.audio({ending: sha256(content).hexdigest() for ending, content in files.items()})
+
+
+def _holds(copy: Path, content: bytes) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return copy.read_bytes() == content
+    return False

@@ -93,6 +93,59 @@ def test_what_is_no_longer_there_is_made_up(desk: Desk, tmp_path: Path) -> None:
     assert (found.key, found.files) == ("pl/renewals/identity", {})
 
 
+@pytest.mark.parametrize("left", [b"", b"another", None])
+def test_a_copy_that_was_damaged_stays_so_while_the_sound_is_there(
+    desk: Desk, tmp_path: Path, left: bytes | None
+) -> None:
+    """By a power failure, say, before what was written was on the disk."""
+    journal = desk.play("identity")
+    (copy,) = (tmp_path / "heard").glob(f"{journal[0].fields['sounds']}/alaw" if journal[0].fields else "")
+    content = copy.read_bytes()
+    copy.unlink()
+    if left is not None:
+        copy.write_bytes(left)
+    desk.play("identity")
+    assert copy.read_bytes() == content
+    desk.speak("bert")
+    (found,) = desk.heard(journal)
+    assert found.files["alaw"] == content
+
+
+def test_a_power_failure_takes_along_what_was_copied(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or leaves its name, with nothing in it."""
+    kept: list[Path] = []
+    flush = os.fsync
+
+    def noting(handle: int) -> None:
+        kept.append(Path(f"/proc/self/fd/{handle}").readlink())
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    (entry,) = desk.play("identity")
+    into = tmp_path / "heard" / (entry.fields or {})["sounds"]
+    drafts = [each.name.split(".")[1] for each in kept if each.parent == into]
+    assert sorted(drafts) == ["alaw", "g722"]
+    assert kept.index(into) > max(at for at, each in enumerate(kept) if each.parent == into)
+    assert {into.parent, tmp_path} <= {*kept}
+    kept.clear()
+    desk.play("identity")
+    assert kept == []
+
+
+def test_a_sound_that_is_spoilt_at_this_moment_takes_the_place_of_its_copy(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (entry,) = desk.play("identity")
+    digest = (entry.fields or {})["sounds"]
+    spoilt = {ending: tmp_path / ending for ending in ("alaw", "g722")}
+    for path in spoilt.values():
+        path.write_bytes(b"")
+    desk.copies.keep(digest, spoilt)
+    assert desk.copies.read(digest)
+
+
 def test_a_notice_that_was_erased_is_made_up(desk: Desk) -> None:
     (entry,) = desk.play("identity")
     erased = Linked(entry.seq, entry.at, entry.event, entry.commitment, entry.link, None, None)
