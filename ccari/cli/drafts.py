@@ -1,6 +1,8 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import os
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,17 +24,25 @@ def writing(out: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    if out.exists() and not out.is_file():
-        raise CcariError(f"cannot write {out}: something is there that is no regular file")
-    draft = out.with_name(f".{out.name}.draft")
     try:
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600, exist_ok=False)
-        with draft.open("wb") as file:
+        if out.exists() and not out.is_file():
+            raise CcariError(f"cannot write {out}: something is there that is no regular file")
+        with _draft_of(out) as (draft, file):
             yield file
-        draft.replace(out)
+            file.flush()
+            os.fsync(file.fileno())
+            draft.replace(out)
     except OSError as error:
         raise CcariError(f"cannot write {out}: {why(error)}") from None
+
+
+@contextlib.contextmanager
+def _draft_of(out: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A file of this run's own beside ``out``; that name is gone afterwards."""
+    draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}.draft")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            yield draft, file
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
