@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from ccari import config, log
+from ccari.cli.ending import ending
 from ccari.config import Settings
 from ccari.errors import CcariError, InputError
 from ccari.gating.labels import unnumbered
@@ -54,8 +55,14 @@ def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitab
     log.configure("console", "warning", sys.stderr)
 
     async def run() -> _T:
-        async with open_store(settings) as store:
-            return await work(settings, store)
+        try:
+            async with open_store(settings) as store:
+                return await work(settings, store)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                # all is tidied; a thread that waits for its next line from a pipe would keep the loop, and us, for ever
+                os._exit(ending.status())
+            raise
 
     try:
         return asyncio.run(run())

@@ -33,6 +33,7 @@ from ccari.cli import (
     webhooks,
 )
 from ccari.cli.context import State
+from ccari.cli.ending import INTERRUPTED, ending
 from ccari.errors import CcariError, why
 from ccari.policy.declaration import PolicyError
 
@@ -95,6 +96,9 @@ def _options(
     ] = False,
 ) -> None:
     context.obj = State(config)
+    if context.invoked_subcommand != "serve":
+        # which heeds them in its own way
+        ending.heed()
 
 
 def main() -> None:
@@ -114,6 +118,9 @@ def main() -> None:
         for line in str(error).splitlines():
             print(f"ccari: {line}", file=sys.stderr)  # noqa: T201 - the command line's voice
         sys.exit(1)
+    except KeyboardInterrupt:
+        # while what is left in the buffers is written, perhaps to nobody who reads it
+        os._exit(ending.status())
     except BrokenPipeError:
         # the reader of our list has seen enough; what is left in the buffers would fail again on the way out
         os._exit(1)
@@ -126,7 +133,9 @@ def main() -> None:
 def _run() -> None:
     try:
         app(prog_name="ccari")
-    except SystemExit:
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            end.code = ending.status()
         # a short list is written only here: the interpreter would do it too late to be heard
         sys.stdout.flush()
         raise

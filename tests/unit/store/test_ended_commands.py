@@ -1,0 +1,153 @@
+"""Commands that are told to end while they write: what is half written would be somebody's numbers, in a hidden file."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ccari.policy.rights import Right
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
+from tests.integration.service import START_SECONDS, STOP_SECONDS, command
+from tests.lab.waiting import until
+from tests.unit.store import made, person
+from tests.unit.store.kept import Shelf
+
+#: As a command in the foreground has it; who starts tests in the background has them ignore it.
+_TAKES_INTERRUPTS = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+_IGNORES = "import signal, sys; signal.signal(signal.{}, signal.SIG_IGN); "
+_RUNS = "import ccari.__main__; ccari.__main__.main()"
+ENDED = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+@pytest.fixture
+async def environment(dsn: str, store: Store, tmp_path: Path) -> dict[str, str]:
+    await store.policies.apply(made.POLICY, "test")
+    SecretStore(tmp_path / "keys").create("acme")
+    (tmp_path / "keys/acme/suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
+    return {**os.environ, "CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}
+
+
+@asynccontextmanager
+async def running(
+    environment: dict[str, str], *arguments: str, before: str = _TAKES_INTERRUPTS
+) -> AsyncIterator[Process]:
+    program = (*command()[:-2], "-c", before + _RUNS)
+    process = await asyncio.create_subprocess_exec(
+        *program, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def drafts(folder: Path) -> list[Path]:
+    return list(folder.glob(".*.draft"))
+
+
+async def told(process: Process, number: signal.Signals, folder: Path) -> tuple[int | None, bytes, bytes]:
+    """Send it the signal when the draft is there; how it ended, and what it said."""
+    await until(lambda: bool(drafts(folder)), within=START_SECONDS)
+    process.send_signal(number)
+    async with asyncio.timeout(STOP_SECONDS):
+        out, err = await process.stdout.read(), await process.stderr.read()  # type: ignore[union-attr]
+        await process.wait()
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize(("number", "code"), ENDED)
+async def test_a_scrub_that_is_ended_leaves_its_numbers_behind(
+    environment: dict[str, str], database: Database, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    (tmp_path / "list.csv").write_text("600100001\n" * 10)
+    out = tmp_path / "out.csv"
+    scrub = ("contacts", "scrub", str(tmp_path / "list.csv"), "--campaign", "renewals", "--out", str(out))
+    async with database.transaction() as connection:
+        # it waits with the draft in its hands
+        await connection.execute("LOCK TABLE suppressions IN ACCESS EXCLUSIVE MODE")
+        async with running(environment, *scrub) as process:
+            assert await told(process, number, tmp_path) == (code, b"", b"")
+    assert (drafts(tmp_path), out.exists()) == ([], False)
+
+
+@pytest.mark.parametrize(("number", "code"), ENDED)
+async def test_an_export_that_is_ended_leaves_a_persons_data_behind(
+    environment: dict[str, str], database: Database, store: Store, tmp_path: Path, number: signal.Signals, code: int
+) -> None:  # fmt: skip
+    shelf = Shelf(store, database, tmp_path / "recordings")
+    await person.known(shelf)
+    reference = await person.asked(shelf, Right.ACCESS)
+    out = tmp_path / "jan.zip"
+    export = ("subject", "export", "600 100 001", "--request", reference, "--out", str(out))
+    async with database.transaction() as connection:
+        await connection.execute("LOCK TABLE accesses IN SHARE MODE")
+        async with running(environment, *export) as process:
+            assert await told(process, number, tmp_path) == (code, b"", b"")
+    assert (drafts(tmp_path), out.exists()) == ([], False)
+
+
+@pytest.mark.parametrize(("number", "code"), ENDED)
+async def test_a_command_that_waits_for_its_input_is_not_ended(
+    environment: dict[str, str], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    scrub = ("contacts", "scrub", "-", "--campaign", "renewals", "--out", str(tmp_path / "out.csv"))
+    async with running(environment, *scrub) as process:
+        assert await told(process, number, tmp_path) == (code, b"", b"")
+    assert drafts(tmp_path) == []
+
+
+async def test_a_command_in_the_background_that_is_ended_leaves_its_draft(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    scrub = ("contacts", "scrub", "-", "--campaign", "renewals", "--out", str(tmp_path / "out.csv"))
+    async with running(environment, *scrub, before=_IGNORES.format("SIGINT")) as process:
+        assert await told(process, signal.SIGTERM, tmp_path) == (143, b"", b"")
+    assert drafts(tmp_path) == []
+
+
+async def test_a_terminal_that_closes_ends_what_was_started_by_nohup(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    scrub = ("contacts", "scrub", "-", "--campaign", "renewals", "--out", str(out))
+    async with running(environment, *scrub, before=_IGNORES.format("SIGHUP")) as process:
+        await until(lambda: bool(drafts(tmp_path)), within=START_SECONDS)
+        process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.communicate(b"600100001\n")
+    assert (process.returncode, out.read_text()) == (0, "600100001\n")
+
+
+@pytest.mark.parametrize(("number", "code"), ENDED)
+def test_what_is_not_asynchronous_is_ended_by_the_signal_itself(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """It is sent when the first file of the draft is synced."""
+    sends = (
+        f"{_TAKES_INTERRUPTS}import os; from ccari.cli import main\n"
+        f"os.fsync = lambda _: os.kill(os.getpid(), {int(number)})\n"
+        "main()"
+    )
+    (tmp_path / "keys").mkdir(mode=0o700)
+    for name in ("keys/evidence.key", "passphrase"):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text("of a test alone")
+    done = subprocess.run(
+        [sys.executable, "-c", sends, "keys", "backup", "--to", str(tmp_path / "keys.age"),
+         "--passphrase-file", str(tmp_path / "passphrase")],
+        capture_output=True, text=True, timeout=START_SECONDS, check=False,
+        env={**os.environ, "CCARI_DATA_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    assert (drafts(tmp_path), (tmp_path / "keys.age").exists()) == ([], False)
