@@ -36,6 +36,15 @@ def writing(out: Path | None) -> Iterator[BinaryIO]:
         raise CcariError(f"cannot write {out}: {why(error)}") from None
 
 
+def refuse_unwritable(out: Path) -> None:
+    """Raise CcariError where :func:`writing` would: before work that cannot be done again for the sake of a file."""
+    try:
+        with _draft_of(out):
+            pass
+    except OSError as error:
+        raise CcariError(f"cannot write {out}: {why(error)}") from None
+
+
 @contextlib.contextmanager
 def _draft_of(out: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """A file of this run's own beside ``out``; that name is gone afterwards."""

@@ -1,5 +1,6 @@
 """``ccari subject``: all that is kept of one person, given out and erased on their request."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 
 from ccari.cli import subject_export
 from ccari.cli.context import ControllerId, Json, current_policy, note, vouched, who, with_store
-from ccari.cli.drafts import writing
+from ccari.cli.drafts import refuse_unwritable, writing
 from ccari.cli.output import as_json, as_table
 from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
@@ -18,6 +19,7 @@ from ccari.policy.erasure import Plan, gone, kept
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
 from ccari.recordings.subject.erasing import Erased, Eraser, refuse, terms_now
+from ccari.recordings.subject.pack import refuse_taken
 from ccari.store.opened import Store
 
 app = typer.Typer(help="All that is kept of one person: given out and erased on their request.")
@@ -42,12 +44,14 @@ def erase(
 ) -> None:
     """Erase what is kept of a person (Art 17); first it is only shown what goes, what stays, and by which ground.
 
-    Exit status 1 if nothing may be erased, or something could not be.
+    Exit status 1 if nothing may be erased, or something could not be. Where all was erased before, --report writes what
+    was reported then.
     """
-    if report is not None and report.exists():
-        raise CcariError(f"{report} is there already, and no report is written over: give another name")
+    if report is not None:
+        refuse_taken(report, "report")
+        refuse_unwritable(report)
 
-    async def work(settings: Settings, store: Store) -> tuple[Plan, Erased | None]:
+    async def work(settings: Settings, store: Store) -> tuple[Plan, Erased | None, Mapping[str, Any] | None]:
         of = await _meant(settings, store, number, controller, request.upper())
         refuse_while_spooled(settings, of.controller.id, of.subject.digests)
         wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=not drop_proof)
@@ -57,10 +61,12 @@ def erase(
         plan = await eraser.plan(wanted, terms)
         if not yes:
             refuse(wanted, plan)
-            return plan, None
-        return plan, await eraser.erase(wanted, terms)
+            return plan, None, None
+        erased = await eraser.erase(wanted, terms)
+        # of who was cut off, or could not write it, the run before may have ended the erasure
+        return plan, erased, erased.report or await store.erasures.report(of.mandate.reference)
 
-    plan, erased = with_store(context, work)
+    plan, erased, told = with_store(context, work)
     if erased is None:
         _show(plan, json=json)
         return
@@ -69,10 +75,22 @@ def erase(
         raise CcariError(
             f"{len(erased.faults)} recordings could not be removed: {first}; all else is erased: see to it and run this again"
         )
-    if report is not None and erased.report is not None:
-        with writing(report) as file:
-            file.write(orjson.dumps(erased.report, default=str, option=orjson.OPT_INDENT_2) + b"\n")
+    fault = _write(report, told) if report is not None and told is not None else None
     _tell(erased.report, json=json)
+    if fault is not None:
+        raise CcariError(f"all is erased; the report could not be written: {fault}: run this again for it")
+    if report is not None and told is not None and erased.report is None:
+        typer.echo(f"the report of what was erased before is in {report}", err=True)
+
+
+def _write(report: Path, told: Mapping[str, Any]) -> str | None:
+    """Why it could not be done: what was erased is told all the same."""
+    try:
+        with writing(report) as file:
+            file.write(orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2) + b"\n")
+    except CcariError as error:
+        return str(error)
+    return None
 
 
 async def _meant(

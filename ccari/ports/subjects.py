@@ -104,6 +104,10 @@ class Erasures(Protocol):
         """The erasure of this request that was begun and not ended."""
         ...
 
+    async def report(self, reference: str) -> Mapping[str, Any] | None:
+        """What the last erasure of this request reported that has ended."""
+        ...
+
     async def begin(self, wanted: Wanted, who: str) -> int:
         """Its id; see that no list brings the number back from now on."""
         ...

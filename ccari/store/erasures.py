@@ -55,6 +55,11 @@ class Erasures:
             found = await connection.fetchval(SQL["erasure_under_way"], wanted.mandate.reference)
         return None if found is None else int(found)
 
+    async def report(self, reference: str) -> dict[str, Any] | None:
+        async with self._database.connection() as connection:
+            found = await connection.fetchval(SQL["erasure_report"], reference)
+        return None if found is None else dict(json.loads(found))
+
     async def begin(self, wanted: Wanted, who: str) -> int:
         reference, digests = wanted.mandate.reference, wanted.subject.digests
         async with self._database.transaction() as connection:

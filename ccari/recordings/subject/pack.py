@@ -33,10 +33,10 @@ class Packed:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def refuse_taken(out: Path) -> None:
-    """Raise CcariError if there is something by the name of the export."""
+def refuse_taken(out: Path, what: str = "export") -> None:
+    """Raise CcariError if there is something by the name of the export, or of ``what`` else it is to be."""
     if out.exists() or out.is_symlink():
-        raise CcariError(f"{out} is there already, and no export is written over: give another name")
+        raise CcariError(f"{out} is there already, and no {what} is written over: give another name")
     if not out.parent.is_dir():
         raise CcariError(f"there is no folder {out.parent} to write in")
 

@@ -103,6 +103,9 @@ SELECT (SELECT count(*) FROM suppressions
 -- name: erasure_under_way
 SELECT id FROM erasures WHERE reference = $1 AND finished_at IS NULL
 
+-- name: erasure_report
+SELECT report FROM erasures WHERE reference = $1 AND finished_at IS NOT NULL ORDER BY id DESC LIMIT 1
+
 -- name: begin_erasure
 INSERT INTO erasures (reference, controller, begun_by) VALUES ($1, $2, $3)
 ON CONFLICT (reference) WHERE finished_at IS NULL DO NOTHING

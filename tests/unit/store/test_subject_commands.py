@@ -22,6 +22,7 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
+from tests.unit.recordings.disks import mounted
 from tests.unit.store import made, person
 from tests.unit.store.forging import NO_FIELDS, forge
 from tests.unit.store.kept import Shelf
@@ -414,6 +415,43 @@ async def test_a_german_controller_loses_the_proof_of_a_consent_that_was_not_use
         done = await ccari.ccari(*base, *options)
         assert done.code == 0, done.err
         assert ("proof of a consent kept for years" in done.out) is bool(told)
+
+
+async def test_a_report_that_cannot_be_written_is_found_out_when_all_is_erased(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    recording = await shelf.put(await person.called(shelf))
+    reference = await person.asked(shelf)
+    base = ("subject", "erase", AS_WRITTEN, "--request", reference, "--yes", "--report")
+    refused(await ccari.ccari(*base, str(tmp_path / "no" / "x.json")), "there is no folder")
+    # where not even root may write
+    refused(await ccari.ccari(*base, "/proc/report.json"), "cannot write /proc/report.json: No such file")
+    assert await shelf.fate(recording) is None
+
+
+async def test_a_report_that_was_not_written_can_never_be_had(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    recording = await shelf.put(await person.called(shelf))
+    reference = await person.asked(shelf)
+    base = ("subject", "erase", AS_WRITTEN, "--request", reference, "--yes", "--report")
+    report = tmp_path / "small" / "report.json"
+    with mounted(report.parent, "size=4k"):
+        # there is room for the draft's name, and none for a word in it
+        (report.parent / "full").write_bytes(bytes(4096))
+        done = await ccari.ccari(*base, str(report))
+    assert done.code == 1
+    assert "recording" in done.out
+    assert done.err.splitlines()[-1] == (
+        f"ccari: all is erased; the report could not be written: cannot write {report}: No space left on device: "
+        "run this again for it"
+    )
+    assert await shelf.fate(recording) == f"erasure {reference}"
+    done = await ccari.ccari(*base, str(report))
+    assert (done.code, done.out) == (0, "nothing is left to erase\n")
+    assert done.err == f"the report of what was erased before is in {report}\n"
+    assert json.loads(report.read_text())["erased"]["recording"] == 1
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
 
 
 async def test_what_must_stay_whole_is_erased_or_refused_without_the_reason(
