@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ccari.errors import ConfigError
+from ccari.errors import ConfigError, why
 from ccari.keyring.files import make_folder, read_private, settle, write_new
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import SECRET_BYTES, digest
@@ -133,7 +133,7 @@ class SecretStore:
             Holder(kind, each.name)
             for kind, above in (("controller", self.folder), ("register", self.folder / _REGISTERS))
             for each in _folders(above)
-            if _named(each, _NAME)
+            if _holds(each)
         ]
 
     def found(self, holder: Holder) -> dict[int, str]:
@@ -309,18 +309,31 @@ def _load(folder: Path) -> list[tuple[int, bytes]]:
 
 
 def _named(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
-    """The files of that pattern, by their versions."""
-    try:
-        return {int(match[1]): path for path in folder.iterdir() if (match := pattern.match(path.name))}
-    except OSError:
-        return {}
+    """The files of that pattern, by their versions. Raises ConfigError if the folder cannot be read."""
+    return {int(match[1]): path for path in _content(folder) if (match := pattern.match(path.name))}
 
 
 def _folders(above: Path) -> list[Path]:
+    return sorted(each for each in _content(above) if each.is_dir())
+
+
+def _holds(folder: Path) -> bool:
+    """Whether there is a secret in it, as far as can be seen: lost+found is nobody's, and a holder's is told of when it is asked."""
     try:
-        return sorted(each for each in above.iterdir() if each.is_dir())
-    except OSError:
+        return bool(_named(folder, _NAME))
+    except ConfigError:
+        return False
+
+
+def _content(folder: Path) -> list[Path]:
+    """Nothing where it is not there; that what is there may not be read must not pass for a loss."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        advice = ": let ccari's user read it" if isinstance(error, PermissionError) else ""
+        raise ConfigError(f"cannot read {folder}: {why(error)}{advice}") from None
 
 
 def _lost(folder: Path, version: int, how: str) -> ConfigError:

@@ -2,6 +2,9 @@
 
 import os
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -183,6 +186,52 @@ def test_a_secret_that_root_makes_cannot_be_read_by_the_service(tmp_path: Path) 
     made.rotate("acme")
     assert {each.stat().st_uid for each in tmp_path.rglob("*")} == {nobody}
     assert len([each for each in tmp_path.rglob("*") if each.is_file()]) == 3
+
+
+READS_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from ccari.policy.numbers import Number
+from ccari.store.secrets import Holder, SecretStore
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+store = SecretStore(Path(sys.argv[1]))
+for ask in (
+    store.holders, lambda: store.lacks(Holder("controller", "acme")), lambda: store.retired(Holder("controller", "acme")),
+    lambda: store.digests("acme", Number(sys.argv[2])), lambda: store.keys("other"),
+):
+    try:
+        print(ask())
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a folder that another may not read")
+@pytest.mark.parametrize("closed", [".", "acme"])
+def test_a_secret_that_may_not_be_read_passes_for_one_that_is_lost(closed: str, quick: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=quick) as made:
+        folder = Path(made, "keys")
+        SecretStore(folder).create("acme")
+        SecretStore(folder).create("other")
+        # lost+found of a disk of their own, say
+        (folder / "foreign").mkdir(mode=0o700)
+        for each in (Path(made), folder, folder / "other", folder / "acme"):
+            each.chmod(0o755)
+        (folder / "other/suppression-1.key").unlink()
+        (folder / closed).chmod(0o711)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", READS_AS_NOBODY, str(folder), NUMBER.e164], capture_output=True, text=True,
+            check=True, timeout=60,
+        )  # fmt: skip
+    unread = "ConfigError: cannot read {}: Permission denied: let ccari's user read it"
+    holders, lacks, retired, digests, keys = done.stdout.splitlines()
+    assert done.stderr == ""
+    assert holders == (unread.format(folder) if closed == "." else "[]")
+    if closed == "acme":
+        assert lacks == retired == digests == unread.format(folder / closed)
+    assert "'other' has no suppression secret" in keys
 
 
 def test_a_secret_is_gone_after_a_power_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
