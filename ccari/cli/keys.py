@@ -11,6 +11,7 @@ from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.gating.naming import the_controller
+from ccari.keyring.files import is_there
 from ccari.policy.declaration import Policy
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
@@ -216,7 +217,7 @@ def retire(
 def _tell_recipients(file: RecipientFile, words: str) -> None:
     recipients = file.recipients()
     typer.echo(f"recordings: recipients {words}, in {file.path}: {', '.join(recipients)}")
-    if file.identity_path.exists():
+    if is_there(file.identity_path):
         typer.echo(
             f"recordings: {file.identity_path} opens recordings. Take it to those who may listen, off this machine, keep a copy "
             "safe, and remove it here: the service does not need it, and who breaks in must not find it"
@@ -239,7 +240,7 @@ def _recording_and_evidence(keys_dir: Path) -> list[dict[str, Any]]:
         *(
             {"kind": "journal", **nobody, "version": None, "check": journal_check(each.read()), "use": "encrypts"}
             for each in (JournalKey(keys_dir),)
-            if each.path.exists()
+            if is_there(each.path)
         ),
     ]  # fmt: skip
 

@@ -125,7 +125,9 @@ def main() -> None:
         # the reader of our list has seen enough; what is left in the buffers would fail again on the way out
         os._exit(1)
     except OSError as error:
-        print(f"ccari: cannot write the output: {why(error)}", file=sys.stderr)  # noqa: T201
+        # an output has no name that we gave it
+        what = "cannot write the output" if error.filename is None else error.filename
+        print(f"ccari: {what}: {why(error)}", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()
         os._exit(1)
 

@@ -22,6 +22,14 @@ def is_draft(path: Path) -> bool:
     return path.name.startswith(".") and path.suffix == _DRAFT
 
 
+def is_there(path: Path) -> bool:
+    """Raise ConfigError if that cannot be seen: what another user has is not to pass for missing."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {why(error)}") from None
+
+
 def read_private(path: Path) -> bytes:
     """The content of a file that is its owner's alone.
 

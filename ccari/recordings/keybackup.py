@@ -126,9 +126,12 @@ def refuse_full(folder: Path) -> None:
 
 
 def refuse_taken(to: Path) -> None:
-    """Raise ConfigError if there is something by the name of the backup."""
-    if to.exists() or to.is_symlink():
-        raise ConfigError(f"{to} is there already, and no backup is written over: give another name")
+    """Raise ConfigError if there is something by the name of the backup, or it cannot be seen."""
+    try:
+        if to.exists() or to.is_symlink():
+            raise ConfigError(f"{to} is there already, and no backup is written over: give another name")
+    except OSError as error:
+        raise ConfigError(f"cannot write {to}: {why(error)}") from None
 
 
 def write(packed: Packed, to: Path, passphrase: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyrage
 
 from ccari.errors import ConfigError
-from ccari.keyring.files import alone, read_private, read_public, write_new, write_over
+from ccari.keyring.files import alone, is_there, read_private, read_public, write_new, write_over
 
 _IDENTITY = b"AGE-SECRET-KEY-"
 
@@ -97,7 +97,7 @@ class RecipientFile:
         with alone(self._folder):
             self.recipients()
             if not wanted:
-                if self.identity_path.exists():
+                if is_there(self.identity_path):
                     raise ConfigError(
                         f"{self.identity_path} lies there still: take it to those who may listen, remove it here, "
                         "then run this again"
@@ -124,7 +124,7 @@ class RecipientFile:
 
     def _add(self, recipients: Iterable[str]) -> None:
         known = self.registered()
-        before = read_public(self.path) if self.path.exists() else b""
+        before = read_public(self.path) if is_there(self.path) else b""
         if before and not before.endswith(b"\n"):
             before += b"\n"
         write_over(self.path, before + _lines(each for each in recipients if each not in known))

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccari.errors import SoundError
+from ccari.errors import SoundError, why
 from ccari.policy.notices import Prompt
 from ccari.sounds import audio
 from ccari.sounds.studio import ENDINGS, WORDS, check_words
@@ -75,8 +75,12 @@ def take(recordings: Iterable[Recording], studio: Path) -> list[Prompt]:
 
 
 def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise SoundError(f"{folder}: no such folder")
+    try:
+        next(folder.iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError):
+        raise SoundError(f"{folder}: no such folder") from None
+    except OSError as error:
+        raise SoundError(f"cannot read {folder}: {why(error)}") from None
     return sorted(
         path
         for path in folder.rglob("*")

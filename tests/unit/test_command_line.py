@@ -28,6 +28,24 @@ def ccari(*arguments: str | bytes, out: int = subprocess.PIPE, **environment: st
     return done.returncode, (done.stdout or b"").decode(), done.stderr.decode()
 
 
+AS_NOBODY = """
+import os, sys
+from ccari.cli import main
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+"""
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+def as_nobody(does: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", AS_NOBODY + does, *arguments], capture_output=True, text=True,
+        timeout=SECONDS, check=False, cwd="/", env=os.environ | environment,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
 def test_the_version_needs_a_command() -> None:
     assert ccari("--version") == (0, f"{__version__}\n", "")
 
@@ -179,3 +197,42 @@ def test_a_list_of_all_controllers_is_said_to_be_of_one() -> None:
     ]
     told = [each.help for made in lists for each in made.params if each.name == "controller"]
     assert told == ["Whose; else all."] * 6
+
+
+@as_root
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("keys", "backup", "--to", "{}/x"),
+        ("subject", "export", "x", "--request", "x", "--out", "{}/x"),
+        ("subject", "erase", "x", "--request", "x", "--report", "{}/x"),
+    ],
+    ids=lambda each: each[1],
+)
+def test_a_place_that_may_not_be_looked_into_is_not_named(tmp_path: Path, command: tuple[str, ...]) -> None:
+    tmp_path.chmod(0o700)
+    told = as_nobody("main()", *(each.format(tmp_path) for each in command))
+    assert told == (1, "", f"ccari: cannot write {tmp_path}/x: Permission denied\n")
+
+
+@as_root
+def test_what_may_not_be_read_is_called_the_output(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    code, out, said = as_nobody("main()", "keys", "backup", "--to", "/x", CCARI_DATA_DIR=str(tmp_path))
+    assert (code, out) == (1, "")
+    assert said == f"ccari: {tmp_path}/keys: Permission denied\n"
+
+
+@as_root
+@pytest.mark.parametrize(
+    "look",
+    [
+        "from ccari.keyring.files import is_there; is_there(path)",
+        "from ccari.sounds.intake import _files; _files(path)",
+    ],
+    ids=["key", "sounds"],
+)
+def test_what_may_not_be_looked_at_passes_for_missing(tmp_path: Path, look: str) -> None:
+    tmp_path.chmod(0o700)
+    does = f"from pathlib import Path; path = Path(sys.argv[1]) / 'x'\ntry: {look}\nexcept Exception as error: print(error)"
+    assert as_nobody(does, str(tmp_path)) == (0, f"cannot read {tmp_path}/x: Permission denied\n", "")

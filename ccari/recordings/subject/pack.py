@@ -34,11 +34,14 @@ class Packed:
 
 
 def refuse_taken(out: Path, what: str = "export") -> None:
-    """Raise CcariError if there is something by the name of the export, or of ``what`` else it is to be."""
-    if out.exists() or out.is_symlink():
-        raise CcariError(f"{out} is there already, and no {what} is written over: give another name")
-    if not out.parent.is_dir():
-        raise CcariError(f"there is no folder {out.parent} to write in")
+    """Raise CcariError if there is something by the name of the export, or of ``what`` else it is to be, or it cannot be seen."""
+    try:
+        if out.exists() or out.is_symlink():
+            raise CcariError(f"{out} is there already, and no {what} is written over: give another name")
+        if not out.parent.is_dir():
+            raise CcariError(f"there is no folder {out.parent} to write in")
+    except OSError as error:
+        raise CcariError(f"cannot write {out}: {why(error)}") from None
 
 
 @contextlib.contextmanager
