@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 from uuid import UUID
@@ -86,14 +86,15 @@ def verify(
                 store, Looked.RECORDINGS_VERIFIED, {"recording": str(recording or "all"), "count": str(total)}
             )
         with watched("verifying", total) as told:
-            async for each in _recordings(store, recording):
-                done += 1
-                wrong = await asyncio.to_thread(faults, settings.recordings_dir, each, identities)
-                if wrong and await _is_in_place(store, each.tag.recording_id):
-                    found.append(
-                        {"recording": each.tag.recording_id, "file": each.kept.file, "faults": wrong}
-                    )
-                told(done)
+            async with contextlib.aclosing(_recordings(store, recording)) as recordings:
+                async for each in recordings:
+                    done += 1
+                    wrong = await asyncio.to_thread(faults, settings.recordings_dir, each, identities)
+                    if wrong and await _is_in_place(store, each.tag.recording_id):
+                        found.append(
+                            {"recording": each.tag.recording_id, "file": each.kept.file, "faults": wrong}
+                        )
+                    told(done)
         left = [] if recording is not None else await _left_over(store, settings.recordings_dir)
         return done, found, left
 
@@ -117,7 +118,7 @@ def verify(
         )
 
 
-async def _recordings(store: Store, recording: UUID | None) -> AsyncIterator[InPlace]:
+async def _recordings(store: Store, recording: UUID | None) -> AsyncGenerator[InPlace, None]:
     if recording is not None:
         yield await store.recordings.in_place(recording)
         return

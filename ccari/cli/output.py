@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,13 +19,15 @@ def as_json(value: object, *, err: bool = False) -> None:
     to.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-async def stream_json(batches: AsyncIterable[Iterable[Mapping[str, Any]]]) -> None:
+async def stream_json(batches: AsyncGenerator[Iterable[Mapping[str, Any]], None]) -> None:
     """As :func:`as_json`, a list that is never held whole: one row on a line."""
     before = "[\n"
-    async for rows in batches:
-        for row in rows:
-            sys.stdout.write(f"{before}  {orjson.dumps(dict(row), default=str).decode()}")
-            before = ",\n"
+    # closed while the database still is there, where nobody reads on
+    async with contextlib.aclosing(batches):
+        async for rows in batches:
+            for row in rows:
+                sys.stdout.write(f"{before}  {orjson.dumps(dict(row), default=str).decode()}")
+                before = ",\n"
     sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
 
 

@@ -1,6 +1,7 @@
 """``ccari requests export``: the register as one stream."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -45,14 +46,16 @@ def command(
 
         async def counted() -> AsyncGenerator[dict[str, Any], None]:
             nonlocal written
-            async for row in store.requests.export(controller, moment):
-                written += 1
-                yield row
+            async with aclosing(store.requests.export(controller, moment)) as rows:
+                async for row in rows:
+                    written += 1
+                    yield row
 
         pieces = as_csv(counted()) if format == "csv" else as_json(counted())
-        with writing(out) as file:
-            async for each in pieces:
-                file.write(each)
+        async with aclosing(pieces):
+            with writing(out) as file:
+                async for each in pieces:
+                    file.write(each)
         return written
 
     written = with_store(context, work)

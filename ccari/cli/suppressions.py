@@ -1,5 +1,6 @@
 """``ccari suppress``."""
 
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -202,12 +203,12 @@ def export(
         lists = await the_lists(settings, store)
         whose = the_controller(lists.policy, controller)
         await note(store, Looked.BARS_EXPORTED, {"controller": whose.id})
-        rows = lists.bars_csv(whose.id)
-        first = await anext(rows)
-        with writing(out) as file:
-            file.write(first)
-            async for each in rows:
-                file.write(each)
+        async with aclosing(lists.bars_csv(whose.id)) as rows:
+            first = await anext(rows)
+            with writing(out) as file:
+                file.write(first)
+                async for each in rows:
+                    file.write(each)
 
     with_store(context, work)
 

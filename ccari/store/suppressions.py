@@ -94,7 +94,7 @@ class Suppressions:
             SQL["page_of_suppressions"], controllers, limit, *(after or (None, None)), campaign, reason
         )
 
-    def newest(self, controller: str | None, limit: int | None) -> AsyncIterator[list[dict[str, Any]]]:
+    def newest(self, controller: str | None, limit: int | None) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The newest first, of all controllers if it is None; all of them if ``limit`` is."""
         return self._database.stream(SQL["list_suppressions"], controller, limit)
 

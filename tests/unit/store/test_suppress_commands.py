@@ -7,17 +7,22 @@ import pty
 import re
 import stat
 from datetime import datetime
+import subprocess
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
+from ccari.policy.numbers import Number
+from ccari.policy.rights import Right
 from ccari.store.database import Database, open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Policies
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Done, Service, command
 from tests.unit.store import made
+from tests.unit.store.test_requests import letter
 
 REGISTERED = (
     made.POLICY.replace('dial = "', 'registers = ["robinson"]\ndial = "')
@@ -42,8 +47,9 @@ async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
     for controller in ("acme", "other"):
         SecretStore(tmp_path / "keys").create(controller)
     return Service(
-        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
-    )
+        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err",
+        store=store,
+    )  # fmt: skip
 
 
 def written(folder: Path, text: str, name: str = "list.csv") -> str:
@@ -75,6 +81,56 @@ async def bars(database: Database) -> list[dict[str, Any]]:
         "SELECT controller, digest, key_version, campaign, reason, origin, proof, entered_at, expires_at"
         " FROM suppressions ORDER BY controller, digest, campaign, reason"
     )
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        ("suppress", "export", *ACME), ("suppress", "list", "--limit", "0", "--json"), ("requests", "export"),
+        ("requests", "export", "--format", "json"),
+    ],
+    ids=["export", "list", "requests", "requests-json"],
+)  # fmt: skip
+async def test_a_list_that_nobody_reads_to_its_end_ends_in_a_traceback(
+    ccari: Service, tmp_path: Path, listed: tuple[str, ...]
+) -> None:
+    numbers = [f"6001{each:05}" for each in range(300)]
+    done = await ccari.ccari("suppress", "import", written(tmp_path, "\n".join(numbers)), *ACME)
+    assert done.code == 0, done.err
+    await entered(ccari)
+    assert await asyncio.to_thread(into_a_closed_pipe, ccari, *listed) == (1, "")
+    full = "ccari: cannot write the output: No space left on device\n"
+    assert await asyncio.to_thread(onto_a_full_disk, ccari, *listed) == (1, full)
+
+
+async def entered(ccari: Service) -> None:
+    """More requests than are given at a time."""
+    assert ccari.store is not None
+    for each in range(40):
+        number = Number(f"+486001{each:05}")
+        exercise = replace(letter(Right.ACCESS, note="of a test " * 20), number=number.e164)
+        await ccari.store.requests.add("acme", exercise, made.digests(number=number))
+
+
+def into_a_closed_pipe(ccari: Service, *arguments: str) -> tuple[int, str]:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        return said_beside(ccari, gone, *arguments)
+
+
+def onto_a_full_disk(ccari: Service, *arguments: str) -> tuple[int, str]:
+    with Path("/dev/full").open("wb") as full:
+        return said_beside(ccari, full, *arguments)
+
+
+def said_beside(ccari: Service, out: IO[bytes], *arguments: str) -> tuple[int, str]:
+    """Exit status, and what was said on standard error."""
+    done = subprocess.run(
+        command(*arguments), stdout=out, stderr=subprocess.PIPE, timeout=60, check=False,
+        env={**os.environ, **ccari.environment, "PYTHONUNBUFFERED": ""},
+    )  # fmt: skip
+    return done.returncode, done.stderr.decode()
 
 
 async def test_a_bad_list_is_half_taken_or_its_faults_are_not_told(ccari: Service, tmp_path: Path) -> None:
