@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 
 from ccari.cli.context import ControllerId, Json, Limit, current_policy, vouched, who, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_table, telling
 from ccari.config import Settings
 from ccari.gating.subjects import to_hold
 from ccari.ports.holds import HoldOn
@@ -42,12 +42,12 @@ def hold(
         return await store.holds.place(on, reason.strip(), f"cli:{who()}")
 
     placed = with_store(context, work)
-    if json:
-        as_json(placed)
-    else:
-        typer.echo(
-            f"hold {placed['id']} keeps {_recordings(placed['recordings'])}, and what is still to come"
-        )
+    words = f"hold {placed['id']} keeps {_recordings(placed['recordings'])}, and what is still to come"
+    with telling(words):
+        if json:
+            as_json(placed)
+        else:
+            typer.echo(words)
 
 
 def release(

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -117,7 +117,7 @@ def main() -> None:
     except (CcariError, PolicyError) as error:
         for line in str(error).splitlines():
             print(f"ccari: {line}", file=sys.stderr)  # noqa: T201 - the command line's voice
-        sys.exit(1)
+        _fail()
     except KeyboardInterrupt:
         # while what is left in the buffers is written, perhaps to nobody who reads it
         os._exit(ending.status())
@@ -141,6 +141,16 @@ def _run() -> None:
         # a short list is written only here: the interpreter would do it too late to be heard
         sys.stdout.flush()
         raise
+
+
+def _fail() -> NoReturn:
+    """Exit status 1, also where what is left in the buffers cannot be printed: the interpreter would make it another."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stderr.flush()
+        os._exit(1)
+    sys.exit(1)
 
 
 def _stand_in() -> None:

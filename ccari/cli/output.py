@@ -12,11 +12,29 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ccari.errors import CcariError, why
+
 
 def as_json(value: object, *, err: bool = False) -> None:
     """``err``: on standard error, where a list goes to standard output."""
     to = sys.stderr if err else sys.stdout
     to.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+@contextlib.contextmanager
+def telling(done: str) -> Iterator[None]:
+    """Where what was done cannot be printed, say ``done`` on standard error: taken for failed, it would be done twice.
+
+    Raises
+    ------
+    CcariError
+        If it cannot be printed.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        raise CcariError(f"{done}; its line could not be printed: {why(error)}") from None
 
 
 async def stream_json(batches: AsyncGenerator[Iterable[Mapping[str, Any]], None]) -> None:

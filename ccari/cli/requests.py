@@ -22,7 +22,7 @@ from ccari.cli.context import (
     with_store,
 )
 from ccari.cli.forwards import Reference
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_table, telling
 from ccari.config import Settings
 from ccari.gating import claimants
 from ccari.gating.dossiers import clock, listed
@@ -147,12 +147,13 @@ def add(
         return await enter(await current_policy(store), claim, store.requests, secrets, f"cli:{who()}")
 
     done = with_store(context, work)
-    if json:
-        as_json(done)
-        return
-    typer.echo(f"{done['reference']} is {_words(done['state'])}, due {done['due']}")
-    if done["barred"]:
-        typer.echo(f"{done['number']} is now barred for {done['controller']}: {done['barred']}")
+    with telling(f"{done['reference']} was entered"):
+        if json:
+            as_json(done)
+            return
+        typer.echo(f"{done['reference']} is {_words(done['state'])}, due {done['due']}")
+        if done["barred"]:
+            typer.echo(f"{done['number']} is now barred for {done['controller']}: {done['barred']}")
 
 
 @app.command()
@@ -247,10 +248,11 @@ def _worked(
 
 
 def _tell(done: dict[str, Any], words: str, *, json: bool) -> None:
-    if json:
-        as_json(done)
-    else:
-        typer.echo(words)
+    with telling(words):
+        if json:
+            as_json(done)
+        else:
+            typer.echo(words)
 
 
 async def _clock(store: Store) -> Clock:

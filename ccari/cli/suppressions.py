@@ -20,7 +20,7 @@ from ccari.cli.context import (
 )
 from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, the_lists, watched
-from ccari.cli.output import as_json, as_table, stream_json
+from ccari.cli.output import as_json, as_table, stream_json, telling
 from ccari.config import Settings
 from ccari.gating.bars import Barring, Bars, Lifting
 from ccari.gating.naming import the_controller
@@ -62,11 +62,13 @@ def add(
         return await (await _bars(settings, store)).enter(asked, f"cli:{who()}")
 
     done = with_store(context, work)
-    if json:
-        as_json(done)
-    else:
-        words = "is now barred" if done["added"] else "was barred already"
-        typer.echo(f"{done['number']} {words} for {campaign or done['controller']}: {done['reason']}")
+    barred = "is now barred" if done["added"] else "was barred already"
+    words = f"{done['number']} {barred} for {campaign or done['controller']}: {done['reason']}"
+    with telling(words):
+        if json:
+            as_json(done)
+        else:
+            typer.echo(words)
 
 
 @app.command()

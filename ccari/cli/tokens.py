@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli.context import Json, current_policy, who, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_table, telling
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.gating.labels import label
@@ -63,10 +63,12 @@ def create(
         return bearer
 
     bearer = with_store(context, work)
-    if json:
-        as_json({"token": token, "name": bearer.name, "role": bearer.role, "expires_at": expires_at})
-    else:
-        typer.echo(token)
+    with telling(f"the token {bearer.name!r} was made, which nobody has seen, so revoke it"):
+        if json:
+            as_json({"token": token, "name": bearer.name, "role": bearer.role, "expires_at": expires_at})
+        else:
+            typer.echo(token)
+    if not json:
         typer.echo(f"this is {bearer.name}'s token; it is not shown again", err=True)
 
 

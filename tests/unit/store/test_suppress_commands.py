@@ -112,6 +112,37 @@ async def entered(ccari: Service) -> None:
         await ccari.store.requests.add("acme", exercise, made.digests(number=number))
 
 
+@pytest.mark.parametrize("json_", [(), ("--json",)], ids=["line", "json"])
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (("requests", "add", "access", FIRST, *ACME), r"ACME-\d{4}-000001 was entered"),
+        (("token", "create", "--role", "agent", "--agent", "anna", "--name", "crm"),
+         "the token 'crm' was made, which nobody has seen, so revoke it"),
+        (("suppress", "add", FIRST, *ACME), r"\+48•+0001 is now barred for acme: do_not_call"),
+        (("recordings", "hold", "--number", FIRST, *ACME, "--reason", "lawsuit"),
+         "hold 1 keeps 0 stored recordings, and what is still to come"),
+    ],
+    ids=["request", "token", "bar", "hold"],
+)  # fmt: skip
+async def test_what_was_done_is_called_failed_where_its_line_cannot_be_printed(
+    ccari: Service, words: tuple[str, ...], done: str, json_: tuple[str, ...]
+) -> None:
+    code, said = await asyncio.to_thread(onto_a_full_disk, ccari, *words, *json_)
+    assert code == 1
+    assert re.fullmatch(f"ccari: {done}; its line could not be printed: No space left on device\n", said), (
+        said
+    )
+
+
+async def test_what_was_done_is_not_told_where_nobody_reads_its_line(ccari: Service) -> None:
+    code, said = await asyncio.to_thread(into_a_closed_pipe, ccari, "requests", "add", "access", FIRST, *ACME)
+    assert code == 1
+    assert re.fullmatch(
+        r"ccari: ACME-\d{4}-000001 was entered; its line could not be printed: Broken pipe\n", said
+    )
+
+
 def into_a_closed_pipe(ccari: Service, *arguments: str) -> tuple[int, str]:
     reader, writer = os.pipe()
     os.close(reader)
