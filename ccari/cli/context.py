@@ -26,7 +26,9 @@ from ccari.store.secrets import SecretStore
 _T = TypeVar("_T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Limit = Annotated[int, typer.Option(min=1, help="The most rows to print.")]
+#: What the database counts rows and days with, and what it numbers them with.
+MOST, LAST_ID = 2**31 - 1, 2**63 - 1
+Limit = Annotated[int, typer.Option(min=1, max=MOST, help="The most rows to print.")]
 ControllerId = Annotated[
     str | None, typer.Option("--controller", help="Whose; may be left out where there is only one.")
 ]

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, Limit, current_policy, vouched, who, with_store
+from ccari.cli.context import LAST_ID, ControllerId, Json, Limit, current_policy, vouched, who, with_store
 from ccari.cli.output import as_json, as_table, telling
 from ccari.config import Settings
 from ccari.gating.subjects import to_hold
@@ -52,7 +52,9 @@ def hold(
 
 def release(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(metavar="HOLD", help="As in recordings holds.")],
+    number: Annotated[
+        int, typer.Argument(min=1, max=LAST_ID, metavar="HOLD", help="As in recordings holds.")
+    ],
     *,
     reason: Annotated[str, typer.Option(help="Why nothing needs it any more; it is kept.")],
     json: Json = False,

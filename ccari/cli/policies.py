@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import Json, who, with_store
+from ccari.cli.context import MOST, Json, who, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.cli.readiness import BUILD, lacking, left_behind
 from ccari.config import Settings
@@ -108,7 +108,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
 def show(
     context: typer.Context,
     revision: Annotated[
-        int | None, typer.Argument(min=1, max=2**31 - 1, help="Its number; else the one in force.")
+        int | None, typer.Argument(min=1, max=MOST, help="Its number; else the one in force.")
     ] = None,
     *,
     json: Json = False,

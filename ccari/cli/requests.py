@@ -9,6 +9,7 @@ from rich.text import Text
 
 from ccari.cli import forwards, request_export, request_record, spooled
 from ccari.cli.context import (
+    MOST,
     ControllerId,
     Json,
     Limit,
@@ -72,7 +73,7 @@ def list_(
     open: Annotated[bool, typer.Option("--open", help="Not closed yet.")] = False,  # noqa: A002 - the option's name
     overdue: Annotated[bool, typer.Option("--overdue", help="Whose last day is over.")] = False,
     due_within: Annotated[
-        int | None, typer.Option(min=0, help="Due in so many days, or overdue.", metavar="DAYS")
+        int | None, typer.Option(min=0, max=MOST, help="Due in so many days, or overdue.", metavar="DAYS")
     ] = None,
     limit: Limit = 100,
     json: Json = False,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli.context import (
+    MOST,
     ControllerId,
     Json,
     OfController,
@@ -138,7 +139,9 @@ def list_(
     context: typer.Context,
     *,
     controller: OfController = None,
-    limit: Annotated[int, typer.Option(min=0, help="The most rows to print; 0, with --json: all.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=0, max=MOST, help="The most rows to print; 0, with --json: all.")
+    ] = 100,
     json: Json = False,
 ) -> None:
     """List what is barred, the newest first."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ccari.cli.context import Json, Limit, OfController, told_of, with_store
+from ccari.cli.context import LAST_ID, Json, Limit, OfController, told_of, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
@@ -15,7 +15,7 @@ app = typer.Typer(
 )
 
 _Number = Annotated[
-    int | None, typer.Argument(min=1, help="As in webhooks list; else all that was given up.")
+    int | None, typer.Argument(min=1, max=LAST_ID, help="As in webhooks list; else all that was given up.")
 ]
 _Endpoint = Annotated[str | None, typer.Option(help="Only what this webhook was to be told, by its name.")]
 

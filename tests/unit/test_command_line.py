@@ -142,6 +142,28 @@ def test_more_days_than_a_calendar_has_end_in_a_traceback() -> None:
     assert "Invalid value for '--days'" in said
 
 
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (("recordings", "list", "--limit"), "--limit"),
+        (("suppress", "list", "--limit"), "--limit"),
+        (("requests", "list", "--due-within"), "--due-within"),
+        (("policy", "show"), "'revision'"),
+        (("webhooks", "retry"), "'number'"),
+        (("webhooks", "discard"), "'number'"),
+        (("recordings", "release", "--reason", "x"), "HOLD"),
+    ],
+    ids=lambda each: "-".join(each) if isinstance(each, tuple) else "",
+)
+def test_a_number_that_the_database_does_not_take_is_no_wrong_usage(
+    command: tuple[str, ...], named: str
+) -> None:
+    code, out, said = ccari(*command, "9" * 20)
+    assert (code, out) == (2, "")
+    told = next(line for line in said.splitlines() if "Invalid value for" in line)
+    assert named in told, said
+
+
 def _told(command: Any) -> Iterator[str]:
     """What its help says, and that of all below it."""
     yield command.help or ""
