@@ -6,10 +6,12 @@ and the last one out stops it. Locks vanish with their process, so a killed one 
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,7 +19,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
-from ccari.errors import StoreError
+from ccari.errors import StoreError, why
 
 _T = TypeVar("_T")
 
@@ -33,6 +35,7 @@ USERS, CONTROL = "users.lock", "control.lock"
 _UNFINISHED = "initdb-"
 #: What pg_ctl ends with where the server did not start.
 _LOG_KNOWS = "Examine the log output"
+_REASON = re.compile(r"\b(?:error|FATAL|PANIC): +(.+)")
 #: The folder of PostgreSQL 18 in the package, which has several versions.
 _SERVER = "pginstall18"
 
@@ -91,9 +94,13 @@ def _lock_file(path: Path) -> IO[str]:
     try:
         return path.open("a")
     except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}: run ccari as its owner or as root"
-        ) from None
+        raise StoreError(f"cannot write {path}: {_advised(error)}") from None
+
+
+def _advised(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return f"{why(error)}: run ccari as its owner or as root"
+    return "the file system of data_dir is read-only" if error.errno == errno.EROFS else why(error)
 
 
 class User(NamedTuple):
@@ -208,9 +215,9 @@ class Server:
         if code != 0:
             last = next((line for line in reversed(output.splitlines()) if line.strip()), "no message")
             # a server that does not start tells its log why, but for one that has no room for it
-            why = f"see {self._log}" if last.startswith(_LOG_KNOWS) else last.strip()
+            told = f"see {self._log}" if last.startswith(_LOG_KNOWS) else _reason(output) or last.strip()
             full = ", and the disk is full" if shutil.disk_usage(self.folder).free == 0 else ""
-            raise StoreError(f"the embedded PostgreSQL in {self.folder}: {programme} failed{full}: {why}")
+            raise StoreError(f"the embedded PostgreSQL in {self.folder}: {programme} failed{full}: {told}")
 
     async def _spawn(self, programme: str, *arguments: str) -> tuple[int, str]:
         return await _to_its_end(self._spawn_and_wait, programme, *arguments)
@@ -232,6 +239,12 @@ class Server:
                 return 124, f"no end within {error.timeout:.0f} s"
             output.seek(0)
             return code, output.read().decode(errors="replace")
+
+
+def _reason(output: str) -> str | None:
+    """Why a programme failed, where it says so: initdb tells last of what it has taken away again."""
+    found = _REASON.search(output)
+    return None if found is None else found[1].strip()
 
 
 def _server_user(cluster: Path) -> User | None:

@@ -58,9 +58,9 @@ class Schema:
 
 
 class AnothersError(StoreError):
-    """The embedded server is ``owner``'s, and nothing can be seen of it from here."""
+    """The embedded server is ``owner``'s (None: whose cannot be seen), and nothing can be seen of it from here."""
 
-    def __init__(self, words: str, owner: str) -> None:
+    def __init__(self, words: str, owner: str | None) -> None:
         super().__init__(words)
         self.owner = owner
 
@@ -157,16 +157,17 @@ def find_embedded(data_dir: Path) -> Embedded:
         raise StoreError(f"the embedded PostgreSQL in {data_dir} was never made: ccari db migrate") from None
     except PermissionError:
         owner = _owner(folder / "cluster", folder, data_dir)
-        raise AnothersError(f"the embedded PostgreSQL in {data_dir} is {owner}'s", owner) from None
+        whose = owner or "another user"
+        raise AnothersError(f"the embedded PostgreSQL in {data_dir} is {whose}'s", owner) from None
 
 
-def _owner(*paths: Path) -> str:
+def _owner(*paths: Path) -> str | None:
     """Whose the first of them is that can be looked at."""
     for each in paths:
         with contextlib.suppress(OSError):
             found = each.stat()
             return embedded.User(found.st_uid, found.st_gid).name
-    return "another user"
+    return None
 
 
 @contextlib.asynccontextmanager

@@ -36,6 +36,8 @@ async def _dsn(settings: Settings) -> AsyncIterator[str]:
 
 def unseen(error: AnothersError) -> Finding:
     """It may be well, for its owner to find out."""
+    if error.owner is None:
+        return doubt("database", str(error), "run ccari doctor as the user of the service, or as root")
     return doubt("database", str(error), f"runuser -u {shlex.quote(error.owner)} -- ccari doctor")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from ccari.cli.doctor.database import unseen
 from ccari.cli.doctor.findings import State
 from ccari.store import embedded
 from ccari.store.embedded import embedded_postgres
@@ -120,3 +121,20 @@ async def test_a_user_who_may_not_look_is_told_to_take_the_server_over(anothers:
     assert (str(raised.value), raised.value.owner) == (
         f"the embedded PostgreSQL in {anothers.parent} is nobody's", "nobody"
     )  # fmt: skip
+
+
+async def test_an_owner_who_cannot_be_seen_is_to_be_run_as(home: Path) -> None:
+    closed = home / "closed"
+    (closed / "data" / "postgresql").mkdir(parents=True)
+    closed.chmod(0o700)
+    os.seteuid(NOBODY - 1)
+    try:
+        with pytest.raises(AnothersError) as raised:
+            find_embedded(closed / "data")
+    finally:
+        os.seteuid(0)
+    found = unseen(raised.value)
+    assert (found.found, found.advice) == (
+        f"the embedded PostgreSQL in {closed / 'data'} is another user's",
+        "run ccari doctor as the user of the service, or as root",
+    )

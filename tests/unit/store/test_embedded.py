@@ -212,6 +212,30 @@ async def test_a_full_disk_is_not_told_of_by_a_server_that_has_no_room_for_its_l
                 pass
 
 
+async def test_a_disk_that_is_full_while_the_server_is_made_is_told_of_by_what_is_taken_away_again(
+    home: Path,
+) -> None:
+    with (
+        mounted(home / "tiny", "size=8m,mode=711") as tiny,
+        pytest.raises(StoreError, match=r"initdb failed.*: could not .*No space left on device$"),
+    ):
+        async with embedded_postgres(tiny / "server"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [("ro", "the file system of data_dir is read-only"), ("nr_inodes=1", "No space left on device")],
+    ids=["read-only", "full"],
+)
+async def test_a_file_that_no_user_could_write_is_said_to_be_its_owners(
+    home: Path, options: str, words: str
+) -> None:
+    with mounted(home / "unwritten", options) as folder, pytest.raises(StoreError) as raised:
+        embedded._lock_file(folder / embedded.USERS)
+    assert str(raised.value) == f"cannot write {folder / embedded.USERS}: {words}"
+
+
 async def test_a_path_that_no_socket_fits_in_is_told_in_a_traceback(home: Path) -> None:
     with pytest.raises(StoreError, match="too long for a unix socket: choose a shorter data_dir"):
         async with embedded_postgres(home / ("x" * 90)):
