@@ -6,9 +6,9 @@ import os
 import pty
 import re
 import stat
-from datetime import datetime
 import subprocess
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
