@@ -8,7 +8,7 @@ from ccari.agi.session import AgiError, GoneError, Session
 from ccari.errors import CcariError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
-from ccari.gating.labels import agent_name
+from ccari.gating.labels import NAMELESS, agent_name
 from ccari.gating.terms import Terms
 from ccari.policy.call import Direction, Outcome
 from ccari.policy.gate import Block
@@ -52,7 +52,7 @@ def _asked(session: Session) -> Asked:
     agent = agent_name(session.head.get("agi_channel", ""))
     match session.arguments:
         case (number, campaign):
-            return Asked(number, campaign, agent)
+            return Asked(number, campaign or NAMELESS, agent)
         case _:
             # a comma in a number makes three of two
             return Asked(None, "", agent)

@@ -13,7 +13,7 @@ from ccari.agi.session import Session
 from ccari.errors import CcariError, SoundError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
-from ccari.gating.labels import agent_name
+from ccari.gating.labels import NAMELESS, agent_name
 from ccari.gating.naming import campaign_name
 from ccari.gating.sourcing import own_source
 from ccari.gating.terms import Terms
@@ -51,7 +51,7 @@ async def rights(session: Session, counter: Counter) -> None:
     caller = await _caller(session)
     campaign = session.arguments[0] if len(session.arguments) == 1 else None
     agent = agent_name(session.head.get("agi_channel", ""))
-    asked = Asked(None if campaign is None else caller.number, campaign or "", agent)
+    asked = Asked(None if campaign is None else caller.number, campaign or NAMELESS, agent)
     call = uuid4()
     journal = Journal(call, agent, counter.meter.call(Way.FASTAGI_MENU, Direction.OUTBOUND))
     await session.command("ANSWER")

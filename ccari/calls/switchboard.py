@@ -17,7 +17,7 @@ from ccari.calls.runner import CallRunner
 from ccari.calls.strays import Strays
 from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
-from ccari.gating.labels import agent_name, label
+from ccari.gating.labels import NAMELESS, agent_name, label
 from ccari.policy.call import Direction
 from ccari.policy.rights import Right
 from ccari.ports import placing
@@ -230,16 +230,23 @@ def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
     own, technology = agent_name(name), name.partition("/")[0]
     match args:
         case ["outbound", number, campaign]:
-            return Order(Direction.OUTBOUND, number, campaign, home, own, technology=technology)
+            return Order(Direction.OUTBOUND, number, campaign or NAMELESS, home, own, technology=technology)
         case ["outbound", number, campaign, agent]:
-            return Order(Direction.OUTBOUND, number, campaign, home, label(agent), technology=technology)
+            return Order(
+                Direction.OUTBOUND, number, campaign or NAMELESS, home, label(agent), technology=technology
+            )
         case ["inbound", campaign]:
             return Order(
-                Direction.INBOUND, _caller(channel), campaign, home, label(campaign), technology=technology
+                Direction.INBOUND,
+                _caller(channel),
+                campaign or NAMELESS,
+                home,
+                label(campaign),
+                technology=technology,
             )
         case ["inbound", campaign, destination]:
             return Order(
-                Direction.INBOUND, _caller(channel), campaign, home, label(destination), destination,
+                Direction.INBOUND, _caller(channel), campaign or NAMELESS, home, label(destination), destination,
                 technology,
             )  # fmt: skip
         case ["inbound", *_]:

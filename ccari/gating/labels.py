@@ -4,6 +4,8 @@ import re
 
 _LONG_DIGITS = re.compile(r"\+?\d{6,}")
 _LONGEST = 40
+#: What is named by nothing: an empty argument is one that was meant to name something.
+NAMELESS = "unknown"
 #: As people write numbers among other words.
 _WRITTEN = re.compile(r"[(+]*\d(?:[ ()/.-]{0,2}\d){5,}")
 _PHONE = re.compile(r"(?!local/)[a-z0-9]+/(?:sip:)?([a-z0-9_.+#*-]+)(?:@.*)?", re.IGNORECASE)
@@ -11,7 +13,7 @@ _PHONE = re.compile(r"(?!local/)[a-z0-9]+/(?:sip:)?([a-z0-9_.+#*-]+)(?:@.*)?", r
 
 def label(text: str) -> str:
     """A name without what could be a number: ``Local/NUMBER@context`` is a channel too, and arguments get swapped."""
-    return _LONG_DIGITS.sub("…", text.partition("@")[0])[:_LONGEST] or "unknown"
+    return _LONG_DIGITS.sub("…", text.partition("@")[0])[:_LONGEST] or NAMELESS
 
 
 def unnumbered(text: str) -> str:

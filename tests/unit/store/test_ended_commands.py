@@ -52,6 +52,14 @@ async def running(
             await process.wait()
 
 
+@asynccontextmanager
+async def locked(database: Database, table: str, mode: str) -> AsyncIterator[None]:
+    """For as long as it takes: the service's own connections may not be idle in a transaction."""
+    async with database.apart(slow_reader=True) as connection, connection.transaction():
+        await connection.execute(f"LOCK TABLE {table} IN {mode} MODE")
+        yield
+
+
 def drafts(folder: Path) -> list[Path]:
     return list(folder.glob(".*.draft"))
 
@@ -73,11 +81,9 @@ async def test_a_scrub_that_is_ended_leaves_its_numbers_behind(
     (tmp_path / "list.csv").write_text("600100001\n" * 10)
     out = tmp_path / "out.csv"
     scrub = ("contacts", "scrub", str(tmp_path / "list.csv"), "--campaign", "renewals", "--out", str(out))
-    async with database.transaction() as connection:
-        # it waits with the draft in its hands
-        await connection.execute("LOCK TABLE suppressions IN ACCESS EXCLUSIVE MODE")
-        async with running(environment, *scrub) as process:
-            assert await told(process, number, tmp_path) == (code, b"", b"")
+    # it waits with the draft in its hands
+    async with locked(database, "suppressions", "ACCESS EXCLUSIVE"), running(environment, *scrub) as process:
+        assert await told(process, number, tmp_path) == (code, b"", b"")
     assert (drafts(tmp_path), out.exists()) == ([], False)
 
 
@@ -90,10 +96,8 @@ async def test_an_export_that_is_ended_leaves_a_persons_data_behind(
     reference = await person.asked(shelf, Right.ACCESS)
     out = tmp_path / "jan.zip"
     export = ("subject", "export", "600 100 001", "--request", reference, "--out", str(out))
-    async with database.transaction() as connection:
-        await connection.execute("LOCK TABLE accesses IN SHARE MODE")
-        async with running(environment, *export) as process:
-            assert await told(process, number, tmp_path) == (code, b"", b"")
+    async with locked(database, "accesses", "SHARE"), running(environment, *export) as process:
+        assert await told(process, number, tmp_path) == (code, b"", b"")
     assert (drafts(tmp_path), out.exists()) == ([], False)
 
 
