@@ -54,10 +54,11 @@ async def rights(session: Session, counter: Counter) -> None:
     asked = Asked(None if campaign is None else caller.number, campaign or NAMELESS, agent)
     call = uuid4()
     journal = Journal(call, agent, counter.meter.call(Way.FASTAGI_MENU, Direction.OUTBOUND))
+    journal.bind(way="fastagi")
     await session.command("ANSWER")
     menu = await _menu(session, counter, asked, caller, call, journal)
     named = campaign_name(counter.book.policy, asked.campaign)
-    journal.bind(way="fastagi", campaign=named)
+    journal.bind(campaign=named)
     if isinstance(menu, Menu):
         await menu.run()
         return

@@ -219,8 +219,7 @@ class _Segment:
     async def settle(self) -> None:
         started, until = self._started_at, self._until
         # without its beginning nobody can tell how much of it was before
-        cut_to_nothing = until is not None and (not self._began or started is None or until <= started)
-        if started is None or not self._keep or cut_to_nothing:
+        if started is None or not self._keep or (until is not None and (not self._began or until <= started)):
             await self._discard()
         else:
             await self._keep_file(replace(self._tag, started_at=started), until)

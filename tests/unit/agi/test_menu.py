@@ -348,3 +348,12 @@ async def test_a_service_that_stops_waits_minutes_for_a_database_that_went_away_
     (call,) = await store.records.list_calls(10)
     assert call["ended_at"] is None
     assert len(await store.requests.list(None, 10)) == 1
+
+
+async def test_what_is_logged_of_a_visit_does_not_say_by_which_way_it_came(counter: Counter) -> None:
+    with capture_logs() as logged:
+        async with serving(counter) as port:
+            await menu(port, {"rights": ["7"]}, CCARI_NUMBER=NUMBER.e164)
+    of_the_visit = [line for line in logged if "call_id" in line]
+    assert "right_registered" in [line["event"] for line in of_the_visit]
+    assert {line["event"]: line.get("way") for line in of_the_visit if line.get("way") != "fastagi"} == {}
