@@ -9,29 +9,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from ccari import __version__
-from ccari.cli import (
-    audit,
-    calls,
-    consents,
-    contacts,
-    db,
-    demo,
-    doctor,
-    evidence,
-    gate,
-    keys,
-    policies,
-    recordings,
-    registers,
-    requests,
-    secrecy,
-    serve,
-    sounds,
-    subject,
-    suppressions,
-    tokens,
-    webhooks,
-)
+from ccari.cli import secrecy
+from ccari.cli.commands import OnDemand
 from ccari.cli.context import State
 from ccari.cli.ending import INTERRUPTED, ending
 from ccari.errors import CcariError, why
@@ -39,38 +18,13 @@ from ccari.policy.declaration import PolicyError
 
 app = typer.Typer(
     name="ccari",
+    cls=OnDemand,
     help="The GDPR compliance layer of an Asterisk call centre: no call without a lawful basis, no recording without "
     "a notice, no request lost.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for name, command in (
-    ("serve", serve.command),
-    ("gate", gate.command),
-    ("demo", demo.command),
-    ("doctor", doctor.command),
-):
-    app.command(name)(command)
-for name, group in (
-    ("audit", audit.app),
-    ("calls", calls.app),
-    ("consents", consents.app),
-    ("contacts", contacts.app),
-    ("db", db.app),
-    ("evidence", evidence.app),
-    ("keys", keys.app),
-    ("policy", policies.app),
-    ("recordings", recordings.app),
-    ("registers", registers.app),
-    ("requests", requests.app),
-    ("sounds", sounds.app),
-    ("subject", subject.app),
-    ("suppress", suppressions.app),
-    ("token", tokens.app),
-    ("webhooks", webhooks.app),
-):
-    app.add_typer(group, name=name, no_args_is_help=True)
 
 
 def _tell_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature

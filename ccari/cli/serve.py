@@ -14,7 +14,7 @@ def command(context: typer.Context) -> None:
     # until the service heeds them itself: there is nothing to close yet
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, _leave)
-    # here, for every other command starts in half the time without what only the service needs
+    # only now, for they take half a second to load
     import uvloop  # noqa: PLC0415
 
     from ccari.app.service import serve  # noqa: PLC0415

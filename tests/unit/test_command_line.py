@@ -29,8 +29,11 @@ def ccari(*arguments: str | bytes, out: int = subprocess.PIPE, **environment: st
 
 
 AS_NOBODY = """
-import os, sys
-from ccari.cli import main
+import concurrent.futures.thread, os, sys
+from ccari.cli.main import app, main
+from typer.main import get_command
+# all that is loaded later lies where nobody may look
+assert [*get_command(app).commands.values()]
 os.setgroups([])
 os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)
@@ -178,20 +181,34 @@ def test_the_help_loses_what_it_takes_for_markup() -> None:
     assert [each for each in told if markup.render(each).plain != each] == []
 
 
-def test_ctrl_c_while_the_commands_are_loaded_ends_in_a_traceback() -> None:
-    """Loaded is what sends the signal, where the first of them would be. Who starts tests in the background has them ignore it."""
+def test_a_command_waits_for_what_only_others_need() -> None:
+    loads = (
+        "import contextlib, sys; from ccari.__main__ import main\n"
+        "sys.argv[1:] = ['token', '--help']\n"
+        "with contextlib.suppress(SystemExit): main()\n"
+        "print([each for each in ('aiohttp', 'pydub', 'ccari.demo', 'ccari.app', 'ccari.recordings') if each in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", loads], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.parametrize(("module", "status"), [("ccari.cli", -signal.SIGINT), ("ccari.cli.policies", 130)])
+def test_ctrl_c_while_a_command_is_loaded_ends_in_a_traceback(module: str, status: int) -> None:
+    """Loaded is what sends the signal, where the module would be. Who starts tests in the background has them ignore it."""
     sends = (
         "import os, signal, sys; from ccari.__main__ import main\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Sends:\n"
         "    def find_spec(self, name, *_):\n"
-        "        name == 'ccari.cli' and os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.meta_path.insert(0, Sends()); main()"
+        f"        name == '{module}' and os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv[1:] = ['policy', 'presets']; sys.meta_path.insert(0, Sends()); main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", sends], capture_output=True, text=True, timeout=SECONDS, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
 
 
 def test_a_form_whose_header_is_broken_is_quoted_on_stderr() -> None:

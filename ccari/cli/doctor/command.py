@@ -19,7 +19,7 @@ def command(context: typer.Context, *, json: Json = False) -> None:
 
     Run it as the service's user, before `ccari serve` or beside it. Exit status 1 if there is a fault.
     """
-    # here, for every other command starts in half the time without what only the service needs
+    # here, for the help is told sooner without what only the service needs
     from ccari.cli.doctor.rounds import examine  # noqa: PLC0415
 
     log.configure("console", "error", sys.stderr)
