@@ -99,7 +99,7 @@ class EspeakNg:
     def _spoken(self, text: str, language: str) -> str:
         for written, said in self.SAY.get(language, {}).items():
             # its full stop, when it is the last word, also ends the sentence
-            abbreviation = rf"(?<!\w){re.escape(written)}(?!\w)"
+            abbreviation = rf"(?<![\w.]){re.escape(written)}(?!\w)"
             text = re.sub(rf"{abbreviation}(\.|$)", f"{said}.", text, flags=re.IGNORECASE)
             text = re.sub(abbreviation, said, text, flags=re.IGNORECASE)
         # espeak-ng takes control characters for commands and [[...]] for phonemes

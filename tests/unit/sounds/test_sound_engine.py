@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,15 @@ def test_a_word_that_only_begins_like_a_company_form_is_left_alone(
     assert spoken("ТОВ Вектор", "uk") == spoken(f"{full} Вектор", "uk")
     assert spoken("товари", "uk") != spoken(f"{full}ари", "uk")
     assert spoken("Agentur", "de") != spoken("Ah Gehentur", "de")
+
+
+def test_a_country_is_read_as_a_company_form(tmp_path: Path, spoken: Callable[[str, str], bytes]) -> None:
+    class AsWritten(EspeakNg):
+        SAY: ClassVar = {}
+
+    out = tmp_path / "as_written.wav"
+    AsWritten().speak("Dzwoni ACME z U.S.A.", "pl", out)
+    assert spoken("Dzwoni ACME z U.S.A.", "pl") == out.read_bytes()
 
 
 def test_each_language_has_a_voice_of_its_own(
