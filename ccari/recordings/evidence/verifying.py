@@ -202,13 +202,20 @@ def _notice(files: Mapping[str, bytes], journal: Sequence[Linked]) -> tuple[str,
             )
         if row["digest"] not in named and not erased:
             raise EvidenceError(f"notice/notice.json: {row['key']} is not what the journal says was heard")
-    told = {(row["key"].split("/")[0], row["key"].split("/")[-1], row["digest"]): row for row in rows}
     for fields in heard:
         prompts = zip(fields["prompts"].split(","), fields["sounds"].split(","), strict=True)
-        said = [told.get((fields["language"], prompt, digest)) for prompt, digest in prompts]
+        said = [_said(rows, fields["language"], prompt, digest) for prompt, digest in prompts]
         if notices.wording((row["key"], row["text"]) for row in said if row) != fields["notice_version"]:
             raise EvidenceError("notice/notice.json: the words are not those of the version that was heard")
     return tuple(row["key"] for row in rows if not row["files"])
+
+
+def _said(
+    rows: Sequence[Mapping[str, Any]], language: str, prompt: str, digest: str
+) -> Mapping[str, Any] | None:
+    """The row of a prompt, of the notice's own language where there is one: what offers another is said in that."""
+    found = [row for row in rows if (row["key"].split("/")[-1], row["digest"]) == (prompt, digest)]
+    return next((row for row in found if row["key"].split("/")[0] == language), found[0] if found else None)
 
 
 def _policy(files: Mapping[str, bytes]) -> None:

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ccari.policy import chain, merkle, notices
 from ccari.policy.chain import Entry, Linked
-from ccari.policy.notices import Prompt
 from ccari.policy.seal import Kind, Leaf, statement
 from ccari.ports.evidence import Account, HeardSound, Revision, Seal, SealedIn
 from ccari.recordings.evidence.keys import SigningKey
@@ -45,18 +44,20 @@ legal_basis = "legitimate_interest"
 """
 
 
-def sound(name: str, text: str) -> HeardSound:
+def sound(name: str, text: str, language: str = "pl") -> HeardSound:
     files = {ending: f"{name} as {ending}".encode() for ending in ("alaw", "g722")}
     hashes = {ending: hashlib.sha256(content).hexdigest() for ending, content in files.items()}
-    return HeardSound(f"pl/renewals/{name}", text, notices.audio(hashes), files)
+    return HeardSound(f"{language}/renewals/{name}", text, notices.audio(hashes), files)
 
 
 HEARD = [sound("identity", "Dzwoni ACME."), sound("recording", "Rozmowa jest nagrywana.")]
 
 
-VERSION = notices.version(
-    tuple(Prompt(each.key.split("/")[-1], "pl", each.text, "renewals") for each in HEARD)
-)
+def version(heard: Sequence[HeardSound]) -> str:
+    return notices.wording((each.key, each.text) for each in heard)
+
+
+VERSION = version(HEARD)
 #: What the journal tells of the recording.
 TAGGED = {
     "recording": str(RECORDING), "recording_basis": "legitimate_interest", "mode": "opt_out",
@@ -71,9 +72,10 @@ Told = tuple[str, dict[str, str]]
 
 
 def journal(
-    *more: Told, action: str = "none", tagged: Told | None = ("recording_tagged", TAGGED)
-) -> list[Linked]:
-    """Of a call whose recording was stored, unless ``more`` or ``tagged`` is given."""
+    *more: Told, action: str = "none", tagged: Told | None = ("recording_tagged", TAGGED),
+    heard: Sequence[HeardSound] = HEARD,
+) -> list[Linked]:  # fmt: skip
+    """Of a call whose recording was stored, unless ``more`` or ``tagged`` is given. What was ``heard`` begins in Polish."""
     told: list[Told] = [
         (
             "call_gated",
@@ -86,8 +88,9 @@ def journal(
         (
             "notice_heard",
             {
-                "notice_version": VERSION, "language": "pl", "prompts": "identity,recording",
-                "sounds": ",".join(each.digest for each in HEARD),
+                "notice_version": version(heard), "language": "pl",
+                "prompts": ",".join(each.key.split("/")[-1] for each in heard),
+                "sounds": ",".join(each.digest for each in heard),
             },
         ),
         ("key_pressed", {"key": "2", "action": action}),
@@ -138,6 +141,12 @@ def call(entries: list[Linked] | None = None, **changed: Any) -> Account:
         recordings=[recording()],
     )  # fmt: skip
     return replace(account, **changed)
+
+
+def hearing(*heard: HeardSound) -> Account:
+    """A call that is not recorded, and heard these."""
+    account = call(journal(("call_ended", {}), tagged=None, heard=heard), recordings=[])
+    return replace(account, subject={**account.subject, "notice_version": version(heard)})
 
 
 def request(**changed: Any) -> Account:

@@ -91,6 +91,23 @@ def test_audio_that_is_no_longer_there_is_not_told() -> None:
     assert checked(content).unheard == ("pl/renewals/recording",)
 
 
+def test_a_notice_that_offers_another_language_does_not_fit() -> None:
+    """The offer is said in the language that it offers."""
+    heard = [accounts.sound("language_offer", "For English press 4.", "en"), *HEARD]
+    content = pack(accounts.hearing(*heard), heard, KEY, [KEY.verifying], MADE_AT)
+    assert checked(content).unheard == ()
+
+
+def test_a_word_that_sounds_alike_in_two_languages_stands_for_the_other() -> None:
+    """A speaker's recording, say: one sound, with the words of each."""
+    heard = [HEARD[0], replace(HEARD[0], key="en/renewals/identity", text="ACME calling.")]
+    journal = accounts.journal(("call_ended", {}), tagged=None, heard=heard[:1])
+    account = accounts.call(journal, recordings=[])
+    account = replace(account, subject={**account.subject, "notice_version": accounts.version(heard[:1])})
+    for rows in (heard, heard[::-1]):
+        assert checked(pack(account, rows, KEY, [KEY.verifying], MADE_AT)).entries == 5
+
+
 @pytest.mark.parametrize(
     ("account", "fault"),
     [
