@@ -79,7 +79,10 @@ def export(
         account = await prover.sealed(which)
         await note(store, Looked.EVIDENCE_EXPORTED, {"of": account.id})
         made, played = prover.pack(account)
-        known = any(each.event == "notice_heard" and each.fields for each in account.journal)
+        known = any(
+            each.event == "notice_heard" and each.fields and each.fields.get("prompts") != ""
+            for each in account.journal
+        )
         return made, played, known
 
     made, played, known = with_store(context, work)

@@ -10,6 +10,7 @@ from ccari.policy import notices
 from ccari.policy.campaign import Campaign
 from ccari.policy.chain import Linked
 from ccari.policy.declaration import Policy
+from ccari.policy.heard import notices_heard
 from ccari.policy.parties import Controller
 from ccari.ports.evidence import Account, HeardSound
 from ccari.sounds.copies import Copies
@@ -55,13 +56,8 @@ def _lying(board: Soundboard, prompt: notices.Prompt, digest: str) -> dict[str, 
 def _named(
     board: Soundboard, controller: Controller, campaign: Campaign, journal: Sequence[Linked]
 ) -> Iterator[tuple[notices.Prompt, str]]:
-    for entry in journal:
-        if entry.event != "notice_heard" or not entry.fields or "sounds" not in entry.fields:
-            continue
-        said = {
-            each.id: each
-            for each in notices.prompts(controller, campaign, board.catalogue, entry.fields["language"])
-        }
-        ids, digests = entry.fields["prompts"].split(","), entry.fields["sounds"].split(",")
-        for prompt, digest in zip(ids, digests, strict=True):
+    for notice in notices_heard(journal):
+        prompts = notices.prompts(controller, campaign, board.catalogue, notice.language)
+        said = {each.id: each for each in prompts}
+        for prompt, digest in notice.sounds:
             yield said[prompt], digest

@@ -13,6 +13,7 @@ from uuid import UUID
 from ccari.errors import EvidenceError, why
 from ccari.policy import chain, merkle, notices
 from ccari.policy.chain import Linked
+from ccari.policy.heard import notices_heard
 from ccari.policy.seal import Kind, Leaf, Statement
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings, uncompared
@@ -180,16 +181,12 @@ def _seal(row: Mapping[str, Any]) -> tuple[Statement, bytes, Leaf, int, list[byt
 
 def _notice(files: Mapping[str, bytes], journal: Sequence[Linked]) -> tuple[str, ...]:
     """Each sound is the one that the journal names, and its words are those of the version that was heard."""
-    heard = [
-        each.fields
-        for each in journal
-        if each.event == "notice_heard" and each.fields is not None and "sounds" in each.fields
-    ]
+    heard = [*notices_heard(journal)]
     if "notice/notice.json" not in files:
         return ()
     erased = any(each.event == "notice_heard" and each.fields is None for each in journal)
     rows = json.loads(files["notice/notice.json"])
-    named = {digest for fields in heard for digest in fields["sounds"].split(",")}
+    named = {digest for notice in heard for _, digest in notice.sounds}
     for row in rows:
         for ending, name in row["files"].items():
             if name not in files:
@@ -202,10 +199,9 @@ def _notice(files: Mapping[str, bytes], journal: Sequence[Linked]) -> tuple[str,
             )
         if row["digest"] not in named and not erased:
             raise EvidenceError(f"notice/notice.json: {row['key']} is not what the journal says was heard")
-    for fields in heard:
-        prompts = zip(fields["prompts"].split(","), fields["sounds"].split(","), strict=True)
-        said = [_said(rows, fields["language"], prompt, digest) for prompt, digest in prompts]
-        if notices.wording((row["key"], row["text"]) for row in said if row) != fields["notice_version"]:
+    for notice in heard:
+        said = [_said(rows, notice.language, prompt, digest) for prompt, digest in notice.sounds]
+        if notices.wording((row["key"], row["text"]) for row in said if row) != notice.version:
             raise EvidenceError("notice/notice.json: the words are not those of the version that was heard")
     return tuple(row["key"] for row in rows if not row["files"])
 

@@ -53,8 +53,13 @@ class Desk:
 
     def play(self, *ids: str) -> list[Linked]:
         """The journal of a call that hears these prompts now."""
-        script = self.board.scripts(CONTROLLER, CAMPAIGN)["pl"]
-        fields = {"language": "pl", "prompts": ",".join(ids), "sounds": ",".join(script.sounds[each].digest for each in ids)}  # fmt: skip
+        board = self.board
+        script = board.scripts(CONTROLLER, CAMPAIGN)["pl"]
+        prompts = {each.id: each for each in notices.prompts(CONTROLLER, CAMPAIGN, board.catalogue, "pl")}
+        fields = {
+            "notice_version": notices.version(tuple(prompts[each] for each in ids)), "language": "pl",
+            "prompts": ",".join(ids), "sounds": ",".join(script.sounds[each].digest for each in ids),
+        }  # fmt: skip
         return chain.follow(chain.start(CALL), 0, [Entry(NOON, "notice_heard", fields, bytes(16))])
 
     def heard(self, journal: list[Linked]) -> list[HeardSound]:
@@ -150,6 +155,11 @@ def test_a_notice_that_was_erased_is_made_up(desk: Desk) -> None:
     (entry,) = desk.play("identity")
     erased = Linked(entry.seq, entry.at, entry.event, entry.commitment, entry.link, None, None)
     assert desk.heard([erased]) == []
+
+
+def test_a_call_to_which_nothing_was_to_be_said_has_no_evidence(desk: Desk) -> None:
+    """It is not recorded, and the rest was heard before."""
+    assert desk.heard(desk.play()) == []
 
 
 @pytest.mark.parametrize("how", ["another of the same length", "missing", "one beside it"])

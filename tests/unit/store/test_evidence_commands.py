@@ -15,6 +15,7 @@ import pytest
 
 from ccari.errors import EvidenceError
 from ccari.gating.journal import entry
+from ccari.policy import notices
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.seal import Kind
 from ccari.ports.accesses import Access, Looked
@@ -242,6 +243,21 @@ async def test_a_notice_that_was_edited_breaks_off_who_looks_for_its_audio(
         await ccari.ccari("evidence", "export", str(call.id)),
         f"call {call.id} proves nothing any more: the fields of entry 1 (notice_heard) were changed",
     )
+
+
+async def test_a_call_to_which_nothing_was_to_be_said_misses_a_notice(
+    ccari: Service, store: Store, tmp_path: Path
+) -> None:
+    await store.policies.apply(made.POLICY, "test")
+    call, version = made.call(), notices.wording(())
+    await store.calls.open(call, made.question(call))
+    told = {"notice_version": version, "language": "pl", "prompts": "", "sounds": ""}
+    await store.calls.commit_heard(call.id, version, None, [entry("notice_heard", told)])
+    await store.calls.close(call.id, "bridged", "", made.journal("call_ended"))
+    out = tmp_path / "call.zip"
+    done = await ccari.ccari("evidence", "export", str(call.id), "--out", str(out))
+    assert (done.code, done.err) == (0, "")
+    assert (await ccari.ccari("evidence", "verify", str(out))).code == 0
 
 
 async def recorded(store: Store) -> OpenedCall:
