@@ -134,13 +134,20 @@ def _of_call(account: Account, campaign: Campaign | None) -> list[dict[str, Any]
     subject, journal = account.subject, account.journal
     if not subject["legal_basis"]:
         return []
-    gated = _first(journal, {"call_gated"})
+    gated, blocked = _first(journal, {"call_gated"}), _first(journal, {"call_blocked"})
+    # what the gate let through may be blocked when it is asked again, just before it is dialled
+    decided = blocked or gated
     called = {
-        "purpose": "call", "granted": gated is not None, "granted_at": _at(gated.at if gated else subject["opened_at"]),
+        "purpose": "call", "granted": gated is not None and blocked is None,
+        "granted_at": _at(decided.at if decided else subject["opened_at"]),
         "conditions": [f"campaign {subject['campaign']}"] + ([campaign.purpose] if campaign else []),
     }  # fmt: skip
     consents = [_proof("external_system", each["used_at"], told(each)) for each in account.consents]
-    found = [_body(subject["legal_basis"], None, [called], [*consents, *_proofs([gated]), *_seals(account)])]
+    found = [
+        _body(
+            subject["legal_basis"], None, [called], [*consents, *_proofs([gated, blocked]), *_seals(account)]
+        )
+    ]
     heard, agreed = _first(journal, {"notice_heard"}), _first(journal, {"recording_agreed"})
     for each in account.recordings:
         granted = {

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccari.errors import EvidenceError
+from ccari.policy import chain
+from ccari.policy.chain import Entry
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account
 from ccari.recordings.evidence.pack import VCON, pack
@@ -149,6 +151,25 @@ def test_a_refused_recording_is_granted() -> None:
         False,
         "legitimate_interests",
     )
+
+
+def test_a_call_that_was_blocked_at_the_second_look_is_granted() -> None:
+    """Somebody barred the number while the call was made ready: nobody was dialled."""
+    told = [("call_gated", {}), ("call_blocked", {"reason": "suppressed_person"}), ("call_ended", {})]
+    entries = chain.follow(
+        chain.start(CALL), 0,
+        [Entry(NOON + timedelta(seconds=n), event, fields, bytes([n]) * 16) for n, (event, fields) in enumerate(told)],
+    )  # fmt: skip
+    account = accounts.call(entries, recordings=[])
+    blocked = {"dialled_at": None, "heard_at": None, "notice_version": None, "outcome": "blocked"}
+    account = replace(account, subject={**account.subject, **blocked})
+    content = pack(account, [], KEY, [KEY.verifying], MADE_AT)
+    checked(content)
+    (basis,) = [each["body"] for each in vcon_of(content)["attachments"] if each["purpose"] == "lawful_basis"]
+    (grant,) = basis["purpose_grants"]
+    assert (grant["granted"], grant["granted_at"]) == (False, "2026-03-10T12:00:01.123+00:00")
+    proofs = [each["proof_data"].get("event") for each in basis["proof_mechanisms"]]
+    assert proofs[:2] == ["call_gated", "call_blocked"]
 
 
 def test_a_number_or_an_identity_is_in_a_pack() -> None:
