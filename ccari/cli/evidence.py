@@ -133,6 +133,8 @@ def verify_(
         typer.echo(f"not compared with the journal, where they are erased: {', '.join(verdict.uncompared)}")
     if verdict.unheard:
         typer.echo(f"without the audio of {', '.join(verdict.unheard)}")
+    if verdict.untold:
+        typer.echo(f"without the notice that was heard by entry {', '.join(map(str, verdict.untold))}")
     if recordings is not None:
         typer.echo(f"{verdict.recordings} files of recordings compared")
 

@@ -19,6 +19,7 @@ from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound, SealedIn
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings
+from ccari.recordings.evidence.hearing import NOTICE
 from ccari.recordings.evidence.keys import SigningKey, VerifyingKey
 from ccari.recordings.evidence.vcon import told, vcon
 
@@ -125,7 +126,7 @@ def _notice(heard: Sequence[HeardSound]) -> dict[str, bytes]:
         rows.append(
             {"key": each.key, "text": each.text, "digest": each.digest, "files": names, "sha256": hashes}
         )
-    return {"notice/notice.json": _json(rows), **files}
+    return {NOTICE: _json(rows), **files}
 
 
 def _entry(each: Linked) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from ccari import __version__
+from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign
 from ccari.policy.chain import Linked
@@ -109,24 +110,32 @@ def _parties(account: Account, controller: str) -> list[dict[str, Any]]:
 
 
 def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
-    """What was said to the callee; where nothing was heard to its end, how the call ended."""
+    """What was said to the callee; where nothing was heard to its end, how the call ended. In brackets what nobody said."""
     subject = account.subject
     begun = {"start": _at(subject["opened_at"] if account.kind is Kind.CALL else subject["received_at"])}
-    if heard:
-        return {
-            "type": "text", "start": _at(subject["heard_at"] or subject["opened_at"]), "parties": [_CONTROLLER, _CALLEE],
-            "mediatype": "text/plain", "encoding": "none", "body": "\n".join(each.text for each in heard),
-        }  # fmt: skip
     if account.kind is Kind.REQUEST:
         words = f"{subject['right']} (Article {subject['article']}), received by {subject['channel']}"
         return {
             "type": "text", **begun, "parties": [_CALLEE, _CONTROLLER],
             "mediatype": "text/plain", "encoding": "none", "body": words,
         }  # fmt: skip
+    if heard or subject["heard_at"] is not None:
+        return {
+            "type": "text", "start": _at(subject["heard_at"] or subject["opened_at"]), "parties": [_CONTROLLER, _CALLEE],
+            "mediatype": "text/plain", "encoding": "none", "body": _said(heard, subject["notice_version"]),
+        }  # fmt: skip
     return {
         "type": "incomplete", **begun, "parties": [_CONTROLLER, _CALLEE],
         "disposition": _DISPOSITIONS.get(subject["outcome"], "failed"),
     }  # fmt: skip
+
+
+def _said(heard: Sequence[HeardSound], version: str) -> str:
+    if heard:
+        return "\n".join(each.text for each in heard)
+    if version == notices.wording(()):
+        return "[Nothing had to be said before the talk.]"
+    return f"[A notice was heard, of the version {version}. Its words are not in this evidence.]"
 
 
 def _of_call(account: Account, campaign: Campaign | None) -> list[dict[str, Any]]:

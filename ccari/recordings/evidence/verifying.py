@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from ccari.errors import EvidenceError, why
-from ccari.policy import chain, merkle, notices
+from ccari.policy import chain, merkle
 from ccari.policy.chain import Linked
-from ccari.policy.heard import notices_heard
 from ccari.policy.seal import Kind, Leaf, Statement
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings, uncompared
+from ccari.recordings.evidence.hearing import NOTICE, hearing
 from ccari.recordings.evidence.keys import VerifyingKey
 from ccari.recordings.evidence.pack import FORMAT, VCON
 from ccari.recordings.evidence.unzipping import unzipped
@@ -28,8 +28,9 @@ _T = TypeVar("_T")
 class Verdict:
     """What a pack that fits has proven. ``erased``: the numbers of the entries whose fields were erased.
 
-    ``unheard``: the prompts whose audio was no longer there when the pack was made. ``recordings``: how many files were
-    looked at. ``uncompared``: those of which it was erased from the journal what they were tagged with, or stored as.
+    ``unheard``: the prompts whose audio was no longer there when the pack was made; ``untold``: the numbers of the entries that
+    tell of a notice of which nothing was there. ``recordings``: how many files were looked at. ``uncompared``: those of which
+    it was erased from the journal what they were tagged with, or stored as.
     """
 
     kind: Kind
@@ -40,6 +41,7 @@ class Verdict:
     erased: tuple[int, ...]
     sealed_at: tuple[datetime, ...]
     unheard: tuple[str, ...]
+    untold: tuple[int, ...]
     recordings: int
     uncompared: tuple[str, ...]
 
@@ -68,7 +70,7 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
     kind, of = Kind(contents["kind"]), str(contents["id"])
     journal = _read(lambda: _journal(files, kind, of, contents["journal"]), "journal.json is damaged")
     sealed_at = _read(lambda: _seals(files, kind, of, journal, keys), "seals.json is damaged")
-    unheard = _read(lambda: _notice(files, journal), "notice/notice.json is damaged")
+    heard = _read(lambda: hearing(files, journal), f"{NOTICE} is damaged")
     _read(lambda: _policy(files), "policy.json is damaged")
     signed = _read(lambda: _recordings(files, document, journal), "recordings.json is damaged")
     compared = _read(lambda: _compared(signed, recordings), "recordings.json is damaged")
@@ -86,8 +88,8 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
             raise EvidenceError(f"subject.json: {fault}")
     return Verdict(
         kind, of, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
-        tuple(each.seq for each in journal if each.fields is None), sealed_at, unheard, compared,
-        uncompared(signed, journal),
+        tuple(each.seq for each in journal if each.fields is None), sealed_at, heard.unheard,
+        heard.untold, compared, uncompared(signed, journal),
     )  # fmt: skip
 
 
@@ -177,41 +179,6 @@ def _seal(row: Mapping[str, Any]) -> tuple[Statement, bytes, Leaf, int, list[byt
         Leaf(Kind(leaf["kind"]), str(leaf["id"]), int(leaf["events"]), bytes.fromhex(leaf["link"])),
         int(row["index"]), [bytes.fromhex(each) for each in row["path"]],
     )  # fmt: skip
-
-
-def _notice(files: Mapping[str, bytes], journal: Sequence[Linked]) -> tuple[str, ...]:
-    """Each sound is the one that the journal names, and its words are those of the version that was heard."""
-    heard = [*notices_heard(journal)]
-    if "notice/notice.json" not in files:
-        return ()
-    erased = any(each.event == "notice_heard" and each.fields is None for each in journal)
-    rows = json.loads(files["notice/notice.json"])
-    named = {digest for notice in heard for _, digest in notice.sounds}
-    for row in rows:
-        for ending, name in row["files"].items():
-            if name not in files:
-                raise EvidenceError(f"{name} is missing from the pack")
-            if _sha256(files[name]) != row["sha256"][ending]:
-                raise EvidenceError(f"{name} is not the audio that was played: its hash is another")
-        if row["files"] and notices.audio(row["sha256"]) != row["digest"]:
-            raise EvidenceError(
-                f"notice/notice.json: the files of {row['key']} are not those that its digest names"
-            )
-        if row["digest"] not in named and not erased:
-            raise EvidenceError(f"notice/notice.json: {row['key']} is not what the journal says was heard")
-    for notice in heard:
-        said = [_said(rows, notice.language, prompt, digest) for prompt, digest in notice.sounds]
-        if notices.wording((row["key"], row["text"]) for row in said if row) != notice.version:
-            raise EvidenceError("notice/notice.json: the words are not those of the version that was heard")
-    return tuple(row["key"] for row in rows if not row["files"])
-
-
-def _said(
-    rows: Sequence[Mapping[str, Any]], language: str, prompt: str, digest: str
-) -> Mapping[str, Any] | None:
-    """The row of a prompt, of the notice's own language where there is one: what offers another is said in that."""
-    found = [row for row in rows if (row["key"].split("/")[-1], row["digest"]) == (prompt, digest)]
-    return next((row for row in found if row["key"].split("/")[0] == language), found[0] if found else None)
 
 
 def _policy(files: Mapping[str, bytes]) -> None:

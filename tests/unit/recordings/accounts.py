@@ -97,6 +97,11 @@ def journal(
         *([tagged] if tagged else []),
         *(more or [("recording_stored", STORED)]),
     ]  # fmt: skip
+    return of(*told)
+
+
+def of(*told: Told) -> list[Linked]:
+    """The journal of the call to which this happened, a second apart."""
     entries = [
         Entry(NOON + timedelta(seconds=n), event, fields, bytes([n]) * 16)
         for n, (event, fields) in enumerate(told)

@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from ccari.errors import EvidenceError
 from ccari.policy.seal import Kind
-from ccari.ports.evidence import Account
+from ccari.ports.evidence import Account, HeardSound
 from ccari.recordings.evidence.keys import SigningKey
 from ccari.recordings.evidence.pack import VCON, pack
 from ccari.recordings.evidence.verifying import Verdict, verify
@@ -24,8 +24,12 @@ MADE_AT = NOON + timedelta(hours=1)
 Files = dict[str, bytes]
 
 
-def packed(account: Account | None = None, *, key: SigningKey = KEY) -> bytes:
-    heard = HEARD if account is None or account.kind is Kind.CALL else []
+def packed(
+    account: Account | None = None, *, key: SigningKey = KEY, heard: Sequence[HeardSound] | None = None
+) -> bytes:
+    """``heard``: as of :data:`HEARD` unless it is given, and of a request nothing."""
+    if heard is None:
+        heard = HEARD if account is None or account.kind is Kind.CALL else []
     return pack(account or accounts.call(), heard, key, [KEY.verifying], MADE_AT)
 
 

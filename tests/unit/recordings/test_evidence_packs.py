@@ -3,6 +3,7 @@
 import json
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,10 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ccari.errors import EvidenceError
-from ccari.policy import chain
-from ccari.policy.chain import Entry
 from ccari.policy.seal import Kind
-from ccari.ports.evidence import Account
+from ccari.ports.evidence import Account, HeardSound
 from ccari.recordings.evidence.pack import VCON, pack
 from ccari.recordings.evidence.verifying import verify
 from tests.unit.recordings import accounts
@@ -33,6 +32,10 @@ from tests.unit.recordings.accounts import (
 from tests.unit.recordings.packing import MADE_AT, checked, files_of, packed, vcon_of
 
 UNRECORDED = accounts.journal(("call_ended", {}), tagged=None)
+ERASED = [
+    replace(each, fields=None, salt=None) if each.event == "notice_heard" else each
+    for each in accounts.journal()
+]
 
 
 def test_an_untouched_pack_does_not_fit() -> None:
@@ -155,11 +158,9 @@ def test_a_refused_recording_is_granted() -> None:
 
 def test_a_call_that_was_blocked_at_the_second_look_is_granted() -> None:
     """Somebody barred the number while the call was made ready: nobody was dialled."""
-    told = [("call_gated", {}), ("call_blocked", {"reason": "suppressed_person"}), ("call_ended", {})]
-    entries = chain.follow(
-        chain.start(CALL), 0,
-        [Entry(NOON + timedelta(seconds=n), event, fields, bytes([n]) * 16) for n, (event, fields) in enumerate(told)],
-    )  # fmt: skip
+    entries = accounts.of(
+        ("call_gated", {}), ("call_blocked", {"reason": "suppressed_person"}), ("call_ended", {})
+    )
     account = accounts.call(entries, recordings=[])
     blocked = {"dialled_at": None, "heard_at": None, "notice_version": None, "outcome": "blocked"}
     account = replace(account, subject={**account.subject, **blocked})
@@ -172,6 +173,38 @@ def test_a_call_that_was_blocked_at_the_second_look_is_granted() -> None:
     assert proofs[:2] == ["call_gated", "call_blocked"]
 
 
+@pytest.mark.parametrize(
+    ("account", "words"),
+    [
+        (accounts.call(ERASED),
+         f"[A notice was heard, of the version {accounts.VERSION}. Its words are not in this evidence.]"),
+        (accounts.hearing(), "[Nothing had to be said before the talk.]"),
+    ],
+    ids=["erased", "informed before"],
+)  # fmt: skip
+def test_a_talk_passes_for_a_call_that_failed(account: Account, words: str) -> None:
+    (dialog,) = vcon_of(packed(account, heard=[]))["dialog"]
+    assert (dialog["type"], dialog["body"], dialog["start"]) == (
+        "text",
+        words,
+        "2026-03-10T12:00:00.123+00:00",
+    )
+
+
+def test_a_call_that_nobody_answered_passes_for_a_talk() -> None:
+    unheard = {"heard_at": None, "notice_version": None, "outcome": "no_answer"}
+    account = accounts.call(accounts.of(("call_gated", {}), ("call_ended", {})), recordings=[])
+    (dialog,) = vcon_of(packed(replace(account, subject={**account.subject, **unheard}), heard=[]))["dialog"]
+    assert (dialog["type"], dialog["disposition"]) == ("incomplete", "no-answer")
+
+
+def test_a_notice_of_which_nothing_is_in_the_pack_is_not_missed() -> None:
+    assert checked(packed(heard=[])).untold == (3,)
+    assert checked(packed(accounts.call(ERASED), heard=[])).untold == (3,)
+    assert checked(packed(accounts.hearing(), heard=[])).untold == ()
+    assert checked(packed()).untold == ()
+
+
 def test_a_number_or_an_identity_is_in_a_pack() -> None:
     everything = b"".join(files_of(packed()).values()) + json.dumps(vcon_of(packed())).encode()
     assert b"+48600" not in everything
@@ -180,14 +213,22 @@ def test_a_number_or_an_identity_is_in_a_pack() -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the vcon package needs Python 3.12")
 @pytest.mark.parametrize(
-    "account", [accounts.call(), accounts.call(UNRECORDED, recordings=[]), accounts.request()]
+    ("account", "heard"),
+    [
+        (accounts.call(), HEARD),
+        (accounts.call(UNRECORDED, recordings=[]), HEARD),
+        (accounts.call(ERASED), []),
+        (accounts.request(), []),
+    ],
 )
-def test_an_independent_reader_of_vcons_does_not_take_it(account: Account) -> None:
+def test_an_independent_reader_of_vcons_does_not_take_it(
+    account: Account, heard: Sequence[HeardSound]
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from vcon import Vcon  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-        content = packed(account)
+        content = packed(account, heard=heard)
         signed = Vcon.build_from_json(files_of(content)[VCON].decode())
         assert signed.verify(KEY.public_pem)
         assert not signed.verify(OTHER_KEY.public_pem)

@@ -309,6 +309,7 @@ async def test_a_recording_whose_entries_were_erased_passes_for_compared(
     (row,) = await database.rows("SELECT id FROM recordings")
     done = await ccari.ccari("evidence", "verify", str(pack))
     assert f"not compared with the journal, where they are erased: {row['id']}\n" in done.out
+    assert "without the notice that was heard by entry 1\n" in done.out
 
 
 async def test_a_changed_file_is_not_named(ccari: Service, store: Store, tmp_path: Path) -> None:
