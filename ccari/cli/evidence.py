@@ -97,6 +97,12 @@ def export(
             f"ccari: {said}: the audio that was heard is neither in the sounds folder nor in data_dir/heard",
             err=True,
         )
+    wordless = [each.key for each in played if each.text is None]
+    if wordless:
+        typer.echo(
+            f"ccari: {', '.join(wordless)}: the words that were heard are not known any more, and not in the pack",
+            err=True,
+        )
     typer.echo(f"the evidence of {which} is in {out}")
 
 
@@ -133,6 +139,8 @@ def verify_(
         typer.echo(f"not compared with the journal, where they are erased: {', '.join(verdict.uncompared)}")
     if verdict.unheard:
         typer.echo(f"without the audio of {', '.join(verdict.unheard)}")
+    if verdict.wordless:
+        typer.echo(f"without the words of {', '.join(verdict.wordless)}")
     if verdict.untold:
         typer.echo(f"without the notice that was heard by entry {', '.join(map(str, verdict.untold))}")
     if recordings is not None:

@@ -30,10 +30,13 @@ class SealedIn:
 
 @dataclass(frozen=True, slots=True)
 class HeardSound:
-    """A prompt of the notice as it was heard. ``files``: by ending, empty where the audio is no longer there."""
+    """A prompt of the notice as it was heard. ``files``: by ending, empty where the audio is no longer there.
+
+    ``text``: None where its words are not known any more; then ``key`` is its id alone, as the journal has it.
+    """
 
     key: str
-    text: str
+    text: str | None
     digest: str
     files: Mapping[str, bytes] = field(repr=False)
 

@@ -1,7 +1,10 @@
-"""Copies of what callees hear, by what names the audio: a sound that is built anew takes the old one's place."""
+"""Copies of what callees hear, by what names the audio, and its words by their version: a sound that is built anew takes the
+old one's place, and the catalogue has only the words of today.
+"""
 
 import contextlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,7 +18,7 @@ _log = structlog.get_logger()
 
 
 class Copies:
-    """``folder/DIGEST/ENDING``, each written whole or not at all; a copy never changes, unless it was damaged."""
+    """``folder/DIGEST/ENDING`` and ``folder/VERSION.json``, each written whole or not at all; a copy never changes, unless it was damaged."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -49,6 +52,33 @@ class Copies:
                 if not path.name.startswith(".")
             }
         return found if _named(found) == digest else {}
+
+    def keep_words(self, version: str, said: Sequence[tuple[str, str]]) -> None:
+        """The key and the words of each prompt of a notice that calls will play. No call fails for want of them."""
+        path = self._words(version)
+        content = json.dumps(said, ensure_ascii=False, indent=1).encode()
+        try:
+            if _holds(path, content):
+                return
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with draft_of(path, content, for_folder=True) as draft:
+                draft.replace(path)
+            for each in (self._folder, self._folder.parent):
+                settle(each)
+        except OSError as error:
+            _log.warning("sound_not_copied", folder=str(self._folder), reason=why(error))
+
+    def words(self, version: str) -> list[tuple[str, str]] | None:
+        """The key and the words of each prompt of a notice; None where they were not kept, or are damaged."""
+        # its version is a hash of them
+        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+            said = [(str(key), str(text)) for key, text in json.loads(self._words(version).read_bytes())]
+            if notices.wording(said) == version:
+                return said
+        return None
+
+    def _words(self, version: str) -> Path:
+        return self._folder / f"{version}.json"
 
 
 def _named(files: Mapping[str, bytes]) -> str:

@@ -1,7 +1,8 @@
-"""The very audio of the notices that a call's journal says were heard."""
+"""The very audio of the notices that a call's journal says were heard, with the words that were said."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 from ccari.config import Settings
@@ -10,54 +11,73 @@ from ccari.policy import notices
 from ccari.policy.campaign import Campaign
 from ccari.policy.chain import Linked
 from ccari.policy.declaration import Policy
-from ccari.policy.heard import notices_heard
+from ccari.policy.heard import HeardNotice, notices_heard
+from ccari.policy.notices import Prompt
 from ccari.policy.parties import Controller
 from ccari.ports.evidence import Account, HeardSound
 from ccari.sounds.copies import Copies
 from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
 
 
-def heard(
-    board: Soundboard, copies: Copies, controller: Controller, campaign: Campaign, journal: Sequence[Linked]
-) -> list[HeardSound]:
+@dataclass(frozen=True, slots=True)
+class Today:
+    """What the calls of a campaign would hear now."""
+
+    board: Soundboard
+    controller: Controller
+    campaign: Campaign
+
+    def prompts(self, language: str) -> dict[str, Prompt]:
+        """By id; none where the catalogue has no such language any more, or lacks a prompt."""
+        with contextlib.suppress(SoundError):
+            said = notices.prompts(self.controller, self.campaign, self.board.catalogue, language)
+            return {each.id: each for each in said}
+        return {}
+
+    def files(self, prompt: Prompt, digest: str) -> dict[str, bytes]:
+        """Those of the sound of a prompt, if it is still the one of ``digest``."""
+        with contextlib.suppress(SoundError, OSError):
+            found = {ending: path.read_bytes() for ending, path in self.board.files(prompt).items()}
+            if (
+                notices.audio({ending: sha256(content).hexdigest() for ending, content in found.items()})
+                == digest
+            ):
+                return found
+        return {}
+
+
+def heard(copies: Copies, today: Today | None, journal: Sequence[Linked]) -> list[HeardSound]:
     """Each prompt that was heard, in order, with its words and its files; those of an erased entry are not known."""
-    found: dict[tuple[str, str], HeardSound] = {}
-    for prompt, digest in _named(board, controller, campaign, journal):
-        files = _lying(board, prompt, digest) or copies.read(digest)
-        found[prompt.key, digest] = HeardSound(prompt.key, prompt.text, digest, files)
+    found: dict[tuple[str, str, str | None], HeardSound] = {}
+    for notice in notices_heard(journal):
+        prompts = today.prompts(notice.language) if today else {}
+        said = _said(copies, prompts, notice)
+        for place, (prompt, digest) in enumerate(notice.sounds):
+            # where the words are not known, neither is of which campaign they were: the journal has the prompt's id
+            key, text = said[place] if said else (prompt, None)
+            files = today.files(prompts[prompt], digest) if today and prompt in prompts else {}
+            found[key, digest, text] = HeardSound(key, text, digest, files or copies.read(digest))
     return list(found.values())
 
 
-def heard_of(settings: Settings, policy: Policy, account: Account) -> list[HeardSound]:
-    """As :func:`heard`, of the call that an account is of; nothing, where its campaign or the sounds are not to be had."""
-    campaign = policy.campaign(account.subject["campaign"])
-    if campaign is None:
-        return []
-    try:
-        board, controller = open_soundboard(settings), policy.controller_of(campaign)
-        return heard(board, open_copies(settings), controller, campaign, account.journal)
-    except SoundError:
-        # a damaged folder of sounds is no reason to withhold the rest
-        return []
+def heard_of(settings: Settings, policy: Policy | None, account: Account) -> list[HeardSound]:
+    """As :func:`heard`, of the call that an account is of. ``policy``: None where that of the call cannot be read any more."""
+    campaign = policy.campaign(account.subject["campaign"]) if policy else None
+    today = None
+    # a damaged folder of sounds is no reason to withhold the rest
+    with contextlib.suppress(SoundError):
+        if policy and campaign:
+            today = Today(open_soundboard(settings), policy.controller_of(campaign), campaign)
+    return heard(open_copies(settings), today, account.journal)
 
 
-def _lying(board: Soundboard, prompt: notices.Prompt, digest: str) -> dict[str, bytes]:
-    """The files of the sound that calls play today, if it is still the one of ``digest``."""
-    with contextlib.suppress(SoundError, OSError):
-        found = {ending: path.read_bytes() for ending, path in board.files(prompt).items()}
-        if (
-            notices.audio({ending: sha256(content).hexdigest() for ending, content in found.items()})
-            == digest
-        ):
-            return found
-    return {}
-
-
-def _named(
-    board: Soundboard, controller: Controller, campaign: Campaign, journal: Sequence[Linked]
-) -> Iterator[tuple[notices.Prompt, str]]:
-    for notice in notices_heard(journal):
-        prompts = notices.prompts(controller, campaign, board.catalogue, notice.language)
-        said = {each.id: each for each in prompts}
-        for prompt, digest in notice.sounds:
-            yield said[prompt], digest
+def _said(
+    copies: Copies, prompts: Mapping[str, Prompt], notice: HeardNotice
+) -> Sequence[tuple[str, str]] | None:
+    """The key and the words of each prompt, as they were kept or as they still are; None where they are others by now."""
+    ids = [each for each, _ in notice.sounds]
+    kept = copies.words(notice.version)
+    if kept is not None and [key.split("/")[-1] for key, _ in kept] == ids:
+        return kept
+    said = [(each.key, each.text) for each in map(prompts.get, ids) if each]
+    return said if notices.wording(said) == notice.version else None

@@ -119,7 +119,11 @@ class Soundboard:
                 self._copies.keep(entry.digest, _files(folder, said[each], entry))
         sounds = {each: _sound(said[each], seen_as, entry) for each, (_, seen_as, entry) in found.items()}
         spoken = [ids for ids in notices.wordings(campaign) if said.keys() >= set(ids)]
-        return Script(sounds, {ids: notices.version(tuple(said[each] for each in ids)) for ids in spoken})
+        versions = {ids: notices.version(tuple(said[each] for each in ids)) for ids in spoken}
+        if self._copies is not None:
+            for ids, version in versions.items():
+                self._copies.keep_words(version, [(said[each].key, said[each].text) for each in ids])
+        return Script(sounds, versions)
 
     def common(self, prompt: str, language: str) -> Sound:
         """A sound that is alike in every campaign. Raises SoundError as :meth:`scripts` does."""

@@ -9,7 +9,7 @@ from typing import Any
 from ccari.errors import EvidenceError
 from ccari.policy import notices
 from ccari.policy.chain import Linked
-from ccari.policy.heard import notices_heard
+from ccari.policy.heard import HeardNotice, notices_heard
 
 NOTICE = "notice/notice.json"
 
@@ -18,11 +18,12 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """What of the notices is not in the pack: ``unheard``, prompts without their audio; ``untold``, the numbers of the entries
-    of which there is nothing.
+    """What of the notices is not in the pack: ``unheard``, prompts without their audio; ``wordless``, without their words;
+    ``untold``, the numbers of the entries of which there is nothing.
     """
 
     unheard: tuple[str, ...]
+    wordless: tuple[str, ...]
     untold: tuple[int, ...]
 
 
@@ -44,12 +45,22 @@ def hearing(files: Mapping[str, bytes], journal: Sequence[Linked]) -> Hearing:
         _check_audio(row, files)
         if row["digest"] not in named and not erased:
             raise EvidenceError(f"{NOTICE}: {row['key']} is not what the journal says was heard")
+    worded = [row for row in rows if row["text"] is not None]
+    wordless = [row for row in rows if row["text"] is None]
+    proven: list[Row] = []
     for notice in heard if rows else ():
-        said = [_said(rows, notice.language, prompt, digest) for prompt, digest in notice.sounds]
-        if notices.wording((row["key"], row["text"]) for row in said if row) != notice.version:
+        said = [row for row in _said(worded, notice) if row]
+        if notices.wording((row["key"], row["text"]) for row in said) == notice.version:
+            proven += said
+        elif not all(_said(wordless, notice)):
             raise EvidenceError(f"{NOTICE}: the words are not those of the version that was heard")
+    # of what was erased nobody knows the version
+    loose = next((row for row in worded if row not in proven), None)
+    if loose is not None and not erased:
+        raise EvidenceError(f"{NOTICE}: the words of {loose['key']} are of no version that was heard")
     return Hearing(
         tuple(row["key"] for row in rows if not row["files"]),
+        tuple(row["key"] for row in wordless),
         tuple(_untold(journal, rows, named)),
     )
 
@@ -64,10 +75,14 @@ def _check_audio(row: Row, files: Mapping[str, bytes]) -> None:
         raise EvidenceError(f"{NOTICE}: the files of {row['key']} are not those that its digest names")
 
 
-def _said(rows: Sequence[Row], language: str, prompt: str, digest: str) -> Row | None:
-    """The row of a prompt, of the notice's own language where there is one: what offers another is said in that."""
-    found = [row for row in rows if (row["key"].split("/")[-1], row["digest"]) == (prompt, digest)]
-    return next((row for row in found if row["key"].split("/")[0] == language), found[0] if found else None)
+def _said(rows: Sequence[Row], notice: HeardNotice) -> list[Row | None]:
+    """The row of each prompt, of the notice's own language where there is one: what offers another is said in that."""
+    found = []
+    for prompt, digest in notice.sounds:
+        fit = [row for row in rows if (row["key"].split("/")[-1], row["digest"]) == (prompt, digest)]
+        own = (row for row in fit if row["key"].split("/")[0] == notice.language)
+        found.append(next(own, fit[0] if fit else None))
+    return found
 
 
 def _untold(journal: Sequence[Linked], rows: Sequence[Row], named: set[str]) -> list[int]:

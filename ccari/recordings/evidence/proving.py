@@ -17,10 +17,15 @@ _TRIES = 5
 
 
 class Prover:
-    """``heard`` finds the audio of the notices that an account tells of."""
+    """``heard`` finds the audio and the words of the notices that an account tells of, under the policy of its call if that can
+    be read.
+    """
 
     def __init__(
-        self, store: AccountStore, keys: SigningKeys, heard: Callable[[Policy, Account], list[HeardSound]]
+        self,
+        store: AccountStore,
+        keys: SigningKeys,
+        heard: Callable[[Policy | None, Account], list[HeardSound]],
     ) -> None:
         self._store = store
         self._keys = keys
@@ -57,8 +62,7 @@ class Prover:
         """The ZIP, and the sounds that were to be in it. It reads files, and signs. Raises as :func:`pack` does."""
         # before anybody reads in the journal what was heard
         refuse_unfit(account)
-        policy = policy_of(account) if account.kind is Kind.CALL else None
-        played = self._heard(policy, account) if policy is not None else []
+        played = self._heard(policy_of(account), account) if account.kind is Kind.CALL else []
         signers = [self._keys.public(each.seal.statement.key) for each in account.seals]
         key, now = self._keys.newest(), datetime.now(UTC)
         return pack(account, played, key, signers, now, with_policy=with_policy), played

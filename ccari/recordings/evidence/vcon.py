@@ -132,7 +132,10 @@ def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
 
 def _said(heard: Sequence[HeardSound], version: str) -> str:
     if heard:
-        return "\n".join(each.text for each in heard)
+        return "\n".join(
+            f"[{each.key}: its words are not in this evidence.]" if each.text is None else each.text
+            for each in heard
+        )
     if version == notices.wording(()):
         return "[Nothing had to be said before the talk.]"
     return f"[A notice was heard, of the version {version}. Its words are not in this evidence.]"

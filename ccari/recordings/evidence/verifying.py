@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 class Verdict:
     """What a pack that fits has proven. ``erased``: the numbers of the entries whose fields were erased.
 
-    ``unheard``: the prompts whose audio was no longer there when the pack was made; ``untold``: the numbers of the entries that
+    ``unheard`` and ``wordless``: the prompts whose audio, or words, were no longer there when the pack was made; ``untold``: the numbers of the entries that
     tell of a notice of which nothing was there. ``recordings``: how many files were looked at. ``uncompared``: those of which
     it was erased from the journal what they were tagged with, or stored as.
     """
@@ -41,6 +41,7 @@ class Verdict:
     erased: tuple[int, ...]
     sealed_at: tuple[datetime, ...]
     unheard: tuple[str, ...]
+    wordless: tuple[str, ...]
     untold: tuple[int, ...]
     recordings: int
     uncompared: tuple[str, ...]
@@ -89,7 +90,7 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
     return Verdict(
         kind, of, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
         tuple(each.seq for each in journal if each.fields is None), sealed_at, heard.unheard,
-        heard.untold, compared, uncompared(signed, journal),
+        heard.wordless, heard.untold, compared, uncompared(signed, journal),
     )  # fmt: skip
 
 

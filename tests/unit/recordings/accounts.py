@@ -54,7 +54,7 @@ HEARD = [sound("identity", "Dzwoni ACME."), sound("recording", "Rozmowa jest nag
 
 
 def version(heard: Sequence[HeardSound]) -> str:
-    return notices.wording((each.key, each.text) for each in heard)
+    return notices.wording((each.key, each.text or "") for each in heard)
 
 
 VERSION = version(HEARD)
@@ -71,11 +71,20 @@ DELETED = {"recording": str(RECORDING), "why": "retention", "by": "ccari"}
 Told = tuple[str, dict[str, str]]
 
 
+def notice(*heard: HeardSound, language: str = "pl") -> Told:
+    """That it was heard."""
+    return "notice_heard", {
+        "notice_version": version(heard), "language": language,
+        "prompts": ",".join(each.key.split("/")[-1] for each in heard),
+        "sounds": ",".join(each.digest for each in heard),
+    }  # fmt: skip
+
+
 def journal(
     *more: Told, action: str = "none", tagged: Told | None = ("recording_tagged", TAGGED),
     heard: Sequence[HeardSound] = HEARD,
 ) -> list[Linked]:  # fmt: skip
-    """Of a call whose recording was stored, unless ``more`` or ``tagged`` is given. What was ``heard`` begins in Polish."""
+    """Of a call whose recording was stored, unless ``more`` or ``tagged`` is given. ``heard`` in Polish."""
     told: list[Told] = [
         (
             "call_gated",
@@ -85,14 +94,7 @@ def journal(
             },
         ),
         ("callee_answered", {}),
-        (
-            "notice_heard",
-            {
-                "notice_version": version(heard), "language": "pl",
-                "prompts": ",".join(each.key.split("/")[-1] for each in heard),
-                "sounds": ",".join(each.digest for each in heard),
-            },
-        ),
+        notice(*heard),
         ("key_pressed", {"key": "2", "action": action}),
         *([tagged] if tagged else []),
         *(more or [("recording_stored", STORED)]),

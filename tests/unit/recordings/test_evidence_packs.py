@@ -106,11 +106,41 @@ def test_a_notice_that_offers_another_language_does_not_fit() -> None:
 def test_a_word_that_sounds_alike_in_two_languages_stands_for_the_other() -> None:
     """A speaker's recording, say: one sound, with the words of each."""
     heard = [HEARD[0], replace(HEARD[0], key="en/renewals/identity", text="ACME calling.")]
-    journal = accounts.journal(("call_ended", {}), tagged=None, heard=heard[:1])
-    account = accounts.call(journal, recordings=[])
+    told = [accounts.notice(heard[0]), accounts.notice(heard[1], language="en")]
+    account = accounts.call(accounts.of(*told), recordings=[])
     account = replace(account, subject={**account.subject, "notice_version": accounts.version(heard[:1])})
     for rows in (heard, heard[::-1]):
-        assert checked(pack(account, rows, KEY, [KEY.verifying], MADE_AT)).entries == 5
+        assert checked(packed(account, heard=rows)).entries == 2
+
+
+WORDLESS = [replace(each, key=each.key.split("/")[-1], text=None) for each in HEARD]
+
+
+def test_words_that_nobody_knows_any_more_are_made_up_or_not_missed() -> None:
+    content = packed(heard=WORDLESS)
+    verdict = checked(content)
+    assert (verdict.wordless, verdict.unheard, verdict.untold) == (("identity", "recording"), (), ())
+    assert vcon_of(content)["dialog"][0]["body"].splitlines() == [
+        "[identity: its words are not in this evidence.]",
+        "[recording: its words are not in this evidence.]",
+    ]
+    assert files_of(content)["notice/01-identity.alaw"] == HEARD[0].files["alaw"]
+
+
+@pytest.mark.parametrize(
+    ("heard", "fault"),
+    [
+        ([*WORDLESS, replace(HEARD[1], text="Rozmowa nie jest nagrywana.")],
+         "notice/notice.json: the words of pl/renewals/recording are of no version that was heard"),
+        ([WORDLESS[0], HEARD[1]], "notice/notice.json: the words are not those of the version that was heard"),
+    ],
+)  # fmt: skip
+def test_words_that_were_not_heard_pass_beside_some_that_nobody_knows(
+    heard: Sequence[HeardSound], fault: str
+) -> None:
+    with pytest.raises(EvidenceError) as found:
+        checked(packed(heard=heard))
+    assert str(found.value) == fault
 
 
 @pytest.mark.parametrize(
@@ -218,6 +248,7 @@ def test_a_number_or_an_identity_is_in_a_pack() -> None:
         (accounts.call(), HEARD),
         (accounts.call(UNRECORDED, recordings=[]), HEARD),
         (accounts.call(ERASED), []),
+        (accounts.call(), WORDLESS),
         (accounts.request(), []),
     ],
 )

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from ccari.policy.declaration import read
 from ccari.ports.evidence import HeardSound
 from ccari.sounds import soundboard
 from ccari.sounds.copies import Copies
-from ccari.sounds.heard import heard
+from ccari.sounds.heard import Today, heard
 from ccari.sounds.manifest import FILE_NAME, Manifest, SoundFile
 from ccari.sounds.manifest import Entry as Built
 from ccari.sounds.soundboard import LOOK_SECONDS, Soundboard
@@ -51,6 +51,24 @@ class Desk:
                 files[ending] = SoundFile(hashlib.sha256(path.read_bytes()).hexdigest(), -20.0, -3.0)
             yield prompt.key, Built(prompt.text, "pl", "studio", 1000, "test", files)
 
+    def reword(self) -> None:
+        """An update has other words for the first prompt."""
+        words = (self.shipped / "catalogue.toml").read_text("utf-8")
+        self.shipped = self.sounds.parent / "update"
+        self.shipped.mkdir()
+        changed = words.replace('pl = "Dzień dobry', 'pl = "Witam', 1)
+        assert changed != words
+        (self.shipped / "catalogue.toml").write_text(changed, "utf-8")
+
+    def spoil(self, folder: Path, spoilt: Callable[[bytes], bytes | None]) -> None:
+        """Leave this of the words that were kept; None: nothing."""
+        for each in folder.glob("*.json"):
+            content = each.read_bytes()
+            each.unlink()
+            if (left := spoilt(content)) is not None:
+                assert left != content
+                each.write_bytes(left)
+
     def play(self, *ids: str) -> list[Linked]:
         """The journal of a call that hears these prompts now."""
         board = self.board
@@ -63,7 +81,7 @@ class Desk:
         return chain.follow(chain.start(CALL), 0, [Entry(NOON, "notice_heard", fields, bytes(16))])
 
     def heard(self, journal: list[Linked]) -> list[HeardSound]:
-        return heard(self.board, self.copies, CONTROLLER, CAMPAIGN, journal)
+        return heard(self.copies, Today(self.board, CONTROLLER, CAMPAIGN), journal)
 
 
 @pytest.fixture
@@ -116,6 +134,67 @@ def test_a_copy_that_was_damaged_stays_so_while_the_sound_is_there(
     assert found.files["alaw"] == content
 
 
+WHOLE = notices.sequence(CAMPAIGN, informed=False)
+
+
+def test_words_of_today_are_put_into_a_callees_ear(desk: Desk) -> None:
+    journal = desk.play(*WHOLE)
+    before = desk.heard(journal)
+    desk.reword()
+    desk.speak("bert")
+    assert desk.heard(journal) == before
+    assert before[0].text != desk.heard(desk.play(*WHOLE))[0].text
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda _: b"", lambda _: b"{", lambda _: b"[[]]", lambda _: b"[" * 100_000, lambda _: None,
+        lambda content: content.replace(b"ACME", b"ABBA"),
+    ],
+    ids=["empty", "cut", "other", "deep", "missing", "a word"],
+)  # fmt: skip
+def test_words_that_were_not_kept_are_made_up(
+    desk: Desk, tmp_path: Path, spoilt: Callable[[bytes], bytes | None]
+) -> None:
+    """Or are damaged, in whichever way; the audio is there all the same."""
+    journal = desk.play(*WHOLE)
+    before = desk.heard(journal)
+    desk.spoil(tmp_path / "heard", spoilt)
+    assert desk.heard(journal) == before, "they are those of today still"
+    desk.reword()
+    assert desk.heard(journal) == [
+        HeardSound(each.key.split("/")[-1], None, each.digest, each.files) for each in before
+    ]
+
+
+def test_kept_words_that_were_damaged_stay_so_while_they_are_those_of_today(
+    desk: Desk, tmp_path: Path
+) -> None:
+    journal = desk.play(*WHOLE)
+    before = desk.heard(journal)
+    desk.spoil(tmp_path / "heard", lambda _: b"")
+    desk.play(*WHOLE)
+    desk.reword()
+    assert desk.heard(journal) == before
+
+
+def test_a_prompt_that_is_made_no_more_has_no_audio(desk: Desk) -> None:
+    (entry,) = desk.play("identity")
+    fields = {**(entry.fields or {}), "prompts": "greeting"}
+    journal = chain.follow(chain.start(CALL), 0, [Entry(NOON, "notice_heard", fields, bytes(16))])
+    (found,) = desk.heard(journal)
+    assert (found.key, found.text, {*found.files}) == ("greeting", None, {"alaw", "g722"})
+
+
+@pytest.mark.parametrize("language", ["pl", "xx"])
+def test_what_was_heard_is_lost_with_the_policy_or_its_language(desk: Desk, language: str) -> None:
+    journal = desk.play(*WHOLE)
+    fields = {**(journal[0].fields or {}), "language": language}
+    spoken = chain.follow(chain.start(CALL), 0, [Entry(NOON, "notice_heard", fields, bytes(16))])
+    assert heard(desk.copies, None, spoken) == desk.heard(spoken) == desk.heard(journal)
+
+
 def test_a_power_failure_takes_along_what_was_copied(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +213,9 @@ def test_a_power_failure_takes_along_what_was_copied(
     assert sorted(drafts) == ["alaw", "g722"]
     assert kept.index(into) > max(at for at, each in enumerate(kept) if each.parent == into)
     assert {into.parent, tmp_path} <= {*kept}
+    words = [at for at, each in enumerate(kept) if each.parent == into.parent and ".json" in each.name]
+    assert len(words) == len([*into.parent.glob("*.json")]) > 0
+    assert max(at for at, each in enumerate(kept) if each == into.parent) > max(words)
     kept.clear()
     desk.play("identity")
     assert kept == []

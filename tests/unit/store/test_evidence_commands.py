@@ -260,6 +260,25 @@ async def test_a_call_to_which_nothing_was_to_be_said_misses_a_notice(
     assert (await ccari.ccari("evidence", "verify", str(out))).code == 0
 
 
+async def test_a_notice_whose_prompts_are_made_no_more_has_no_evidence(
+    ccari: Service, store: Store, tmp_path: Path
+) -> None:
+    """Its words are kept nowhere: it was heard before they were."""
+    await store.policies.apply(made.POLICY, "test")
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    told = {"notice_version": "v1", "language": "pl", "prompts": "greeting,identity", "sounds": "ab,cd"}
+    await store.calls.commit_heard(call.id, "v1", None, [entry("notice_heard", told)])
+    await store.calls.close(call.id, "bridged", "", made.journal("call_ended"))
+    out = tmp_path / "call.zip"
+    done = await ccari.ccari("evidence", "export", str(call.id), "--out", str(out))
+    said = "greeting, identity: the words that were heard are not known any more, and not in the pack\n"
+    assert (done.code, said in done.err) == (0, True)
+    done = await ccari.ccari("evidence", "verify", str(out))
+    assert (done.code, done.err) == (0, "")
+    assert "without the words of greeting, identity\n" in done.out
+
+
 async def recorded(store: Store) -> OpenedCall:
     """A call whose recording was stored."""
     call = made.call()
