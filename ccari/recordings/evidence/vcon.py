@@ -33,6 +33,8 @@ _DISPOSITIONS = {
     "callee_hangup": "hung-up",
     "agent_hangup": "hung-up",
 }
+#: Over FastAGI the dialplan dials, and it is the dialplan that knows.
+_HANDED_BACK = "handed_back"
 #: A recording of these states was made, and lawfully: what is deleted was there.
 _MADE = frozenset({"recording", "finished", "stored", "deleted"})
 _REFUSING = KeyAction.CONTINUE_UNRECORDED.value
@@ -119,7 +121,7 @@ def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
             "type": "text", **begun, "parties": [_CALLEE, _CONTROLLER],
             "mediatype": "text/plain", "encoding": "none", "body": words,
         }  # fmt: skip
-    if heard or subject["heard_at"] is not None:
+    if heard or subject["heard_at"] is not None or subject["outcome"] == _HANDED_BACK:
         return {
             "type": "text", "start": _at(subject["heard_at"] or subject["opened_at"]), "parties": [_CONTROLLER, _CALLEE],
             "mediatype": "text/plain", "encoding": "none", "body": _said(heard, subject["notice_version"]),
@@ -130,12 +132,14 @@ def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _said(heard: Sequence[HeardSound], version: str) -> str:
+def _said(heard: Sequence[HeardSound], version: str | None) -> str:
     if heard:
         return "\n".join(
             f"[{each.key}: its words are not in this evidence.]" if each.text is None else each.text
             for each in heard
         )
+    if version is None:
+        return "[The call was handed back to the dialplan. What was said in it is not known.]"
     if version == notices.wording(()):
         return "[Nothing had to be said before the talk.]"
     return f"[A notice was heard, of the version {version}. Its words are not in this evidence.]"

@@ -228,6 +228,16 @@ def test_a_call_that_nobody_answered_passes_for_a_talk() -> None:
     assert (dialog["type"], dialog["disposition"]) == ("incomplete", "no-answer")
 
 
+def test_a_call_that_the_dialplan_made_passes_for_one_that_failed() -> None:
+    """Over FastAGI the gate is all that ccari knows of it."""
+    made = {"heard_at": None, "notice_version": None, "outcome": "handed_back"}
+    account = accounts.call(accounts.of(("call_gated", {}), ("call_ended", {})), recordings=[])
+    (dialog,) = vcon_of(packed(replace(account, subject={**account.subject, **made}), heard=[]))["dialog"]
+    assert (dialog["type"], dialog["body"]) == (
+        "text", "[The call was handed back to the dialplan. What was said in it is not known.]",
+    )  # fmt: skip
+
+
 def test_a_notice_of_which_nothing_is_in_the_pack_is_not_missed() -> None:
     assert checked(packed(heard=[])).untold == (3,)
     assert checked(packed(accounts.call(ERASED), heard=[])).untold == (3,)
