@@ -146,3 +146,15 @@ def read(text: str) -> Policy:
     except ValueError as error:
         # what tomllib says, and what it lets through of Python's own
         raise PolicyError([faults.of_syntax(text, str(error))]) from None
+
+
+def consents_asked(text: str) -> set[tuple[str, str, str]]:
+    """Of a text that was applied once, each controller and campaign with the purpose of the consent that it asks for.
+
+    As it was meant then: this ccari may refuse what an older one accepted. Raises ValueError if it is no TOML.
+    """
+    campaigns = [
+        Campaign.model_construct(**each)
+        for each in tomllib.loads(text.removeprefix("\ufeff")).get("campaigns", ())
+    ]
+    return {(each.controller, each.id, each.asks_consent_to) for each in campaigns}

@@ -1,7 +1,7 @@
 """Consents, with the proof of each, its withdrawal, and every call that was made on it (Art 7(1) and 7(3))."""
 
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault, Progress, Scrubbed
 from ccari.store.bulk import Record, staging, unseen
 from ccari.store.database import Connection, Database
+from ccari.store.policies import Asked
 from ccari.store.queries import SQL
 from ccari.store.suppressions import enter
 
@@ -27,6 +28,7 @@ _SLICE_ROWS = 500
 class Consents:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._asked = Asked()
 
     async def load(
         self, controller: str, purposes: Mapping[str, str],
@@ -37,19 +39,20 @@ class Consents:
 
         No list undoes a withdrawal: what was given before one is withdrawn with it, although the list does not say so. Nor
         does it an erasure: what was given before one, and is not known any more, stays out.
-        ``purposes``: what each of the controller's campaigns asks consent to.
+        ``purposes``: what each of the controller's campaigns asks consent to now; what they asked before is known here.
 
         Raises
         ------
         StoreError
             If the database fails; consents that were entered by then stay, and the list can be loaded again.
         """
-        campaigns, asked = list(purposes), list(purposes.values())
         async with staging(self._database, _INCOMING, keep_going=keep_going) as staged:
             await staged.take(_records(consents))
             if not staged.sound:
                 return Scrubbed(staged.report)
             connection, erased = staged.connection, 0
+            # before anybody waits for it
+            await self._asked.by(connection, controller)
             async for first, last in staged.slices(progress, rows=_SLICE_ROWS):
                 async with connection.transaction():
                     await connection.execute(SQL["lock_consents"], controller)
@@ -57,9 +60,11 @@ class Consents:
                     (merged,) = await connection.fetch(SQL["merge_consents"], first, last, controller, origin)
                     staged.report.accepted += merged["entered"]
                     erased += merged["erased"]
+                    # a bar does not say which consent it took back, and its campaign may be gone, or ask for another by now
+                    asks = sorted(await self._asked.by(connection, controller) | set(purposes.items()))
                     await connection.execute(
-                        SQL["settle_consents"], first, last, controller, campaigns, asked
-                    )
+                        SQL["settle_consents"], first, last, controller, [each for each, _ in asks], [to for _, to in asks]
+                    )  # fmt: skip
             # as of a list of contacts, what was left out is none of the report's lines
             staged.report.lines -= erased
             return Scrubbed(staged.report, +Counter({Block.SUPPRESSED_ERASURE: erased}))
@@ -74,13 +79,16 @@ class Consents:
         Raises
         ------
         ConsentError
-            If no campaign asks for the purpose and the number has no consent to it: there is nothing to withdraw.
+            If no campaign asks for the purpose, none that is gone has, and the number has no consent to it: there is
+            nothing to withdraw.
         """
         # '' is all of the controller's calls
-        campaigns = (
-            [""] if purpose is None else sorted(each for each, asks in purposes.items() if asks == purpose)
-        )
+        campaigns = [""] if purpose is None else _asking(purposes.items(), purpose)
         async with self._database.transaction() as connection:
+            if not campaigns:
+                # it may be on a list that is yet to come, and asked for again: those that are gone remember it
+                asked = await self._asked.by(connection, controller)
+                campaigns = _asking(((each, asks) for each, asks in asked if each not in purposes), purpose)
             if not campaigns:
                 rows = await connection.fetch(SQL["consent_purposes"], controller, list(digests.all))
                 if purpose not in {row["purpose"] for row in rows}:
@@ -125,6 +133,10 @@ async def withdraw(
     await connection.execute(SQL["share_consents"], controller)
     done = await connection.execute(SQL["withdraw_consents"], controller, list(digests.all), purpose, at)
     return int(done.rpartition(" ")[2])
+
+
+def _asking(asked: Iterable[tuple[str, str]], purpose: str | None) -> list[str]:
+    return sorted(campaign for campaign, asks in asked if asks == purpose)
 
 
 def _nothing(controller: str, purposes: Mapping[str, str]) -> str:

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+import asyncpg
+
 from ccari.errors import StoreError
 from ccari.policy.campaign import Campaign
-from ccari.policy.declaration import Policy, PolicyError, read
-from ccari.store.database import Database
+from ccari.policy.declaration import Policy, PolicyError, consents_asked, read
+from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.together import Together
 
@@ -116,6 +118,32 @@ def _applied(row: Mapping[str, Any]) -> Applied:
     return Applied(
         row["revision"], row["applied_at"], row["applied_by"], bytes(row["sha256"]).hex(), row["document"]
     )
+
+
+class Asked:
+    """What campaigns have asked consent to in any policy that was applied. None ever changes, so each is read once."""
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._asked: frozenset[tuple[str, str, str]] = frozenset()
+
+    async def by(self, connection: Connection, controller: str) -> set[tuple[str, str]]:
+        """Each campaign that the controller has had, with a purpose: some have had several. Raises StoreError."""
+        if rows := await connection.fetch(SQL["policies_after"], self._read):
+            # long files would keep the running calls waiting
+            self._asked |= await asyncio.to_thread(_asked, rows)
+            self._read = max(self._read, rows[-1]["revision"])
+        return {(campaign, purpose) for whose, campaign, purpose in self._asked if whose == controller}
+
+
+def _asked(rows: Sequence[asyncpg.Record]) -> set[tuple[str, str, str]]:
+    asked: set[tuple[str, str, str]] = set()
+    for row in rows:
+        try:
+            asked |= consents_asked(row["document"])
+        except ValueError as error:
+            raise StoreError(f"policy revision {row['revision']} cannot be read: {error}") from None
+    return asked
 
 
 class Book:

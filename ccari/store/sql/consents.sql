@@ -44,7 +44,7 @@ SELECT (SELECT count(*) FROM entered) AS entered, (SELECT count(*) FROM lines WH
 -- name: settle_consents
 -- A withdrawal ends what was given before it, in whatever order the two became known: one that stands with another
 -- consent to the same, or the bar that a key press or a person entered, on everything or on a campaign ($4) that asks
--- for the purpose ($5). OFFSET 0: each number is looked up in the index, whatever the planner makes of a controller
+-- for the purpose ($5), or has. OFFSET 0: each number is looked up in the index, whatever the planner makes of a controller
 -- that the statistics do not know yet; else it reads all of them for each number.
 UPDATE consents SET withdrawn_at = ended.at
 FROM (

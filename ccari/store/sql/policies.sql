@@ -10,6 +10,10 @@ SELECT revision, applied_at, applied_by, sha256, document FROM policy_revisions
 WHERE revision >= (SELECT max(revision) FROM policy_revisions WHERE applied_at <= now() - $1::interval)
 ORDER BY revision DESC
 
+-- name: policies_after
+-- Those that were applied after the one of that number.
+SELECT revision, document FROM policy_revisions WHERE revision > $1 ORDER BY revision
+
 -- name: newest_revision
 SELECT max(revision) AS revision FROM policy_revisions
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from ccari.errors import ConsentError, StoreError
+from ccari.gating.naming import purposes_of
 from ccari.policy import gate
 from ccari.policy.campaign import Campaign
 from ccari.policy.consent import Channel
+from ccari.policy.declaration import read
 from ccari.policy.gate import Block, Question
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
@@ -226,6 +228,91 @@ async def test_a_withdrawal_bars_the_calls_of_another_purpose_or_not_its_own(sto
     await load(store, agreed(given=datetime.now(UTC)))
     assert await refusal(store, OFFERS) is None
     assert await refusal(store, SURVEY) is Block.SUPPRESSED_WITHDRAW_CONSENT
+
+
+def offering(name: str, purpose: str = "marketing") -> str:
+    """The policy with a campaign beside, which asks for that consent."""
+    return (
+        made.POLICY
+        + f"""
+[[campaigns]]
+id = "{name}"
+controller = "acme"
+purpose = "oferta"
+legal_basis = "consent"
+consent_purpose = "{purpose}"
+dial = "PJSIP/{{number}}@trunk"
+[campaigns.recording]
+mode = "off"
+"""
+    )
+
+
+AUTUMN = campaign(id="autumn", legal_basis="consent", consent_purpose="marketing")
+
+
+async def load_under(store: Store, policy: str, *lines: Line) -> None:
+    """Under the policy, which was applied."""
+    whose = read(policy)
+    purposes = purposes_of(whose, whose.controllers[0])
+    await store.consents.load("acme", purposes, batches(*lines), origin="import:anna", keep_going=False)
+
+
+@pytest.mark.parametrize(
+    "since", [offering("autumn"), offering("autumn") + offering("spring", "survey")[len(made.POLICY) :]]
+)
+async def test_a_withdrawal_goes_with_the_campaign_that_it_was_made_in(store: Store, since: str) -> None:
+    """That one has gone, or asks for another consent, when a list brings what was withdrawn, for one that asks for it."""
+    await store.policies.apply(offering("spring"), "anna")
+    of_spring = letter(
+        Right.WITHDRAW_CONSENT, received_at=NOW, consent_purpose="marketing", consent_campaigns=("spring",)
+    )
+    await store.requests.add("acme", of_spring, made.digests())
+    await store.policies.apply(since, "anna")
+    # nor does it reach another consent, or another controller's
+    await load_under(store, since, agreed(), agreed(purpose="raffle"), agreed(given=NOW + DAY))
+    await load(store, agreed(), controller="other")
+    assert await kept(store, "purpose", "given_at", "withdrawn_at") == [
+        ("marketing", NOW - 30 * DAY, NOW), ("raffle", NOW - 30 * DAY, None), ("marketing", NOW + DAY, None),
+    ]  # fmt: skip
+    assert await refusal(store, AUTUMN) is Block.CONSENT_WITHDRAWN
+    (theirs,) = await store.consents.of("other", made.digests())
+    assert theirs["withdrawn_at"] is None
+
+
+async def test_what_an_older_ccari_accepted_keeps_lists_out_or_is_not_heeded(
+    store: Store, database: Database
+) -> None:
+    older = offering("spring").replace('mode = "off"', 'mode = "as it was"')
+    async with database.connection() as connection:
+        for document in (older, 'of = "another time"'):
+            await connection.execute(
+                "INSERT INTO policy_revisions (applied_by, sha256, document) VALUES ('x', $1, $2)",
+                bytes(32),
+                document,
+            )
+    await enter_bar(store, "spring")
+    await store.policies.apply(offering("autumn"), "anna")
+    await load_under(store, offering("autumn"), agreed())
+    assert await refusal(store, AUTUMN) is Block.CONSENT_WITHDRAWN
+
+
+async def enter_bar(store: Store, on: str) -> None:
+    await store.suppressions.add("acme", made.digests(), Reason.WITHDRAW_CONSENT, "x", "", campaign=on)
+
+
+async def test_a_wish_is_refused_that_campaigns_asked_for_until_yesterday(store: Store) -> None:
+    """No campaign asks for it now, and it is not on file yet; then both are so."""
+    for each in (offering("spring"), made.POLICY):
+        await store.policies.apply(each, "anna")
+    done = await store.consents.withdraw(
+        "acme", made.digests(), datetime.now(UTC), purpose="marketing", purposes={"renewals": "renewals"}, origin="cli:anna",
+        proof="letter 7",
+    )  # fmt: skip
+    assert done == 0
+    await store.policies.apply(offering("autumn"), "anna")
+    await load_under(store, offering("autumn"), agreed())
+    assert await refusal(store, AUTUMN) is Block.CONSENT_WITHDRAWN
 
 
 async def test_a_wish_is_taken_for_granted_that_nothing_was_done_about(store: Store) -> None:
