@@ -40,7 +40,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('deletions', 0))
 -- name: stored_recordings
 -- What has been asked for only reaches what was recorded until then. A withdrawal ($2) counts from its receipt, an
 -- erasure from when it was granted. A withdrawal reaches what the bar does that came with it, or that was entered without a
--- request; who hides their number leaves neither when they refuse to be recorded.
+-- request, whatever somebody wrote as its proof; who hides their number leaves neither when they refuse to be recorded.
 WITH asked AS MATERIALIZED (
     SELECT r.id, r.call_id, r.controller, r.campaign, r.legal_basis, r.delete_at, r.file,
            coalesce(r.started_at, r.tagged_at) AS recorded, c.digest,
@@ -65,7 +65,8 @@ WITH asked AS MATERIALIZED (
           UNION ALL
           SELECT a.id, coalesce(q.received_at, s.entered_at), coalesce(q.reference, '')
           FROM asked a JOIN suppressions s ON s.controller = a.controller AND s.digest = a.digest
-          LEFT JOIN rights_requests q ON q.reference = s.proof
+          LEFT JOIN rights_requests q ON q.reference = s.proof AND q."right" = s.reason AND q.controller = s.controller
+                                     AND s.digest = ANY (q.digests)
            WHERE s.reason = 'withdraw_consent' AND s.campaign IN ('', a.campaign)
              AND coalesce(q.received_at, s.entered_at) >= a.recorded AND coalesce(q.state, '') NOT IN ('refused', 'withdrawn')
           UNION ALL

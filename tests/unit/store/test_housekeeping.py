@@ -187,6 +187,35 @@ async def test_a_bar_for_a_withdrawal_leaves_what_rested_on_the_consent(
     assert await shelf.fate(since) is None
 
 
+async def of_another_right(shelf: Shelf, at: datetime) -> str:
+    reference = await asked(shelf, Right.RECTIFICATION, at)
+    await shelf.store.requests.step(reference, RequestState.REFUSED, by("cli:anna", "it is right"))
+    return reference
+
+
+async def of_another_controller(shelf: Shelf, at: datetime) -> str:
+    return await shelf.store.requests.add(
+        "bank", letter(Right.WITHDRAW_CONSENT, received_at=at), made.digests()
+    )
+
+
+async def of_another_number(shelf: Shelf, at: datetime) -> str:
+    anothers = made.digests(number=made.numbers(2)[1])
+    return await shelf.store.requests.add("acme", letter(Right.WITHDRAW_CONSENT, received_at=at), anothers)
+
+
+@pytest.mark.parametrize("whose", [of_another_right, of_another_controller, of_another_number])
+async def test_a_bar_takes_its_time_or_its_end_from_a_request_that_is_not_its_own(
+    shelf: Shelf, whose: Callable[[Shelf, datetime], Awaitable[str]]
+) -> None:
+    """Whoever enters a bar writes what they like as its proof; here, a request that was received before the recording."""
+    recording = await shelf.put(basis="consent")
+    reference = await whose(shelf, NOW - 1000 * DAY)
+    await shelf.store.suppressions.add("acme", made.digests(), Reason.WITHDRAW_CONSENT, "cli:anna", reference)
+    await shelf.round()
+    assert await shelf.fate(recording) == "consent_withdrawn"
+
+
 NEWER = Key(2, bytes(32))
 
 
