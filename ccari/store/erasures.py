@@ -18,6 +18,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports.holds import Held, Subject
 from ccari.ports.subjects import Wanted
 from ccari.store import holds, journals, mandates
+from ccari.store.consents import withdraw
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.suppressions import enter
@@ -119,6 +120,9 @@ class Erasures:
             await connection.execute(SQL["erase_contacts"], *whose, ids[What.CONTACT])
             await connection.execute(SQL["erase_uses"], consents)
             await connection.execute(SQL["erase_consents"], consents)
+            # the proof that stays is no basis any more, whatever becomes of the bar
+            begun = await connection.fetchval(SQL["erasure_begun"], erasure)
+            await withdraw(connection, wanted.subject.controller, wanted.subject.digests, None, begun)
             if ids[What.HEARD]:
                 await connection.execute(SQL["erase_heard"], *whose)
             notes = set(ids[What.NOTES])

@@ -113,6 +113,9 @@ ON CONFLICT (reference) WHERE finished_at IS NULL DO NOTHING
 -- name: lock_erasure
 SELECT id, begun_by, begun_at, done FROM erasures WHERE id = $1 AND finished_at IS NULL FOR UPDATE
 
+-- name: erasure_begun
+SELECT begun_at FROM erasures WHERE id = $1
+
 -- name: erased_so_far
 SELECT done FROM erasures WHERE id = $1
 

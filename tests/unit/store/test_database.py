@@ -80,6 +80,7 @@ MIGRATIONS = [
     "0021_newest_recordings",
     "0022_calls_updated_in_place",
     "0023_calls_expire",
+    "0024_consents_end_with_an_erasure",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")
@@ -137,6 +138,41 @@ async def test_a_database_in_use_becomes_another_than_a_fresh_one_or_loses_rows(
     assert await schema_of(empty) == schema
     assert await rows_of(empty, FIRST_TABLES) == rows
     assert await migration_status(empty) == [(each, each == MIGRATIONS[0]) for each in through]
+
+
+#: Consents, and an erasure that some of them were there for.
+KEPT_AS_PROOF = """
+INSERT INTO rights_requests (reference, controller, call_id, "right", article, state, digest, key_version, digests, received_at,
+                             due, closed_at, number_from, channel, level)
+VALUES ('ACME-2026-000001', 'acme', NULL, 'erasure', '17', 'fulfilled', {mine}, 1, ARRAY[{mine}], '2026-02-01',
+        '2026-03-01', '2026-02-04', 'given', 'letter', 2);
+INSERT INTO erasures (reference, controller, begun_by, begun_at) VALUES ('ACME-2026-000001', 'acme', 'x', '2026-02-02');
+INSERT INTO consents (controller, digest, key_version, purpose, channel, given_at, entered_at, withdrawn_at, proof, origin)
+VALUES ('acme', {mine}, 1, 'kept', 'phone', '2026-01-01', '2026-01-02', NULL, 'x', 'x'),
+       ('acme', {mine}, 1, 'ended', 'phone', '2026-01-01', '2026-01-02', '2026-01-03', 'x', 'x'),
+       ('acme', {mine}, 1, 'entered since', 'phone', '2026-01-01', '2026-02-03', NULL, 'x', 'x'),
+       ('acme', {mine}, 1, 'given since', 'phone', '2026-02-03', '2026-02-03', NULL, 'x', 'x'),
+       ('acme', {others}, 1, 'of another', 'phone', '2026-01-01', '2026-01-02', NULL, 'x', 'x'),
+       ('beta', {mine}, 1, 'of another', 'phone', '2026-01-01', '2026-01-02', NULL, 'x', 'x');
+"""
+
+
+async def test_a_consent_that_an_erasure_had_kept_is_in_force_after_the_update_or_another_is_not(
+    empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, steps = migrations_folder(), tmp_path / "migrations"
+    shutil.copytree(folder, steps, ignore=shutil.ignore_patterns(f"{MIGRATIONS[23]}*"))
+    with monkeypatch.context() as before:
+        before.setattr(databases, "migrations_folder", lambda: steps)
+        async with open_database(empty):
+            mine, others = (f"decode(repeat('{each}', 32), 'hex')" for each in ("ab", "cd"))
+            await execute(empty, KEPT_AS_PROOF.format(mine=mine, others=others))
+    async with open_database(empty):
+        found = await told(empty, "SELECT purpose, withdrawn_at::date::text FROM consents ORDER BY id")
+    assert found == [
+        ("kept", "2026-02-02"), ("ended", "2026-01-03"), ("entered since", None), ("given since", None),
+        ("of another", None), ("of another", None),
+    ]  # fmt: skip
 
 
 async def test_journals_that_cannot_be_carried_over_are_lost(

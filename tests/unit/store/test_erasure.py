@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from ccari.errors import RequestError, StoreError
+from ccari.policy import gate
 from ccari.policy.erasure import Terms
 from ccari.policy.gate import Block
 from ccari.policy.rights import RequestState, Right
@@ -23,6 +24,7 @@ from ccari.store.deletions import PostgresSweep
 from ccari.store.erasures import Erasures
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
+from tests.unit.policy.campaigns import campaign
 from tests.unit.recordings.made import files
 from tests.unit.store import made, person
 from tests.unit.store.kept import DAY, NOW, Shelf
@@ -126,6 +128,28 @@ async def test_a_consent_that_an_erasure_has_kept_is_never_withdrawn(shelf: Shel
     assert (done.report.accepted, done.report.duplicate, dict(done.barred)) == (1, 1, {})
     rows = await shelf.store.consents.of("acme", made.digests())
     assert [row["withdrawn_at"] for row in rows] == [NOW - DAY]
+
+
+async def test_a_consent_that_an_erasure_has_kept_as_proof_is_a_basis_for_calls_again(shelf: Shelf) -> None:
+    """When the bar is lifted; but not one that was given since, nor another person's."""
+    ended = NOW - 5 * DAY
+    before = (agreed(), agreed(purpose="renewals", withdrawn=ended), agreed(OTHER))
+    await person.called(shelf)
+    await consents(shelf, *before)
+    await erase(shelf, await person.asked(shelf), country="DE")
+    await consents(shelf, agreed(given=person.now(), purpose="survey"))
+    await shelf.store.suppressions.remove("acme", made.digests(), "cli:dpo", "back", reason=Reason.ERASURE)
+    await consents(shelf, *before)
+    rows = {row["purpose"]: row for row in await shelf.store.consents.of("acme", made.digests())}
+    (erasure,) = await shelf.database.rows("SELECT begun_at FROM erasures")
+    assert {purpose: row["withdrawn_at"] for purpose, row in rows.items()} == {
+        "marketing": erasure["begun_at"], "renewals": ended, "survey": None,
+    }  # fmt: skip
+    offers = campaign(id="offers", legal_basis="consent", marketing=True)
+    facts, _ = await shelf.store.calls.facts(gate.question(offers, person.now()), made.digests(), ())
+    assert gate.refusal(offers, (), facts, person.now()) is Block.CONSENT_WITHDRAWN
+    (theirs,) = await shelf.store.consents.of("acme", made.digests(number=OTHER))
+    assert theirs["withdrawn_at"] is None
 
 
 async def test_a_list_that_comes_in_during_an_erasure_outlives_it(shelf: Shelf) -> None:
