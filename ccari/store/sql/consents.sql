@@ -8,7 +8,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('consents ' || $1::text, 0))
 SELECT pg_advisory_xact_lock_shared(hashtextextended('consents ' || $1::text, 0))
 
 -- name: merge_consents
--- A consent that is known stays as it is, but that its withdrawal may become known, or turn out to have been earlier. One
+-- A consent that is known stays as it is, but that its withdrawal or its end may become known, or turn out to be earlier. One
 -- that is not known, and is no newer than an erasure whose bar stands, was erased: it stays out. A bar keeps the time of the
 -- first erasure, so that of the last is asked for beside it.
 WITH lines AS MATERIALIZED (
@@ -27,16 +27,19 @@ WITH lines AS MATERIALIZED (
     FROM incoming told WHERE told.digest BETWEEN $1 AND $2
 ), told AS (
     SELECT DISTINCT ON (digest, purpose, channel, given_at) digest, key_version, purpose, channel, given_at, proof,
-           valid_until,
-           min(withdrawn_at) OVER (PARTITION BY digest, purpose, channel, given_at) AS withdrawn_at
-    FROM lines WHERE NOT erased ORDER BY digest, purpose, channel, given_at, line
+           min(valid_until) OVER same AS valid_until, min(withdrawn_at) OVER same AS withdrawn_at
+    FROM lines WHERE NOT erased WINDOW same AS (PARTITION BY digest, purpose, channel, given_at)
+    ORDER BY digest, purpose, channel, given_at, line
 ), entered AS (
     INSERT INTO consents AS known (controller, digest, key_version, purpose, channel, given_at, withdrawn_at,
                                    valid_until, proof, origin)
     SELECT $3, digest, key_version, purpose, channel, given_at, withdrawn_at, valid_until, proof, $4
     FROM told ORDER BY digest, purpose, channel, given_at
-    ON CONFLICT (controller, digest, purpose, channel, given_at) DO UPDATE SET withdrawn_at = excluded.withdrawn_at
+    ON CONFLICT (controller, digest, purpose, channel, given_at) DO UPDATE SET
+        withdrawn_at = least(known.withdrawn_at, excluded.withdrawn_at),
+        valid_until = least(known.valid_until, excluded.valid_until)
     WHERE excluded.withdrawn_at < coalesce(known.withdrawn_at, 'infinity')
+       OR excluded.valid_until < coalesce(known.valid_until, 'infinity')
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM entered) AS entered, (SELECT count(*) FROM lines WHERE erased) AS erased

@@ -169,6 +169,26 @@ async def test_a_withdrawal_that_is_known_is_put_off_by_a_list(store: Store) -> 
     assert await kept(store, "withdrawn_at", of=number(2)) == [(NOW - 2 * DAY,)]
 
 
+async def test_an_end_that_comes_earlier_than_was_known_is_taken_for_a_duplicate_or_put_off(
+    store: Store,
+) -> None:
+    accepted = [
+        (await load(store, agreed(until=until))).accepted
+        for until in (None, NOW + 2 * DAY, None, NOW + 3 * DAY, NOW + DAY, NOW + DAY)
+    ]
+    assert accepted == [1, 1, 0, 0, 1, 0]
+    assert await kept(store, "valid_until", "withdrawn_at") == [(NOW + DAY, None)]
+    # each of the two ends by itself, and neither undoes the other
+    await load(store, agreed(withdrawn=NOW - DAY))
+    assert (await load(store, agreed(until=NOW - 2 * DAY))).accepted == 1
+    assert await kept(store, "valid_until", "withdrawn_at") == [(NOW - 2 * DAY, NOW - DAY)]
+    assert await refusal(store, OFFERS) is Block.CONSENT_WITHDRAWN
+    # in one list, too
+    ends = (NOW + DAY, None, NOW - DAY, NOW + 2 * DAY)
+    await load(store, *(agreed(of=number(2), until=end) for end in ends))
+    assert await kept(store, "valid_until", of=number(2)) == [(NOW - DAY,)]
+
+
 async def test_a_letter_that_is_entered_late_ends_what_was_agreed_to_since(store: Store) -> None:
     earlier, anew, received = (NOW - days * DAY for days in (30, 3, 8))
     await load(store, agreed(given=earlier))
