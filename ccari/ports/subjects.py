@@ -33,6 +33,7 @@ class Holdings:
     """The rows of one person, as they are given out: nothing that names an employee is among them (15(4)).
 
     ``recordings``: with ``file``, their path below the recordings folder, which only the writer of the export needs.
+    ``kept_for_claims``, of each recording and of anything: a legal hold keeps it beyond its date.
     ``accesses``: each look at the person with this controller, their calls, recordings or requests, when and what for.
     """
 
@@ -45,7 +46,7 @@ class Holdings:
     requests: Sequence[Mapping[str, Any]]
     recordings: Sequence[Mapping[str, Any]]
     forwards: Sequence[Mapping[str, Any]]
-    holds: Sequence[Mapping[str, Any]]
+    kept_for_claims: bool
     accesses: Sequence[Mapping[str, Any]]
 
 

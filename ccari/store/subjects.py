@@ -1,15 +1,16 @@
 """All that is kept of one person with one controller, to be given out."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
 
+from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Level
-from ccari.ports.holds import Subject
+from ccari.ports.holds import Held, Subject
 from ccari.ports.subjects import Holdings, Mandate
-from ccari.store import mandates
+from ccari.store import holds, mandates
 from ccari.store.database import Database
 from ccari.store.erasures import holds_on_number
 from ccari.store.journals import as_told
@@ -45,6 +46,7 @@ class Subjects:
             uses = await _by(connection, "uses_of_consents", "consent_id", [each["id"] for each in consents])
             references = [each["reference"] for each in requests]
             recordings = await rows("disclosed_recordings", *whose)
+            held = await holds.explain(connection, [each["id"] for each in recordings])
             looked_at = [str(each["id"]) for each in (*calls, *recordings)] + references
             steps = await _by(connection, "disclosed_steps", "reference", references)
             return Holdings(
@@ -63,11 +65,10 @@ class Subjects:
                      "steps": [{**one, "level": Level(one["level"]).name} for one in steps[each["reference"]]]}
                     for each in requests
                 ],
-                recordings=recordings,
+                recordings=[{**each, "kept_for_claims": _legal(held.get(each["id"], ()))} for each in recordings],
                 forwards=await rows("disclosed_forwards", references),
-                holds=[
-                    {"hold": each.hold} for each in await holds_on_number(connection, subject) if each.hold is not None
-                ],
+                kept_for_claims=_legal(await holds_on_number(connection, subject))
+                or bool(await rows("holds_on_calls", [each["id"] for each in calls])),
                 accesses=await rows(
                     "disclosed_accesses", subject.controller, [each.hex() for each in subject.digests.all], looked_at
                 ),
@@ -76,6 +77,11 @@ class Subjects:
     async def note(self, mandate: Mandate, who: str, words: str) -> None:
         async with self._database.transaction() as connection:
             await mandates.note(connection, mandate, who, words)
+
+
+def _legal(held: Iterable[Held]) -> bool:
+    """Whether a legal hold is among them."""
+    return any(each.kind is HoldKind.LEGAL for each in held)
 
 
 async def _by(

@@ -59,7 +59,7 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
         # when, and what for: CJEU C-579/21
         "accesses": [dict(each) for each in holdings.accesses],
         "recipients": _recipients(asked, holdings), "passed_on": _passed_on(holdings.forwards),
-        "kept_for_claims": bool(holdings.holds),
+        "kept_for_claims": holdings.kept_for_claims,
         "retention": _retention(asked, holdings),
         "rights": [{"right": right, "article": EFFECTS[right].article} for right in Right] + [
             {"right": "complaint to a supervisory authority", "article": "77"}],

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pyrage
 import pytest
@@ -209,6 +210,42 @@ async def test_a_person_is_told_that_a_register_does_not_list_them_whose_secret_
     (tmp_path / "elsewhere").rename(secret)
     assert (await ccari.ccari(*export)).code == 0
     assert (await ccari.ccari("suppress", "check", AS_WRITTEN)).code == 1
+
+
+@pytest.mark.parametrize("on_", ["recording", "its call", "another call", "number", "request"])
+async def test_a_person_is_not_told_that_data_are_held_for_claims_or_a_date_that_is_untrue(
+    ccari: Service, shelf: Shelf, tmp_path: Path, on_: str
+) -> None:
+    call, bare = await person.called(shelf), await person.called(shelf)
+    recording, reference = await shelf.put(call), await person.asked(shelf, Right.ACCESS)
+    others = await person.called(shelf, made.numbers(2)[1])
+    await shelf.store.holds.place(HoldOn(recording_id=await shelf.put(others)), "lawsuit", "cli:anna")
+    things = {
+        "recording": HoldOn(recording_id=recording), "its call": HoldOn(call_id=call.id),
+        "another call": HoldOn(call_id=bare.id), "number": HoldOn(subject=Subject("acme", made.digests())),
+        "request": HoldOn(reference=reference),
+    }  # fmt: skip
+    (row,) = await shelf.database.rows("SELECT delete_at FROM recordings WHERE id = $1", recording)
+    dated = f"<td>{row['delete_at'].astimezone(ZoneInfo('Europe/Warsaw')):%Y-%m-%d %H:%M:%S}</td>"
+
+    async def told(out: Path) -> tuple[bool, bool, bool, bool]:
+        await export(ccari, reference, out)
+        data, page, _ = opened(out)
+        (recorded,) = data["recordings"]
+        assert "lawsuit" not in json.dumps(data) + page
+        return (
+            data["kept_for_claims"],
+            recorded["kept_for_claims"],
+            dated in page,
+            "for as long as legal claims need it" in page,
+        )
+
+    assert await told(tmp_path / "before.zip") == (False, False, True, False)
+    hold = await shelf.store.holds.place(things[on_], "lawsuit", "cli:anna")
+    reached = on_ != "another call"
+    assert await told(tmp_path / "held.zip") == (True, reached, not reached, reached)
+    await shelf.store.holds.release(hold["id"], "settled", "cli:anna")
+    assert await told(tmp_path / "after.zip") == (False, False, True, False)
 
 
 async def test_an_export_goes_unnoticed(ccari: Service, shelf: Shelf, tmp_path: Path) -> None:
