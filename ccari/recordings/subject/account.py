@@ -41,9 +41,9 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
                        "dpo": asked.controller.dpo},
         "portability": asked.portability,
         "calls": [_call(each, asked) for each in holdings.calls if _may(each, asked)],
-        "contacts": [_based(each) for each in holdings.contacts if _may(each, asked)],
+        "contacts": [_entered(_based(each)) for each in holdings.contacts if _may(each, asked)],
         # each is on consent
-        "consents": [dict(each) for each in holdings.consents],
+        "consents": [_entered(each) for each in holdings.consents],
         "recordings": [_recording(each, audio) for each in holdings.recordings if _may(each, asked)],
     }  # fmt: skip
     of_calls = {each["id"] for each in told["calls"]}
@@ -53,7 +53,7 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
     if asked.portability:
         return told
     return told | {
-        "suppressions": [dict(each) for each in holdings.suppressions],
+        "suppressions": [_entered(each) for each in holdings.suppressions],
         "registers": [{"name": asked.registers.get(each["register"]), **each} for each in holdings.listings],
         "requests": [dict(each) for each in holdings.requests],
         # when, and what for: CJEU C-579/21
@@ -75,6 +75,11 @@ def _may(row: Mapping[str, Any], asked: Asked) -> bool:
 def _based(row: Mapping[str, Any]) -> dict[str, Any]:
     basis = row["legal_basis"]
     return {**row, "legal_basis_iri": LegalBasis(basis).iri if basis else None}
+
+
+def _entered(row: Mapping[str, Any]) -> dict[str, Any]:
+    """By which way it came; the rest of that names who works there (Art 15(4))."""
+    return {**row, "origin": row["origin"].partition(":")[0]}
 
 
 def _call(row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:

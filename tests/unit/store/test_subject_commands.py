@@ -16,15 +16,16 @@ import pytest
 
 from ccari.gating.subjects import whose_number
 from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked
 from ccari.ports.holds import HoldOn, Subject
-from ccari.ports.keying import Digests
+from ccari.ports.keying import Digests, Sought
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.recordings.disks import mounted
-from tests.unit.store import made, person
+from tests.unit.store import listed, made, person
 from tests.unit.store.forging import NO_FIELDS, forge
 from tests.unit.store.kept import Shelf
 from tests.unit.store.test_replaying import Node
@@ -130,6 +131,39 @@ async def test_access_leaves_out_what_article_15_lists(
     assert sorted(each["why"] for each in data["suppressions"]) == ["", "form <b>12</b>"]
     assert page.count("form &lt;b&gt;12&lt;/b&gt;") == 2 + 2 + 2 + 1
     assert 'lang="en"' in page
+
+
+@pytest.mark.parametrize("right", [Right.ACCESS, Right.PORTABILITY])
+async def test_an_export_names_who_entered_something(
+    ccari: Service, shelf: Shelf, tmp_path: Path, right: Right
+) -> None:
+    """But by which way it came is the person's to know (Art 15(1)(g), 15(4))."""
+    sourced = listed.contact()[0], Sought(made.digests())
+    await shelf.store.contacts.load(
+        made.QUESTION, lambda _: None, listed.batches(sourced), origin="import:helena", keep_going=False
+    )
+    await shelf.store.consents.load(
+        "acme", {}, listed.batches(listed.agreed()), origin="import:token:helena", keep_going=False
+    )
+    for origin, reason in (
+        ("cli:helena", Reason.DO_NOT_CALL),
+        ("token:helena", Reason.OBJECTION),
+        ("call", Reason.OBJECTION_MARKETING),
+    ):
+        await shelf.store.suppressions.add("acme", made.digests(), reason, origin, "")
+    await shelf.store.suppressions.remove(
+        "acme", made.digests(), "cli:helena", "slip", reason=Reason.OBJECTION
+    )
+    reference = await person.asked(shelf, right)
+    await export(ccari, reference, tmp_path / "out.zip")
+    data, page, _ = opened(tmp_path / "out.zip")
+    assert "helena" not in json.dumps(data) + page
+    told = {
+        name: [each["origin"] for each in data.get(name, [])]
+        for name in ("contacts", "consents", "suppressions")
+    }
+    bars = ["cli", "token", "call"] if right is Right.ACCESS else []
+    assert told == {"contacts": ["import"], "consents": ["import"], "suppressions": bars}
 
 
 async def test_a_person_is_not_told_when_their_data_were_looked_at_and_what_for(
