@@ -1,9 +1,11 @@
 -- name: count_calls
--- A call was answered if the notice was heard, or if it ended in a way that needs somebody who took it.
+-- A call was answered if the notice was heard, or if it ended in a way that needs somebody who took it: of whom we rang, that
+-- they hung up.
 SELECT date_trunc($3, opened_at AT TIME ZONE $4) AS begins, outcome,
        CASE WHEN outcome = 'blocked' THEN reason END AS reason, count(*) AS calls,
        count(*) FILTER (WHERE heard_at IS NOT NULL
-                           OR outcome IN ('bridged', 'notice_failed', 'right_exercised', 'recording_refused')) AS answered,
+                           OR outcome IN ('bridged', 'notice_failed', 'right_exercised', 'recording_refused')
+                           OR (outcome = 'callee_hangup' AND direction <> 'inbound')) AS answered,
        count(*) FILTER (WHERE heard_at IS NOT NULL) AS heard,
        count(*) FILTER (WHERE direction = 'callee_first' AND heard_at IS NOT NULL) AS power,
        count(*) FILTER (WHERE direction = 'callee_first' AND reason = 'abandoned') AS abandoned

@@ -66,6 +66,23 @@ async def test_a_call_or_a_right_is_not_counted_or_counted_for_somebody_else(
     assert "busy 1" not in week
 
 
+async def test_who_hangs_up_in_the_middle_of_the_notice_has_not_answered(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    for direction in ("outbound", "agent_first", "callee_first"):
+        await ended(store, "callee_hangup", direction=direction)
+    # who calls has nothing to answer, and who waits for an agent has heard it
+    await ended(store, "callee_hangup", direction="inbound")
+    await ended(store, "busy")
+    await ended(store, "callee_hangup", heard=True, direction="callee_first")
+    await ended(store, "bridged", heard=True, direction="callee_first")
+    await signed_in(api, visitor, Role.OPS)
+    week = (await visitor.get(OVERVIEW)).words
+    assert "Notice heard 40.0 % of 5 answered calls" in week
+    # nor was abandoned who did not wait to the end
+    assert "Abandoned 0.0 % of 2 answered calls of power dialling" in week
+
+
 async def test_there_was_nothing_and_the_page_fails(api: Api, visitor: Visitor) -> None:
     await signed_in(api, visitor, Role.OPS)
     for days in (1, 7, 30):
