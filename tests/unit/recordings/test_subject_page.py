@@ -72,6 +72,27 @@ def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(langu
     assert "2026-07-01 12:00:00" in made
 
 
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize(
+    ("state", "there"),
+    [("tagged", True), ("recording", True), ("finished", True), ("stored", True),
+     ("discarded", False), ("failed", False), ("deleted", False)],
+)  # fmt: skip
+def test_audio_that_there_is_none_of_is_to_be_asked_for_or_has_a_date(
+    state: str, *, there: bool, held: bool
+) -> None:
+    recording = {
+        "started_at": AT, "duration_ms": 1000, "purpose": "p", "legal_basis": "contract", "state": state,
+        "delete_at": datetime(2027, 7, 1, 10, tzinfo=UTC), "kept_for_claims": held, "audio": None,
+    }  # fmt: skip
+    made = page({**ACCOUNT, "recordings": [recording]}, "en", WARSAW).decode()
+    words = subject._WORDS["en"]
+    assert f"<td>{words['terms'][state]}</td>" in made
+    assert (words["not_included"] in made) is there
+    assert ("2027-07-01 12:00:00" in made) is (there and not held)
+    assert (words["for_claims"] in made) is (there and held)
+
+
 @pytest.mark.parametrize(
     "part", ["suppressions", "registers", "requests", "accesses", "recipients", "rights"]
 )
