@@ -21,6 +21,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.extensions import is_extension
 from ccari.policy.gate import Block, Facts
 from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.policy.pacing import Lately
 from ccari.ports.calls import CallStore, LeftTalk, OpenedCall, RefusedCall
 from ccari.ports.keying import Secrets
 from ccari.ports.metering import Step
@@ -199,8 +200,16 @@ class Gatekeeper:
         cap = terms.campaign.abandoned
         if self._direction is not Direction.CALLEE_FIRST or cap is None:
             return None
-        lately = await self._means.store.lately(terms.opened, cap.of_calls)
-        return None if pacing.may_dial(cap, lately, datetime.now(UTC)) else Block.ABANDONED_CAPPED
+        store, call = self._means.store, terms.opened
+
+        def may(lately: Lately) -> bool:
+            return pacing.may_dial(cap, lately, datetime.now(UTC))
+
+        lately = await store.lately(call, cap.of_calls)
+        allowed = may(lately)
+        if allowed and pacing.is_over(cap, lately):
+            allowed = await store.let_through(call, cap.of_calls, may)
+        return None if allowed else Block.ABANDONED_CAPPED
 
     async def _admit(self) -> Terms | Block:
         terms, facts = await self._open(self._number_shown)

@@ -13,7 +13,7 @@ SLOW_SECONDS = 60
 class Lately:
     """A campaign's last calls that rang the callee first: those who heard the notice, and of them who found nobody.
 
-    ``last``: when the newest other one was dialled, or begun; None if there is none.
+    ``last``: when the newest other one was dialled, or let through; None if there is none.
     """
 
     heard: int = 0
@@ -27,7 +27,12 @@ def may_dial(cap: Abandoned, lately: Lately, now: datetime) -> bool:
     They never stop altogether: only calls that find an agent bring the share down again. Ofcom's 3 % of a day's answered
     calls, and the FTC's (16 CFR 310.4(b)(4)(i)), are such caps.
     """
-    if lately.last is None or lately.abandoned * 100 <= cap.max_percent * lately.heard:
+    if lately.last is None or not is_over(cap, lately):
         return True
     times_over = lately.abandoned * 100 / (cap.max_percent * lately.heard)
     return now - lately.last >= timedelta(seconds=SLOW_SECONDS * times_over)
+
+
+def is_over(cap: Abandoned, lately: Lately) -> bool:
+    """True while calls are spread out: then no two may be let through at once."""
+    return lately.abandoned * 100 > cap.max_percent * lately.heard

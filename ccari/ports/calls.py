@@ -104,6 +104,10 @@ class CallStore(Protocol):
         """What became of the campaign's last calls that rang the callee first, without this one."""
         ...
 
+    async def let_through(self, call: OpenedCall, of_calls: int, may: Callable[[Lately], bool]) -> bool:
+        """Have :meth:`lately` judged once more, and let this call through, in one transaction: of many that ask at once, one."""
+        ...
+
     async def past_of(self, call: OpenedCall) -> Past:
         """What the number has heard from the controller, and asked of it, before this call."""
         ...

@@ -155,10 +155,20 @@ class CallRows:
     async def lately(self, call: OpenedCall, of_calls: int) -> Lately:
         """What became of the campaign's last calls that rang the callee first, without this one."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(
-                SQL["lately_of_campaign"], call.campaign, call.controller, call.id, of_calls
-            )
-        return Lately(**dict(row)) if row is not None else Lately()
+            return await _lately(connection, call, of_calls)
+
+    async def let_through(self, call: OpenedCall, of_calls: int, may: Callable[[Lately], bool]) -> bool:
+        """Have what became of the last calls judged once more, and let this one through, in one transaction.
+
+        False, too, while another of the campaign's is: it waits for nobody, for there will be none for it a moment later.
+        """
+        async with self._database.transaction() as connection:
+            if not await connection.fetchval(SQL["turn_of_campaign"], call.controller, call.campaign):
+                return False
+            if not may(await _lately(connection, call, of_calls)):
+                return False
+            await connection.execute(SQL["let_through"], call.id)
+        return True
 
     async def past_of(self, call: OpenedCall) -> Past:
         """What the number has heard from the controller, and asked of it, before this call."""
@@ -275,6 +285,13 @@ class PostgresCallStore(CallRows):
             if opens:
                 await _make_row(connection, call, exercise.received_at)
             return await _registered(connection, call, exercise, journal)
+
+
+async def _lately(connection: Connection, call: OpenedCall, of_calls: int) -> Lately:
+    row = await connection.fetchrow(
+        SQL["lately_of_campaign"], call.campaign, call.controller, call.id, of_calls
+    )
+    return Lately(**dict(row)) if row is not None else Lately()
 
 
 async def _make_row(connection: Connection, call: OpenedCall, at: datetime) -> bool:

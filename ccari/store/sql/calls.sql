@@ -128,11 +128,18 @@ ORDER BY asked.received_at DESC
 
 -- name: lately_of_campaign
 -- Of the campaign's last calls that rang the callee first: who heard the notice, and who of them found nobody to talk to;
--- and when another one was dialled last, or begun and not turned down.
+-- and when another one was dialled last, or let through. Those that ask just now, and may be refused, hold up nobody.
 SELECT count(*) FILTER (WHERE heard_at IS NOT NULL AND ended_at IS NOT NULL) AS heard,
        count(*) FILTER (WHERE reason = 'abandoned') AS abandoned,
-       max(coalesce(dialled_at, CASE WHEN ended_at IS NULL THEN opened_at END)) AS last
-FROM (SELECT opened_at, dialled_at, heard_at, ended_at, reason FROM calls
+       max(coalesce(dialled_at, let_through_at)) AS last
+FROM (SELECT dialled_at, let_through_at, heard_at, ended_at, reason FROM calls
        WHERE campaign = $1 AND controller = $2 AND direction = 'callee_first' AND id <> $3
-         AND (dialled_at IS NOT NULL OR ended_at IS NULL) AND opened_at > now() - interval '1 day'
+         AND (dialled_at IS NOT NULL OR let_through_at IS NOT NULL AND ended_at IS NULL) AND opened_at > now() - interval '1 day'
        ORDER BY opened_at DESC LIMIT $4) AS lately
+
+-- name: turn_of_campaign
+-- One call at a time is let through before its time may have come for another.
+SELECT pg_try_advisory_xact_lock(hashtextextended('let through ' || $1 || ' ' || $2, 0))
+
+-- name: let_through
+UPDATE calls SET let_through_at = clock_timestamp() WHERE id = $1

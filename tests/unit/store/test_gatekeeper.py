@@ -1,6 +1,8 @@
 """The gate of a running service, on a policy that is changed under it."""
 
+import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -21,6 +23,7 @@ from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
 from ccari.ports.cards import Past
 from ccari.ports.sounds import Script, Sound
+from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
@@ -172,16 +175,52 @@ async def asked(desk: Desk, direction: Direction) -> tuple[Terms | Block, Gateke
     return await keeper.ask(), keeper
 
 
-async def test_a_campaign_whose_callees_found_nobody_calls_on_as_fast(desk: Desk, store: Store) -> None:
+async def abandon(desk: Desk, store: Store) -> None:
+    """Ring a callee who finds nobody."""
     await store.policies.apply(CAPPED, "anna")
-    first, keeper = await asked(desk, Direction.CALLEE_FIRST)
-    assert isinstance(first, Terms)
-    assert await keeper.spend_token(first) is None
-    await store.calls.commit_heard(first.opened.id, "1", None, ())
-    await store.calls.close(first.opened.id, "failed", "abandoned", ())
+    terms, keeper = await asked(desk, Direction.CALLEE_FIRST)
+    assert isinstance(terms, Terms)
+    assert await keeper.spend_token(terms) is None
+    await store.calls.commit_heard(terms.opened.id, "1", None, ())
+    await store.calls.close(terms.opened.id, "failed", "abandoned", ())
+
+
+async def test_a_campaign_whose_callees_found_nobody_calls_on_as_fast(desk: Desk, store: Store) -> None:
+    await abandon(desk, store)
     assert (await asked(desk, Direction.CALLEE_FIRST))[0] is Block.ABANDONED_CAPPED
     # an agent who is on the line already is nobody to wait for
     assert isinstance((await asked(desk, Direction.AGENT_FIRST))[0], Terms)
+
+
+async def an_hour_passes(database: Database) -> None:
+    await database.rows(
+        "UPDATE calls SET dialled_at = dialled_at - $1::interval, let_through_at = let_through_at - $1::interval",
+        timedelta(hours=1),
+    )
+
+
+async def test_calls_that_ask_at_once_hold_each_other_up_or_are_all_let_through(
+    desk: Desk, store: Store, database: Database
+) -> None:
+    await abandon(desk, store)
+    for _ in range(2):
+        # those that are refused have not ended yet when the next ones ask
+        await an_hour_passes(database)
+        answers = await asyncio.gather(*(asked(desk, Direction.CALLEE_FIRST) for _ in range(12)))
+        refused = [answer for answer, _ in answers if not isinstance(answer, Terms)]
+        assert refused == [Block.ABANDONED_CAPPED] * 11
+
+
+async def test_a_call_that_was_let_through_and_never_dialled_holds_others_up_for_ever(
+    desk: Desk, store: Store, database: Database
+) -> None:
+    await abandon(desk, store)
+    await an_hour_passes(database)
+    terms, _ = await asked(desk, Direction.CALLEE_FIRST)
+    assert isinstance(terms, Terms)
+    assert (await asked(desk, Direction.CALLEE_FIRST))[0] is Block.ABANDONED_CAPPED
+    await store.calls.close(terms.opened.id, "failed", "create_failed", ())
+    assert isinstance((await asked(desk, Direction.CALLEE_FIRST))[0], Terms)
 
 
 async def test_a_call_that_nobody_can_be_connected_to_is_begun(desk: Desk) -> None:
