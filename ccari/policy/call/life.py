@@ -192,8 +192,8 @@ def _not_agreed(call: Call) -> Step:
         return recording.connect(call)
     note = do.Note("recording_not_agreed")
     if call.declared.recording.must:
-        return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_not_agreed"))
-    return then([note], recording.connect(replace(call, reason=call.reason or "recording_not_agreed")))
+        return then([note], farewell(call, Outcome.RECORDING_REFUSED, recording.NOT_AGREED))
+    return then([note], recording.connect(replace(call, reason=call.reason or recording.NOT_AGREED)))
 
 
 def _gone(call: Call, party: Party, cause: int) -> Step:

@@ -17,6 +17,8 @@ from ccari.policy.call.telling import (
 from ccari.policy.call.vocabulary import Direction, Outcome, Party, Timer
 from ccari.policy.campaign import OnTransfer, RecordingMode
 
+#: Why a call is not recorded that could be, until it is after all.
+NOT_AGREED = "recording_not_agreed"
 #: When a recorder that is told to stop may go on unnoticed.
 _STOPPING_IS_TIMED = frozenset({Stage.DISCARD, Stage.BRIDGE, Stage.TALK, Stage.HANDOVER, Stage.FAREWELL})
 
@@ -124,13 +126,20 @@ def _start(call: Call) -> Step:
 
 
 def recorder_started(call: Call) -> Step:
+    note = do.Note("recording_started")
     if call.stage is Stage.RECORDER and not call.refused:
-        return then([do.Note("recording_started")], bridge(replace(call, recorder=Recorder.RUNNING)))
+        return then([note], bridge(running(call)))
     if call.stage is Stage.TALK and call.recorder is Recorder.STARTING and wants_recorder(call):
-        call = replace(call, recorder=Recorder.RUNNING, recorded=True)
-        return whisper(call, notices.AGENT_RECORDING_STARTED, do.Note("recording_started"))
+        was, call = call.reason, replace(running(call), recorded=True)
+        call, told = explain(call, call.reason, note) if call.reason != was else (call, [note])
+        return whisper(call, notices.AGENT_RECORDING_STARTED, *told)
     # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
     return stop_recorder(call, keep=False)
+
+
+def running(call: Call) -> Call:
+    """The recorder runs: who did not agree in time has by now, and the call does not end as if they had not."""
+    return replace(call, recorder=Recorder.RUNNING, reason="" if call.reason == NOT_AGREED else call.reason)
 
 
 def stop_recorder(call: Call, *, keep: bool, at: datetime | None = None) -> Step:

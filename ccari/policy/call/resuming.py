@@ -9,7 +9,7 @@ from typing import Any
 
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.recording import unrecorded, wants_recorder
+from ccari.policy.call.recording import running, unrecorded, wants_recorder
 from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import farewell
 from ccari.policy.call.vocabulary import Outcome
@@ -79,7 +79,8 @@ def resumed(event: on.TalkResumed) -> Step:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused"))
     if event.recording:
         # one that was starting as the talk was left has begun since
-        return replace(call, recorder=Recorder.RUNNING, recorded=True), [note]
+        was, call = call.reason, replace(running(call), recorded=True)
+        return replace(call, untold=call.untold or call.reason != was), [note]
     if wants_recorder(call) and told["recorder"] != Recorder.IDLE:
         return then([note], _untold(unrecorded(replace(call, recorder=Recorder.DONE))))
     return call, [note]

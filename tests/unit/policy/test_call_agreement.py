@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.policy.call import Event, Outcome, Party, Timer
+from ccari.policy.call import Direction, Event, Outcome, Party, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import AGREEMENT_SECONDS, RECORDER_SECONDS, Recorder, Stage
@@ -230,6 +230,38 @@ def test_an_agreement_in_the_talk_is_confirmed_before_the_recorder_starts(presse
     assert story.does(SAID) == [do.TagRecording()]
     assert story.does(on.RecordingTagged()) == [do.StartRecorder()]
     assert story.does(on.RecorderStarted()) == [do.Play(Party.AGENT, "agent_recording_started")]
+
+
+def test_who_agrees_in_the_talk_and_is_recorded_ends_as_somebody_who_did_not_agree() -> None:
+    story = waiting(Story(**ASKED))
+    story.send(on.TimeRanOut(Timer.AGREEMENT), on.Bridged(), on.KeyPressed("1"), SAID, on.RecordingTagged())
+    assert story.send(on.RecorderStarted()) == [
+        do.Note("recording_started"),
+        do.TellDialplan(Outcome.BRIDGED, ""),
+        do.Play(Party.AGENT, "agent_recording_started"),
+    ]
+    story.send(CALLEE_GONE, on.RecorderStopped(), AGENT_GONE)
+    assert story.ending == ("bridged", "")
+
+
+def test_who_agrees_while_an_agent_is_called_and_is_recorded_ends_as_somebody_who_did_not() -> None:
+    story = Story(**ASKED, agent="PJSIP/anna")
+    story.send(on.CallRequested(Direction.INBOUND), on.GateAllowed(story.campaign), on.CalleeAnswered())
+    story.send(*(on.Played(prompt, whole=True) for prompt in story.call.notice), on.HeardCommitted())
+    story.send(
+        on.TimeRanOut(Timer.AGREEMENT), on.KeyPressed("1"), SAID, on.AgentCreated(), on.AgentAnswered()
+    )
+    story.send(on.RecordingTagged(), on.RecorderStarted())
+    assert do.TellDialplan(Outcome.BRIDGED, "") in story.send(on.Bridged())
+    assert story.call.recorder is Recorder.RUNNING
+
+
+def test_what_else_has_happened_in_the_call_is_forgotten_as_it_is_recorded() -> None:
+    story = Story(**ASKED).heard()
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-4"), on.HeardCommitted())
+    story.send(*(on.Played(each, whole=True) for each in story.call.upcoming), on.TimeRanOut(Timer.AGREEMENT))
+    story.send(on.Bridged(), on.KeyPressed("1"), SAID, on.RecordingTagged(), on.RecorderStarted())
+    assert story.call.reason == "access"
 
 
 def test_an_agreement_in_the_talk_that_was_refused_before_starts_nothing() -> None:

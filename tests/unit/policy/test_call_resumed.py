@@ -63,6 +63,14 @@ def test_a_recorder_that_ended_unwatched_is_begun_again() -> None:
     assert not any(isinstance(each, do.TagRecording) for each in story.commands[-5:])
 
 
+def test_who_agreed_in_the_talk_and_is_recorded_since_its_service_died_ends_as_somebody_who_did_not_agree() -> (
+    None
+):
+    agreed = {"reason": "recording_not_agreed", "agreed": True, "untold": False}
+    story = again(Story().talk(), recording=True, recorder=Recorder.STARTING, **agreed)
+    assert (story.call.reason, story.call.untold) == ("", True)
+
+
 def test_what_a_recorder_has_heard_that_began_as_its_service_died_is_thrown_away() -> None:
     """The talk was kept while it was starting."""
     story = again(Story().talk(), recording=True, recorder=Recorder.STARTING, recorded=False)
