@@ -17,7 +17,7 @@ from ccari.gating.journal import Journal, persistently
 from ccari.gating.registering import register
 from ccari.gating.terms import Terms
 from ccari.policy import confirmations, notices
-from ccari.policy.call import Outcome
+from ccari.policy.call import Direction, Outcome
 from ccari.policy.rights import Level, Right
 
 _log = structlog.get_logger()
@@ -35,6 +35,11 @@ class Caller:
     number: str = field(repr=False)
     number_from: str
     level: Level
+
+    @property
+    def direction(self) -> Direction:
+        """Who was called is known by what was dialled; all others call."""
+        return Direction.OUTBOUND if self.number_from == "dialled" else Direction.INBOUND
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from ccari.gating.naming import campaign_name
 from ccari.gating.sourcing import own_source
 from ccari.gating.terms import Terms
 from ccari.policy import notices
-from ccari.policy.call import Direction
 from ccari.policy.gate import Block
 from ccari.policy.numbers import NumberFault
 from ccari.policy.rights import Level
@@ -51,9 +50,9 @@ async def rights(session: Session, counter: Counter) -> None:
     caller = await _caller(session)
     campaign = session.arguments[0] if len(session.arguments) == 1 else None
     agent = agent_name(session.head.get("agi_channel", ""))
-    asked = Asked(None if campaign is None else caller.number, campaign or NAMELESS, agent)
+    asked = Asked(caller.number, "" if campaign is None else campaign or NAMELESS, agent)
     call = uuid4()
-    journal = Journal(call, agent, counter.meter.call(Way.FASTAGI_MENU, Direction.OUTBOUND))
+    journal = Journal(call, agent, counter.meter.call(Way.FASTAGI_MENU, caller.direction))
     journal.bind(way="fastagi")
     await session.command("ANSWER")
     menu = await _menu(session, counter, asked, caller, call, journal)
@@ -82,7 +81,7 @@ async def _menu(
     session: Session, counter: Counter, asked: Asked, caller: Caller, call: UUID, journal: Journal
 ) -> Menu | Block:
     """The menu of the campaign for this caller, or why there is none."""
-    gatekeeper = Gatekeeper(asked, call, counter, journal)
+    gatekeeper = Gatekeeper(asked, call, counter, journal, caller.direction, connects=False)
     try:
         async with asyncio.timeout(TERMS_SECONDS):
             terms = await gatekeeper.terms()

@@ -64,11 +64,13 @@ class Means(Protocol):
 
 
 class Gatekeeper:
-    """``direction``: who begins. ``destination``: the agent, or the queue, that the call is for."""
+    """``direction``: who begins. ``destination``: the agent, or the queue, that the call is for. ``connects``: False for who calls
+    and is given a menu, and no agent.
+    """
 
     def __init__(
         self, asked: Asked, call: UUID, means: Means, journal: Journal,
-        direction: Direction = Direction.OUTBOUND, destination: str | None = None,
+        direction: Direction = Direction.OUTBOUND, destination: str | None = None, *, connects: bool = True,
     ) -> None:  # fmt: skip
         self._asked = asked
         self._call = call
@@ -76,6 +78,7 @@ class Gatekeeper:
         self._journal = journal
         self._direction = direction
         self._destination = destination
+        self._calls_agent = connects and direction is not Direction.OUTBOUND
         self._token = uuid4()
 
     async def ask(self) -> Terms | Block:
@@ -262,7 +265,7 @@ class Gatekeeper:
         raise _Refusal(Block.UNKNOWN_CAMPAIGN if book.policy else Block.NO_POLICY)
 
     def _agent_string(self, campaign: Campaign) -> str | None:
-        if self._direction == Direction.OUTBOUND:
+        if not self._calls_agent:
             return ""
         named = self._destination
         if named is not None and not is_extension(named):
@@ -271,7 +274,7 @@ class Gatekeeper:
 
     def _agent_name(self, campaign: Campaign) -> str:
         """Whose call it is, in the records and for the card: where the campaign rings one phone, always that phone's."""
-        rings = campaign.agent if self._direction is not Direction.OUTBOUND else None
+        rings = campaign.agent if self._calls_agent else None
         return (phone_name(rings) if rings else None) or self._asked.agent
 
     def _number(self, country: str) -> Number:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ from structlog.testing import capture_logs
 from ccari.agi import menu as keys_menu
 from ccari.agi import server
 from ccari.agi.desk import Counter
+from ccari.metrics.meter import Metrics
 from ccari.ports.keying import Sought
 from ccari.store.opened import Store
 from tests.lab.waiting import until
 from tests.unit.agi.asterisk import Caller, caller
-from tests.unit.agi.served import DATED, SECONDS, Broken, ask, closed, menu, serving, with_store
+from tests.unit.agi.served import DATED, SECONDS, WITH_KEYS, Broken, ask, closed, menu, serving, with_store
+from tests.unit.metrics.scraped import scraped
 from tests.unit.store import listed, made
 from tests.unit.store.made import NUMBER
 
@@ -68,6 +71,49 @@ async def test_a_caller_is_taken_for_surer_than_a_caller_id_is(counter: Counter,
         asterisk = await menu(port, {"wait": ["8"]}, agi_callerid="600100001")
         shown = (await store.requests.show(asterisk.variables["CCARI_REFERENCE"])).request
     assert (shown["number"], shown["number_from"], shown["level"]) == (NUMBER.e164, "caller_id", 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "direction"),
+    [
+        ({"CCARI_NUMBER": NUMBER.e164}, "outbound"),
+        ({"agi_callerid": "600100001"}, "inbound"),
+        ({"agi_callerid": "unknown"}, "inbound"),
+    ],
+    ids=["called", "calls", "calls and shows no number"],
+)
+async def test_who_calls_in_and_presses_a_key_is_on_record_as_somebody_who_was_called(
+    counter: Counter, store: Store, values: dict[str, str], direction: str
+) -> None:
+    metrics = Metrics()
+    async with serving(replace(counter, meter=metrics)) as port:
+        await menu(port, {"rights": ["7"]}, **values)
+        row = await only_row(store)
+    assert (row["direction"], row["agent"]) == (direction, "anna")
+    counted = [each for each in scraped(metrics) if each.startswith("ccari_calls_total")]
+    assert [f'direction="{direction}"' in each for each in counted] == [True]
+
+
+async def test_who_calls_in_to_a_campaign_whose_agent_each_call_names_gets_no_menu(
+    counter: Counter, store: Store
+) -> None:
+    for agent in ("PJSIP/{agent}", "PJSIP/queue@agents"):
+        await store.policies.apply(WITH_KEYS.replace("dial =", f'agent = "{agent}"\ndial ='), "test")
+        async with serving(counter) as port:
+            told = await menu(port, {"rights": ["8"]}, agi_callerid="600100001")
+        assert told.variables["CCARI_RIGHT"] == "access"
+    assert {row["agent"] for row in await store.records.list_calls(10)} == {"anna"}
+
+
+async def test_a_menu_that_was_asked_for_wrongly_is_one_of_a_campaign_that_there_is_not(
+    counter: Counter,
+) -> None:
+    with capture_logs() as logged:
+        async with serving(counter) as port, caller(port) as asterisk:
+            asterisk.enter("rights", agi_callerid="600100001")
+            await asterisk.obey({})
+    (line,) = [line for line in logged if line["event"] == "rights_menu_failed"]
+    assert line["reason"] == "bad_arguments"
 
 
 without_number = pytest.mark.parametrize(

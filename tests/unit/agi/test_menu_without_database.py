@@ -88,3 +88,16 @@ async def test_a_visit_whose_second_right_is_taken_loses_the_first_or_its_journa
         2,
         1,
     )
+
+
+async def test_a_caller_without_a_number_leaves_no_row_while_rights_of_others_wait(
+    counter: Counter, store: Store, node: Node
+) -> None:
+    async with serving(with_store(counter, node.store)) as port:
+        node.database.away = True
+        await menu(port, {"wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
+        node.database.away = False
+        asterisk = await menu(port, {"rights": ["2"]}, agi_callerid="unknown")
+        (call,) = await store.records.list_calls(10)
+    assert asterisk.variables["CCARI_RIGHT"] == "refuse_recording"
+    assert (call["direction"], call["reason"]) == ("inbound", "refuse_recording")
