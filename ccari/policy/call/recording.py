@@ -20,7 +20,17 @@ from ccari.policy.campaign import OnTransfer, RecordingMode
 #: Why a call is not recorded that could be, until it is after all.
 NOT_AGREED = "recording_not_agreed"
 #: When a recorder that is told to stop may go on unnoticed.
-_STOPPING_IS_TIMED = frozenset({Stage.DISCARD, Stage.BRIDGE, Stage.TALK, Stage.HANDOVER, Stage.FAREWELL})
+_STOPPING_IS_TIMED = frozenset(
+    {
+        Stage.DISCARD,
+        Stage.BRIDGE,
+        Stage.TALK,
+        Stage.HANDOVER,
+        Stage.CONNECT,
+        Stage.BRIEFING,
+        Stage.FAREWELL,
+    }
+)
 
 
 def connect(call: Call) -> Step:
@@ -79,6 +89,9 @@ def is_recordable(call: Call) -> bool:
 
 def bridge(call: Call) -> Step:
     """Let the two hear each other, as soon as nothing is played to either."""
+    if call.recorder is Recorder.STOPPING:
+        # one that was lost, and began while a colleague was called
+        return replace(call, stage=Stage.DISCARD), []
     if must_end(call) or not call.is_quiet:
         return replace(call, stage=Stage.QUIET), []
     return replace(call, stage=Stage.BRIDGE), [*_ready_agent(call), do.Bridge()]
@@ -169,7 +182,7 @@ def recorder_stopped(call: Call) -> Step:
 def recorder_overdue(call: Call) -> Step:
     if call.recorder is not Recorder.STOPPING or call.stage not in _STOPPING_IS_TIMED:
         return call, []
-    if call.stage is Stage.DISCARD:
+    if call.stage is Stage.DISCARD and not call.has_talked:
         return end(call, Outcome.FAILED, "discard_timeout")
     return recorder_unstoppable(call)
 

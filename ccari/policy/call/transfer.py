@@ -24,8 +24,8 @@ from ccari.policy.call.telling import (
 from ccari.policy.call.vocabulary import Party, Timer
 from ccari.policy.campaign import OnTransfer
 
-#: A recorder that is about to run cannot be stopped yet.
-_STOPPABLE = frozenset({Recorder.IDLE, Recorder.RUNNING, Recorder.STOPPING, Recorder.DONE})
+#: A recorder that is about to run cannot be stopped yet; of one that was lost nothing is waited for.
+_STOPPABLE = frozenset({Recorder.IDLE, Recorder.LOST, Recorder.RUNNING, Recorder.STOPPING, Recorder.DONE})
 
 
 def asked(call: Call, to: str | None) -> Step:

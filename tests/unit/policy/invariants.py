@@ -129,6 +129,12 @@ def _about_bridges(campaign: Campaign, world: World) -> Iterator[str]:
         yield "a bridge to somebody who is not here"
     if world.refused and world.recorder in _MAY_RUN:
         yield "a bridge while a refused recorder may run"
+    if (
+        world.handed_over
+        and world.recorder in _MAY_RUN
+        and not (world.recorder == "running" and world.briefed)
+    ):
+        yield "a colleague heard by a recorder that they were not told of"
     if campaign.recording.must and world.recorder != "running" and not world.paused:
         yield "a bridge without the recorder that the call must have"
     if any(map(world.sounds, Party)):
@@ -148,7 +154,8 @@ def _about_hand_overs(campaign: Campaign, world: World) -> Iterator[str]:
         yield "a call handed over in a campaign that has no transfers"
     if not world.heard_committed or not world.bridging:
         yield "a call handed over before the two were brought together"
-    if world.recorder in _MAY_RUN | {"asked", "doubtful"}:
+    # a doubtful one, which the two have talked beside already, is stopped as soon as it begins
+    if world.recorder in _MAY_RUN | {"asked"}:
         yield "a call handed over while the recorder may run"
     if _is_away(world, Party.CALLEE):
         yield "somebody handed over who is not here"

@@ -2,9 +2,10 @@
 
 import pytest
 
-from ccari.policy.call import Event, Party, Stage, Timer
+from ccari.policy.call import Event, Outcome, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
+from ccari.policy.call.state import RECORDER_SECONDS, Recorder
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
@@ -253,3 +254,43 @@ def test_an_agreement_that_waits_to_be_confirmed_is_confirmed_after_the_transfer
     story.send(on.HeardCommitted(), on.TimeRanOut(Timer.AGREEMENT), on.Bridged(), on.KeyPressed("9"), ASKED)
     assert story.does(on.KeyPressed("1")) == []
     assert story.does(on.Played("source_asked", whole=False))[-1] == says("transfer_wait")
+
+
+def unrecordable() -> Story:
+    """The recorder has not said that it runs, and the two talk without."""
+    story = Story(**TRANSFERS).recorder()
+    story.send(on.TimeRanOut(Timer.RECORDER), on.Bridged())
+    assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.LOST)
+    return story
+
+
+def test_an_agent_whose_recorder_could_not_be_started_can_transfer_nobody() -> None:
+    story = unrecordable()
+    assert do.HandOver("1002") in story.does(
+        ASKED, on.Played("agent_recording_stopped", whole=True, party=Party.AGENT)
+    )
+    story.send(WAITED, on.AgentCreated())
+    assert story.does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE), do.Bridge()]
+
+
+def test_a_recorder_that_runs_after_all_hears_the_talk_with_the_colleague() -> None:
+    story = unrecordable()
+    story.send(ASKED, on.Played("agent_recording_stopped", whole=True, party=Party.AGENT), WAITED)
+    assert story.send(on.RecorderStarted()) == [
+        do.SetTimer(Timer.STOP, RECORDER_SECONDS),
+        do.StopRecorder(keep=False),
+    ]
+    assert story.does(on.AgentCreated(), on.AgentAnswered()) == [do.DialAgent(), do.StopRinging(Party.CALLEE)]
+    assert story.does(on.RecorderStopped()) == [do.Bridge()]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_recorder_that_will_not_stop_keeps_the_callee_waiting_or_ends_the_call_as_one_that_failed(
+    *, answered: bool
+) -> None:
+    story = unrecordable()
+    story.send(ASKED, on.Played("agent_recording_stopped", whole=True, party=Party.AGENT), WAITED)
+    story.send(on.RecorderStarted(), on.AgentCreated(), *([on.AgentAnswered()] if answered else []))
+    story.send(on.TimeRanOut(Timer.STOP), on.Gone(Party.AGENT), on.Gone(Party.CALLEE))
+    assert story.call.stage is Stage.CLOSED
+    assert story.call.outcome is Outcome.BRIDGED
