@@ -78,6 +78,13 @@ class Inbox:
         self._waiting.remove(event)
         return event
 
+    def next_right(self) -> Event | None:
+        """Take out what tells of a right next, for a call that hears nothing else any more; None: there is none."""
+        event = next((each for each in self._waiting if _tells_of_a_right(each)), None)
+        if event is not None:
+            self._waiting.remove(event)
+        return event
+
     def _first(self, stage: Stage) -> Event:
         """What has waited longest. A call that is told to let go is taken no further: only what it must hear comes before.
 
@@ -98,9 +105,7 @@ class Inbox:
 def _precedes_the_end(event: Event, stage: Stage) -> bool:
     """True for what a call hears before it lets go. None of it dials, calls an agent or brings the two together."""
     match event:
-        case on.KeyPressed() | on.RightVoiced() | on.RightRegistered() | on.RightSpooled():
-            return True
-        case on.Failed(do.RegisterRight()) | on.GateBlocked() | on.TokenRefused() | on.Bridged():
+        case on.GateBlocked() | on.TokenRefused() | on.Bridged():
             return True
         case on.Gone():
             # there the agent who goes makes way for the colleague
@@ -108,6 +113,17 @@ def _precedes_the_end(event: Event, stage: Stage) -> bool:
         case on.AgentKeyPressed() | on.RecorderStarted() | on.RecorderStopped():
             # whoever takes the talk up is to know; elsewhere the bridge may wait for the recorder
             return stage is Stage.TALK
+        case _:
+            return _tells_of_a_right(event)
+
+
+def _tells_of_a_right(event: Event) -> bool:
+    """True for what may be a right, and for what became of one."""
+    match event:
+        case on.KeyPressed() | on.RightVoiced() | on.RightRegistered() | on.RightSpooled():
+            return True
+        case on.Failed(do.RegisterRight()):
+            return True
         case _:
             return False
 

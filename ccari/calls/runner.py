@@ -20,6 +20,7 @@ from ccari.gating.journal import Journal
 from ccari.policy.call import Call, Event, Outcome, Party, Recorder, Stage, Timer, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
+from ccari.policy.call.keys import pressed
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
 from ccari.ports.metering import Way
@@ -48,6 +49,10 @@ class CallRunner:
         self._inbox = Inbox()
         self._call = Call()
         self._kept: Mapping[str, Any] | None = None
+        #: What is heard and not decided upon, decided and not done, and whether the end is on record: for a call that fails.
+        self._hearing: Event | None = None
+        self._to_do: list[do.Command] = []
+        self._has_ended = False
         #: The last that was tried to keep, or need not be.
         self._asked: Mapping[str, Any] | None = None
         self._keep_at = 0.0
@@ -118,11 +123,35 @@ class CallRunner:
             self._told(Block.STORE_UNAVAILABLE)
 
     async def _abandon(self) -> None:
-        """Give up everything the call holds; the agent is not left in silence."""
-        failed, reason = Outcome.FAILED, "internal_error"
-        for command in (do.GiveBack(failed, reason), do.SettleRecording(), do.CloseCall(failed, reason)):
+        """Give up everything the call holds, but no right that was pressed; the agent is not left in silence."""
+        undecided = [] if self._hearing is None else pressed(self._call, self._hearing)
+        await self._heed([*self._to_do, *undecided])
+        while (event := self._inbox.next_right()) is not None:
             try:
-                await self._actions.carry_out(command)
+                self._call, commands = decide(self._call, event)
+            except Exception:  # noqa: BLE001 - logged
+                _log.exception("call_failed", call_id=str(self.ids.call))
+                commands = pressed(self._call, event)
+            await self._heed(commands)
+        call = self._call
+        outcome = call.outcome or (Outcome.BRIDGED if call.has_talked else Outcome.FAILED)
+        # one that was only to be closed ends as what it was
+        reason = call.reason if call.stage is Stage.CLOSED else "internal_error"
+        ended = do.Note("call_ended", {"outcome": outcome.value, "reason": reason})
+        await self._try(do.GiveBack(outcome, reason), do.SettleRecording())
+        await self._try(*([] if self._has_ended else [ended]), do.CloseCall(outcome, reason))
+
+    async def _heed(self, commands: Sequence[do.Command]) -> None:
+        """Of what would follow, what a right that was pressed needs."""
+        await self._try(
+            *(each for each in commands if isinstance(each, do.Note | do.StopRecorder | do.RegisterRight))
+        )
+
+    async def _try(self, *commands: do.Command) -> None:
+        """Each, whatever becomes of the others."""
+        for command in commands:
+            try:
+                await self._carry_out([command])
             except Exception:  # noqa: BLE001 - logged
                 _log.exception("call_not_closed", call_id=str(self.ids.call))
 
@@ -132,8 +161,10 @@ class CallRunner:
             await self._step(await self._inbox.next(self._call.stage))
 
     async def _step(self, event: Event) -> None:
+        self._hearing = event
         await self._hear(event)
         self._call, commands = decide(self._call, event)
+        self._hearing, self._to_do = None, list(commands)
         self._actions.show(self._call)
         await self._carry_out(commands)
         await self._remember()
@@ -165,6 +196,7 @@ class CallRunner:
             match command:
                 case do.Note(name, fields):
                     self._journal.note(name, fields)
+                    self._has_ended |= name == "call_ended"
                 case do.SetTimer(timer, seconds):
                     self._inbox.arm(timer, seconds)
                 case _:
@@ -187,6 +219,7 @@ class CallRunner:
                         self._keep_later()
                     if result is not None:
                         self._inbox.put(result)
+            self._to_do = self._to_do[1:]
 
     async def _hear(self, event: Event) -> None:
         match event:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from ccari.policy import notices
 from ccari.policy.call import commands as do
-from ccari.policy.call.keys import agent_answer, exercise
+from ccari.policy.call.keys import SCREEN, agent_answer, exercise
 from ccari.policy.call.recording import is_recordable, stop_recorder
 from ccari.policy.call.state import CODE_SECONDS, Call, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import whisper, without_word_of_recording
@@ -12,8 +12,6 @@ from ccari.policy.call.vocabulary import Party, Timer
 from ccari.policy.keypad import AgentAction
 from ccari.policy.rights import Right
 
-#: In place of a code, for a right that was registered at the agent's screen.
-SCREEN = "screen"
 #: What may follow a talk, beside a hand-over.
 _AFTER = frozenset({Stage.FAREWELL, Stage.CLOSE})
 

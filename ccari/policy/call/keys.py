@@ -7,6 +7,7 @@ from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close_if_over, explain
+from ccari.policy.call.events import Event
 from ccari.policy.call.recording import is_recordable, stop_recorder
 from ccari.policy.call.state import Call, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import (
@@ -25,6 +26,8 @@ from ccari.policy.retention import WITHDRAWING
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
 
+#: In place of a code, for a right that was registered at the agent's screen.
+SCREEN = "screen"
 #: From the callee's answer to the last words: when a key may steer what is played.
 _CONVERSING = frozenset(
     {
@@ -97,6 +100,19 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
         call = replace(call, by_agent=call.by_agent | {right})
     call = replace(call, registering=call.registering | {right})
     return call, [*commands, do.RegisterRight(right, key, by, at)]
+
+
+def pressed(call: Call, event: Event) -> list[Command]:
+    """What is to be registered of a key or a voice whose step has failed: no more is known of it than that."""
+    if call.campaign is None or not call.known or call.machine:
+        return []
+    match event:
+        case on.KeyPressed(key, at) if (action := call.campaign.keys.get(key)) and action.right is not None:
+            return [do.RegisterRight(action.right, key, Party.CALLEE, at)]
+        case on.RightVoiced(right, at):
+            return [do.RegisterRight(right, SCREEN, Party.AGENT, at)]
+        case _:
+            return []
 
 
 def stops_recording(call: Call, right: Right) -> bool:

@@ -367,3 +367,75 @@ async def test_invariant_2_the_agent_is_recorded_though_the_callees_recorder_nev
         runner._call, ended[:] = call, []
         await runner._hear(on.TimeRanOut(Timer.RECORDER))
         assert ended == left
+
+
+def breaks() -> None:
+    raise RuntimeError("nobody has foreseen it")
+
+
+def told(runner: CallRunner, event: str) -> list[Mapping[str, str]]:
+    return [each.fields or {} for each in runner._journal.pending() if each.event == event]
+
+
+@pytest.mark.parametrize("fails", [do.RegisterRight, do.StopRecorder])
+async def test_invariant_5_a_fault_in_a_call_loses_the_rights_that_wait(fails: type[Command]) -> None:
+    runner, willing = living(Story().talk())
+    refused, erased = press(runner, "2"), press(runner, "7")
+    runner.voice(Right.ACCESS)
+    willing.then[fails] = breaks
+    await over(runner)
+    registered = {(each.right, each.at) for each in willing.done if isinstance(each, do.RegisterRight)}
+    assert {(Right.REFUSE_RECORDING, refused.at), (Right.ERASURE, erased.at)} < registered
+    assert Right.ACCESS in {right for right, _ in registered}
+    # what was said since the refusal is kept neither
+    assert do.StopRecorder(keep=True, at=refused.at) in willing.done
+    assert len(told(runner, "right_registered")) == 3
+    assert not asked(willing, do.Play, do.Dial)
+
+
+async def test_invariant_5_a_key_is_lost_whose_step_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(call: Call, event: Event) -> Any:
+        if isinstance(event, on.KeyPressed):
+            breaks()
+        return decide(call, event)
+
+    runner, willing = living(Story().talk())
+    monkeypatch.setattr(runners, "decide", fails)
+    keys = [press(runner, key) for key in "478"]
+    press(runner, "9")
+    await over(runner)
+    rights = Right.RECTIFICATION, Right.ERASURE, Right.ACCESS
+    assert asked(willing, do.RegisterRight) == [
+        do.RegisterRight(right, each.key, Party.CALLEE, each.at)
+        for right, each in zip(rights, keys, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("story", "fails", "outcome"),
+    [
+        (Story().heard(), do.CommitHeard, Outcome.FAILED),
+        (Story().talk(), do.RegisterRight, Outcome.BRIDGED),
+        (Story().talk(), do.CloseCall, Outcome.BRIDGED),
+    ],
+    ids=["before the talk", "in the talk", "as it is closed"],
+)
+async def test_a_call_that_fails_ends_untold_or_as_another(
+    story: Story, fails: type[Command], outcome: Outcome
+) -> None:
+    runner, willing = living(story)
+    willing.then[fails] = breaks
+    if story.call.stage is Stage.TALK:
+        press(runner, "8")
+        runner._inbox.put(on.Gone(Party.CALLEE))
+    else:
+        runner._call, runner._began = Story().notice().call, on.TimeRanOut(Timer.KEEP)
+        for prompt in runner._call.notice:
+            runner._inbox.put(on.Played(prompt, whole=True))
+    await over(runner)
+    (ended,) = told(runner, "call_ended")
+    assert ended["outcome"] == outcome
+    assert isinstance(last := willing.done[-1], do.CloseCall)
+    assert (last.outcome, last.reason) == (outcome, ended["reason"])
+    given = asked(willing, do.GiveBack)
+    assert {each.outcome for each in given if isinstance(each, do.GiveBack)} == {outcome}
