@@ -179,6 +179,7 @@ class Actions:
             agent_string=terms.campaign.transfer_string(to) or "",
             opened=replace(terms.opened, agent=colleague),
         )
+        self._journal.bind(agent=colleague)
         self._journal.note("colleague_called", {"agent": colleague})
         await self._legs.replace_agent(former, settled, at_home=at_home)
 

@@ -92,7 +92,8 @@ class Talking:
         )
         desk = Desk(self.ari, "pbx", *cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any]", (None,) * 8))
         order = Order(direction, "+48600100001", "renewals", home, "anna")
-        self.actions = Actions(order, self.ids, desk, Journal(self.ids.call, "anna"))
+        self.journal = Journal(self.ids.call, "anna")
+        self.actions = Actions(order, self.ids, desk, self.journal)
         scripts = {each: _script(each) for each in ("pl", "en")}
         self.actions._settled = Terms(CONTROLLER, declared, (), None, opened, scripts, "pl", ())
 

@@ -4,6 +4,7 @@ import contextlib
 from http import HTTPStatus
 
 import pytest
+from structlog.testing import capture_logs
 
 from ccari.errors import AsteriskError
 from ccari.policy.call import Direction, Outcome, Party
@@ -52,6 +53,14 @@ async def test_a_callee_who_cannot_be_taken_from_the_agent_keeps_them_on_the_lin
         await talking.actions.carry_out(HAND_OVER)
     assert released(talking, former) == [SETTLED, "channel_answered", "hangup"]
     assert "create" not in [operation for operation, _ in talking.asked]
+
+
+async def test_what_happens_with_the_colleague_is_logged_as_the_agents_who_was() -> None:
+    talking = Talking(Direction.OUTBOUND)
+    await hand_over(talking)
+    with capture_logs() as logged:
+        talking.journal.note("call_bridged", {"recorded": "no"})
+    assert [line["agent"] for line in logged] == ["1002"]
 
 
 async def test_a_refusal_that_overtakes_the_refer_takes_asterisk_down() -> None:
