@@ -57,7 +57,6 @@ async def rights(session: Session, counter: Counter) -> None:
     await session.command("ANSWER")
     menu = await _menu(session, counter, asked, caller, call, journal)
     named = campaign_name(counter.book.policy, asked.campaign)
-    journal.bind(campaign=named)
     if isinstance(menu, Menu):
         await menu.run()
         return
@@ -86,7 +85,7 @@ async def _menu(
         async with asyncio.timeout(TERMS_SECONDS):
             terms = await gatekeeper.terms()
         if isinstance(terms, Terms):
-            journal.bind(controller=terms.controller.id, number=terms.known_number.masked)
+            journal.bind(number=terms.known_number.masked)
             registering = Registering(counter, terms, caller, journal)
             source = partial(own_source, counter, terms)
             return Menu(session, terms.campaign, terms.script.sounds, registering, journal, source)
@@ -95,7 +94,6 @@ async def _menu(
         if terms not in _UNKNOWN or policy is None or campaign is None:
             return terms
         controller = policy.controller_of(campaign)
-        journal.bind(controller=controller.id)
         script = counter.prompts.scripts(controller, campaign)[campaign.language]
         unregistrable = Unregistrable(counter, gatekeeper, journal, call)
         return Menu(session, campaign, script.sounds, unregistrable, journal)

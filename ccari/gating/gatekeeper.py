@@ -150,14 +150,15 @@ class Gatekeeper:
         campaign = policy.campaign(of.campaign)
         if campaign is None:
             raise ConfigError(f"policy revision {of.revision} has no campaign {of.campaign}")
-        self._journal.meter.of(campaign.id)
+        self._bind(campaign)
         terms = self._terms(policy, campaign, self._number_shown, of.revision)
         self._journal.opened()
-        self._bind(terms)
+        # a colleague's, perhaps
+        opened = replace(terms.opened, agent=self._asked.agent)
+        self._bind_call(opened)
         return replace(
-            terms, opened=replace(terms.opened, agent=self._asked.agent), heard_version=of.notice_version,
-            inbound=self._direction is Direction.INBOUND, informed=bool(of.told["informed"]),
-            language=of.told["language"] or campaign.language,
+            terms, opened=opened, heard_version=of.notice_version, inbound=self._direction is Direction.INBOUND,
+            informed=bool(of.told["informed"]), language=of.told["language"] or campaign.language,
         )  # fmt: skip
 
     async def spend_token(self, terms: Terms) -> Block | None:
@@ -234,15 +235,17 @@ class Gatekeeper:
                 break
             # a newer policy was applied a moment ago: it is the one that counts
             await book.reload()
-        self._bind(terms)
+        self._bind_call(terms.opened)
         return terms, facts
 
-    def _bind(self, terms: Terms) -> None:
-        campaign, opened = terms.campaign, terms.opened
+    def _bind(self, campaign: Campaign) -> None:
+        self._journal.meter.of(campaign.id)
         self._journal.bind(
-            campaign=campaign.id, controller=campaign.controller, legal_basis=campaign.legal_basis.value,
-            number=opened.number_masked, agent=opened.agent,
-        )  # fmt: skip
+            campaign=campaign.id, controller=campaign.controller, legal_basis=campaign.legal_basis.value
+        )
+
+    def _bind_call(self, opened: OpenedCall) -> None:
+        self._journal.bind(number=opened.number_masked, agent=opened.agent)
 
     async def _campaign(self) -> tuple[Policy, Campaign]:
         """The campaign that was asked for, with somebody to connect to where that is for us.
@@ -257,7 +260,7 @@ class Gatekeeper:
                 await book.reload()
             campaign = book.policy.campaign(asked.campaign) if book.policy else None
             if book.policy is not None and campaign is not None:
-                self._journal.meter.of(campaign.id)
+                self._bind(campaign)
                 if self._agent_string(campaign) is not None:
                     return book.policy, campaign
         if campaign is not None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from ccari.calls.desk import Desk, Order
 from ccari.errors import SoundError
@@ -21,6 +22,7 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
+from ccari.ports.calls import LeftTalk
 from ccari.ports.cards import Past
 from ccari.ports.sounds import Script, Sound
 from ccari.store.database import Database
@@ -247,3 +249,40 @@ async def test_somebody_who_is_barred_from_being_called_is_turned_away(desk: Des
     assert isinstance(
         await Gatekeeper(order, call, desk, Journal(call, "anna"), Direction.INBOUND).admit(), Terms
     )
+
+
+async def test_what_happens_in_a_talk_that_goes_on_is_logged_as_the_campaigns_agents_not_the_colleagues(
+    desk: Desk, store: Store
+) -> None:
+    await store.policies.apply(CAPPED, "anna")
+    await desk.book.reload()
+    policy, call = desk.book.policy, uuid4()
+    assert policy is not None
+    order = Order(Direction.INBOUND, NUMBER.e164, "renewals", "channel", "jan")
+    left = LeftTalk(
+        call, "inbound", "queue", "renewals", 2, "v1", {"informed": False, "language": ""}, recordings=0
+    )
+    journal = Journal(call, "jan")
+    terms = Gatekeeper(order, call, desk, journal, Direction.INBOUND).resumed(policy, left)
+    with capture_logs() as logged:
+        journal.note("talk_resumed", {})
+    assert (terms.opened.agent, logged[0]["agent"]) == ("jan", "jan")
+
+
+@pytest.mark.parametrize(
+    ("number", "direction", "block"),
+    [
+        ("12", Direction.OUTBOUND, Block.NUMBER_INVALID),
+        (NUMBER.e164, Direction.CALLEE_FIRST, Block.NO_DESTINATION),
+    ],
+)
+async def test_a_call_of_a_known_campaign_is_blocked_without_a_word_of_which(
+    desk: Desk, number: str, direction: Direction, block: Block
+) -> None:
+    call, order = uuid4(), Order(direction, number, "renewals", None, "anna")
+    journal = Journal(call, "anna")
+    assert await Gatekeeper(order, call, desk, journal, direction).ask() is block
+    with capture_logs() as logged:
+        journal.note("call_blocked", {"reason": block.value})
+    told = [logged[0].get(name) for name in ("campaign", "controller", "legal_basis")]
+    assert told == ["renewals", "acme", "contract"]
