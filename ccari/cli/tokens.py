@@ -107,7 +107,7 @@ def _printed(option: str, name: str) -> str:
     """A name as logs print it: it may hold no telephone number."""
     if label(name) != name or not name.isprintable() or not name.strip():
         raise typer.BadParameter(
-            "it is to be words of at most 40 characters, without @ and with no more than five digits in a row",
+            "it is to be words of at most 40 characters, without @, and with no more than five digits in a row, or six set apart",
             param_hint=option,
         )
     return name

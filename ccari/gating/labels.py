@@ -2,7 +2,11 @@
 
 import re
 
-_LONG_DIGITS = re.compile(r"\+?\d{6,}")
+from ccari.policy.extensions import MOST_DIGITS
+from ccari.policy.numbers import SEPARATOR
+
+#: Set apart, they are a number if no extension has as many: ``desk-12-34-56`` is somebody's phone.
+_NUMBER = re.compile(rf"[(+]*\d(?:(?:{SEPARATOR}{{0,5}}\d){{{MOST_DIGITS},}}|\d{{5,}})")
 _LONGEST = 40
 #: What is named by nothing: an empty argument is one that was meant to name something.
 NAMELESS = "unknown"
@@ -13,7 +17,7 @@ _PHONE = re.compile(r"(?!local/)[a-z0-9]+/(?:sip:)?([a-z0-9_.+#*-]+)(?:@.*)?", r
 
 def label(text: str) -> str:
     """A name without what could be a number: ``Local/NUMBER@context`` is a channel too, and arguments get swapped."""
-    return _LONG_DIGITS.sub("…", text.partition("@")[0])[:_LONGEST] or NAMELESS
+    return _NUMBER.sub("…", text.partition("@")[0])[:_LONGEST] or NAMELESS
 
 
 def unnumbered(text: str) -> str:

@@ -32,7 +32,7 @@ def _said(text: str) -> str:
 
 def _no_number(text: str) -> str:
     if label(text) != text:
-        raise ValueError("must be a name, with no more than five digits in a row")
+        raise ValueError("must be a name, with no more than five digits in a row, or six set apart")
     return text
 
 

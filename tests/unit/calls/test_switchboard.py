@@ -57,8 +57,20 @@ def test_a_phone_is_told_by_another_name_than_its_agents_or_a_queue_by_one(
     assert phone_name(dial) == phone
 
 
-def test_a_number_in_the_place_of_the_campaign_is_kept() -> None:
-    assert label("+48600100001") == "…"
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+48600100001", "600 100 001", "600-100-001", "+48 600 100 001", "+48 (600) 100-001", "(22) 123 45 67",
+        "600.100.001", "600_100_001", "600/100/001", "600\u00a0100\u00a0001", "600–100–001", "6-0-0-1-0-0-0", "100001",
+    ],
+)  # fmt: skip
+def test_a_number_in_the_place_of_the_campaign_is_kept(written: str) -> None:
+    assert label(written) == "…"
+
+
+@pytest.mark.parametrize("name", ["desk-12-34-56", "renewals-2026-q4", "ring 4 of 12", "crm-2026-10"])
+def test_a_name_that_holds_no_number_is_blacked_out(name: str) -> None:
+    assert label(name) == name
 
 
 @pytest.mark.parametrize(

@@ -124,13 +124,14 @@ async def test_a_number_in_the_place_of_the_campaign_is_kept_or_a_campaign_under
 ) -> None:
     await store.policies.apply(POLICY.replace('"renewals"', '"offers-20261001"'), "anna")
     assert isinstance(await ask(desk, "offers-20261001"), Terms)
-    assert await ask(desk, NUMBER.e164) is Block.UNKNOWN_CAMPAIGN
+    for written in (NUMBER.e164, "600 100 001", "+48-600-100-001"):
+        assert await ask(desk, written) is Block.UNKNOWN_CAMPAIGN
     assert (
         await ask(replace(desk, prompts=cast("Any", Speechless())), "offers-20261001")
         is Block.PROMPTS_MISSING
     )
-    kept = [row["campaign"] for row in await store.records.list_calls(3)]
-    assert kept == ["offers-20261001", "…", "offers-20261001"]
+    kept = [row["campaign"] for row in await store.records.list_calls(5)]
+    assert kept == ["offers-20261001", "…", "…", "…", "offers-20261001"]
 
 
 async def test_a_bar_under_a_secret_that_was_made_since_the_gate_does_not_stop_the_dial(
