@@ -13,7 +13,7 @@ from typing import Any
 import phonenumbers
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.numbers import Number
+from ccari.policy.numbers import BETWEEN, Number
 from ccari.policy.presets import PRESETS
 from ccari.policy.retention import HOLDING, HoldKind
 from ccari.policy.rights import Right
@@ -210,11 +210,11 @@ def is_held_by(right: Right, basis: LegalBasis | None) -> bool:
 def pattern(number: Number) -> str:
     """A regular expression, for Python and PostgreSQL alike, of the ways in which people write the number in a text."""
     code = str(phonenumbers.parse(number.e164).country_code)
-    trunk, between = _TRUNK_PREFIXES.get(code, "0"), "[ .()/\u00a0-]*"
-    national = between.join(number.digits[len(code) :])
+    trunk = _TRUNK_PREFIXES.get(code, "0")
+    national = BETWEEN.join(number.digits[len(code) :])
     # behind the country's code as well, in brackets or bare, where it does not belong
     needless = rf"(\(({trunk}|0)\)|{trunk}|0)?"
-    abroad = rf"(\+|00)?{between}{between.join(code)}{between}{needless}{between}"
+    abroad = rf"(\+|00)?{BETWEEN}{BETWEEN.join(code)}{BETWEEN}{needless}{BETWEEN}"
     return rf"(?<!\d)({abroad}|{trunk})?{national}(?!\d)"
 
 

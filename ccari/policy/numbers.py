@@ -12,9 +12,9 @@ from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberType, timezone
 _SEPARATORS = " -.()\u00a0"
 _WRITTEN = frozenset("0123456789" + _SEPARATORS)
 _SET_APART = str.maketrans("", "", _SEPARATORS)
-#: What people put between the digits of a number among other words, as an expression for Python and PostgreSQL alike: all that is no
-#: letter and no digit, but for the sign before the number of a section.
-SEPARATOR = r"(?:[^\w§]|_)"
+#: What people put between two digits of a number among other words, as an expression for Python and PostgreSQL alike: all that
+#: is no letter and no digit, but for the sign before the number of a section. An end to it keeps the search short.
+BETWEEN = r"(?:[^\w§]|_){0,9}"
 #: With the country's code, ITU-T E.164, 6.2.
 _LONGEST_E164 = 15
 #: An international prefix and a trunk zero may stand before them.

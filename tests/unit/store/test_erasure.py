@@ -1,6 +1,7 @@
 """Erasures: what goes, what a ground keeps, and what whoever is killed leaves to the next run."""
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -10,7 +11,7 @@ import pytest
 
 from ccari.errors import RequestError, StoreError
 from ccari.policy import gate
-from ccari.policy.erasure import Terms
+from ccari.policy.erasure import Terms, pattern
 from ccari.policy.gate import Block
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
@@ -48,6 +49,25 @@ async def erase(shelf: Shelf, reference: str, *, keep_proof: bool = True, countr
 async def count(shelf: Shelf, table: str) -> int:
     (row,) = await shelf.database.rows(f"SELECT count(*) AS n FROM {table}")  # noqa: S608 - a name of ours
     return int(row["n"])
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "600–100–001",
+        "600‑100‑001",
+        "600, 100, 001",
+        "600_100_001",
+        "600:100:001",
+        "600·100·001",
+        "(600) - [100001]",
+    ],
+)
+async def test_the_database_overlooks_a_spelling_that_python_finds(database: Database, spelling: str) -> None:
+    sought = pattern(made.NUMBER)
+    for text in (f"nagranie {spelling}.wav", f"1{spelling}", f"{spelling}2", f"§{spelling}"):
+        (row,) = await database.rows("SELECT $1::text ~ $2 AS found", text, sought)
+        assert row["found"] == bool(re.search(sought, text))
 
 
 async def test_an_erasure_leaves_something_of_the_person(shelf: Shelf) -> None:

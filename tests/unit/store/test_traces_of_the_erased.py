@@ -36,7 +36,7 @@ from tests.unit.store.test_seals import sign
 
 NUMBER = Number("+48601987654")
 BYSTANDER = Number("+48601987655")
-SPELLINGS = ["601987654", "601 987 654", "601-987-654", "(601) 98 76 54"]
+SPELLINGS = ["601987654", "601 987 654", "601-987-654", "(601) 98 76 54", "601–987, 654"]
 MASKED = NUMBER.masked[-9:]
 #: Kept on purpose: the digest bars the number, and tells whose the requests were and at whose data somebody looked.
 KEPT_DIGESTS = {
