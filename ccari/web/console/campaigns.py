@@ -1,7 +1,6 @@
 """Campaigns as they are declared, the revisions of the policy, and what each changed."""
 
 import asyncio
-import difflib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ccari.web import campaigns as api
+from ccari.web.console.comparing import Matcher
 from ccari.web.console.pages import Answer, Shown, Visit
 from ccari.web.models.base import Given
 from ccari.web.models.campaigns import (
@@ -91,7 +91,7 @@ def _text(shown: RevisionShown) -> list[str]:
 
 
 def _differences(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    matcher = Matcher(old, new)
     for count, group in enumerate(matcher.get_grouped_opcodes(_CONTEXT)):
         if count or group[0][1] or group[0][3]:
             yield DiffLine("…", None, None, "")

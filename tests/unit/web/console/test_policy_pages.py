@@ -1,10 +1,16 @@
 """Campaigns and revisions in the console: what changed is shown, and nothing of another controller's."""
 
+import difflib
+import random
+from collections.abc import Sequence
 from http import HTTPStatus
+
+import pytest
 
 from ccari.ports.access import Role
 from ccari.store.opened import Store
 from ccari.web.console.campaigns import _differences
+from ccari.web.console.comparing import MOST_AT_ONCE
 from tests.unit.web.api import TWO, Api
 from tests.unit.web.console.browsing import Visitor, signed_in
 
@@ -67,3 +73,73 @@ def test_a_difference_lacks_a_line_or_has_a_wrong_number() -> None:
     assert (" ", 8, 8, "line 7") in told
     assert len(told) == 9
     assert list(_differences(old, old)) == []
+
+
+def _campaigns(count: int, days: int) -> list[str]:
+    """As a file declares them, the most of whose lines are in each."""
+    same = [f"setting_{each} = {each}" for each in range(30)]
+    return [
+        line
+        for each in range(count)
+        for line in (
+            "[[campaigns]]",
+            f'id = "c{each}"',
+            *same[:15],
+            f"retention_days = {days}",
+            *same[15:],
+            "",
+        )
+    ]
+
+
+def test_a_change_in_every_campaign_costs_more_than_the_campaigns_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It grew with the cube of the lines, and held a turn of those who place calls."""
+    looked_at = 0
+    find = difflib.SequenceMatcher.find_longest_match
+
+    def counted(
+        self: difflib.SequenceMatcher[str], alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None
+    ) -> difflib.Match:  # fmt: skip
+        nonlocal looked_at
+        looked_at += ((ahi or 0) - alo) * ((bhi or 0) - blo)
+        return find(self, alo, ahi, blo, bhi)
+
+    monkeypatch.setattr(difflib.SequenceMatcher, "find_longest_match", counted)
+    old, new = _campaigns(40, 90), _campaigns(40, 60)
+    told = list(_differences(old, new))
+    assert [each.sign for each in told if each.sign in "+-"] == ["-", "+"] * 40
+    assert looked_at <= 40 * 5 * 35**2
+
+
+def _kept(old: Sequence[str], new: Sequence[str]) -> Sequence[str]:
+    """The lines that are told to be the same."""
+    told = list(_differences(old, new))
+    assert [old[each.old - 1] for each in told if each.old] == [each.text for each in told if each.old]
+    assert [new[each.new - 1] for each in told if each.new] == [each.text for each in told if each.new]
+    gone = {each.old for each in told if each.sign == "-"}
+    come = {each.new for each in told if each.sign == "+"}
+    kept = [line for at, line in enumerate(old, 1) if at not in gone]
+    assert kept == [line for at, line in enumerate(new, 1) if at not in come]
+    return kept
+
+
+def test_a_long_difference_is_more_than_what_has_changed() -> None:
+    old = _campaigns(20, 90)
+    without = [*old[:70], *old[105:]]
+    assert _kept(old, without) == _kept(without, old) == without
+    assert _kept(old, [*old[35:], *old[:35]]) == old[35:]
+    assert list(_differences(old, list(old))) == []
+    # nothing in it is there once
+    many = [f"line {each % 7}" for each in range(2 * MOST_AT_ONCE)]
+    assert _kept(many, [*many[:150], "new", *many[150:]]) == many
+
+
+def test_a_long_difference_is_another_than_there_is() -> None:
+    chance = random.Random(7)
+    for _ in range(50):
+        old = [f"line {chance.randrange(400)}" for _ in range(MOST_AT_ONCE + 50)]
+        new = [line for line in old if chance.random() > 0.2]
+        new[30:30] = [f"new {chance.randrange(9)}" for _ in range(60)]
+        assert len(_kept(old, new)) > MOST_AT_ONCE / 2
