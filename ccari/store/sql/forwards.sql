@@ -40,13 +40,17 @@ UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), fault =
 WHERE reference = $1 AND seq = $2 AND tries = $3 AND state = 'waiting'
 
 -- name: forward_failed
+-- A request that is closed at this moment is waited for: whoever comes second takes the number of what was given up.
+WITH request AS (SELECT closed_at FROM rights_requests WHERE reference = $1 FOR SHARE)
 UPDATE forwards SET
     fault = $5,
     next_try_at = clock_timestamp() + $6,
+    number = CASE WHEN first_try_at + $7 <= clock_timestamp() AND request.closed_at IS NOT NULL THEN NULL ELSE number END,
     state = CASE WHEN first_try_at + $7 <= clock_timestamp() THEN 'given_up' ELSE state END,
     settled_at = CASE WHEN first_try_at + $7 <= clock_timestamp() THEN clock_timestamp() END,
     webhook_at = CASE WHEN 'webhook' = ANY ($4::text[]) THEN clock_timestamp() ELSE webhook_at END,
     folder_at = CASE WHEN 'folder' = ANY ($4::text[]) THEN clock_timestamp() ELSE folder_at END
+FROM request
 WHERE reference = $1 AND seq = $2 AND tries = $3 AND state = 'waiting'
 RETURNING state = 'given_up'
 

@@ -42,6 +42,9 @@ SELECT reference, controller, "right", article, state, level, number, received_a
 FROM rights_requests WHERE reference = $1 FOR UPDATE
 
 -- name: change_request
+-- What was given up is not told of a closed request with its number.
+WITH given_up AS (
+    UPDATE forwards SET number = NULL WHERE $6 AND reference = $1 AND state = 'given_up' AND number IS NOT NULL)
 UPDATE rights_requests SET
     state = $2, level = $3, due = $4,
     extended_at = CASE WHEN $5 THEN clock_timestamp() ELSE extended_at END,

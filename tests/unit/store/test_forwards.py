@@ -13,6 +13,7 @@ from ccari.ports.forwarding import Forward, Way
 from ccari.ports.requests import Clock, Exercise, Intake, Work
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from ccari.store.queries import SQL
 from tests.unit.store import made
 
 LEASE = timedelta(seconds=60)
@@ -171,6 +172,50 @@ async def test_a_change_is_given_up_too_early_or_never(
         assert not await store.forwards.failed(
             await claimed(store), (), "away", timedelta(0), timedelta(days=3)
         )
+
+
+async def given_up(store: Store) -> None:
+    assert await store.forwards.failed(await claimed(store), (), "away", timedelta(0), timedelta(0))
+
+
+async def test_a_request_that_was_closed_keeps_its_number_in_what_was_given_up(
+    store: Store, database: Database
+) -> None:
+    """Its number is kept for who is to be told, and no longer than it is tried, or the request is open."""
+    reference = await added(store)
+    await given_up(store)
+    assert await queue(database, "state, number") == [("given_up", made.NUMBER.e164)]
+    assert await store.forwards.retry(reference) == [1]
+    assert (await claimed(store)).number == made.NUMBER.e164
+    await later(database, by=LEASE)
+    await given_up(store)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
+    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    waiting = [("waiting", made.NUMBER.e164), ("waiting", None)]
+    assert await queue(database, "state, number") == [("given_up", None), *waiting]
+    # the others are given up when the request is closed
+    for _ in waiting:
+        await given_up(store)
+    assert await queue(database, "state, number") == [("given_up", None)] * 3
+
+
+async def test_what_is_given_up_while_its_request_is_closed_keeps_the_number(
+    store: Store, database: Database
+) -> None:
+    """The close is not yet seen by others: whoever gives up has to wait for it."""
+    reference = await added(store)
+    first = await claimed(store)
+    async with database.transaction() as connection:
+        await connection.execute(SQL["lock_request"], reference)
+        await connection.execute(
+            SQL["change_request"], reference, RequestState.REFUSED, 2, first.due, False, True
+        )
+        failed = asyncio.create_task(store.forwards.failed(first, (), "away", timedelta(0), timedelta(0)))
+        async with asyncio.timeout(10):
+            while not failed.done() and not await database.rows("SELECT FROM pg_locks WHERE NOT granted"):
+                pass
+    assert await failed
+    assert await queue(database, "state, number") == [("given_up", None)]
 
 
 async def test_to_retry_sends_what_another_service_is_sending(store: Store) -> None:
