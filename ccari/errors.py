@@ -56,6 +56,16 @@ class RefusedError(StoreError):
     """The database has refused what it was given, and would again."""
 
 
+class UnsoundPolicyError(StoreError):
+    """A ``revision`` of the policy that an older ccari has accepted is refused by this one. ``words`` leave out what is wrong with
+    it, which may be of any controller.
+    """
+
+    def __init__(self, revision: int, fault: str) -> None:
+        self.words = f"policy revision {revision} is not sound for this ccari"
+        super().__init__(f"{self.words} ({fault}): ccari policy apply FILE")
+
+
 class AsteriskError(CcariError):
     """Asterisk could not be reached, is unsuitable, or refused."""
 

@@ -41,7 +41,7 @@ class AppliedPolicy(Protocol):
     def document(self) -> str: ...
 
     def policy(self) -> Policy:
-        """What it declares. Raises StoreError if this ccari refuses what an older one accepted."""
+        """What it declares. Raises UnsoundPolicyError if this ccari refuses what an older one accepted."""
         ...
 
 

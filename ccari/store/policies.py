@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from ccari.errors import StoreError
+from ccari.errors import StoreError, UnsoundPolicyError
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy, PolicyError, consents_asked, read
 from ccari.store.database import Connection, Database
@@ -32,16 +32,13 @@ class Applied:
 
         Raises
         ------
-        StoreError
+        UnsoundPolicyError
             If this ccari refuses what an older one accepted.
         """
         try:
             return read(self.document)
         except PolicyError as error:
-            raise StoreError(
-                f"policy revision {self.number} is not sound for this ccari ({error.faults[0]}): "
-                "ccari policy apply FILE"
-            ) from None
+            raise UnsoundPolicyError(self.number, str(error.faults[0])) from None
 
 
 @dataclass(frozen=True, slots=True)

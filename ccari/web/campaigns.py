@@ -1,8 +1,11 @@
 """What is declared: the campaigns, and the revisions of the policy."""
 
-from ccari.errors import InputError
+from http import HTTPStatus
+
+from ccari.errors import InputError, UnsoundPolicyError
 from ccari.gating.naming import the_controller
 from ccari.policy.declaration import Policy
+from ccari.ports.policies import AppliedPolicy
 from ccari.web.front import Ask, Reply
 from ccari.web.models.campaigns import (
     CampaignList,
@@ -61,7 +64,7 @@ async def show_revision(ask: Ask) -> Reply:
     applied = await ask.front.policies.applied(path.number)
     if applied is None:
         raise not_there()
-    policy = ask.seen(applied.policy())
+    policy = _sound(ask, applied)
     return Reply(
         RevisionShown.model_construct(
             revision=applied.number, applied_at=applied.applied_at, applied_by=applied.applied_by, sha256=applied.sha256,
@@ -81,4 +84,12 @@ async def _declared(ask: Ask, revision: int | None) -> tuple[int, Policy]:
     applied = await ask.front.policies.applied(revision)
     if applied is None:
         raise InputError("revision", "there is no such revision")
-    return revision, ask.seen(applied.policy())
+    return revision, _sound(ask, applied)
+
+
+def _sound(ask: Ask, applied: AppliedPolicy) -> Policy:
+    """What of a revision is the bearer's business. Refusal (409), with the fault for who sees all, if it is not sound."""
+    try:
+        return ask.seen(applied.policy())
+    except UnsoundPolicyError as error:
+        raise Refusal(HTTPStatus.CONFLICT, str(error) if ask.controllers is None else error.words) from None

@@ -21,6 +21,7 @@ from ccari.errors import (
     RequestError,
     StoreError,
     UnknownError,
+    UnsoundPolicyError,
 )
 from ccari.policy.gate import Block
 from ccari.web.models.lists import ListReport
@@ -111,6 +112,8 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
             return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         case ConsentError() | EvidenceError() | RecordingError() | RequestError():
             return Refusal(HTTPStatus.CONFLICT, str(error))
+        case UnsoundPolicyError():
+            return Refusal(HTTPStatus.CONFLICT, error.words)
         case AsteriskError():
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         case StoreError():

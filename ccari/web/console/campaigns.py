@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated
 
 from pydantic import Field
@@ -21,7 +22,7 @@ from ccari.web.models.campaigns import (
     RevisionShown,
     RevisionsQuery,
 )
-from ccari.web.problems import not_there
+from ccari.web.problems import Refusal, not_there
 
 #: So many lines that are the same are shown before and after what is not.
 _CONTEXT = 3
@@ -65,9 +66,20 @@ async def revision(visit: Visit) -> Answer:
     shown = await _revision(visit, path.number)
     others = [each for each in await _numbers(visit) if each != path.number]
     before = query.against or max((each for each in others if each < path.number), default=None)
-    other = await _revision(visit, before) if before is not None else None
-    lines = await asyncio.to_thread(lambda: list(_differences(_text(other) if other else [], _text(shown))))
-    return Shown("revision.html.j2", {"revision": shown, "other": other, "others": others, "lines": lines})
+    other, unread = None, None
+    try:
+        other = await _revision(visit, before) if before is not None else None
+    except Refusal as refusal:
+        if refusal.status != HTTPStatus.CONFLICT:
+            raise
+        unread = before
+    old = _text(other) if other else []
+    if unread is None:
+        lines = await asyncio.to_thread(lambda: list(_differences(old, _text(shown))))
+    else:
+        lines = [DiffLine(" ", None, at, line) for at, line in enumerate(_text(shown), 1)]
+    told = {"revision": shown, "other": other, "unread": unread, "others": others, "lines": lines}
+    return Shown("revision.html.j2", told)
 
 
 async def _numbers(visit: Visit) -> list[int]:

@@ -20,7 +20,7 @@ from ccari.errors import (
     ListError,
     RecordingError,
     RequestError,
-    StoreError,
+    UnsoundPolicyError,
 )
 from ccari.ports.access import Bearer
 from ccari.web import problems
@@ -40,6 +40,8 @@ SIGN_IN = f"{PATH}/sign-in"
 SIGN_OUT = f"{PATH}/sign-out"
 #: What says itself what is wrong, in words that are for whoever asked.
 _EXPLAINED = (ConsentError, EvidenceError, InputError, ListError, RecordingError, RequestError, Refusal)
+#: What is told on a page of its own, too.
+_TROUBLES = (*_EXPLAINED, UnsoundPolicyError)
 #: What is told of at the top of the page on which it was filled in.
 _TAKEN_BACK = frozenset(
     {
@@ -233,7 +235,7 @@ def troubled(words: Words, error: Exception) -> web.Response:
         case _:
             refusal = problems.of_error(error)
     status = HTTPStatus(refusal.status)
-    known = isinstance(error, _EXPLAINED) and not isinstance(error, StoreError)
+    known = isinstance(error, _TROUBLES)
     detail = "; ".join(each.text for each in _told(words, refusal)) if known else ""
     told = {
         "status": status,

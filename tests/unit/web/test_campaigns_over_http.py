@@ -2,6 +2,8 @@
 
 from http import HTTPStatus
 
+from structlog.testing import capture_logs
+
 from ccari.ports.access import Role
 from ccari.store.opened import Store
 from tests.unit.store.made import POLICY
@@ -60,3 +62,38 @@ async def test_a_revision_is_lost_or_shown_to_whom_it_is_none_of(api: Api, store
     (await api.ask("GET", f"{CAMPAIGNS}/umfrage?revision={numbers[1]}", token=token)).problem(
         HTTPStatus.NOT_FOUND
     )
+
+
+#: As an older version has accepted it; the fault is the other controller's.
+UNSOUND = TWO.replace('id = "umfrage"', 'id = "umfrage"\nformerly = "known"')
+
+
+async def test_a_revision_that_an_older_version_accepted_is_taken_for_a_database_that_is_away(
+    api: Api, store: Store
+) -> None:
+    unsound = await store.policies.apply(UNSOUND, "anna")
+    newest = await store.policies.apply(TWO, "anna")
+    with capture_logs() as logged:
+        whole = await api.ask("GET", f"{REVISIONS}/{unsound}")
+        for path in (f"{CAMPAIGNS}?revision={unsound}", f"{CAMPAIGNS}/renewals?revision={unsound}"):
+            (await api.ask("GET", path)).problem(HTTPStatus.CONFLICT)
+        token = await api.token(Role.AUDITOR, controllers={"acme"})
+        part = await api.ask("GET", f"{REVISIONS}/{unsound}", token=token)
+    detail = whole.problem(HTTPStatus.CONFLICT)["detail"]
+    assert f"policy revision {unsound} is not sound for this ccari" in detail
+    assert "formerly" in detail
+    assert "umfrage" not in part.text
+    assert (
+        part.problem(HTTPStatus.CONFLICT)["detail"]
+        == f"policy revision {unsound} is not sound for this ccari"
+    )
+    assert "database_away" not in {line["event"] for line in logged}
+    assert (await api.ask("GET", f"{REVISIONS}/{newest}")).status == HTTPStatus.OK
+
+
+async def test_a_policy_in_force_that_is_not_sound_is_told_as_another_trouble(api: Api, store: Store) -> None:
+    unsound = await store.policies.apply(UNSOUND, "anna")
+    with capture_logs() as logged:
+        detail = (await api.ask("GET", CAMPAIGNS)).problem(HTTPStatus.CONFLICT)["detail"]
+    assert detail == f"policy revision {unsound} is not sound for this ccari"
+    assert "database_away" not in {line["event"] for line in logged}

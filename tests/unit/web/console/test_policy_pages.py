@@ -49,6 +49,25 @@ async def test_a_change_of_the_policy_is_not_shown(api: Api, visitor: Visitor, s
     assert (await visitor.get(f"{HOME}/1?against=99")).status == HTTPStatus.NOT_FOUND
 
 
+async def test_a_revision_that_this_version_refuses_takes_the_page_of_the_next_with_it(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    unsound = await store.policies.apply(
+        TWO.replace('id = "umfrage"', 'id = "umfrage"\nformerly = 1'), "cli:anna"
+    )
+    newest = await store.policies.apply(CHANGED, "cli:anna")
+    await signed_in(api, visitor, Role.OPS)
+    seen = await visitor.get(f"{HOME}/{newest}")
+    assert seen.status == HTTPStatus.OK
+    assert f"Revision {unsound} cannot be read by this version of ccari" in seen.words
+    assert "renewals" in seen.words
+    assert 'class="plus"' not in seen.text
+    assert "Changed since revision 1" in (await visitor.get(f"{HOME}/{newest}?against=1")).words
+    refused = await visitor.get(f"{HOME}/{unsound}")
+    assert refused.status == HTTPStatus.CONFLICT
+    assert "is not sound for this ccari" in refused.words
+
+
 async def test_a_token_of_one_controller_sees_anothers_campaigns(
     api: Api, visitor: Visitor, store: Store
 ) -> None:
