@@ -77,7 +77,8 @@ class Page:
     """``form``: the model of what is filled in. ``again``: the page that is shown, with what was wrong, when it cannot be
     taken. ``ids``: what the ids of its fields begin with. ``file_bytes``: a file comes with it, of at most so many. ``long``:
     it may take minutes. ``takes_list``: a list comes with it, for hours perhaps; the handler reads it, and what is filled in
-    beside it, and checks the secret. ``lasts``: it goes on while somebody looks.
+    beside it, and checks the secret. ``lasts``: it goes on while somebody looks. ``once``: what comes twice, as by a double click,
+    is done once; its form says by what it is known again.
     """
 
     method: str
@@ -94,3 +95,4 @@ class Page:
     takes_list: bool = False
     lasts: bool = False
     looks_up: LookUp | None = None
+    once: bool = False

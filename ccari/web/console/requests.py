@@ -1,14 +1,10 @@
 """Requests as a data protection officer works them: the list, one with its evidence, the steps, and the letters."""
 
-import hmac
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-import orjson
 from aiohttp import web
 from pydantic import Field
 
@@ -19,7 +15,6 @@ from ccari.web import calls
 from ccari.web import evidence as proofs
 from ccari.web import requests as api
 from ccari.web.console import letters
-from ccari.web.console.forms import TOO_OLD
 from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
 from ccari.web.console.rendering import HEADERS
 from ccari.web.console.sessions import PATH
@@ -36,8 +31,7 @@ from ccari.web.models.requests import (
     Stepped,
 )
 from ccari.web.models.subjects import RequestEvidencePath
-from ccari.web.problems import Refusal, not_there
-from ccari.web.repeats import Repeat
+from ccari.web.problems import not_there
 
 #: So many days before its last one a request is shown in another colour, as on the command line.
 SOON_DAYS = 7
@@ -94,27 +88,14 @@ async def blank(visit: Visit) -> Answer:
     policy = await visit.ask.policy_in_force()
     told = {
         "rights": list(Right), "controllers": policy.controllers, "campaigns": policy.campaigns,
-        "ways": ("letter", "email", "phone", "agent", "other"), "once": secrets.token_urlsafe(16),
+        "ways": ("letter", "email", "phone", "agent", "other"),
     }  # fmt: skip
     return Shown("request_new.html.j2", told)
 
 
 async def enter(visit: Visit) -> Answer:
-    """Register it, with its effect. The same form sent twice, as by a double click, is one request."""
-    once = visit.form.get("once", "")
-    if not once:
-        raise Refusal(HTTPStatus.BAD_REQUEST, TOO_OLD)
-
-    async def work() -> web.Response:
-        done = Registered.model_validate((await api.add(visit.ask)).content)
-        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": done.reference})
-
-    # what is filled in otherwise, after going back, is another request
-    filled = hmac.new(once.encode(), orjson.dumps(sorted(visit.form.items())), "sha256").hexdigest()
-    repeat = Repeat(visit.ask.front.repeats, filled, visit.ask.bearer.name, f"{PATH}/requests/new", b"")
-    # the second waits for the first, whose answer the browser no longer shows
-    async with visit.session.entering:
-        reference = (await repeat.once(work)).headers["location"]
+    """Register it, with its effect."""
+    reference = Registered.model_validate((await api.add(visit.ask)).content).reference
     return Moved(f"{PATH}/requests/{reference}", visit.words("requests.entered", reference=reference))
 
 

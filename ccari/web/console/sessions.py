@@ -26,7 +26,7 @@ MOST_SESSIONS, MOST_SESSIONS_EACH = 2000, 20
 class Session:
     """``token`` is the fingerprint of the token that was shown: it is looked up at each request, and no longer good once
     that was revoked. ``csrf`` is in each form, and no other site can know it. ``told``: what the next page tells, once. ``cards``:
-    those that came to an agent who watches, the newest last. ``entering``: held while a request is entered.
+    those that came to an agent who watches, the newest last. ``entering``: held while a form is worked on that is to be done once.
     """
 
     bearer: Bearer

@@ -58,7 +58,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             "POST", f"{PATH}/requests/find", _OFFICER, requests.find, form=FindBody, again=requests.sought, looks_up=LookUp.CHECK,
         ),
         Page("GET", f"{PATH}/requests/new", _OFFICER, requests.blank),
-        Page("POST", f"{PATH}/requests/new", _OFFICER, requests.enter, form=ClaimBody, again=requests.blank),
+        Page("POST", f"{PATH}/requests/new", _OFFICER, requests.enter, form=ClaimBody, again=requests.blank, once=True),
         Page("GET", f"{PATH}/requests/{{reference}}", _RIGHTS, requests.one, in_path=RequestPath),
         _on_request("verify", requests.verify, VerifyBody),
         _on_request("start", requests.start, None),
@@ -98,11 +98,11 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         ),
         Page(
             "POST", f"{PATH}/recordings/{{id}}/hold", _OFFICER, recordings.hold, in_path=RecordingPath, form=ReasonBody,
-            again=recordings.one,
+            again=recordings.one, once=True,
         ),
         Page(
             "POST", f"{PATH}/holds/{{number}}/release", _OFFICER, recordings.release, in_path=HoldPath, form=ReleaseBody,
-            again=recordings.register, ids="release-",
+            again=recordings.register, ids="release-", once=True,
         ),
         Page("GET", f"{PATH}/suppressions", _LOOKING, suppressions.register, query=SuppressionsQuery),
         Page(
@@ -120,11 +120,11 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         ),
         Page(
             "POST", f"{PATH}/suppressions/add", _ENTERING, suppressions.add, form=BarringBody,
-            again=suppressions.register, ids="add-", looks_up=LookUp.CHECK,
+            again=suppressions.register, ids="add-", looks_up=LookUp.CHECK, once=True,
         ),
         Page(
             "POST", f"{PATH}/suppressions/lift", _OFFICER, suppressions.lift, form=LiftingBody,
-            again=suppressions.register, ids="lift-", looks_up=LookUp.CHECK,
+            again=suppressions.register, ids="lift-", looks_up=LookUp.CHECK, once=True,
         ),
     ]  # fmt: skip
 
@@ -132,7 +132,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
 def _on_request(name: str, handler: Handler, form: type[ReasonBody | NoteBody | VerifyBody] | None) -> Page:
     return Page(
         "POST", f"{PATH}/requests/{{reference}}/{name}", _OFFICER, handler, in_path=RequestPath, form=form,
-        again=requests.one, ids=f"{name}-",
+        again=requests.one, ids=f"{name}-", once=handler is not requests.number,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 page too.
 """
 
+import secrets
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from ccari.web import problems
 from ccari.web.console import rendering
 from ccari.web.console.forms import CSRF, check_csrf, filled, from_elsewhere, read_file, read_form
 from ccari.web.console.menu import menu
+from ccari.web.console.once import ONCE, once
 from ccari.web.console.pages import Answer, Moved, Page, Shown, Visit, Wrong
 from ccari.web.console.sessions import PATH, Session, Sessions
 from ccari.web.console.words import CATALOGUES, LANGUAGES, Words, preferred
@@ -148,6 +150,8 @@ class Window:
 
     async def _work(self, visit: Visit) -> Answer:
         try:
+            if self._page.once:
+                return await once(visit, self._page.handler)
             return await self._page.handler(visit)
         except _EXPLAINED as error:
             return await self._again(visit, self._to_mend(error))
@@ -202,7 +206,7 @@ async def rendered(visit: Visit, page: Shown) -> str:
     said, session.told = session.told, ()
     policy = await visit.ask.policy()
     told = {
-        "bearer": session.bearer, "csrf": session.csrf, "menu": menu(visit.role), "here": visit.ask.request.path,
+        "bearer": session.bearer, "csrf": session.csrf, ONCE: secrets.token_urlsafe(16), "menu": menu(visit.role), "here": visit.ask.request.path,
         "said": said, "faults": visit.faults, "form": defaultdict(str, visit.form), "wrong": _marking(visit.faults), "policy": policy, **page.told,
     }  # fmt: skip
     return rendering.page(page.template, visit.words, policy, told)

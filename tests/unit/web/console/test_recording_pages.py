@@ -129,7 +129,7 @@ async def test_another_role_or_controller_listens_or_holds(
     assert (await listened(visitor, page, identity.encode())).status == HTTPStatus.FORBIDDEN
     secret = seen.form("/console/sign-out").fields
     assert (
-        await visitor.ask("POST", f"{page}/hold", {**secret, "reason": "x"})
+        await visitor.ask("POST", f"{page}/hold", {**secret, "once": "1", "reason": "x"})
     ).status == HTTPStatus.FORBIDDEN
     await visitor.send(HOME, "/console/sign-out")
     await signed_in(api, visitor, Role.DPO, "other")
@@ -137,7 +137,7 @@ async def test_another_role_or_controller_listens_or_holds(
     assert (await visitor.get(page)).status == HTTPStatus.NOT_FOUND
     secret = (await visitor.get(HOME)).form("/console/sign-out").fields
     assert (
-        await visitor.ask("POST", f"{page}/hold", {**secret, "reason": "x"})
+        await visitor.ask("POST", f"{page}/hold", {**secret, "once": "1", "reason": "x"})
     ).status == HTTPStatus.NOT_FOUND
     heard = await listened(visitor, page, identity.encode())
     assert (heard.status, "data:audio" in heard.text) == (HTTPStatus.NOT_FOUND, False)
@@ -162,6 +162,21 @@ async def test_a_hold_is_not_placed_shown_or_released(
     assert "Hold 1 is released" in released.words
     assert "Nothing is held for claims" in released.words
     assert "no such recordings" in (await visitor.get(f"{HOME}?state=deleted&campaign=")).words
+
+
+async def test_a_double_click_places_two_holds(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path
+) -> None:
+    page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
+    await signed_in(api, visitor, Role.DPO)
+    form = {**(await visitor.get(page)).form(f"{page}/hold").fields, "reason": "lawsuit 7"}
+    twice = await asyncio.gather(*(visitor.ask("POST", f"{page}/hold", form, follow=False) for _ in range(2)))
+    assert [(each.status, each.headers["location"]) for each in twice] == [(303, page)] * 2
+    action = "/console/holds/1/release"
+    form = {**(await visitor.get(HOME)).form(action).fields, "reason": "settled"}
+    for _ in range(2):
+        assert "Hold 1 is released" in (await visitor.ask("POST", action, form)).words
+    assert "Nothing is held for claims" in (await visitor.get(HOME)).words
 
 
 async def test_one_click_saves_the_sound_or_the_key(

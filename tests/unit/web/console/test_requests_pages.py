@@ -82,6 +82,28 @@ async def test_a_form_that_is_sent_twice_is_entered_twice(api: Api, visitor: Vis
     assert refused.form(NEW).fields["once"] != form["once"]
 
 
+async def test_a_step_that_is_sent_twice_is_refused_the_second_time(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    page = await entered(visitor)
+    reference = page.rpartition("/")[2]
+    await step(visitor, page, "verify", level="L2", how="identity card")
+    steps = [("start", {}), ("extend", {"reason": "three archives"}), ("resolve", {"note": "all deleted"})]
+    for name, filled in steps:
+        form = {**(await visitor.get(page)).form(f"{page}/{name}").fields, **filled}
+        twice = await asyncio.gather(
+            *(visitor.ask("POST", f"{page}/{name}", form, follow=False) for _ in range(2))
+        )
+        assert [(each.status, each.headers["location"]) for each in twice] == [(303, page)] * 2
+    assert f"{reference} is now: fulfilled." in (await visitor.get(page)).words
+    history = (await store.requests.show(reference)).history
+    assert [each["state"] for each in history] == [
+        "received", "verifying", "in_progress", "extended", "fulfilled",
+    ]  # fmt: skip
+    assert (await visitor.ask("POST", f"{page}/start", {**form, "once": ""})).status == HTTPStatus.BAD_REQUEST
+
+
 async def test_a_refusal_seems_to_have_the_time_of_an_extension(api: Api, visitor: Visitor) -> None:
     await signed_in(api, visitor, Role.DPO)
     page = await entered(visitor)
@@ -131,7 +153,7 @@ async def test_a_step_that_the_law_forbids_is_taken_or_what_was_written_is_lost(
     page = await entered(visitor)
     fields = (await visitor.get(page)).form(f"{page}/refuse").fields
     assert (await visitor.ask("POST", f"{page}/refuse", {**fields, "reason": " "})).status == 422
-    secret = {"csrf": fields["csrf"]}
+    secret = {"csrf": fields["csrf"], "once": fields["once"]}
     early = await visitor.ask("POST", f"{page}/resolve", {**secret, "note": MARKUP})
     assert early.status == HTTPStatus.CONFLICT
     assert "not sure enough" in early.words
@@ -248,7 +270,8 @@ async def test_a_token_of_one_controller_sees_or_works_on_anothers_request(
     seen = await visitor.get(REQUESTS)
     assert (foreign in seen.text, mine in seen.text) == (False, True)
     assert "Other GmbH" not in (await visitor.get(NEW)).text
-    secret = {"csrf": seen.form("/console/sign-out").fields["csrf"], "reason": "x", "level": "L2", "how": "x"}
+    csrf = seen.form("/console/sign-out").fields["csrf"]
+    secret = {"csrf": csrf, "once": "1", "reason": "x", "level": "L2", "how": "x"}
     for name in ("", "/letters/receipt"):
         assert (await visitor.get(f"{REQUESTS}/{foreign}{name}")).status == HTTPStatus.NOT_FOUND
     for name in ("verify", "start", "extend", "resolve", "refuse", "withdraw", "number"):

@@ -43,6 +43,22 @@ async def test_a_bar_is_not_found_again_or_its_number_is_shown(
         assert seen.url in {HOME, CHECK}
 
 
+async def test_a_bar_that_is_lifted_by_a_double_click_is_said_not_to_have_been(
+    api: Api, visitor: Visitor
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    home = await visitor.get(HOME)
+    for action, filled, said in (
+        (ADD, {"reason": "do_not_call"}, "is now barred for acme"),
+        (LIFT, {"why": "by mistake"}, "1 bar was lifted."),
+    ):
+        form = {**home.form(action).fields, **WHOSE, **filled}
+        for _ in range(2):
+            seen = await visitor.ask("POST", action, form)
+            assert said in seen.words
+            assert "60010000" not in seen.text.replace(" ", "")
+
+
 async def test_a_restriction_is_lifted_by_who_was_not_told_of_the_duty_before(
     api: Api, visitor: Visitor
 ) -> None:
