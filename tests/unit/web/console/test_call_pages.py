@@ -1,11 +1,13 @@
 """Calls in the console: those that may be seen, with numbers masked and the journal's state told."""
 
 from dataclasses import replace
+from html import unescape
 from http import HTTPStatus
 from uuid import uuid4
 
 from ccari.ports.access import Role
 from ccari.store.opened import Store
+from ccari.web.console.words import CATALOGUES
 from tests.unit.store import made
 from tests.unit.web.api import NUMBER, Api
 from tests.unit.web.console.browsing import Visitor, signed_in
@@ -36,6 +38,22 @@ async def test_a_call_is_not_listed_or_its_journal_is_not_shown(
     await store.database.rows("DELETE FROM call_event_fields")
     await store.database.rows("DELETE FROM call_events")
     assert "journal is not intact" in (await visitor.get(f"{CALLS}/{call.id}")).words
+
+
+async def test_a_reason_is_told_in_the_list_by_another_word_than_on_its_page(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    reasons = {"busy": "cause_17", "failed": "notice_timeout", "right_exercised": "erasure"}
+    for outcome, reason in reasons.items():
+        call = made.call()
+        await store.calls.open(call, made.question(call))
+        await store.calls.close(call.id, outcome, reason, made.journal("call_ended"))
+    visitor.language = "pl"
+    await signed_in(api, visitor, Role.OPS)
+    seen = await visitor.get(CALLS)
+    for reason in reasons.values():
+        assert CATALOGUES["pl"].reason(reason) in unescape(seen.words)
+        assert reason.replace("_", " ") not in seen.words
 
 
 async def test_whoever_may_not_see_a_call_learns_from_its_evidence_that_it_goes_on(
