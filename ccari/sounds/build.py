@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,12 +23,16 @@ PIPELINE = 2
 
 STUDIO = "studio"
 
+#: Made before they come to their place together: a killed build has lost so many, and a running service looks at all sounds
+#: anew each time.
+BATCH = 50
+
 _KEY = re.compile(r"[a-z]{2,3}(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,2}")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One prompt is there: ``done`` of ``total``. ``built`` is False when it had not changed."""
+    """One prompt is made: ``done`` of ``total``. ``built`` is False when it had not changed."""
 
     prompt: Prompt
     done: int
@@ -52,6 +56,15 @@ class _Job:
         return self.prompt.language, self.recipe
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """``at``: where the files lie until they come to their place, without their ending."""
+
+    key: str
+    at: Path
+    entry: Entry
+
+
 def build(
     prompts: Iterable[Prompt],
     out_dir: Path,
@@ -67,6 +80,8 @@ def build(
     ``studio/<key>.wav|flac|…`` takes the place of the engine. What has not changed is left alone, and what the folder
     ``shipped`` has, made in the same way, is copied; prompts that lie there and are not asked for stay. Blocks for some
     0.5 s of processor time a prompt; ``on_progress`` is called in this thread.
+
+    Until a sound is made, the one that it takes the place of stays, and fits the manifest: calls go on meanwhile.
 
     Raises SoundError for the first prompt that cannot be made; those finished until then are kept.
     """
@@ -92,28 +107,58 @@ def _make(
     jobs: list[_Job], known: dict[str, Entry], out_dir: Path, engine: Engine, report: Callable[..., None]
 ) -> None:
     """Carry out ``jobs``, several at a time, and put their entries into ``known`` and the manifest."""
+    alike: dict[tuple[str, str], list[_Job]] = {}
+    for job in jobs:
+        alike.setdefault(job.alike, []).append(job)
     # inside out_dir, as only a rename within one file system is atomic
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=out_dir) as work:
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=out_dir) as folder:
+        work, waiting = Path(folder), list[_Made]()
         pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
-        alike: dict[tuple[str, str], list[_Job]] = {}
-        for job in jobs:
-            alike.setdefault(job.alike, []).append(job)
+        running = {pool.submit(_sound, first, work, engine): first for first, *_ in alike.values()}
+
+        def collect(future: Future[_Made]) -> None:
+            first, made = running.pop(future), future.result()
+            waiting.append(made)
+            report(first.prompt, built=True)
+            # what is made in the same way sounds the same, so it is made once
+            for job in alike[first.alike][1:]:
+                waiting.append(_sound(replace(job, ready=(made.at, made.entry)), work, engine))
+                report(job.prompt, built=True)
+
         try:
-            running = {
-                pool.submit(_sound, first, out_dir, Path(work), engine): first for first, *_ in alike.values()
-            }
-            for future in as_completed(running):
-                made, entry = running[future], future.result()
-                known[made.prompt.key] = entry
-                report(made.prompt, built=True)
-                # what is made in the same way sounds the same, so it is made once
-                for job in alike[made.alike][1:]:
-                    ready = replace(job, ready=(out_dir / made.prompt.key, entry))
-                    known[job.prompt.key] = _sound(ready, out_dir, Path(work), engine)
-                    report(job.prompt, built=True)
+            for future in as_completed(list(running)):
+                collect(future)
+                if len(waiting) >= BATCH:
+                    _take_in(waiting, known, out_dir)
         finally:
             pool.shutdown(cancel_futures=True)
+            for future in [each for each in running if not each.cancelled() and each.exception() is None]:
+                collect(future)
+            _take_in(waiting, known, out_dir)
+
+
+def _take_in(waiting: list[_Made], known: dict[str, Entry], out_dir: Path) -> None:
+    """Bring what was made to its place, and into the manifest. That is written before, and only renamed after: whoever is
+    killed in between leaves sounds that do not fit it, and their calls are blocked until the next build.
+    """
+    if not waiting:
+        return
+    for made in waiting:
+        (out_dir / made.key).parent.mkdir(parents=True, exist_ok=True)
+    with Manifest(known | {made.key: made.entry for made in waiting}).draft(out_dir) as draft:
+        try:
+            while waiting:
+                made = waiting.pop(0)
+                for stranger in strangers(out_dir, made.key):
+                    stranger.unlink()
+                for ending in made.entry.files:
+                    Path(f"{made.at}.{ending}").replace(out_dir / f"{made.key}.{ending}")
+                known[made.key] = made.entry
+        except BaseException:
+            # such as a folder of root's: what has its place is to fit all the same
             Manifest(known).save(out_dir)
+            raise
+        draft.replace(out_dir / FILE_NAME)
 
 
 def _with_ready(jobs: list[_Job], folder: Path) -> list[_Job]:
@@ -126,19 +171,13 @@ def _with_ready(jobs: list[_Job], folder: Path) -> list[_Job]:
     ]
 
 
-def _sound(job: _Job, out_dir: Path, work: Path, engine: Engine) -> Entry:
+def _sound(job: _Job, work: Path, engine: Engine) -> _Made:
     own = Path(tempfile.mkdtemp(dir=work))
     try:
         entry = _copied(job, *job.ready, own) if job.ready else _made(job, own, engine)
     except SoundError as error:
         raise SoundError(f"{job.prompt.key}: {error}") from error
-    for stranger in strangers(out_dir, job.prompt.key):
-        stranger.unlink()
-    for ending in entry.files:
-        target = out_dir / f"{job.prompt.key}.{ending}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (own / f"sound.{ending}").replace(target)
-    return entry
+    return _Made(job.prompt.key, own / "sound", entry)
 
 
 def _copied(job: _Job, made: Path, entry: Entry, own: Path) -> Entry:

@@ -3,6 +3,7 @@
 It is the proof of what exact audio a callee heard: evidence refers to a prompt by key, words and sha256.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -77,12 +78,18 @@ class Manifest:
 
     def save(self, directory: Path) -> None:
         """Write the manifest, whole or not at all. The same entries give the same bytes."""
+        with self.draft(directory) as draft:
+            draft.replace(directory / FILE_NAME)
+
+    @contextlib.contextmanager
+    def draft(self, directory: Path) -> Iterator[Path]:
+        """It, under another name beside its own; gone afterwards."""
         table = {key: asdict(entry) for key, entry in self.entries.items()}
         text = json.dumps(table, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         draft = directory / f".{FILE_NAME}.{os.getpid()}"
         try:
             draft.write_text(text, encoding="utf-8")
-            draft.replace(directory / FILE_NAME)
+            yield draft
         finally:
             draft.unlink(missing_ok=True)
 

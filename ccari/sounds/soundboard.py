@@ -96,6 +96,15 @@ class Soundboard:
             Naming the first sound that is missing, damaged, or says other words.
         """
         self._refresh()
+        while True:
+            try:
+                return self._scripts(controller, campaign, lately=lately)
+            except SoundError:
+                # a build has put others in their place since the manifest was read
+                if not self._refresh():
+                    raise
+
+    def _scripts(self, controller: Controller, campaign: Campaign, *, lately: bool) -> dict[str, Script]:
         # from before the look
         known, now = self._checked.get(campaign.id), self._clock()
         if known is not None and known.of == (controller, campaign) and known.holds(now, lately=lately):
@@ -170,16 +179,18 @@ class Soundboard:
             fault = f"{folder}: {problem}"
         raise SoundError(fault)
 
-    def _refresh(self) -> None:
-        """Read the manifests again when a build has changed them."""
+    def _refresh(self) -> bool:
+        """Read the manifests again when a build has changed them; True then."""
         stamps = [_stamp(path) for path in self._written]
-        if stamps != self._stamps:
-            self._manifests = [
-                None if stamp is None else Manifest.load(folder)
-                for stamp, (folder, _) in zip(stamps, self._places, strict=True)
-            ]
-            self._checked.clear()
-            self._stamps = stamps
+        if stamps == self._stamps:
+            return False
+        self._manifests = [
+            None if stamp is None else Manifest.load(folder)
+            for stamp, (folder, _) in zip(stamps, self._places, strict=True)
+        ]
+        self._checked.clear()
+        self._stamps = stamps
+        return True
 
 
 def _stamps(folder: Path, prompt: Prompt, entry: Entry) -> _Stamps:

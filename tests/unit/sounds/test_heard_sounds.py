@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from ccari.ports.evidence import HeardSound
 from ccari.sounds import soundboard
 from ccari.sounds.copies import Copies
 from ccari.sounds.heard import Today, heard
-from ccari.sounds.manifest import FILE_NAME, Manifest, SoundFile
+from ccari.sounds.manifest import FILE_NAME, Manifest, SoundFile, damage
 from ccari.sounds.manifest import Entry as Built
 from ccari.sounds.soundboard import LOOK_SECONDS, Soundboard
 from tests.unit.recordings.accounts import CALL, NOON, POLICY
@@ -325,6 +325,26 @@ def test_a_build_counts_for_nothing_until_the_next_look(desk: Desk) -> None:
     before = board.scripts(CONTROLLER, CAMPAIGN)
     desk.speak("bert")
     assert board.scripts(CONTROLLER, CAMPAIGN) != before
+
+
+def test_a_call_that_looks_while_a_build_takes_sounds_in_is_blocked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It compared the new sounds with the manifest of before."""
+    board, builds = desk.board, iter(["bert"])
+    before = board.scripts(CONTROLLER, CAMPAIGN)["pl"]
+
+    def meanwhile(folder: Path, key: str, entry: Built) -> Iterator[str]:
+        for voice in builds:
+            desk.speak(voice)
+        return damage(folder, key, entry)
+
+    monkeypatch.setattr("ccari.sounds.soundboard.damage", meanwhile)
+    (desk.sounds / "pl/renewals/identity.alaw").touch()
+    after = board.scripts(CONTROLLER, CAMPAIGN)["pl"]
+    assert {each.digest for each in after.sounds.values()}.isdisjoint(
+        each.digest for each in before.sounds.values()
+    )
 
 
 def test_a_folder_that_cannot_be_written_keeps_calls_from_being_made(desk: Desk, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Building: the files that Asterisk gets, whole or not at all, and only when something has changed."""
 
 import hashlib
+import importlib
+import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,9 @@ from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
 from ccari.sounds import EspeakNg, Manifest, Progress, build, check
 from tests.faults.files import with_a_bit_changed
+
+#: The module, of which ccari.sounds has the function only.
+build_ = importlib.import_module("ccari.sounds.build")
 
 GOODBYE = Prompt("goodbye", "pl", "Dziękujemy. Do widzenia.")
 IDENTITY = Prompt("identity", "pl", "Dzień dobry. Dzwonimy w imieniu firmy ACME.", "renewals")
@@ -197,3 +203,78 @@ def test_what_was_finished_before_a_failure_is_kept(engine: EspeakNg, tmp_path: 
         build([GOODBYE, Prompt("goodbye", "xx", "Hello.")], tmp_path, engine=engine)
     assert set(Manifest.load(tmp_path).entries) <= {"pl/goodbye"}
     assert not list(tmp_path.glob(".*"))
+
+
+class Other(EspeakNg):
+    """Another voice, so that all is made anew; ``before`` may wait, or raise, before one is spoken."""
+
+    SPEED = 120
+
+    def __init__(self, before: Callable[[str], None] = lambda _text: None) -> None:
+        super().__init__()
+        self._before = before
+
+    def speak(self, text: str, language: str, out: Path) -> None:
+        self._before(text)
+        super().speak(text, language, out)
+
+
+def test_a_build_that_goes_on_blocks_calls_whose_sounds_were_good(built: Path) -> None:
+    """Each prompt took the place of its predecessor minutes before the manifest said so."""
+    seen, first_is_made = list[list[str]](), threading.Event()
+
+    def second_waits(text: str) -> None:
+        if text == IDENTITY.text:
+            assert first_is_made.wait(30)
+
+    def look(_: Progress) -> None:
+        seen.append(check(built, BOTH))
+        first_is_made.set()
+
+    entries = build(BOTH, built, engine=Other(second_waits), on_progress=look).entries
+    assert seen == [[], []]
+    assert check(built, BOTH) == []
+    assert Manifest.load(built).entries == entries
+
+
+def test_a_prompt_that_cannot_be_made_blocks_the_others_for_good(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was being made beside it came to its place, and not into the manifest."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    old, first_has_begun = Manifest.load(built).entry("pl/goodbye"), threading.Event()
+
+    def second_fails(text: str) -> None:
+        if text == IDENTITY.text:
+            assert first_has_begun.wait(30)
+            raise SoundError("no voice")
+        first_has_begun.set()
+
+    with pytest.raises(SoundError, match=r"^pl/renewals/identity: no voice$"):
+        build(BOTH, built, engine=Other(second_fails))
+    assert check(built, BOTH) == []
+    assert Manifest.load(built).entry("pl/goodbye").recipe != old.recipe
+
+
+def test_a_sound_that_cannot_come_to_its_place_keeps_others_from_the_manifest(
+    engine: EspeakNg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    (tmp_path / "pl/renewals/identity.alaw/in the way").mkdir(parents=True)
+    with pytest.raises(SoundError, match="directory"):
+        build(BOTH, tmp_path, engine=engine)
+    assert check(tmp_path, [GOODBYE]) == []
+    assert set(Manifest.load(tmp_path).entries) == {"pl/goodbye"}
+
+
+def test_a_long_build_that_is_killed_has_made_nothing(
+    engine: EspeakNg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_, "BATCH", 1)
+    there = list[bool]()
+
+    def look(_: Progress) -> None:
+        there.append((tmp_path / "manifest.json").exists())
+
+    build(BOTH, tmp_path, engine=engine, on_progress=look)
+    assert there == [False, True]
