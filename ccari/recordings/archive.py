@@ -10,19 +10,22 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from ccari.errors import ConfigError, RecordingDelayed, RecordingError, why
+from ccari.own_threads import OwnThreads
 from ccari.ports.recordings import Channels, Kept, RecordingTag, Spool
 from ccari.recordings import raw
 from ccari.recordings.encoding import Encoding
 from ccari.recordings.encryption import encrypt
 from ccari.recordings.sound import AgentsSide, Sound
 from ccari.recordings.tags import all_of, metadata, sidecar
+
+_T = TypeVar("_T")
 
 #: Recordings that are encoded side by side: one core is left to the calls that go on.
 AT_ONCE = 1
@@ -49,6 +52,7 @@ class FileArchive:
         self._bench = bench or self._work
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._left = asyncio.Event()
+        self._threads = OwnThreads("ccari-archive", RecordingDelayed)
 
     async def keep(
         self,
@@ -81,7 +85,7 @@ class FileArchive:
                     left = waiting.when()
                     waiting.reschedule(None)
                     encoding = Encoding()
-                    working = asyncio.to_thread(
+                    working = self._threads.begin(
                         self._bring, tag, path, (agents, lead_ms) if is_stereo else None, most_ms, encoding
                     )
                     return await seen_through(working, encoding, left)
@@ -102,8 +106,7 @@ class FileArchive:
     ) -> Kept:
         """All of it in one thread: each hand-over costs the calls' loop as much as a step of it."""
         recipients = tuple(self._recipients())
-        for left in self._left_of(tag.recording_id):
-            _remove(left)
+        self._tidy(tag.recording_id)
         with _made(self._bench if recipients else self._work, f"{tag.recording_id}.") as work:
             plain = work / f"{tag.recording_id}.{self._form}"
             side = None if agents is None else AgentsSide(_read(agents[0]), agents[1])
@@ -171,13 +174,25 @@ class FileArchive:
         await self._left.wait()
         self._left.clear()
 
-    def tidy(self, recording_id: UUID) -> None:
-        """Remove what a killed service has left of its work on a recording; raises OSError."""
+    async def tidy(self, recording_id: UUID) -> None:
+        """Remove what a killed service has left of its work on a recording; raises RecordingDelayed."""
+        await self._looked(self._tidy, recording_id)
+
+    async def at_work(self) -> list[UUID]:
+        """The recordings that are worked on, or were by a service that was killed; raises RecordingDelayed."""
+        return await self._looked(self._at_work)
+
+    async def _looked(self, look: Callable[..., _T], *given: Any) -> _T:
+        try:
+            return await self._threads.run(look, *given)
+        except OSError as error:
+            raise RecordingDelayed(f"the recordings folder cannot be read: {why(error)}") from None
+
+    def _tidy(self, recording_id: UUID) -> None:
         for left in self._left_of(recording_id):
             _remove(left)
 
-    def at_work(self) -> list[UUID]:
-        """The recordings that are worked on, or were by a service that was killed; raises OSError."""
+    def _at_work(self) -> list[UUID]:
         found = set()
         for each in self._works():
             with contextlib.suppress(ValueError):
@@ -196,7 +211,7 @@ class FileArchive:
         return found
 
 
-async def seen_through(work: Coroutine[Any, Any, Kept], encoding: Encoding, until: float | None) -> Kept:
+async def seen_through(work: Awaitable[Kept], encoding: Encoding, until: float | None) -> Kept:
     """Whoever is cancelled, or has no patience beyond ``until`` of the loop's clock, breaks the encoding off; what is being
     moved already is waited for. Nothing goes on behind one's back.
     """

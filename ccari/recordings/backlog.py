@@ -2,21 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 import structlog
 
-from ccari.errors import RecordingDelayed, RecordingError, RefusedError, StoreError, why
+from ccari.errors import RecordingDelayed, RecordingError, RefusedError, StoreError
 from ccari.gating.journal import entry
 from ccari.ports.metering import UNMETERED, Filed, Meter, Work
 from ccari.ports.recordings import Backlog, Spool, Unfinished, changed, lost
 from ccari.recordings.archive import FileArchive
 
 _log = structlog.get_logger()
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 #: From one look at the spool to the next.
 LOOK_AGAIN_SECONDS = 60.0
@@ -61,8 +57,8 @@ class Caretaker:
             If the database cannot be asked.
         """
         found = list(await self._spool.listed())
-        for each in await self._backlog.settled(await _told(self._archive.at_work)):
-            await _told(self._archive.tidy, each)
+        for each in await self._backlog.settled(await self._archive.at_work()):
+            await self._archive.tidy(each)
         for each in await self._backlog.settled(found):
             await self._remove(each)
         brought = sum([await self._try_to_bring(each) for each in await self._backlog.waiting(found)])
@@ -109,11 +105,3 @@ class Caretaker:
             self._meter.filed(Filed.STORED)
         await self._remove(tag.recording_id)
         return kept is not None
-
-
-async def _told(look: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
-    """What ``look`` finds in the recordings folder, in a thread. Raises RecordingDelayed if that cannot be read."""
-    try:
-        return await asyncio.to_thread(look, *arguments, **named)
-    except OSError as error:
-        raise RecordingDelayed(f"the recordings folder cannot be read: {why(error)}") from None

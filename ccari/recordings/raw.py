@@ -5,7 +5,7 @@ import contextlib
 import os
 import struct
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -66,17 +66,17 @@ class Raw:
             yield piece if self.channels == 1 else memoryview(piece).cast("h")[:: self.channels].tobytes()
 
 
-async def closed(is_open: Callable[[], bool]) -> None:
+async def closed(is_open: Callable[[], Awaitable[bool]]) -> None:
     """Wait for Asterisk to close a file: it reports the end a moment before, with up to 32 KiB not yet written.
 
-    A killed Asterisk never does, so the wait is bounded. ``is_open`` is asked in a thread; what it raises ends the wait.
+    A killed Asterisk never does, so the wait is bounded. What ``is_open`` raises ends it.
     """
-    still = await asyncio.to_thread(is_open)
+    still = await is_open()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
             while still:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-                still = await asyncio.to_thread(is_open)
+                still = await is_open()
 
 
 def is_open(path: Path) -> bool:

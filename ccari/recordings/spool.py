@@ -4,13 +4,22 @@ import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import UUID
 
 from ccari.errors import RecordingDelayed, RecordingError
+from ccari.own_threads import OwnThreads
 from ccari.ports.recordings import AGENTS_SIDE, agents_side
 from ccari.recordings import raw
+
+_T = TypeVar("_T")
+
+#: For any answer of the folder, which may be another machine's: a list of a million files takes twenty.
+ANSWER_SECONDS = 30.0
+#: Asked for at once: when a trunk fails, all calls of a service end with it.
+MOST_UNDER_WAY = 4096
 
 
 def _is_something_else(path: Path) -> bool:
@@ -46,10 +55,11 @@ class SharedSpool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._threads = OwnThreads("ccari-spool", RecordingDelayed, MOST_UNDER_WAY)
 
     async def take(self, recording_id: UUID) -> Path:
         path = self._path(recording_id)
-        await raw.closed(lambda: self._is_open(path))
+        await raw.closed(lambda: self._asked(self._is_open, path))
         return path
 
     def _is_open(self, path: Path) -> bool:
@@ -66,20 +76,27 @@ class SharedSpool:
 
     async def take_agents(self, recording_id: UUID) -> Path | None:
         path = self._agents(recording_id)
-        await raw.closed(lambda: not _is_something_else(path) and raw.is_open(path))
-        return path if await asyncio.to_thread(_is_file, path) else None
+        await raw.closed(lambda: self._asked(lambda: not _is_something_else(path) and raw.is_open(path)))
+        return path if await self._asked(_is_file, path) else None
 
     async def remove(self, recording_id: UUID) -> None:
-        await asyncio.to_thread(_unlink, self._agents(recording_id), self._path(recording_id))
+        await self._asked(_unlink, self._agents(recording_id), self._path(recording_id))
 
     async def listed(self) -> Sequence[UUID]:
         try:
-            return await asyncio.to_thread(lambda: list(dict.fromkeys(self._named())))
+            return await self._asked(lambda: list(dict.fromkeys(self._named())))
         except FileNotFoundError:
             # Asterisk makes the folder with its first recording
             return []
         except OSError as error:
             raise RecordingDelayed(f"{self._folder} cannot be read: {error.strerror}") from None
+
+    async def _asked(self, work: Callable[..., _T], *given: Any) -> _T:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._threads.run(work, *given)
+        except TimeoutError:
+            raise RecordingDelayed(f"{self._folder} does not answer: check [asterisk] spool") from None
 
     def _named(self) -> Iterator[UUID]:
         for path in self._folder.iterdir():

@@ -18,8 +18,8 @@ import structlog
 
 from ccari.errors import ConfigError, StoreError, why
 from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, draft_of, is_draft, settle
+from ccari.own_threads import OwnThreads
 from ccari.ports.pressed import Pressed, Standing
-from ccari.store.own_threads import OwnThreads
 from ccari.store.pressed import (
     HEADER_BYTES,
     UnreadableError,

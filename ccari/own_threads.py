@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from ccari.errors import StoreError
+from ccari.errors import CcariError, StoreError
 
 _T = TypeVar("_T")
 
@@ -17,22 +17,26 @@ _THREADS = 4
 
 
 class OwnThreads:
-    """``name``: of the threads, for whoever looks at a process that hangs."""
+    """``name``: of the threads, for whoever looks at a process that hangs. ``refusal``: what is raised where more than ``most`` are
+    under way.
+    """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, refusal: type[CcariError] = StoreError, most: int = MOST_UNDER_WAY) -> None:
+        self._refusal = refusal
         self._threads = ThreadPoolExecutor(_THREADS, name)
-        self._room = threading.BoundedSemaphore(MOST_UNDER_WAY)
+        self._most = most
+        self._room = threading.BoundedSemaphore(most)
 
     def begin(self, work: Callable[..., _T], *given: Any) -> asyncio.Future[_T]:
         """What ``work`` gives, or what it raises. Cancelled, it is not begun if it has not begun yet.
 
         Raises
         ------
-        StoreError
-            If so much is under way already that the disk must be taken for one that does not answer.
+        CcariError
+            ``refusal``, if so much is under way already that the disk must be taken for one that does not answer.
         """
         if not self._room.acquire(blocking=False):
-            raise StoreError(f"the disk does not answer: {MOST_UNDER_WAY} reads and writes are under way")
+            raise self._refusal(f"the disk does not answer: {self._most} reads and writes are under way")
         working = self._threads.submit(work, *given)
         # only then: a thread that hangs keeps its place, though nobody waits for it any more
         working.add_done_callback(lambda _: self._room.release())
