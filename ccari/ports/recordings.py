@@ -105,13 +105,14 @@ class Unfinished:
     """A recording of a call that nobody drives any more. ``begun``: it is known to have run.
 
     ``until``: when the callee exercised a right that ends the recording, or it was told to stop. ``lead_ms``: how much
-    earlier the agent's side began.
+    earlier the agent's side began. ``told_lost``: its call's journal says that it is.
     """
 
     tag: RecordingTag
     begun: bool
     until: datetime | None
     lead_ms: int = 0
+    told_lost: bool = False
 
     @property
     def may_be_kept(self) -> bool:

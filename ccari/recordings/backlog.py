@@ -28,6 +28,8 @@ class Caretaker:
         self._spool = spool
         self._archive = archive
         self._backlog = backlog
+        # in which there is nothing, though they cannot be removed
+        self._useless: set[UUID] = set()
 
     async def run(self, holds: asyncio.Event) -> None:
         """Tend the spool until cancelled, while the service ``holds`` its Asterisk."""
@@ -59,9 +61,11 @@ class Caretaker:
         found = list(await self._spool.listed())
         for each in await self._backlog.settled(await self._archive.at_work()):
             await self._archive.tidy(each)
-        for each in await self._backlog.settled(found):
+        self._useless.intersection_update(found)
+        for each in {*await self._backlog.settled(found), *self._useless}:
             await self._remove(each)
-        brought = sum([await self._try_to_bring(each) for each in await self._backlog.waiting(found)])
+        of_use = [each for each in found if each not in self._useless]
+        brought = sum([await self._try_to_bring(each) for each in await self._backlog.waiting(of_use)])
         if late := await self._backlog.late():
             _log.warning("recordings_late", recordings=late, advice="see recording_delayed; ccari doctor")
         return brought
@@ -86,18 +90,15 @@ class Caretaker:
         tag, call_id, kept = waiting.tag, str(waiting.tag.call_id), None
         try:
             if not waiting.may_be_kept:
-                await self._backlog.given_up(tag, "discarded", ())
-                self._meter.filed(Filed.DISCARDED)
+                if await self._backlog.given_up(tag, "discarded", ()):
+                    self._meter.filed(Filed.DISCARDED)
             elif await self._backlog.taken_up(tag):
                 kept = await self._archive.keep(tag, waiting.until, lead_ms=waiting.lead_ms)
         except RecordingDelayed as error:
             _log.warning("recording_delayed", call_id=call_id, reason=str(error))
             return False
         except RecordingError as error:
-            _log.warning("recording_lost", call_id=call_id, reason=str(error))
-            self._meter.filed(Filed.LOST)
-            told = [entry("recording_lost", lost(tag.recording_id, str(error)))]
-            await self._backlog.given_up(tag, "failed", told)
+            await self._lose(waiting, str(error))
         if kept is not None and await self._backlog.brought(
             tag, kept, [entry("recording_stored", kept.told)]
         ):
@@ -105,3 +106,15 @@ class Caretaker:
             self._meter.filed(Filed.STORED)
         await self._remove(tag.recording_id)
         return kept is not None
+
+    async def _lose(self, waiting: Unfinished, reason: str) -> None:
+        """Told once, however often there is nothing in its file: that may stay where nobody can remove it."""
+        tag = waiting.tag
+        if waiting.told_lost:
+            await self._backlog.given_up(tag, "failed", ())
+        else:
+            _log.warning("recording_lost", call_id=str(tag.call_id), reason=reason)
+            self._meter.filed(Filed.LOST)
+            told = [entry("recording_lost", lost(tag.recording_id, reason))]
+            await self._backlog.given_up(tag, "failed", told)
+        self._useless.add(tag.recording_id)

@@ -132,8 +132,10 @@ def _stored(tag: RecordingTag, kept: Kept) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _unfinished(*, begun: bool, until: datetime | None, lead_ms: int, **tag: Any) -> Unfinished:
-    return Unfinished(RecordingTag(**tag), begun, until, lead_ms)
+def _unfinished(
+    *, begun: bool, until: datetime | None, lead_ms: int, told_lost: bool = False, **tag: Any
+) -> Unfinished:
+    return Unfinished(RecordingTag(**tag), begun, until, lead_ms, told_lost)
 
 
 _OF_FILE = ("file", "format", "duration_ms", "sha256", "size", "file_sha256", "silent")

@@ -72,6 +72,9 @@ WHERE r.state IN ('tagged', 'recording', 'finished') AND r.state = ANY ($4) AND 
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
        r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
        r.started_at IS NOT NULL AS begun, r.lead_ms,
+       EXISTS (SELECT FROM call_events e JOIN call_event_fields f USING (call_id, seq)
+               WHERE e.call_id = r.call_id AND e.event = 'recording_lost' AND f.fields->>'recording' = r.id::text)
+           AS told_lost,
        least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
                             WHERE q.call_id = r.call_id
                               AND (q."right", r.legal_basis) IN (SELECT * FROM unnest($2::text[], $3::text[])))) AS until

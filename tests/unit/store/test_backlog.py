@@ -12,7 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.calls.recovery import recover
-from ccari.errors import AsteriskError, ConfigError, RecordingDelayed
+from ccari.errors import AsteriskError, ConfigError, RecordingDelayed, RecordingError
+from ccari.metrics.meter import Metrics
 from ccari.policy.bases import LegalBasis
 from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
@@ -127,6 +128,47 @@ async def test_one_without_sound_comes_back_every_minute(
     assert [(each["event"], each["fields"]["recording"]) for each in events] == [
         ("recording_lost", str(empty.recording_id))
     ]
+
+
+async def test_a_lost_recording_whose_file_cannot_be_removed_is_told_lost_each_minute(
+    store: Store, database: Database, spool: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a sealed journal, which nobody can ever tidy; nor is it told again by the next service, which knows nothing of it."""
+    monkeypatch.setattr("ccari.recordings.raw.CLOSE_SECONDS", 0.0)
+    empty, looked, removals = await waits(store, spool, sound=b""), list[UUID](), list[UUID]()
+
+    class ReadOnly(SharedSpool):
+        async def take(self, recording_id: UUID) -> Path:
+            looked.append(recording_id)
+            return await super().take(recording_id)
+
+        async def remove(self, recording_id: UUID) -> None:
+            removals.append(recording_id)
+            if len(removals) < 5:
+                raise RecordingError("it could not be removed: Read-only file system")
+            await super().remove(recording_id)
+
+    def service() -> Caretaker:
+        shared = ReadOnly(spool)
+        return Caretaker(shared, FileArchive(shared, folder, "wav", tuple), store.recordings, metrics)
+
+    def filed() -> dict[str, float]:
+        return {
+            each.labels["result"]: each.value
+            for family in metrics.families()
+            for each in family.samples
+            if each.name == "ccari_recordings_filed_total" and each.value
+        }
+
+    metrics = Metrics()
+    for caretaker in (service(), service()):
+        assert [await caretaker.tend(), await caretaker.tend()] == [0, 0]
+    events = (await store.records.show_call(empty.call_id)).events
+    assert [each["event"] for each in events] == ["recording_lost"]
+    assert filed() == {"lost": 1.0}
+    assert (looked, removals) == ([empty.recording_id] * 2, [empty.recording_id] * 4)
+    await caretaker.tend()
+    assert (await state(database, empty.recording_id), files(spool)) == ("failed", [])
 
 
 @pytest.mark.parametrize("of_the_kill", [".x", "/x"], ids=["now", "by an older ccari"])
