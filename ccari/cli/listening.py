@@ -13,7 +13,7 @@ import typer
 from ccari.cli.context import Json, Why, note, who, with_store
 from ccari.cli.output import as_json, watched
 from ccari.config import Settings
-from ccari.errors import CcariError, UnknownError, why
+from ccari.errors import CcariError, RecordingError, UnknownError, why
 from ccari.ports.accesses import Looked
 from ccari.ports.recordings import InPlace
 from ccari.recordings import leftover
@@ -23,6 +23,8 @@ from ccari.store.opened import Store
 Identity = Annotated[
     Path | None, typer.Option(metavar="KEYFILE", help="An age identity file, as keys init makes one.")
 ]
+
+_UNFOUND = "not all files of no recording were looked for"
 
 
 def play_to(
@@ -73,11 +75,13 @@ def verify(
     """See whether stored recordings lie there as they were put: the file, its hash, and the tag beside it; and whether files
     lie there that no recording has any more, as a backup brings them back.
 
-    With --identity the audio inside too. Exit status 1 if something does not fit.
+    With --identity the audio inside too. Exit status 1 if something does not fit, or could not be looked at.
     """
     identities = identities_of(identity) if identity is not None else ()
 
-    async def work(settings: Settings, store: Store) -> tuple[int, list[dict[str, Any]], list[str]]:
+    async def work(
+        settings: Settings, store: Store
+    ) -> tuple[int, list[dict[str, Any]], list[str], str | None]:
         total = 1 if recording is not None else await store.recordings.count_in_place()
         found, done = [], 0
         if identities:
@@ -95,18 +99,26 @@ def verify(
                             {"recording": each.tag.recording_id, "file": each.kept.file, "faults": wrong}
                         )
                     told(done)
-        left = [] if recording is not None else await _left_over(store, settings.recordings_dir)
-        return done, found, left
+        left, fault = list[str](), None
+        if recording is None:
+            try:
+                left = await _left_over(store, settings.recordings_dir)
+            except (RecordingError, OSError) as error:
+                # who has looked at all files is told what was found
+                fault = why(error) if isinstance(error, OSError) else str(error)
+        return done, found, left, fault
 
-    checked, wrong, left = with_store(context, work)
+    checked, wrong, left, fault = with_store(context, work)
     if json:
-        as_json({"checked": checked, "wrong": wrong, "left_over": left})
+        as_json({"checked": checked, "wrong": wrong, "left_over": left, "fault": fault})
     else:
         for each in wrong:
             typer.echo(f"{each['recording']} {each['file']}: {'; '.join(each['faults'])}")
         for file in left:
             typer.echo(f"{file}: no recording that is kept has this file")
         typer.echo(f"{checked} checked, {len(wrong)} wrong")
+        if fault:
+            typer.echo(f"{_UNFOUND}: {fault}")
     if wrong:
         raise CcariError(
             f"{len(wrong)} of {checked} do not lie there as they were put; the first is {wrong[0]['recording']}"
@@ -116,6 +128,8 @@ def verify(
             f"{len(left)} files are of no recording that is kept: remove what was erased and came back with a backup; what was made "
             f"after the dump of this database has its tag beside it. The first is {left[0]}"
         )
+    if fault:
+        raise CcariError(f"{_UNFOUND}: {fault}")
 
 
 async def _recordings(store: Store, recording: UUID | None) -> AsyncGenerator[InPlace, None]:

@@ -7,6 +7,9 @@ from uuid import UUID
 
 from ccari.errors import RecordingError, why
 
+#: Which a disk of its own has, for its owner alone to read.
+_OF_THE_DISK = "lost+found"
+
 
 def days(folder: Path) -> list[Path]:
     """The folders below that of recordings in which they lie, one for each controller and day; none where it is not there.
@@ -39,7 +42,7 @@ def lying(day: Path) -> dict[UUID, list[Path]]:
 def _within(folder: Path) -> Iterator[Path]:
     try:
         with os.scandir(folder) as entries:
-            names = [each.name for each in entries]
+            names = [each.name for each in entries if each.name != _OF_THE_DISK]
     except FileNotFoundError:
         return
     except OSError as error:

@@ -1,7 +1,11 @@
 """``ccari recordings play-to`` and ``verify``, run as a person runs them, on recordings as the archive leaves them."""
 
+import asyncio
 import json
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +20,7 @@ from ccari.recordings.spool import SharedSpool
 from ccari.recordings.tags import beside
 from ccari.store.opened import Store
 from tests.faults.files import with_a_bit_changed
-from tests.integration.service import Service
+from tests.integration.service import Done, Service
 from tests.unit.recordings.made import SECOND, record, sound_of
 from tests.unit.store import made
 from tests.unit.store.test_request_commands import on, refused
@@ -213,6 +217,66 @@ async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
         (folder / each).unlink()
     done = await ccari.ccari("recordings", "verify")
     assert (done.code, done.out) == (0, "1 checked, 0 wrong\n"), done.err
+
+
+#: Root may read all, and who is not may not reach the database.
+CLOSED = """
+import errno, os
+from ccari.cli.main import main
+
+scan = os.scandir
+
+def closed(path):
+    if os.path.basename(path) in {"closed", "lost+found"}:
+        raise PermissionError(errno.EACCES, "Permission denied")
+    return scan(path)
+
+os.scandir = closed
+main()
+"""
+
+
+async def with_closed_folders(ccari: Service, *arguments: str) -> Done:
+    """A command that may not read them."""
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "ignore", "-c", CLOSED, *arguments, env={**os.environ, **ccari.environment},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        out, err = await running.communicate()
+    return Done(running.returncode or 0, out.decode(), err.decode())
+
+
+async def test_a_folder_that_may_not_be_read_keeps_what_is_wrong_from_being_told(
+    ccari: Service, store: Store, folder: Path, key: Path
+) -> None:
+    """After hours of looking at all files."""
+    spoiled, _ = await put(store, folder, key), await put(store, folder, key)
+    (folder / "closed").mkdir()
+    fault = f"cannot read {folder}/closed: Permission denied"
+    done = await with_closed_folders(ccari, "recordings", "verify", "--json")
+    assert (done.code, json.loads(done.out)) == (
+        1,
+        {"checked": 2, "wrong": [], "left_over": [], "fault": fault},
+    )
+    assert done.err == f"ccari: not all files of no recording were looked for: {fault}\n"
+    (folder / spoiled.kept.file).unlink()
+    done = await with_closed_folders(ccari, "recordings", "verify")
+    assert done.code == 1
+    assert f"{spoiled.tag.recording_id} {spoiled.kept.file}: its file is not there" in done.out
+    assert "2 checked, 1 wrong\n" in done.out
+    assert fault in done.out
+    assert done.err.startswith("ccari: 1 of 2 do not lie there as they were put")
+
+
+@pytest.mark.parametrize("at", [".", "acme"])
+async def test_recordings_on_a_disk_of_their_own_are_never_verified(
+    ccari: Service, store: Store, folder: Path, key: Path, at: str
+) -> None:
+    await put(store, folder, key)
+    (folder / at / "lost+found").mkdir()
+    done = await with_closed_folders(ccari, "recordings", "verify")
+    assert (done.code, done.out, done.err) == (0, "1 checked, 0 wrong\n", "")
 
 
 def retold(file: Path, **other: str) -> None:
