@@ -82,6 +82,22 @@ async def hung() -> AsyncIterator[str]:
         server.close()
 
 
+@contextlib.asynccontextmanager
+async def refusing(reason: str) -> AsyncIterator[str]:
+    """Where the gate denies every number for this reason."""
+
+    async def deny(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\n\n")
+            writer.write(f"SET VARIABLE CCARI_REASON {reason}\n".encode())
+            await reader.readline()
+        writer.close()
+
+    port = free_port(socket.SOCK_STREAM, "127.0.0.1")
+    async with await asyncio.start_server(deny, "127.0.0.1", port):
+        yield f"127.0.0.1:{port}"
+
+
 def away() -> str:
     """Where nobody listens."""
     return f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"

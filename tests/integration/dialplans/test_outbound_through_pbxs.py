@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from ccari.policy.gate import Block
 from tests.integration.dialplans.pbxs import (
     FREEPBX_16,
     FREEPBX_17,
@@ -16,6 +17,7 @@ from tests.integration.dialplans.pbxs import (
     away,
     bar,
     hung,
+    refusing,
 )
 from tests.integration.dialplans.vicidial import CarrierLog
 from tests.integration.service import Service
@@ -24,6 +26,12 @@ from tests.lab.foreign import ForeignPbx
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+#: What tomorrow, or a mended installation, may answer otherwise. Every other refusal is for the number's own sake.
+FOR_NOW = {
+    Block.BAD_ARGUMENTS, Block.UNKNOWN_CAMPAIGN, Block.NO_DESTINATION, Block.NO_POLICY, Block.REGISTER_STALE,
+    Block.OUTSIDE_HOURS, Block.HOLIDAY, Block.ATTEMPTS_CAPPED, Block.ABANDONED_CAPPED, Block.PROMPTS_MISSING,
+    Block.TOKEN_SPENT, Block.STORE_UNAVAILABLE,
+}  # fmt: skip
 #: A carrier whose Dial offers the keys.
 VICIDIAL_WITH_KEYS = replace(VICIDIAL, pbx="current")
 KEYED = [PLAIN_16, FREEPBX_16, FREEPBX_17, VICIDIAL_WITH_KEYS]
@@ -154,6 +162,19 @@ async def test_vicidial_takes_a_bar_for_a_busy_line_or_a_fault_for_a_bar(
         ("34", "DNC"),
         ("17", "BUSY"),
     ]
+
+
+async def test_vicidial_recycles_a_lead_that_is_never_to_be_called_or_gives_up_one_that_may_be_later(
+    lab: Lab, service: Service, old: ForeignPbx, vicidial_log: CarrierLog
+) -> None:
+    through = Through(lab, old, VICIDIAL)
+    number, logged = callees.silent(79).number, {}
+    for block in Block:
+        before = len(vicidial_log.hangups)
+        async with refusing(block) as address, old.asking(address):
+            assert (await through.dial(number)).reason == block
+        logged[block] = await vicidial_log.next_hangup(before)
+    assert logged == {block: ("17", "BUSY") if block in FOR_NOW else ("34", "DNC") for block in Block}
 
 
 async def test_the_dialler_of_vicidial_goes_past_the_gate(
