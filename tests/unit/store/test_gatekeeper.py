@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from ccari.calls.desk import Desk, Order
 from ccari.errors import SoundError
 from ccari.gating.gatekeeper import Gatekeeper
+from ccari.gating.inquiry import Inquiry
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
 from ccari.policy import notices
@@ -144,6 +145,19 @@ async def test_a_bar_under_a_secret_that_was_made_since_the_gate_does_not_stop_t
     assert elsewhere.rotate("acme") == 2
     await store.suppressions.add("acme", elsewhere.digests("acme", NUMBER), Reason.ERASURE, "cli:anna", "")
     assert await asked.spend_token(terms) is Block.SUPPRESSED_ERASURE
+
+
+async def test_while_a_sound_is_missing_a_barred_number_is_told_of_otherwise_than_the_pages_say(
+    desk: Desk, store: Store
+) -> None:
+    """docs/policy.md and docs/pbx.md: a call is not even looked up then, and a question is."""
+    await store.suppressions.add("acme", desk.secrets.digests("acme", NUMBER), Reason.ERASURE, "cli:anna", "")
+    speechless = replace(desk, prompts=cast("Any", Speechless()))
+    asked = await Inquiry(desk.book, store.calls, desk.secrets, speechless.prompts).answer(
+        NUMBER.e164, "renewals"
+    )
+    assert await ask(speechless) is Block.PROMPTS_MISSING
+    assert asked["reason"] is Block.SUPPRESSED_ERASURE
 
 
 async def test_the_token_of_a_call_that_may_be_made_is_kept_back_or_spent_twice(desk: Desk) -> None:
