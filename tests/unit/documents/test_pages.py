@@ -256,6 +256,30 @@ def test_a_restore_in_containers_meets_a_database_that_is_still_being_made() -> 
     assert re.match(r"docker compose up .*--wait postgres\n", restore)
 
 
+def test_a_backup_in_containers_takes_audio_or_a_persons_file_that_lies_open(tmp_path: Path) -> None:
+    """`data_dir` as it may be at any moment: what is being encoded, fetched or given out is in no other backup either."""
+    taken = {
+        folder
+        for block in blocks(CHECKOUT / "docs/operations.md")
+        for line in re.findall(r"^rsync .* /backup ", block.text, re.MULTILINE)
+        for folder in re.findall(r"/var/lib/ccari/(\w+)", line)
+    }
+    for each in ("encoding", "exports", "incoming", "keys", "local-journal", "recordings", "sounds", "heard"):
+        (tmp_path / each).mkdir()
+        (tmp_path / each / "file").touch()
+    (tmp_path / "keys.age").touch()
+    (line,) = re.findall(
+        r"^docker compose exec -T ccari (tar .*) >ccari-files.tar$",
+        "".join(each.text for each in blocks(CHECKOUT / "docker/README.md")),
+        re.MULTILINE,
+    )
+    made = subprocess.run(
+        ["/bin/sh", "-c", line.replace("/var/lib/ccari", str(tmp_path))], check=True, capture_output=True
+    )
+    listed = subprocess.run(["tar", "-tf", "-"], input=made.stdout, check=True, capture_output=True)
+    assert {each.split("/")[0] for each in listed.stdout.decode().split()} == {"keys.age", *taken}
+
+
 def test_after_an_installation_the_commands_of_the_pages_are_not_found() -> None:
     shown = {
         name: "".join(each.text for each in blocks(CHECKOUT / name))
