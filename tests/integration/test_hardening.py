@@ -1,12 +1,14 @@
 """The lines of docs/operations.md that harden Asterisk: it takes them, and calls go through."""
 
 import re
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.integration.ground import Ground
+from tests.integration.test_injection import Phone
 from tests.lab import callees
 from tests.lab.waiting import until
 
@@ -14,12 +16,26 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 RELOAD_SECONDS = 30.0
+ANSWER_SECONDS = 10.0
+#: Of SIP: what one digit comes to where every extension has more, for somebody who was let in.
+ADDRESS_INCOMPLETE = 484
 
 
 def said(line: str) -> str:
     """A line that the page tells to write."""
     assert re.search(rf"^{re.escape(line)}$", OPERATIONS.read_text(), re.MULTILINE), line
     return line
+
+
+async def stranger(port: int, name: str) -> int | None:
+    """What somebody is answered who is at no address that Asterisk knows, and calls as ``name``."""
+    phone = Phone("127.0.0.3", port)
+    try:
+        phone.invite("0", "", {}, user=name)
+        await until(lambda: phone.code("INVITE") is not None, within=ANSWER_SECONDS)
+        return phone.code("INVITE")
+    finally:
+        phone.hang_up()
 
 
 async def test_asterisk_refuses_what_operations_say_or_no_call_goes_through_afterwards(
@@ -39,11 +55,18 @@ async def test_asterisk_refuses_what_operations_say_or_no_call_goes_through_afte
     pjsip = etc / "pjsip.conf"
     trunk = "[trunk](lab)\n"
     assert trunk in pjsip.read_text()
-    pjsip.write_text(
-        pjsip.read_text().replace(
-            trunk, f"{trunk}{said('allow_transfer = no')}\n{said('redirect_method = user')}\n", 1
-        )
-    )
+    # the laboratory's own, without which Asterisk asks nobody who calls himself so for a password
+    known = "identify_by = ip\n"
+    assert known in pjsip.read_text()
+    pjsip.write_text(pjsip.read_text().replace(known, ""))
+    await pbx.cli("module reload res_pjsip.so")
+
+    async def is_let_in() -> bool:
+        return await stranger(pbx.sip_port, "trunk") == ADDRESS_INCOMPLETE
+
+    await until(is_let_in, within=RELOAD_SECONDS)
+    lines = [said(each) for each in ("identify_by = ip", "allow_transfer = no", "redirect_method = user")]
+    pjsip.write_text(pjsip.read_text().replace(trunk, trunk + "".join(f"{each}\n" for each in lines), 1))
     said("live_dangerously = no")
     for module in ("res_ari.so", "http", "res_pjsip.so"):
         await pbx.cli(f"module reload {module}")
@@ -54,6 +77,7 @@ async def test_asterisk_refuses_what_operations_say_or_no_call_goes_through_afte
 
     await until(is_set, within=RELOAD_SECONDS)
     assert re.search(r"redirect_method\s+: user", await pbx.cli("pjsip show endpoint trunk"))
+    assert await stranger(pbx.sip_port, "trunk") == HTTPStatus.UNAUTHORIZED
     wrong = {"Authorization": aiohttp.encode_basic_auth(pbx.ari_user, "wrong")}
     async with aiohttp.ClientSession(headers=wrong) as session:
         async with session.get(f"{pbx.ari_url}/ari/asterisk/info") as reply:

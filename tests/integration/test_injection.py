@@ -220,6 +220,11 @@ class Phone:
         self._read()
         return any(each == method for each, _, _ in self._heard)
 
+    def code(self, method: str) -> int | None:
+        """The code of the answer that such a request came to; None while there is none."""
+        self._read()
+        return next((code for each, code, _ in self._heard if each == method and code >= 200), None)
+
     def hang_up(self) -> None:
         self._read()
         taken = [(code, tag) for method, code, tag in self._heard if method == "INVITE" and 200 <= code < 300]

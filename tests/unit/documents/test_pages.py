@@ -256,6 +256,35 @@ def test_a_restore_in_containers_meets_a_database_that_is_still_being_made() -> 
     assert re.match(r"docker compose up .*--wait postgres\n", restore)
 
 
+def _endpoints(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Those of a pjsip.conf, also where it stands behind semicolons, with what their templates give them."""
+    templates: dict[str, dict[str, str]] = {}
+    for name, of, body in re.findall(r"^;?\[(\w+)\](?:\(([\w!]+)\))?((?:\n(?!;?\[).*)*)", text, re.MULTILINE):
+        own = dict(re.findall(r"^;?(\w+) = (.*)$", body, re.MULTILINE))
+        if of == "!":
+            templates[name] = own
+        elif (whole := templates.get(of, {}) | own).get("type") == "endpoint":
+            yield name, whole
+
+
+def test_whoever_names_himself_the_trunk_is_let_in_as_the_trunk() -> None:
+    """Asterisk asks who has no `auth` for no password, and by itself it knows everybody by the name that they give."""
+    shown = {
+        each: (CHECKOUT / each).read_text()
+        for each in ("docker/site/pjsip.conf", "docker/demo/pbx/pjsip.conf", "tests/lab/etc/pbx/pjsip.conf")
+    }
+    for block in blocks(CHECKOUT / "docs/operations.md"):
+        if "type = endpoint" in block.text:
+            shown[block.place] = block.text
+    found = [(place, *each) for place, text in shown.items() for each in _endpoints(text)]
+    assert {place for place, name, _ in found if name == "trunk"} == shown.keys()
+    assert len(shown) > 3
+    assert [
+        (place, name) for place, name, keys in found if "auth" not in keys and keys.get("identify_by") != "ip"
+    ] == []
+    assert "`identify_by = ip`" in (CHECKOUT / "README.md").read_text()
+
+
 def test_a_backup_in_containers_takes_audio_or_a_persons_file_that_lies_open(tmp_path: Path) -> None:
     """`data_dir` as it may be at any moment: what is being encoded, fetched or given out is in no other backup either."""
     taken = {
