@@ -367,7 +367,7 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def _refuse_unknown_variables() -> None:
-    """A mistyped variable would be ignored in silence; these are ours by their prefix."""
+    """A mistyped variable would be ignored in silence; these are ours by their prefix. A list has no key to be set by."""
     known = {name.upper() for name in Settings.model_fields}
     for name in os.environ:
         section = name.removeprefix(_ENV_PREFIX).split("__", 1)[0]
@@ -377,5 +377,9 @@ def _refuse_unknown_variables() -> None:
             and not section.startswith("LAB_")
         ):
             raise ConfigError(f"the environment variable {name} names no setting")
+        if name.startswith(_ENV_PREFIX) and section == "WEBHOOKS":
+            raise ConfigError(
+                f"the environment variable {name} sets nothing: webhooks are written into ccari.toml, [[webhooks]] for each"
+            )
         if name.startswith(_ENV_PREFIX) and name.removeprefix(_ENV_PREFIX) in known - {"DATA_DIR"}:
             raise ConfigError(f"the environment variable {name} names a section: set {name}__KEY instead")

@@ -101,6 +101,24 @@ def test_a_wrong_variable_is_ignored_in_silence(
     assert named in refused(None)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CCARI_WEBHOOKS", "[]"),
+        ("CCARI_WEBHOOKS__KEY", "crm"),
+        ("CCARI_WEBHOOKS__0__SECRET", SECRET),
+    ],
+)
+def test_who_names_a_webhook_in_a_variable_is_sent_in_a_circle(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert (
+        refused(None)
+        == f"the environment variable {name} sets nothing: webhooks are written into ccari.toml, [[webhooks]] for each"
+    )
+
+
 @pytest.mark.parametrize("listen", ["off", "0.0.0.0:4573", "[::1]:4573"])
 def test_fastagi_cannot_be_turned_off_or_elsewhere(monkeypatch: pytest.MonkeyPatch, listen: str) -> None:
     assert load(None).agi.listen == "127.0.0.1:4573"
