@@ -19,6 +19,7 @@ from ccari.web.console import rendering
 from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
 from ccari.web.console.sessions import PATH
 from ccari.web.console.window import rendered
+from ccari.web.models.fields import one_line
 from ccari.web.models.recordings import (
     HoldBody,
     HoldPage,
@@ -122,7 +123,10 @@ async def play(visit: Visit) -> Answer:
 def _brought(visit: Visit) -> tuple[str, str]:
     """The text of the identity, from a file or pasted, and what for."""
     text = visit.file.decode(errors="replace")
-    why = visit.form.get("why", "").strip()[:_MOST_WHY]
+    try:
+        why = one_line(visit.form.get("why", "").strip()[:_MOST_WHY])
+    except ValueError as error:
+        raise InputError("why", str(error)) from None
     if not why:
         raise InputError("why", "must say something")
     return text if text.strip() else visit.form.get("identity", ""), why

@@ -11,14 +11,25 @@ from ccari.policy.extensions import MOST_DIGITS, is_extension
 
 MOST_ROWS = 500
 
+#: At which no line breaks: behind a short word, or in a number.
+_SPACES = str.maketrans("\u00a0\u202f", "  ")
 
-def _one_line(text: str) -> str:
+
+def _as_typed(text: str) -> str:
+    """Without what word processors put in the place of a space, and other systems of an end of a line."""
+    return text.translate(_SPACES).replace("\r\n", "\n")
+
+
+def one_line(text: str) -> str:
+    """The text, if it is words on one line; else ValueError, in words for who wrote it."""
+    text = _as_typed(text)
     if text and not text.isprintable():
         raise ValueError("must be words on one line")
     return text
 
 
 def _text(text: str) -> str:
+    text = _as_typed(text)
     if not text.replace("\n", "").replace("\t", "").isprintable():
         raise ValueError("must be plain text")
     return text
@@ -81,7 +92,7 @@ AgentName = Annotated[
     AfterValidator(_extension),
 ]
 AgentId = Annotated[
-    str, Field(min_length=1, max_length=40), AfterValidator(_one_line), AfterValidator(_no_number)
+    str, Field(min_length=1, max_length=40), AfterValidator(one_line), AfterValidator(_no_number)
 ]
 When = Annotated[
     str,
@@ -90,7 +101,7 @@ When = Annotated[
         examples=["2026-12-31", "2026-12-31T12:00"],
     ),
 ]  # fmt: skip
-OneLine = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+OneLine = Annotated[str, Field(max_length=200), AfterValidator(one_line)]
 HexDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PlainWords = Annotated[
     str,
@@ -99,7 +110,7 @@ PlainWords = Annotated[
         max_length=200,
         description="With no more than five digits in a row: what may hold a number stands in the list, not in the URL.",
     ),
-    AfterValidator(_one_line),
+    AfterValidator(one_line),
     AfterValidator(_no_long_digits),
 ]
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}-\d{4}-\d{6,9}$")]

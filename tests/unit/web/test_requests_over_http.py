@@ -115,7 +115,8 @@ async def test_a_request_is_another_than_the_commands(
         ({"number": "12"}, "#/number"), ({"controller": None}, "#/controller"), ({"campaign": "umfrage"}, "#/campaign"),
         ({"received": "2999-01-01"}, "#/received"), ({"received": "2018-05-24"}, "#/received"),
         ({"received": "x"}, "#/received"), ({"by": "key"}, "#/by"), ({"level": "L2"}, "#/note"), ({"level": 2}, "#/level"),
-        ({"right": "silence"}, "#/right"), ({"note": "a\x00b"}, "#/note"),
+        ({"right": "silence"}, "#/right"), ({"note": "a\x00b"}, "#/note"), ({"note": "a\rb"}, "#/note"),
+        ({"note": "a\u202eb"}, "#/note"),
     ],
 )  # fmt: skip
 async def test_a_request_is_entered_that_cannot_be(
@@ -124,6 +125,20 @@ async def test_a_request_is_entered_that_cannot_be(
     told = (await api.ask("POST", REQUESTS, {**ERASE, **change})).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
     assert [each["pointer"] for each in told["errors"]] == [pointer]
     assert await store.requests.list(None, 10) == []
+
+
+async def test_words_that_were_pasted_from_a_letter_are_refused(api: Api, store: Store) -> None:
+    """With spaces at which no line breaks, as Polish has them behind its short words, and another system's ends of lines."""
+    pasted = "w\u00a0dniu 24\u202flistopada\r\n\tz\u00a0listem 7"
+    reference = (await api.ask("POST", REQUESTS, {**ERASE, "note": pasted})).json["reference"]
+    await api.ask("POST", f"{REQUESTS}/{reference}/withdraw", {"reason": pasted})
+    told = (await store.requests.show(reference)).history
+    assert [each["reason"] for each in told] == ["w dniu 24 listopada\n\tz listem 7"] * 2
+    bar = {"number": NUMBER, "controller": "acme", "reason": "do_not_call", "proof": "z\u00a0listu 7"}
+    assert (await api.ask("POST", "/v1/suppressions", bar)).status == HTTPStatus.OK
+    assert "z listu 7" in [
+        row["proof"] for row in await store.database.rows("SELECT proof FROM suppressions")
+    ]
 
 
 async def test_an_agent_works_on_a_request_that_it_may_only_enter(api: Api) -> None:

@@ -103,6 +103,8 @@ async def test_a_recording_is_heard_without_its_key_a_reason_or_a_record(
         {"identity": "AGE-SECRET-KEY-1X"},
         {"identity": other},
         {"why": " ", "identity": identity},
+        {"why": "complaint\x007", "identity": identity},
+        {"why": "complaint\n7", "identity": identity},
     ):
         seen = await listened(visitor, page, b"", **fields)
         assert seen.status == HTTPStatus.UNPROCESSABLE_ENTITY, fields
