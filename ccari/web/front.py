@@ -110,20 +110,23 @@ class Ask:
         await self.front.accesses.note(Access(looked, self.who, at_what, unnumbered(why)))
 
     async def policy(self) -> Policy | None:
-        """The policy in force, without the controllers that are none of the bearer's business (invariant 7)."""
+        """The policy in force, without the controllers and registers that are none of the bearer's business (invariant 7)."""
         book = self.front.book
         await book.reload()
         return self.seen(book.policy) if book.policy is not None else None
 
     def seen(self, policy: Policy) -> Policy:
-        """What of a policy is the bearer's business."""
+        """What of a policy is the bearer's business; of the registers those that its controllers' campaigns heed."""
         if self.bearer.controllers is None:
             return policy
         sees = self.bearer.sees
+        campaigns = tuple(each for each in policy.campaigns if sees(each.controller))
+        heeded = {name for each in campaigns for name in each.registers}
         return policy.model_copy(
             update={
                 "controllers": tuple(each for each in policy.controllers if sees(each.id)),
-                "campaigns": tuple(each for each in policy.campaigns if sees(each.controller)),
+                "registers": tuple(each for each in policy.registers if each.id in heeded),
+                "campaigns": campaigns,
             }
         )
 

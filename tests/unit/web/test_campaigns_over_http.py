@@ -64,6 +64,32 @@ async def test_a_revision_is_lost_or_shown_to_whom_it_is_none_of(api: Api, store
     )
 
 
+#: Each controller heeds one of its own, and both heed one; another is heeded by nobody.
+LISTED = TWO.replace(
+    'data_source = "Vertrag"', 'data_source = "Vertrag"\nregisters = ["umfrageliste", "robinson"]'
+).replace('controller = "acme"', 'controller = "acme"\nregisters = ["robinson", "polska"]') + "".join(
+    f'[[registers]]\nid = "{each}"\nname = "{each.title()}"\nmax_age_days = 30\n'
+    for each in ("robinson", "umfrageliste", "polska", "unheeded")
+)
+
+
+async def test_invariant_7_a_token_sees_a_register_that_only_another_controller_heeds(
+    api: Api, store: Store
+) -> None:
+    number = await store.policies.apply(LISTED, "anna")
+
+    async def seen(*controllers: str) -> list[str]:
+        token = await api.token(Role.AUDITOR, controllers=set(controllers) or None)
+        shown = await api.ask("GET", f"{REVISIONS}/{number}", token=token)
+        assert shown.status == HTTPStatus.OK
+        return [each["id"] for each in shown.json["registers"]]
+
+    assert await seen("acme") == ["robinson", "polska"]
+    assert await seen("other") == ["robinson", "umfrageliste"]
+    assert await seen("acme", "other") == ["robinson", "umfrageliste", "polska"]
+    assert await seen() == ["robinson", "umfrageliste", "polska", "unheeded"]
+
+
 #: As an older version has accepted it; the fault is the other controller's.
 UNSOUND = TWO.replace('id = "umfrage"', 'id = "umfrage"\nformerly = "known"')
 
