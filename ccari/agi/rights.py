@@ -95,6 +95,7 @@ async def _menu(
             return terms
         controller = policy.controller_of(campaign)
         script = counter.prompts.scripts(controller, campaign)[campaign.language]
+        await counter.prompts.keep(campaign)
         unregistrable = Unregistrable(counter, gatekeeper, journal, call)
         return Menu(session, campaign, script.sounds, unregistrable, journal)
     except SoundError:

@@ -57,7 +57,7 @@ async def _begin(settings: Settings, ending: Ending) -> None:
     )
     async with open_store(settings) as store:
         parts = await open_parts(settings, store)
-        check_policy(parts)
+        await check_policy(parts)
         check_keys(parts)
         clear(parts.exports)
         # somebody may have barred themselves while the database was away

@@ -15,7 +15,7 @@ from ccari.store.journal_key import JournalKey
 _log = structlog.get_logger()
 
 
-def check_policy(parts: Parts) -> None:
+async def check_policy(parts: Parts) -> None:
     """Find out before the first callee does that a secret or a sound is missing, or a secret another one.
 
     Raises
@@ -39,6 +39,7 @@ def check_policy(parts: Parts) -> None:
     for campaign in policy.campaigns:
         try:
             parts.prompts.scripts(policy.controller_of(campaign), campaign)
+            await parts.prompts.keep(campaign)
         except SoundError as error:
             _log.error("gate_unfit", campaign=campaign.id, reason=str(error))
 

@@ -91,7 +91,7 @@ async def _taken_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[
         ids.direction, number, left.campaign, ids.home, told["agent"], technology=told["technology"]
     )
     journal = Journal(left.id, told["agent"], desk.meter.call(Way.STASIS, left.direction))
-    terms = Gatekeeper(order, left.id, desk, journal, ids.direction).resumed(policy, left)
+    terms = await Gatekeeper(order, left.id, desk, journal, ids.direction).resumed(policy, left)
     told = {**told, "known": terms.number is not None}
     if left.recordings > told["segments"]:
         told = {**resuming.outdated(told)}

@@ -135,11 +135,11 @@ class Gatekeeper:
             If that cannot be known.
         """
         try:
-            return self._terms(*await self._campaign(), self._number, self._means.book.revision)
+            return await self._terms(*await self._campaign(), self._number, self._means.book.revision)
         except _Refusal as refusal:
             return refusal.block
 
-    def resumed(self, policy: Policy, of: LeftTalk) -> Terms:
+    async def resumed(self, policy: Policy, of: LeftTalk) -> Terms:
         """The terms of a talk that goes on; nobody is asked whether it may.
 
         Raises
@@ -151,7 +151,7 @@ class Gatekeeper:
         if campaign is None:
             raise ConfigError(f"policy revision {of.revision} has no campaign {of.campaign}")
         self._bind(campaign)
-        terms = self._terms(policy, campaign, self._number_shown, of.revision)
+        terms = await self._terms(policy, campaign, self._number_shown, of.revision)
         self._journal.opened()
         # a colleague's, perhaps
         opened = replace(terms.opened, agent=self._asked.agent)
@@ -225,7 +225,7 @@ class Gatekeeper:
         book = self._means.book
         while True:
             policy, campaign = await self._campaign()
-            terms = self._terms(policy, campaign, number_of, book.revision)
+            terms = await self._terms(policy, campaign, number_of, book.revision)
             facts, newest = await self._means.store.open(terms.opened, terms.question())
             self._journal.know(findings(facts) | terms.asserted)
             self._journal.opened()
@@ -291,7 +291,7 @@ class Gatekeeper:
         number = parse(self._asked.number or "", country)
         return None if isinstance(number, NumberFault) else number
 
-    def _terms(
+    async def _terms(
         self,
         policy: Policy,
         campaign: Campaign,
@@ -311,8 +311,10 @@ class Gatekeeper:
             listed_as=means.secrets.listed_as((each.id for each in registers), number) if number else (),
             direction=self._direction.value,
         )  # fmt: skip
+        scripts = means.prompts.scripts(controller, campaign)
+        await means.prompts.keep(campaign)
         return Terms(
-            controller, campaign, registers, number, opened, means.prompts.scripts(controller, campaign),
+            controller, campaign, registers, number, opened, scripts,
             campaign.language, policy.asking(controller.id, campaign.asks_consent_to), self._agent_string(campaign) or "",
         )  # fmt: skip
 

@@ -42,6 +42,12 @@ class Prompts(Protocol):
         """
         ...
 
+    async def keep(self, campaign: Campaign) -> None:
+        """Wait until there are copies of all that :meth:`scripts` has just given, before a call plays it: evidence has them. No
+        call fails for want of one.
+        """
+        ...
+
     def common(self, prompt: str, language: str) -> Sound: ...
 
     def source(self, told: str, language: str) -> Sound:

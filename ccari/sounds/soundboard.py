@@ -1,9 +1,10 @@
 """The sounds that calls play: looked up, checked against the words wanted, and named as Asterisk knows them."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
@@ -47,7 +48,9 @@ _Stamps = dict[str, _Stamp]
 @dataclass
 class _Checked:
     """The scripts of a campaign, and what they rested on when they were checked: ``notices`` are looked at before each call,
-    for nobody is rung who could not be told (invariant 3), and all of it each :data:`LOOK_SECONDS`.
+    for nobody is rung who could not be told (invariant 3), and all of it each :data:`LOOK_SECONDS`. ``heard``: the files
+    of each sound, by what names its audio, and ``said``: the words of each notice, by their version. Of both there are copies
+    when ``copying`` is done.
     """
 
     of: tuple[Controller, Campaign]
@@ -55,6 +58,9 @@ class _Checked:
     notices: _Stamps
     others: _Stamps
     looked_at: float
+    heard: list[tuple[str, dict[str, Path]]] = field(default_factory=list)
+    said: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    copying: asyncio.Task[None] | None = None
 
     def holds(self, now: float, *, lately: bool) -> bool:
         """True if no file was changed, taken away, or put beside them since, as far as there was a look."""
@@ -123,16 +129,27 @@ class Soundboard:
             each: self._find(prompt, checked.notices if each in told else checked.others)
             for each, prompt in said.items()
         }
-        if self._copies is not None:
-            for each, (folder, _, entry) in found.items():
-                self._copies.keep(entry.digest, _files(folder, said[each], entry))
+        checked.heard += [
+            (entry.digest, _files(folder, said[each], entry)) for each, (folder, _, entry) in found.items()
+        ]
         sounds = {each: _sound(said[each], seen_as, entry) for each, (_, seen_as, entry) in found.items()}
         spoken = [ids for ids in notices.wordings(campaign) if said.keys() >= set(ids)]
         versions = {ids: notices.version(tuple(said[each] for each in ids)) for ids in spoken}
-        if self._copies is not None:
-            for ids, version in versions.items():
-                self._copies.keep_words(version, [(said[each].key, said[each].text) for each in ids])
+        checked.said |= {
+            version: [(said[each].key, said[each].text) for each in ids] for ids, version in versions.items()
+        }
         return Script(sounds, versions)
+
+    async def keep(self, campaign: Campaign) -> None:
+        """As :class:`ccari.ports.Prompts` has it: done once for all calls, in a thread; nothing is looked at where it was."""
+        checked = self._checked.get(campaign.id)
+        if checked is None or self._copies is None:
+            return
+        if checked.copying is None:
+            checked.copying = asyncio.create_task(self._copies.keep_all(checked.heard, checked.said))
+        if not checked.copying.done():
+            # whose call ends meanwhile does not end it for the others
+            await asyncio.shield(checked.copying)
 
     def common(self, prompt: str, language: str) -> Sound:
         """A sound that is alike in every campaign. Raises SoundError as :meth:`scripts` does."""

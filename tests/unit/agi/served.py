@@ -60,6 +60,9 @@ class Sounds:
         sounds = {name: self.common(name, "pl") for name in names}
         return {campaign.language: Script(sounds, dict.fromkeys(notices.wordings(campaign), "1"))}
 
+    async def keep(self, campaign: Campaign) -> None:
+        pass
+
     def common(self, prompt: str, language: str) -> Sound:
         return Sound(f"sound:{prompt}", 1000, prompt)
 

@@ -1,11 +1,14 @@
 """The very audio that was heard is found again, though its prompt was spoken anew since."""
 
+import asyncio
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from ccari.errors import SoundError
 from ccari.policy import chain, notices
@@ -73,6 +76,7 @@ class Desk:
         """The journal of a call that hears these prompts now."""
         board = self.board
         script = board.scripts(CONTROLLER, CAMPAIGN)["pl"]
+        asyncio.run(board.keep(CAMPAIGN))
         prompts = {each.id: each for each in notices.prompts(CONTROLLER, CAMPAIGN, board.catalogue, "pl")}
         fields = {
             "notice_version": notices.version(tuple(prompts[each] for each in ids)), "language": "pl",
@@ -82,6 +86,12 @@ class Desk:
 
     def heard(self, journal: list[Linked]) -> list[HeardSound]:
         return heard(self.copies, Today(self.board, CONTROLLER, CAMPAIGN), journal)
+
+
+@pytest.fixture(autouse=True)
+def _waits_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is copied, and not on how busy a machine."""
+    monkeypatch.setattr("ccari.sounds.copies.KEEP_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -219,6 +229,76 @@ def test_a_power_failure_takes_along_what_was_copied(
     kept.clear()
     desk.play("identity")
     assert kept == []
+
+
+async def test_each_sound_that_is_copied_has_the_same_folders_flushed(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each of two calls at once copies them: 540 flushes before the first call after a build."""
+    flushed: list[Path] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: flushed.append(Path(f"/proc/self/fd/{handle}").readlink())
+    )
+    board = desk.board
+    board.scripts(CONTROLLER, CAMPAIGN)
+    assert flushed == []
+    await asyncio.gather(board.keep(CAMPAIGN), board.keep(CAMPAIGN))
+    heard = tmp_path / "heard"
+    assert (flushed.count(heard), flushed.count(tmp_path)) == (1, 1)
+    sounds = [each for each in heard.iterdir() if each.is_dir()]
+    words = [each for each in heard.iterdir() if each.suffix == ".json"]
+    assert len(sounds) > 10
+    assert len(flushed) == 3 * len(sounds) + len(words) + 2
+
+
+async def test_a_slow_disk_under_the_copies_holds_up_all_calls(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, works, flush = threading.Event(), threading.Event(), os.fsync
+
+    def slowly(handle: int) -> None:
+        begun.set()
+        assert works.wait(30), "the calls have waited for the disk"
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", slowly)
+    board = desk.board
+    scripts = board.scripts(CONTROLLER, CAMPAIGN)
+    gone, waits = asyncio.create_task(board.keep(CAMPAIGN)), asyncio.create_task(board.keep(CAMPAIGN))
+    assert await asyncio.to_thread(begun.wait, 30)
+    gone.cancel()
+    await asyncio.wait([gone])
+    assert not waits.done()
+    works.set()
+    await waits
+    assert all(desk.copies.read(each.digest) for each in scripts["pl"].sounds.values())
+
+
+async def test_each_call_waits_for_copies_that_are_there(desk: Desk) -> None:
+    """The gate is asked hundreds of times a second: a thread would be most of it."""
+    board = desk.board
+    board.scripts(CONTROLLER, CAMPAIGN)
+    await board.keep(CAMPAIGN)
+    board.scripts(CONTROLLER, CAMPAIGN)
+    with pytest.raises(StopIteration):
+        board.keep(CAMPAIGN).send(None)
+
+
+async def test_a_disk_under_the_copies_that_hangs_keeps_calls_from_being_made(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = threading.Event()
+    monkeypatch.setattr("ccari.sounds.copies.KEEP_SECONDS", 0.05)
+    monkeypatch.setattr(os, "fsync", lambda _: works.wait(30))
+    board = desk.board
+    board.scripts(CONTROLLER, CAMPAIGN)
+    with capture_logs() as logged:
+        async with asyncio.timeout(20):
+            await board.keep(CAMPAIGN)
+    works.set()
+    assert [(each["event"], each["reason"]) for each in logged] == [
+        ("sound_not_copied", "the disk takes longer than a call can wait; it goes on")
+    ]
 
 
 def test_a_sound_that_is_spoilt_at_this_moment_takes_the_place_of_its_copy(

@@ -45,6 +45,9 @@ class Silent:
     ) -> dict[str, Script]:
         return {campaign.language: Script({}, dict.fromkeys(notices.wordings(campaign), "1"))}
 
+    async def keep(self, campaign: Campaign) -> None:
+        pass
+
     def common(self, prompt: str, language: str) -> Sound:
         raise NotImplementedError
 
@@ -59,6 +62,17 @@ class Speechless(Silent):
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> dict[str, Script]:
         raise SoundError("not built")
+
+
+class Copied(Silent):
+    """Prompts of which copies are kept, after a while."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    async def keep(self, campaign: Campaign) -> None:
+        await asyncio.sleep(0)
+        self.kept.append(campaign.id)
 
 
 @pytest.fixture
@@ -133,6 +147,12 @@ async def test_a_number_in_the_place_of_the_campaign_is_kept_or_a_campaign_under
     )
     kept = [row["campaign"] for row in await store.records.list_calls(5)]
     assert kept == ["offers-20261001", "…", "…", "…", "offers-20261001"]
+
+
+async def test_a_call_is_made_before_there_are_copies_of_what_it_plays(desk: Desk) -> None:
+    prompts = Copied()
+    assert isinstance(await ask(replace(desk, prompts=cast("Any", prompts))), Terms)
+    assert prompts.kept == ["renewals"]
 
 
 async def test_a_bar_under_a_secret_that_was_made_since_the_gate_does_not_stop_the_dial(
@@ -278,7 +298,7 @@ async def test_what_happens_in_a_talk_that_goes_on_is_logged_as_the_campaigns_ag
         call, "inbound", "queue", "renewals", 2, "v1", {"informed": False, "language": ""}, recordings=0
     )
     journal = Journal(call, "jan")
-    terms = Gatekeeper(order, call, desk, journal, Direction.INBOUND).resumed(policy, left)
+    terms = await Gatekeeper(order, call, desk, journal, Direction.INBOUND).resumed(policy, left)
     with capture_logs() as logged:
         journal.note("talk_resumed", {})
     assert (terms.opened.agent, logged[0]["agent"]) == ("jan", "jan")

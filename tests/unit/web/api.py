@@ -71,6 +71,9 @@ class Silent:
             raise SoundError("pl/rights: no such sound")
         return {}
 
+    async def keep(self, campaign: Campaign) -> None:
+        pass
+
     def common(self, prompt: str, language: str) -> Sound:
         raise NotImplementedError
 
