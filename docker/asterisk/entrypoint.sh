@@ -24,14 +24,35 @@ rtpstart = ${RTP_START:-10000}
 rtpend = ${RTP_END:-10199}
 END
 
-# What phones and trunks outside are told to send to, where Docker's address is none that they reach.
+# The networks that this container is on: in Linux's table, those that no gateway leads to.
+own_nets() {
+	while read -r _ destination gateway _ _ _ _ mask _; do
+		[ "$gateway" = 00000000 ] && [ "$destination" != 00000000 ] && echo "$(dotted "$destination")/$(dotted "$mask")"
+	done </proc/net/route
+}
+
+# The table has the last byte first.
+dotted() {
+	printf '%d.%d.%d.%d' $(echo "$1" | sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4 0x\3 0x\2 0x\1/')
+}
+
+# What phones and trunks are told to send to, for the container's own address is none that they reach. The other containers
+# reach it, and an office's network may look like theirs: near is what the container is on itself, without which Asterisk
+# would leave its address in the SDP, and what is named.
 {
 	printf '[udp]\ntype = transport\nprotocol = udp\nbind = 0.0.0.0:5060\n'
 	if [ -n "${EXTERNAL_ADDRESS:-}" ]; then
 		printf 'external_media_address = %s\nexternal_signaling_address = %s\n' "$EXTERNAL_ADDRESS" "$EXTERNAL_ADDRESS"
-		for net in ${LOCAL_NETS:-10.0.0.0/8 172.16.0.0/12 192.168.0.0/16}; do printf 'local_net = %s\n' "$net"; done
+		for net in $(own_nets) ${LOCAL_NETS:-}; do printf 'local_net = %s\n' "$net"; done
 	fi
 } >"$made/transport.conf"
+
+if [ -z "${EXTERNAL_ADDRESS:-}" ]; then
+	case ${SIP_LISTEN:-127.0.0.1} in
+	127.*) ;;
+	*) echo "entrypoint: EXTERNAL_ADDRESS is empty: phones and trunks are told this container's own address, which they do not reach" >&2 ;;
+	esac
+fi
 
 printf 'CCARI_AGI = %s\n' "${CCARI_AGI:-127.0.0.1:4573}" >"$made/globals.conf"
 

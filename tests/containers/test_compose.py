@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest_asyncio
 from tests.containers.images import CHECKOUT, ensure_images
 from tests.containers.stage import Done, Stage, run, stage
 from tests.lab.waiting import until
+from tests.unit.documents.pages import blocks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -170,6 +172,40 @@ async def test_something_is_heard_beyond_this_machine(compose: Compose) -> None:
     ask = "import sys, urllib.request as u; print(u.urlopen('http://127.0.0.1:8090/readyz', timeout=10).read().decode())"
     ready = await compose.stage.inside(sys.executable, "-c", ask)
     assert set(json.loads(ready.out).values()) == {"ok"}
+
+
+async def test_a_phone_that_is_not_beside_it_is_told_the_containers_own_address(compose: Compose) -> None:
+    written = await compose.said(
+        "run", "--rm", "--no-deps", "-T", "--env", "EXTERNAL_ADDRESS=198.51.100.7", "asterisk",
+        "cat", "/run/asterisk/made/transport.conf",
+    )  # fmt: skip
+    (network,) = json.loads(await compose.stage.podman("network", "inspect", "ccari-demo_telephony"))
+    near = [ip_network(each["subnet"]) for each in network["subnets"]]
+    named = re.findall("^local_net = (.*)$", written, re.MULTILINE)
+    assert [ip_network(each) for each in named] == near
+    assert "external_signaling_address = 198.51.100.7" in written
+
+
+async def test_settings_that_no_variable_can_say_do_not_come_in_as_the_page_tells(compose: Compose) -> None:
+    """docker/README.md: the override and the file as they are shown there, and the secret by the line that is."""
+    shown = {
+        each.language: each.text
+        for each in blocks(CHECKOUT / "docker" / "README.md")
+        if "crm_webhook" in each.text
+    }
+    made, _ = shown[""].split("\n", 1)
+    override = compose.folder / "compose.override.yaml"
+    try:
+        override.write_text(shown["yaml"])
+        (compose.folder / "ccari.toml").write_text(shown["toml"])
+        assert (
+            await run("sh", "-c", made, environment=compose.stage.environment, cwd=compose.folder)
+        ).code == 0
+        told = json.loads(await compose.said("run", "--rm", "--no-deps", "-T", "ccari", "doctor", "--json"))
+    finally:
+        override.unlink()
+    found = {each["check"]: (each["state"], each["found"]) for each in told}
+    assert found["webhook crm"] == ("ok", "there is a secret to sign with")
 
 
 #: Asks Prometheus until it has scraped ccari, and says which rules it has loaded.
