@@ -105,7 +105,10 @@ SELECT id FROM moved
 
 -- name: open_calls
 -- No leg lives longer than four hours, and so no call for a day: those of an Asterisk that is gone, or has another name.
-SELECT id, talk IS NOT NULL AS talked FROM calls WHERE ended_at IS NULL AND id <> ALL ($2)
+-- In a transfer, and in the last words, no talk is kept; that there was one is in the journal.
+SELECT id, talk IS NOT NULL
+       OR EXISTS (SELECT FROM call_events WHERE call_id = calls.id AND event = 'call_bridged') AS talked
+FROM calls WHERE ended_at IS NULL AND id <> ALL ($2)
   AND (asterisk = $1 AND opened_at <= clock_timestamp() - $3::interval
        OR opened_at <= clock_timestamp() - interval '1 day')
 

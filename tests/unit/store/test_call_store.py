@@ -731,6 +731,22 @@ async def test_a_talk_cannot_be_taken_up_or_is_after_its_end(calls: PostgresCall
     assert await calls.left_talks(made.ASTERISK) == []
 
 
+async def test_two_who_have_talked_are_on_record_as_a_failed_call_where_the_service_dies_after_the_talk(
+    calls: PostgresCallStore, store: Store
+) -> None:
+    """In a transfer, or in the last words: no talk is kept that could be taken up."""
+    talked, other = made.call(), made.call()
+    for call in (talked, other):
+        await calls.open(call, made.question(call))
+        await calls.commit_heard(call.id, "v1", None, made.journal("notice_heard"))
+    await calls.keep_talk(talked.id, {"version": 1}, made.journal("call_bridged"))
+    await calls.keep_talk(talked.id, None, made.journal("transfer_asked"))
+    assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 2
+    outcomes = [(await store.records.show_call(each.id)).call["outcome"] for each in (talked, other)]
+    assert outcomes == ["bridged", "failed"]
+    assert (await store.records.show_call(talked.id)).events[-1]["fields"]["outcome"] == "bridged"
+
+
 async def test_a_call_that_no_policy_covers_leaves_no_row_or_a_number(
     calls: PostgresCallStore, store: Store
 ) -> None:
