@@ -15,6 +15,7 @@ from ccari.calls.desk import Desk, Order
 from ccari.calls.events import EVER, Ids, Playback, translate
 from ccari.calls.inbox import Inbox
 from ccari.calls.talks import Talk
+from ccari.calls.transport import Refused
 from ccari.errors import CcariError, StoreError
 from ccari.gating.journal import Journal
 from ccari.policy.call import Call, Event, Outcome, Party, Recorder, Stage, Timer, decide, resuming
@@ -207,7 +208,7 @@ class CallRunner:
                     except CcariError as error:
                         _log.warning("command_failed", call_id=str(self.ids.call), command=type(command).__name__,
                                      reason=str(error))  # fmt: skip
-                        result = on.Failed(command)
+                        result = on.Failed(command, refused=isinstance(error, Refused))
                         if isinstance(command, do.StartRecorder):
                             # its reply was lost, and the recorder was taken down again since it began
                             self._inbox.recorder_gone()

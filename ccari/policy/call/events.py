@@ -197,9 +197,10 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A command could not be carried out."""
+    """A command could not be carried out. ``refused``: Asterisk said so; else nobody knows what came of it."""
 
     command: Command
+    refused: bool = False
 
 
 Event = (

@@ -159,8 +159,8 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             if call.outcome is not None:
                 return end(call, call.outcome, call.reason)
             return end(call, Outcome.BRIDGED if call.has_talked else Outcome.UNAVAILABLE, why)
-        case on.Failed(command):
-            return _failed(call, command)
+        case on.Failed(command, refused):
+            return then(_undialled(call, command, refused=refused), _failed(call, command))
         case _:
             return call, []
 
@@ -254,6 +254,19 @@ def _time_ran_out(call: Call, timer: Timer) -> Step:
             return close(call)
         case _:
             return call, []
+
+
+def _undialled(call: Call, command: Command, *, refused: bool) -> list[Command]:
+    """That somebody was dialled is on record by now: that Asterisk has refused to, or has not answered, has to be, too."""
+    match command:
+        case do.Dial():
+            party = Party.CALLEE
+        case do.HandOver() | do.DialAgent() if call.handed_over:
+            party = Party.AGENT
+        case _:
+            return []
+    reason = "refused" if refused else "unanswered"
+    return [do.Note("dial_failed", {"party": party.value, "reason": reason})]
 
 
 def _failed(call: Call, command: Command) -> Step:  # noqa: PLR0912 - one arm a command

@@ -13,7 +13,8 @@ from ccari.calls.actions import Actions
 from ccari.calls.desk import Order
 from ccari.calls.events import Playback
 from ccari.calls.runner import CallRunner
-from ccari.errors import StoreError
+from ccari.calls.transport import LinkLost, Refused
+from ccari.errors import AsteriskError, StoreError
 from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, Timer, decide
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
@@ -439,3 +440,19 @@ async def test_a_call_that_fails_ends_untold_or_as_another(
     assert (last.outcome, last.reason) == (outcome, ended["reason"])
     given = asked(willing, do.GiveBack)
     assert {each.outcome for each in given if isinstance(each, do.GiveBack)} == {outcome}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(Refused(409, "dial", "Conflict"), "refused"), (LinkLost("no answer in time"), "unanswered")],
+)
+async def test_a_dial_of_which_nobody_knows_is_on_record_as_refused_or_the_other_way_round(
+    error: AsteriskError, reason: str
+) -> None:
+    def fails() -> None:
+        raise error
+
+    runner, willing = living(Story())
+    willing.then[do.Dial] = fails
+    await over(runner)
+    assert told(runner, "dial_failed") == [{"party": "callee", "reason": reason}]

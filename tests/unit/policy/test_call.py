@@ -372,3 +372,19 @@ def test_a_call_whose_two_were_never_brought_together_keeps_what_its_recorder_he
     story = Story().recorder()
     story.send(on.RecorderStarted())
     assert do.StopRecorder(keep=False, binding=False) in story.send(AGENT_GONE)
+
+
+@pytest.mark.parametrize(("refused", "reason"), [(True, "refused"), (False, "unanswered")])
+def test_a_call_that_asterisk_refused_to_dial_is_on_record_as_dialled(*, refused: bool, reason: str) -> None:
+    story = Story().ring()
+    told = do.Note("dial_failed", {"party": "callee", "reason": reason})
+    assert story.send(on.Failed(do.Dial(), refused=refused))[0] == told
+    story.send(on.Gone(Party.CALLEE), on.Gone(Party.AGENT))
+    assert story.ending == ("failed", "ring_failed")
+
+
+def test_a_dial_that_failed_is_left_out_because_the_callee_had_gone_already() -> None:
+    story = Story().ring()
+    story.send(on.Gone(Party.CALLEE))
+    failed = on.Failed(do.Dial(), refused=True)
+    assert story.send(failed) == [do.Note("dial_failed", {"party": "callee", "reason": "refused"})]

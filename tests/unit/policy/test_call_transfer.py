@@ -256,6 +256,16 @@ def test_an_agreement_that_waits_to_be_confirmed_is_confirmed_after_the_transfer
     assert story.does(on.Played("source_asked", whole=False))[-1] == says("transfer_wait")
 
 
+@pytest.mark.parametrize("command", [do.HandOver("1002"), do.DialAgent()])
+def test_a_colleague_who_could_not_be_called_is_on_record_as_called(
+    command: do.HandOver | do.DialAgent,
+) -> None:
+    story = Story(**TRANSFERS).talk()
+    story.send(ASKED, on.RecorderStopped(), *([on.AgentCreated()] if command == do.DialAgent() else []))
+    failed = on.Failed(command, refused=True)
+    assert story.send(failed)[0] == do.Note("dial_failed", {"party": "agent", "reason": "refused"})
+
+
 def unrecordable() -> Story:
     """The recorder has not said that it runs, and the two talk without."""
     story = Story(**TRANSFERS).recorder()
