@@ -117,12 +117,13 @@ class Erasures:
             goes = [each for each in things if terms.ground(each, left) is None]
             ids = {what: [each.id for each in goes if each.what is what] for what in What}
             consents = [int(each) for each in ids[What.CONSENT]]
+            # the proof that stays is no basis any more, whatever becomes of the bar; before any consent goes, for a list that is
+            # being brought in holds them in that order, and the two could wait for one another
+            begun = await connection.fetchval(SQL["erasure_begun"], erasure)
+            await withdraw(connection, wanted.subject.controller, wanted.subject.digests, None, begun)
             await connection.execute(SQL["erase_contacts"], *whose, ids[What.CONTACT])
             await connection.execute(SQL["erase_uses"], consents)
             await connection.execute(SQL["erase_consents"], consents)
-            # the proof that stays is no basis any more, whatever becomes of the bar
-            begun = await connection.fetchval(SQL["erasure_begun"], erasure)
-            await withdraw(connection, wanted.subject.controller, wanted.subject.digests, None, begun)
             if ids[What.HEARD]:
                 await connection.execute(SQL["erase_heard"], *whose)
             notes = set(ids[What.NOTES])

@@ -4,6 +4,7 @@ import asyncio
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -187,6 +188,28 @@ async def test_a_list_that_comes_in_during_an_erasure_outlives_it(shelf: Shelf) 
         await asyncio.wait({erasing, waits}, return_when=asyncio.FIRST_COMPLETED)
     waits.cancel()
     await erasing
+    assert await count(shelf, "consents") == 0
+
+
+async def test_an_erasure_and_a_list_of_consents_wait_for_one_another_for_ever(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both change the consents of a person; the list has the controller's lock already."""
+    await person.called(shelf)
+    await consents(shelf, agreed())
+    reference = await person.asked(shelf)
+    erase_rest = shelf.store.erasures.erase_rest
+
+    async def beside_a_list(*given: Any) -> Any:
+        async with shelf.database.transaction() as connection:
+            await connection.execute(SQL["lock_consents"], "acme")
+            erasing = asyncio.create_task(erase_rest(*given))
+            await until_something_waits(shelf.database)
+            await connection.execute("SELECT FROM consents FOR UPDATE")
+        return await erasing
+
+    monkeypatch.setattr(shelf.store.erasures, "erase_rest", beside_a_list)
+    await erase(shelf, reference)
     assert await count(shelf, "consents") == 0
 
 
