@@ -105,7 +105,7 @@ class Inbox:
 def _precedes_the_end(event: Event, stage: Stage) -> bool:
     """True for what a call hears before it lets go. None of it dials, calls an agent or brings the two together."""
     match event:
-        case on.GateBlocked() | on.TokenRefused() | on.Failed(do.Dial()) | on.Bridged():
+        case on.GateBlocked() | on.TokenRefused() | on.Bridged():
             return True
         case on.Gone():
             # there the agent who goes makes way for the colleague

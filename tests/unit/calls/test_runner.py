@@ -456,3 +456,20 @@ async def test_a_dial_of_which_nobody_knows_is_on_record_as_refused_or_the_other
     willing.then[do.Dial] = fails
     await over(runner)
     assert told(runner, "dial_failed") == [{"party": "callee", "reason": reason}]
+
+
+@pytest.mark.parametrize("why", ["asterisk_lost", "shutdown"])
+async def test_a_call_that_is_let_go_while_it_dials_is_told_as_one_that_could_not_ring(
+    why: Literal["shutdown", "asterisk_lost"],
+) -> None:
+    """The dialplan would take it for the callee's end, and not for ours."""
+
+    def fails() -> None:
+        runner.withdraw(why)
+        raise LinkLost("no answer in time")
+
+    runner, willing = living(Story())
+    willing.then[do.Dial] = fails
+    await over(runner)
+    assert told(runner, "dial_failed") == [{"party": "callee", "reason": "unanswered"}]
+    assert asked(willing, do.CloseCall) == [do.CloseCall(Outcome.UNAVAILABLE, why)]
