@@ -84,11 +84,12 @@ class Consents:
         """
         # '' is all of the controller's calls
         campaigns = [""] if purpose is None else _asking(purposes.items(), purpose)
-        async with self._database.transaction() as connection:
-            if not campaigns:
-                # it may be on a list that is yet to come, and asked for again: those that are gone remember it
+        if not campaigns:
+            # it may be on a list that is yet to come, and asked for again: those that are gone remember it
+            async with self._database.connection() as connection:
                 asked = await self._asked.by(connection, controller)
-                campaigns = _asking(((each, asks) for each, asks in asked if each not in purposes), purpose)
+            campaigns = _asking(((each, asks) for each, asks in asked if each not in purposes), purpose)
+        async with self._database.transaction() as connection:
             if not campaigns:
                 rows = await connection.fetch(SQL["consent_purposes"], controller, list(digests.all))
                 if purpose not in {row["purpose"] for row in rows}:

@@ -128,7 +128,9 @@ class Asked:
         """Each campaign that the controller has had, with a purpose: some have had several. Raises StoreError."""
         if rows := await connection.fetch(SQL["policies_after"], self._read):
             # long files would keep the running calls waiting
-            self._asked |= await asyncio.to_thread(_asked, rows)
+            found = await asyncio.to_thread(_asked, rows)
+            # as it is by now: another may have read some meanwhile
+            self._asked |= found
             self._read = max(self._read, rows[-1]["revision"])
         return {(campaign, purpose) for whose, campaign, purpose in self._asked if whose == controller}
 

@@ -1,12 +1,14 @@
 """Consents: no list revives one that was withdrawn, whatever comes first, and each use is on record."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
+import asyncpg
 import pytest
 
 from ccari.errors import ConsentError, StoreError
@@ -22,7 +24,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault, Report
-from ccari.store import consents
+from ccari.store import consents, policies
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
@@ -315,6 +317,31 @@ async def test_what_an_older_ccari_accepted_keeps_lists_out_or_is_not_heeded(
     await store.policies.apply(offering("autumn"), "anna")
     await load_under(store, offering("autumn"), agreed())
     assert await refusal(store, AUTUMN) is Block.CONSENT_WITHDRAWN
+
+
+async def test_a_policy_is_forgotten_that_is_read_while_another_is(
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, begun, slow = policies._asked, threading.Event(), threading.Event()
+
+    def slowly(rows: Sequence[asyncpg.Record]) -> set[tuple[str, str, str]]:
+        if not begun.is_set():
+            begun.set()
+            slow.wait(20)
+        return reads(rows)
+
+    monkeypatch.setattr(policies, "_asked", slowly)
+    asked = policies.Asked()
+    await store.policies.apply(offering("spring"), "anna")
+    async with database.connection() as one, database.connection() as another:
+        first = asyncio.create_task(asked.by(one, "acme"))
+        assert await asyncio.to_thread(begun.wait, 20)
+        await store.policies.apply(offering("autumn"), "anna")
+        await asked.by(another, "acme")
+        slow.set()
+        await first
+        found = await asked.by(one, "acme")
+    assert {campaign for campaign, _ in found} >= {"spring", "autumn"}
 
 
 async def enter_bar(store: Store, on: str) -> None:
