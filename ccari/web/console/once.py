@@ -2,6 +2,7 @@
 
 import hmac
 from http import HTTPStatus
+from time import time
 
 import orjson
 from aiohttp import web
@@ -13,10 +14,15 @@ from ccari.web.repeats import Repeat
 
 #: The field by which a form is known again; each page that is loaded has its own.
 ONCE = "once"
+#: Between what was done and a second click, whose page was slow to come. Later it may not be as it was answered any more: a bar
+#: was lifted since, say, and who goes back and sends the form again is not to be told that it stands.
+DOUBLE_CLICK_SECONDS = 10.0
 
 
 async def once(visit: Visit, handler: Handler) -> Moved:
-    """Where ``handler`` moves to; what it raises may be tried again. Refusal (400) if the form is not known."""
+    """Where ``handler`` moves to; what it raises may be tried again. Refusal (400) if the form is not known, or was sent before
+    and is no double click.
+    """
     known = visit.form.get(ONCE, "")
     if not known:
         raise Refusal(HTTPStatus.BAD_REQUEST, TOO_OLD)
@@ -25,7 +31,8 @@ async def once(visit: Visit, handler: Handler) -> Moved:
         done = await handler(visit)
         if not isinstance(done, Moved):
             raise TypeError("only what was done is answered a second time")
-        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": done.to}, text=done.said)
+        kept = orjson.dumps({"said": done.said, "at": time()})
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": done.to}, body=kept)
 
     # what is filled in otherwise, after going back, is another form
     filled = hmac.new(known.encode(), orjson.dumps(sorted(visit.form.items())), "sha256").hexdigest()
@@ -34,5 +41,11 @@ async def once(visit: Visit, handler: Handler) -> Moved:
     # the second waits for the first, whose answer the browser no longer shows
     async with visit.session.entering:
         answer = await repeat.once(work)
-    said = answer.text if isinstance(answer, web.Response) else None
-    return Moved(answer.headers["location"], said or "")
+    kept = (
+        orjson.loads(bytes(answer.body))
+        if isinstance(answer, web.Response) and isinstance(answer.body, bytes)
+        else {}
+    )
+    if time() - kept.get("at", 0) > DOUBLE_CLICK_SECONDS:
+        raise Refusal(HTTPStatus.BAD_REQUEST, TOO_OLD)
+    return Moved(answer.headers["location"], kept["said"])

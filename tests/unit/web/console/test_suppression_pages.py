@@ -1,11 +1,15 @@
 """Bars in the console: looked up on record and so often, entered and lifted by whom may; no number comes back."""
 
 import re
+import time
 from http import HTTPStatus
+
+import pytest
 
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
+from ccari.web.console import once
 from ccari.web.front import Front
 from ccari.web.rates import LookUp, Rates
 from ccari.web.server import application
@@ -57,6 +61,21 @@ async def test_a_bar_that_is_lifted_by_a_double_click_is_said_not_to_have_been(
             seen = await visitor.ask("POST", action, form)
             assert said in seen.words
             assert "60010000" not in seen.text.replace(" ", "")
+
+
+async def test_a_bar_that_was_lifted_since_is_said_to_stand_when_its_form_is_sent_again(
+    api: Api, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    form = {**(await visitor.get(HOME)).form(ADD).fields, **WHOSE, "reason": "do_not_call"}
+    assert "is now barred for acme" in (await visitor.ask("POST", ADD, form)).words
+    await visitor.send(HOME, LIFT, **WHOSE, why="by mistake")
+    later = time.time() + once.DOUBLE_CLICK_SECONDS + 1
+    monkeypatch.setattr(once, "time", lambda: later)
+    again = await visitor.ask("POST", ADD, form)
+    assert again.status == HTTPStatus.BAD_REQUEST
+    assert "is now barred" not in again.words
+    assert "load the page anew" in again.words
 
 
 async def test_a_restriction_is_lifted_by_who_was_not_told_of_the_duty_before(
