@@ -13,6 +13,8 @@ from ccari.policy.rights import EFFECTS, Right
 from ccari.ports.subjects import Holdings, Mandate
 
 FORMAT = "ccari subject export 1"
+#: How something came to be known, as `origin` begins where ccari has written it.
+_WAYS = frozenset({"cli", "import", "token", "request", "call", "demo", "erased"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,9 @@ def _based(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _entered(row: Mapping[str, Any]) -> dict[str, Any]:
-    """By which way it came; the rest of that names who works there (Art 15(4))."""
-    return {**row, "origin": row["origin"].partition(":")[0]}
+    """By which way it came; the rest of that names who works there (Art 15(4)), and what a list says of itself may do so too."""
+    way = row["origin"].partition(":")[0]
+    return {**row, "origin": way if way in _WAYS else "import"}
 
 
 def _call(row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:

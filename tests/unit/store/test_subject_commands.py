@@ -149,6 +149,8 @@ async def test_an_export_names_who_entered_something(
         ("cli:helena", Reason.DO_NOT_CALL),
         ("token:helena", Reason.OBJECTION),
         ("call", Reason.OBJECTION_MARKETING),
+        # as a list of bars may have it
+        ("Helena of sales", Reason.RESTRICTION),
     ):
         await shelf.store.suppressions.add("acme", made.digests(), reason, origin, "")
     await shelf.store.suppressions.remove(
@@ -157,12 +159,12 @@ async def test_an_export_names_who_entered_something(
     reference = await person.asked(shelf, right)
     await export(ccari, reference, tmp_path / "out.zip")
     data, page, _ = opened(tmp_path / "out.zip")
-    assert "helena" not in json.dumps(data) + page
+    assert "helena" not in (json.dumps(data) + page).lower()
     told = {
         name: [each["origin"] for each in data.get(name, [])]
         for name in ("contacts", "consents", "suppressions")
     }
-    bars = ["cli", "token", "call"] if right is Right.ACCESS else []
+    bars = ["cli", "token", "call", "import"] if right is Right.ACCESS else []
     assert told == {"contacts": ["import"], "consents": ["import"], "suppressions": bars}
 
 
