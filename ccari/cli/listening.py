@@ -13,10 +13,10 @@ import typer
 from ccari.cli.context import Json, Why, note, who, with_store
 from ccari.cli.output import as_json, watched
 from ccari.config import Settings
-from ccari.errors import CcariError, RecordingError, UnknownError, why
+from ccari.errors import CcariError, UnknownError, why
 from ccari.ports.accesses import Looked
 from ccari.ports.recordings import InPlace
-from ccari.recordings import leftover
+from ccari.recordings.leftover import Look
 from ccari.recordings.reading import faults, identities_of, open_checked
 from ccari.store.opened import Store
 
@@ -99,14 +99,10 @@ def verify(
                             {"recording": each.tag.recording_id, "file": each.kept.file, "faults": wrong}
                         )
                     told(done)
-        left, fault = list[str](), None
-        if recording is None:
-            try:
-                left = await _left_over(store, settings.recordings_dir)
-            except (RecordingError, OSError) as error:
-                # who has looked at all files is told what was found
-                fault = why(error) if isinstance(error, OSError) else str(error)
-        return done, found, left, fault
+        # who has looked at all files is told what was found, whatever else cannot be read
+        look = Look()
+        left = await _left_over(store, settings.recordings_dir, look) if recording is None else []
+        return done, found, left, look.fault
 
     checked, wrong, left, fault = with_store(context, work)
     if json:
@@ -142,11 +138,11 @@ async def _recordings(store: Store, recording: UUID | None) -> AsyncGenerator[In
                 yield each
 
 
-async def _left_over(store: Store, folder: Path) -> list[str]:
+async def _left_over(store: Store, folder: Path, look: Look) -> list[str]:
     """The files of no recording that is kept; a day at a time."""
     left: list[str] = []
-    for day in await asyncio.to_thread(leftover.days, folder):
-        lying = await asyncio.to_thread(leftover.lying, day)
+    for day in await asyncio.to_thread(look.days, folder):
+        lying = await asyncio.to_thread(look.lying, day)
         kept = await store.recordings.kept(list(lying))
         # one that was deleted between the two looks is gone
         left += [

@@ -1,50 +1,51 @@
 """Files by the name of a recording that nobody keeps any more, as a backup brings back what was erased since it was made."""
 
 import os
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from ccari.errors import RecordingError, why
+from ccari.errors import why
 
 #: Which a disk of its own has, for its owner alone to read.
 _OF_THE_DISK = "lost+found"
 
 
-def days(folder: Path) -> list[Path]:
-    """The folders below that of recordings in which they lie, one for each controller and day; none where it is not there.
+@dataclass(slots=True)
+class Look:
+    """Below the folder of recordings, which has one for each controller, and in that one for each day.
 
-    Raises
-    ------
-    RecordingError
-        If one cannot be read.
+    ``fault``: the first folder that could not be read, and why; the others are looked into all the same.
     """
-    return sorted(
-        day
-        for controller in _within(folder)
-        if controller.is_dir() and not controller.name.startswith(".")
-        for day in _within(controller)
-        if day.is_dir()
-    )
 
+    fault: str | None = None
 
-def lying(day: Path) -> dict[UUID, list[Path]]:
-    """What lies there by the name of a recording, by its id. Raises RecordingError as :func:`days` does."""
-    found: dict[UUID, list[Path]] = {}
-    for path in sorted(_within(day)):
+    def days(self, folder: Path) -> list[Path]:
+        """Where recordings lie; none where the folder is not there."""
+        return sorted(
+            day
+            for controller in self._within(folder)
+            if controller.is_dir() and not controller.name.startswith(".")
+            for day in self._within(controller)
+            if day.is_dir()
+        )
+
+    def lying(self, day: Path) -> dict[UUID, list[Path]]:
+        """What lies there by the name of a recording, by its id."""
+        found: dict[UUID, list[Path]] = {}
+        for path in sorted(self._within(day)):
+            try:
+                found.setdefault(UUID(path.name.partition(".")[0]), []).append(path)
+            except ValueError:
+                continue
+        return found
+
+    def _within(self, folder: Path) -> list[Path]:
         try:
-            found.setdefault(UUID(path.name.partition(".")[0]), []).append(path)
-        except ValueError:
-            continue
-    return found
-
-
-def _within(folder: Path) -> Iterator[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            names = [each.name for each in entries if each.name != _OF_THE_DISK]
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise RecordingError(f"cannot read {folder}: {why(error)}") from None
-    yield from (folder / name for name in names)
+            with os.scandir(folder) as entries:
+                return [folder / each.name for each in entries if each.name != _OF_THE_DISK]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self.fault = self.fault or f"cannot read {folder}: {why(error)}"
+            return []

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pyrage
 import pytest
@@ -251,15 +252,19 @@ async def test_a_folder_that_may_not_be_read_keeps_what_is_wrong_from_being_told
     ccari: Service, store: Store, folder: Path, key: Path
 ) -> None:
     """After hours of looking at all files."""
-    spoiled, _ = await put(store, folder, key), await put(store, folder, key)
+    spoiled, sound = await put(store, folder, key), await put(store, folder, key)
     (folder / "closed").mkdir()
+    left = (folder / sound.kept.file).with_name(f"{uuid4()}.flac.age")
+    left.touch()
     fault = f"cannot read {folder}/closed: Permission denied"
     done = await with_closed_folders(ccari, "recordings", "verify", "--json")
     assert (done.code, json.loads(done.out)) == (
         1,
-        {"checked": 2, "wrong": [], "left_over": [], "fault": fault},
+        {"checked": 2, "wrong": [], "left_over": [str(left.relative_to(folder))], "fault": fault},
     )
-    assert done.err == f"ccari: not all files of no recording were looked for: {fault}\n"
+    left.unlink()
+    done = await with_closed_folders(ccari, "recordings", "verify")
+    assert (done.code, done.err) == (1, f"ccari: not all files of no recording were looked for: {fault}\n")
     (folder / spoiled.kept.file).unlink()
     done = await with_closed_folders(ccari, "recordings", "verify")
     assert done.code == 1
