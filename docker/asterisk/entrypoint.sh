@@ -43,7 +43,7 @@ dotted() {
 	printf '[udp]\ntype = transport\nprotocol = udp\nbind = 0.0.0.0:5060\n'
 	if [ -n "${EXTERNAL_ADDRESS:-}" ]; then
 		printf 'external_media_address = %s\nexternal_signaling_address = %s\n' "$EXTERNAL_ADDRESS" "$EXTERNAL_ADDRESS"
-		for net in $(own_nets) ${LOCAL_NETS:-}; do printf 'local_net = %s\n' "$net"; done
+		for net in $(own_nets) $(echo "${LOCAL_NETS:-}" | tr , ' '); do printf 'local_net = %s\n' "$net"; done
 	fi
 } >"$made/transport.conf"
 

@@ -55,8 +55,10 @@ def test_a_phone_in_the_office_is_told_the_containers_own_address(tmp_path: Path
 
 def test_networks_that_are_named_are_not_near_or_the_containers_own_is_not_any_more(tmp_path: Path) -> None:
     """Asterisk leaves an address of its own in the SDP that is in none of them."""
-    entered = Entered(tmp_path, EXTERNAL_ADDRESS=OUTSIDE, LOCAL_NETS="10.0.0.0/8 192.0.2.0/24")
-    assert entered.local == [*OWN, "10.0.0.0/8", "192.0.2.0/24"]
+    entered = Entered(
+        tmp_path, EXTERNAL_ADDRESS=OUTSIDE, LOCAL_NETS="10.0.0.0/8, 192.0.2.0/24 203.0.113.0/24"
+    )
+    assert entered.local == [*OWN, "10.0.0.0/8", "192.0.2.0/24", "203.0.113.0/24"]
 
 
 @pytest.mark.parametrize(("listen", "warned"), [(HERE, True), ("127.0.0.1", False), ("", False)])
