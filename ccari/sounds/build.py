@@ -138,19 +138,20 @@ def _make(
 
 
 def _take_in(waiting: list[_Made], known: dict[str, Entry], out_dir: Path) -> None:
-    """Bring what was made to its place, and into the manifest. That is written before, and only renamed after: whoever is
-    killed in between leaves sounds that do not fit it, and their calls are blocked until the next build.
+    """Bring what was made to its place, and into the manifest. That is written before, and only renamed after: between the first
+    rename and the last, some milliseconds, sounds do not fit it, and block their calls; after a kill there, until the next build.
     """
     if not waiting:
         return
     for made in waiting:
         (out_dir / made.key).parent.mkdir(parents=True, exist_ok=True)
+    aside = [stranger for made in waiting for stranger in strangers(out_dir, made.key)]
     with Manifest(known | {made.key: made.entry for made in waiting}).draft(out_dir) as draft:
         try:
+            for stranger in aside:
+                stranger.unlink()
             while waiting:
                 made = waiting.pop(0)
-                for stranger in strangers(out_dir, made.key):
-                    stranger.unlink()
                 for ending in made.entry.files:
                     Path(f"{made.at}.{ending}").replace(out_dir / f"{made.key}.{ending}")
                 known[made.key] = made.entry
