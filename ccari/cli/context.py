@@ -60,8 +60,10 @@ def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitab
         try:
             async with open_store(settings) as store:
                 return await work(settings, store)
-        except asyncio.CancelledError:
-            if (task := asyncio.current_task()) and task.cancelling():
+        except (asyncio.CancelledError, KeyboardInterrupt) as end:
+            # where Ctrl-C is ignored, asyncio has no part in it, and the signal comes to whatever runs just then
+            of_ours = isinstance(end, KeyboardInterrupt)
+            if of_ours or ((task := asyncio.current_task()) and task.cancelling()):
                 # all is tidied; a thread that waits for its next line from a pipe would keep the loop, and us, for ever
                 os._exit(ending.status())
             raise

@@ -120,6 +120,28 @@ async def test_a_command_in_the_background_that_is_ended_leaves_its_draft(
     assert drafts(tmp_path) == []
 
 
+async def test_a_command_in_the_background_waits_for_its_input_when_it_is_ended_in_the_midst_of_a_step(
+    environment: dict[str, str],
+) -> None:
+    ends = (
+        _IGNORES.format("SIGINT") + "import asyncio, os, types; from ccari.cli import context; from ccari.cli.ending import ending\n"
+        "async def work(*_):\n"
+        "    asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "ending.heed(); context.with_store(types.SimpleNamespace(obj=context.State(None)), work)"
+    )  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *command()[:-2], "-c", ends, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment
+    )
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            assert await process.wait() == 143
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 async def test_a_terminal_that_closes_ends_what_was_started_by_nohup(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
