@@ -87,9 +87,12 @@ class Policies:
         ``requests`` of controllers that it does not.
         """
         declared = [f"{each.controller} {each.id}" for each in policy.campaigns]
-        return await self._database.rows(
-            SQL["left_behind"], [each.id for each in policy.controllers], declared
-        )
+        # of all bars
+        async with self._database.apart() as connection:
+            rows = await connection.fetch(
+                SQL["left_behind"], [each.id for each in policy.controllers], declared
+            )
+        return [dict(row) for row in rows]
 
     async def apply(self, document: str, applied_by: str) -> int:
         """Store a validated policy as the newest revision and give its number; the same text again is no new one."""

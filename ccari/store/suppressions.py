@@ -90,9 +90,12 @@ class Suppressions:
         """The newest first, of all controllers if they are None; from the one on that was entered then, of that id.
         Only those on a ``campaign``, or for a ``reason``, if they are given.
         """
-        return await self._database.rows(
-            SQL["page_of_suppressions"], controllers, limit, *(after or (None, None)), campaign, reason
-        )
+        # beside millions, what is asked for may be rare
+        async with self._database.apart() as connection:
+            rows = await connection.fetch(
+                SQL["page_of_suppressions"], controllers, limit, *(after or (None, None)), campaign, reason
+            )
+        return [dict(row) for row in rows]
 
     def newest(self, controller: str | None, limit: int | None) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The newest first, of all controllers if it is None; all of them if ``limit`` is."""

@@ -7,14 +7,15 @@ SELECT sealed_at, leaves, root, before, key FROM seals ORDER BY id DESC LIMIT 1
 -- name: to_seal
 -- What has grown, but for what is no longer as it was sealed: no second seal makes good of that; and for what does not end as its
 -- row says, which may be what no seal can hold: it would keep all others from being sealed. Of many calls that have expired each
--- has grown by an entry: the last to end come before them.
+-- has grown by an entry: the last to end come before them. OFFSET 0: each is looked up in an index, and no more than are asked for;
+-- joined, all that has grown is read first, and beside as much that was sealed takes longer than a statement may.
 SELECT 'request' AS kind, reference AS id, events, last_link AS link FROM rights_requests r
 WHERE sealed < events
-  AND EXISTS (SELECT FROM request_events e WHERE e.reference = r.reference AND e.seq = r.events AND e.link = r.last_link)
-  AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'request' AND s.id = r.reference AND s.events = r.events)
+  AND EXISTS (SELECT FROM request_events e WHERE e.reference = r.reference AND e.seq = r.events AND e.link = r.last_link OFFSET 0)
+  AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'request' AND s.id = r.reference AND s.events = r.events OFFSET 0)
   AND NOT EXISTS (
       SELECT FROM sealed s LEFT JOIN request_events e ON e.reference = r.reference AND e.seq = s.events AND e.link = s.link
-      WHERE s.kind = 'request' AND s.id = r.reference AND e.link IS NULL)
+      WHERE s.kind = 'request' AND s.id = r.reference AND e.link IS NULL OFFSET 0)
 UNION ALL
 -- of its many seals the newest stands for all: the link that was sealed goes on from all that were before it
 SELECT 'accesses', 'accesses', events::integer, link FROM access_chain c
@@ -29,11 +30,11 @@ WHERE sealed < events AND events < 2147483648
 UNION ALL
 (SELECT 'call', id::text, events, last_link FROM calls c
  WHERE ended_at IS NOT NULL AND sealed = 0 AND events > 0
-   AND EXISTS (SELECT FROM call_events e WHERE e.call_id = c.id AND e.seq = c.events AND e.link = c.last_link)
-   AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'call' AND s.id = c.id::text AND s.events = c.events)
+   AND EXISTS (SELECT FROM call_events e WHERE e.call_id = c.id AND e.seq = c.events AND e.link = c.last_link OFFSET 0)
+   AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'call' AND s.id = c.id::text AND s.events = c.events OFFSET 0)
    AND NOT EXISTS (
        SELECT FROM sealed s LEFT JOIN call_events e ON e.call_id = c.id AND e.seq = s.events AND e.link = s.link
-       WHERE s.kind = 'call' AND s.id = c.id::text AND e.link IS NULL)
+       WHERE s.kind = 'call' AND s.id = c.id::text AND e.link IS NULL OFFSET 0)
  ORDER BY ended_at DESC LIMIT $1)
 LIMIT $1
 

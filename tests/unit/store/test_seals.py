@@ -139,6 +139,39 @@ async def test_many_journals_are_one_seal_or_some_are_left_out(store: Store) -> 
         assert proven(await store.seals.of_call(call.id)) == [2]
 
 
+@pytest.mark.usefixtures("bounded")
+async def test_calls_that_have_expired_together_keep_all_from_being_sealed(
+    store: Store, database: Database
+) -> None:
+    """Each was sealed, and has grown by an entry since; the planner knows of them, as it does a minute later."""
+    few = await closed(store)
+    async with database.apart(slow_reader=True) as connection:
+        await connection.execute(
+            "CREATE TEMP TABLE made AS SELECT gen_random_uuid() AS id, sha256(n::text::bytea) AS link, n FROM generate_series(1, 8000) AS n"
+        )
+        await connection.execute(
+            "INSERT INTO calls (id, asterisk, revision, controller, campaign, legal_basis, agent, digest, key_version, number_masked,"
+            " token, last_link, outcome, opened_at, ended_at, events)"
+            " SELECT made.id, asterisk, revision, controller, campaign, legal_basis, agent, digest, key_version, number_masked,"
+            " token, link, outcome, now() - interval '2 years', now() - interval '1 year', 2 FROM calls, made"
+        )
+        await connection.execute(
+            "INSERT INTO call_events (call_id, seq, at, event, commitment, link)"
+            " SELECT id, seq, now(), 'x', link, CASE seq WHEN 2 THEN link ELSE sha256(link) END FROM made, generate_series(1, 2) AS seq"
+        )
+        await connection.execute(
+            "INSERT INTO seals (sealed_at, leaves, root, before, key, signature)"
+            " VALUES (now() - interval '1 year', 8000, sha256('a'), sha256('b'), 'k', 'x')"
+        )
+        await connection.execute(
+            "INSERT INTO sealed (seal, leaf, kind, id, events, link)"
+            " SELECT seals.id, n, 'call', made.id::text, 1, sha256(link) FROM seals, made"
+        )
+        await connection.execute("ANALYZE")
+    assert await store.seals.seal(sign, 1000) == 1000
+    assert proven(await store.seals.of_call(few.id)) == [2]
+
+
 async def test_two_that_seal_at_once_seal_something_twice(store: Store, database: Database) -> None:
     calls = [await closed(store) for _ in range(5)]
     assert sorted(await asyncio.gather(*(store.seals.seal(sign, 10) for _ in range(4)))) == [0, 0, 0, 5]
