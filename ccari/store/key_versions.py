@@ -12,6 +12,8 @@ from ccari.store.secrets import Holder, Key, SecretStore
 class KeyVersions:
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: What :meth:`keep_vouching` has last looked at, and found all of.
+        self._all_there: frozenset[tuple[str, str, int, str | None]] | None = None
 
     async def counts(self) -> list[dict[str, Any]]:
         """Of each controller's, or register's, version: how many suppressions, contacts, consents, open requests, calls,
@@ -40,6 +42,22 @@ class KeyVersions:
         for holder, checks in known.items():
             secrets.expect(holder, await self._expected(secrets, holder, checks, learn=learn))
         return secrets
+
+    async def keep_vouching(self, secrets: SecretStore) -> None:
+        """As :meth:`vouch`, for a service that runs while another node makes secrets: one that is not here yet is missed from
+        when something hangs on it. Where nothing has changed it is one question, of some rows.
+        """
+        rows = frozenset(
+            (each["kind"], each["holder"], each["key_version"], each["key_check"])
+            for each in await self._database.rows(SQL["key_checks"])
+        )
+        if rows == self._all_there:
+            return
+        await self.vouch(secrets, learn=False)
+        holders = {Holder(kind, name) for kind, name, _, _ in rows}
+        there = {each: secrets.found(each).keys() | secrets.retired(each) for each in holders}
+        complete = all(version in there[Holder(kind, name)] for kind, name, version, _ in rows)
+        self._all_there = rows if complete else None
 
     async def note(self, holder: Holder, version: int, check: str) -> None:
         """Keep which secret a version is, before anything is written with it.

@@ -1,6 +1,6 @@
 """What the HTTP API answers from, and what one request gives a handler."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -74,6 +74,8 @@ class Front:
     forwards: ForwardLog
     repeats: RepeatStore
     secrets: ListSecrets
+    #: To be asked before a number is looked up: another node may have made a secret that ``secrets`` lack.
+    vouch: Callable[[], Awaitable[None]]
     prompts: Prompts
     cards: CardRack
     live: LiveCalls
@@ -110,9 +112,12 @@ class Ask:
         await self.front.accesses.note(Access(looked, self.who, at_what, unnumbered(why)))
 
     async def policy(self) -> Policy | None:
-        """The policy in force, without the controllers and registers that are none of the bearer's business (invariant 7)."""
+        """The policy in force, without the controllers and registers that are none of the bearer's business (invariant 7). Who
+        looks a number up with it finds what was kept under any secret, or is refused.
+        """
         book = self.front.book
         await book.reload()
+        await self.front.vouch()
         return self.seen(book.policy) if book.policy is not None else None
 
     def seen(self, policy: Policy) -> Policy:

@@ -4,6 +4,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,8 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
             folder / "exports",
         ),
 
-        forwards=store.forwards, repeats=store.repeats, secrets=kept, prompts=Silent(), cards=Rack(), live=Board(),
+        forwards=store.forwards, repeats=store.repeats,
+        secrets=kept, vouch=partial(store.key_versions.keep_vouching, kept), prompts=Silent(), cards=Rack(), live=Board(),
         accesses=store.accesses, overview=store.overview, placing=None,
     )  # fmt: skip
 

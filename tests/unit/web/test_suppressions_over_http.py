@@ -1,5 +1,6 @@
 """Suppressions over HTTP: the same rows as the command writes, and nothing of another controller's."""
 
+import shutil
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
+from ccari.store.secrets import Holder, SecretStore
 from ccari.web.front import Front
 from tests.integration.service import Service
 from tests.unit.store import made
@@ -54,6 +55,32 @@ async def test_a_bar_is_another_than_the_commands(
     )
     await ccari.json("suppress", "add", AS_WRITTEN, *options, "--until", "2099-12-31")
     assert await rows(store) == [entered]
+
+
+async def test_a_number_is_called_free_that_was_barred_under_a_secret_of_another_node(
+    api: Api, store: Store, front: Front, tmp_path: Path
+) -> None:
+    """It was made after the service had started, and is not copied yet."""
+    assert (await api.ask("POST", f"{BARS}/check", ACME, role=Role.DPO)).json["bars"] == []
+    there = tmp_path / "another node"
+    shutil.copytree(tmp_path / "keys", there)
+    secrets = await store.key_versions.vouch(SecretStore(there))
+    await store.key_versions.make(secrets, Holder("controller", "acme"))
+    # nothing hangs on it yet
+    assert (await api.ask("POST", f"{BARS}/check", ACME, role=Role.DPO)).json["bars"] == []
+    await store.suppressions.add(
+        "acme", secrets.digests("acme", made.NUMBER), Reason.OBJECTION, "cli:anna", "letter 7"
+    )
+    for path, body in (
+        (f"{BARS}/check", ACME),
+        (f"{BARS}/remove", {**ACME, "why": "by mistake"}),
+        ("/v1/contacts/check", ACME),
+    ):
+        told = await api.ask("POST", path, body, role=Role.DPO)
+        assert (told.status, NUMBER in told.text) == (HTTPStatus.INTERNAL_SERVER_ERROR, False)
+    shutil.copy(there / "acme/suppression-2.key", tmp_path / "keys/acme")
+    found = await api.ask("POST", f"{BARS}/check", ACME, role=Role.DPO)
+    assert [each["reason"] for each in found.json["bars"]] == ["objection"]
 
 
 async def test_a_bar_is_not_told_or_not_lifted(api: Api, store: Store) -> None:
