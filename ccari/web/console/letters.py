@@ -102,6 +102,7 @@ def write(
         "due": day(request.due), "late": request.due < today, "extended_to": day(deadlines.extended(request.received_at, controller.country)),
         "reason": _reason(request, outcome) or book["gap"]["reason"], "right": right.value,
         "barred": bool(bars), "barred_wholly": any(not bar.campaign for bar in bars), "in_call": request.call_id is not None,
+        "stopped": _was_recorded(request), "unrecorded": _was_not_recorded(request),
     }  # fmt: skip
     bodies = [book["opening"], book[outcome][right] if right in book[outcome] else book[outcome]["body"]]
     # what was done may be less than what was asked for (17(3)), and then Art 12(4) wants them as in a refusal
@@ -118,6 +119,21 @@ def write(
     return Letter(
         language, controller.name, controller.dpo, book["gap"]["addressee"], day(today), subject, kept
     )
+
+
+def _was_recorded(request: RequestShown) -> bool:
+    """True if a recording of ours ran by the time of the request, which then ended it."""
+    return any(
+        each.started_at is not None and each.started_at <= request.received_at for each in request.recordings
+    )
+
+
+def _was_not_recorded(request: RequestShown) -> bool:
+    """True if that is known: such a refusal is done with at once (:func:`ccari.policy.rights.begins`). Not so of a call
+    that others may have recorded.
+    """
+    done = [each.state for each in request.history[:1]] == [RequestState.FULFILLED]
+    return request.call_id is not None and done and not request.recordings
 
 
 def _reason(request: RequestShown, outcome: Outcome) -> str:

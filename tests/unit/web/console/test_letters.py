@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -10,7 +11,8 @@ from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.web.console import letters
 from ccari.web.console.letters import Outcome
 from ccari.web.console.words import LANGUAGES
-from ccari.web.models.requests import BarOfRequest, EffectShown, RequestShown
+from ccari.web.models.calls import RecordingRow
+from ccari.web.models.requests import BarOfRequest, EffectShown, RequestShown, StepTaken
 
 MOMENT = datetime(2026, 3, 5, 9, tzinfo=UTC)
 STEPS = {"verify", "start", "extend", "resolve", "refuse", "withdraw"}
@@ -119,6 +121,69 @@ def test_an_access_lacks_what_article_15_lists(language: str, says: tuple[str, .
 
 def test_a_recording_of_no_call_is_said_to_have_been_stopped() -> None:
     assert "was stopped" not in text(Outcome.FULFILLED, request(Right.REFUSE_RECORDING))
+
+
+def refusal(began: RequestState, recordings: tuple[RecordingRow, ...] = (), **changes: Any) -> RequestShown:
+    """In a call, as it was registered, with what ccari has recorded of that."""
+    first = StepTaken(
+        seq=1, at=MOMENT, who="call", state=began, level="L1", due=date(2026, 4, 7), reason=""
+    )  # fmt: skip
+    given: dict[str, Any] = {"call_id": uuid4(), "history": (first,), "recordings": recordings}
+    return request(Right.REFUSE_RECORDING, **given | changes)
+
+
+def recorded(started_at: datetime | None, state: str = "stored") -> RecordingRow:
+    return RecordingRow(
+        id=uuid4(), state=state, legal_basis="legitimate_interest", mode="opt_out", started_at=started_at,
+        duration_ms=None, delete_at=MOMENT, file=None,
+    )  # fmt: skip
+
+
+EARLIER, LATER = MOMENT - timedelta(minutes=1), MOMENT + timedelta(minutes=1)
+STOPPED = {"en": "The recording was stopped at once.", "pl": "Nagrywanie zostało natychmiast przerwane."}
+NOTHING = {"en": "Nothing had been recorded until then", "pl": "Do tej chwili niczego nie nagrano"}
+TO_HERE = {"en": "What had been recorded until then", "pl": "To, co nagrano do tej chwili,"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("state", ["recording", "stored", "deleted"])
+def test_who_stopped_our_recorder_is_not_told_so(language: str, state: str) -> None:
+    told = text(Outcome.FULFILLED, refusal(RequestState.RECEIVED, (recorded(EARLIER, state),)), language)
+    assert f" {STOPPED[language]} {TO_HERE[language]} [" in told
+    assert NOTHING[language] not in told
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_refused_before_anything_was_recorded_is_told_of_what_had_been(language: str) -> None:
+    told = text(Outcome.FULFILLED, refusal(RequestState.FULFILLED), language)
+    assert f" {NOTHING[language]}.\n" in told
+    assert STOPPED[language] not in told
+    assert TO_HERE[language] not in told
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "of",
+    [
+        refusal(RequestState.RECEIVED),
+        refusal(RequestState.RECEIVED, (recorded(None, "failed"),)),
+        refusal(RequestState.RECEIVED, (recorded(LATER),)),
+        refusal(RequestState.FULFILLED, (recorded(LATER),)),
+        refusal(RequestState.FULFILLED, (recorded(None, "discarded"),)),
+        refusal(RequestState.FULFILLED, history=()),
+        refusal(RequestState.RECEIVED, call_id=None),
+        refusal(RequestState.FULFILLED, call_id=None),
+    ],
+    ids=[
+        "at the menu of a dialplan", "not begun", "agreed later, then", "agreed later", "thrown away",
+        "no history", "by letter", "by letter, done with",
+    ],
+)  # fmt: skip
+def test_what_nobody_here_knows_of_a_recording_is_told_as_a_fact(of: RequestShown, language: str) -> None:
+    told = text(Outcome.FULFILLED, of, language)
+    assert told.count(f"[{STOPPED[language]}]") == told.count(STOPPED[language]) == (of.call_id is not None)
+    assert f" [{NOTHING[language]} / {TO_HERE[language]} " in told
+    assert "  " not in told
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

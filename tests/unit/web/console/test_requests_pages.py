@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import escape
 from http import HTTPStatus
@@ -134,6 +135,33 @@ async def test_a_letter_is_said_to_have_stopped_a_recording(api: Api, visitor: V
         call, made.exercise(Right.ERASURE), made.journal("key_pressed")
     )
     assert "stops the recording" in (await visitor.get(f"{REQUESTS}/{pressed}")).words
+
+
+async def test_the_letter_on_a_refusal_says_that_a_recorder_was_stopped_which_did_not_run(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    tell: dict[str, str] = {}
+    for name in ("recorded", "in the notice", "at the menu"):
+        call = made.call()
+        await store.calls.open(call, made.question(call))
+        if name == "recorded":
+            tag = made.tag(call)
+            await store.calls.commit_heard(call.id, "v1", "i1", ())
+            await store.recordings.tag(tag, ())
+            await store.recordings.started(tag.recording_id, made.NOW - timedelta(minutes=1))
+        exercise = replace(
+            made.exercise(Right.REFUSE_RECORDING), recorded_elsewhere=name == "at the menu"
+        )  # fmt: skip
+        reference = await store.calls.register_right(call, exercise, ())
+        letter = await visitor.get(f"{REQUESTS}/{reference}/letters/fulfilled?language=en")
+        assert letter.status == HTTPStatus.OK, letter.words
+        tell[name] = letter.words
+    stopped = "The recording was stopped at once."
+    assert f" {stopped} What had been recorded" in tell["recorded"]
+    assert stopped not in tell["in the notice"]
+    assert "Nothing had been recorded until then." in tell["in the notice"]
+    assert f"[{stopped}] [Nothing had been recorded" in tell["at the menu"]
 
 
 async def test_a_level_is_chosen_before_somebody_chooses_it(api: Api, visitor: Visitor) -> None:
