@@ -1,5 +1,7 @@
 """The PBXs that people have, beside the lab's own, with the shipped dialplans in them."""
 
+import itertools
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -63,7 +65,9 @@ def _dialplan(freepbx: str, log: CarrierLog) -> str:
         [
             *(f'#include "{_shipped(each)}"' for each in included),
             (HERE / freepbx).read_text(),
-            vicidial.replace(":4577/", f":{log.port}/").replace("@unrecorded@", unrecorded()),
+            vicidial.replace(":4577/", f":{log.port}/")
+            .replace("@unrecorded@", unrecorded())
+            .replace("@announced@", announced()),
         ]
     )
 
@@ -78,6 +82,19 @@ def unrecorded() -> str:
     }
     (line,) = shown
     return f" {line}"
+
+
+def announced() -> str:
+    """The lines before the keys menu that announce the recording, alike wherever they are shown; the test says what is played."""
+    shown = [
+        [line.lstrip("; ") for line in lines]
+        for file in (*SHIPPED.rglob("*.conf"), SHIPPED.with_name("docs") / "pbx.md")
+        for lines in itertools.pairwise(file.read_text().splitlines())
+        if "PLAYBACKSTATUS" in lines[1] and ",1,Playback(" in lines[0]
+    ]
+    ((played, heard),) = {(first.partition(",1,")[2], second) for first, second in shown}
+    of_the_test = re.sub(r"\(.*\)", "(${LAB_ANNOUNCEMENT})", played)
+    return f" same => n,{of_the_test}\n {heard}"
 
 
 def _shipped(name: str) -> Path:

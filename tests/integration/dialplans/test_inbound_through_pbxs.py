@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.integration.dialplans.pbxs import Through, Way, away, hung
 from tests.integration.service import Service
 from tests.lab import Lab, Outcome
 from tests.lab.foreign import ForeignPbx
+from tests.lab.pbx import CHECKOUT
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -83,6 +85,17 @@ async def test_who_refuses_to_be_recorded_in_the_menu_comes_to_where_the_pbx_rec
     assert stopped == {"refuse_recording", "erasure", "objection", "access,refuse_recording", "erasure,access",
                        "access,objection,access"}  # fmt: skip
     assert set(comes_to.values()) == {"recorded", "unrecorded"}
+
+
+@pytest.mark.parametrize(
+    "through", [Way("old", "announced"), Way("current", "announced")], indirect=True, ids=["16", "22"]
+)
+async def test_who_was_told_of_no_recording_comes_to_where_the_pbx_records(through: Through) -> None:
+    comes_to = {}
+    for announcement in ("custom/our-announcement", str(CHECKOUT / "sounds/pl/digit_3")):
+        await through.pbx.set_global("LAB_ANNOUNCEMENT", announcement)
+        comes_to[Path(announcement).name] = (await through.dial("123456")).outcome
+    assert comes_to == {"our-announcement": "unrecorded", "digit_3": "recorded"}
 
 
 both_ways_in = pytest.mark.parametrize("context", ["did", "plain-did"], ids=["FreePBX", "plain"])

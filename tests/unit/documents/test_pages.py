@@ -247,6 +247,26 @@ def test_whoever_is_to_be_connected_without_ccari_is_dropped_where_a_page_shows_
     assert {place for place, each in _callers() if each["by"] != "Gosub" or each["behind"] is None} == set()
 
 
+def test_the_keys_menu_is_shown_where_nobody_was_told_of_the_recording() -> None:
+    """Over FastAGI ccari plays no notice; and what was not played to its end was not heard."""
+    shown = {}
+    for each in (*_ALL, *CHECKOUT.glob("dialplan/**/*.conf")):
+        lines = each.read_text().splitlines()
+        for at, line in enumerate(lines):
+            if ",Gosub(ccari-inbound-agi," in line:
+                shown[str(each.relative_to(CHECKOUT)), at + 1] = lines[at - 2 : at]
+    assert {place for place, _ in shown} == {
+        "docs/pbx.md", "dialplan/extensions_ccari_agi.conf", "dialplan/freepbx/extensions_custom.conf",
+        "dialplan/vicidial/extensions_vicidial.conf",
+    }  # fmt: skip
+    untold = {
+        place
+        for place, (first, second) in shown.items()
+        if ",1,Playback(" not in first or not re.search(r"PLAYBACKSTATUS.*:unrecorded\)$", second)
+    }
+    assert untold == set()
+
+
 def test_a_restore_in_containers_meets_a_database_that_is_still_being_made() -> None:
     """What makes it answers on the socket, and is shut down again; over TCP nobody answers before it is there."""
     compose = (CHECKOUT / "docker" / "compose.yaml").read_text()
