@@ -1,5 +1,6 @@
 """Requests as they are shown: numbers masked, and all that an authority asks of one."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -7,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.calendars import TIME_ZONES
+from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import mask
 from ccari.policy.rights import EFFECTS, Level, Right, refusable
@@ -57,7 +59,7 @@ async def dossier(
         "received_local": f"{request['received_at'].astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}",
         "effect": {
             "suppression": effect.suppress,
-            "stops_recording": all(each in effect.stops for each in _bases(record)),
+            "stops_recording": all(stops_recording(right, *each) for each in _recorded(record)),
             "stored_recordings": effect.stored,
             "identity_to_fulfil": effect.fulfil_at.name,
             "refusable": refusable(right, request["article"]),
@@ -70,6 +72,7 @@ async def dossier(
     }
 
 
-def _bases(record: RequestRecord) -> set[LegalBasis]:
-    """Of the recordings of the call that it was registered in; any, where there is none."""
-    return {LegalBasis(each["legal_basis"]) for each in record.recordings} or {*LegalBasis}
+def _recorded(record: RequestRecord) -> set[tuple[LegalBasis, RecordingMode]]:
+    """How the call that it was registered in was recorded; in any way, where it was not."""
+    recorded = {(LegalBasis(each["legal_basis"]), RecordingMode(each["mode"])) for each in record.recordings}
+    return recorded or set(itertools.product(LegalBasis, RecordingMode))

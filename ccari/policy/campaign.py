@@ -16,6 +16,8 @@ from ccari.policy.hours import Hours
 from ccari.policy.keypad import AgentAction, KeyAction
 from ccari.policy.numbers import Number, parse
 from ccari.policy.presets import PRESETS, Preset
+from ccari.policy.retention import WITHDRAWING
+from ccari.policy.rights import EFFECTS, Right
 
 #: One technology, one place for the number, one trunk: nothing that forks (&) or adds options (,).
 _DIAL = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?"
@@ -118,6 +120,14 @@ class Recording(Declared):
         return self.mode is RecordingMode.MANDATORY or (
             self.mode is not RecordingMode.OFF and self.without is Without.HANG_UP
         )
+
+
+def stops_recording(right: Right, basis: LegalBasis, mode: RecordingMode) -> bool:
+    """True if a recording that runs, or would, ends with the right: its basis is gone, or, whatever that is, the agreement
+    without which it is not made, Art 7(3).
+    """
+    agreed_to = mode is RecordingMode.OPT_IN and right in WITHDRAWING
+    return agreed_to or basis in EFFECTS[right].stops
 
 
 class Notice(Declared):

@@ -78,7 +78,8 @@ class Effect:
     """What a right does, and what it asks for.
 
     ``suppress``: the bar that is entered at once for the controller, or None. ``stops``: the bases under which a running
-    recording ends; a withdrawal takes back the consent to it as well, Art 7(3). ``stored``: what becomes of earlier recordings. ``fulfil_at``: how sure the person's identity must be before the
+    recording ends; a withdrawal takes back the consent to it as well, Art 7(3): see ``campaign.stops_recording``.
+    ``stored``: what becomes of earlier recordings. ``fulfil_at``: how sure the person's identity must be before the
     request is fulfilled (it is registered at any level). ``refusable``: whether Art 12(5), 17(3), 21(1) or the like can
     be a ground to refuse; an objection to marketing and a withdrawal are absolute. ``state``: where the request starts;
     what is complete with its effect starts fulfilled.

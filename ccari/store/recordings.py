@@ -1,23 +1,28 @@
 """A recording's row, from its tag to its file."""
 
+import itertools
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from ccari.errors import StoreError, UnknownError
+from ccari.policy.bases import LegalBasis
+from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.chain import Entry
-from ccari.policy.rights import EFFECTS
+from ccari.policy.rights import Right
 from ccari.ports.recordings import InPlace, Kept, RecordingTag, Unfinished
 from ccari.store.database import Database
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL
 
-#: Rights, and beside each of them a basis of recordings that it stops.
+#: Rights, and beside each of them a basis and a mode of recordings that it stops.
 _STOPPING = [
-    (right.value, basis.value) for right, effect in EFFECTS.items() for basis in sorted(effect.stops)
+    (right.value, basis.value, mode.value)
+    for right, basis, mode in itertools.product(Right, LegalBasis, RecordingMode)
+    if stops_recording(right, basis, mode)
 ]
-_RIGHTS, _BASES = ([each[at] for each in _STOPPING] for at in (0, 1))
+_RIGHTS, _BASES, _MODES = ([each[at] for each in _STOPPING] for at in (0, 1, 2))
 
 
 class Recordings:
@@ -78,14 +83,16 @@ class Recordings:
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
         return await self._unfinished(
-            "unfinished_recordings", asterisk, _RIGHTS, _BASES, ["tagged", "recording"]
+            "unfinished_recordings", asterisk, _RIGHTS, _BASES, _MODES, ["tagged", "recording"]
         )
 
     async def waiting_on(self, asterisk: str) -> list[Unfinished]:
-        return await self._unfinished("unfinished_recordings", asterisk, _RIGHTS, _BASES, ["finished"])
+        return await self._unfinished(
+            "unfinished_recordings", asterisk, _RIGHTS, _BASES, _MODES, ["finished"]
+        )
 
     async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
-        return await self._unfinished("waiting_recordings", recording_ids, _RIGHTS, _BASES)
+        return await self._unfinished("waiting_recordings", recording_ids, _RIGHTS, _BASES, _MODES)
 
     async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
         async with self._database.connection() as connection:

@@ -21,6 +21,7 @@ from ccari.policy.call.telling import (
     without_agreement,
 )
 from ccari.policy.call.vocabulary import Outcome, Party
+from ccari.policy.campaign import stops_recording
 from ccari.policy.keypad import KeyAction
 from ccari.policy.retention import WITHDRAWING
 from ccari.policy.rights import EFFECTS, Right
@@ -89,7 +90,7 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
     """Have the right registered as of ``at``. What it stops is stopped at once, whatever becomes of the request."""
     commands = list(first)
     call = replace(call, exercised=(*call.exercised, right))
-    if stops_recording(call, right):
+    if _stops(call, right):
         call = without_agreement(replace(call, refused=True))
         if call.recorder is Recorder.RUNNING:
             call, stop = stop_recorder(call, keep=call.recorded, at=at)
@@ -115,9 +116,9 @@ def pressed(call: Call, event: Event) -> list[Command]:
             return []
 
 
-def stops_recording(call: Call, right: Right) -> bool:
-    """True if the recording that runs, or would, ends with the right."""
-    return call.declared.recording.legal_basis in EFFECTS[right].stops
+def _stops(call: Call, right: Right) -> bool:
+    recording = call.declared.recording
+    return stops_recording(right, recording.legal_basis, recording.mode)
 
 
 def _unregistrable(call: Call, right: Right, by: Party) -> Step:
@@ -125,7 +126,7 @@ def _unregistrable(call: Call, right: Right, by: Party) -> Step:
     note = do.Note("right_unregistrable", {"right": right.value})
     if call.stage is Stage.CLOSE:
         return call, [note]
-    stopped = stops_recording(call, right)
+    stopped = _stops(call, right)
     refusal = stopped and right in WITHDRAWING
     said = confirmations.confirmation(Right.REFUSE_RECORDING, recorded=call.recorded) if refusal else ()
     if right is not Right.REFUSE_RECORDING:
@@ -204,7 +205,7 @@ def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) ->
         return then([note], close_if_over(call))
     if call.machine and call.stage is Stage.FAREWELL:
         return call, [note]
-    stopped = stops_recording(call, right)
+    stopped = _stops(call, right)
     words = confirmations.confirmation(
         right, recorded=stopped and call.recorded, reference=reference, due=event.due
     )
@@ -237,7 +238,7 @@ def right_failed(call: Call, right: Right) -> Step:
         return then([note], close_if_over(call))
     if call.machine and call.stage is Stage.FAREWELL:
         return call, [note]
-    if stops_recording(call, right) and call.declared.recording.must:
+    if _stops(call, right) and call.declared.recording.must:
         # refused all the same: it is not recorded
         return then(
             [note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", notices.RIGHT_FAILED)

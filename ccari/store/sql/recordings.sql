@@ -62,9 +62,10 @@ SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.
        r.started_at IS NOT NULL AS begun, r.lead_ms,
        least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
                             WHERE q.call_id = r.call_id
-                              AND (q."right", r.legal_basis) IN (SELECT * FROM unnest($2::text[], $3::text[])))) AS until
+                              AND (q."right", r.legal_basis, r.mode)
+                                  IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[])))) AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
-WHERE r.state IN ('tagged', 'recording', 'finished') AND r.state = ANY ($4) AND calls.asterisk = $1
+WHERE r.state IN ('tagged', 'recording', 'finished') AND r.state = ANY ($5) AND calls.asterisk = $1
 
 -- name: waiting_recordings
 -- Of a call that is over for so long nothing is being recorded any more, though nobody has seen the end; and what was
@@ -77,7 +78,8 @@ SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.
            AS told_lost,
        least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
                             WHERE q.call_id = r.call_id
-                              AND (q."right", r.legal_basis) IN (SELECT * FROM unnest($2::text[], $3::text[])))) AS until
+                              AND (q."right", r.legal_basis, r.mode)
+                                  IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[])))) AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
 WHERE r.id = ANY($1)
   AND (r.state = 'finished' OR r.state = 'failed' AND r.started_at IS NOT NULL

@@ -9,13 +9,13 @@ from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign, OnTransfer, RecordingMode
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
-from tests.unit.policy.world import Side, World, code_entered, right_of
+from tests.unit.policy.world import Side, World, code_entered, right_of, stops
 
 _ENDING = frozenset({Stage.CLOSE, Stage.CLOSED})
 _MAY_RUN = frozenset({"running", "stopping", "overdue", "stuck"})
-_CONFIRMED = {
-    **{words: action.right for action, words in confirmations.CONFIRMATIONS.items()},
-    confirmations.RECORDING_STOPPED: Right.REFUSE_RECORDING,
+_CONFIRMED: dict[str, set[Right]] = {
+    **{words: {action.right} for action, words in confirmations.CONFIRMATIONS.items() if action.right},
+    confirmations.RECORDING_STOPPED: {Right.REFUSE_RECORDING, Right.WITHDRAW_CONSENT},
 }
 
 
@@ -241,9 +241,9 @@ def _about_words_to_the_callee(campaign: Campaign, world: World, prompt: str) ->
         yield "words to a callee who has not answered"
     if world.machine == "detecting" or (world.machine == "machine" and prompt != notices.MACHINE_MESSAGE):
         yield "words that a machine is not to hear"
-    right = _CONFIRMED.get(prompt) or _referred(prompt)
-    durable = right in world.durable or (right is Right.REFUSE_RECORDING and not world.known)
-    if right is not None and not durable:
+    confirmed = _CONFIRMED.get(prompt) or _referred(prompt)
+    durable = confirmed & world.durable or (Right.REFUSE_RECORDING in confirmed and not world.known)
+    if confirmed and not durable:
         yield "a right confirmed before it was durable"
     if prompt == confirmations.RECORDING_STOPPED and world.recorder == "running":
         yield "a recording told to be over that runs"
@@ -272,9 +272,9 @@ def _about_whispers(world: World, prompt: str) -> Iterator[str]:
         yield "an end of the recording confirmed that runs"
 
 
-def _referred(prompt: str) -> Right | None:
+def _referred(prompt: str) -> set[Right]:
     reference = confirmations.referred_to(prompt)
-    return Right(reference) if reference else None
+    return {Right(reference)} if reference else set()
 
 
 def _is_away(world: World, party: Party) -> bool:
@@ -347,6 +347,6 @@ def _about_talks(campaign: Campaign, before: Call, event: Event, after: Call, wo
         and after.stage is Stage.FAREWELL
         and before.stage is not after.stage
     ):
-        stopped = campaign.recording.legal_basis in EFFECTS[event.right].stops and campaign.recording.must
+        stopped = stops(campaign, event.right) and campaign.recording.must
         if not stopped and (not campaign.ends_after_right or not _bars(campaign, event.right)):
             yield "a call that ends after a right although it is to go on"

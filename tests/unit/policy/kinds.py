@@ -77,6 +77,9 @@ _OUTBOUND = {
     "first_contact": _kind(
         "notice", "continue", _CONTRACT, _REPEAT, notice=_TWO_PROMPTS | {"information": "first_contact"}
     ),
+    # an agreement beside another basis of the recording
+    "opt_in-interest": _kind("opt_in", "continue", _CONTRACT, _AGREE | _WITHDRAW)
+    | {"recording": {"mode": "opt_in", "legal_basis": "legitimate_interest"}},
     "machine-message": _kind("opt_out", "continue", _CONTRACT, _REFUSE, answering_machine={"message": True}),
     "machine-barred": _kind("off", "continue", _OFFER, _OBJECT, answering_machine={"message": True}),
     "machine-silent": _kind("off", "hang_up", _CONTRACT, _ACCESS, answering_machine={}),

@@ -90,6 +90,19 @@ def test_who_withdraws_their_consent_in_the_talk_is_recorded_on() -> None:
     assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.DONE)
 
 
+@pytest.mark.parametrize(("key", "right"), [("6", Right.WITHDRAW_CONSENT), ("2", Right.REFUSE_RECORDING)])
+def test_what_was_agreed_to_goes_on_after_it_is_withdrawn_where_another_basis_is_declared(
+    key: str, right: Right
+) -> None:
+    """Article 7(3): who was asked may take it back, whatever the recording is said to rest on."""
+    interest = {"mode": "opt_in", "legal_basis": "legitimate_interest"}
+    story = recorded(Story(**ASKED | {"recording": interest}))
+    assert story.does(on.KeyPressed(key)) == [do.StopRecorder(keep=True), do.RegisterRight(right, key)]
+    story = waiting(Story(**ASKED | {"recording": interest}))
+    story.send(on.KeyPressed("1"), on.KeyPressed(key))
+    assert story.does(SAID) == [do.AnswerAgent(), do.Bridge()]
+
+
 def test_who_withdraws_their_consent_before_the_talk_is_recorded_in_it() -> None:
     story = waiting(Story(**ASKED))
     story.send(on.KeyPressed("1"), on.KeyPressed("6"))

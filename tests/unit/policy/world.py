@@ -10,7 +10,7 @@ from ccari.policy import notices
 from ccari.policy.call import Command, Direction, Event, Outcome, Party, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.campaign import Campaign
+from ccari.policy.campaign import Campaign, RecordingMode
 from ccari.policy.keypad import AgentAction, KeyAction
 from ccari.policy.rights import EFFECTS, Right
 
@@ -223,13 +223,15 @@ def _pressed(world: World, campaign: Campaign, key: str) -> World:
         )
         return world._replace(agreed=True) if in_time else world
     right = right_of(campaign, key)
-    if right is not None and _stops(campaign, right) and not world.refused:
+    if right is not None and stops(campaign, right) and not world.refused:
         return world._replace(refused=True)
     return world
 
 
-def _stops(campaign: Campaign, right: Right) -> bool:
-    return campaign.recording.legal_basis in EFFECTS[right].stops
+def stops(campaign: Campaign, right: Right) -> bool:
+    agreed_to = campaign.recording.mode is RecordingMode.OPT_IN
+    taken_back = right in {Right.WITHDRAW_CONSENT, Right.REFUSE_RECORDING}
+    return (agreed_to and taken_back) or campaign.recording.legal_basis in EFFECTS[right].stops
 
 
 def _is_asked(world: World, campaign: Campaign) -> bool:
@@ -255,7 +257,7 @@ def _typed(world: World, campaign: Campaign, key: str) -> World:
 
 def _entered(world: World, campaign: Campaign, right: Right) -> World:
     """By the agent."""
-    if _stops(campaign, right):
+    if stops(campaign, right):
         world = world._replace(refused=True)
     return world._replace(entered=world.entered | {right})
 

@@ -515,6 +515,24 @@ async def test_a_refusal_is_forgotten_with_the_service_that_was_to_stop_the_reco
     assert (unfinished.until, unfinished.may_be_kept) == (refusal.received_at, False)
 
 
+@pytest.mark.parametrize(("mode", "stops"), [("opt_in", True), ("opt_out", False)])
+async def test_a_withdrawal_from_what_was_agreed_to_is_forgotten_with_the_service_or_one_from_what_was_not_heeded(
+    calls: PostgresCallStore, store: Store, mode: str, *, stops: bool
+) -> None:
+    call = made.call()
+    await calls.open(call, made.question(call))
+    await calls.commit_heard(call.id, "v1", "i1", ())
+    tag = replace(made.tag(call), mode=mode)
+    await store.recordings.tag(tag, made.journal("recording_agreed", "recording_tagged"))
+    withdrawal = made.exercise(Right.WITHDRAW_CONSENT)
+    await calls.register_right(call, withdrawal, ())
+    (unfinished,) = await store.recordings.unfinished(made.ASTERISK)
+    assert unfinished.until == (withdrawal.received_at if stops else None)
+    await store.recordings.finished(tag, None, ())
+    (waiting,) = await store.recordings.waiting([tag.recording_id])
+    assert waiting.until == unfinished.until
+
+
 async def test_an_unfinished_recording_is_forgotten_or_a_finished_one_comes_back(
     calls: PostgresCallStore, store: Store
 ) -> None:

@@ -103,19 +103,21 @@ async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(ccari: Servi
 async def test_a_withdrawal_is_said_to_stop_a_recording_that_it_did_not_or_not_one_that_it_did(
     ccari: Service, store: Store
 ) -> None:
-    for reference, basis in (
-        ("ACME-2026-000001", None),
-        ("ACME-2026-000002", "contract"),
-        ("ACME-2026-000003", "consent"),
+    for reference, basis, mode, stops in (
+        ("ACME-2026-000001", None, "", False),
+        ("ACME-2026-000002", "contract", "notice", False),
+        ("ACME-2026-000003", "consent", "opt_in", True),
+        ("ACME-2026-000004", "legitimate_interest", "opt_in", True),
     ):
         call = made.call()
         await store.calls.open(call, made.question(call))
         if basis is not None:
             await store.calls.commit_heard(call.id, "v1", "i1", ())
-            await store.recordings.tag(replace(made.tag(call), legal_basis=basis), ())
+            tag = replace(made.tag(call), legal_basis=basis, mode=mode)
+            await store.recordings.tag(tag, made.journal("recording_agreed"))
         await store.calls.register_right(call, made.exercise(Right.WITHDRAW_CONSENT), ())
         shown = await ccari.json("requests", "show", reference)
-        assert shown["effect"]["stops_recording"] is (basis == "consent")
+        assert shown["effect"]["stops_recording"] is stops
 
 
 async def test_show_leaves_out_what_an_authority_asks(ccari: Service, store: Store) -> None:
