@@ -13,6 +13,7 @@ from ccari.policy.consent import Consent, ConsentState
 from ccari.policy.hours import Closed, closed
 from ccari.policy.numbers import Number, NumberFault
 from ccari.policy.parties import Register
+from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import Entry, Listing, Reason, bars
 
 
@@ -139,6 +140,12 @@ def question(campaign: Campaign, now: datetime) -> Question:
 def barring(campaign: Campaign) -> tuple[Reason, ...]:
     """The suppression reasons that forbid a call of this campaign."""
     return _barring(campaign.legal_basis, campaign.marketing)
+
+
+def bars_the_like(campaign: Campaign, right: Right) -> bool:
+    """True if whoever exercises the right is not called for this campaign again: for its bar, or for the consent that is gone."""
+    withdrawn = right is Right.WITHDRAW_CONSENT and campaign.needs_consent
+    return withdrawn or EFFECTS[right].suppress in barring(campaign)
 
 
 @cache

@@ -22,10 +22,10 @@ from ccari.policy.call.telling import (
 )
 from ccari.policy.call.vocabulary import Outcome, Party
 from ccari.policy.campaign import stops_recording
+from ccari.policy.gate import bars_the_like
 from ccari.policy.keypad import KeyAction
 from ccari.policy.retention import WITHDRAWING
-from ccari.policy.rights import EFFECTS, Right
-from ccari.policy.suppression import bars
+from ccari.policy.rights import Right
 
 #: In place of a code, for a right that was registered at the agent's screen.
 SCREEN = "screen"
@@ -193,7 +193,6 @@ def _change_language(call: Call, note: do.Note) -> Step:
 def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) -> Step:
     """Durable, so that it is confirmed; without a reference where it has none yet."""
     right, campaign = event.right, call.declared
-    effect = EFFECTS[right]
     reference = event.reference if isinstance(event, on.RightRegistered) else ""
     note = (
         do.Note("right_registered", {"right": right.value, "reference": reference})
@@ -215,10 +214,7 @@ def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) ->
         # the two are talking about it: only the agent is told that it is done
         call, told = explain(call, call.reason or reason, note)
         return whisper(call, agent_answer(call, right), *told)
-    barred = effect.suppress is not None and bars(
-        effect.suppress, basis=campaign.legal_basis, marketing=campaign.marketing
-    )
-    if barred and campaign.ends_after_right:
+    if campaign.ends_after_right and bars_the_like(campaign, right):
         return then([note], farewell(call, Outcome.RIGHT_EXERCISED, right.value, *words))
     if must_end:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, reason, *words))

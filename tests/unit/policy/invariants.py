@@ -292,6 +292,8 @@ def _is_over(campaign: Campaign, world: World) -> bool:
 
 
 def _bars(campaign: Campaign, right: Right) -> bool:
+    if right is Right.WITHDRAW_CONSENT and campaign.needs_consent:
+        return True
     bar = EFFECTS[right].suppress
     return bar is not None and bars(bar, basis=campaign.legal_basis, marketing=campaign.marketing)
 

@@ -80,6 +80,7 @@ _OUTBOUND = {
     # an agreement beside another basis of the recording
     "opt_in-interest": _kind("opt_in", "continue", _CONTRACT, _AGREE | _WITHDRAW)
     | {"recording": {"mode": "opt_in", "legal_basis": "legitimate_interest"}},
+    "withdrawn-contract": _kind("off", "continue", _CONTRACT, _WITHDRAW, consent_required=True),
     "machine-message": _kind("opt_out", "continue", _CONTRACT, _REFUSE, answering_machine={"message": True}),
     "machine-barred": _kind("off", "continue", _OFFER, _OBJECT, answering_machine={"message": True}),
     "machine-silent": _kind("off", "hang_up", _CONTRACT, _ACCESS, answering_machine={}),

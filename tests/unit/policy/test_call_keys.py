@@ -107,6 +107,15 @@ def test_a_right_that_bars_nothing_is_confirmed_and_the_talk_goes_on(
     assert story.call.stage is Stage.TALK
 
 
+def test_who_takes_back_the_consent_that_the_call_needs_beside_its_contract_is_talked_to_all_the_same() -> (
+    None
+):
+    story = Story(consent_required=True).notice()
+    story.send(on.KeyPressed("6"), on.RightRegistered(Right.WITHDRAW_CONSENT, "R-1"))
+    assert (story.call.stage, story.call.outcome) == (Stage.FAREWELL, Outcome.RIGHT_EXERCISED)
+    assert story.does(on.Played("identity", whole=False)) == [says("right_registered_withdraw_consent")]
+
+
 def test_when_the_answers_come_is_told_once_however_many_were_asked_for() -> None:
     story = Story().notice()
     story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"))
