@@ -42,7 +42,7 @@ async def test_a_talk_that_must_be_recorded_goes_on_when_the_disk_is_full(ground
         spool.fill(but_kib=LITTLE_KIB)
         placed = await ground.lab.world.dial(callee.number, campaign="strict")
         outcome, _ = await ground.ended(service, placed)
-        assert (outcome.outcome, outcome.reason) == ("failed", "recording_failed")
+        assert (outcome.outcome, outcome.reason) == ("bridged", "recording_failed")
         shown = await kept_later(service, outcome.call)
         assert 0 < shown["recordings"][0]["duration_ms"] <= LITTLE_KIB * 1024 / 16
         sound = await heard(ground.lab, callee)

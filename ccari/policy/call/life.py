@@ -300,7 +300,8 @@ def _failed(call: Call, command: Command) -> Step:  # noqa: PLR0912 - one arm a 
             call.stage is not Stage.FAREWELL
         ):
             # the callee's channel may have been made all the same, so it is hung up too
-            return ending.end(call, Outcome.FAILED, f"{call.stage}_failed")
+            outcome = Outcome.BRIDGED if call.has_talked else Outcome.FAILED
+            return ending.end(call, outcome, f"{call.stage}_failed")
         case _:
             return call, []
 

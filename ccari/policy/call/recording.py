@@ -206,7 +206,8 @@ def unrecorded(call: Call) -> Step:
     if call.stage not in {Stage.BRIEFING, Stage.TAG, Stage.RECORDER, Stage.QUIET, Stage.BRIDGE, Stage.TALK}:
         return call, [note]
     if call.declared.recording.must:
-        return then([note], farewell(call, Outcome.FAILED, "recording_failed"))
+        outcome = Outcome.BRIDGED if call.has_talked else Outcome.FAILED
+        return then([note], farewell(call, outcome, "recording_failed"))
     call, told = explain(call, "recording_failed", note)
     if call.stage is Stage.TALK:
         return whisper(call, notices.AGENT_RECORDING_STOPPED, *told)

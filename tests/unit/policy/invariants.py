@@ -109,6 +109,8 @@ def _about_legs(campaign: Campaign, world: World, command: Command) -> Iterator[
         case do.CloseCall(outcome):
             if world.given_back not in {None, outcome}:
                 yield "an end that is not the one the dialplan was told"
+            if world.handed_over and outcome is Outcome.FAILED:
+                yield "a talk that ends as a call that came to nothing"
             if world.blocked and outcome not in {Outcome.BLOCKED, Outcome.UNAVAILABLE}:
                 yield "a blocked call that ends as another"
 

@@ -332,6 +332,12 @@ def test_a_recorder_that_ends_by_itself_ends_a_talk_that_must_be_recorded() -> N
     assert story.does(on.RecorderStopped()) == [do.Play(Party.CALLEE, "goodbye")]
 
 
+def test_a_talk_that_ends_with_its_recorder_was_no_talk() -> None:
+    story = Story(recording={"mode": "opt_out", "without": "hang_up"}).talk()
+    story.send(on.RecorderStopped(), on.Played("goodbye", whole=True), CALLEE_GONE, AGENT_GONE)
+    assert story.ending == ("bridged", "recording_failed")
+
+
 @pytest.mark.parametrize("party", list(Party))
 def test_either_who_leaves_the_talk_ends_it_as_bridged(party: Party) -> None:
     story = Story().talk()

@@ -68,6 +68,18 @@ def test_where_a_call_must_be_recorded_it_ends_if_the_colleague_cannot_be_told()
     assert (story.call.stage, story.call.reason) == (Stage.FAREWELL, "recording_failed")
 
 
+@pytest.mark.parametrize("must", [False, True])
+def test_a_callee_who_has_talked_to_one_ends_as_if_to_nobody_when_no_other_can_be_joined(
+    *, must: bool
+) -> None:
+    recording = {"mode": "opt_out", "without": "hang_up" if must else "continue"}
+    story = handed_over(Story(**TRANSFERS, recording=recording))
+    story.send(on.AgentAnswered(), on.Played("agent_call_recorded", whole=False, party=Party.AGENT))
+    story.send(*([] if must else [on.Failed(do.Bridge())]))
+    reason = "recording_failed" if must else "bridge_failed"
+    assert (story.call.outcome, story.call.reason) == (Outcome.BRIDGED, reason)
+
+
 def test_a_repeated_notice_is_over_before_the_recording_begins() -> None:
     story = Story(**on_transfer("repeat")).talk()
     story.send(ASKED, on.RecorderStopped(), on.AgentCreated(), on.AgentAnswered(), BRIEFED)
