@@ -40,7 +40,7 @@ class Actions:
         self._dialplan = Dialplan(desk.ari, ids)
         self._legs = Legs(desk.ari, ids, self._dialplan)
         self._ledger = Ledger(ids.call, desk, journal)
-        self.player = Player(ids, desk)
+        self.player = Player(ids, desk, order.campaign)
         self.recorder = Recorder(ids, desk, journal)
 
     def heard(self, event: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from ccari.calls.desk import Desk
 from ccari.calls.events import Ids, Playback
-from ccari.errors import AsteriskError
+from ccari.errors import AsteriskError, SoundError
 from ccari.gating.sourcing import own_source
 from ccari.gating.terms import Terms
 from ccari.policy import confirmations, notices
@@ -18,11 +18,12 @@ AGENT_LANGUAGE = "pl"
 
 
 class Player:
-    """``playbacks``: the newest to each party."""
+    """``campaign``: the one that was asked for, unchecked. ``playbacks``: the newest to each party."""
 
-    def __init__(self, ids: Ids, desk: Desk) -> None:
+    def __init__(self, ids: Ids, desk: Desk, campaign: str) -> None:
         self._ids = ids
         self._desk = desk
+        self._campaign = campaign
         self.playbacks: dict[Party, Playback] = {}
 
     async def play(self, party: Party, prompt: str, terms: Terms | None) -> None:
@@ -49,7 +50,7 @@ class Player:
 
     async def _sound(self, party: Party, prompt: str, terms: Terms | None) -> Sound:
         if terms is None:
-            return self._desk.prompts.common(prompt, AGENT_LANGUAGE)
+            return self._before_the_gate(prompt)
         if prompt == notices.SOURCE_ASKED:
             # else as the campaign says for all of its numbers
             return await own_source(self._desk, terms) or terms.script.sounds[NoticePrompt.SOURCE.value]
@@ -65,3 +66,12 @@ class Player:
             ",".join(each.media for each in sounds), sum(each.duration_ms for each in sounds),
             " ".join(each.text for each in sounds),
         )  # fmt: skip
+
+    def _before_the_gate(self, prompt: str) -> Sound:
+        """In the language of the campaign, where there is one, and it is not what the sound is missing for."""
+        policy, prompts = self._desk.book.policy, self._desk.prompts
+        campaign = policy.campaign(self._campaign) if policy else None
+        if campaign is not None:
+            with contextlib.suppress(SoundError):
+                return prompts.common(prompt, campaign.language)
+        return prompts.common(prompt, AGENT_LANGUAGE)

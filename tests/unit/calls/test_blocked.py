@@ -1,0 +1,53 @@
+"""What an agent hears of a call that the gate blocks, or could not be asked about."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from ccari.calls.actions import Actions
+from ccari.calls.desk import Order
+from ccari.errors import SoundError
+from ccari.policy.call import Direction, Party
+from ccari.policy.call import commands as do
+from ccari.policy.declaration import Policy
+from ccari.ports.policies import PolicyBook
+from ccari.ports.sounds import Prompts, Sound
+from tests.unit.calls.talking import IDLE_DESK, Talking
+from tests.unit.policy.campaigns import CONTROLLER, campaign
+
+
+class Shipped:
+    """The sounds that come with ccari, which speaks no French."""
+
+    def common(self, prompt: str, language: str) -> Sound:
+        if language == "fr":
+            raise SoundError(f"{prompt} is not spoken in {language}")
+        return Sound(f"sound:{language}/{prompt}", 1000, prompt)
+
+
+def policy(language: str) -> Policy:
+    return Policy(controllers=(CONTROLLER,), campaigns=(campaign(language=language),))
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked", "heard"),
+    [
+        (policy("de"), "renewals", "de"),
+        (policy("pl"), "renewals", "pl"),
+        (policy("de"), "unheard-of", "pl"),
+        (policy("fr"), "renewals", "pl"),
+        (None, "renewals", "pl"),
+    ],
+)
+async def test_an_agent_is_told_in_polish_of_a_blocked_call_of_a_german_campaign(
+    declared: Policy | None, asked: str, heard: str
+) -> None:
+    talking = Talking(Direction.OUTBOUND)
+    book = cast("PolicyBook", SimpleNamespace(policy=declared))
+    desk = replace(IDLE_DESK, ari=talking.ari, book=book, prompts=cast("Prompts", Shipped()))
+    order = Order(Direction.OUTBOUND, "+48600100001", asked, "phone-1", "anna")
+    actions = Actions(order, talking.ids, desk, talking.journal)
+    await actions.carry_out(do.Play(Party.AGENT, "agent_blocked_policy"))
+    assert talking.asked == [("play", f"sound:{heard}/agent_blocked_policy")]
