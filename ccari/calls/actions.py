@@ -1,6 +1,7 @@
 """Carrying out the commands of ``policy.call``: the one list of them, each with the event it leads to."""
 
 import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,8 @@ from ccari.gating.terms import Terms
 from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import RING_SECONDS
+from ccari.policy.call.state import AGREEMENT_SECONDS, RING_SECONDS
+from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
 
 
@@ -89,7 +91,7 @@ class Actions:
             case do.CallAgent():
                 await self._legs.create_agent(self._terms)
             case do.DialAgent():
-                await ari.dial(ids.agent, seconds=self._terms.campaign.connect_seconds + 5)
+                await ari.dial(ids.agent, seconds=self._agent_seconds())
             case do.CreateCallee():
                 await self._legs.create_callee(self._terms)
             case do.SpendToken():
@@ -163,6 +165,17 @@ class Actions:
             return on.GateBlocked(verdict)
         self._settled = verdict
         return on.GateAllowed(verdict.campaign, verdict.informed, known=verdict.number is not None)
+
+    def _agent_seconds(self) -> int:
+        """For how long Asterisk rings the agent if nobody gives them up before.
+
+        For a callee who was first it does while they are told, and asked; they wait for the agent from then on.
+        """
+        terms, seconds = self._terms, self._terms.campaign.connect_seconds + 5
+        if self._ids.direction is not Direction.CALLEE_FIRST or self._ids.agents:
+            return seconds
+        asked = terms.campaign.recording.mode is RecordingMode.OPT_IN
+        return seconds + math.ceil(terms.notice_ms / 1000 + (AGREEMENT_SECONDS if asked else 0))
 
     async def _spend_token(self) -> Event:
         block = await self._ledger.spend_token(self._terms)

@@ -61,6 +61,12 @@ class Terms:
         return self.script.versions[notices.information(self.campaign, inbound=self.inbound)]
 
     @property
+    def notice_ms(self) -> int:
+        """How long the notice takes that has to be heard in this call."""
+        told = notices.sequence(self.campaign, informed=self.informed, inbound=self.inbound)
+        return sum(self.script.sounds[each].duration_ms for each in told)
+
+    @property
     def asserted(self) -> dict[str, str]:
         """What the call is made under, as its row has it: for its journal, which is sealed."""
         opened = self.opened

@@ -24,13 +24,14 @@ class Asterisk:
     """ARI's operations as asyncari offers them: ``asked`` are those that came, with the channel or thing they are about.
 
     ``refusals``: the status that an operation is refused with; None for one that is never answered. ``set``: what variables were
-    set to.
+    set to. ``rings``: for how many seconds each channel is rung.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.refusals: dict[str, HTTPStatus | None] = {}
         self.set: list[tuple[str, str]] = []
+        self.rings: dict[str, int] = {}
 
     def __getattr__(self, _: str) -> "Asterisk":
         # every resource is this one
@@ -63,6 +64,10 @@ class Asterisk:
 
     async def create(self, *, channelId: str, **_: Any) -> None:  # noqa: N803
         await self._do("create", channelId)
+
+    async def dial(self, *, channelId: str, timeout: int) -> None:  # noqa: ASYNC109, N803 - ARI's names
+        self.rings[channelId] = timeout
+        await self._do("dial", channelId)
 
     async def playWithId(self, *, media: str, **_: Any) -> None:  # noqa: N802
         await self._do("play", media)

@@ -1,0 +1,58 @@
+"""For how long Asterisk rings an agent, whatever becomes of the call."""
+
+from dataclasses import replace
+
+import pytest
+
+from ccari.policy.call import Direction
+from ccari.policy.call import commands as do
+from ccari.policy.call.state import AGREEMENT_SECONDS
+from ccari.policy.campaign import RecordingMode
+from ccari.ports.sounds import Script, Sound
+from tests.unit.calls.talking import Talking
+from tests.unit.policy.campaigns import ALL_KEYS, campaign
+
+#: Of one prompt of the notice.
+SECONDS = 20.2
+
+
+async def rung(
+    direction: Direction, *, mode: str = "opt_out", informed: bool = False, agents: int = 0
+) -> int:
+    """For how many seconds the agent is, of whom the callee waits five."""
+    talking = Talking(direction)
+    declared = campaign(
+        connect_seconds=5,
+        recording={"mode": mode},
+        notice={"prompts": ["identity", "purpose", "recording"], "information": "first_contact"},
+        keys=ALL_KEYS | ({"1": "consent_recording"} if mode == RecordingMode.OPT_IN else {}),
+    )
+    prompts = ("identity", "purpose", f"recording_{mode}")
+    script = Script({each: Sound("", round(SECONDS * 1000), each) for each in prompts}, {})
+    actions = talking.actions
+    actions._settled = replace(actions._terms, campaign=declared, scripts={"pl": script}, informed=informed)
+    talking.ids.agents = agents
+    await actions.carry_out(do.DialAgent())
+    return talking.asterisk.rings[talking.ids.agent]
+
+
+@pytest.mark.parametrize(
+    ("mode", "informed", "prompts", "more"),
+    [("opt_out", False, 3, 0), ("opt_out", True, 1, 0), ("opt_in", False, 3, AGREEMENT_SECONDS)],
+)
+async def test_an_agent_is_rung_no_more_while_the_callee_who_was_first_hears_a_long_notice(
+    mode: str, prompts: int, more: float, *, informed: bool
+) -> None:
+    seconds = await rung(Direction.CALLEE_FIRST, mode=mode, informed=informed)
+    assert 5 + prompts * SECONDS + more < seconds <= 5 + prompts * SECONDS + more + 6
+
+
+@pytest.mark.parametrize("direction", [Direction.AGENT_FIRST, Direction.INBOUND])
+async def test_an_agent_for_whom_nobody_hears_a_notice_is_rung_on_when_they_are_given_up(
+    direction: Direction,
+) -> None:
+    assert await rung(direction) == 10
+
+
+async def test_a_colleague_to_whom_a_callee_is_handed_over_is_rung_as_long_as_the_notice_was() -> None:
+    assert await rung(Direction.CALLEE_FIRST, agents=1) == 10
