@@ -61,7 +61,7 @@ def retry(
 ) -> None:
     """Try again what was given up, as if for the first time. Exit status 1 if there is nothing of the kind.
 
-    What was to be told to a webhook that is in no ccari.toml any more cannot be tried again.
+    What was to be told to a webhook that is in no ccari.toml any more, or is told of such things no more, cannot be tried again.
     """
 
     async def work(_: Settings, store: Store) -> list[int]:
@@ -70,7 +70,7 @@ def retry(
     retried = with_store(context, work)
     if not retried:
         raise CcariError(
-            "nothing of the kind was given up by a webhook that there still is: see ccari webhooks list --state given_up"
+            "nothing of the kind was given up by a webhook that there still is and that is told of it: see ccari webhooks list --state given_up"
         )
     if json:
         as_json({"retried": retried})

@@ -105,8 +105,9 @@ class Notifier:
             await self.drop_gone()
 
     async def know(self) -> None:
-        """Have the database write down what these endpoints are to be told, from now on. Raises StoreError."""
-        await self._queue.know([each.endpoint for each in self._targets])
+        """Have the database write down what these endpoints are to be told, from now on, and nothing else. Raises StoreError."""
+        for name, count in (await self._queue.know([each.endpoint for each in self._targets])).items():
+            _log.warning("webhook_narrowed", webhook=name, messages=count)
 
     async def look_at_terms(self) -> None:
         """Have it told whose day has come, or comes soon. Raises StoreError."""
@@ -139,7 +140,7 @@ class Notifier:
         """
         went: list[Sent] = []
         while len(went) < _ROUND and sum(each.refused for each in went) < _REFUSALS:
-            delivery = await self._queue.claim(target.endpoint.name, LEASE)
+            delivery = await self._queue.claim(target.endpoint, LEASE)
             if delivery is None:
                 break
             sent = await self._try(target, delivery)

@@ -47,8 +47,11 @@ class Delivery:
 class DeliveryQueue(Protocol):
     """What webhooks have yet to be told, shared by every process on the database. Each method raises StoreError."""
 
-    async def know(self, endpoints: Sequence[Endpoint]) -> None:
-        """From now on these are told, beside what others of the fleet name: ``ccari.toml`` should be alike on each node."""
+    async def know(self, endpoints: Sequence[Endpoint]) -> Mapping[str, int]:
+        """From now on these are told, beside what others of the fleet name: ``ccari.toml`` should be alike on each node.
+
+        What waits for one of them that is told of it no more is given up: gives how many messages, by its name.
+        """
         ...
 
     async def drop_unseen(self, for_so_long: timedelta) -> Mapping[str, int]:
@@ -62,8 +65,8 @@ class DeliveryQueue(Protocol):
         """Have told of requests that fall due in so many days, and of those that are overdue: of each term once."""
         ...
 
-    async def claim(self, endpoint: str, lease: timedelta) -> Delivery | None:
-        """The next one, which nobody else is given for the length of the lease; None: nothing is due."""
+    async def claim(self, endpoint: Endpoint, lease: timedelta) -> Delivery | None:
+        """The next one of its events and controllers, which nobody else is given for the length of the lease; None: nothing is due."""
         ...
 
     async def delivered(self, delivery: Delivery) -> None: ...
@@ -98,7 +101,7 @@ class DeliveryLog(Protocol):
         endpoint: str | None = None,
         controllers: Iterable[str] | None = None,
     ) -> list[int]:
-        """Try again what was given up, as if for the first time: one, or all of endpoints that there are; gives their ids."""
+        """Try again what was given up, as if for the first time, where there is an endpoint that is told of it: one, or all; gives their ids."""
         ...
 
     async def discard(self, delivery: int | None = None, *, endpoint: str | None = None) -> list[int]:

@@ -19,12 +19,18 @@ class Webhooks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def know(self, endpoints: Sequence[Endpoint]) -> None:
+    async def know(self, endpoints: Sequence[Endpoint]) -> Mapping[str, int]:
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_webhooks"])
             for each in endpoints:
-                controllers = None if each.controllers is None else list(each.controllers)
-                await connection.execute(SQL["know_webhook"], each.name, list(each.events), controllers)
+                await connection.execute(
+                    SQL["know_webhook"], each.name, list(each.events), _controllers(each)
+                )
+        given_up: dict[str, int] = {}
+        for each in endpoints:
+            if count := len(await self._batches("give_up_narrowed", each.name)):
+                given_up[each.name] = count
+        return given_up
 
     async def drop_unseen(self, for_so_long: timedelta) -> Mapping[str, int]:
         async with self._database.transaction() as connection:
@@ -51,9 +57,11 @@ class Webhooks:
                     SQL["tell_of_terms"], known, today, clock.now.astimezone(UTC).date(), event, days, over
                 )
 
-    async def claim(self, endpoint: str, lease: timedelta) -> Delivery | None:
+    async def claim(self, endpoint: Endpoint, lease: timedelta) -> Delivery | None:
         async with self._database.transaction() as connection:
-            row = await connection.fetchrow(SQL["claim_delivery"], endpoint, lease)
+            row = await connection.fetchrow(
+                SQL["claim_delivery"], endpoint.name, lease, list(endpoint.events), _controllers(endpoint)
+            )
             if row is None:
                 return None
             event = Told(row["event"])
@@ -113,6 +121,10 @@ class Webhooks:
             while rows := await connection.fetch(SQL[query], *arguments):
                 done += [row["id"] for row in rows]
         return sorted(done)
+
+
+def _controllers(endpoint: Endpoint) -> list[str] | None:
+    return None if endpoint.controllers is None else list(endpoint.controllers)
 
 
 async def _data(connection: Connection, event: Told, subject: str) -> Mapping[str, Any]:

@@ -44,12 +44,24 @@ JOIN webhook_endpoints e ON $4 = ANY (e.events) AND (e.controllers IS NULL OR r.
 WHERE r.closed_at IS NULL AND r.due - local.today <= $5 AND (r.due < local.today) = $6
 ON CONFLICT DO NOTHING
 
+-- name: give_up_narrowed
+-- What an endpoint is told of no more: not its event, or not of that controller. Not what somebody is trying just now.
+UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'the webhook is told of this no more'
+WHERE id = ANY (ARRAY(
+    SELECT d.id FROM webhook_deliveries d JOIN webhook_endpoints e ON e.name = d.endpoint
+    WHERE d.state = 'waiting' AND d.endpoint = $1 AND d.next_try_at <= now()
+      AND (d.event = ANY (e.events) AND (e.controllers IS NULL OR d.controller = ANY (e.controllers))) IS NOT TRUE
+    LIMIT 5000 FOR UPDATE OF d SKIP LOCKED))
+RETURNING id
+
 -- name: claim_delivery
--- What was never tried goes before what was not taken: a webhook that takes but some is told of those at once.
+-- What was never tried goes before what was not taken: a webhook that takes but some is told of those at once. $3, $4: its
+-- events and controllers as whoever tells it has them, which another of the fleet may have in the table otherwise.
 WITH claimed AS (
     UPDATE webhook_deliveries SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
     WHERE id = (
         SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND endpoint = $1 AND next_try_at <= now()
+          AND event = ANY ($3::text[]) AND ($4::text[] IS NULL OR controller = ANY ($4))
         ORDER BY (tries = 0) DESC, next_try_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING id, message, endpoint, event, subject, at, tries)
 SELECT * FROM claimed
@@ -114,11 +126,13 @@ ORDER BY id DESC LIMIT $4
 -- name: retry_deliveries
 UPDATE webhook_deliveries SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
 WHERE id = ANY (ARRAY(
-    SELECT id FROM webhook_deliveries
-    WHERE state = 'given_up' AND endpoint IN (SELECT name FROM webhook_endpoints)
-      AND ($1::bigint IS NULL OR id = $1) AND ($2::text IS NULL OR endpoint = $2)
-      AND ($3::text[] IS NULL OR controller = ANY ($3))
-    LIMIT 5000 FOR UPDATE SKIP LOCKED))
+    SELECT d.id FROM webhook_deliveries d
+    JOIN webhook_endpoints e ON e.name = d.endpoint
+     AND d.event = ANY (e.events) AND (e.controllers IS NULL OR d.controller = ANY (e.controllers))
+    WHERE d.state = 'given_up'
+      AND ($1::bigint IS NULL OR d.id = $1) AND ($2::text IS NULL OR d.endpoint = $2)
+      AND ($3::text[] IS NULL OR d.controller = ANY ($3))
+    LIMIT 5000 FOR UPDATE OF d SKIP LOCKED))
 RETURNING id
 
 -- name: discard_deliveries

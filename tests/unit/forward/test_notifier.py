@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.forward import notifier as notifiers
+from ccari.forward.courier import LEASE
 from ccari.forward.notifier import Notifier, Sent, Target
 from ccari.forward.secret import decoded
 from ccari.forward.webhook import open_webhook
@@ -349,6 +350,52 @@ async def test_dead_letters_of_a_webhook_that_is_no_more_stay_for_ever(
         await told_by.notifier.drop_gone()
         await told_by.notifier.look_at_terms()
     assert [row["endpoint"] for row in await store.webhooks.page(9)] == ["erp"]
+
+
+NARROWED = {
+    "controllers": (tuple(Told), ("another",)),
+    "events": ((Told.RIGHT_REGISTERED,), None),
+}
+
+
+@pytest.mark.parametrize("what", NARROWED)
+async def test_invariant_7_a_webhook_that_was_narrowed_is_sent_what_waits_of_the_others(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver, what: str
+) -> None:
+    events, controllers = NARROWED[what]
+    async with telling(store, target(receiver)) as before:
+        narrowed = target(receiver, *events, controllers=controllers)
+        await person.called(shelf)
+        # before anything else is looked at, and while the table has what another of the fleet says still
+        assert await before.notifier.tell(narrowed) == []
+        await due_again(database)
+        with capture_logs() as logs:
+            async with telling(store, narrowed) as told_by:
+                assert await told_by.deliver() == []
+                await told_by.notifier.know()
+        assert [(each["event"], each["webhook"], each["messages"]) for each in logs] == [
+            ("webhook_narrowed", "crm", 1)
+        ]
+        (row,) = await store.webhooks.page(9)
+        assert (row["state"], row["fault"]) == ("given_up", "the webhook is told of this no more")
+        assert await store.webhooks.retry() == []
+        # whoever did not mean it loses nothing
+        await before.notifier.know()
+        assert len(await store.webhooks.retry(endpoint="crm")) == 1
+        assert [each.status for each in await before.deliver()] == [204]
+
+
+async def test_what_is_being_tried_as_a_webhook_is_narrowed_passes_for_untold(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver
+) -> None:
+    wide = target(receiver)
+    async with telling(store, wide):
+        await person.called(shelf)
+        tried = await store.webhooks.claim(wide.endpoint, LEASE)
+        assert tried is not None
+        async with telling(store, target(receiver, controllers=("another",))):
+            await store.webhooks.delivered(tried)
+    assert await waiting(database) == [("call.ended", "delivered")]
 
 
 async def test_a_term_that_was_discarded_is_told_of_again(
