@@ -181,7 +181,8 @@ UNFINISHED = Family(
 RECORDINGS_LATE = Family(
     "ccari_recordings_late",
     Kind.GAUGE,
-    "Recordings that ended more than an hour ago and still lie unencrypted in the spool.",
+    "Recordings that ended more than an hour ago and still lie unencrypted in the spool, and those that have been running for five "
+    "hours by the database: their Asterisk has another name now, or no service any more.",
 )
 RECORDINGS = Family(
     "ccari_recordings", Kind.GAUGE, "All recordings there is a row of, by state.",

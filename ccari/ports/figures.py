@@ -14,7 +14,7 @@ COUNT_SECONDS = 300.0
 @dataclass(frozen=True, slots=True)
 class Pressing:
     """What somebody has to see to. ``requests``: open ones, by how soon they are due; ``unfinished``: recordings, by state;
-    ``late``: of them, those whose file should long have had its place; ``registers``: the day of each one's newest copy.
+    ``late``: of them, those whose file should long have had its place, or whose end should have been seen; ``registers``: the day of each one's newest copy.
     """
 
     requests: Mapping[str, int]

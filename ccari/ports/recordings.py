@@ -231,7 +231,7 @@ class Backlog(Protocol):
         ...
 
     async def late(self) -> int:
-        """How many have been waiting for an hour or more, on whatever node."""
+        """How many have been waiting for an hour or more, or never came to their end, on whatever node."""
         ...
 
     async def brought(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:

@@ -79,7 +79,7 @@ class Recordings:
 
     async def late(self) -> int:
         async with self._database.connection() as connection:
-            return int(await connection.fetchval(SQL["late_recordings"]))
+            return sum(row["late"] for row in await connection.fetch(SQL["unfinished_by_state"]))
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
         return await self._unfinished(

@@ -8,10 +8,6 @@ CROSS JOIN LATERAL (
                      WHERE each.controller = r.controller), $3::date) AS today) AS local
 WHERE r.closed_at IS NULL GROUP BY urgency
 
--- name: unfinished_by_state
-SELECT state, count(*), count(*) FILTER (WHERE state = 'finished' AND stopped_at < now() - interval '1 hour') AS late
-FROM recordings WHERE state IN ('tagged', 'recording', 'finished') GROUP BY state
-
 -- name: turn_to_count
 SELECT pg_try_advisory_lock(hashtextextended('figures', 0))
 

@@ -94,11 +94,12 @@ SELECT id FROM found
 UNION ALL
 SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
 
--- name: late_recordings
--- Nothing is recorded for longer than a leg lives; the tag is written just before.
-SELECT count(*) FROM recordings
-WHERE state = 'finished' AND stopped_at < now() - interval '1 hour'
-   OR state IN ('tagged', 'recording') AND tagged_at < now() - interval '5 hours'
+-- name: unfinished_by_state
+-- Late: what should long have its place, or its end. Nothing is recorded for longer than a leg lives; the tag is written just before.
+SELECT state, count(*),
+       count(*) FILTER (WHERE state = 'finished' AND stopped_at < now() - interval '1 hour'
+                           OR state IN ('tagged', 'recording') AND tagged_at < now() - interval '5 hours') AS late
+FROM recordings WHERE state IN ('tagged', 'recording', 'finished') GROUP BY state
 
 -- name: settled_recordings
 SELECT id FROM recordings

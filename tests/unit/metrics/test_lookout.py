@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
+
 from ccari.errors import StoreError
 from ccari.metrics.lookout import Lookout
 from ccari.metrics.meter import Metrics
@@ -117,6 +119,29 @@ async def test_a_recording_that_waits_unencrypted_goes_unseen(store: Store) -> N
     assert found["ccari_recordings_late"] == 1
     assert found['ccari_recordings{state="finished"}'] == 2
     assert found['ccari_recordings{state="stored"}'] == 0
+
+
+UNDER_WAY = ("tagged", "recording")
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+async def test_a_recording_whose_end_nobody_will_see_is_in_the_log_and_not_in_the_metric(
+    store: Store, state: str
+) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.calls.commit_heard(call.id, "v1", None, ())
+    tags = [made.tag(call) for _ in range(2)]
+    for each in tags:
+        await store.recordings.tag(each, ())
+        if state == "recording":
+            await store.recordings.started(each.recording_id, made.NOW)
+    await store.database.rows("UPDATE recordings SET tagged_at = now() RETURNING 1")
+    assert (await store.recordings.late(), (await looked(store))["ccari_recordings_late"]) == (0, 0)
+    await store.database.rows(
+        "UPDATE recordings SET tagged_at = now() - interval '6 hours' WHERE id = $1 RETURNING 1", tags[1].recording_id
+    )  # fmt: skip
+    assert (await store.recordings.late(), (await looked(store))["ccari_recordings_late"]) == (1, 1)
 
 
 async def test_a_bar_that_has_ended_is_counted_on(store: Store) -> None:
