@@ -14,7 +14,7 @@ from ccari.calls.talks import Talk, go_on
 from ccari.errors import AsteriskError, RecordingError, RefusedError
 from ccari.gating.journal import entry
 from ccari.ports.metering import Filed
-from ccari.ports.recordings import NOT_THERE, Unfinished, changed, lost
+from ccari.ports.recordings import NOT_THERE, RecordingTag, Unfinished, changed, lost
 
 _log = structlog.get_logger()
 
@@ -117,6 +117,8 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
         _log.warning("recording_left", call_id=str(tag.call_id), reason=str(error))
     else:
         await recordings.ended(tag, state, journal)
+        if journal:
+            _tell_lost(desk, tag)
     return False
 
 
@@ -145,8 +147,12 @@ async def _lose(desk: Desk, missing: Unfinished) -> None:
     if missing.begun and missing.may_be_kept:
         state, journal = "failed", [entry("recording_lost", lost(tag.recording_id, NOT_THERE))]
     if await desk.recordings.given_up(tag, state, journal) and journal:
-        _log.warning("recording_lost", call_id=str(tag.call_id), reason=NOT_THERE)
-        desk.meter.filed(Filed.LOST)
+        _tell_lost(desk, tag)
+
+
+def _tell_lost(desk: Desk, tag: RecordingTag) -> None:
+    _log.warning("recording_lost", call_id=str(tag.call_id), reason=NOT_THERE)
+    desk.meter.filed(Filed.LOST)
 
 
 @contextlib.contextmanager

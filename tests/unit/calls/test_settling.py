@@ -16,16 +16,19 @@ from ccari.calls.recorder import Recorder
 from ccari.calls.recovery import _settle, recover
 from ccari.errors import AsteriskError, RecordingDelayed, RecordingError, RefusedError, StoreError
 from ccari.gating.journal import Journal
+from ccari.metrics.meter import Metrics
 from ccari.policy.call import Direction
 from ccari.policy.call import commands as do
 from ccari.policy.chain import Entry
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
+from ccari.ports.metering import UNMETERED
 from ccari.ports.recordings import Channels, Kept, RecordingTag, Unfinished
 from ccari.ports.requests import Exercise
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.spool import SharedSpool
 from tests.unit.calls.talking import Talking
+from tests.unit.metrics.scraped import scraped
 from tests.unit.recordings.made import TAG, raw_in, record
 
 
@@ -50,8 +53,9 @@ class Rows:
     async def keep_until(self, *_: Any) -> None:
         self.said.append("keep_until")
 
-    async def ended(self, _tag: object, state: str, _journal: object) -> None:
+    async def ended(self, _tag: object, state: str, journal: Sequence[Entry]) -> None:
         self.said.append(state)
+        self.told = journal
 
 
 def over(ari: object) -> SimpleNamespace:
@@ -73,9 +77,27 @@ async def test_asterisks_word_has_the_only_copy_removed(tmp_path: Path, *, there
         record(raw_in(spool))
     rows = Rows()
     archive = FileArchive(SharedSpool(spool), tmp_path / "kept", "flac", tuple)
-    desk = SimpleNamespace(ari=Blind(), recordings=rows, archive=archive)
+    desk = SimpleNamespace(ari=Blind(), recordings=rows, archive=archive, meter=UNMETERED)
     await _settle(cast("Any", desk), Unfinished(TAG, begun=True, until=None))
     assert (rows.said, raw_in(spool).exists()) == ([state], there)
+
+
+@pytest.mark.parametrize(("begun", "told"), [(True, ["recording_lost"]), (False, [])])
+async def test_a_recording_that_a_dead_run_has_lost_is_in_neither_the_log_nor_the_metric(
+    tmp_path: Path, *, begun: bool, told: list[str]
+) -> None:
+    """Nothing is lost where nothing was begun."""
+    (tmp_path / "spool").mkdir()
+    rows, metrics = Rows(), Metrics()
+    archive = FileArchive(SharedSpool(tmp_path / "spool"), tmp_path / "kept", "flac", tuple)
+    desk = SimpleNamespace(ari=Blind(), recordings=rows, archive=archive, meter=metrics)
+    with capture_logs() as logged:
+        await _settle(cast("Any", desk), Unfinished(TAG, begun=begun, until=None))
+    assert [each.event for each in rows.told] == told
+    assert [(each["event"], each["call_id"]) for each in logged] == [
+        (each, str(TAG.call_id)) for each in told
+    ]
+    assert scraped(metrics).get('ccari_recordings_filed_total{result="lost"}', 0) == len(told)
 
 
 class Whole:
