@@ -41,6 +41,8 @@ class Lookout:
         self._held: Held | None = None
         self._standing: Standing | None = None
         self._counted_at: float | None = None
+        #: why there is no count; empty where there is one
+        self._uncounted = ""
         for family, read in self._reads().items():
             metrics.read(family, read)
 
@@ -56,29 +58,37 @@ class Lookout:
 
     async def look(self) -> None:
         """Once at everything that is due to be looked at."""
-        failed = False
+        counted = False
         try:
             # another node may have applied one, and no call has come here since that would have noticed
             await self._book.reload()
             self._pressing = await self._figures.pressing(clock(self._book.policy))
-            await self._count()
+            counted = await self._count()
         except StoreError:
             # told by whoever needed it: see database_away
             self._pressing = self._held = self._counted_at = None
-            failed = True
         self._standing = None
         with contextlib.suppress(StoreError):
             self._standing = await self._waiting()
-        if failed or self._standing is None:
+        if not counted or self._standing is None:
             self._metrics.failed(Work.FIGURES)
         else:
             self._metrics.done(Work.FIGURES)
 
-    async def _count(self) -> None:
+    async def _count(self) -> bool:
+        """If it is due; whether it went well. It has a connection of its own, which may fail while calls go on over theirs."""
         now = self._metrics.clock()
-        if self._counted_at is None or now - self._counted_at >= COUNT_SECONDS:
-            self._held = await self._figures.held()
-            self._counted_at = now
+        if self._counted_at is not None and now - self._counted_at < COUNT_SECONDS:
+            return True
+        try:
+            self._held, self._counted_at, self._uncounted = await self._figures.held(), now, ""
+        except StoreError as error:
+            self._held = self._counted_at = None
+            if str(error) != self._uncounted:
+                self._uncounted = str(error)
+                _log.warning("figures_not_counted", reason=self._uncounted)
+            return False
+        return True
 
     def _reads(self) -> Mapping[Family, Callable[[], Values]]:
         def pressing(told: Callable[[Pressing], Values]) -> Callable[[], Values]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from ccari.errors import StoreError
 from ccari.metrics.lookout import Lookout
@@ -183,6 +184,8 @@ class Failing:
 
     def __init__(self) -> None:
         self.away = False
+        #: PostgreSQL has no connection left but those of the pool
+        self.full = False
         self.counted = 0
 
     async def pressing(self, clock: Clock) -> Pressing:
@@ -191,6 +194,8 @@ class Failing:
         return Pressing({"overdue": 3}, {}, 0, {})
 
     async def held(self) -> Held:
+        if self.full:
+            raise StoreError("sorry, too many clients already")
         self.counted += 1
         return Held({}, {}, [], {}, [])
 
@@ -211,6 +216,34 @@ async def test_figures_of_before_the_database_went_pass_for_new_ones(store: Stor
     assert after['ccari_work_failures_total{work="figures"}'] == 1
     # what the disk knows needs no database
     assert after['ccari_local_journal_rights{state="waiting"}'] == 0
+
+
+async def test_a_count_that_fails_by_itself_passes_for_a_database_that_is_away(store: Store) -> None:
+    """Somebody would be woken while calls go on, and what is overdue would be told of no more."""
+    metrics, figures = Metrics(), Failing()
+    lookout = Lookout(metrics, figures, await book(store), waits(Standing()))
+    figures.full = True
+    with capture_logs() as logged:
+        await lookout.look()
+        await lookout.look()
+    full = scraped(metrics)
+    assert (full["ccari_database_up"], full['ccari_requests_open{due="overdue"}']) == (1, 3)
+    assert not any(each.startswith("ccari_suppressions") for each in full)
+    assert full['ccari_work_failures_total{work="figures"}'] == 2
+    assert [(each["event"], each["reason"]) for each in logged] == [
+        ("figures_not_counted", "sorry, too many clients already")
+    ]
+    figures.full = False
+    await lookout.look()
+    counted = scraped(metrics)
+    assert counted['ccari_suppressions{reason="do_not_call"}'] == 0
+    assert counted['ccari_work_last_success_timestamp_seconds{work="figures"}'] > 0
+    # as counts of before the database went do, an old one would pass for a new one
+    lookout._counted_at, figures.full = None, True
+    with capture_logs() as logged:
+        await lookout.look()
+    assert not any(each.startswith("ccari_suppressions") for each in scraped(metrics))
+    assert [each["event"] for each in logged] == ["figures_not_counted"]
 
 
 async def test_a_policy_that_another_node_applied_is_told_of_as_none(store: Store) -> None:
