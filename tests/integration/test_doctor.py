@@ -195,7 +195,8 @@ async def test_calls_of_a_campaign_are_cut_off_for_a_module_that_only_it_needs(
         assert (await service.ccari("policy", "apply", str(POLICY))).code == 0
     assert list(found) == ["modules renewals", "dialplan"]
     assert found["modules renewals"]["found"] == (
-        "not running: app_amd.so, app_waitforsilence.so, for its answering_machine: calls are cut off when they are answered"
+        "not running: app_amd.so, app_waitforsilence.so, for its answering_machine: ccari serve does not start without them, "
+        "and one that runs ends when it connects to Asterisk next"
     )
     for each in MACHINES:
         assert f"asterisk -rx 'module load {each}'" in found["modules renewals"]["advice"]

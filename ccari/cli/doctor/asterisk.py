@@ -105,11 +105,8 @@ def _load(missing: list[str]) -> str:
     )
 
 
-#: What comes of it where the modules are missing that a key of a campaign needs.
-_WITHOUT = {
-    "answering_machine": "calls are cut off when they are answered",
-    "transfer": "agents cannot transfer calls",
-}
+#: What comes of it where modules are missing that a key of a campaign needs; a policy may be applied while the service runs.
+_WITHOUT = "ccari serve does not start without them, and one that runs ends when it connects to Asterisk next"
 
 
 def _campaign(campaign: Campaign, running: set[str]) -> Finding:
@@ -121,10 +118,8 @@ def _campaign(campaign: Campaign, running: set[str]) -> Finding:
     }
     if not lacking:
         return well(check, f"those that its {' and '.join(wanted)} need are running")
-    told = "; ".join(
-        f"not running: {', '.join(names)}, for its {key}: {_WITHOUT[key]}" for key, names in lacking.items()
-    )
-    return fault(check, told, _load([each for names in lacking.values() for each in names]))
+    told = "; ".join(f"not running: {', '.join(names)}, for its {key}" for key, names in lacking.items())
+    return fault(check, f"{told}: {_WITHOUT}", _load([each for names in lacking.values() for each in names]))
 
 
 def _machine_context(ids: list[str]) -> Iterator[Finding]:
