@@ -3,7 +3,7 @@
 .PHONY: help demo test setup lint unit integration scenarios soak containers mutations audit audit-where-possible bench bench-gate bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings bench-fleet bench-crowd bench-endurance sounds reference lock wheel clean
 .DEFAULT_GOAL := help
 
-# Tests start some hundred processes, each of which would compile all that it imports.
+# Tests start some hundred processes: where the environment has Python keep nothing that it compiles, each does it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
 PYTHON ?= python3

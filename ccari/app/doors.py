@@ -54,7 +54,8 @@ def _front(parts: Parts, calls: Switchboard) -> Front:
             store.subjects, store.registers, store.policies, store.erasures, store.deletions, folder, parts.exports
         ),
         forwards=store.forwards,
-        repeats=store.repeats, secrets=secrets, vouch=partial(store.key_versions.keep_vouching, secrets), prompts=parts.prompts, cards=parts.cards, live=parts.board,
+        repeats=store.repeats, secrets=secrets, vouch=partial(store.key_versions.keep_vouching, secrets),
+        prompts=parts.prompts, cards=parts.cards, live=parts.board,
         accesses=store.accesses, overview=store.overview, placing=calls, voicing=calls,
     )  # fmt: skip
 

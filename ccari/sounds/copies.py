@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
 import structlog
 
-from ccari.errors import why
+from ccari.errors import StoreError, why
 from ccari.keyring.files import draft_of, settle
+from ccari.own_threads import OwnThreads
 from ccari.policy import notices
 
 _log = structlog.get_logger()
@@ -23,23 +23,25 @@ KEEP_SECONDS = 2.0
 
 
 class Copies:
-    """``folder/DIGEST/ENDING`` and ``folder/VERSION.json``, each written whole or not at all; a copy never changes, unless it was damaged."""
+    """``folder/DIGEST/ENDING`` and ``folder/VERSION.json``, each written whole or not at all; a copy never changes, unless it
+    was damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # its own: what all the service shares goes on beside a disk that hangs
-        self._thread = ThreadPoolExecutor(1, "ccari-copies")
+        self._threads = OwnThreads("ccari-copies")
 
     async def keep_all(
         self, sounds: Sequence[tuple[str, Mapping[str, Path]]], said: Mapping[str, Sequence[tuple[str, str]]]
     ) -> None:
         """As :meth:`keep` and :meth:`keep_words`, of each; what takes long goes on though nobody waits for it any more."""
-        copying = asyncio.get_running_loop().run_in_executor(self._thread, self._keep_all, sounds, said)
         try:
             async with asyncio.timeout(KEEP_SECONDS):
-                await asyncio.shield(copying)
+                await asyncio.shield(self._threads.begin(self._keep_all, sounds, said))
         except TimeoutError:
             self._tell("the disk takes longer than a call can wait; it goes on")
+        except StoreError as error:
+            self._tell(str(error))
 
     def _keep_all(
         self, sounds: Sequence[tuple[str, Mapping[str, Path]]], said: Mapping[str, Sequence[tuple[str, str]]]

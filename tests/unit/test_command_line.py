@@ -28,6 +28,12 @@ def ccari(*arguments: str | bytes, out: int = subprocess.PIPE, **environment: st
     return done.returncode, (done.stdout or b"").decode(), done.stderr.decode()
 
 
+def python(does: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", does], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
 AS_NOBODY = """
 import concurrent.futures.thread, os, sys
 from ccari.cli.main import app, main
@@ -188,9 +194,7 @@ def test_a_command_waits_for_what_only_others_need() -> None:
         "with contextlib.suppress(SystemExit): main()\n"
         "print([each for each in ('aiohttp', 'pydub', 'ccari.demo', 'ccari.app', 'ccari.recordings') if each in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", loads], capture_output=True, text=True, timeout=SECONDS, check=False
-    )
+    done = python(loads)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
@@ -205,9 +209,7 @@ def test_ctrl_c_while_a_command_is_loaded_ends_in_a_traceback(module: str, statu
         f"        name == '{module}' and os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.argv[1:] = ['policy', 'presets']; sys.meta_path.insert(0, Sends()); main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", sends], capture_output=True, text=True, timeout=SECONDS, check=False
-    )
+    done = python(sends)
     assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
 
 
@@ -220,9 +222,7 @@ def test_a_form_whose_header_is_broken_is_quoted_on_stderr() -> None:
         "for each in ('+48600100001 x', 'form-data; name=+48600100001 x', 'form-data; +48600100001 =x'):\n"
         "    parse_content_disposition(each)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", sends], capture_output=True, text=True, timeout=SECONDS, check=False
-    )
+    done = python(sends)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -41,11 +41,8 @@ async def once(visit: Visit, handler: Handler) -> Moved:
     # the second waits for the first, whose answer the browser no longer shows
     async with visit.session.entering:
         answer = await repeat.once(work)
-    kept = (
-        orjson.loads(bytes(answer.body))
-        if isinstance(answer, web.Response) and isinstance(answer.body, bytes)
-        else {}
-    )
+    body = answer.body if isinstance(answer, web.Response) else None
+    kept = orjson.loads(body) if isinstance(body, bytes) else {}
     if time() - kept.get("at", 0) > DOUBLE_CLICK_SECONDS:
         raise Refusal(HTTPStatus.BAD_REQUEST, TOO_OLD)
     return Moved(answer.headers["location"], kept["said"])

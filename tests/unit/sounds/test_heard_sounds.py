@@ -5,12 +5,14 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from ccari.errors import SoundError
+from ccari.own_threads import OwnThreads
 from ccari.policy import chain, notices
 from ccari.policy.chain import Entry, Linked
 from ccari.policy.declaration import read
@@ -430,3 +432,14 @@ def test_a_call_that_looks_while_a_build_takes_sounds_in_is_blocked(
 def test_a_folder_that_cannot_be_written_keeps_calls_from_being_made(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "heard").write_text("a file in the folder's place")
     assert desk.play("identity")
+
+
+async def test_a_disk_that_hangs_is_asked_for_ever_more_copies_or_ends_a_call_for_want_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccari.sounds.copies.OwnThreads", partial(OwnThreads, most=0))
+    copies = Copies(tmp_path)
+    with capture_logs() as logged:
+        await copies.keep_all([], {"1": [("pl/renewals/identity", "Dzień dobry")]})
+    assert [each["event"] for each in logged] == ["sound_not_copied"]
+    assert copies.words("1") is None
