@@ -20,7 +20,7 @@ from ccari.policy.notices import Prompt
 from ccari.sounds import Catalogue, Entry, EspeakNg, Manifest, build
 from ccari.sounds.build import Progress as Built
 from ccari.sounds.intake import Recording, examine, take
-from ccari.sounds.soundboard import open_soundboard, shipped_sounds
+from ccari.sounds.soundboard import Soundboard, open_soundboard, shipped_sounds
 from ccari.sounds.studio import folder_of
 from ccari.store.opened import Store
 
@@ -36,6 +36,9 @@ Common = Annotated[
     bool, typer.Option("--common", help="Only what is said alike in every campaign, in every language.")
 ]
 OtherCatalogue = Annotated[Path | None, typer.Option("--catalogue", help="Another catalogue of texts.")]
+
+#: Who listens to a notice: the field of a row, and its heading.
+_HEARD_BY = {"first_ms": "FIRST", "later_ms": "LATER", "caller_ms": "CALLER"}
 
 
 @app.command("build")
@@ -54,7 +57,9 @@ def build_(
     wanted = _wanted(context, policy, catalogue, common=common)
     target = folder or context.obj.settings().sounds_dir
     manifest = _build(wanted, target)
-    typer.echo(f"{len(manifest.entries)} prompts are in {target}")
+    typer.echo(
+        f"{len(manifest.entries)} prompts are in {target}; how long callees listen: ccari sounds notices"
+    )
 
 
 @app.command("import")
@@ -129,6 +134,24 @@ def list_(
             typer.echo(f"ccari: {row['fault']}", err=True)
 
 
+@app.command("notices")
+def notices_(context: typer.Context, *, policy: PolicyFile = None, json: Json = False) -> None:
+    """List how long callees listen before they are connected, by campaign and language. Exit status 1 if a sound is missing.
+
+    FIRST: a number that is told everything. LATER: one that has heard the information before. CALLER: somebody who calls.
+    The pauses between the prompts, and the wait for a key in opt_in, come on top.
+    """
+    told = read_policy(policy)[1] if policy else with_store(context, _in_force)
+    rows, faults = _listened(told, open_soundboard(context.obj.settings()))
+    if json:
+        as_json(rows)
+    else:
+        columns = {"campaign": "CAMPAIGN", "language": "LANGUAGE", **_HEARD_BY}
+        as_table([_in_seconds(row) for row in rows], columns, none="no campaign has all of its sounds")
+    if faults:
+        raise SoundError("\n".join(faults))
+
+
 def _lying(folder: Path) -> list[dict[str, Any]]:
     return [_row(key, entry.text, entry) for key, entry in sorted(Manifest.load(folder).entries.items())]
 
@@ -143,6 +166,35 @@ def _needed(context: typer.Context, file: Path | None) -> list[dict[str, Any]]:
         except SoundError as error:
             rows.append(_row(key, prompt.text, None, str(error)))
     return rows
+
+
+def _listened(policy: Policy, board: Soundboard) -> tuple[list[dict[str, Any]], list[str]]:
+    """A row for each language of each campaign, in ms; and what is wrong with the campaigns that have none."""
+    rows, faults = [], []
+    for campaign in policy.campaigns:
+        try:
+            scripts = board.scripts(policy.controller_of(campaign), campaign)
+        except SoundError as error:
+            faults.append(f"{campaign.id}: {error}")
+            continue
+        for language, script in scripts.items():
+            # nobody can call a campaign that names no agent
+            caller = notices.sequence(campaign, informed=False, inbound=True) if campaign.agent else None
+            rows.append(
+                {
+                    "campaign": campaign.id,
+                    "language": language,
+                    "first_ms": script.length_ms(notices.sequence(campaign, informed=False)),
+                    "later_ms": script.length_ms(notices.sequence(campaign, informed=True)),
+                    "caller_ms": None if caller is None else script.length_ms(caller),
+                }
+            )
+    return rows, faults
+
+
+def _in_seconds(row: dict[str, Any]) -> dict[str, Any]:
+    heard = {name: row[name] for name in _HEARD_BY}
+    return row | {name: "—" if ms is None else f"{ms / 1000:.1f} s" for name, ms in heard.items()}
 
 
 def _row(key: str, text: str, entry: Entry | None, fault: str | None = None) -> dict[str, Any]:
@@ -211,6 +263,10 @@ def prompts_of(
             yield from notices.prompts(policy.controller_of(campaign), campaign, words, language)
             if KeyAction.DATA_SOURCE in campaign.keys.values():
                 yield from (notices.source(each, words, language) for each in told)
+
+
+async def _in_force(_: Settings, store: Store) -> Policy:
+    return await current_policy(store)
 
 
 async def _current(_: Settings, store: Store) -> tuple[Policy, dict[str, list[str]]]:

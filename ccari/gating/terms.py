@@ -63,8 +63,9 @@ class Terms:
     @property
     def notice_ms(self) -> int:
         """How long the notice takes that has to be heard in this call."""
-        told = notices.sequence(self.campaign, informed=self.informed, inbound=self.inbound)
-        return sum(self.script.sounds[each].duration_ms for each in told)
+        return self.script.length_ms(
+            notices.sequence(self.campaign, informed=self.informed, inbound=self.inbound)
+        )
 
     @property
     def asserted(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What can be played."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,10 @@ class Script:
 
     sounds: Mapping[str, Sound]
     versions: Mapping[tuple[str, ...], str]
+
+    def length_ms(self, prompts: Iterable[str]) -> int:
+        """How long it takes to say these, one after the other, without what lies between them."""
+        return sum(self.sounds[each].duration_ms for each in prompts)
 
 
 class Prompts(Protocol):

@@ -155,3 +155,51 @@ async def test_a_folder_is_listed_whoever_needs_its_sounds(desk: Desk, engine: E
     build([Prompt("goodbye", "de", "Tschüss.", "old")], desk.sounds, engine=engine)
     done = await desk.ccari("list", "--json", "--dir", str(desk.sounds))
     assert [row["key"] for row in json.loads(done.out)] == ["de/old/goodbye"]
+
+
+#: The second time it is told who calls, for it sells, and not what the person's rights are; nobody calls "offers".
+WAITED = (
+    POLICY.replace(
+        '{ prompts = ["identity"] }',
+        '{ prompts = ["identity", "purpose", "rights"], information = "first_contact" }',
+    ).replace('recording = { mode = "off" }', 'agent = "PJSIP/{agent}"\nrecording = { mode = "off" }')
+    + """
+[[campaigns]]
+id = "offers"
+controller = "acme"
+purpose = "neues Angebot"
+legal_basis = "consent"
+marketing = true
+data_source = "Vertrag mit ACME"
+language = "de"
+dial = "PJSIP/{number}@trunk"
+recording = { mode = "off" }
+notice = { prompts = ["identity", "purpose", "rights"], information = "first_contact" }
+"""
+)
+
+
+async def test_callees_are_not_kept_listening_for_longer_than_anybody_was_told(desk: Desk) -> None:
+    desk.policy.write_text(WAITED, encoding="utf-8")
+    missing = await desk.ccari("notices", "--policy", str(desk.policy), "--json")
+    assert (missing.code, json.loads(missing.out)) == (1, [])
+    assert missing.err.startswith("ccari: renewals: de/renewals/identity: no such sound in ")
+    await desk.ccari("build", "--policy", str(desk.policy))
+    ms = {key: row["duration_ms"] for key, row in (await desk.listed()).items()}
+
+    done = await desk.ccari("notices", "--policy", str(desk.policy), "--json")
+
+    assert (done.code, done.err) == (0, "")
+    renewals, offers = json.loads(done.out)
+    who, why, rights = (
+        ms[f"de/{each}"] for each in ("renewals/identity", "renewals/purpose", "rights_no_keys")
+    )
+    called = ms["de/renewals/identity_inbound"]
+    assert renewals == {
+        "campaign": "renewals", "language": "de", "first_ms": who + why + rights, "later_ms": 0,
+        "caller_ms": called + why + rights,
+    }  # fmt: skip
+    sold = ms["de/offers/identity"] + ms["de/offers/purpose"]
+    assert (offers["later_ms"], offers["caller_ms"]) == (sold, None)
+    table = (await desk.ccari("notices", "--policy", str(desk.policy))).out
+    assert f"{renewals['first_ms'] / 1000:.1f} s" in table
