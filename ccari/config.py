@@ -52,7 +52,9 @@ Listen = Annotated[str, Field(pattern=rf"^{_ADDRESS}$"), AfterValidator(_a_port)
 _HERE = "http://127.0.0.1:8088"
 
 
-def _a_url(url: str) -> str:
+def _off_or_a_url(url: str) -> str:
+    if url == OFF:
+        return url
     try:
         parts = urlsplit(url)
         sound = bool(parts.hostname) and (parts.port is None or parts.port in _PORTS)
@@ -98,18 +100,26 @@ class _Section(BaseModel):
 
 
 class AsteriskSection(_Section):
-    """``spool`` is where the files of ARI recordings lie: ``recording`` below Asterisk's ``astspooldir``. The word ``ari``:
+    """``url`` is where ARI is. The word ``off``: nowhere, and no call is made, taken or recorded over it.
+
+    ``spool`` is where the files of ARI recordings lie: ``recording`` below Asterisk's ``astspooldir``. The word ``ari``:
     on another host, from where they are fetched over ``url``. ``name``: what this Asterisk's calls are filed under, to be
     found again after a restart; without it, its entity id with the host and port of ``url``.
     """
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$"), AfterValidator(_a_url)] = _HERE
+    url: Annotated[str, Field(pattern=rf"^({OFF}|https?://[^/?#@\s]+/?)$"), AfterValidator(_off_or_a_url)] = (
+        _HERE
+    )
     username: Annotated[str, Field(pattern=r"^[^:\s]+$")] = "ccari"
     password: SecretStr | None = None
     password_file: Place | None = None
     app: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "ccari"
     spool: Place = Path("/var/spool/asterisk/recording")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
+
+    @property
+    def is_off(self) -> bool:
+        return self.url == OFF
 
     @property
     def is_spool_remote(self) -> bool:
@@ -272,6 +282,11 @@ class Settings(BaseSettings):
     @property
     def sounds_dir(self) -> Path:
         return self.sounds.dir or self.data_dir / "sounds"
+
+    @property
+    def encrypts_recordings(self) -> bool:
+        """Whether there are any to encrypt, which are made over ARI alone, and they are."""
+        return self.recordings.encryption == "age" and not self.asterisk.is_off
 
     @classmethod
     def settings_customise_sources(

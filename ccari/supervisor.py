@@ -33,14 +33,14 @@ class Supervisor:
         # a leading @ stands for the zero byte of an abstract address
         return cls(f"\0{address[1:]}" if address.startswith("@") else address or None, interval)
 
-    async def tell(self, stopping: asyncio.Event, connected: asyncio.Event) -> None:
+    async def tell(self, stopping: asyncio.Event, connected: asyncio.Event | None) -> None:
         """Say how it stands, over and over, until cancelled. It comes from the loop that calls run on: when that hangs,
-        the words stay away, and systemd puts another service in its place.
+        the words stay away, and systemd puts another service in its place. ``connected`` None: there is to be no Asterisk.
         """
         if self.address is None:
             return
         while True:
-            self._say(_words(stopping=stopping.is_set(), connected=connected.is_set()))
+            self._say(_words(stopping=stopping.is_set(), connected=connected))
             if stopping.is_set():
                 await asyncio.sleep(self.interval)
             else:
@@ -55,11 +55,16 @@ class Supervisor:
             mouth.sendto(words.encode(), self.address or "")
 
 
-def _words(*, stopping: bool, connected: bool) -> str:
+def _words(*, stopping: bool, connected: asyncio.Event | None) -> str:
     if stopping:
         extended = f"EXTEND_TIMEOUT_USEC={int(ENDING_SECONDS * _MICRO)}"
         lines = ["STOPPING=1", "STATUS=stopping: talks come to their end", extended]
     else:
-        status = "connected to Asterisk" if connected else "Asterisk is away: it tries again by itself"
-        lines = ["READY=1", f"STATUS={status}"]
+        lines = ["READY=1", f"STATUS={_status(connected)}"]
     return "\n".join([*lines, "WATCHDOG=1"])
+
+
+def _status(connected: asyncio.Event | None) -> str:
+    if connected is None:
+        return "without Asterisk, as [asterisk] url says"
+    return "connected to Asterisk" if connected.is_set() else "Asterisk is away: it tries again by itself"

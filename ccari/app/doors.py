@@ -26,20 +26,20 @@ from ccari.web.rates import LookUp, Rates
 from ccari.web.server import serve_http
 
 
-def http(parts: Parts, link: Link, calls: Switchboard) -> AbstractAsyncContextManager[None]:
+def http(parts: Parts, link: Link | None, calls: Switchboard) -> AbstractAsyncContextManager[None]:
     """Answer the API, the console, Prometheus and who asks for its health, while the context lasts."""
     settings, metrics = parts.settings, parts.metrics
     return serve_http(
         settings.http.listen,
         checks(link, parts.store.database, calls),
-        _front(parts, calls),
+        _front(parts, calls if link is not None else None),
         _rates(settings),
         meter=metrics,
         exposition=metrics,
     )
 
 
-def _front(parts: Parts, calls: Switchboard) -> Front:
+def _front(parts: Parts, calls: Switchboard | None) -> Front:
     settings, store, secrets = parts.settings, parts.store, parts.secrets
     folder = settings.recordings_dir
     return Front(

@@ -1,4 +1,4 @@
-"""What ``/readyz`` is told: whether Asterisk, the database and room for calls are there."""
+"""What ``/readyz`` is told: whether Asterisk, if there is to be one, the database and room for calls are there."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,12 +10,9 @@ from ccari.store.database import Database
 from ccari.web.health import Check
 
 
-def checks(link: Link, database: Database, calls: Switchboard) -> Mapping[str, Check]:
-    return {
-        "asterisk": _is_set(link.connected),
-        "database": _answers(database),
-        "calls": _takes_calls(calls),
-    }
+def checks(link: Link | None, database: Database, calls: Switchboard) -> Mapping[str, Check]:
+    asterisk = {"asterisk": _is_set(link.connected)} if link is not None else {}
+    return {**asterisk, "database": _answers(database), "calls": _takes_calls(calls)}
 
 
 def _is_set(event: asyncio.Event) -> Check:

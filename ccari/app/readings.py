@@ -1,23 +1,24 @@
 """What is read of the parts themselves whenever somebody scrapes."""
 
 from ccari.app.parts import Parts
-from ccari.calls.link import Link
+from ccari.app.telephony import Telephony
 from ccari.calls.switchboard import Switchboard
 from ccari.metrics import catalogue
-from ccari.store.fence import PostgresFence
 
 
-def read(parts: Parts, link: Link, fence: PostgresFence, calls: Switchboard) -> None:
-    """Have the metrics read them from now on."""
+def read(parts: Parts, telephony: Telephony | None, calls: Switchboard) -> None:
+    """Have the metrics read them from now on. Without Asterisk none says that it is away, for alerts to fire."""
     metrics, database = parts.metrics, parts.store.database
 
     def pool() -> dict[tuple[str, ...], float]:
         busy, idle, _ = database.connections
         return {("busy",): busy, ("idle",): idle}
 
-    metrics.number(catalogue.ASTERISK_UP, link.connected.is_set)
-    metrics.number(catalogue.ASTERISK_CONNECTIONS, lambda: link.connections)
-    metrics.number(catalogue.FENCE_HELD, lambda: fence.is_held)
+    if telephony is not None:
+        link, fence = telephony.link, telephony.fence
+        metrics.number(catalogue.ASTERISK_UP, link.connected.is_set)
+        metrics.number(catalogue.ASTERISK_CONNECTIONS, lambda: link.connections)
+        metrics.number(catalogue.FENCE_HELD, lambda: fence.is_held)
     metrics.number(catalogue.UNDER_WAY, lambda: len(calls.under_way))
     metrics.number(catalogue.CALLS_MOST, lambda: parts.settings.calls.at_once)
     metrics.read(catalogue.POOL, pool)

@@ -51,7 +51,7 @@ def check_keys(parts: Parts) -> None:
     check_folder(folder)
     if policy is None:
         return
-    if policy.recorded and settings.recordings.encryption == "age":
+    if policy.recorded and settings.encrypts_recordings:
         RecipientFile(folder).recipients()
     SigningKeys(folder).newest()
     JournalKey(folder).read()

@@ -63,10 +63,11 @@ async def unless_told(ending: Ending, service: Coroutine[Any, Any, None]) -> Non
         running.result()
 
 
-async def until(ending: Ending, link: Link, calls: Switchboard, drain_seconds: float) -> None:
-    """Keep the link until told to stop; then let the calls end before the link goes. In a hurry, wait for no talk."""
+async def until(ending: Ending, link: Link | None, calls: Switchboard, drain_seconds: float) -> None:
+    """Keep the link, if there is one, until told to stop; then let the calls end before it goes. In a hurry, wait for no talk."""
     ending.serves.set()
-    running, stopping = asyncio.create_task(link.run()), asyncio.create_task(ending.stop.wait())
+    running = asyncio.create_task(link.run() if link is not None else _for_ever())
+    stopping = asyncio.create_task(ending.stop.wait())
     try:
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
@@ -79,6 +80,10 @@ async def until(ending: Ending, link: Link, calls: Switchboard, drain_seconds: f
         for task in (running, stopping):
             task.cancel()
         await asyncio.wait([running, stopping])
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
 
 
 async def _wind_down(

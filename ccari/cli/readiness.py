@@ -95,7 +95,7 @@ def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[N
 
 def keys(settings: Settings, policy: Policy) -> Iterator[Need]:
     """Without these `ccari serve` does not begin: a recording would lie there open, what happened be denied, a right lost."""
-    if policy.recorded and settings.recordings.encryption == "age":
+    if policy.recorded and settings.encrypts_recordings:
         check, whose = "recipients", tuple(f"campaign {each.id!r}" for each in policy.recorded)
         try:
             count = len(RecipientFile(settings.keys_dir).recipients())

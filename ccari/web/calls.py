@@ -79,7 +79,10 @@ async def place_call(ask: Ask) -> Reply:
             # another controller's is as unknown as one that there is not
             raise _blocked(Block.UNKNOWN_CAMPAIGN)
     if ask.front.placing is None:
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "placing calls is not possible yet")
+        raise Refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "placing calls is not possible here: this service runs without Asterisk",
+        )
     placed = await ask.front.placing.place(Order(body.number, body.campaign, body.agent))
     if placed.block is not None:
         raise _blocked(placed.block, placed.call_id)

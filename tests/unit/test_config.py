@@ -294,3 +294,12 @@ def test_a_value_of_another_shape_is_answered_by_a_pattern(
     with pytest.raises(ConfigError) as raised:
         load(None)
     assert str(raised.value).endswith(example)
+
+
+def test_asterisk_that_is_off_wants_a_password_or_a_reader_of_recordings(write: Write) -> None:
+    settings = load(write("[asterisk]\nurl = 'off'\n"))
+    assert settings.asterisk.is_off
+    assert not settings.encrypts_recordings
+    assert load(write("")).encrypts_recordings
+    assert not load(write("[recordings]\nencryption = 'none'\n")).encrypts_recordings
+    assert refused(write("[asterisk]\nurl = 'Off'\n")).endswith("must look like http://127.0.0.1:8088")

@@ -30,6 +30,10 @@ _NOTHING = "ccari-doctor"
 
 async def asterisk(settings: Settings) -> list[Finding]:
     """Raises CcariError if it cannot be asked, or refuses."""
+    if settings.asterisk.is_off:
+        return [
+            well("asterisk", "turned off by [asterisk] url: no call is placed, taken or recorded over ARI")
+        ]
     async with _session(settings) as (session, asked):
         identity = await identify(session, asked)
         found = [
@@ -47,7 +51,7 @@ async def asterisk(settings: Settings) -> list[Finding]:
 async def campaigns(settings: Settings, policy: Policy) -> list[Finding]:
     """What not every call needs of Asterisk, but those of some campaigns. Raises CcariError if it cannot be asked."""
     particular = [each for each in policy.campaigns if declared_modules(each)]
-    if not particular:
+    if not particular or settings.asterisk.is_off:
         return []
     async with _session(settings) as (session, asked):
         running = await _running(session, asked)

@@ -24,7 +24,7 @@ _LOOK = "make room: du -xh --max-depth=2 {} | sort -h | tail; or give it a large
 def disks(settings: Settings) -> Iterator[Finding]:
     """One line for each disk that something of ccari's lies on. Raises OSError."""
     folders = {_DATA: settings.data_dir, _KEPT: settings.recordings_dir}
-    if not settings.asterisk.is_spool_remote:
+    if not settings.asterisk.is_off and not settings.asterisk.is_spool_remote:
         folders[_SPOOL] = settings.asterisk.spool
     on: dict[int, dict[str, Path]] = {}
     for name, folder in folders.items():

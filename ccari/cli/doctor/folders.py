@@ -14,7 +14,9 @@ from ccari.config import Settings
 def spool(settings: Settings) -> Iterator[Finding]:
     """Where Asterisk leaves what it has recorded, for ccari to take it away."""
     folder = settings.asterisk.spool
-    if settings.asterisk.is_spool_remote:
+    if settings.asterisk.is_off:
+        yield well("spool", "not used: [asterisk] url is off")
+    elif settings.asterisk.is_spool_remote:
         yield well("spool", "recordings are fetched from Asterisk, as [asterisk] spool says")
     elif folder.is_dir():
         if os.access(folder, os.R_OK | os.W_OK | os.X_OK):

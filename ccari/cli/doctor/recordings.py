@@ -30,8 +30,8 @@ def recordings(settings: Settings) -> Iterator[Finding]:
 
 
 def flac(settings: Settings) -> Iterator[Finding]:
-    """What encodes recordings, unless they are kept in another format. Raises OSError."""
-    if settings.recordings.format != "flac":
+    """What encodes recordings, unless they are kept in another format, or none is made. Raises OSError."""
+    if settings.recordings.format != "flac" or settings.asterisk.is_off:
         return
     try:
         path, _ = _answer("flac", "--version")
@@ -43,7 +43,7 @@ def flac(settings: Settings) -> Iterator[Finding]:
 
 def ffmpeg(settings: Settings) -> Iterator[Finding]:
     """What encodes recordings as Opus, and is used for prompts and pictures whatever the format. Raises OSError."""
-    encodes = settings.recordings.format == "opus"
+    encodes = settings.recordings.format == "opus" and not settings.asterisk.is_off
     try:
         path, said = _answer("ffmpeg", "-nostdin", "-encoders")
     except _UnusableError as error:
@@ -86,6 +86,7 @@ def _answer(program: str, *arguments: str) -> tuple[str, str]:
 
 def unencrypted(settings: Settings, policy: Policy) -> Iterator[Finding]:
     """Whether the disk is encrypted instead is not to be seen from here."""
-    if policy.recorded and settings.recordings.encryption == "none":
+    made = bool(policy.recorded) and not settings.asterisk.is_off
+    if made and settings.recordings.encryption == "none":
         yield doubt("recipients", "recordings are not encrypted, as [recordings] encryption says",
                     f"see that the disk of {settings.recordings_dir} is encrypted, or leave that setting out")  # fmt: skip

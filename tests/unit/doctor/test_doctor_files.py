@@ -337,3 +337,18 @@ async def test_a_data_dir_that_is_a_file_passes(patient: Patient) -> None:
     patient.data_dir.write_text("")
     found = {each.check: each for each in await patient.examined()}["user"]
     assert (found.state, found.found) == (State.FAULT, f"data_dir {patient.data_dir} is no folder")
+
+
+async def test_what_only_calls_over_ari_need_is_asked_for_where_asterisk_is_off(patient: Patient) -> None:
+    """Neither a password, nor a spool, nor who may open recordings, nor what encodes them."""
+    patient.spool.rmdir()
+    (patient.keys / "recordings.recipients").unlink()
+    patient.settings["asterisk"] = {"url": "off", "spool": str(patient.spool)}
+    patient.settings["recordings"] = {"dir": str(patient.folder / "recordings")}
+    found = {each.check: each for each in await patient.examined()}
+    assert {each for each in found.values() if each.state is not State.OK} == set()
+    assert found["asterisk"].found == (
+        "turned off by [asterisk] url: no call is placed, taken or recorded over ARI"
+    )
+    assert not {"recipients", "flac", "asterisk spool", "modules renewals"} & found.keys()
+    assert "spool" not in found["disk"].found

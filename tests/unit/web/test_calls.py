@@ -155,7 +155,9 @@ async def test_an_agent_with_an_extension_is_refused(store: Store, front: Front,
 
 async def test_where_calls_cannot_be_placed_one_is_promised(api: Api) -> None:
     answer = await api.ask("POST", "/v1/calls", {"number": NUMBER, "campaign": "renewals"}, role=Role.OPS)
-    assert answer.problem(HTTPStatus.SERVICE_UNAVAILABLE)["detail"] == "placing calls is not possible yet"
+    assert answer.problem(HTTPStatus.SERVICE_UNAVAILABLE)["detail"] == (
+        "placing calls is not possible here: this service runs without Asterisk"
+    )
 
 
 async def test_a_token_of_one_controller_places_a_call_for_another(store: Store, front: Front) -> None:
