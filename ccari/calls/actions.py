@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from ccari.calls.board import Place
 from ccari.calls.desk import Desk, Order
 from ccari.calls.dialplan import Dialplan
 from ccari.calls.events import Ids
 from ccari.calls.ledger import Ledger
 from ccari.calls.legs import Legs
+from ccari.calls.modules import declared_modules, why_unfit
 from ccari.calls.player import Player
 from ccari.calls.recorder import Recorder
 from ccari.calls.talks import Talk
@@ -25,6 +28,8 @@ from ccari.policy.call import events as on
 from ccari.policy.call.state import AGREEMENT_SECONDS, RING_SECONDS
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
+
+_log = structlog.get_logger()
 
 
 class Actions:
@@ -163,8 +168,22 @@ class Actions:
         verdict = await self._ledger.open(order)
         if isinstance(verdict, Block):
             return on.GateBlocked(verdict)
+        if await self._lacks_modules(verdict):
+            return on.GateBlocked(Block.STORE_UNAVAILABLE)
         self._settled = verdict
         return on.GateAllowed(verdict.campaign, verdict.informed, known=verdict.number is not None)
+
+    async def _lacks_modules(self, terms: Terms) -> bool:
+        """Whether Asterisk would end the call, or refuse its agent, in the midst of it, for a module that only it needs."""
+        campaign = terms.campaign
+        if not declared_modules(campaign):
+            return False
+        found = await self._desk.ari.lacking(campaign, inbound=self._order.direction is Direction.INBOUND)
+        if found:
+            _log.error(
+                "gate_unfit", call_id=str(self._ids.call), campaign=campaign.id, reason=why_unfit(found)
+            )
+        return bool(found)
 
     def _agent_seconds(self) -> int:
         """For how long Asterisk rings the agent if nobody gives them up before.

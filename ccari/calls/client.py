@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import json
+import math
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal, Self
@@ -14,13 +15,13 @@ import aiohttp
 import orjson
 from asyncari.client import Client
 
-from ccari.calls.modules import needed_modules
+from ccari.calls.modules import MODULES, lacking
 from ccari.calls.operations import prepared
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, Refused, Transport, explained
 from ccari.errors import AsteriskError, UnsuitableError
 from ccari.gating.variables import at_once
 from ccari.policy.call import Outcome
-from ccari.policy.declaration import Policy
+from ccari.policy.campaign import Campaign
 
 #: GHSA-wcvv-g26m-wx5c let a read-only ARI user write over the WebSocket before this one.
 OLDEST_ASTERISK = (22, 10, 1)
@@ -33,6 +34,9 @@ _OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
 
 #: The channel variable by which the dialplan knows how a call has ended.
 OUTCOME = "CCARI_OUTCOME"
+
+#: From one look for a module that a campaign lacks to the next: somebody may have loaded it, and each call asks.
+MODULES_AGAIN_SECONDS = 5.0
 
 #: For a recording that was told to stop to be written to its end.
 RECORDED_SECONDS = 5.0
@@ -80,18 +84,33 @@ class Ari:
         self._app = credentials.app
         self._user = credentials.username
         self._base = f"{credentials.url.rstrip('/')}/ari"
+        self._running: frozenset[str] = frozenset()
+        self._looked_at = -math.inf
 
-    async def check_modules(self, policy: Policy | None = None) -> None:
-        """Raise the UnsuitableError that names the modules which do not run and calls, or campaigns of it, need."""
-        listed = (await self._api.asterisk.listModules()).json()
-        running = {each["name"] for each in listed if each["status"] == "Running"}
-        missing = [
-            f"{name} (for {', '.join(campaigns)})" if campaigns else name
-            for name, campaigns in needed_modules(policy).items()
-            if name not in running
-        ]
+    async def check_modules(self) -> None:
+        """Raise the UnsuitableError that names the modules which do not run and every call needs."""
+        await self._look_for_modules()
+        missing = [name for name in MODULES if name not in self._running]
         if missing:
             raise UnsuitableError(f"Asterisk lacks {', '.join(missing)}: load them in modules.conf")
+
+    async def lacking(self, campaign: Campaign, *, inbound: bool = False) -> Mapping[str, Sequence[str]]:
+        """The modules that the campaign, or its ``inbound`` calls, need and that do not run: by the key of the policy that has
+        them needed.
+
+        Asterisk is asked anew where some did not run, once in :data:`MODULES_AGAIN_SECONDS` whoever asks.
+        """
+        found = lacking(campaign, self._running, inbound=inbound)
+        due = self._looked_at + MODULES_AGAIN_SECONDS
+        if not found or asyncio.get_running_loop().time() < due:
+            return found
+        await self._look_for_modules()
+        return lacking(campaign, self._running, inbound=inbound)
+
+    async def _look_for_modules(self) -> None:
+        self._looked_at = asyncio.get_running_loop().time()
+        listed = (await self._api.asterisk.listModules()).json()
+        self._running = frozenset(each["name"] for each in listed if each["status"] == "Running")
 
     async def filter_events(self) -> None:
         """Have Asterisk send what :data:`EVENTS` names and nothing else."""

@@ -13,6 +13,7 @@ import structlog
 from ccari.calls.client import Ari, Identity, identify, operations
 from ccari.calls.desk import Desk
 from ccari.calls.events import call_of, channel_of
+from ccari.calls.modules import why_unfit
 from ccari.calls.recovery import Stock, recover
 from ccari.calls.strays import AT_ONCE
 from ccari.calls.switchboard import Switchboard
@@ -69,7 +70,8 @@ class Link:
         Raises
         ------
         UnsuitableError
-            If trying again would not help: a wrong password, an old Asterisk, a missing module, a second service.
+            If trying again would not help: a wrong password, an old Asterisk, a module missing that every call needs, a second
+            service.
         """
         wait = FIRST_RETRY_SECONDS
         async with aiohttp.ClientSession(
@@ -120,7 +122,8 @@ class Link:
     ) -> None:
         async with operations(transport, self._credentials) as ari:
             desk = self._make_desk(ari, identity)
-            await ari.check_modules(desk.book.policy)
+            await ari.check_modules()
+            await _tell_of_unfit(desk)
             await ari.filter_events()
             # what a lost connection left is taken stock of only when its calls have let go of it
             await self._switchboard.drain()
@@ -176,6 +179,14 @@ class Link:
                 continue
             except Exception:  # noqa: BLE001 - logged; it is tried again
                 _log.exception("abandoned_calls_left")
+
+
+async def _tell_of_unfit(desk: Desk) -> None:
+    """Of each campaign whose calls are refused for a module that only they need, before the first of them is."""
+    policy = desk.book.policy
+    for campaign in policy.campaigns if policy else ():
+        if found := await desk.ari.lacking(campaign):
+            _log.error("gate_unfit", campaign=campaign.id, reason=why_unfit(found))
 
 
 class _Ears:

@@ -1,9 +1,8 @@
 """The modules of Asterisk that calls need; a missing one would show in the middle of a call."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from ccari.policy.campaign import Campaign
-from ccari.policy.declaration import Policy
 
 #: Those that every call needs beside ARI itself.
 MODULES = (
@@ -18,21 +17,34 @@ ANSWERING_MACHINE = ("app_amd.so", "app_waitforsilence.so")
 TRANSFER = ("res_pjsip_refer.so",)
 
 
-def declared_modules(campaign: Campaign) -> Mapping[str, tuple[str, ...]]:
-    """Those that a campaign needs beside :data:`MODULES`, by the key of the policy that has them needed."""
+def declared_modules(campaign: Campaign, *, inbound: bool = False) -> Mapping[str, tuple[str, ...]]:
+    """Those that a campaign needs beside :data:`MODULES`, by the key of the policy that has them needed.
+
+    ``inbound``: that its inbound calls need; whoever calls is no machine.
+    """
     found: dict[str, tuple[str, ...]] = {}
-    if campaign.answering_machine is not None:
+    if campaign.answering_machine is not None and not inbound:
         found["answering_machine"] = ANSWERING_MACHINE
     if campaign.transfer is not None:
         found["transfer"] = TRANSFER
     return found
 
 
-def needed_modules(policy: Policy | None) -> Mapping[str, list[str]]:
-    """Each module that is needed, with the campaigns that need it; with none it is all calls that do."""
-    found: dict[str, list[str]] = {name: [] for name in MODULES}
-    for campaign in policy.campaigns if policy else ():
-        for names in declared_modules(campaign).values():
-            for name in names:
-                found.setdefault(name, []).append(campaign.id)
-    return found
+def lacking(
+    campaign: Campaign, running: Container[str], *, inbound: bool = False
+) -> Mapping[str, Sequence[str]]:
+    """Those of :func:`declared_modules` that are not running."""
+    return {
+        key: absent
+        for key, names in declared_modules(campaign, inbound=inbound).items()
+        if (absent := [each for each in names if each not in running])
+    }
+
+
+def why_unfit(lacking: Mapping[str, Sequence[str]]) -> str:
+    """Why the calls of a campaign are refused that lacks these."""
+    return f"Asterisk lacks {in_words(lacking)}: load them in modules.conf"
+
+
+def in_words(lacking: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{', '.join(names)}, for its {key}" for key, names in lacking.items())

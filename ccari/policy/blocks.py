@@ -40,5 +40,5 @@ WHY: Mapping[Block, str] = {
     Block.ABANDONED_CAPPED: "too many of those whom the campaign called lately found nobody to talk to",
     Block.PROMPTS_MISSING: "a prompt that the call must play has no sound: ccari sounds build",
     Block.TOKEN_SPENT: "the permission to dial was used before, and is good for one call",
-    Block.STORE_UNAVAILABLE: "the database or the secrets cannot be read, and without them nothing is dialled",
+    Block.STORE_UNAVAILABLE: "the database or the secrets cannot be read, or Asterisk lacks a module that the campaign needs: without, nothing is dialled",
 }  # fmt: skip

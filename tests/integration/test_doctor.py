@@ -1,6 +1,5 @@
 """``ccari doctor`` beside a real Asterisk and a real service, each fault made for real."""
 
-import asyncio
 import json
 import signal
 import socket
@@ -15,8 +14,8 @@ import pytest_asyncio
 
 from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database
-from tests.integration.service import START_SECONDS, Service
-from tests.lab import Lab, callees, laboratory
+from tests.integration.service import Service
+from tests.lab import Lab, Outcome, callees, laboratory
 from tests.lab.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -45,6 +44,15 @@ class Ward:
     async def unwell(self, **environment: str) -> dict[str, dict[str, Any]]:
         found = await self.examined(1, **environment)
         return {name: each for name, each in found.items() if each["state"] != "ok"}
+
+    async def outcome(self, campaign: str) -> Outcome:
+        """How a call ends whose agent hangs up soon, as the dialplan is told."""
+        pbx = self.lab.pbx
+        call = await self.lab.world.dial(
+            callees.answers(1).number, campaign=campaign, agent="drops-2", pbx=pbx
+        )
+        await call.ended()
+        return await pbx.outcome(call.id)
 
     async def application(self) -> tuple[int, Any]:
         """What Asterisk knows of the Stasis application: 404 while nobody listens to its events."""
@@ -180,10 +188,10 @@ async def test_calls_of_a_campaign_are_cut_off_for_a_module_that_only_it_needs(
         assert await service.stop() == 0
         assert (await service.ccari("policy", "apply", str(file))).code == 0
         found = await ward.unwell()
-        await service.spawn()
-        assert service.process is not None
-        async with asyncio.timeout(START_SECONDS):
-            assert await service.process.wait() == 1
+        service = replace(service, log=tmp_path / "later", process=None)
+        await service.start()
+        ended = [await ward.outcome(campaign) for campaign in ("renewals", "brief")]
+        assert await service.stop() == 0
         for each in MACHINES:
             await pbx.cli(f"module load {each}")
         whole = await ward.examined(0)
@@ -195,17 +203,20 @@ async def test_calls_of_a_campaign_are_cut_off_for_a_module_that_only_it_needs(
         assert (await service.ccari("policy", "apply", str(POLICY))).code == 0
     assert list(found) == ["modules renewals", "dialplan"]
     assert found["modules renewals"]["found"] == (
-        "not running: app_amd.so, app_waitforsilence.so, for its answering_machine: ccari serve does not start without them, "
-        "and one that runs ends when it connects to Asterisk next"
+        "not running: app_amd.so, app_waitforsilence.so, for its answering_machine: "
+        "calls over Stasis and HTTP that need them are refused"
     )
     for each in MACHINES:
         assert f"asterisk -rx 'module load {each}'" in found["modules renewals"]["advice"]
-    assert (
-        service.errors.read_text()
-        .splitlines()[-1]
-        .endswith(
-            "Asterisk lacks app_amd.so (for renewals), app_waitforsilence.so (for renewals): load them in modules.conf"
-        )
+    assert [(each.outcome, each.reason) for each in ended] == [
+        ("unavailable", "store_unavailable"), ("bridged", ""),
+    ]  # fmt: skip
+    unfit = [line for line in service.lines() if line["event"] == "gate_unfit"]
+    assert {line["campaign"] for line in unfit} == {"renewals"}
+    # as it connects, and of the call
+    assert [line.get("call_id") for line in unfit] == [None, ended[0].call]
+    assert unfit[0]["reason"] == (
+        "Asterisk lacks app_amd.so, app_waitforsilence.so, for its answering_machine: load them in modules.conf"
     )
     assert [name for name, each in whole.items() if each["state"] != "ok"] == ["dialplan"]
     assert whole["modules renewals"]["found"] == (

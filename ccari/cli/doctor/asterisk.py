@@ -13,7 +13,7 @@ import orjson
 
 from ccari.calls.client import identify
 from ccari.calls.dialplan import MACHINE_CONTEXT
-from ccari.calls.modules import MODULES, declared_modules
+from ccari.calls.modules import MODULES, declared_modules, in_words, lacking
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, explained
 from ccari.cli.doctor.database import clock
 from ccari.cli.doctor.findings import Finding, apart, doubt, fault, found_by, well
@@ -109,21 +109,12 @@ def _load(missing: list[str]) -> str:
     )
 
 
-#: What comes of it where modules are missing that a key of a campaign needs; a policy may be applied while the service runs.
-_WITHOUT = "ccari serve does not start without them, and one that runs ends when it connects to Asterisk next"
-
-
 def _campaign(campaign: Campaign, running: set[str]) -> Finding:
-    check, wanted = f"modules {campaign.id}", declared_modules(campaign)
-    lacking = {
-        key: absent
-        for key, names in wanted.items()
-        if (absent := [each for each in names if each not in running])
-    }
-    if not lacking:
-        return well(check, f"those that its {' and '.join(wanted)} need are running")
-    told = "; ".join(f"not running: {', '.join(names)}, for its {key}" for key, names in lacking.items())
-    return fault(check, f"{told}: {_WITHOUT}", _load([each for names in lacking.values() for each in names]))
+    check, missing = f"modules {campaign.id}", lacking(campaign, running)
+    if not missing:
+        return well(check, f"those that its {' and '.join(declared_modules(campaign))} need are running")
+    return fault(check, f"not running: {in_words(missing)}: calls over Stasis and HTTP that need them are refused",
+                 _load([each for names in missing.values() for each in names]))  # fmt: skip
 
 
 def _machine_context(ids: list[str]) -> Iterator[Finding]:

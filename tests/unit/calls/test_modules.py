@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ccari.calls.dialplan import MACHINE_CONTEXT
-from ccari.calls.modules import ANSWERING_MACHINE, MODULES, declared_modules, needed_modules
+from ccari.calls.modules import ANSWERING_MACHINE, MODULES, TRANSFER, declared_modules, lacking
 from ccari.policy.declaration import read
 from tests.unit.store import made
 
@@ -15,19 +15,29 @@ BUILT_IN = {"Hangup", "GotoIf"}
 
 
 def test_a_module_is_asked_for_that_no_campaign_needs() -> None:
-    for policy in (None, read(made.POLICY)):
-        assert needed_modules(policy) == {each: [] for each in MODULES}
+    (campaign,) = read(made.POLICY).campaigns
+    assert declared_modules(campaign) == lacking(campaign, set()) == {}
 
 
 def test_a_module_that_a_campaign_needs_is_missed_in_its_calls() -> None:
     for document, particular in (
-        (MACHINES, {"app_amd.so", "app_waitforsilence.so"}),
-        (BOTH, {"app_amd.so", "app_waitforsilence.so", "res_pjsip_refer.so"}),
+        (MACHINES, {"answering_machine": ["app_amd.so", "app_waitforsilence.so"]}),
+        (
+            BOTH,
+            {
+                "answering_machine": ["app_amd.so", "app_waitforsilence.so"],
+                "transfer": ["res_pjsip_refer.so"],
+            },
+        ),
     ):
-        needed = needed_modules(read(document))
-        assert needed == {**{each: [] for each in MODULES}, **{each: ["renewals"] for each in particular}}
         (campaign,) = read(document).campaigns
-        assert {name for names in declared_modules(campaign).values() for name in names} == particular
+        assert lacking(campaign, MODULES) == particular
+        assert lacking(campaign, {*MODULES, *ANSWERING_MACHINE, *TRANSFER}) == {}
+    assert lacking(campaign, {"app_amd.so"}) == {
+        "answering_machine": ["app_waitforsilence.so"], "transfer": ["res_pjsip_refer.so"],
+    }  # fmt: skip
+    # nobody looks for a machine where somebody calls
+    assert lacking(campaign, MODULES, inbound=True) == {"transfer": ["res_pjsip_refer.so"]}
 
 
 def test_the_context_for_machines_runs_an_application_whose_module_nobody_asks_for() -> None:

@@ -165,8 +165,7 @@ async def test_agents_find_out_that_they_cannot_transfer(patient: Patient, store
     assert found["asterisk modules"].state is State.OK
     assert found["modules renewals"].state is State.FAULT
     assert found["modules renewals"].found == (
-        "not running: res_pjsip_refer.so, for its transfer: ccari serve does not start without them, "
-        "and one that runs ends when it connects to Asterisk next"
+        "not running: res_pjsip_refer.so, for its transfer: calls over Stasis and HTTP that need them are refused"
     )
     assert found["modules renewals"].advice == (
         "write `load = res_pjsip_refer.so` in modules.conf, and for now: asterisk -rx 'module load res_pjsip_refer.so'"
