@@ -36,6 +36,17 @@ class ConfigError(CcariError):
     """The configuration is wrong."""
 
 
+class SecretError(ConfigError):
+    """A secret that numbers are kept under is missing on this node, or damaged, or another one than is known; another node may
+    have it. ``whose``: the controller or register, ``version``: of the secret, where that is known.
+    """
+
+    def __init__(self, words: str, whose: str, version: int | None = None) -> None:
+        super().__init__(words)
+        self.whose = whose
+        self.version = version
+
+
 class SoundError(CcariError):
     """A prompt is missing, damaged or could not be made."""
 

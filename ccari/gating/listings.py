@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from ccari.errors import ConfigError
+from ccari.errors import SecretError
 from ccari.policy.parties import Register
 from ccari.ports.suppressions import RegisterStore
 
@@ -14,7 +14,7 @@ async def refuse_unseen(
 
     Raises
     ------
-    ConfigError
+    SecretError
         If there is a copy of one of the ``heeded`` that ``listed_as`` has no digest for: its secret is not here.
     StoreError
         If the database fails.
@@ -25,8 +25,9 @@ async def refuse_unseen(
         return
     copied = sorted(row["register"] for row in await store.ages() if row["register"] in unseen)
     if copied:
-        raise ConfigError(
+        raise SecretError(
             f"who is in the register {copied[0]!r} cannot be told here, for its secret is on another node: copy "
             f"registers/{copied[0]} of the keys folder from where it was imported, or restore it from the backup, or import the "
-            "register anew"
+            "register anew",
+            copied[0],
         )

@@ -46,7 +46,7 @@ class Key(Protocol):
 
 class Secrets(Protocol):
     def digests(self, controller: str, number: Number) -> Digests:
-        """Raise ConfigError if the controller has no usable secret."""
+        """Raise SecretError if the controller has no usable secret."""
         ...
 
     def listed_as(self, registers: Iterable[str], number: Number) -> tuple[tuple[str, bytes], ...]:
@@ -54,7 +54,7 @@ class Secrets(Protocol):
         ...
 
     def heed(self, known: Iterable[str], digests: Digests) -> None:
-        """Raise ConfigError if something may be kept under a secret that is not here, or came after ``digests`` were made.
+        """Raise SecretError if something may be kept under a secret that is not here, or came after ``digests`` were made.
 
         ``known``: as :attr:`ccari.policy.gate.Facts.secrets`.
         """
@@ -65,5 +65,5 @@ class ListSecrets(Secrets, Protocol):
     """The secrets, for whoever enters long lists too."""
 
     def keys(self, controller: str) -> Sequence[Key]:
-        """Every version that there is, the newest last. Raise ConfigError as :meth:`digests` does."""
+        """Every version that there is, the newest last. Raise SecretError as :meth:`digests` does."""
         ...

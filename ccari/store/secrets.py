@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ccari.errors import ConfigError, why
+from ccari.errors import ConfigError, SecretError, why
 from ccari.keyring.files import make_folder, read_private, settle, write_new
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import SECRET_BYTES, digest
@@ -177,14 +177,14 @@ class SecretStore:
 
         Raises
         ------
-        ConfigError
+        SecretError
             If the controller has no secret, or one is damaged or open to others. A new one is never made in silence:
             under it the old entries would no longer bar anybody.
         """
         return _digests(self._versions(_below(self.folder, controller)), number)
 
     def keys(self, controller: str) -> list[Key]:
-        """The versions in use, the newest last. Raises ConfigError as :meth:`digests` does."""
+        """The versions in use, the newest last. Raises SecretError as :meth:`digests` does."""
         return [Key(*each) for each in self._versions(self.folder / controller)]
 
     def register_keys(self, register: str) -> list[Key]:
@@ -204,7 +204,7 @@ class SecretStore:
 
         Raises
         ------
-        ConfigError
+        SecretError
             If a secret is damaged or open to others.
         """
         return tuple(
@@ -215,7 +215,7 @@ class SecretStore:
         )
 
     def heed(self, known: Iterable[str], digests: Digests) -> None:
-        """Raise ConfigError if one of ``known`` (kind, holder, version, check) is not in use or retired here, or is newer than
+        """Raise SecretError if one of ``known`` (kind, holder, version, check) is not in use or retired here, or is newer than
         ``digests``.
 
         Another node of the fleet may have made it: what is barred under it would be called from here. ``known`` are the
@@ -231,12 +231,14 @@ class SecretStore:
             if found != check and not (found is None and number in self.retired(holder)):
                 raise _lost(folder, number, "is missing" if found is None else "is another one")
             if holder.kind == "controller" and number > digests.key_version:
-                raise ConfigError(
-                    f"the secret of {holder.name!r} was followed by version {number} a moment ago"
+                raise SecretError(
+                    f"the secret of {holder.name!r} was followed by version {number} a moment ago",
+                    holder.name,
+                    number,
                 )
 
     def check(self, controller: str) -> None:
-        """Read the secret anew, and raise the ConfigError that :meth:`digests` would."""
+        """Read the secret anew, and raise the SecretError that :meth:`digests` would."""
         self._loaded.pop(self.folder / controller, None)
         self._versions(self.folder / controller)
 
@@ -259,7 +261,12 @@ class SecretStore:
         known = self._loaded.get(folder)
         # two changes within one tick of the file system's clock leave the same stamp
         if known is None or known[0] != stamp or abs(time.time_ns() - stamp) < _TICK_NS:
-            known = (stamp, self._load_expected(folder))
+            try:
+                known = (stamp, self._load_expected(folder))
+            except SecretError:
+                raise
+            except ConfigError as error:
+                raise SecretError(str(error), folder.name) from None
             self._loaded[folder] = known
         return known[1]
 
@@ -336,11 +343,13 @@ def _content(folder: Path) -> list[Path]:
         raise ConfigError(f"cannot read {folder}: {why(error)}{advice}") from None
 
 
-def _lost(folder: Path, version: int, how: str) -> ConfigError:
+def _lost(folder: Path, version: int, how: str) -> SecretError:
     anew = ", or load the register anew and restart ccari" if folder.parent.name == _REGISTERS else ""
-    return ConfigError(
+    return SecretError(
         f"version {version} of the suppression secret of {folder.name!r} in {folder} {how}, and what is kept under it would bar "
-        f"nobody: restore the keys from the backup, or from the node where it was made{anew}"
+        f"nobody: restore the keys from the backup, or from the node where it was made{anew}",
+        folder.name,
+        version,
     )
 
 

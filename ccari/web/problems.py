@@ -19,6 +19,7 @@ from ccari.errors import (
     ListError,
     RecordingError,
     RequestError,
+    SecretError,
     StoreError,
     UnknownError,
     UnsoundPolicyError,
@@ -123,6 +124,13 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
                 "the database cannot be asked at present",
                 reason=Block.STORE_UNAVAILABLE,
             )
+        case SecretError():
+            _log.error("http_unfit", reason=str(error))
+            return Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"this node cannot use {_secret(error)}: ask another node, or have its operator see http_unfit in its log",
+                reason=Block.STORE_UNAVAILABLE,
+            )
         case CcariError():
             _log.error("http_unfit", reason=str(error))
             return Refusal(
@@ -134,6 +142,12 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
             frames = [f"{each.filename}:{each.lineno}" for each in traceback.extract_tb(error.__traceback__)]
             _log.error("http_failed", error=type(error).__name__, where=frames[-_FRAMES:])
             return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "that failed here: the log says where")
+
+
+def _secret(error: SecretError) -> str:
+    """Which it is. Where it lies is for the log."""
+    version = f"version {error.version} of " if error.version is not None else ""
+    return f"{version}the suppression secret of {error.whose!r}"
 
 
 def of_faults(faults: Sequence[Fault]) -> Refusal:

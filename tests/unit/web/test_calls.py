@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -81,16 +82,20 @@ async def test_a_policy_that_was_applied_since_is_not_heeded(api: Api, store: St
 
 
 async def test_without_policy_sound_or_secret_a_call_is_allowed(
-    api: Api, front: Front, store: Store, database: Database
+    api: Api, front: Front, store: Store, database: Database, tmp_path: Path
 ) -> None:
     prompts = front.prompts
     assert isinstance(prompts, Silent)
     prompts.missing = True
     assert (await gated(api, NUMBER, "renewals"))["reason"] == "prompts_missing"
     prompts.missing = False
-    async with serving(store, replace(front, secrets=SecretStore("/nowhere"))) as bare:  # type: ignore[arg-type]
+    async with serving(store, replace(front, secrets=SecretStore(tmp_path / "nowhere"))) as bare:
         body = {"number": NUMBER, "campaign": "renewals"}
-        (await bare.ask("POST", "/v1/gate", body)).problem(HTTPStatus.INTERNAL_SERVER_ERROR)
+        told = (await bare.ask("POST", "/v1/gate", body)).problem(HTTPStatus.SERVICE_UNAVAILABLE)
+        assert told["detail"].startswith(
+            "this node cannot use the suppression secret of 'acme': ask another node"
+        )
+        assert str(tmp_path) not in str(told)
     await database.rows("ALTER TABLE policy_revisions DISABLE TRIGGER append_only")
     await database.rows("DELETE FROM policy_revisions")
     assert (await gated(api, NUMBER, "renewals"))["reason"] == "no_policy"

@@ -75,8 +75,9 @@ async def test_a_person_is_told_that_a_register_does_not_list_them_whose_secret_
     await store.policies.apply(HEEDED, "test")
     await load(store, listed(0))
     reference = await person.asked(shelf, Right.ACCESS)
-    status, _ = await post(api, EXPORT, {"number": NUMBER, "request": reference})
-    assert status == HTTPStatus.INTERNAL_SERVER_ERROR
+    status, told = await post(api, EXPORT, {"number": NUMBER, "request": reference})
+    assert status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert b"this node cannot use the suppression secret of 'robinson'" in told
     assert await store.database.rows("SELECT event FROM accesses") == []
 
 
