@@ -12,12 +12,13 @@ from ccari.app.messengers import forwarding, notifying
 from ccari.app.parts import Parts, open_parts
 from ccari.app.recordings import housekeeping
 from ccari.app.starting import check_keys, check_policy
-from ccari.app.stopping import Ending, heed_signals, unless_told, until
+from ccari.app.stopping import THREADS_SECONDS, Ending, heed_signals, unless_told, until
 from ccari.app.tasks import beside
 from ccari.app.telephony import Telephony, credentials_of, open_telephony
 from ccari.calls.admission import Admission
 from ccari.calls.switchboard import Switchboard
 from ccari.config import Settings
+from ccari.errors import CcariError
 from ccari.gating.limits import LimitKeeper
 from ccari.metrics.lookout import Lookout
 from ccari.recordings.evidence.keys import SigningKeys
@@ -31,15 +32,22 @@ _log = structlog.get_logger()
 
 
 async def serve(settings: Settings) -> None:
-    """Run the service until SIGTERM or SIGINT, which the process heeds in no other way from now on.
+    """Run the service until SIGTERM or SIGINT, which the process heeds in no other way from now on. Whatever hangs at its end,
+    the process is over within :data:`THREADS_SECONDS` of this function's.
 
     Raises
     ------
     CcariError
         If it cannot begin, or must end: see :meth:`ccari.calls.link.Link.run`.
     """
-    ending = heed_signals()
-    await unless_told(ending, _begin(settings, ending))
+    ending, reason = heed_signals(settings.calls.drain_seconds), ""
+    try:
+        await unless_told(ending, _begin(settings, ending))
+    except CcariError as error:
+        reason = str(error)
+        raise
+    finally:
+        ending.deadline.within(THREADS_SECONDS, reason)
     if not ending.serves.is_set():
         _log.info("service_stopped")
 
