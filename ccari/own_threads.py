@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from ccari.errors import CcariError, StoreError
@@ -45,3 +46,26 @@ class OwnThreads:
     async def run(self, work: Callable[..., _T], *given: Any) -> _T:
         """As :meth:`begin`, and wait for it."""
         return await self.begin(work, *given)
+
+    async def within(
+        self, seconds: float, work: Callable[..., _T], *given: Any, unwanted: Callable[[_T], object] | None = None
+    ) -> _T:  # fmt: skip
+        """As :meth:`run`, for no longer than that; ``refusal`` as well if it takes longer. A thread that hangs is left to itself.
+
+        ``unwanted`` sees to what comes of it when nobody waits any more, such as a file that is open by then.
+        """
+        working = self.begin(work, *given)
+        try:
+            async with asyncio.timeout(seconds):
+                return await (working if unwanted is None else asyncio.shield(working))
+        except BaseException as error:
+            if unwanted is not None:
+                working.add_done_callback(partial(_let_go, unwanted))
+            if isinstance(error, TimeoutError):
+                raise self._refusal(f"the disk does not answer within {seconds:.0f} s") from None
+            raise
+
+
+def _let_go(unwanted: Callable[[_T], object], done: asyncio.Future[_T]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        unwanted(done.result())

@@ -12,11 +12,14 @@ import structlog
 from pydub import AudioSegment
 from pyrage.x25519 import Identity
 
-from ccari.errors import ConfigError, InputError
+from ccari.errors import ConfigError, InputError, RecordingDelayed
+from ccari.own_threads import OwnThreads
 from ccari.ports.listening import Opened
 from ccari.ports.recordings import Channels, InPlace
 from ccari.recordings.reading import identities_in, open_checked
 
+#: For the folder to give a recording, and for it to be opened; ten hours of talk take some seconds.
+OPEN_SECONDS = 120.0
 #: For ffmpeg to decode a recording for its picture; a talk of an hour takes it two seconds.
 PICTURE_SECONDS = 30.0
 #: The picture has so many parts, each the loudest of its samples, of which there are so many a second.
@@ -38,6 +41,7 @@ class Listener:
     def __init__(self, places: Places, folder: Path) -> None:
         self._places = places
         self._folder = folder
+        self._threads = OwnThreads("ccari-listening", RecordingDelayed)
 
     async def find(self, recording: UUID) -> InPlace:
         return await self._places.in_place(recording)
@@ -49,7 +53,7 @@ class Listener:
                 identities = identities_in(identity, "what you gave")
             except ConfigError as error:
                 raise InputError("identity", str(error)) from None
-        audio = await asyncio.to_thread(self._audio, recording, identities)
+        audio = await self._threads.within(OPEN_SECONDS, self._audio, recording, identities)
         peaks = await asyncio.to_thread(_peaks, audio, _channels(recording))
         return Opened(recording, audio, _KINDS[recording.kept.format], peaks)
 

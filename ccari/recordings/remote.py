@@ -2,24 +2,31 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from http import HTTPStatus
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import aiohttp
 
 from ccari.errors import RecordingDelayed, RecordingError, why
+from ccari.own_threads import OwnThreads
 from ccari.ports.recordings import AGENTS_SIDE, agents_side
 from ccari.recordings import raw
 from ccari.recordings.spool import uuid_of
+
+_T = TypeVar("_T")
 
 CONNECT_SECONDS = 5.0
 #: For any answer, and between two pieces of a file.
 ANSWER_SECONDS = 15.0
 #: For a whole file: ten hours of talk at 5 Mbit/s.
 FETCH_SECONDS = 900.0
+#: For our own disk to take a piece, or to tell what lies on it.
+DISK_SECONDS = 30.0
 #: Files that are fetched side by side; Asterisk serves calls too.
 AT_ONCE = 2
 _LOOK_AGAIN_SECONDS = 0.2
@@ -39,6 +46,7 @@ class RemoteSpool:
         self._stored = f"{url.rstrip('/')}/ari/recordings/stored"
         self._incoming = incoming
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._threads = OwnThreads("ccari-incoming", RecordingDelayed)
 
     async def take(self, recording_id: UUID) -> Path:
         return await self._take(str(recording_id))
@@ -56,7 +64,7 @@ class RemoteSpool:
                 await self._fetch_closed(name, path)
             except _NotThereError:
                 # Asterisk's folder may have been emptied since: what was fetched before is all that is left
-                if not await asyncio.to_thread(path.is_file):
+                if not await self._disk(path.is_file):
                     raise
         return path
 
@@ -65,7 +73,7 @@ class RemoteSpool:
         # Asterisk reports the end a moment before it closes the file; a killed one never does
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(raw.CLOSE_SECONDS):
-                while await asyncio.to_thread(raw.is_open, path):
+                while await self._disk(raw.is_open, path):
                     await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                     await self._fetch(name, path)
 
@@ -79,7 +87,7 @@ class RemoteSpool:
                 if reply.status != HTTPStatus.NO_CONTENT and not _has_none(reply):
                     raise RecordingError(f"{name} could not be removed: Asterisk answered {reply.status}")
             for each in (self._path(name), self._part(name)):
-                await asyncio.to_thread(each.unlink, missing_ok=True)
+                await self._disk(_unlink, each)
         except OSError as error:
             raise RecordingError(f"{name} could not be removed: {why(error)}") from None
 
@@ -90,7 +98,7 @@ class RemoteSpool:
             told: list[dict[str, Any]] = await reply.json(content_type=None)
         there = [each["name"] for each in told if each.get("format") == "wav"]
         try:
-            here = await asyncio.to_thread(lambda: [each.stem.removeprefix(".") for each in self._fetched()])
+            here = await self._disk(lambda: [each.stem.removeprefix(".") for each in self._fetched()])
         except OSError as error:
             raise RecordingDelayed(f"{self._incoming} cannot be read: {why(error)}") from None
         return list(dict.fromkeys(_ours([*there, *here])))
@@ -103,20 +111,25 @@ class RemoteSpool:
             if reply.status != HTTPStatus.OK:
                 raise _refused(reply)
             try:
-                await asyncio.to_thread(_begin, part)
-                with part.open("wb") as file:
+                file = await self._threads.within(DISK_SECONDS, _begin, part, unwanted=FileIO.close)
+                try:
                     async for piece in reply.content.iter_chunked(_PIECE):
-                        await asyncio.to_thread(file.write, piece)
-                if reply.content_length != part.stat().st_size:
-                    raise RecordingDelayed(f"Asterisk sent not all of {path.name}")
-                part.replace(path)
+                        await self._disk(_write, file, piece)
+                    if reply.content_length != await self._disk(_size, file):
+                        raise RecordingDelayed(f"Asterisk sent not all of {path.name}")
+                    await self._disk(part.replace, path)
+                finally:
+                    # a disk that hangs has been told of, and the next try begins anew
+                    with contextlib.suppress(OSError, RecordingDelayed):
+                        await self._disk(_end, file, part)
             except (aiohttp.ClientError, TimeoutError):
                 raise
             except OSError as error:
                 raise RecordingDelayed(f"{path.name} could not be fetched: {why(error)}") from None
-            finally:
-                with contextlib.suppress(OSError):
-                    part.unlink(missing_ok=True)
+
+    async def _disk(self, work: Callable[..., _T], *given: Any) -> _T:
+        """Raises what it raises, and RecordingDelayed if our own disk does not answer."""
+        return await self._threads.within(DISK_SECONDS, work, *given)
 
     @contextlib.asynccontextmanager
     async def _asked(
@@ -156,11 +169,33 @@ async def open_remote_spool(
         yield RemoteSpool(session, url, incoming)
 
 
-def _begin(part: Path) -> None:
-    """Raw audio is for nobody else to read."""
+def _begin(part: Path) -> FileIO:
+    """Raw audio is for nobody else to read. Without a buffer, whose lock a thread that hangs would keep."""
     part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
+    return part.open("wb", buffering=0)
+
+
+def _write(file: FileIO, piece: bytes) -> None:
+    left = memoryview(piece)
+    while left:
+        left = left[file.write(left) :]
+
+
+def _size(file: FileIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _end(file: FileIO, part: Path) -> None:
+    """Close it, and take it away if it has not come to its place. Another try may have its own there by now."""
+    with file, contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(part.stat(), os.fstat(file.fileno())):
+            part.unlink()
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _ours(names: Sequence[str]) -> Iterator[UUID]:

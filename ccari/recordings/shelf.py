@@ -1,18 +1,22 @@
 """Stored recordings as they are looked at: with what keeps them, and as the encrypted files that they are."""
 
-import asyncio
+import os
 from collections.abc import AsyncGenerator, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
-from ccari.errors import RecordingError, UnknownError, why
+from ccari.errors import RecordingDelayed, RecordingError, UnknownError, why
+from ccari.own_threads import OwnThreads
 from ccari.ports.holds import Stored
 from ccari.ports.recordings import InPlace, WantedRecordings
 from ccari.recordings.housekeeping import end
 from ccari.recordings.reading import below
 from ccari.recordings.tags import told
 
+#: For the folder to open a file or to give a piece of it.
+ANSWER_SECONDS = 30.0
 _PIECE_BYTES = 256 * 1024
 _ENCRYPTED = ".age"
 
@@ -37,6 +41,7 @@ class Shelf:
         self._keeping = keeping
         self._places = places
         self._folder = folder
+        self._threads = OwnThreads("ccari-shelf", RecordingDelayed)
 
     async def page(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]:
         rows = await self._rows.page_of_recordings(limit, wanted)
@@ -64,7 +69,34 @@ class Shelf:
             raise RecordingError(
                 "it lies there as plain audio, which is given out by: ccari recordings play-to"
             )
-        return found, _pieces(path, found.kept.size)
+        return found, self._pieces(path, found.kept.size)
+
+    async def _pieces(self, path: Path, size: int) -> AsyncGenerator[bytes, None]:
+        """The file. Raises RecordingError before the first piece if it cannot be had, or is not as long as it was, and
+        RecordingDelayed before any if the disk does not answer.
+        """
+        try:
+            file = await self._threads.within(ANSWER_SECONDS, _opened, path, unwanted=FileIO.close)
+            try:
+                if (there := await self._threads.within(ANSWER_SECONDS, _size, file)) != size:
+                    raise RecordingError(f"its file has {there} bytes, not {size}: ccari recordings verify")
+                while piece := await self._threads.within(ANSWER_SECONDS, file.read, _PIECE_BYTES):
+                    yield piece
+            finally:
+                file.close()
+        except FileNotFoundError:
+            raise RecordingError("its file is not there: ccari recordings verify") from None
+        except OSError as error:
+            raise RecordingError(f"its file cannot be read: {why(error)}") from None
+
+
+def _opened(path: Path) -> FileIO:
+    """Without a buffer, whose lock a thread that hangs in it keeps from whoever closes it."""
+    return path.open("rb", buffering=0)
+
+
+def _size(file: FileIO) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 def _with_end(row: dict[str, Any], kept: Stored | None) -> dict[str, Any]:
@@ -74,20 +106,3 @@ def _with_end(row: dict[str, Any], kept: Stored | None) -> dict[str, Any]:
         **row, "due": due.at if due else None, "due_for": due.why if due else None,
         "held_by": [each.words for each in kept.held] if kept else [],
     }  # fmt: skip
-
-
-async def _pieces(path: Path, size: int) -> AsyncGenerator[bytes, None]:
-    """The file. Raises RecordingError before the first piece if it cannot be had, or is not as long as it was."""
-    try:
-        file = await asyncio.to_thread(path.open, "rb")
-        try:
-            if (there := (await asyncio.to_thread(path.stat)).st_size) != size:
-                raise RecordingError(f"its file has {there} bytes, not {size}: ccari recordings verify")
-            while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
-                yield piece
-        finally:
-            file.close()
-    except FileNotFoundError:
-        raise RecordingError("its file is not there: ccari recordings verify") from None
-    except OSError as error:
-        raise RecordingError(f"its file cannot be read: {why(error)}") from None

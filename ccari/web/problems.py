@@ -17,6 +17,7 @@ from ccari.errors import (
     EvidenceError,
     InputError,
     ListError,
+    RecordingDelayed,
     RecordingError,
     RequestError,
     SecretError,
@@ -111,12 +112,12 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
             return not_there()
         case ListError():
             return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+        case AsteriskError() | RecordingDelayed():
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         case ConsentError() | EvidenceError() | RecordingError() | RequestError():
             return Refusal(HTTPStatus.CONFLICT, str(error))
         case UnsoundPolicyError():
             return Refusal(HTTPStatus.CONFLICT, error.words)
-        case AsteriskError():
-            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         case StoreError():
             _log.warning("database_away", reason=str(error))
             return Refusal(

@@ -1,16 +1,16 @@
 """What is kept of a person, given out or looked through by a programme that asks for it on a request."""
 
-import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from ccari.errors import CcariError, why
+from ccari.errors import CcariError, RecordingDelayed, why
 from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import zone_of
 from ccari.gating.subjects import Meant, wanted_of
+from ccari.own_threads import OwnThreads
 from ccari.policy import erasure
 from ccari.policy.campaign import Campaign
 from ccari.ports.holds import Sweeps
@@ -38,6 +38,8 @@ class SubjectDesk:
         self._sweeps = sweeps
         self._folder = folder
         self._scratch = scratch
+        # they read the folder of the recordings, which may be another machine's
+        self._threads = OwnThreads("ccari-exports", RecordingDelayed)
 
     @contextlib.asynccontextmanager
     async def export(self, of: Meant) -> AsyncIterator[Exported]:
@@ -51,11 +53,11 @@ class SubjectDesk:
         out = self._scratch / f"{secrets.token_hex(8)}.zip"
         # without a key: who is encrypted for nobody here is only listed
         made = packing(asked, holdings, self._folder, out, zone_of(of.controller), ())
-        packed = await asyncio.to_thread(made.__enter__)
+        packed = await self._threads.run(made.__enter__)
         try:
             yield Exported(packed.draft, packed.sha256, words(packed))
         finally:
-            await asyncio.to_thread(made.__exit__, None, None, None)
+            await self._threads.run(made.__exit__, None, None, None)
 
     async def note(self, of: Meant, who: str, told: str) -> None:
         await self._subjects.note(of.mandate, who, told)

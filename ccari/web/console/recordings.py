@@ -10,7 +10,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from ccari.errors import InputError, RecordingError
+from ccari.errors import InputError, RecordingDelayed, RecordingError
 from ccari.policy.bases import LegalBasis
 from ccari.ports.accesses import Looked
 from ccari.ports.listening import Opened
@@ -107,6 +107,8 @@ async def play(visit: Visit) -> Answer:
         raise not_there()
     try:
         opened = await front.listening.open(found, identity)
+    except RecordingDelayed:
+        raise
     except RecordingError as error:
         raise InputError("identity", str(error)) from None
     of = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}

@@ -5,17 +5,24 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiohttp.test_utils import TestServer
 
 from ccari.errors import RecordingDelayed
-from ccari.ports.recordings import Spool
+from ccari.ports.recordings import InPlace, Kept, Spool
+from ccari.recordings import listening, remote, shelf
 from ccari.recordings import spool as spools
 from ccari.recordings.archive import FileArchive
+from ccari.recordings.listening import Listener
+from ccari.recordings.remote import open_remote_spool
+from ccari.recordings.shelf import Shelf
 from ccari.recordings.spool import SharedSpool
 from tests.unit.recordings.made import TAG, raw_in, record
+from tests.unit.recordings.test_remote_spool import Asterisk
 
 SECONDS = 30.0
 
@@ -99,3 +106,69 @@ async def test_a_recordings_folder_that_hangs_takes_the_threads_of_all_the_servi
         await asyncio.wait([working])
     # what hung has come to nothing
     working.exception()
+
+
+@pytest.mark.parametrize("step", ["_begin", "_write", "_end"])
+async def test_our_own_disk_that_hangs_takes_the_threads_of_all_or_holds_up_what_is_fetched(
+    spool: Path, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    record(raw_in(spool))
+    does = getattr(remote, step)
+
+    def late(*given: Any) -> Any:
+        disk.hang()
+        return does(*given)
+
+    async with (
+        TestServer(Asterisk(spool).app) as server,
+        open_remote_spool(str(server.make_url("/")), "ccari", "secret", tmp_path / "incoming") as far,
+    ):
+        with monkeypatch.context() as hung:
+            hung.setattr(remote, "DISK_SECONDS", 0.05)
+            hung.setattr(remote, step, late)
+            async with asyncio.timeout(SECONDS):
+                if step == "_end":
+                    # it was all there before
+                    await far.take(TAG.recording_id)
+                else:
+                    with pytest.raises(RecordingDelayed, match="the disk does not answer"):
+                        await far.take(TAG.recording_id)
+            assert disk.begun.is_set()
+            await assert_others_go_on()
+        assert (await far.take(TAG.recording_id)).read_bytes() == raw_in(spool).read_bytes()
+
+
+class Places:
+    """One recording that lies in the folder."""
+
+    async def in_place(self, _: Any) -> InPlace:
+        return InPlace(TAG, Kept("acme/x.wav.age", "wav", 1000, b"", 4, b"", (), silent=False))
+
+
+async def test_a_recording_that_is_given_out_from_a_disk_that_hangs_is_waited_for_without_end(
+    kept_in: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took a thread of all the service, and the turn of whoever wants another file."""
+    (kept_in / "acme").mkdir(parents=True)
+    (kept_in / "acme/x.wav.age").write_bytes(b"1234")
+    lies = Shelf(SimpleNamespace(), SimpleNamespace(), Places(), kept_in)
+    with monkeypatch.context() as hung:
+        hung.setattr(shelf, "ANSWER_SECONDS", 0.05)
+        hung.setattr(shelf, "_opened", disk.hang)
+        async with asyncio.timeout(SECONDS):
+            with pytest.raises(RecordingDelayed, match="the disk does not answer"):
+                await anext((await lies.encrypted(TAG.recording_id))[1])
+        await assert_others_go_on()
+    assert [each async for each in (await lies.encrypted(TAG.recording_id))[1]] == [b"1234"]
+
+
+async def test_a_recording_that_is_listened_to_from_a_disk_that_hangs_is_waited_for_without_end(
+    kept_in: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = InPlace(TAG, Kept("acme/x.wav", "wav", 1000, b"", 4, b"", (), silent=False))
+    monkeypatch.setattr(listening, "OPEN_SECONDS", 0.05)
+    monkeypatch.setattr(Listener, "_audio", disk.hang)
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(RecordingDelayed, match="the disk does not answer"):
+            await Listener(Places(), kept_in).open(plain, "")
+    await assert_others_go_on()

@@ -1,5 +1,6 @@
 """What is kept of a person, and what proves a call, given out over HTTP: to whom it may be, and on record."""
 
+import asyncio
 import hashlib
 import io
 import json
@@ -17,17 +18,22 @@ from ccari.policy.rights import Level, Right
 from ccari.ports.access import Role
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.verifying import verify
+from ccari.recordings.reading import open_checked
+from ccari.recordings.subject import pack
 from ccari.recordings.subject.giving import clear
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
+from tests.unit.recordings.test_disk_that_hangs import SECONDS, Disk, assert_others_go_on, disk
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
 from tests.unit.store.test_evidence_commands import over
 from tests.unit.store.test_lost_secrets import HEEDED
 from tests.unit.store.test_registers import listed, load
 from tests.unit.web.api import NUMBER, Api
+
+__all__ = ["disk"]
 
 EXPORT, PLAN, EVIDENCE = "/v1/subjects/export", "/v1/subjects/erasure-plan", "/v1/evidence"
 
@@ -102,6 +108,26 @@ async def test_invariant_7_a_person_is_told_of_looks_that_were_made_for_another_
     assert [(each["access"], each["why"]) for each in told] == [
         ("number_checked", "they asked acme"), ("number_gated", ""),
     ]  # fmt: skip
+
+
+async def test_an_export_from_a_disk_that_hangs_takes_the_threads_of_all_the_service(
+    api: Api, shelf: Shelf, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shelf.put(await person.called(shelf))
+    reference = await person.asked(shelf, Right.ACCESS)
+
+    def late(*given: Any) -> bytes:
+        disk.hang()
+        return open_checked(*given)
+
+    monkeypatch.setattr(pack, "open_checked", late)
+    exporting = asyncio.create_task(post(api, EXPORT, {"number": NUMBER, "request": reference}))
+    async with asyncio.timeout(SECONDS):
+        while not disk.begun.is_set():  # noqa: ASYNC110 - a thread's event
+            await asyncio.sleep(0.01)
+    await assert_others_go_on()
+    disk.works.set()
+    assert (await exporting)[0] == HTTPStatus.OK
 
 
 async def test_somebody_elses_talk_is_given_out_as_a_persons_own(
