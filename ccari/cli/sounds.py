@@ -20,6 +20,7 @@ from ccari.policy.notices import Prompt
 from ccari.sounds import Catalogue, Entry, EspeakNg, Manifest, build
 from ccari.sounds.build import Progress as Built
 from ccari.sounds.intake import Recording, examine, take
+from ccari.sounds.sole import sole
 from ccari.sounds.soundboard import Soundboard, open_soundboard, shipped_sounds
 from ccari.sounds.studio import folder_of
 from ccari.store.opened import Store
@@ -96,7 +97,11 @@ def import_(
         if not json:
             _tell(each)
     refused = [each for each in found if each.fault is not None]
-    taken = [] if refused and not keep_going else take(found, folder_of(target))
+    taken = []
+    if found and (keep_going or not refused):
+        # a build that goes on would read half of them, and speak what they say
+        with sole(target):
+            taken = take(found, folder_of(target))
     if taken:
         _build(taken, target)
     if json:

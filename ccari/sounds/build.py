@@ -16,6 +16,7 @@ from ccari.policy.notices import Prompt
 from ccari.sounds import audio
 from ccari.sounds.engine import Engine
 from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, SoundFile, damage, strangers
+from ccari.sounds.sole import UNFINISHED, sole
 from ccari.sounds.studio import find_recording, words_beside
 
 #: Raised by one whenever the same source would give other files than before: all prompts are then built again.
@@ -83,21 +84,22 @@ def build(
 
     Until a sound is made, the one that it takes the place of stays, and fits the manifest: calls go on meanwhile.
 
-    Raises SoundError for the first prompt that cannot be made; those finished until then are kept.
+    Raises SoundError for the first prompt that cannot be made, those finished until then are kept; and before any, if somebody
+    else builds in that folder.
     """
     wanted = _distinct(prompts)
     audio.require_ffmpeg()
     try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        known = dict(Manifest.load(out_dir).entries) if (out_dir / FILE_NAME).exists() else {}
-        jobs = [_job(prompt, engine, studio, known.get(prompt.key)) for prompt in wanted]
-        stale = [job for job in jobs if not _unchanged(job, known.get(job.prompt.key), out_dir)]
-        report = _reporter(on_progress, len(jobs))
-        for job in jobs:
-            if job not in stale:
-                report(job.prompt, built=False)
-        if stale:
-            _make(_with_ready(stale, shipped) if shipped else stale, known, out_dir, engine, report)
+        with sole(out_dir):
+            known = dict(Manifest.load(out_dir).entries) if (out_dir / FILE_NAME).exists() else {}
+            jobs = [_job(prompt, engine, studio, known.get(prompt.key)) for prompt in wanted]
+            stale = [job for job in jobs if not _unchanged(job, known.get(job.prompt.key), out_dir)]
+            report = _reporter(on_progress, len(jobs))
+            for job in jobs:
+                if job not in stale:
+                    report(job.prompt, built=False)
+            if stale:
+                _make(_with_ready(stale, shipped) if shipped else stale, known, out_dir, engine, report)
     except OSError as error:
         raise SoundError(f"{error.filename or out_dir}: {error.strerror or error}") from error
     return Manifest(known)
@@ -111,7 +113,7 @@ def _make(
     for job in jobs:
         alike.setdefault(job.alike, []).append(job)
     # inside out_dir, as only a rename within one file system is atomic
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=out_dir) as folder:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out_dir) as folder:
         work, waiting = Path(folder), list[_Made]()
         pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
         running = {pool.submit(_sound, first, work, engine): first for first, *_ in alike.values()}

@@ -278,3 +278,25 @@ def test_a_long_build_that_is_killed_has_made_nothing(
 
     build(BOTH, tmp_path, engine=engine, on_progress=look)
     assert there == [False, True]
+
+
+def test_two_builds_at_once_take_each_others_prompts_out_of_the_manifest(
+    engine: EspeakNg, tmp_path: Path
+) -> None:
+    """Each wrote the manifest that it had read at its beginning, with what it had made; calls of the other's were blocked."""
+
+    def both(_: Progress) -> None:
+        with pytest.raises(SoundError, match=f"somebody else builds or imports sounds in {tmp_path} now"):
+            build([IDENTITY], tmp_path, engine=engine)
+
+    build([GOODBYE], tmp_path, engine=engine, on_progress=both)
+    build([IDENTITY], tmp_path, engine=engine)
+    assert Manifest.load(tmp_path).entries.keys() == {"pl/goodbye", "pl/renewals/identity"}
+
+
+def test_what_a_killed_build_has_left_stays_for_ever(engine: EspeakNg, built: Path) -> None:
+    (built / ".build-killed/x").mkdir(parents=True)
+    (built / ".build-killed/x/sound.alaw").touch()
+    (built / ".manifest.json.4711").touch()
+    build(BOTH, built, engine=engine)
+    assert not list(built.glob(".*"))

@@ -12,6 +12,7 @@ from ccari.policy import notices
 from ccari.policy.declaration import read
 from ccari.policy.notices import Prompt
 from ccari.sounds import EspeakNg, build
+from ccari.sounds.sole import sole
 from ccari.sounds.soundboard import Soundboard
 from tests.integration.service import Done, Service
 
@@ -203,3 +204,13 @@ async def test_callees_are_not_kept_listening_for_longer_than_anybody_was_told(d
     assert (offers["later_ms"], offers["caller_ms"]) == (sold, None)
     table = (await desk.ccari("notices", "--policy", str(desk.policy))).out
     assert f"{renewals['first_ms'] / 1000:.1f} s" in table
+
+
+async def test_recordings_are_taken_in_while_others_build(desk: Desk) -> None:
+    desk.speak("de/renewals/identity.wav", IDENTITY)
+    with sole(desk.sounds):
+        for words in (("import", str(desk.delivered)), ("build",)):
+            done = await desk.ccari(*words, "--policy", str(desk.policy))
+            assert done.code == 1
+            assert f"ccari: somebody else builds or imports sounds in {desk.sounds} now" in done.err
+        assert not list(desk.sounds.iterdir())
