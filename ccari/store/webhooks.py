@@ -1,5 +1,6 @@
 """The outbox of webhooks: the database writes it with what is told of, in the same transaction."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Any
@@ -26,11 +27,10 @@ class Webhooks:
                 await connection.execute(
                     SQL["know_webhook"], each.name, list(each.events), _controllers(each)
                 )
-        given_up: dict[str, int] = {}
-        for each in endpoints:
-            if count := len(await self._batches("give_up_narrowed", each.name)):
-                given_up[each.name] = count
-        return given_up
+        if not endpoints:
+            return {}
+        done = await self._batches("give_up_narrowed", [each.name for each in endpoints])
+        return Counter(row["endpoint"] for row in done)
 
     async def drop_unseen(self, for_so_long: timedelta) -> Mapping[str, int]:
         async with self._database.transaction() as connection:
@@ -101,10 +101,10 @@ class Webhooks:
         controllers: Iterable[str] | None = None,
     ) -> list[int]:
         whose = None if controllers is None else list(controllers)
-        return await self._batches("retry_deliveries", delivery, endpoint, whose)
+        return _ids(await self._batches("retry_deliveries", delivery, endpoint, whose))
 
     async def discard(self, delivery: int | None = None, *, endpoint: str | None = None) -> list[int]:
-        return await self._batches("discard_deliveries", delivery, endpoint)
+        return _ids(await self._batches("discard_deliveries", delivery, endpoint))
 
     async def _give_up(self, name: str) -> int:
         """Some of what waits for a webhook, if there is none of that name; how much."""
@@ -113,14 +113,18 @@ class Webhooks:
             await connection.execute(SQL["lock_webhooks"])
             return len(await connection.fetch(SQL["give_up_webhook"], name))
 
-    async def _batches(self, query: str, *arguments: Any) -> list[int]:
-        """Until there is nothing left to do; the ids of what was done, in order."""
-        done: list[int] = []
+    async def _batches(self, query: str, *arguments: Any) -> list[Mapping[str, Any]]:
+        """Until there is nothing left to do; the rows of what was done."""
+        done: list[Mapping[str, Any]] = []
         # a few may be looked for among millions
         async with self._database.apart() as connection:
             while rows := await connection.fetch(SQL[query], *arguments):
-                done += [row["id"] for row in rows]
-        return sorted(done)
+                done += map(dict, rows)
+        return done
+
+
+def _ids(rows: Iterable[Mapping[str, Any]]) -> list[int]:
+    return sorted(row["id"] for row in rows)
 
 
 def _controllers(endpoint: Endpoint) -> list[str] | None:

@@ -45,14 +45,14 @@ WHERE r.closed_at IS NULL AND r.due - local.today <= $5 AND (r.due < local.today
 ON CONFLICT DO NOTHING
 
 -- name: give_up_narrowed
--- What an endpoint is told of no more: not its event, or not of that controller. Not what somebody is trying just now.
+-- What one of these endpoints is told of no more: not its event, or not of that controller. Not what somebody is trying just now.
 UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'the webhook is told of this no more'
 WHERE id = ANY (ARRAY(
     SELECT d.id FROM webhook_deliveries d JOIN webhook_endpoints e ON e.name = d.endpoint
-    WHERE d.state = 'waiting' AND d.endpoint = $1 AND d.next_try_at <= now()
+    WHERE d.state = 'waiting' AND d.endpoint = ANY ($1::text[]) AND d.next_try_at <= now()
       AND (d.event = ANY (e.events) AND (e.controllers IS NULL OR d.controller = ANY (e.controllers))) IS NOT TRUE
     LIMIT 5000 FOR UPDATE OF d SKIP LOCKED))
-RETURNING id
+RETURNING endpoint
 
 -- name: claim_delivery
 -- What was never tried goes before what was not taken: a webhook that takes but some is told of those at once. $3, $4: its

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from ccari.errors import StoreError
 from ccari.ports.webhooks import Endpoint, Told
-from ccari.store.database import Database
+from ccari.store import database as database_module
+from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 
 #: As many rows as a statement changes in a call's time, here; and some of which there are too many.
@@ -133,3 +135,21 @@ async def test_what_was_settled_within_a_moment_is_kept_for_ever(store: Store, d
     await backlog(store, "delivered", settled=2 * A_MONTH)
     await store.webhooks.forget(A_MONTH)
     assert (await counted(database), await counted(database, "erp")) == ({}, {"waiting": 1})
+
+
+async def test_each_webhook_costs_the_database_a_connection_every_minute(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await backlog(store, "waiting")
+    connects, opened = database_module.connect, 0
+
+    async def counted(*given: Any, **settings: Any) -> Connection:
+        nonlocal opened
+        opened += 1
+        return await connects(*given, **settings)
+
+    monkeypatch.setattr(database_module, "connect", counted)
+    narrowed = [Endpoint(each, (Told.REQUEST_OVERDUE,)) for each in ("crm", "erp", "bi")]
+    assert await store.webhooks.know(narrowed) == {"crm": BACKLOG, "erp": 1}
+    assert await store.webhooks.know([]) == {}
+    assert opened == 1
