@@ -27,7 +27,9 @@ _CALLER = "CALLERID(num)"
 
 @dataclass(slots=True)
 class Talk:
-    """One that is taken up. ``running``: its recorder runs on; ``segments``: how many recorders there have been."""
+    """One that is taken up. ``running``: its recorder runs on; ``segments``: how many recorders there have been; ``registered``:
+    the rights that are on record of it.
+    """
 
     order: Order
     ids: Ids
@@ -36,10 +38,12 @@ class Talk:
     told: Mapping[str, Any]
     segments: int
     running: Unfinished | None = None
+    registered: tuple[on.RightOnRecord, ...] = ()
 
     @property
     def resumed(self) -> on.TalkResumed:
-        return on.TalkResumed(self.ids.direction, self.terms.campaign, self.told, self.running is not None)
+        running = self.running is not None
+        return on.TalkResumed(self.ids.direction, self.terms.campaign, self.told, running, self.registered)
 
     @property
     def channels(self) -> set[str]:
@@ -95,4 +99,4 @@ async def _taken_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[
     told = {**told, "known": terms.number is not None}
     if left.recordings > told["segments"]:
         told = {**resuming.outdated(told)}
-    return Talk(order, ids, journal, terms, told, told["segments"])
+    return Talk(order, ids, journal, terms, told, told["segments"], registered=left.registered)

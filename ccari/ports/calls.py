@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from ccari.policy.call.events import RightOnRecord
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.pacing import Lately
@@ -59,7 +60,8 @@ class RefusedCall:
 class LeftTalk:
     """A talk that nobody runs any more, with what was kept of it (:mod:`ccari.policy.call.resuming`).
 
-    ``recordings``: how many of it are on record, whatever became of each.
+    ``recordings``: how many of it are on record, whatever became of each. ``registered``: the rights that were exercised in it,
+    the first before the others.
     """
 
     id: UUID
@@ -70,6 +72,7 @@ class LeftTalk:
     notice_version: str
     told: Mapping[str, Any]
     recordings: int
+    registered: tuple[RightOnRecord, ...] = ()
 
 
 class CallStore(Protocol):

@@ -8,7 +8,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from ccari.errors import RefusedError, StoreError
 from ccari.gating.journal import entry
 from ccari.policy import chain
 from ccari.policy.call import Outcome
+from ccari.policy.call.events import RightOnRecord
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.pacing import Lately
@@ -237,7 +238,10 @@ class CallRows:
         """The talks of calls that are open on this Asterisk."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(SQL["left_talks"], asterisk)
-        return [LeftTalk(**{**row, "told": json.loads(row["told"])}) for row in rows]
+        return [
+            LeftTalk(**{**row, "told": json.loads(row["told"]), "registered": _on_record(row["registered"])})
+            for row in rows
+        ]
 
     async def close_abandoned(
         self, asterisk: str, at: datetime, but: Sequence[UUID] = (), *, older_than: float = 0.0
@@ -285,6 +289,13 @@ class PostgresCallStore(CallRows):
             if opens:
                 await _make_row(connection, call, exercise.received_at)
             return await _registered(connection, call, exercise, journal)
+
+
+def _on_record(registered: str | None) -> tuple[RightOnRecord, ...]:
+    return tuple(
+        RightOnRecord(**{**each, "right": Right(each["right"]), "due": date.fromisoformat(each["due"])})
+        for each in json.loads(registered or "[]")
+    )
 
 
 async def _lately(connection: Connection, call: OpenedCall, of_calls: int) -> Lately:

@@ -105,11 +105,14 @@ async def test_invariant_5_a_right_that_is_being_registered_is_lost_or_doubled_b
             await cut(between, service)
             assert await rights(service, call_id) == []
         await service.logged(of(call_id, "right_registered"))
+        before = len(between.events)
         await taken_up(between, service, call_id)
+        await answered(between, service, call_id, before)
         shown = await over(ground, service, placed, call_id)
         assert await rights(service, call_id) == ["access"]
     told = [each["event"] for each in shown["events"]]
     assert (told.count("key_pressed"), told.count("right_registered")) == (1, 1)
+    assert has(await heard(ground.lab, callee), CONFIRMED)
 
 
 async def test_invariant_5_a_key_that_is_pressed_while_nobody_is_connected_is_confirmed_or_deafens_for_the_next(

@@ -18,15 +18,29 @@ class CallRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class RightOnRecord:
+    """A right that was registered in a talk. ``by_agent``: they entered it for the callee; ``noted``: the call's journal tells of
+    it already; ``reference`` and ``due`` as in :class:`RightRegistered`.
+    """
+
+    right: Right
+    reference: str
+    due: date | None = None
+    by_agent: bool = False
+    noted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TalkResumed:
     """A talk went on while nobody ran the call. ``told`` is as :func:`ccari.policy.call.resuming.kept` gave it;
-    ``recording``: its recorder runs still.
+    ``recording``: its recorder runs still; ``registered``: all rights on record of it, also those that ``told`` does not know.
     """
 
     direction: Direction
     campaign: Campaign
     told: Mapping[str, Any]
     recording: bool
+    registered: tuple[RightOnRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The callee's keys: rights that are exercised, answers to the recording, and what steers the words."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from ccari.policy import confirmations, notices
 from ccari.policy.call import commands as do
@@ -192,7 +192,7 @@ def _change_language(call: Call, note: do.Note) -> Step:
 
 def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) -> Step:
     """Durable, so that it is confirmed; without a reference where it has none yet."""
-    right, campaign = event.right, call.declared
+    right = event.right
     reference = event.reference if isinstance(event, on.RightRegistered) else ""
     note = (
         do.Note("right_registered", {"right": right.value, "reference": reference})
@@ -200,25 +200,30 @@ def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) ->
         else do.Note("right_spooled", {"right": right.value})
     )
     call = replace(call, registering=call.registering - {right})
+    return then([note], confirm(call, right, reference, event.due))
+
+
+def confirm(call: Call, right: Right, reference: str, due: date | None) -> Step:
+    """Say that a right is durable to whoever exercised it, and what follows from that for the call."""
     if call.stage is Stage.CLOSE:
-        return then([note], close_if_over(call))
+        return close_if_over(call)
     if call.machine and call.stage is Stage.FAREWELL:
-        return call, [note]
-    stopped = _stops(call, right)
+        return call, []
+    campaign, stopped = call.declared, _stops(call, right)
     words = confirmations.confirmation(
-        right, recorded=stopped and call.recorded, reference=reference, due=event.due
+        right, recorded=stopped and call.recorded, reference=reference, due=due
     )
     must_end = stopped and campaign.recording.must
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
     if right in call.by_agent and call.stage is Stage.TALK and not must_end:
         # the two are talking about it: only the agent is told that it is done
-        call, told = explain(call, call.reason or reason, note)
+        call, told = explain(call, call.reason or reason)
         return whisper(call, agent_answer(call, right), *told)
     if campaign.ends_after_right and bars_the_like(campaign, right):
-        return then([note], farewell(call, Outcome.RIGHT_EXERCISED, right.value, *words))
+        return farewell(call, Outcome.RIGHT_EXERCISED, right.value, *words)
     if must_end:
-        return then([note], farewell(call, Outcome.RECORDING_REFUSED, reason, *words))
-    call, told = explain(call, call.reason or reason, note)
+        return farewell(call, Outcome.RECORDING_REFUSED, reason, *words)
+    call, told = explain(call, call.reason or reason)
     return speak(answer(call, *words), *told)
 
 

@@ -27,7 +27,7 @@ from ccari.policy.call.state import (
     then,
     with_leg,
 )
-from ccari.policy.call.telling import farewell, played
+from ccari.policy.call.telling import farewell, played, unanswered
 from ccari.policy.call.vocabulary import Direction, Outcome, Party, Timer
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
@@ -160,7 +160,7 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
                 return end(call, call.outcome, call.reason)
             return end(call, Outcome.BRIDGED if call.has_talked else Outcome.UNAVAILABLE, why)
         case on.Failed(command, refused):
-            return then(_undialled(call, command, refused=refused), _failed(call, command))
+            return then(_undialled(call, command, refused=refused), _failed(call, command, refused=refused))
         case _:
             return call, []
 
@@ -269,7 +269,7 @@ def _undialled(call: Call, command: Command, *, refused: bool) -> list[Command]:
     return [do.Note("dial_failed", {"party": party.value, "reason": reason})]
 
 
-def _failed(call: Call, command: Command) -> Step:  # noqa: PLR0912 - one arm a command
+def _failed(call: Call, command: Command, *, refused: bool) -> Step:  # noqa: PLR0912 - one arm a command
     match command:
         case do.CheckGate() if call.stage is Stage.GATE:
             return reaching.block(call, Block.STORE_UNAVAILABLE)
@@ -288,7 +288,7 @@ def _failed(call: Call, command: Command) -> Step:  # noqa: PLR0912 - one arm a 
         case do.StopRecorder() if call.recorder is Recorder.STOPPING:
             return recording.recorder_unstoppable(call)
         case do.Play(Party.CALLEE, prompt):
-            return played(call, prompt, whole=False)
+            return played(call, prompt, whole=False) if refused else unanswered(call, prompt)
         case do.Play(_, prompt):
             return transfer.told(call, prompt, whole=False)
         case do.RegisterRight(right):

@@ -1,18 +1,23 @@
 """A talk that goes on without whoever ran it: what is to be known of it, and how it is taken up again.
 
 The two talk on in Asterisk when the service dies or loses its connection, and a recording that was lawful goes on. What
-was kept may be older than what happened: where the two disagree, nobody is recorded.
+was kept may be older than what happened: where the two disagree, nobody is recorded, and a right is confirmed twice rather
+than not at all.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
+from ccari.policy.call.commands import Command
+from ccari.policy.call.keys import confirm, right_registered
 from ccari.policy.call.recording import running, unrecorded, wants_recorder
-from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, replace, then
-from ccari.policy.call.telling import farewell
+from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, replace
+from ccari.policy.call.telling import farewell, owed, speak, whisper
 from ccari.policy.call.vocabulary import Outcome
+from ccari.policy.campaign import stops_recording
 from ccari.policy.rights import Right
 
 #: Of what is kept; another ccari's is not taken up.
@@ -23,12 +28,15 @@ _FLAGS = (
 _WORDS = ("language", "reason", "due")
 #: One is there or about to be, by what was kept.
 _RECORDERS = frozenset({Recorder.TAGGING, Recorder.STARTING, Recorder.RUNNING})
+#: What the agent is told of a right that they entered.
+_WHISPERED = frozenset({notices.AGENT_RIGHT_REGISTERED, notices.AGENT_RIGHT_FAILED})
 
 
 def kept(call: Call) -> Mapping[str, Any] | None:
     """What is to be kept of a talk, as JSON; None if the call is none, and cannot be taken up.
 
-    A right that is not yet durable is not among those exercised: its key may be pressed again.
+    A right that is not yet durable is not among those exercised: its key may be pressed again. ``owed`` and ``whispers``: what
+    the callee and the agent have not heard to its end of the answers to rights.
     """
     if call.stage is not Stage.TALK:
         return None
@@ -37,7 +45,8 @@ def kept(call: Call) -> Mapping[str, Any] | None:
     told: dict[str, Any] = {name: getattr(call, name) for name in (*_FLAGS, *_WORDS)}
     return told | {
         "version": VERSION, "untold": call.untold, "heard": sorted(call.heard), "exercised": lasting, "by_agent": by_agent,
-        "recorder": call.recorder.value,
+        "recorder": call.recorder.value, "owed": owed(call),
+        "whispers": tuple(each for each in (call.whisper, *call.whispers) if each in _WHISPERED),
     }  # fmt: skip
 
 
@@ -59,7 +68,7 @@ def outdated(told: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def resumed(event: on.TalkResumed) -> Step:
-    """The talk as it was kept.
+    """The talk as it was kept, with the rights that are on record: what was not heard of their confirmations is said now.
 
     A recorder that has ended meanwhile was ended by nobody who is known, perhaps because somebody paused it: there is no
     other. Only where none was ever begun, one may be.
@@ -67,26 +76,53 @@ def resumed(event: on.TalkResumed) -> Step:
     What the dialplan does not know it is told after the next prompt: one of before may still sound in its channel, and then
     Asterisk answers nobody who asks for anything.
     """
-    told = event.told
+    told, recording = event.told, event.campaign.recording
     call = Call(
         stage=Stage.TALK, direction=event.direction, campaign=event.campaign, agent=Leg.HERE, callee=Leg.HERE,
         heard=frozenset(told["heard"]), exercised=tuple(map(Right, told["exercised"])),
         by_agent=frozenset(map(Right, told["by_agent"])), untold=told.get("untold", True),
-        **{name: told[name] for name in (*_FLAGS, *_WORDS)},
+        upcoming=tuple(told.get("owed", ())), **{name: told[name] for name in (*_FLAGS, *_WORDS)},
     )  # fmt: skip
-    note = do.Note("talk_resumed", {"recorded": "yes" if event.recording else "no"})
-    if call.refused and call.declared.recording.must:
-        return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused"))
+    commands: list[Command] = [do.Note("talk_resumed", {"recorded": "yes" if event.recording else "no"})]
+    was = call.reason
     if event.recording:
         # one that was starting as the talk was left has begun since
-        was, call = call.reason, replace(running(call), recorded=True)
-        return replace(call, untold=call.untold or call.reason != was), [note]
-    if wants_recorder(call) and told["recorder"] != Recorder.IDLE:
-        return then([note], _untold(unrecorded(replace(call, recorder=Recorder.DONE))))
-    return call, [note]
+        call = replace(running(call), recorded=True)
+    for right in event.registered:
+        if right.right not in call.exercised:
+            if stops_recording(right.right, recording.legal_basis, recording.mode):
+                call = replace(call, refused=True)
+            call, said = _confirmed(call, right)
+            commands += said
+    call, said = _as_recorded(call, told)
+    commands += said
+    if call.stage is Stage.TALK:
+        for prompt in told.get("whispers", ()):
+            call, said = whisper(call, prompt)
+            commands += said
+        call, said = speak(call)
+        commands += said
+    later: list[Command] = [each for each in commands if not isinstance(each, do.TellDialplan)]
+    untold = call.untold or call.reason != was or len(later) < len(commands)
+    return replace(call, untold=untold), later
 
 
-def _untold(step: Step) -> Step:
-    call, commands = step
-    rest: list[do.Command] = [each for each in commands if not isinstance(each, do.TellDialplan)]
-    return replace(call, untold=call.untold or len(rest) < len(commands)), rest
+def _confirmed(call: Call, right: on.RightOnRecord) -> Step:
+    """Confirm a right that nobody was told of: whoever registered it died, or lost Asterisk, before."""
+    by_agent = call.by_agent | {right.right} if right.by_agent else call.by_agent
+    call = replace(call, exercised=(*call.exercised, right.right), by_agent=by_agent)
+    if right.noted:
+        return confirm(call, right.right, right.reference, right.due)
+    return right_registered(call, on.RightRegistered(right.right, right.reference, right.due))
+
+
+def _as_recorded(call: Call, told: Mapping[str, Any]) -> Step:
+    """What becomes of a talk that is to be recorded and is not, or may not be and must."""
+    if call.stage is not Stage.TALK:
+        return call, []
+    if call.refused and call.declared.recording.must:
+        return farewell(call, Outcome.RECORDING_REFUSED, "recording_refused")
+    ended = call.recorder is not Recorder.RUNNING and told["recorder"] != Recorder.IDLE
+    if ended and wants_recorder(call):
+        return unrecorded(replace(call, recorder=Recorder.DONE))
+    return call, []

@@ -18,6 +18,9 @@ _ANSWERS = frozenset(
         notices.SOURCE_ASKED,
     }
 )
+#: Of the answers, what is of no use once the talk was left and taken up: the one would be said into the recording that it
+#: announces, the other can be asked for again.
+_PASSING = frozenset({notices.RECORDING_AGREED, notices.SOURCE_ASKED})
 
 #: What the agent is told of the recording.
 _OF_RECORDING = frozenset(
@@ -96,6 +99,19 @@ def _begun(call: Call) -> tuple[str, ...]:
 
 def _is_answer(prompt: str) -> bool:
     return prompt in _ANSWERS or confirmations.is_reference(prompt) or confirmations.tells_until_when(prompt)
+
+
+def owed(call: Call) -> tuple[str, ...]:
+    """What the callee has not heard to its end of the answers to their rights."""
+    due = call.upcoming if call.playing is None else (call.playing, *call.upcoming)
+    return tuple(dict.fromkeys(each for each in due if _is_answer(each) and each not in _PASSING))
+
+
+def unanswered(call: Call, prompt: str) -> Step:
+    """Asterisk has not answered who asked it to play: whoever takes the talk up, or says something else, owes it still."""
+    if call.stage is not Stage.TALK or prompt != call.playing or prompt not in owed(call):
+        return played(call, prompt, whole=False)
+    return replace(call, playing=None, upcoming=owed(call)), []
 
 
 def without_agreement(call: Call) -> Call:

@@ -90,7 +90,13 @@ SELECT id FROM moved
 
 -- name: left_talks
 SELECT id, direction, agent, campaign, revision, notice_version, talk AS told,
-       (SELECT count(*) FROM recordings WHERE recordings.call_id = calls.id) AS recordings
+       (SELECT count(*) FROM recordings WHERE recordings.call_id = calls.id) AS recordings,
+       (SELECT json_agg(json_build_object(
+            'right', r."right", 'reference', r.reference, 'due', r.due, 'by_agent', r.channel = 'agent',
+            'noted', EXISTS (SELECT FROM call_events JOIN call_event_fields USING (call_id, seq)
+                             WHERE call_id = calls.id AND event = 'right_registered'
+                               AND fields ->> 'reference' = r.reference)) ORDER BY r.received_at, r.reference)
+        FROM rights_requests r WHERE r.call_id = calls.id AND r.channel IN ('key', 'agent')) AS registered
 FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND talk IS NOT NULL AND notice_version IS NOT NULL
 
 -- name: close_call

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+from ccari.policy import confirmations, notices
 from ccari.policy.call import Call, Stage, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
@@ -25,6 +26,17 @@ def wrongly_left(call: Call) -> Iterator[str]:
         yield "a right is left that is not durable"
     if not leaves and not call.registering:
         yield "a talk is ended because its service lost Asterisk"
+
+
+def _owed(call: Call) -> set[str]:
+    """What is being said, and waits to be, of rights to the callee."""
+    answers = {*confirmations.CONFIRMATIONS.values(), confirmations.RECORDING_STOPPED, notices.RIGHT_FAILED}
+    return {
+        each
+        for each in (call.playing, *call.upcoming)
+        if each is not None
+        and (each in answers or confirmations.is_reference(each) or confirmations.tells_until_when(each))
+    }
 
 
 def wrongly_taken_up(campaign: Campaign, call: Call) -> Iterator[str]:
@@ -53,6 +65,7 @@ def wrongly_taken_up(campaign: Campaign, call: Call) -> Iterator[str]:
             for name in _LASTING
             if name not in {"reason", "recorded"} and getattr(after, name) != getattr(call, name)
         ]
+        wrong += sorted(_owed(call) - {after.playing, *after.upcoming})
         if after.recorded is not (recording or call.recorded):
             yield "it is forgotten that some of the talk is in the file, or thought so of nothing"
         if wrong:

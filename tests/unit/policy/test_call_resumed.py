@@ -12,13 +12,24 @@ from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
 
-def again(story: Story, *, recording: bool, **told: object) -> Story:
+def again(
+    story: Story, *, recording: bool, registered: tuple[on.RightOnRecord, ...] = (), **told: object
+) -> Story:
     kept = resuming.kept(story.call)
     assert kept is not None
     was, story.call = story.call, Call()
     read = json.loads(json.dumps({**kept, **told}))
-    story.send(on.TalkResumed(was.direction, story.campaign, read, recording))
+    story.send(on.TalkResumed(was.direction, story.campaign, read, recording, registered))
     return story
+
+
+def words(story: Story, party: Party = Party.CALLEE) -> list[str]:
+    """All that the party is told from when the talk was taken up, each prompt heard to its end."""
+    told: list[str] = []
+    while (prompt := story.call.playing if party is Party.CALLEE else story.call.whisper) is not None:
+        told.append(prompt)
+        story.send(on.Played(prompt, whole=True, party=party))
+    return told
 
 
 def test_a_talk_that_goes_on_is_touched() -> None:
@@ -66,8 +77,10 @@ def test_a_recorder_that_ended_unwatched_is_begun_again() -> None:
 def test_who_agreed_in_the_talk_and_is_recorded_since_its_service_died_ends_as_somebody_who_did_not_agree() -> (
     None
 ):
-    agreed = {"reason": "recording_not_agreed", "agreed": True, "untold": False}
-    story = again(Story().talk(), recording=True, recorder=Recorder.STARTING, **agreed)
+    story = again(
+        Story().talk(), recording=True, recorder=Recorder.STARTING, reason="recording_not_agreed", agreed=True,
+        untold=False,
+    )  # fmt: skip
     assert (story.call.reason, story.call.untold) == ("", True)
 
 
@@ -132,6 +145,112 @@ def test_a_right_that_is_durable_is_registered_twice() -> None:
     story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "ACME-2026-000001"))
     again(story, recording=True)
     assert not any(isinstance(each, do.RegisterRight) for each in story.send(on.KeyPressed("8")))
+
+
+REGISTERED = on.RightRegistered(Right.ACCESS, "ACME-2026-000001")
+CONFIRMED = ["right_registered_access", "reference:ACME-2026-000001", "answer_within_month"]
+
+
+@pytest.mark.parametrize("heard", range(4))
+def test_invariant_5_a_right_whose_confirmation_was_cut_off_is_never_confirmed(heard: int) -> None:
+    """What was heard whole is not said again."""
+    story = Story().talk()
+    story.send(on.KeyPressed("8"), REGISTERED)
+    story.send(*(on.Played(each, whole=True) for each in CONFIRMED[:heard]))
+    again(story, recording=True)
+    assert words(story) == CONFIRMED[heard:]
+
+
+def test_a_right_that_asterisk_did_not_answer_about_before_the_connection_was_known_to_be_lost_is_never_confirmed() -> (
+    None
+):
+    story = Story().talk()
+    story.send(on.KeyPressed("8"), REGISTERED, on.Failed(do.Play(Party.CALLEE, CONFIRMED[0])))
+    again(story, recording=True)
+    assert words(story) == CONFIRMED
+
+
+def test_a_confirmation_that_asterisk_refuses_to_play_is_asked_for_without_end() -> None:
+    story = Story().talk()
+    story.send(on.KeyPressed("8"), REGISTERED)
+    for prompt in CONFIRMED:
+        story.send(on.Failed(do.Play(Party.CALLEE, prompt), refused=True))
+    assert (story.call.playing, story.call.upcoming) == (None, ())
+    again(story, recording=True)
+    assert words(story) == []
+
+
+def test_what_is_no_answer_to_a_right_is_said_again_after_the_talk_was_taken_up() -> None:
+    story = Story().talk()
+    story.send(on.KeyPressed("9"))
+    assert story.call.playing == "source_asked"
+    assert words(again(story, recording=True)) == []
+
+
+def on_record(right: Right = Right.ACCESS, **changes: object) -> on.RightOnRecord:
+    return on.RightOnRecord(**{"right": right, "reference": "ACME-2026-000001", **changes})  # type: ignore[arg-type]
+
+
+def test_invariant_5_a_right_that_was_registered_as_its_service_died_is_never_confirmed_or_twice() -> None:
+    """The talk as it was kept does not know it."""
+    story = again(Story().talk(), recording=True, registered=(on_record(),))
+    assert "right_registered" in story.notes
+    assert words(story) == CONFIRMED
+    assert not any(isinstance(each, do.RegisterRight) for each in story.send(on.KeyPressed("8")))
+    assert words(again(story, recording=True, registered=(on_record(),))) == []
+
+
+def test_a_right_whose_registration_is_in_the_journal_is_there_twice() -> None:
+    """It was on the disk of the node, and whoever brought it into the database has written that down."""
+    story = again(Story().talk(), recording=True, registered=(on_record(noted=True),))
+    assert "right_registered" not in story.notes
+    assert words(story) == CONFIRMED
+
+
+def test_a_right_that_an_agent_entered_as_the_service_died_is_confirmed_to_the_callee_or_to_nobody() -> None:
+    story = again(Story().talk(), recording=True, registered=(on_record(by_agent=True),))
+    assert words(story) == []
+    assert words(story, Party.AGENT) == ["agent_right_registered"]
+    # and where it was known, and the whisper was cut off
+    story = Story(agent_keys={"*8": "access"}).talk()
+    story.send(*map(on.AgentKeyPressed, "*8"), REGISTERED)
+    assert story.call.whisper == "agent_right_registered"
+    again(story, recording=True)
+    assert words(story, Party.AGENT) == ["agent_right_registered"]
+
+
+def test_invariant_6_a_refusal_that_was_registered_as_its_service_died_does_not_keep_the_talk_from_being_recorded() -> (
+    None
+):
+    """Nothing was being recorded then, so that no recording tells of it: the agent had paused it."""
+    story = Story(agent_keys={"*1": "pause_recording", "*2": "resume_recording"}).talk()
+    story.send(*map(on.AgentKeyPressed, "*1"), on.RecorderStopped())
+    refused = on_record(Right.REFUSE_RECORDING)
+    again(story, recording=False, registered=(refused,))
+    assert story.call.refused
+    assert words(story) == ["recording_stopped"]
+    story.send(*map(on.AgentKeyPressed, "*2"))
+    assert not any(isinstance(each, do.TagRecording | do.StartRecorder) for each in asked(story))
+
+
+def test_a_call_that_ends_with_a_right_goes_on_if_its_service_died_over_it() -> None:
+    story = Story().talk()
+    again(story, recording=True, registered=(on_record(Right.ERASURE),))
+    assert (story.call.stage, story.call.outcome) == (Stage.FAREWELL, Outcome.RIGHT_EXERCISED)
+    assert words(story)[0] == "right_registered_erasure"
+
+
+def test_a_call_that_must_be_recorded_ends_without_a_word_on_the_refusal_that_its_service_died_over() -> None:
+    story = Story(recording={"mode": "opt_out", "without": "hang_up"}).talk()
+    again(story, recording=False, registered=(on_record(Right.REFUSE_RECORDING),))
+    assert (story.call.stage, story.call.outcome) == (Stage.FAREWELL, Outcome.RECORDING_REFUSED)
+    assert words(story) == ["recording_stopped", "goodbye"]
+
+
+def test_the_dialplan_is_told_of_a_right_while_the_earlier_run_may_still_play_to_its_channel() -> None:
+    story = again(Story().talk(), recording=True, registered=(on_record(by_agent=True),))
+    assert not any(isinstance(each, do.TellDialplan) for each in asked(story))
+    assert (story.call.untold, story.call.reason) == (True, "access")
 
 
 def test_what_is_no_talk_is_kept_as_one() -> None:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from ccari.errors import StoreError
+from ccari.policy.call.events import RightOnRecord
 from ccari.policy.gate import Attempts, Block, Facts
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
@@ -17,6 +18,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports.access import Bearer, Role
 from ccari.ports.calls import RefusedCall
 from ccari.ports.recordings import Unfinished
+from ccari.ports.requests import Intake
 from ccari.store import database as databases
 from ccari.store import journals
 from ccari.store.calls import PostgresCallStore
@@ -747,6 +749,27 @@ async def test_a_talk_cannot_be_taken_up_or_is_after_its_end(calls: PostgresCall
     shown = await store.records.show_call(talk.id)
     assert (shown.call["outcome"], shown.call["reason"], shown.fault) == ("bridged", "service_died", None)
     assert await calls.left_talks(made.ASTERISK) == []
+
+
+async def test_a_right_that_was_registered_in_a_talk_is_unknown_to_who_takes_it_up(
+    calls: PostgresCallStore,
+) -> None:
+    """Whoever registered it may have died before the callee was told."""
+    call, other = made.call(), made.call()
+    for each in (call, other):
+        await calls.open(each, made.question(each))
+        await calls.keep_talk(each.id, {"version": 1}, ())
+        await calls.commit_heard(each.id, "v1", None, ())
+    pressed = await calls.register_right(call, made.exercise(Right.ACCESS), ())
+    by_agent = replace(made.exercise(Right.ERASURE), intake=Intake.AGENT, key="*7")
+    entered = await calls.register_right(call, by_agent, ())
+    await calls.write(call.id, made.journal("right_registered", right="erasure", reference=entered))
+    left = {each.id: each.registered for each in await calls.left_talks(made.ASTERISK)}
+    assert set(left[call.id]) == {
+        RightOnRecord(Right.ACCESS, pressed, by_agent.due),
+        RightOnRecord(Right.ERASURE, entered, by_agent.due, by_agent=True, noted=True),
+    }
+    assert left[other.id] == ()
 
 
 async def test_two_who_have_talked_are_on_record_as_a_failed_call_where_the_service_dies_after_the_talk(
