@@ -65,8 +65,3 @@ def spelt_out(prompt: str) -> tuple[str, ...]:
     if prompt.startswith(_DUE):
         return ANSWER_BY, *speech.date(date.fromisoformat(prompt.removeprefix(_DUE)))
     return (prompt,)
-
-
-def referred_to(prompt: str) -> str | None:
-    """The reference that a prompt reads out; None if it reads out none."""
-    return prompt.removeprefix(_REFERENCE) if is_reference(prompt) else None

@@ -275,8 +275,8 @@ def _about_whispers(world: World, prompt: str) -> Iterator[str]:
 
 
 def _referred(prompt: str) -> set[Right]:
-    reference = confirmations.referred_to(prompt)
-    return {Right(reference)} if reference else set()
+    """The explorer gives each request the right's own name as its reference."""
+    return {Right(prompt.partition(":")[2])} if confirmations.is_reference(prompt) else set()
 
 
 def _is_away(world: World, party: Party) -> bool:
