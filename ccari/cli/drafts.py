@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from ccari.errors import CcariError, why
+from ccari.keyring.files import open_draft
 
 
 @contextlib.contextmanager
@@ -27,7 +27,7 @@ def writing(out: Path | None) -> Iterator[BinaryIO]:
     try:
         if out.exists() and not out.is_file():
             raise CcariError(f"cannot write {out}: something is there that is no regular file")
-        with _draft_of(out) as (draft, file):
+        with open_draft(out) as (draft, file):
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -39,19 +39,7 @@ def writing(out: Path | None) -> Iterator[BinaryIO]:
 def refuse_unwritable(out: Path) -> None:
     """Raise CcariError where :func:`writing` would: before work that cannot be done again for the sake of a file."""
     try:
-        with _draft_of(out):
+        with open_draft(out):
             pass
     except OSError as error:
         raise CcariError(f"cannot write {out}: {why(error)}") from None
-
-
-@contextlib.contextmanager
-def _draft_of(out: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A file of this run's own beside ``out``; that name is gone afterwards."""
-    draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}.draft")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            yield draft, file
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)

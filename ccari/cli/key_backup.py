@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ccari.errors import CcariError, ConfigError
-from ccari.keyring.files import read_private
+from ccari.keyring.files import read_private, refuse_taken
 from ccari.recordings import keybackup
 
 PassphraseFile = Annotated[
@@ -30,7 +30,7 @@ def backup(
 ) -> None:
     """Write the keys folder into one file, encrypted by a passphrase. `age -d FILE | tar x` opens it too."""
     keys_dir: Path = context.obj.settings().keys_dir
-    keybackup.refuse_taken(to)
+    refuse_taken(to, keybackup.WHAT)
     if to.absolute().parent.resolve().is_relative_to(keys_dir.resolve()):
         raise CcariError(f"{to} would lie in the folder that it is to save: give a place elsewhere")
     packed = keybackup.pack(keys_dir, with_identity=with_identity)

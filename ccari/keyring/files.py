@@ -1,4 +1,4 @@
-"""Files of the keys folder: read only where nobody else can, written whole or not at all, never written over unasked."""
+"""Private files, above all those of the keys folder: readable by their owner only, and written whole or not at all."""
 
 import contextlib
 import fcntl
@@ -6,6 +6,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
+from io import BufferedRandom
 from pathlib import Path
 
 from ccari.errors import ConfigError, why
@@ -141,19 +142,54 @@ def draft_of(path: Path, content: bytes, *, for_folder: bool = False) -> Iterato
 
     ``for_folder``: where root writes it, it is for whoever owns the folder, a running service that must read it.
     """
+    with open_draft(path) as (draft, file):
+        if for_folder and os.geteuid() == 0:
+            owner = path.parent.stat()
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        yield draft
+
+
+@contextlib.contextmanager
+def open_draft(path: Path) -> Iterator[tuple[Path, BufferedRandom]]:
+    """Create a private file beside ``path``, under a name of its own, open for writing and reading.
+
+    Rename it to ``path``, or link it there, before the context ends: then the draft's own name is removed. Raises OSError.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_DRAFT}")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE), "wb") as file:
-            if for_folder and os.geteuid() == 0:
-                owner = path.parent.stat()
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield draft
+        with os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_MODE), "w+b") as file:
+            yield draft, file
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def refuse_taken(path: Path, what: str) -> None:
+    """Raise ConfigError if something is at ``path`` already, or that cannot be seen. ``what`` names the file to be written there."""
+    try:
+        if path.exists() or path.is_symlink():
+            raise ConfigError(f"{path} is there already, and no {what} is written over: give another name")
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {why(error)}") from None
+
+
+def put_in_place(draft: Path, path: Path, what: str) -> None:
+    """Give a draft its final name, which nothing may have yet. Raises ConfigError as :func:`refuse_taken`, and OSError."""
+    try:
+        # a link fails where a rename would replace what another process has just made
+        path.hardlink_to(draft)
+    except FileExistsError:
+        refuse_taken(path, what)
+        raise
+    except OSError:
+        # some file systems, such as a USB stick's, have no hard links
+        refuse_taken(path, what)
+        draft.rename(path)
+    settle(path.parent)
 
 
 def settle(folder: Path) -> None:

@@ -24,11 +24,14 @@ from ccari.keyring.files import (
     draft_of,
     give_as_above,
     is_draft,
-    settle,
+    put_in_place,
+    refuse_taken,
     write_new,
 )
 from ccari.recordings.recipients import holds_identity
 
+#: What this file is, in the words of an error.
+WHAT = "backup"
 #: No key is longer; what is, was not packed by :func:`pack`.
 MOST_BYTES = 1 << 20
 #: age refuses a passphrase that asks for far more work than the machine does in a second, as it measures then and there:
@@ -125,15 +128,6 @@ def refuse_full(folder: Path) -> None:
         raise ConfigError(f"cannot read {folder}: {why(error)}: check [keys] dir") from None
 
 
-def refuse_taken(to: Path) -> None:
-    """Raise ConfigError if there is something by the name of the backup, or it cannot be seen."""
-    try:
-        if to.exists() or to.is_symlink():
-            raise ConfigError(f"{to} is there already, and no backup is written over: give another name")
-    except OSError as error:
-        raise ConfigError(f"cannot write {to}: {why(error)}") from None
-
-
 def write(packed: Packed, to: Path, passphrase: str) -> None:
     """Encrypt and write a backup that is its owner's only: the whole of it or nothing.
 
@@ -142,15 +136,11 @@ def write(packed: Packed, to: Path, passphrase: str) -> None:
     ConfigError
         If there is something by that name, or it cannot be written.
     """
-    refuse_taken(to)
+    refuse_taken(to, WHAT)
     encrypted = pyrage.passphrase.encrypt(packed.tar, passphrase)
     try:
         with draft_of(to, encrypted) as draft:
-            _name(draft, to)
-        settle(to.parent)
-    except FileExistsError:
-        refuse_taken(to)
-        raise
+            put_in_place(draft, to, WHAT)
     except OSError as error:
         raise ConfigError(f"cannot write {to}: {why(error)}") from None
 
@@ -249,15 +239,3 @@ def _staged(folder: Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _name(draft: Path, to: Path) -> None:
-    try:
-        # a link fails where a rename would replace what another process has just made
-        to.hardlink_to(draft)
-    except FileExistsError:
-        raise
-    except OSError:
-        # a stick's file system knows no links
-        refuse_taken(to)
-        draft.rename(to)

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import secrets
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import orjson
 from pyrage.x25519 import Identity
 
 from ccari.errors import CcariError, OtherAudioError, RecordingError, why
-from ccari.keyring.files import settle
+from ccari.keyring import files
 from ccari.ports.subjects import Holdings
 from ccari.recordings.reading import open_checked
 from ccari.recordings.subject.account import Asked, account
@@ -34,14 +33,10 @@ class Packed:
 
 
 def refuse_taken(out: Path, what: str = "export") -> None:
-    """Raise CcariError if there is something by the name of the export, or of ``what`` else it is to be, or it cannot be seen."""
-    try:
-        if out.exists() or out.is_symlink():
-            raise CcariError(f"{out} is there already, and no {what} is written over: give another name")
-        if not out.parent.is_dir():
-            raise CcariError(f"there is no folder {out.parent} to write in")
-    except OSError as error:
-        raise CcariError(f"cannot write {out}: {why(error)}") from None
+    """Raise CcariError if ``out`` is taken already, or its folder is not there. ``what`` names the file to be written."""
+    files.refuse_taken(out, what)
+    if not out.parent.is_dir():
+        raise CcariError(f"there is no folder {out.parent} to write in")
 
 
 @contextlib.contextmanager
@@ -49,7 +44,7 @@ def packing(
     asked: Asked, holdings: Holdings, folder: Path, out: Path, zone: ZoneInfo,
     keys: Sequence[Identity],
 ) -> Iterator[Packed]:  # fmt: skip
-    """Give the whole of it under another name beside ``out``; that name is gone afterwards. ``folder``: the recordings'.
+    """Write the whole export to a draft beside ``out``, which is removed afterwards: see :func:`place`. ``folder``: the recordings'.
 
     Raises
     ------
@@ -58,36 +53,22 @@ def packing(
     RecordingError
         If there are keys, and none of them opens any of the recordings.
     """
-    draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}.draft")
     try:
-        handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w+b") as file:
+        with files.open_draft(out) as (draft, file):
             told, left_out = _write(file, asked, holdings, keys, folder, zone)
             file.flush()
             os.fsync(file.fileno())
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        yield Packed(draft, sha256, len(told["calls"]), len(told["recordings"]), left_out)
+            file.close()
+            yield Packed(draft, sha256, len(told["calls"]), len(told["recordings"]), left_out)
     except OSError as error:
         raise CcariError(f"cannot write {out}: {why(error)}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def place(packed: Packed, out: Path) -> None:
-    """Give it its name. Raises CcariError if there is something by that name by now."""
-    try:
-        # a link fails where a rename would replace what another process has just made
-        out.hardlink_to(packed.draft)
-    except FileExistsError:
-        refuse_taken(out)
-        raise
-    except OSError:
-        # a stick's file system knows no links
-        refuse_taken(out)
-        packed.draft.rename(out)
-    settle(out.parent)
+    """Move a finished export to ``out``. Raises CcariError if something is there by now, and OSError."""
+    files.put_in_place(packed.draft, out, "export")
 
 
 def _write(
