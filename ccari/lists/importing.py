@@ -115,11 +115,9 @@ class Lists:
         )  # fmt: skip
         async with NumberList(source, whose.country, bars.COLUMNS, keyed=bars.KEYED) as listed:
             batches = watch.reading(listed, listed.batches(reader, ahead=self.ahead))
-            report = await self.suppressions.load(
+            return await self.suppressions.load(
                 whose.id, keys[-1], batches, older=keys[:-1], keep_going=keep_going, progress=watch.entering
             )
-        report.controller = whose.id
-        return report
 
     async def contact(
         self, source: Path | Source, given: ContactsGiven, who: str, *, keep_going: bool, watch: Watching | None = None
@@ -138,12 +136,10 @@ class Lists:
             return contact, scrubbing.sought(self.secrets, contact.number)
 
         async with NumberList(source, whose.country, COLUMNS, required=reader.required) as listed:
-            done = await self.contacts.load(
+            return await self.contacts.load(
                 scrubbing.question, scrubbing.judge, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
-        done.report.controller = whose.id
-        return done
 
     async def consent(
         self, source: Path | Source, controller: str | None, who: str, *, keep_going: bool, watch: Watching | None = None
@@ -167,7 +163,6 @@ class Lists:
                 whose.id, purposes, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
-        done.report.controller = whose.id
         return done, sorted(unasked)
 
     async def scrub(

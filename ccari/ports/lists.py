@@ -85,16 +85,16 @@ def by_reason(counted: Mapping[Block, int]) -> dict[str, int]:
 
 @dataclass(slots=True)
 class Report:
-    """What became of a list, of which ``controller`` unless it is a register. ``taken`` is False where its faults kept all of
-    it out.
+    """What became of a list. ``controller``: whose list it is; empty for a register's. ``taken``: False if faults in it kept all
+    of it out.
     """
 
+    controller: str = ""
     lines: int = 0
     accepted: int = 0
     invalid: int = 0
     faults: list[LineFault] = field(default_factory=list)
     taken: bool = False
-    controller: str = ""
 
     @property
     def duplicate(self) -> int:

@@ -28,9 +28,11 @@ def unseen(_done: int, _of: int) -> None:
 class Staging:
     """The temporary table ``incoming`` on a connection of its own, and the report of what goes through it."""
 
-    def __init__(self, connection: asyncpg.Connection, columns: Sequence[str], *, keep_going: bool) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, columns: Sequence[str], report: Report, *, keep_going: bool
+    ) -> None:
         self.connection = connection
-        self.report = Report()
+        self.report = report
         self._columns = columns
         self._keep_going = keep_going
 
@@ -81,9 +83,10 @@ class Staging:
 
 @contextlib.asynccontextmanager
 async def staging(
-    database: Database, columns: Mapping[str, str], *, keep_going: bool = False
+    database: Database, columns: Mapping[str, str], *, controller: str = "", keep_going: bool = False
 ) -> AsyncIterator[Staging]:
-    """``columns``: of the temporary table, name to type; ``digest bytea`` is one of them.
+    """``columns``: of the temporary table, name to type; ``digest bytea`` is one of them. ``controller``: whose list it is, unless
+    it is a register's.
 
     Raises
     ------
@@ -97,7 +100,7 @@ async def staging(
             f"SET plan_cache_mode = force_custom_plan; CREATE TEMPORARY TABLE incoming ({declared})"
         )
         try:
-            yield Staging(connection, tuple(columns), keep_going=keep_going)
+            yield Staging(connection, tuple(columns), Report(controller), keep_going=keep_going)
         except (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             if not connection.is_closed():
                 raise

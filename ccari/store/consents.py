@@ -46,7 +46,7 @@ class Consents:
         StoreError
             If the database fails; consents that were entered by then stay, and the list can be loaded again.
         """
-        async with staging(self._database, _INCOMING, keep_going=keep_going) as staged:
+        async with staging(self._database, _INCOMING, controller=controller, keep_going=keep_going) as staged:
             await staged.take(_records(consents))
             if not staged.sound:
                 return Scrubbed(staged.report)

@@ -68,7 +68,9 @@ class Contacts:
         StoreError
             If the database fails; contacts that were entered by then stay, and the list can be loaded again.
         """
-        async with staging(self._database, _INCOMING, keep_going=keep_going) as staged:
+        async with staging(
+            self._database, _INCOMING, controller=question.controller, keep_going=keep_going
+        ) as staged:
             scrubbed = Scrubbed(staged.report)
             sieve = Sieve(staged.connection, question, judge)
             await staged.take(_welcome(contacts, sieve, scrubbed.barred))

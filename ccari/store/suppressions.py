@@ -48,7 +48,7 @@ class Suppressions:
         StoreError
             If the database fails; bars that were entered by then stay, and the list can be loaded again.
         """
-        async with staging(self._database, _INCOMING, keep_going=keep_going) as staged:
+        async with staging(self._database, _INCOMING, controller=controller, keep_going=keep_going) as staged:
             await staged.take(_records(bars, key, older))
             if staged.sound:
                 await staged.merge(SQL["merge_suppressions"], controller, progress=progress)
