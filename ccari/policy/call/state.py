@@ -31,29 +31,53 @@ CLOSE_SECONDS = 10.0
 
 
 class Stage(StrEnum):
+    """What a call is waiting for, roughly in the order of an outbound call; no call goes through all of them."""
+
+    #: The gate's answer.
     GATE = "gate"
+    #: The agent, who is rung first.
     AGENT = "agent"
+    #: The callee's channel.
     CREATE = "create"
+    #: The dial token: the gate is asked once more as it is spent.
     TOKEN = "token"  # noqa: S105 - a dial token, no secret
+    #: The callee's answer.
     RING = "ring"
+    #: Asterisk to answer somebody who calls in.
     ANSWER = "answer"
+    #: Whether a person or a machine has answered.
     MACHINE = "machine"
+    #: The end of the notice, which is being played.
     NOTICE = "notice"
+    #: The hang-up that may have cut the notice off.
     UNHEARD = "unheard"
+    #: The commit that the notice was heard.
     HEARD = "heard"
+    #: The key that agrees to the recording (``opt_in``).
     AGREEMENT = "agreement"
+    #: An agent for the callee, who hears ringing; after a transfer, the colleague.
     CONNECT = "connect"
+    #: The commit of the recording's tag.
     TAG = "tag"
+    #: The recorder's start.
     RECORDER = "recorder"
+    #: The end of a recorder that must not run: the two are kept apart until then.
     DISCARD = "discard"
-    #: Both are ready, and what is being played is heard out.
+    #: The end of what is being played; then the two are bridged.
     QUIET = "quiet"
+    #: The bridge.
     BRIDGE = "bridge"
+    #: The end of the talk.
     TALK = "talk"
+    #: Silence, and the recorder's end; then the agent goes and a colleague is called.
     HANDOVER = "handover"
+    #: The colleague, who has answered, to be told that the call is recorded.
     BRIEFING = "briefing"
+    #: The end of the last words, to the callee or to the agent of a blocked call.
     FAREWELL = "farewell"
+    #: Everything that was let go to be reported gone.
     CLOSE = "close"
+    #: Nothing: the call is over.
     CLOSED = "closed"
 
 
@@ -83,6 +107,9 @@ class Leg(StrEnum):
 
 
 class Recorder(StrEnum):
+    """The newest recorder as the call knows it. What Asterisk has reported of its channels and files is in ``calls.snoop``."""
+
+    #: None has been started yet.
     IDLE = "idle"
     #: A further one, in the middle of the talk: its tag is being written.
     TAGGING = "tagging"
@@ -90,6 +117,7 @@ class Recorder(StrEnum):
     #: It failed to start, or has not said that it did; should it run after all, it is stopped.
     LOST = "lost"
     RUNNING = "running"
+    #: It was told to stop, and has not said that it has.
     STOPPING = "stopping"
     DONE = "done"
 
@@ -107,56 +135,73 @@ _HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
 
 @dataclass(frozen=True)
 class Call:
-    """All that is known of a call.
-
-    ``known``: the number is known, so that rights can be registered for it. ``machine``: one has answered, or may have.
-    ``playing`` and ``upcoming``: prompts to the callee, by id; ``whisper`` and ``whispers`` those to the agent. ``heard``:
-    notice prompts proven to have been played whole; ``discounted``: what plays now proves nothing, it is in a language
-    that was left. ``exercised``: rights pressed, in order; ``registering``: those of them that are not yet known to be
-    durable; ``by_agent``: those that the agent entered. ``agreed``: to be recorded, by key; ``refused``: to be recorded,
-    which stands whatever else is pressed; ``paused``: by the agent; ``unrecordable``: the recorder has failed;
-    ``recorded``: some of the talk is in the newest file. ``typed``: the agent's code so far. ``colleague``: whom the agent
-    hands the callee over to; ``handed_over``: the agent is not the one whom the call began with; ``briefed``: such an
-    agent has heard that the call is recorded; ``due``: what the callee has to hear again before they are recorded with
-    them. ``untold``: the dialplan does not know the newest reason yet.
-    """
+    """All that is known of a call."""
 
     stage: Stage = Stage.GATE
     direction: Direction = Direction.OUTBOUND
+    #: None until the gate has allowed the call.
     campaign: Campaign | None = None
+    #: The language that the callee has chosen by key; empty: the campaign's.
     language: str = ""
+    #: The number has heard this information from this controller before.
     informed: bool = False
+    #: There is a number, so that rights can be registered for it.
     known: bool = True
+
     agent: Leg = Leg.HERE
     callee: Leg = Leg.AWAY
+    #: The callee's phone has rung.
     rang: bool = False
+    #: A machine has answered, or may have.
     machine: bool = False
+
+    #: Prompts to the callee, by id: the one that is playing, and those that wait.
     playing: str | None = None
     upcoming: tuple[str, ...] = ()
+    #: The same to the agent.
     whisper: str | None = None
     whispers: tuple[str, ...] = ()
+    #: Prompts of the notice that are proven to have been played whole.
     heard: frozenset[str] = frozenset()
+    #: What is playing proves nothing: the callee has chosen another language since it began.
     discounted: bool = False
+
+    #: Rights exercised, in order; of these, which are not yet known to be durable, and which the agent entered.
     exercised: tuple[Right, ...] = ()
     registering: frozenset[Right] = frozenset()
     by_agent: frozenset[Right] = frozenset()
+
+    #: The callee has agreed to be recorded, by key.
     agreed: bool = False
+    #: The callee has refused to be recorded, which stands whatever else is pressed.
     refused: bool = False
+    #: The agent has paused the recording.
     paused: bool = False
+    #: The recorder has failed.
     unrecordable: bool = False
+    #: Some of the talk is in the newest file.
     recorded: bool = False
     recorder: Recorder = Recorder.IDLE
+
+    #: The agent's feature code as far as it is typed.
     typed: str = ""
+    #: The extension to which the agent transfers the callee.
     colleague: str = ""
+    #: The agent is a colleague, to whom the callee was transferred.
     handed_over: bool = False
+    #: That colleague has heard that the call is recorded.
     briefed: bool = False
+    #: The prompt that the callee must hear again before they are recorded with the colleague.
     due: str | None = None
-    untold: bool = False
+
     outcome: Outcome | None = None
     reason: str = ""
+    #: The dialplan has not been told of the newest ``reason`` yet.
+    untold: bool = False
 
     @property
     def declared(self) -> Campaign:
+        """The campaign of a call that the gate has allowed."""
         if self.campaign is None:
             raise AssertionError("the gate has not allowed this call")
         return self.campaign
@@ -207,23 +252,26 @@ else:
 
     def replace(call: Call, /, **changes: Any) -> Call:
         """As :func:`dataclasses.replace`, in a tenth of the time: a call is copied some thirty times."""
-        told = call.__dict__ | changes
-        if len(told) != len(call.__dict__):
+        fields = call.__dict__ | changes
+        if len(fields) != len(call.__dict__):
             raise TypeError(f"a call has no {', '.join(changes.keys() - call.__dict__.keys())}")
         copy = object.__new__(type(call))
-        object.__setattr__(copy, "__dict__", told)
+        object.__setattr__(copy, "__dict__", fields)
         return copy
 
 
+#: What follows from an event: the call as it is from now on, and what is to be done.
 Step = tuple[Call, list[Command]]
 
 
 def begun(direction: Direction) -> Call:
+    """A call as it is when it is asked for."""
     agent, callee = _LEGS[direction]
     return Call(direction=direction, agent=agent, callee=callee)
 
 
 def then(first: list[Command], step: Step) -> Step:
+    """``step``, with the commands ``first`` before its own."""
     call, rest = step
     return call, [*first, *rest]
 
