@@ -17,7 +17,7 @@ _AFTER = frozenset({Stage.FAREWELL, Stage.CLOSE})
 
 
 def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
-    """One more key; what makes up no code is between the agent and whoever else listens to keys."""
+    """Add a key to the code that the agent is typing. Keys that begin no code are left to whatever else listens to them."""
     if call.stage is not Stage.TALK or call.campaign is None:
         return call, []
     codes = call.campaign.agent_keys
@@ -35,9 +35,9 @@ def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
 
 
 def right_voiced(call: Call, right: Right, at: datetime | None) -> Step:
-    """As its code would: what a code may do in the talk, the agent's screen may, whatever codes the campaign has.
+    """A right that the agent has entered at their screen, which may do what a code does even where the campaign has none.
 
-    It was passed on in the talk, and comes in a later stage where the talk has ended meanwhile: it is not lost either.
+    The screen passes it on during the talk. If the talk has ended before it arrives here, it is registered all the same.
     """
     if call.campaign is None or not (call.has_talked or call.stage in _AFTER):
         return call, []
@@ -62,8 +62,8 @@ def _register(call: Call, code: str, right: Right, note: do.Note, at: datetime |
         return call, [note]
     if right in call.exercised:
         # nobody whispers to a phone that rings, or has gone
-        told = call.stage is Stage.TALK
-        return whisper(call, agent_answer(call, right), note) if told else (call, [note])
+        in_talk = call.stage is Stage.TALK
+        return whisper(call, agent_answer(call, right), note) if in_talk else (call, [note])
     return exercise(call, right, code, Party.AGENT, at, note)
 
 
@@ -79,7 +79,7 @@ def _pause(call: Call, at: datetime | None) -> Step:
 
 
 def _resume(call: Call) -> Step:
-    """The recording goes on in a file of its own, whose start tells the agent; what was refused stays refused."""
+    """Record again, in a new file; the agent is told when that starts. A recording that was refused stays refused."""
     call = without_word_of_recording(replace(call, paused=False))
     if not is_recordable(call):
         return whisper(call, notices.AGENT_RECORDING_STOPPED)

@@ -47,6 +47,7 @@ def hang_up(call: Call, party: Party) -> Step:
 
 
 def close_if_over(call: Call) -> Step:
+    """Close the call if its channels and its recorder are gone, and each right that was exercised is durable, or has failed."""
     if call.agent.is_there or call.callee.is_there or call.recorder in _RECORDING or call.registering:
         return call, []
     return close(call)
@@ -63,17 +64,15 @@ def tell_dialplan(call: Call, outcome: Outcome, reason: str) -> list[Command]:
     return [do.TellDialplan(outcome, reason)] if call.home else []
 
 
-def explain(call: Call, reason: str, *first: Command) -> Step:
-    """Keep the reason; once the two are talking, the dialplan that has a channel here is told too, as soon as nothing plays to
-    that.
-    """
+def set_reason(call: Call, reason: str, *first: Command) -> Step:
+    """Keep why the call goes as it does. In the talk, tell the dialplan too, as soon as nothing plays to its channel."""
     call = replace(call, reason=reason, untold=call.stage is Stage.TALK and call.home is not None)
     return then([*first], tell_reason(call))
 
 
 def tell_reason(call: Call) -> Step:
-    """Tell the dialplan of the reason, unless it knows, or its channel is being played to."""
-    sounding = call.whisper if call.home is Party.AGENT else call.playing
-    if call.stage is not Stage.TALK or not call.untold or sounding is not None:
+    """Tell the dialplan of the reason, unless it knows, or something is playing to its channel."""
+    playing = call.whisper if call.home is Party.AGENT else call.playing
+    if call.stage is not Stage.TALK or not call.untold or playing is not None:
         return call, []
     return replace(call, untold=False), tell_dialplan(call, Outcome.BRIDGED, call.reason)

@@ -6,7 +6,7 @@ from ccari.policy import confirmations, notices
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.commands import Command
-from ccari.policy.call.ending import close_if_over, explain
+from ccari.policy.call.ending import close_if_over, set_reason
 from ccari.policy.call.events import Event
 from ccari.policy.call.recording import is_recordable, stop_recorder
 from ccari.policy.call.state import Call, Recorder, Stage, Step, replace, then
@@ -80,14 +80,14 @@ def key_pressed(call: Call, key: str, at: datetime | None) -> Step:
     if right is None:
         return _steer(call, action, key, note)
     if right in call.exercised:
-        # whoever was to be told, it is the callee's own now
+        # the agent entered it before: from now on the callee is answered, not the agent
         return replace(call, by_agent=call.by_agent - {right}), [note]
     # in every stage, the last words and the hanging up too: a right that was pressed is never lost
     return exercise(call, right, key, Party.CALLEE, at, note)
 
 
 def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None, *first: Command) -> Step:
-    """Have the right registered as of ``at``. What it stops is stopped at once, whatever becomes of the request."""
+    """Have the right registered as of ``at``. If it stops the recording, that happens at once, whatever becomes of the request."""
     commands = list(first)
     call = replace(call, exercised=(*call.exercised, right))
     if _stops(call, right):
@@ -104,7 +104,7 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
 
 
 def pressed(call: Call, event: Event) -> list[Command]:
-    """What is to be registered of a key or a voice whose step has failed: no more is known of it than that."""
+    """The right that an event exercises, for a call whose ``decide`` has failed on it: nothing else follows any more."""
     if call.campaign is None or not call.known or call.machine:
         return []
     match event:
@@ -122,7 +122,7 @@ def _stops(call: Call, right: Right) -> bool:
 
 
 def _unregistrable(call: Call, right: Right, by: Party) -> Step:
-    """Who withholds their number can refuse to be recorded; what has to be answered needs somebody to answer."""
+    """Without a number nobody can be answered, so no right is registered; but a refusal of the recording takes effect."""
     note = do.Note("right_unregistrable", {"right": right.value})
     if call.stage is Stage.CLOSE:
         return call, [note]
@@ -133,16 +133,16 @@ def _unregistrable(call: Call, right: Right, by: Party) -> Step:
         said = (*said, notices.NUMBER_WITHHELD)
     if stopped and call.declared.recording.must:
         return then([note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", *said))
-    told: list[Command] = [note]
+    commands: list[Command] = [note]
     if refusal:
-        call, told = explain(call, call.reason or "recording_refused", note)
+        call, commands = set_reason(call, call.reason or "recording_refused", note)
     if by is Party.AGENT and call.stage is Stage.TALK:
-        return whisper(call, agent_answer(call, right), *told)
-    return speak(answer(call, *said), *told)
+        return whisper(call, agent_answer(call, right), *commands)
+    return speak(answer(call, *said), *commands)
 
 
 def agent_answer(call: Call, right: Right) -> str:
-    """What the agent is told once all is done that could be done about a right that they entered."""
+    """What the agent hears about a right that they entered, once it is registered or cannot be."""
     if call.known:
         return notices.AGENT_RIGHT_REGISTERED
     stopped = right is Right.REFUSE_RECORDING
@@ -191,7 +191,7 @@ def _change_language(call: Call, note: do.Note) -> Step:
 
 
 def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) -> Step:
-    """Durable, so that it is confirmed; without a reference where it has none yet."""
+    """The right is durable, so confirm it. One that is only spooled on this node has no reference to read out yet."""
     right = event.right
     reference = event.reference if isinstance(event, on.RightRegistered) else ""
     note = (
@@ -217,18 +217,18 @@ def confirm(call: Call, right: Right, reference: str, due: date | None) -> Step:
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
     if right in call.by_agent and call.stage is Stage.TALK and not must_end:
         # the two are talking about it: only the agent is told that it is done
-        call, told = explain(call, call.reason or reason)
-        return whisper(call, agent_answer(call, right), *told)
+        call, commands = set_reason(call, call.reason or reason)
+        return whisper(call, agent_answer(call, right), *commands)
     if campaign.ends_after_right and bars_the_like(campaign, right):
         return farewell(call, Outcome.RIGHT_EXERCISED, right.value, *words)
     if must_end:
         return farewell(call, Outcome.RECORDING_REFUSED, reason, *words)
-    call, told = explain(call, call.reason or reason)
-    return speak(answer(call, *words), *told)
+    call, commands = set_reason(call, call.reason or reason)
+    return speak(answer(call, *words), *commands)
 
 
 def right_failed(call: Call, right: Right) -> Step:
-    """Not durable, so not confirmed (invariant 5); the key may be pressed again."""
+    """The right is not durable, so do not confirm it (invariant 5); its key may be pressed again."""
     note = do.Note("right_failed", {"right": right.value})
     entered = right in call.by_agent
     call = replace(

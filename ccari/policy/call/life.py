@@ -125,7 +125,7 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
         case on.Played(prompt, whole, Party.CALLEE):
             return played(call, prompt, whole=whole)
         case on.Played(prompt, whole):
-            return transfer.told(call, prompt, whole=whole)
+            return transfer.whisper_over(call, prompt, whole=whole)
         case on.KeyPressed(key, at):
             return key_pressed(call, key, at)
         case on.AgentKeyPressed(key, at):
@@ -290,7 +290,7 @@ def _failed(call: Call, command: Command, *, refused: bool) -> Step:  # noqa: PL
         case do.Play(Party.CALLEE, prompt):
             return played(call, prompt, whole=False) if refused else unanswered(call, prompt)
         case do.Play(_, prompt):
-            return transfer.told(call, prompt, whole=False)
+            return transfer.whisper_over(call, prompt, whole=False)
         case do.RegisterRight(right):
             return right_failed(call, right)
         case do.HangUp(party):

@@ -45,15 +45,15 @@ def allowed(call: Call, event: on.GateAllowed) -> Step:
     )
     match call.direction:
         case Direction.INBOUND:
-            told = tell_dialplan(call, Outcome.CALLEE_HANGUP, "")
+            telling = tell_dialplan(call, Outcome.CALLEE_HANGUP, "")
             timer = do.SetTimer(Timer.ANSWER, ANSWER_SECONDS)
-            return replace(call, stage=Stage.ANSWER), [gated, *told, timer, do.AnswerCallee()]
+            return replace(call, stage=Stage.ANSWER), [gated, *telling, timer, do.AnswerCallee()]
         case Direction.AGENT_FIRST:
             timer = do.SetTimer(Timer.AGENT, float(event.campaign.connect_seconds))
             return replace(call, stage=Stage.AGENT, agent=Leg.CALLED), [gated, timer, do.CallAgent()]
         case _:
-            told = tell_dialplan(call, Outcome.AGENT_HANGUP, "")
-            return then([gated, *told], create_callee(call))
+            telling = tell_dialplan(call, Outcome.AGENT_HANGUP, "")
+            return then([gated, *telling], create_callee(call))
 
 
 def create_callee(call: Call) -> Step:
@@ -118,7 +118,7 @@ def answered(call: Call) -> Step:
 
 
 def begin_notice(call: Call, *first: Command) -> Step:
-    """Somebody listens: tell them, and the agent who they are; who dials for its agents calls one meanwhile."""
+    """A person listens: begin the notice, and show the agent the card. Callee first, the agent is called meanwhile."""
     after: list[Command] = [do.ShowCard()]
     if call.direction is Direction.CALLEE_FIRST:
         call = replace(call, agent=Leg.CALLED)
@@ -130,7 +130,7 @@ def begin_notice(call: Call, *first: Command) -> Step:
 
 
 def machine_found(call: Call) -> Step:
-    """A machine has heard nothing, and wants nothing; it may be left a message."""
+    """An answering machine counts as no answer. Where the campaign says so, it is left a message."""
     note = do.Note("machine_found")
     rules = call.declared.answering_machine
     if rules is None or not rules.message:
@@ -147,7 +147,7 @@ def agent_created(call: Call) -> Step:
 
 
 def agent_not_called(call: Call) -> Step:
-    """Its channel may have been made all the same; that it is gone is reported either way."""
+    """Calling the agent has failed. The channel may have been made all the same, so hang it up: its end is reported either way."""
     return hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
-from ccari.policy.call.ending import close_if_over, end, explain
+from ccari.policy.call.ending import close_if_over, end, set_reason
 from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, Recorder, Stage, Step, replace, then
 from ccari.policy.call.telling import (
     announces_recording,
@@ -50,14 +50,14 @@ def connect(call: Call) -> Step:
 
 
 def must_end(call: Call) -> bool:
-    """True if the answer to the right that was pressed is on its way, and with it the last words."""
+    """True if the callee has refused a recording that the call must have: the last words follow the answer to that right."""
     return call.refused and call.declared.recording.must
 
 
 def no_agent(call: Call) -> Step:
-    """Nobody came to the callee in time: who called is given back to the dialplan, who was called gets an apology.
+    """No agent came in time. A caller is given back to the dialplan; a callee hears an apology.
 
-    So does who was being handed over, whoever called whom: the dialplan knows of no more than their first talk.
+    So does anybody who was being transferred, a caller too: the dialplan only knows of their first talk.
     """
     if call.handed_over:
         return farewell(call, Outcome.BRIDGED, "transfer_failed", notices.TRANSFER_FAILED)
@@ -109,12 +109,12 @@ def _ready_agent(call: Call) -> list[Command]:
 def bridged(call: Call) -> Step:
     recorded = "yes" if call.recorder is Recorder.RUNNING else "no"
     call = replace(call, stage=Stage.TALK, recorded=call.recorder is Recorder.RUNNING)
-    call, told = explain(call, call.reason, do.Note("call_bridged", {"recorded": recorded}))
-    return speak(call, *told)
+    call, commands = set_reason(call, call.reason, do.Note("call_bridged", {"recorded": recorded}))
+    return speak(call, *commands)
 
 
 def record_on(call: Call) -> Step:
-    """In the talk: begin, or begin again, when all that was in the way is gone, and a colleague was told."""
+    """In the talk: begin to record, or begin again, once nothing forbids it and a colleague has been told."""
     if call.recorder not in {Recorder.IDLE, Recorder.DONE} or not wants_recorder(call):
         return call, []
     if call.handed_over and not call.briefed:
@@ -144,14 +144,14 @@ def recorder_started(call: Call) -> Step:
         return then([note], bridge(running(call)))
     if call.stage is Stage.TALK and call.recorder is Recorder.STARTING and wants_recorder(call):
         was, call = call.reason, replace(running(call), recorded=True)
-        call, told = explain(call, call.reason, note) if call.reason != was else (call, [note])
-        return whisper(call, notices.AGENT_RECORDING_STARTED, *told)
+        call, commands = set_reason(call, call.reason, note) if call.reason != was else (call, [note])
+        return whisper(call, notices.AGENT_RECORDING_STARTED, *commands)
     # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
     return stop_recorder(call, keep=False)
 
 
 def running(call: Call) -> Call:
-    """The recorder runs: who did not agree in time has by now, and the call does not end as if they had not."""
+    """The recorder runs. If the callee had not agreed in time, they have now: forget that reason."""
     return replace(call, recorder=Recorder.RUNNING, reason="" if call.reason == NOT_AGREED else call.reason)
 
 
@@ -188,7 +188,7 @@ def recorder_overdue(call: Call) -> Step:
 
 
 def recorder_unstoppable(call: Call) -> Step:
-    """What is not to be recorded may not be said before a recorder that will not stop: only the call's end ends it."""
+    """The recorder will not stop, and nobody may talk while it runs: end the call, which ends the recorder."""
     if call.stage is Stage.CLOSE:
         return recorder_stopped(call)
     call = replace(call, recorder=Recorder.DONE)
@@ -208,7 +208,7 @@ def unrecorded(call: Call) -> Step:
     if call.declared.recording.must:
         outcome = Outcome.BRIDGED if call.has_talked else Outcome.FAILED
         return then([note], farewell(call, outcome, "recording_failed"))
-    call, told = explain(call, "recording_failed", note)
+    call, commands = set_reason(call, "recording_failed", note)
     if call.stage is Stage.TALK:
-        return whisper(call, notices.AGENT_RECORDING_STOPPED, *told)
-    return then(told, bridge(call)) if call.stage in {Stage.TAG, Stage.RECORDER} else (call, told)
+        return whisper(call, notices.AGENT_RECORDING_STOPPED, *commands)
+    return then(commands, bridge(call)) if call.stage in {Stage.TAG, Stage.RECORDER} else (call, commands)

@@ -30,12 +30,12 @@ _OF_RECORDING = frozenset(
 _BEFORE_HELLO = frozenset(
     {Stage.GATE, Stage.AGENT, Stage.CREATE, Stage.TOKEN, Stage.RING, Stage.ANSWER, Stage.MACHINE}
 )
-#: The two are about to be brought together, or parted, as soon as nothing is played: what is to be said comes after.
+#: As soon as nothing is played, the two are brought together, or parted: the next prompt waits until then.
 _HELD = frozenset({Stage.QUIET, Stage.BRIDGE, Stage.HANDOVER})
 
 
 def speak(call: Call, *first: Command) -> Step:
-    """Say the next of what waits to be said to the callee; what follows when all is said, ``life`` knows."""
+    """Play the next prompt that waits for the callee, if they can hear it now. What follows the last one is up to ``life``."""
     if call.playing is not None or not call.upcoming or call.stage in _BEFORE_HELLO | _HELD:
         return call, list(first)
     prompt, *rest = call.upcoming
@@ -57,12 +57,12 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
             call = replace(call, heard=call.heard | {prompt})
     if whole and prompt == call.due:
         call = replace(call, due=None)
-    call, told = tell_reason(call)
-    return speak(call, *told)
+    call, commands = tell_reason(call)
+    return speak(call, *commands)
 
 
 def barge_in(call: Call) -> list[Command]:
-    """A key cuts short what has been heard before, where the campaign allows it; never an answer, nor a notice that is due."""
+    """Let a key cut short a prompt that was heard before, where the campaign allows it; never an answer, nor a notice that is due."""
     if call.playing in {None, call.due} or call.playing not in notices.skippable(call.declared):
         return []
     once_more = call.stage is not Stage.NOTICE or call.playing in call.heard
@@ -86,7 +86,7 @@ def answer(call: Call, *words: str) -> Call:
 
 
 def answers(call: Call, *words: str) -> tuple[str, ...]:
-    """``words``, then the answers that wait to be said: whatever else is said, they are not left out."""
+    """What is to be said of ``words`` and the answers that wait: an answer is never left out, whatever else is said."""
     due = dict.fromkeys((*_begun(call), *words, *(each for each in call.upcoming if _is_answer(each))))
     # when the requests will be answered is told once, behind all of them
     return tuple(sorted(due, key=confirmations.tells_until_when))
@@ -150,15 +150,15 @@ def whisper(call: Call, prompt: str, *first: Command) -> Step:
 
 
 def without_word_of_recording(call: Call) -> Call:
-    """Do not tell the agent any more what was: something else follows."""
+    """Drop whispers that wait to tell the agent about the recording: they are out of date."""
     return replace(call, whispers=tuple(each for each in call.whispers if each not in _OF_RECORDING))
 
 
 def whispered(call: Call, prompt: str) -> Step:
     if prompt != call.whisper:
         return call, []
-    call, told = tell_reason(replace(call, whisper=None))
-    return _whisper_on(call, *told)
+    call, commands = tell_reason(replace(call, whisper=None))
+    return _whisper_on(call, *commands)
 
 
 def _whisper_on(call: Call, *first: Command) -> Step:

@@ -29,7 +29,7 @@ _STOPPABLE = frozenset({Recorder.IDLE, Recorder.LOST, Recorder.RUNNING, Recorder
 
 
 def asked(call: Call, to: str | None) -> Step:
-    """The callee is the agent's to hand over in the talk, and to whom the campaign lets calls go."""
+    """The agent's phone asks for a transfer, which it may in the talk only, and only to where the campaign lets calls go."""
     if call.agent is not Leg.HERE or call.stage is Stage.HANDOVER:
         # Asterisk tells every REFER of a channel what it is told of one: the answer to the first is this one's, too
         return call, []
@@ -46,7 +46,10 @@ def asked(call: Call, to: str | None) -> Step:
 
 
 def hand_over(call: Call) -> Step:
-    """Once nothing is recorded, nor played to either. The colleague's part of the recording is a file of its own."""
+    """Let the agent go and call the colleague, once nothing is recorded, nor played to either of the two.
+
+    The colleague's part of the recording is a file of its own.
+    """
     if must_end(call) or call.recorder is Recorder.STOPPING or not call.is_quiet:
         return call, []
     call = replace(
@@ -65,7 +68,7 @@ def hand_over(call: Call) -> Step:
 
 
 def brief(call: Call) -> Step:
-    """The colleague has answered: they, too, are told before they are recorded, while the callee hears the rest."""
+    """Tell the colleague, who has answered, that the call is recorded, while the callee hears the rest of what waits for them."""
     call = replace(call, stage=Stage.BRIEFING)
     missed = call.due is not None and call.due not in {call.playing, *call.upcoming}
     if missed or not is_recordable(call):
@@ -79,8 +82,8 @@ def _tell_of_recording(call: Call, *first: Command) -> Step:
     return then(commands, whisper(call, notices.AGENT_RECORDING_PAUSED)) if call.paused else (call, commands)
 
 
-def told(call: Call, prompt: str, *, whole: bool) -> Step:
-    """A whisper is over. What the colleague did not hear to its end was not told."""
+def whisper_over(call: Call, prompt: str, *, whole: bool) -> Step:
+    """A whisper to the agent has ended. A colleague who did not hear it whole has not been told of the recording."""
     if prompt != call.whisper:
         return call, []
     briefs = prompt == notices.AGENT_CALL_RECORDED and call.stage in {Stage.BRIEFING, Stage.TALK}
@@ -91,7 +94,7 @@ def told(call: Call, prompt: str, *, whole: bool) -> Step:
 
 
 def bring_together(call: Call) -> Step:
-    """Both have heard all there was to say; the callee may have agreed to the recording meanwhile."""
+    """Record, if that may be by now, and bridge: callee and colleague have heard all there was to say."""
     if not is_recordable(call):
         return record_or_bridge(call)
     if call.due is not None:

@@ -238,7 +238,7 @@ def test_a_call_ends_for_a_reason_that_no_catalogue_has() -> None:
     given: set[str] = set()
     for file in PRODUCT.joinpath("policy", "call").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and _name(node.func) in {"end", "farewell", "explain"}:
+            if isinstance(node, ast.Call) and _name(node.func) in {"end", "farewell", "set_reason"}:
                 given |= {
                     str(each.value) for each in node.args if isinstance(each, ast.Constant) and each.value
                 }
