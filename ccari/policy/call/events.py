@@ -32,8 +32,8 @@ class RightOnRecord:
 
 @dataclass(frozen=True, slots=True)
 class TalkResumed:
-    """A talk went on while nobody ran the call. ``told`` is as :func:`ccari.policy.call.resuming.kept` gave it;
-    ``recording``: its recorder runs still; ``registered``: all rights on record of it, also those that ``told`` does not know.
+    """A talk went on while nobody ran the call. ``told`` is what :func:`ccari.policy.call.resuming.kept` gave; ``recording``: its
+    recorder still runs; ``registered``: all rights on record of it, also those that ``told`` does not know.
     """
 
     direction: Direction
@@ -167,7 +167,7 @@ class AgentKeyPressed:
 
 @dataclass(frozen=True, slots=True)
 class RightVoiced:
-    """The callee has told the agent of a right, who registers it at their screen, not by a code. ``at`` as above."""
+    """The agent has entered a right of the callee's at their screen, rather than by a code. ``at`` as above."""
 
     right: Right
     at: datetime | None = None
@@ -191,7 +191,7 @@ class RightRegistered:
 
 @dataclass(frozen=True, slots=True)
 class RightSpooled:
-    """The right is durable on this node and will be registered, so that there is no reference yet. ``due`` as above."""
+    """The right is durable on this node only: it has no reference until it is registered. ``due`` as above."""
 
     right: Right
     due: date | None = None
@@ -211,7 +211,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A command could not be carried out. ``refused``: Asterisk said so; else nobody knows what came of it."""
+    """A command could not be carried out. ``refused``: Asterisk said so; otherwise nobody knows whether it was carried out."""
 
     command: Command
     refused: bool = False

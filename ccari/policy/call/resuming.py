@@ -1,8 +1,8 @@
-"""A talk that goes on without whoever ran it: what is to be known of it, and how it is taken up again.
+"""A talk that goes on although its service has gone: what is kept of it, and how another service takes it up again.
 
-The two talk on in Asterisk when the service dies or loses its connection, and a recording that was lawful goes on. What
-was kept may be older than what happened: where the two disagree, nobody is recorded, and a right is confirmed twice rather
-than not at all.
+When the service dies or loses its connection, the two talk on in Asterisk, and a lawful recording runs on. What was kept
+in the database may be older than what has happened since. Where the two disagree, nobody is recorded, and a right is
+confirmed twice rather than not at all.
 """
 
 from collections.abc import Mapping
@@ -20,20 +20,20 @@ from ccari.policy.call.vocabulary import Outcome
 from ccari.policy.campaign import stops_recording
 from ccari.policy.rights import Right
 
-#: Of what is kept; another ccari's is not taken up.
+#: The format of what is kept. A talk that was kept in another one is not taken up.
 VERSION = 2
 _FLAGS = (
     "informed", "known", "agreed", "refused", "paused", "unrecordable", "recorded", "handed_over", "briefed",
 )  # fmt: skip
 _WORDS = ("language", "reason", "due")
-#: One is there or about to be, by what was kept.
+#: What was kept says that a recorder runs, or is about to.
 _RECORDERS = frozenset({Recorder.TAGGING, Recorder.STARTING, Recorder.RUNNING})
 #: What the agent is told of a right that they entered.
 _WHISPERED = frozenset({notices.AGENT_RIGHT_REGISTERED, notices.AGENT_RIGHT_FAILED})
 
 
 def kept(call: Call) -> Mapping[str, Any] | None:
-    """What is to be kept of a talk, as JSON; None if the call is none, and cannot be taken up.
+    """What is to be kept of a talk, as JSON; None if the two are not talking, for then the call cannot be taken up.
 
     A right that is not yet durable is not among those exercised: its key may be pressed again. ``owed`` and ``whispers``: what
     the callee and the agent have not heard to its end of the answers to rights.
@@ -42,8 +42,8 @@ def kept(call: Call) -> Mapping[str, Any] | None:
         return None
     lasting = [each.value for each in call.exercised if each not in call.registering]
     by_agent = sorted(each.value for each in call.by_agent - call.registering)
-    told: dict[str, Any] = {name: getattr(call, name) for name in (*_FLAGS, *_WORDS)}
-    return told | {
+    copied: dict[str, Any] = {name: getattr(call, name) for name in (*_FLAGS, *_WORDS)}
+    return copied | {
         "version": VERSION, "untold": call.untold, "heard": sorted(call.heard), "exercised": lasting, "by_agent": by_agent,
         "recorder": call.recorder.value, "owed": owed(call),
         "whispers": tuple(each for each in (call.whisper, *call.whispers) if each in _WHISPERED),
@@ -63,18 +63,18 @@ def is_stricter(told: Mapping[str, Any] | None, before: Mapping[str, Any] | None
 
 
 def outdated(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What was kept of a talk, when a further recorder is on record than it knows of: what became of that, nobody can say."""
+    """What was kept of a talk before its newest recorder, which is on record: nobody can say what became of that one."""
     return {**told, "recorder": Recorder.LOST.value}
 
 
 def resumed(event: on.TalkResumed) -> Step:
     """The talk as it was kept, with the rights that are on record: what was not heard of their confirmations is said now.
 
-    A recorder that has ended meanwhile was ended by nobody who is known, perhaps because somebody paused it: there is no
-    other. Only where none was ever begun, one may be.
+    If its recorder has ended meanwhile, nobody knows why: perhaps it was paused or refused. So no other one is started; only
+    a talk that never had one may still get one.
 
-    What the dialplan does not know it is told after the next prompt: one of before may still sound in its channel, and then
-    Asterisk answers nobody who asks for anything.
+    The dialplan is told what it does not know after the next prompt, not now: an earlier prompt may still be playing to its
+    channel, and until that ends Asterisk answers no request about the channel.
     """
     told, recording = event.told, event.campaign.recording
     call = Call(
