@@ -1,4 +1,4 @@
-"""One call's life in the service: a loop that decides and acts, one event at a time."""
+"""One call's life in the service: a loop that takes one event at a time, has ``policy.call`` decide, and acts on it."""
 
 import asyncio
 import contextlib
@@ -37,25 +37,27 @@ KEEP_AGAIN_SECONDS = 5.0
 
 
 class CallRunner:
-    """Owned by one task, which :meth:`run` is; :meth:`take` and :meth:`withdraw` are called from others."""
+    """Belongs to the one task that runs :meth:`run`. The other public methods are called from outside it, and only queue."""
 
     def __init__(self, order: Order, desk: Desk, ids: Ids, journal: Journal) -> None:
         self.ids = ids
-        #: Why it is no call; None once it is one.
+        #: The gate's answer: None if it lets the call through, else why not.
         self.gated: asyncio.Future[Block | None] = asyncio.get_running_loop().create_future()
-        self._began: Event = on.CallRequested(order.direction)
-        self._since = datetime.now(UTC)
+        self._first_event: Event = on.CallRequested(order.direction)
+        self._began_at = datetime.now(UTC)
         self._journal = journal
         self._actions = Actions(order, ids, desk, journal)
         self._inbox = Inbox()
         self._call = Call()
+        #: For a call that fails: the event that is not decided upon yet, the commands that are not carried out yet, and whether
+        #: the journal has the call's end.
+        self._undecided: Event | None = None
+        self._undone: list[do.Command] = []
+        self._end_noted = False
+        #: What the talk is taken up with after a crash, as the database has it; as it was last tried to keep, or need not be kept;
+        #: and, by the loop's clock, when to try again.
         self._kept: Mapping[str, Any] | None = None
-        #: What is heard and not decided upon, decided and not done, and whether the end is on record: for a call that fails.
-        self._hearing: Event | None = None
-        self._to_do: list[do.Command] = []
-        self._has_ended = False
-        #: The last that was tried to keep, or need not be.
-        self._asked: Mapping[str, Any] | None = None
+        self._keep_tried: Mapping[str, Any] | None = None
         self._keep_at = 0.0
 
     @classmethod
@@ -68,15 +70,15 @@ class CallRunner:
     @classmethod
     def resuming(cls, talk: Talk, desk: Desk) -> Self:
         """A talk that went on while nobody ran it."""
-        made = cls(talk.order, desk, talk.ids, talk.journal)
-        made._began, made._since = talk.resumed, EVER
-        made._actions.resume(talk)
-        made._told(None)
-        return made
+        runner = cls(talk.order, desk, talk.ids, talk.journal)
+        runner._first_event, runner._began_at = talk.resumed, EVER
+        runner._actions.resume(talk)
+        runner._answer_gate(None)
+        return runner
 
     @property
     def has_talked(self) -> bool:
-        """True if the two were brought together: whoever stops the service lets them come to an end."""
+        """True if the two were brought together: a service that stops lets such a call come to its end."""
         return self._call.has_talked or self._call.outcome is not None
 
     @property
@@ -85,12 +87,13 @@ class CallRunner:
         return self._call.stage is Stage.TALK
 
     def take(self, event: dict[str, Any], arrived: datetime | None = None) -> None:
-        """Hear an ARI event that has just ``arrived``, or then; called from the reader, so it only translates and queues."""
+        """Translate an ARI event and queue it. Called from the reader, so it does no more. ``arrived``: None is now."""
         actions = self._actions
         if actions.heard(event):
             return
-        since, recording = self._since, actions.recorder.name
-        meaning = translate(event, self.ids, actions.player.playbacks, recording, since, arrived)
+        meaning = translate(
+            event, self.ids, actions.player.playbacks, actions.recorder.name, self._began_at, arrived
+        )
         if event["type"] == "PlaybackStarted" and self._call.stage is Stage.NOTICE:
             self._notice_began()
         if isinstance(meaning, on.RecorderStopped) and not actions.recorder.is_stopping:
@@ -108,11 +111,11 @@ class CallRunner:
         self._inbox.put(on.RightVoiced(right, datetime.now(UTC)))
 
     def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
-        """Let go of the call, once it has heard of what cannot be undone. That Asterisk is lost is the last word."""
+        """Tell the call to end, once it has heard what cannot be undone: see :meth:`Inbox.let_go`."""
         self._inbox.let_go(why)
 
     async def run(self) -> None:
-        """Live the call to its end. It never raises, whatever happens: one call's fault is no other's."""
+        """Run the call to its end. It never raises, so that one call's fault does no harm to another."""
         try:
             await self._live()
         except Exception:  # noqa: BLE001 - logged
@@ -121,35 +124,35 @@ class CallRunner:
         finally:
             self._inbox.close()
             self._actions.leave_board()
-            self._told(Block.STORE_UNAVAILABLE)
+            self._answer_gate(Block.STORE_UNAVAILABLE)
 
     async def _abandon(self) -> None:
-        """Give up everything the call holds, but no right that was pressed; the agent is not left in silence."""
-        undecided = [] if self._hearing is None else pressed(self._call, self._hearing)
-        await self._heed([*self._to_do, *undecided])
+        """End a call that has failed: register each right that was pressed, then give back or hang up all that it holds."""
+        undecided = [] if self._undecided is None else pressed(self._call, self._undecided)
+        await self._carry_out_for_rights([*self._undone, *undecided])
         while (event := self._inbox.next_right()) is not None:
             try:
                 self._call, commands = decide(self._call, event)
             except Exception:  # noqa: BLE001 - logged
                 _log.exception("call_failed", call_id=str(self.ids.call))
                 commands = pressed(self._call, event)
-            await self._heed(commands)
+            await self._carry_out_for_rights(commands)
         call = self._call
         outcome = call.outcome or (Outcome.BRIDGED if call.has_talked else Outcome.FAILED)
-        # one that was only to be closed ends as what it was
+        # a call that only had to be closed keeps its reason
         reason = call.reason if call.stage is Stage.CLOSED else "internal_error"
         ended = do.Note("call_ended", {"outcome": outcome.value, "reason": reason})
-        await self._try(do.GiveBack(outcome, reason), do.SettleRecording())
-        await self._try(*([] if self._has_ended else [ended]), do.CloseCall(outcome, reason))
+        await self._carry_out_each(do.GiveBack(outcome, reason), do.SettleRecording())
+        await self._carry_out_each(*([] if self._end_noted else [ended]), do.CloseCall(outcome, reason))
 
-    async def _heed(self, commands: Sequence[do.Command]) -> None:
-        """Of what would follow, what a right that was pressed needs."""
-        await self._try(
+    async def _carry_out_for_rights(self, commands: Sequence[do.Command]) -> None:
+        """Of the commands, only what a right that was pressed needs."""
+        await self._carry_out_each(
             *(each for each in commands if isinstance(each, do.Note | do.StopRecorder | do.RegisterRight))
         )
 
-    async def _try(self, *commands: do.Command) -> None:
-        """Each, whatever becomes of the others."""
+    async def _carry_out_each(self, *commands: do.Command) -> None:
+        """Carry out each command even if others fail."""
         for command in commands:
             try:
                 await self._carry_out([command])
@@ -157,28 +160,28 @@ class CallRunner:
                 _log.exception("call_not_closed", call_id=str(self.ids.call))
 
     async def _live(self) -> None:
-        await self._step(self._began)
+        await self._step(self._first_event)
         while self._call.stage is not Stage.CLOSED:
             await self._step(await self._inbox.next(self._call.stage))
 
     async def _step(self, event: Event) -> None:
-        self._hearing = event
+        self._undecided = event
         await self._hear(event)
         self._call, commands = decide(self._call, event)
-        self._hearing, self._to_do = None, list(commands)
+        self._undecided, self._undone = None, list(commands)
         self._actions.show(self._call)
         await self._carry_out(commands)
         await self._remember()
 
     async def _remember(self) -> None:
-        """Keep what the talk is to be taken up with, as it is now; of one that ends, its end is kept."""
+        """Keep what the talk is taken up with after a crash, where it has changed. A call that is ending needs none."""
         kept = resuming.kept(self._call)
         if kept == self._kept or self._call.stage in {Stage.CLOSE, Stage.CLOSED}:
             return
         waits = asyncio.get_running_loop().time() < self._keep_at
-        if waits and not resuming.is_stricter(kept, self._asked):
+        if waits and not resuming.is_stricter(kept, self._keep_tried):
             return
-        self._asked = kept
+        self._keep_tried = kept
         try:
             await self._actions.remember(kept)
         except StoreError as error:
@@ -197,32 +200,41 @@ class CallRunner:
             match command:
                 case do.Note(name, fields):
                     self._journal.note(name, fields)
-                    self._has_ended |= name == "call_ended"
+                    self._end_noted |= name == "call_ended"
                 case do.SetTimer(timer, seconds):
                     self._inbox.arm(timer, seconds)
                 case _:
-                    if isinstance(command, do.HandOver):
-                        self._forget_agent()
-                    try:
-                        result = await self._actions.carry_out(command)
-                    except CcariError as error:
-                        _log.warning("command_failed", call_id=str(self.ids.call), command=type(command).__name__,
-                                     reason=str(error))  # fmt: skip
-                        result = on.Failed(command, refused=isinstance(error, Refused))
-                        if isinstance(command, do.StartRecorder):
-                            # its reply was lost, and the recorder was taken down again since it began
-                            self._inbox.recorder_gone()
-                    if isinstance(command, do.Play) and result is None:
-                        self._await_playback(command.party)
-                    if isinstance(result, on.RightSpooled):
-                        # what it forbids is on the disk, and whoever pressed waits for the answer
-                        self._asked = resuming.kept(self._call)
-                        self._keep_later()
-                    if result is not None:
-                        self._inbox.put(result)
-            self._to_do = self._to_do[1:]
+                    await self._act(command)
+            self._undone = self._undone[1:]
+
+    async def _act(self, command: do.Command) -> None:
+        """Have Asterisk, the database or the agent's card carry out a command, and queue what comes of it."""
+        if isinstance(command, do.HandOver):
+            self._forget_agent()
+        try:
+            result = await self._actions.carry_out(command)
+        except CcariError as error:
+            _log.warning(
+                "command_failed",
+                call_id=str(self.ids.call),
+                command=type(command).__name__,
+                reason=str(error),
+            )
+            result = on.Failed(command, refused=isinstance(error, Refused))
+            if isinstance(command, do.StartRecorder):
+                # its reply was lost, and the recorder was taken down again since it began
+                self._inbox.recorder_gone()
+        if isinstance(command, do.Play) and result is None:
+            self._await_playback(command.party)
+        if isinstance(result, on.RightSpooled):
+            # what the right forbids is on this node's disk by now, and whoever pressed waits for the answer
+            self._keep_tried = resuming.kept(self._call)
+            self._keep_later()
+        if result is not None:
+            self._inbox.put(result)
 
     async def _hear(self, event: Event) -> None:
+        """What has to happen in the service before the call decides upon the event."""
         match event:
             case on.RecorderStarted():
                 with contextlib.suppress(CcariError):
@@ -233,20 +245,21 @@ class CallRunner:
                 # it may come yet, and the agent's side of it runs already
                 await self._actions.recorder.let_go()
             case on.GateAllowed():
-                self._told(None)
+                self._answer_gate(None)
             case on.GateBlocked(block):
-                self._told(block)
+                self._answer_gate(block)
 
     def _forget_agent(self) -> None:
         self._actions.player.playbacks.pop(Party.AGENT, None)
         self._inbox.agent_replaced()
 
-    def _told(self, block: Block | None) -> None:
+    def _answer_gate(self, block: Block | None) -> None:
+        """Set ``gated``, once: whoever has placed the call waits for it."""
         if not self.gated.done():
             self.gated.set_result(block)
 
     def _await_playback(self, party: Party) -> None:
-        """A missing final event must not hold the call for ever, nor count as heard."""
+        """Set a limit to a playback: if its final event does not come, it counts as not heard, and the call goes on."""
         playback = self._actions.player.playbacks[party]
         seconds = playback.duration_ms / 1000 + PLAYBACK_GRACE_SECONDS
         self._inbox.later(f"playback {party}", seconds, functools.partial(self._playback_overdue, playback))

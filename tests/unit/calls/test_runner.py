@@ -108,7 +108,7 @@ def living(story: Story) -> tuple[CallRunner, Willing]:
     willing = Willing(story.campaign)
     runner._actions = cast("Actions", willing)
     if story.commands:
-        runner._call, runner._began = story.call, on.TimeRanOut(Timer.KEEP)
+        runner._call, runner._first_event = story.call, on.TimeRanOut(Timer.KEEP)
     return runner, willing
 
 
@@ -430,7 +430,7 @@ async def test_a_call_that_fails_ends_untold_or_as_another(
         press(runner, "8")
         runner._inbox.put(on.Gone(Party.CALLEE))
     else:
-        runner._call, runner._began = Story().notice().call, on.TimeRanOut(Timer.KEEP)
+        runner._call, runner._first_event = Story().notice().call, on.TimeRanOut(Timer.KEEP)
         for prompt in runner._call.notice:
             runner._inbox.put(on.Played(prompt, whole=True))
     await over(runner)
