@@ -1,4 +1,4 @@
-"""Carrying out the commands of ``policy.call``: the one list of them, each with the event it leads to."""
+"""Carrying out the commands of ``policy.call``: one list of them all, each with the event that it leads to at once."""
 
 import contextlib
 import math
@@ -33,16 +33,15 @@ _log = structlog.get_logger()
 
 
 class Actions:
-    """The hands of one call, and what it is made under now. What fails raises a CcariError; the call's loop makes it an
-    event.
-    """
+    """Carries out the commands of one call. What fails raises a CcariError, which the runner turns into an event."""
 
     def __init__(self, order: Order, ids: Ids, desk: Desk, journal: Journal) -> None:
         self._order = order
         self._ids = ids
         self._desk = desk
         self._journal = journal
-        self._settled: Terms | None = None
+        #: What the call is made under, once the gate has let it through.
+        self._allowed: Terms | None = None
         self._place: Place | None = None
         self._dialplan = Dialplan(desk.ari, ids)
         self._legs = Legs(desk.ari, ids, self._dialplan)
@@ -51,41 +50,43 @@ class Actions:
         self.recorder = Recorder(ids, desk, journal)
 
     def heard(self, event: Mapping[str, Any]) -> bool:
-        """Hear an ARI event; True if it says nothing to the call itself."""
+        """Take note of an ARI event; True if that is all, and it means nothing to the call itself."""
         self._legs.heard(event)
         return self.recorder.heard(event)
 
     def resume(self, talk: Talk) -> None:
-        """Take up what somebody else has begun."""
-        self._settled = talk.terms
+        """Take up a talk that another run of the service has left."""
+        self._allowed = talk.terms
         self._legs.resume()
         self.recorder.resume(talk.segments, talk.running)
 
     def show(self, call: Call) -> None:
-        """Tell whoever looks on where the call is, once the gate has let it through."""
-        if self._settled is not None:
+        """Show the call as it is on the board of calls in progress, once the gate has let it through."""
+        if self._allowed is not None:
             if self._place is None:
                 self._place = Place(self._desk.board, self._ids.call)
-            self._place.show(call, self._settled)
+            self._place.show(call, self._allowed)
 
     def leave_board(self) -> None:
-        """Nobody runs the call here any more."""
+        """Take the call off the board: nobody runs it here any more."""
         if self._place is not None:
             self._place.leave()
 
-    async def remember(self, told: Mapping[str, Any] | None) -> None:
-        """Keep what the talk is to be taken up with if we die; raise StoreError if that fails."""
+    async def keep_talk(self, kept: Mapping[str, Any] | None) -> None:
+        """Store what the talk is taken up with after a crash: ``kept`` is as ``policy.call.resuming.kept`` gives it, and what is known
+        here goes with it. Raises StoreError.
+        """
         ids, whole = self._ids, None
-        if told is not None:
-            whole = {**told, "home": ids.home, "agents": ids.agents, "technology": self._order.technology,
+        if kept is not None:
+            whole = {**kept, "home": ids.home, "agents": ids.agents, "technology": self._order.technology,
                      "agent": self._order.agent, "segments": self.recorder.count}  # fmt: skip
         await self._ledger.keep_talk(whole)
 
     @property
     def _terms(self) -> Terms:
-        if self._settled is None:
+        if self._allowed is None:
             raise AssertionError("the gate has not let this call through")
-        return self._settled
+        return self._allowed
 
     async def carry_out(self, command: Command) -> Event | None:  # noqa: C901, PLR0912, PLR0915 - one arm a command
         """Do it; give the event that follows at once, or None if Asterisk will report what came of it."""
@@ -119,15 +120,15 @@ class Actions:
             case do.HandOver(to):
                 await self._hand_over(to)
             case do.UseLanguage(language):
-                self._settled = replace(self._terms, language=language)
+                self._allowed = replace(self._terms, language=language)
             case do.ShowCard():
                 await self._show_card()
             case do.Play(party, prompt):
-                await self.player.play(party, prompt, self._settled)
+                await self.player.play(party, prompt, self._allowed)
             case do.StopPlaying():
                 await self.player.stop()
             case do.CommitHeard(prompts):
-                self._settled = await self._ledger.heard(prompts, self._terms)
+                self._allowed = await self._ledger.heard(prompts, self._terms)
                 return on.HeardCommitted()
             case do.TagRecording():
                 await self.recorder.tag(self._terms)
@@ -150,10 +151,10 @@ class Actions:
             case do.GiveBack(outcome, reason):
                 return await self._give_back(outcome, reason)
             case do.LeaveTalk():
-                await self._ledger.leave()
+                await self._ledger.leave_talk()
             case do.SettleRecording():
                 await self.recorder.let_go()
-                await self._legs.let_go(gated=self._settled is not None)
+                await self._legs.let_go(gated=self._allowed is not None)
                 await self.recorder.settle()
             case do.CloseCall(outcome, reason):
                 await self._ledger.close(outcome, reason)
@@ -170,7 +171,7 @@ class Actions:
             return on.GateBlocked(verdict)
         if await self._lacks_modules(verdict):
             return on.GateBlocked(Block.STORE_UNAVAILABLE)
-        self._settled = verdict
+        self._allowed = verdict
         return on.GateAllowed(verdict.campaign, verdict.informed, known=verdict.number is not None)
 
     async def _lacks_modules(self, terms: Terms) -> bool:
@@ -186,9 +187,10 @@ class Actions:
         return bool(found)
 
     def _agent_seconds(self) -> int:
-        """For how long Asterisk rings the agent if nobody gives them up before.
+        """For how long Asterisk rings the agent at most; the call's own timer is shorter.
 
-        For a callee who was first it does while they are told, and asked; they wait for the agent from then on.
+        Where the callee was rung first, the agent's phone already rings while the notice is played, and while the callee is
+        asked to agree to the recording.
         """
         terms, seconds = self._terms, self._terms.campaign.connect_seconds + 5
         if self._ids.direction is not Direction.CALLEE_FIRST or self._ids.agents:
@@ -201,37 +203,37 @@ class Actions:
         return on.TokenSpent() if block is None else on.TokenRefused(block)
 
     async def _hand_over(self, to: str) -> None:
-        """The agent who was has no part in the call any more; whoever is called now is the agent."""
+        """Let the agent go, and call the colleague ``to``, who is the agent from now on."""
         ids, terms = self._ids, self._terms
         at_home = ids.home_party is Party.AGENT
         former, colleague = ids.hand_over(), label(to)
         self._order = replace(self._order, agent=colleague)
-        settled = self._settled = replace(
+        handed_over = self._allowed = replace(
             terms,
             agent_string=terms.campaign.transfer_string(to) or "",
             opened=replace(terms.opened, agent=colleague),
         )
         self._journal.bind(agent=colleague)
         self._journal.note("colleague_called", {"agent": colleague})
-        await self._legs.replace_agent(former, settled, at_home=at_home)
+        await self._legs.replace_agent(former, handed_over, at_home=at_home)
 
     async def _show_card(self) -> None:
-        """The agent is told who is on the line. Where nobody looks, the database is not asked."""
+        """Send the agent's screen who is on the line. Where no screen is open, the database is not asked."""
         terms, past = self._terms, None
         if not self._desk.cards.is_watched(terms.opened.agent):
             return
-        # without the past the card still says who is on the line, why, and what to answer
+        # without its history the card still says who is on the line, why, and what to answer
         with contextlib.suppress(StoreError):
             past = await self._desk.store.past_of(terms.opened)
         self._desk.cards.hand_out(terms.card(past))
 
     async def _give_back(self, outcome: Outcome, reason: str) -> Event | None:
-        home, whose = self._ids.home, self._ids.home_party
-        if home is None or whose is None:
+        home, party = self._ids.home, self._ids.home_party
+        if home is None or party is None:
             return None
-        await self.player.fall_silent(whose)
+        await self.player.fall_silent(party)
         try:
             await self._dialplan.take_back(home, outcome, reason)
         except AsteriskError:
-            return on.Gone(whose)
+            return on.Gone(party)
         return None

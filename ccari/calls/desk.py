@@ -16,10 +16,10 @@ from ccari.ports.sounds import Prompts
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for. ``number`` and ``campaign`` are as they came, unchecked; no campaign: bad arguments.
+    """A call as it was asked for. ``number`` and ``campaign`` are unchecked; an empty campaign stands for bad arguments.
 
-    ``channel``: the one that the dialplan has handed over, if any, and its ``technology``. ``agent`` is a name for the records, ``destination``
-    the agent or the queue that is to be rung.
+    ``channel``: the one that the dialplan has handed over, if any, and its ``technology``. ``agent``: a name for the records;
+    ``destination``: the agent, or the queue, to be rung.
     """
 
     direction: Direction

@@ -1,4 +1,4 @@
-"""The dialplan's side of one call: the channel that it has handed over, what it is told, and how it gets its channel back."""
+"""The dialplan's side of one call: answering the channel that it has handed over, setting the outcome, and giving it back."""
 
 import contextlib
 
@@ -17,8 +17,8 @@ class Dialplan:
     def __init__(self, ari: Ari, ids: Ids) -> None:
         self._ari = ari
         self._ids = ids
-        #: What a channel's variables are known to be.
-        self._told: dict[tuple[str, str], str] = {}
+        #: The variables that were set, by channel and name.
+        self._set_before: dict[tuple[str, str], str] = {}
 
     async def is_withheld(self) -> bool:
         """True if whoever calls does not want their number shown, though the network may tell it."""
@@ -34,27 +34,29 @@ class Dialplan:
         await self._ari.answer(self._ids.home)
 
     async def detect_machine(self) -> None:
-        """Lend it the callee's channel."""
+        """Send the callee's channel into the dialplan, which listens and sends it back."""
         await self._ari.continue_in_dialplan(self._ids.callee, MACHINE_CONTEXT)
 
     async def tell(self, outcome: Outcome, reason: str) -> None:
-        """What has become of the call, unless the channel was given back before."""
+        """Set the outcome on the dialplan's channel, unless it was given back before."""
         if self._ids.home is not None and self._ids.home_party is not None:
-            await self._tell(self._ids.home, outcome, reason)
+            await self._set_outcome(self._ids.home, outcome, reason)
 
     async def take_back(self, channel: str, outcome: Outcome, reason: str) -> None:
-        """Give it its channel; untold of the outcome rather than not at all, in silence."""
+        """Give the dialplan its channel with the outcome set; without it, if that fails: nobody is to be left in silence."""
         with contextlib.suppress(AsteriskError):
-            await self._tell(channel, outcome, reason)
+            await self._set_outcome(channel, outcome, reason)
         await self._ari.continue_in_dialplan(channel)
 
-    async def _tell(self, channel: str, outcome: Outcome, reason: str) -> None:
-        told = {"CCARI_CALL": str(self._ids.call), "CCARI_OUTCOME": outcome.value, "CCARI_REASON": reason}
-        # what it is told again was a quarter of all requests of a call
-        new = {name: value for name, value in told.items() if self._told.get((channel, name)) != value}
+    async def _set_outcome(self, channel: str, outcome: Outcome, reason: str) -> None:
+        values = {"CCARI_CALL": str(self._ids.call), "CCARI_OUTCOME": outcome.value, "CCARI_REASON": reason}
+        # setting again what is set already was a quarter of all requests of a call
+        new = {
+            name: value for name, value in values.items() if self._set_before.get((channel, name)) != value
+        }
         if new:
             for name in new:
-                # not known until the answer: Asterisk may have set it all the same
-                self._told.pop((channel, name), None)
+                # if the request fails nobody knows: Asterisk may have set it all the same
+                self._set_before.pop((channel, name), None)
             await self._ari.set_variables(channel, new)
-            self._told |= {(channel, name): value for name, value in new.items()}
+            self._set_before |= {(channel, name): value for name, value in new.items()}

@@ -1,4 +1,4 @@
-"""What waits to be heard by one call, with the timers that put more there: what comes first, and what is dropped."""
+"""The events that wait for one call, and its timers: which event comes first, and which are dropped."""
 
 import asyncio
 import functools
@@ -14,13 +14,13 @@ INBOX_EVENTS = 256
 
 
 class Inbox:
-    """The call's own task takes from it, one event after the other (:meth:`next`); all else is called by whoever has news of
-    the call, and returns at once. Whoever made it sees to :meth:`close`.
+    """The call's own task takes one event after the other (:meth:`next`). Anybody may call the other methods, which return at
+    once. Whoever made the inbox closes it.
     """
 
     def __init__(self) -> None:
         self._waiting: list[Event] = []
-        self._some = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
@@ -28,37 +28,37 @@ class Inbox:
         return len(self._waiting)
 
     def put(self, event: Event) -> None:
-        """Have it heard behind all that waits. A call that has no room for it is told to let go."""
+        """Queue an event. If the inbox is full, keep only what tells of rights, and tell the call to let go."""
         if len(self._waiting) < INBOX_EVENTS:
             self._waiting.append(event)
         else:
             # nobody presses 200 keys while one command is carried out: this call goes, the others stay
             self._waiting = [*_survivors([*self._waiting, event]), on.Withdrawn("overload")]
-        self._some.set()
+        self._arrived.set()
 
     def let_go(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
-        """Tell the call to let go, as soon as it has heard of what cannot be undone. That Asterisk is lost is the last word."""
+        """Tell the call to let go, once it has heard what cannot be undone. After ``asterisk_lost``, ``shutdown`` changes nothing."""
         lost = on.Withdrawn("asterisk_lost")
         last = lost if lost in self._waiting else on.Withdrawn(why)
         self._forget(lambda waiting: isinstance(waiting, on.Withdrawn))
         self.put(last)
 
     def agent_replaced(self) -> None:
-        """What the channel of the agent who was has reported is not of the next one: phones hang up as they transfer."""
+        """Drop what the former agent's channel has reported: many phones hang up as they transfer, and the colleague has not."""
         self._forget(_is_of_the_agent)
 
     def recorder_gone(self) -> None:
-        """The recorder that was asked for was taken down again, and may have begun before."""
+        """Drop the start of a recorder that was taken down again: it may have begun before."""
         self._forget(lambda waiting: isinstance(waiting, on.RecorderStarted))
 
     def arm(self, timer: Timer, seconds: float) -> None:
-        """Put :class:`TimeRanOut` then, in place of an earlier one, which may have run out and be waiting."""
+        """Queue :class:`TimeRanOut` after so many seconds, in place of an earlier one, even if that is waiting already."""
         out = on.TimeRanOut(timer)
         self._forget(lambda waiting: waiting == out)
         self.later(timer, seconds, functools.partial(self.put, out))
 
     def later(self, name: str, seconds: float, what: Callable[[], None]) -> None:
-        """Do it then, in place of what an earlier timer of that name would have done."""
+        """Call ``what`` after so many seconds, in place of an earlier timer of that name."""
         earlier = self._timers.get(name)
         if earlier is not None:
             earlier.cancel()
@@ -70,26 +70,27 @@ class Inbox:
             timer.cancel()
 
     async def next(self, stage: Stage) -> Event:
-        """Take out what a call in that stage hears next; wait until there is something."""
+        """Take out the event that a call in that stage hears next; wait until there is one."""
         while not self._waiting:
-            self._some.clear()
-            await self._some.wait()
+            self._arrived.clear()
+            await self._arrived.wait()
         event = self._first(stage)
         self._waiting.remove(event)
         return event
 
     def next_right(self) -> Event | None:
-        """Take out what tells of a right next, for a call that hears nothing else any more; None: there is none."""
+        """Take out the next event that tells of a right, for a call that hears nothing else any more; None if there is none."""
         event = next((each for each in self._waiting if _tells_of_a_right(each)), None)
         if event is not None:
             self._waiting.remove(event)
         return event
 
     def _first(self, stage: Stage) -> Event:
-        """What has waited longest. A call that is told to let go is taken no further: only what it must hear comes before.
+        """The event that has waited longest, but for two cases.
 
-        What the agent has entered comes before either hangs up, for the agent was told that it is passed on; and before a
-        colleague, whose it is not.
+        A call that is told to let go goes no further: only what it must hear (:func:`_precedes_the_end`) comes before that.
+        A right that the agent has entered comes before a hang-up or a transfer: the agent was told that it is passed on, and
+        it is not the colleague's.
         """
         first = next((each for each in self._waiting if isinstance(each, on.Withdrawn)), self._waiting[0])
         if isinstance(first, on.Withdrawn):
@@ -129,7 +130,7 @@ def _tells_of_a_right(event: Event) -> bool:
 
 
 def _survivors(flood: list[Event]) -> list[Event]:
-    """No right that was pressed is lost in a flood, nor what became of it: each key once, as it was pressed first."""
+    """What is kept of a flood of events: each key as it was first pressed, and what became of rights."""
     kept: dict[object, Event] = {}
     for each in flood:
         match each:

@@ -1,4 +1,4 @@
-"""What one call writes down: its row, what was heard, each right and its end, with the entries of its journal."""
+"""What one call writes into the database: its row, what was heard, each right and its end, with the entries of its journal."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +19,7 @@ from ccari.ports.requests import Intake
 
 
 class Ledger:
-    """What fails raises StoreError."""
+    """Each method writes the journal's waiting entries too, and raises StoreError if it fails."""
 
     def __init__(self, call: UUID, desk: Desk, journal: Journal) -> None:
         self._call = call
@@ -28,7 +28,7 @@ class Ledger:
         self._gatekeeper: Gatekeeper | None = None
 
     async def open(self, order: Order) -> Terms | Block:
-        """Ask the gate, which makes the call's row: what the call is made under, or why it is blocked."""
+        """Ask the gate, which writes the call's row. Gives what the call is made under, or why it is blocked."""
         gatekeeper = self._gatekeeper = Gatekeeper(
             order, self._call, self._desk, self._journal, order.direction, order.destination
         )
@@ -36,13 +36,13 @@ class Ledger:
         return await (gatekeeper.admit() if inbound else gatekeeper.ask())
 
     async def spend_token(self, terms: Terms) -> Block | None:
-        """Why the callee may not be dialled after all; None: now, and once."""
+        """Ask the gate once more and spend the dial token. None: dial now, once; else why not."""
         if self._gatekeeper is None:
             raise AssertionError("the gate was not asked")
         return await self._gatekeeper.spend_token(terms)
 
     async def heard(self, prompts: tuple[str, ...], terms: Terms) -> Terms:
-        """That the notice was heard; what the call goes on under."""
+        """Commit that the notice was heard. Gives the terms with its version."""
         version = terms.script.versions[prompts]
         tells = (
             terms.number is not None
@@ -50,16 +50,17 @@ class Ledger:
             and notices.information(terms.campaign, inbound=terms.inbound)
         )
         information = terms.information_version if tells else None
-        told = {"notice_version": version, "prompts": ",".join(prompts), "language": terms.language}
-        # what names the very audio: the words' version stays when a prompt is spoken anew
+        fields = {"notice_version": version, "prompts": ",".join(prompts), "language": terms.language}
+        # the audio's own digests: the version of the words stays the same when a prompt is recorded anew
         self._journal.know({"sounds": ",".join(terms.script.sounds[each].digest for each in prompts)})
-        self._journal.note("notice_heard", told)
+        self._journal.note("notice_heard", fields)
         await self._journal.durably(
             lambda entries: self._desk.store.commit_heard(self._call, version, information, entries)
         )
         return replace(terms, heard_version=version)
 
     async def register(self, command: do.RegisterRight, terms: Terms) -> Event:
+        """Make a right durable, in the database or on this node: the event that says which."""
         exercise = terms.exercise(command.right, command.key, command.at)
         if command.by is Party.AGENT:
             exercise = replace(exercise, intake=Intake.AGENT, who=terms.opened.agent)
@@ -68,12 +69,12 @@ class Ledger:
             return on.RightSpooled(command.right, exercise.due)
         return on.RightRegistered(command.right, reference, exercise.due)
 
-    async def keep_talk(self, told: Mapping[str, Any] | None) -> None:
-        """What the talk is taken up with if we die; None: nothing."""
-        await self._journal.durably(lambda entries: self._desk.store.keep_talk(self._call, told, entries))
+    async def keep_talk(self, kept: Mapping[str, Any] | None) -> None:
+        """Store what the talk is taken up with after a crash; None: it is not to be taken up."""
+        await self._journal.durably(lambda entries: self._desk.store.keep_talk(self._call, kept, entries))
 
-    async def leave(self) -> None:
-        """Nothing is told to Asterisk: the connection is gone. What is known already is in the call's row."""
+    async def leave_talk(self) -> None:
+        """Write the journal's waiting entries, and nothing else: the talk goes on, and whoever is connected next takes it up."""
         await persistently(
             self._call,
             lambda: self._journal.durably(lambda entries: self._desk.store.write(self._call, entries)),
@@ -86,7 +87,7 @@ class Ledger:
 
         async def close() -> None:
             if gatekeeper is not None and not self._journal.is_open:
-                # the gate had no answer from the database, which may have written the row all the same, or is yet to
+                # the database did not answer the gate: its row may be there all the same, or be missing still
                 await gatekeeper.put_on_record()
             await self._journal.durably(lambda entries: store.close(self._call, outcome, reason, entries))
 

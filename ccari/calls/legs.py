@@ -18,7 +18,7 @@ LONGEST_CALL_SECONDS = 4 * 60 * 60
 
 
 class Legs:
-    """``ids`` names them. What fails raises AsteriskError."""
+    """``ids`` has the names of the channels and the bridge. What fails raises AsteriskError."""
 
     def __init__(self, ari: Ari, ids: Ids, dialplan: Dialplan) -> None:
         self._ari = ari
@@ -28,12 +28,12 @@ class Legs:
         self._destroyed: set[str] = set()
 
     def heard(self, event: Mapping[str, Any]) -> None:
-        """Which channels are no more, by an ARI event."""
+        """Learn from an ARI event which channels are gone."""
         if event["type"] == "ChannelDestroyed":
             self._destroyed.add(event["channel"]["id"])
 
     def resume(self) -> None:
-        """The two talk over the bridge already."""
+        """Take up a talk: the bridge is there already."""
         self._bridge_made = True
 
     async def create_agent(self, terms: Terms) -> None:
@@ -75,7 +75,7 @@ class Legs:
         await self._ari.add_to_bridge(self._ids.bridge, self._ids.agent, self._ids.callee)
 
     async def replace_agent(self, former: str, terms: Terms, *, at_home: bool) -> None:
-        """Let go of ``former``, which is the dialplan's if ``at_home``, and make a channel for the agent who is."""
+        """Let the ``former`` agent's channel go, which is the dialplan's if ``at_home``, and create one for the new agent."""
         try:
             await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee)
         finally:
@@ -83,7 +83,7 @@ class Legs:
         await self.create_agent(terms)
 
     async def _release(self, former: str, *, at_home: bool) -> None:
-        """Let the agent go who was. A phone that hangs up once it has asked is gone already."""
+        """Let the former agent go. A phone that hangs up as it asks for the transfer is gone already."""
         with contextlib.suppress(AsteriskError):
             await self._ari.answer_transfer(former, made=True)
         with contextlib.suppress(AsteriskError):
@@ -93,7 +93,7 @@ class Legs:
                 await self._ari.hang_up(former)
 
     async def let_go(self, *, gated: bool) -> None:
-        """Leave none of them in Asterisk, whatever state they are in. Unless ``gated``, no channel was made."""
+        """Hang up every channel that was made and destroy the bridge. ``gated``: the gate let the call through; else none was made."""
         ari, ids = self._ari, self._ids
         releases: list[Callable[[], Awaitable[object]]] = []
         if gated:

@@ -1,7 +1,7 @@
-"""ARI's operations as asyncari has read them from Asterisk, each looked through once and not with every request.
+"""ARI's operations, as asyncari has read them from Asterisk's Swagger files; each description is read once.
 
-asyncswagger's own call tries all that an operation could be given, and writes what it was given into a line for a log that is off
-(docs/performance.md).
+asyncswagger's own operation goes through its description with every request, and formats a log line even when that log is
+off (docs/performance.md).
 """
 
 import json
@@ -27,9 +27,9 @@ class Requesting(Protocol):
 
 
 class Operation:
-    """One request, with what it takes by its names: ``await operation(channelId=…, media=…)``.
+    """One ARI request, called with its parameters by name: ``await operation(channelId=…, media=…)``.
 
-    A list becomes values with commas between, and what belongs into the body becomes JSON.
+    A list is sent as its values with commas between, and what belongs into the body as JSON.
 
     Raises
     ------
@@ -42,14 +42,15 @@ class Operation:
     __slots__ = ("_body", "_method", "_name", "_needed", "_path", "_query", "_transport", "_uri")
 
     def __init__(self, described: Described, transport: Requesting) -> None:
-        told = described.json
-        takes = told.get("parameters", ())
-        kinds = {
-            kind: frozenset(each["name"] for each in takes if each["paramType"] == kind) for kind in _KINDS
+        swagger = described.json
+        parameters = swagger.get("parameters", ())
+        names = {
+            kind: frozenset(each["name"] for each in parameters if each["paramType"] == kind)
+            for kind in _KINDS
         }
-        self._path, self._query, self._body = (kinds[kind] for kind in _KINDS)
-        self._needed = frozenset(each["name"] for each in takes if each["required"])
-        self._name, self._method, self._uri = told["nickname"], told["httpMethod"], described.uri
+        self._path, self._query, self._body = (names[kind] for kind in _KINDS)
+        self._needed = frozenset(each["name"] for each in parameters if each["required"])
+        self._name, self._method, self._uri = swagger["nickname"], swagger["httpMethod"], described.uri
         self._transport = transport
 
     async def __call__(self, **given: Any) -> Any:

@@ -34,14 +34,14 @@ class Player:
         await self._desk.ari.play(self._ids.channel(party), playback.id, sound.media)
 
     async def stop(self) -> None:
-        """What the callee hears is enough."""
+        """Stop what is playing to the callee."""
         playback = self.playbacks.get(Party.CALLEE)
         if playback is not None:
             playback.stopped_by_us = True
             await self._desk.ari.stop_playback(playback.id)
 
     async def fall_silent(self, party: Party) -> None:
-        """Before the dialplan gets its channel back; that it fails is no reason to keep it."""
+        """Stop what is playing to a party before the dialplan gets their channel back. A failure is ignored."""
         playback = self.playbacks.get(party)
         if playback is not None:
             # Asterisk sets no variable of a channel while it plays to it
@@ -68,7 +68,7 @@ class Player:
         )  # fmt: skip
 
     def _before_the_gate(self, prompt: str) -> Sound:
-        """In the language of the campaign, where there is one, and it is not what the sound is missing for."""
+        """A sound for a call without terms: in the campaign's language, if the campaign is known and has the sound."""
         policy, prompts = self._desk.book.policy, self._desk.prompts
         campaign = policy.campaign(self._campaign) if policy else None
         if campaign is not None:

@@ -171,9 +171,9 @@ class CallRunner:
         self._undecided, self._undone = None, list(commands)
         self._actions.show(self._call)
         await self._carry_out(commands)
-        await self._remember()
+        await self._keep_talk()
 
-    async def _remember(self) -> None:
+    async def _keep_talk(self) -> None:
         """Keep what the talk is taken up with after a crash, where it has changed. A call that is ending needs none."""
         kept = resuming.kept(self._call)
         if kept == self._kept or self._call.stage in {Stage.CLOSE, Stage.CLOSED}:
@@ -183,7 +183,7 @@ class CallRunner:
             return
         self._keep_tried = kept
         try:
-            await self._actions.remember(kept)
+            await self._actions.keep_talk(kept)
         except StoreError as error:
             _log.warning("talk_not_kept", call_id=str(self.ids.call), reason=str(error))
             self._keep_later()

@@ -100,7 +100,7 @@ class Talking:
         self.journal = Journal(self.ids.call, "anna")
         self.actions = Actions(order, self.ids, desk, self.journal)
         scripts = {each: _script(each) for each in ("pl", "en")}
-        self.actions._settled = Terms(CONTROLLER, declared, (), None, opened, scripts, "pl", ())
+        self.actions._allowed = Terms(CONTROLLER, declared, (), None, opened, scripts, "pl", ())
 
     @property
     def asked(self) -> list[tuple[str, str]]:

@@ -30,7 +30,7 @@ async def rung(
     prompts = ("identity", "purpose", f"recording_{mode}")
     script = Script({each: Sound("", round(SECONDS * 1000), each) for each in prompts}, {})
     actions = talking.actions
-    actions._settled = replace(actions._terms, campaign=declared, scripts={"pl": script}, informed=informed)
+    actions._allowed = replace(actions._terms, campaign=declared, scripts={"pl": script}, informed=informed)
     talking.ids.agents = agents
     await actions.carry_out(do.DialAgent())
     return talking.asterisk.rings[talking.ids.agent]

@@ -318,7 +318,7 @@ async def test_invariant_6_a_pause_waits_to_be_kept_for_a_database_that_was_away
     paused: list[Event] = [on.AgentKeyPressed("*"), on.AgentKeyPressed("1"), on.RecorderStopped()]
     for event in paused:
         runner._call, _ = decide(runner._call, event)
-        await runner._remember()
+        await runner._keep_talk()
     assert (away.tried, runner._call.paused) == (2, True)
     runner._inbox.close()
 

@@ -291,7 +291,7 @@ async def test_invariant_6_the_moment_of_a_press_gets_lost_on_its_way(
 ) -> None:
     pressed, found = datetime(2026, 11, 25, 10, tzinfo=UTC), list[datetime | None]()
     actions = Talking(Direction.OUTBOUND).actions
-    actions._settled = replace(actions._terms, number=Number("+48600100001"))
+    actions._allowed = replace(actions._terms, number=Number("+48600100001"))
 
     async def stop(*, at: datetime | None, **_: bool) -> bool:
         found.append(at)
