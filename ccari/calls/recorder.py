@@ -1,4 +1,9 @@
-"""One call's recordings: each tagged, started through a snoop channel, stopped, and brought to its place or done away with."""
+"""One call's recordings: each is tagged, started through a snoop channel, stopped, and then archived or discarded.
+
+What is known of a recorder is kept where it is needed: ``policy.call.state.Recorder`` is what the call decides by, ``Snoop``
+what Asterisk has said of each file, ``_Segment`` what may be kept of a recording, and the database what a service that is
+restarted has to know.
+"""
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,9 +27,9 @@ from ccari.ports.recordings import NOT_THERE, Channels, Kept, RecordingTag, Unfi
 
 _log = structlog.get_logger()
 
-#: What the end of a call waits for its recording to be encoded; then it is left for later.
+#: How long the end of a call waits for its recording to be encoded; then that is left for later.
 KEEP_SECONDS = 5.0
-#: What a file may lack of the time between its recorder's first and last word.
+#: How much shorter a file may be than the time between the reported start and end of its recorder.
 MISSING_SECONDS = 2.0
 
 
@@ -36,15 +41,16 @@ class Recorder:
         self._desk = desk
         self._journal = journal
         self._segments: list[_Segment] = []
+        #: Segments of an earlier run of the service, but for the one that was taken up.
         self._before = 0
 
     @property
     def count(self) -> int:
-        """How many there have been, with those of whoever ran the call before."""
+        """How many segments there have been, with those of an earlier run of the service."""
         return self._before + len(self._segments)
 
     def resume(self, before: int, running: Unfinished | None) -> None:
-        """Take up the one that runs on, if any; there were ``before`` of them, with it."""
+        """Take up the segment that still runs, if any. ``before``: how many there have been, that one included."""
         self._before = before
         if running is not None:
             self._before -= 1
@@ -69,13 +75,13 @@ class Recorder:
         return self._segments[-1]
 
     def heard(self, event: Mapping[str, Any]) -> bool:
-        """Hear an ARI event; True if it says nothing to anybody else."""
+        """Take note of an ARI event; True if nobody else needs it."""
         return any(side.heard(event) for segment in self._segments for side in segment.sides)
 
     async def tag(self, terms: Terms) -> None:
-        """Commit what the next recording will carry, before there is a recording (invariant 4)."""
+        """Commit the tag of the next segment, before there is anything to tag (invariant 4)."""
         await self.let_go()
-        # else it would lie open in the spool until somebody comes
+        # a recording that could not be archived would lie unencrypted in the spool
         self._desk.archive.check()
         tag = _tag(self._ids.call, terms, self._desk.channels)
         segment = _Segment(self._ids, self.count + 1, tag, self._desk, self._journal)
@@ -83,42 +89,40 @@ class Recorder:
         await segment.commit_tag()
 
     async def start(self) -> None:
-        """Ask for it; RecordingStarted tells that it runs. Both directions of the callee's channel are heard, and in a
-        stereo recording the agent's before.
-        """
+        """Start the newest segment; Asterisk reports RecordingStarted when it runs. In stereo the agent's side starts first."""
         await self._newest.start()
 
     async def started(self, at: datetime) -> None:
-        """Hear that the newest recording runs. ``at``: now, where Asterisk has not said when."""
+        """The newest segment runs. ``at``: since when, if Asterisk has not said."""
         await self._newest.started(at)
 
     async def ended(self, at: datetime) -> None:
-        """Hear that the newest recording is over. ``at`` as above. Where nobody has stopped it, the agent's side goes on, and is
-        ended too.
-        """
+        """The newest segment has ended; ``at`` as above. If nobody stopped it, the agent's side may run on, and is ended too."""
         if self._segments:
             await self._newest.ended(at)
 
     async def stop(self, *, keep: bool, binding: bool, at: datetime | None = None) -> bool:
-        """True if there was something to stop, whose end will be reported.
+        """Stop the newest segment; True if there was something to stop, whose end will be reported.
 
-        ``at``: from when on nothing may be kept, if the stop is ``binding``; None: from now on.
+        ``binding``: nothing that is recorded after ``at`` (None: now) may be kept.
         """
         return await self._newest.stop(keep=keep, binding=binding, at=at)
 
     async def let_go(self) -> None:
-        """Leave no snoop channel behind."""
+        """Hang up the snoop channels."""
         for segment in self._segments:
             await segment.let_go()
 
     async def settle(self) -> None:
-        """Bring what was recorded to its place, or make sure that nothing is left."""
+        """Archive what was recorded and may be kept, and see to it that nothing else is left."""
         for segment in self._segments:
             await segment.settle()
 
 
 class _Segment:
-    """``sides``: two of a stereo recording. The callee's is what tells when it begins and ends."""
+    """One recording, from its tag to its file. ``sides``: its snoop channels, two in stereo; the last is the callee's, which counts
+    for when it begins and ends.
+    """
 
     def __init__(self, ids: Ids, count: int, tag: RecordingTag, desk: Desk, journal: Journal) -> None:
         self._tag = tag
@@ -127,23 +131,27 @@ class _Segment:
         self._call: UUID = ids.call
         self._desk = desk
         self._journal = journal
+        #: When it began: None if it never did; of one that was taken up, the tag's time if ``_begun`` is False.
         self._started_at: datetime | None = None
-        self._began = False
-        self._agent_started_at: datetime | None = None
+        self._begun = False
+        #: How much earlier the agent's side began.
         self._lead_ms = 0
-        self._gone = False
-        self._keep = True
-        self._until: datetime | None = None
         self._ended_at: datetime | None = None
+        #: We have told it to stop.
         self.is_stopping = False
+        #: Its file may be kept; but nothing that was said after ``_keep_until``, where that is set.
+        self._may_be_kept = True
+        self._keep_until: datetime | None = None
+        #: Its snoop channels were hung up.
+        self._detached = False
 
     async def commit_tag(self) -> None:
         tag = self._tag
-        told = {
+        fields = {
             "recording": str(tag.recording_id), "recording_basis": tag.legal_basis, "mode": tag.mode,
             "delete_at": tag.delete_at.isoformat(timespec="seconds"), "channels": tag.channels,
         }  # fmt: skip
-        self._journal.note("recording_tagged", told)
+        self._journal.note("recording_tagged", fields)
         await self._journal.durably(lambda entries: self._desk.recordings.tag(tag, entries))
 
     async def start(self) -> None:
@@ -154,11 +162,11 @@ class _Segment:
                 await each.attach(ari)
             for each in agents:
                 await each.begin(ari)
-                self._agent_started_at = await each.begun()
+                await each.begun()
             await callees.begin(ari)
         except (AsteriskError, TimeoutError) as error:
-            # a lost reply does not mean that nothing records; the recorder goes with its channel
-            self._keep = False
+            # though the reply was lost, it may record; hanging up its channel ends that
+            self._may_be_kept = False
             for each in self.sides:
                 await each.detach(ari)
             if isinstance(error, TimeoutError):
@@ -172,33 +180,35 @@ class _Segment:
 
     def resume(self, running: Unfinished) -> None:
         self._started_at, self._lead_ms = running.tag.started_at, running.lead_ms
-        self._began = running.begun
+        self._begun = running.begun
         for each in self.sides:
             each.asked = True
 
     async def started(self, at: datetime) -> None:
         self._started_at = at = self.sides[-1].began_at or at
-        self._began = True
-        if self._agent_started_at is not None:
-            self._lead_ms = max(0, int((at - self._agent_started_at).total_seconds() * 1000))
+        self._begun = True
+        *agents, _ = self.sides
+        for each in agents:
+            if each.began_at is not None:
+                self._lead_ms = max(0, int((at - each.began_at).total_seconds() * 1000))
         await self._desk.recordings.started(self._tag.recording_id, at, self._lead_ms)
 
     async def stop(self, *, keep: bool, binding: bool, at: datetime | None) -> bool:
-        self._keep = keep
+        self._may_be_kept = keep
         self.is_stopping = True
-        if binding and self._until is None:
-            self._until = at or datetime.now(UTC)
+        if binding and self._keep_until is None:
+            self._keep_until = at or datetime.now(UTC)
         try:
             return await self._stop(keep=keep)
         except AsteriskError:
-            # it goes on for all we know, and whoever comes to its file is to know better
-            if self._until is not None:
+            # it may run on, so that whoever comes to its file must find on record until when it may be kept
+            if self._keep_until is not None:
                 with contextlib.suppress(StoreError):
-                    await self._desk.recordings.keep_until(self._tag.recording_id, self._until)
+                    await self._desk.recordings.keep_until(self._tag.recording_id, self._keep_until)
             raise
 
     async def _stop(self, *, keep: bool) -> bool:
-        """Each side, whatever becomes of the other; the end of the callee's, which is the last to be told, is reported."""
+        """Stop each side even if another fails. Tells whether the callee's, which is the last, was there to be stopped."""
         there, failure = False, None
         for each in self.sides:
             try:
@@ -210,27 +220,28 @@ class _Segment:
         return there
 
     async def let_go(self) -> None:
-        if self._gone:
+        if self._detached:
             return
-        self._gone = True
+        self._detached = True
         for each in self.sides:
             await each.detach(self._desk.ari)
 
     async def settle(self) -> None:
-        started, until = self._started_at, self._until
-        # without its beginning nobody can tell how much of it was before
-        if started is None or not self._keep or (until is not None and (not self._began or until <= started)):
+        started, until = self._started_at, self._keep_until
+        # if nobody knows when it began, nobody can cut it at ``until``
+        cut_to_nothing = until is not None and (not self._begun or started is None or until <= started)
+        if started is None or not self._may_be_kept or cut_to_nothing:
             await self._discard()
         else:
             await self._keep_file(replace(self._tag, started_at=started), until)
 
     async def _keep_file(self, tag: RecordingTag, until: datetime | None) -> None:
-        """An Asterisk that missed our stop has gone on: nobody may keep what it then heard (invariant 6)."""
+        """Archive the file, but nothing from after ``until``: an Asterisk that missed our stop has recorded on (invariant 6)."""
         recordings, journal = self._desk.recordings, self._journal
         try:
             *_, left = [await each.recorded(self._desk.ari) for each in self.sides]
         except AsteriskError as error:
-            # it may go on for all we know: its file is taken when the link is back
+            # it may still be recording: its file is taken up when the connection is back
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
             await persistently(self._call, lambda: self._tell_bounds(tag, until))
             return
@@ -259,7 +270,7 @@ class _Segment:
                 await self._clear()
 
     async def _never_written(self) -> bool:
-        """True if neither Asterisk nor the spool has it, which is told finished all the same; False where one cannot say."""
+        """True if neither Asterisk nor the spool has the file, though Asterisk reported it finished; False if one cannot be asked."""
         with contextlib.suppress(AsteriskError, RecordingDelayed):
             return not await self._desk.ari.recorded(self.name) and not await self._desk.archive.has(
                 self._tag.recording_id
@@ -281,26 +292,26 @@ class _Segment:
         await self._persistently(both)
 
     async def _tell_bounds(self, tag: RecordingTag, until: datetime | None) -> None:
-        """Have on record when it began, where that could not be written then, and until when it may be kept: whoever comes to its
-        file keeps nothing of one that is cut, unless it has begun.
+        """Put on record when it began, in case that could not be written then, and until when it may be kept. Without a beginning,
+        whoever comes to the file later keeps nothing of a recording that must be cut.
         """
-        if self._began:
+        if self._begun:
             await self._desk.recordings.started(tag.recording_id, tag.started_at, self._lead_ms)
         if until is not None:
             await self._desk.recordings.keep_until(tag.recording_id, until)
 
     def _measure(self, tag: RecordingTag, until: datetime | None, kept: Kept) -> None:
-        """A file may be shorter than what it is of: of a disk that was full for a while, say."""
+        """Note it if the file is shorter than the talk that it is of: the disk may have been full for a while."""
         ends = [each for each in (until, self._ended_at) if each is not None]
         missing = (
             min(ends) - tag.started_at - timedelta(milliseconds=kept.duration_ms) if ends else timedelta()
         )
         if missing > timedelta(seconds=MISSING_SECONDS):
-            told = {"recording": self.name, "missing_ms": str(int(missing.total_seconds() * 1000))}
-            self._journal.note("recording_short", told)
+            fields = {"recording": self.name, "missing_ms": str(int(missing.total_seconds() * 1000))}
+            self._journal.note("recording_short", fields)
 
     async def _clear(self) -> None:
-        """Whatever is left in the spool is looked for again, so a failure is no more than that."""
+        """Remove the file from the spool. A failure is only logged, for the caretaker looks for what is left there."""
         try:
             await self._desk.archive.discard(self._tag.recording_id)
         except RecordingError as error:
@@ -310,7 +321,7 @@ class _Segment:
         tag = self._tag
         for each in self.sides:
             if each.asked and not each.over:
-                # a busy Asterisk may come to a lost request late: what it has not yet begun cannot be removed
+                # a busy Asterisk may begin late, after a request whose reply was lost: wait, or its file would stay
                 with contextlib.suppress(AsteriskError):
                     await each.recorded(self._desk.ari)
         try:

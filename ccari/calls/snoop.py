@@ -16,28 +16,33 @@ SNOOP_SECONDS = 3.0
 
 
 class Snoop:
-    """One file of a recording, and the snoop channel that it is made through.
-
-    ``entered``: the channel is in our application; ``started``, of the agent's: it records since then, or cannot. ``over``: it
-    records no more; ``finished``: and Asterisk has not said that it failed, which it does not of a file that it could not write.
-    ``began_at`` and ``ended_at``: when Asterisk said so, whenever the call comes to hear of it.
-    """
+    """One file of a recording, and the snoop channel that it is made through: what was asked of Asterisk, and what it has said."""
 
     def __init__(self, ids: Ids, segment: int, name: str, spy: Spy) -> None:
         self.name = name
+        #: Asterisk was asked to record.
         self.asked = False
-        self.over = self.finished = False
+        #: When Asterisk said that it records, and that it no longer does: the call itself may come to hear of it later.
         self.began_at: datetime | None = None
         self.ended_at: datetime | None = None
-        self._left = False
+        #: It ended without a failure; but Asterisk says no more of a file that it could not write.
+        self.finished = False
         self._callee = ids.callee
         self._channel = ids.snoop(segment, spy)
         self._spy = spy
+        #: The channel is in our application; it has left it again, which means that it has hung up.
         self._entered = asyncio.Event()
+        self._left = False
+        #: Of the agent's side: when it began, or None if Asterisk cannot record it.
         self._started: asyncio.Future[datetime | None] = asyncio.get_running_loop().create_future()
 
+    @property
+    def over(self) -> bool:
+        """True once Asterisk has said that it records no more."""
+        return self.ended_at is not None
+
     def heard(self, event: Mapping[str, Any]) -> bool:
-        """True if the event says nothing to anybody else: the call hears of the callee's side as of its recorder."""
+        """Take note of an ARI event; True if nobody else needs it. The call itself hears of the callee's side, as of its recorder."""
         match event:
             case {"type": "StasisStart", "channel": {"id": self._channel}}:
                 self._entered.set()
@@ -47,12 +52,11 @@ class Snoop:
                 self._left = True
                 return True
             case {"type": kind, "recording": {"name": self.name}}:
-                self.over = kind != "RecordingStarted"
                 self.finished = kind == "RecordingFinished"
-                if self.over:
-                    self.ended_at = datetime.now(UTC)
-                else:
+                if kind == "RecordingStarted":
                     self.began_at = datetime.now(UTC)
+                else:
+                    self.ended_at = datetime.now(UTC)
                 if self._spy == "out" and not self._started.done():
                     self._started.set_result(None if self.over else self.began_at)
                 return self._spy == "out"
@@ -69,7 +73,7 @@ class Snoop:
         await ari.record(self._channel, self.name)
 
     async def begun(self) -> datetime:
-        """When Asterisk said that it records; raise AsteriskError if it said that it cannot."""
+        """Wait until Asterisk says that it records, and give when; raise AsteriskError if it says that it cannot."""
         async with asyncio.timeout(SNOOP_SECONDS):
             started = await asyncio.shield(self._started)
         if started is None:
