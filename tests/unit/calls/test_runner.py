@@ -66,7 +66,7 @@ class Willing:
 
     def leave_board(self) -> None: ...
 
-    async def remember(self, told: Mapping[str, Any] | None) -> None:
+    async def keep_talk(self, told: Mapping[str, Any] | None) -> None:
         self.kept = told
 
     async def carry_out(self, command: Command) -> Event | None:
@@ -277,7 +277,7 @@ class Away:
         self.done.append(command)
         return on.RightSpooled(command.right) if isinstance(command, do.RegisterRight) else None
 
-    async def remember(self, told: Mapping[str, Any] | None) -> None:
+    async def keep_talk(self, told: Mapping[str, Any] | None) -> None:
         self.tried += 1
         raise StoreError("the database did not answer in time")
 
