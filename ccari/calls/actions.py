@@ -73,7 +73,7 @@ class Actions:
             self._place.leave()
 
     async def keep_talk(self, kept: Mapping[str, Any] | None) -> None:
-        """Store what the talk is taken up with after a crash: ``kept`` is as ``policy.call.resuming.kept`` gives it, and what is known
+        """Store what the talk is taken up with after a crash: ``kept`` is as ``policy.call.resuming.to_keep`` gives it, and what is known
         here goes with it. Raises StoreError.
         """
         ids, whole = self._ids, None

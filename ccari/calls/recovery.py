@@ -67,7 +67,7 @@ async def _runs_on(desk: Desk, talks: Sequence[Talk], recording: Unfinished) -> 
         return False
     if recording.until is not None:
         # what was pressed is durable, though the talk as it was kept does not know it yet
-        talk.told = {**talk.told, "refused": True}
+        talk.kept = {**talk.kept, "refused": True}
     if not talk.may_record_on:
         return False
     if not all([await desk.ari.is_recording(name) for name in recording.tag.raw_names]):

@@ -175,7 +175,7 @@ class CallRunner:
 
     async def _keep_talk(self) -> None:
         """Keep what the talk is taken up with after a crash, where it has changed. A call that is ending needs none."""
-        kept = resuming.kept(self._call)
+        kept = resuming.to_keep(self._call)
         if kept == self._kept or self._call.stage in {Stage.CLOSE, Stage.CLOSED}:
             return
         waits = asyncio.get_running_loop().time() < self._keep_at
@@ -228,7 +228,7 @@ class CallRunner:
             self._await_playback(command.party)
         if isinstance(result, on.RightSpooled):
             # what the right forbids is on this node's disk by now, and whoever pressed waits for the answer
-            self._keep_tried = resuming.kept(self._call)
+            self._keep_tried = resuming.to_keep(self._call)
             self._keep_later()
         if result is not None:
             self._inbox.put(result)

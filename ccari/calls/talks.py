@@ -27,15 +27,16 @@ _CALLER = "CALLERID(num)"
 
 @dataclass(slots=True)
 class Talk:
-    """One that is taken up. ``running``: its recorder runs on; ``segments``: how many recorders there have been; ``registered``:
-    the rights that are on record of it.
+    """A talk that is taken up. ``kept``: as ``policy.call.resuming.to_keep`` gave it, and what ``Actions.keep_talk`` has added;
+    ``running``: its recording, if that runs on; ``segments``: how many recordings there have been;
+    ``registered``: the rights on record of it.
     """
 
     order: Order
     ids: Ids
     journal: Journal
     terms: Terms
-    told: Mapping[str, Any]
+    kept: Mapping[str, Any]
     segments: int
     running: Unfinished | None = None
     registered: tuple[on.RightOnRecord, ...] = ()
@@ -43,11 +44,11 @@ class Talk:
     @property
     def resumed(self) -> on.TalkResumed:
         running = self.running is not None
-        return on.TalkResumed(self.ids.direction, self.terms.campaign, self.told, running, self.registered)
+        return on.TalkResumed(self.ids.direction, self.terms.campaign, self.kept, running, self.registered)
 
     @property
     def channels(self) -> set[str]:
-        """What of it is in Asterisk, and stays there."""
+        """Its channels in Asterisk, which must stay."""
         names = {self.ids.agent, self.ids.callee}
         return names | {each for each in (self.ids.home,) if each} | self._snoops
 
@@ -58,16 +59,16 @@ class Talk:
 
     @property
     def may_record_on(self) -> bool:
-        """True unless something says that the recording is to end, or another one is the newest."""
-        return self.running is None and resuming.is_recording(self.told)
+        """True if a running recording may run on: what was kept has it running, and no other recording was found before."""
+        return self.running is None and resuming.is_recording(self.kept)
 
 
 async def go_on(desk: Desk, bridges: Mapping[str, frozenset[str]]) -> list[Talk]:
-    """Those whose two are still together in Asterisk, and that can be taken up; raise StoreError if nobody can tell."""
+    """The talks that can be taken up: their two are still together in a bridge. Raises StoreError if the database cannot say."""
     found = []
     for left in await desk.store.left_talks(desk.asterisk):
         try:
-            talk = await _taken_up(desk, left, bridges)
+            talk = await _take_up(desk, left, bridges)
         except (ConfigError, SoundError, KeyError, TypeError, ValueError) as error:
             reason = str(error) if isinstance(error, CcariError) else "what was kept of it makes no sense"
             _log.error("talk_not_resumed", call_id=str(left.id), reason=reason)
@@ -77,26 +78,26 @@ async def go_on(desk: Desk, bridges: Mapping[str, frozenset[str]]) -> list[Talk]
     return found
 
 
-async def _taken_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[str]]) -> Talk | None:
-    told = left.told
-    if told["version"] != resuming.VERSION:
+async def _take_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[str]]) -> Talk | None:
+    kept = left.kept
+    if kept["version"] != resuming.VERSION:
         raise ValueError
-    ids = Ids(left.id, Direction(left.direction), told["home"], told["agents"])
+    ids = Ids(left.id, Direction(left.direction), kept["home"], kept["agents"])
     if not {ids.agent, ids.callee} <= bridges.get(ids.bridge, frozenset()):
         return None
     policy = await desk.book.at(left.revision)
     if policy is None:
         raise ConfigError(f"there is no policy revision {left.revision}")
     number = None
-    if told["known"]:
+    if kept["known"]:
         variable = _CALLER if ids.direction is Direction.INBOUND else NUMBER
         number = await desk.ari.variable(ids.callee, variable)
     order = Order(
-        ids.direction, number, left.campaign, ids.home, told["agent"], technology=told["technology"]
+        ids.direction, number, left.campaign, ids.home, kept["agent"], technology=kept["technology"]
     )
-    journal = Journal(left.id, told["agent"], desk.meter.call(Way.STASIS, left.direction))
+    journal = Journal(left.id, kept["agent"], desk.meter.call(Way.STASIS, left.direction))
     terms = await Gatekeeper(order, left.id, desk, journal, ids.direction).resumed(policy, left)
-    told = {**told, "known": terms.number is not None}
-    if left.recordings > told["segments"]:
-        told = {**resuming.outdated(told)}
-    return Talk(order, ids, journal, terms, told, told["segments"], registered=left.registered)
+    kept = {**kept, "known": terms.number is not None}
+    if left.recordings > kept["segments"]:
+        kept = {**resuming.outdated(kept)}
+    return Talk(order, ids, journal, terms, kept, kept["segments"], registered=left.registered)

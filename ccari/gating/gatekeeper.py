@@ -158,7 +158,7 @@ class Gatekeeper:
         self._bind_call(opened)
         return replace(
             terms, opened=opened, heard_version=of.notice_version, inbound=self._direction is Direction.INBOUND,
-            informed=bool(of.told["informed"]), language=of.told["language"] or campaign.language,
+            informed=bool(of.kept["informed"]), language=of.kept["language"] or campaign.language,
         )  # fmt: skip
 
     async def spend_token(self, terms: Terms) -> Block | None:

@@ -70,7 +70,7 @@ class LeftTalk:
     campaign: str
     revision: int
     notice_version: str
-    told: Mapping[str, Any]
+    kept: Mapping[str, Any]
     recordings: int
     registered: tuple[RightOnRecord, ...] = ()
 
@@ -126,7 +126,7 @@ class CallStore(Protocol):
         ...
 
     async def keep_talk(
-        self, call_id: UUID, told: Mapping[str, Any] | None, journal: Sequence[Entry]
+        self, call_id: UUID, kept: Mapping[str, Any] | None, journal: Sequence[Entry]
     ) -> None:
         """What the talk is to be taken up with if we die; None: it is not to be taken up as it is now."""
         ...

@@ -229,17 +229,17 @@ class CallRows:
         self._seen.pop(call_id, None)
 
     async def keep_talk(
-        self, call_id: UUID, told: Mapping[str, Any] | None, journal: Sequence[Entry]
+        self, call_id: UUID, kept: Mapping[str, Any] | None, journal: Sequence[Entry]
     ) -> None:
         """What the talk is to be taken up with if we die; None: it is not to be taken up as it is now."""
-        await self._journals.write(call_id, journal, "keep_talk", None if told is None else json.dumps(told))
+        await self._journals.write(call_id, journal, "keep_talk", None if kept is None else json.dumps(kept))
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
         """The talks of calls that are open on this Asterisk."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(SQL["left_talks"], asterisk)
         return [
-            LeftTalk(**{**row, "told": json.loads(row["told"]), "registered": _on_record(row["registered"])})
+            LeftTalk(**{**row, "kept": json.loads(row["kept"]), "registered": _on_record(row["registered"])})
             for row in rows
         ]
 

@@ -95,7 +95,7 @@ class SpoolingCallStore(CallRows):
         if found.waiting and found.waiting > await self._journal.passed_over():
             raise StoreError(_WAITING)
         left, unknown = await super().left_talks(asterisk), found.waiting or found.aside
-        return [replace(each, told={**each.told, "refused": True}) for each in left] if unknown else left
+        return [replace(each, kept={**each.kept, "refused": True}) for each in left] if unknown else left
 
     async def register_right(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False

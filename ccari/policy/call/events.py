@@ -32,13 +32,13 @@ class RightOnRecord:
 
 @dataclass(frozen=True, slots=True)
 class TalkResumed:
-    """A talk went on while nobody ran the call. ``told`` is what :func:`ccari.policy.call.resuming.kept` gave; ``recording``: its
-    recorder still runs; ``registered``: all rights on record of it, also those that ``told`` does not know.
+    """A talk went on while nobody ran the call. ``kept`` is what :func:`ccari.policy.call.resuming.to_keep` gave; ``recording``: its
+    recorder still runs; ``registered``: all rights on record of it, also those that ``kept`` does not know.
     """
 
     direction: Direction
     campaign: Campaign
-    told: Mapping[str, Any]
+    kept: Mapping[str, Any]
     recording: bool
     registered: tuple[RightOnRecord, ...] = ()
 

@@ -32,7 +32,7 @@ _RECORDERS = frozenset({Recorder.TAGGING, Recorder.STARTING, Recorder.RUNNING})
 _WHISPERED = frozenset({notices.AGENT_RIGHT_REGISTERED, notices.AGENT_RIGHT_FAILED})
 
 
-def kept(call: Call) -> Mapping[str, Any] | None:
+def to_keep(call: Call) -> Mapping[str, Any] | None:
     """What is to be kept of a talk, as JSON; None if the two are not talking, for then the call cannot be taken up.
 
     A right that is not yet durable is not among those exercised: its key may be pressed again. ``owed`` and ``whispers``: what
@@ -50,21 +50,21 @@ def kept(call: Call) -> Mapping[str, Any] | None:
     }  # fmt: skip
 
 
-def is_recording(told: Mapping[str, Any]) -> bool:
+def is_recording(kept: Mapping[str, Any]) -> bool:
     """True if a recorder that runs is to run on, by what was kept."""
-    return told["recorder"] in _RECORDERS and not told["refused"] and not told["paused"]
+    return kept["recorder"] in _RECORDERS and not kept["refused"] and not kept["paused"]
 
 
-def is_stricter(told: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> bool:
+def is_stricter(kept: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> bool:
     """True if somebody has paused or refused the recording since ``before`` was kept."""
-    return told is not None and any(
-        told[each] and not (before and before[each]) for each in ("paused", "refused")
+    return kept is not None and any(
+        kept[each] and not (before and before[each]) for each in ("paused", "refused")
     )
 
 
-def outdated(told: Mapping[str, Any]) -> Mapping[str, Any]:
+def outdated(kept: Mapping[str, Any]) -> Mapping[str, Any]:
     """What was kept of a talk before its newest recorder, which is on record: nobody can say what became of that one."""
-    return {**told, "recorder": Recorder.LOST.value}
+    return {**kept, "recorder": Recorder.LOST.value}
 
 
 def resumed(event: on.TalkResumed) -> Step:
@@ -76,12 +76,12 @@ def resumed(event: on.TalkResumed) -> Step:
     The dialplan is told what it does not know after the next prompt, not now: an earlier prompt may still be playing to its
     channel, and until that ends Asterisk answers no request about the channel.
     """
-    told, recording = event.told, event.campaign.recording
+    kept, recording = event.kept, event.campaign.recording
     call = Call(
         stage=Stage.TALK, direction=event.direction, campaign=event.campaign, agent=Leg.HERE, callee=Leg.HERE,
-        heard=frozenset(told["heard"]), exercised=tuple(map(Right, told["exercised"])),
-        by_agent=frozenset(map(Right, told["by_agent"])), untold=told.get("untold", True),
-        upcoming=tuple(told.get("owed", ())), **{name: told[name] for name in (*_FLAGS, *_WORDS)},
+        heard=frozenset(kept["heard"]), exercised=tuple(map(Right, kept["exercised"])),
+        by_agent=frozenset(map(Right, kept["by_agent"])), untold=kept.get("untold", True),
+        upcoming=tuple(kept.get("owed", ())), **{name: kept[name] for name in (*_FLAGS, *_WORDS)},
     )  # fmt: skip
     commands: list[Command] = [do.Note("talk_resumed", {"recorded": "yes" if event.recording else "no"})]
     was = call.reason
@@ -94,10 +94,10 @@ def resumed(event: on.TalkResumed) -> Step:
                 call = replace(call, refused=True)
             call, said = _confirmed(call, right)
             commands += said
-    call, said = _as_recorded(call, told)
+    call, said = _as_recorded(call, kept)
     commands += said
     if call.stage is Stage.TALK:
-        for prompt in told.get("whispers", ()):
+        for prompt in kept.get("whispers", ()):
             call, said = whisper(call, prompt)
             commands += said
         call, said = speak(call)
@@ -116,13 +116,13 @@ def _confirmed(call: Call, right: on.RightOnRecord) -> Step:
     return right_registered(call, on.RightRegistered(right.right, right.reference, right.due))
 
 
-def _as_recorded(call: Call, told: Mapping[str, Any]) -> Step:
+def _as_recorded(call: Call, kept: Mapping[str, Any]) -> Step:
     """What becomes of a talk that is to be recorded and is not, or may not be and must."""
     if call.stage is not Stage.TALK:
         return call, []
     if call.refused and call.declared.recording.must:
         return farewell(call, Outcome.RECORDING_REFUSED, "recording_refused")
-    ended = call.recorder is not Recorder.RUNNING and told["recorder"] != Recorder.IDLE
+    ended = call.recorder is not Recorder.RUNNING and kept["recorder"] != Recorder.IDLE
     if ended and wants_recorder(call):
         return unrecorded(replace(call, recorder=Recorder.DONE))
     return call, []

@@ -89,7 +89,7 @@ WITH moved AS (
 SELECT id FROM moved
 
 -- name: left_talks
-SELECT id, direction, agent, campaign, revision, notice_version, talk AS told,
+SELECT id, direction, agent, campaign, revision, notice_version, talk AS kept,
        (SELECT count(*) FROM recordings WHERE recordings.call_id = calls.id) AS recordings,
        (SELECT json_agg(json_build_object(
             'right', r."right", 'reference', r.reference, 'due', r.due, 'by_agent', r.channel = 'agent',

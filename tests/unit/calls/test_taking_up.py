@@ -45,7 +45,7 @@ async def runs_on(talk: Talk, recording: Unfinished = RUNS, *, runs: bool = True
 async def test_a_lawful_recording_is_ended_by_who_takes_its_talk_up() -> None:
     talk = left()
     assert await runs_on(talk)
-    assert (talk.running, talk.told) == (RUNS, TOLD)
+    assert (talk.running, talk.kept) == (RUNS, TOLD)
 
 
 @pytest.mark.parametrize("what", ["refused", "paused"])
@@ -57,7 +57,7 @@ async def test_invariant_6_what_was_refused_or_paused_runs_on(what: str) -> None
 async def test_invariant_6_a_refusal_on_record_that_the_talk_was_not_kept_with_is_forgotten() -> None:
     """It may have been written between two of the talk's own writes."""
     assert not await runs_on(talk := left(), replace(RUNS, until=LATE))
-    assert talk.told == {**TOLD, "refused": True}
+    assert talk.kept == {**TOLD, "refused": True}
     # nor does an older recording, which was not refused, become the one that runs
     assert not await runs_on(talk)
 

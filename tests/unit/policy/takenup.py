@@ -40,7 +40,7 @@ def _owed(call: Call) -> set[str]:
 
 
 def wrongly_taken_up(campaign: Campaign, call: Call) -> Iterator[str]:
-    kept = resuming.kept(call)
+    kept = resuming.to_keep(call)
     if kept is None:
         yield "a talk could not be taken up"
         return

@@ -15,7 +15,7 @@ from tests.unit.policy.story import Story
 def again(
     story: Story, *, recording: bool, registered: tuple[on.RightOnRecord, ...] = (), **told: object
 ) -> Story:
-    kept = resuming.kept(story.call)
+    kept = resuming.to_keep(story.call)
     assert kept is not None
     was, story.call = story.call, Call()
     read = json.loads(json.dumps({**kept, **told}))
@@ -60,7 +60,7 @@ def test_the_dialplan_is_told_while_the_earlier_run_may_still_play_to_its_channe
 
 
 def test_a_talk_that_an_older_ccari_has_kept_is_taken_for_one_that_the_dialplan_knows_all_of() -> None:
-    kept = dict(resuming.kept(Story().talk().call) or {})
+    kept = dict(resuming.to_keep(Story().talk().call) or {})
     del kept["untold"]
     call, _ = decide(Call(), on.TalkResumed(Story().call.direction, Story().campaign, kept, recording=True))
     assert call.untold
@@ -108,7 +108,7 @@ def test_a_talk_of_which_a_further_recording_is_on_record_is_recorded_anew() -> 
 
 
 def test_a_pause_waits_to_be_kept_for_a_database_that_may_be_back() -> None:
-    running = resuming.kept(Story().talk().call)
+    running = resuming.to_keep(Story().talk().call)
     assert running is not None
     for name in ("paused", "refused"):
         assert resuming.is_stricter({**running, name: True}, running)
@@ -255,7 +255,7 @@ def test_the_dialplan_is_told_of_a_right_while_the_earlier_run_may_still_play_to
 
 def test_what_is_no_talk_is_kept_as_one() -> None:
     for story in (Story().ring(), Story().notice(), Story().heard(), Story().recorder()):
-        assert resuming.kept(story.call) is None
+        assert resuming.to_keep(story.call) is None
 
 
 def test_a_call_before_its_talk_is_left_by_a_lost_connection() -> None:
@@ -266,7 +266,7 @@ def test_a_call_before_its_talk_is_left_by_a_lost_connection() -> None:
 
 def test_a_talk_is_resumed_in_the_middle_of_a_call() -> None:
     story = Story().talk()
-    kept = resuming.kept(story.call)
+    kept = resuming.to_keep(story.call)
     assert kept is not None
     event = on.TalkResumed(story.call.direction, story.campaign, kept, recording=True)
     assert decide(story.call, event) == (story.call, [])

@@ -742,7 +742,7 @@ async def test_a_talk_cannot_be_taken_up_or_is_after_its_end(calls: PostgresCall
     await calls.keep_talk(talk.id, {"version": 1, "paused": True}, ())
     (left,) = await calls.left_talks(made.ASTERISK)
     assert (left.id, left.campaign, left.notice_version) == (talk.id, talk.campaign, "v1")
-    assert (left.told, left.recordings) == ({"version": 1, "paused": True}, 0)
+    assert (left.kept, left.recordings) == ({"version": 1, "paused": True}, 0)
     assert await calls.left_talks("another") == []
     # what was a talk has ended as one, though nobody saw its end
     assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 2

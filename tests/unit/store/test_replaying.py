@@ -270,11 +270,11 @@ async def test_invariant_6_a_talk_is_recorded_on_whose_refusal_may_lie_aside(nod
     await node.store.commit_heard(call.id, "v1", None, ())
     await node.store.keep_talk(call.id, {"refused": False, "version": 1}, ())
     (left,) = await node.store.left_talks(made.ASTERISK)
-    assert left.told["refused"] is False
+    assert left.kept["refused"] is False
     await node.press(replace(made.call(), revision=99))
     await node.replayer.round()
     (left,) = await node.store.left_talks(made.ASTERISK)
-    assert left.told == {"refused": True, "version": 1}
+    assert left.kept == {"refused": True, "version": 1}
 
 
 async def test_invariant_1_a_right_that_another_key_has_encrypted_is_put_aside_or_opens_the_gate(
@@ -316,7 +316,7 @@ async def test_a_service_takes_no_call_while_a_right_waits_for_a_key_that_is_not
         await node.store.left_talks(made.ASTERISK)
     JournalKey(tmp_path / "keys").create()
     (left,) = await node.store.left_talks(made.ASTERISK)
-    assert left.told == {"refused": True, "version": 1}
+    assert left.kept == {"refused": True, "version": 1}
     await node.press(await node.under_way())
     with pytest.raises(StoreError, match="rights that were pressed wait"):
         await node.store.left_talks(made.ASTERISK)
