@@ -129,22 +129,26 @@ class CallRows:
         seen = self._seen.pop(call.id, None)
         if seen is not None and judge(seen.facts) is None:
             digests = call.digests
-            if await self._journals.write_as_known(
+            if await self._journals.write_as_remembered(
                 call.id, journal, "spend_token", call.token, seen.consent_id if question.consent else None,
                 seen.told, digests.newest, question.controller, digests.all, question.campaign,
                 *asked(question, call.listed_as),
             ):  # fmt: skip
                 return None
-        async with self._journals.transaction() as within:
-            await within.connection.execute(SQL["number_lock"], call.controller, call.digests.newest)
-            (row,) = await rows_of_each(within.connection, [Look(question, call.digests, call.listed_as)])
+        async with self._journals.transaction() as transaction:
+            await transaction.connection.execute(SQL["number_lock"], call.controller, call.digests.newest)
+            (row,) = await rows_of_each(
+                transaction.connection, [Look(question, call.digests, call.listed_as)]
+            )
             block = judge(facts(row))
             if block is None:
                 consent = row["consent_id"] if question.consent else None
-                if await within.write(call.id, journal, "spend_token", call.token, consent, *_ASKED_AGAIN):
+                if await transaction.write(
+                    call.id, journal, "spend_token", call.token, consent, *_ASKED_AGAIN
+                ):
                     return None
                 block = Block.TOKEN_SPENT
-            await within.write(call.id, journal)
+            await transaction.write(call.id, journal)
         return block
 
     async def commit_heard(

@@ -33,11 +33,11 @@ class End:
 
 
 class Journals:
-    """The journals of calls; each write is one statement, with what the entries are about.
+    """The journals of calls. A write is one SQL statement that appends entries to a journal and does what they are about.
 
-    It remembers where each journal ended when it was last written here, and the statement changes nothing where it has gone
-    on since. Then the call's row is held, and its end is read. What is not known to be committed is not remembered: whoever
-    comes again with the same entries finds them.
+    The optimistic way: the end of each journal is remembered as it was last written here, and the statement changes nothing
+    if the journal has been written elsewhere since. Only then is the call's row locked and its end read. An end is remembered
+    once it is known to be committed. So entries may come twice, after a lost reply; those that are there already are left out.
     """
 
     def __init__(self, database: Database) -> None:
@@ -45,14 +45,16 @@ class Journals:
         self._ends: OrderedDict[UUID, End] = OrderedDict()
 
     def begin(self, call_id: UUID) -> None:
-        """A call's row was made."""
+        """A call's row was made, with an empty journal."""
         self._remember(call_id, End(0, chain.start(call_id)))
 
-    async def write(self, call_id: UUID, entries: Sequence[Entry], about: str = "go_on", *more: Any) -> bool:
-        """Put ``entries`` at the end of the call's journal by the statement ``about``, in a transaction of its own.
+    async def write(
+        self, call_id: UUID, entries: Sequence[Entry], statement: str = "go_on", *arguments: Any
+    ) -> bool:
+        """Append ``entries`` to the call's journal by the SQL ``statement`` of that name, in a transaction of its own.
 
-        ``more``: the statement's arguments after those of the entries. The same entries a second time are none. False if
-        the statement's own conditions are not met: nothing is written.
+        ``arguments``: the statement's own, after those of the entries. Entries that are in the journal already are left out.
+        False if the statement's own conditions are not met: then nothing is written.
 
         Raises
         ------
@@ -61,32 +63,35 @@ class Journals:
         StoreError
             If the database fails.
         """
-        if await self.write_as_known(call_id, entries, about, *more):
+        if await self.write_as_remembered(call_id, entries, statement, *arguments):
             return True
-        async with self.transaction() as within:
-            return await within.hold_and_write(call_id, entries, about, *more)
+        async with self.transaction() as transaction:
+            return await transaction.lock_and_write(call_id, entries, statement, *arguments)
 
-    async def write_as_known(self, call_id: UUID, entries: Sequence[Entry], about: str, *more: Any) -> bool:
-        """As :meth:`write`; but False as well if the journal does not end where it did when it was last written here."""
+    async def write_as_remembered(
+        self, call_id: UUID, entries: Sequence[Entry], statement: str, *arguments: Any
+    ) -> bool:
+        """As :meth:`write`, but without a lock: also False if the journal does not end where it is remembered to."""
         if (end := self._ends.get(call_id)) is None:
             return False
         async with self._database.connection() as connection:
-            moved = await _written(connection, call_id, end, entries, about, more)
-        if moved is None:
+            new_end = await _append(connection, call_id, end, entries, statement, arguments)
+        if new_end is None:
             return False
-        self._remember(call_id, moved)
+        self._remember(call_id, new_end)
         return True
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator["Within"]:
+    async def transaction(self) -> AsyncIterator["JournalTransaction"]:
+        """A transaction that writes journals and other things; the journals' new ends are remembered once it is committed."""
         async with self._database.transaction() as connection:
-            within = Within(connection, self._ends)
-            yield within
-        for call_id, end in within.moved.items():
+            transaction = JournalTransaction(connection, self._ends)
+            yield transaction
+        for call_id, end in transaction.new_ends.items():
             self._remember(call_id, end)
 
     def forget(self, call_id: UUID) -> None:
-        """A call is over: what comes later still, a recording say, holds the row and reads the end."""
+        """A call is over. What is still written to its journal, of a recording say, locks the row."""
         self._ends.pop(call_id, None)
 
     def _remember(self, call_id: UUID, end: End) -> None:
@@ -96,43 +101,47 @@ class Journals:
             self._ends.popitem(last=False)
 
 
-class Within:
-    """Journals in one transaction with other things. ``moved``: where those that were written end, once it is committed."""
+class JournalTransaction:
+    """Journals written in one transaction with other things. ``remembered``: ends of journals, as :class:`Journals` has them;
+    ``new_ends``: of those that were written here, true once the transaction is committed.
+    """
 
-    def __init__(self, connection: Connection, ends: Mapping[UUID, End]) -> None:
+    def __init__(self, connection: Connection, remembered: Mapping[UUID, End]) -> None:
         self.connection = connection
-        self.moved: dict[UUID, End] = {}
-        self._ends = ends
+        self.new_ends: dict[UUID, End] = {}
+        self._remembered = remembered
 
-    async def write(self, call_id: UUID, entries: Sequence[Entry], about: str = "go_on", *more: Any) -> bool:
+    async def write(
+        self, call_id: UUID, entries: Sequence[Entry], statement: str = "go_on", *arguments: Any
+    ) -> bool:
         """As :meth:`Journals.write`."""
-        end = self.moved.get(call_id) or self._ends.get(call_id)
-        return (end is not None and await self._written(call_id, end, entries, about, more)) or (
-            await self.hold_and_write(call_id, entries, about, *more)
+        end = self.new_ends.get(call_id) or self._remembered.get(call_id)
+        return (end is not None and await self._append(call_id, end, entries, statement, arguments)) or (
+            await self.lock_and_write(call_id, entries, statement, *arguments)
         )
 
-    async def hold_and_write(
-        self, call_id: UUID, entries: Sequence[Entry], about: str = "go_on", *more: Any
+    async def lock_and_write(
+        self, call_id: UUID, entries: Sequence[Entry], statement: str = "go_on", *arguments: Any
     ) -> bool:
-        """The same, whatever is remembered: the call's row is held from now on."""
-        end = await _held(self.connection, call_id, entries)
+        """As :meth:`write`, whatever is remembered: lock the call's row, and read where its journal ends."""
+        end = await _lock(self.connection, call_id, entries)
         if end is None:
             return False
-        new = await _unknown(self.connection, call_id, entries)
-        return await self._written(call_id, end, new, about, more)
+        new = await _not_there_yet(self.connection, call_id, entries)
+        return await self._append(call_id, end, new, statement, arguments)
 
-    async def _written(
-        self, call_id: UUID, end: End, entries: Sequence[Entry], about: str, more: Sequence[Any]
+    async def _append(
+        self, call_id: UUID, end: End, entries: Sequence[Entry], statement: str, arguments: Sequence[Any]
     ) -> bool:
-        moved = await _written(self.connection, call_id, end, entries, about, more)
-        if moved is None:
+        new_end = await _append(self.connection, call_id, end, entries, statement, arguments)
+        if new_end is None:
             return False
-        self.moved[call_id] = moved
+        self.new_ends[call_id] = new_end
         return True
 
 
 async def append(connection: Connection, call_id: UUID, event: str, fields: Mapping[str, str]) -> None:
-    """Go on with the journal of a call, in the transaction that ``connection`` is in.
+    """Append one entry to the journal of a call, in the transaction that ``connection`` is in.
 
     Raises
     ------
@@ -143,14 +152,14 @@ async def append(connection: Connection, call_id: UUID, event: str, fields: Mapp
 
 
 async def write(
-    connection: Connection, call_id: UUID, entries: Sequence[Entry], about: str = "go_on", *more: Any
+    connection: Connection, call_id: UUID, entries: Sequence[Entry], statement: str = "go_on", *arguments: Any
 ) -> None:
-    """:meth:`Within.hold_and_write` for who comes once: the call's row is held from now on."""
-    await Within(connection, {}).hold_and_write(call_id, entries, about, *more)
+    """:meth:`JournalTransaction.lock_and_write`, in the transaction that ``connection`` is in."""
+    await JournalTransaction(connection, {}).lock_and_write(call_id, entries, statement, *arguments)
 
 
 async def append_to_each(connection: Connection, entries: Mapping[UUID, Sequence[Entry]]) -> None:
-    """Go on with the journals of many calls by one statement, in the transaction that ``connection`` is in.
+    """Append to the journals of many calls by one statement, in the transaction that ``connection`` is in.
 
     Raises
     ------
@@ -161,27 +170,29 @@ async def append_to_each(connection: Connection, entries: Mapping[UUID, Sequence
     if len(ends) != len(entries):
         raise RefusedError("a call to go on with the journal of is not there")
     # hashing some hundred entries would keep the running calls waiting
-    await connection.execute(SQL["append_to_journals"], *await asyncio.to_thread(_followed, ends, entries))
+    await connection.execute(SQL["append_to_journals"], *await asyncio.to_thread(_linked_to, ends, entries))
 
 
-def _followed(
+def _linked_to(
     ends: Sequence[asyncpg.Record], entries: Mapping[UUID, Sequence[Entry]]
 ) -> Sequence[Sequence[Any]]:
-    calls, moved, linked = [], [], []
+    """The statement's arguments: a list for each column of the new entries, then of the journals' new ends."""
+    calls, new_ends, linked = [], [], []
     for end in ends:
         new = chain.follow(bytes(end["last_link"]), end["events"], entries[end["id"]])
         calls += [end["id"]] * len(new)
         linked += new
-        moved.append((end["id"], new[-1].seq, new[-1].link))
+        new_ends.append((end["id"], new[-1].seq, new[-1].link))
     return [
         calls, [each.seq for each in linked], [each.at for each in linked], [each.event for each in linked],
         [each.commitment for each in linked], [each.link for each in linked], [each.salt for each in linked],
-        [json.dumps(dict(each.fields or {})) for each in linked], *map(list, zip(*moved, strict=True)),
+        [json.dumps(dict(each.fields or {})) for each in linked], *map(list, zip(*new_ends, strict=True)),
     ]  # fmt: skip
 
 
-async def _held(connection: Connection, call_id: UUID, entries: Sequence[Entry]) -> End | None:
-    # apart from what follows, which must see what another transaction has written that held the row
+async def _lock(connection: Connection, call_id: UUID, entries: Sequence[Entry]) -> End | None:
+    """Lock the call's row and give where its journal ends. None if there is no such call, which ``entries`` do not allow."""
+    # a statement of its own, so that the next one sees what the transaction has written that held the lock before
     row = await connection.fetchrow(SQL["lock_chain"], call_id)
     if row is None:
         if entries:
@@ -190,8 +201,8 @@ async def _held(connection: Connection, call_id: UUID, entries: Sequence[Entry])
     return End(row["events"], bytes(row["last_link"]))
 
 
-async def _unknown(connection: Connection, call_id: UUID, entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Entries may come a second time: who gives them does not know that they are durable when the reply was lost."""
+async def _not_there_yet(connection: Connection, call_id: UUID, entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries without those that the journal has already: if the reply to a write is lost, they come a second time."""
     if not entries:
         return ()
     rows = await connection.fetch(SQL["known_entries"], call_id, [each.commitment for each in entries])
@@ -199,30 +210,33 @@ async def _unknown(connection: Connection, call_id: UUID, entries: Sequence[Entr
     return [each for each in entries if each.commitment not in known]
 
 
-async def _written(
+async def _append(
     connection: Connection,
     call_id: UUID,
     end: End,
     entries: Sequence[Entry],
-    about: str,
-    more: Sequence[Any],
+    statement: str,
+    arguments: Sequence[Any],
 ) -> End | None:
-    """Where the journal ends now; None if it did not end there, or the statement's own conditions are not met."""
+    """Append to a journal that ends at ``end``, and give its new end.
+
+    None if it does not end there, or the statement's own conditions are not met: then nothing is written.
+    """
     linked = chain.follow(end.link, end.events, entries)
-    moved = End(linked[-1].seq, linked[-1].link) if linked else end
+    new_end = End(linked[-1].seq, linked[-1].link) if linked else end
     done = await connection.fetchval(
-        SQL[about], call_id, moved.events, moved.link, end.events, end.link,
+        SQL[statement], call_id, new_end.events, new_end.link, end.events, end.link,
         [each.seq for each in linked], [each.at for each in linked], [each.event for each in linked],
         [each.commitment for each in linked], [each.link for each in linked], [each.salt for each in linked],
-        [orjson.dumps(dict(each.fields or {})).decode() for each in linked], *more,
+        [orjson.dumps(dict(each.fields or {})).decode() for each in linked], *arguments,
     )  # fmt: skip
-    return None if done is None else moved
+    return None if done is None else new_end
 
 
 async def append_to_request(
     connection: Connection, reference: str, state: str, level: int, due: date, who: str, reason: str
 ) -> int:
-    """Go on with the journal of a request, whose row the transaction holds from now on; gives the entry's number.
+    """Append an entry to the journal of a request, whose row is locked from now on; gives the entry's number.
 
     ``state``, ``level`` and ``due`` stay for good; ``who`` and ``reason`` can be erased.
 

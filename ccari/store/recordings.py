@@ -66,16 +66,16 @@ class Recordings:
             return await connection.fetchval(SQL["take_up_recording"], tag.recording_id) is not None
 
     async def brought(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
-        async with self._journals.transaction() as within:
-            if await within.connection.fetchval(SQL["hold_unstored"], tag.recording_id) is None:
+        async with self._journals.transaction() as transaction:
+            if await transaction.connection.fetchval(SQL["hold_unstored"], tag.recording_id) is None:
                 return False
-            return await within.write(tag.call_id, journal, "recording_stored", *_stored(tag, kept))
+            return await transaction.write(tag.call_id, journal, "recording_stored", *_stored(tag, kept))
 
     async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
-        async with self._journals.transaction() as within:
-            if await within.connection.fetchval(SQL["hold_unended"], tag.recording_id) is None:
+        async with self._journals.transaction() as transaction:
+            if await transaction.connection.fetchval(SQL["hold_unended"], tag.recording_id) is None:
                 return False
-            return await within.write(tag.call_id, journal, "recording_ended", tag.recording_id, state)
+            return await transaction.write(tag.call_id, journal, "recording_ended", tag.recording_id, state)
 
     async def late(self) -> int:
         async with self._database.connection() as connection:
