@@ -1,6 +1,6 @@
-"""A call's rows: what the gate asks, what must be durable before the next step, and the journal of it all.
+"""A call's rows: the gate's facts, what must be durable before the call's next step, and its journal.
 
-Each method that changes a call also writes the journal entries that led to it, in the same transaction.
+A method that changes a call also writes the ``journal`` entries that led to the change, in the same transaction.
 """
 
 import contextlib
@@ -41,18 +41,18 @@ Judge = Callable[[Facts], Block | None]
 
 #: Calls whose facts at the gate are remembered: more than one Asterisk has between gate and dial, in some 500 bytes each.
 MOST_SEEN = 2_000
-#: In place of the facts that were judged: the transaction holds the number's lock, and has asked for them itself.
-_ASKED_AGAIN = (None,) * 12
+#: Arguments of ``spend_token`` where it has no facts to compare: they were read under the number's lock a moment ago.
+_NO_COMPARISON = (None,) * 12
 #: Requests of one number that an agent is shown, the newest first.
 _ASKED_BEFORE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the gate was told of a call's number: ``told`` is all of it as the database writes it."""
+class FactsSeen:
+    """The facts that the gate was given of a call's number. ``text``: all of them as PostgreSQL writes them, to compare later."""
 
     facts: Facts
-    told: str
+    text: str
     consent_id: int | None
 
 
@@ -62,7 +62,7 @@ class CallRows:
     def __init__(self, database: Database, written: Journals | None = None) -> None:
         self._database = database
         self._journals = written or Journals(database)
-        self._seen: OrderedDict[UUID, Seen] = OrderedDict()
+        self._seen: OrderedDict[UUID, FactsSeen] = OrderedDict()
         self._looks = Together(self._look)
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
@@ -82,7 +82,7 @@ class CallRows:
         self._journals.begin(call.id)
         found = facts(row)
         if digests is not None:
-            self._seen[call.id] = Seen(found, row["told"], row["consent_id"])
+            self._seen[call.id] = FactsSeen(found, row["facts_text"], row["consent_id"])
             if len(self._seen) > MOST_SEEN:
                 self._seen.popitem(last=False)
         return found, row["revision"]
@@ -99,14 +99,14 @@ class CallRows:
     async def facts(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
     ) -> tuple[Facts, int | None]:
-        """What the gate would be told of a number, without a call, and the newest policy revision."""
+        """The gate's facts of a number, without a call, and the newest policy revision."""
         row = await self._looks.ask(Look(question, digests, listed_as))
         return facts(row), row["revision"]
 
     async def facts_and_bearer(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
     ) -> tuple[Facts, int | None, Bearer | None]:
-        """As :meth:`facts`, and who bears the token of that fingerprint, in one round trip; None: nobody, or no longer."""
+        """As :meth:`facts`, and who bears the token with that hash, in one round trip. None: nobody, or nobody any more."""
         row = await self._looks.ask(Look(question, digests, listed_as, sha256))
         return facts(row), row["revision"], bearer_of(row) if row["name"] is not None else None
 
@@ -121,17 +121,18 @@ class CallRows:
         judge: Judge,
         journal: Sequence[Entry],
     ) -> Block | None:
-        """Have the facts judged once more and spend the token, in one transaction. None means: dial now; else why not.
+        """Judge the number's facts once more and spend the token, in one transaction. None: dial now; else why not.
 
-        Where the facts that the gate was told allow the call still, that is one statement, which spends the token if they are
-        the same under the number's lock. The use of a consent is on record with it (Art 7(1); DE: UWG §7a).
+        The quick way: if the facts that the gate was given still allow the call, one statement takes the number's lock, checks
+        that the facts are unchanged and spends the token. If they have changed, they are read and judged again under the
+        lock. Where the call rests on a consent, its use is put on record with it (Art 7(1); DE: UWG §7a).
         """
         seen = self._seen.pop(call.id, None)
         if seen is not None and judge(seen.facts) is None:
             digests = call.digests
             if await self._journals.write_as_remembered(
                 call.id, journal, "spend_token", call.token, seen.consent_id if question.consent else None,
-                seen.told, digests.newest, question.controller, digests.all, question.campaign,
+                seen.text, digests.newest, question.controller, digests.all, question.campaign,
                 *asked(question, call.listed_as),
             ):  # fmt: skip
                 return None
@@ -144,7 +145,7 @@ class CallRows:
             if block is None:
                 consent = row["consent_id"] if question.consent else None
                 if await transaction.write(
-                    call.id, journal, "spend_token", call.token, consent, *_ASKED_AGAIN
+                    call.id, journal, "spend_token", call.token, consent, *_NO_COMPARISON
                 ):
                     return None
                 block = Block.TOKEN_SPENT
@@ -154,18 +155,18 @@ class CallRows:
     async def commit_heard(
         self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
     ) -> None:
-        """What the callee has heard, and that the number has been informed, if it was told the information layer."""
+        """The notice was heard. ``information_version``: of the information layer, if that was part of it and the number is known."""
         await self._journals.write(call_id, journal, "commit_heard", notice_version, information_version)
 
     async def lately(self, call: OpenedCall, of_calls: int) -> Lately:
-        """What became of the campaign's last calls that rang the callee first, without this one."""
+        """What became of the campaign's last calls that rang the callee first, this one excepted."""
         async with self._database.connection() as connection:
             return await _lately(connection, call, of_calls)
 
     async def let_through(self, call: OpenedCall, of_calls: int, may: Callable[[Lately], bool]) -> bool:
-        """Have what became of the last calls judged once more, and let this one through, in one transaction.
+        """Judge what became of the last calls once more (``may``), and let this call through if it may, in one transaction.
 
-        False, too, while another of the campaign's is: it waits for nobody, for there will be none for it a moment later.
+        Also False while another call of the campaign is at this point: it does not wait, as there would be no room for it after that one.
         """
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["turn_of_campaign"], call.controller, call.campaign):
@@ -176,7 +177,7 @@ class CallRows:
         return True
 
     async def past_of(self, call: OpenedCall) -> Past:
-        """What the number has heard from the controller, and asked of it, before this call."""
+        """The number's history with the controller: where it is from, what it has heard, and its requests before this call."""
         if call.keyed is None:
             return Past()
         async with self._database.connection() as connection:
@@ -191,10 +192,10 @@ class CallRows:
         return Past(rows[0]["source"], rows[0]["heard_at"], asked)
 
     async def replay(self, pressed: Pressed) -> str:
-        """Register a right that was pressed while the database was away, as it was pressed; gives its reference.
+        """Register a right that was pressed while the database was away, as of when it was pressed; gives its reference.
 
-        Once, however often it is asked: also where the database had taken it at the press, and nobody was told. A call
-        whose row is not there gets one that is closed, for nobody else will close it.
+        It is registered once, however often this is called, even if the database did take it at the press and only the reply
+        was lost. A call that has no row gets one that is closed, since nobody else would close it.
 
         Raises
         ------
@@ -206,15 +207,12 @@ class CallRows:
         call, exercise = pressed.call, pressed.exercise
         async with self._database.transaction() as connection:
             made = await _make_row(connection, call, exercise.received_at)
-            reference = await _registered(connection, call, exercise, pressed.journal)
+            reference = await _register(connection, call, exercise, pressed.journal)
             if not await connection.fetchval(SQL["is_told_of"], call.id, reference):
-                told = {"right": exercise.right.value, "reference": reference}
-                await journals.append(
-                    connection,
-                    call.id,
-                    "right_registered",
-                    told | {"pressed_at": exercise.received_at.isoformat()},
-                )
+                fields = {
+                    "right": exercise.right.value, "reference": reference, "pressed_at": exercise.received_at.isoformat(),
+                }  # fmt: skip
+                await journals.append(connection, call.id, "right_registered", fields)
             if made:
                 end = {"outcome": Outcome.RIGHT_EXERCISED.value, "reason": exercise.right.value}
                 await journals.write(
@@ -223,11 +221,12 @@ class CallRows:
         return reference
 
     async def write(self, call_id: UUID, journal: Sequence[Entry]) -> None:
-        """Nothing but the journal."""
+        """Write journal entries, and nothing else."""
         if journal:
             await self._journals.write(call_id, journal)
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None:
+        """Write the call's end. A call that has ended already keeps its first end."""
         await self._journals.write(call_id, journal, "close_call", outcome, reason)
         self._journals.forget(call_id)
         self._seen.pop(call_id, None)
@@ -235,11 +234,11 @@ class CallRows:
     async def keep_talk(
         self, call_id: UUID, kept: Mapping[str, Any] | None, journal: Sequence[Entry]
     ) -> None:
-        """What the talk is to be taken up with if we die; None: it is not to be taken up as it is now."""
+        """What the talk is taken up with after a crash, as JSON; None: it cannot be taken up as it is now."""
         await self._journals.write(call_id, journal, "keep_talk", None if kept is None else json.dumps(kept))
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
-        """The talks of calls that are open on this Asterisk."""
+        """The open calls of this Asterisk for which a talk was kept."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(SQL["left_talks"], asterisk)
         return [
@@ -250,8 +249,8 @@ class CallRows:
     async def close_abandoned(
         self, asterisk: str, at: datetime, but: Sequence[UUID] = (), *, older_than: float = 0.0
     ) -> int:
-        """End the calls that are open on this Asterisk and that nobody runs: all ``but`` some, opened so many seconds ago or
-        longer; gives how many. After a day any Asterisk's: one that has another name now never ends its own.
+        """End the open calls of this Asterisk that nobody runs: all ``but`` those given, if opened ``older_than`` seconds ago or
+        longer; gives how many. Also any Asterisk's that are a day old: one that was renamed would never end its own.
         """
         async with self._database.connection() as connection:
             rows = await connection.fetch(
@@ -264,7 +263,7 @@ class CallRows:
         return len(rows)
 
     async def append(self, call_id: UUID, event: str, fields: Mapping[str, str]) -> None:
-        """Go on with the journal of a call, be it open or over.
+        """Append one entry to the journal of a call, whether it is open or over.
 
         Raises
         ------
@@ -292,7 +291,7 @@ class PostgresCallStore(CallRows):
         async with self._database.transaction() as connection:
             if opens:
                 await _make_row(connection, call, exercise.received_at)
-            return await _registered(connection, call, exercise, journal)
+            return await _register(connection, call, exercise, journal)
 
 
 def _on_record(registered: str | None) -> tuple[RightOnRecord, ...]:
@@ -310,7 +309,7 @@ async def _lately(connection: Connection, call: OpenedCall, of_calls: int) -> La
 
 
 async def _make_row(connection: Connection, call: OpenedCall, at: datetime) -> bool:
-    """The row of a call that has none; False if it has one."""
+    """Write the row of a call; False if it has one, which stays as it is."""
     digests = call.digests
     made = await connection.fetchval(
         SQL["make_call"], call.id, call.asterisk, call.revision, call.controller, call.campaign, call.legal_basis,
@@ -320,11 +319,12 @@ async def _make_row(connection: Connection, call: OpenedCall, at: datetime) -> b
     return made is not None
 
 
-async def _registered(
+async def _register(
     connection: Connection, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]
 ) -> str:
+    """Register the right, unless this very press is registered already; gives the request's reference."""
     await journals.write(connection, call.id, journal)
-    # the same press at the same moment waits here, and then finds the first one's request
+    # the same press, sent twice at once, waits here and then finds the request of the first
     if await connection.fetchval(SQL["lock_call"], call.id) is None:
         raise RefusedError("a right cannot be registered for a call that was never opened")
     known = await connection.fetchval(SQL["request_of_call"], call.id, exercise.right, exercise.id)
@@ -340,7 +340,7 @@ async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) ->
     fields = {"outcome": outcome, "reason": "service_died"}
     async with connection.transaction():
         if not await connection.fetchval(SQL["lock_open_call"], row["id"]):
-            # another node was sooner: of a call that is a day old every one looks
+            # another node was faster: each of them looks for calls that are a day old
             return
         ended = entry("call_ended", fields, at)
         await journals.write(connection, row["id"], [ended], "close_call", *fields.values())

@@ -9,7 +9,7 @@ WITH opened AS (
         legal_basis = excluded.legal_basis, digest = excluded.digest, key_version = excluded.key_version
     RETURNING id
 )
-SELECT facts.*, known.secrets, concat_ws(' ', facts::text, known.secrets::text) AS told,
+SELECT facts.*, known.secrets, concat_ws(' ', facts::text, known.secrets::text) AS facts_text,
        (SELECT max(revision) FROM policy_revisions) AS revision
 FROM opened, gate_facts($4, $14::bytea[], $5, $15, $16, $17::text[], $18::text[], $19::bytea[], $20, $21) AS facts,
      (SELECT array_agg(concat_ws(' ', kind, holder, key_version, key_check)) AS secrets FROM key_checks

@@ -138,7 +138,7 @@ async def test_invariant_1_a_bar_that_is_committed_after_the_statement_began_is_
     """
     asking = asyncio.create_task(
         waiter.fetchval(
-            statement, calls._seen[call.id].told, call.digests.newest, asked.controller, call.digests.all, asked.campaign,
+            statement, calls._seen[call.id].text, call.digests.newest, asked.controller, call.digests.all, asked.campaign,
             asked.purpose, asked.channel, asked.counts_since, asked.rules_count_since,
         )
     )  # fmt: skip
