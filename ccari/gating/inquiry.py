@@ -29,7 +29,7 @@ class FactStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """``sees``: of each controller, whether its campaigns may be asked about. Another's is as unknown as one that there is not."""
+    """``sees``: whether campaigns of a controller may be asked about. If not, they are answered as if there were no such campaign."""
 
     book: PolicyBook
     store: FactStore
@@ -38,7 +38,7 @@ class Inquiry:
     sees: Callable[[str], bool] = lambda _: True
 
     def subject(self, number: str, campaign: str) -> dict[str, str] | None:
-        """Of whom :meth:`answer` tells, for the record of accesses; None where that is nobody."""
+        """Whose data :meth:`answer` tells of, for the record of accesses; None if it tells of nobody's."""
         policy = self.book.policy
         declared = None if policy is None else self._campaign(policy, campaign)
         if policy is None or declared is None:
@@ -74,18 +74,18 @@ class Inquiry:
     ) -> tuple[dict[str, Any], int | None]:
         """The answer under a policy, and the newest revision; None if the database was not asked."""
         if policy is None:
-            return told(Block.NO_POLICY, campaign=campaign), None
+            return answer_of(Block.NO_POLICY, campaign=campaign), None
         declared = self._campaign(policy, campaign)
         if declared is None:
-            return told(Block.UNKNOWN_CAMPAIGN, campaign=campaign), None
+            return answer_of(Block.UNKNOWN_CAMPAIGN, campaign=campaign), None
         controller = policy.controller_of(declared)
         whose = {"controller": controller.id, "legal_basis": declared.legal_basis.value}
         parsed = parse(number, controller.country)
         if isinstance(parsed, NumberFault):
-            return told(Block(parsed.value), number=None, campaign=campaign, **whose), None
+            return answer_of(Block(parsed.value), number=None, campaign=campaign, **whose), None
         barred, newest = await self._barred(policy, declared, parsed)
         block = barred or self._unplayable(controller, declared)
-        return told(block, number=parsed.masked, campaign=campaign, **whose), newest
+        return answer_of(block, number=parsed.masked, campaign=campaign, **whose), newest
 
     def _campaign(self, policy: Policy, campaign: str) -> Campaign | None:
         declared = policy.campaign(campaign)
@@ -110,6 +110,7 @@ class Inquiry:
         return None
 
 
-def told(block: Block | None, **of_the_call: str | None) -> dict[str, Any]:
+def answer_of(block: Block | None, **of_the_call: str | None) -> dict[str, Any]:
+    """The gate's verdict as programmes get it, with what it was asked of."""
     verdict = "allow" if block is None else "block"
     return {"verdict": verdict, "reason": block or "", "why": WHY[block] if block else "", **of_the_call}

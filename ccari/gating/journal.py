@@ -1,4 +1,4 @@
-"""A call's journal while it runs: each event is one log line at once, and one entry of the chain at the next commit."""
+"""A call's journal while it runs: each event is logged at once, and becomes an entry of the chain with the next commit."""
 
 import asyncio
 from collections import Counter
@@ -21,62 +21,64 @@ _T = TypeVar("_T")
 #: For the last writes of a call, which nobody waits for on the line.
 CLOSE_TRIES = 150
 CLOSE_RETRY_SECONDS = 2.0
-#: Of one thing that is told again and again, by somebody who drums on a key while the database is away, say: so many wait to
-#: be durable. They go with each right that is kept on this node, and take room from it.
+#: So many entries that are alike may wait for the next commit: somebody may drum on a key while the database is away, and every
+#: right that is kept on this node's disk takes all waiting entries along.
 MOST_ALIKE = 20
-#: The entry that has the number of the others, ``so_far`` in this call.
+#: The entry that counts the rest: ``so_far`` in this call.
 LEFT_OUT = "entries_left_out"
 
 
 class Journal:
-    """``bind`` gives every later log line more context; ``take`` gives the entries that are not yet durable.
-
-    ``meter`` is told of each event, too.
-    """
+    """``note`` logs an event, counts it (``meter``) and queues its entry; ``durably`` commits what is queued with something else."""
 
     def __init__(self, call_id: UUID, agent: str, meter: CallMeter = UNMETERED_CALL) -> None:
         self.meter = meter
         self._log = structlog.get_logger().bind(call_id=str(call_id), agent=agent)
         self._began = monotonic()
         self._entries: list[Entry] = []
-        self._known: dict[str, str] = {}
+        #: Findings that go into the next entry.
+        self._findings: dict[str, str] = {}
         self._alike: Counter[tuple[str, frozenset[tuple[str, str]]]] = Counter()
-        self._left_out, self._untold = 0, False
+        #: How many entries were left out, and whether an entry is yet to say so.
+        self._left_out, self._count_is_due = 0, False
+        #: The call's row is there, which entries refer to.
         self.is_open = False
 
     def bind(self, **context: str) -> None:
+        """Add context to every later log line."""
         self._log = self._log.bind(**context)
 
     def know(self, findings: Mapping[str, str]) -> None:
-        """What the next entry rests on: kept with it as proof, and too much for a log line."""
-        self._known |= findings
+        """Put ``findings`` into the next entry, as proof of what it rests on; they are too long for the log."""
+        self._findings |= findings
 
     def note(self, event: str, fields: Mapping[str, str]) -> None:
-        """``since_request_ms`` is the time since the agent asked for the call."""
+        """Log an event and queue its entry. In the log, ``since_request_ms`` is the time since the call was asked for."""
         self._log.info(event, **fields, since_request_ms=round((monotonic() - self._began) * 1000))
         self.meter.noted(event, fields)
-        told, self._known = {**self._known, **fields}, {}
-        alike = event, frozenset(told.items())
+        fields, self._findings = {**self._findings, **fields}, {}
+        alike = event, frozenset(fields.items())
         self._alike[alike] += 1
         if self._alike[alike] > MOST_ALIKE:
-            self._left_out, self._untold = self._left_out + 1, True
+            self._left_out, self._count_is_due = self._left_out + 1, True
         else:
-            self._entries.append(entry(event, told))
+            self._entries.append(entry(event, fields))
 
     def opened(self) -> None:
-        """The call's row is there, so entries can refer to it."""
+        """The call's row is there."""
         self.is_open = True
 
     def take(self) -> Sequence[Entry]:
+        """The entries that are not yet durable; none before the call has its row."""
         return self.pending() if self.is_open else ()
 
     def pending(self) -> Sequence[Entry]:
         """The entries that are not yet durable, for a write that makes the row too."""
-        if self._untold:
-            # one: an earlier one that is durable already, with a right on this node, says less
-            kept = [each for each in self._entries if each.event != LEFT_OUT]
-            self._entries = [*kept, entry(LEFT_OUT, {"so_far": str(self._left_out)})]
-            self._untold = False
+        if self._count_is_due:
+            # only the newest count waits; an older one may be durable already, with a right that was kept on this node
+            others = [each for each in self._entries if each.event != LEFT_OUT]
+            self._entries = [*others, entry(LEFT_OUT, {"so_far": str(self._left_out)})]
+            self._count_is_due = False
         return tuple(self._entries)
 
     def written(self, entries: Sequence[Entry]) -> None:
@@ -94,15 +96,12 @@ class Journal:
 
 
 def entry(event: str, fields: Mapping[str, str], at: datetime | None = None) -> Entry:
-    """What happened, for a journal. ``at``: None is now."""
+    """A new entry for a journal, with a salt of its own. ``at``: None is now."""
     return Entry(at or datetime.now(UTC), event, fields, token_bytes(SALT_BYTES))
 
 
 async def persistently(call_id: UUID, write: Callable[[], Awaitable[None]]) -> bool:
-    """Try again while the database is away: the end of a call is worth waiting for one that restarts.
-
-    True if it was written.
-    """
+    """Write, and try again for some minutes while the database is away, as at a restart. True if it was written."""
     for attempt in range(1, CLOSE_TRIES + 1):
         try:
             await write()
