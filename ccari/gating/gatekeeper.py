@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 
 
 class Asked(Protocol):
-    """A call as it was asked for, unchecked. ``number`` is None where the arguments were not even that many."""
+    """A call as it was asked for, unchecked. ``number`` is None if the arguments did not even include one."""
 
     @property
     def number(self) -> str | None: ...
@@ -45,7 +45,7 @@ class Asked(Protocol):
 
 
 class Means(Protocol):
-    """What it takes to answer. ``asterisk`` names whose calls these are, so that what is left open can be closed."""
+    """What the gate needs for an answer. ``asterisk``: the name that calls are filed under, so that open ones can be found again."""
 
     @property
     def asterisk(self) -> str: ...
@@ -64,8 +64,8 @@ class Means(Protocol):
 
 
 class Gatekeeper:
-    """``direction``: who begins. ``destination``: the agent, or the queue, that the call is for. ``connects``: False for who calls
-    and is given a menu, and no agent.
+    """Asks the gate for one call. ``direction``: who begins; ``destination``: the agent, or the queue, that the call is for;
+    ``connects``: False if a caller gets a menu of keys, and no agent.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Gatekeeper:
         self._token = uuid4()
 
     async def ask(self) -> Terms | Block:
-        """The terms of an allowed call, or why it is blocked. Either way the call has its row.
+        """The terms of an allowed call, or why it is blocked. Either way the call's row is written.
 
         Raises
         ------
@@ -90,19 +90,20 @@ class Gatekeeper:
             If the database cannot say: then nothing may be dialled.
         """
         with self._journal.meter.gate(Step.ASK):
-            return await self._opened(self._ask)
+            return await self._on_record(self._ask)
 
     async def admit(self) -> Terms | Block:
-        """The terms of a call from outside; nobody who calls is turned away for what bars them from being called.
+        """The terms of a call from outside: a caller is let in even if their number may not be called, or is withheld.
 
-        A number that is not shown is no fault. Raises StoreError as :meth:`ask` does.
+        Raises StoreError as :meth:`ask` does.
         """
         with self._journal.meter.gate(Step.ADMIT):
-            return await self._opened(self._admit)
+            return await self._on_record(self._admit)
 
-    async def _opened(self, opening: Callable[[], Awaitable[Terms | Block]]) -> Terms | Block:
+    async def _on_record(self, answer: Callable[[], Awaitable[Terms | Block]]) -> Terms | Block:
+        """The answer; if it could not be given as far as the call's row, a row of its refusal is written."""
         try:
-            return await opening()
+            return await answer()
         except (ConfigError, SoundError) as error:
             _log.error("gate_unfit", call_id=str(self._call), reason=str(error))
             block = Block.PROMPTS_MISSING if isinstance(error, SoundError) else Block.STORE_UNAVAILABLE
@@ -112,7 +113,7 @@ class Gatekeeper:
         return block
 
     async def put_on_record(self) -> None:
-        """Write a row of no controller for the call; what is there already stays. Raises StoreError."""
+        """Write a row without a controller for the call, unless it has a row. Raises StoreError."""
         asked = self._asked
         await self._means.store.open_refused(
             RefusedCall(
@@ -127,7 +128,7 @@ class Gatekeeper:
         self._journal.opened()
 
     async def terms(self) -> Terms | Block:
-        """What a call would be made under, without asking whether it may be; or why there are no such terms.
+        """The terms that a call would be made under, without asking whether it may be made; or why there are none.
 
         Raises
         ------
@@ -140,7 +141,7 @@ class Gatekeeper:
             return refusal.block
 
     async def resumed(self, policy: Policy, of: LeftTalk) -> Terms:
-        """The terms of a talk that goes on; nobody is asked whether it may.
+        """The terms of a talk that is taken up; the gate is not asked again.
 
         Raises
         ------
@@ -162,9 +163,9 @@ class Gatekeeper:
         )  # fmt: skip
 
     async def spend_token(self, terms: Terms) -> Block | None:
-        """Ask once more, and spend the call's token. None means: dial now; else why not.
+        """Ask once more, and spend the call's token. None: dial now; else why not.
 
-        The number is keyed anew: under a secret that was made since the gate somebody may have barred it already.
+        The number's digests are made anew: a secret may have been added since the gate, and the number barred under that.
 
         Raises
         ------
@@ -176,11 +177,12 @@ class Gatekeeper:
             listed_as=self._means.secrets.listed_as((each.id for each in terms.registers), terms.known_number),
         )  # fmt: skip
         store = self._means.store
-
-        judged: list[Facts] = []
+        # the last if there are several: the store may read the facts again
+        judged: Facts | None = None
 
         def judge(facts: Facts) -> Block | None:
-            judged[:] = [facts]
+            nonlocal judged
+            judged = facts
             self._means.secrets.heed(facts.secrets, opened.digests)
             return terms.judge(facts)
 
@@ -190,9 +192,8 @@ class Gatekeeper:
                     lambda entries: store.spend_token(opened, terms.question(), judge, entries)
                 )
             finally:
-                # the last: those that were judged before them are known better by now
-                for facts in judged:
-                    self._journal.know(findings(facts))
+                if judged is not None:
+                    self._journal.know(findings(judged))
 
     async def _ask(self) -> Terms | Block:
         terms, facts = await self._open(self._number)
@@ -200,7 +201,7 @@ class Gatekeeper:
         return block or replace(terms, informed=terms.has_informed(facts))
 
     async def _pace(self, terms: Terms) -> Block | None:
-        """Whether one more callee may be rung before there is an agent for them."""
+        """Of a call that rings the callee first: block it if too many of the campaign's were abandoned lately."""
         cap = terms.campaign.abandoned
         if self._direction is not Direction.CALLEE_FIRST or cap is None:
             return None
@@ -221,7 +222,7 @@ class Gatekeeper:
         return replace(terms, informed=terms.has_informed(facts))
 
     async def _open(self, number_of: Callable[[str], Number | None]) -> tuple[Terms, Facts]:
-        """The call's row, under the newest policy, and what is known of the number."""
+        """Write the call's row under the newest policy; its terms, and the facts of the number."""
         book = self._means.book
         while True:
             policy, campaign = await self._campaign()
@@ -248,9 +249,9 @@ class Gatekeeper:
         self._journal.bind(number=opened.number_masked, agent=opened.agent)
 
     async def _campaign(self) -> tuple[Policy, Campaign]:
-        """The campaign that was asked for, with somebody to connect to where that is for us.
+        """The campaign that was asked for. Raises _Refusal without one, or if it should call an agent and names none.
 
-        What is not known, or not said, may have been declared since the policy was read.
+        A campaign, or an agent of it, may have been declared since the policy was read: then it is read again.
         """
         asked, book = self._asked, self._means.book
         if not asked.campaign or (asked.number is None and self._direction is not Direction.INBOUND):
@@ -276,7 +277,7 @@ class Gatekeeper:
         return campaign.agent_string(named)
 
     def _agent_name(self, campaign: Campaign) -> str:
-        """Whose call it is, in the records and for the card: where the campaign rings one phone, always that phone's."""
+        """The agent's name, for the records and the card. If the campaign always rings the same phone, that phone's name."""
         rings = campaign.agent if self._calls_agent else None
         return (phone_name(rings) if rings else None) or self._asked.agent
 
@@ -287,7 +288,7 @@ class Gatekeeper:
         return number
 
     def _number_shown(self, country: str) -> Number | None:
-        """Whose number is withheld, or is none that could be called, calls all the same."""
+        """A caller's number; None if it is withheld, or is no number that could be called."""
         number = parse(self._asked.number or "", country)
         return None if isinstance(number, NumberFault) else number
 

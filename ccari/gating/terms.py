@@ -20,7 +20,7 @@ from ccari.ports.sounds import Script
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A newer policy does not change them. ``number`` is None for somebody who calls and does not show it.
+    """What one call is made under; a newer policy does not change it. ``number``: None for a caller who withholds it.
 
     ``agent_string``: whom to ring as the agent, where that is for us. ``language``: the one that the call is held in now.
     ``informed``: the number has heard this controller's information before. ``heard_version``: the wording of the notice
@@ -62,14 +62,14 @@ class Terms:
 
     @property
     def notice_ms(self) -> int:
-        """How long the notice takes that has to be heard in this call."""
+        """How long the notice is that must be heard in this call."""
         return self.script.length_ms(
             notices.sequence(self.campaign, informed=self.informed, inbound=self.inbound)
         )
 
     @property
     def asserted(self) -> dict[str, str]:
-        """What the call is made under, as its row has it: for its journal, which is sealed."""
+        """What the call's row says that it is made under, for its journal: that is sealed, and the row is not."""
         opened = self.opened
         return {
             "controller": opened.controller, "campaign": opened.campaign, "legal_basis": opened.legal_basis,
@@ -77,9 +77,9 @@ class Terms:
         }  # fmt: skip
 
     def has_informed(self, facts: Facts) -> bool:
-        """True if the number has heard the information layer, in whichever language.
+        """True if the number has heard the information layer, in any language.
 
-        Who is called has heard it when they were called: a caller's number can be forged, or another's.
+        For an outbound call only earlier outbound calls count: a caller may show a number that is not theirs.
         """
         ways = (False, True) if self.inbound else (False,)
         layers = {notices.information(self.campaign, inbound=inbound) for inbound in ways}
