@@ -1,8 +1,15 @@
 """The one place where the parts are put together.
 
-``service`` shows the whole: how ccari begins, what runs, and in which order it ends. ``parts`` is what is opened once and
-shared, ``starting`` what is found out before the first call. Of what runs, ``telephony`` drives Asterisk; ``doors`` lets
-HTTP and FastAGI in, with what ``health`` says of the service; ``messengers`` tells controllers and webhooks; ``recordings``
-are taken in, kept and deleted. ``tasks`` runs what is done beside the calls, ``stopping`` waits until all is to end,
-``deadline`` cuts what hangs then, and ``readings`` is what Prometheus reads of the parts.
+Begin at ``service``: it shows how ccari starts, what runs, and in which order it ends. The others, in the order of its use:
+
+- ``stopping``: signals, and how the calls end before the service does; ``deadline`` ends a service that hangs then;
+- ``parts``: what is opened once and shared by all that runs;
+- ``starting``: the checks before the first call;
+- ``telephony``: the link to Asterisk and the care of its spool, unless ARI is off;
+- ``recordings``: where they come from, where they go, and their deletion;
+- ``readings``: what Prometheus reads of the parts;
+- ``doors``: HTTP and FastAGI, with ``health`` for ``/readyz``;
+- ``messengers``: what is sent to controllers and to webhooks;
+- ``tasks``: background work that is started again if it fails;
+- ``interpreter``: a setting of Python's garbage collector.
 """

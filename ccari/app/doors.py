@@ -1,4 +1,4 @@
-"""Who is let in besides Asterisk's own events: people and programmes over HTTP, dialplans over FastAGI."""
+"""The two servers of ccari: HTTP for people and programmes, and FastAGI for dialplans that dial themselves."""
 
 import contextlib
 import socket
@@ -27,7 +27,7 @@ from ccari.web.server import serve_http
 
 
 def http(parts: Parts, link: Link | None, calls: Switchboard) -> AbstractAsyncContextManager[None]:
-    """Answer the API, the console, Prometheus and who asks for its health, while the context lasts."""
+    """Serve the API, the console, the metrics and the health checks while the context lasts."""
     settings, metrics = parts.settings, parts.metrics
     return serve_http(
         settings.http.listen,
@@ -43,21 +43,45 @@ def _front(parts: Parts, calls: Switchboard | None) -> Front:
     settings, store, secrets = parts.settings, parts.store, parts.secrets
     folder = settings.recordings_dir
     return Front(
-        bearers=store.tokens, book=parts.book, facts=parts.call_store, records=store.records, suppressions=store.suppressions,
-        registers=store.registers, contacts=store.contacts, consents=store.consents,
+        bearers=store.tokens,
+        book=parts.book,
+        facts=parts.call_store,
+        records=store.records,
+        suppressions=store.suppressions,
+        registers=store.registers,
+        contacts=store.contacts,
+        consents=store.consents,
         lists=lambda policy: Lists(policy, secrets, store.suppressions, store.contacts, store.consents),
-        policies=store.policies, requests=store.requests,
-        journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, folder),
-        listening=Listener(store.recordings, folder), holds=store.holds,
-        evidence=Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings)), subjects=store.subjects,
-        webhooks=store.webhooks, giving=SubjectDesk(
-            store.subjects, store.registers, store.policies, store.erasures, store.deletions, folder, parts.exports
+        policies=store.policies,
+        requests=store.requests,
+        journal=store.calls,
+        shelf=Shelf(store.records, store.deletions, store.recordings, folder),
+        listening=Listener(store.recordings, folder),
+        holds=store.holds,
+        evidence=Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings)),
+        subjects=store.subjects,
+        webhooks=store.webhooks,
+        giving=SubjectDesk(
+            store.subjects,
+            store.registers,
+            store.policies,
+            store.erasures,
+            store.deletions,
+            folder,
+            parts.exports,
         ),
         forwards=store.forwards,
-        repeats=store.repeats, secrets=secrets, vouch=partial(store.key_versions.keep_vouching, secrets),
-        prompts=parts.prompts, cards=parts.cards, live=parts.board,
-        accesses=store.accesses, overview=store.overview, placing=calls, voicing=calls,
-    )  # fmt: skip
+        repeats=store.repeats,
+        secrets=secrets,
+        vouch=partial(store.key_versions.keep_vouching, secrets),
+        prompts=parts.prompts,
+        cards=parts.cards,
+        live=parts.board,
+        accesses=store.accesses,
+        overview=store.overview,
+        placing=calls,
+        voicing=calls,
+    )
 
 
 def _rates(settings: Settings) -> Rates:
@@ -66,7 +90,7 @@ def _rates(settings: Settings) -> Rates:
 
 @contextlib.asynccontextmanager
 async def fastagi(parts: Parts) -> AsyncIterator[None]:
-    """Answer dialplans that dial themselves, while the context lasts, unless the settings say that nobody asks."""
+    """Serve FastAGI while the context lasts, unless the settings have it off."""
     settings, metrics = parts.settings, parts.metrics
     if settings.agi.listen == OFF:
         yield
@@ -80,6 +104,6 @@ async def fastagi(parts: Parts) -> AsyncIterator[None]:
 
 
 def _agi_name(settings: Settings) -> str:
-    """What FastAGI calls are filed under: another service on the same database must not end them."""
+    """The name that FastAGI calls are filed under. It differs between services on one database, so that none ends another's."""
     where = settings.asterisk.name or socket.gethostname()
     return f"agi@{where}:{settings.agi.listen.rpartition(':')[2]}"

@@ -1,4 +1,4 @@
-"""What ``/readyz`` is told: whether Asterisk, if there is to be one, the database and room for calls are there."""
+"""The checks of ``/readyz``: whether Asterisk (unless ARI is off) and the database are there, and the service takes calls."""
 
 import asyncio
 from collections.abc import Mapping

@@ -4,6 +4,6 @@ import gc
 
 
 def settle() -> None:
-    """Once all is loaded: what stays for good is not looked through for garbage again and again, which stops every call."""
+    """Once all is loaded, exempt it from garbage collection: looking through it again and again would hold up every call."""
     gc.collect()
     gc.freeze()

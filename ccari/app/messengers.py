@@ -1,4 +1,4 @@
-"""Who tells controllers of their requests, and webhooks of what happens."""
+"""What is sent out: requests to their controllers, and events to the webhooks of the settings."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from ccari.store.policies import Book
 
 @contextlib.asynccontextmanager
 async def open_courier(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[Courier]:
-    """Who passes requests on to the controllers of the policy in force."""
+    """Passes requests on to the controllers of the policy in force."""
     async with open_webhook() as webhook:
         yield Courier(
             store.forwards, Book(store.policies), WebhookSecrets(settings.keys_dir), webhook, meter=meter
@@ -37,7 +37,7 @@ async def forwarding(settings: Settings, store: Store, meter: Meter = UNMETERED)
 async def open_notifier(
     settings: Settings, store: Store, meter: Meter = UNMETERED
 ) -> AsyncIterator[Notifier]:
-    """Who tells the webhooks of the settings."""
+    """Sends events to the webhooks of the settings."""
     async with open_webhook() as webhook:
         yield Notifier(store.webhooks, Book(store.policies), targets(settings), webhook, meter=meter)
 
@@ -50,19 +50,19 @@ async def notifying(settings: Settings, store: Store, meter: Meter = UNMETERED) 
 
 
 def targets(settings: Settings) -> list[Target]:
-    """The webhooks of the settings. Raises ConfigError if the secret of one is none."""
-    made = []
-    for each in settings.webhooks:
-        target = Target(
-            Endpoint(each.name, each.events, each.controllers), str(each.url), partial(webhook_secret, each)
-        )
+    """The webhooks of the settings. Raises ConfigError if one has no usable secret."""
+    found = []
+    for section in settings.webhooks:
+        endpoint = Endpoint(section.name, section.events, section.controllers)
+        target = Target(endpoint, str(section.url), partial(webhook_secret, section))
+        # read now, so that a fault shows as the service starts
         target.secret()
-        made.append(target)
-    return made
+        found.append(target)
+    return found
 
 
 def webhook_secret(section: WebhookSection) -> bytes:
-    """Raises ConfigError if it is none, or its file is not there."""
+    """The secret of a webhook. Raises ConfigError if it is not one, or its file is not there."""
     if section.secret is not None:
         secret = decoded(section.secret.get_secret_value())
         if secret is None:

@@ -1,4 +1,4 @@
-"""What a service opens once, and whatever lets calls or people in shares."""
+"""What a service opens once, and all that runs in it shares."""
 
 import asyncio
 from dataclasses import dataclass
@@ -35,23 +35,35 @@ class Parts:
 
     @property
     def exports(self) -> Path:
-        """Where what is kept of a person lies while it is given out."""
+        """Where the export of a person's data lies while it is being sent."""
         return self.settings.data_dir / "exports"
 
 
 async def open_parts(settings: Settings, store: Store) -> Parts:
-    """With the policy in force read.
+    """Open the parts, and read the policy in force.
 
     Raises
     ------
     CcariError
-        If a secret is lost that something is kept under, or the database cannot be asked.
+        If a secret is missing under which something is kept, or the database cannot be asked.
     """
     secrets = await store.key_versions.vouch(SecretStore(settings.keys_dir))
-    prompts, book, metrics = open_soundboard(settings, open_copies(settings)), Book(store.policies), Metrics()
+    prompts = open_soundboard(settings, open_copies(settings))
+    book, metrics = Book(store.policies), Metrics()
     await book.reload()
-    waiting, kept = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read), asyncio.Event()
+    local_journal = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
+    # set by the call store when it has kept a right in the local journal; the replayer waits for it
+    right_kept = asyncio.Event()
     return Parts(
-        settings, store, secrets, prompts, book, waiting, SpoolingCallStore(store.database, waiting, kept, store.journals),
-        Replayer(waiting, store.calls, kept, metrics), Rack(), Board(), metrics,
-    )  # fmt: skip
+        settings=settings,
+        store=store,
+        secrets=secrets,
+        prompts=prompts,
+        book=book,
+        local_journal=local_journal,
+        call_store=SpoolingCallStore(store.database, local_journal, right_kept, store.journals),
+        replayer=Replayer(local_journal, store.calls, right_kept, metrics),
+        cards=Rack(),
+        board=Board(),
+        metrics=metrics,
+    )

@@ -1,4 +1,4 @@
-"""What is read of the parts themselves whenever somebody scrapes."""
+"""Metrics that are read from the parts themselves at each scrape."""
 
 from ccari.app.parts import Parts
 from ccari.app.telephony import Telephony
@@ -6,8 +6,8 @@ from ccari.calls.switchboard import Switchboard
 from ccari.metrics import catalogue
 
 
-def read(parts: Parts, telephony: Telephony | None, calls: Switchboard) -> None:
-    """Have the metrics read them from now on. Without Asterisk none says that it is away, for alerts to fire."""
+def register(parts: Parts, telephony: Telephony | None, calls: Switchboard) -> None:
+    """Register them with the metrics. Without ARI none says that Asterisk is away, so that no alert fires."""
     metrics, database = parts.metrics, parts.store.database
 
     def pool() -> dict[tuple[str, ...], float]:

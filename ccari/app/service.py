@@ -60,7 +60,7 @@ async def _begin(settings: Settings, ending: Ending) -> None:
         await check_policy(parts)
         check_keys(parts)
         clear(parts.exports)
-        # somebody may have barred themselves while the database was away
+        # rights that were pressed while the database was away, which may bar numbers, come before the first call
         await parts.replayer.begin()
         admission = Admission(settings.calls.at_once, parts.metrics)
         calls = Switchboard(admission, parts.metrics)
@@ -76,13 +76,13 @@ async def _run(
     supervisor: Supervisor,
     ending: Ending,
 ) -> None:
-    """Each of what runs ends before what stands above it."""
+    """Run everything until the service is to stop. What is listed later below ends first."""
     settings, store, metrics = parts.settings, parts.store, parts.metrics
     link = telephony.link if telephony is not None else None
-    readings.read(parts, telephony, calls)
+    readings.register(parts, telephony, calls)
     reach = partial(store.key_versions.extend, parts.secrets)
     async with (
-        # to its end after all the others: what they leave is sealed once more
+        # ends last: it seals once more what the others have written as they ended
         Sealer(store.seals, SigningKeys(settings.keys_dir), metrics).running(),
         http(parts, link, calls),
         beside(parts.replayer.run),

@@ -1,4 +1,4 @@
-"""What is done beside the calls: begun, begun again when it fails, and ended."""
+"""Background work beside the calls: started, started again when it fails, and ended."""
 
 import asyncio
 import contextlib
@@ -9,14 +9,14 @@ import structlog
 
 _log = structlog.get_logger()
 
-#: Until what has ended is begun again that is done beside the calls.
+#: From a failure of background work to its next start.
 TASK_AGAIN_SECONDS = 1.0
 
 
 @contextlib.asynccontextmanager
 async def beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Have work done while the context lasts. At its end it is cancelled, and waited for."""
-    working = asyncio.create_task(_though_it_fails(work))
+    """Run ``work`` while the context lasts; then it is cancelled, and waited for."""
+    working = asyncio.create_task(_again_if_it_fails(work))
     try:
         yield
     finally:
@@ -24,9 +24,10 @@ async def beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator
         await asyncio.wait([working])
 
 
-async def _though_it_fails(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Begin the work again when it fails: no call is cut for a fault in what is done beside the calls, and none of it is
-    left undone in silence. All of it is such as a service that was killed leaves, too.
+async def _again_if_it_fails(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Start the work again when it fails: a fault in it cuts no call, and nothing is left undone in silence.
+
+    What it leaves half done is no worse than what a killed service leaves.
     """
     while True:
         try:

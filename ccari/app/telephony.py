@@ -29,7 +29,7 @@ class Telephony:
     caretaker: Caretaker
 
     def tending(self) -> AbstractAsyncContextManager[None]:
-        """What it has under way at its end is done again by the next service."""
+        """Tend the spool while the context lasts. A file that it is working on at its end is taken up by the next service."""
         return beside(partial(self.caretaker.run, self.link.connected))
 
 
