@@ -12,7 +12,7 @@ from ccari.app.messengers import forwarding, notifying
 from ccari.app.parts import Parts, open_parts
 from ccari.app.recordings import housekeeping
 from ccari.app.starting import check_keys, check_policy
-from ccari.app.stopping import THREADS_SECONDS, Ending, heed_signals, unless_told, until
+from ccari.app.stopping import THREADS_SECONDS, Ending, heed_signals, run_unless_stopped, serve_until_stopped
 from ccari.app.tasks import beside
 from ccari.app.telephony import Telephony, credentials_of, open_telephony
 from ccari.calls.admission import Admission
@@ -42,7 +42,7 @@ async def serve(settings: Settings) -> None:
     """
     ending, reason = heed_signals(settings.calls.drain_seconds), ""
     try:
-        await unless_told(ending, _begin(settings, ending))
+        await run_unless_stopped(ending, _begin(settings, ending))
     except CcariError as error:
         reason = str(error)
         raise
@@ -101,5 +101,5 @@ async def _run(
     ):
         settle()
         _log.info("service_started", revision=parts.book.revision)
-        await until(ending, link, calls, settings.calls.drain_seconds)
+        await serve_until_stopped(ending, link, calls, settings.calls.drain_seconds)
         _log.info("service_stopped")

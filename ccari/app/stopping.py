@@ -1,4 +1,4 @@
-"""How the service ends: when it is told to, once its calls have come to an end."""
+"""How the service ends: on a signal, once its calls have ended."""
 
 import asyncio
 import atexit
@@ -24,21 +24,23 @@ THREADS_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """``stop``: the service is told to; ``hurry``: once more. ``serves``: there may be calls by now, which end before it.
-    ``deadline``: when it is over whatever hangs.
-    """
+    """What the service knows of its end."""
 
+    #: Ends the process if something hangs.
     deadline: Deadline
+    #: A signal has come: stop.
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    #: A second signal has come: do not wait for talks.
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    #: The service has begun to serve: there may be calls, which must end before it does.
     serves: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def heed_signals(drain_seconds: float) -> Ending:
-    """SIGTERM or SIGINT sets ``stop`` from now on, and one more ``hurry``; none ends the process any more, but by the deadline.
+    """From now on SIGTERM or SIGINT sets ``stop``, and a further one ``hurry``; none ends the process, but the deadline that they set does.
 
-    They are no handlers of the loop, which would be gone with it: whoever tells it once more must not cut off what is still
-    being closed. Nor the interpreter in its last steps: it puts handlers away, but leaves alone what is ignored.
+    The handlers are not the event loop's own, which would go with the loop: a further signal must not cut off what is still
+    being closed. For the same reason the signals are ignored at exit, when the interpreter removes its handlers.
     """
     loop, ending = asyncio.get_running_loop(), Ending(Deadline())
 
@@ -57,8 +59,8 @@ def heed_signals(drain_seconds: float) -> Ending:
     return ending
 
 
-async def unless_told(ending: Ending, service: Coroutine[Any, Any, None]) -> None:
-    """Run the service. Told to stop before it serves, it is cancelled, and closes what it has opened by then.
+async def run_unless_stopped(ending: Ending, service: Coroutine[Any, Any, None]) -> None:
+    """Run the service to its end. If it is to stop before it serves, cancel it, so that it closes what it has opened.
 
     Raises what the service raises.
     """
@@ -75,8 +77,14 @@ async def unless_told(ending: Ending, service: Coroutine[Any, Any, None]) -> Non
         running.result()
 
 
-async def until(ending: Ending, link: Link | None, calls: Switchboard, drain_seconds: float) -> None:
-    """Keep the link, if there is one, until told to stop; then let the calls end before it goes. In a hurry, wait for no talk."""
+async def serve_until_stopped(
+    ending: Ending, link: Link | None, calls: Switchboard, drain_seconds: float
+) -> None:
+    """Keep the link to Asterisk, if there is one, until the service is to stop; then let the calls end, talks for up to
+    ``drain_seconds``.
+
+    Raises what :meth:`Link.run` raises.
+    """
     ending.serves.set()
     running = asyncio.create_task(link.run() if link is not None else _for_ever())
     stopping = asyncio.create_task(ending.stop.wait())
