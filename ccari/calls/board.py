@@ -11,7 +11,7 @@ from ccari.policy.call import Call, Stage
 from ccari.policy.call.state import Recorder, replace
 from ccari.ports.live import FellBehindError, LiveBoard, LiveCall, LiveWatch, Standing, Taped
 
-#: Calls that are over, and whose end somebody has not read yet.
+#: Calls that are over and whose end a watcher has not read yet.
 MOST_OVER = 1000
 
 
@@ -44,35 +44,36 @@ class Board:
 
 
 class _Watch:
-    """One who watches: of each call that has changed the newest, so that no more waits than there are calls."""
+    """Somebody who watches. Of each call that has changed only the newest state waits, so that the queue is bounded."""
 
     def __init__(self, calls: dict[UUID, Standing]) -> None:
         self._calls = calls
         self._waiting = dict(calls)
-        self._some = asyncio.Event()
+        self._changed = asyncio.Event()
+        #: Too many calls have ended unread.
         self._behind = False
         if self._waiting:
-            self._some.set()
+            self._changed.set()
 
     def put(self, call: Standing) -> None:
         self._waiting[call.call_id] = call
         if len(self._waiting) > len(self._calls) + MOST_OVER:
             self._waiting.clear()
             self._behind = True
-        self._some.set()
+        self._changed.set()
 
     async def next(self) -> LiveCall:
-        await self._some.wait()
+        await self._changed.wait()
         if self._behind:
             raise FellBehindError("too many calls have changed since the last was read")
         call = self._waiting.pop(next(iter(self._waiting)))
         if not self._waiting:
-            self._some.clear()
+            self._changed.clear()
         return call.told()
 
 
 class Place:
-    """One call's own place on the board. ``begun_at`` is when it is made."""
+    """One call's own place on the board; it counts as begun when this is made."""
 
     def __init__(self, board: LiveBoard, call_id: UUID) -> None:
         self.call_id = call_id
@@ -86,7 +87,7 @@ class Place:
         return self._shown is not None and self._shown[0].stage is Stage.CLOSED
 
     def show(self, call: Call, terms: Terms) -> None:
-        """Put it there as it is now; a call that is where it was is left as it stands."""
+        """Put the call on the board as it is now, if anything that the board shows has changed."""
         visible = (call.stage, _taped(call), call.exercised, call.outcome, call.reason, terms.opened)
         if visible != self._visible:
             if self._shown is None or self._shown[0].stage is not call.stage:
@@ -107,7 +108,7 @@ class Place:
         )  # fmt: skip
 
     def leave(self) -> None:
-        """Take it off, however its life here has ended."""
+        """Take the call off the board, even if it has not ended in order."""
         if self._shown is not None and not self.is_over:
             call, terms = self._shown
             self.show(replace(call, stage=Stage.CLOSED), terms)

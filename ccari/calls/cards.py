@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ccari.ports.cards import AgentCard, Watch
 
-#: An agent takes one call at a time: who is so many cards behind does not read them.
+#: An agent takes one call at a time: a reader who is so many cards behind does not read them.
 MOST_WAITING = 8
 
 

@@ -137,7 +137,7 @@ class Link:
             self._switchboard.give_back(found.handed_over, desk)
             self.connected.set()
             self.connections += 1
-            _log.info("asterisk_connected", version=identity.version, **found.told)
+            _log.info("asterisk_connected", version=identity.version, **found.counts)
             sweeping = asyncio.create_task(self._sweep(desk))
             try:
                 await _first(reader, *ends)

@@ -1,4 +1,4 @@
-"""Taking stock after a connection: what an earlier run, or a lost connection, left in Asterisk and in the database."""
+"""Taking stock once connected: what an earlier run, or a lost connection, has left in Asterisk and in the database."""
 
 import contextlib
 import time
@@ -21,19 +21,19 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """What was left. ``talks`` go on; ``handed_over`` are channels of other calls, which the dialplan is yet to get back. ``told``
-    has how much there was of each kind.
+    """What was left. ``talks`` go on, and are to be taken up; ``handed_over`` are channels that the dialplan must get back;
+    ``counts``: how much there was of each kind, for the log.
     """
 
     talks: Sequence[Talk]
-    told: Mapping[str, int]
+    counts: Mapping[str, int]
     handed_over: Sequence[str] = ()
 
 
 async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
-    """End what nobody drives any more, but for talks: they go on, and are to be taken up.
+    """End what an earlier run has left, but for talks that can be taken up.
 
-    ``ours`` gives the channels that have entered over this connection. It is asked last: callers keep coming.
+    ``ours`` gives the channels that have entered over this connection. It is asked late, since calls keep coming in.
     """
     began = time.monotonic()
     # refused while rights wait to be registered: only then does the database know which recordings they end
@@ -61,12 +61,12 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
 
 
 async def _runs_on(desk: Desk, talks: Sequence[Talk], recording: Unfinished) -> bool:
-    """Whether the recording is that of a talk that goes on, and is to go on with it."""
+    """Whether the recording runs on, as that of a talk that is taken up."""
     talk = next((each for each in talks if each.ids.call == recording.tag.call_id), None)
     if talk is None:
         return False
     if recording.until is not None:
-        # what was pressed is durable, though the talk as it was kept does not know it yet
+        # the recording was refused: that is durable, though the talk was kept before
         talk.kept = {**talk.kept, "refused": True}
     if not talk.may_record_on:
         return False
@@ -77,8 +77,8 @@ async def _runs_on(desk: Desk, talks: Sequence[Talk], recording: Unfinished) -> 
 
 
 async def _sweep(desk: Desk, ours: Callable[[], set[str]], talks: Sequence[Talk]) -> list[str]:
-    """Legs are hung up, bridges destroyed. Give these legs, and what the dialplan has handed over, which is left as it is: one
-    that an earlier run plays to can be given back at the end of the prompt only, and calls come first.
+    """Hang up legs and destroy bridges that an earlier run has made. Gives the channels that were found: those legs, and what
+    the dialplan had handed over. The latter are given back later: while a prompt of the earlier run plays, that would wait.
     """
     # a channel is listed only after its StasisStart was sent, and that comes before the list
     listed = await desk.ari.own_channels()
@@ -96,9 +96,9 @@ async def _sweep(desk: Desk, ours: Callable[[], set[str]], talks: Sequence[Talk]
 
 
 async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
-    """Leave a recording that was cut short for its place, with the tag it was begun under: calls come first.
+    """Leave a recording that was cut short to the caretaker, with its tag: calls come first. True if there is a file to keep.
 
-    Nothing of what was said after a refusal is kept, though nobody was there to stop it.
+    Nothing that was said after a refusal is kept, even if nobody was there to stop the recorder.
     """
     tag, recordings, journal = unfinished.tag, desk.recordings, []
     state = "discarded"
@@ -123,8 +123,8 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
 
 
 async def _missing(desk: Desk) -> list[Unfinished]:
-    """Of what waits to be brought to its place, what neither Asterisk nor the spool has: nobody would ever come to it. None where
-    one of the two cannot tell.
+    """The recordings that wait to be archived, but whose file neither Asterisk nor the spool has: they would wait for ever. An
+    empty list if one of the two cannot be asked.
     """
     waiting = await desk.recordings.waiting_on(desk.asterisk)
     if not waiting:
@@ -142,7 +142,7 @@ async def _missing(desk: Desk) -> list[Unfinished]:
 
 
 async def _lose(desk: Desk, missing: Unfinished) -> None:
-    """It is taken up again if it comes back. One that was brought to its place meanwhile is not touched."""
+    """Record that a file is lost, unless it was archived meanwhile. If the file does come back, it is taken up again."""
     tag, state, journal = missing.tag, "discarded", []
     if missing.begun and missing.may_be_kept:
         state, journal = "failed", [entry("recording_lost", lost(tag.recording_id, NOT_THERE))]
@@ -157,7 +157,7 @@ def _tell_lost(desk: Desk, tag: RecordingTag) -> None:
 
 @contextlib.contextmanager
 def _others_spared(recording: Unfinished) -> Iterator[None]:
-    """One call that was tampered with must not keep the others' recordings, and the service away."""
+    """A call that was tampered with must not hold up the recordings of other calls, nor the start of the service."""
     try:
         yield
     except RefusedError:

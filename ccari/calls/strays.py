@@ -1,4 +1,4 @@
-"""Channels in the application that are no call's: given back, or hung up, a few at a time."""
+"""Channels in our application that belong to no call: they are given back or hung up, a few at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,19 +9,19 @@ from ccari.errors import AsteriskError
 
 _log = structlog.get_logger()
 
-#: Asked for at once. They are most when Asterisk, or this service, is busy already: calls under way go first.
+#: Requests at a time. There are most strays when Asterisk, or this service, is busy already, and calls go first.
 AT_ONCE = 16
 
 
 class Strays:
-    """No more of them can wait than there are channels in Asterisk, for one that is gone is forgotten."""
+    """Bounded by the channels that there are in Asterisk: one that is gone is forgotten."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, Callable[[], Awaitable[object]]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
 
     def add(self, channel: str, request: Callable[[], Awaitable[object]]) -> None:
-        """Have ``request`` made of Asterisk, in its turn; that it is refused is no fault."""
+        """Make ``request`` in its turn. If Asterisk refuses it, nothing more is done."""
         self._waiting[channel] = request
         if len(self.tasks) < AT_ONCE:
             task = asyncio.create_task(self._see_to_them())
@@ -29,13 +29,13 @@ class Strays:
             task.add_done_callback(self.tasks.discard)
 
     def abandon(self) -> None:
-        """Ask nothing more: whoever is connected next finds them again."""
+        """Make no more requests: the next connection finds the channels again."""
         self._waiting.clear()
         for task in self.tasks:
             task.cancel()
 
     def forget(self, channel: str) -> None:
-        """It is gone, or with the dialplan again: nothing has to be asked of it any more."""
+        """The channel is gone, or the dialplan has it again: drop its request."""
         self._waiting.pop(channel, None)
 
     async def _see_to_them(self) -> None:

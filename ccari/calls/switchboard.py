@@ -1,4 +1,4 @@
-"""All calls of one service: which one an ARI event belongs to, and the tasks they run in."""
+"""All calls of one service: the tasks that they run in, and which call an ARI event belongs to."""
 
 import asyncio
 import contextlib
@@ -33,24 +33,26 @@ RETURN_SECONDS = 15.0
 
 
 class Switchboard:
-    """Owns the task of every call; :meth:`drain` ends the last of them."""
+    """Owns the task of every call. :meth:`drain` waits until the last of them has ended."""
 
     def __init__(self, admission: Admission, meter: Meter = UNMETERED) -> None:
         self._admission = admission
         self._meter = meter
         self._desk: Desk | None = None
+        #: New calls are taken.
         self._open = False
-        #: Told to stop: no connection that comes back brings new calls.
+        #: The service is stopping: a connection that comes back does not open it again.
         self._closing = False
-        #: Nothing was left behind in Asterisk that a connection that comes back will take up.
-        self._whole = asyncio.Event()
-        self._whole.set()
+        #: No talk was left behind in Asterisk for the next connection to take up.
+        self._no_talk_left = asyncio.Event()
+        self._no_talk_left.set()
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
+        #: By the channel that the dialplan has handed over, and by the call's id.
         self._by_home: dict[str, CallRunner] = {}
         self._by_id: dict[str, CallRunner] = {}
         self._strays = Strays()
-        #: Of an earlier run, each of which may take as long as a prompt: nobody else waits behind them.
-        self._left = Strays()
+        #: Channels that an earlier run has left. Giving one back may take as long as a prompt, so no other stray waits behind them.
+        self._leftovers = Strays()
 
     def attach(self, desk: Desk) -> None:
         """From now on new calls are made over this connection, unless the service is about to stop."""
@@ -59,36 +61,36 @@ class Switchboard:
 
     @property
     def takes_calls(self) -> bool:
-        """Whether it is not about to stop; it may have no connection."""
+        """False once the service is stopping. True does not mean that there is a connection."""
         return not self._closing
 
     @property
     def under_way(self) -> list[UUID]:
-        """The calls that are being run, whatever each is at."""
+        """The calls that are being run, in whatever stage."""
         return [each.ids.call for each in self._calls]
 
     def resume(self, talks: Sequence[Talk], desk: Desk) -> None:
-        """Take up talks that went on while nobody ran them."""
+        """Take up the talks that were found going on."""
         for talk in talks:
             self._add(CallRunner.resuming(talk, desk))
-        self._whole.set()
+        self._no_talk_left.set()
 
     def detach(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
-        """Take no new calls, and let go of those there are."""
+        """Take no new calls, and have those there are let go."""
         self._open = False
         if why == "asterisk_lost":
             self._desk = None
-            self._left.abandon()
+            self._leftovers.abandon()
         for runner in list(self._calls):
             if why == "asterisk_lost" and runner.is_talking:
-                self._whole.clear()
+                self._no_talk_left.clear()
             runner.withdraw(why)
 
     async def wind_down(self, seconds: float) -> None:
-        """Take no new calls, let go of those who do not talk yet, and let the others talk on for so long.
+        """Take no new calls, have those end that have not talked yet, and let the others talk on for so many seconds.
 
-        Talks that lose their connection meanwhile are waited for as well: a service that ends would leave them in Asterisk
-        with their recorders, and with keys that nobody hears.
+        If the connection is lost meanwhile, wait for it, so that talks are taken up again and end in order: otherwise they would
+        go on in Asterisk with their recorders running and nobody to hear a key.
         """
         self._closing, self._open = True, False
         for runner in list(self._calls):
@@ -105,14 +107,14 @@ class Switchboard:
             await asyncio.wait(list(self._calls.values()))
             try:
                 async with asyncio.timeout(RETURN_SECONDS):
-                    await self._whole.wait()
+                    await self._no_talk_left.wait()
             except TimeoutError:
                 _log.error("talks_left", seconds=RETURN_SECONDS)
                 return
 
     async def drain(self) -> None:
-        """Wait for the calls, and what else is under way, to end; cut what does not."""
-        under_way = {*self._calls.values(), *self._strays.tasks, *self._left.tasks}
+        """Wait for all calls, and requests about strays, to end; after :data:`DRAIN_SECONDS` cancel what has not."""
+        under_way = {*self._calls.values(), *self._strays.tasks, *self._leftovers.tasks}
         if under_way:
             _, late = await asyncio.wait(under_way, timeout=DRAIN_SECONDS)
             for task in late:
@@ -121,8 +123,9 @@ class Switchboard:
                 await asyncio.wait(late)
 
     def take(self, event: dict[str, Any], arrived: datetime | None = None) -> None:
-        """Hand an ARI event to its call; called from the reader, so it returns at once. What is nobody's is ignored. ``arrived``:
-        when it did, if that was before now.
+        """Hand an ARI event to its call, and ignore it if it is no call's. Called from the reader, so it returns at once.
+
+        ``arrived``: when the event came, if that was before now.
         """
         channel = channel_of(event)
         runner = self._runner_of(channel) if channel is not None else None
@@ -135,7 +138,7 @@ class Switchboard:
             self._enter(event["channel"], event["args"])
         elif event.get("type") in {"StasisEnd", "ChannelDestroyed"}:
             self._strays.forget(str(channel))
-            self._left.forget(str(channel))
+            self._leftovers.forget(str(channel))
 
     def _enter(self, channel: Mapping[str, Any], args: list[str]) -> None:
         desk = self._desk
@@ -156,18 +159,18 @@ class Switchboard:
         self._begin(_order(channel, args), desk)
 
     def turn_away(self, channels: Iterable[str], desk: Desk, reason: str) -> None:
-        """Give those back to the dialplan that it has handed over, and for which no call can be made."""
+        """Give channels back to the dialplan that it has just handed over, because no call can be begun for them."""
         for channel in channels:
-            # left alone, it would wait in the application for ever, in silence
+            # otherwise it would wait in the application for ever, in silence
             self._strays.add(channel, functools.partial(desk.ari.turn_away, channel, reason))
 
     def give_back(self, channels: Iterable[str], desk: Desk) -> None:
-        """Give those back to the dialplan that it has handed over to an earlier run."""
+        """Give channels back to the dialplan that it had handed over to an earlier run of the service."""
         for channel in channels:
-            self._left.add(channel, functools.partial(desk.ari.give_back, channel, "service_away"))
+            self._leftovers.add(channel, functools.partial(desk.ari.give_back, channel, "service_away"))
 
     async def place(self, order: placing.Order) -> Placed:
-        """:class:`ccari.ports.Placing`: begin a call that no dialplan has asked for."""
+        """:class:`ccari.ports.placing.Placing`: begin a call that was not asked for by a dialplan."""
         desk = self._desk
         if desk is None:
             raise AsteriskError("no call can be placed now: Asterisk is away")
@@ -181,7 +184,7 @@ class Switchboard:
         return Placed(runner.ids.call, await asyncio.shield(runner.gated))
 
     def voice(self, call_id: UUID, right: Right) -> bool:
-        """:class:`ccari.ports.voicing.Voicing`: as a code of the agent's, for a call that is run here."""
+        """:class:`ccari.ports.voicing.Voicing`: pass on a right that an agent has entered; False if no such talk is run here."""
         runner = self._by_id.get(str(call_id))
         if runner is None or not runner.is_talking:
             return False
@@ -189,6 +192,7 @@ class Switchboard:
         return True
 
     def _no_room(self) -> str | None:
+        """Why no call can be begun now; None if one can."""
         reason: str | None = "shutdown"
         if self._open:
             at_gate = sum(not each.gated.done() for each in self._calls)

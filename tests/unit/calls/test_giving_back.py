@@ -105,7 +105,7 @@ async def test_invariant_5_stock_is_taken_only_when_a_prompt_of_the_earlier_run_
     """By then the connection passes for dead, and the keys that came over it are lost with it."""
     monkeypatch.setattr(transports, "REQUEST_SECONDS", 0.5)
     found = await recover(desk, set)
-    assert (found.handed_over, found.told["swept_channels"]) == ([CALLER], 1)
+    assert (found.handed_over, found.counts["swept_channels"]) == ([CALLER], 1)
     assert asterisk.asked == ["GET bridges", "GET applications/ccari", "GET bridges"]
 
 

@@ -412,5 +412,5 @@ async def test_a_call_that_somebody_has_changed_keeps_the_service_from_taking_st
     desk = SimpleNamespace(ari=of, store=of, recordings=Changed(), archive=Left(0), asterisk="pbx")
     with capture_logs() as logged:
         stock = await recover(cast("Any", desk), set)
-    assert (stock.told["kept_recordings"], stock.told["abandoned_calls"]) == (1, 2)
+    assert (stock.counts["kept_recordings"], stock.counts["abandoned_calls"]) == (1, 2)
     assert [(each["event"], each["call_id"]) for each in logged] == [("recording_left", str(TAG.call_id))]
