@@ -1,4 +1,4 @@
-"""Whether one more call may be begun: what is under way goes first."""
+"""Whether one more call may be begun: the calls under way go first."""
 
 import asyncio
 from collections import deque
@@ -10,24 +10,24 @@ from ccari.ports.metering import UNMETERED, Meter
 
 _log = structlog.get_logger()
 
-#: Calls that wait for the gate. Each has an answer within seconds or none; at 500 a second and 2 ms each it is one or two.
+#: Calls that may wait for the gate at once. At 500 calls a second and 2 ms each, one or two do; more means that it is slow.
 MOST_AT_GATE = 64
-#: What a loop is late by that cannot keep up any more; a key press should be answered well within it.
+#: An event loop that is later than this cannot keep up: a key press should be answered well within it.
 LATE_SECONDS = 0.25
 _LOOK_SECONDS = 0.1
-#: Looks that count: of one second, and of more while they are late.
+#: So many last looks count: one second's, or more while the loop is late.
 _LOOKS = 10
 
 OVERLOAD = "overload"
 
 
 class Admission:
-    """``at_once``: calls that may be under way, whatever each is at."""
+    """``at_once``: how many calls may be under way, in whatever stage."""
 
     def __init__(self, at_once: int, meter: Meter = UNMETERED) -> None:
         self._meter = meter
         self._at_once = at_once
-        # full from the start: else the first look of a service that begins, which is late, would be the median
+        # full from the start: otherwise the first look of a service that starts, which is late, would be the median
         self._late: deque[float] = deque([0.0] * _LOOKS, maxlen=_LOOKS)
         self._refused = 0
 
@@ -44,7 +44,7 @@ class Admission:
 
     @property
     def late_seconds(self) -> float:
-        """What the event loop was late by at half of the last looks or more: one that stood still once keeps up."""
+        """The median of how late the event loop was at the last looks: a loop that stood still once does not count as late."""
         return median(self._late)
 
     async def watch(self) -> None:

@@ -88,7 +88,7 @@ class Ari:
         self._looked_at = -math.inf
 
     async def check_modules(self) -> None:
-        """Raise the UnsuitableError that names the modules which do not run and every call needs."""
+        """Raise UnsuitableError with the modules that every call needs and that do not run."""
         await self._look_for_modules()
         missing = [name for name in MODULES if name not in self._running]
         if missing:
@@ -207,18 +207,20 @@ class Ari:
         await self._api.channels.continueInDialplan(channelId=channel_id, **where)
 
     async def turn_away(self, channel_id: str, reason: str) -> None:
-        """Give a channel back to the dialplan as one that nothing can be done for; untold rather than not at all."""
+        """Give a channel back to the dialplan with the outcome ``unavailable``; without an outcome, if that cannot be set."""
         with contextlib.suppress(AsteriskError):
             await self.set_variables(channel_id, _unavailable(reason))
         await self.continue_in_dialplan(channel_id)
 
     async def give_back(self, channel_id: str, reason: str) -> None:
-        """As :meth:`turn_away`, one of an earlier run; but the outcome of a talk stays as it was told. It may be played to yet,
-        which holds its variables up to the end of the prompt, and with them whatever else is asked over the WebSocket.
+        """As :meth:`turn_away`, for a channel of an earlier run; but after a talk its outcome is left as it is.
+
+        A prompt may still be playing to the channel: Asterisk then sets no variable before its end. So that no other request
+        waits for that, they are set over connections of their own.
         """
         url = f"{self._base}/channels/{quote(channel_id, safe='')}/variable"
         with contextlib.suppress(AsteriskError):
-            # to a caller whom nobody has talked to the dialplan may give somebody else, without a notice; it is read at once
+            # if nobody has talked to a caller, the dialplan may connect them to somebody without a notice; reading does not wait
             talked = await self.variable(channel_id, OUTCOME) == Outcome.BRIDGED.value
             for name, value in () if talked else _in_few(_unavailable(reason)):
                 await self._transport.request_beside("POST", url, {"variable": name, "value": value})
@@ -293,6 +295,7 @@ class Ari:
 
 
 def _in_few(values: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """The variables to set, in one request if that can be."""
     several = at_once(values)
     return values.items() if several is None else [several]
 
@@ -303,7 +306,7 @@ def _unavailable(reason: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _unless_gone(*also: HTTPStatus) -> Any:
-    """Forgive that what it was about is not there. ``also``: what else means that, beside 404."""
+    """Ignore the answer that the thing is not there: 404, and the statuses ``also``, which mean it for some requests."""
     try:
         yield
     except Refused as refusal:

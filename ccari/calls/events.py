@@ -15,24 +15,24 @@ from ccari.policy.call import events as on
 TOLERANCE_MS = 150
 
 
-#: By how much what Asterisk reports may be older than its arrival: a busy Asterisk, or an event loop that is late. More is
-#: another clock, and then it is the arrival that counts.
+#: How much older than its arrival an event may be: Asterisk may be busy, or our event loop late. If it is older still, the
+#: clocks differ, and its arrival counts.
 LATE_SECONDS = 5.0
-#: Before whatever happens: the beginning of a call of which it is not known.
+#: The beginning of a call of which the beginning is not known.
 EVER = datetime.min.replace(tzinfo=UTC)
-#: Of the names of all that ccari makes in Asterisk.
+#: What the names of everything that ccari makes in Asterisk begin with.
 PREFIX = "ccari-"
-#: With the id of the call. A dialplan's own channels may begin alike: with the ``systemname`` of asterisk.conf.
+#: The call's id follows. Without it another channel may match: Asterisk puts ``systemname`` of asterisk.conf before its ids.
 _MADE = re.compile(rf"{PREFIX}([0-9a-f-]{{36}})(?:-|\Z)")
 _HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
 
 
 @dataclass(slots=True)
 class Ids:
-    """The names of everything a call makes in Asterisk, chosen by us, so that no early event is missed.
+    """The names of everything that a call makes in Asterisk. We choose them, so that no early event is missed.
 
-    ``home`` is the channel that the dialplan has handed over; None where it has handed over none. ``agents``: how many
-    have been let go of by transfers, each of whom had a channel of their own. What each event is compared with is made once.
+    ``home``: the channel that the dialplan has handed over, if any. ``agents``: how many agents were let go by transfers, each
+    of whom had a channel of their own. ``bridge``, ``callee`` and ``agent`` are made once, for every event is compared with them.
     """
 
     call: UUID
@@ -49,12 +49,12 @@ class Ids:
 
     @property
     def home_party(self) -> Party | None:
-        """Whose channel the dialplan has yet to get back."""
+        """The party whose channel the dialplan still has to get back."""
         home = _HOMES.get(self.direction)
         return None if self.agents and home is Party.AGENT else home
 
     def hand_over(self) -> str:
-        """From now on the agent is another channel; give the name of the one that was."""
+        """Give the agent a new channel name; returns the former one."""
         former = self.agent
         self.agents += 1
         self.agent = self._leg(Party.AGENT)
@@ -62,7 +62,7 @@ class Ids:
 
     @property
     def former_agents(self) -> list[str]:
-        """The channels that we made for agents who were; the dialplan's own is not one of them."""
+        """The channels that we have made for former agents, so without the dialplan's own."""
         ours = 1 if self.home is not None and _HOMES.get(self.direction) is Party.AGENT else 0
         return [self._made(Party.AGENT, count) for count in range(ours, self.agents)]
 
@@ -117,10 +117,10 @@ def translate(
     began: datetime = EVER,
     arrived: datetime | None = None,
 ) -> Event | None:
-    """What an ARI event that comes now means to the call; None if nothing. A playback learns when it began.
+    """What an ARI event means to the call; None if nothing. A playback is told when it started.
 
-    ``recording``: the name of the newest one, which is the only one that can still begin or end. ``began``: when the call did.
-    ``arrived``: when the event did, if that was before now.
+    ``recording``: the name of the newest one, since no other can begin or end any more. ``began``: when the call did.
+    ``arrived``: when the event came, if that was before now.
     """
     match event["type"]:
         case "StasisStart":
@@ -187,8 +187,9 @@ def _pressed(event: dict[str, Any], ids: Ids, began: datetime, arrived: datetime
 
 
 def moment(event: dict[str, Any], began: datetime, arrived: datetime) -> datetime:
-    """When it happened, by Asterisk's clock where that can be believed: not after the event has ``arrived``, nor more than
-    :data:`LATE_SECONDS` before, nor before the call ``began``. A key whose time makes no sense is pressed as it arrives.
+    """When an event happened: by Asterisk's clock if that is plausible, else when it ``arrived``.
+
+    Plausible is a moment not after its arrival, nor more than :data:`LATE_SECONDS` before it, nor before the call ``began``.
     """
     earliest = max(began, arrived - timedelta(seconds=LATE_SECONDS))
     try:

@@ -31,7 +31,7 @@ LONGEST_RETRY_SECONDS = 5.0
 SWEEP_SECONDS = 60.0
 #: From one try to take stock to the next, while the database is away, or something waits to be registered.
 STOCK_AGAIN_SECONDS = 1.0
-#: Between the connection and the first call that can be made over it: calls that begin, and events of all those there are.
+#: What is kept between the connection and the moment when stock is taken: calls that begin, and events of all calls.
 _MOST_EARLY_CALLS = 1000
 _MOST_EARLY_EVENTS = 20_000
 
@@ -44,8 +44,8 @@ class Replaced(UnsuitableError):  # noqa: N818 - what happened
 
 
 class Link:
-    """``make_desk`` gives what calls share over one connection. ``connections``: how many there have been. ``name``: what this
-    Asterisk's calls are filed under, where the settings say so.
+    """Keeps the connection to Asterisk. ``make_desk`` gives what calls share over one connection; ``name``: what this Asterisk's
+    calls are filed under, if the settings say so; ``connections``: how many there have been.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Link:
                 except AsteriskError as error:
                     _log.warning("asterisk_away", reason=str(error))
                 except StoreError as error:
-                    # without it nothing that is left in Asterisk can be taken stock of
+                    # without the database stock cannot be taken of what is left in Asterisk
                     _log.warning("database_away", reason=str(error))
                 if self.connected.is_set():
                     self.connected.clear()
@@ -98,7 +98,7 @@ class Link:
         identity = await identify(session, self._credentials)
         if self._name is not None:
             identity = replace(identity, name=self._name)
-        # of the Asterisk, whatever the application: taking stock of it ends what others have made there
+        # a lock on the whole Asterisk, not on the application: taking stock ends what any other service has made there
         async with self._fence.hold(identity.run, identity.name) as lock_lost:
             ears = _Ears(self._switchboard)
             transport = await connect(session, self._credentials, ears.take)
@@ -125,7 +125,7 @@ class Link:
             await ari.check_modules()
             await _tell_of_unfit(desk)
             await ari.filter_events()
-            # what a lost connection left is taken stock of only when its calls have let go of it
+            # stock is taken once the calls of a connection that was lost have let go
             await self._switchboard.drain()
             ends = (ears.replaced, ears.overrun, lock_lost)
             found = await self._take_stock(desk, ears, reader, *ends)
@@ -150,25 +150,25 @@ class Link:
     async def _take_stock(
         self, desk: Desk, ears: "_Ears", reader: "asyncio.Task[None]", *ends: asyncio.Event
     ) -> Stock | None:
-        """Until it is taken; None if the connection ends before, or one of the events happens.
+        """Take stock, trying until it works; None if the connection ends first, or one of the events ``ends`` happens.
 
-        While the database cannot tell, the connection is kept: what was heard over it, a key perhaps, Asterisk tells nobody
-        again. Who calls meanwhile is given back to the dialplan.
+        While the database is away the connection is kept: Asterisk does not repeat what was heard over it, such as a key. Calls
+        that come in meanwhile are given back to the dialplan.
         """
-        told = ""
+        logged = ""
         while True:
             try:
                 return await recover(desk, ears.early_channels)
             except StoreError as error:
-                if str(error) != told:
-                    told = str(error)
-                    _log.warning("database_away", reason=told)
+                if str(error) != logged:
+                    logged = str(error)
+                    _log.warning("database_away", reason=logged)
                 self._switchboard.turn_away(ears.let_go(), desk, Block.STORE_UNAVAILABLE.value)
             if await _first(reader, *ends, within=STOCK_AGAIN_SECONDS):
                 return None
 
     async def _sweep(self, desk: Desk) -> None:
-        """Now and then close what a database that was away for long has left open, until cancelled."""
+        """Close calls, again and again until cancelled, that stayed open because the database was away for long at their end."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
@@ -190,28 +190,29 @@ async def _tell_of_unfit(desk: Desk) -> None:
 
 
 class _Ears:
-    """Hears the reader's events: keeps them until calls can be made, watches for a take-over.
+    """Takes the reader's events. Keeps them until stock is taken, then passes them on; notices if another service takes over.
 
-    ``silence``: to hear, and send, nothing more over the connection.
+    ``silence``: called when nothing more may be sent over the connection.
     """
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
-        #: With the moment at which each has come.
+        #: Events that came before stock was taken, each with the moment when it came; None from then on.
         self._early: list[tuple[dict[str, Any], datetime]] | None = []
+        #: Channels whose StasisStart is kept; for which there was no room, so that they are given back when stock is taken; and
+        #: which were given back already.
         self._begun: set[str] = set()
-        #: Calls whose beginning was not kept. They are given back when stock is taken.
         self._unkept: set[str] = set()
-        #: Given back already.
         self._let_go: set[str] = set()
+        #: Another service has taken over the application.
         self.replaced = asyncio.Event()
-        #: Something was lost: over this connection nothing can be served any more.
+        #: An event was lost for want of room, so that this connection has to be given up.
         self.overrun = asyncio.Event()
         self.silence: Callable[[], None] = lambda: None
 
     def take(self, event: dict[str, Any]) -> None:
         if event.get("type") == "ApplicationReplaced":
-            # Asterisk talks to the newest connection only, and still obeys the older one: it falls silent here
+            # Asterisk sends events to the newest connection only, but still obeys this one: so nothing more is sent
             self.silence()
             self.replaced.set()
         elif self._early is None:
@@ -219,14 +220,15 @@ class _Ears:
         elif event.get("type") == "StasisStart":
             self._begin(event, self._early)
         elif channel_of(event) not in self._unkept:
-            # of talks that are to be taken up: a key, or a hang-up, that is heard once
+            # it may be of a talk that is taken up: a key, or a hang-up, which Asterisk reports once
             self._keep(event, self._early)
 
     def early_channels(self) -> set[str]:
+        """The channels that have entered over this connection, but for those there was no room for."""
         return self._begun | self._let_go
 
     def let_go(self) -> list[str]:
-        """Forget the calls that have begun; give their channels. What was made for a talk may be taken up with it."""
+        """Forget the calls that have begun, and give their channels; those that ccari has made for a talk stay."""
         called, early = {each for each in self._begun if call_of(each) is None}, self._early or []
         self._begun -= called
         self._unkept |= called
@@ -235,6 +237,7 @@ class _Ears:
         return sorted(called)
 
     def open(self) -> None:
+        """Stock is taken: pass the kept events on, and from now on every event as it comes."""
         early, self._early = self._early or [], None
         for event, arrived in early:
             try:
@@ -259,14 +262,14 @@ class _Ears:
             early.append((event, datetime.now(UTC)))
             return
         if not self.overrun.is_set():
-            # what is lost may be a right: the connection is given up, and stock is taken over the next
+            # the lost event may be a right: give the connection up, and take stock over the next one
             _log.error("early_events_lost", kept=_MOST_EARLY_EVENTS)
             self.silence()
             self.overrun.set()
 
 
 def _why_over(ears: _Ears, lock_lost: asyncio.Event) -> AsteriskError:
-    """Why a connection is served no longer."""
+    """The error that says why a connection is given up."""
     if ears.replaced.is_set():
         return Replaced()
     if ears.overrun.is_set():

@@ -1,4 +1,4 @@
-"""asyncari's HTTP client, played by one WebSocket: REST requests and events share it (Asterisk >= 22.4).
+"""What asyncari takes for its HTTP client, over one WebSocket that REST requests and events share (Asterisk >= 22.4).
 
 The credentials travel in a header, once. asyncari's own client opens three connections, puts the password in the URL
 and repeats a POST whose reply was lost, which would dial twice.
@@ -23,9 +23,9 @@ _log = structlog.get_logger()
 #: To open the connection, and for any one reply; a healthy Asterisk answers in a millisecond.
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 5.0
-#: For a reply that Asterisk gives when it has played a prompt to its end, and what it was told to play before that.
+#: For a reply that Asterisk gives only once it has played a prompt, and those queued before it, to the end.
 BESIDE_SECONDS = 60.0
-#: For the goodbye of a connection that is over anyway.
+#: For the closing handshake of a connection.
 CLOSE_SECONDS = 1.0
 #: Asterisk sends no keep-alive of its own: without ours a dead link would never be noticed.
 HEARTBEAT_SECONDS = 10.0
@@ -162,8 +162,8 @@ class Transport:
         return Reply(status, body)
 
     async def request_beside(self, method: str, url: str, params: Mapping[str, str]) -> None:
-        """One request over a connection of its own, for what waits in a channel's queue: Asterisk serves those that come over
-        the WebSocket one after the other, and all of them would wait for it.
+        """One request over a connection of its own, for a reply that may take as long as a prompt: Asterisk serves the requests on
+        the WebSocket one after the other, so that all others would wait for it.
 
         Raises
         ------
