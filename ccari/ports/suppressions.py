@@ -15,7 +15,7 @@ class SuppressionStore(Protocol):
         self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,
         campaign: str | None = None, expires_at: datetime | None = None,
     ) -> bool:  # fmt: skip
-        """Bar a number; False if it was barred for this reason already."""
+        """Bar a number; False if a bar for this reason stood already."""
         ...
 
     async def remove(

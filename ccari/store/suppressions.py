@@ -29,7 +29,7 @@ class Suppressions:
         self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,
         campaign: str | None = None, expires_at: datetime | None = None,
     ) -> bool:  # fmt: skip
-        """Bar a number; False if it was barred for this reason already."""
+        """Bar a number; False if a bar for this reason stood already."""
         async with self._database.transaction() as connection:
             return await enter(
                 connection, controller, digests, [campaign or ""], reason, origin, proof, expires_at=expires_at
@@ -114,7 +114,7 @@ async def enter(
     now on, or ``since`` it asked for that.
 
     A withdrawal is entered under the older secrets too under which there is a recording on consent, so that it reaches that.
-    False if all of it was barred for this reason already.
+    False if bars for this reason stood already on all of it.
     """
     places = [(digests.newest, digests.key_version)]
     if reason is Reason.WITHDRAW_CONSENT and len(digests.all) > 1:

@@ -1,5 +1,6 @@
 """A controller's bars: entered one by one and by the list, lifted on the record, and never anybody else's."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.store.suppressions import enter
+from tests.lab.waiting import until
 from tests.unit.store.made import bar, call, digests, judge, key, numbers, question
 
 NOW = datetime.now(UTC)
@@ -112,6 +114,82 @@ async def test_a_bar_that_began_anew_rests_on_the_proof_of_the_one_before(
     (row,) = await database.rows("SELECT origin, proof, call_id FROM suppressions")
     assert (row["origin"], row["proof"]) == expected
     assert row["call_id"] == (pressed.id if expected[0] == "old" else None)
+
+
+@pytest.mark.parametrize("reason", [Reason.OBJECTION, Reason.WITHDRAW_CONSENT])
+async def test_who_is_barred_anew_after_a_bar_has_ended_was_barred_already(
+    store: Store, reason: Reason
+) -> None:
+    ended, lasting = NOW - DAY, partial(bar, reason=reason, since=NOW - 9 * DAY)
+
+    async def add(until: datetime | None) -> bool:
+        return await store.suppressions.add("acme", digests(), reason, "cli:anna", "", expires_at=until)
+
+    async def accepted(*bars: Bar) -> int:
+        async def batches() -> AsyncIterator[Sequence[Bar]]:
+            yield bars
+
+        return (await store.suppressions.load("acme", key(), batches(), keep_going=False)).accepted
+
+    assert [await add(ended), await add(None), await add(None)] == [True, True, False]
+    many = range(1, 301)
+    assert await accepted(*(lasting(index, until=ended if index % 2 else None) for index in many)) == 300
+    # a half of them had ended; one is entered twice in the list, and one is new
+    anew = [*map(lasting, many), lasting(1), lasting(301)]
+    assert await accepted(*anew) == 151
+    assert await accepted(*anew) == 0
+
+
+async def test_two_who_enter_a_bar_anew_at_once_have_both_entered_it(
+    store: Store, database: Database
+) -> None:
+    """The one who comes second finds it standing, by the list as by itself."""
+    for index, second in enumerate(("by itself", "by a list")):
+        whose = digests(number=numbers(index + 1)[-1])
+        await store.suppressions.add("acme", whose, Reason.OBJECTION, "x", "", expires_at=NOW - DAY)
+
+        async def listed(index: int = index) -> int:
+            async def batches() -> AsyncIterator[Sequence[Bar]]:
+                yield [bar(index, reason=Reason.OBJECTION, since=NOW)]
+
+            return (await store.suppressions.load("acme", key(), batches(), keep_going=False)).accepted
+
+        async def alone(whose: Digests = whose) -> int:
+            return await store.suppressions.add("acme", whose, Reason.OBJECTION, "y", "")
+
+        async with database.transaction() as connection:
+            assert await enter(connection, "acme", whose, [""], Reason.OBJECTION, "first", "")
+            waiting = asyncio.create_task(alone() if second == "by itself" else listed())
+            await until(partial(_waits, database), within=30.0)
+        assert await waiting == 0
+        (found,) = await store.suppressions.of("acme", whose)
+        assert found["origin"] == "first"
+
+
+async def test_a_list_that_waits_for_one_bar_holds_those_that_come_after_it(
+    store: Store, database: Database
+) -> None:
+    """A key press that has locked them in their order, and comes to that one, would wait for the list, and the list for it."""
+    first, last = sorted(range(2), key=lambda index: digests(number=numbers(index + 1)[-1]).newest)
+    ended = digests(number=numbers(last + 1)[-1])
+    await store.suppressions.add("acme", ended, Reason.OBJECTION, "x", "", expires_at=NOW - DAY)
+
+    async def batches() -> AsyncIterator[Sequence[Bar]]:
+        yield [bar(index, reason=Reason.OBJECTION, since=NOW) for index in (first, last)]
+
+    async with database.transaction() as connection:
+        pressed = digests(number=numbers(first + 1)[-1])
+        assert await enter(connection, "acme", pressed, [""], Reason.OBJECTION, "first", "")
+        loading = asyncio.create_task(store.suppressions.load("acme", key(), batches(), keep_going=False))
+        await until(partial(_waits, database), within=30.0)
+        locked = "SELECT FROM suppressions WHERE digest = $1 FOR UPDATE NOWAIT"
+        assert len(await connection.fetch(locked, ended.newest)) == 1
+    assert (await loading).accepted == 1
+
+
+async def _waits(database: Database) -> bool:
+    (row,) = await database.rows("SELECT count(*) > 0 AS waits FROM pg_locks WHERE NOT granted")
+    return bool(row["waits"])
 
 
 @pytest.mark.parametrize("by_list", [False, True])
