@@ -11,18 +11,17 @@ from ccari.policy.suppression import Reason
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault, Progress, Scrubbed
 from ccari.store.bulk import Record, staging, unseen
-from ccari.store.database import Connection, Database
+from ccari.store.database import Database
 from ccari.store.policies import Asked
 from ccari.store.queries import SQL
 from ccari.store.suppressions import enter
+from ccari.store.withdrawals import SLICE_ROWS, settling, withdraw
 
 _INCOMING = {
     "digest": "bytea", "key_version": "smallint", "digests": "bytea[]", "purpose": "text", "channel": "text",
     "given_at": "timestamptz", "withdrawn_at": "timestamptz", "valid_until": "timestamptz", "proof": "text",
     "line": "bigint",
 }  # fmt: skip
-#: A slice keeps every withdrawal of the controller's consents waiting, and a key press waits no two seconds.
-_SLICE_ROWS = 500
 
 
 class Consents:
@@ -53,18 +52,12 @@ class Consents:
             connection, erased = staged.connection, 0
             # before anybody waits for it
             await self._asked.by(connection, controller)
-            async for first, last in staged.slices(progress, rows=_SLICE_ROWS):
-                async with connection.transaction():
-                    await connection.execute(SQL["lock_consents"], controller)
+            async for first, last in staged.slices(progress, rows=SLICE_ROWS):
+                async with settling(connection, controller, first, last, self._asked, purposes.items()):
                     await connection.execute(SQL["rekey_consents"], first, last, controller)
                     (merged,) = await connection.fetch(SQL["merge_consents"], first, last, controller, origin)
                     staged.report.accepted += merged["entered"]
                     erased += merged["erased"]
-                    # a bar does not say which consent it took back, and its campaign may be gone, or ask for another by now
-                    asks = sorted(await self._asked.by(connection, controller) | set(purposes.items()))
-                    await connection.execute(
-                        SQL["settle_consents"], first, last, controller, [each for each, _ in asks], [to for _, to in asks]
-                    )  # fmt: skip
             # as of a list of contacts, what was left out is none of the report's lines
             staged.report.lines -= erased
             return Scrubbed(staged.report, +Counter({Block.SUPPRESSED_ERASURE: erased}))
@@ -94,8 +87,8 @@ class Consents:
                 rows = await connection.fetch(SQL["consent_purposes"], controller, list(digests.all))
                 if purpose not in {row["purpose"] for row in rows}:
                     raise ConsentError(_nothing(controller, purposes))
-            # the consents before the bar, as a key press: or the two could wait for one another
-            withdrawn = await withdraw(connection, controller, digests, purpose, at)
+            wanted = None if purpose is None else [purpose]
+            withdrawn = await withdraw(connection, controller, digests, wanted, at)
             await enter(connection, controller, digests, campaigns, Reason.WITHDRAW_CONSENT, origin, proof)
             return withdrawn
 
@@ -125,15 +118,6 @@ class Consents:
             }
             for each in map(dict, consents)
         ]
-
-
-async def withdraw(
-    connection: Connection, controller: str, digests: Digests, purpose: str | None, at: datetime
-) -> int:
-    """Withdraw a number's consents to ``purpose`` (None: all) in the transaction that ``connection`` is in; how many."""
-    await connection.execute(SQL["share_consents"], controller)
-    done = await connection.execute(SQL["withdraw_consents"], controller, list(digests.all), purpose, at)
-    return int(done.rpartition(" ")[2])
 
 
 def _asking(asked: Iterable[tuple[str, str]], purpose: str | None) -> list[str]:

@@ -18,11 +18,11 @@ from ccari.policy.suppression import Reason
 from ccari.ports.holds import Held, Subject
 from ccari.ports.subjects import Wanted
 from ccari.store import holds, journals, mandates
-from ccari.store.consents import withdraw
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.suppressions import enter
 from ccari.store.traces import clear
+from ccari.store.withdrawals import withdraw
 
 #: Calls in one transaction: each takes its journal a step further.
 BATCH = 50

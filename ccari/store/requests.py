@@ -16,11 +16,11 @@ from ccari.policy.seal import Kind, Sealed
 from ccari.ports.keying import Digests
 from ccari.ports.requests import OVERDUE, Clock, Exercise, RequestRecord, Wanted, Work
 from ccari.store import journals
-from ccari.store.consents import withdraw
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.seals import sealed
 from ccari.store.suppressions import enter
+from ccari.store.withdrawals import withdraw
 
 
 class Requests:
@@ -169,7 +169,8 @@ async def register(
     effect = EFFECTS[exercise.right]
     if exercise.right is Right.WITHDRAW_CONSENT:
         # before the counter is taken, which all rights of the controller wait for
-        await withdraw(connection, controller, digests, exercise.consent_purpose, exercise.received_at)
+        purposes = None if exercise.consent_purpose is None else [exercise.consent_purpose]
+        await withdraw(connection, controller, digests, purposes, exercise.received_at)
     # what came otherwise than in a call may be about any recording
     unknown = call_id is None or exercise.recorded_elsewhere
     recorded = unknown or await connection.fetchval(SQL["is_recorded"], call_id)

@@ -9,13 +9,15 @@ from uuid import UUID
 from ccari.policy.suppression import LIFTED_BY_NAME, Reason
 from ccari.ports.keying import Digests, Key, Keyed
 from ccari.ports.lists import Bar, LineFault, Progress, Report
-from ccari.store.bulk import Record, staging, unseen
+from ccari.store.bulk import Record, Staging, staging, unseen
 from ccari.store.database import Connection, Database
+from ccari.store.policies import Asked
 from ccari.store.queries import SQL
+from ccari.store.withdrawals import SLICE_ROWS, settling, withdraw
 
 _INCOMING = {
     "digest": "bytea", "key_version": "smallint", "campaign": "text", "reason": "text", "origin": "text",
-    "proof": "text", "entered_at": "timestamptz", "expires_at": "timestamptz", "older": "bytea[]",
+    "proof": "text", "entered_at": "timestamptz", "expires_at": "timestamptz", "older": "bytea[]", "digests": "bytea[]",
 }  # fmt: skip
 
 
@@ -24,13 +26,20 @@ class Suppressions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._asked = Asked()
 
     async def add(
         self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,
         campaign: str | None = None, expires_at: datetime | None = None,
     ) -> bool:  # fmt: skip
-        """Bar a number; False if a bar for this reason stood already."""
+        """Bar a number; False if a bar for this reason stood already. A withdrawal ends the consents that it is about."""
         async with self._database.transaction() as connection:
+            if reason is Reason.WITHDRAW_CONSENT:
+                purposes = None
+                if campaign is not None:
+                    asked = await self._asked.by(connection, controller)
+                    purposes = {purpose for each, purpose in asked if each == campaign}
+                await withdraw(connection, controller, digests, purposes, at=None)
             return await enter(
                 connection, controller, digests, [campaign or ""], reason, origin, proof, expires_at=expires_at
             )  # fmt: skip
@@ -41,7 +50,8 @@ class Suppressions:
     ) -> Report:  # fmt: skip
         """Enter a long list, under ``key`` where it has numbers. With a fault in it nothing is, unless ``keep_going``.
 
-        A withdrawal is entered under the ``older`` secrets too, as by :func:`enter`, and counted once.
+        A withdrawal is entered under the ``older`` secrets too, as by :func:`enter`, and counted once; and ends the consents that
+        it is about.
 
         Raises
         ------
@@ -50,7 +60,9 @@ class Suppressions:
         """
         async with staging(self._database, _INCOMING, controller=controller, keep_going=keep_going) as staged:
             await staged.take(_records(bars, key, older))
-            if staged.sound:
+            if staged.sound and await staged.connection.fetchval(SQL["withdrawals_are_listed"]):
+                await self._merge_withdrawals(staged, controller, progress)
+            elif staged.sound:
                 await staged.merge(SQL["merge_suppressions"], controller, progress=progress)
             if not older or not staged.sound:
                 return staged.report
@@ -58,6 +70,17 @@ class Suppressions:
                 async for first, last in staged.slices():
                     await staged.connection.execute(SQL["merge_suppressions"], first, last, controller)
             return staged.report
+
+    async def _merge_withdrawals(self, staged: Staging, controller: str, progress: Progress) -> None:
+        """A slice with the end of what it withdraws is one transaction."""
+        connection = staged.connection
+        # before anybody waits for it
+        await self._asked.by(connection, controller)
+        async for first, last in staged.slices(progress, rows=SLICE_ROWS):
+            async with settling(connection, controller, first, last, self._asked):
+                staged.report.accepted += await connection.fetchval(
+                    SQL["merge_suppressions"], first, last, controller
+                )
 
     async def remove(
         self, controller: str, digests: Digests, removed_by: str, why: str, *,
@@ -145,10 +168,11 @@ async def _records(
 
 def _record(bar: Bar, key: Key, older: Sequence[Key]) -> Record:
     keyed = bar.key if isinstance(bar.key, Keyed) else Keyed(key.digest(bar.key), key.version)
-    reaches = []
-    if bar.reason is Reason.WITHDRAW_CONSENT and not isinstance(bar.key, Keyed):
+    reaches: list[bytes] = []
+    withdraws = bar.reason is Reason.WITHDRAW_CONSENT
+    if withdraws and not isinstance(bar.key, Keyed):
         reaches = [each.digest(bar.key) for each in older]
     return (
         keyed.digest, keyed.version, bar.campaign or "", bar.reason, bar.origin, bar.proof, bar.since, bar.until,
-        reaches or None,
+        reaches or None, [keyed.digest, *reaches] if withdraws else None,
     )  # fmt: skip

@@ -96,10 +96,10 @@ FROM (
 WHERE consents.id = older.id
 
 -- name: withdraw_consents
--- A consent that was given after the withdrawal was received stands.
-UPDATE consents SET withdrawn_at = $4
-WHERE controller = $1 AND digest = ANY ($2) AND ($3::text IS NULL OR purpose = $3)
-  AND withdrawn_at IS NULL AND given_at <= $4
+-- A consent that was given after the withdrawal was received ($4, or now) stands.
+UPDATE consents SET withdrawn_at = coalesce($4::timestamptz, now())
+WHERE controller = $1 AND digest = ANY ($2) AND ($3::text[] IS NULL OR purpose = ANY ($3))
+  AND withdrawn_at IS NULL AND given_at <= coalesce($4::timestamptz, now())
 
 -- name: consent_purposes
 SELECT DISTINCT purpose FROM consents WHERE controller = $1 AND digest = ANY ($2)

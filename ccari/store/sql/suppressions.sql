@@ -45,6 +45,9 @@ WITH listed AS (
 )
 SELECT count(*) FROM further
 
+-- name: withdrawals_are_listed
+SELECT EXISTS (SELECT FROM incoming WHERE reason = 'withdraw_consent')
+
 -- name: merge_suppressions
 -- As add_suppression, for a slice of a list. A row that changes nothing is left as it is, not written anew. Which bars had
 -- ended is seen one by one as the INSERT comes to each, so that locks are taken in no other order than by it.

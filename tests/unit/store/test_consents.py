@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
@@ -23,11 +23,12 @@ from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
-from ccari.ports.lists import Agreed, LineFault, Report
-from ccari.store import consents, policies
+from ccari.ports.lists import Agreed, Bar, LineFault, Report
+from ccari.store import policies, withdrawals
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
+from ccari.store.secrets import Key
 from ccari.store.suppressions import enter
 from tests.unit.policy.campaigns import campaign
 from tests.unit.store import listed, made
@@ -38,6 +39,8 @@ OFFERS = campaign(id="offers", legal_basis="consent", marketing=True)
 SURVEY = campaign(id="survey", legal_basis="consent")
 PURPOSES = {"offers": "marketing", "survey": "survey", "again": "marketing"}
 FAULT = LineFault(2, "given", "it is empty")
+#: As of :func:`listed.digests`.
+KEYS = [Key(1, b"acme".ljust(32, b".")), Key(2, b"acme-2".ljust(32, b"."))]
 
 
 async def load(
@@ -132,17 +135,42 @@ async def press(store: Store, of: Number = made.NUMBER) -> None:
     await store.calls.register_right(call, exercise, ())
 
 
+async def bar_of_list(
+    store: Store, of: Number, campaign: str | None = None, keys: Sequence[Key] = KEYS[:1]
+) -> None:
+    """Beside bars of other kinds, which end no consent."""
+    bar = Bar(of, Reason.WITHDRAW_CONSENT, campaign, "letter 7", "list", NOW, None)
+    beside = [replace(bar, reason=each) for each in (Reason.OBJECTION, Reason.DO_NOT_CALL)]
+
+    async def bars() -> AsyncIterator[Sequence[Bar]]:
+        yield [*beside, bar]
+
+    done = await store.suppressions.load("acme", keys[-1], bars(), older=keys[:-1], keep_going=False)
+    assert done.lines == 3
+
+
+async def bar(store: Store, of: Number, campaign: str | None = None) -> None:
+    await store.suppressions.add(
+        "acme", listed.digests(of), Reason.WITHDRAW_CONSENT, "cli:anna", "letter 7", campaign=campaign
+    )
+
+
 WITHDRAWALS: dict[str, Callable[[Store, Number], Awaitable[object]]] = {
     "of everything": lambda store, of: withdraw(store, of=of),
     "of one purpose": lambda store, of: withdraw(store, "marketing", of),
     "by key": press,
     "by list": lambda store, of: load(store, agreed(of, given=NOW - 40 * DAY, withdrawn=NOW)),
+    "as a bar": bar,
+    "as a bar on a campaign": lambda store, of: bar(store, of, "offers"),
+    "as a bar of a list": bar_of_list,
+    "as a bar of a list on a campaign": lambda store, of: bar_of_list(store, of, "offers"),
 }
 
 
 @pytest.mark.parametrize("way", WITHDRAWALS)
 async def test_the_order_in_which_things_become_known_revives_a_consent(store: Store, way: str) -> None:
     """Every order, each with a number of its own: what was given before the withdrawal is at an end, and no more."""
+    await store.policies.apply(offering("offers"), "anna")
     orders = list(permutations([*LISTS, "withdrawal"]))
     for step in range(len(LISTS) + 1):
         lines: list[Line] = []
@@ -156,6 +184,56 @@ async def test_the_order_in_which_things_become_known_revives_a_consent(store: S
         found = await kept(store, "given_at", "withdrawn_at", of=number(n))
         assert [given for given, withdrawn in found if withdrawn is None] == [NOW + DAY], order
         assert len(found) == (5 if way == "by list" else 4)
+
+
+@pytest.mark.parametrize("enter", [bar, bar_of_list])
+async def test_a_bar_for_a_withdrawal_ends_another_consent_or_another_controllers(
+    store: Store, enter: Callable[..., Awaitable[None]]
+) -> None:
+    """Invariant 7; and the consent stays ended when the bar has been lifted."""
+    await store.policies.apply(offering("offers") + offering("survey", "survey")[len(made.POLICY) :], "anna")
+    await load(store, agreed(), agreed(purpose="survey"), agreed(given=NOW + DAY), agreed(number(2)))
+    await load(store, agreed(), controller="other")
+    await enter(store, made.NUMBER, "offers")
+    ended = await kept(store, "purpose", "given_at", "withdrawn_at")
+    assert [(purpose, given) for purpose, given, withdrawn in ended if withdrawn is not None] == [
+        ("marketing", NOW - 30 * DAY)
+    ]
+    assert await kept(store, "withdrawn_at", of=number(2)) == [(None,)]
+    (theirs,) = await store.consents.of("other", made.digests())
+    assert theirs["withdrawn_at"] is None
+    # of everything that the controller was given consent to
+    await enter(store, made.NUMBER)
+    assert [
+        given for given, withdrawn in await kept(store, "given_at", "withdrawn_at") if withdrawn is None
+    ] == [NOW + DAY]
+    await store.suppressions.remove("acme", listed.digests(made.NUMBER, 2), "anna", "by mistake")
+    assert [
+        given for given, withdrawn in await kept(store, "given_at", "withdrawn_at") if withdrawn is None
+    ] == [NOW + DAY]
+
+
+async def test_a_bar_of_a_list_misses_a_consent_under_an_older_secret(store: Store) -> None:
+    await load(store, agreed(), agreed(number(2)))
+    await bar_of_list(store, made.NUMBER, keys=KEYS)
+    assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at")] == [True]
+    assert await kept(store, "withdrawn_at", of=number(2)) == [(None,)]
+
+
+async def test_a_list_of_bars_that_is_cut_off_has_ended_consents_whose_bars_are_not_entered(
+    store: Store, database: Database
+) -> None:
+    """Each slice is one transaction with the end of what it withdraws."""
+    await load(store, agreed())
+    digest = made.digests().newest
+    async with database.transaction() as connection:
+        await connection.execute("SELECT FROM consents FOR UPDATE")
+        loading = asyncio.create_task(bar_of_list(store, made.NUMBER))
+        await until_they_wait(database, 1)
+        seen = await database.rows("SELECT FROM suppressions WHERE digest = $1", digest)
+        assert seen == []
+    await loading
+    assert [bool(ended) for (ended,) in await kept(store, "withdrawn_at")] == [True]
 
 
 async def test_a_withdrawal_that_is_known_is_put_off_by_a_list(store: Store) -> None:
@@ -441,7 +519,7 @@ async def test_a_list_that_comes_in_during_a_withdrawal_outlives_it(store: Store
     """The withdrawal has looked for consents, found none, and is not over when the list is entered."""
     async with database.transaction() as connection:
         await enter(connection, "acme", made.digests(), [""], Reason.WITHDRAW_CONSENT, "call", "")
-        await consents.withdraw(connection, "acme", made.digests(), "marketing", datetime.now(UTC))
+        await withdrawals.withdraw(connection, "acme", made.digests(), ["marketing"], datetime.now(UTC))
         loading = asyncio.create_task(load(store, agreed()))
         await until_somebody_waits(connection)
     assert (await loading).accepted == 1
@@ -503,7 +581,9 @@ async def test_a_pressed_withdrawal_and_one_by_hand_wait_for_one_another_for_eve
 
 
 async def test_lists_and_withdrawals_of_the_same_numbers_wait_for_one_another_for_ever(store: Store) -> None:
-    """Lists in opposite order, under a newer secret, calls on the consents, and people who withdraw, all at once."""
+    """Lists in opposite order, under a newer secret, calls on the consents, people who withdraw, and lists of those who have, all
+    at once.
+    """
     numbers = [number(n) for n in range(200)]
     await load(store, *(agreed(each, purpose="renewals") for each in numbers))
     lines = [agreed(each, purpose="renewals", version=2) for each in numbers]
@@ -513,6 +593,13 @@ async def test_lists_and_withdrawals_of_the_same_numbers_wait_for_one_another_fo
         for _ in range(3):
             await store.consents.load("acme", PURPOSES, whole(of), origin="x", keep_going=False)
 
+    async def bar_all(of: Sequence[Number]) -> None:
+        async def bars() -> AsyncIterator[Sequence[Bar]]:
+            yield [Bar(each, Reason.WITHDRAW_CONSENT, None, "", "list", NOW, None) for each in of]
+
+        for _ in range(3):
+            await store.suppressions.load("acme", KEYS[1], bars(), older=KEYS[:1], keep_going=False)
+
     async def use(of: Number) -> None:
         call = replace(made.call(), keyed=listed.digests(of, 2))
         await store.calls.open(call, on_consent(call))
@@ -521,7 +608,7 @@ async def test_lists_and_withdrawals_of_the_same_numbers_wait_for_one_another_fo
     gone, called = numbers[::5], numbers[::3]
     async with asyncio.timeout(120):
         await asyncio.gather(
-            bring(lines), bring(lines[::-1]), bring(more),
+            bring(lines), bring(lines[::-1]), bring(more), bar_all(gone), bar_all(gone[::-1]),
             *(withdraw(store, of=each, version=2) for each in gone), *map(use, called),
         )  # fmt: skip
     for each in numbers:

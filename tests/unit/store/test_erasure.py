@@ -380,11 +380,12 @@ async def test_an_erasure_and_a_withdrawal_wait_for_one_another_for_ever(
 ) -> None:
     """Both write to a consent that is kept, and to the bar of an earlier withdrawal, in which somebody wrote the number."""
     call = await person.called(shelf)
-    await consents(shelf, agreed(proof=made.NUMBER.e164))
-    await person.used(shelf, call)
     await shelf.store.suppressions.add(
         "acme", made.digests(), Reason.WITHDRAW_CONSENT, "cli:anna", made.NUMBER.e164
     )
+    # given since
+    await consents(shelf, agreed(proof=made.NUMBER.e164, given=person.now()))
+    await person.used(shelf, call)
     reference = await person.asked(shelf)
     async with database.transaction() as connection:
         await connection.execute("SELECT FROM consents FOR UPDATE")
