@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from ccari.policy import deadlines, gate, notices
 from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.campaign import Campaign
+from ccari.policy.campaign import Campaign, ended_by
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller, Register
@@ -132,4 +132,5 @@ class Terms:
             asked=past.asked if past else None,
             scripts={question: words for question, words in told.items() if words},
             codes={code: action.value for code, action in campaign.agent_keys.items()},
+            ends=dict.fromkeys(ended_by(campaign.recording), "call" if campaign.recording.must else "recording"),
         )  # fmt: skip

@@ -130,6 +130,13 @@ def stops_recording(right: Right, basis: LegalBasis, mode: RecordingMode) -> boo
     return agreed_to or basis in EFFECTS[right].stops
 
 
+def ended_by(recording: Recording) -> tuple[Right, ...]:
+    """The rights that end a recording which is declared so; none where none is made."""
+    if recording.mode is RecordingMode.OFF:
+        return ()
+    return tuple(right for right in Right if stops_recording(right, recording.legal_basis, recording.mode))
+
+
 class Notice(Declared):
     """``barge_in``: what a key cuts short when it is said once more; what must still be heard is never cut."""
 

@@ -8,7 +8,14 @@ from typing import Protocol
 
 from ccari.policy import confirmations, speech
 from ccari.policy.bases import OBJECTABLE
-from ccari.policy.campaign import Campaign, Information, NoticePrompt, RecordingMode
+from ccari.policy.campaign import (
+    Campaign,
+    Information,
+    NoticePrompt,
+    Recording,
+    RecordingMode,
+    stops_recording,
+)
 from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
 from ccari.policy.rights import Right
@@ -315,9 +322,20 @@ def _menu(campaign: Campaign) -> dict[str, str]:
     if rules.mode is RecordingMode.OFF:
         untold.add(KeyAction.CONTINUE_UNRECORDED)
     return {
-        key: "menu_refuse_recording"
-        if action is KeyAction.CONTINUE_UNRECORDED and rules.must
-        else f"menu_{action.value}"
+        key: _sentence(action, rules)
         for key, action in sorted(campaign.keys.items(), key=_as_told)
         if action not in untold
     }
+
+
+def _sentence(action: KeyAction, rules: Recording) -> str:
+    """The id of what tells of a key: also what it does to the recording, Art 4(11) and 7(3), and to the call."""
+    match action:
+        case KeyAction.CONTINUE_UNRECORDED if rules.must:
+            return "menu_refuse_recording"
+        case KeyAction.WITHDRAW_CONSENT if stops_recording(
+            Right.WITHDRAW_CONSENT, rules.legal_basis, rules.mode
+        ):
+            return "menu_withdraw_consent_or_end" if rules.must else "menu_withdraw_consent_recording"
+        case _:
+            return f"menu_{action.value}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from ccari.policy.bases import LegalBasis
@@ -37,7 +37,8 @@ class AgentCard:
     ``controller`` is its id in the policy, by which it is known who may see the card; ``controller_name`` is what people
     call it. ``heard_at``: when this number last heard the controller's information. ``asked`` is None, as ``heard_at`` is
     then, where the records could not be asked: an empty list says that the number has exercised nothing. ``scripts``: what
-    to answer, by question (``source``, ``why``). ``codes``: the agent's feature codes and what each does.
+    to answer, by question (``source``, ``why``). ``codes``: the agent's feature codes and what each does. ``ends``: what a right
+    ends at once that the agent enters, ``recording`` or ``call``; what is not there ends neither.
     """
 
     call_id: UUID
@@ -56,6 +57,7 @@ class AgentCard:
     asked: Sequence[Asked] | None
     scripts: Mapping[str, str]
     codes: Mapping[str, str]
+    ends: Mapping[Right, Literal["recording", "call"]]
 
 
 class Watch(Protocol):

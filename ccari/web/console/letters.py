@@ -102,7 +102,7 @@ def write(
         "due": day(request.due), "late": request.due < today, "extended_to": day(deadlines.extended(request.received_at, controller.country)),
         "reason": _reason(request, outcome) or book["gap"]["reason"], "right": right.value,
         "barred": bool(bars), "barred_wholly": any(not bar.campaign for bar in bars), "in_call": request.call_id is not None,
-        "stopped": _was_recorded(request), "unrecorded": _was_not_recorded(request),
+        "stopped": request.has_stopped_recording, "unrecorded": _was_not_recorded(request),
     }  # fmt: skip
     bodies = [book["opening"], book[outcome][right] if right in book[outcome] else book[outcome]["body"]]
     # what was done may be less than what was asked for (17(3)), and then Art 12(4) wants them as in a refusal
@@ -118,13 +118,6 @@ def write(
     kept = tuple(each for each in paragraphs if each)
     return Letter(
         language, controller.name, controller.dpo, book["gap"]["addressee"], day(today), subject, kept
-    )
-
-
-def _was_recorded(request: RequestShown) -> bool:
-    """True if a recording of ours ran by the time of the request, which then ended it."""
-    return any(
-        each.started_at is not None and each.started_at <= request.received_at for each in request.recordings
     )
 
 

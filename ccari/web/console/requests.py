@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import product
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import Field
 
 from ccari.policy import deadlines, rights
+from ccari.policy.bases import LegalBasis
+from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.declaration import Policy
 from ccari.policy.rights import Level, RequestState, Right, StepFault
 from ccari.web import calls
@@ -177,6 +180,8 @@ async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> S
         "request": request, "call": call, "telling": _telling(call), "steps": steps,
         "days_left": days_left, "soon": SOON_DAYS, "letters": _letters(request, steps),
         "levels": list(Level), "number_whole": whole, "is_open": request.state.is_open,
+        # whoever else records the call does so in a way that is not known here
+        "may_stop": any(stops_recording(request.right, *each) for each in product(LegalBasis, RecordingMode)),
     }  # fmt: skip
     return Shown("request.html.j2", told)
 

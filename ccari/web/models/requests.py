@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
+from ccari.policy.bases import LegalBasis
+from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.declared import Identifier
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
@@ -170,6 +172,17 @@ class RequestShown(Told):
         str | None, Field(description="What somebody did to the history since it was written; null: nothing.")
     ]
     forwards: tuple[ForwardShown, ...]
+
+    @property
+    def has_stopped_recording(self) -> bool:
+        """True if ccari was recording the call when the right was exercised, and the right has ended that."""
+        return any(
+            stops_recording(self.right, LegalBasis(each.legal_basis), RecordingMode(each.mode))
+            and each.started_at is not None
+            and each.started_at <= self.received_at
+            and (each.stopped_at is None or each.stopped_at >= self.received_at)
+            for each in self.recordings
+        )
 
 
 class ClaimBody(Body):

@@ -289,6 +289,29 @@ def test_who_is_recorded_is_not_told_what_for_or_a_call_that_is_not_for_what_it_
     assert own["recording_notice"] == "renewals"
 
 
+@pytest.mark.parametrize(
+    ("recording", "sentence"),
+    [
+        ({"mode": "off"}, "menu_withdraw_consent: <6>"),
+        ({"mode": "opt_out"}, "menu_withdraw_consent: <6>"),
+        ({"mode": "opt_in"}, "menu_withdraw_consent_recording: <6>"),
+        (
+            {"mode": "opt_in", "legal_basis": "legitimate_interest"},
+            "menu_withdraw_consent_recording: <6>",
+        ),
+        ({"mode": "opt_in", "without": "hang_up"}, "menu_withdraw_consent_or_end: <6>"),
+        ({"mode": "mandatory"}, "menu_withdraw_consent: <6>"),
+    ],
+)
+def test_who_withdraws_their_consent_is_not_told_that_it_ends_the_recording_too(
+    recording: dict[str, Any], sentence: str
+) -> None:
+    keys = {"2": "continue_unrecorded", "6": "withdraw_consent"}
+    if recording["mode"] == "opt_in":
+        keys |= {"1": "consent_recording"}
+    assert sentence in texts(campaign(recording=recording, keys=keys))["rights"]
+
+
 def test_the_menu_leaves_a_key_out_or_hides_the_objection_among_the_others() -> None:
     """Article 21(4): clearly and separately. But for the key that is told with the recording."""
     assert texts(campaign())["rights"] == (

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -14,7 +14,7 @@ import pytest
 
 from ccari.calls.cards import MOST_WAITING, Rack
 from ccari.gating.terms import Terms
-from ccari.policy.campaign import AgentScripts
+from ccari.policy.campaign import AgentScripts, Recording
 from ccari.policy.declaration import read
 from ccari.policy.rights import Right
 from ccari.ports.access import Role
@@ -34,15 +34,20 @@ PAST = Past("umowa", None, [Asked(Right.ACCESS, "ACME-2026-000001", "received", 
 
 
 def card(
-    agent: str = "anna", controller: str = "acme", *, name: str | None = None, past: Past | None = PAST
-) -> AgentCard:
+    agent: str = "anna", controller: str = "acme", *, name: str | None = None, past: Past | None = PAST,
+    recording: Mapping[str, str] | None = None,
+) -> AgentCard:  # fmt: skip
     """The card of one call as calls make it: for that controller, which people call by ``name``."""
     policy = read(TWO)
     campaign = next(each for each in policy.campaigns if each.controller == controller)
     whose = policy.controller_of(campaign)
-    said = campaign.model_copy(
-        update={"data_source": None, "agent_scripts": AgentScripts(source="Z umowy zawartej z ACME.")}
-    )
+    changes: dict[str, Any] = {
+        "data_source": None,
+        "agent_scripts": AgentScripts(source="Z umowy zawartej z ACME."),
+    }
+    if recording is not None:
+        changes["recording"] = Recording.model_validate(recording)
+    said = campaign.model_copy(update=changes)
     terms = Terms(
         controller=whose.model_copy(update={"name": name}) if name else whose, campaign=said, registers=(),
         number=made.NUMBER, opened=replace(made.call(controller), agent=agent), scripts={}, language="pl",

@@ -132,10 +132,15 @@ def refusal(began: RequestState, recordings: tuple[RecordingRow, ...] = (), **ch
     return request(Right.REFUSE_RECORDING, **given | changes)
 
 
-def recorded(started_at: datetime | None, state: str = "stored") -> RecordingRow:
+def recorded(
+    started_at: datetime | None,
+    state: str = "stored",
+    stopped_at: datetime | None = None,
+    mode: str = "opt_out",
+) -> RecordingRow:
     return RecordingRow(
-        id=uuid4(), state=state, legal_basis="legitimate_interest", mode="opt_out", started_at=started_at,
-        duration_ms=None, delete_at=MOMENT, file=None,
+        id=uuid4(), state=state, legal_basis="legitimate_interest", mode=mode, started_at=started_at,
+        stopped_at=stopped_at, duration_ms=None, delete_at=MOMENT, file=None,
     )  # fmt: skip
 
 
@@ -153,6 +158,26 @@ def test_who_stopped_our_recorder_is_not_told_so(language: str, state: str) -> N
     assert NOTHING[language] not in told
 
 
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("en", "the recording of the call, to which you had agreed, was stopped"),
+        ("pl", "zostało natychmiast przerwane"),
+    ],
+)
+def test_who_took_their_agreement_to_a_recording_back_is_not_told_that_it_was_stopped(
+    language: str, says: str
+) -> None:
+    call = {"call_id": uuid4()}
+    for recordings, told in (
+        ((recorded(EARLIER, mode="opt_in"),), True),
+        ((recorded(EARLIER),), False),
+        ((), False),
+    ):
+        of = request(Right.WITHDRAW_CONSENT, recordings=recordings, **call)
+        assert (says in text(Outcome.FULFILLED, of, language)) is told
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_who_refused_before_anything_was_recorded_is_told_of_what_had_been(language: str) -> None:
     told = text(Outcome.FULFILLED, refusal(RequestState.FULFILLED), language)
@@ -168,6 +193,7 @@ def test_who_refused_before_anything_was_recorded_is_told_of_what_had_been(langu
         refusal(RequestState.RECEIVED),
         refusal(RequestState.RECEIVED, (recorded(None, "failed"),)),
         refusal(RequestState.RECEIVED, (recorded(LATER),)),
+        refusal(RequestState.RECEIVED, (recorded(EARLIER - timedelta(minutes=1), stopped_at=EARLIER),)),
         refusal(RequestState.FULFILLED, (recorded(LATER),)),
         refusal(RequestState.FULFILLED, (recorded(None, "discarded"),)),
         refusal(RequestState.FULFILLED, history=()),
@@ -175,7 +201,7 @@ def test_who_refused_before_anything_was_recorded_is_told_of_what_had_been(langu
         refusal(RequestState.FULFILLED, call_id=None),
     ],
     ids=[
-        "at the menu of a dialplan", "not begun", "agreed later, then", "agreed later", "thrown away",
+        "at the menu of a dialplan", "not begun", "agreed later, then", "paused before", "agreed later", "thrown away",
         "no history", "by letter", "by letter, done with",
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -206,6 +207,33 @@ async def test_a_card_does_not_come_to_the_page(floor: Floor) -> None:
     assert MARKUP not in shown
     assert NUMBER not in shown
     assert str(told.call_id) in (await floor.visitor.get(AGENT)).text
+
+
+@pytest.mark.parametrize(
+    ("recording", "ends"),
+    [
+        ({"mode": "off"}, {}),
+        ({"mode": "opt_out"}, {"erasure": "recording", "withdraw_consent": None, "access": None}),
+        ({"mode": "opt_in"}, {"erasure": "recording", "withdraw_consent": "recording", "access": None}),
+        ({"mode": "opt_in", "without": "hang_up"}, {"withdraw_consent": "call", "refuse_recording": "call"}),
+    ],
+)
+async def test_an_agent_presses_a_button_that_ends_the_recording_or_the_call_unwarned(
+    floor: Floor, recording: dict[str, str], ends: dict[str, str | None]
+) -> None:
+    await signed_in(floor.api, floor.visitor, Role.AGENT)
+    told = card(recording=recording)
+    async with watching(floor, AGENT) as stream:
+        board(floor.front).put(live("talk", call=told.call_id))
+        await fragment(stream)
+        assert isinstance(floor.front.cards, Rack)
+        floor.front.cards.hand_out(told)
+        shown = await fragment(stream)
+    buttons = dict(re.findall(r'value="(\w+)" id="right-[^"]+"[^>]*>([^<]+)</button>', shown))
+    assert set(buttons) == set(Right)
+    for right, what in (ends or dict.fromkeys(Right)).items():
+        warned = re.findall(r"\(ends the (\w+)\)", buttons[right])
+        assert warned == ([what] if what else [])
 
 
 async def test_a_right_is_not_registered_or_in_anothers_call(floor: Floor) -> None:

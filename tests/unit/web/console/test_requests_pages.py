@@ -26,6 +26,7 @@ from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 REQUESTS = "/console/requests"
 NEW = f"{REQUESTS}/new"
 MARKUP = "<script>alert(1)</script> & \"'"
+STOPPED, NOTHING_TO_STOP = "It stopped the recording of the call.", "ccari was not recording the call then."
 
 
 async def entered(visitor: Visitor, **fields: str) -> str:
@@ -125,16 +126,30 @@ async def test_a_letter_that_refuses_a_recording_withdraws_a_consent_that_nobody
     assert "refusal of recording, Art 7(3)" in unknown.words
 
 
-async def test_a_letter_is_said_to_have_stopped_a_recording(api: Api, visitor: Visitor, store: Store) -> None:
+async def test_a_letter_or_a_key_at_the_menu_of_a_dialplan_is_said_to_have_stopped_a_recording(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
     await signed_in(api, visitor, Role.DPO)
     written = await visitor.get(await entered(visitor))
-    assert "stops the recording" not in written.words
-    call = made.call()
-    await store.calls.open(call, made.question(call))
-    pressed = await store.calls.register_right(
-        call, made.exercise(Right.ERASURE), made.journal("key_pressed")
-    )
-    assert "stops the recording" in (await visitor.get(f"{REQUESTS}/{pressed}")).words
+    assert "the recording of the call" not in written.words
+    assert "was not recording" not in written.words
+    for right, recorded, says in (
+        (Right.ERASURE, True, STOPPED),
+        (Right.ERASURE, False, NOTHING_TO_STOP),
+        (Right.WITHDRAW_CONSENT, False, NOTHING_TO_STOP),
+        (Right.ACCESS, True, None),
+        (Right.ACCESS, False, None),
+    ):
+        call = made.call()
+        await store.calls.open(call, made.question(call))
+        if recorded:
+            tag = made.tag(call)
+            await store.calls.commit_heard(call.id, "v1", "i1", ())
+            await store.recordings.tag(tag, made.journal("notice_heard"))
+            await store.recordings.started(tag.recording_id, made.NOW - timedelta(minutes=1))
+        pressed = await store.calls.register_right(call, made.exercise(right), made.journal("key_pressed"))
+        words = (await visitor.get(f"{REQUESTS}/{pressed}")).words
+        assert [each for each in (STOPPED, NOTHING_TO_STOP) if each in words] == ([says] if says else [])
 
 
 async def test_the_letter_on_a_refusal_says_that_a_recorder_was_stopped_which_did_not_run(
