@@ -33,7 +33,7 @@ def list_(context: typer.Context, *, limit: Limit = 100, json: Json = False) -> 
         "id": "CALL", "opened_at": "OPENED", "direction": "DIRECTION", "campaign": "CAMPAIGN", "legal_basis": "LEGAL BASIS", "number": "NUMBER",
         "outcome": "OUTCOME", "reason": "REASON",
     }  # fmt: skip
-    as_table(rows, columns, none="there are no calls")
+    as_table([_expired(row) for row in rows], columns, none="there are no calls")
 
 
 @app.command()
@@ -109,6 +109,11 @@ def purge(
             typer.echo(f"{count} past it and held by {words}")
     if not yes and (goes := sum(each.gone for each in done.values())):
         typer.echo(f"nothing was erased yet: --yes does, for good, of {goes}", err=True)
+
+
+def _expired(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for the table, which says why a call tells no number."""
+    return row if row["expired_at"] is None else {**row, "number": f"expired {row['expired_at']:%Y-%m-%d}"}
 
 
 def _print(record: CallRecord) -> None:

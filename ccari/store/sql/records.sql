@@ -1,7 +1,7 @@
 -- name: list_calls
 -- $6 and $7: the one in the order after which to begin.
 SELECT id, opened_at, direction, controller, campaign, legal_basis, number_masked AS number, outcome, reason, dialled_at,
-       heard_at, ended_at, agent, revision, notice_version
+       heard_at, ended_at, agent, revision, notice_version, expired_at
 FROM calls
 WHERE ($2::text IS NULL OR campaign = $2) AND ($3::text IS NULL OR outcome = $3)
   AND ($4::timestamptz IS NULL OR opened_at >= $4) AND ($5::text[] IS NULL OR controller = ANY ($5))
@@ -10,7 +10,7 @@ ORDER BY opened_at DESC, id DESC LIMIT $1
 
 -- name: show_call
 SELECT id, opened_at, direction, controller, campaign, legal_basis, number_masked AS number, outcome, reason, dialled_at,
-       heard_at, ended_at, agent, revision, notice_version, events, last_link
+       heard_at, ended_at, agent, revision, notice_version, expired_at, events, last_link
 FROM calls WHERE id = $1
 
 -- name: recordings_of_call

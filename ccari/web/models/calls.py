@@ -53,6 +53,12 @@ class CallRow(Told):
     agent: str
     revision: int | None
     notice_version: str | None
+    expired_at: Annotated[
+        datetime | None,
+        Field(
+            description="Since when it no longer tells whose it was, for its time is over; null: it has not expired."
+        ),
+    ]
 
 
 class CallPage(Told):

@@ -96,6 +96,20 @@ async def test_a_call_whose_time_is_over_tells_whose_it_was(shelf: Shelf) -> Non
     assert await expire(shelf) == Expired()
 
 
+async def test_a_call_that_has_expired_shows_dashes_and_not_why(ccari: Service, shelf: Shelf) -> None:
+    gone, kept = await over(shelf), await over(shelf, timedelta(days=1))
+    assert await expire(shelf) == Expired(1)
+    at = (await row(shelf, gone))["expired_at"]
+    listed = {each["id"]: each["expired_at"] for each in await ccari.json("calls", "list")}
+    assert listed == {str(gone.id): at.isoformat(), str(kept.id): None}
+    shown = await ccari.json("calls", "show", str(gone.id))
+    assert shown["expired_at"] == at.isoformat()
+    lines = (await ccari.ccari("calls", "list")).out.splitlines()
+    for call, said in ((gone, f"expired {at:%Y-%m-%d}"), (kept, made.NUMBER.masked)):
+        (line,) = [each for each in lines if str(call.id) in each]
+        assert said in line
+
+
 async def test_a_call_goes_before_its_time_or_with_anothers(shelf: Shelf) -> None:
     lately = await over(shelf, timedelta(days=364))
     of_another = await shelf.call(made.call("beta"))

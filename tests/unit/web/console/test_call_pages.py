@@ -1,11 +1,14 @@
 """Calls in the console: those that may be seen, with numbers masked and the journal's state told."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from html import unescape
 from http import HTTPStatus
 from uuid import uuid4
 
+from ccari.gating.limits import Expired, LimitKeeper
 from ccari.ports.access import Role
+from ccari.ports.limits import CallLimit
 from ccari.store.opened import Store
 from ccari.web.console.words import CATALOGUES
 from tests.unit.store import made
@@ -38,6 +41,22 @@ async def test_a_call_is_not_listed_or_its_journal_is_not_shown(
     await store.database.rows("DELETE FROM call_event_fields")
     await store.database.rows("DELETE FROM call_events")
     assert "journal is not intact" in (await visitor.get(f"{CALLS}/{call.id}")).words
+
+
+async def test_a_call_that_has_expired_shows_a_dash_and_not_why(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.calls.close(call.id, "busy", "", made.journal("call_ended"))
+    await store.database.rows("UPDATE calls SET ended_at = now() - interval '2 years' WHERE id = $1", call.id)
+    limit = CallLimit("acme", 365)
+    assert await LimitKeeper(store.limits, store.policies).expire(limit, datetime.now(UTC)) == Expired(1)
+    await signed_in(api, visitor, Role.OPS)
+    assert "expired" in (await visitor.get(CALLS)).words
+    assert "it no longer tells whose it was" in (await visitor.get(f"{CALLS}/{call.id}")).words
+    (listed,) = (await api.ask("GET", "/v1/calls")).json["items"]
+    assert datetime.fromisoformat(listed["expired_at"]) <= datetime.now(UTC)
 
 
 async def test_a_reason_is_told_in_the_list_by_another_word_than_on_its_page(
