@@ -35,8 +35,8 @@ def queue(
     """List what controllers were told, are yet to be told, and could not be told: that comes first."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        if retry is not None and not await store.forwards.retry(retry.strip().upper()):
-            raise CcariError(f"nothing was given up of {retry!r}: see ccari requests forwards")
+        if retry is not None:
+            await _retry(store, retry.strip().upper())
         revision = await store.policies.newest()
         return await store.forwards.list(forwarded_to(revision.policy if revision else None), limit)
 
@@ -49,6 +49,17 @@ def queue(
         "next_try_at": "NEXT TRY", "settled_at": "SETTLED", "fault": "FAULT",
     }  # fmt: skip
     as_table(rows, columns, none="there is nothing to forward")
+
+
+async def _retry(store: Store, reference: str) -> None:
+    numberless = await store.forwards.without_number(reference)
+    if not await store.forwards.retry(reference):
+        raise CcariError(f"nothing was given up of {reference!r}: see ccari requests forwards")
+    if numberless:
+        typer.echo(
+            f"{reference} is closed and its number erased: its controller is told without, and has to hear from you who it is",
+            err=True,
+        )
 
 
 def deliver(context: typer.Context, *, json: Json = False) -> None:

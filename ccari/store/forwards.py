@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from ccari.policy.rights import RequestState
 from ccari.ports.forwarding import Forward, Way
 from ccari.store.database import Database
 from ccari.store.queries import SQL
@@ -57,6 +58,13 @@ class Forwards:
     async def retry(self, reference: str) -> list[int]:
         """Try again what was given up of a request, as if for the first time; gives the changes' numbers."""
         return sorted(row["seq"] for row in await self._database.rows(SQL["retry_forwards"], reference))
+
+    async def without_number(self, reference: str) -> list[int]:
+        """The changes that were given up of a closed request and no longer have its number: nobody can be told whose they are."""
+        closed = [state for state in RequestState if not state.is_open]
+        return [
+            row["seq"] for row in await self._database.rows(SQL["forwards_without_number"], reference, closed)
+        ]
 
     async def list(self, controllers: Iterable[str], limit: int) -> list[dict[str, Any]]:
         """The queue: what was given up, what waits, what was delivered."""

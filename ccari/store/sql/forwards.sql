@@ -67,6 +67,11 @@ SELECT f.seq, CASE WHEN f.state = 'waiting' AND r.controller <> ALL ($2) THEN 'n
        f.tries, f.queued_at, f.webhook_at, f.folder_at, f.settled_at, f.fault
 FROM forwards f JOIN rights_requests r USING (reference) WHERE f.reference = $1 ORDER BY f.seq
 
+-- name: forwards_without_number
+-- What was given up, of the time before its request was closed, and has lost the number by now.
+SELECT f.seq FROM forwards f JOIN request_events e USING (reference, seq)
+WHERE f.reference = $1 AND f.state = 'given_up' AND f.number IS NULL AND e.state <> ALL ($2) ORDER BY f.seq
+
 -- name: retry_forwards
 UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
 WHERE reference = $1 AND state = 'given_up'

@@ -42,9 +42,11 @@ SELECT reference, controller, "right", article, state, level, number, received_a
 FROM rights_requests WHERE reference = $1 FOR UPDATE
 
 -- name: change_request
--- What was given up is not told of a closed request with its number.
+-- What was given up is tried once more when its request is closed: its controller is to be told, Art 28(3)(e), with the number,
+-- which is kept no longer than that. By the end of this transaction its closure is on the queue, behind it.
 WITH given_up AS (
-    UPDATE forwards SET number = NULL WHERE $6 AND reference = $1 AND state = 'given_up' AND number IS NOT NULL)
+    UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now()
+    WHERE $6 AND reference = $1 AND state = 'given_up')
 UPDATE rights_requests SET
     state = $2, level = $3, due = $4,
     extended_at = CASE WHEN $5 THEN clock_timestamp() ELSE extended_at END,

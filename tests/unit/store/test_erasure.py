@@ -490,10 +490,10 @@ async def until_something_waits(database: Database, waiting: int = 1) -> None:
 async def test_a_controller_is_never_told_of_whom_it_is_to_forget(shelf: Shelf) -> None:
     """What waits to be forwarded keeps the number until it was told; what was given up on has waited long enough."""
     given_up, reference = await person.asked(shelf, Right.OBJECTION_MARKETING), await person.asked(shelf)
+    await person.resolved(shelf, given_up)
     await shelf.database.rows(
         "UPDATE forwards SET state = 'given_up', settled_at = now() WHERE reference = $1", given_up
     )
-    await person.resolved(shelf, given_up)
     wanted = replace(await person.wanted(shelf, reference), forwarded=True)
     report = (await person.eraser(shelf).erase(wanted, Terms(person.now()))).report
     assert report is not None

@@ -181,7 +181,9 @@ async def given_up(store: Store) -> None:
 async def test_a_request_that_was_closed_keeps_its_number_in_what_was_given_up(
     store: Store, database: Database
 ) -> None:
-    """Its number is kept for who is to be told, and no longer than it is tried, or the request is open."""
+    """Its number is kept for who is to be told, and no longer than it is tried, or the request is open: once more from its
+    closure on.
+    """
     reference = await added(store)
     await given_up(store)
     assert await queue(database, "state, number") == [("given_up", made.NUMBER.e164)]
@@ -191,12 +193,47 @@ async def test_a_request_that_was_closed_keeps_its_number_in_what_was_given_up(
     await given_up(store)
     await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
     await store.requests.step(reference, RequestState.FULFILLED, WORK)
-    waiting = [("waiting", made.NUMBER.e164), ("waiting", None)]
-    assert await queue(database, "state, number") == [("given_up", None), *waiting]
-    # the others are given up when the request is closed
+    waiting = [("waiting", made.NUMBER.e164), ("waiting", made.NUMBER.e164), ("waiting", None)]
+    assert await queue(database, "state, number") == waiting
+    # all are given up when the request is closed
     for _ in waiting:
         await given_up(store)
     assert await queue(database, "state, number") == [("given_up", None)] * 3
+
+
+async def test_a_controller_that_was_not_reached_learns_of_a_closed_request_without_whose_it_is(
+    store: Store, database: Database
+) -> None:
+    """Article 28(3)(e). Each in its order, for as long as if it was tried for the first time."""
+    reference = await added(store)
+    await given_up(store)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
+    second = await claimed(store)
+    await store.forwards.delivered(second, [Way.WEBHOOK])
+    await later(database, by=timedelta(days=30))
+    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    first = await claimed(store)
+    assert (first.seq, first.number, first.tries) == (1, made.NUMBER.e164, 1)
+    assert not await store.forwards.failed(first, (), "away", timedelta(0), timedelta(days=3))
+    first = await claimed(store)
+    await store.forwards.delivered(first, [Way.WEBHOOK])
+    closing = await claimed(store)
+    assert (first.seq, closing.seq, closing.number) == (1, 3, None)
+    # a change that has gone stays gone, and no number is left
+    await store.forwards.delivered(closing, [Way.WEBHOOK])
+    assert await queue(database, "state, number") == [("delivered", None)] * 3
+
+
+async def test_who_retries_what_lost_its_number_is_not_told_so(store: Store) -> None:
+    reference = await added(store)
+    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    assert await store.forwards.without_number(reference) == []
+    await given_up(store)
+    await given_up(store)
+    # the closure itself never has it
+    assert await store.forwards.without_number(reference) == [1]
+    assert await store.forwards.retry(reference) == [1, 2]
+    assert await store.forwards.without_number(reference) == []
 
 
 async def test_what_is_given_up_while_its_request_is_closed_keeps_the_number(

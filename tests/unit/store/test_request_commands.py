@@ -285,6 +285,18 @@ async def test_what_is_stuck_is_not_seen_or_not_tried_again(
     assert (told["number"], told["level"]) == (NUMBER.e164, "L2")
 
 
+async def test_who_tries_again_to_tell_of_a_closed_request_is_not_told_that_its_number_is_gone(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    reference = await added(store)
+    await run(ccari, "resolve", reference)
+    await database.rows("UPDATE forwards SET state = 'given_up', settled_at = now(), number = NULL RETURNING 1")
+    again = await ccari.ccari("requests", "forwards", "--retry", reference)
+    assert (again.code, again.err) == (
+        0, f"{reference} is closed and its number erased: its controller is told without, and has to hear from you who it is\n",
+    )  # fmt: skip
+
+
 async def test_the_webhooks_secret_is_printed_or_made_twice(ccari: Service, tmp_path: Path) -> None:
     path = tmp_path / "keys" / "acme" / "webhook.key"
     first = await run(ccari, "webhook-secret", "--controller", "acme")
