@@ -1,6 +1,8 @@
 """One route of the table, answering: role, then form, then the work; and what goes wrong is a problem document."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
@@ -19,7 +21,7 @@ from ccari.web.problems import Fault, Refusal
 from ccari.web.rates import Rates
 from ccari.web.repeats import Repeat, key_of
 from ccari.web.routes import Route
-from ccari.web.turns import Room, Turns
+from ccari.web.turns import Room, Shares, Turns
 
 #: For a body to arrive.
 BODY_SECONDS = 10.0
@@ -33,6 +35,9 @@ LONG_AT_ONCE = 2
 #: Requests that there may be at a time, with those that wait or whose body is on its way; but for streams, once open, and for
 #: those that sign in, whom the console counts apart.
 MOST_REQUESTS = 200
+#: Of them those whose body did not come with the head, and is waited for: of all tokens, and of one. A dialler's come within
+#: milliseconds; who lets them not come at all is to leave room for the others' gates.
+MOST_BODIES, MOST_BODIES_OF_ONE = 100, 40
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 #: Of a request, for its line in the log: the name of the token.
@@ -50,10 +55,20 @@ class Counter:
         self.doorkeeper = doorkeeper
         self.rates = rates
         self.room = Room(MOST_REQUESTS)
+        self._bodies = Shares(MOST_BODIES, MOST_BODIES_OF_ONE)
         self.turns = Turns(AT_ONCE)
         self.gates = Turns(GATES_AT_ONCE)
         self.lists_in = Turns(LONG_AT_ONCE)
         self.files_out = Turns(LONG_AT_ONCE)
+
+    @contextlib.contextmanager
+    def awaiting(self, request: web.Request, bearer: Bearer) -> Iterator[None]:
+        """Where a bearer's body is read. Refusal (503) if it has yet to come, and too many others have."""
+        if request.content.is_eof():
+            yield
+            return
+        with self._bodies.of(bearer.name):
+            yield
 
     def turns_of(self, route: Route, bearer: Bearer) -> Turns:
         """Where it waits with its like: short ones never wait for what may take minutes."""
@@ -104,8 +119,10 @@ class Endpoint:
         if route.looks_up is not None:
             counter.rates.take(route.looks_up, bearer.name)
         # a list is read, and told from another, only when its turn has come
-        told = f"{request.query_string} {request.content_type}".encode() if route.takes_list else b""
-        raw = await _read(request) if route.body is not None else told
+        raw = f"{request.query_string} {request.content_type}".encode() if route.takes_list else b""
+        if route.body is not None:
+            with counter.awaiting(request, bearer):
+                raw = await _read(request)
         ask = Ask(
             counter.front, counter.doorkeeper, request, bearer, _path(route.in_path, request),
             _query(route.query, request), _body(route.body, request, raw),

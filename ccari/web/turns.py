@@ -1,6 +1,9 @@
 """How many requests there may be, and how many are worked on at a time: none of them keeps a call from the database."""
 
 import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from ccari.web.problems import Refusal
@@ -43,6 +46,28 @@ class Room:
 
     def __exit__(self, *_: object) -> None:
         self._here -= 1
+
+
+class Shares:
+    """``with shares.of(whose)``: one of at ``most`` so many, and of at most so many ``of_one``. Refusal (503) if there are no more."""
+
+    def __init__(self, most: int, of_one: int) -> None:
+        self._all = Room(most)
+        self._of_one = of_one
+        self._here: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def of(self, whose: str) -> Iterator[None]:
+        if self._here.get(whose, 0) >= self._of_one:
+            raise _busy()
+        with self._all:
+            self._here[whose] += 1
+            try:
+                yield
+            finally:
+                self._here[whose] -= 1
+                if not self._here[whose]:
+                    del self._here[whose]
 
 
 def _busy() -> Refusal:

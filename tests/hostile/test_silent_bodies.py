@@ -12,7 +12,7 @@ from ccari.store.opened import Store
 from ccari.web import endpoint
 from ccari.web.console.signing_in import MOST_SIGN_INS
 from ccari.web.console.window import SIGN_IN
-from ccari.web.endpoint import AT_ONCE, LONG_AT_ONCE
+from ccari.web.endpoint import AT_ONCE, LONG_AT_ONCE, MOST_BODIES_OF_ONE
 from ccari.web.front import Front
 from tests.unit.web.api import AS_WRITTEN, Api, serving
 from tests.unit.web.console.browsing import Visitor, browser, signed_in
@@ -74,3 +74,31 @@ async def test_forms_that_never_come_have_their_turn_while_others_wait(
             # once for each of them, which may still be asked who they are
             for _ in range(count):
                 assert (await api.ask("GET", asked)).status == HTTPStatus.OK
+
+
+@pytest.mark.parametrize("form", [None, "/console/sign-out"], ids=["the API", "the console"])
+async def test_one_token_whose_bodies_never_come_keeps_the_diallers_from_the_gate(
+    store: Store, front: Front, monkeypatch: pytest.MonkeyPatch, form: str | None
+) -> None:
+    """It took all places that there are, again and again, each for as long as a body may take."""
+    monkeypatch.setattr(endpoint, "MOST_REQUESTS", most := MOST_BODIES_OF_ONE + 2)
+    monkeypatch.setattr(endpoint, "BODY_SECONDS", 600.0)
+    monkeypatch.setattr("ccari.web.console.forms.BODY_SECONDS", 600.0)
+    asked = {"number": AS_WRITTEN, "campaign": "renewals"}
+    async with serving(store, front) as api, browser() as session:
+        if form is None:
+            path, kind, header = (
+                "/v1/suppressions",
+                "application/json",
+                f"authorization: Bearer {await api.of(Role.OPS)}",
+            )
+        else:
+            visitor = await signed_in(api, Visitor(api.url, session), Role.AGENT)
+            path, kind, header = form, FORM, f"cookie: ccari_session={visitor.cookie}"
+        async with silent(api, path, most, f"{header}\r\n", kind), asyncio.timeout(SECONDS):
+            # those of them that are too many are told so once it is known whose they are
+            while (await api.ask("POST", "/v1/gate", asked, role=Role.DIALER)).status != HTTPStatus.OK:  # noqa: ASYNC110 - a server's
+                await asyncio.sleep(0.01)
+            # and whoever has said all is not held up by their own token's others
+            told = await api.ask("GET", "/v1/campaigns", role=Role.OPS)
+            assert told.status == HTTPStatus.OK

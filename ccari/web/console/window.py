@@ -177,12 +177,13 @@ class Window:
         from_elsewhere(request)
         if page.takes_list:
             return
-        if page.file_bytes:
-            visit.form, visit.file = await read_file(request, visit.session, page.file_bytes)
-        else:
-            form = await read_form(request)
-            check_csrf(form.get(CSRF, ""), visit.session)
-            visit.form = {name: value for name, value in form.items() if name != CSRF}
+        with self._house.counter.awaiting(request, visit.ask.bearer):
+            if page.file_bytes:
+                visit.form, visit.file = await read_file(request, visit.session, page.file_bytes)
+            else:
+                form = await read_form(request)
+                check_csrf(form.get(CSRF, ""), visit.session)
+                visit.form = {name: value for name, value in form.items() if name != CSRF}
         if page.looks_up is not None:
             self._house.counter.rates.take(page.looks_up, visit.ask.bearer.name)
         if page.form is not None:
