@@ -1,17 +1,17 @@
 """``ccari calls``."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, Why, note, who, with_store
-from ccari.cli.output import as_json, as_table, cell, watched
+from ccari.cli.context import Json, Limit, Why, note, with_store
+from ccari.cli.output import as_json, as_table, cell
+from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
-from ccari.gating.limits import Expired, LimitKeeper, standing
+from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked
-from ccari.ports.limits import CallLimit
 from ccari.ports.records import CallRecord
 from ccari.store.opened import Store
 
@@ -63,52 +63,13 @@ def show(
 
 
 @app.command()
-def purge(
-    context: typer.Context,
-    *,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; else it is only said what would be done.")
-    ] = False,
-    json: Json = False,
-) -> None:
+def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> None:
     """Have calls expire now that are past their controller's calls_days, by the policy in force: they tell no longer whose
     they were.
 
     The service does it by itself, when a limit has stood for a day. What is held is kept, and what holds it is named.
     """
-
-    async def work(_: Settings, store: Store) -> dict[CallLimit, Expired]:
-        now, found = datetime.now(UTC), {}
-        keeper = LimitKeeper(store.limits, store.policies, f"cli:{who()}")
-        look = keeper.expire if yes else keeper.past
-        for limit in standing(await store.policies.since(timedelta(0))):
-            with watched(
-                f"{limit.controller}: {'erasing' if yes else 'looking for'} whose calls they were"
-            ) as told:
-                found[limit] = await look(limit, now, told)
-        return found
-
-    done = with_store(context, work)
-    rows = [
-        {"controller": limit.controller, "calls_days": limit.days, "calls": each.gone, "kept": each.kept,
-         "held_by": dict(each.held_by)}
-        for limit, each in done.items()
-    ]  # fmt: skip
-    if json:
-        as_json({"limits": rows, "erased": yes})
-        return
-    columns = {
-        "controller": "CONTROLLER",
-        "calls_days": "DAYS",
-        "calls": "ERASED" if yes else "PAST IT",
-        "kept": "HELD",
-    }
-    as_table(rows, columns, none="no controller of the policy in force has calls_days")
-    for each in done.values():
-        for words, count in each.held_by.most_common():
-            typer.echo(f"{count} past it and held by {words}")
-    if not yes and (goes := sum(each.gone for each in done.values())):
-        typer.echo(f"nothing was erased yet: --yes does, for good, of {goes}", err=True)
+    purging(context, Limited.CALLS, yes=yes, json=json)
 
 
 def _expired(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Storage limitation of calls, Article 5(1)(e): those whose time is over are made to tell no longer whose they were."""
+"""Storage limitation, Article 5(1)(e): what is kept of people goes when its time is over, or tells no longer whose it was."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -12,7 +12,8 @@ import structlog
 from ccari.errors import CcariError
 from ccari.gating.rounds import again_and_again
 from ccari.policy.declaration import Policy
-from ccari.ports.limits import CallLimit, CallLimits, PastLimit
+from ccari.policy.retention import Limited
+from ccari.ports.limits import Limit, Limits, PastLimit
 from ccari.ports.metering import UNMETERED, Meter, Work
 
 #: From the end of one round to the next: the limits are days, and what is kept beyond them is looked at each time.
@@ -35,7 +36,7 @@ async def _nowhere() -> None:
 
 @dataclass
 class Expired:
-    """Of one controller's calls whose time is over, how many went, and how many are ``kept``, by what."""
+    """Of what is past one limit, how much went, and how much is ``kept``, by what."""
 
     gone: int = 0
     kept: int = 0
@@ -49,12 +50,12 @@ class Policies(Protocol):
 
 
 class LimitKeeper:
-    """Has calls expire, beside the calls that are under way. ``who``: as what is kept of who did it; ``reach``: has open requests
+    """Has things expire, beside the calls that are under way. ``who``: as what is kept of who did it; ``reach``: has open requests
     reach all that they keep from expiring.
     """
 
     def __init__(
-        self, limits: CallLimits, policies: Policies, who: str = "housekeeping", meter: Meter = UNMETERED,
+        self, limits: Limits, policies: Policies, who: str = "housekeeping", meter: Meter = UNMETERED,
         reach: Callable[[], Awaitable[None]] = _nowhere,
     ) -> None:  # fmt: skip
         self._limits = limits
@@ -67,18 +68,18 @@ class LimitKeeper:
         """A round every :data:`ROUND_SECONDS` until cancelled. What fails is logged, and tried again: no call depends on it."""
         await again_and_again(
             self.round, ROUND_SECONDS, Work.EXPIRY, self._meter,
-            stalled=lambda reason: _log.warning("calls_not_expired", reason=reason), failed=lambda: _log.exception("expiry_failed"),
+            stalled=lambda reason: _log.warning("expiry_stalled", reason=reason), failed=lambda: _log.exception("expiry_failed"),
         )  # fmt: skip
 
-    async def round(self) -> dict[str, Expired]:
-        """Have expire what is past the limits that stand for :data:`GRACE`, unless another of the fleet is at it; by controller.
+    async def round(self) -> dict[Limit, Expired]:
+        """Have expire what is past the limits that stand for :data:`GRACE`, unless another of the fleet is at it; by limit.
 
         Raises
         ------
         ConfigError, StoreError
             If a secret cannot be read, or the database fails. What is left is done the next time.
         """
-        done: dict[str, Expired] = {}
+        done: dict[Limit, Expired] = {}
         failed: CcariError | None = None
         # also where it is another's turn: that one may have fewer secrets
         await self._reach()
@@ -88,21 +89,21 @@ class LimitKeeper:
             now = datetime.now(UTC)
             for limit in standing(await self._policies.since(GRACE)):
                 try:
-                    done[limit.controller] = await self.expire(limit, now)
+                    done[limit] = await self.expire(limit, now)
                 except CcariError as error:
-                    # the others' calls go though one's do not
+                    # what is past the other limits goes though this does not
                     failed = error
         if failed is not None:
             raise failed
         return done
 
-    async def past(self, limit: CallLimit, now: datetime, progress: Progress = _untold) -> Expired:
+    async def past(self, limit: Limit, now: datetime, progress: Progress = _untold) -> Expired:
         """What :meth:`expire` would do. Raises StoreError."""
         found = Expired()
         await _count(self._limits.past(limit, now), found, progress)
         return found
 
-    async def expire(self, limit: CallLimit, now: datetime, progress: Progress = _untold) -> Expired:
+    async def expire(self, limit: Limit, now: datetime, progress: Progress = _untold) -> Expired:
         """All that is past one limit; ``progress`` is told of how many were looked at. Raises StoreError as :meth:`round`."""
         found = Expired()
         try:
@@ -110,10 +111,16 @@ class LimitKeeper:
         finally:
             # also of a round that is broken off
             if found.gone:
-                _log.info(
-                    "calls_expired", controller=limit.controller, expired=found.gone, held=found.kept, calls_days=limit.days
-                )  # fmt: skip
+                _tell(limit, found)
         return found
+
+
+def _tell(limit: Limit, found: Expired) -> None:
+    match limit.limited:
+        case Limited.CALLS:
+            _log.info(
+                "calls_expired", controller=limit.controller, expired=found.gone, held=found.kept, calls_days=limit.days
+            )  # fmt: skip
 
 
 async def _count(batches: AsyncGenerator[PastLimit, None], found: Expired, progress: Progress) -> None:
@@ -125,14 +132,23 @@ async def _count(batches: AsyncGenerator[PastLimit, None], found: Expired, progr
             progress(found.gone + found.kept)
 
 
-def standing(policies: Sequence[Policy]) -> list[CallLimit]:
-    """The limits that all of the policies have, the newest first; of each controller the longest."""
-    each_ones = [
-        {each.id: each.calls_days for each in policy.controllers if each.calls_days is not None}
-        for policy in policies
-    ]
+def standing(policies: Sequence[Policy]) -> list[Limit]:
+    """The limits that all of the policies have, the newest first; of each controller and kind the longest."""
     return [
-        CallLimit(name, max(limits[name] for limits in each_ones))
-        for name in (each_ones[0] if each_ones else ())
-        if all(name in limits for limits in each_ones)
+        Limit(limited, controller.id, longest, forwarded=controller.forward is not None)
+        for limited in Limited
+        for controller in (policies[0].controllers if policies else ())
+        if (longest := _longest(policies, controller.id, limited)) is not None
     ]
+
+
+def _longest(policies: Sequence[Policy], controller_id: str, limited: Limited) -> int | None:
+    """None if one of the policies has no such limit, or no such controller."""
+    found = []
+    for policy in policies:
+        controller = policy.controller(controller_id)
+        days = controller.days(limited) if controller else None
+        if days is None:
+            return None
+        found.append(days)
+    return max(found)

@@ -7,6 +7,7 @@ from pydantic import Field, HttpUrl, field_validator
 
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declared import Contradiction, Count, Declared, Flag, Identifier, Words, spelt
+from ccari.policy.retention import Limited
 
 
 def sealed(url: HttpUrl) -> HttpUrl:
@@ -50,6 +51,11 @@ class Controller(Declared):
     dpo: Words
     calls_days: Annotated[Count, Field(ge=30, le=3660)] | None = None
     forward: Forwarding | None = None
+
+    def days(self, limited: Limited) -> int | None:
+        """The limit of what is kept of one kind; None if it has none."""
+        days: int | None = getattr(self, limited.setting)
+        return days
 
     @field_validator("country")
     @classmethod

@@ -1,4 +1,4 @@
-"""When recordings and calls are to go, and what keeps them beyond that: storage limitation, Article 5(1)(e)."""
+"""When what is kept of people is to go, and what keeps it beyond that: storage limitation, Article 5(1)(e)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,6 +14,17 @@ class HoldKind(StrEnum):
 
     REQUEST = "request"
     LEGAL = "legal"
+
+
+class Limited(StrEnum):
+    """What a controller can have kept for so many days, as :class:`ccari.policy.parties.Controller` declares it."""
+
+    CALLS = "calls"
+
+    @property
+    def setting(self) -> str:
+        """The controller's key in the policy file."""
+        return f"{self}_days"
 
 
 class Why(StrEnum):
@@ -92,9 +103,9 @@ def delete_at(recorded: datetime, retention_days: int) -> datetime:
     return recorded + timedelta(days=retention_days)
 
 
-def ended_until(now: datetime, calls_days: int) -> datetime:
-    """When a call has ended that is past its controller's limit, at the latest."""
-    return now - timedelta(days=calls_days)
+def ended_until(now: datetime, days: int) -> datetime:
+    """When something has ended that is past its controller's limit of so many ``days``, at the latest."""
+    return now - timedelta(days=days)
 
 
 def purge_fault(

@@ -1,4 +1,4 @@
-"""Calls whose time is over, and what of them goes then."""
+"""What is kept of people for a limited time, and what of it goes when that is over."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -6,32 +6,39 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ccari.policy.retention import Limited
+
 
 @dataclass(frozen=True, slots=True)
-class CallLimit:
-    """``days`` after a call of ``controller`` has ended it tells no longer whose it was."""
+class Limit:
+    """``days`` after what is ``limited`` has ended, it tells no longer which person of ``controller`` it is about.
 
+    ``forwarded``: whether the controller is told of each step of its requests.
+    """
+
+    limited: Limited
     controller: str
     days: int
+    forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PastLimit:
-    """Some calls whose time is over. ``goes``: how many nothing keeps; ``held_by``: how many are kept by what, in words."""
+    """Some things whose time is over. ``goes``: how many nothing keeps; ``held_by``: how many are kept by what, in words."""
 
     goes: int
     kept: int
     held_by: Mapping[str, int]
 
 
-class CallLimits(Protocol):
+class Limits(Protocol):
     """Each method raises StoreError."""
 
-    def past(self, limit: CallLimit, now: datetime) -> AsyncGenerator[PastLimit, None]:
+    def past(self, limit: Limit, now: datetime) -> AsyncGenerator[PastLimit, None]:
         """All that is past the limit, some at a time; nothing is changed."""
         ...
 
-    def expire(self, limit: CallLimit, now: datetime, who: str) -> AsyncGenerator[PastLimit, None]:
+    def expire(self, limit: Limit, now: datetime, who: str) -> AsyncGenerator[PastLimit, None]:
         """As :meth:`past`; what goes is gone when it is told, in a transaction that waits for whoever places a hold."""
         ...
 

@@ -12,7 +12,8 @@ import pytest
 
 from ccari.gating.limits import LimitKeeper
 from ccari.policy.numbers import mask
-from ccari.ports.limits import CallLimit
+from ccari.policy.retention import Limited
+from ccari.ports.limits import Limit
 from ccari.store.embedded import _shipped_binaries
 from tests.integration.service import Service
 from tests.integration.test_outbound import Ended, through
@@ -113,7 +114,7 @@ async def test_a_real_call_whose_time_is_over_tells_whose_it_was_or_proves_nothi
     )
     assert service.store is not None
     keeper = LimitKeeper(service.store.limits, service.store.policies)
-    assert (await keeper.expire(CallLimit("acme", 0), datetime.now(UTC))).gone >= 1
+    assert (await keeper.expire(Limit(Limited.CALLS, "acme", 0), datetime.now(UTC))).gone >= 1
     dump = await asyncio.to_thread(dumped, service)
     assert LATER.digits not in dump
     assert mask(LATER.number) not in dump

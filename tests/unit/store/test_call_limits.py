@@ -14,11 +14,12 @@ import pytest
 
 from ccari.errors import StoreError, UnknownError
 from ccari.gating.limits import GRACE, Expired, LimitKeeper
+from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn, Subject
-from ccari.ports.limits import CallLimit
+from ccari.ports.limits import Limit
 from ccari.store import journals, limits
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -32,7 +33,7 @@ from tests.unit.store.test_requests import by, letter
 from tests.unit.store.test_seals import sign
 from tests.unit.store.test_starting import begun, to_start, told
 
-LIMIT = CallLimit("acme", 365)
+LIMIT = Limit(Limited.CALLS, "acme", 365)
 OTHER = made.numbers(2)[1]
 LIMITED = made.POLICY.replace("[[campaigns]]", "calls_days = 365\n[[campaigns]]", 1)
 WITHIN = 30.0
@@ -52,7 +53,7 @@ async def over(shelf: Shelf, ago: timedelta = OF_LONG_AGO, basis: str = "contrac
     return call
 
 
-async def expire(shelf: Shelf, limit: CallLimit = LIMIT, now: datetime | None = None) -> Expired:
+async def expire(shelf: Shelf, limit: Limit = LIMIT, now: datetime | None = None) -> Expired:
     keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
     looked_at = await keeper.past(limit, now or datetime.now(UTC))
     done = await keeper.expire(limit, now or datetime.now(UTC))
@@ -449,7 +450,7 @@ async def test_a_limit_that_was_laid_down_by_mistake_cannot_be_taken_back(
         line = f"calls_days = {days}" if days else ""
         await applied(shelf, LIMITED.replace("calls_days = 365", line), GRACE * graces_ago)
     done = await LimitKeeper(shelf.store.limits, shelf.store.policies).round()
-    assert (done.get("acme", Expired()).gone, await is_anybodys(shelf, call)) == (int(goes), not goes)
+    assert (done.get(LIMIT, Expired()).gone, await is_anybodys(shelf, call)) == (int(goes), not goes)
 
 
 async def test_a_controller_whose_calls_cannot_expire_keeps_anothers(
@@ -465,7 +466,7 @@ async def test_a_controller_whose_calls_cannot_expire_keeps_anothers(
     keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
     expire_them = keeper.expire
 
-    async def fails(limit: CallLimit, now: datetime) -> Expired:
+    async def fails(limit: Limit, now: datetime) -> Expired:
         if limit.controller == "acme":
             raise StoreError("the database did not answer in time")
         return await expire_them(limit, now)
@@ -483,7 +484,7 @@ async def test_two_of_a_fleet_have_calls_expire_at_once(shelf: Shelf) -> None:
     async with shelf.store.limits.turn() as mine:
         assert mine
         assert await keeper.round() == {}
-    assert await keeper.round() == {"acme": Expired(1)}
+    assert await keeper.round() == {LIMIT: Expired(1)}
 
 
 async def test_a_running_service_lets_no_call_expire(shelf: Shelf, dsn: str, tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""``purge``, of what a controller has kept for so many days."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from ccari.cli.context import who, with_store
+from ccari.cli.output import as_json, as_table, watched
+from ccari.config import Settings
+from ccari.gating.limits import Expired, LimitKeeper, standing
+from ccari.policy.retention import Limited
+from ccari.ports.limits import Limit
+from ccari.store.opened import Store
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; else it is only said what would be done.")]
+
+
+def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) -> None:
+    """Have expire what is past the limits of one kind, by the policy in force, if ``yes``; say what went, or would go, and
+    what is kept by what.
+    """
+
+    async def work(_: Settings, store: Store) -> dict[Limit, Expired]:
+        now, found = datetime.now(UTC), {}
+        keeper = LimitKeeper(store.limits, store.policies, f"cli:{who()}")
+        look = keeper.expire if yes else keeper.past
+        for limit in standing(await store.policies.since(timedelta(0))):
+            if limit.limited is limited:
+                doing = "erasing" if yes else "looking for"
+                with watched(f"{limit.controller}: {doing} {_WHOSE[limited]}") as told:
+                    found[limit] = await look(limit, now, told)
+        return found
+
+    done = with_store(context, work)
+    rows = [
+        {"controller": limit.controller, limited.setting: limit.days, limited.value: each.gone, "kept": each.kept,
+         "held_by": dict(each.held_by)}
+        for limit, each in done.items()
+    ]  # fmt: skip
+    if json:
+        as_json({"limits": rows, "erased": yes})
+        return
+    columns = {
+        "controller": "CONTROLLER",
+        limited.setting: "DAYS",
+        limited.value: "ERASED" if yes else "PAST IT",
+        "kept": "HELD",
+    }
+    as_table(rows, columns, none=f"no controller of the policy in force has {limited.setting}")
+    for each in done.values():
+        for words, count in each.held_by.most_common():
+            typer.echo(f"{count} past it and held by {words}")
+    if not yes and (goes := sum(each.gone for each in done.values())):
+        typer.echo(f"nothing was erased yet: --yes does, for good, of {goes}", err=True)
+
+
+_WHOSE = {Limited.CALLS: "whose calls they were"}

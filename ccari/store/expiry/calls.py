@@ -1,0 +1,69 @@
+"""Calls whose time is over: what tells whose they were goes, and their commitments stay."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ccari.gating.journal import entry
+from ccari.policy.bases import LegalBasis
+from ccari.policy.erasure import is_held_by
+from ccari.policy.retention import OF_ITS_CALL, HoldKind
+from ccari.policy.rights import Right
+from ccari.ports.holds import Held
+from ccari.ports.limits import Limit
+from ccari.store import holds, journals
+from ccari.store.database import Connection
+from ccari.store.expiry.kind import Keepers
+from ccari.store.queries import SQL
+
+_BASES = frozenset(each.value for each in LegalBasis)
+
+
+class Calls:
+    """:class:`ccari.store.expiry.kind.Kind`, by the calls' ids."""
+
+    async def past(
+        self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
+    ) -> Sequence[tuple[datetime, UUID]]:  # fmt: skip
+        rows = await connection.fetch(
+            SQL["calls_past_limit"], limit.controller, until, limit.days, *(after or (None, None)), most
+        )
+        return [(row["ended_at"], row["id"]) for row in rows]
+
+    async def lock(self, connection: Connection, limit: Limit, ids: Sequence[UUID]) -> Sequence[UUID]:  # noqa: ARG002 - Kind's
+        # from here on nothing is pressed in them, and nobody adds to their journals
+        return [row["id"] for row in await connection.fetch(SQL["hold_unexpired"], ids)]
+
+    async def kept(self, connection: Connection, limit: Limit, ids: Sequence[UUID]) -> Keepers:  # noqa: ARG002 - Kind's
+        found: Keepers = defaultdict(set)
+        for row in await connection.fetch(SQL["holds_on_calls"], ids):
+            found[row["call_id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
+        for row in await connection.fetch(
+            SQL["calls_kept"], ids, list(OF_ITS_CALL), holds.ON_RIGHTS, holds.ON_BARS
+        ):
+            if row["kind"] == "recording":
+                found[row["id"]].add("a recording that is kept")
+            elif row["kind"] != "request" or _is_needed(Right(row["reason"]), row["legal_basis"]):
+                kind = HoldKind.LEGAL if row["kind"] == "legal" else HoldKind.REQUEST
+                found[row["id"]].add(Held(kind, row["hold"], row["reference"], row["reason"]).words)
+        return found
+
+    async def erase(self, connection: Connection, limit: Limit, ids: Sequence[UUID], who: str) -> None:
+        await connection.execute(SQL["expire_fields"], ids)
+        told = {limit.limited.setting: str(limit.days), "by": who}
+        await journals.append_to_each(
+            connection, {each: [entry("personal_data_erased", told)] for each in ids}
+        )
+        await connection.execute(SQL["expire_calls"], ids)
+
+    def changed(self, one: UUID) -> str:
+        return f"its journal, which somebody has changed: ccari calls show {one}"
+
+
+def _is_needed(right: Right, basis: str | None) -> bool:
+    """Whether a request of the right needs what was processed on ``basis``; what somebody has written there that is none, too."""
+    if basis is not None and basis not in _BASES:
+        return True
+    return is_held_by(right, LegalBasis(basis) if basis else None)
