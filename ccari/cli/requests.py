@@ -24,10 +24,12 @@ from ccari.cli.context import (
 )
 from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_table, telling
+from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.gating import claimants
 from ccari.gating.dossiers import clock, listed
 from ccari.gating.intake import Claim, enter
+from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.ports.accesses import Looked
 from ccari.ports.requests import OVERDUE, Clock, Intake, Wanted, Work
@@ -222,6 +224,16 @@ def refuse(context: typer.Context, reference: Reference, *, reason: Reason, json
 def withdraw(context: typer.Context, reference: Reference, *, reason: Reason, json: Json = False) -> None:
     """Close a request that the person has taken back. Its number is erased; what it barred stays barred."""
     _step(context, reference, RequestState.WITHDRAWN, reason, json=json)
+
+
+@app.command()
+def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> None:
+    """Have closed requests expire now that are past their controller's requests_days, by the policy in force: they tell no
+    longer whose they were.
+
+    The service does it by itself, when a limit has stood for a day. What is held is kept, and what holds it is named.
+    """
+    purging(context, Limited.REQUESTS, yes=yes, json=json)
 
 
 def _step(

@@ -55,7 +55,7 @@ async def dossier(
     return {
         **listed(request),
         **({"number": request["number"]} if whole else {}),
-        "digest": request["digest"].hex(),
+        "digest": request["digest"].hex() if request["digest"] else None,
         "received_local": f"{request['received_at'].astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}",
         "effect": {
             "suppression": effect.suppress,

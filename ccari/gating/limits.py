@@ -121,6 +121,10 @@ def _tell(limit: Limit, found: Expired) -> None:
             _log.info(
                 "calls_expired", controller=limit.controller, expired=found.gone, held=found.kept, calls_days=limit.days
             )  # fmt: skip
+        case Limited.REQUESTS:
+            _log.info(
+                "requests_expired", controller=limit.controller, expired=found.gone, held=found.kept, requests_days=limit.days
+            )  # fmt: skip
 
 
 async def _count(batches: AsyncGenerator[PastLimit, None], found: Expired, progress: Progress) -> None:

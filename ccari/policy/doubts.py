@@ -8,19 +8,27 @@ from ccari.policy.declaration import Policy
 from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
 from ccari.policy.presets import PRESETS
+from ccari.policy.retention import Limited
 
 #: A year, and some days to wait for what comes at its end.
 _LONG_DAYS = 400
+
+#: What a controller keeps of which it has declared no limit.
+_WITHOUT_LIMIT = {
+    Limited.CALLS: "whose its calls were until they have them erased",
+    Limited.REQUESTS: "whose its closed requests were for good",
+}
 
 
 def doubts(policy: Policy) -> Iterator[str]:
     """One sentence for each doubt: which campaign, what is doubtful by which article, and what would settle it."""
     for controller in policy.controllers:
-        if controller.calls_days is None:
-            yield (
-                f"{controller.id!r} keeps whose its calls were until they have them erased (Art 5(1)(e)): set calls_days, "
-                "or keep on file why there is no limit"
-            )
+        for limited, kept in _WITHOUT_LIMIT.items():
+            if controller.days(limited) is None:
+                yield (
+                    f"{controller.id!r} keeps {kept} (Art 5(1)(e)): set {limited.setting}, or keep on file why there is "
+                    "no limit"
+                )
     for campaign in policy.campaigns:
         controller = policy.controller_of(campaign)
         for ask in _QUESTIONS:

@@ -19,6 +19,10 @@ def sealed(url: HttpUrl) -> HttpUrl:
     return url
 
 
+#: Art 5(1)(e): so many, and not for good.
+Days = Annotated[Count, Field(ge=30, le=3660)]
+
+
 class Forwarding(Declared):
     """How a centre that is the processor passes requests on to the controller at once, Art 28(3)(e).
 
@@ -42,14 +46,16 @@ class Forwarding(Declared):
 class Controller(Declared):
     """Who decides why people are called (Art 4(7)); everything of a call belongs to one controller.
 
-    ``calls_days``: so long after its end a call tells whose it was; left out, until the person has it erased.
+    ``calls_days``: so long after its end a call tells whose it was; ``requests_days``: so long after it was closed a request
+    does. Left out: until the person has it erased.
     """
 
     id: Identifier
     name: Words
     country: str
     dpo: Words
-    calls_days: Annotated[Count, Field(ge=30, le=3660)] | None = None
+    calls_days: Days | None = None
+    requests_days: Days | None = None
     forward: Forwarding | None = None
 
     def days(self, limited: Limited) -> int | None:

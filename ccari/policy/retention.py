@@ -20,6 +20,7 @@ class Limited(StrEnum):
     """What a controller can have kept for so many days, as :class:`ccari.policy.parties.Controller` declares it."""
 
     CALLS = "calls"
+    REQUESTS = "requests"
 
     @property
     def setting(self) -> str:

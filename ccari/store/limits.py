@@ -13,11 +13,12 @@ from ccari.ports.limits import Limit, PastLimit
 from ccari.store.database import Connection, Database, translated
 from ccari.store.expiry.calls import Calls
 from ccari.store.expiry.kind import Kind
+from ccari.store.expiry.requests import Requests
 from ccari.store.queries import SQL
 
 #: Things in one transaction, for which those wait who place holds.
 BATCH = 250
-_KINDS: Mapping[Limited, Kind] = {Limited.CALLS: Calls()}
+_KINDS: Mapping[Limited, Kind] = {Limited.CALLS: Calls(), Limited.REQUESTS: Requests()}
 _Kept = dict[Any, set[str]]
 
 

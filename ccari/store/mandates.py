@@ -10,10 +10,14 @@ from ccari.store.queries import SQL
 
 
 async def read(connection: Connection, reference: str) -> Mandate:
-    """Raise NoRequestError if there is no such request."""
+    """Raise NoRequestError if there is no such request, and RequestError if nobody knows any more whose it was."""
     row = await connection.fetchrow(SQL["mandate"], reference)
     if row is None:
         raise NoRequestError(f"there is no request {reference!r}: see ccari requests list")
+    if not row["digests"]:
+        raise RequestError(
+            f"{reference} does not tell any more whose it was (requests_days): enter a new one"
+        )
     return Mandate(
         row["reference"], row["controller"], Right(row["right"]), RequestState(row["state"]), Level(row["level"]),
         row["language"], tuple(map(bytes, row["digests"])), row["begun"],

@@ -9,12 +9,15 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign
 from ccari.policy.mandate import PORTABLE
 from ccari.policy.parties import Controller
+from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Right
 from ccari.ports.subjects import Holdings, Mandate
 
 FORMAT = "ccari subject export 1"
 #: How something came to be known, as `origin` begins where ccari has written it.
 _WAYS = frozenset({"cli", "import", "token", "request", "call", "demo", "erased"})
+#: Of what has no limit, the criteria.
+_UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were answered (Art 5(2))"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +136,16 @@ def _retention(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
     }
     return [
         *({"what": "recordings", "campaign": name, "days": days} for name, days in sorted(of_campaigns)),
-        *([{"what": "calls", "days": asked.controller.calls_days}] if asked.controller.calls_days else []),
-        {
-            "what": "requests",
-            "until": "they are no longer needed as proof that they were answered (Art 5(2))",
-        },
+        *(
+            {"what": limited.value, "days": days}
+            for limited in Limited
+            if (days := asked.controller.days(limited)) is not None
+        ),
+        *(
+            {"what": what.value, "until": until}
+            for what, until in _UNTIL.items()
+            if asked.controller.days(what) is None
+        ),
         {"what": "suppressions", "until": "the bar is lifted; kept as a keyed digest of the number"},
         {"what": "all else", "until": "it is no longer needed for its purpose, or is erased (Art 17)"},
     ]

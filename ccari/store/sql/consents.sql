@@ -10,13 +10,13 @@ SELECT pg_advisory_xact_lock_shared(hashtextextended('consents ' || $1::text, 0)
 -- name: merge_consents
 -- A consent that is known stays as it is, but that its withdrawal or its end may become known, or turn out to be earlier. One
 -- that is not known, and is no newer than an erasure whose bar stands, was erased: it stays out. A bar keeps the time of the
--- first erasure, so that of the last is asked for beside it.
+-- first erasure, so that of the last is asked for beside it, and stands there when the request of it has expired.
 WITH lines AS MATERIALIZED (
     SELECT told.*,
            EXISTS (SELECT FROM suppressions s
                     WHERE s.controller = $3 AND s.digest = ANY (told.digests) AND s.campaign = '' AND s.reason = 'erasure'
                       AND (s.expires_at IS NULL OR s.expires_at > now())
-                      AND (s.entered_at >= told.given_at
+                      AND (greatest(s.entered_at, s.erased_at) >= told.given_at
                            OR EXISTS (SELECT FROM rights_requests q JOIN erasures e USING (reference)
                                        WHERE q.controller = $3 AND q.digests && told.digests
                                          AND e.begun_at >= told.given_at OFFSET 0)) OFFSET 0)

@@ -73,3 +73,92 @@ WITH whose AS MATERIALIZED (
 )
 UPDATE calls SET digest = NULL, key_version = NULL, number_masked = '—', agent = '—', expired_at = clock_timestamp()
 WHERE id = ANY ($1)
+
+-- name: requests_past_limit
+-- As calls_past_limit.
+SELECT reference, closed_at FROM rights_requests
+WHERE controller = $1 AND closed_at <= least($2, now() - make_interval(days => $3)) AND expired_at IS NULL
+  AND ($4::timestamptz IS NULL OR (closed_at, reference) > ($4, $5::text))
+ORDER BY closed_at, reference LIMIT $6
+
+-- name: requests_kept
+-- What may keep each request of $1 beyond its time. $2: whether its controller is told of each step; $3 and $4: a right whose
+-- fulfilled request holds on while its bar stands. What it says of recordings counts as long as one is there, or may turn up,
+-- that was made before it was closed.
+WITH asked AS MATERIALIZED (
+    SELECT reference, controller, digests, call_id, closed_at FROM rights_requests WHERE reference = ANY ($1)
+), of_number AS MATERIALIZED (
+    SELECT a.reference AS id, q.*
+    FROM asked a CROSS JOIN LATERAL (
+        SELECT reference, controller, digests, "right", state, closed_at FROM rights_requests
+        WHERE digests && a.digests OFFSET 0
+    ) AS q
+    WHERE q.controller = a.controller
+)
+SELECT a.reference AS id, CASE r.state WHEN 'failed' THEN 'lost' ELSE 'recording' END AS kind, NULL::bigint AS hold,
+       NULL AS reference, '' AS reason
+FROM asked a JOIN concerned_recordings v ON v.reference = a.reference JOIN recordings r ON r.id = v.recording_id
+WHERE (r.state IN ('tagged', 'recording', 'finished', 'stored') OR r.state = 'failed' AND r.delete_at > now())
+  AND (r.call_id = a.call_id OR coalesce(r.started_at, r.tagged_at) <= a.closed_at)
+UNION
+SELECT a.reference, 'legal', h.id, NULL, h.reason FROM asked a JOIN holds h ON h.controller = a.controller AND h.digests && a.digests
+WHERE h.released_at IS NULL AND h.digests IS NOT NULL
+UNION
+-- on any request of the person, as it holds all that is kept of them
+SELECT a.id, 'legal', h.id, NULL, h.reason
+FROM (SELECT id, reference FROM of_number UNION SELECT reference, reference FROM asked) AS a JOIN holds h ON h.reference = a.reference
+WHERE h.released_at IS NULL
+UNION
+SELECT a.reference, 'legal', h.id, NULL, h.reason FROM asked a JOIN holds h ON h.call_id = a.call_id WHERE h.released_at IS NULL
+UNION
+SELECT a.reference, 'legal', h.id, NULL, h.reason
+FROM asked a JOIN recordings r ON r.call_id = a.call_id JOIN holds h ON h.recording_id = r.id WHERE h.released_at IS NULL
+UNION
+SELECT q.id, 'request', NULL, q.reference, q."right" FROM of_number q
+WHERE q.closed_at IS NULL
+   OR q.state = 'fulfilled'
+      AND EXISTS (SELECT FROM unnest($3::text[], $4::text[]) AS each ("right", reason)
+                  JOIN suppressions s ON s.reason = each.reason
+                   WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
+                     AND (s.expires_at IS NULL OR s.expires_at > now()))
+UNION
+SELECT a.reference, 'untold', NULL, NULL, '' FROM asked a JOIN forwards f ON f.reference = a.reference
+WHERE $2 AND f.state IN ('waiting', 'given_up')
+UNION
+SELECT a.reference, 'erasure', NULL, NULL, '' FROM asked a JOIN erasures e ON e.reference = a.reference
+WHERE e.finished_at IS NULL
+ORDER BY 1, 2, 3, 4
+
+-- name: lock_unexpired_requests
+-- In one order, as whoever else changes many; and so that an erasure can still name them.
+SELECT reference FROM rights_requests WHERE reference = ANY ($1) AND closed_at IS NOT NULL AND expired_at IS NULL
+ORDER BY reference FOR NO KEY UPDATE
+
+-- name: remember_erasures
+-- A list of consents brings nothing back that was given before an erasure: merge_consents finds the erasure by the digests of
+-- its request, and without those at the bar. In the order in which a list is merged, so that the two never wait for one another.
+WITH erased AS (
+    SELECT s.id, e.begun_at
+    FROM rights_requests q JOIN erasures e USING (reference)
+    JOIN suppressions s ON s.controller = q.controller AND s.digest = ANY (q.digests)
+    WHERE q.reference = ANY ($1) AND s.reason = 'erasure'
+), held AS MATERIALIZED (
+    SELECT id FROM suppressions WHERE id IN (SELECT id FROM erased) ORDER BY digest, campaign, reason FOR UPDATE
+)
+UPDATE suppressions s SET erased_at = greatest(s.erased_at, (SELECT max(begun_at) FROM erased WHERE erased.id = s.id))
+FROM held WHERE held.id = s.id
+
+-- name: requests_to_go_on_with
+SELECT reference, state, level, due FROM rights_requests WHERE reference = ANY ($1) ORDER BY reference
+
+-- name: expire_requests
+-- It is in no call any more that tells whose it was. What was taken for lost of its recordings, and is past their time, is not to
+-- turn up again, for nobody would know where it is to end.
+WITH lost AS (
+    UPDATE recordings r SET state = 'discarded' FROM concerned_recordings v
+    WHERE v.reference = ANY ($1) AND v.recording_id = r.id AND r.state = 'failed' AND r.delete_at <= now()
+)
+UPDATE rights_requests q SET
+    digest = NULL, digests = '{}', key_version = NULL, expired_at = clock_timestamp(),
+    call_id = (SELECT c.id FROM calls c WHERE c.id = q.call_id AND c.digest IS NULL)
+WHERE q.reference = ANY ($1)

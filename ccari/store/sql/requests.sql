@@ -20,7 +20,7 @@ WITH added AS (
 ), told AS (
     INSERT INTO request_event_details (reference, seq, salt, who, reason) VALUES ($1, $2, $9, $10, $11)
 )
-UPDATE rights_requests SET events = $2, last_link = $8 WHERE reference = $1
+UPDATE rights_requests SET events = $2, last_link = $8, expired_at = NULL WHERE reference = $1
 
 -- name: queue_forward
 INSERT INTO forwards (reference, seq, number) VALUES ($1, $2, $3)
@@ -93,7 +93,7 @@ ORDER BY r.received_at DESC, r.reference DESC LIMIT $6
 -- name: show_request
 SELECT reference, "right", article, state, level, controller, campaign, purpose, number, number_from, channel, call_id,
        key, notice_version, language, received_at, registered_at, due, extended_at, closed_at, digest, key_version,
-       events, last_link
+       expired_at, events, last_link
 FROM rights_requests WHERE reference = $1
 
 -- name: request_history

@@ -162,8 +162,11 @@ class RequestShown(Told):
     due: date
     extended_at: datetime | None
     closed_at: datetime | None
-    digest: str
-    key_version: int
+    digest: Annotated[str | None, Field(description="Keyed. None: the request has expired.")]
+    key_version: int | None
+    expired_at: Annotated[
+        datetime | None, Field(description="Since then it tells no longer whose it was (Art 5(1)(e)).")
+    ]
     effect: EffectShown
     suppressions: tuple[BarOfRequest, ...]
     recordings: tuple[RecordingRow, ...]

@@ -6,7 +6,12 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
 
 CONTROLLER = Controller(
-    id="acme", name="ACME Sp. z o.o.", country="PL", dpo="iod@acme.example", calls_days=1461
+    id="acme",
+    name="ACME Sp. z o.o.",
+    country="PL",
+    dpo="iod@acme.example",
+    calls_days=1461,
+    requests_days=1461,
 )
 
 #: A key for every action that there is, but for the one that agrees to a recording.

@@ -39,6 +39,7 @@ FAULTS = [
     ('dpo = "iod@acme.example"', 'dpo = ""', "controllers[0].dpo", "must have at least 1 character"),
     ("calls_days = 1461", "calls_days = 29", "controllers[0].calls_days", "must be greater than or equal to 30"),
     ("calls_days = 1461", "calls_days = 3661", "controllers[0].calls_days", "must be less than or equal to 3660"),
+    ("requests_days = 1461", "requests_days = 29", "controllers[0].requests_days", "must be greater than or equal to 30"),
     ("calls_days = 1461", 'calls_days = "1461"', "controllers[0].calls_days", "must be a whole number, without quotes"),
     ('purpose = "odnowienie umowy"', f'purpose = "{"x" * 201}"', "campaigns[0].purpose", "must have at most 200 characters"),
     ('purpose = "odnowienie umowy"', r'purpose = "a\nb"', "campaigns[0].purpose", "words on one line"),
@@ -215,10 +216,10 @@ def test_only_the_first_contradiction_of_a_campaign_is_told() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (changed('"8" = "access"', '"8" = "access"\n"8" = "erasure"'), 'line 35: "8": is there already'),
-        (changed("marketing = false", "marketing = false\nmarketing = true"), "line 14: marketing: is there already"),
-        (changed("max = 3", "max = 3, max = 4"), "line 20: attempts: is there already"),
-        (f"{DECLARED}[campaigns.keys]\n", "line 37: [campaigns.keys]: is there already"),
+        (changed('"8" = "access"', '"8" = "access"\n"8" = "erasure"'), 'line 36: "8": is there already'),
+        (changed("marketing = false", "marketing = false\nmarketing = true"), "line 15: marketing: is there already"),
+        (changed("max = 3", "max = 3, max = 4"), "line 21: attempts: is there already"),
+        (f"{DECLARED}[campaigns.keys]\n", "line 38: [campaigns.keys]: is there already"),
         ("a = 1\na = 2", "line 2: a: is there already"),
         ("a = 1\n\nsecret = \n", "line 3: is not TOML: Invalid value"),
         ("a = 1\nthis is no policy\n\n", "line 2: is not TOML: Expected '=' after a key in a key/value pair"),

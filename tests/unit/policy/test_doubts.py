@@ -103,6 +103,12 @@ def test_a_controller_that_keeps_whose_calls_they_were_for_good_is_not_asked_why
     )
 
 
+@pytest.mark.parametrize(("setting", "kept"), [("requests_days", "whose its closed requests were for good")])
+def test_a_controller_that_has_no_limit_is_not_asked_why(setting: str, kept: str) -> None:
+    (doubt,) = told(CONTROLLER.model_copy(update={setting: None}))
+    assert doubt.startswith(f"'acme' keeps {kept} (Art 5(1)(e)): set {setting}")
+
+
 def test_recordings_that_outlast_their_calls_limit_are_not_asked_about() -> None:
     limited = CONTROLLER.model_copy(update={"calls_days": 89})
     (doubt,) = told(limited)

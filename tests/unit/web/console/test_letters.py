@@ -36,7 +36,7 @@ def request(right: Right = Right.ERASURE, **changes: Any) -> RequestShown:
         level="L2", controller="acme", campaign=None, purpose=None, number=None, number_from="given",
         channel="letter", call_id=None, key=None, notice_version=None, language="en", received_at=MOMENT,
         received_local="", registered_at=MOMENT, due=date(2026, 4, 7), extended_at=None, closed_at=None,
-        digest="", key_version=1, suppressions=(BAR,) if effect.suppress else (), recordings=(), history=(),
+        digest="", key_version=1, expired_at=None, suppressions=(BAR,) if effect.suppress else (), recordings=(), history=(),
         fault=None, forwards=(),
         effect=EffectShown(
             suppression=effect.suppress, stops_recording=bool(effect.stops), stored_recordings="keep",

@@ -1,0 +1,65 @@
+"""Requests whose time is over: what tells whose they were goes, and what proves that they were answered stays."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ccari.policy.erasure import is_held_by
+from ccari.policy.retention import HoldKind
+from ccari.policy.rights import Level, Right
+from ccari.ports.holds import Held
+from ccari.ports.limits import Limit
+from ccari.store import holds, journals
+from ccari.store.database import Connection
+from ccari.store.expiry.kind import Keepers
+from ccari.store.queries import SQL
+
+_WORDS = {
+    "recording": "a recording that it is about, and that is kept",
+    "lost": "a recording that it is about, and that was lost and may be found again",
+    "untold": "a step that its controller was not told of: ccari requests forwards",
+    "erasure": "an erasure that is under way",
+}
+
+
+class Requests:
+    """:class:`ccari.store.expiry.kind.Kind`, by the requests' references."""
+
+    async def past(
+        self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
+    ) -> Sequence[tuple[datetime, str]]:  # fmt: skip
+        rows = await connection.fetch(
+            SQL["requests_past_limit"], limit.controller, until, limit.days, *(after or (None, None)), most
+        )
+        return [(row["closed_at"], row["reference"]) for row in rows]
+
+    async def lock(self, connection: Connection, limit: Limit, ids: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 - Kind's
+        return [row["reference"] for row in await connection.fetch(SQL["lock_unexpired_requests"], ids)]
+
+    async def kept(self, connection: Connection, limit: Limit, ids: Sequence[str]) -> Keepers:
+        found: Keepers = defaultdict(set)
+        for row in await connection.fetch(
+            SQL["requests_kept"], ids, limit.forwarded, holds.ON_RIGHTS, holds.ON_BARS
+        ):
+            if row["kind"] in _WORDS:
+                found[row["id"]].add(_WORDS[row["kind"]])
+            elif row["kind"] == "legal":
+                found[row["id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
+            elif is_held_by(Right(row["reason"]), None):
+                found[row["id"]].add(Held(HoldKind.REQUEST, None, row["reference"], row["reason"]).words)
+        return found
+
+    async def erase(self, connection: Connection, limit: Limit, ids: Sequence[str], who: str) -> None:
+        # before the requests' rows are changed, as whoever begins an erasure: or the two could wait for one another
+        await connection.execute(SQL["remember_erasures"], ids)
+        await connection.execute(SQL["erase_notes"], ids)
+        told = f"{limit.limited.setting} = {limit.days}: from now on it does not tell whose it was"
+        for row in await connection.fetch(SQL["requests_to_go_on_with"], ids):
+            await journals.append_to_request(
+                connection, row["reference"], row["state"], Level(row["level"]), row["due"], who, told
+            )
+        await connection.execute(SQL["expire_requests"], ids)
+
+    def changed(self, one: str) -> str:
+        return f"its journal, which somebody has changed: ccari requests show {one}"
