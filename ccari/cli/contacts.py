@@ -21,10 +21,12 @@ from ccari.cli.context import (
 from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, tell_faults, the_lists, watched
 from ccari.cli.output import as_json, as_table
+from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.gating.naming import the_campaign, the_controller, the_number
 from ccari.gating.subjects import whose_number
 from ccari.policy.bases import LegalBasis
+from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked
 from ccari.ports.lists import ContactsGiven, Left, Scrubbed, by_reason
 from ccari.store.opened import Store
@@ -163,3 +165,13 @@ _OF_ONE = {
     "source": "SOURCE", "obtained_on": "OBTAINED", "legal_basis": "BASIS", "proof": "PROOF", "valid_until": "UNTIL",
     "origin": "ORIGIN", "entered_at": "ENTERED",
 }  # fmt: skip
+
+
+@app.command()
+def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> None:
+    """Delete contacts now that are past their controller's contacts_days, by the policy in force: no list had them, and nobody
+    called them, for so long.
+
+    The service does it by itself, when a limit has stood for a day. What is held is kept, and what holds it is named.
+    """
+    purging(context, Limited.CONTACTS, yes=yes, json=json)

@@ -55,4 +55,8 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
         typer.echo(f"nothing was erased yet: --yes does, for good, of {goes}", err=True)
 
 
-_WHOSE = {Limited.CALLS: "whose calls they were", Limited.REQUESTS: "whose requests they were"}
+_WHOSE = {
+    Limited.CALLS: "whose calls they were",
+    Limited.REQUESTS: "whose requests they were",
+    Limited.CONTACTS: "contacts",
+}

@@ -125,6 +125,10 @@ def _tell(limit: Limit, found: Expired) -> None:
             _log.info(
                 "requests_expired", controller=limit.controller, expired=found.gone, held=found.kept, requests_days=limit.days
             )  # fmt: skip
+        case Limited.CONTACTS:
+            _log.info(
+                "contacts_expired", controller=limit.controller, expired=found.gone, held=found.kept, contacts_days=limit.days
+            )  # fmt: skip
 
 
 async def _count(batches: AsyncGenerator[PastLimit, None], found: Expired, progress: Progress) -> None:
@@ -139,7 +143,18 @@ async def _count(batches: AsyncGenerator[PastLimit, None], found: Expired, progr
 def standing(policies: Sequence[Policy]) -> list[Limit]:
     """The limits that all of the policies have, the newest first; of each controller and kind the longest."""
     return [
-        Limit(limited, controller.id, longest, forwarded=controller.forward is not None)
+        Limit(
+            limited,
+            controller.id,
+            longest,
+            forwarded=controller.forward is not None,
+            sourced=any(
+                each.data_source is not None
+                for policy in policies
+                for each in policy.campaigns
+                if each.controller == controller.id
+            ),
+        )
         for limited in Limited
         for controller in (policies[0].controllers if policies else ())
         if (longest := _longest(policies, controller.id, limited)) is not None

@@ -47,7 +47,8 @@ class Controller(Declared):
     """Who decides why people are called (Art 4(7)); everything of a call belongs to one controller.
 
     ``calls_days``: so long after its end a call tells whose it was; ``requests_days``: so long after it was closed a request
-    does. Left out: until the person has it erased.
+    does; ``contacts_days``: so long a contact is kept that no list has, and nobody calls. Left out: until the person has it
+    erased.
     """
 
     id: Identifier
@@ -56,6 +57,7 @@ class Controller(Declared):
     dpo: Words
     calls_days: Days | None = None
     requests_days: Days | None = None
+    contacts_days: Days | None = None
     forward: Forwarding | None = None
 
     def days(self, limited: Limited) -> int | None:

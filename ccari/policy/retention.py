@@ -21,6 +21,7 @@ class Limited(StrEnum):
 
     CALLS = "calls"
     REQUESTS = "requests"
+    CONTACTS = "contacts"
 
     @property
     def setting(self) -> str:

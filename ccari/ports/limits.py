@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -13,13 +13,15 @@ from ccari.policy.retention import Limited
 class Limit:
     """``days`` after what is ``limited`` has ended, it tells no longer which person of ``controller`` it is about.
 
-    ``forwarded``: whether the controller is told of each step of its requests.
+    ``forwarded``: whether the controller is told of each step of its requests. ``sourced``: whether one of its campaigns
+    says itself where its numbers come from, and calls such as are no contact.
     """
 
     limited: Limited
     controller: str
     days: int
-    forwarded: bool = False
+    forwarded: bool = field(default=False, compare=False)
+    sourced: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

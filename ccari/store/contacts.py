@@ -137,3 +137,4 @@ async def _merge(staged: Staging, controller: str, origin: str, progress: Progre
             staged.report.accepted += await staged.connection.fetchval(
                 SQL["merge_contacts"], first, last, controller, _BARRED_FROM_ALL, origin
             )
+            await staged.connection.execute(SQL["told_again"], first, last, controller)

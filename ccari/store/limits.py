@@ -12,13 +12,16 @@ from ccari.policy.retention import Limited
 from ccari.ports.limits import Limit, PastLimit
 from ccari.store.database import Connection, Database, translated
 from ccari.store.expiry.calls import Calls
+from ccari.store.expiry.contacts import Contacts
 from ccari.store.expiry.kind import Kind
 from ccari.store.expiry.requests import Requests
 from ccari.store.queries import SQL
 
 #: Things in one transaction, for which those wait who place holds.
 BATCH = 250
-_KINDS: Mapping[Limited, Kind] = {Limited.CALLS: Calls(), Limited.REQUESTS: Requests()}
+_KINDS: Mapping[Limited, Kind] = {
+    Limited.CALLS: Calls(), Limited.REQUESTS: Requests(), Limited.CONTACTS: Contacts(),
+}  # fmt: skip
 _Kept = dict[Any, set[str]]
 
 
@@ -37,7 +40,8 @@ class Limits:
         kind = _KINDS[limit.limited]
         async with self._database.apart() as connection:
             async for ids in _past(connection, kind, limit, now):
-                yield _told(ids, await kind.kept(connection, limit, ids))
+                kept = await kind.kept(connection, limit, ids)
+                yield _told(len(ids) - len(kept), kept)
 
     async def expire(self, limit: Limit, now: datetime, who: str) -> AsyncGenerator[PastLimit, None]:
         kind = _KINDS[limit.limited]
@@ -46,10 +50,10 @@ class Limits:
                 kept: _Kept = dict(await kind.kept(connection, limit, ids))
                 goes = [each for each in ids if each not in kept]
                 try:
-                    kept |= await _expire(connection, kind, limit, goes, who)
+                    gone, still = await _expire(connection, kind, limit, goes, who)
                 except RefusedError:
-                    kept |= await _one_by_one(connection, kind, limit, goes, who)
-                yield _told(ids, kept)
+                    gone, still = await _one_by_one(connection, kind, limit, goes, who)
+                yield _told(gone, kept | still)
 
 
 async def _past(connection: Connection, kind: Kind, limit: Limit, now: datetime) -> AsyncIterator[list[Any]]:
@@ -60,15 +64,16 @@ async def _past(connection: Connection, kind: Kind, limit: Limit, now: datetime)
         after = found[-1]
 
 
-def _told(ids: Sequence[Any], kept: Mapping[Any, set[str]]) -> PastLimit:
-    held_by = Counter(words for each in kept.values() for words in each)
-    return PastLimit(len(ids) - len(kept), len(kept), held_by)
+def _told(goes: int, kept: Mapping[Any, set[str]]) -> PastLimit:
+    return PastLimit(goes, len(kept), Counter(words for each in kept.values() for words in each))
 
 
-async def _expire(connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str) -> _Kept:
-    """Have those of the things expire that nothing keeps any more; gives what keeps the others."""
+async def _expire(
+    connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str
+) -> tuple[int, _Kept]:
+    """Have those of the things expire that nothing keeps any more; gives how many did, and what keeps others."""
     if not ids:
-        return {}
+        return 0, {}
     with translated():
         async with connection.transaction():
             # from here on no hold is placed
@@ -77,17 +82,20 @@ async def _expire(connection: Connection, kind: Kind, limit: Limit, ids: Sequenc
             kept: _Kept = dict(await kind.kept(connection, limit, held))
             if goes := [each for each in held if each not in kept]:
                 await kind.erase(connection, limit, goes, who)
-    return kept
+    return len(goes), kept
 
 
 async def _one_by_one(
     connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str
-) -> _Kept:
+) -> tuple[int, _Kept]:
     """One of many cannot be gone on with, for somebody has changed it: it does not keep the others."""
+    gone: int = 0
     kept: _Kept = {}
     for each in ids:
         try:
-            kept |= await _expire(connection, kind, limit, [each], who)
+            went, still = await _expire(connection, kind, limit, [each], who)
         except RefusedError:
-            kept[each] = {kind.changed(each)}
-    return kept
+            went, still = 0, {each: {kind.changed(each)}}
+        gone += went
+        kept |= still
+    return gone, kept

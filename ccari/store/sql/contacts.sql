@@ -30,13 +30,29 @@ WITH told AS (
     ORDER BY digest, source
     ON CONFLICT (controller, digest, source) DO UPDATE SET
         obtained_on = excluded.obtained_on, legal_basis = excluded.legal_basis, proof = excluded.proof,
-        valid_until = excluded.valid_until, origin = excluded.origin, entered_at = excluded.entered_at
+        valid_until = excluded.valid_until, origin = excluded.origin, entered_at = excluded.entered_at, told_at = NULL
     WHERE excluded.obtained_on >= known.obtained_on
       AND (known.obtained_on, known.legal_basis, known.proof, known.valid_until)
           IS DISTINCT FROM (excluded.obtained_on, excluded.legal_basis, excluded.proof, excluded.valid_until)
     RETURNING 1
 )
 SELECT count(*) FROM entered
+
+-- name: told_again
+-- What was known, and stays as it was: a contact is kept for as long as lists have it. Once a day: a list that comes each hour
+-- does not write all that it changes nothing of. In the order of merge_contacts, so that two lists never wait for one another.
+WITH again AS MATERIALIZED (
+    SELECT known.digest, known.source
+    FROM (SELECT DISTINCT digest, source FROM incoming WHERE digest BETWEEN $1 AND $2 ORDER BY digest, source) AS told
+    CROSS JOIN LATERAL (
+        SELECT digest, source FROM contacts
+        WHERE controller = $3 AND digest = told.digest AND source = told.source
+          AND coalesce(told_at, entered_at) <= now() - interval '1 day'
+        FOR UPDATE
+    ) AS known
+)
+UPDATE contacts SET told_at = now() FROM again
+WHERE contacts.controller = $3 AND contacts.digest = again.digest AND contacts.source = again.source
 
 -- name: rekey_contacts
 -- What is known under an older secret, and comes again with its number, is kept under the newest from now on. OFFSET 0:

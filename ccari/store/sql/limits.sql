@@ -162,3 +162,63 @@ UPDATE rights_requests q SET
     digest = NULL, digests = '{}', key_version = NULL, expired_at = clock_timestamp(),
     call_id = (SELECT c.id FROM calls c WHERE c.id = q.call_id AND c.digest IS NULL)
 WHERE q.reference = ANY ($1)
+
+-- name: contacts_past_limit
+-- As calls_past_limit: of those that no list had since, the ones whose number was not called since either; a call that was blocked
+-- is none. OFFSET 0: each number is looked up in the index.
+SELECT k.digest, k.source, coalesce(k.told_at, k.entered_at) AS told_at FROM contacts k
+WHERE k.controller = $1 AND coalesce(k.told_at, k.entered_at) <= least($2, now() - make_interval(days => $3))
+  AND ($4::timestamptz IS NULL OR (coalesce(k.told_at, k.entered_at), k.digest, k.source) > ($4, $5::bytea, $6::text))
+  AND NOT EXISTS (SELECT FROM calls c
+                   WHERE c.controller = k.controller AND c.digest = k.digest AND c.outcome IS DISTINCT FROM 'blocked'
+                     AND (c.ended_at IS NULL OR c.ended_at > least($2, now() - make_interval(days => $3))) OFFSET 0)
+ORDER BY coalesce(k.told_at, k.entered_at), k.digest, k.source LIMIT $7
+
+-- name: lock_contacts_past_limit
+-- In the order in which a list is merged, so that the two never wait for one another.
+SELECT k.digest, k.source
+FROM unnest($2::bytea[], $3::text[]) AS each (digest, source)
+JOIN contacts k ON k.controller = $1 AND k.digest = each.digest AND k.source = each.source
+WHERE coalesce(k.told_at, k.entered_at) <= now() - make_interval(days => $4)
+  AND NOT EXISTS (SELECT FROM calls c
+                   WHERE c.controller = k.controller AND c.digest = k.digest AND c.outcome IS DISTINCT FROM 'blocked'
+                     AND (c.ended_at IS NULL OR c.ended_at > now() - make_interval(days => $4)) OFFSET 0)
+ORDER BY k.digest, k.source FOR UPDATE OF k
+
+-- name: contacts_kept
+-- What may keep each contact of the digests $2 and sources $3. $4: whether a number without a contact may be called, so that one
+-- whose contact says until when it may be used keeps that; $5 and $6 as in requests_kept.
+WITH asked AS MATERIALIZED (
+    SELECT k.digest, k.source, k.legal_basis, k.valid_until
+    FROM unnest($2::bytea[], $3::text[]) AS each (digest, source)
+    JOIN contacts k ON k.controller = $1 AND k.digest = each.digest AND k.source = each.source
+), of_number AS MATERIALIZED (
+    SELECT a.digest AS of, q.*
+    FROM (SELECT DISTINCT digest FROM asked) AS a CROSS JOIN LATERAL (
+        SELECT reference, controller, digests, "right", call_id, state, closed_at FROM rights_requests
+        WHERE digests @> ARRAY[a.digest] OFFSET 0
+    ) AS q
+    WHERE q.controller = $1
+)
+SELECT a.digest, a.source, a.legal_basis, 'end' AS kind, NULL::bigint AS hold, NULL AS reference, '' AS reason FROM asked a
+WHERE $4 AND a.valid_until IS NOT NULL
+UNION
+SELECT a.digest, a.source, a.legal_basis, 'legal', h.id, NULL, h.reason
+FROM asked a JOIN holds h ON h.digests @> ARRAY[a.digest]
+WHERE h.controller = $1 AND h.released_at IS NULL AND h.digests IS NOT NULL
+UNION
+SELECT a.digest, a.source, a.legal_basis, 'legal', h.id, NULL, h.reason
+FROM asked a JOIN of_number q ON q.of = a.digest JOIN holds h ON h.reference = q.reference WHERE h.released_at IS NULL
+UNION
+SELECT a.digest, a.source, a.legal_basis, 'request', NULL, q.reference, q."right" FROM asked a JOIN of_number q ON q.of = a.digest
+WHERE q.closed_at IS NULL
+   OR q.state = 'fulfilled'
+      AND EXISTS (SELECT FROM unnest($5::text[], $6::text[]) AS each ("right", reason)
+                  JOIN suppressions s ON s.reason = each.reason
+                   WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
+                     AND (s.expires_at IS NULL OR s.expires_at > now()))
+ORDER BY 1, 2, 4, 5, 6
+
+-- name: expire_contacts
+DELETE FROM contacts k USING unnest($2::bytea[], $3::text[]) AS each (digest, source)
+WHERE k.controller = $1 AND k.digest = each.digest AND k.source = each.source

@@ -12,6 +12,7 @@ CONTROLLER = Controller(
     dpo="iod@acme.example",
     calls_days=1461,
     requests_days=1461,
+    contacts_days=730,
 )
 
 #: A key for every action that there is, but for the one that agrees to a recording.

@@ -103,7 +103,13 @@ def test_a_controller_that_keeps_whose_calls_they_were_for_good_is_not_asked_why
     )
 
 
-@pytest.mark.parametrize(("setting", "kept"), [("requests_days", "whose its closed requests were for good")])
+@pytest.mark.parametrize(
+    ("setting", "kept"),
+    [
+        ("requests_days", "whose its closed requests were for good"),
+        ("contacts_days", "contacts that no list has any more until they have them erased"),
+    ],
+)
 def test_a_controller_that_has_no_limit_is_not_asked_why(setting: str, kept: str) -> None:
     (doubt,) = told(CONTROLLER.model_copy(update={setting: None}))
     assert doubt.startswith(f"'acme' keeps {kept} (Art 5(1)(e)): set {setting}")

@@ -84,6 +84,7 @@ MIGRATIONS = [
     "0025_let_through",
     "0026_given_up_numbers",
     "0027_requests_expire",
+    "0028_contacts_expire",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")

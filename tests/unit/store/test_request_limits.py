@@ -13,7 +13,8 @@ import pytest
 
 from ccari.errors import NoRequestError, RequestError
 from ccari.gating.dossiers import dossier
-from ccari.gating.limits import Expired, LimitKeeper
+from ccari.gating.limits import Expired, LimitKeeper, standing
+from ccari.policy.declaration import read
 from ccari.policy.gate import Block
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right
@@ -318,6 +319,13 @@ async def test_invariant_7_another_controllers_hold_and_request_keep_a_request(s
 async def test_a_step_that_nobody_is_to_be_told_of_keeps_a_request(shelf: Shelf) -> None:
     await asked(shelf)
     assert await expire(shelf, LIMIT) == Expired(1)
+
+
+@pytest.mark.parametrize("forward", ["", 'forward = { folder = "/srv/requests" }\n'])
+def test_a_controller_that_is_told_of_each_step_goes_unnoticed(forward: str) -> None:
+    """As the newest policy has it: the one before has nobody to tell any more."""
+    (limit,) = standing([read(LIMITED.replace("requests_days", f"{forward}requests_days")), read(LIMITED)])
+    assert (limit, limit.forwarded) == (LIMIT, bool(forward))
 
 
 async def test_a_list_brings_back_a_consent_that_was_erased_when_the_request_has_expired(

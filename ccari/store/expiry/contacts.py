@@ -1,0 +1,69 @@
+"""Contacts that no list had for long, and nobody called: they are deleted, and the gate knows of no source any more."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ccari.policy.bases import LegalBasis
+from ccari.policy.erasure import is_held_by
+from ccari.policy.retention import HoldKind
+from ccari.policy.rights import Right
+from ccari.ports.holds import Held
+from ccari.ports.limits import Limit
+from ccari.store import holds
+from ccari.store.database import Connection
+from ccari.store.expiry.kind import Keepers
+from ccari.store.queries import SQL
+
+#: A number's keyed digest, and one of the sources that it came from.
+Contact = tuple[bytes, str]
+
+
+class Contacts:
+    """:class:`ccari.store.expiry.kind.Kind`, by digest and source."""
+
+    async def past(
+        self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
+    ) -> Sequence[tuple[datetime, Contact]]:  # fmt: skip
+        place = (after[0], *after[1]) if after else (None, None, None)
+        rows = await connection.fetch(
+            SQL["contacts_past_limit"], limit.controller, until, limit.days, *place, most
+        )
+        return [(row["told_at"], (row["digest"], row["source"])) for row in rows]
+
+    async def lock(self, connection: Connection, limit: Limit, ids: Sequence[Contact]) -> Sequence[Contact]:
+        # what a list had meanwhile, or was called, is not past it any more
+        rows = await connection.fetch(
+            SQL["lock_contacts_past_limit"], limit.controller, *_apart(ids), limit.days
+        )
+        return [(row["digest"], row["source"]) for row in rows]
+
+    async def kept(self, connection: Connection, limit: Limit, ids: Sequence[Contact]) -> Keepers:
+        found: Keepers = defaultdict(set)
+        for row in await connection.fetch(
+            SQL["contacts_kept"],
+            limit.controller,
+            *_apart(ids),
+            limit.sourced,
+            holds.ON_RIGHTS,
+            holds.ON_BARS,
+        ):
+            by = found[row["digest"], row["source"]]
+            if row["kind"] == "end":
+                by.add("the day after which it may not be used, which bars calls to it (valid_until)")
+            elif row["kind"] == "legal":
+                by.add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
+            elif is_held_by(Right(row["reason"]), LegalBasis(row["legal_basis"])):
+                by.add(Held(HoldKind.REQUEST, None, row["reference"], row["reason"]).words)
+        return defaultdict(set, {each: by for each, by in found.items() if by})
+
+    async def erase(self, connection: Connection, limit: Limit, ids: Sequence[Contact], who: str) -> None:  # noqa: ARG002 - Kind's
+        await connection.execute(SQL["expire_contacts"], limit.controller, *_apart(ids))
+
+    def changed(self, one: Contact) -> str:  # noqa: ARG002 - Kind's
+        return "another row, which somebody has changed"
+
+
+def _apart(contacts: Sequence[Contact]) -> tuple[list[bytes], list[str]]:
+    return [digest for digest, _ in contacts], [source for _, source in contacts]
