@@ -12,22 +12,22 @@ from ccari.errors import CcariError
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
 
-app = typer.Typer(help="Who has looked at a recording or at a person's data, when and why.")
+app = typer.Typer(help="Who looked at a recording or at a person's data, when and why.")
 
 
 @app.command("list")
 def list_(
     context: typer.Context,
     *,
-    who: Annotated[str | None, typer.Option(help="Of this one only, such as cli:anna or token:crm.")] = None,
-    access: Annotated[Looked | None, typer.Option(help="Of this kind only.")] = None,
-    days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="Of the last so many days only.")
+    who: Annotated[
+        str | None, typer.Option(help="Only by this user or token, such as cli:anna or token:crm.")
     ] = None,
+    access: Annotated[Looked | None, typer.Option(help="Only of this kind.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Only of this many past days.")] = None,
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """List accesses, the newest first. A person is told by the keyed digest of their number."""
+    """List accesses, the newest first. A person is identified by the keyed digest of their number."""
     since = datetime.now(UTC) - timedelta(days=days) if days is not None else None
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
@@ -46,9 +46,10 @@ def list_(
 
 @app.command()
 def check(context: typer.Context) -> None:
-    """Check that no entry was changed, left out or moved, and that all is as it was sealed. Exit status 1 if not.
+    """Check that no entry was changed, left out or moved, and that the record matches its seals. Exit status 1
+    if not.
 
-    That the seals themselves are whole and signed, ccari evidence check tells.
+    The seals themselves are checked by ccari evidence check.
     """
 
     async def work(_: Settings, store: Store) -> tuple[int, str | None]:

@@ -39,12 +39,14 @@ def list_(context: typer.Context, *, limit: Limit = 100, json: Json = False) -> 
 @app.command()
 def show(
     context: typer.Context,
-    call: Annotated[UUID, typer.Argument(help="As in calls list.")],
+    call: Annotated[UUID, typer.Argument(help="The id, as calls list shows it.")],
     *,
     why: Why = "",
     json: Json = False,
 ) -> None:
-    """Show one call with its journal, whose chain is checked. Exit status 1 if the journal was tampered with."""
+    """Show one call with its journal, and check the journal's chain. Exit status 1 if the journal was tampered
+    with.
+    """
 
     async def work(_: Settings, store: Store) -> CallRecord:
         record = await store.records.show_call(call)
@@ -64,10 +66,11 @@ def show(
 
 @app.command()
 def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> None:
-    """Have calls expire now that are past their controller's calls_days, by the policy in force: they tell no longer whose
-    they were.
+    """Expire now the calls that are past their controller's calls_days, by the policy in force: they no longer
+    show whom they were with.
 
-    The service does it by itself, when a limit has stood for a day. What is held is kept, and what holds it is named.
+    The service does this by itself, once a limit has been in force for a day. Calls that are held are kept, and
+    what holds them is named.
     """
     purging(context, Limited.CALLS, yes=yes, json=json)
 

@@ -29,9 +29,9 @@ from ccari.ports.accesses import Looked
 from ccari.ports.lists import Scrubbed, by_reason
 from ccari.store.opened import Store
 
-app = typer.Typer(help="What people have agreed to, how that can be shown, and what it was used for.")
+app = typer.Typer(help="Consents: what people agreed to, the proof, and each use.")
 
-NumberText = Annotated[str, typer.Argument(help="The number, in any usual way of writing it.")]
+NumberText = Annotated[str, typer.Argument(help="The number, in any usual notation.")]
 
 
 @app.command("import")
@@ -43,12 +43,14 @@ def import_(
     keep_going: KeepGoing = False,
     json: Json = False,
 ) -> None:
-    """Take in consents from a CSV. Exit status 1 if a line is invalid: then nothing is changed, unless --keep-going.
+    """Import consents from a CSV. Exit status 1 if a line is invalid: then nothing is changed, unless
+    --keep-going.
 
-    Its columns are number, purpose, channel, given and proof, and perhaps withdrawn and valid_until; a date without an
-    hour is the midnight where the controller is, but the end of that day for withdrawn and valid_until. The purpose is `marketing`, or the
-    id or consent_purpose of a campaign. Only keyed digests are kept. No list undoes a withdrawal, and what was erased is
-    left out and counted. Who is cut off while a sound file is entered can import it again.
+    The columns are number, purpose, channel, given and proof, and optionally withdrawn and valid_until. A date
+    without a time is midnight by the controller's clock; for withdrawn and valid_until, the end of that day.
+    The purpose is `marketing`, or the id or consent_purpose of a campaign. Only keyed digests are kept. No list
+    undoes a withdrawal. What was erased is left out and counted. If the import of a valid file is interrupted,
+    import the file again.
     """
 
     async def work(settings: Settings, store: Store) -> tuple[Scrubbed, list[str]]:
@@ -71,12 +73,14 @@ def withdraw(
     *,
     controller: ControllerId = None,
     purpose: Annotated[
-        str | None, typer.Option(help="What is no longer consented to; else nothing is any more.")
+        str | None, typer.Option(help="Withdraw the consent to this purpose only; default: all consents.")
     ] = None,
-    proof: Annotated[str, typer.Option(help="Where the wish is on file, such as a letter's reference.")],
+    proof: Annotated[
+        str, typer.Option(help="Where the person's wish is on file, such as a letter's reference.")
+    ],
     json: Json = False,
 ) -> None:
-    """Withdraw a number's consents, and bar the calls that rested on them, until it consents anew."""
+    """Withdraw a number's consents, and bar the calls that rested on them until there is a newer consent."""
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         policy = await current_policy(store)
@@ -106,11 +110,11 @@ def list_(
     context: typer.Context,
     *,
     controller: OfController = None,
-    purpose: Annotated[str | None, typer.Option(help="Only those to this purpose.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="Only consents to this purpose.")] = None,
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """List consents, those that were entered last at the top; no number is kept."""
+    """List consents, the last entered first. No numbers are kept."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         whose = None if controller is None else [controller]
@@ -135,7 +139,7 @@ def show(
     why: Why = "",
     json: Json = False,
 ) -> None:
-    """Show a number's consents, and each call that was made on them. Exit status 1 if there is none."""
+    """Show a number's consents, and each call that was made on them. Exit status 1 if there are none."""
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         whose = the_controller(await current_policy(store), controller)

@@ -31,7 +31,7 @@ from ccari.ports.accesses import Looked
 from ccari.ports.lists import ContactsGiven, Left, Scrubbed, by_reason
 from ccari.store.opened import Store
 
-app = typer.Typer(help="The numbers that a controller may have called, and where each of them comes from.")
+app = typer.Typer(help="The numbers that a controller may have called, and where each comes from.")
 
 
 @app.command("import")
@@ -42,27 +42,31 @@ def import_(
     controller: ControllerId = None,
     campaign: Annotated[
         str | None,
-        typer.Option(help="Leave out what this campaign may not call; else what no campaign may."),
+        typer.Option(
+            help="Leave out numbers that this campaign may not call; default: those that no campaign may call."
+        ),
     ] = None,
     source: Annotated[
-        str | None, typer.Option(help="Where the numbers come from, as the callee is to be told.")
+        str | None, typer.Option(help="Where the numbers come from, in the words that callees hear.")
     ] = None,
     obtained: Annotated[
-        str | None, typer.Option(help="When they were obtained from there: a date such as 2026-01-31.")
+        str | None, typer.Option(help="When they were obtained from there, such as 2026-01-31.")
     ] = None,
-    basis: Annotated[LegalBasis | None, typer.Option(help="On what legal basis they are kept.")] = None,
+    basis: Annotated[LegalBasis | None, typer.Option(help="The legal basis on which they are kept.")] = None,
     valid_until: Annotated[
-        str | None, typer.Option(help="The last day on which they may be used; else there is none.")
+        str | None, typer.Option(help="The last day on which they may be used; default: no limit.")
     ] = None,
-    proof: Annotated[str, typer.Option(help="Where that is on file, such as a contract's number.")] = "",
+    proof: Annotated[str, typer.Option(help="Where the proof is on file, such as a contract's number.")] = "",
     keep_going: KeepGoing = False,
     json: Json = False,
 ) -> None:
-    """Take in numbers with where they come from. Exit status 1 if a line is invalid: then nothing is changed, unless --keep-going.
+    """Import numbers with their source. Exit status 1 if a line is invalid: then nothing is changed, unless
+    --keep-going.
 
-    A CSV has the column number, and may have source, obtained, basis, proof and valid_until, which go before the
-    options; source, obtained and basis are needed. Only keyed digests are kept. What was erased or may not be used is
-    left out, and counted by reason. Who is cut off while a sound file is entered can import it again.
+    A CSV has the column number, and optionally source, obtained, basis, proof and valid_until, which take
+    precedence over the options. Source, obtained and basis are required. Only keyed digests are kept. Numbers
+    that were erased or may not be used are left out, and counted by reason. If the import of a valid file is
+    interrupted, import the file again.
     """
 
     async def work(settings: Settings, store: Store) -> Scrubbed:
@@ -82,14 +86,14 @@ def scrub(
     context: typer.Context,
     file: ListFile,
     *,
-    campaign: Annotated[str, typer.Option(help="The campaign that is to call them.")],
-    out: Annotated[Path | None, typer.Option(help="The file to write; else standard output.")] = None,
+    campaign: Annotated[str, typer.Option(help="The campaign that will call them.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
     json: Json = False,
 ) -> None:
-    """Write the rows whose number the campaign may call, unchanged, and tell how many were left out and why.
+    """Write the rows whose number the campaign may call, unchanged, and report how many were left out and why.
 
-    Hours and earlier attempts do not count, and nothing is kept of the file; what is left is still asked at the gate. The
-    report goes to standard error where the rows go to standard output.
+    Calling hours and earlier attempts are not considered, and nothing of the file is kept. The gate is still
+    asked at each call. If the rows go to standard output, the report goes to standard error.
     """
 
     async def work(settings: Settings, store: Store) -> Left:
@@ -117,11 +121,11 @@ def list_(
     context: typer.Context,
     *,
     controller: OfController = None,
-    source: Annotated[str | None, typer.Option(help="Only those that come from there.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only contacts from this source.")] = None,
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """List contacts by controller and digest; no number is kept."""
+    """List contacts by controller and digest. No numbers are kept."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         whose = None if controller is None else [controller]
@@ -139,13 +143,13 @@ def list_(
 @app.command()
 def show(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="The number, in any usual way of writing it.")],
+    number: Annotated[str, typer.Argument(help="The number, in any usual notation.")],
     *,
     controller: ControllerId = None,
     why: Why = "",
     json: Json = False,
 ) -> None:
-    """Show where a controller has a number from. Exit status 1 if it is no contact."""
+    """Show where a controller got a number from. Exit status 1 if the number is not a contact."""
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         whose = the_controller(await current_policy(store), controller)

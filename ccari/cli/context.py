@@ -28,12 +28,12 @@ _T = TypeVar("_T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 #: What the database counts rows and days with, and what it numbers them with.
 MOST, LAST_ID = 2**31 - 1, 2**63 - 1
-Limit = Annotated[int, typer.Option(min=1, max=MOST, help="The most rows to print.")]
+Limit = Annotated[int, typer.Option(min=1, max=MOST, help="Print at most this many rows.")]
 ControllerId = Annotated[
-    str | None, typer.Option("--controller", help="Whose; may be left out where there is only one.")
+    str | None, typer.Option("--controller", help="The controller; may be left out if there is only one.")
 ]
 #: Of a list, which is of every controller's where none is named.
-OfController = Annotated[str | None, typer.Option("--controller", help="Whose; else all.")]
+OfController = Annotated[str | None, typer.Option("--controller", help="Only this controller; default: all.")]
 #: Options whose form is checked with the work: what is wrong in them is wrong usage.
 _OPTIONS = frozenset({"until", "received", "note", "obtained", "valid_until"})
 
@@ -109,7 +109,9 @@ async def vouched(settings: Settings, store: Store) -> SecretStore:
 
 Why = Annotated[
     str,
-    typer.Option("--why", callback=unnumbered, help="It is kept in the record of accesses, without numbers."),
+    typer.Option(
+        "--why", callback=unnumbered, help="The reason; kept in the record of accesses, without numbers."
+    ),
 ]
 
 

@@ -17,7 +17,7 @@ app = typer.Typer(help="The database's schema. The service brings it up to date 
 
 @app.command()
 def migrate(context: typer.Context) -> None:
-    """Apply the migrations that are not yet applied."""
+    """Apply the migrations that have not been applied yet."""
     settings: Settings = context.obj.settings()
     log.configure("console", "warning", sys.stderr)
 
@@ -31,7 +31,7 @@ def migrate(context: typer.Context) -> None:
 
 @app.command()
 def status(context: typer.Context, *, json: Json = False) -> None:
-    """List the migrations. Exit status 0: all are applied, 1: some are not."""
+    """List the migrations. Exit status 0: all are applied; 1: some are not."""
     settings: Settings = context.obj.settings()
     log.configure("console", "warning", sys.stderr)
 

@@ -29,16 +29,18 @@ def command(
     context: typer.Context,
     *,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave everything running afterwards, to dial in.")
+        bool, typer.Option("--keep", help="Leave everything running afterwards, so that you can dial in.")
     ] = False,
     beside: Annotated[
         bool,
-        typer.Option("--beside", help="Place one call with a service that runs already: docker/README.md."),
+        typer.Option(
+            "--beside", help="Place one call with a service that is already running: docker/README.md."
+        ),
     ] = False,
 ) -> None:
-    """Place real calls between two Asterisks and show each. Exit status 0 if all end as they should.
+    """Place real calls between two Asterisks and show each. Exit status 0 if all end as expected.
 
-    It runs in the laboratory that comes with the source: make demo.
+    This needs the laboratory that comes with the source: make demo.
     """
     WorldSettings.from_environment()
     settings: Settings = context.obj.settings()

@@ -22,12 +22,12 @@ from ccari.recordings.evidence.verifying import Verdict, verify
 from ccari.sounds.heard import heard_of
 from ccari.store.opened import Store
 
-app = typer.Typer(help="The sealed account of one call or one request, for somebody who has no access here.")
+app = typer.Typer(help="The sealed account of one call or request, for someone without access to ccari.")
 
 
 @app.command()
 def seal(context: typer.Context) -> None:
-    """Seal now what is over, as the service does every minute."""
+    """Seal now the journals of what is over, as the service does every minute."""
 
     async def work(settings: Settings, store: Store) -> int:
         return await Sealer(store.seals, SigningKeys(settings.keys_dir)).seal()
@@ -38,9 +38,10 @@ def seal(context: typer.Context) -> None:
 
 @app.command("check")
 def check_(context: typer.Context) -> None:
-    """Check all seals, that none is missing and each is signed; and all journals, entry by entry, and as they were sealed.
+    """Check all seals and all journals: no seal is missing or unsigned, and every journal is intact, entry by
+    entry, and matches its seal.
 
-    Exit status 1 names the first seal that does not fit, or every journal.
+    Exit status 1 if not; it names the first bad seal, or every bad journal.
     """
 
     async def work(settings: Settings, store: Store) -> Found:
@@ -66,12 +67,14 @@ def export(
     ],
     *,
     out: Annotated[
-        Path | None, typer.Option(help="The file to write, its owner's only; else evidence-….zip here.")
+        Path | None,
+        typer.Option(help="The file to write, readable by its owner only; default: evidence-….zip here."),
     ] = None,
 ) -> None:
-    """Write a ZIP that proves one call or request: a signed vCon with its lawful bases, journal, policy, notice, seals.
+    """Write a ZIP that proves one call or request: a signed vCon with its lawful bases, journal, policy, notice
+    and seals.
 
-    Numbers are masked: no more is kept of who was called.
+    Numbers are masked: ccari does not keep the full number of a call.
     """
 
     async def work(settings: Settings, store: Store) -> tuple[bytes, Sequence[HeardSound], bool]:
@@ -109,20 +112,22 @@ def export(
 @app.command("verify")
 def verify_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="As export has written it.")],
+    file: Annotated[Path, typer.Argument(help="The pack, as export wrote it.")],
     *,
     key: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The public key of whoever it is said to be of; repeatable. Else those in the keys folder."
+            help="The public key of the supposed issuer; repeatable. Default: the keys in the keys folder."
         ),
     ] = None,
     recordings: Annotated[
-        Path | None, typer.Option(help="The folder of recordings: their files are compared as well.")
+        Path | None, typer.Option(help="The recordings folder: compare its files as well.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check a pack, without the database and offline. Exit status 1 names the first thing that does not fit."""
+    """Check a pack, offline and without the database. Exit status 1 if it does not match; it names the first
+    difference.
+    """
     verdict = _verified(file, _keys(context, key), recordings)
     if json:
         as_json({**{name: getattr(verdict, name) for name in Verdict.__slots__}, "kind": verdict.kind.value})

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from ccari.forward.courier import Told
 
 Reference = Annotated[
-    str, typer.Argument(metavar="REF", help="As in requests list.", parser=lambda text: text.strip().upper())
+    str,
+    typer.Argument(
+        metavar="REF",
+        help="The reference, as requests list shows it.",
+        parser=lambda text: text.strip().upper(),
+    ),
 ]
 
 
@@ -27,12 +32,15 @@ def queue(
     context: typer.Context,
     *,
     retry: Annotated[
-        str | None, typer.Option(metavar="REF", help="Try again what was given up of this request.")
+        str | None,
+        typer.Option(metavar="REF", help="Try again the messages of this request that were given up."),
     ] = None,
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """List what controllers were told, are yet to be told, and could not be told: that comes first."""
+    """List messages to controllers: those that were given up first, then those that wait, and those that were
+    delivered.
+    """
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         if retry is not None:
@@ -63,7 +71,9 @@ async def _retry(store: Store, reference: str) -> None:
 
 
 def deliver(context: typer.Context, *, json: Json = False) -> None:
-    """Tell the controllers what is due, once; a running service does it by itself. Exit status 1: something failed."""
+    """Send the messages that are due to controllers, once. A running service does this by itself. Exit status 1
+    if one failed.
+    """
 
     async def work(settings: Settings, store: Store) -> list["Told"]:
         # here, for every other command starts sooner without what sends
@@ -102,7 +112,7 @@ def deliver(context: typer.Context, *, json: Json = False) -> None:
 
 
 def secret(context: typer.Context, *, controller: ControllerId = None) -> None:
-    """Make the secret that a controller's webhook is signed with, where there is none. It is not printed."""
+    """Make the secret for signing a controller's webhook, if there is none. It is not printed."""
 
     async def work(settings: Settings, store: Store) -> str:
         whose = the_controller(await current_policy(store), controller).id

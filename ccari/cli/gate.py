@@ -19,14 +19,14 @@ from ccari.store.replaying import SpoolingCallStore
 
 def command(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="As it would be dialled.")],
+    number: Annotated[str, typer.Argument(help="The number, as it would be dialled.")],
     campaign: Annotated[str, typer.Option(help="The campaign of the call.")],
     *,
     json: Json = False,
 ) -> None:
     """Ask whether a number may be called now. Nothing is dialled or counted.
 
-    Exit status 0: allow, 1: block; why is told on standard error.
+    Exit status 0: allowed; 1: blocked, with the reason on standard error.
     """
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ccari.store.opened import Store
 
 def hold(
     context: typer.Context,
-    recording: Annotated[UUID | None, typer.Argument(help="As in recordings list.")] = None,
+    recording: Annotated[UUID | None, typer.Argument(help="The id, as recordings list shows it.")] = None,
     *,
     call: Annotated[UUID | None, typer.Option(help="All recordings of this call.")] = None,
     request: Annotated[
@@ -25,10 +25,10 @@ def hold(
         str | None, typer.Option(help="All recordings of this number's calls with the controller.")
     ] = None,
     controller: ControllerId = None,
-    reason: Annotated[str, typer.Option(help="For which claim; it is kept.")],
+    reason: Annotated[str, typer.Option(help="The claim that it is for; it is kept.")],
     json: Json = False,
 ) -> None:
-    """Keep recordings beyond their time, those that are still to come too, until the hold is released (Art 17(3)(e))."""
+    """Keep recordings beyond their time, including later ones, until the hold is released (Art 17(3)(e))."""
     if sum(map(bool, (recording, call, request, number))) != 1:
         raise typer.BadParameter("say one: RECORDING, --call, --request or --number")
     _said(reason)
@@ -53,13 +53,14 @@ def hold(
 def release(
     context: typer.Context,
     number: Annotated[
-        int, typer.Argument(min=1, max=LAST_ID, metavar="HOLD", help="As in recordings holds.")
+        int,
+        typer.Argument(min=1, max=LAST_ID, metavar="HOLD", help="The number, as recordings holds shows it."),
     ],
     *,
-    reason: Annotated[str, typer.Option(help="Why nothing needs it any more; it is kept.")],
+    reason: Annotated[str, typer.Option(help="Why it is no longer needed; it is kept.")],
     json: Json = False,
 ) -> None:
-    """End a hold. What is over by then, and not held otherwise, is deleted within minutes."""
+    """Release a hold. Recordings past their limit that nothing else holds are deleted within minutes."""
     _said(reason)
 
     async def work(_: Settings, store: Store) -> dict[str, Any]:
@@ -75,11 +76,11 @@ def release(
 def holds(
     context: typer.Context,
     *,
-    released: Annotated[bool, typer.Option("--all", help="Those too that were released.")] = False,
+    released: Annotated[bool, typer.Option("--all", help="Include released holds.")] = False,
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """List legal holds, the newest first, each with how many stored recordings it is on."""
+    """List legal holds, the newest first, each with the number of stored recordings that it covers."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         return await store.holds.list(limit, released=released)

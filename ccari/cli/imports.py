@@ -27,7 +27,8 @@ ListFile = Annotated[
 KeepGoing = Annotated[
     bool,
     typer.Option(
-        "--keep-going", help="Take the sound lines although others are not; else a bad file changes nothing."
+        "--keep-going",
+        help="Import the valid lines even if others are invalid; default: an invalid line keeps the whole file out.",
     ),
 ]
 

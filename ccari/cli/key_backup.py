@@ -12,7 +12,9 @@ from ccari.recordings import keybackup
 
 PassphraseFile = Annotated[
     Path | None,
-    typer.Option(help="Read the passphrase from this file, its owner's only, instead of asking for it."),
+    typer.Option(
+        help="Read the passphrase from this file (readable by its owner only) instead of asking for it."
+    ),
 ]
 
 #: Whoever has the file may try as many as a machine can.
@@ -22,13 +24,18 @@ PASSPHRASE_CHARACTERS = 12
 def backup(
     context: typer.Context,
     *,
-    to: Annotated[Path, typer.Option("--to", help="The file to write; never over one that is there.")],
+    to: Annotated[
+        Path, typer.Option("--to", help="The file to write; an existing file is never overwritten.")
+    ],
     with_identity: Annotated[
-        bool, typer.Option("--with-identity", help="With what opens recordings, if it still lies there.")
+        bool,
+        typer.Option(
+            "--with-identity", help="Include the identity that opens recordings, if it is still there."
+        ),
     ] = False,
     passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Write the keys folder into one file, encrypted by a passphrase. `age -d FILE | tar x` opens it too."""
+    """Write the keys folder into one file, encrypted with a passphrase. `age -d FILE | tar x` also opens it."""
     keys_dir: Path = context.obj.settings().keys_dir
     refuse_taken(to, keybackup.WHAT)
     if to.absolute().parent.resolve().is_relative_to(keys_dir.resolve()):
@@ -50,7 +57,9 @@ def restore(
     *,
     passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Put a backup back into the keys folder, which must be empty or not there. Run it as the service's user, or as root."""
+    """Restore a backup into the keys folder, which must be empty or missing. Run it as the service's user, or
+    as root.
+    """
     keys_dir: Path = context.obj.settings().keys_dir
     keybackup.refuse_full(keys_dir)
     tar = keybackup.read(file, lambda: _passphrase(passphrase_file, new=False))

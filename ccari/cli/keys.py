@@ -20,12 +20,12 @@ from ccari.store.journal_key import check as journal_check
 from ccari.store.opened import Store
 from ccari.store.secrets import Holder, Key, SecretStore
 
-app = typer.Typer(help="What digests of numbers are keyed, recordings encrypted and evidence signed with.")
+app = typer.Typer(help="The keys for digests of numbers, for encrypting recordings and for signing evidence.")
 
 Recipients = Annotated[
     list[str] | None,
     typer.Option(
-        "--recipient", help="Who may open recordings, age1…, instead of a new identity; repeatable."
+        "--recipient", help="Who may open recordings, age1…, in place of a new identity; repeatable."
     ),
 ]
 
@@ -35,11 +35,11 @@ _PLACE_AGAIN = "place each again: ccari recordings hold --number NUMBER --reason
 
 @app.command()
 def init(context: typer.Context, *, recipient: Recipients = None) -> None:
-    """Make what is missing: a secret for each controller, an identity to open recordings with, a key to sign evidence, and one to
-    encrypt rights that wait for the database.
+    """Make the keys that are missing: a secret for each controller, an identity to open recordings, a key to
+    sign evidence, and one to encrypt rights that wait for the database.
 
-    What is there is never replaced. Back it up: without the secrets no bar is recognised, without the identity no
-    recording is heard again.
+    Existing keys are never replaced. Back them up: without the secrets no barred number is recognised, and
+    without the identity no recording can be heard again.
     """
 
     async def work(settings: Settings, store: Store) -> None:
@@ -73,9 +73,9 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
 
 @app.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
-    """List the secrets in use and what hangs on each (requests are the open ones, notices those that were heard,
-    listings a register's numbers); then who may open recordings, and the keys of evidence and of the
-    local journal. Nothing secret is shown.
+    """List the secrets in use and how much is kept under each (open requests, heard notices, a register's
+    listings, and so on); then who may open recordings, and the keys of evidence and of the local journal.
+    Nothing secret is shown.
     """
 
     async def work(settings: Settings, store: Store) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -114,27 +114,30 @@ def rotate(
     controller: ControllerId = None,
     recordings: Annotated[
         bool,
-        typer.Option("--recordings", help="Who may open recordings: a new identity, or each --recipient."),
+        typer.Option(
+            "--recordings", help="Change who may open recordings: a new identity, or each --recipient."
+        ),
     ] = False,
     recipient: Recipients = None,
     add: Annotated[
         bool,
-        typer.Option("--add", help="With --recordings: besides those that there are, not in their place."),
+        typer.Option(
+            "--add", help="With --recordings: in addition to the existing recipients, not in their place."
+        ),
     ] = False,
-    evidence: Annotated[
-        bool, typer.Option("--evidence", help="The key that evidence is signed with.")
-    ] = False,
+    evidence: Annotated[bool, typer.Option("--evidence", help="Make a new key to sign evidence.")] = False,
     yes: Annotated[
         bool,
         typer.Option(
             "--yes",
-            help="Although holds are on numbers or on closed requests, and must be placed again afterwards.",
+            help="Rotate even if there are holds on numbers or on closed requests, which must be placed again afterwards.",
         ),
     ] = False,
 ) -> None:
-    """Make a controller's next secret, or with an option the next of another kind, for all that comes from now on.
+    """Make a controller's next secret, or, with an option, the next key of another kind. It is used from now
+    on.
 
-    The older ones still count: for what was entered, recorded and signed under them.
+    The older ones are still used for what was entered, recorded and signed under them.
     """
     if sum((controller is not None, recordings, evidence)) > 1:
         raise typer.BadParameter("one kind at a time: a controller's secret, --recordings or --evidence")
@@ -186,13 +189,15 @@ app.command()(key_backup.restore)
 def retire(
     context: typer.Context,
     *,
-    version: Annotated[int, typer.Option(help="Which; never the newest.")],
+    version: Annotated[int, typer.Option(help="The version to retire; never the newest.")],
     controller: ControllerId = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Although something hangs on it, which is lost then.")
+        bool, typer.Option("--yes", help="Retire it even if something is kept under it, which is then lost.")
     ] = False,
 ) -> None:
-    """Take an older secret out of use. What is kept under it is never found again: its bars would bar nobody."""
+    """Take an older secret out of use. What is kept under it is never found again: its suppressions stop
+    working.
+    """
 
     async def work(settings: Settings, store: Store) -> str:
         whose = the_controller(await current_policy(store), controller)

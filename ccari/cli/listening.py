@@ -21,7 +21,7 @@ from ccari.recordings.reading import faults, identities_of, open_checked
 from ccari.store.opened import Store
 
 Identity = Annotated[
-    Path | None, typer.Option(metavar="KEYFILE", help="An age identity file, as keys init makes one.")
+    Path | None, typer.Option(metavar="KEYFILE", help="An age identity file, such as keys init makes.")
 ]
 
 _UNFOUND = "not all files of no recording were looked for"
@@ -29,14 +29,14 @@ _UNFOUND = "not all files of no recording were looked for"
 
 def play_to(
     context: typer.Context,
-    recording: Annotated[UUID, typer.Argument(help="As in recordings list.")],
-    file: Annotated[Path, typer.Argument(help="Where to write the audio; nothing may be there.")],
+    recording: Annotated[UUID, typer.Argument(help="The id, as recordings list shows it.")],
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
     *,
     identity: Identity = None,
     why: Why = "",
     json: Json = False,
 ) -> None:
-    """Write a recording's audio, for its owner alone to read. The journal of its call tells who did."""
+    """Write a recording's audio to a file that only its owner can read. The call's journal records who did it."""
     identities = identities_of(identity) if identity is not None else ()
 
     async def work(settings: Settings, store: Store) -> InPlace:
@@ -67,15 +67,18 @@ def play_to(
 
 def verify(
     context: typer.Context,
-    recording: Annotated[UUID | None, typer.Argument(help="This one; else all that are stored.")] = None,
+    recording: Annotated[
+        UUID | None, typer.Argument(help="This recording; default: all that are stored.")
+    ] = None,
     *,
     identity: Identity = None,
     json: Json = False,
 ) -> None:
-    """See whether stored recordings lie there as they were put: the file, its hash, and the tag beside it; and whether files
-    lie there that no recording has any more, as a backup brings them back.
+    """Check stored recordings: the file, its hash, and the tag beside it. Also report files that belong to no
+    recording, such as those that came back with a backup.
 
-    With --identity the audio inside too. Exit status 1 if something does not fit, or could not be looked at.
+    With --identity, check the audio inside too. Exit status 1 if something does not match or could not be
+    checked.
     """
     identities = identities_of(identity) if identity is not None else ()
 

@@ -41,7 +41,7 @@ def _options(
         Path | None,
         typer.Option(
             envvar="CCARI_CONFIG",
-            help="The configuration file; else ccari.toml or /etc/ccari/ccari.toml, if there is one.",
+            help="The configuration file. Default: ccari.toml, otherwise /etc/ccari/ccari.toml.",
         ),
     ] = None,
     _version: Annotated[

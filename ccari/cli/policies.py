@@ -34,13 +34,13 @@ def check(
     *,
     file_only: Annotated[
         bool,
-        typer.Option("--file-only", help="Look at nothing but the file: no secrets, sounds or database."),
+        typer.Option("--file-only", help="Check only the file: no secrets, sounds or database."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Say what is wrong in a policy file, and what would block its calls, without applying it.
+    """Check a policy file without applying it: what is wrong in it, and what would block its calls.
 
-    Exit status 1 if there is any of these. What is allowed but doubtful is told on standard error.
+    Exit status 1 if there is anything. What is allowed but questionable is reported on standard error.
     """
     try:
         policy = read(_text(file))
@@ -67,7 +67,7 @@ def check(
 
 @app.command()
 def apply(context: typer.Context, file: File, *, json: Json = False) -> None:
-    """Make a policy file the newest revision. Calls in progress keep the one they began under."""
+    """Apply a policy file as the newest revision. Calls in progress keep the revision that they began under."""
     document, policy = read_policy(file)
 
     async def work(settings: Settings, store: Store) -> tuple[Applied, list[str], list[str]]:
@@ -91,7 +91,7 @@ def apply(context: typer.Context, file: File, *, json: Json = False) -> None:
 
 @app.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
-    """List every revision that was applied, the newest first; it is the one in force."""
+    """List every revision that was applied, the newest first. The newest is in force."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         return await store.policies.revisions()
@@ -108,12 +108,12 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
 def show(
     context: typer.Context,
     revision: Annotated[
-        int | None, typer.Argument(min=1, max=MOST, help="Its number; else the one in force.")
+        int | None, typer.Argument(min=1, max=MOST, help="The revision's number; default: the one in force.")
     ] = None,
     *,
     json: Json = False,
 ) -> None:
-    """Print a policy as it was applied, or what it declares."""
+    """Print a policy revision as it was applied; with --json, what it declares."""
 
     async def work(_: Settings, store: Store) -> Applied | None:
         return await store.policies.applied(revision)
@@ -131,7 +131,7 @@ def show(
 
 @app.command()
 def presets(*, json: Json = False) -> None:
-    """List the calling rules of countries that a campaign may name, each with its source."""
+    """List the presets: the calling rules of countries that a campaign may name, each with its source."""
     rows = [_preset(each) for each in PRESETS.values()]
     if json:
         as_json(rows)

@@ -21,18 +21,19 @@ from ccari.store.opened import Store
 def purge(
     context: typer.Context,
     recording: Annotated[
-        UUID | None, typer.Argument(help="This one, though it may still be kept; else all that is due.")
+        UUID | None,
+        typer.Argument(help="This recording, even if its time is not over; default: all that are due."),
     ] = None,
     *,
     reason: Annotated[str, typer.Option(help="Why it is deleted before its time; it is kept.")] = "",
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; else it is only said what would be done.")
+        bool, typer.Option("--yes", help="Do it; without this, only show what would be done.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Delete recordings now, with their tags. What is held is kept, and what holds it is named.
+    """Delete recordings now, with their tags. Recordings that are held are kept, and what holds them is named.
 
-    Exit status 1 if something was not to be deleted, or could not be.
+    Exit status 1 if a recording must not or could not be deleted.
     """
     if recording is None:
         if reason:

@@ -13,7 +13,7 @@ from ccari.policy.retention import Limited
 from ccari.ports.limits import Limit
 from ccari.store.opened import Store
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do it; else it is only said what would be done.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only show what would be done.")]
 
 
 def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) -> None:

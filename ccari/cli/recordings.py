@@ -26,7 +26,7 @@ app.command()(listening.verify)
 def list_(
     context: typer.Context, *, controller: OfController = None, limit: Limit = 100, json: Json = False
 ) -> None:
-    """List recordings, the newest first, each with its legal basis, the moment from which it is deleted, and what holds it."""
+    """List recordings, the newest first, each with its legal basis, its deletion date, and what holds it."""
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         wanted = WantedRecordings(controllers=None if controller is None else [controller])
@@ -47,11 +47,11 @@ def list_(
 @app.command()
 def show(
     context: typer.Context,
-    recording: Annotated[UUID, typer.Argument(help="As in recordings list.")],
+    recording: Annotated[UUID, typer.Argument(help="The id, as recordings list shows it.")],
     *,
     json: Json = False,
 ) -> None:
-    """Show one recording with its tag, from when it is deleted, and what holds it."""
+    """Show one recording with its tag, its deletion date, and what holds it."""
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         return await _shelf(settings, store).show(recording)

@@ -29,33 +29,38 @@ app = typer.Typer(help="Copies of national registers of people who want no adver
 @app.command("import")
 def import_(
     context: typer.Context,
-    register: Annotated[str, typer.Argument(help="Which, as the policy declares it.")],
+    register: Annotated[str, typer.Argument(help="The register's id in the policy.")],
     file: ListFile,
     *,
     country: Annotated[
         str | None,
-        typer.Option(help="Where numbers without + belong; else where the campaigns that heed it do."),
+        typer.Option(
+            help="The country of numbers without +; default: that of the campaigns that use the register."
+        ),
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option(help="Of when the copy is, such as 2026-07-01; else of when the file was written."),
+        typer.Option(help="The date of the copy, such as 2026-07-01; default: when the file was written."),
     ] = None,
     update: Annotated[
         bool,
         typer.Option(
-            "--update", help="The file has only what has come to the register; else it has all of it."
+            "--update",
+            help="The file has only additions to the register; default: it has the whole register.",
         ),
     ] = False,
     shrunk: Annotated[
-        bool, typer.Option("--shrunk", help="Take it although it has lost more than half of its numbers.")
+        bool, typer.Option("--shrunk", help="Accept a copy that has lost more than half of its numbers.")
     ] = False,
     keep_going: KeepGoing = False,
     json: Json = False,
 ) -> None:
-    """Take in a copy of a register, all at once: numbers that are no longer in the file may be called again.
+    """Import a copy of a register, replacing the one before: numbers that are no longer in the file may be
+    called again.
 
-    A CSV has the column number, and may have since and until. Exit status 1 if a line is invalid: then nothing is
-    changed, unless --keep-going; and with it nobody is dropped, for the invalid line may be of one who is listed.
+    A CSV has the column number, and optionally since and until. Exit status 1 if a line is invalid: then
+    nothing is changed, unless --keep-going. With it, no number is dropped, because the invalid line may be one
+    that is still listed.
     """
 
     async def work(settings: Settings, store: Store) -> Report:
@@ -94,7 +99,9 @@ def import_(
 
 @app.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
-    """List the declared registers and the age of their copies. Exit status 1 if one is stale: nobody is called then."""
+    """List the declared registers and the age of their copies. Exit status 1 if one is too old: its campaigns
+    then call nobody.
+    """
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         policy, now = await current_policy(store), datetime.now(UTC)

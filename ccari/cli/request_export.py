@@ -26,15 +26,17 @@ def command(
     since: Annotated[
         str | None,
         typer.Option(
-            metavar="WHEN", help="Received since a day or moment, by the controller's clock, else UTC."
+            metavar="WHEN",
+            help="Only those received since this date or time, by the controller's clock, otherwise UTC.",
         ),
     ] = None,
-    format: Annotated[Literal["csv", "json"], typer.Option(help="JSON has the history too.")] = "csv",  # noqa: A002 - the option's name
+    format: Annotated[Literal["csv", "json"], typer.Option(help="JSON includes the history.")] = "csv",  # noqa: A002 - the option's name
     out: Annotated[
-        Path | None, typer.Option(help="The file to write, its owner's only; else standard output.")
+        Path | None,
+        typer.Option(help="The file to write, readable by its owner only; default: standard output."),
     ] = None,
 ) -> None:
-    """Export the requests, the first received at the top. Numbers are masked."""
+    """Export the requests, the earliest first. Numbers are masked."""
 
     async def work(_: Settings, store: Store) -> int:
         if controller is not None:

@@ -21,7 +21,7 @@ def command(
     why: Why = "",
     json: Json = False,
 ) -> None:
-    """Show one request: where it came from, what it did at once, what it asks for, and what was done with it.
+    """Show one request: where it came from, what it did at once, what it asks for, and what was done about it.
 
     Exit status 1 if its history was tampered with.
     """

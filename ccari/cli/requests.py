@@ -35,7 +35,7 @@ from ccari.ports.accesses import Looked
 from ccari.ports.requests import OVERDUE, Clock, Intake, Wanted, Work
 from ccari.store.opened import Store
 
-app = typer.Typer(help="Rights that people have exercised, and the work on them.")
+app = typer.Typer(help="Rights requests, and the work on them.")
 app.command("forwards")(forwards.queue)
 app.command("forward")(forwards.deliver)
 app.command("webhook-secret")(forwards.secret)
@@ -68,19 +68,20 @@ def list_(
     context: typer.Context,
     *,
     controller: OfController = None,
-    state: Annotated[
-        list[RequestState] | None, typer.Option(help="In this state; may be given again.")
-    ] = None,
-    right: Annotated[Right | None, typer.Option(help="Of this right.")] = None,
-    open: Annotated[bool, typer.Option("--open", help="Not closed yet.")] = False,  # noqa: A002 - the option's name
-    overdue: Annotated[bool, typer.Option("--overdue", help="Whose last day is over.")] = False,
+    state: Annotated[list[RequestState] | None, typer.Option(help="Only in this state; repeatable.")] = None,
+    right: Annotated[Right | None, typer.Option(help="Only of this right.")] = None,
+    open: Annotated[bool, typer.Option("--open", help="Only open requests.")] = False,  # noqa: A002 - the option's name
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only overdue requests.")] = False,
     due_within: Annotated[
-        int | None, typer.Option(min=0, max=MOST, help="Due in so many days, or overdue.", metavar="DAYS")
+        int | None,
+        typer.Option(
+            min=0, max=MOST, help="Only those due within this many days, or overdue.", metavar="DAYS"
+        ),
     ] = None,
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """List requests, the one that is due first at the top. Numbers are masked."""
+    """List requests, the one due first at the top. Numbers are masked."""
     wanted = Wanted(tuple(state or ()), right, open, OVERDUE if overdue else due_within)
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
@@ -97,14 +98,16 @@ def list_(
 @app.command()
 def find(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="Whose; in any usual way of writing it.")],
+    number: Annotated[str, typer.Argument(help="The person's number, in any usual notation.")],
     *,
-    controller: Annotated[str | None, typer.Option(help="Only those to this one; else to each.")] = None,
+    controller: Annotated[
+        str | None, typer.Option(help="Only requests to this controller; default: to all.")
+    ] = None,
     why: Why = "",
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """List what a number has asked for, the newest first, closed requests too. Exit status 1 if it is nothing."""
+    """List what a number has asked for, the newest first, including closed requests. Exit status 1 if nothing."""
 
     async def work(settings: Settings, store: Store) -> Sequence[dict[str, Any]]:
         secrets, policy = await vouched(settings, store), await current_policy(store)
@@ -124,25 +127,25 @@ def find(
 @app.command()
 def add(
     context: typer.Context,
-    right: Annotated[Right, typer.Argument(help="The right that is exercised.")],
-    number: Annotated[str, typer.Argument(help="Whose; in any usual way of writing it.")],
+    right: Annotated[Right, typer.Argument(help="The right.")],
+    number: Annotated[str, typer.Argument(help="The person's number, in any usual notation.")],
     *,
     controller: ControllerId = None,
-    campaign: Annotated[str | None, typer.Option(help="The campaign that it is about, if it is one.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="The campaign that it is about, if any.")] = None,
     received: Annotated[
         str | None,
         typer.Option(
-            metavar="WHEN", help="2026-12-31 or 2026-12-31T12:00, by the controller's clock; else now."
+            metavar="WHEN", help="2026-12-31 or 2026-12-31T12:00, by the controller's clock; default: now."
         ),
     ] = None,
     by: Annotated[
         Literal["letter", "email", "phone", "agent", "other"], typer.Option(help="How it came.")
     ] = "other",
-    level: Annotated[Assurance, typer.Option(help="How sure it is who asks.")] = Assurance.L0,
-    note: Annotated[str, typer.Option(help="Such as where the letter is on file.")] = "",
+    level: Annotated[Assurance, typer.Option(help="How sure it is who is asking.")] = Assurance.L0,
+    note: Annotated[str, typer.Option(help="A note, such as where the letter is on file.")] = "",
     json: Json = False,
 ) -> None:
-    """Enter a request that came in otherwise than by key. What it does at once, it does now."""
+    """Enter a request that did not come by key. Its immediate effects happen now."""
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         claim = Claim(right, number, controller, campaign, received, Intake(by), Level[level], note)
@@ -164,16 +167,16 @@ def verify(
     context: typer.Context,
     reference: Reference,
     *,
-    level: Annotated[Assurance, typer.Option(help="How sure it is now who asks.")],
+    level: Annotated[Assurance, typer.Option(help="How sure it is now who is asking.")],
     how: Annotated[
         str,
         typer.Option(
-            help="How that was found out, such as: called back (L1); they also knew the contract's date (L2)."
+            help="How it was verified, such as: called back (L1); they also knew the contract's date (L2)."
         ),
     ],
     json: Json = False,
 ) -> None:
-    """Set down how sure the person's identity is, and how that was found out (Art 12(6))."""
+    """Record how sure the person's identity is, and how it was verified (Art 12(6))."""
 
     async def work(store: Store, work: Work) -> dict[str, Any]:
         return await store.requests.verify(reference, Level[level], work)
@@ -188,13 +191,13 @@ def verify(
 
 @app.command()
 def start(context: typer.Context, reference: Reference, *, json: Json = False) -> None:
-    """Begin the work on a request."""
+    """Start work on a request."""
     _step(context, reference, RequestState.IN_PROGRESS, "", json=json)
 
 
 @app.command()
 def extend(context: typer.Context, reference: Reference, *, reason: Reason, json: Json = False) -> None:
-    """Give a complex request two months more: once, and within the first month (Art 12(3))."""
+    """Extend a complex request by two months: once, and within the first month (Art 12(3))."""
     advice = "tell the person of it and why, within the first month (Art 12(3))"
     _step(context, reference, RequestState.EXTENDED, reason, advice, json=json)
 

@@ -28,15 +28,16 @@ from ccari.store.opened import Store
 app = typer.Typer(help="The prompts that callees and agents hear.")
 
 PolicyFile = Annotated[
-    Path | None, typer.Option("--policy", help="A policy file, instead of the policy in force.")
+    Path | None, typer.Option("--policy", help="A policy file, in place of the policy in force.")
 ]
 Folder = Annotated[
-    Path | None, typer.Option("--dir", help="The folder of sounds, instead of that of the settings.")
+    Path | None, typer.Option("--dir", help="The sounds folder, in place of the one in the settings.")
 ]
 Common = Annotated[
-    bool, typer.Option("--common", help="Only what is said alike in every campaign, in every language.")
+    bool,
+    typer.Option("--common", help="Only prompts that are the same in every campaign, in every language."),
 ]
-OtherCatalogue = Annotated[Path | None, typer.Option("--catalogue", help="Another catalogue of texts.")]
+OtherCatalogue = Annotated[Path | None, typer.Option("--catalogue", help="A different catalogue of texts.")]
 
 #: Who listens to a notice: the field of a row, and its heading.
 _HEARD_BY = {"first_ms": "FIRST", "later_ms": "LATER", "caller_ms": "CALLER"}
@@ -51,9 +52,10 @@ def build_(
     common: Common = False,
     catalogue: OtherCatalogue = None,
 ) -> None:
-    """Make every prompt of the policy's campaigns, at 8 and 16 kHz and even loudness. What is unchanged is kept.
+    """Build every prompt of the policy's campaigns, at 8 and 16 kHz and equal loudness. Unchanged prompts are
+    kept.
 
-    Recordings that were imported are used, and everything else is spoken by the synthetic voice.
+    Imported recordings are used; everything else is spoken by the synthetic voice.
     """
     wanted = _wanted(context, policy, catalogue, common=common)
     target = folder or context.obj.settings().sounds_dir
@@ -78,16 +80,16 @@ def import_(
         bool,
         typer.Option(
             "--keep-going",
-            help="Take the good recordings although others are not; else a bad one changes nothing.",
+            help="Import the good recordings even if others are refused; default: a refused one keeps all of them out.",
         ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Take in a speaker's recordings, in place of the synthetic voice. Exit status 1 if nothing was changed.
+    """Import a speaker's recordings, in place of the synthetic voice. Exit status 1 if nothing was changed.
 
-    A file is named by its prompt, as `ccari sounds list` tells them (pl.renewals.identity.wav will do, too); what it
-    says can be written beside it, in a .txt. Each is checked: sampling rate, clipping, silence, length; and made as
-    loud as the others. The recordings are kept with the sounds, for every later build.
+    A file is named after its prompt, as `ccari sounds list` shows it (pl.renewals.identity.wav also works). A
+    .txt file beside it can hold its words. Each file is checked (sampling rate, clipping, silence, length) and
+    brought to the same loudness as the others. The recordings are kept with the sounds, for every later build.
     """
     wanted = _wanted(context, policy, catalogue, common=common)
     target = folder or context.obj.settings().sounds_dir
@@ -124,9 +126,9 @@ def import_(
 def list_(
     context: typer.Context, *, policy: PolicyFile = None, folder: Folder = None, json: Json = False
 ) -> None:
-    """List the prompts that the policy in force needs, with their words, and which of them lack a sound.
+    """List the prompts that the policy in force needs, with their words, and which of them have no sound.
 
-    With --dir those that lie in that folder, whoever needs them.
+    With --dir, list the prompts in that folder, whether needed or not.
     """
     rows = _lying(folder) if folder else _needed(context, policy)
     if json:

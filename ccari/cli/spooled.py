@@ -27,7 +27,8 @@ _COLUMNS = {
 
 
 def listing(context: typer.Context, *, json: Json = False) -> None:
-    """List rights that were pressed while the database was away: those that wait, and those that are aside.
+    """List rights that were pressed while the database was away: those that wait, and those that were put
+    aside.
 
     Needs no database. Numbers are masked.
     """
@@ -43,11 +44,12 @@ def replay(
     context: typer.Context,
     *,
     aside: Annotated[
-        bool, typer.Option("--aside", help="Also what was put aside because it could not be registered.")
+        bool,
+        typer.Option("--aside", help="Also those that were put aside because they could not be registered."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Register now what waits on this node. `ccari serve` does it by itself."""
+    """Register now the rights that wait on this node. `ccari serve` does this by itself."""
 
     async def work(settings: Settings, store: Store) -> tuple[list[Replayed], int]:
         journal = _journal(settings)

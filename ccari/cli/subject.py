@@ -22,30 +22,33 @@ from ccari.recordings.subject.erasing import Erased, Eraser, refuse, terms_now
 from ccari.recordings.subject.pack import refuse_taken
 from ccari.store.opened import Store
 
-app = typer.Typer(help="All that is kept of one person: given out and erased on their request.")
+app = typer.Typer(help="Everything held on one person: export and erasure, on their request.")
 app.command("export")(subject_export.command)
 
 
 @app.command()
 def erase(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="Whose; in any usual way of writing it.")],
+    number: Annotated[str, typer.Argument(help="The person's number, in any usual notation.")],
     *,
     request: Annotated[
-        str, typer.Option(metavar="REFERENCE", help="Their request of erasure: open, and L2.")
+        str, typer.Option(metavar="REFERENCE", help="Their request for erasure: open, and at L2.")
     ],
     controller: ControllerId = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; else it is only said what would be done.")
+        bool, typer.Option("--yes", help="Do it; without this, only show what would be done.")
     ] = False,
-    drop_proof: Annotated[bool, typer.Option("--drop-proof", help="The proof of consents too.")] = False,
+    drop_proof: Annotated[
+        bool, typer.Option("--drop-proof", help="Also erase the proof of consents.")
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="Write what was done to this file, as JSON.")] = None,
     json: Json = False,
 ) -> None:
-    """Erase what is kept of a person (Art 17); first it is only shown what goes, what stays, and by which ground.
+    """Erase what is held on a person (Art 17). Without --yes, only show what goes, what stays, and on which
+    ground.
 
-    Exit status 1 if nothing may be erased, or something could not be. Where all was erased before, --report writes what
-    was reported then.
+    Exit status 1 if nothing may be erased, or something could not be. If everything was erased before, --report
+    writes the report of that erasure.
     """
     if report is not None:
         refuse_taken(report, "report")

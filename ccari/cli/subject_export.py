@@ -21,22 +21,28 @@ from ccari.store.opened import Store
 
 def command(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="Whose; in any usual way of writing it.")],
+    number: Annotated[str, typer.Argument(help="The person's number, in any usual notation.")],
     *,
     request: Annotated[
-        str, typer.Option(metavar="REFERENCE", help="Their request of access or portability: open, and L2.")
+        str,
+        typer.Option(metavar="REFERENCE", help="Their request for access or portability: open, and at L2."),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE.zip", help="The file to write, its owner's only.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE.zip", help="The file to write, readable by its owner only.")
+    ],
     controller: ControllerId = None,
     identity: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Age identities, so that recordings can be heard; else they are only listed."
+            metavar="FILE",
+            help="Age identities that open the recordings; without them, recordings are only listed.",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Give out what is kept of a person (Art 15), or what they may take along (Art 20): JSON, a page to read, recordings."""
+    """Export what is held on a person (Art 15), or what they may take elsewhere (Art 20): JSON, a page to read,
+    recordings.
+    """
     refuse_taken(out)
     keys = identities_of(identity) if identity is not None else ()
 

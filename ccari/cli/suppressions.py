@@ -32,15 +32,19 @@ from ccari.store.opened import Store
 
 app = typer.Typer(help="Numbers that may not be called.")
 
-NumberText = Annotated[str, typer.Argument(help="The number, in any usual way of writing it.")]
+NumberText = Annotated[str, typer.Argument(help="The number, in any usual notation.")]
 CampaignId = Annotated[
-    str | None, typer.Option("--campaign", help="Only for this campaign; else for all of the controller's.")
+    str | None, typer.Option("--campaign", help="Only for this campaign; default: all of the controller's.")
 ]
-AnyReason = Annotated[Reason, typer.Option(help="Why; it decides which calls are barred.")]
-Proof = Annotated[str, typer.Option(help="Where the wish is on file, such as a letter's reference; no name.")]
+AnyReason = Annotated[Reason, typer.Option(help="The reason; it decides which calls are barred.")]
+Proof = Annotated[
+    str, typer.Option(help="Where the person's wish is on file, such as a letter's reference; no name.")
+]
 Until = Annotated[
     str | None,
-    typer.Option(help="The last day of the bar, such as 2026-12-31; else it stands until it is removed."),
+    typer.Option(
+        help="The last day of the suppression, such as 2026-12-31; default: it stands until it is removed."
+    ),
 ]
 
 
@@ -78,22 +82,22 @@ def remove(
     number: NumberText,
     *,
     why: Annotated[
-        str, typer.Option(help="Why the bar may be lifted; it is kept, with who did it and when.")
+        str, typer.Option(help="Why the suppression may be lifted; it is kept, with who did it and when.")
     ],
     controller: ControllerId = None,
     campaign: Annotated[
-        str | None, typer.Option("--campaign", help="Only the bars on this campaign; else on any or all.")
+        str | None, typer.Option("--campaign", help="Only suppressions for this campaign; default: any.")
     ] = None,
     reason: Annotated[
         Reason | None,
-        typer.Option(help="Only the bars for this reason; else for any but restriction and erasure."),
+        typer.Option(help="Only suppressions for this reason; default: any but restriction and erasure."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Lift a number's bars. What is lifted stays on record. Exit status 1 if there is none.
+    """Lift a number's suppressions. What is lifted stays on record. Exit status 1 if there is none.
 
-    A bar after a restriction or an erasure is lifted where --reason names it. Tell the person before a restriction ends
-    (Art 18(3)): recordings that it alone has kept are deleted within minutes.
+    A suppression for a restriction or an erasure is lifted only if --reason names it. Tell the person before a
+    restriction ends (Art 18(3)): recordings that only the restriction has kept are deleted within minutes.
     """
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="--why")
@@ -119,7 +123,9 @@ def check(
     why: Why = "",
     json: Json = False,
 ) -> None:
-    """Tell why a number is barred, and in which registers it is. Exit status 0: in none and not barred, 1: it is."""
+    """Show why a number is barred, and in which registers it is. Exit status 0: not barred, and in no register;
+    1: otherwise.
+    """
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         bars = await _bars(settings, store)
@@ -140,11 +146,11 @@ def list_(
     *,
     controller: OfController = None,
     limit: Annotated[
-        int, typer.Option(min=0, max=MOST, help="The most rows to print; 0, with --json: all.")
+        int, typer.Option(min=0, max=MOST, help="Print at most this many rows; 0, with --json: all.")
     ] = 100,
     json: Json = False,
 ) -> None:
-    """List what is barred, the newest first."""
+    """List suppressions, the newest first."""
     if not limit and not json:
         raise typer.BadParameter("all of them are given as JSON only: --json", param_hint="--limit")
 
@@ -174,10 +180,12 @@ def import_(
     keep_going: KeepGoing = False,
     json: Json = False,
 ) -> None:
-    """Bar the numbers of a file. Exit status 1 if a line is invalid: then nothing is changed, unless --keep-going.
+    """Bar the numbers of a file. Exit status 1 if a line is invalid: then nothing is changed, unless
+    --keep-going.
 
-    A CSV has the column number, and may have reason, proof, campaign, since and until, which go before the options;
-    or it is one that `suppress export` has written. A withdrawal without since counts from now. Who is cut off while a sound file is entered can import it again.
+    A CSV has the column number, and optionally reason, proof, campaign, since and until, which take precedence
+    over the options; or it is an export of `suppress export`. A withdrawal without since counts from now. If
+    the import of a valid file is interrupted, import the file again.
     """
 
     async def work(settings: Settings, store: Store) -> Report:
@@ -196,12 +204,12 @@ def export(
     context: typer.Context,
     *,
     controller: ControllerId = None,
-    out: Annotated[Path | None, typer.Option(help="The file to write; else standard output.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
 ) -> None:
-    """Write a controller's bars as CSV, for `suppress import` beside the same keys.
+    """Write a controller's suppressions as CSV, for `suppress import` with the same keys.
 
-    The numbers themselves are not kept, so that there are only their keyed digests: without the secrets in the
-    keys folder nobody can tell whose they are, nor use the file.
+    The file has keyed digests only, because the numbers are not kept: without the secrets in the keys folder
+    nobody can tell whose they are, or use the file.
     """
 
     async def work(settings: Settings, store: Store) -> None:

@@ -25,23 +25,27 @@ _PREFIX, _BYTES = "ccari_", 32
 def create(
     context: typer.Context,
     *,
-    role: Annotated[Role, typer.Option(help="What its bearer may do.")],
+    role: Annotated[Role, typer.Option(help="What the holder may do.")],
     name: Annotated[
-        str | None, typer.Option(help="What logs and histories call its bearer; else its role and a number.")
+        str | None,
+        typer.Option(help="The holder's name in logs and histories; default: the role and a number."),
     ] = None,
     agent: Annotated[
-        str | None, typer.Option(help="Of the role agent: whose events it opens, as in the calls.")
+        str | None,
+        typer.Option(help="For the role agent: the agent whose events it opens, by the name in the calls."),
     ] = None,
     controller: Annotated[
-        list[str] | None, typer.Option(help="Only for this controller; may be given again. Else for all.")
+        list[str] | None, typer.Option(help="Only for this controller; repeatable. Default: all.")
     ] = None,
     expires: Annotated[
         int | None,
-        typer.Option(min=1, max=3660, metavar="DAYS", help="Good for so many days; else until revoked."),
+        typer.Option(
+            min=1, max=3660, metavar="DAYS", help="Valid for this many days; default: until revoked."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make a token and print it, this once: only its hash is kept."""
+    """Make a token and print it, once: only its hash is kept."""
     if bool(agent) is not (role is Role.AGENT):
         raise typer.BadParameter("the role agent needs one, and no other has one", param_hint="--agent")
     token = _PREFIX + secrets.token_urlsafe(_BYTES)
@@ -74,7 +78,7 @@ def create(
 
 @app.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
-    """List the tokens that there are and were; none can be shown."""
+    """List all tokens, including revoked and expired ones. The tokens themselves cannot be shown."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         return await store.tokens.list()
@@ -92,8 +96,10 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
 
 
 @app.command()
-def revoke(context: typer.Context, name: Annotated[str, typer.Argument(help="As in token list.")]) -> None:
-    """End a token at once; what its bearer has open is closed within seconds."""
+def revoke(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="The name, as token list shows it.")]
+) -> None:
+    """Revoke a token at once. Open streams and sessions of its holder are closed within seconds."""
 
     async def work(_: Settings, store: Store) -> None:
         if not await store.tokens.revoke(name, f"cli:{who()}"):

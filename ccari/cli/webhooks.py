@@ -10,14 +10,17 @@ from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.store.opened import Store
 
-app = typer.Typer(
-    help="Your own webhooks, as ccari.toml has them: what they were told, and the dead letters."
-)
+app = typer.Typer(help="Your own webhooks, as set in ccari.toml: delivered messages, and dead letters.")
 
 _Number = Annotated[
-    int | None, typer.Argument(min=1, max=LAST_ID, help="As in webhooks list; else all that was given up.")
+    int | None,
+    typer.Argument(
+        min=1,
+        max=LAST_ID,
+        help="The number, as webhooks list shows it; default: all messages that were given up.",
+    ),
 ]
-_Endpoint = Annotated[str | None, typer.Option(help="Only what this webhook was to be told, by its name.")]
+_Endpoint = Annotated[str | None, typer.Option(help="Only messages to the webhook of this name.")]
 
 
 @app.command("list")
@@ -26,14 +29,14 @@ def list_(
     *,
     state: Annotated[
         Literal["waiting", "delivered", "given_up", "discarded"] | None,
-        typer.Option(help="Only those; given_up: the dead letters."),
+        typer.Option(help="Only in this state; given_up: the dead letters."),
     ] = None,
-    endpoint: Annotated[str | None, typer.Option(help="Only of this webhook, by its name.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Only to the webhook of this name.")] = None,
     controller: OfController = None,
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """List what webhooks were told, are yet to be told, and could not be told, the newest first."""
+    """List messages to webhooks, delivered, waiting and given up, the newest first."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         whose = None if controller is None else [controller]
@@ -59,9 +62,10 @@ def retry(
     endpoint: _Endpoint = None,
     json: Json = False,
 ) -> None:
-    """Try again what was given up, as if for the first time. Exit status 1 if there is nothing of the kind.
+    """Try again messages that were given up, as if for the first time. Exit status 1 if there are none.
 
-    What was to be told to a webhook that is in no ccari.toml any more, or is told of such things no more, cannot be tried again.
+    Messages cannot be tried again if their webhook is no longer in any ccari.toml, or no longer receives that
+    kind.
     """
 
     async def work(_: Settings, store: Store) -> list[int]:
@@ -86,7 +90,7 @@ def discard(
     endpoint: _Endpoint = None,
     json: Json = False,
 ) -> None:
-    """Let go of what was given up: nobody will be told of it. Exit status 1 if there is nothing of the kind."""
+    """Discard messages that were given up: they are never delivered. Exit status 1 if there are none."""
 
     async def work(_: Settings, store: Store) -> list[int]:
         return await store.webhooks.discard(number, endpoint=endpoint)

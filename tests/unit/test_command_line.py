@@ -235,7 +235,7 @@ def test_a_list_of_all_controllers_is_said_to_be_of_one() -> None:
         if name == "list"
     ]
     told = [each.help for made in lists for each in made.params if each.name == "controller"]
-    assert told == ["Whose; else all."] * 6
+    assert told == ["Only this controller; default: all."] * 6
 
 
 @as_root

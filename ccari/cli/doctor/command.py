@@ -15,9 +15,9 @@ _WIDEST = max(map(len, State))
 
 
 def command(context: typer.Context, *, json: Json = False) -> None:
-    """Look at all that calls need, and say what is wrong and what to do about it; nothing is changed.
+    """Check everything that calls need, and say what is wrong and what to do about it. Nothing is changed.
 
-    Run it as the service's user, before `ccari serve` or beside it. Exit status 1 if there is a fault.
+    Run it as the service's user, before or while `ccari serve` runs. Exit status 1 if there is a fault.
     """
     # here, for the help is told sooner without what only the service needs
     from ccari.cli.doctor.rounds import examine  # noqa: PLC0415
