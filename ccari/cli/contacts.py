@@ -173,9 +173,10 @@ _OF_ONE = {
 
 @app.command()
 def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> None:
-    """Delete contacts now that are past their controller's contacts_days, by the policy in force: no list had them, and nobody
-    called them, for so long.
+    """Delete now the contacts that are past their controller's contacts_days, by the policy in force: no list has
+    contained them, and nobody has called them, for so long.
 
-    The service does it by itself, when a limit has stood for a day. What is held is kept, and what holds it is named.
+    The service does this by itself, once a limit has been in force for a day. Contacts that are held are kept, and
+    what holds them is named.
     """
     purging(context, Limited.CONTACTS, yes=yes, json=json)

@@ -231,10 +231,11 @@ def withdraw(context: typer.Context, reference: Reference, *, reason: Reason, js
 
 @app.command()
 def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> None:
-    """Have closed requests expire now that are past their controller's requests_days, by the policy in force: they tell no
-    longer whose they were.
+    """Expire now the closed requests that are past their controller's requests_days, by the policy in force: they no
+    longer show whose they were.
 
-    The service does it by itself, when a limit has stood for a day. What is held is kept, and what holds it is named.
+    The service does this by itself, once a limit has been in force for a day. Requests that are held are kept, and
+    what holds them is named.
     """
     purging(context, Limited.REQUESTS, yes=yes, json=json)
 

@@ -32,7 +32,7 @@ async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front
     if isinstance(at, Keyboard):
         await at.to("+48", f'[id="call-{TALK.call_id}"] a')
     board(front).put(replace(TALK, stage="farewell"))
-    await expect(row).to_contain_text("last words")
+    await expect(row).to_contain_text("last announcement")
     if isinstance(at, Keyboard):
         # who has come to the call is still there when the page has changed
         await expect(row.get_by_role("link")).to_be_focused()
@@ -40,7 +40,7 @@ async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front
     await at.press("Pause")
     board(front).put(TALK)
     await expect(pause).to_have_class(re.compile("newer"))
-    await expect(row).to_contain_text("last words")
+    await expect(row).to_contain_text("last announcement")
     await at.press("Pause")
     await expect(row).to_contain_text("talking")
     await page.context.close()
@@ -121,7 +121,7 @@ async def test_an_agent_cannot_register_a_right_by_keyboard_alone(
     await expect(page.get_by_role("status")).to_contain_text("talking, recording paused")
     await expect(place).to_be_focused()
     await hand.follow("restriction", "button")
-    await expect(page.locator(".note.good")).to_contain_text("Passed on: restriction")
+    await expect(page.locator(".note.good")).to_contain_text("Sent: restriction")
     await expect(place).to_be_disabled()
     board(front).put(TALK)
     await page.context.close()

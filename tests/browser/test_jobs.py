@@ -66,7 +66,7 @@ async def test_a_request_cannot_be_worked_by_keyboard_alone(opened: Opened) -> N
     await expect(note).to_be_focused()
     await expect(note).to_contain_text("is entered")
     for step, label, words, then in (
-        ("Verify the identity", "How it was established", "identity card", "identity being checked"),
+        ("Verify the identity", "How it was verified", "identity card", "identity being checked"),
         ("Extend", "Reason", "three archives", "extended"),
         ("Fulfil and close", "What was done", "restricted", "fulfilled"),
     ):
@@ -93,7 +93,7 @@ async def test_a_request_cannot_be_found(opened: Opened, url: str, hand: Made) -
     assert not set(first) & set(await page.locator("tbody th").all_inner_texts())
     await at.choose("Right", "access")
     await at.fill("Due before", "12312099" if isinstance(at, Keyboard) else "2099-12-31")
-    await at.tick("only open ones")
+    await at.tick("open only")
     await at.follow("Filter")
     assert {"right=access", "open=true", "due_before=2099-12-31"} <= set(urlsplit(page.url).query.split("&"))
     found = page.locator("tbody tr")
@@ -129,10 +129,10 @@ async def test_a_number_is_shown_before_it_is_asked_for(opened: Opened, url: str
     await page.goto(f"{url}/console/requests/ACME-2026-000002")
     assert not re.search(r"\+48\d{9}", await page.content())
     await at.press("Show the whole number")
-    await at.fill("What for?", "to call back")
+    await at.fill("Reason for showing it; it is recorded", "to call back")
     await at.follow("Show it")
     shown = page.locator("dd.number")
-    await expect(shown).to_contain_text("shown whole; that is on record")
+    await expect(shown).to_contain_text("shown in full; this has been recorded")
     await expect(shown).to_be_focused()
     assert re.search(r"\+48\d{9}", await text(page))
     await page.set_viewport_size({"width": 390, "height": 900})
@@ -145,9 +145,9 @@ async def test_a_number_is_shown_before_it_is_asked_for(opened: Opened, url: str
 async def test_a_number_cannot_be_looked_up_barred_and_freed(opened: Opened, hand: Made) -> None:
     at = hand(await opened(Role.DPO))
     page = at.page
-    await at.follow("Bars")
+    await at.follow("Suppressions")
     for does, extra, then in (
-        ("Bar a number", "", "is barred"), ("Lift a number's bars", "Why they may be lifted", "is not barred"),
+        ("Bar a number", "", "is barred"), ("Lift a number's suppressions", "Why they may be lifted", "is not barred"),
     ):  # fmt: skip
         await at.press(does, "summary")
         await at.fill("Number", "600 999 888")
@@ -158,7 +158,7 @@ async def test_a_number_cannot_be_looked_up_barred_and_freed(opened: Opened, han
         await expect(page.locator(".note.good")).to_be_focused()
         await at.fill("Number", "600 999 888")
         await at.choose("Controller", "ACME")
-        await at.follow("Look a number up", "button")
+        await at.follow("Look up a number", "button")
         await expect(page.locator(".answer")).to_contain_text(then)
         await expect(page.locator(".answer")).to_be_focused()
         assert "999" not in page.url.partition("/console")[2]
@@ -170,8 +170,8 @@ async def test_a_list_cannot_be_imported(opened: Opened, tmp_path: Path, hand: M
     at = hand(await opened(Role.OPS))
     page, file = at.page, tmp_path / "list.csv"
     file.write_text(LINES)
-    await in_order(at, "Bars", "Import a list")
-    for keep_going, then in ((False, "Nothing was changed"), (True, "The list is taken")):
+    await in_order(at, "Suppressions", "Import a list")
+    for keep_going, then in ((False, "Nothing was changed"), (True, "The list has been imported")):
         await at.choose("Controller", "ACME")
         if keep_going:
             await at.tick("Take the sound lines")
@@ -192,7 +192,7 @@ async def test_a_recording_cannot_be_listened_to(
     page = at.page
     await page.goto(f"{url}/console/recordings?state=stored")
     await at.follow("20", "tbody a")
-    await at.fill("What for", "complaint 7")
+    await at.fill("Reason for listening", "complaint 7")
     await at.bring("File with the private key", files / "recordings.identity")
     await at.follow("Listen", "button")
     await expect(page.get_by_role("region", name="The recording")).to_be_focused()
@@ -234,7 +234,7 @@ async def test_a_recording_cannot_be_held_and_released_by_keyboard_alone(opened:
     await expect(note).to_be_focused()
     await hand.follow("Recordings")
     await hand.press("Release", "summary")
-    await hand.fill("Why nothing needs it any more", "settled")
+    await hand.fill("Why it is no longer needed", "settled")
     await hand.follow("Release", "button")
     await expect(note).to_contain_text("is released")
     await expect(note).to_be_focused()
@@ -276,7 +276,7 @@ async def test_the_overview_cannot_be_read_by_keyboard_alone(opened: Opened) -> 
     plot = page.locator(".plot svg")
     await expect(plot).to_have_accessible_name(re.compile("at most .* in a column"))
     await hand.press("As a table", "summary")
-    await expect(page.get_by_role("columnheader", name="talked")).to_be_visible()
+    await expect(page.get_by_role("columnheader", name="connected")).to_be_visible()
     await page.context.close()
 
 

@@ -201,7 +201,7 @@ async def test_a_right_that_an_agent_registers_on_its_page_is_lost(
         await visitor.sign_in(made["token"])
         page = "/console/agent"
         seen = await visitor.send(page, f"{page}/{bridged['call_id']}/right", right="restriction")
-        assert "Passed on: restriction" in seen.words
+        assert "Sent: restriction" in seen.words
     entered = await service.logged(
         lambda line: line["event"] == "right_registered" and line["call_id"] == bridged["call_id"]
     )

@@ -26,7 +26,7 @@ async def test_what_a_number_has_asked_before_is_not_found(api: Api, visitor: Vi
     assert f'href="{page}"' in seen.text
     assert f'href="{other}"' not in seen.text
     assert "1 request" in seen.words
-    assert "Looked for with: acme, other." in seen.words
+    assert "Searched for: acme, other." in seen.words
     assert "60010000" not in seen.text.replace(" ", "")
     newest = (await store.accesses.list(1, WantedAccesses(looked=Looked.NUMBER_CHECKED)))[0]
     assert newest["why"] == "letter 9"

@@ -28,6 +28,6 @@ async def test_a_page_cannot_be_held_without_scripts(
     assert "refresh" not in held.text
     # nor by the script, which a browser that has one would run
     assert "console.js" not in held.text
-    assert "Held, as it was at " in held.words
-    assert f'<a class="button small" href="{home}">Go on</a>' in held.text
+    assert "Paused, as it was at " in held.words
+    assert f'<a class="button small" href="{home}">Continue</a>' in held.text
     assert (await visitor.get(f"{home}?live=on")).status == HTTPStatus.UNPROCESSABLE_ENTITY

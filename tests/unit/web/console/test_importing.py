@@ -41,10 +41,10 @@ async def test_a_list_is_not_taken_or_its_report_is_wrong(api: Api, visitor: Vis
     assert "60010000" not in refused.text
     assert await store.suppressions.page(None, 10, None) == []
     taken = await sent(visitor, BAD, controller="acme", keep_going="true")
-    assert "The list is taken" in taken.words
-    assert "Lines 4 Barred now 2 Known before 0 Invalid 2" in taken.words
+    assert "The list has been imported" in taken.words
+    assert "Lines 4 Newly barred 2 Already known 0 Invalid 2" in taken.words
     again = await sent(visitor, GOOD, controller="acme")
-    assert "Barred now 0 Known before 2" in again.words
+    assert "Newly barred 0 Already known 2" in again.words
     rows = await store.suppressions.page(None, 10, None)
     assert {row["reason"] for row in rows} == {"erasure", "do_not_call"}
     noted = await store.accesses.list(10, WantedAccesses(looked=Looked.LIST_IMPORTED))
@@ -65,7 +65,7 @@ async def test_a_list_is_taken_without_a_file_a_secret_or_a_controller(
     plain = await visitor.ask("POST", IMPORT, {"csrf": "x"})
     assert plain.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     assert await store.suppressions.page(None, 10, None) == []
-    assert "The list is taken" in (await sent(visitor, "600 100 001\n")).words
+    assert "The list has been imported" in (await sent(visitor, "600 100 001\n")).words
 
 
 async def test_a_list_that_cannot_be_read_is_refused_without_a_word(

@@ -89,7 +89,7 @@ async def test_a_call_in_progress_is_not_shown_or_shown_to_others(floor: Floor) 
     await signed_in(floor.api, floor.visitor, Role.OPS, "acme")
     seen = await floor.visitor.get(LIVE)
     assert "1 call" in seen.words
-    assert "hears the notice" in seen.words
+    assert "hearing the notice" in seen.words
     assert str(mine.call_id) in seen.text
     assert str(foreign.call_id) not in seen.text
     assert MARKUP not in seen.text
@@ -247,7 +247,7 @@ async def test_a_right_is_not_registered_or_in_anothers_call(floor: Floor) -> No
         return f"{AGENT}/{call}/right"
 
     done = await floor.visitor.send(AGENT, path(mine.call_id), right="erasure")
-    assert "Passed on: erasure" in done.words
+    assert "Sent: erasure" in done.words
     late = await floor.visitor.send(AGENT, path(over.call_id), right="erasure")
     assert late.status == HTTPStatus.CONFLICT
     assert "have the request entered by hand" in late.words

@@ -59,7 +59,7 @@ async def test_a_call_or_a_right_is_not_counted_or_counted_for_somebody_else(
         assert f"Calls {calls} Notice heard" in seen.words
     week = (await visitor.get(OVERVIEW)).words
     assert "Notice heard 80.0 % of 5 answered calls" in week
-    assert "Abandoned 100.0 % of 1 answered call of power dialling" in week
+    assert "Abandoned 100.0 % of 1 answered power-dialled call" in week
     assert "public holiday 1" in week
     assert "portability 1" in week
     assert "access 1" not in week
@@ -80,7 +80,7 @@ async def test_who_hangs_up_in_the_middle_of_the_notice_has_not_answered(
     week = (await visitor.get(OVERVIEW)).words
     assert "Notice heard 40.0 % of 5 answered calls" in week
     # nor was abandoned who did not wait to the end
-    assert "Abandoned 0.0 % of 2 answered calls of power dialling" in week
+    assert "Abandoned 0.0 % of 2 answered power-dialled calls" in week
 
 
 async def test_there_was_nothing_and_the_page_fails(api: Api, visitor: Visitor) -> None:

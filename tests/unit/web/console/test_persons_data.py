@@ -101,7 +101,7 @@ async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
     await signed_in(api, visitor, Role.DPO)
     home = page(reference)
     seen = await visitor.get(home)
-    assert "The audio of encrypted recordings is not in it" in said(seen)
+    assert "It does not contain the audio of encrypted recordings" in said(seen)
     form = seen.form(f"{home}/export")
     refused = await visitor.ask("POST", f"{home}/export", {**form.fields, "csrf": "x"})
     assert refused.status == HTTPStatus.FORBIDDEN

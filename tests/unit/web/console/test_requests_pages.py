@@ -62,7 +62,13 @@ async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(api: Api, vi
     assert "extended before" in extended.words
     closed = await step(visitor, page, "resolve", note="all deleted")
     assert f"{reference} is now: fulfilled." in closed.words
-    for said in ("letter 7", "identity card", "three archives", "all deleted", "erased with the closure"):
+    for said in (
+        "letter 7",
+        "identity card",
+        "three archives",
+        "all deleted",
+        "erased when the request was closed",
+    ):
         assert said in closed.words
     assert not [each for each in closed.forms if each.action.startswith(page)]
 
@@ -111,7 +117,7 @@ async def test_a_refusal_seems_to_have_the_time_of_an_extension(api: Api, visito
     page = await entered(visitor)
     extended = await step(visitor, page, "extend", reason="three archives")
     form = extended.text.partition(f'action="{page}/refuse"')[2].partition("</form>")[0]
-    assert "Within one month of receipt, extended or not" in form
+    assert "within one month of receipt, extended or not" in form
 
 
 async def test_a_letter_that_refuses_a_recording_withdraws_a_consent_that_nobody_gave(

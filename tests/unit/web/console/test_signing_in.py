@@ -153,7 +153,7 @@ async def test_what_was_sent_after_the_session_is_lost_without_a_word(api: Api, 
     visitor.session.cookie_jar.clear()
     sent = await visitor.ask("POST", form.action, {**form.fields, "number": "12"})
     assert sent.url.startswith(SIGN_IN)
-    assert "nothing was done of what you sent" in sent.words
+    assert "so nothing you sent was done" in sent.words
     assert 'aria-invalid="true"' not in sent.text
     # who only looks, or leaves, has lost nothing
     for method, page in (("GET", REQUESTS), ("POST", out.action)):

@@ -40,7 +40,7 @@ async def test_a_bar_is_not_found_again_or_its_number_is_shown(
     newest = (await store.accesses.list(1, WantedAccesses(looked=Looked.NUMBER_CHECKED)))[0]
     assert newest["why"] == "he has asked"
     lifted = await visitor.send(HOME, LIFT, **WHOSE, why="by mistake", reason="")
-    assert "1 bar was lifted." in lifted.words
+    assert "1 suppression was lifted." in lifted.words
     for seen in (added, found, lifted, await visitor.get(HOME)):
         assert "60010000" not in seen.text.replace(" ", "")
         assert MARKUP not in seen.text
@@ -54,7 +54,7 @@ async def test_a_bar_that_is_lifted_by_a_double_click_is_said_not_to_have_been(
     home = await visitor.get(HOME)
     for action, filled, said in (
         (ADD, {"reason": "do_not_call"}, "is now barred for acme"),
-        (LIFT, {"why": "by mistake"}, "1 bar was lifted."),
+        (LIFT, {"why": "by mistake"}, "1 suppression was lifted."),
     ):
         form = {**home.form(action).fields, **WHOSE, **filled}
         for _ in range(2):
@@ -147,7 +147,7 @@ async def test_what_is_wrong_is_not_told_where_it_is(api: Api, visitor: Visitor)
     await signed_in(api, visitor, Role.DPO)
     for action, field in (CHECK, "number"), (ADD, "add-number"), (LIFT, "lift-number"):
         seen = await visitor.send(HOME, action, **{**WHOSE, "number": "12"}, why="x")
-        assert "<title>That could not be done: Bars" in seen.text
+        assert "<title>That could not be done: Suppressions" in seen.text
         assert f'<li id="fault-{field}"><a href="#{field}">' in seen.text
         assert seen.text.count("aria-invalid") == 1
         assert f'<input aria-invalid="true" aria-describedby="fault-{field}" id="{field}"' in seen.text
