@@ -102,19 +102,12 @@ class Erasures:
                 after = rows[-1]["id"]
 
     async def erase_rest(self, wanted: Wanted, erasure: int, terms: Terms) -> None:
-        whose, pattern = _whose(wanted.subject), wanted.pattern
+        whose = _whose(wanted.subject)
         async with self._database.transaction() as connection:
             await connection.execute(SQL["alone_to_delete"])
             held = await _held(connection, wanted)
             calls = await _calls(connection, await connection.fetch(SQL["calls_to_erase"], *whose), held)
-            # a call that is left is so because something of it is: its consent goes with that
-            left = {each.id: terms.ground(each, {}) or Ground.UNDER_WAY for each in calls}
-            things = [
-                *await _contacts(connection, wanted.subject, held),
-                *await _consents(connection, wanted.subject, held),
-                *await _others(connection, wanted, held),
-            ]
-            goes = [each for each in things if terms.ground(each, left) is None]
+            goes = await _rest_that_goes(connection, wanted, held, calls, terms)
             ids = {what: [each.id for each in goes if each.what is what] for what in What}
             consents = [int(each) for each in ids[What.CONSENT]]
             # the proof that stays is no basis any more, whatever becomes of the bar; before any consent goes, for a list that is
@@ -126,12 +119,7 @@ class Erasures:
             await connection.execute(SQL["erase_consents"], consents)
             if ids[What.HEARD]:
                 await connection.execute(SQL["erase_heard"], *whose)
-            notes = set(ids[What.NOTES])
-            if wanted.mandate.reference in notes:
-                # how it came to the erasure is proof of it; but not by the number
-                notes.remove(wanted.mandate.reference)
-                await connection.execute(SQL["erase_telling_notes"], wanted.mandate.reference, pattern)
-            await connection.execute(SQL["erase_notes"], list(notes))
+            await _erase_notes(connection, wanted, set(ids[What.NOTES]))
             await connection.execute(SQL["erase_numbers"], ids[What.NUMBER])
             await connection.execute(
                 SQL["erase_queued"], ids[What.QUEUED], [each.rpartition(" ")[0] for each in ids[What.QUEUED]]
@@ -140,13 +128,10 @@ class Erasures:
                 await connection.execute(SQL["erase_answers"], *_answers(wanted))
             if ids[What.WORDS]:
                 # before the bars, as a withdrawal: or the two could wait for one another
-                await connection.execute(SQL["erase_words_of_consents"], *whose, pattern)
+                await connection.execute(SQL["erase_words_of_consents"], *whose, wanted.pattern)
             await connection.execute(SQL["erase_calls_of_bars"], *whose)
             if ids[What.WORDS]:
-                for query in ("erase_words_of_bars", "erase_words_of_removed_bars"):
-                    await connection.execute(SQL[query], *whose, pattern)
-                of_calls = [UUID(each.id) for each in calls]
-                await connection.execute(SQL["erase_words_of_recordings"], of_calls, pattern)
+                await _erase_words_of_bars_and_recordings(connection, wanted, calls)
             found: Counter[What] = Counter()
             for each in goes:
                 found[each.what] += each.count
@@ -239,6 +224,37 @@ async def _calls(connection: Connection, rows: Sequence[asyncpg.Record], held: S
 
 def _with(call: Thing, recordings: Sequence[str]) -> Thing:
     return Thing(call.what, call.id, call.basis, call.limit, call.over, call.holds, recordings)
+
+
+async def _rest_that_goes(
+    connection: Connection, wanted: Wanted, held: Sequence[Held], calls: Sequence[Thing], terms: Terms
+) -> list[Thing]:
+    """What no ground keeps of all that is neither a call nor a recording. ``calls``: those that were not erased."""
+    # a call that was not erased still has something of its own: a consent that it rests on stays with it
+    left = {each.id: terms.ground(each, {}) or Ground.UNDER_WAY for each in calls}
+    things = [
+        *await _contacts(connection, wanted.subject, held),
+        *await _consents(connection, wanted.subject, held),
+        *await _others(connection, wanted, held),
+    ]
+    return [each for each in things if terms.ground(each, left) is None]
+
+
+async def _erase_notes(connection: Connection, wanted: Wanted, references: set[str]) -> None:
+    """Erase the notes on requests; of the request to erase itself only those with the number, for the others prove it."""
+    mandate = wanted.mandate.reference
+    if mandate in references:
+        await connection.execute(SQL["erase_telling_notes"], mandate, wanted.pattern)
+    await connection.execute(SQL["erase_notes"], list(references - {mandate}))
+
+
+async def _erase_words_of_bars_and_recordings(
+    connection: Connection, wanted: Wanted, calls: Sequence[Thing]
+) -> None:
+    for query in ("erase_words_of_bars", "erase_words_of_removed_bars"):
+        await connection.execute(SQL[query], *_whose(wanted.subject), wanted.pattern)
+    of_calls = [UUID(each.id) for each in calls]
+    await connection.execute(SQL["erase_words_of_recordings"], of_calls, wanted.pattern)
 
 
 async def _contacts(connection: Connection, subject: Subject, held: Sequence[Held]) -> list[Thing]:
