@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 from uuid import UUID
 
 import typer
+from pyrage import x25519
 
 from ccari.cli.context import Json, Why, note, who, with_store
 from ccari.cli.output import as_json, watched
@@ -82,53 +84,80 @@ def verify(
     """
     identities = identities_of(identity) if identity is not None else ()
 
-    async def work(
-        settings: Settings, store: Store
-    ) -> tuple[int, list[dict[str, Any]], list[str], str | None]:
-        total = 1 if recording is not None else await store.recordings.count_in_place()
-        found, done = [], 0
-        if identities:
-            # it opens them, and might as well be played
-            await note(
-                store, Looked.RECORDINGS_VERIFIED, {"recording": str(recording or "all"), "count": str(total)}
-            )
-        with watched("verifying", total) as told:
-            async with contextlib.aclosing(_recordings(store, recording)) as recordings:
-                async for each in recordings:
-                    done += 1
-                    wrong = await asyncio.to_thread(faults, settings.recordings_dir, each, identities)
-                    if wrong and await _is_in_place(store, each.tag.recording_id):
-                        found.append(
-                            {"recording": each.tag.recording_id, "file": each.kept.file, "faults": wrong}
-                        )
-                    told(done)
-        # who has looked at all files is told what was found, whatever else cannot be read
+    async def work(settings: Settings, store: Store) -> _Verified:
+        checked, wrong = await _check(settings, store, recording, identities)
+        # even if some folder cannot be read for the rest, what was found above is told
         look = Look()
         left = await _left_over(store, settings.recordings_dir, look) if recording is None else []
-        return done, found, left, look.fault
+        return _Verified(checked, wrong, left, look.fault)
 
-    checked, wrong, left, fault = with_store(context, work)
+    verified = with_store(context, work)
     if json:
-        as_json({"checked": checked, "wrong": wrong, "left_over": left, "fault": fault})
+        as_json({"checked": verified.checked, "wrong": verified.wrong, "left_over": verified.left_over,
+                 "fault": verified.fault})  # fmt: skip
     else:
-        for each in wrong:
-            typer.echo(f"{each['recording']} {each['file']}: {'; '.join(each['faults'])}")
-        for file in left:
-            typer.echo(f"{file}: no recording that is kept has this file")
-        typer.echo(f"{checked} checked, {len(wrong)} wrong")
-        if fault:
-            typer.echo(f"{_UNFOUND}: {fault}")
+        _tell(verified)
+    _raise_fault(verified)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """``left_over``: files of no recording that is kept; ``fault``: why not all of them could be looked for."""
+
+    checked: int
+    wrong: list[dict[str, Any]]
+    left_over: list[str]
+    fault: str | None
+
+
+async def _check(
+    settings: Settings, store: Store, recording: UUID | None, identities: Sequence[x25519.Identity]
+) -> tuple[int, list[dict[str, Any]]]:
+    """How many recordings were checked, and what is wrong with those that do not fit."""
+    total = 1 if recording is not None else await store.recordings.count_in_place()
+    found, done = [], 0
+    if identities:
+        # it opens them, and might as well be played
+        await note(
+            store, Looked.RECORDINGS_VERIFIED, {"recording": str(recording or "all"), "count": str(total)}
+        )
+    with watched("verifying", total) as progress:
+        async with contextlib.aclosing(_recordings(store, recording)) as recordings:
+            async for each in recordings:
+                done += 1
+                wrong = await asyncio.to_thread(faults, settings.recordings_dir, each, identities)
+                if wrong and await _is_in_place(store, each.tag.recording_id):
+                    found.append(
+                        {"recording": each.tag.recording_id, "file": each.kept.file, "faults": wrong}
+                    )
+                progress(done)
+    return done, found
+
+
+def _tell(verified: _Verified) -> None:
+    for each in verified.wrong:
+        typer.echo(f"{each['recording']} {each['file']}: {'; '.join(each['faults'])}")
+    for file in verified.left_over:
+        typer.echo(f"{file}: no recording that is kept has this file")
+    typer.echo(f"{verified.checked} checked, {len(verified.wrong)} wrong")
+    if verified.fault:
+        typer.echo(f"{_UNFOUND}: {verified.fault}")
+
+
+def _raise_fault(verified: _Verified) -> None:
+    """Raise CcariError if anything does not fit, or could not be looked at."""
+    wrong, left = verified.wrong, verified.left_over
     if wrong:
         raise CcariError(
-            f"{len(wrong)} of {checked} do not lie there as they were put; the first is {wrong[0]['recording']}"
+            f"{len(wrong)} of {verified.checked} do not lie there as they were put; the first is {wrong[0]['recording']}"
         )
     if left:
         raise CcariError(
             f"{len(left)} files are of no recording that is kept: remove what was erased and came back with a backup; what was made "
             f"after the dump of this database has its tag beside it. The first is {left[0]}"
         )
-    if fault:
-        raise CcariError(f"{_UNFOUND}: {fault}")
+    if verified.fault:
+        raise CcariError(f"{_UNFOUND}: {verified.fault}")
 
 
 async def _recordings(store: Store, recording: UUID | None) -> AsyncGenerator[InPlace, None]:
