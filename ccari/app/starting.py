@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 import structlog
 
 from ccari.app.parts import Parts
-from ccari.errors import SoundError
+from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.keyring.files import check_folder
 from ccari.policy.calendars import public_holidays
+from ccari.policy.declaration import Policy
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 from ccari.store.journal_key import JournalKey
+from ccari.store.secrets import SecretStore
 
 _log = structlog.get_logger()
 
@@ -18,30 +20,59 @@ _log = structlog.get_logger()
 async def check_policy(parts: Parts) -> None:
     """Find out before the first callee does that a secret or a sound is missing, or a secret another one.
 
+    What a campaign lacks is logged: the gate blocks its calls until it is there, and the others' calls, the talks that go on, and
+    requests and retention all want a service, be there no campaign left.
+
     Raises
     ------
     ConfigError
-        Of a secret. A campaign that lacks a sound is logged: the gate blocks its calls until the sound is there, and the
-        others' calls, the talks that go on, and requests and retention all want a service, be there no campaign left.
+        If no controller has its secret: then it is the folder of keys that is missing, or another one, and whatever else is in it
+        is not to be used either.
     """
     policy, secrets = parts.book.policy, parts.secrets
     if policy is None:
         _log.warning("no_policy", advice="every call is blocked until: ccari policy apply FILE")
         return
+    unfit = _without_secret(secrets, policy)
     for controller in policy.controllers:
-        secrets.check(controller.id)
         # a country's holidays take 0.1 s to load, which is too long in the middle of a call
         public_holidays(controller.country, datetime.now(UTC).year)
-    for register in policy.registers:
-        # one that was never loaded, or has lost its folder, counts as stale
-        if secrets.has_register(register.id):
-            secrets.register_keys(register.id)
+    unloaded = _unreadable_registers(secrets, policy)
     for campaign in policy.campaigns:
+        found = unfit.get(campaign.controller)
+        reasons = [found, *(unloaded.get(each.id) for each in policy.registers_of(campaign))]
         try:
             parts.prompts.scripts(policy.controller_of(campaign), campaign)
             await parts.prompts.keep(campaign)
         except SoundError as error:
-            _log.error("gate_unfit", campaign=campaign.id, reason=str(error))
+            reasons.append(error)
+        for reason in filter(None, reasons):
+            _log.error("gate_unfit", campaign=campaign.id, reason=str(reason))
+
+
+def _without_secret(secrets: SecretStore, policy: Policy) -> dict[str, CcariError]:
+    """By controller, why its secret is of no use. Raises ConfigError if that is so of all."""
+    found: dict[str, CcariError] = {}
+    for controller in policy.controllers:
+        try:
+            secrets.check(controller.id)
+        except ConfigError as error:
+            found[controller.id] = error
+    if found and len(found) == len(policy.controllers):
+        raise next(iter(found.values()))
+    return found
+
+
+def _unreadable_registers(secrets: SecretStore, policy: Policy) -> dict[str, CcariError]:
+    found: dict[str, CcariError] = {}
+    for register in policy.registers:
+        try:
+            # one that was never loaded, or has lost its folder, counts as stale
+            if secrets.has_register(register.id):
+                secrets.register_keys(register.id)
+        except ConfigError as error:
+            found[register.id] = error
+    return found
 
 
 def check_keys(parts: Parts) -> None:

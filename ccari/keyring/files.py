@@ -58,8 +58,8 @@ def check_folder(folder: Path) -> None:
         On the first file that others can read, or that they could put another in place of.
     """
     for each in (folder, *sorted(folder.rglob("*"))):
-        # a link's own mode tells nothing; where it leads to nothing, whoever needs the file says so
-        with contextlib.suppress(FileNotFoundError, PermissionError):
+        # a link's own mode tells nothing; where it leads to nothing, or a disk gives nothing, whoever needs the file says so
+        with contextlib.suppress(OSError):
             _check_mode(each, each.stat().st_mode)
 
 

@@ -55,7 +55,7 @@ class KeyVersions:
             return
         await self.vouch(secrets, learn=False)
         holders = {Holder(kind, name) for kind, name, _, _ in rows}
-        there = {each: secrets.found(each).keys() | secrets.retired(each) for each in holders}
+        there = {each: secrets.found(each).keys() | _retired(secrets, each) for each in holders}
         complete = all(version in there[Holder(kind, name)] for kind, name, version, _ in rows)
         self._all_there = rows if complete else None
 
@@ -144,7 +144,7 @@ class KeyVersions:
     async def _expected(
         self, secrets: SecretStore, holder: Holder, known: dict[int, str | None], *, learn: bool
     ) -> dict[int, str | None]:
-        there, retired = secrets.found(holder), secrets.retired(holder)
+        there, retired = secrets.found(holder), _retired(secrets, holder)
         expected: dict[int, str | None] = {}
         for version in sorted(known.keys() | there.keys()):
             check, found = known.get(version), there.get(version)
@@ -161,3 +161,11 @@ class KeyVersions:
                     await self.replace(holder, version, found)
                 expected[version] = found
         return expected
+
+
+def _retired(secrets: SecretStore, holder: Holder) -> set[int]:
+    """None where the folder cannot be read: whoever asks for that holder's secrets is refused, and nobody else."""
+    try:
+        return secrets.retired(holder)
+    except ConfigError:
+        return set()

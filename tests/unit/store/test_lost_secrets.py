@@ -1,15 +1,20 @@
 """A suppression secret that is lost, or another in its place: its bars would bar nobody, and nobody would notice."""
 
 import asyncio
+import json
 import shutil
+import socket
+from http import HTTPStatus
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from ccari.errors import ConfigError
 from ccari.store.opened import Store
 from ccari.store.secrets import Holder, SecretStore
 from tests.integration.service import Service
+from tests.lab.ports import free_port
 from tests.unit.store import made
 from tests.unit.store.test_key_commands import refused, without_database
 
@@ -23,6 +28,23 @@ id = "robinson"
 name = "Lista Robinsonów"
 """
 )
+OTHER = """
+[[controllers]]
+id = "other"
+name = "Other GmbH"
+country = "DE"
+dpo = "dsb@other.example"
+
+[[campaigns]]
+id = "umfrage"
+controller = "other"
+purpose = "Umfrage"
+legal_basis = "contract"
+data_source = "Vertrag mit Other"
+dial = "PJSIP/{number}@trunk"
+[campaigns.recording]
+mode = "off"
+"""
 
 
 @pytest.fixture
@@ -60,6 +82,47 @@ async def test_a_barred_number_can_be_called_when_an_older_secret_is_lost_or_ano
         refused(await ccari.ccari(*words), f"{keys}/acme {how}", "restore the keys from the backup")
     doctor = await ccari.ccari("doctor")
     assert how in doctor.out
+
+
+def loop(path: Path) -> None:
+    """A folder that nobody can read, root neither."""
+    shutil.rmtree(path.parent)
+    path.parent.symlink_to(path.parent)
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, another, loop], ids=["lost", "another", "unreadable"])
+async def test_one_controllers_lost_secret_keeps_the_calls_of_all_from_being_made(
+    ccari: Service, keys: Path, store: Store, lose: object
+) -> None:
+    """The service did not start, though a running one goes on for the others."""
+    await store.policies.apply(made.POLICY + OTHER, "test")
+    assert (await ccari.ccari("keys", "init")).code == 0
+    done = await ccari.ccari("token", "create", "--role", "dialer", "--json")
+    assert done.code == 0, done.err
+    token = json.loads(done.out)["token"]
+    lose(keys / "acme/suppression-1.key")  # type: ignore[operator]
+    where = f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"
+    nobody = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"
+    ccari.environment = {
+        **ccari.environment, "CCARI_HTTP__LISTEN": where, "CCARI_AGI__LISTEN": "off", "CCARI_ASTERISK__URL": nobody,
+    }  # fmt: skip
+    await ccari.spawn()
+    try:
+        await ccari.logged(lambda line: line["event"] == "service_started")
+        told = {}
+        async with aiohttp.ClientSession(headers={"authorization": f"Bearer {token}"}) as session:
+            for campaign in ("renewals", "umfrage"):
+                asked = {"number": BARRED, "campaign": campaign}
+                async with session.post(f"http://{where}/v1/gate", json=asked) as answer:
+                    told[campaign] = answer.status
+    finally:
+        assert await ccari.stop() == 0
+    assert told["renewals"] >= HTTPStatus.INTERNAL_SERVER_ERROR
+    assert told["umfrage"] == HTTPStatus.OK
+    unfit = [
+        line for line in ccari.lines() if line["event"] == "gate_unfit" and f"{keys}/acme" in line["reason"]
+    ]
+    assert [line["campaign"] for line in unfit] == ["renewals"]
 
 
 async def test_a_new_secret_is_made_beside_bars_that_it_does_not_find(ccari: Service, keys: Path) -> None:
