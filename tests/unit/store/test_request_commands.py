@@ -290,7 +290,9 @@ async def test_who_tries_again_to_tell_of_a_closed_request_is_not_told_that_its_
 ) -> None:
     reference = await added(store)
     await run(ccari, "resolve", reference)
-    await database.rows("UPDATE forwards SET state = 'given_up', settled_at = now(), number = NULL RETURNING 1")
+    await database.rows(
+        "UPDATE forwards SET state = 'given_up', settled_at = now(), number = NULL RETURNING 1"
+    )
     again = await ccari.ccari("requests", "forwards", "--retry", reference)
     assert (again.code, again.err) == (
         0, f"{reference} is closed and its number erased: its controller is told without, and has to hear from you who it is\n",

@@ -7,8 +7,9 @@ from http import HTTPStatus
 from uuid import uuid4
 
 from ccari.gating.limits import Expired, LimitKeeper
+from ccari.policy.retention import Limited
 from ccari.ports.access import Role
-from ccari.ports.limits import CallLimit
+from ccari.ports.limits import Limit
 from ccari.store.opened import Store
 from ccari.web.console.words import CATALOGUES
 from tests.unit.store import made
@@ -50,7 +51,7 @@ async def test_a_call_that_has_expired_shows_a_dash_and_not_why(
     await store.calls.open(call, made.question(call))
     await store.calls.close(call.id, "busy", "", made.journal("call_ended"))
     await store.database.rows("UPDATE calls SET ended_at = now() - interval '2 years' WHERE id = $1", call.id)
-    limit = CallLimit("acme", 365)
+    limit = Limit(Limited.CALLS, "acme", 365)
     assert await LimitKeeper(store.limits, store.policies).expire(limit, datetime.now(UTC)) == Expired(1)
     await signed_in(api, visitor, Role.OPS)
     assert "expired" in (await visitor.get(CALLS)).words
