@@ -1,5 +1,7 @@
-"""Checking all seals that there are: that none is missing, each is signed, and every journal goes through its own. And all
-journals, entry by entry: a seal holds the last one only, and that holds those before it for who follows them.
+"""Checks all seals, and all journals.
+
+No seal may be missing, each must be signed, and every journal must contain the link that was sealed. Each journal is also
+followed entry by entry: a seal covers its last link only, and that covers the entries before it by the chain.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,14 +13,15 @@ from ccari.policy.seal import FIRST, Kind
 from ccari.ports.evidence import SealRecords
 from ccari.recordings.evidence.keys import VerifyingKey
 
-#: Journals from one sign of progress to the next.
-_SIGN = 100
+#: How many journals are checked between two reports of progress.
+_PROGRESS_EVERY = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How many seals fit, over how many journals; ``newest``: the hash of the last one, as the log had it. ``walked``: how many
-    journals were looked at, entry by entry; ``unfit``: what of them does not fit, in words.
+    """The result of a check. ``seals``: how many there are, all valid; ``journals``: how many journals those sealed, each time counted.
+    ``newest``: the hash of the last seal, which the log has too. ``walked``: how many journals were followed entry by entry.
+    ``unfit``: what is wrong with journals, in words.
     """
 
     seals: int
@@ -31,12 +34,12 @@ class Found:
 async def check(
     records: SealRecords, keys: Sequence[VerifyingKey], progress: Callable[[int], None] = lambda _walked: None
 ) -> Found:
-    """Go through all seals, the oldest first, and through all journals; ``progress`` is told of how many of these.
+    """Check all seals, the oldest first, and then all journals. ``progress`` is called with the number of journals so far.
 
     Raises
     ------
     EvidenceError
-        Naming the first seal that does not fit: no journal is proven by those behind it.
+        If a seal is wrong, naming the first: those after it prove nothing.
     StoreError
         If the database fails.
     """
@@ -50,27 +53,30 @@ async def check(
         walked += 1
         if fault is not None:
             unfit.append(f"{_named(kind, of)} is not sound: {fault}")
-        if walked % _SIGN == 0:
+        if walked % _PROGRESS_EVERY == 0:
             progress(walked)
     return Found(seals, journals, newest, walked, unfit)
 
 
 async def _seals(records: SealRecords, keys: Sequence[VerifyingKey]) -> tuple[int, int, bytes]:
-    known = {each.fingerprint: each for each in keys}
+    by_fingerprint = {each.fingerprint: each for each in keys}
     before, seals, journals = FIRST, 0, 0
     async for seal, leaves in records.all():
-        told, seals = seal.statement, seals + 1
-        which = f"seal {seals}, of {told.sealed_at:%Y-%m-%d %H:%M:%S} UTC,"
-        if told.before != before:
+        statement, seals = seal.statement, seals + 1
+        which = f"seal {seals}, of {statement.sealed_at:%Y-%m-%d %H:%M:%S} UTC,"
+        if statement.before != before:
             raise EvidenceError(f"{which} does not follow the one before it: one was taken out, or put in")
-        key = known.get(told.key)
+        key = by_fingerprint.get(statement.key)
         if key is None:
-            raise EvidenceError(f"{which} is signed with the key {told.key}, which is not in [keys] dir")
-        if not key.verifies(seal.signature, told.canonical):
+            raise EvidenceError(f"{which} is signed with the key {statement.key}, which is not in [keys] dir")
+        if not key.verifies(seal.signature, statement.canonical):
             raise EvidenceError(f"{which} has a signature that does not fit")
-        if len(leaves) != told.leaves or merkle.root([each.canonical for each in leaves]) != told.root:
+        if (
+            len(leaves) != statement.leaves
+            or merkle.root([each.canonical for each in leaves]) != statement.root
+        ):
             raise EvidenceError(f"{which} is not of the journals that it is said to be of")
-        before, journals = told.digest, journals + len(leaves)
+        before, journals = statement.digest, journals + len(leaves)
     return seals, journals, before
 
 

@@ -1,4 +1,4 @@
-"""Whether the notice in a pack is the one that the journal says was heard."""
+"""Checks that the notice in a pack is the one that the journal says was heard."""
 
 import hashlib
 import json
@@ -18,8 +18,8 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """What of the notices is not in the pack: ``unheard``, prompts without their audio; ``wordless``, without their words;
-    ``untold``, the numbers of the entries of which there is nothing.
+    """What of the notices is missing from the pack. ``unheard``: prompts without audio; ``wordless``: prompts without words;
+    ``untold``: the numbers of the journal's entries about a notice of which there is neither.
     """
 
     unheard: tuple[str, ...]
@@ -28,40 +28,40 @@ class Hearing:
 
 
 def hearing(files: Mapping[str, bytes], journal: Sequence[Linked]) -> Hearing:
-    """Each sound is the one that the journal names, and its words are those of the version that was heard.
+    """Check that each sound is one that the journal names, and that the words are those of the version that was heard.
 
     Raises
     ------
     EvidenceError
-        Naming the first that is another.
+        If one is not, naming the first.
     ValueError, TypeError, KeyError, AttributeError
-        If the list of prompts is none.
+        If the list of prompts is malformed.
     """
     rows: Sequence[Row] = json.loads(files.get(NOTICE, b"[]"))
     heard = [*notices_heard(journal)]
-    named = {digest for notice in heard for _, digest in notice.sounds}
+    heard_digests = {digest for notice in heard for _, digest in notice.sounds}
     erased = any(each.event == "notice_heard" and each.fields is None for each in journal)
     for row in rows:
         _check_audio(row, files)
-        if row["digest"] not in named and not erased:
+        if row["digest"] not in heard_digests and not erased:
             raise EvidenceError(f"{NOTICE}: {row['key']} is not what the journal says was heard")
     worded = [row for row in rows if row["text"] is not None]
     wordless = [row for row in rows if row["text"] is None]
     proven: list[Row] = []
     for notice in heard if rows else ():
-        said = [row for row in _said(worded, notice) if row]
-        if notices.wording((row["key"], row["text"]) for row in said) == notice.version:
-            proven += said
-        elif not all(_said(wordless, notice)):
+        spoken = [row for row in _rows_of(worded, notice) if row]
+        if notices.wording((row["key"], row["text"]) for row in spoken) == notice.version:
+            proven += spoken
+        elif not all(_rows_of(wordless, notice)):
             raise EvidenceError(f"{NOTICE}: the words are not those of the version that was heard")
-    # of what was erased nobody knows the version
-    loose = next((row for row in worded if row not in proven), None)
-    if loose is not None and not erased:
-        raise EvidenceError(f"{NOTICE}: the words of {loose['key']} are of no version that was heard")
+    # if an entry was erased, they may be of its version
+    unproven = next((row for row in worded if row not in proven), None)
+    if unproven is not None and not erased:
+        raise EvidenceError(f"{NOTICE}: the words of {unproven['key']} are of no version that was heard")
     return Hearing(
         tuple(row["key"] for row in rows if not row["files"]),
         tuple(row["key"] for row in wordless),
-        tuple(_untold(journal, rows, named)),
+        tuple(_entries_without_notice(journal, rows, heard_digests)),
     )
 
 
@@ -75,22 +75,30 @@ def _check_audio(row: Row, files: Mapping[str, bytes]) -> None:
         raise EvidenceError(f"{NOTICE}: the files of {row['key']} are not those that its digest names")
 
 
-def _said(rows: Sequence[Row], notice: HeardNotice) -> list[Row | None]:
-    """The row of each prompt, of the notice's own language where there is one: what offers another is said in that."""
-    found = []
+def _rows_of(rows: Sequence[Row], notice: HeardNotice) -> list[Row | None]:
+    """The row of each prompt of the notice, None where there is none. If several fit, the one in the notice's language is taken:
+    only the prompt that offers another language is spoken in that one.
+    """
+    spoken = []
     for prompt, digest in notice.sounds:
-        fit = [row for row in rows if (row["key"].split("/")[-1], row["digest"]) == (prompt, digest)]
-        own = (row for row in fit if row["key"].split("/")[0] == notice.language)
-        found.append(next(own, fit[0] if fit else None))
-    return found
+        fitting = [row for row in rows if (row["key"].split("/")[-1], row["digest"]) == (prompt, digest)]
+        own = (row for row in fitting if row["key"].split("/")[0] == notice.language)
+        spoken.append(next(own, fitting[0] if fitting else None))
+    return spoken
 
 
-def _untold(journal: Sequence[Linked], rows: Sequence[Row], named: set[str]) -> list[int]:
-    """The entries whose notice is not there, unless nothing was to be said; of what was erased any row may be that nobody names."""
-    told = {notice.seq for notice in notices_heard(journal) if rows or not notice.sounds}
-    loose = any(row["digest"] not in named for row in rows)
+def _entries_without_notice(
+    journal: Sequence[Linked], rows: Sequence[Row], heard_digests: set[str]
+) -> list[int]:
+    """The numbers of the entries about a notice that is not in the pack. Not those of a notice without prompts; nor those whose
+    fields were erased, if there are rows that no other entry names: they may be of that notice.
+    """
+    accounted = {notice.seq for notice in notices_heard(journal) if rows or not notice.sounds}
+    unnamed = any(row["digest"] not in heard_digests for row in rows)
     return [
-        each.seq
-        for each in journal
-        if each.event == "notice_heard" and each.seq not in told and not (each.fields is None and loose)
+        entry.seq
+        for entry in journal
+        if entry.event == "notice_heard"
+        and entry.seq not in accounted
+        and not (entry.fields is None and unnamed)
     ]

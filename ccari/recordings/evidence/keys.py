@@ -1,4 +1,4 @@
-"""What evidence is signed with: by the service itself, so that the key is here. None is ever made in silence."""
+"""The keys that evidence is signed with. The service signs, so it holds the private keys. None is ever made as a side effect."""
 
 import hashlib
 import re
@@ -46,7 +46,7 @@ class VerifyingKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An evidence key with which something can be signed. ``private`` is for libraries that sign by themselves."""
+    """An evidence key with its private half. ``private`` is for libraries that do the signing themselves."""
 
     version: int
     private: Ed25519PrivateKey = field(repr=False)
@@ -64,18 +64,18 @@ class SigningKey:
         return self.verifying.public_pem
 
     def sign(self, data: bytes) -> bytes:
-        """64 bytes (Ed25519, RFC 8032)."""
+        """The signature: 64 bytes (Ed25519, RFC 8032)."""
         return self.private.sign(data)
 
 
 def fingerprint(public: Ed25519PublicKey) -> str:
-    """What tells one evidence key from another: see :attr:`VerifyingKey.fingerprint`."""
+    """By which evidence keys are told apart: see :attr:`VerifyingKey.fingerprint`."""
     spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(spki).hexdigest()[:_FINGERPRINT_DIGITS]
 
 
 def public_key(path: Path) -> VerifyingKey:
-    """An evidence key that somebody gave, in PEM. Raises ConfigError if there is none in the file."""
+    """The evidence key in a PEM file that the user names. Raises ConfigError if the file holds none."""
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
     except OSError as error:
@@ -88,9 +88,9 @@ def public_key(path: Path) -> VerifyingKey:
 
 
 class SigningKeys:
-    """``dir/evidence-N.key`` (PKCS#8 in PEM) and ``dir/evidence-N.pub``: the newest signs, each goes on verifying.
+    """``dir/evidence-N.key`` (PKCS#8 in PEM) and ``dir/evidence-N.pub``. The newest key signs; all of them verify.
 
-    Read anew each time.
+    The files are read anew each time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -102,18 +102,18 @@ class SigningKeys:
         Raises
         ------
         ConfigError
-            If there is none, its private half is missing, or it is damaged or open to others. None is made in silence:
-            evidence would be of an unknown origin.
+            If there is none, its private half is missing, or it is damaged or open to others. A missing one is not made here:
+            nobody would know whose evidence it signs.
         """
-        found = self._numbered()
-        if not found:
+        versions = self._versions()
+        if not versions:
             raise ConfigError(
                 f"there is no evidence key in {self._folder}: restore it from the backup, "
                 "or if it is new run: ccari keys init"
             )
-        version = max(found)
+        version = max(versions)
         private = self._private(version)
-        if "pub" in found[version] and fingerprint(self._public(version).public) != private.fingerprint:
+        if "pub" in versions[version] and fingerprint(self._public(version).public) != private.fingerprint:
             raise ConfigError(
                 f"{self._path(version, 'key')} and {self._path(version, 'pub').name} are no pair: "
                 "restore both from the backup"
@@ -121,7 +121,7 @@ class SigningKeys:
         return private
 
     def public(self, fingerprint: str) -> VerifyingKey:
-        """The key of that fingerprint, to verify what it has signed. Raises ConfigError if it is not there."""
+        """The public key with that fingerprint. Raises ConfigError if it is not there."""
         for each in self.all():
             if each.fingerprint == fingerprint:
                 return each
@@ -130,33 +130,33 @@ class SigningKeys:
         )
 
     def all(self) -> list[VerifyingKey]:
-        """Every key that there is, the newest last. Raises ConfigError as :meth:`newest` does, but for none at all."""
+        """All keys, the newest last; there may be none. Else raises ConfigError as :meth:`newest` does."""
         return [
             self._public(version) if "pub" in halves else self._private(version).verifying
-            for version, halves in sorted(self._numbered().items())
+            for version, halves in sorted(self._versions().items())
         ]
 
     def create(self) -> bool:
-        """Make the first key; False if there is one, or a half of one. Raises ConfigError if it cannot be written."""
+        """Make the first key; False if there is a key already, or half of one. Raises ConfigError if it cannot be written."""
         with alone(self._folder):
-            if self._numbered():
+            if self._versions():
                 return False
             self._make(1)
         return True
 
     def rotate(self) -> SigningKey:
-        """Make the next key, which signs from now on; also in place of one that is lost.
+        """Make the next key, which signs from now on. Works also if the private half of the last one is lost.
 
         Raises
         ------
         ConfigError
-            If there is none to follow, or it cannot be written.
+            If there is no key yet, or the new one cannot be written.
         """
         with alone(self._folder):
-            found = self._numbered()
-            if not found:
+            versions = self._versions()
+            if not versions:
                 self.newest()
-            self._make(max(found) + 1)
+            self._make(max(versions) + 1)
         return self.newest()
 
     def _make(self, version: int) -> None:
@@ -164,22 +164,23 @@ class SigningKeys:
         private_pem = made.private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        # the public half can be had from the private one, and not the other way round
+        # the private half first: the public one can be derived from it, and not the other way round
         for half, content in (("key", private_pem), ("pub", made.public_pem)):
             if not write_new(self._path(version, half), content):
                 raise ConfigError(f"{self._path(version, half)} is there already: check [keys] dir")
 
-    def _numbered(self) -> dict[int, set[str]]:
-        found: dict[int, set[str]] = {}
+    def _versions(self) -> dict[int, set[str]]:
+        """By version, which halves of the key are there: ``key``, ``pub``."""
+        halves: dict[int, set[str]] = {}
         try:
             for path in self._folder.iterdir():
                 if match := _EVIDENCE.match(path.name):
-                    found.setdefault(int(match[1]), set()).add(match[2])
+                    halves.setdefault(int(match[1]), set()).add(match[2])
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise ConfigError(f"cannot read {self._folder}: {why(error)}") from None
-        return found
+        return halves
 
     def _private(self, version: int) -> SigningKey:
         path = self._path(version, "key")

@@ -1,4 +1,4 @@
-"""The pack: one ZIP that proves what was kept of one call or one request."""
+"""Writes an evidence pack: one signed ZIP that proves what is on record of one call or one request."""
 
 import hashlib
 import io
@@ -21,12 +21,12 @@ from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings
 from ccari.recordings.evidence.hearing import NOTICE
 from ccari.recordings.evidence.keys import SigningKey, VerifyingKey
-from ccari.recordings.evidence.vcon import told, vcon
+from ccari.recordings.evidence.vcon import plain, vcon
 
 FORMAT = "ccari evidence 1"
 VCON = "vcon.json"
 _POLICY = frozenset({"policy.toml", "policy.json"})
-#: The same account at the same moment gives the same bytes.
+#: A fixed date, so that packing the same account at the same moment gives the same bytes.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -39,14 +39,15 @@ def pack(
     *,
     with_policy: bool = True,
 ) -> bytes:
-    """The ZIP, signed by ``key``. ``signers``: the keys that signed the account's seals; ``at``: now, aware.
+    """The ZIP, signed by ``key``. ``signers``: the keys that signed the account's seals. ``at``: now, with time zone.
 
-    ``with_policy``: the file too, which tells of all controllers, and is whole or not there: its hash is of the whole.
+    ``with_policy``: put the policy file in. It tells of all controllers, and cannot be shortened to one, since its hash is that
+    of the whole file.
 
     Raises
     ------
     EvidenceError
-        If the account does not fit together: what cannot be proven is not given out as proof.
+        If the account is inconsistent: what proves nothing is not given out as evidence.
     """
     refuse_unfit(account)
     files = _files(account, heard, {each.fingerprint: each for each in (*signers, key.verifying)})
@@ -64,7 +65,7 @@ def pack(
 
 
 def policy_of(account: Account) -> Policy | None:
-    """The policy that the account was made under; None if there was none, or this ccari refuses it."""
+    """The policy that was in force for the call; None if there was none, or this version of ccari cannot read it."""
     if account.revision is None:
         return None
     try:
@@ -74,7 +75,9 @@ def policy_of(account: Account) -> Policy | None:
 
 
 def refuse_unfit(account: Account) -> None:
-    """Raise EvidenceError, naming the first thing that does not fit, if the account proves nothing."""
+    """Raise EvidenceError, naming the first inconsistency, if the account proves nothing: its journal was changed, or is not sealed
+    to its end, or the tables do not agree with it.
+    """
     journal, what = account.journal, f"{account.kind} {account.id}"
     if not journal:
         raise EvidenceError(f"{what} has no journal")
@@ -84,8 +87,8 @@ def refuse_unfit(account: Account) -> None:
     if fault:
         raise EvidenceError(f"{what} proves nothing any more: {fault}")
     if account.kind is Kind.CALL:
-        fault = fault_of_call(told(account.subject), journal)
-        fault = fault or fault_of_recordings([told(each) for each in account.recordings], journal)
+        fault = fault_of_call(plain(account.subject), journal)
+        fault = fault or fault_of_recordings([plain(each) for each in account.recordings], journal)
     if fault:
         raise EvidenceError(f"{what} proves nothing any more: {fault}")
     if not sealed or sealed[-1][0].events != len(journal):
@@ -97,51 +100,51 @@ def _files(
 ) -> dict[str, bytes]:
     gate = {
         "facts": [_entry(each) for each in account.journal if "attempts" in (each.fields or {})],
-        "consents": [told(each) for each in account.consents],
+        "consents": [plain(each) for each in account.consents],
     }
     files = {
         "journal.json": _json([_entry(each) for each in account.journal]),
-        "seals.json": _json([_sealed(each) for each in account.seals]),
-        "subject.json": _json({**told(account.subject), "bars": [told(each) for each in account.bars]}),
+        "seals.json": _json([_seal(each) for each in account.seals]),
+        "subject.json": _json({**plain(account.subject), "bars": [plain(each) for each in account.bars]}),
     }
     if account.kind is Kind.CALL:
         files["gate.json"] = _json(gate)
-        files["recordings.json"] = _json([told(each) for each in account.recordings])
+        files["recordings.json"] = _json([plain(each) for each in account.recordings])
     if account.revision is not None:
         files["policy.toml"] = account.revision.document.encode()
-        files["policy.json"] = _json(told(account.revision.about))
+        files["policy.json"] = _json(plain(account.revision.about))
     if heard:
-        files |= _notice(heard)
+        files |= _notice_files(heard)
     return files | {f"keys/{name}.pub": key.public_pem for name, key in keys.items()}
 
 
-def _notice(heard: Sequence[HeardSound]) -> dict[str, bytes]:
+def _notice_files(heard: Sequence[HeardSound]) -> dict[str, bytes]:
     files, rows = {}, []
-    for number, each in enumerate(heard, start=1):
+    for number, sound in enumerate(heard, start=1):
         names = {}
-        for ending, content in each.files.items():
-            name = names[ending] = f"notice/{number:02}-{each.key.replace('/', '-')}.{ending}"
+        for ending, content in sound.files.items():
+            name = names[ending] = f"notice/{number:02}-{sound.key.replace('/', '-')}.{ending}"
             files[name] = content
-        hashes = {ending: hashlib.sha256(content).hexdigest() for ending, content in each.files.items()}
+        hashes = {ending: hashlib.sha256(content).hexdigest() for ending, content in sound.files.items()}
         rows.append(
-            {"key": each.key, "text": each.text, "digest": each.digest, "files": names, "sha256": hashes}
+            {"key": sound.key, "text": sound.text, "digest": sound.digest, "files": names, "sha256": hashes}
         )
     return {NOTICE: _json(rows), **files}
 
 
-def _entry(each: Linked) -> dict[str, Any]:
+def _entry(entry: Linked) -> dict[str, Any]:
     return {
-        "seq": each.seq, "at": each.at.astimezone(UTC).isoformat(timespec="microseconds"), "event": each.event,
-        "commitment": each.commitment.hex(), "link": each.link.hex(),
-        "salt": each.salt.hex() if each.salt is not None else None,
-        "fields": dict(each.fields) if each.fields is not None else None,
+        "seq": entry.seq, "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"), "event": entry.event,
+        "commitment": entry.commitment.hex(), "link": entry.link.hex(),
+        "salt": entry.salt.hex() if entry.salt is not None else None,
+        "fields": dict(entry.fields) if entry.fields is not None else None,
     }  # fmt: skip
 
 
-def _sealed(each: SealedIn) -> dict[str, Any]:
+def _seal(sealed: SealedIn) -> dict[str, Any]:
     return {
-        "statement": json.loads(each.seal.statement.canonical), "signature": each.seal.signature.hex(),
-        "leaf": json.loads(each.leaf.canonical), "index": each.index, "path": [node.hex() for node in each.path],
+        "statement": json.loads(sealed.seal.statement.canonical), "signature": sealed.seal.signature.hex(),
+        "leaf": json.loads(sealed.leaf.canonical), "index": sealed.index, "path": [node.hex() for node in sealed.path],
     }  # fmt: skip
 
 
@@ -157,8 +160,8 @@ def _json(value: object) -> bytes:
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:
-    into = io.BytesIO()
-    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            written.writestr(zipfile.ZipInfo(name, _ZIP_DATE), content, zipfile.ZIP_DEFLATED)
-    return into.getvalue()
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), content, zipfile.ZIP_DEFLATED)
+    return packed.getvalue()

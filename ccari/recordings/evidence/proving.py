@@ -1,4 +1,4 @@
-"""Evidence made when somebody asks for it: the account sealed to its end, and packed."""
+"""Makes evidence on demand: reads the account of a call or request, sees that it is sealed to its end, and packs it."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,13 +12,13 @@ from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.pack import pack, policy_of, refuse_unfit
 from ccari.recordings.evidence.sealer import Sealer
 
-#: A journal may grow between its seal and the look at it; it does not do so for long.
+#: How often to seal and read again, since a journal may grow in between. It soon stops growing.
 _TRIES = 5
 
 
 class Prover:
-    """``heard`` finds the audio and the words of the notices that an account tells of, under the policy of its call if that can
-    be read.
+    """``heard`` finds the audio and the words of the notices that the callee heard. It is given the policy of the call, or None if
+    that cannot be read, and the account.
     """
 
     def __init__(
@@ -34,21 +34,23 @@ class Prover:
     async def sealed(
         self, which: str, sees: Callable[[str | None], bool] = lambda _controller: True
     ) -> Account:
-        """The account of a call, by its id, or of a request, by its reference. ``sees``: whether a controller's may be given.
+        """The account of a call (``which``: its id) or of a request (its reference), sealed to its end.
+
+        ``sees``: whether whoever asks may see the data of a controller.
 
         Raises
         ------
         UnknownError
-            If there is none, or none that may be given.
+            If there is none that they may see.
         EvidenceError
             If the call is not over yet.
         StoreError, ConfigError
-            If it cannot be read, or not be sealed.
+            If it cannot be read or sealed.
         """
         sealer = Sealer(self._store, self._keys)
         for _ in range(_TRIES):
             account = await self._account(which)
-            # first, for that another's is not over would tell that there is one
+            # checked first: "is not over yet" would reveal that another controller has such a call
             if not sees(account.subject["controller"]):
                 raise UnknownError(f"there is no {which}")
             if account.kind is Kind.CALL and account.subject["ended_at"] is None:
@@ -59,8 +61,8 @@ class Prover:
         return account
 
     def pack(self, account: Account, *, with_policy: bool = True) -> tuple[bytes, Sequence[HeardSound]]:
-        """The ZIP, and the sounds that were to be in it. It reads files, and signs. Raises as :func:`pack` does."""
-        # before anybody reads in the journal what was heard
+        """The ZIP, and the sounds that were heard, also those that could not be put in. Blocks. Raises as :func:`pack` does."""
+        # checked before ``heard`` takes anything from the journal
         refuse_unfit(account)
         played = self._heard(policy_of(account), account) if account.kind is Kind.CALL else []
         signers = [self._keys.public(each.seal.statement.key) for each in account.seals]

@@ -1,4 +1,4 @@
-"""Sealing the journals of what is over: every minute, and once more at the end of the service."""
+"""Seals journals that have grown: every minute, and once more when the service ends."""
 
 import asyncio
 import contextlib
@@ -13,18 +13,19 @@ from ccari.ports.evidence import Seal, SealStore
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.recordings.evidence.keys import SigningKeys
 
-#: So long somebody who has the database could still change what a call has left.
+#: How long the journal of a call is at most unsealed: so long, whoever can write to the database could change it unnoticed.
 SEAL_SECONDS = 60.0
-#: Of one seal, so that a proof stays short and a transaction quick; where there are more, the next seal follows at once.
+#: The most journals in one seal, so that proofs stay short and the transaction quick. If there are more, another seal follows at
+#: once.
 MOST_LEAVES = 1000
-#: What is not sealed by then is sealed when the service is there again.
+#: How long the last sealing of an ending service may take. What is not sealed by then is sealed when it starts again.
 LAST_SECONDS = 5.0
 
 _log = structlog.get_logger()
 
 
 class Sealer:
-    """Several may run on one database: they take turns."""
+    """Several may run on one database: the store lets one seal at a time."""
 
     def __init__(self, store: SealStore, keys: SigningKeys, meter: Meter = UNMETERED) -> None:
         self._meter = meter
@@ -32,29 +33,31 @@ class Sealer:
         self._keys = keys
 
     async def seal(self) -> int:
-        """Seal all that has grown; gives how many journals.
+        """Seal all journals that have grown; gives how many.
 
         Raises
         ------
         StoreError, ConfigError
-            If the database is away, or there is no key to sign with. What was sealed before that is sealed.
+            If the database is away, or there is no key to sign with. Seals made before that stay.
         """
-        key, sealed, made = self._keys.newest(), 0, list[Statement]()
+        key, sealed, statements = self._keys.newest(), 0, list[Statement]()
 
         def sign(leaves: Sequence[Leaf], before: Statement | None) -> Seal:
-            told = statement(leaves, before, key.fingerprint, datetime.now(UTC))
-            made.append(told)
-            return Seal(told, key.sign(told.canonical))
+            signed = statement(leaves, before, key.fingerprint, datetime.now(UTC))
+            statements.append(signed)
+            return Seal(signed, key.sign(signed.canonical))
 
         while journals := await self._store.seal(sign, MOST_LEAVES):
             sealed += journals
-            # in a log that somebody else keeps, the hash shows that a seal was taken away again
-            _log.info("journals_sealed", journals=journals, key=key.fingerprint, seal=made[-1].digest.hex())
+            # if the log is kept elsewhere, its hash proves that there was a seal which somebody has removed since
+            _log.info(
+                "journals_sealed", journals=journals, key=key.fingerprint, seal=statements[-1].digest.hex()
+            )
         return sealed
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Seal in the background while the context lasts, and once more at its end, if that is quick."""
+        """Seal in the background while the context lasts, and once more at its end, for at most :data:`LAST_SECONDS`."""
         working = asyncio.create_task(self._run())
         try:
             yield
@@ -71,7 +74,7 @@ class Sealer:
             await asyncio.sleep(SEAL_SECONDS)
 
     async def _try(self) -> None:
-        """No call depends on it: what fails is logged, and tried again."""
+        """Seal; a failure is logged only, and tried again with the next: no call depends on it."""
         try:
             await self.seal()
             self._meter.done(Work.SEALING)

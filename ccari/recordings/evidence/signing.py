@@ -1,7 +1,7 @@
-"""The signature of a pack: a JWS in the general JSON form (RFC 7515, section 7.2.1), as draft-ietf-vcon-vcon-core asks.
+"""Signs and checks a pack's vCon: a JWS in the general JSON form (RFC 7515, section 7.2.1), as draft-ietf-vcon-vcon-core asks.
 
-It is made with the Ed25519 key that also signs the seals. The draft would rather have RS256, which would be a second kind
-of key to guard; ``EdDSA`` (RFC 8037) is what readers of JWS know Ed25519 by, RFC 9864's newer name few of them yet.
+It is signed with the Ed25519 key that also signs the seals. The draft prefers RS256, but that would be a second kind of key to
+guard. The algorithm is named ``EdDSA`` (RFC 8037): few programs that read JWS know the newer name of RFC 9864 yet.
 """
 
 import base64
@@ -22,14 +22,14 @@ from joserfc.jwk import OKPKey
 from ccari.recordings.evidence.keys import SigningKey, VerifyingKey
 
 _ALGORITHM = "EdDSA"
-#: x5c and uuid stand in the unprotected header, where the draft wants them; nobody relies on them before the signature fits.
+#: The draft wants x5c and uuid in the unprotected header. Nothing relies on them before the signature is verified.
 _REGISTRY = jws.JWSRegistry(algorithms=[_ALGORITHM], strict_check_header=False)
-#: A key has no end of its own: RFC 5280, section 4.1.2.5.
+#: The validity of a key's certificate. The key does not expire, for which RFC 5280, section 4.1.2.5, gives this date.
 _BEGINS, _NEVER_ENDS = datetime(2020, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def signed(payload: bytes, uuid: str, key: SigningKey) -> dict[str, Any]:
-    """``payload``, the unsigned vCon of that ``uuid``, as a signed one; the certificate in it only carries the key."""
+    """Sign ``payload``, the unsigned vCon with that ``uuid``. The certificate put in only carries the public key."""
     pem = key.private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -37,68 +37,71 @@ def signed(payload: bytes, uuid: str, key: SigningKey) -> dict[str, Any]:
         "protected": {"alg": _ALGORITHM, "kid": key.fingerprint},
         "header": {"x5c": [base64.b64encode(certificate(key)).decode()], "uuid": uuid},
     }
-    with _known_by_its_older_name():
+    with _without_warning_of_eddsa():
         return dict(jws.serialize_json([member], payload, OKPKey.import_key(pem), registry=_REGISTRY))
 
 
 def signer(document: Mapping[str, Any]) -> str | None:
-    """The fingerprint of the key that a signed vCon says it was signed by; None if it says none."""
+    """The fingerprint of the key that a signed vCon claims to be signed with; None if it claims none."""
     try:
         (signature,) = document["signatures"]
         text = signature["protected"]
-        said = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        kid = said["kid"]
+        protected = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        kid = protected["kid"]
     except (KeyError, TypeError, ValueError):
         return None
     return kid if isinstance(kid, str) else None
 
 
 def opened(document: Mapping[str, Any], key: VerifyingKey) -> bytes | None:
-    """The payload, if ``key`` has signed it, and nobody else beside it; else None."""
+    """The payload, if it has exactly one signature and that is by ``key``; else None."""
     if len(document.get("signatures", ())) != 1:
         return None
     value: Any = {"payload": document.get("payload"), "signatures": document["signatures"]}
     try:
-        with _known_by_its_older_name():
-            found = jws.deserialize_json(value, OKPKey.import_key(key.public_pem), registry=_REGISTRY)
+        with _without_warning_of_eddsa():
+            verified = jws.deserialize_json(value, OKPKey.import_key(key.public_pem), registry=_REGISTRY)
     except (JoseError, ValueError, TypeError, AttributeError, KeyError):
         return None
-    # bytes that a reader of base64 passes over are not signed
-    given = document["signatures"][0]["signature"]
-    plain = base64.urlsafe_b64decode(given + "==")
-    return bytes(found.payload) if base64.urlsafe_b64encode(plain).decode().rstrip("=") == given else None
+    # the decoder ignores characters that are not base64, so the text is compared with how the signature is encoded
+    text = document["signatures"][0]["signature"]
+    signature = base64.urlsafe_b64decode(text + "==")
+    canonical = base64.urlsafe_b64encode(signature).decode().rstrip("=")
+    return bytes(verified.payload) if canonical == text else None
 
 
 def added(document: Mapping[str, Any]) -> str | None:
-    """What stands in a signed vCon beside what :func:`signed` puts there, and is read by others though nobody has signed
-    it, by its name; None if nothing does. Raises KeyError, TypeError or ValueError for what is no signed vCon.
+    """The name of the first member in a signed vCon that :func:`signed` does not put there; None if there is none.
+
+    Such a member is not signed, but other programs would read it. Raises KeyError, TypeError or ValueError if the document is
+    not a signed vCon.
     """
     (signature,) = document["signatures"]
-    for found, own in (
+    for members, own in (
         (document, {"payload", "signatures"}),
         (signature, {"protected", "header", "signature"}),
         (signature["header"], {"x5c", "uuid"}),
     ):
-        for name in found:
+        for name in members:
             if name not in own:
                 return str(name)
     return None
 
 
 def is_certified(document: Mapping[str, Any], key: VerifyingKey) -> bool:
-    """Whether the certificate in a signed vCon, and there is one, is of ``key`` and was made with it."""
+    """Whether a signed vCon has exactly one certificate, of ``key``, and it is self-signed."""
     try:
         (text,) = document["signatures"][0]["header"]["x5c"]
         content = base64.b64decode(text, validate=True)
-        found = x509.load_der_x509_certificate(content)
-        found.verify_directly_issued_by(found)
+        given = x509.load_der_x509_certificate(content)
+        given.verify_directly_issued_by(given)
     except (KeyError, TypeError, ValueError, InvalidSignature, UnsupportedAlgorithm):
         return False
-    return found.public_key() == key.public and base64.b64encode(content).decode() == text
+    return given.public_key() == key.public and base64.b64encode(content).decode() == text
 
 
 def certificate(key: SigningKey) -> bytes:
-    """A certificate of the key by itself, in DER: it says no more than the key does, and is the same each time."""
+    """A self-signed certificate of the key, in DER. It says no more than the key itself, and is the same each time it is made."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer(key.fingerprint))])
     made = (
         x509.CertificateBuilder()
@@ -114,12 +117,13 @@ def certificate(key: SigningKey) -> bytes:
 
 
 def issuer(fingerprint: str) -> str:
-    """The name under which an installation's uuids are unique, and which its certificate has."""
+    """The name in an evidence key's certificate. An installation's vCon uuids are derived from it."""
     return f"{fingerprint}.evidence.ccari.invalid"
 
 
 @contextmanager
-def _known_by_its_older_name() -> Iterator[None]:
+def _without_warning_of_eddsa() -> Iterator[None]:
+    """Silence the warning of joserfc about ``EdDSA``, a name that RFC 9864 deprecates."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SecurityWarning)
         yield

@@ -1,6 +1,7 @@
-"""The files of a pack, from a ZIP in which no other reader finds anything else: all of it is accounted for.
+"""Reads the files of a pack, and refuses a ZIP in which another program could see something else: every byte is accounted for.
 
-Some readers go by the directory at its end, some from one file to the next, and what lies beside either is seen by others.
+Some programs go by the directory at the end of a ZIP, some read from one file to the next; data that one of them skips would be
+seen by the other.
 """
 
 import io
@@ -11,23 +12,23 @@ from collections.abc import Iterable, Iterator
 
 from ccari.errors import EvidenceError
 
-#: Much more than any pack has: who packs zeroes must not fill the memory of who checks.
+#: Much more than any pack has: a few packed bytes of zeroes must not fill the memory of whoever verifies them.
 MOST_BYTES = 256 * 2**20
-#: What is raised of a ZIP in which a bit has turned; that it is ValueError, say, is documented nowhere.
+#: What the library raises for a ZIP with a flipped bit. Not all of these are documented.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, OverflowError)
-#: The one flag that a pack's files may have: their name is not ASCII.
+#: The one flag that a file of a pack may have: its name is in UTF-8.
 _UTF8_NAME = 0x800
-#: What zipfile says of each: some readers take a file for a folder or a link if this says so.
+#: The attributes that zipfile gives to every file. Others could make a program take the file for a folder or a link.
 _PLAIN_FILE = 0o600 << 16
 
 
 def unzipped(content: bytes) -> dict[str, bytes]:
-    """By name, as they lie there.
+    """The content of each file, by name, in the order of the ZIP.
 
     Raises
     ------
     EvidenceError
-        If it is no ZIP such as packs are, saying why.
+        If the ZIP is not exactly as ccari writes packs, saying why.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
@@ -42,35 +43,37 @@ def unzipped(content: bytes) -> dict[str, bytes]:
 
 
 def _files(content: bytes, entries: Iterable[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
-    """Each with its content. The directory is made again of what lies before it, and must be all that is left."""
-    at, before, directory = 0, "", []
-    for each in entries:
-        header = each.FileHeader()
-        start, end = at + len(header), at + len(header) + each.compress_size
-        if each.compress_type != zipfile.ZIP_DEFLATED:
-            # each method has errors of its own, and LZMA may ask for any amount of memory
-            raise EvidenceError(f"{each.filename} is compressed in another way than packs are")
-        if each.flag_bits & ~_UTF8_NAME or each.extra:
-            raise EvidenceError(f"{each.filename} is written into the ZIP in another way than packs are")
-        if each.header_offset != at:
+    """Each name and content. What follows the last file must be the directory that those files make, and nothing else."""
+    position, previous, directory = 0, "", []
+    for entry in entries:
+        header = entry.FileHeader()
+        start, end = position + len(header), position + len(header) + entry.compress_size
+        if entry.compress_type != zipfile.ZIP_DEFLATED:
+            # other methods raise other errors, and LZMA may ask for any amount of memory
+            raise EvidenceError(f"{entry.filename} is compressed in another way than packs are")
+        if entry.flag_bits & ~_UTF8_NAME or entry.extra:
+            raise EvidenceError(f"{entry.filename} is written into the ZIP in another way than packs are")
+        if entry.header_offset != position:
             raise EvidenceError(
-                f"{each.filename} does not lie where {before} ends in the ZIP"
-                if at
-                else f"the ZIP does not begin with {each.filename}, the first file of its directory"
+                f"{entry.filename} does not lie where {previous} ends in the ZIP"
+                if position
+                else f"the ZIP does not begin with {entry.filename}, the first file of its directory"
             )
-        if content[at:start] != header:
-            raise EvidenceError(f"{each.filename} has another header in the ZIP than its directory says")
-        yield each.filename, _inflated(each, content[start:end])
-        directory.append(_line(each, header))
-        at, before = end, each.filename
-    lines = b"".join(directory)
-    end_of_all = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, len(directory), len(directory), len(lines), at, 0)
-    if content[at:] != lines + end_of_all:
+        if content[position:start] != header:
+            raise EvidenceError(f"{entry.filename} has another header in the ZIP than its directory says")
+        yield entry.filename, _inflated(entry, content[start:end])
+        directory.append(_directory_entry(entry, header))
+        position, previous = end, entry.filename
+    entries_bytes = b"".join(directory)
+    end_record = struct.pack(
+        "<4s4H2LH", b"PK\5\6", 0, 0, len(directory), len(directory), len(entries_bytes), position, 0
+    )
+    if content[position:] != entries_bytes + end_record:
         raise EvidenceError("there is something in the ZIP behind its last file, beside its directory")
 
 
-def _line(entry: zipfile.ZipInfo, header: bytes) -> bytes:
-    """Of the directory: the file's own header in the midst of what that does not have."""
+def _directory_entry(entry: zipfile.ZipInfo, header: bytes) -> bytes:
+    """The entry of the central directory: the file's local header, with the fields that only the directory has around it."""
     made_by = bytes((entry.create_version, entry.create_system))
     more = struct.pack("<3H2L", 0, 0, 0, _PLAIN_FILE, entry.header_offset)
     return b"PK\1\2" + made_by + header[4:30] + more + header[30:]
@@ -78,7 +81,7 @@ def _line(entry: zipfile.ZipInfo, header: bytes) -> bytes:
 
 def _inflated(entry: zipfile.ZipInfo, packed: bytes) -> bytes:
     inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-    # a byte more than there should be: zipfile stops there, and others go on
+    # one byte more than there should be, since zipfile stops at the stated size, and other programs go on
     plain = inflating.decompress(packed, entry.file_size + 1)
     if len(plain) > entry.file_size or inflating.unused_data:
         raise EvidenceError(f"{entry.filename} goes on in the ZIP where its directory says that it ends")

@@ -1,7 +1,7 @@
-"""An account as a vCon (draft-ietf-vcon-vcon-core), with its lawful bases (draft-howe-vcon-lawful-basis) attached.
+"""Writes an account as a vCon (draft-ietf-vcon-vcon-core), with its lawful bases (draft-howe-vcon-lawful-basis) attached.
 
-No audio is in it: recordings are encrypted, and whoever gets evidence need not be who may listen. What stands in the
-dialog is what was said to the callee, word by word; recordings are attachments with their hashes.
+It holds no audio: recordings are encrypted, and whoever gets evidence may not be entitled to listen. The dialog is the text of
+what was said to the callee, word for word; recordings are attachments, with their hashes.
 """
 
 import hashlib
@@ -20,22 +20,22 @@ from ccari.policy.keypad import KeyAction
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound
 
-#: The draft's names where they are not ours.
+#: The names of legal bases in the draft, where they differ from ours.
 _BASES = {
     LegalBasis.VITAL_INTEREST: "vital_interests",
     LegalBasis.LEGITIMATE_INTEREST: "legitimate_interests",
 }
 _CONTROLLER, _CALLEE, _AGENT, _CCARI = range(4)
-#: How a call that came to no talk ended, in the draft's words.
+#: How a call ended that was never connected, in the draft's words.
 _DISPOSITIONS = {
     "busy": "busy",
     "no_answer": "no-answer",
     "callee_hangup": "hung-up",
     "agent_hangup": "hung-up",
 }
-#: Over FastAGI the dialplan dials, and it is the dialplan that knows.
+#: The outcome of a call over FastAGI: the dialplan dials, and ccari does not learn what became of the call.
 _HANDED_BACK = "handed_back"
-#: A recording of these states was made, and lawfully: what is deleted was there.
+#: The states of a recording that was made, lawfully; also if it is deleted by now.
 _MADE = frozenset({"recording", "finished", "stored", "deleted"})
 _REFUSING = KeyAction.CONTINUE_UNRECORDED.value
 
@@ -44,15 +44,15 @@ def vcon(
     account: Account, policy: Policy | None, heard: Sequence[HeardSound], contents: Mapping[str, Any],
     at: datetime, issuer: str,
 ) -> dict[str, Any]:  # fmt: skip
-    """The unsigned vCon. ``contents``: what else is in the pack, by which the signature holds it all together.
+    """The unsigned vCon. ``contents``: the hashes of all other files of the pack, so that the vCon's signature covers them too.
 
-    ``policy``: that of the account's revision; None where there is none, or this ccari cannot read it any more.
+    ``policy``: of the account's revision; None if there is none, or this version of ccari cannot read it.
     """
     subject = account.subject
     campaign = policy.campaign(subject["campaign"]) if policy and subject["campaign"] else None
     controller = policy.controller(subject["controller"]) if policy and subject["controller"] else None
     name = controller.name if controller else subject["controller"]
-    made = {
+    head = {
         "uuid": str(_uuid8(at, issuer)),
         "vcon": "0.4.0",
         "created_at": _at(at),
@@ -61,14 +61,14 @@ def vcon(
         "parties": _parties(account, name or "unknown"),
         "dialog": [_dialog(account, heard)],
     }
-    bases = _of_call(account, campaign) if account.kind is Kind.CALL else [_of_request(account)]
+    bases = _bases_of_call(account, campaign) if account.kind is Kind.CALL else [_basis_of_request(account)]
     attached: list[tuple[str, Any]] = [("lawful_basis", body) for body in bases]
     if account.recordings:
-        attached.append(("recordings", [told(each) for each in account.recordings]))
+        attached.append(("recordings", [plain(each) for each in account.recordings]))
     attached.append(("ccari_evidence", dict(contents)))
     subject_words = campaign.purpose if campaign else subject.get("purpose")
     return {
-        **made,
+        **head,
         **({"subject": subject_words} if subject_words else {}),
         "attachments": [
             # the lawful-basis draft names its attachments by type, the core draft by purpose
@@ -80,25 +80,25 @@ def vcon(
     }  # fmt: skip
 
 
-def told(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as JSON: moments in RFC 3339, what is absent left out."""
-    return {name: _plain(value) for name, value in row.items() if value is not None}
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row in JSON's types: moments as text (RFC 3339), absent values left out."""
+    return {name: _plain_value(value) for name, value in row.items() if value is not None}
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     match value:
         case datetime():
             return _at(value)
         case bool() | int() | str():
             return value
         case list() | tuple():
-            return [_plain(each) for each in value]
+            return [_plain_value(each) for each in value]
         case _:
             return str(value)
 
 
 def _parties(account: Account, controller: str) -> list[dict[str, Any]]:
-    """The number is masked: it is what the database has of a call that is over."""
+    """The number is masked: of a call that is over, the database has no more."""
     subject = account.subject
     return [
         {"name": controller, "role": "controller"},
@@ -112,27 +112,30 @@ def _parties(account: Account, controller: str) -> list[dict[str, Any]]:
 
 
 def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
-    """What was said to the callee; where nothing was heard to its end, how the call ended. In brackets what nobody said."""
+    """What was said to the callee or, if they heard no notice to its end, how the call ended.
+
+    Text in square brackets was not said, but says what is missing.
+    """
     subject = account.subject
-    begun = {"start": _at(subject["opened_at"] if account.kind is Kind.CALL else subject["received_at"])}
+    began = {"start": _at(subject["opened_at"] if account.kind is Kind.CALL else subject["received_at"])}
     if account.kind is Kind.REQUEST:
         words = f"{subject['right']} (Article {subject['article']}), received by {subject['channel']}"
         return {
-            "type": "text", **begun, "parties": [_CALLEE, _CONTROLLER],
+            "type": "text", **began, "parties": [_CALLEE, _CONTROLLER],
             "mediatype": "text/plain", "encoding": "none", "body": words,
         }  # fmt: skip
     if heard or subject["heard_at"] is not None or subject["outcome"] == _HANDED_BACK:
         return {
             "type": "text", "start": _at(subject["heard_at"] or subject["opened_at"]), "parties": [_CONTROLLER, _CALLEE],
-            "mediatype": "text/plain", "encoding": "none", "body": _said(heard, subject["notice_version"]),
+            "mediatype": "text/plain", "encoding": "none", "body": _words_heard(heard, subject["notice_version"]),
         }  # fmt: skip
     return {
-        "type": "incomplete", **begun, "parties": [_CONTROLLER, _CALLEE],
+        "type": "incomplete", **began, "parties": [_CONTROLLER, _CALLEE],
         "disposition": _DISPOSITIONS.get(subject["outcome"], "failed"),
     }  # fmt: skip
 
 
-def _said(heard: Sequence[HeardSound], version: str | None) -> str:
+def _words_heard(heard: Sequence[HeardSound], version: str | None) -> str:
     if heard:
         return "\n".join(
             f"[{each.key}: its words are not in this evidence.]" if each.text is None else each.text
@@ -145,48 +148,45 @@ def _said(heard: Sequence[HeardSound], version: str | None) -> str:
     return f"[A notice was heard, of the version {version}. Its words are not in this evidence.]"
 
 
-def _of_call(account: Account, campaign: Campaign | None) -> list[dict[str, Any]]:
-    """The basis of the call, and that of each recording; or that of the one that was not made."""
+def _bases_of_call(account: Account, campaign: Campaign | None) -> list[dict[str, Any]]:
+    """The legal basis of the call, and of each recording; or of the recording that was refused."""
     subject, journal = account.subject, account.journal
     if not subject["legal_basis"]:
         return []
     gated, blocked = _first(journal, {"call_gated"}), _first(journal, {"call_blocked"})
-    # what the gate let through may be blocked when it is asked again, just before it is dialled
+    # a call that the gate let through may be blocked when the gate is asked again, just before dialling
     decided = blocked or gated
-    called = {
+    call_grant = {
         "purpose": "call", "granted": gated is not None and blocked is None,
         "granted_at": _at(decided.at if decided else subject["opened_at"]),
         "conditions": [f"campaign {subject['campaign']}"] + ([campaign.purpose] if campaign else []),
     }  # fmt: skip
-    consents = [_proof("external_system", each["used_at"], told(each)) for each in account.consents]
-    found = [
-        _body(
-            subject["legal_basis"], None, [called], [*consents, *_proofs([gated, blocked]), *_seals(account)]
-        )
-    ]
+    consents = [_proof("external_system", each["used_at"], plain(each)) for each in account.consents]
+    call_proofs = [*consents, *_proofs([gated, blocked]), *_seals(account)]
+    bases = [_body(subject["legal_basis"], None, [call_grant], call_proofs)]
     heard, agreed = _first(journal, {"notice_heard"}), _first(journal, {"recording_agreed"})
-    for each in account.recordings:
-        granted = {
-            "purpose": "recording", "granted": each["state"] in _MADE,
-            "granted_at": _at(each["started_at"] or each["tagged_at"]),
-            "conditions": [f"recording {each['id']}", each["purpose"], f"mode {each['mode']}", f"notice {each['notice_version']}"],
+    for row in account.recordings:
+        grant = {
+            "purpose": "recording", "granted": row["state"] in _MADE,
+            "granted_at": _at(row["started_at"] or row["tagged_at"]),
+            "conditions": [f"recording {row['id']}", row["purpose"], f"mode {row['mode']}", f"notice {row['notice_version']}"],
         }  # fmt: skip
-        found.append(_body(each["legal_basis"], each["delete_at"], [granted], _proofs([heard, agreed])))
+        bases.append(_body(row["legal_basis"], row["delete_at"], [grant], _proofs([heard, agreed])))
     refused = next((each for each in journal if _refuses(each)), None)
     basis = campaign.recording.legal_basis if campaign else None
     if refused is not None and not account.recordings and basis is not None:
         grant = {"purpose": "recording", "granted": False, "granted_at": _at(refused.at), "conditions": []}
-        found.append(_body(basis, None, [grant], _proofs([heard, refused])))
-    return found
+        bases.append(_body(basis, None, [grant], _proofs([heard, refused])))
+    return bases
 
 
 def _refuses(entry: Linked) -> bool:
-    """Somebody refused to be recorded, or did not agree where that is asked."""
+    """Whether the callee refused to be recorded or, in ``opt_in``, did not agree to it."""
     return entry.event == "recording_not_agreed" or (entry.fields or {}).get("action") == _REFUSING
 
 
-def _of_request(account: Account) -> dict[str, Any]:
-    """That a request is kept and worked is a duty of the controller: Articles 12 and 5(2)."""
+def _basis_of_request(account: Account) -> dict[str, Any]:
+    """A request is kept and answered by legal obligation of the controller: Articles 12 and 5(2)."""
     subject = account.subject
     grant = {
         "purpose": "rights_request", "granted": True, "granted_at": _at(subject["received_at"]),
@@ -244,7 +244,7 @@ def _at(moment: datetime) -> str:
 
 
 def _uuid8(at: datetime, issuer: str) -> UUID:
-    """As the draft wants it: the moment as in version 7, then 62 bits of the issuer's name's SHA-1."""
+    """A UUID version 8 as the draft wants it: the moment as in version 7, then 62 bits of the SHA-1 of the issuer's name."""
     micros = int(at.timestamp() * 1_000_000)
     milliseconds, rest = divmod(micros, 1000)
     name = int.from_bytes(hashlib.sha1(issuer.encode(), usedforsecurity=False).digest()[:8]) >> 2

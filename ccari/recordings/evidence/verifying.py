@@ -1,4 +1,4 @@
-"""Checking a pack with nothing but the pack and a public key: the first thing that does not fit is named."""
+"""Verifies an evidence pack, given the pack and a public key only. The first thing that is wrong is named."""
 
 import hashlib
 import hmac
@@ -26,11 +26,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a pack that fits has proven. ``erased``: the numbers of the entries whose fields were erased.
+    """What a valid pack proves.
 
-    ``unheard`` and ``wordless``: the prompts whose audio, or words, were no longer there when the pack was made; ``untold``: the numbers of the entries that
-    tell of a notice of which nothing was there. ``recordings``: how many files were looked at. ``uncompared``: those of which
-    it was erased from the journal what they were tagged with, or stored as.
+    ``entries``: how many the journal has. ``erased``: the numbers of those whose fields were erased. ``unheard``, ``wordless``: the
+    prompts whose audio, or words, were no longer there when the pack was made. ``untold``: the numbers of the entries about a
+    notice of which neither was. ``recordings``: how many recordings' files were compared. ``uncompared``: the ids of
+    recordings whose tag or file cannot be compared with the journal, since its entry was erased.
     """
 
     kind: Kind
@@ -48,14 +49,14 @@ class Verdict:
 
 
 def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None = None) -> Verdict:
-    """Check a pack against the public ``keys`` of whoever it is said to be of.
+    """Verify a pack against the public ``keys`` of the installation that it is said to be from.
 
-    ``recordings``: the folder of the recordings, where their files are to be compared as well.
+    ``recordings``: the recordings folder, if their files are to be compared as well.
 
     Raises
     ------
     EvidenceError
-        Naming the first thing that does not fit.
+        If something is wrong, naming the first such thing.
     """
     files = unzipped(content)
     if VCON not in files:
@@ -68,19 +69,19 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
     missing = [name for name in contents["files"] if name not in files]
     if missing:
         raise EvidenceError(f"{missing[0]} is missing from the pack")
-    kind, of = Kind(contents["kind"]), str(contents["id"])
-    journal = _read(lambda: _journal(files, kind, of, contents["journal"]), "journal.json is damaged")
-    sealed_at = _read(lambda: _seals(files, kind, of, journal, keys), "seals.json is damaged")
+    kind, id_ = Kind(contents["kind"]), str(contents["id"])
+    journal = _read(lambda: _journal(files, kind, id_, contents["journal"]), "journal.json is damaged")
+    sealed_at = _read(lambda: _seals(files, kind, id_, journal, keys), "seals.json is damaged")
     heard = _read(lambda: hearing(files, journal), f"{NOTICE} is damaged")
     _read(lambda: _policy(files), "policy.json is damaged")
     signed = _read(lambda: _recordings(files, document, journal), "recordings.json is damaged")
     compared = _read(lambda: _compared(signed, recordings), "recordings.json is damaged")
-    for name, known in contents["files"].items():
-        if not hmac.compare_digest(_sha256(files[name]), str(known)):
+    for name, sha256 in contents["files"].items():
+        if not hmac.compare_digest(_sha256(files[name]), str(sha256)):
             raise EvidenceError(f"{name} was changed")
-    strangers = sorted(set(files) - set(contents["files"]) - {VCON})
-    if strangers:
-        raise EvidenceError(f"{strangers[0]} is no part of the pack")
+    unsigned = sorted(set(files) - set(contents["files"]) - {VCON})
+    if unsigned:
+        raise EvidenceError(f"{unsigned[0]} is no part of the pack")
     if kind is Kind.CALL:
         fault = _read(
             lambda: fault_of_call(json.loads(files["subject.json"]), journal), "subject.json is damaged"
@@ -88,28 +89,28 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
         if fault:
             raise EvidenceError(f"subject.json: {fault}")
     return Verdict(
-        kind, of, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
+        kind, id_, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
         tuple(each.seq for each in journal if each.fields is None), sealed_at, heard.unheard,
         heard.wordless, heard.untold, compared, uncompared(signed, journal),
     )  # fmt: skip
 
 
 def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[dict[str, Any], VerifyingKey]:
-    """The vCon, once its signature is known to be good, and by which of the keys it is."""
-    signed = _read(lambda: json.loads(files[VCON], object_pairs_hook=_once), f"{VCON} is no JSON")
+    """The vCon, once its signature is verified, and which of the keys it is signed with."""
+    signed = _read(lambda: json.loads(files[VCON], object_pairs_hook=_unique), f"{VCON} is no JSON")
     claimed = signing.signer(signed) if isinstance(signed, dict) else None
     if claimed is None:
         raise EvidenceError(f"{VCON} is not signed")
     key = next((each for each in keys if each.fingerprint == claimed), None)
     if key is None:
-        known = ", ".join(each.fingerprint for each in keys)
+        given = ", ".join(each.fingerprint for each in keys)
         raise EvidenceError(
-            f"it is signed with the key {claimed}, which is none of those it was checked against ({known}): "
+            f"it is signed with the key {claimed}, which is none of those it was checked against ({given}): "
             "it is another installation's, or was signed with another key"
         )
-    more = _read(lambda: signing.added(signed), f"the header of {VCON} is damaged")
-    if more is not None:
-        raise EvidenceError(f"{VCON} has {more!r} in it, which nobody has signed")
+    added = _read(lambda: signing.added(signed), f"the header of {VCON} is damaged")
+    if added is not None:
+        raise EvidenceError(f"{VCON} has {added!r} in it, which nobody has signed")
     payload = signing.opened(signed, key)
     if payload is None:
         raise EvidenceError(
@@ -123,13 +124,14 @@ def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[d
     return document, key
 
 
-def _journal(files: Mapping[str, bytes], kind: Kind, of: str, known: Mapping[str, Any]) -> list[Linked]:
-    rows = [_entry(each) for each in json.loads(files["journal.json"])]
-    begins = chain.start(UUID(of)) if kind is Kind.CALL else chain.start_of_request(of)
-    fault = chain.fault(begins, rows, count=known["events"], last=bytes.fromhex(known["last_link"]))
+def _journal(files: Mapping[str, bytes], kind: Kind, id_: str, signed: Mapping[str, Any]) -> list[Linked]:
+    """The journal's entries, which are as many as was ``signed`` and end in the link that was."""
+    entries = [_entry(each) for each in json.loads(files["journal.json"])]
+    begins = chain.start(UUID(id_)) if kind is Kind.CALL else chain.start_of_request(id_)
+    fault = chain.fault(begins, entries, count=signed["events"], last=bytes.fromhex(signed["last_link"]))
     if fault:
         raise EvidenceError(f"journal.json: {fault}")
-    return rows
+    return entries
 
 
 def _entry(row: Mapping[str, Any]) -> Linked:
@@ -142,8 +144,9 @@ def _entry(row: Mapping[str, Any]) -> Linked:
 
 
 def _seals(
-    files: Mapping[str, bytes], kind: Kind, of: str, journal: Sequence[Linked], keys: Sequence[VerifyingKey]
+    files: Mapping[str, bytes], kind: Kind, id_: str, journal: Sequence[Linked], keys: Sequence[VerifyingKey]
 ) -> tuple[datetime, ...]:
+    """When the journal was sealed, once each seal is verified and one reaches its last entry."""
     sealed, reached = [], 0
     rows = [_seal(each) for each in json.loads(files["seals.json"])]
     for number, (statement, signature, leaf, index, path) in enumerate(rows, start=1):
@@ -156,7 +159,7 @@ def _seals(
             )
         if not key.verifies(signature, statement.canonical):
             raise EvidenceError(f"{which} has a signature that does not fit")
-        if (leaf.kind, leaf.id) != (kind, of):
+        if (leaf.kind, leaf.id) != (kind, id_):
             raise EvidenceError(f"{which} is of another journal")
         if not 0 < leaf.events <= len(journal) or journal[leaf.events - 1].link != leaf.link:
             raise EvidenceError(f"{which} does not fit the first {leaf.events} entries of the journal")
@@ -170,10 +173,10 @@ def _seals(
 
 
 def _seal(row: Mapping[str, Any]) -> tuple[Statement, bytes, Leaf, int, list[bytes]]:
-    told, leaf = row["statement"], row["leaf"]
+    signed, leaf = row["statement"], row["leaf"]
     statement = Statement(
-        datetime.fromisoformat(told["sealed_at"]), int(told["leaves"]), bytes.fromhex(told["root"]),
-        bytes.fromhex(told["before"]), str(told["key"]),
+        datetime.fromisoformat(signed["sealed_at"]), int(signed["leaves"]), bytes.fromhex(signed["root"]),
+        bytes.fromhex(signed["before"]), str(signed["key"]),
     )  # fmt: skip
     return (
         statement, bytes.fromhex(row["signature"]),
@@ -195,15 +198,17 @@ def _policy(files: Mapping[str, bytes]) -> None:
 def _recordings(
     files: Mapping[str, bytes], document: Mapping[str, Any], journal: Sequence[Linked]
 ) -> Sequence[Mapping[str, Any]]:
-    """The recordings, each as the signed vCon has it, and as the journal tells of it."""
+    """The recordings as in the signed vCon, once recordings.json and the journal agree with them."""
     signed: list[dict[str, Any]] = next(
         (each["body"] for each in document["attachments"] if each["purpose"] == "recordings"), []
     )
     rows = json.loads(files.get("recordings.json", b"[]"))
-    for row, known in zip(rows, signed, strict=False):
-        changed = [name for name in {**known, **row} if row.get(name) != known.get(name)]
+    for row, original in zip(rows, signed, strict=False):
+        changed = [name for name in {**original, **row} if row.get(name) != original.get(name)]
         if changed:
-            raise EvidenceError(f"recordings.json: {changed[0]} of recording {known.get('id')} was changed")
+            raise EvidenceError(
+                f"recordings.json: {changed[0]} of recording {original.get('id')} was changed"
+            )
     if len(rows) != len(signed):
         raise EvidenceError(
             f"recordings.json: there are {len(rows)} recordings, where {len(signed)} were signed"
@@ -215,7 +220,7 @@ def _recordings(
 
 
 def _compared(signed: Sequence[Mapping[str, Any]], folder: Path | None) -> int:
-    """How many files of recordings were looked at, if they are to be; each was the one that was stored."""
+    """How many recordings' files in ``folder`` were compared (0 without ``folder``), once each is the file that was stored."""
     if folder is None:
         return 0
     stored = [each for each in signed if each["state"] == "stored"]
@@ -228,19 +233,19 @@ def _compare(recording: Mapping[str, Any], folder: Path) -> None:
     which, path = f"recording {recording['id']}", folder / recording["file"]
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise EvidenceError(f"{which}: {path} cannot be read: {why(error)}") from None
-    if found != (recording.get("file_sha256") or recording["sha256"]):
+    if sha256 != (recording.get("file_sha256") or recording["sha256"]):
         raise EvidenceError(f"{which}: {path} is another file than was stored")
 
 
-def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; which of two members of one name counts is up to who reads it."""
-    found = dict(members)
-    if len(found) != len(members):
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, refused if two members have the same name: programs differ in which of the two they read."""
+    unique = dict(members)
+    if len(unique) != len(members):
         raise EvidenceError(f"a member is twice in {VCON}")
-    return found
+    return unique
 
 
 def _sha256(content: bytes) -> str:
@@ -248,7 +253,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _read(reading: Callable[[], _T], fault: str) -> _T:
-    """What stands in a file, or an error that names the file: whoever made it may have written anything."""
+    """What ``reading`` gives, or EvidenceError with ``fault`` if it fails: whoever made the pack may have written anything into it."""
     try:
         return reading()
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, StopIteration, RecursionError):

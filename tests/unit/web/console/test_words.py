@@ -39,7 +39,9 @@ SPEAKING = (
     "recordings/shelf.py", "recordings/reading.py", "recordings/evidence/proving.py", "recordings/evidence/pack.py",
 )  # fmt: skip
 #: Functions that give what is wrong with evidence, in words.
-TELLING = {"fault", "_unfit", "fault_of_call", "fault_of_recordings", "_tag", "_file", "_state"}
+TELLING = {
+    "fault", "_unfit", "fault_of_call", "fault_of_recordings", "_fault_of_tag", "_fault_of_file", "_fault_of_state",
+}  # fmt: skip
 ASKED = re.compile(r"""\b(?:t|words)\(\s*['"]([a-z_0-9.]+)['"]\s*[,)]""")
 KINDS: dict[str, Iterable[StrEnum]] = {
     "right": Right, "state": RequestState, "stored": Stored, "reason": Reason, "role": Role, "channel": Intake, "outcome": Outcome, "block": Block, "basis": LegalBasis,
