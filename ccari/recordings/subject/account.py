@@ -1,4 +1,4 @@
-"""What a person is told of their data: the list of Art 15(1), or what Art 20 lets them take along."""
+"""Draws up what a person is told of their data: all that Art 15(1) lists, or what they may take along by Art 20."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from ccari.policy.rights import EFFECTS, Right
 from ccari.ports.subjects import Holdings, Mandate
 
 FORMAT = "ccari subject export 1"
-#: How something came to be known, as `origin` begins where ccari has written it.
+#: What an ``origin`` that ccari has written begins with: the way in which something came to be known.
 _WAYS = frozenset({"cli", "import", "token", "request", "call", "demo", "erased"})
 #: Of what has no limit, the criteria.
 _UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were answered (Art 5(2))"}
@@ -22,8 +22,8 @@ _UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were a
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks whom for what. ``campaigns``: as they were declared in each revision, by its number and their id;
-    ``registers``: what those that may list the number are called, by their id.
+    """Who asks which controller for what. ``campaigns``: by revision and id, as that revision declared them. ``registers``: the names
+    of those that may list the number, by id.
     """
 
     mandate: Mandate
@@ -38,30 +38,30 @@ class Asked:
 
 
 def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[str, Any]:
-    """All of it, for JSON and for the page. ``audio``: where the audio of a recording is in the file, by its id."""
-    told: dict[str, Any] = {
+    """The whole account, for JSON and for the page. ``audio``: by recording id, the path of its audio in the export."""
+    about: dict[str, Any] = {
         "format": FORMAT, "made_at": datetime.now(UTC), "reference": asked.mandate.reference,
         "right": asked.mandate.right, "article": EFFECTS[asked.mandate.right].article, "number": asked.number,
         "controller": {"id": asked.controller.id, "name": asked.controller.name, "country": asked.controller.country,
                        "dpo": asked.controller.dpo},
         "portability": asked.portability,
-        "calls": [_call(each, asked) for each in holdings.calls if _may(each, asked)],
-        "contacts": [_entered(_based(each)) for each in holdings.contacts if _may(each, asked)],
-        # each is on consent
-        "consents": [_entered(each) for each in holdings.consents],
-        "recordings": [_recording(each, audio) for each in holdings.recordings if _may(each, asked)],
+        "calls": [_call(each, asked) for each in holdings.calls if _is_due(each, asked)],
+        "contacts": [_without_staff(_with_basis(each)) for each in holdings.contacts if _is_due(each, asked)],
+        # given out on portability too: each is a consent
+        "consents": [_without_staff(each) for each in holdings.consents],
+        "recordings": [_recording(each, audio) for each in holdings.recordings if _is_due(each, asked)],
     }  # fmt: skip
-    of_calls = {each["id"] for each in told["calls"]}
-    told["heard"] = [
-        dict(each) for each in holdings.heard if not asked.portability or each["call_id"] in of_calls
+    call_ids = {each["id"] for each in about["calls"]}
+    about["heard"] = [
+        dict(each) for each in holdings.heard if not asked.portability or each["call_id"] in call_ids
     ]
     if asked.portability:
-        return told
-    return told | {
-        "suppressions": [_entered(each) for each in holdings.suppressions],
+        return about
+    return about | {
+        "suppressions": [_without_staff(each) for each in holdings.suppressions],
         "registers": [{"name": asked.registers.get(each["register"]), **each} for each in holdings.listings],
         "requests": [dict(each) for each in holdings.requests],
-        # when, and what for: CJEU C-579/21
+        # when their data were looked at, and what for: CJEU C-579/21
         "accesses": [dict(each) for each in holdings.accesses],
         "recipients": _recipients(asked, holdings), "passed_on": _passed_on(holdings.forwards),
         "kept_for_claims": holdings.kept_for_claims,
@@ -72,18 +72,21 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
     }  # fmt: skip
 
 
-def _may(row: Mapping[str, Any], asked: Asked) -> bool:
+def _is_due(row: Mapping[str, Any], asked: Asked) -> bool:
+    """On portability, only what rests on a legal basis to which Art 20 applies."""
     basis = row["legal_basis"]
     return not asked.portability or (basis is not None and LegalBasis(basis) in PORTABLE)
 
 
-def _based(row: Mapping[str, Any]) -> dict[str, Any]:
+def _with_basis(row: Mapping[str, Any]) -> dict[str, Any]:
     basis = row["legal_basis"]
     return {**row, "legal_basis_iri": LegalBasis(basis).iri if basis else None}
 
 
-def _entered(row: Mapping[str, Any]) -> dict[str, Any]:
-    """By which way it came; the rest of that names who works there (Art 15(4)), and what a list says of itself may do so too."""
+def _without_staff(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Of ``origin``, only the way in which the row came: the rest names an employee (Art 15(4)), or is what an imported list says of
+    itself, which may name one too.
+    """
     way = row["origin"].partition(":")[0]
     return {**row, "origin": way if way in _WAYS else "import"}
 
@@ -91,34 +94,34 @@ def _entered(row: Mapping[str, Any]) -> dict[str, Any]:
 def _call(row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     campaign = asked.campaigns.get((row["revision"], row["campaign"]))
     return {
-        **_based(row), "number": asked.number, "purpose": campaign.purpose if campaign else None,
+        **_with_basis(row), "number": asked.number, "purpose": campaign.purpose if campaign else None,
         "data_source": campaign.data_source if campaign else None,
     }  # fmt: skip
 
 
 def _recording(row: Mapping[str, Any], audio: Mapping[str, str]) -> dict[str, Any]:
-    """Without the place where it lies and the number of those who can open it, which are nobody's data."""
-    told = {name: value for name, value in _based(row).items() if name not in {"file", "readers"}}
-    return {**told, "audio": audio.get(str(row["id"]))}
+    """Without the path of its file and how many can open it, which are not the person's data."""
+    about = {name: value for name, value in _with_basis(row).items() if name not in {"file", "readers"}}
+    return {**about, "audio": audio.get(str(row["id"]))}
 
 
 def _recipients(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
-    """Art 15(1)(c)."""
-    found: list[dict[str, Any]] = [
+    """The recipients of the data: Art 15(1)(c)."""
+    recipients: list[dict[str, Any]] = [
         {"who": asked.controller.name, "as": "controller", "what": "all of it"},
         {"who": "the contact centre", "as": "processor (Art 28)", "what": "all of it, on the controller's behalf"},
     ]  # fmt: skip
     if holdings.forwards:
-        told = sorted({each["reference"] for each in holdings.forwards})
-        found.append(
+        references = sorted({each["reference"] for each in holdings.forwards})
+        recipients.append(
             {
                 "who": asked.controller.name,
                 "as": "controller",
                 "what": "requests passed on",
-                "references": told,
+                "references": references,
             }
         )
-    return found
+    return recipients
 
 
 def _passed_on(forwards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -128,14 +131,14 @@ def _passed_on(forwards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _retention(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
-    """Art 15(1)(d): of each campaign that recorded, and of all else the criteria."""
-    of_campaigns = {
+    """How long data are kept, by Art 15(1)(d): for each campaign that recorded, in days; else the criteria."""
+    by_campaign = {
         (campaign.id, campaign.recording.retention_days)
         for each in holdings.recordings
         if (campaign := asked.campaigns.get((each["revision"], each["campaign"])))
     }
     return [
-        *({"what": "recordings", "campaign": name, "days": days} for name, days in sorted(of_campaigns)),
+        *({"what": "recordings", "campaign": name, "days": days} for name, days in sorted(by_campaign)),
         *(
             {"what": limited.value, "days": days}
             for limited in Limited

@@ -1,7 +1,7 @@
-"""An erasure carried out: recordings first, then the rows that tell of them, then what else there is, then the traces.
+"""Carries out an erasure (Art 17): first the recordings, then their calls, then all other rows, then traces in other tables.
 
-Each step is whole by itself and finds what is left to do by looking: whoever is interrupted anywhere leaves something that
-the next run ends, and a run after that finds nothing more.
+Each step looks up what there is left to erase. So after an interruption at any point, the next run completes the erasure, and
+a run after that finds nothing to do.
 """
 
 from collections.abc import Mapping
@@ -19,20 +19,20 @@ from ccari.ports.holds import Judge, Stored, Sweeps, Verdict
 from ccari.ports.subjects import Erasures, Wanted
 from ccari.recordings.housekeeping import Housekeeper, Swept
 
-#: After an interruption it is so, too.
-_ELSEWHERE = "all nodes are to have the same [recordings] dir"
+#: Why files may not have been there. They are not either if an earlier run was interrupted after it had removed them.
+_OTHER_FOLDER = "all nodes are to have the same [recordings] dir"
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """``report``: None if there was nothing to do. ``faults``: why files could not be removed; they are tried again."""
+    """``report``: None if there was nothing to do, or files could not be removed. ``faults``: why, by file; the next run tries again."""
 
     report: Mapping[str, Any] | None
     faults: Mapping[str, str] = field(default_factory=dict)
 
 
 class Eraser:
-    """``folder``: of the recordings. ``who``: as is kept of who erased."""
+    """``folder``: of the recordings. ``who``: recorded as whoever erased."""
 
     def __init__(self, erasures: Erasures, sweeps: Sweeps, folder: Path, who: str) -> None:
         self._erasures = erasures
@@ -41,66 +41,76 @@ class Eraser:
         self._who = who
 
     async def plan(self, wanted: Wanted, terms: Terms) -> Plan:
-        """What would go, and what would stay. Raises StoreError."""
+        """What would be erased, and what would stay. Raises StoreError."""
         return plan(await self._erasures.things(wanted), terms)
 
     async def erase(self, wanted: Wanted, terms: Terms) -> Erased:
-        """Erase all that no ground keeps.
+        """Erase everything that neither Art 17(3) nor a hold keeps.
 
         Raises
         ------
         AllKeptError
-            If 17(3) or a hold keeps all of it.
+            If that keeps everything.
         StoreError
-            If the database fails: run it again, and it goes on.
+            If the database fails. The next run goes on from there.
         """
-        found, begun = await self.plan(wanted, terms), await self._erasures.under_way(wanted)
-        refuse(wanted, found)
-        if begun is None and not found.goes:
+        planned, begun = await self.plan(wanted, terms), await self._erasures.under_way(wanted)
+        refuse(wanted, planned)
+        if begun is None and not planned.goes:
             return Erased(None)
         erasure = await self._erasures.begin(wanted, self._who)
-        faults, missing = await self._recordings(wanted, found, terms)
+        faults, missing = await self._delete_recordings(wanted, planned, terms)
         while await self._erasures.erase_calls(wanted, erasure, terms, self._who):
             pass
         await self._erasures.erase_rest(wanted, erasure, terms)
         traces = dict(await self._erasures.clear_traces(erasure))
         if missing:
-            traces["left"] = {**traces["left"], "recordings": f"{missing} files were not there: {_ELSEWHERE}"}
+            traces["left"] = {
+                **traces["left"],
+                "recordings": f"{missing} files were not there: {_OTHER_FOLDER}",
+            }
         left = await self.plan(wanted, terms)
         if faults:
-            # not ended: the next run removes them
+            # the erasure is not ended, so that the next run removes these files
             return Erased(None, faults)
         return Erased(await self._erasures.end(wanted, erasure, left, traces, self._who))
 
-    async def _recordings(self, wanted: Wanted, found: Plan, terms: Terms) -> tuple[dict[str, str], int]:
-        """Delete recordings, file and tag and row; gives why some could not be removed, and how many were not there."""
-        ids = sorted(UUID(each.id) for each in found.goes if each.what is What.RECORDING)
+    async def _delete_recordings(
+        self, wanted: Wanted, planned: Plan, terms: Terms
+    ) -> tuple[dict[str, str], int]:
+        """Delete file, tag and row of each recording. Gives why files could not be removed, by file; and how many were not there."""
+        ids = sorted(UUID(each.id) for each in planned.goes if each.what is What.RECORDING)
         if not ids:
             return {}, 0
         swept = await self._housekeeper.these(ids, _judge(wanted.mandate.reference, terms))
         if swept.count + len(swept.faults) == len(ids):
             return swept.faults, swept.missing
-        begun = Swept()
+        # the others: their deletion was decided on before, and not carried out
+        earlier = Swept()
         async with self._sweeps.sweep() as sweep:
-            # what was decided upon before, and not carried out
-            await self._housekeeper.finish(sweep, begun)
-        mine = {str(each) for each in ids}
-        late = {file: why for file, why in begun.faults.items() if Path(file).name.partition(".")[0] in mine}
-        return swept.faults | late, swept.missing
+            await self._housekeeper.finish(sweep, earlier)
+        own = {str(each) for each in ids}
+        faults = {
+            file: why for file, why in earlier.faults.items() if Path(file).name.partition(".")[0] in own
+        }
+        return swept.faults | faults, swept.missing
 
 
-def refuse(wanted: Wanted, found: Plan) -> None:
-    """Raise AllKeptError if 17(3) or a hold keeps all there is, and why; not where all else was erased before."""
-    if wanted.mandate.begun or not found.is_refused:
+def refuse(wanted: Wanted, planned: Plan) -> None:
+    """Raise AllKeptError, with the grounds, if Art 17(3) or a hold keeps everything; not if the rest was erased before."""
+    if wanted.mandate.begun or not planned.is_refused:
         return
     reasons = dict.fromkeys(
-        f"{'; '.join(each.held_by) or each.ground.words} (Art {each.ground.article})" for each in found.stays
+        f"{'; '.join(each.held_by) or each.ground.words} (Art {each.ground.article})"
+        for each in planned.stays
     )
-    raise AllKeptError(f"nothing is erased on {wanted.mandate.reference}: {' | '.join(reasons)}", kept(found))
+    raise AllKeptError(
+        f"nothing is erased on {wanted.mandate.reference}: {' | '.join(reasons)}", kept(planned)
+    )
 
 
 def _judge(reference: str, terms: Terms) -> Judge:
-    """The law on a recording as it stands when it is decided upon."""
+    """The law on each recording, applied to it as it is when its deletion is decided on."""
 
     def judge(stored: Stored) -> Verdict | None:
         thing = Thing(

@@ -1,4 +1,4 @@
-"""What is kept of a person, given out or looked through by a programme that asks for it on a request."""
+"""Exports a person's data, or shows what an erasure would take, for the API and the console."""
 
 import contextlib
 import secrets
@@ -23,8 +23,8 @@ from ccari.recordings.subject.pack import Packed, packing
 
 
 class SubjectDesk:
-    """:class:`ccari.ports.subjects.SubjectWork`. ``folder``: of the recordings; ``scratch``: where exports lie while they are
-    given out, their owner's only.
+    """:class:`ccari.ports.subjects.SubjectWork`. ``folder``: of the recordings. ``scratch``: the folder in which an export is kept
+    while it is given out, readable by its owner only.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class SubjectDesk:
         except OSError as error:
             raise CcariError(f"cannot write in {self._scratch}: {why(error)}") from None
         out = self._scratch / f"{secrets.token_hex(8)}.zip"
-        # without a key: who is encrypted for nobody here is only listed
+        # the service holds no key: of encrypted recordings, the export lists the rows and has no audio
         made = packing(asked, holdings, self._folder, out, zone_of(of.controller), ())
         packed = await self._threads.run(made.__enter__)
         try:
@@ -70,30 +70,30 @@ class SubjectDesk:
 
 
 def clear(scratch: Path) -> None:
-    """Leave nothing of an export that was cut off with the service that made it."""
+    """Remove the drafts of exports that a killed service has left."""
     for each in scratch.glob(".*.draft"):
         with contextlib.suppress(OSError):
             each.unlink()
 
 
 async def asked_by(of: Meant, policies: PolicyRecords, holdings: Holdings) -> Asked:
-    """What the account of their data is made of, beside the rows. Raises StoreError."""
+    """What :func:`ccari.recordings.subject.account.account` needs besides the rows. Raises StoreError."""
     registers = {each.id: each.name for each in of.registers}
     return Asked(of.mandate, of.controller, of.number.e164, await _campaigns(policies, holdings), registers)
 
 
 async def _campaigns(policies: PolicyRecords, holdings: Holdings) -> dict[tuple[int, str], Campaign]:
-    """As they were declared when the calls were made."""
+    """The campaigns of every revision that a call or recording was made under, by revision and id."""
     rows: list[Any] = [*holdings.calls, *holdings.recordings]
-    found: dict[tuple[int, str], Campaign] = {}
-    for number in sorted({each["revision"] for each in rows if each["revision"] is not None}):
-        applied = await policies.applied(number)
+    campaigns: dict[tuple[int, str], Campaign] = {}
+    for revision in sorted({each["revision"] for each in rows if each["revision"] is not None}):
+        applied = await policies.applied(revision)
         if applied is not None:
-            found |= {(number, each.id): each for each in applied.policy().campaigns}
-    return found
+            campaigns |= {(revision, each.id): each for each in applied.policy().campaigns}
+    return campaigns
 
 
 def words(packed: Packed) -> str:
-    """For the journal of the request."""
+    """What the request's journal says of an export."""
     without = f", {len(packed.left_out)} without their audio" if packed.left_out else ""
     return f"exported: {packed.calls} calls, {packed.recordings} recordings{without}; sha256 {packed.sha256}"

@@ -1,4 +1,7 @@
-"""The file that a person gets: JSON, a page to read, and the recordings as plain audio; its owner's only, whole or not there."""
+"""Writes the ZIP that a person gets: their data as JSON and as a page to read, and their recordings as plain audio.
+
+Only its owner can read it, and it is written whole or not at all.
+"""
 
 import contextlib
 import hashlib
@@ -23,7 +26,7 @@ from ccari.recordings.subject.page import page
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A draft that is whole. ``left_out``: why the audio of recordings is not in it, by their ids."""
+    """A finished draft. ``calls``, ``recordings``: how many it lists. ``left_out``: by recording id, why its audio is not in it."""
 
     draft: Path
     sha256: str
@@ -75,27 +78,27 @@ def _write(
     file: Any, asked: Asked, holdings: Holdings, keys: Sequence[Identity],
     folder: Path, zone: ZoneInfo,
 ) -> tuple[dict[str, Any], dict[str, str]]:  # fmt: skip
-    # which recordings are asked for, and listed
+    # which recordings the account lists: not all, on portability
     listed = {str(each["id"]): each["state"] for each in account(asked, holdings, {})["recordings"]}
     stored = [each for each in holdings.recordings if listed.get(str(each["id"])) == "stored"]
     audio: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    # whether the keys have opened any, be it one that was changed
-    fitted = False
+    # whether the keys have opened any recording, even one whose audio was changed
+    keys_fit = False
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for each in stored:
-            name, place_ = str(each["id"]), f"recordings/{each['id']}.{each['format']}"
+            recording_id, path = str(each["id"]), f"recordings/{each['id']}.{each['format']}"
             try:
-                # age says who can open a file and not who made it: what lies there may be somebody else's talk
-                within, sha256 = _within(folder, each["file"]), bytes.fromhex(each["sha256"])
-                plain = open_checked(folder, within, sha256, keys)
+                # the hash is checked since anybody can encrypt to a recipient: the file could be somebody else's call
+                file_path, sha256 = _below(folder, each["file"]), bytes.fromhex(each["sha256"])
+                plain = open_checked(folder, file_path, sha256, keys)
             except RecordingError as error:
-                left_out[name] = str(error)
-                fitted |= isinstance(error, OtherAudioError)
+                left_out[recording_id] = str(error)
+                keys_fit |= isinstance(error, OtherAudioError)
             else:
-                archive.writestr(place_, plain, zipfile.ZIP_STORED)
-                audio[name], fitted = place_, True
-        if keys and stored and not fitted:
+                archive.writestr(path, plain, zipfile.ZIP_STORED)
+                audio[recording_id], keys_fit = path, True
+        if keys and stored and not keys_fit:
             raise RecordingError(f"no recording could be opened: {next(iter(left_out.values()))}")
         told = account(asked, holdings, audio)
         archive.writestr("data.json", orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2))
@@ -103,8 +106,8 @@ def _write(
     return told, left_out
 
 
-def _within(folder: Path, file: str) -> str:
-    """The path, unless the row was tampered with: what lies elsewhere is not the person's."""
+def _below(folder: Path, file: str) -> str:
+    """The path from a recording's row. Raises RecordingError if somebody has made it point outside the recordings folder."""
     if ".." in PurePosixPath(file).parts or not (folder / file).is_relative_to(folder):
         raise RecordingError("it is not below the recordings folder")
     return file

@@ -1,4 +1,4 @@
-"""The readable half of an export: one HTML page, in the request's language as far as there are words for it."""
+"""Renders the readable part of an export: one HTML page, in the request's language, or in English if that is not spoken here."""
 
 import tomllib
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ _PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True
     _HERE.joinpath("page.html.j2").read_text("utf-8")
 )
 LANGUAGES = frozenset(_WORDS)
-_ELSE = "en"
+_FALLBACK = "en"
 
 
 def page(account: Mapping[str, Any], language: str | None, zone: ZoneInfo) -> bytes:
-    """What ``account`` (as :func:`ccari.recordings.subject.account.account` makes it) says, with times of ``zone``."""
-    spoken = language if language is not None and language in _WORDS else _ELSE
+    """The page of an ``account``, as made by :func:`ccari.recordings.subject.account.account`, with times in ``zone``."""
+    spoken = language if language is not None and language in _WORDS else _FALLBACK
     words = _WORDS[spoken]
 
     def term(name: str | None) -> str:
@@ -32,8 +32,8 @@ def page(account: Mapping[str, Any], language: str | None, zone: ZoneInfo) -> by
     def length(milliseconds: int | None) -> str:
         return f"{milliseconds // 60000}:{milliseconds // 1000 % 60:02}" if milliseconds is not None else ""
 
-    told = {
+    fields = {
         "passed_on": [], "suppressions": [], "registers": [], "requests": [], "accesses": [], "retention": [], "kept_for_claims": False, **account,
         "language": spoken,
     }  # fmt: skip
-    return _PAGE.render(say=words, term=term, when=when, length=length, **told).encode()
+    return _PAGE.render(say=words, term=term, when=when, length=length, **fields).encode()
