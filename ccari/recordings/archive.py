@@ -1,7 +1,7 @@
-"""From a finished raw file to its place: checked, encoded with its tag inside, hashed, encrypted, its tag beside it.
+"""Turns a finished raw file into a stored recording: encoded with its tag inside, hashed, encrypted, its tag beside it.
 
-Nothing lies under a final name before it is whole and on the disk, and the raw file stays until the database knows of its
-successor: whoever dies between two steps does all of them again.
+A file gets its final name only once it is whole and flushed to disk. The raw file stays in the spool until the database knows
+the stored one. So after a crash at any point, all steps can simply be done again.
 """
 
 import asyncio
@@ -27,18 +27,19 @@ from ccari.recordings.tags import all_of, metadata, sidecar
 
 _T = TypeVar("_T")
 
-#: Recordings that are encoded side by side: one core is left to the calls that go on.
+#: How many recordings are encoded at a time: one, so that calls in progress have a core to themselves.
 AT_ONCE = 1
-#: Below the recordings folder, so that a file can be moved out of it in one step. No controller is named so. What lies in
-#: it is encrypted, where recordings are.
+#: The folder for drafts. It is below the recordings folder, so that a file moves out of it in one step (a rename); no controller
+#: can have this name. Where recordings are encrypted, so are the drafts in it.
 _WORK = ".work"
 
 
 class FileArchive:
     """``dir/CONTROLLER/YYYY-MM-DD/ID.EXT.age`` (without ``.age`` for no recipients) with the tag in ``ID.json``.
 
-    ``recipients`` is asked for each recording; the date is UTC's, of the start. What is still to be encrypted lies in
-    ``bench``, on this machine's own disk: ``folder`` may be another's. Without it, that is in ``folder`` too.
+    The date is that of the recording's start, in UTC. ``recipients`` is called for each recording. Audio that is not encrypted
+    yet is kept in ``bench``, on this machine's own disk, since ``folder`` may be on another machine; without ``bench`` it is kept
+    in ``folder`` too.
     """
 
     def __init__(
@@ -50,8 +51,8 @@ class FileArchive:
         self._recipients = recipients
         self._work = folder / _WORK
         self._bench = bench or self._work
-        self._turn = asyncio.Semaphore(AT_ONCE)
-        self._left = asyncio.Event()
+        self._encoding_turn = asyncio.Semaphore(AT_ONCE)
+        self._left_in_spool = asyncio.Event()
         self._threads = OwnThreads("ccari-archive", RecordingDelayed)
 
     async def keep(
@@ -62,18 +63,19 @@ class FileArchive:
         lead_ms: int = 0,
         patience: float | None = None,
     ) -> Kept:
-        """Bring a finished recording to its place; its raw files stay in the spool until they are discarded.
+        """Encode, encrypt and store a finished recording. Its raw files stay in the spool until :meth:`discard`.
 
-        What was said after ``until`` is left out. Asked again, it does all of it again. ``patience``: seconds after which
-        it is left for later, as others are before it or there is too much of it; None: it takes as long as it takes.
-        ``lead_ms``: how much earlier the agent's side of a stereo recording began.
+        May be called again for the same recording: it does everything again. ``until``: what was said after it is left out.
+        ``lead_ms``: how much earlier the agent's side of a stereo recording began. ``patience``: how many seconds to try before
+        the recording is left for later, because others come first or it is too long; None: no limit.
 
         Raises
         ------
         RecordingDelayed
-            If it cannot be done now: no encoder, no room, no recipients, no spool, no such file in it, no patience.
+            If it cannot be done now: no encoder, no disk space, no recipients, no spool or no such file in it, or ``patience``
+            is used up.
         RecordingError
-            If it holds no sound, or none that may be kept.
+            If the file holds no sound, or none that may be kept.
         """
         most_ms = None if until is None else int((until - tag.started_at).total_seconds() * 1000)
         try:
@@ -81,14 +83,14 @@ class FileArchive:
                 path = await self._spool.take(tag.recording_id)
                 is_stereo = tag.channels == Channels.STEREO
                 agents = await self._spool.take_agents(tag.recording_id) if is_stereo else None
-                async with self._turn:
-                    left = waiting.when()
+                async with self._encoding_turn:
+                    deadline = waiting.when()
                     waiting.reschedule(None)
                     encoding = Encoding()
-                    working = self._threads.begin(
-                        self._bring, tag, path, (agents, lead_ms) if is_stereo else None, most_ms, encoding
+                    storing = self._threads.begin(
+                        self._store, tag, path, (agents, lead_ms) if is_stereo else None, most_ms, encoding
                     )
-                    return await seen_through(working, encoding, left)
+                    return await seen_through(storing, encoding, deadline)
         except TimeoutError:
             raise RecordingDelayed("there is more to do than a call's end can wait for") from None
         except ConfigError as error:
@@ -96,7 +98,7 @@ class FileArchive:
         except OSError as error:
             raise RecordingDelayed(f"{tag.recording_id} could not be kept: {why(error)}") from None
 
-    def _bring(
+    def _store(
         self,
         tag: RecordingTag,
         path: Path,
@@ -104,52 +106,51 @@ class FileArchive:
         most_ms: int | None,
         encoding: Encoding,
     ) -> Kept:
-        """All of it in one thread: each hand-over costs the calls' loop as much as a step of it."""
+        """All of :meth:`keep` that blocks, in one thread: switching between loop and thread costs the loop as much as a step."""
         recipients = tuple(self._recipients())
-        self._tidy(tag.recording_id)
-        with _made(self._bench if recipients else self._work, f"{tag.recording_id}.") as work:
+        self._remove_drafts(tag.recording_id)
+        with _private_folder(self._bench if recipients else self._work, f"{tag.recording_id}.") as work:
             plain = work / f"{tag.recording_id}.{self._form}"
-            side = None if agents is None else AgentsSide(_read(agents[0]), agents[1])
+            side = None if agents is None else AgentsSide(_read_agents_side(agents[0]), agents[1])
             sound = Sound(raw.read(path), most_ms, side)
             encoding.write(sound, plain, self._form, metadata(tag))
-            return self._put(tag, plain, sound, recipients)
+            return self._place(tag, plain, sound, recipients)
 
-    def _put(self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...]) -> Kept:
+    def _place(self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...]) -> Kept:
+        """Encrypt the encoded file, and move it and its tag to where they stay."""
         place, name = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d"), plain.name
-        sha256, drafts = _digest(plain), self._work / plain.parent.name
-        with _removed(drafts.with_name(f"{drafts.name}.json"), drafts.with_name(f"{drafts.name}.age")) as (
-            tagged,
-            sealed,
-        ):
+        sha256, draft = _digest(plain), self._work / plain.parent.name
+        tag_draft, encrypted = draft.with_name(f"{draft.name}.json"), draft.with_name(f"{draft.name}.age")
+        with _drafts(tag_draft, encrypted):
             _make_folders(self._work, 0o700)
             ready = plain
             if recipients:
-                name, ready = f"{name}.age", sealed
+                name, ready = f"{name}.age", encrypted
                 encrypt(plain, ready, recipients)
                 plain.unlink()
             kept = Kept(
                 str(place / name), self._form, sound.duration_ms, sha256, ready.stat().st_size, _digest(ready),
                 recipients, sound.silent, sound.agent_missing_ms,
             )  # fmt: skip
-            tagged.write_bytes(sidecar(tag, kept))
-            _put(self._folder / place, {f"{tag.recording_id}.json": tagged, name: ready})
+            tag_draft.write_bytes(sidecar(tag, kept))
+            _move_into(self._folder / place, {f"{tag.recording_id}.json": tag_draft, name: ready})
             return kept
 
     async def has(self, recording_id: UUID) -> bool:
-        """Whether its raw file is in the spool; raise RecordingDelayed if nobody can tell."""
+        """Whether its raw file is in the spool. Raises RecordingDelayed if the spool cannot be read."""
         return recording_id in await self.lying()
 
     async def lying(self) -> frozenset[UUID]:
-        """Of which recordings raw files are in the spool; raise RecordingDelayed if nobody can tell."""
+        """The recordings whose raw files are in the spool. Raises RecordingDelayed if the spool cannot be read."""
         return frozenset(await self._spool.listed())
 
     def check(self) -> None:
-        """Find out before somebody is recorded that it could not be encrypted: nobody is recorded then.
+        """Check that a recording could be encrypted. Called before anybody is recorded: if it fails, nobody is.
 
         Raises
         ------
         RecordingError
-            If there are no recipients.
+            If there are no recipients to encrypt it to.
         """
         try:
             self._recipients()
@@ -157,63 +158,69 @@ class FileArchive:
             raise RecordingError(str(error)) from None
 
     async def discard(self, recording_id: UUID) -> None:
-        """Leave nothing of it in the spool.
+        """Remove its raw files from the spool.
 
         Raises
         ------
         RecordingError
-            If the file cannot be removed.
+            If a file cannot be removed.
         """
         await self._spool.remove(recording_id)
 
     def leave(self) -> None:
-        self._left.set()
+        """Wake whoever waits in :meth:`until_left`: a finished file was left in the spool."""
+        self._left_in_spool.set()
 
     async def until_left(self) -> None:
-        """Wait until a finished file was left in the spool, since the last time."""
-        await self._left.wait()
-        self._left.clear()
+        """Wait until a finished file has been left in the spool since the last call of this."""
+        await self._left_in_spool.wait()
+        self._left_in_spool.clear()
 
     async def tidy(self, recording_id: UUID) -> None:
-        """Remove what a killed service has left of its work on a recording; raises RecordingDelayed."""
-        await self._looked(self._tidy, recording_id)
+        """Remove the drafts that a killed service has left of a recording. Raises RecordingDelayed."""
+        await self._in_thread(self._remove_drafts, recording_id)
 
     async def at_work(self) -> list[UUID]:
-        """The recordings that are worked on, or were by a service that was killed; raises RecordingDelayed."""
-        return await self._looked(self._at_work)
+        """The recordings that there are drafts of: in progress, or left by a killed service. Raises RecordingDelayed."""
+        return await self._in_thread(self._with_drafts)
 
-    async def _looked(self, look: Callable[..., _T], *given: Any) -> _T:
+    async def _in_thread(self, work: Callable[..., _T], *given: Any) -> _T:
         try:
-            return await self._threads.run(look, *given)
+            return await self._threads.run(work, *given)
         except OSError as error:
             raise RecordingDelayed(f"the recordings folder cannot be read: {why(error)}") from None
 
-    def _tidy(self, recording_id: UUID) -> None:
-        for left in self._left_of(recording_id):
-            _remove(left)
+    def _remove_drafts(self, recording_id: UUID) -> None:
+        for draft in self._all_drafts():
+            if draft.name.startswith(str(recording_id)):
+                _remove(draft)
 
-    def _at_work(self) -> list[UUID]:
-        found = set()
-        for each in self._works():
+    def _with_drafts(self) -> list[UUID]:
+        recording_ids = set()
+        for draft in self._all_drafts():
             with contextlib.suppress(ValueError):
-                found.add(UUID(each.name.partition(".")[0]))
-        return list(found)
+                recording_ids.add(UUID(draft.name.partition(".")[0]))
+        return list(recording_ids)
 
-    def _left_of(self, recording_id: UUID) -> list[Path]:
-        whose = str(recording_id)
-        return [each for each in self._works() if each.name.startswith(whose)]
-
-    def _works(self) -> list[Path]:
-        found: list[Path] = []
+    def _all_drafts(self) -> list[Path]:
+        """Files and folders, each named after its recording's id."""
+        drafts: list[Path] = []
         for folder in {self._work, self._bench}:
             with contextlib.suppress(FileNotFoundError):
-                found += folder.iterdir()
-        return found
+                drafts += folder.iterdir()
+        return drafts
 
 
 async def seen_through(work: Awaitable[Kept], encoding: Encoding, until: float | None) -> Kept:
-    """Whoever is cancelled, or has no patience beyond ``until`` of the loop's clock, breaks the encoding off; what is being
-    moved already is waited for. Nothing goes on behind one's back.
+    """Wait for ``work``, which runs ``encoding`` in a thread, until ``until`` on the loop's clock (None: no limit).
+
+    On time-out or cancellation the encoding is stopped; if it is done, and the file is being encrypted and moved, that is waited
+    for. Either way the thread has ended when this returns.
+
+    Raises
+    ------
+    TimeoutError
+        If ``until`` came first.
     """
     working = asyncio.ensure_future(work)
     try:
@@ -228,24 +235,24 @@ async def seen_through(work: Awaitable[Kept], encoding: Encoding, until: float |
         encoding.stop()
         await asyncio.wait([working])
         if not working.cancelled():
-            # of one that was broken off, so that asyncio need not report it
+            # fetched, so that asyncio does not report the error of an encoding that was stopped
             working.exception()
 
 
-def _put(folder: Path, files: Mapping[str, Path]) -> None:
-    """Move files to where they stay, in that order, each whole and on the disk before it has its name there.
+def _move_into(folder: Path, files: Mapping[str, Path]) -> None:
+    """Move the files of one recording into ``folder``, by their new names and in that order; flush each to disk first.
 
-    What an earlier try has left there in another format, or open, goes first.
+    What an earlier try has left there in another format, or unencrypted, is removed first.
     """
     _make_folders(folder)
-    for left in all_of(folder / next(iter(files))):
-        if left.name not in files:
-            left.unlink()
-    for each in files.values():
-        each.chmod(0o640)
-        _sync(each)
-    for name, each in files.items():
-        each.replace(folder / name)
+    for earlier in all_of(folder / next(iter(files))):
+        if earlier.name not in files:
+            earlier.unlink()
+    for draft in files.values():
+        draft.chmod(0o640)
+        _sync(draft)
+    for name, draft in files.items():
+        draft.replace(folder / name)
     _sync(folder)
 
 
@@ -257,10 +264,10 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _read(agents: Path | None) -> raw.Raw | None:
-    """The agent's side; None if there is no sound in it."""
+def _read_agents_side(path: Path | None) -> raw.Raw | None:
+    """None if there is no file, or no sound in it."""
     with contextlib.suppress(RecordingError):
-        return None if agents is None else raw.read(agents)
+        return None if path is None else raw.read(path)
     return None
 
 
@@ -270,10 +277,10 @@ def _digest(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _made(within: Path, prefix: str) -> Iterator[Path]:
-    """A folder of one's own, empty at first and gone afterwards: the audio in it is not yet encrypted.
+def _private_folder(within: Path, prefix: str) -> Iterator[Path]:
+    """A new folder that only its owner can read, removed afterwards: the audio in it is not encrypted yet.
 
-    Its name is new each time, as the encoder of a killed service may outlive it, and is still to open its file.
+    Its name is new each time: the encoder of a killed service may outlive it, and open its file only later.
     """
     _make_folders(within, 0o700)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=within))
@@ -284,29 +291,29 @@ def _made(within: Path, prefix: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _removed(*drafts: Path) -> Iterator[tuple[Path, ...]]:
-    """What has not come to its place is gone afterwards."""
+def _drafts(*paths: Path) -> Iterator[None]:
+    """Remove afterwards those drafts that were not moved to their place."""
     try:
-        yield drafts
+        yield
     finally:
-        for each in drafts:
-            each.unlink(missing_ok=True)
+        for path in paths:
+            path.unlink(missing_ok=True)
 
 
-def _remove(left: Path) -> None:
+def _remove(draft: Path) -> None:
     try:
-        left.rmdir()
+        draft.rmdir()
     except NotADirectoryError:
-        left.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
     except OSError:
-        # only of a recording that has not come to its place
-        shutil.rmtree(left, ignore_errors=True)
+        # not empty: it holds a recording that did not get to its place
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _make_folders(folder: Path, mode: int = 0o750) -> None:
-    """``mkdir(parents=True)`` would leave the folders above open to everybody."""
+    """Make the folder, and those above it with mode 0750: ``mkdir(parents=True)`` would leave them open to everybody."""
     if folder.exists():
         return
-    for each in (*reversed(folder.parents), folder):
-        if not each.exists():
-            each.mkdir(mode=mode if each == folder else 0o750, exist_ok=True)
+    for path in (*reversed(folder.parents), folder):
+        if not path.exists():
+            path.mkdir(mode=mode if path == folder else 0o750, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What could not be brought to its place at the end of its call, and what a killed service has left in the spool."""
+"""Stores recordings that could not be stored when their call ended, and clears the spool of files that are no longer needed."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from ccari.recordings.archive import FileArchive
 
 _log = structlog.get_logger()
 
-#: From one look at the spool to the next.
+#: How often the spool is looked at, unless a call leaves a file sooner.
 LOOK_AGAIN_SECONDS = 60.0
 
 
@@ -28,8 +28,8 @@ class Caretaker:
         self._spool = spool
         self._archive = archive
         self._backlog = backlog
-        # in which there is nothing, though they cannot be removed
-        self._useless: set[UUID] = set()
+        # files without sound that could not be removed either
+        self._empty: set[UUID] = set()
 
     async def run(self, holds: asyncio.Event) -> None:
         """Tend the spool until cancelled, while the service ``holds`` its Asterisk."""
@@ -49,7 +49,7 @@ class Caretaker:
                     await self._archive.until_left()
 
     async def tend(self) -> int:
-        """Bring what waits to its place, and remove what is of no more use; gives how many found their place.
+        """Store what waits in the spool, and remove what is no longer needed there; gives how many recordings were stored.
 
         Raises
         ------
@@ -58,35 +58,35 @@ class Caretaker:
         StoreError
             If the database cannot be asked.
         """
-        found = list(await self._spool.listed())
-        for each in await self._backlog.settled(await self._archive.at_work()):
-            await self._archive.tidy(each)
-        self._useless.intersection_update(found)
-        for each in {*await self._backlog.settled(found), *self._useless}:
-            await self._remove(each)
-        of_use = [each for each in found if each not in self._useless]
-        brought = sum([await self._try_to_bring(each) for each in await self._backlog.waiting(of_use)])
+        in_spool = list(await self._spool.listed())
+        for recording_id in await self._backlog.settled(await self._archive.at_work()):
+            await self._archive.tidy(recording_id)
+        self._empty.intersection_update(in_spool)
+        for recording_id in {*await self._backlog.settled(in_spool), *self._empty}:
+            await self._remove(recording_id)
+        with_sound = [each for each in in_spool if each not in self._empty]
+        stored = sum([await self._try_to_store(each) for each in await self._backlog.waiting(with_sound)])
         if late := await self._backlog.late():
             _log.warning("recordings_late", recordings=late, advice="see recording_delayed; ccari doctor")
-        return brought
+        return stored
 
     async def _remove(self, recording_id: UUID) -> None:
-        """One that stays must not keep others from their place."""
+        """A file that cannot be removed is logged: it must not keep other recordings from being stored."""
         try:
             await self._spool.remove(recording_id)
         except RecordingError as error:
             _log.warning("recording_left", reason=str(error))
 
-    async def _try_to_bring(self, waiting: Unfinished) -> bool:
-        """One whose call was tampered with must not keep others in the spool."""
+    async def _try_to_store(self, waiting: Unfinished) -> bool:
+        """A recording whose call was tampered with is logged: it must not keep other recordings from being stored."""
         call_id = waiting.tag.call_id
         try:
-            return await self._bring(waiting)
+            return await self._store(waiting)
         except RefusedError:
             _log.error("recording_left", call_id=str(call_id), reason=changed(call_id))
             return False
 
-    async def _bring(self, waiting: Unfinished) -> bool:
+    async def _store(self, waiting: Unfinished) -> bool:
         tag, call_id, kept = waiting.tag, str(waiting.tag.call_id), None
         try:
             if not waiting.may_be_kept:
@@ -108,13 +108,13 @@ class Caretaker:
         return kept is not None
 
     async def _lose(self, waiting: Unfinished, reason: str) -> None:
-        """Told once, however often there is nothing in its file: that may stay where nobody can remove it."""
+        """Report it as lost, but once only: a file without sound that cannot be removed is found in every round."""
         tag = waiting.tag
         if waiting.told_lost:
             await self._backlog.given_up(tag, "failed", ())
         else:
             _log.warning("recording_lost", call_id=str(tag.call_id), reason=reason)
             self._meter.filed(Filed.LOST)
-            told = [entry("recording_lost", lost(tag.recording_id, reason))]
-            await self._backlog.given_up(tag, "failed", told)
-        self._useless.add(tag.recording_id)
+            journal = [entry("recording_lost", lost(tag.recording_id, reason))]
+            await self._backlog.given_up(tag, "failed", journal)
+        self._empty.add(tag.recording_id)

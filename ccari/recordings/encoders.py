@@ -1,4 +1,4 @@
-"""The programs that encode recordings, and how they are told what comes into their standard input."""
+"""The programs that encode recordings, and the arguments that describe to them the raw sound on their standard input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Arguments = Callable[[Sound, Path, Mapping[str, str]], Sequence[str | bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """``program`` is also the name of its package in Debian; its last argument is the file that it writes over."""
+    """``program`` is also the name of its Debian package. The last of its arguments is the file, which it overwrites."""
 
     program: str
     arguments: Arguments
@@ -32,16 +32,16 @@ def _opus(sound: Sound, target: Path, tags: Mapping[str, str]) -> Sequence[str |
     return [
         "-nostdin", "-v", "error", "-threads", "1",
         "-f", "s16le", "-ar", str(sound.rate), "-ac", str(sound.channels), "-i", "pipe:0",
-        "-map_metadata", "-1", *_each("-metadata", tags), "-fflags", "+bitexact", "-flags:a", "+bitexact",
-        # what telephone speech needs
+        "-map_metadata", "-1", *_repeated("-metadata", tags), "-fflags", "+bitexact", "-flags:a", "+bitexact",
+        # settings for telephone speech
         "-c:a", "libopus", "-b:a", "24k", "-application", "voip", "-f", "ogg", "-y", str(target),
     ]  # fmt: skip
 
 
-def _each(option: str, tags: Mapping[str, str]) -> Sequence[str | bytes]:
+def _repeated(option: str, tags: Mapping[str, str]) -> Sequence[str | bytes]:
     return [part for name, value in tags.items() for part in (option, f"{name}={value}".encode())]
 
 
-#: What the Vorbis comment of a FLAC file calls it (xiph.org/vorbis/doc/v-comment.html), and ffmpeg too.
+#: Our names of tags, where the Vorbis comment of a FLAC file has others (xiph.org/vorbis/doc/v-comment.html); so has ffmpeg.
 _VORBIS = {"comment": "DESCRIPTION"}
 ENCODERS = {"flac": Encoder("flac", _flac), "opus": Encoder("ffmpeg", _opus)}

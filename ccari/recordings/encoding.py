@@ -1,4 +1,4 @@
-"""A recording is written in the format in which it is kept, its tag inside."""
+"""Encodes a recording in the format in which it is kept, with its tag inside."""
 
 import contextlib
 import os
@@ -15,33 +15,34 @@ from ccari.recordings import wav
 from ccari.recordings.encoders import ENCODERS
 from ccari.recordings.sound import Sound
 
-#: Whatever takes longer than this and a quarter of its own duration hangs; opus takes a hundredth, where nothing else runs.
+#: An encoder that takes longer than this plus a quarter of the recording's duration hangs. On an idle machine opus takes a
+#: hundredth of the duration.
 ENCODE_SECONDS = 300.0
 _ENCODE_PART = 4
-#: Calls in progress come first.
+#: By how much an encoder's niceness is raised: calls in progress come first.
 _NICER = 10
 FORMATS = ("wav", *ENCODERS)
-#: Whoever has no room for a page more is told so by the system.
+#: Enough that writing it to a full disk fails.
 _PAGE_BYTES = 4096
 
 
 class Encoding:
-    """One recording on its way into a file, in a thread; another thread may break it off."""
+    """The encoding of one recording, in a thread. Another thread may stop it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._is_stopped = self._is_over = False
+        self._is_stopped = self._is_done = False
 
     def write(self, sound: Sound, target: Path, form: str, tags: Mapping[str, str]) -> None:
-        """Write all of a sound into a new file, in a format of :data:`FORMATS`.
+        """Write all of a sound into a new file. ``form``: one of :data:`FORMATS`.
 
         Raises
         ------
         RecordingDelayed
-            If its program is not there, hangs or fails, if it was broken off, or the raw file has become shorter.
+            If the encoder is not installed, hangs or fails, if it was stopped, or if the raw file has become shorter.
         OSError
-            If there is no room for it, or a raw file cannot be read.
+            If the disk is full, or a raw file cannot be read.
         """
         if form in ENCODERS:
             encoder = ENCODERS[form]
@@ -49,53 +50,53 @@ class Encoding:
         else:
             with target.open("xb") as file:
                 file.write(wav.header(sound.channels, sound.rate, sound.size, tags))
-                file.writelines(self._going_on(sound))
+                file.writelines(self._until_stopped(sound))
         with self._lock:
-            self._heed()
-            self._is_over = True
+            self._raise_if_stopped()
+            self._is_done = True
 
     def stop(self) -> bool:
-        """Break it off; False if it was whole before."""
+        """Stop the encoding; False if it was done already."""
         with self._lock:
-            if not self._is_over:
+            if not self._is_done:
                 self._is_stopped = True
                 if self._process is not None:
                     self._process.kill()
             return self._is_stopped
 
-    def _going_on(self, sound: Sound) -> Iterable[bytes]:
+    def _until_stopped(self, sound: Sound) -> Iterable[bytes]:
         for piece in sound:
-            self._heed()
+            self._raise_if_stopped()
             yield piece
 
-    def _heed(self) -> None:
+    def _raise_if_stopped(self) -> None:
         if self._is_stopped:
             raise RecordingDelayed("it was broken off")
 
     def _run(self, program: str, arguments: Sequence[str | bytes], sound: Sound, target: Path) -> None:
         most_seconds = ENCODE_SECONDS + sound.duration_ms / 1000 / _ENCODE_PART
-        until = time.monotonic() + most_seconds
-        # a program that fails may remove what it has written: held open, it still takes its room
+        deadline = time.monotonic() + most_seconds
+        # an encoder that fails may delete its file; held open here, the file still takes up its disk space
         with target.open("ab", buffering=0) as file, self._started(program, arguments) as process:
             try:
-                _humble(process.pid)
-                is_whole = _feed(process, sound, until)
-                _, said = process.communicate(timeout=max(0.0, until - time.monotonic()))
+                _be_nice(process.pid)
+                is_whole = _feed(process, sound, deadline)
+                _, stderr = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
             except (TimeoutError, subprocess.TimeoutExpired):
                 raise RecordingDelayed(f"{program} takes longer than {most_seconds:.0f} s") from None
             finally:
                 process.kill()
             if process.returncode or not is_whole:
-                # why it cannot write, flac does not say
+                # flac does not say why it cannot write: if the disk is full, this raises the OSError that does
                 file.write(bytes(_PAGE_BYTES))
-                raise RecordingDelayed(_words(program, process.returncode, said))
+                raise RecordingDelayed(_failure(program, process.returncode, stderr))
 
     def _started(self, program: str, arguments: Sequence[str | bytes]) -> subprocess.Popen[bytes]:
-        """It is to be started in a thread: uvloop would fork all of the service's memory while calls wait, for 13 ms as
-        measured at 150 MB; subprocess does without.
+        """Start the encoder: by ``subprocess`` in this thread, and not on the loop, where uvloop would fork the whole memory of
+        the service while calls wait (13 ms at 150 MB, as measured). ``subprocess`` does without that.
         """
         with self._lock:
-            self._heed()
+            self._raise_if_stopped()
             try:
                 self._process = subprocess.Popen(
                     [program, *arguments],
@@ -110,14 +111,17 @@ class Encoding:
             return self._process
 
 
-def _humble(pid: int) -> None:
-    """From here: nice(1) would be one more program to start, for a third of what flac costs. Who may not goes on as it is."""
+def _be_nice(pid: int) -> None:
+    """Lower the encoder's priority, if that is permitted. Starting it through nice(1) would cost a third of what flac itself costs."""
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid) + _NICER)
 
 
-def _feed(process: subprocess.Popen[bytes], sound: Sound, until: float) -> bool:
-    """Whether it has taken all of it; raise TimeoutError if it takes longer than ``until`` of the monotonic clock."""
+def _feed(process: subprocess.Popen[bytes], sound: Sound, deadline: float) -> bool:
+    """Write the sound to the encoder's standard input; False if it stopped reading before the end.
+
+    Raises TimeoutError after ``deadline`` on the monotonic clock.
+    """
     pipe = cast("BinaryIO", process.stdin).fileno()
     os.set_blocking(pipe, False)
     ready = select.poll()
@@ -126,13 +130,13 @@ def _feed(process: subprocess.Popen[bytes], sound: Sound, until: float) -> bool:
         for piece in sound:
             left = memoryview(piece)
             while left:
-                if not ready.poll(max(0.0, until - time.monotonic()) * 1000):
+                if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
                     raise TimeoutError
                 left = left[os.write(pipe, left) :]
         return True
     return False
 
 
-def _words(program: str, code: int, said: bytes) -> str:
-    last = said.decode(errors="replace").strip().rpartition("\n")[2]
+def _failure(program: str, code: int, stderr: bytes) -> str:
+    last = stderr.decode(errors="replace").strip().rpartition("\n")[2]
     return f"{program} failed with {code}: {last or 'it says nothing'}"

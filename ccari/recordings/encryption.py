@@ -1,6 +1,4 @@
-"""age encryption (age-encryption.org/v1) of recordings: whoever holds the recipients writes, whoever holds an identity
-reads.
-"""
+"""Encrypts and decrypts recordings with age (age-encryption.org/v1): recipients are public keys, identities private ones."""
 
 import contextlib
 import errno
@@ -23,29 +21,30 @@ def encrypt(source: Path, target: Path, recipients: Sequence[str]) -> None:
     Raises
     ------
     ConfigError
-        If one of them is none.
+        If one of them is not a recipient.
     OSError
-        If it cannot be written.
+        If a file cannot be read or written.
     """
     try:
-        to = [pyrage.x25519.Recipient.from_str(each) for each in recipients]
+        keys = [pyrage.x25519.Recipient.from_str(each) for each in recipients]
     except pyrage.RecipientError:
         raise ConfigError("recordings.recipients holds a line that is no age recipient (age1…)") from None
     with source.open("rb") as plain, target.open("wb") as sealed:
         reading, writing = _Watched(plain), _Watched(sealed)
         try:
-            pyrage.encrypt_io(reading, writing, to)
+            pyrage.encrypt_io(reading, writing, keys)
         except pyrage.EncryptError as error:
             if not (reading.error or writing.error):
                 raise OSError(errno.EIO, str(error)) from None
-        for each in (reading.error, writing.error):
-            if each is not None:
-                raise each
+        for failure in (reading.error, writing.error):
+            if failure is not None:
+                raise failure
 
 
 class _Watched(io.BufferedIOBase):
-    """A file that remembers what went wrong with it: pyrage says nothing of an error in the last write, and leaves a
-    damaged file. Being Python, it also lets other threads run at each piece; pyrage itself holds them all up.
+    """A file that remembers its first error: pyrage does not report an error in the last write, and leaves a damaged file.
+
+    Since this is Python, it also lets other threads run at each piece. pyrage itself blocks them all.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -61,7 +60,7 @@ class _Watched(io.BufferedIOBase):
             return self._file.write(data)
 
     def flush(self) -> None:
-        # the interpreter asks again when it throws this away, after the file was closed
+        # the interpreter flushes again when it deletes this object, after the file was closed
         if not self._file.closed:
             with self._watching():
                 self._file.flush()
@@ -76,12 +75,12 @@ class _Watched(io.BufferedIOBase):
 
 
 def decrypt(path: Path, identities: Sequence[pyrage.x25519.Identity]) -> bytes:
-    """What is inside an encrypted file.
+    """The decrypted content of a file.
 
     Raises
     ------
     RecordingError
-        If none of the identities opens it, or it was damaged.
+        If none of the identities opens it, or it is damaged.
     OSError
         If it cannot be read.
     """

@@ -1,7 +1,7 @@
-"""The deletion of recordings that nothing keeps any more: their limit has passed, or the person took away the reason.
+"""Deletes recordings whose retention has ended: the limit has passed, or the person withdrew consent or had them erased.
 
-What is to go is decided and written down first (see :class:`ccari.ports.holds.Sweep`), then the files are removed, and
-only when they are gone do the rows say so. Whoever is interrupted anywhere leaves a decision that the next one carries out.
+The decision is committed first (see :class:`ccari.ports.holds.Sweep`), then the files are removed, and only then do the rows say
+that they are gone. If a round is interrupted, the next one carries out what was decided.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.recordings import changed
 from ccari.recordings.removal import remove
 
-#: From the end of one round to the next. Storage is limited to days, so that minutes are soon enough, also after a consent
-#: was withdrawn.
+#: From the end of one round to the start of the next. Retention is in days, so minutes are soon enough, also after a withdrawal
+#: of consent.
 ROUND_SECONDS = 300.0
-#: Decided upon in one transaction, for which those wait who place holds.
+#: How many are decided on in one transaction. Whoever places a hold meanwhile waits for it.
 BATCH = 250
-#: Removed by one thread in a row, and how many threads do it: a network file system takes its time for each.
+#: How many files one thread removes in a row, and how many threads do so: a network file system is slow at each file.
 _CHUNK, _THREADS = 64, 4
 
 _log = structlog.get_logger()
@@ -40,8 +40,8 @@ _R = TypeVar("_R")
 
 @dataclass
 class Swept:
-    """What became of one round. ``deleted``: how many, by why; ``missing``: of them, those whose file was not there (any more).
-    ``held``: due, but kept. ``faults``: by file, or by the recording's id where nobody can tell whether it is due.
+    """The result of one round. ``deleted``: how many, by reason. ``missing``: how many of those had no file (any more). ``held``: how
+    many are due, but held. ``faults``: what went wrong, by file, or by recording id where it could not be told whether it is due.
     """
 
     deleted: dict[Why, int] = field(default_factory=dict)
@@ -64,17 +64,17 @@ def due(now: datetime) -> Judge:
 
 
 def fallen_due(stored: Stored, now: datetime, holds: Collection[HoldKind] = ()) -> Verdict | None:
-    """For what the recording is to be deleted by ``now``, with nothing but ``holds`` to hold it; None if it is kept."""
-    found = end(stored, holds)
-    if found.at is None or found.at > now:
+    """Why the recording is due for deletion at ``now`` if only ``holds`` hold it; None if it is kept."""
+    deletion = end(stored, holds)
+    if deletion.at is None or deletion.at > now:
         return None
-    why = Why(found.why)
-    of = {Why.CONSENT_WITHDRAWN: stored.consent_withdrawn, Why.ERASURE: stored.erasure_granted}.get(why)
-    return Verdict(why, of[1] if of else "")
+    why = Why(deletion.why)
+    request = {Why.CONSENT_WITHDRAWN: stored.consent_withdrawn, Why.ERASURE: stored.erasure_granted}.get(why)
+    return Verdict(why, request[1] if request else "")
 
 
 def end(stored: Stored, holds: Collection[HoldKind] = ()) -> Deletion:
-    """Until when the recording is kept, with nothing but ``holds`` to hold it."""
+    """When the recording is due for deletion, and why, if only ``holds`` hold it."""
     withdrawn, erased = stored.consent_withdrawn, stored.erasure_granted
     return retention.deletion(
         stored.recorded, stored.legal_basis, stored.limit, holds=holds,
@@ -83,7 +83,7 @@ def end(stored: Stored, holds: Collection[HoldKind] = ()) -> Deletion:
 
 
 def purging(now: datetime, reason: str) -> Judge:
-    """Whether somebody may delete recordings before their time, for a ``reason`` that is kept."""
+    """The law on deleting recordings before their time, by hand; ``reason`` is kept with each."""
 
     def judge(stored: Stored) -> Verdict | None:
         fault = retention.purge_fault(stored.legal_basis, stored.limit, now, stored.kinds)
@@ -94,9 +94,9 @@ def purging(now: datetime, reason: str) -> Judge:
 
 @dataclass
 class Plan:
-    """What a round would do. ``due``: recordings by controller, campaign and why. ``held_by``: of those that are due as well
-    and kept, how many by what. ``begun``: decided before, and not carried out yet. ``faults``: why nobody can tell whether it is
-    due, by the recording's id.
+    """What a round would do. ``due``: how many recordings, by controller, campaign and reason. ``held``: how many are due but held;
+    ``held_by``: by what. ``begun``: how many deletions were decided before and not carried out yet. ``faults``: by recording id, why
+    it cannot be told whether it is due.
     """
 
     due: Counter[tuple[str, str, Why]] = field(default_factory=Counter)
@@ -111,7 +111,7 @@ class Plan:
 
 
 class Housekeeper:
-    """Deletes what is due below ``folder``. ``who``: as what is kept of who decided it."""
+    """Deletes recordings below ``folder``. ``who`` is recorded as whoever decided on each deletion."""
 
     def __init__(
         self, sweeps: Sweeps, folder: Path, who: str = "housekeeping", meter: Meter = UNMETERED
@@ -120,23 +120,25 @@ class Housekeeper:
         self._sweeps = sweeps
         self._folder = folder
         self._who = who
-        # their own: on a disk that hangs they would keep from the others what all share
+        # its own threads: on a disk that hangs, it would use up those that the whole service shares
         self._threads = ThreadPoolExecutor(_THREADS, "ccari-deletions")
 
     async def run(self) -> None:
-        """A round every :data:`ROUND_SECONDS` until cancelled. What fails is logged, and tried again: no call depends on it."""
+        """A round every :data:`ROUND_SECONDS` until cancelled. A failure is logged, and the next round tries again: no call depends
+        on it.
+        """
         await again_and_again(
             self.round, ROUND_SECONDS, Work.HOUSEKEEPING, self._meter,
             stalled=lambda reason: _log.warning("housekeeping_stalled", reason=reason), failed=lambda: _log.exception("housekeeping_failed"),
         )  # fmt: skip
 
     async def round(self) -> Swept | None:
-        """Delete what is due, if no other node of the fleet is at it; None if one is.
+        """Delete what is due; None if another node of the fleet is doing so.
 
         Raises
         ------
         StoreError
-            If the database fails. What was decided by then is carried out next time.
+            If the database fails. What was decided by then is carried out in the next round.
         """
         async with self._sweeps.turn() as sweep:
             if sweep is None:
@@ -144,13 +146,17 @@ class Housekeeper:
             swept = Swept()
             await self.finish(sweep, swept)
             await self.delete_due(sweep, swept)
+        self._report(swept)
+        return swept
+
+    def _report(self, swept: Swept) -> None:
         for why, count in swept.deleted.items():
             self._meter.deleted(why, count)
         self._meter.not_deleted(len(swept.faults))
         for reason, count in Counter(swept.faults.values()).items():
             _log.error("recordings_not_deleted", reason=reason, recordings=count)
         if swept.missing:
-            # after an interruption, or on a node that has a folder of its own
+            # they were removed before an interruption, or this node has a different folder
             _log.warning(
                 "recordings_were_not_there", recordings=swept.missing,
                 advice="all nodes are to have the same [recordings] dir",
@@ -160,10 +166,9 @@ class Housekeeper:
                 "recordings_swept", deleted={each.value: count for each, count in swept.deleted.items()},
                 held=swept.held, failed=len(swept.faults),
             )  # fmt: skip
-        return swept
 
     async def plan(self, progress: Callable[[int], None] = lambda _looked_at: None) -> Plan:
-        """What a round would do now. Raises StoreError."""
+        """What a round would do now. ``progress`` is called with how many were looked at. Raises StoreError."""
         plan, now, looked_at = Plan(), datetime.now(UTC), 0
         async with self._sweeps.sweep() as sweep:
             after = None
@@ -171,7 +176,9 @@ class Housekeeper:
                 plan.begun, after = plan.begun + len(begun), begun[-1].id
             async for ids in sweep.candidates(now):
                 for start in range(0, len(ids), BATCH):
-                    for stored in await _sparing(sweep.look, ids[start : start + BATCH], _noted(plan.faults)):
+                    for stored in await _without_changed(
+                        sweep.look, ids[start : start + BATCH], _adding_to(plan.faults)
+                    ):
                         verdict = fallen_due(stored, now)
                         if verdict is not None and stored.held:
                             plan.held += 1
@@ -183,7 +190,7 @@ class Housekeeper:
         return plan
 
     async def everything(self, progress: Callable[[int], None]) -> Swept:
-        """A round beside whoever else is at it, for somebody who waits for it: ``progress`` as in :meth:`delete_due`."""
+        """A round for somebody who waits for it, also while another node does one. ``progress`` as in :meth:`delete_due`."""
         swept = Swept()
         async with self._sweeps.sweep() as sweep:
             await self.finish(sweep, swept)
@@ -191,7 +198,7 @@ class Housekeeper:
         return swept
 
     async def these(self, recording_ids: Sequence[UUID], judge: Judge) -> Swept:
-        """Delete those of the recordings that ``judge`` still says it of. Raises StoreError as :meth:`round` does."""
+        """Delete those of the recordings that ``judge`` condemns when it is asked now. Raises StoreError as :meth:`round` does."""
         swept = Swept()
         async with self._sweeps.sweep() as sweep:
             for start in range(0, len(recording_ids), BATCH):
@@ -200,7 +207,7 @@ class Housekeeper:
         return swept
 
     async def finish(self, sweep: Sweep, swept: Swept) -> None:
-        """Carry out what was decided before."""
+        """Carry out deletions that were decided on before."""
         after = None
         while doomed := await sweep.decided(BATCH, after):
             await self.carry_out(sweep, doomed, swept)
@@ -209,14 +216,14 @@ class Housekeeper:
     async def delete_due(
         self, sweep: Sweep, swept: Swept, progress: Callable[[int], None] = lambda _looked_at: None
     ) -> None:
-        """Decide on all that is due, and carry it out; ``progress`` is told of how many it was decided."""
+        """Decide on all that is due, and carry it out. ``progress`` is called with how many were decided on."""
         now = datetime.now(UTC)
         looked_at = 0
         async for ids in sweep.candidates(now):
             for start in range(0, len(ids), BATCH):
                 batch = ids[start : start + BATCH]
                 held: list[Stored] = []
-                doomed = await self._decide(sweep, batch, _noting(due(now), now, held), swept)
+                doomed = await self._decide(sweep, batch, _collecting_held(due(now), now, held), swept)
                 swept.held += len(held)
                 await self.carry_out(sweep, doomed, swept)
                 looked_at += len(batch)
@@ -225,79 +232,87 @@ class Housekeeper:
     async def _decide(
         self, sweep: Sweep, recording_ids: Sequence[UUID], judge: Judge, swept: Swept
     ) -> list[Doomed]:
-        return await _sparing(
-            lambda ids: sweep.decide(ids, judge, self._who), recording_ids, _noted(swept.faults)
+        return await _without_changed(
+            lambda ids: sweep.decide(ids, judge, self._who), recording_ids, _adding_to(swept.faults)
         )
 
     async def carry_out(self, sweep: Sweep, doomed: Sequence[Doomed], swept: Swept) -> None:
-        """Remove the files, and say so in the rows of those that are gone.
+        """Remove the files, and mark the rows of those that are gone as deleted.
 
         Raises
         ------
         StoreError
-            If that could not be said. It is said the next time.
+            If the rows could not be written. The next round does so.
         """
         faults, missing = await self._remove(doomed)
         swept.faults |= faults
 
-        def left(doomed: Doomed, _: str) -> None:
+        def refused(doomed: Doomed, _: str) -> None:
             swept.faults[doomed.file] = changed(doomed.call_id)
 
-        gone = await _sparing(sweep.carried_out, [each for each in doomed if each.file not in faults], left)
-        for number, each in enumerate(gone):
-            swept.missing += each.file in missing
-            swept.deleted[each.verdict.why] = swept.deleted.get(each.verdict.why, 0) + 1
-            _tell(each)
+        removed = [each for each in doomed if each.file not in faults]
+        deleted = await _without_changed(sweep.carried_out, removed, refused)
+        for number, recording in enumerate(deleted):
+            swept.missing += recording.file in missing
+            swept.deleted[recording.verdict.why] = swept.deleted.get(recording.verdict.why, 0) + 1
+            _log_deleted(recording)
             if number % _CHUNK == 0:
-                # a running call is not to wait for some hundred lines
+                # calls in progress must not wait while hundreds of lines are logged
                 await asyncio.sleep(0)
 
     async def _remove(self, doomed: Sequence[Doomed]) -> tuple[dict[str, str], set[str]]:
-        """Why files could not be removed, by file; and those that were not there."""
+        """Gives why files could not be removed, by file; and which files were not there."""
         files = sorted(each.file for each in doomed)
         loop = asyncio.get_running_loop()
-        done = await asyncio.gather(
+        results = await asyncio.gather(
             *(
                 loop.run_in_executor(self._threads, remove, self._folder, files[start : start + _CHUNK])
                 for start in range(0, len(files), _CHUNK)
             )
         )
-        faults = {file: reason for each, _ in done for file, reason in each.items()}
-        return faults, {file for _, missing in done for file in missing}
+        faults = {file: reason for failed, _ in results for file, reason in failed.items()}
+        return faults, {file for _, missing in results for file in missing}
 
 
-async def _sparing(
-    step: Callable[[Sequence[_T]], Awaitable[list[_R]]], of: Sequence[_T], left: Callable[[_T, str], None]
+async def _without_changed(
+    step: Callable[[Sequence[_T]], Awaitable[list[_R]]],
+    batch: Sequence[_T],
+    refused: Callable[[_T, str], None],
 ) -> list[_R]:
-    """``step`` for all of them but those that somebody has changed: one of many must not keep the others."""
+    """Do ``step`` for all of a batch but those that somebody has changed, which ``step`` refuses by RefusedError and ``refused`` is
+    called with. One changed row must not keep the rest of its batch from being deleted, so a refused batch is halved.
+    """
     try:
-        return await step(of)
+        return await step(batch)
     except RefusedError as error:
-        if len(of) == 1:
-            left(of[0], str(error))
+        if len(batch) == 1:
+            refused(batch[0], str(error))
             return []
-    half = len(of) // 2
-    return [*await _sparing(step, of[:half], left), *await _sparing(step, of[half:], left)]
+    half = len(batch) // 2
+    return [
+        *await _without_changed(step, batch[:half], refused),
+        *await _without_changed(step, batch[half:], refused),
+    ]
 
 
-def _noted(faults: dict[str, str]) -> Callable[[UUID, str], None]:
+def _adding_to(faults: dict[str, str]) -> Callable[[UUID, str], None]:
     return lambda recording, reason: faults.update({str(recording): reason})
 
 
-def _noting(judge: Judge, now: datetime, held: list[Stored]) -> Judge:
-    """As ``judge``; what is due and held is put to ``held``."""
+def _collecting_held(judge: Judge, now: datetime, held: list[Stored]) -> Judge:
+    """A judge that says what ``judge`` says, and adds to ``held`` each recording that is due but held."""
 
-    def noting(stored: Stored) -> Verdict | None:
+    def collecting(stored: Stored) -> Verdict | None:
         if stored.held and fallen_due(stored, now) is not None:
             held.append(stored)
         return judge(stored)
 
-    return noting
+    return collecting
 
 
-def _tell(doomed: Doomed) -> None:
+def _log_deleted(doomed: Doomed) -> None:
     verdict = doomed.verdict
-    # what a person wrote who purged it is no matter for a log
+    # the reference of a purge is free text that somebody wrote, which must not get into a log
     reference = {"reference": verdict.reference} if verdict.reference and verdict.why is not Why.PURGE else {}
     _log.info(
         "recording_deleted", recording=str(doomed.id), call_id=str(doomed.call_id), controller=doomed.controller,

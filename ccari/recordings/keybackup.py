@@ -1,6 +1,6 @@
-"""The keys folder in one file, encrypted by a passphrase, and back: what is lost without it cannot be made again.
+"""Backs up the keys folder to one file, encrypted with a passphrase, and restores it. Lost keys cannot be made again.
 
-It is a tar in an age file, so that ``age -d FILE | tar x`` opens it where there is no ccari.
+The file is a tar in an age file, so ``age -d FILE | tar x`` opens it where there is no ccari.
 """
 
 import contextlib
@@ -32,11 +32,11 @@ from ccari.recordings.recipients import holds_identity
 
 #: What this file is, in the words of an error.
 WHAT = "backup"
-#: No key is longer; what is, was not packed by :func:`pack`.
+#: The most that a file in a backup may have: every key is shorter.
 MOST_BYTES = 1 << 20
-#: age refuses a passphrase that asks for far more work than the machine does in a second, as it measures then and there:
-#: one that is busy at that moment looks too slow, so it is measured again. A process that has just slept is given the
-#: processor at once; one that goes on measuring has used its share up, and stays too slow however often it tries.
+#: age refuses a passphrase whose work factor is far more than the machine does in a second, which it measures at that moment. A
+#: busy machine then looks too slow, so opening is tried again. Between tries it sleeps: the scheduler favours a process that has
+#: just slept, while one that measures again and again has used up its share, and stays too slow.
 TRIES = 100
 BREATH_SECONDS = 0.2
 _TOO_MUCH = "Excessive work"
@@ -45,7 +45,9 @@ _AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """``files`` are in the tar, by their paths in the folder; ``left_out`` hold an identity, which opens recordings."""
+    """A backup that is not encrypted yet. ``files``: the paths in the keys folder that are in ``tar``. ``left_out``: those that are
+    not, since they hold an identity, which opens recordings.
+    """
 
     tar: bytes
     files: tuple[str, ...]
@@ -53,13 +55,13 @@ class Packed:
 
 
 def pack(folder: Path, *, with_identity: bool = False) -> Packed:
-    """All that is in the keys folder, as it is at one moment.
+    """Pack the whole keys folder, as it is at one moment.
 
     Raises
     ------
     ConfigError
-        If something there cannot be read, is no file or folder, or there is nothing: half a backup would be found out
-        when it is needed.
+        If something there cannot be read or is neither file nor folder, or there is no key: that a backup lacks something would
+        be noticed only when it is needed.
     """
     if not folder.is_dir():
         raise ConfigError(f"there is no {folder} to back up: check [keys] dir, or run: ccari keys init")
@@ -87,26 +89,26 @@ def pack(folder: Path, *, with_identity: bool = False) -> Packed:
 
 
 def unpack(tar: bytes, folder: Path) -> tuple[str, ...]:
-    """Put the files of a tar into a folder that is empty or not there, each its owner's only; their paths. Where root does, that
-    owner is the one of the folder, or of the one above it.
+    """Restore the files of a tar into a folder that is empty or not there yet; gives their paths. Only their owner can read them:
+    if root restores, that is the owner of the folder, or of the folder above it.
 
-    All of them or none: they are looked at before the first is written, and get their place in the end.
+    Restores all files or none: all are checked before the first is written, and they are moved to their place at the end.
 
     Raises
     ------
     ConfigError
-        If the folder holds something, the tar is damaged or holds what is no plain file below it, or they cannot be
-        written.
+        If the folder is not empty, the tar is damaged or has anything but plain files with paths below the folder, or a file
+        cannot be written.
     """
     refuse_full(folder)
     content = _checked(tar)
     try:
         with _staged(folder) as staging:
             for path, data in content.items():
-                for each in reversed(path.parents[:-1]):
-                    # with mkdir's own parents those would be open to others
-                    (staging / each).mkdir(mode=FOLDER_MODE, exist_ok=True)
-                    give_as_above(staging / each)
+                for parent in reversed(path.parents[:-1]):
+                    # one by one, since mkdir(parents=True) would leave those above open to others
+                    (staging / parent).mkdir(mode=FOLDER_MODE, exist_ok=True)
+                    give_as_above(staging / parent)
                 if not write_new(staging / path, data):
                     raise ConfigError(f"{path} is in the backup twice")
     except OSError as error:
@@ -115,7 +117,7 @@ def unpack(tar: bytes, folder: Path) -> tuple[str, ...]:
 
 
 def refuse_full(folder: Path) -> None:
-    """Raise ConfigError if there is something in the folder: a key is never written over, nor mixed with others."""
+    """Raise ConfigError if the folder is not empty: keys are never overwritten, nor mixed with others."""
     try:
         if any(folder.iterdir()):
             raise ConfigError(
@@ -146,12 +148,12 @@ def write(packed: Packed, to: Path, passphrase: str) -> None:
 
 
 def read(file: Path, ask: Callable[[], str]) -> bytes:
-    """The tar of a backup; whoever has its passphrase is asked only if it is one.
+    """Decrypt a backup; gives its tar. ``ask`` is called for the passphrase, but only if the file is a backup.
 
     Raises
     ------
     ConfigError
-        If it cannot be read, is no age file, has another passphrase, or is damaged; or if the machine is too slow.
+        If it cannot be read, is not an age file, has another passphrase or is damaged; or if the machine is too slow.
     """
     try:
         encrypted = file.read_bytes()
@@ -195,7 +197,7 @@ def _read(path: Path) -> bytes:
 
 
 def _checked(tar: bytes) -> dict[PurePosixPath, bytes]:
-    """Path and content of each file. Folders are made for the files that are in them."""
+    """The content of each file, by its path. Folders are left out: they are made for the files in them."""
     content: dict[PurePosixPath, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(tar), mode="r:") as opened:
@@ -220,7 +222,9 @@ def _checked(tar: bytes) -> dict[PurePosixPath, bytes]:
 
 @contextlib.contextmanager
 def _staged(folder: Path) -> Iterator[Path]:
-    """Give a folder to write into; it becomes ``folder``, or its content does where that is there (a mount, perhaps)."""
+    """A folder to write into, which becomes ``folder`` in the end. If ``folder`` is there already (it may be a mount point), its
+    content is moved there instead.
+    """
     inside = folder.is_dir()
     staging = (folder if inside else folder.parent) / f".{folder.name}.{secrets.token_hex(4)}.restoring"
     moved: list[Path] = []
@@ -229,13 +233,13 @@ def _staged(folder: Path) -> Iterator[Path]:
         give_as_above(staging)
         yield staging
         if inside:
-            for each in sorted(staging.iterdir()):
-                moved.append(each.rename(folder / each.name))  # noqa: PERF401 - taken back if the next one fails
+            for path in sorted(staging.iterdir()):
+                moved.append(path.rename(folder / path.name))  # noqa: PERF401 - removed again if the next one fails
         else:
             staging.rename(folder)
     except BaseException:
-        for each in moved:
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        for path in moved:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -1,4 +1,6 @@
-"""Files by the name of a recording that nobody keeps any more, as a backup brings back what was erased since it was made."""
+"""Lists the files in the recordings folder, to find those that ought to be gone: restoring a backup brings back files that were
+erased since it was made.
+"""
 
 import os
 from dataclasses import dataclass
@@ -7,21 +9,21 @@ from uuid import UUID
 
 from ccari.errors import why
 
-#: Which a disk of its own has, for its owner alone to read.
-_OF_THE_DISK = "lost+found"
+#: The folder that a file system has at its root, which only root can read: the recordings may have a disk of their own.
+_LOST_AND_FOUND = "lost+found"
 
 
 @dataclass(slots=True)
 class Look:
-    """Below the folder of recordings, which has one for each controller, and in that one for each day.
+    """One look through the recordings folder, which has a folder for each controller, and in each of those one for each day.
 
-    ``fault``: the first folder that could not be read, and why; the others are looked into all the same.
+    ``fault``: the first folder that could not be read, and why. The others are looked through all the same.
     """
 
     fault: str | None = None
 
     def days(self, folder: Path) -> list[Path]:
-        """Where recordings lie; none where the folder is not there."""
+        """The folders that hold recordings; none if ``folder`` is not there."""
         return sorted(
             day
             for controller in self._within(folder)
@@ -31,19 +33,19 @@ class Look:
         )
 
     def lying(self, day: Path) -> dict[UUID, list[Path]]:
-        """What lies there by the name of a recording, by its id."""
-        found: dict[UUID, list[Path]] = {}
+        """The files that are named after a recording, by its id."""
+        files: dict[UUID, list[Path]] = {}
         for path in sorted(self._within(day)):
             try:
-                found.setdefault(UUID(path.name.partition(".")[0]), []).append(path)
+                files.setdefault(UUID(path.name.partition(".")[0]), []).append(path)
             except ValueError:
                 continue
-        return found
+        return files
 
     def _within(self, folder: Path) -> list[Path]:
         try:
             with os.scandir(folder) as entries:
-                return [folder / each.name for each in entries if each.name != _OF_THE_DISK]
+                return [folder / each.name for each in entries if each.name != _LOST_AND_FOUND]
         except FileNotFoundError:
             return []
         except OSError as error:

@@ -1,4 +1,4 @@
-"""A recording opened to be heard, with a key that is forgotten afterwards. Nothing of it touches the disk."""
+"""Opens a recording to be listened to, with a key that is forgotten afterwards. Neither key nor audio is written to disk."""
 
 import asyncio
 import itertools
@@ -18,11 +18,11 @@ from ccari.ports.listening import Opened
 from ccari.ports.recordings import Channels, InPlace
 from ccari.recordings.reading import identities_in, open_checked
 
-#: For the folder to give a recording, and for it to be opened; ten hours of talk take some seconds.
+#: How long the folder may take to give a recording, and opening it: ten hours of talk take some seconds.
 OPEN_SECONDS = 120.0
-#: For ffmpeg to decode a recording for its picture; a talk of an hour takes it two seconds.
+#: How long ffmpeg may take to decode a recording for its waveform. An hour of talk takes 2 s.
 PICTURE_SECONDS = 30.0
-#: The picture has so many parts, each the loudest of its samples, of which there are so many a second.
+#: How many parts the waveform has, each as high as its loudest sample; and at how many samples a second it is made.
 PARTS, _RATE = 400, 4000
 _WIDTH_BYTES = 2
 _ENCRYPTED = ".age"
@@ -66,7 +66,10 @@ def _channels(recording: InPlace) -> int:
 
 
 def _peaks(audio: bytes, channels: int) -> list[list[float]]:
-    """For each channel; none if it cannot be decoded: it is heard all the same."""
+    """The waveform: for each channel, the loudest sample of each part, from 0 to 1.
+
+    Empty if the audio cannot be decoded here: it can be listened to all the same.
+    """
     command = [
         "nice", "-n", "10", "ffmpeg", "-nostdin", "-hide_banner", "-nostats", "-v", "error", "-threads", "1", "-i", "pipe:0",
         "-ac", str(channels), "-ar", str(_RATE), "-f", "s16le", "pipe:1",
@@ -85,6 +88,6 @@ def _peaks(audio: bytes, channels: int) -> list[list[float]]:
 
 def _loudest(side: AudioSegment) -> list[float]:
     parts = min(PARTS, int(side.frame_count()))
-    edges = [int(side.frame_count()) * each // parts for each in range(parts + 1)]
+    edges = [int(side.frame_count()) * part // parts for part in range(parts + 1)]
     slices = (side.get_sample_slice(start, end) for start, end in itertools.pairwise(edges))
     return [round(each.max / each.max_possible_amplitude, 3) for each in slices]

@@ -1,4 +1,4 @@
-"""Raw files as Asterisk's format_wav writes them: 16-bit PCM, with lengths in the header only once it is closed."""
+"""Reads raw files as Asterisk's format_wav writes them: 16-bit PCM, whose header has the lengths only once the file is closed."""
 
 import asyncio
 import contextlib
@@ -12,24 +12,25 @@ from typing import BinaryIO
 
 from ccari.errors import RecordingDelayed, RecordingError
 
-#: RIFF, fmt and data headers; both lengths are nought until the file is closed.
+#: The RIFF, fmt and data headers. Both lengths are 0 until the file is closed.
 HEADER_BYTES = 44
 _RIFF_LENGTH = slice(4, 8)
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 BYTES_A_SAMPLE = 2
-#: What ARI records of a telephone call, if the header does not say it.
+#: What ARI records of a telephone call; assumed where the header is not readable.
 _RATE, _CHANNELS = 8000, 1
-#: What is read at once: two seconds, half of what a pipe holds.
+#: How much is read at once: two seconds, half of what a pipe holds.
 _PIECE_FRAMES = 16384
 
-#: From the reported end of a recording to its closed file; a busy Asterisk takes some hundredths of a second.
+#: How long to wait, after the reported end of a recording, for its file to be closed. A busy Asterisk takes some hundredths of a
+#: second.
 CLOSE_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """``frames`` samples of each of ``channels``, ``rate`` of them a second."""
+    """A raw file of ``channels`` channels with ``frames`` samples each, ``rate`` samples a second."""
 
     path: Path
     frames: int
@@ -37,50 +38,50 @@ class Raw:
     channels: int = _CHANNELS
 
     def frames_of(self, most_ms: int | None) -> int:
-        """How many there are in its first ``most_ms`` milliseconds."""
+        """How many frames its first ``most_ms`` milliseconds have; None: all."""
         return self.frames if most_ms is None else min(self.frames, most_ms * self.rate // 1000)
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
-        """What is between two frames, piece by piece; all pieces of all raw files are of one length, but for the last.
+        """The sound from frame ``start`` to ``end``, in pieces. All pieces have the same length, for every raw file, except the last.
 
         Raises
         ------
         RecordingDelayed
-            If they are not there any more.
+            If the file has become shorter.
         OSError
-            If they cannot be read.
+            If it cannot be read.
         """
         frame = self.channels * BYTES_A_SAMPLE
         with _opened(self.path) as file:
             file.seek(HEADER_BYTES + start * frame)
-            for at in range(start, end, _PIECE_FRAMES):
-                size = min(_PIECE_FRAMES, end - at) * frame
+            for position in range(start, end, _PIECE_FRAMES):
+                size = min(_PIECE_FRAMES, end - position) * frame
                 piece = file.read(size)
                 if len(piece) < size:
                     raise RecordingDelayed(f"{self.path.name} has become shorter")
                 yield piece
 
     def side(self, start: int, end: int) -> Iterator[bytes]:
-        """As :meth:`pieces`, of the first channel only."""
+        """As :meth:`pieces`, but the first channel only."""
         for piece in self.pieces(start, end):
             yield piece if self.channels == 1 else memoryview(piece).cast("h")[:: self.channels].tobytes()
 
 
 async def closed(is_open: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for Asterisk to close a file: it reports the end a moment before, with up to 32 KiB not yet written.
+    """Wait for Asterisk to close a file: it reports the recording's end a moment earlier, with up to 32 KiB not yet written.
 
-    A killed Asterisk never does, so the wait is bounded. What ``is_open`` raises ends it.
+    A killed Asterisk never closes it, so the wait is limited to :data:`CLOSE_SECONDS`. Raises what ``is_open`` raises.
     """
-    still = await is_open()
+    open_still = await is_open()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
-            while still:
+            while open_still:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-                still = await is_open()
+                open_still = await is_open()
 
 
 def is_open(path: Path) -> bool:
-    """True if Asterisk has yet to close it: its RIFF length is still nought, or all of it is still to be written."""
+    """True if Asterisk has not closed it yet: its RIFF length is still 0, or nothing has been written."""
     try:
         with _opened(path) as file:
             header = file.read(HEADER_BYTES)
@@ -90,8 +91,8 @@ def is_open(path: Path) -> bool:
 
 
 def read(path: Path) -> Raw:
-    """Look at a raw file. Of its length it knows better itself: a killed Asterisk leaves lengths of nought in the header, one
-    without room too great ones.
+    """Find out what a raw file holds. The length is taken from the file's size, not from its header: there a killed Asterisk leaves
+    0, and one whose disk is full a length that is too great.
 
     Raises
     ------
@@ -109,14 +110,14 @@ def read(path: Path) -> Raw:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Not what a link leads to, and without waiting for who would write into a pipe: others may write in the spool."""
+    """Open a file in the spool, which others can write to: follow no link, and do not wait for a pipe to be written to."""
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK))
 
 
 def _shape(header: bytes) -> tuple[int, int] | None:
-    """Channels and rate; None if it is no header such as Asterisk writes: a failing disk may leave nought there."""
+    """Channels and rate; None if Asterisk did not write this header: a failing disk may leave zeroes there."""
     if len(header) < HEADER_BYTES:
         return None
     riff, _, kind, _, _, encoding, channels, rate, _, align, bits, name, _ = _HEADER.unpack(header)
-    sound = (riff, kind, name, encoding, bits) == (b"RIFF", b"WAVE", b"data", wave.WAVE_FORMAT_PCM, 16)
-    return (channels, rate) if sound and channels and rate and align == channels * BYTES_A_SAMPLE else None
+    is_pcm = (riff, kind, name, encoding, bits) == (b"RIFF", b"WAVE", b"data", wave.WAVE_FORMAT_PCM, 16)
+    return (channels, rate) if is_pcm and channels and rate and align == channels * BYTES_A_SAMPLE else None

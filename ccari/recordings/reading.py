@@ -1,4 +1,4 @@
-"""Stored recordings, for those who hold a key to them; and whether they lie there as they were put."""
+"""Opens stored recordings for those who hold a key to them, and checks that their files were not changed."""
 
 import hashlib
 import json
@@ -19,12 +19,12 @@ _ENCRYPTED = ".age"
 
 
 def identities_of(path: Path) -> tuple[Identity, ...]:
-    """Those of an age identity file: ``AGE-SECRET-KEY-1…``, one a line, and comments from ``#``.
+    """The identities in an age identity file: ``AGE-SECRET-KEY-1…``, one a line, with ``#`` comments.
 
     Raises
     ------
     ConfigError
-        If there is none in it, or others can read it.
+        If the file is not there, others can read it, or it holds no identity or something else as well.
     """
     try:
         text = read_private(path).decode(errors="replace")
@@ -34,19 +34,21 @@ def identities_of(path: Path) -> tuple[Identity, ...]:
 
 
 def identities_in(text: str, named: str) -> tuple[Identity, ...]:
-    """Those of the text of such a file, which a message calls ``named``. Raises ConfigError as :func:`identities_of`."""
-    said = [line.strip() for line in text.splitlines()]
+    """The identities in the text of such a file; ``named`` is what an error calls it. Raises ConfigError as
+    :func:`identities_of`.
+    """
+    lines = [line.strip() for line in text.splitlines()]
     try:
-        found = tuple(Identity.from_str(each) for each in said if each and not each.startswith("#"))
+        identities = tuple(Identity.from_str(line) for line in lines if line and not line.startswith("#"))
     except pyrage.IdentityError:
-        found = ()
-    if not found:
+        identities = ()
+    if not identities:
         raise ConfigError(f"{named} holds no age identity (AGE-SECRET-KEY-1…), or something else too")
-    return found
+    return identities
 
 
 def open_checked(folder: Path, file: str, sha256: bytes, identities: Sequence[Identity]) -> bytes:
-    """As :func:`open_plain`; OtherAudioError if it is not the audio that was put there, which had this ``sha256``."""
+    """As :func:`open_plain`. Raises OtherAudioError if the audio's hash is not ``sha256``: it is not what was recorded."""
     audio = open_plain(folder, file, identities)
     if hashlib.sha256(audio).digest() != sha256:
         raise OtherAudioError(f"{file} is not what was recorded: its audio was changed")
@@ -54,12 +56,12 @@ def open_checked(folder: Path, file: str, sha256: bytes, identities: Sequence[Id
 
 
 def open_plain(folder: Path, file: str, identities: Sequence[Identity]) -> bytes:
-    """The audio of a stored recording; ``file`` is its path below the recordings folder.
+    """The audio of a stored recording, decrypted. ``file`` is its path below the recordings folder.
 
     Raises
     ------
     RecordingError
-        If it is not there, cannot be read, or none of the identities opens it.
+        If the file is not there, cannot be read, or none of the identities opens it.
     """
     path = below(folder, file)
     try:
@@ -75,8 +77,8 @@ def open_plain(folder: Path, file: str, identities: Sequence[Identity]) -> bytes
 
 
 def below(folder: Path, file: str) -> Path:
-    """Where a recording lies; ``file`` is what the database tells, which whoever has the database can change. Raises
-    RecordingError for what is not below the folder.
+    """The path of a recording's file. Raises RecordingError if it is not below ``folder``: ``file`` is from the database, and
+    whoever can write to the database could make it point anywhere.
     """
     path = folder / file
     if ".." in path.parts or not path.is_relative_to(folder) or path == folder or "\0" in file:
@@ -85,7 +87,9 @@ def below(folder: Path, file: str) -> Path:
 
 
 def faults(folder: Path, recording: InPlace, identities: Sequence[Identity] = ()) -> list[str]:
-    """What does not fit, in words: of the file, of the tag beside it, and for who can open it of the audio inside."""
+    """What is wrong with a stored recording, in words: with its file, with the tag beside it and, given identities that open it,
+    with the audio inside.
+    """
     try:
         below(folder, recording.kept.file)
     except RecordingError as error:
@@ -119,7 +123,7 @@ def _faults_of_file(folder: Path, recording: InPlace, identities: Sequence[Ident
 
 def _faults_of_tag(folder: Path, recording: InPlace) -> Iterator[str]:
     try:
-        lies: Any = json.loads(beside(folder / recording.kept.file).read_bytes())
+        found: Any = json.loads(beside(folder / recording.kept.file).read_bytes())
     except FileNotFoundError:
         yield "its tag is not there"
         return
@@ -130,11 +134,11 @@ def _faults_of_tag(folder: Path, recording: InPlace) -> Iterator[str]:
         yield "its tag is no JSON"
         return
     try:
-        known = told(recording.tag, recording.kept)
+        expected = told(recording.tag, recording.kept)
     except RecordingError as error:
         yield str(error)
         return
-    if not isinstance(lies, dict):
+    if not isinstance(found, dict):
         yield "its tag is no JSON object"
-    elif different := sorted(name for name in {*known, *lies} if known.get(name) != lies.get(name)):
+    elif different := sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)):
         yield f"its tag tells otherwise of {', '.join(map(str, different))}"

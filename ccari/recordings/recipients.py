@@ -1,7 +1,7 @@
-"""Whom recordings are encrypted to.
+"""Reads and writes the file of recipients: the public keys that recordings are encrypted to.
 
-The service encrypts recordings and cannot open them: the recipients are here, their private keys with those who may
-listen. None is ever made in silence.
+The service encrypts recordings and cannot open them: it has only the recipients; their private keys (identities) are with those
+who may listen. No key is ever made as a side effect.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,9 +16,10 @@ _IDENTITY = b"AGE-SECRET-KEY-"
 
 
 class RecipientFile:
-    """``dir/recordings.recipients``: age recipients (``age1…``), one a line, ``#`` comments; read anew each time.
+    """``dir/recordings.recipients``: age recipients (``age1…``), one a line, with ``#`` comments. Read anew each time.
 
-    ``dir/recordings.identity`` is the private key of the first of them, made with it and meant to be taken away.
+    ``dir/recordings.identity`` is the private key that was made together with one of them. It is meant to be taken off this
+    machine.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,24 +28,24 @@ class RecipientFile:
         self._folder = folder
 
     def recipients(self) -> tuple[str, ...]:
-        """Whom a recording is encrypted to.
+        """The recipients that recordings are encrypted to: at least one.
 
         Raises
         ------
         ConfigError
-            If there is none, one is no age recipient, or others can write the file. None is made in silence: nobody
-            would have the private key.
+            If there is none, one is not an age recipient, or others can write the file. A missing one is not made here: nobody
+            would have its private key.
         """
-        found = self.registered()
-        if not found:
+        recipients = self.registered()
+        if not recipients:
             raise ConfigError(
                 f"there is no recipient of recordings in {self.path}: restore it from the backup, "
                 "or if it is new run: ccari keys init"
             )
-        return found
+        return recipients
 
     def registered(self) -> tuple[str, ...]:
-        """As :meth:`recipients`, where none is no error."""
+        """As :meth:`recipients`, but there may be none."""
         try:
             text = read_public(self.path).decode("utf-8")
         except FileNotFoundError:
@@ -52,29 +53,29 @@ class RecipientFile:
         except UnicodeDecodeError:
             raise ConfigError(f"{self.path} is no text: restore it from the backup") from None
         for number, line in enumerate(text.splitlines(), start=1):
-            for each in _said(line):
-                if not is_recipient(each):
-                    raise ConfigError(f"{self.path}, line {number}: {_no_recipient(each)}")
-        return tuple(dict.fromkeys(_said(text)))
+            for entry in _entries(line):
+                if not is_recipient(entry):
+                    raise ConfigError(f"{self.path}, line {number}: {_why_no_recipient(entry)}")
+        return tuple(dict.fromkeys(_entries(text)))
 
     def refuse_others(self, recipients: Sequence[str]) -> None:
-        """Raise ConfigError if one of these is no recipient, or :meth:`create` would pass it over for those there are."""
-        wanted, found = set(_checked(recipients)), set(self.registered())
-        if found and wanted - found:
+        """Raise ConfigError if one of these is not a recipient, or if :meth:`create` would ignore it because there are others."""
+        wanted, registered = set(_checked(recipients)), set(self.registered())
+        if registered and wanted - registered:
             raise ConfigError(
                 f"there are recipients in {self.path} already: run: ccari keys rotate --recordings --recipient …, "
                 "with --add if those are to stay"
             )
 
     def create(self, recipients: Sequence[str] = ()) -> bool:
-        """Register the first recipients, or make an identity and register its own; False if there is one already.
+        """Register the first recipients: those given, or that of a new identity. False, and nothing is done, if there are any.
 
-        An identity that lies there (of a command that was killed) is taken.
+        An identity that is there already (from a command that was killed) is used instead of a new one.
 
         Raises
         ------
         ConfigError
-            If something cannot be read or written, or is no recipient.
+            If something cannot be read or written, or is not a recipient.
         """
         wanted = _checked(recipients)
         with alone(self._folder):
@@ -84,14 +85,14 @@ class RecipientFile:
         return True
 
     def renew(self, recipients: Sequence[str] = (), *, add: bool = False) -> tuple[str, ...]:
-        """Let ``recipients``, or a new identity, be those of what is recorded from now on; ``add``: besides the others.
+        """Replace the recipients by those given, or by that of a new identity. ``add``: keep the present ones as well.
 
-        Gives all of them. What was recorded before stays with those to whom it was encrypted.
+        Gives all that there are then. Recordings made before stay encrypted to the recipients of their time.
 
         Raises
         ------
         ConfigError
-            As :meth:`create`; if there is none to follow; or if an identity still lies there, which is never replaced.
+            As :meth:`create`; or if there are no recipients yet; or if an identity is still there, which is never replaced.
         """
         wanted = _checked(recipients)
         with alone(self._folder):
@@ -110,12 +111,14 @@ class RecipientFile:
             return self.recipients()
 
     def _identity(self) -> str:
-        """The recipient of the identity that lies there, which is made if there is none."""
-        made = pyrage.x25519.Identity.generate()
-        if write_new(self.identity_path, f"# recipient: {made.to_public()}\n{made}\n".encode("ascii")):
-            return str(made.to_public())
+        """The recipient of the identity in the keys folder, which is made if there is none."""
+        identity = pyrage.x25519.Identity.generate()
+        if write_new(
+            self.identity_path, f"# recipient: {identity.to_public()}\n{identity}\n".encode("ascii")
+        ):
+            return str(identity.to_public())
         try:
-            (secret,) = _said(read_private(self.identity_path).decode("ascii"))
+            (secret,) = _entries(read_private(self.identity_path).decode("ascii"))
             return str(pyrage.x25519.Identity.from_str(secret).to_public())
         except (ValueError, FileNotFoundError, pyrage.IdentityError):
             raise ConfigError(
@@ -123,15 +126,15 @@ class RecipientFile:
             ) from None
 
     def _add(self, recipients: Iterable[str]) -> None:
-        known = self.registered()
+        registered = self.registered()
         before = read_public(self.path) if is_there(self.path) else b""
         if before and not before.endswith(b"\n"):
             before += b"\n"
-        write_over(self.path, before + _lines(each for each in recipients if each not in known))
+        write_over(self.path, before + _lines(each for each in recipients if each not in registered))
 
 
 def is_recipient(text: str) -> bool:
-    """Whether recordings can be encrypted to it: an X25519 recipient, ``age1…``."""
+    """Whether recordings can be encrypted to ``text``: whether it is an X25519 recipient (``age1…``)."""
     try:
         pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError:
@@ -140,7 +143,7 @@ def is_recipient(text: str) -> bool:
 
 
 def holds_identity(content: bytes) -> bool:
-    """Whether a file has the private key of a recipient in it, whatever it is called."""
+    """Whether the content of a file has the private key of a recipient in it."""
     return _IDENTITY in content.upper()
 
 
@@ -148,18 +151,19 @@ def _checked(recipients: Sequence[str]) -> tuple[str, ...]:
     stripped = tuple(dict.fromkeys(each.strip() for each in recipients))
     for each in stripped:
         if not is_recipient(each):
-            raise ConfigError(_no_recipient(each))
+            raise ConfigError(_why_no_recipient(each))
     return stripped
 
 
-def _no_recipient(text: str) -> str:
-    """Never quoted: it may be a secret that was taken for the other half."""
+def _why_no_recipient(text: str) -> str:
+    """The text is never quoted: it may be a private key that was taken for the public one."""
     if holds_identity(text.encode()):
         return "that is an identity, which is secret: give its recipient, which begins with age1, and make a new pair"
     return "that is no age recipient: give what begins with age1, as age-keygen prints it"
 
 
-def _said(text: str) -> list[str]:
+def _entries(text: str) -> list[str]:
+    """The lines that are neither empty nor comments."""
     return [line for each in text.splitlines() if (line := each.strip()) and not line.startswith("#")]
 
 

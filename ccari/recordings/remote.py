@@ -1,4 +1,4 @@
-"""The spool of an Asterisk on another host: what it has recorded is fetched over its HTTP, ``recordings/stored`` of ARI."""
+"""The spool of an Asterisk on another host: recordings are fetched over HTTP, by ``recordings/stored`` of ARI."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ class _NotThereError(RecordingError):
 
 
 class RemoteSpool:
-    """Files are fetched to ``incoming``, where each has its name when all of it is there."""
+    """Fetches files to ``incoming``, where a file gets its name only once it is complete."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, incoming: Path) -> None:
         self._session = session
@@ -135,7 +135,7 @@ class RemoteSpool:
     async def _asked(
         self, method: str, path: str, total: float = ANSWER_SECONDS
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """What a closed socket or a slow answer is told as, apart from what our own disk says."""
+        """A request to Asterisk. Raises RecordingDelayed if it fails or takes too long."""
         limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS)
         try:
             async with self._session.request(method, f"{self._stored}{path}", timeout=limits) as reply:
@@ -161,7 +161,7 @@ class RemoteSpool:
 async def open_remote_spool(
     url: str, username: str, password: str, incoming: Path
 ) -> AsyncIterator[RemoteSpool]:
-    """``url`` is that of Asterisk's HTTP; the credentials are those of an ARI user, and travel in a header."""
+    """``url``: of Asterisk's HTTP server. The credentials are those of an ARI user, and are sent in a header."""
     headers = {"Authorization": aiohttp.encode_basic_auth(username, password)}
     # Asterisk closes a connection after each answer, whatever it says
     connector = aiohttp.TCPConnector(force_close=True)
@@ -205,8 +205,8 @@ def _ours(names: Sequence[str]) -> Iterator[UUID]:
 
 
 def _has_none(reply: aiohttp.ClientResponse) -> bool:
-    """Whether ARI says that there is no such recording. An Asterisk that starts has HTTP before it has ARI, and says 404 to
-    whatever it is asked, in HTML: for 1.4 s as measured.
+    """Whether ARI says that there is no such recording. While Asterisk starts, its HTTP server runs before ARI does, and answers
+    every request by a 404 in HTML (for 1.4 s, as measured).
     """
     return reply.status == HTTPStatus.NOT_FOUND and reply.content_type == "application/json"
 

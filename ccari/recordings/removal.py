@@ -1,4 +1,4 @@
-"""Recordings and their tags taken off the disk, for good."""
+"""Removes recordings and their tags from the disk."""
 
 import os
 from collections.abc import Iterable
@@ -9,39 +9,40 @@ from ccari.recordings.tags import all_of
 
 
 def remove(folder: Path, files: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Remove recordings with their tags, for good: also when the power goes. Why it failed, by file; and what was not there
-    to remove. Blocks.
+    """Remove recordings with their tags, and flush the folders, so that they stay removed after a power failure. Blocks.
+
+    Gives why files could not be removed, by file; and the files that were not there.
     """
     faults: dict[str, str] = {}
     missing: list[str] = []
-    touched: dict[Path, list[str]] = {}
+    removed: dict[Path, list[str]] = {}
     for file in files:
         path = folder / file
         try:
             if not _remove_one(folder, path):
                 missing.append(file)
-            touched.setdefault(path.parent, []).append(file)
+            removed.setdefault(path.parent, []).append(file)
         except (OSError, ValueError) as error:
             faults[file] = why(error) if isinstance(error, OSError) else str(error)
-    for parent, those in touched.items():
+    for parent, names in removed.items():
         try:
             _flush(parent)
         except OSError as error:
-            faults |= dict.fromkeys(those, why(error))
+            faults |= dict.fromkeys(names, why(error))
     return faults, missing
 
 
 def _remove_one(folder: Path, path: Path) -> bool:
-    """False if there was none."""
+    """False if there was no such recording."""
     if ".." in PurePosixPath(path).parts or not path.is_relative_to(folder):
         raise ValueError("it is not below the recordings folder")
     if not path.parent.is_dir():
-        # a disk that is not mounted has none of the files either, and has them all again tomorrow
+        # if the disk is not mounted, the files only seem to be gone, and are there again tomorrow
         raise ValueError(f"there is no folder {path.parent}: is the disk mounted?")
-    there = path.exists()
-    for each in all_of(path):
-        each.unlink(missing_ok=True)
-    return there
+    existed = path.exists()
+    for file in all_of(path):
+        file.unlink(missing_ok=True)
+    return existed
 
 
 def _flush(folder: Path) -> None:

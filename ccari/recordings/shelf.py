@@ -1,4 +1,4 @@
-"""Stored recordings as they are looked at: with what keeps them, and as the encrypted files that they are."""
+"""Lists and shows recordings with what holds them, and gives out their encrypted files."""
 
 import os
 from collections.abc import AsyncGenerator, Sequence
@@ -58,7 +58,7 @@ class Shelf:
         try:
             found = await self._places.in_place(recording)
         except UnknownError:
-            # deleted at this moment
+            # it has just been deleted
             return {**row, "tag": None}
         return {**row, "tag": told(found.tag, found.kept)}
 
@@ -100,7 +100,9 @@ def _size(file: FileIO) -> int:
 
 
 def _with_end(row: dict[str, Any], kept: Stored | None) -> dict[str, Any]:
-    """``due``: from when it is deleted, were it not held; None for what is not stored. ``held_by``: in words."""
+    """The row with ``due``, when it is to be deleted if nothing holds it (None if it is not stored), and ``due_for``, why; and
+    ``held_by``, what holds it, in words.
+    """
     due = end(kept) if kept else None
     return {
         **row, "due": due.at if due else None, "due_for": due.why if due else None,

@@ -1,4 +1,4 @@
-"""The sound of a recording out of its raw files: cut, the two sides beside one another, and measured on the way."""
+"""Makes a recording's sound from its raw files: cut to what may be kept, the two sides joined in stereo, and measured."""
 
 import audioop
 import itertools
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from ccari.errors import RecordingError
 from ccari.recordings.raw import BYTES_A_SAMPLE, Raw
 
-#: Room noise on a telephone line is louder.
+#: Below this, a recording counts as silent: room noise on a telephone line is louder.
 SILENT_DBFS = -60.0
 _SILENT = 0x8000 * 10 ** (SILENT_DBFS / 20)
-#: What one side may lack of the other's length: they are told to stop one after the other.
+#: How much shorter than the callee's side the agent's may be: the two recorders are stopped one after the other.
 MISSING_MS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class AgentsSide:
-    """The left of a stereo recording. ``raw``: None if it was lost, and the left is silent; ``lead_ms``: how much earlier it
-    began than the right.
+    """The left channel of a stereo recording. ``raw``: None if it was lost; the left is silent then. ``lead_ms``: how much earlier
+    it began than the right, the callee's.
     """
 
     raw: Raw | None
@@ -26,9 +26,10 @@ class AgentsSide:
 
 
 class Sound:
-    """The first ``most_ms`` (None: all) of a raw file, in stereo with ``agent``: 16-bit PCM of ``frames``, ``rate`` a second.
+    """The first ``most_ms`` (None: all) of a raw file, in stereo with ``agent``: 16-bit PCM, ``frames`` of it, ``rate`` a second.
 
-    It is read when it is iterated over, in pieces: hours of talk would take hundreds of megabytes beside the calls.
+    Iterate over it to read it, in pieces: hours of talk in one would take hundreds of megabytes. Only then is
+    :attr:`silent` known.
 
     Raises
     ------
@@ -56,17 +57,17 @@ class Sound:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing of what was read is louder than :data:`SILENT_DBFS`."""
+        """Whether nothing that was read is louder than :data:`SILENT_DBFS`."""
         return self._peak <= _SILENT
 
     @property
     def agent_missing_ms(self) -> int:
-        """By how much the agent's side is shorter; 0 if that is no more than :data:`MISSING_MS`."""
+        """How much shorter the agent's side is; 0 if no more than :data:`MISSING_MS`."""
         missing_ms = 0 if self._agent is None else self.duration_ms - self._agents_frames * 1000 // self.rate
         return missing_ms if missing_ms > MISSING_MS else 0
 
     def __iter__(self) -> Iterator[bytes]:
-        """Raise RecordingDelayed if a raw file has become shorter, OSError if it cannot be read."""
+        """The sound in pieces. Raises RecordingDelayed if a raw file has become shorter, OSError if it cannot be read."""
         for piece in self._pieces():
             self._peak = max(self._peak, audioop.max(piece, BYTES_A_SAMPLE))
             yield piece
@@ -75,11 +76,11 @@ class Sound:
         if self._agent is None:
             yield from self._raw.pieces(0, self.frames)
             return
-        # as long as the callee's side, whatever the other's length
+        # as long as the callee's side: the agent's is cut, or filled up with silence
         for right, left in itertools.zip_longest(
             self._raw.side(0, self.frames), self._agents_pieces(), fillvalue=b""
         ):
-            yield _beside(left.ljust(len(right), b"\0"), right)
+            yield _stereo(left.ljust(len(right), b"\0"), right)
 
     def _agents_pieces(self) -> Iterator[bytes]:
         if self._agent is not None and self._agent.raw is not None:
@@ -87,16 +88,16 @@ class Sound:
 
     @property
     def _lead(self) -> int:
-        """In frames; Asterisk writes both sides at one rate, whatever a spoilt header says."""
+        """In frames of the callee's rate: Asterisk writes both sides at the same rate, even where a damaged header says otherwise."""
         return 0 if self._agent is None else self._agent.lead_ms * self.rate // 1000
 
     @property
     def _agents_frames(self) -> int:
-        there = 0 if self._agent is None or self._agent.raw is None else self._agent.raw.frames - self._lead
-        return max(0, min(there, self.frames))
+        frames = 0 if self._agent is None or self._agent.raw is None else self._agent.raw.frames - self._lead
+        return max(0, min(frames, self.frames))
 
 
-def _beside(left: bytes, right: bytes) -> bytes:
+def _stereo(left: bytes, right: bytes) -> bytes:
     return audioop.add(
         audioop.tostereo(left, BYTES_A_SAMPLE, 1, 0),
         audioop.tostereo(right, BYTES_A_SAMPLE, 0, 1),

@@ -1,4 +1,4 @@
-"""Where Asterisk leaves what it has recorded: a folder that we share with it."""
+"""The spool of an Asterisk on this machine: the folder in which it leaves what it has recorded."""
 
 import asyncio
 import contextlib
@@ -16,14 +16,16 @@ from ccari.recordings import raw
 
 _T = TypeVar("_T")
 
-#: For any answer of the folder, which may be another machine's: a list of a million files takes twenty.
+#: How long the folder may take to answer; it may be on another machine. Listing a million files takes 20 s.
 ANSWER_SECONDS = 30.0
-#: Asked for at once: when a trunk fails, all calls of a service end with it.
+#: How many operations may be under way at once: when a trunk fails, all calls of a service end at the same moment.
 MOST_UNDER_WAY = 4096
 
 
-def _is_something_else(path: Path) -> bool:
-    """Others may write in the spool: what is no file would be followed to one of ours, or waited for without end."""
+def _is_no_regular_file(path: Path) -> bool:
+    """True for a link, which could lead to one of our own files, or a pipe, which could block for ever: others can write to the
+    spool. False if there is nothing.
+    """
     try:
         return not stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -31,7 +33,7 @@ def _is_something_else(path: Path) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    return path.exists() and not _is_something_else(path)
+    return path.exists() and not _is_no_regular_file(path)
 
 
 def _unlink(*paths: Path) -> None:
@@ -43,15 +45,17 @@ def _unlink(*paths: Path) -> None:
 
 
 def uuid_of(name: str) -> UUID | None:
-    """The recording of that name, as ccari writes it: Python reads an id in braces too, and then there is no such file."""
+    """The id that a file is named after; None if it is not written exactly as ccari writes ids. Python also reads an id in braces,
+    but that names another file.
+    """
     with contextlib.suppress(ValueError):
-        found = UUID(name)
-        return found if str(found) == name else None
+        recording_id = UUID(name)
+        return recording_id if str(recording_id) == name else None
     return None
 
 
 class SharedSpool:
-    """``folder`` is ``recording`` below Asterisk's ``astspooldir``; other applications have their files in it too."""
+    """``folder`` is ``recording`` below Asterisk's ``astspooldir``. Other applications keep files there too."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -59,49 +63,49 @@ class SharedSpool:
 
     async def take(self, recording_id: UUID) -> Path:
         path = self._path(recording_id)
-        await raw.closed(lambda: self._asked(self._is_open, path))
+        await raw.closed(lambda: self._in_thread(self._is_open, path))
         return path
 
     def _is_open(self, path: Path) -> bool:
-        if _is_something_else(path):
+        if _is_no_regular_file(path):
             raise RecordingError(
                 f"{path.name} is no file, but a link or a pipe: Asterisk has not recorded it"
             )
         if not os.access(self._folder, os.R_OK | os.X_OK):
             raise RecordingDelayed(f"{self._folder} cannot be read: check [asterisk] spool")
         if not path.exists():
-            # not lost: a folder that is not Asterisk's, or not mounted now, lacks it too
+            # the recording is not lost: the folder may be the wrong one, or not mounted now
             raise RecordingDelayed(f"there is no file {path.name} in {self._folder}: check [asterisk] spool")
         return raw.is_open(path)
 
     async def take_agents(self, recording_id: UUID) -> Path | None:
         path = self._agents(recording_id)
-        await raw.closed(lambda: self._asked(lambda: not _is_something_else(path) and raw.is_open(path)))
-        return path if await self._asked(_is_file, path) else None
+        await raw.closed(lambda: self._in_thread(lambda: not _is_no_regular_file(path) and raw.is_open(path)))
+        return path if await self._in_thread(_is_file, path) else None
 
     async def remove(self, recording_id: UUID) -> None:
-        await self._asked(_unlink, self._agents(recording_id), self._path(recording_id))
+        await self._in_thread(_unlink, self._agents(recording_id), self._path(recording_id))
 
     async def listed(self) -> Sequence[UUID]:
         try:
-            return await self._asked(lambda: list(dict.fromkeys(self._named())))
+            return await self._in_thread(lambda: list(dict.fromkeys(self._recordings())))
         except FileNotFoundError:
             # Asterisk makes the folder with its first recording
             return []
         except OSError as error:
             raise RecordingDelayed(f"{self._folder} cannot be read: {error.strerror}") from None
 
-    async def _asked(self, work: Callable[..., _T], *given: Any) -> _T:
+    async def _in_thread(self, work: Callable[..., _T], *given: Any) -> _T:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await self._threads.run(work, *given)
         except TimeoutError:
             raise RecordingDelayed(f"{self._folder} does not answer: check [asterisk] spool") from None
 
-    def _named(self) -> Iterator[UUID]:
+    def _recordings(self) -> Iterator[UUID]:
         for path in self._folder.iterdir():
-            if path.suffix == ".wav" and (found := uuid_of(path.stem.removesuffix(AGENTS_SIDE))):
-                yield found
+            if path.suffix == ".wav" and (recording_id := uuid_of(path.stem.removesuffix(AGENTS_SIDE))):
+                yield recording_id
 
     def _path(self, recording_id: UUID) -> Path:
         return self._folder / f"{recording_id}.wav"

@@ -1,4 +1,4 @@
-"""How a recording's tag is told: beside the file as JSON, and in it as metadata that any player shows."""
+"""Writes a recording's tag: as JSON beside the file, and inside it as metadata that any player shows."""
 
 import json
 from collections.abc import Mapping
@@ -12,25 +12,24 @@ from ccari.errors import RecordingDelayed
 from ccari.policy.bases import LegalBasis
 from ccari.ports.recordings import Kept, RecordingTag
 
-#: Every format that a version of ccari has ever written.
+#: Every format that any version of ccari has written.
 FORMS = ("wav", "flac", "opus")
 _ENDINGS = ("json", *FORMS, *(f"{form}.age" for form in FORMS))
 _LEGIBLY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
 def beside(file: Path) -> Path:
-    """Where the tag of a stored recording lies."""
+    """The path of a stored recording's tag."""
     return file.with_name(f"{_id(file)}.json")
 
 
 def all_of(file: Path) -> list[Path]:
-    """All that lies in a stored recording's folder by its name, whatever the format: the name is its id.
+    """All files of a stored recording, in any format, and its tag: those in its folder that have its id as their name.
 
-    Each name that there can be is looked for: to list the folder takes 15 ms of the processor where it holds the ten thousand
-    recordings of a day.
+    Looks for each possible name, since listing a folder that holds a day's ten thousand recordings takes 15 ms of processor time.
     """
     names = (f"{_id(file)}.{ending}" for ending in _ENDINGS)
-    return [each for name in names if (each := file.with_name(name)).exists()]
+    return [path for name in names if (path := file.with_name(name)).exists()]
 
 
 def _id(file: Path) -> str:
@@ -38,24 +37,25 @@ def _id(file: Path) -> str:
 
 
 def sidecar(tag: RecordingTag, kept: Kept) -> bytes:
-    """The whole of what is known, for whoever finds the file without the database."""
+    """The content of the tag file: all that is known of the recording, for whoever finds it without the database."""
     return orjson.dumps(told(tag, kept), option=_LEGIBLY)
 
 
 def told(tag: RecordingTag, kept: Kept) -> dict[str, Any]:
-    """What lies beside a recording, by name."""
-    about: dict[str, Any] = {
+    """The fields of the tag file."""
+    file: dict[str, Any] = {
         "format": kept.format, "duration_ms": kept.duration_ms, "silent": kept.silent, "sha256": kept.sha256.hex(),
         "size": kept.size, "file_sha256": kept.file_sha256.hex(), "recipients": list(kept.recipients),
     }  # fmt: skip
-    return _told(tag) | about
+    return _tag_fields(tag) | file
 
 
 def metadata(tag: RecordingTag) -> Mapping[str, str]:
-    """The tag in the common names, and under its own where the format has them; WAV keeps the common ones only (RIFF
-    INFO), so all of it is in the comment too.
+    """The tag as metadata inside the file: under the common names that players show, and under its own names.
+
+    WAV has the common names only (RIFF INFO), so the comment repeats the whole tag as JSON.
     """
-    own = _told(tag)
+    own = _tag_fields(tag)
     common = {
         "title": own["recording_id"], "artist": own["controller"], "album": own["campaign"],
         "date": own["started_at"][:10], "comment": json.dumps(own, sort_keys=True, ensure_ascii=False),
@@ -63,16 +63,16 @@ def metadata(tag: RecordingTag) -> Mapping[str, str]:
     return common | own
 
 
-def _told(tag: RecordingTag) -> dict[str, str]:
-    plain = {each.name: str(getattr(tag, each.name)) for each in fields(tag)}
+def _tag_fields(tag: RecordingTag) -> dict[str, str]:
+    as_text = {each.name: str(getattr(tag, each.name)) for each in fields(tag)}
     try:
         basis = LegalBasis(tag.legal_basis)
     except ValueError:
-        # the journal has the basis that it was recorded on
+        # the call's journal still has the basis on which it was recorded
         raise RecordingDelayed(
             f"somebody has changed its legal basis: ccari calls show {tag.call_id}"
         ) from None
-    return plain | {
+    return as_text | {
         "legal_basis_iri": basis.iri,
         "started_at": tag.started_at.isoformat(timespec="milliseconds"),
         "delete_at": tag.delete_at.isoformat(timespec="seconds"),

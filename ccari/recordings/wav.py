@@ -1,4 +1,7 @@
-"""RIFF/WAVE with a tag inside (Multimedia Programming Interface and Data Specifications 1.0, IBM and Microsoft, 1991)."""
+"""Writes the header of a RIFF/WAVE file with a tag inside.
+
+The format is that of Multimedia Programming Interface and Data Specifications 1.0, IBM and Microsoft, 1991.
+"""
 
 import struct
 import wave
@@ -6,14 +9,14 @@ from collections.abc import Mapping
 
 from ccari.recordings.raw import BYTES_A_SAMPLE
 
-#: What LIST INFO calls the common names; it has no place for others.
+#: The chunks of LIST INFO for the common names; it has none for others.
 _INFO = {"title": b"INAM", "artist": b"IART", "album": b"IPRD", "date": b"ICRD", "comment": b"ICMT"}
-#: Readers take this for "until the end of the file": a length has 32 bits, and two sides of a day and a half need more.
+#: Readers take this length as "until the end of the file". A length has 32 bits; a day and a half in stereo needs more.
 _TO_THE_END = 2**32 - 1
 
 
 def header(channels: int, rate: int, size: int, tags: Mapping[str, str]) -> bytes:
-    """What goes before ``size`` bytes of 16-bit PCM."""
+    """What stands before ``size`` bytes of 16-bit PCM."""
     frame = channels * BYTES_A_SAMPLE
     info = b"".join(
         _chunk(_INFO[name], value.encode() + b"\0") for name, value in tags.items() if name in _INFO
@@ -26,7 +29,7 @@ def header(channels: int, rate: int, size: int, tags: Mapping[str, str]) -> byte
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
-    """Chunks begin at even places."""
+    """A chunk, padded to an even length, as RIFF wants."""
     return _head(name, len(content)) + content + b"\0" * (len(content) % 2)
 
 

@@ -59,7 +59,7 @@ async def test_a_spool_that_hangs_takes_the_threads_of_all_the_service(
 ) -> None:
     """Each call that ended left one in it."""
     monkeypatch.setattr(spools, "MOST_UNDER_WAY", most := 16)
-    monkeypatch.setattr(spools, "_is_something_else", disk.hang)
+    monkeypatch.setattr(spools, "_is_no_regular_file", disk.hang)
     archive = FileArchive(SharedSpool(spool), kept_in, "wav", tuple)
     ends = [archive.keep(TAG, patience=0.05) for _ in range(2 * most)]
     told = await asyncio.gather(*ends, return_exceptions=True)
@@ -82,21 +82,21 @@ async def test_the_end_of_a_call_waits_without_end_for_a_spool_that_hangs(
     spool: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Spool], Any]
 ) -> None:
     monkeypatch.setattr(spools, "ANSWER_SECONDS", 0.05)
-    monkeypatch.setattr(spools, "_is_something_else", disk.hang)
+    monkeypatch.setattr(spools, "_is_no_regular_file", disk.hang)
     monkeypatch.setattr(spools, "_unlink", disk.hang)
-    monkeypatch.setattr(SharedSpool, "_named", disk.hang)
+    monkeypatch.setattr(SharedSpool, "_recordings", disk.hang)
     async with asyncio.timeout(SECONDS):
         with pytest.raises(RecordingDelayed, match=f"{spool} does not answer"):
             await ask(SharedSpool(spool))
 
 
-@pytest.mark.parametrize("step", ["_put", "_works"])
+@pytest.mark.parametrize("step", ["_place", "_all_drafts"])
 async def test_a_recordings_folder_that_hangs_takes_the_threads_of_all_the_service(
     spool: Path, kept_in: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     archive = FileArchive(SharedSpool(spool), kept_in, "wav", tuple)
     record(raw_in(spool))
-    working = asyncio.ensure_future(archive.keep(TAG) if step == "_put" else archive.at_work())
+    working = asyncio.ensure_future(archive.keep(TAG) if step == "_place" else archive.at_work())
     with monkeypatch.context() as hung:
         hung.setattr(FileArchive, step, disk.hang)
         with ThreadPoolExecutor(1) as apart:
