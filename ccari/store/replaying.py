@@ -25,15 +25,15 @@ from ccari.store.pressed import AnotherKeyError, UnreadableError
 
 _log = structlog.get_logger()
 
-#: For the database to take a right that was pressed; whoever pressed it waits. With the time that the disk may take it is
-#: less than five seconds to the confirmation.
+#: For the database to take a right that was pressed, while whoever pressed it waits. With what the disk may take in addition, the
+#: confirmation comes within five seconds.
 PRESS_SECONDS = 3.0
 #: Between tries while something waits.
 AGAIN_SECONDS = 1.0
 #: Between looks at what another process has kept.
 LOOK_SECONDS = 10.0
-#: Between lines of the log about the same thing.
-TELL_AGAIN_SECONDS = 60.0
+#: Between log lines about the same thing.
+LOG_AGAIN_SECONDS = 60.0
 _INBOUND = "inbound"
 _WAITING = "rights that were pressed wait to be registered, and may bar whoever would be called"
 _ASIDE = "rights that were pressed lie aside, and may bar whoever would be called: ccari requests spooled"
@@ -41,15 +41,16 @@ _ASIDE = "rights that were pressed lie aside, and may bar whoever would be calle
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """Of one round. ``reference`` is None for what was put aside."""
+    """What one round did with one record of the local journal. ``reference``: None if it was put aside."""
 
     name: str
     reference: str | None
 
 
 class SpoolingCallStore(CallRows):
-    """The calls of a node that has a local journal: a right goes there when the database does not take it, and while one is
-    there nobody is called, for somebody may have barred themselves (invariants 1 and 5).
+    """The calls of a node with a local journal. A right goes there if the database does not take it in time (invariant 5).
+
+    While a right is there nobody is called, since it may bar whoever would be called (invariant 1).
     """
 
     def __init__(
@@ -64,32 +65,33 @@ class SpoolingCallStore(CallRows):
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
         """As without a local journal; but a call to somebody is refused with StoreError while rights wait."""
         if call.direction != _INBOUND:
-            await self._heed()
+            await self._refuse_while_rights_wait()
         return await super().open(call, question)
 
     async def facts(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
     ) -> tuple[Facts, int | None]:
-        await self._heed()
+        await self._refuse_while_rights_wait()
         return await super().facts(question, digests, listed_as)
 
     async def facts_and_bearer(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
     ) -> tuple[Facts, int | None, Bearer | None]:
-        await self._heed()
+        await self._refuse_while_rights_wait()
         return await super().facts_and_bearer(question, digests, listed_as, sha256)
 
     async def spend_token(
         self, call: OpenedCall, question: Question, judge: Judge, journal: Sequence[Entry]
     ) -> Block | None:
-        await self._heed()
+        await self._refuse_while_rights_wait()
         return await super().spend_token(call, question, judge, journal)
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
-        """As without a local journal; but refused with StoreError while rights wait: one may be a refusal to be recorded,
-        and no recording that it ends may be taken up (invariant 6). While one lies aside, whose database or disk will not
-        give it back, or waits for a key that is not there, which may be for days, talks are taken up as if it were theirs:
-        they go on, and are not recorded any more.
+        """As without a local journal, but for rights that are not registered yet: one may be a refusal to be recorded, and the
+        recording that it ends may not be taken up (invariant 6).
+
+        While rights wait, StoreError is raised. A right may also lie aside, or wait for a key that is missing, which can last for
+        days: then every talk is taken up as if that right were its callee's, so that it goes on, unrecorded.
         """
         found = await self._journal.unsettled()
         if found.waiting and found.waiting > await self._journal.passed_over():
@@ -100,7 +102,7 @@ class SpoolingCallStore(CallRows):
     async def register_right(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False
     ) -> str | None:
-        """The request and its immediate effect; or None: it is in the local journal, and registered when it can be.
+        """The request's reference, once it is registered with its effect. None: it is in the local journal, to be registered later.
 
         Raises
         ------
@@ -122,9 +124,9 @@ class SpoolingCallStore(CallRows):
         self._kept.set()
         return None
 
-    async def _heed(self) -> None:
-        """What lies aside bars as well: whoever pressed may have been told that they would not be called again, and only a
-        person can find out who it was.
+    async def _refuse_while_rights_wait(self) -> None:
+        """Raise StoreError while rights wait, or lie aside. The latter bar as well: somebody may have been promised that they will
+        not be called again, and only a person can find out who.
         """
         found = await self._journal.unsettled()
         if found.waiting or found.aside:
@@ -132,7 +134,7 @@ class SpoolingCallStore(CallRows):
 
 
 class Replayer:
-    """Registers what waits in ``journal``. ``kept`` is set when something has been kept."""
+    """Registers the rights that wait in ``journal``. ``kept`` is set whenever another one was kept there."""
 
     def __init__(
         self, journal: LocalJournalFiles, calls: CallRows, kept: asyncio.Event, meter: Meter = UNMETERED
@@ -141,43 +143,44 @@ class Replayer:
         self._journal = journal
         self._calls = calls
         self._kept = kept
-        self._told_at = 0.0
+        self._log_again_at = 0.0
         self._left_because = ""
 
     async def run(self) -> None:
-        """Until cancelled. What is under way then is found by the next service. What fails is logged, and tried again: until
-        it is done nobody is called.
+        """Register what waits, again and again until cancelled. A failure is logged, and tried again: until then nobody is called.
+
+        What is under way when it is cancelled is found again by the next service.
         """
         while True:
-            left = await self._is_left()
+            left = await self._round_leaves_some()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN_SECONDS if left else LOOK_SECONDS):
                     await self._kept.wait()
             self._kept.clear()
 
     async def begin(self) -> None:
-        """What an earlier run has left, before the first call is taken."""
+        """Register what an earlier run has left, before the first call is taken."""
         try:
             await self._journal.disk.run(self._journal.tidy)
         except (ConfigError, StoreError, OSError) as error:
-            told = why(error) if isinstance(error, OSError) else str(error)
-            _log.error("local_journal_untidy", reason=told)
-        await self._is_left()
+            _log.error("local_journal_untidy", reason=_words(error))
+        await self._round_leaves_some()
 
-    async def _is_left(self) -> bool:
+    async def _round_leaves_some(self) -> bool:
+        """Do a round; True if rights still wait, or it failed."""
         try:
             await self.round()
             found = await self._journal.unsettled()
-            # what was kept since the round began comes in the next
-            because = self._left_because if found.waiting else _ASIDE if found.aside else ""
-            if because:
-                self._tell(found, because)
+            # no reason: what waits was kept since the round began, and comes in the next one
+            reason = self._left_because if found.waiting else _ASIDE if found.aside else ""
+            if reason:
+                self._log_waiting(found, reason)
         except StoreError as error:
             self._meter.failed(Work.REPLAYING)
-            await self._tell_why(str(error))
+            await self._log_failure(str(error))
         except Exception:  # noqa: BLE001 - logged; nobody may be left waiting
             self._meter.failed(Work.REPLAYING)
-            if self._is_to_be_told():
+            if self._may_log():
                 _log.exception("rights_not_registered")
         else:
             self._meter.done(Work.REPLAYING)
@@ -185,10 +188,8 @@ class Replayer:
         return True
 
     async def round(self) -> list[Replayed]:
-        """Register all that waits, in the order in which it was pressed; what cannot ever be is put aside, and what is
-        encrypted by another key passed over.
-
-        Nothing, if another process is about it.
+        """Register all that waits, in the order in which it was pressed. A right that can never be registered is put aside; one
+        that is encrypted with a key that is not here is passed over. Does nothing while another process is registering.
 
         Raises
         ------
@@ -207,7 +208,7 @@ class Replayer:
                 try:
                     done.append(Replayed(name, await self._register(name)))
                 except AnotherKeyError as error:
-                    # what was pressed since then is not to wait for that key
+                    # later rights are not to wait for that key
                     self._left_because = str(error)
         return done
 
@@ -222,8 +223,7 @@ class Replayer:
         except AnotherKeyError:
             raise
         except (OSError, ConfigError) as error:
-            told = why(error) if isinstance(error, OSError) else str(error)
-            raise StoreError(f"the local journal cannot be read: {told}") from None
+            raise StoreError(f"the local journal cannot be read: {_words(error)}") from None
         await disk.run(self._journal.remove, name)
         call, exercise = pressed.call, pressed.exercise
         _log.info(
@@ -245,21 +245,25 @@ class Replayer:
             advice="nobody is called until a person has seen to it",
         )
 
-    async def _tell_why(self, reason: str) -> None:
+    async def _log_failure(self, reason: str) -> None:
         try:
-            self._tell(await self._journal.unsettled(), reason)
+            self._log_waiting(await self._journal.unsettled(), reason)
         except StoreError as error:
-            if self._is_to_be_told():
+            if self._may_log():
                 _log.error("local_journal_unreadable", reason=str(error))
 
-    def _tell(self, found: Standing, reason: str) -> None:
-        if self._is_to_be_told():
+    def _log_waiting(self, found: Standing, reason: str) -> None:
+        if self._may_log():
             since = found.since.isoformat() if found.since else None
             _log.warning("rights_wait", waiting=found.waiting, aside=found.aside, since=since, reason=reason)
 
-    def _is_to_be_told(self) -> bool:
+    def _may_log(self) -> bool:
         now = asyncio.get_running_loop().time()
-        if now < self._told_at:
+        if now < self._log_again_at:
             return False
-        self._told_at = now + TELL_AGAIN_SECONDS
+        self._log_again_at = now + LOG_AGAIN_SECONDS
         return True
+
+
+def _words(error: Exception) -> str:
+    return why(error) if isinstance(error, OSError) else str(error)

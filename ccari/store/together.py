@@ -23,11 +23,11 @@ class _Failed:
 
 
 class Together(Generic[_Q, _A]):
-    """``await together.ask(question)``: one round trip is under way at a time, and the next is for all that came meanwhile.
+    """``await together.ask(question)``: one round trip is under way at a time; questions that come meanwhile share the next.
 
-    Each question is asked after it came, as it would be by itself; none waits to be joined by others. ``ask`` gives the
-    answers in the questions' order, or StoreError is raised; what it raises is raised to all whom it asked for. ``most`` there are in one round trip.
-    Who asks, asks in the task of one of them: there is none of its own that could be left behind.
+    A question that comes while none is under way is asked at once, without waiting for others. ``ask`` gets at most ``most``
+    questions and gives their answers in that order; what it raises is raised to all who asked. A round trip runs in the task of
+    one of those who asked: there is no task of its own that could be left behind.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class Together(Generic[_Q, _A]):
         self._waiting.append((question, answer))
         if self._under_way:
             try:
-                told = await answer
+                found = await answer
             except asyncio.CancelledError:
                 if not answer.cancelled() and answer.result() is _YOUR_TURN:
                     self._waiting.popleft()
                     self._pass_on()
                 raise
-            if isinstance(told, _Failed):
-                raise told.error
-            if told is not _YOUR_TURN:
-                return cast("_A", told)
+            if isinstance(found, _Failed):
+                raise found.error
+            if found is not _YOUR_TURN:
+                return cast("_A", found)
         self._under_way = True
         try:
             return await self._ask_for_all()

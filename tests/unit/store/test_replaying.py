@@ -355,10 +355,10 @@ async def test_a_right_that_is_kept_as_a_round_ends_is_told_of_as_one_that_canno
         patch.setattr(node.replayer, "round", nothing)
         await node.press(call)
         with capture_logs() as logged:
-            assert await node.replayer._is_left()
+            assert await node.replayer._round_leaves_some()
             async with node.journal.registering():
                 patch.undo()
-                await node.replayer._is_left()
+                await node.replayer._round_leaves_some()
     assert [(line["event"], line["reason"]) for line in logged] == [
         ("rights_wait", "another process is registering them")
     ]
@@ -392,7 +392,7 @@ async def test_a_folder_that_cannot_be_read_goes_unnoticed(node: Node) -> None:
     node.journal.waiting.rename(node.journal.folder / "moved")
     node.journal.waiting.write_text("")
     with capture_logs() as logged:
-        await node.replayer._is_left()
+        await node.replayer._round_leaves_some()
     assert [line["event"] for line in logged] == ["local_journal_unreadable"]
 
 
