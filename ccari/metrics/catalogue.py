@@ -74,54 +74,52 @@ _WAY = _label("way", Way)
 _WAITS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 CALLS = Family(
-    "ccari_calls", Kind.COUNTER, "Calls that ended, by who began them and how they ended.",
+    "ccari_calls", Kind.COUNTER, "Calls that ended, by who started them and how they ended.",
     (_WAY, _label("direction", Direction), _label("outcome", (*Outcome, HANDED_BACK, OTHER)), _CAMPAIGN),
 )  # fmt: skip
 BLOCKED = Family(
-    "ccari_calls_blocked", Kind.COUNTER, "Calls that the gate did not let through, by why.",
+    "ccari_calls_blocked", Kind.COUNTER, "Calls that the gate blocked, by reason.",
     (_label("reason", (*Block, OTHER)), _CAMPAIGN),
 )  # fmt: skip
 TURNED_AWAY = Family(
     "ccari_calls_turned_away", Kind.COUNTER,
-    "Calls that were not begun, because there are too many or the service stops; the dialplan went its other way.",
+    "Calls that were not started, because there are too many or the service is stopping; the dialplan took its other path.",
     (_label("reason", ("overload", "shutdown", OTHER)),),
 )  # fmt: skip
-UNDER_WAY = Family(
-    "ccari_calls_under_way", Kind.GAUGE, "Calls over Stasis that are being run, whatever each is at."
-)
-CALLS_MOST = Family("ccari_calls_most", Kind.GAUGE, "Calls that may be under way: [calls] at_once.")
+UNDER_WAY = Family("ccari_calls_under_way", Kind.GAUGE, "Calls over Stasis in progress, at any stage.")
+CALLS_MOST = Family("ccari_calls_most", Kind.GAUGE, "The limit on calls in progress: [calls] at_once.")
 GATE = Family(
-    "ccari_gate_seconds", Kind.HISTOGRAM, "What a call waited for the gate's answer, or for its error.",
+    "ccari_gate_seconds", Kind.HISTOGRAM, "How long a call waited for the gate's answer, or for its error.",
     (_label("step", Step),), _WAITS,
 )  # fmt: skip
 ANSWER_TO_NOTICE = Family(
     "ccari_answer_to_notice_seconds", Kind.HISTOGRAM,
-    "From the answer to the first word of the notice; not of campaigns that listen for an answering machine first.",
+    "From the answer to the first word of the notice; without campaigns that detect answering machines first.",
     buckets=_WAITS,
 )  # fmt: skip
 NOTICE_TO_BRIDGE = Family(
     "ccari_notice_to_bridge_seconds", Kind.HISTOGRAM,
-    "From the end of the notice to the bridge, the recorder's start included; not of calls in which somebody had to answer, "
+    "From the end of the notice to the bridge, including the recorder's start; without calls in which somebody had to answer, "
     "or press a key, in between.", buckets=_WAITS,
 )  # fmt: skip
 NOTICES = Family(
     "ccari_notices", Kind.COUNTER,
-    "What became of the notice of calls that were answered: heard to its end; failed, for it could not be played; or left, by "
-    "whoever hung up or was let go before.", (_label("result", ("heard", "failed", "left")),),
+    "The result of the notice in answered calls: heard to its end; failed, because it could not be played; or left, because "
+    "somebody hung up or the call was ended before.", (_label("result", ("heard", "failed", "left")),),
 )  # fmt: skip
 RIGHTS = Family(
     "ccari_rights", Kind.COUNTER,
     "Rights that were exercised in calls on this node, by key or by an agent's code: registered, kept on this node until the "
-    "database is back, or failed, which the callee was told.",
+    "database is back, or failed, of which the callee was told.",
     (_label("right", Right), _label("channel", Intake), _label("result", Registered)),
 )  # fmt: skip
 RECORDINGS_FILED = Family(
     "ccari_recordings_filed", Kind.COUNTER,
-    "What became of recordings as they ended: stored; delayed, which is tried again; lost; discarded, for they may not be kept.",
+    "The result of recordings as they ended: stored; delayed, to be tried again; lost; discarded, because they must not be kept.",
     (_label("result", Filed),),
 )  # fmt: skip
 RECORDINGS_DELETED = Family(
-    "ccari_recordings_deleted", Kind.COUNTER, "Recordings whose deletion this node carried out.", (_label("why", (*Why, OTHER)),)
+    "ccari_recordings_deleted", Kind.COUNTER, "Recordings that this node deleted.", (_label("why", (*Why, OTHER)),)
 )  # fmt: skip
 NOT_DELETED = Family(
     "ccari_recordings_not_deleted", Kind.COUNTER,
@@ -134,7 +132,7 @@ ASTERISK_UP = Family(
 ASTERISK_CONNECTIONS = Family(
     "ccari_asterisk_connections",
     Kind.COUNTER,
-    "Connections to Asterisk that were made; the first is one of them.",
+    "Connections made to Asterisk, including the first.",
 )
 FENCE_HELD = Family(
     "ccari_fence_held",
@@ -142,17 +140,17 @@ FENCE_HELD = Family(
     "1 while this service holds the lock that keeps another one from driving the same Asterisk.",
 )
 LOOP_LATE = Family(
-    "ccari_event_loop_late_seconds", Kind.HISTOGRAM, "What the event loop was late by, ten times a second.",
+    "ccari_event_loop_late_seconds", Kind.HISTOGRAM, "How late the event loop was, measured ten times a second.",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0),
 )  # fmt: skip
-AGI_SESSIONS = Family("ccari_agi_sessions", Kind.GAUGE, "FastAGI conversations under way.")
+AGI_SESSIONS = Family("ccari_agi_sessions", Kind.GAUGE, "FastAGI conversations in progress.")
 WORK_SUCCEEDED = Family(
     "ccari_work_last_success_timestamp_seconds", Kind.GAUGE,
-    "When work in the background was last done; housekeeping and expiry also count as done where another node is at it.",
+    "When background work last succeeded; housekeeping and expiry also count if another node is doing them.",
     (_label("work", Work),),
 )  # fmt: skip
 WORK_FAILED = Family(
-    "ccari_work_failures", Kind.COUNTER, "Rounds of such work that failed.", (_label("work", Work),)
+    "ccari_work_failures", Kind.COUNTER, "Rounds of background work that failed.", (_label("work", Work),)
 )
 
 DATABASE_UP = Family(
@@ -161,7 +159,7 @@ DATABASE_UP = Family(
 POOL = Family(
     "ccari_database_connections", Kind.GAUGE, "Connections of the pool that calls use.", (_label("state", ("busy", "idle")),)
 )  # fmt: skip
-POOL_MOST = Family("ccari_database_connections_most", Kind.GAUGE, "Connections that the pool may have.")
+POOL_MOST = Family("ccari_database_connections_most", Kind.GAUGE, "The limit on connections of the pool.")
 REVISION = Family("ccari_policy_revision", Kind.GAUGE, "The policy revision in force here; 0: none.")
 
 REQUESTS_OPEN = Family(
@@ -170,7 +168,7 @@ REQUESTS_OPEN = Family(
     (_label("due", ("overdue", "soon", "later")),),
 )  # fmt: skip
 REQUESTS = Family(
-    "ccari_requests", Kind.GAUGE, "Rights requests that were ever registered, by right and by how they came in.",
+    "ccari_requests", Kind.GAUGE, "All rights requests ever registered, by right and by how they came in.",
     (_label("right", Right), _label("channel", Intake)),
 )  # fmt: skip
 UNFINISHED = Family(
@@ -181,35 +179,35 @@ UNFINISHED = Family(
 RECORDINGS_LATE = Family(
     "ccari_recordings_late",
     Kind.GAUGE,
-    "Recordings that ended more than an hour ago and still lie unencrypted in the spool, and those that have been running for five "
-    "hours by the database: their Asterisk has another name now, or no service any more.",
+    "Recordings that ended more than an hour ago and are still unencrypted in the spool, and those that have been running for five "
+    "hours according to the database: their Asterisk has another name now, or no service any more.",
 )
 RECORDINGS = Family(
-    "ccari_recordings", Kind.GAUGE, "All recordings there is a row of, by state.",
+    "ccari_recordings", Kind.GAUGE, "All recordings that have a row, by state.",
     (_label("state", ("tagged", "recording", "finished", "stored", "discarded", "failed", "deleted")),),
 )  # fmt: skip
 SUPPRESSIONS = Family(
     "ccari_suppressions",
     Kind.GAUGE,
-    "Bars in force, by their reason; not those of registers.",
+    "Suppressions in force, by reason; without registers.",
     (_label("reason", Reason),),
 )
 FORWARDS = Family(
     "ccari_forwards", Kind.GAUGE,
-    "Changes of requests that controllers are to be told of: waiting, delivered, or given up.",
+    "Messages to controllers about changes of requests: waiting, delivered, or given up.",
     (_label("state", ("waiting", "delivered", "given_up")),),
 )  # fmt: skip
 WEBHOOKS = Family(
-    "ccari_webhook_messages", Kind.GAUGE, "Messages that a webhook of [[webhooks]] has not been told: waiting, or given up.",
+    "ccari_webhook_messages", Kind.GAUGE, "Messages that a webhook of [[webhooks]] has not received: waiting, or given up.",
     (Label("webhook", words="its name in the settings"), _label("state", ("waiting", "given_up"))),
 )  # fmt: skip
 FORWARDS_AGE = Family(
     "ccari_forwards_oldest_seconds", Kind.GAUGE,
-    "Since when a change of a request waits that a controller is to be told of; 0: none.",
+    "How long the oldest message to a controller has waited; 0: none waits.",
 )  # fmt: skip
 WEBHOOKS_AGE = Family(
     "ccari_webhook_oldest_seconds", Kind.GAUGE,
-    "Since when a message to a webhook of [[webhooks]] waits; none: nothing waits.",
+    "How long the oldest message to a webhook of [[webhooks]] has waited; no series: none waits.",
     (Label("webhook", words="its name in the settings"),),
 )  # fmt: skip
 REGISTER_AGE = Family(
@@ -220,32 +218,34 @@ REGISTER_AGE = Family(
 )
 REGISTER_MOST = Family(
     "ccari_register_most_age_seconds", Kind.GAUGE,
-    "How old a copy may be before the campaigns that heed it are blocked: the strictest that one of them asks for.", (_REGISTER,),
+    "How old a copy may be before the campaigns that use it are blocked: the strictest limit of any of them.", (_REGISTER,),
 )  # fmt: skip
 
 JOURNAL_RIGHTS = Family(
     "ccari_local_journal_rights", Kind.GAUGE,
-    "Rights kept on this node's disk: waiting to be registered, or aside, for a person to see to: while there is one of them "
-    "nobody is called; or torn, and never confirmed to anybody.", (_label("state", ("waiting", "aside", "torn")),),
+    "Rights kept on this node's disk: waiting to be registered, or put aside for a person to deal with (while there is either, "
+    "nobody is called); or torn, and never confirmed to anybody.", (_label("state", ("waiting", "aside", "torn")),),
 )  # fmt: skip
 JOURNAL_AGE = Family(
     "ccari_local_journal_oldest_seconds",
     Kind.GAUGE,
-    "How long the oldest of those that wait has waited; 0: none waits.",
+    "How long the oldest waiting right has waited; 0: none waits.",
 )
-JOURNAL_BYTES = Family("ccari_local_journal_bytes", Kind.GAUGE, "What those that wait take on the disk.")
-JOURNAL_FULL = Family("ccari_local_journal_full", Kind.GAUGE, "1 if it would take no further right.")
+JOURNAL_BYTES = Family("ccari_local_journal_bytes", Kind.GAUGE, "Disk space of the rights that wait.")
+JOURNAL_FULL = Family(
+    "ccari_local_journal_full", Kind.GAUGE, "1 if the local journal can take no further right."
+)
 
 HTTP = Family(
-    "ccari_http_request_seconds", Kind.HISTOGRAM, "What HTTP requests took, streams left out.",
-    (Label("route", words="the path's template, as in /openapi.json; empty: none such"),
+    "ccari_http_request_seconds", Kind.HISTOGRAM, "How long HTTP requests took, without streams.",
+    (Label("route", words="the path's template, as in /openapi.json; empty: no such path"),
      _label("method", ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", OTHER)),
      _label("status", ("1xx", "2xx", "3xx", "4xx", "5xx"))), (0.005, 0.02, 0.1, 0.5, 2.0, 10.0),
 )  # fmt: skip
 LOG_LINES_LOST = Family(
     "ccari_log_lines_lost",
     Kind.COUNTER,
-    "Lines of the log that could not be written: the disk was full, or their reader had gone.",
+    "Log lines that could not be written: the disk was full, or the reader had gone.",
 )
 BUILD = Family(
     "ccari_build_info", Kind.GAUGE, "Always 1.",

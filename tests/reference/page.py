@@ -19,19 +19,19 @@ LIBRARY = Logged("library_message", "warning", frozenset({"message"}), in_call=F
 
 _HEAD = """# Reference: log events and metrics
 
-Made from the code by `make reference`; a test keeps it so.
+Generated from the code by `make reference`; a test checks that it is current.
 
 ## Log events
 
-`ccari serve` writes one JSON object a line to standard output. Each has `at` (UTC), `level`, `event`, and the fields below;
-a line of a call also has those of its context. Numbers are masked everywhere. Levels are those of `[log] level`: at `warning`
-nothing is lost that [operations.md](operations.md#alarms) explains.
+`ccari serve` writes one JSON object a line to standard output. Each line has `at` (UTC), `level`, `event`, and the fields below;
+a line of a call also has the fields of its context. Numbers are masked everywhere. Levels are those of `[log] level`: at `warning`,
+everything that [operations.md](operations.md#alarms) explains is still logged.
 
 """
 _METRICS = """## Metrics
 
-What `GET /metrics` tells; [operations.md](operations.md#metrics) says how to have it scraped, and what each alert wants. No label
-holds a number or the id of a call. Beside these there are `process_…` and `python_gc_…` of prometheus-client.
+`GET /metrics` shows these; [operations.md](operations.md#metrics) says how to scrape them, and what to do about each alert. No label
+holds a number or the id of a call. prometheus-client adds `process_…` and `python_gc_…`.
 
 """
 
