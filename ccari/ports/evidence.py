@@ -76,6 +76,12 @@ class SealStore(Protocol):
         """
         ...
 
+    async def seal_one(
+        self, sign: Callable[[Sequence[Leaf], Statement | None], Seal], kind: Kind, of: str
+    ) -> bool:
+        """As :meth:`seal`, in the same turns, that one journal alone; False if there is nothing of it to be sealed."""
+        ...
+
 
 class AccountStore(SealStore, Protocol):
     """Each method raises StoreError, and UnknownError if there is none."""

@@ -25,16 +25,25 @@ _MARKS = {
 _APART = frozenset({"events", "last_link"})
 
 
+Sign = Callable[[Sequence[Leaf], Statement | None], Seal]
+
+
 class Seals:
     """:class:`ccari.ports.evidence.SealStore` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def seal(self, sign: Callable[[Sequence[Leaf], Statement | None], Seal], most: int) -> int:
+    async def seal(self, sign: Sign, most: int) -> int:
+        return await self._seal(sign, "to_seal", most)
+
+    async def seal_one(self, sign: Sign, kind: Kind, of: str) -> bool:
+        return await self._seal(sign, "one_to_seal", kind, of) > 0
+
+    async def _seal(self, sign: Sign, which: str, *arguments: Any) -> int:
         async with self._database.transaction() as connection:
             await connection.execute(SQL["seal_lock"])
-            rows = await connection.fetch(SQL["to_seal"], most)
+            rows = await connection.fetch(SQL[which], *arguments)
             if not rows:
                 return 0
             leaves = sorted((_leaf(dict(row)) for row in rows), key=lambda each: (each.kind, each.id))

@@ -57,7 +57,7 @@ class Prover:
                 raise EvidenceError(f"the call {which} is not over yet")
             if account.seals and account.seals[-1].leaf.events == len(account.journal):
                 break
-            await sealer.seal()
+            await sealer.seal_one(account.kind, account.id)
         return account
 
     def pack(self, account: Account, *, with_policy: bool = True) -> tuple[bytes, Sequence[HeardSound]]:

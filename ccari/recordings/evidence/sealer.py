@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import structlog
 
 from ccari.errors import CcariError
-from ccari.policy.seal import Leaf, Statement, statement
+from ccari.policy.seal import Kind, Leaf, Statement, statement
 from ccari.ports.evidence import Seal, SealStore
 from ccari.ports.metering import UNMETERED, Meter, Work
-from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.evidence.keys import SigningKey, SigningKeys
 
 #: How long the journal of a call is at most unsealed: so long, whoever can write to the database could change it unnoticed.
 SEAL_SECONDS = 60.0
@@ -22,6 +22,23 @@ MOST_LEAVES = 1000
 LAST_SECONDS = 5.0
 
 _log = structlog.get_logger()
+
+
+class _Signature:
+    """Signs seals with one key, the newest of which is told to the log."""
+
+    def __init__(self, key: SigningKey) -> None:
+        self._key = key
+        self._made: Statement | None = None
+
+    def sign(self, leaves: Sequence[Leaf], before: Statement | None) -> Seal:
+        self._made = statement(leaves, before, self._key.fingerprint, datetime.now(UTC))
+        return Seal(self._made, self._key.sign(self._made.canonical))
+
+    def tell(self, journals: int) -> None:
+        # if the log is kept elsewhere, its hash proves that there was a seal which somebody has removed since
+        seal = self._made.digest.hex() if self._made else ""
+        _log.info("journals_sealed", journals=journals, key=self._key.fingerprint, seal=seal)
 
 
 class Sealer:
@@ -40,20 +57,17 @@ class Sealer:
         StoreError, ConfigError
             If the database is away, or there is no key to sign with. Seals made before that stay.
         """
-        key, sealed, statements = self._keys.newest(), 0, list[Statement]()
-
-        def sign(leaves: Sequence[Leaf], before: Statement | None) -> Seal:
-            signed = statement(leaves, before, key.fingerprint, datetime.now(UTC))
-            statements.append(signed)
-            return Seal(signed, key.sign(signed.canonical))
-
-        while journals := await self._store.seal(sign, MOST_LEAVES):
+        signature, sealed = _Signature(self._keys.newest()), 0
+        while journals := await self._store.seal(signature.sign, MOST_LEAVES):
             sealed += journals
-            # if the log is kept elsewhere, its hash proves that there was a seal which somebody has removed since
-            _log.info(
-                "journals_sealed", journals=journals, key=key.fingerprint, seal=statements[-1].digest.hex()
-            )
+            signature.tell(journals)
         return sealed
+
+    async def seal_one(self, kind: Kind, of: str) -> None:
+        """Seal what one journal has grown by, however much waits beside it. Raises as :meth:`seal` does."""
+        signature = _Signature(self._keys.newest())
+        if await self._store.seal_one(signature.sign, kind, of):
+            signature.tell(1)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

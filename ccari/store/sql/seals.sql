@@ -4,6 +4,20 @@ SELECT pg_advisory_xact_lock(hashtextextended('ccari seals', 0))
 -- name: last_seal
 SELECT sealed_at, leaves, root, before, key FROM seals ORDER BY id DESC LIMIT 1
 
+-- name: request_to_seal
+EXISTS (SELECT FROM request_events e WHERE e.reference = r.reference AND e.seq = r.events AND e.link = r.last_link OFFSET 0)
+  AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'request' AND s.id = r.reference AND s.events = r.events OFFSET 0)
+  AND NOT EXISTS (
+      SELECT FROM sealed s LEFT JOIN request_events e ON e.reference = r.reference AND e.seq = s.events AND e.link = s.link
+      WHERE s.kind = 'request' AND s.id = r.reference AND e.link IS NULL OFFSET 0)
+
+-- name: call_to_seal
+EXISTS (SELECT FROM call_events e WHERE e.call_id = c.id AND e.seq = c.events AND e.link = c.last_link OFFSET 0)
+  AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'call' AND s.id = c.id::text AND s.events = c.events OFFSET 0)
+  AND NOT EXISTS (
+      SELECT FROM sealed s LEFT JOIN call_events e ON e.call_id = c.id AND e.seq = s.events AND e.link = s.link
+      WHERE s.kind = 'call' AND s.id = c.id::text AND e.link IS NULL OFFSET 0)
+
 -- name: to_seal
 -- What has grown, but for what is no longer as it was sealed: no second seal makes good of that; and for what does not end as its
 -- row says, which may be what no seal can hold: it would keep all others from being sealed. Of many calls that have expired each
@@ -11,11 +25,7 @@ SELECT sealed_at, leaves, root, before, key FROM seals ORDER BY id DESC LIMIT 1
 -- joined, all that has grown is read first, and beside as much that was sealed takes longer than a statement may.
 SELECT 'request' AS kind, reference AS id, events, last_link AS link FROM rights_requests r
 WHERE sealed < events
-  AND EXISTS (SELECT FROM request_events e WHERE e.reference = r.reference AND e.seq = r.events AND e.link = r.last_link OFFSET 0)
-  AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'request' AND s.id = r.reference AND s.events = r.events OFFSET 0)
-  AND NOT EXISTS (
-      SELECT FROM sealed s LEFT JOIN request_events e ON e.reference = r.reference AND e.seq = s.events AND e.link = s.link
-      WHERE s.kind = 'request' AND s.id = r.reference AND e.link IS NULL OFFSET 0)
+  AND /* request_to_seal */
 UNION ALL
 -- of its many seals the newest stands for all: the link that was sealed goes on from all that were before it
 SELECT 'accesses', 'accesses', events::integer, link FROM access_chain c
@@ -30,13 +40,17 @@ WHERE sealed < events AND events < 2147483648
 UNION ALL
 (SELECT 'call', id::text, events, last_link FROM calls c
  WHERE ended_at IS NOT NULL AND sealed = 0 AND events > 0
-   AND EXISTS (SELECT FROM call_events e WHERE e.call_id = c.id AND e.seq = c.events AND e.link = c.last_link OFFSET 0)
-   AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'call' AND s.id = c.id::text AND s.events = c.events OFFSET 0)
-   AND NOT EXISTS (
-       SELECT FROM sealed s LEFT JOIN call_events e ON e.call_id = c.id AND e.seq = s.events AND e.link = s.link
-       WHERE s.kind = 'call' AND s.id = c.id::text AND e.link IS NULL OFFSET 0)
+   AND /* call_to_seal */
  ORDER BY ended_at DESC LIMIT $1)
 LIMIT $1
+
+-- name: one_to_seal
+-- As to_seal, of one call or request, however much waits beside it.
+SELECT 'request' AS kind, reference AS id, events, last_link AS link FROM rights_requests r
+WHERE $1 = 'request' AND reference = $2 AND sealed < events AND /* request_to_seal */
+UNION ALL
+SELECT 'call', id::text, events, last_link FROM calls c
+WHERE id = CASE WHEN $1 = 'call' THEN $2::uuid END AND ended_at IS NOT NULL AND sealed = 0 AND events > 0 AND /* call_to_seal */
 
 -- name: add_seal
 INSERT INTO seals (sealed_at, leaves, root, before, key, signature) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id

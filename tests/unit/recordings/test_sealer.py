@@ -16,6 +16,8 @@ from ccari.recordings.evidence import sealer as sealers
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.sealer import Sealer
 
+Sign = Callable[[Sequence[Leaf], Statement | None], Seal]
+
 
 class Ledger:
     """A store with so many journals that are over; ``fails`` as often as it says, first."""
@@ -25,7 +27,7 @@ class Ledger:
         self.seals: list[Seal] = []
         self.asked = asyncio.Event()
 
-    async def seal(self, sign: Callable[[Sequence[Leaf], Statement | None], Seal], most: int) -> int:
+    async def seal(self, sign: Sign, most: int) -> int:
         self.asked.set()
         if self.fails:
             self.fails -= 1
@@ -35,6 +37,9 @@ class Ledger:
             self.seals.append(sign(leaves, self.seals[-1].statement if self.seals else None))
             self.journals -= len(leaves)
         return len(leaves)
+
+    async def seal_one(self, sign: Sign, kind: Kind, of: str) -> bool:
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -99,7 +104,7 @@ async def test_a_service_hangs_at_its_end_for_a_database_that_does_not_answer(
     keys: SigningKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Stuck(Ledger):
-        async def seal(self, sign: Callable[[Sequence[Leaf], Statement | None], Seal], most: int) -> int:
+        async def seal(self, sign: Sign, most: int) -> int:
             self.asked.set()
             await asyncio.Event().wait()
             return 0

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -19,6 +20,10 @@ from ccari.ports.accesses import Access, Looked
 from ccari.ports.calls import OpenedCall
 from ccari.ports.evidence import Account, Seal
 from ccari.ports.requests import Clock, Work
+from ccari.recordings.evidence.checking import check
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.evidence.proving import Prover
+from ccari.recordings.evidence.sealer import Sealer
 from ccari.store import journals
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -66,6 +71,41 @@ async def test_a_call_that_is_over_is_not_sealed_or_an_open_one_is(store: Store)
     assert (account.kind, account.id, proven(account)) == (Kind.CALL, str(over.id), [2])
     assert (await store.seals.of_call(goes_on.id)).seals == []
     assert await store.seals.seal(sign, 10) == 0
+
+
+async def test_evidence_waits_until_all_that_waits_beside_it_is_sealed(store: Store, tmp_path: Path) -> None:
+    """After an outage, or when many calls have expired, that may take minutes."""
+    keys = SigningKeys(tmp_path)
+    keys.create()
+    prover = Prover(store.seals, keys, lambda _policy, _account: [])
+    asked_for, beside = await closed(store), await closed(store)
+    reference = await store.requests.add("acme", made.exercise(Right.ERASURE), made.digests())
+    another = await store.requests.add("acme", made.exercise(Right.ERASURE), made.digests())
+    await looks(store, 1)
+    for which in (str(asked_for.id), reference):
+        account = await prover.sealed(which)
+        assert [each.leaf.events for each in account.seals] == [len(account.journal)]
+        assert account.seals[-1].seal.statement.leaves == 1
+        assert (await prover.sealed(which)).seals == account.seals
+    assert (await store.seals.of_call(beside.id)).seals == []
+    assert (await store.seals.of_request(another)).seals == []
+    await store.calls.append(asked_for.id, "recording_deleted", {"why": "retention"})
+    assert [each.leaf.events for each in (await prover.sealed(str(asked_for.id))).seals] == [2, 3]
+    # the rest is sealed as ever, behind these
+    assert await Sealer(store.seals, keys).seal() == 3
+    assert (await check(store.seals, keys.all())).unfit == []
+
+
+async def test_an_open_call_or_one_that_was_changed_is_sealed_by_itself(
+    store: Store, database: Database
+) -> None:
+    goes_on, changed = made.call(), await closed(store)
+    await store.calls.open(goes_on, made.question(goes_on))
+    await store.calls.append(goes_on.id, "call_gated", {})
+    await database.rows("UPDATE calls SET events = events + 1 WHERE id = $1", changed.id)
+    for call in (goes_on, changed, made.call()):
+        assert not await store.seals.seal_one(sign, Kind.CALL, str(call.id))
+    assert not await store.seals.seal_one(sign, Kind.REQUEST, "ACME-2026-000001")
 
 
 async def test_invariant_7_the_account_of_a_request_tells_of_another_controllers_bar(store: Store) -> None:
