@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.cli.context import Json, current_policy, vouched, who, with_store
+from ccari.cli.context import Json, current_policy, note, vouched, who, with_store
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
@@ -18,6 +18,7 @@ from ccari.lists.numberlist import STDIN
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Register
+from ccari.ports.accesses import Looked
 from ccari.ports.lists import Report
 from ccari.store.opened import Store
 from ccari.store.registers import Copy
@@ -85,6 +86,8 @@ def import_(
             await store.key_versions.replace(Holder("register", register), key.version, key.check)
             if not update:
                 await store.key_versions.keep_only(Holder("register", register), key.version)
+        # how many were known tells of a number whether it is listed
+        await note(store, Looked.LIST_IMPORTED, {"register": register, **report.noted("registers")})
         return report
 
     report = with_store(context, work)

@@ -113,7 +113,8 @@ class Report:
 
     def noted(self, into: str, barred: Mapping[str, int] | None = None) -> dict[str, str]:
         """What is put on record of it, for it tells of numbers whether they are known or barred; ``barred`` as in :meth:`told`."""
-        return {"controller": self.controller, "in": into, "lines": str(self.told(barred)["lines"])}
+        whose = {"controller": self.controller} if self.controller else {}
+        return {**whose, "in": into, "lines": str(self.told(barred)["lines"])}
 
 
 @dataclass(slots=True)

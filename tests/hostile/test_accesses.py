@@ -25,8 +25,8 @@ from tests.unit.store.forging import NO_FIELDS, NO_MOMENTS, forge
 from tests.unit.store.kept import Shelf
 from tests.unit.store.test_listening_commands import put
 from tests.unit.store.test_request_commands import on
+from tests.unit.store.test_subject_commands import ROBINSON, shelf
 from tests.unit.store.test_subject_commands import ccari as of_acme
-from tests.unit.store.test_subject_commands import shelf
 from tests.unit.web.api import NUMBER, Api
 
 __all__ = ["of_acme", "shelf"]
@@ -134,6 +134,27 @@ async def test_what_cannot_be_put_on_record_is_shown_all_the_same(
         assert (done.code, done.out) == (1, ""), arguments
         assert done.err.startswith("ccari: the database failed"), arguments
     assert not [each for each in ("out", "person.zip", "evidence.zip") if (looks.folder / each).exists()]
+
+
+async def test_a_register_is_asked_by_importing_it_without_a_trace(
+    of_acme: Service, store: Store, tmp_path: Path
+) -> None:
+    """How many of a file's numbers were known already tells of a file of one number whether it is listed."""
+    await store.policies.apply(
+        made.POLICY.replace('dial = "', 'registers = ["robinson"]\ndial = "') + ROBINSON, "test"
+    )
+    copy = tmp_path / "copy.csv"
+    copy.write_text(f"number\n{AS_WRITTEN}\n")
+    load = ("registers", "import", "robinson", str(copy))
+    assert "1 accepted" in (await of_acme.ccari(*load)).out
+    assert "1 known already" in (await of_acme.ccari(*load, "--update")).out
+    found = await noted(store)
+    what = {"register": "robinson", "in": "registers", "lines": "1"}
+    assert [(each["access"], each["what"]) for each in found] == [("list_imported", what)] * 2
+    assert found[0]["who"].startswith("cli:")
+    await store.database.rows("DROP TABLE access_chain")
+    done = await of_acme.ccari(*load, "--update")
+    assert (done.code, done.out) == (1, "")
 
 
 async def test_a_look_over_http_leaves_no_trace(api: Api, store: Store) -> None:
