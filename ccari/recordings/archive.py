@@ -220,7 +220,7 @@ async def seen_through(work: Awaitable[Kept], encoding: Encoding, until: float |
     Raises
     ------
     TimeoutError
-        If ``until`` came first.
+        If ``until`` came while the encoding was going on.
     """
     working = asyncio.ensure_future(work)
     try:
