@@ -51,7 +51,9 @@ def _front(parts: Parts, calls: Switchboard | None) -> Front:
         registers=store.registers,
         contacts=store.contacts,
         consents=store.consents,
-        lists=lambda policy: Lists(policy, secrets, store.suppressions, store.contacts, store.consents),
+        lists=lambda policy, vouched: Lists(
+            policy, vouched, store.suppressions, store.contacts, store.consents
+        ),
         policies=store.policies,
         requests=store.requests,
         journal=store.calls,
@@ -73,7 +75,7 @@ def _front(parts: Parts, calls: Switchboard | None) -> Front:
         forwards=store.forwards,
         repeats=store.repeats,
         secrets=secrets,
-        vouch=partial(store.key_versions.keep_vouching, secrets),
+        vouched=partial(store.key_versions.keep_vouching, secrets),
         prompts=parts.prompts,
         cards=parts.cards,
         live=parts.board,

@@ -43,7 +43,7 @@ class KeyVersions:
             secrets.expect(holder, await self._expected(secrets, holder, checks, learn=learn))
         return secrets
 
-    async def keep_vouching(self, secrets: SecretStore) -> None:
+    async def keep_vouching(self, secrets: SecretStore) -> SecretStore:
         """As :meth:`vouch`, for a service that runs while another node makes secrets: one that is not here yet is missed from
         when something hangs on it. Where nothing has changed it is one question, of some rows.
         """
@@ -52,12 +52,13 @@ class KeyVersions:
             for each in await self._database.rows(SQL["key_checks"])
         )
         if rows == self._all_there:
-            return
+            return secrets
         await self.vouch(secrets, learn=False)
         holders = {Holder(kind, name) for kind, name, _, _ in rows}
         there = {each: secrets.found(each).keys() | _retired(secrets, each) for each in holders}
         complete = all(version in there[Holder(kind, name)] for kind, name, version, _ in rows)
         self._all_there = rows if complete else None
+        return secrets
 
     async def note(self, holder: Holder, version: int, check: str) -> None:
         """Keep which secret a version is, before anything is written with it.

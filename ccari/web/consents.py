@@ -43,7 +43,7 @@ async def withdraw(ask: Ask) -> Reply:
     whose = the_controller(policy, body.controller)
     number = the_number(body.number, whose)
     withdrawn = await ask.front.consents.withdraw(
-        whose.id, ask.front.secrets.digests(whose.id, number), datetime.now(UTC), purpose=body.purpose,
+        whose.id, (await ask.front.vouched()).digests(whose.id, number), datetime.now(UTC), purpose=body.purpose,
         purposes=purposes_of(policy, whose), origin=ask.who, proof=body.proof,
     )  # fmt: skip
     told = {

@@ -54,6 +54,6 @@ async def looked_up(ask: Ask) -> tuple[Controller, Digests, Number]:
     body: NumberAsked = ask.body
     whose = the_controller(await ask.policy_in_force(), body.controller)
     number = the_number(body.number, whose)
-    digests = ask.front.secrets.digests(whose.id, number)
+    digests = (await ask.front.vouched()).digests(whose.id, number)
     await ask.note(Looked.NUMBER_CHECKED, whose_number(whose.id, digests), body.why)
     return whose, digests, number

@@ -18,7 +18,7 @@ from ccari.ports.cards import CardRack
 from ccari.ports.evidence import Proving
 from ccari.ports.forwarding import ForwardLog
 from ccari.ports.holds import HoldStore
-from ccari.ports.keying import Digests, ListSecrets
+from ccari.ports.keying import Digests, ListSecrets, Secrets
 from ccari.ports.listening import Listening
 from ccari.ports.lists import ConsentStore, ContactStore, ListWork
 from ccari.ports.live import LiveCalls
@@ -50,7 +50,11 @@ class BearerFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """``placing`` is None where calls cannot be placed, ``voicing`` where none are run."""
+    """``placing`` is None where calls cannot be placed, ``voicing`` where none are run.
+
+    ``vouched`` gives the secrets, once it has seen to it that whoever looks a number up with them finds what was kept under any, or is
+    refused: another node may have made one. ``secrets`` are the same without that, for the gate, which is told with each look.
+    """
 
     bearers: Bearers
     book: PolicyBook
@@ -60,7 +64,7 @@ class Front:
     registers: RegisterStore
     contacts: ContactStore
     consents: ConsentStore
-    lists: Callable[[Policy], ListWork]
+    lists: Callable[[Policy, ListSecrets], ListWork]
     policies: PolicyRecords
     requests: RequestRegister
     shelf: RecordingShelf
@@ -73,9 +77,9 @@ class Front:
     webhooks: DeliveryLog
     forwards: ForwardLog
     repeats: RepeatStore
-    secrets: ListSecrets
+    secrets: Secrets
     #: To be asked before a number is looked up: another node may have made a secret that ``secrets`` lack.
-    vouch: Callable[[], Awaitable[None]]
+    vouched: Callable[[], Awaitable[ListSecrets]]
     prompts: Prompts
     cards: CardRack
     live: LiveCalls
@@ -112,12 +116,9 @@ class Ask:
         await self.front.accesses.note(Access(looked, self.who, at_what, unnumbered(why)))
 
     async def policy(self) -> Policy | None:
-        """The policy in force, without the controllers and registers that are none of the bearer's business (invariant 7). Who
-        looks a number up with it finds what was kept under any secret, or is refused.
-        """
+        """The policy in force, without the controllers and registers that are none of the bearer's business (invariant 7)."""
         book = self.front.book
         await book.reload()
-        await self.front.vouch()
         return self.seen(book.policy) if book.policy is not None else None
 
     def seen(self, policy: Policy) -> Policy:

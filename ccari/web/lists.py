@@ -107,7 +107,7 @@ async def _register(ask: Ask, form: str, kind: str) -> web.StreamResponse:
 
 
 async def _lists(ask: Ask) -> ListWork:
-    return ask.front.lists(await ask.policy_in_force())
+    return ask.front.lists(await ask.policy_in_force(), await ask.front.vouched())
 
 
 def _body(ask: Ask, most_bytes: int | None = None) -> io.BufferedReader:

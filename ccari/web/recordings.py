@@ -92,7 +92,9 @@ async def hold(ask: Ask) -> Reply:
     on = HoldOn(body.recording, body.call, body.request.upper() if body.request else None)
     if body.number is not None:
         policy = await ask.policy_in_force()
-        on = HoldOn(subject=to_hold(policy, ask.front.secrets, body.number, body.controller, body.reason))
+        on = HoldOn(
+            subject=to_hold(policy, await ask.front.vouched(), body.number, body.controller, body.reason)
+        )
     elif not ask.bearer.sees(await _controller_of(ask, on)):
         raise not_there()
     placed = await ask.front.holds.place(on, body.reason.strip(), ask.who)

@@ -54,7 +54,7 @@ async def find(ask: Ask) -> Reply:
     """What a number has asked for, the newest first, closed requests too. Who looks, and why, is on record."""
     body: FindBody = ask.body
     policy = await ask.policy_in_force()
-    known_as = claimants.known_as(policy, ask.front.secrets, body.number, body.controller)
+    known_as = claimants.known_as(policy, await ask.front.vouched(), body.number, body.controller)
     for controller, digests in known_as.items():
         await ask.note(Looked.NUMBER_CHECKED, claimants.at_what(controller, digests), body.why)
     rows = await ask.front.requests.of(known_as, body.limit + 1, clock=dossiers.clock(policy))
@@ -91,7 +91,7 @@ async def add(ask: Ask) -> Reply:
         body.note,
     )  # fmt: skip
     front = ask.front
-    done = await enter(await ask.policy_in_force(), claim, front.requests, front.secrets, ask.who)
+    done = await enter(await ask.policy_in_force(), claim, front.requests, await front.vouched(), ask.who)
     return Reply(Registered.model_validate(done), location=f"/v1/requests/{done['reference']}")
 
 

@@ -50,4 +50,5 @@ async def _meant(ask: Ask, rights: Collection[Right]) -> Meant:
     if not ask.bearer.sees((await front.subjects.mandate(reference)).controller):
         raise not_there()
     policy = await ask.policy_in_force()
-    return await meant(policy, front.subjects, front.secrets, body.number, body.controller, reference, rights)
+    secrets = await front.vouched()
+    return await meant(policy, front.subjects, secrets, body.number, body.controller, reference, rights)

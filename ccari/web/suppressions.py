@@ -82,7 +82,7 @@ async def narrowed(ask: Ask, controller: str | None) -> list[str] | None:
 
 async def _bars(ask: Ask) -> Bars:
     front = ask.front
-    return Bars(await ask.policy_in_force(), front.suppressions, front.registers, front.secrets)
+    return Bars(await ask.policy_in_force(), front.suppressions, front.registers, await front.vouched())
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,13 @@ async def _plan(visit: Visit, mandate: Mandate, number: str) -> tuple[PlanShown,
     """What an erasure would do, and whether it is refused because a ground keeps all there is."""
     front, policy = visit.ask.front, await visit.ask.policy_in_force()
     of = await gating.meant(
-        policy, front.subjects, front.secrets, number, mandate.controller, mandate.reference, {Right.ERASURE}
+        policy,
+        front.subjects,
+        await front.vouched(),
+        number,
+        mandate.controller,
+        mandate.reference,
+        {Right.ERASURE},
     )
     try:
         return PlanShown.model_validate(await front.giving.plan(of, keep_proof=True)), False

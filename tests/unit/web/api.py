@@ -90,7 +90,7 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
     return Front(
         bearers=store.tokens, book=Book(store.policies), facts=store.calls, records=store.records,
         suppressions=store.suppressions, registers=store.registers, contacts=store.contacts, consents=store.consents,
-        lists=lambda told: Lists(told, kept, store.suppressions, store.contacts, store.consents),
+        lists=lambda told, vouched: Lists(told, vouched, store.suppressions, store.contacts, store.consents),
         policies=store.policies, requests=store.requests,
         journal=store.calls, shelf=Shelf(store.records, store.deletions, store.recordings, folder / "recordings"),
         listening=Listener(store.recordings, folder / "recordings"), holds=store.holds,
@@ -101,7 +101,7 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
         ),
 
         forwards=store.forwards, repeats=store.repeats,
-        secrets=kept, vouch=partial(store.key_versions.keep_vouching, kept), prompts=Silent(), cards=Rack(), live=Board(),
+        secrets=kept, vouched=partial(store.key_versions.keep_vouching, kept), prompts=Silent(), cards=Rack(), live=Board(),
         accesses=store.accesses, overview=store.overview, placing=None,
     )  # fmt: skip
 
