@@ -125,7 +125,7 @@ def list_(
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """List contacts by controller and digest. No numbers are kept."""
+    """List contacts, the newest first. No numbers are kept."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         whose = None if controller is None else [controller]

@@ -277,11 +277,9 @@ class ContactStore(Protocol):
         ...
 
     async def page(
-        self, controllers: Sequence[str] | None, source: str | None, limit: int, after: tuple[str, str, int] | None
-    ) -> list[dict[str, Any]]:  # fmt: skip
-        """By controller, digest and source, of all controllers if they are None; after the one of that controller and digest
-        whose source has that place, from 0, among the number's, of those that are asked for.
-        """
+        self, controllers: Sequence[str] | None, source: str | None, limit: int, after: int | None
+    ) -> list[dict[str, Any]]:
+        """Those that were entered last before the others, of all controllers if they are None; after the one of that id."""
         ...
 
 

@@ -79,16 +79,12 @@ class Contacts:
             return scrubbed
 
     async def page(
-        self, controllers: Sequence[str] | None, source: str | None, limit: int, after: tuple[str, str, int] | None
-    ) -> list[dict[str, Any]]:  # fmt: skip
-        """By controller, digest and source, of all controllers if they are None; after the one of that controller and digest
-        whose source has that place, from 0, among the number's, of those that are asked for.
-        """
+        self, controllers: Sequence[str] | None, source: str | None, limit: int, after: int | None
+    ) -> list[dict[str, Any]]:
+        """Those that were entered last before the others, of all controllers if they are None; after the one of that id."""
         async with self._database.apart() as connection:
             # a source that is rare may be looked for among millions
-            rows = await connection.fetch(
-                SQL["page_of_contacts"], controllers, source, limit, *(after or (None, None, None))
-            )
+            rows = await connection.fetch(SQL["page_of_contacts"], controllers, source, limit, after)
         return [dict(row) for row in rows]
 
     async def sources(self) -> dict[str, list[str]]:

@@ -1,6 +1,5 @@
 """Where a controller's numbers come from."""
 
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
@@ -13,33 +12,21 @@ from ccari.ports.accesses import Looked
 from ccari.ports.keying import Digests
 from ccari.web.front import Ask, Reply
 from ccari.web.models.contacts import ContactAnswer, ContactPage, ContactsQuery, NumberAsked
-from ccari.web.models.fields import HexDigest, OneLine
 from ccari.web.paging import cursor, cut, place
 from ccari.web.suppressions import narrowed
 
-#: Whose, which number, and which of its sources, the first of which is 0: a source may be long, and hold a number itself,
-#: which stands in no URL.
-_PLACE: TypeAdapter[tuple[str, str, int]] = TypeAdapter(
-    tuple[OneLine, HexDigest, Annotated[int, Field(ge=0, lt=2**63)]]
-)
+_PLACE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
 
 
 async def list_contacts(ask: Ask) -> Reply:
-    """Contacts, by controller and digest; no number is kept."""
+    """Contacts, those that were entered last before the others; no number is kept."""
     query: ContactsQuery = ask.query
     controllers, after = await narrowed(ask, query.controller), place(query.after, _PLACE)
-    rows = await ask.front.contacts.page(controllers, query.source, query.limit + 1, after)
-    page, then = cut(rows, query.limit, lambda _: cursor(*_end(rows[: query.limit], after)))
+    rows = await ask.front.contacts.page(
+        controllers, query.source, query.limit + 1, after[0] if after else None
+    )
+    page, then = cut(rows, query.limit, lambda row: cursor(row["id"]))
     return Reply(ContactPage.model_validate({"items": page, "next": then}))
-
-
-def _end(page: Sequence[Mapping[str, Any]], after: tuple[str, str, int] | None) -> tuple[str, str, int]:
-    """Where a page ends that began after that."""
-    whose = page[-1]["controller"], page[-1]["digest"]
-    told = sum((row["controller"], row["digest"]) == whose for row in page)
-    if after is not None and after[:2] == whose:
-        told += after[2] + 1
-    return (*whose, told - 1)
 
 
 async def check(ask: Ask) -> Reply:

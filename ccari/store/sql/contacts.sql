@@ -82,15 +82,10 @@ SELECT controller, array_agg(source ORDER BY source) AS sources
 FROM (SELECT DISTINCT controller, source FROM contacts) AS each GROUP BY controller
 
 -- name: page_of_contacts
--- In the order of the primary key. $4 to $6: the one after which to begin, told by its place among the number's sources,
--- the first of which is 0. Where there are no longer as many, it begins after the number: a comparison with NULL is not true.
-SELECT controller, encode(digest, 'hex') AS digest, key_version, source, obtained_on, legal_basis, proof, valid_until,
+-- What is told anew, or under a newer secret, keeps its id, and so its place.
+SELECT id, controller, encode(digest, 'hex') AS digest, key_version, source, obtained_on, legal_basis, proof, valid_until,
        origin, entered_at
 FROM contacts
 WHERE ($1::text[] IS NULL OR controller = ANY ($1)) AND ($2::text IS NULL OR source = $2)
-  AND ($4::text IS NULL OR (controller, digest, source) > ($4, decode($5, 'hex'), (
-      SELECT source FROM contacts
-      WHERE controller = $4 AND digest = decode($5, 'hex') AND ($2::text IS NULL OR source = $2)
-      ORDER BY source LIMIT 1 OFFSET $6::bigint
-  )))
-ORDER BY controller, contacts.digest, source LIMIT $3
+  AND ($4::bigint IS NULL OR id < $4)
+ORDER BY id DESC LIMIT $3

@@ -30,6 +30,7 @@ class Source(Told):
 
 
 class ContactRow(Source):
+    id: int
     controller: str
     digest: Annotated[str, Field(description="Keyed; the number itself is not kept.")]
     key_version: int

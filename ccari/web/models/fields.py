@@ -102,7 +102,6 @@ When = Annotated[
     ),
 ]  # fmt: skip
 OneLine = Annotated[str, Field(max_length=200), AfterValidator(one_line)]
-HexDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PlainWords = Annotated[
     str,
     Field(

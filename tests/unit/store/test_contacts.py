@@ -95,9 +95,26 @@ async def test_a_key_pressed_while_the_list_is_read_is_too_late(store: Store) ->
 
 async def test_a_contact_that_has_gone_ends_the_list_or_begins_it_anew(store: Store) -> None:
     await load(store, *(contact(number(n)) for n in range(3)))
-    first, *others = await store.contacts.page(None, None, 9, None)
-    # its second source, after which the page before has ended, was erased meanwhile
-    assert await store.contacts.page(None, None, 9, (first["controller"], first["digest"], 1)) == others
+    first, second, third = await store.contacts.page(None, None, 9, None)
+    await store.database.rows("DELETE FROM contacts WHERE id = $1", second["id"])
+    assert await store.contacts.page(None, None, 9, first["id"]) == [third]
+    # what the page before has ended with was erased meanwhile
+    assert await store.contacts.page(None, None, 9, second["id"]) == [third]
+
+
+async def test_a_page_repeats_a_contact_or_leaves_it_out_when_a_list_is_imported_meanwhile(
+    store: Store,
+) -> None:
+    """Other sources of the numbers that were told already, and what was known told anew."""
+    known = [contact(number(n), source=source) for n in range(3) for source in ("m", "n")]
+    await load(store, *known)
+    whole = await store.contacts.page(None, None, 9, None)
+    told = await store.contacts.page(None, None, 3, None)
+    more = [contact(number(n), source=source) for n in range(3) for source in ("a", "z")]
+    newer = [contact(number(n), source="m", obtained=listed.OBTAINED + DAY) for n in range(3)]
+    await load(store, *more, *newer)
+    rest = await store.contacts.page(None, None, 9, told[-1]["id"])
+    assert [each["id"] for each in (*told, *rest)] == [each["id"] for each in whole]
 
 
 async def test_a_campaigns_bars_and_registers_let_a_contact_of_it_through(
