@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 
 
 async def serve(settings: Settings) -> None:
-    """Run the service until SIGTERM or SIGINT, which the process heeds in no other way from now on. Whatever hangs at its end,
+    """Run the service until one of :data:`ccari.app.stopping.SIGNALS`, which the process heeds in no other way. Whatever hangs at its end,
     the process is over within :data:`THREADS_SECONDS` of this function's.
 
     Raises

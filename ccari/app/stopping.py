@@ -13,7 +13,8 @@ from ccari.app.deadline import Deadline
 from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: SIGHUP of a terminal that closes, or of somebody who would have the settings read anew.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: For all that comes after the talks: the ends of the calls (15 s), requests over HTTP (5 s), the last seal (5 s), the embedded
 #: PostgreSQL. It is cut then, whatever hangs: within the minute that systemd is asked for (ccari.supervisor), and, with the
 #: talks' own time, within TimeoutStopSec of docs/ccari.service.
@@ -37,7 +38,8 @@ class Ending:
 
 
 def heed_signals(drain_seconds: float) -> Ending:
-    """From now on SIGTERM or SIGINT sets ``stop``, and a further one ``hurry``; none ends the process, but the deadline that they set does.
+    """From now on one of :data:`SIGNALS` sets ``stop``, and a further one ``hurry``; none ends the process, but the deadline that they
+    set does. A SIGHUP that is ignored already stays ignored: after nohup the terminal may close.
 
     The handlers are not the event loop's own, which would go with the loop: a further signal must not cut off what is still
     being closed. For the same reason the signals are ignored at exit, when the interpreter removes its handlers.
@@ -47,13 +49,18 @@ def heed_signals(drain_seconds: float) -> Ending:
     def tell() -> None:
         (ending.hurry if ending.stop.is_set() else ending.stop).set()
 
-    def heed(_number: int, _frame: FrameType | None) -> None:
+    def heed(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and ending.stop.is_set():
+            # a terminal that closes tells us, and its shell does so again: nobody is in a hurry for that
+            return
         # from here, for the loop itself may hang
         ending.deadline.within(ENDING_SECONDS + (0 if ending.stop.is_set() else drain_seconds))
         with contextlib.suppress(RuntimeError):  # of a loop that is closed
             loop.call_soon_threadsafe(tell)
 
-    for each in _SIGNALS:
+    for each in SIGNALS:
+        if each is signal.SIGHUP and signal.getsignal(each) is signal.SIG_IGN:
+            continue
         signal.signal(each, heed)
         atexit.register(signal.signal, each, signal.SIG_IGN)
     return ending

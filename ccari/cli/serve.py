@@ -12,8 +12,10 @@ from ccari import log
 def command(context: typer.Context) -> None:
     """Run the service: gate, notice, recording and rights for the calls of one Asterisk."""
     # until the service heeds them itself: there is nothing to close yet
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, _leave)
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # after nohup the terminal may close
+        if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, _leave)
     # only now, for they take half a second to load
     import uvloop  # noqa: PLC0415
 
