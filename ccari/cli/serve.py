@@ -22,7 +22,7 @@ def command(context: typer.Context) -> None:
     from ccari.app.service import serve  # noqa: PLC0415
 
     settings = context.obj.settings()
-    log.configure(settings.log.format, settings.log.level)
+    log.configure(settings.log.format, settings.log.level, patience=log.PATIENCE_SECONDS)
     uvloop.run(serve(settings))
 
 

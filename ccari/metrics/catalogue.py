@@ -245,7 +245,7 @@ HTTP = Family(
 LOG_LINES_LOST = Family(
     "ccari_log_lines_lost",
     Kind.COUNTER,
-    "Log lines that could not be written: the disk was full, or the reader had gone.",
+    "Log lines that could not be written: the disk was full, or the reader had gone or had stopped reading.",
 )
 BUILD = Family(
     "ccari_build_info", Kind.GAUGE, "Always 1.",

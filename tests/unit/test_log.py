@@ -3,6 +3,8 @@
 import errno
 import json
 import logging
+import os
+import select
 from io import StringIO
 from typing import Any, Literal
 
@@ -115,6 +117,30 @@ def test_who_logs_fails_for_a_log_that_cannot_be_written(reader: str) -> None:
     structlog.get_logger().info("call_gated")
     told = [(each["event"], each.get("lines_lost")) for each in lines(stream)]
     assert told[-2:] == [("call_ended", 2), ("call_gated", None)]
+
+
+def test_calls_wait_for_who_has_stopped_reading_their_log() -> None:
+    """A pipe takes no more than 64 KiB, and then whoever writes waits: the loop that all calls run on."""
+    reader, writer = os.pipe()
+    with open(writer, "w", encoding="utf-8") as stream, open(reader, "rb", buffering=0) as read:  # noqa: PTH123
+        before = log.lines_lost()
+        log.configure("json", "debug", stream, patience=0.01)
+        # longer than what is written at once, so that one of them breaks off in the middle
+        for _ in range(100):
+            structlog.get_logger().info("call_gated", told="x" * 5000)
+        lost = log.lines_lost() - before
+        assert 0 < lost < 100
+        found = b""
+        while select.select([read], [], [], 0)[0]:
+            found += read.read(1 << 20)
+        structlog.get_logger().info("call_ended")
+        found += read.read(1 << 20)
+        whole = [json.loads(line) for line in found.splitlines() if line.endswith(b"}")]
+        assert [line["event"] for line in whole] == ["call_gated"] * (100 - lost) + ["call_ended"]
+        assert whole[-1]["lines_lost"] == lost
+        # one that broke off stands in a line of its own
+        assert len(found.splitlines()) <= len(whole) + 1
+        assert log.lines_lost() - before == lost
 
 
 def test_a_file_or_who_wants_no_colours_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
