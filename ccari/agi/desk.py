@@ -10,18 +10,18 @@ from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts
 
-#: Asterisks of which it is known how their variables are set; all are forgotten when there are more.
+#: So many Asterisks are remembered with how their variables are set; if there are more, all are forgotten.
 MOST_PEERS = 1000
 
 
 class Setting:
-    """How variables are set: by one command, where the Asterisk can, which each is asked once by its address."""
+    """Sets variables, all by one command where the Asterisk can. Each Asterisk (by its address) is asked once whether it can."""
 
     def __init__(self) -> None:
         self._at_once: dict[str, bool] = {}
 
     async def set(self, session: Session, values: Mapping[str, str]) -> None:
-        """In their order. Raises AgiError."""
+        """Set the variables in their order. Raises AgiError."""
         peer = session.peer
         if peer not in self._at_once:
             if len(self._at_once) >= MOST_PEERS:
@@ -36,7 +36,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """``asterisk`` names this service's own FastAGI calls: which Asterisk asks, the protocol does not tell."""
+    """``asterisk``: the name that this service's FastAGI calls are filed under. The protocol does not say which Asterisk asks."""
 
     asterisk: str
     store: CallStore
@@ -49,7 +49,7 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the dialplan asked for, as it came; ``number`` None: bad arguments."""
+    """What the dialplan asked for, unchecked. ``number``: None stands for bad arguments."""
 
     number: str | None = field(repr=False)
     campaign: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""What becomes of a right that is pressed at the keys menu: of somebody who is known by a number, or by none."""
+"""What becomes of a right that is pressed at the keys menu, by somebody whose number is known, or is not."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose rights they are: ``number`` as it came, and how sure it is (see :class:`Level`)."""
+    """The person at the keys: their ``number``, unchecked, and how sure it is that it is theirs (see :class:`Level`)."""
 
     number: str = field(repr=False)
     number_from: str
@@ -38,13 +38,13 @@ class Caller:
 
     @property
     def direction(self) -> Direction:
-        """Who was called is known by what was dialled; all others call."""
+        """Outbound if the number is known from dialling it."""
         return Direction.OUTBOUND if self.number_from == "dialled" else Direction.INBOUND
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``reference``: what the dialplan is told with the right; None if it is told nothing. ``words`` are for the person."""
+    """``reference``: what the dialplan gets with the right; None if it gets neither. ``words``: prompts for the person."""
 
     reference: str | None
     words: tuple[str, ...]
@@ -54,13 +54,11 @@ class Exercising(Protocol):
     """One person's rights in one visit to the menu."""
 
     async def exercise(self, right: Right, key: str, /) -> Answer:
-        """Do what can be done about the right. What cannot be made durable is told, and raises nothing."""
+        """Do what can be done about the right. If it cannot be made durable, the answer says so; nothing is raised."""
         ...
 
     async def close(self, *, patient: bool) -> None:
-        """End the call's row, if it has one. Unless ``patient``, a database that is away is not waited for: the next service
-        ends it.
-        """
+        """End the call's row, if it has one. ``patient``: wait for a database that is away; otherwise the next service ends it."""
         ...
 
 
@@ -75,7 +73,7 @@ class Registering:
         self._done: list[Right] = []
 
     async def exercise(self, right: Right, key: str, /) -> Answer:
-        """Durable before it is confirmed. Only a refusal of recording is heeded all the same where it is not."""
+        """Make the right durable, then confirm it. A refusal of the recording is passed to the dialplan even if that fails."""
         refuses = right is Right.REFUSE_RECORDING
         try:
             reference, due = await self._make_durable(right, key)
@@ -132,7 +130,7 @@ class Unregistrable:
         return Answer(NONE, ())
 
     async def _open(self) -> None:
-        """A refusal is heeded whether or not it can be written down."""
+        """Have a row written for the call. A failure is only logged: a refusal takes effect all the same."""
         if self._journal.is_open:
             return
         try:

@@ -21,15 +21,15 @@ HANDED_BACK = "handed_back"
 
 
 async def gate(session: Session, counter: Counter) -> None:
-    """Answer one question, and close the call's row: nothing more is heard of it here.
+    """Answer whether one call may be made, and close its row: what becomes of the call is not reported here.
 
-    The token is spent with the verdict, for the dialplan dials at once; so an allowed call counts as an attempt, also
-    when the caller has hung up meanwhile.
+    The token is spent with the verdict, for the dialplan dials at once. So an allowed call counts as an attempt even if the
+    agent has hung up meanwhile.
 
     Raises
     ------
     AgiError
-        If the dialplan could not be told. Then its own DENY stands.
+        If the verdict did not reach the dialplan, where DENY was set first and stands.
     """
     deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
     await session.set_variable("CCARI_VERDICT", "DENY")
@@ -38,11 +38,11 @@ async def gate(session: Session, counter: Counter) -> None:
     block = await visit.verdict(deadline)
     try:
         if block is None and asyncio.get_running_loop().time() >= deadline:
-            # stopped and woken: nobody knows any more what this dialplan has done meanwhile
+            # the machine may have slept: nobody knows what the dialplan has done meanwhile
             block = Block.STORE_UNAVAILABLE
-        await _tell(session, visit, block, counter.setting)
+        await _set_verdict(session, visit, block, counter.setting)
     except AgiError as error:
-        await visit.close(block, untold=error)
+        await visit.close(block, failure=error)
         raise
     session.end()
     await visit.close(block)
@@ -54,16 +54,16 @@ def _asked(session: Session) -> Asked:
         case (number, campaign):
             return Asked(number, campaign or NAMELESS, agent)
         case _:
-            # a comma in a number makes three of two
+            # bad arguments: a comma in a number, say, makes three arguments of two
             return Asked(None, "", agent)
 
 
-async def _tell(session: Session, visit: "_Visit", block: Block | None, setting: Setting) -> None:
-    told = {"CCARI_CALL": str(visit.call), "CCARI_REASON": block.value if block else ""}
+async def _set_verdict(session: Session, visit: "_Visit", block: Block | None, setting: Setting) -> None:
+    variables = {"CCARI_CALL": str(visit.call), "CCARI_REASON": block.value if block else ""}
     if block is None and not session.hung_up:
-        # inherited by the leg that is dialled: the rights menu there knows by it who was called
-        told |= {"__CCARI_NUMBER": visit.number, "CCARI_VERDICT": "ALLOW"}
-    await setting.set(session, told)
+        # the dialled leg inherits it, so that the rights menu on that leg knows who was called
+        variables |= {"__CCARI_NUMBER": visit.number, "CCARI_VERDICT": "ALLOW"}
+    await setting.set(session, variables)
     if block is None and session.hung_up:
         raise GoneError("the channel has hung up")
 
@@ -95,8 +95,9 @@ class _Visit:
             self._journal.note("gate_failed", {"reason": str(error) or "timeout"})
             return Block.STORE_UNAVAILABLE
 
-    async def close(self, block: Block | None, untold: AgiError | None = None) -> None:
-        outcome, reason = _end(block, untold)
+    async def close(self, block: Block | None, failure: AgiError | None = None) -> None:
+        """End the call's row. ``failure``: why the verdict did not reach the dialplan."""
+        outcome, reason = _end(block, failure)
         if block is not None:
             self._journal.note("call_blocked", {"reason": block.value})
         self._journal.note("call_ended", {"outcome": outcome, "reason": reason})
@@ -110,14 +111,14 @@ class _Visit:
             )
 
 
-def _end(block: Block | None, untold: AgiError | None) -> tuple[str, str]:
+def _end(block: Block | None, failure: AgiError | None) -> tuple[str, str]:
     if block is not None:
         outcome = Outcome.UNAVAILABLE if block is Block.STORE_UNAVAILABLE else Outcome.BLOCKED
         return outcome.value, block.value
-    if untold is None:
+    if failure is None:
         return HANDED_BACK, ""
     return (
         (Outcome.AGENT_HANGUP.value, "")
-        if isinstance(untold, GoneError)
+        if isinstance(failure, GoneError)
         else (Outcome.FAILED.value, "untold")
     )

@@ -25,7 +25,7 @@ from ccari.ports.metering import Way
 
 _log = structlog.get_logger()
 
-#: For what the policy and the secrets have to say.
+#: To find out what the policy says of the campaign, and to make the number's digests.
 TERMS_SECONDS = 3.0
 #: When no campaign says in which language to apologise.
 LANGUAGE = "pl"
@@ -34,16 +34,16 @@ _UNKNOWN = frozenset(Block(fault.value) for fault in NumberFault)
 
 
 async def rights(session: Session, counter: Counter) -> None:
-    """Tell the keys, register what is pressed, confirm it, and leave it in ``CCARI_RIGHT`` and ``CCARI_REFERENCE``.
+    """Play the keys menu; register and confirm what is pressed, and set it in ``CCARI_RIGHT`` and ``CCARI_REFERENCE``.
 
-    Several rights are told one behind the other, with commas between them. ``refuse_recording`` is registered and not
-    confirmed: what records here is the dialplan's, and so it is the dialplan that stops it and says so. It is told
-    with the reference ``none`` where it could not be registered, as for somebody who is known by no number.
+    Several rights are set with commas between them. ``refuse_recording`` is registered but not confirmed: the dialplan records
+    here, so it is the dialplan that stops and says so. Its reference is ``none`` if it could not be registered, as for a
+    caller without a number.
 
     Raises
     ------
     AgiError
-        If the channel is gone. What was pressed is registered all the same.
+        If the channel is gone. What was pressed before is registered all the same.
     """
     await session.set_variable("CCARI_RIGHT", NONE)
     await session.set_variable("CCARI_REFERENCE", NONE)
@@ -65,15 +65,15 @@ async def rights(session: Session, counter: Counter) -> None:
 
 
 async def _caller(session: Session) -> Caller:
-    """Who was called, where our gate let the call through; else who calls, unless that is withheld."""
+    """The person on the channel: whoever was dialled, if the gate let that call through; else the caller, unless withheld."""
     dialled = await session.variable("CCARI_NUMBER")
     if dialled:
         return Caller(dialled, "dialled", Level.L1)
     shown = session.head.get("agi_callingpres", "0")
     # bits 6 and 7 of the presentation: 0 is allowed (Q.931, 4.5.10)
     withheld = not shown.isdecimal() or int(shown) & 0x60 != 0
-    told = session.head.get("agi_callerid", "unknown")
-    return Caller("" if withheld or told == "unknown" else told, "caller_id", Level.L0)
+    caller_id = session.head.get("agi_callerid", "unknown")
+    return Caller("" if withheld or caller_id == "unknown" else caller_id, "caller_id", Level.L0)
 
 
 async def _menu(
