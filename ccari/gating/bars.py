@@ -1,4 +1,4 @@
-"""A controller's bars, entered, lifted and looked up by a person or a programme."""
+"""A controller's bars on numbers, as people and programmes enter, lift and look them up."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,8 +28,8 @@ class Barring:
 
 @dataclass(frozen=True, slots=True)
 class Lifting:
-    """Which bars of a number are to be lifted, and ``why`` they may be: those of a campaign, those for a reason, or, without
-    one, all but those of ``LIFTED_BY_NAME``.
+    """Which bars of a number are to be lifted, and ``why`` that is allowed: those on a campaign, those for a reason, or, if no
+    reason is given, all but those that ``LIFTED_BY_NAME`` lists.
     """
 
     number: str = field(repr=False)
@@ -41,7 +41,7 @@ class Lifting:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Each method raises InputError for what is not so in the policy, ConfigError without a secret or that of a register, StoreError."""
+    """Each method raises InputError for what the policy does not have, ConfigError if a secret is missing, and StoreError."""
 
     policy: Policy
     store: SuppressionStore
@@ -63,7 +63,7 @@ class Bars:
         }  # fmt: skip
 
     async def lift(self, asked: Lifting, by: str) -> list[dict[str, Any]]:
-        """Gives the bars that were lifted; they stay on record."""
+        """Lift bars, and give those that were lifted; they stay on record."""
         whose = the_controller(self.policy, asked.controller)
         digests = self.secrets.digests(whose.id, the_number(asked.number, whose))
         return await self.store.remove(
@@ -71,12 +71,12 @@ class Bars:
         )
 
     def subject(self, number: str, controller: str | None) -> dict[str, str]:
-        """Of whom :meth:`standing` tells, for the record of accesses."""
+        """Whose data :meth:`standing` tells of, for the record of accesses."""
         whose = the_controller(self.policy, controller)
         return whose_number(whose.id, self.secrets.digests(whose.id, the_number(number, whose)))
 
     async def standing(self, number: str, controller: str | None) -> list[dict[str, Any]]:
-        """The bars of a number and its places in registers, each with its ``scope`` and whether it ``stands`` now."""
+        """The bars of a number, and the registers that list it, each with its ``scope`` and whether it ``stands`` now."""
         whose = the_controller(self.policy, controller)
         parsed = the_number(number, whose)
         found = await self.store.of(whose.id, self.secrets.digests(whose.id, parsed))

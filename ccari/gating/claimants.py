@@ -1,4 +1,4 @@
-"""Who has asked for something under a number, as each controller knows them: what a letter that names a number asks first."""
+"""A number as each controller knows it, for looking up its rights requests: a letter may only name the number."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,15 @@ from ccari.ports.keying import Digests, Secrets
 
 
 def known_as(policy: Policy, secrets: Secrets, number: str, controller: str | None) -> Mapping[str, Digests]:
-    """By controller the digests of the number under each version of its secret: of the one that is named, else of all.
+    """The number's digests by controller: for the one that is named, or else for all.
 
-    A digest is looked for with its controller alone, though another's secret be a copy (invariant 7).
+    Each digest is to be looked up with its controller only, even if two controllers' secrets are the same (invariant 7).
 
     Raises
     ------
     InputError, ConfigError
-        If number or controller are none, the number is another one by another controller's country, or there is no secret.
+        If the number or the controller does not exist, the number is a different one in the countries of several controllers, or a
+        secret is missing.
     """
     if controller is None and policy.controllers:
         whose = policy.controllers
@@ -33,5 +34,5 @@ def known_as(policy: Policy, secrets: Secrets, number: str, controller: str | No
 
 
 def at_what(controller: str, digests: Digests) -> dict[str, str]:
-    """Whose requests somebody looks for, for the record of accesses."""
+    """Whose requests were looked up, for the record of accesses."""
     return {**whose_number(controller, digests), "in": "requests"}

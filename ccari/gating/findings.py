@@ -1,4 +1,4 @@
-"""What the gate knew of a number, in words that a call's journal keeps as proof of the verdict."""
+"""The gate's facts of a number in words, which a call's journal keeps as proof of the verdict."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,8 +7,10 @@ from ccari.policy.gate import Facts
 
 
 def findings(facts: Facts) -> dict[str, str]:
-    """Each fact that there is, with its moment; nothing that tells the number. ``attempts``: the campaign's within its
-    limit's days, the campaign's in all, the controller's within the days of the country's rules.
+    """The facts that there are, each with when it came about, and without the number.
+
+    ``attempts``: the campaign's within the days of its own limit, all of the campaign's, and the controller's within the days of
+    its country's rules.
     """
     consent, contact, attempts = facts.consent, facts.contact, facts.attempts
     found = {

@@ -1,4 +1,4 @@
-"""Requests that come in otherwise than by key: a letter, an e-mail, what was said to an agent."""
+"""Rights requests that come in other than by key: by letter, by e-mail, or told to an agent."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ _APPLIES_SINCE = datetime(2018, 5, 25, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A right that somebody exercises, unchecked. ``received``: a day or moment by the controller's clock; None: now."""
+    """A request as it was entered, unchecked. ``received``: a day, or a moment, by the controller's clock; None: now."""
 
     right: Right
     number: str = field(repr=False)
@@ -35,12 +35,12 @@ class Claim:
 async def enter(
     policy: Policy, claim: Claim, register: RequestRegister, secrets: Secrets, who: str
 ) -> dict[str, Any]:
-    """Register the claim; what it does at once, it does now.
+    """Register the request, with its immediate effect.
 
     Raises
     ------
     InputError
-        If something of it cannot be taken.
+        If a field of it is wrong.
     ConfigError, StoreError
         If it could not be made durable.
     """

@@ -1,4 +1,4 @@
-"""Whether this node can tell who is in the copy of a register."""
+"""Whether this node can look a number up in the copies of registers."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,12 +10,12 @@ from ccari.ports.suppressions import RegisterStore
 async def refuse_unseen(
     store: RegisterStore, heeded: Iterable[Register], listed_as: Sequence[tuple[str, bytes]]
 ) -> None:
-    """See to it that nobody is told that a number is in no register, where it was not looked for in one.
+    """Refuse to say that a number is in no register, if it could not be looked up in one of them.
 
     Raises
     ------
     SecretError
-        If there is a copy of one of the ``heeded`` that ``listed_as`` has no digest for: its secret is not here.
+        If there is a copy of a ``heeded`` register for which ``listed_as`` has no digest: its secret is not on this node.
     StoreError
         If the database fails.
     """

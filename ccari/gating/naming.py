@@ -14,7 +14,7 @@ from ccari.policy.parties import Controller
 
 
 def the_controller(policy: Policy, wanted: str | None) -> Controller:
-    """The only one there is, if none is named. Each function here raises InputError with the field that is wrong."""
+    """The controller of that id, or the only one if none is named. Each function here raises InputError with the wrong field."""
     known = ", ".join(each.id for each in policy.controllers) or "none"
     if wanted is None:
         if len(policy.controllers) != 1:
@@ -35,7 +35,7 @@ def the_campaign(policy: Policy, wanted: str) -> Campaign:
 
 
 def campaign_name(policy: Policy | None, asked: str) -> str:
-    """A campaign that was asked for, as it may be logged and kept: a dialplan may have put a number in its place."""
+    """A campaign's id as it may be logged and kept: where there is none of that id, it may be a number by mistake."""
     is_known = policy is not None and policy.campaign(asked) is not None
     return asked if is_known or not asked else label(asked)
 
@@ -73,7 +73,7 @@ def zone_of(controller: Controller) -> ZoneInfo:
 
 
 def end(text: str | None, controller: Controller, now: datetime) -> datetime | None:
-    """Until when something is to last: the end of a day, or a moment, that is to come; None: for ever."""
+    """When something ends: at the end of a day, or at a moment, in the future; None: never."""
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A right that was exercised in a call is made durable, with what led to it."""
+"""Making a right durable that was exercised in a call, with the journal entries that led to it."""
 
 from ccari.errors import CcariError
 from ccari.gating.journal import Journal
@@ -8,12 +8,14 @@ from ccari.ports.requests import Exercise
 
 
 async def register(store: CallStore, journal: Journal, call: OpenedCall, exercise: Exercise) -> str | None:
-    """Its reference; None if it is kept on this node until the database is back. The call gets its row if it has none.
+    """Give the request's reference, or None if the right is kept on this node until the database is back.
+
+    If the call has no row yet, it gets one.
 
     Raises
     ------
     StoreError
-        If it is not durable: then nobody may be told that it is.
+        If the right is not durable: then it must not be confirmed.
     """
     entries = journal.pending()
     try:
@@ -26,5 +28,5 @@ async def register(store: CallStore, journal: Journal, call: OpenedCall, exercis
     if reference is not None:
         journal.opened()
         journal.written(entries)
-    # else they are kept with it, and here too: whichever is written first, they are in the call's journal once
+    # otherwise the entries are kept with the right, and here too; whichever is written second leaves out what is there already
     return reference

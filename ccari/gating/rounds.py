@@ -1,4 +1,4 @@
-"""Work that is done again and again beside the calls."""
+"""Background work that is done in rounds."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,22 +12,22 @@ async def again_and_again(
     work: Callable[[], Awaitable[object]], every_seconds: float, kind: Work, meter: Meter, *,
     stalled: Callable[[str], None], failed: Callable[[], None],
 ) -> Never:  # fmt: skip
-    """A round of ``work`` every so many seconds until cancelled. What fails is tried again: no call depends on it.
+    """Do ``work`` every so many seconds until cancelled, whether or not it fails: no call depends on it.
 
-    ``stalled`` is told why a round fails, once until it is another reason or none; ``failed`` is called where the exception that
-    nobody foresaw is handled.
+    ``stalled`` is called with the reason of a failure, but not again while the reason stays the same. ``failed`` is called within
+    the handler of an exception that is no CcariError, so that it can log the traceback.
     """
-    told = ""
+    reported = ""
     while True:
         try:
             await work()
-            told = ""
+            reported = ""
             meter.done(kind)
         except CcariError as error:
             meter.failed(kind)
-            if str(error) != told:
-                told = str(error)
-                stalled(told)
+            if str(error) != reported:
+                reported = str(error)
+                stalled(reported)
         except Exception:  # noqa: BLE001 - ``failed`` logs it
             meter.failed(kind)
             failed()

@@ -1,4 +1,4 @@
-"""What a list of numbers is held against before it is used."""
+"""Checking a list of numbers before it is used: the question to the database, and the rule that judges the answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Scrubbing:
 
     @classmethod
     def of_calls(cls, policy: Policy, campaign: Campaign, now: datetime) -> Self:
-        """Whether the campaign may call a number, but for the hour and earlier calls."""
+        """Whether the campaign may call a number, leaving aside the time of day and earlier calls."""
         return cls._of(policy, campaign, now, gate.refusal)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Where a number is from, as whoever is on the line is told."""
+"""The prompt that says where a number is from."""
 
 import contextlib
 
@@ -9,7 +9,7 @@ from ccari.ports.sounds import Sound
 
 
 async def own_source(means: Means, terms: Terms) -> Sound | None:
-    """As the contacts have it of this number; None where they do not, or nobody can tell, or it was not built."""
+    """The number's own source, as its contact has it; None if it has none, the database is away, or the prompt was not built."""
     with contextlib.suppress(StoreError, SoundError):
         past = await means.store.past_of(terms.opened)
         if past.source is not None:

@@ -1,4 +1,4 @@
-"""Whose data somebody means to give out or erase, and whether the request that they name is a ground for it."""
+"""The person whose data are to be given out or erased, and whether the named request is a ground for it."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -21,8 +21,8 @@ from ccari.ports.subjects import Exported, Mandate, Subjects, Wanted
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """A person with one controller. ``subject`` has the number's digests under each version of the secret that there is,
-    or was while the request was open; ``listed_as`` are those under the secrets of the ``registers``, which the controller heeds.
+    """A person, to one controller. ``subject`` has the number's digests under each version of the secret that there is, or was
+    while the request was open; ``listed_as`` has those for the ``registers`` that the controller heeds.
     """
 
     mandate: Mandate
@@ -34,7 +34,7 @@ class Meant:
 
 
 def whose_number(controller: str, digests: Digests) -> dict[str, str]:
-    """Whose data somebody looks at, for the record of accesses: by the keyed digest, never by the number."""
+    """Whose data are looked at, for the record of accesses: by the keyed digest, never by the number."""
     return {"controller": controller, "digest": digests.newest.hex()}
 
 
@@ -55,14 +55,14 @@ async def meant(
     policy: Policy, subjects: Subjects, secrets: Secrets, number: str, controller: str | None, reference: str,
     rights: Collection[Right],
 ) -> Meant:  # fmt: skip
-    """Whoever has ``number``, if the request is of one of the ``rights``, theirs, open and L2.
+    """The person with ``number``, if the request is theirs, exercises one of the ``rights``, is open, and is identified as L2.
 
     Raises
     ------
     RequestError
-        If there is no such request, or it is no ground, and why.
+        If there is no such request, or it is no ground; the message says why.
     InputError, ConfigError, StoreError
-        If number or controller are none, the secret is not there, or the database fails.
+        If the number or the controller does not exist, a secret is missing, or the database fails.
     """
     mandate = await subjects.mandate(reference)
     whose = the_controller(policy, mandate.controller if controller is None else controller)
@@ -91,7 +91,7 @@ def to_hold(policy: Policy, secrets: Secrets, number: str, controller: str | Non
     Raises
     ------
     InputError, ConfigError
-        If number, controller or reason are none, or there is no secret.
+        If the number or the controller does not exist, the reason quotes the number, or a secret is missing.
     """
     whose = the_controller(policy, controller)
     parsed = the_number(number, whose)
