@@ -48,15 +48,15 @@ class Suppressions:
         self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, older: Sequence[Key] = (),
         keep_going: bool, progress: Progress = unseen,
     ) -> Report:  # fmt: skip
-        """Enter a long list, under ``key`` where it has numbers. With a fault in it nothing is, unless ``keep_going``.
+        """Enter a long list; its numbers are keyed by ``key``. If it has a fault nothing is entered, unless ``keep_going``.
 
-        A withdrawal is entered under the ``older`` secrets too, as by :func:`enter`, and counted once; and ends the consents that
+        A withdrawal is entered under the ``older`` secrets too, as by :func:`enter`, but counted once; and it ends the consents that
         it is about.
 
         Raises
         ------
         StoreError
-            If the database fails; bars that were entered by then stay, and the list can be loaded again.
+            If the database fails. Bars that were entered before stay, and the list can be loaded again.
         """
         async with staging(self._database, _INCOMING, controller=controller, keep_going=keep_going) as staged:
             await staged.take(_records(bars, key, older))
@@ -86,8 +86,8 @@ class Suppressions:
         self, controller: str, digests: Digests, removed_by: str, why: str, *,
         reason: Reason | None = None, campaign: str | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """Lift the bars of a number but those of :data:`LIFTED_BY_NAME`, or those for one reason, or on one campaign; what
-        is lifted stays on record.
+        """Lift a number's bars: those for one reason, or on one campaign; without a reason, all but those that
+        :data:`LIFTED_BY_NAME` lists. They stay on record.
         """
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
@@ -110,10 +110,10 @@ class Suppressions:
         self, controllers: Sequence[str] | None, limit: int, after: tuple[datetime, int] | None, *,
         campaign: str | None = None, reason: Reason | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """The newest first, of all controllers if they are None; from the one on that was entered then, of that id.
-        Only those on a ``campaign``, or for a ``reason``, if they are given.
+        """A page of bars, the newest first. ``controllers``: None for all; ``after``: when the last bar of the page before was entered,
+        and its id; ``campaign`` and ``reason``: only bars on that, or for that.
         """
-        # beside millions, what is asked for may be rare
+        # among millions of bars, those that are asked for may be rare, which takes long
         async with self._database.apart() as connection:
             rows = await connection.fetch(
                 SQL["page_of_suppressions"], controllers, limit, *(after or (None, None)), campaign, reason
@@ -133,11 +133,10 @@ async def enter(
     connection: Connection, controller: str, digests: Digests, campaigns: Sequence[str], reason: Reason, origin: str,
     proof: str, *, call_id: UUID | None = None, expires_at: datetime | None = None, since: datetime | None = None,
 ) -> bool:  # fmt: skip
-    """Bar a number on ``campaigns`` ('' is all of the controller's calls), in the transaction that ``connection`` is in; from
-    now on, or ``since`` it asked for that.
+    """Bar a number on ``campaigns`` ('' stands for all calls of the controller), in the transaction that ``connection`` is in.
 
-    A withdrawal is entered under the older secrets too under which there is a recording on consent, so that it reaches that.
-    False if bars for this reason stood already on all of it.
+    ``since``: when it was asked for; None: now. A withdrawal of consent is also entered under each older secret under which there
+    is a recording on consent, so that it reaches the recording. False if bars for this reason stood already on all of it.
     """
     places = [(digests.newest, digests.key_version)]
     if reason is Reason.WITHDRAW_CONSENT and len(digests.all) > 1:
@@ -145,7 +144,7 @@ async def enter(
         rows = await connection.fetch(SQL["older_places_of_withdrawal"], controller, older)
         places += [(bytes(row["digest"]), row["key_version"]) for row in rows]
     added = False
-    # in the order in which a list is merged, so that the two never wait for one another
+    # in the order in which a list is merged, so that the two cannot deadlock
     for digest, version in sorted(places):
         for campaign in sorted(campaigns):
             is_new = await connection.fetchval(
@@ -159,20 +158,20 @@ async def enter(
 async def _records(
     bars: AsyncIterable[Sequence[Bar | LineFault]], key: Key, older: Sequence[Key]
 ) -> AsyncIterator[list[Record | LineFault]]:
-    def made(batch: Sequence[Bar | LineFault]) -> list[Record | LineFault]:
+    def records_of(batch: Sequence[Bar | LineFault]) -> list[Record | LineFault]:
         return [bar if isinstance(bar, LineFault) else _record(bar, key, older) for bar in batch]
 
     async for batch in bars:
-        yield await asyncio.to_thread(made, batch)
+        yield await asyncio.to_thread(records_of, batch)
 
 
 def _record(bar: Bar, key: Key, older: Sequence[Key]) -> Record:
     keyed = bar.key if isinstance(bar.key, Keyed) else Keyed(key.digest(bar.key), key.version)
-    reaches: list[bytes] = []
+    older_digests: list[bytes] = []
     withdraws = bar.reason is Reason.WITHDRAW_CONSENT
     if withdraws and not isinstance(bar.key, Keyed):
-        reaches = [each.digest(bar.key) for each in older]
+        older_digests = [each.digest(bar.key) for each in older]
     return (
         keyed.digest, keyed.version, bar.campaign or "", bar.reason, bar.origin, bar.proof, bar.since, bar.until,
-        reaches or None, [keyed.digest, *reaches] if withdraws else None,
+        older_digests or None, [keyed.digest, *older_digests] if withdraws else None,
     )  # fmt: skip
