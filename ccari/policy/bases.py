@@ -24,7 +24,6 @@ class LegalBasis(StrEnum):
 
 _LETTERS = dict(zip(LegalBasis, "abcdef", strict=True))
 
-
 ANY_BASIS = frozenset(LegalBasis)
 #: What a person can object to on grounds of their own situation, Art 21(1).
 OBJECTABLE = frozenset({LegalBasis.PUBLIC_TASK, LegalBasis.LEGITIMATE_INTEREST})

@@ -1,4 +1,4 @@
-"""Clocks and public holidays: where a controller's day begins, and on which days nobody works."""
+"""Time zones and public holidays: when a controller's day begins, and on which days nobody works."""
 
 from datetime import date
 from functools import lru_cache
@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 
-#: Where a controller's clock stands, by the country of the EEA it is established in: Art 12(3) runs in its time.
+#: A controller's time zone, by the EEA country that it is established in. The periods of Art 12(3) run in its time.
 TIME_ZONES = {
     "AT": "Europe/Vienna", "BE": "Europe/Brussels", "BG": "Europe/Sofia", "CY": "Asia/Nicosia",
     "CZ": "Europe/Prague", "DE": "Europe/Berlin", "DK": "Europe/Copenhagen", "EE": "Europe/Tallinn",
@@ -21,9 +21,9 @@ TIME_ZONES = {
 
 @lru_cache(maxsize=1024)
 def clock(zone: str) -> ZoneInfo | None:
-    """The clock of a time zone; None where this machine knows none of that name.
+    """The time zone of that name; None if this machine does not know it.
 
-    Zones are renamed over the years, and a system may keep the new names only (Debian: without tzdata-legacy).
+    Zones are renamed over the years, and a system may have only the new names (Debian, without tzdata-legacy).
     """
     try:
         return ZoneInfo(zone)
@@ -33,9 +33,9 @@ def clock(zone: str) -> ZoneInfo | None:
 
 @lru_cache(maxsize=1024)
 def public_holidays(country: str, year: int) -> frozenset[date] | None:
-    """The public holidays of a country (ISO 3166 alpha-2) in a year; None where its calendar is not known.
+    """The public holidays of a country (ISO 3166 alpha-2) in a year; None if its calendar is not known.
 
-    The first look at a country takes 0.1 s, later ones nothing.
+    The first look at a country takes 0.1 s; the results are cached.
     """
     try:
         return frozenset(holidays.country_holidays(country, years=year))

@@ -1,4 +1,4 @@
-"""One campaign of the policy file: a purpose of one controller, and how its calls are held."""
+"""One campaign of the policy file: a purpose of one controller, and the rules for its calls."""
 
 import itertools
 from collections import Counter
@@ -19,14 +19,16 @@ from ccari.policy.presets import PRESETS, Preset
 from ccari.policy.retention import WITHDRAWING
 from ccari.policy.rights import EFFECTS, Right
 
-#: One technology, one place for the number, one trunk: nothing that forks (&) or adds options (,).
+#: Dial strings: one technology, the name or number once, at most one trunk. An & would fork the call, a comma add options.
 _DIAL = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?"
 _AGENT = r"[A-Za-z]+/(?:sip:)?(?!@|$)[A-Za-z0-9_.+#*-]*(?:\{agent\})?[A-Za-z0-9_.+#*-]*(?:@[A-Za-z0-9_.:-]+)?"
 _COLLEAGUE = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{extension\}(?:@[A-Za-z0-9_.:-]+)?"
 
 
 class RecordingMode(StrEnum):
-    """How a call comes to be recorded: never, announced, unless refused, only if agreed to, or because a law demands it."""
+    """Whether a call is recorded: never; after a notice; unless the callee refuses; only if the callee agrees; because a law
+    demands it.
+    """
 
     OFF = "off"
     NOTICE = "notice"
@@ -36,16 +38,15 @@ class RecordingMode(StrEnum):
 
 
 class Without(StrEnum):
-    """What becomes of a call that may not or cannot be recorded."""
+    """What happens to a call that may not, or cannot, be recorded."""
 
     CONTINUE = "continue"
     HANG_UP = "hang_up"
 
 
 class OnTransfer(StrEnum):
-    """What becomes of the recording when a colleague takes over: who joins it is told either way.
-
-    ``repeat``: the callee is told of it again, too.
+    """What happens to the recording when a colleague takes over. The colleague is told of it in any case; with ``repeat`` the
+    callee is told again, too.
     """
 
     CONTINUE = "continue"
@@ -54,7 +55,7 @@ class OnTransfer(StrEnum):
 
 
 class Information(StrEnum):
-    """When the information layer (Art 13 and 14) is told."""
+    """When the information layer (Art 13 and 14) is played."""
 
     ALWAYS = "always"
     FIRST_CONTACT = "first_contact"
@@ -74,7 +75,7 @@ Language = Annotated[str, spelt(r"[a-z]{2}", "must be a language in two letters,
 
 
 class Attempts(Declared):
-    """``max`` calls of the campaign to one number in ``per_days``, and ``total`` in all."""
+    """The most calls of the campaign to one number: ``max`` in ``per_days`` days, ``total`` ever."""
 
     max: Annotated[Count, Field(ge=1, le=100)]
     per_days: Annotated[Count, Field(ge=1, le=366)]
@@ -82,12 +83,16 @@ class Attempts(Declared):
 
 
 def _recording_basis(mode: RecordingMode | None) -> LegalBasis:
-    """Who is asked has consented, by the words that they are asked with; else somebody's interest outweighs theirs."""
+    """The default. In ``opt_in`` the prompt asks for consent; in the other modes the controller's interest has to outweigh the
+    callee's.
+    """
     return LegalBasis.CONSENT if mode is RecordingMode.OPT_IN else LegalBasis.LEGITIMATE_INTEREST
 
 
 class Recording(Declared):
-    """``purpose``: why calls are recorded, as it is spoken; left out, for what they are made, and nothing is said of it."""
+    """``purpose``: why calls are recorded, as it is spoken. Left out, they are recorded for the campaign's purpose, and no
+    prompt says why.
+    """
 
     mode: RecordingMode
     purpose: Words | None = None
@@ -97,18 +102,17 @@ class Recording(Declared):
     on_transfer: OnTransfer = OnTransfer.CONTINUE
 
     def contradictions(self) -> Iterator[Contradiction]:
-        by_act = self.mode in {RecordingMode.OFF, RecordingMode.OPT_IN}
-        if not by_act and self.legal_basis is LegalBasis.CONSENT:
+        may_rest_on_consent = self.mode in {RecordingMode.OFF, RecordingMode.OPT_IN}
+        if not may_rest_on_consent and self.legal_basis is LegalBasis.CONSENT:
             yield Contradiction(
                 ("legal_basis",),
                 f"consent needs an act of consent before recording: mode must be opt_in, not {self.mode}",
             )
-        left_out = self.without is Without.CONTINUE and "without" in self.model_fields_set
-        if self.mode is RecordingMode.MANDATORY and left_out:
+        set_to_continue = self.without is Without.CONTINUE and "without" in self.model_fields_set
+        if self.mode is RecordingMode.MANDATORY and set_to_continue:
             yield Contradiction(
                 ("without",), "must be hang_up where mode is mandatory: what a law demands is not left out"
             )
-
         if self.must and self.on_transfer is OnTransfer.STOP:
             yield Contradiction(
                 ("on_transfer",), "must not be stop where a call that is not recorded is not held at all"
@@ -116,18 +120,18 @@ class Recording(Declared):
 
     @property
     def must(self) -> bool:
-        """True if a call that may not or cannot be recorded is not held at all."""
+        """True if a call that may not, or cannot, be recorded does not take place."""
         return self.mode is RecordingMode.MANDATORY or (
             self.mode is not RecordingMode.OFF and self.without is Without.HANG_UP
         )
 
 
 def stops_recording(right: Right, basis: LegalBasis, mode: RecordingMode) -> bool:
-    """True if a recording that runs, or would, ends with the right: its basis is gone, or, whatever that is, the agreement
-    without which it is not made, Art 7(3).
+    """True if exercising the right ends a recording, or keeps it from starting. Either the right takes away its legal basis, or
+    it takes back the agreement that an ``opt_in`` recording needs on any basis, Art 7(3).
     """
-    agreed_to = mode is RecordingMode.OPT_IN and right in WITHDRAWING
-    return agreed_to or basis in EFFECTS[right].stops
+    takes_back_agreement = mode is RecordingMode.OPT_IN and right in WITHDRAWING
+    return takes_back_agreement or basis in EFFECTS[right].stops
 
 
 def ended_by(recording: Recording) -> tuple[Right, ...]:
@@ -138,7 +142,7 @@ def ended_by(recording: Recording) -> tuple[Right, ...]:
 
 
 class Notice(Declared):
-    """``barge_in``: what a key cuts short when it is said once more; what must still be heard is never cut."""
+    """``barge_in``: the prompts that a key cuts short when they are repeated. What must still be heard is never cut short."""
 
     information: Information = Information.ALWAYS
     prompts: tuple[NoticePrompt, ...] = tuple(NoticePrompt)
@@ -151,27 +155,29 @@ class Notice(Declared):
 
 
 class AnsweringMachine(Declared):
-    """Where Asterisk listens for answering machines (AMD). ``message``: one is left a word, which tells no purpose."""
+    """Have Asterisk listen for answering machines (AMD). ``message``: leave a message on them, which says no purpose."""
 
     message: Flag = False
 
 
 class Abandoned(Declared):
-    """Of the last ``of_calls`` that rang the callee first, ``max_percent`` may have found no agent before it goes slower."""
+    """A cap on abandoned calls: of the last ``of_calls`` that rang the callee first, at most ``max_percent`` may have found no
+    agent. Above it, calls are placed more slowly.
+    """
 
     max_percent: Annotated[Count, Field(ge=1, le=100)]
     of_calls: Annotated[Count, Field(ge=10, le=10_000)] = 100
 
 
 class AgentScripts(Declared):
-    """What an agent answers when asked where the number is from (``source``), and why one calls (``why``)."""
+    """What an agent answers when asked where the number comes from (``source``), and why they are calling (``why``)."""
 
     source: Words | None = None
     why: Words | None = None
 
 
 class AfterRight(StrEnum):
-    """What becomes of a call in whose middle somebody bars its like."""
+    """What happens to a call in which the callee exercises a right that bars further calls of the campaign."""
 
     END = "end"
     CONTINUE = "continue"
@@ -190,15 +196,15 @@ def _one_or_more(value: Any) -> Any:
 class Campaign(Declared):
     """One purpose of one controller, and all that follows from its legal basis.
 
-    ``data_source`` is where the campaign's numbers come from; left out, each number must be a contact with a source of
-    its own. ``consent_required``: whether a number must have consented to ``consent_purpose``; left out, it must where
-    the basis is consent and in all marketing, for which telephone law asks consent in most countries (PL: PKE Art 398).
-    ``consent_channel``: to be reached by what.
-    ``preset``: the calling rules of a country, beside ``hours`` and ``attempts``. ``languages``: those that a key changes
-    to, beside ``language``, which every call begins in. ``transfer``: whom an agent may hand a callee over to.
-    ``connect_seconds``: how long a callee waits for an agent who is rung, ``abandoned``: how many may wait in vain.
-    ``after_right``: whether a call goes on in which an objection or the like was registered. ``agent_keys``: the agent's
-    feature codes during the talk. ``agent_scripts``: what the agent's card tells them to answer.
+    ``data_source``: where the campaign's numbers come from. Left out, each number must be a contact with a source of its own.
+    ``consent_required``: whether a number must have consented to ``consent_purpose``. Left out, it must if the basis is
+    consent, and in all marketing: telephone law asks for consent to that in most countries (PL: PKE Art 398).
+    ``consent_channel``: what the consent must have been given for: calls by people, or automatic calls.
+    ``preset``: the calling rules of a country, which apply beside ``hours`` and ``attempts``. ``language``: what every call
+    begins in; ``languages``: the others, which a key changes to. ``transfer``: whom an agent may hand a callee over to.
+    ``connect_seconds``: how long a callee waits while the agent is rung; ``abandoned``: how many may wait in vain.
+    ``after_right``: whether a call goes on after an objection or the like was registered. ``agent_keys``: the agent's
+    feature codes during the talk. ``agent_scripts``: the answers on the agent's card.
     """
 
     id: Identifier
@@ -256,23 +262,23 @@ class Campaign(Declared):
 
     @property
     def asks_consent_to(self) -> str:
-        """The purpose that a consent must name: ``marketing``, or what the campaign says, or the campaign itself."""
+        """The purpose that a consent must name: ``consent_purpose``, else ``marketing`` in marketing, else the campaign's id."""
         return self.consent_purpose or ("marketing" if self.marketing else self.id)
 
     @property
     def withdraws(self) -> str | None:
-        """The purpose to which a consent is withdrawn in this campaign's calls: that one (Art 7(3)). None where the
-        campaign needs none: whoever withdraws there means all that the controller has.
+        """The purpose of the consent that a withdrawal in this campaign's calls takes back (Art 7(3)). None if the campaign needs
+        no consent: a callee who withdraws there means every consent that the controller has.
         """
         return self.asks_consent_to if self.needs_consent else None
 
     @property
     def spoken(self) -> tuple[str, ...]:
-        """The languages in which its calls can be held, the one that they begin in first."""
+        """The languages of its calls, the one that they begin in first."""
         return tuple(dict.fromkeys((self.language, *self.languages)))
 
     def next_language(self, language: str) -> str:
-        """The language that a key changes to from this one."""
+        """The language that the language key changes to from this one."""
         languages = self.spoken
         return languages[(languages.index(language) + 1) % len(languages)]
 
@@ -303,8 +309,8 @@ class Campaign(Declared):
 
     @property
     def counts_for_days(self) -> int:
-        """For how long a call to a number counts among its attempts; nought where none is counted. All that ``total`` counts
-        are those of whose person one knows.
+        """For how many days a call counts among the attempts to its number; 0 if no attempts are counted. ``attempts.total`` does
+        not matter here: it counts the calls of which it is still on record whose they were.
         """
         rules = self.country_rules
         return max(self.attempts.per_days if self.attempts else 0, (rules and rules.per_days) or 0)
@@ -347,7 +353,7 @@ class Campaign(Declared):
         mode, bound = self.recording.mode, set(self.keys.values())
         if mode is not RecordingMode.OFF and NoticePrompt.RECORDING not in self.notice.prompts:
             yield Contradiction(("notice", "prompts"), "lacks recording: nothing may be recorded unannounced")
-        needed = _ANSWERS.get(mode)
+        needed = RECORDING_ANSWERS.get(mode)
         if needed is not None and needed not in bound:
             yield Contradiction(("recording", "mode"), f"{mode} needs a key for {needed}")
         if mode is not RecordingMode.OPT_IN and KeyAction.CONSENT_RECORDING in bound:
@@ -380,9 +386,9 @@ class Campaign(Declared):
             )
 
     def agent_string(self, agent: str | None) -> str | None:
-        """Whom to ring as the agent; None where that is not said, or could be a telephone number.
+        """What Asterisk dials to ring the agent; None if nobody is named, or the name could be a telephone number.
 
-        ``agent`` is what the call names, if anything.
+        ``agent``: the name that the call gives, if any.
         """
         if self.agent is None or (agent is None and "{agent}" in self.agent):
             return None
@@ -391,18 +397,18 @@ class Campaign(Declared):
         return self.agent.replace("{agent}", agent or "")
 
     def transfer_string(self, extension: str | None) -> str | None:
-        """Whom to ring when an agent transfers a call to ``extension``; None where it may not go there."""
+        """What Asterisk dials when an agent transfers a call to ``extension``; None if it may not go there."""
         if self.transfer is None or extension is None or not is_extension(extension):
             return None
         return self.transfer.replace("{extension}", extension)
 
     def dial_string(self, number: Number) -> str:
-        """What Asterisk is told to call: the constant template with E.164 digits in it, and nothing else."""
+        """What Asterisk dials to call the number: the fixed template with the E.164 digits in it, and nothing else."""
         return self.dial.replace("{number}", number.digits)
 
 
-#: The key by which a recording mode is answered.
-_ANSWERS = {
+#: What the key does by which the callee answers the notice of a recording.
+RECORDING_ANSWERS = {
     RecordingMode.OPT_OUT: KeyAction.CONTINUE_UNRECORDED,
     RecordingMode.OPT_IN: KeyAction.CONSENT_RECORDING,
 }

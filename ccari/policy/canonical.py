@@ -1,4 +1,4 @@
-"""The one way to write something in JSON (RFC 8785), so that whoever hashes it gets the same."""
+"""Canonical JSON (RFC 8785): the same value is always written in the same bytes, so that its hash is the same."""
 
 import contextlib
 from typing import Any
@@ -9,24 +9,24 @@ import rfc8785
 _IN_ORDER = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
-def canonical(told: dict[str, Any] | list[Any]) -> bytes:
-    """``told`` as RFC 8785 has it.
+def canonical(value: dict[str, Any] | list[Any]) -> bytes:
+    """``value`` in RFC 8785's form.
 
-    Of text orjson writes the same bytes as rfc8785, in a sixth to a third of the time, where names are in ASCII: it puts them in the
-    order of UTF-8, and RFC 8785 in that of UTF-16.
+    For texts with ASCII names orjson writes the same bytes as rfc8785, in a sixth to a third of the time. Other names it would
+    put in a different order: orjson sorts them by UTF-8, RFC 8785 by UTF-16.
 
     Raises
     ------
     ValueError
-        If it cannot be written so: half a character, a whole number of more than 53 bits, something that JSON does not know.
+        If it has no such form: half a surrogate pair, an integer of more than 53 bits, something that is not JSON.
     """
-    if _is_plain(told):
+    if _is_same_in_orjson(value):
         with contextlib.suppress(TypeError):
-            return orjson.dumps(told, option=_IN_ORDER)
-    return rfc8785.dumps(told)
+            return orjson.dumps(value, option=_IN_ORDER)
+    return rfc8785.dumps(value)
 
 
-def _is_plain(told: dict[str, Any] | list[Any]) -> bool:
-    if isinstance(told, list):
-        return {*map(type, told)} <= {str, int}
-    return {*map(type, told), *map(type, told.values())} <= {str} and "".join(told).isascii()
+def _is_same_in_orjson(value: dict[str, Any] | list[Any]) -> bool:
+    if isinstance(value, list):
+        return {*map(type, value)} <= {str, int}
+    return {*map(type, value), *map(type, value.values())} <= {str} and "".join(value).isascii()

@@ -1,7 +1,7 @@
 """The append-only journal of a call or a request: each entry is chained to the one before it.
 
-The chain links commitments to what entries tell, not what they tell: it can be erased (Article 17) and the chain still
-proves that there was an entry, when, and in which place. The salt keeps anybody from guessing what was erased.
+The chain links commitments to the entries' fields, not the fields themselves. So the fields can be erased (Article 17), and the
+chain still proves that there was an entry, when, and in which place. The salt keeps anybody from guessing what was erased.
 """
 
 import hashlib
@@ -17,10 +17,10 @@ SALT_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something that happened, which has no place in a chain yet.
+    """Something that happened, and has no place in a chain yet.
 
-    ``at`` is aware, and kept to the microsecond as PostgreSQL keeps it. ``event`` stays for good; ``fields`` can be erased.
-    ``salt``: :data:`SALT_BYTES` random bytes of this entry's own, by which it is known when it comes a second time.
+    ``at`` is aware, to the microsecond as in PostgreSQL. ``event`` stays for good; ``fields`` can be erased. ``salt``:
+    :data:`SALT_BYTES` random bytes of this entry's own; they also tell that an entry is written a second time.
     """
 
     at: datetime
@@ -30,14 +30,14 @@ class Entry:
 
     @property
     def commitment(self) -> bytes:
-        """32 bytes that tell nothing of the fields, and that no other fields fit."""
+        """32 bytes that reveal nothing of the fields, and that fit no other fields."""
         return commitment(self.salt, self.fields)
 
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """An entry in its place. ``link``: 32 bytes over it and the link before it. ``fields`` and ``salt``: None where erased;
-    fields without a salt are none that anybody has committed to.
+    """An entry in its place. ``link``: 32 bytes, a hash of the entry and of the link before it. ``fields`` and ``salt``: None if
+    erased. Fields without a salt are not those that the entry was written with.
     """
 
     seq: int
@@ -53,20 +53,21 @@ def commitment(salt: bytes, fields: Mapping[str, str]) -> bytes:
     return hashlib.sha256(salt + canonical(dict(fields))).digest()
 
 
-def as_told(found: object, salt: bytes | None) -> tuple[Mapping[str, str], bytes | None]:
-    """The fields and the salt of an entry, of what stands where its fields are kept: somebody may have put anything there.
+def as_told(stored: object, salt: bytes | None) -> tuple[Mapping[str, str], bytes | None]:
+    """The fields and the salt of an entry, from what the database has for its fields: somebody may have put anything there.
 
-    Nobody commits to what is no object of texts: it is told in texts, or as nothing, and without the salt nothing opens it.
+    ccari writes an object of texts. Anything else is shown as texts, or as nothing, and without the salt, so that it never
+    matches the commitment.
     """
-    if not isinstance(found, dict):
+    if not isinstance(stored, dict):
         return {}, None
-    if all(isinstance(each, str) for each in found.values()):
-        return found, salt
-    return {name: str(value) for name, value in found.items()}, None
+    if all(isinstance(value, str) for value in stored.values()):
+        return stored, salt
+    return {name: str(value) for name, value in stored.items()}, None
 
 
 def start(call_id: UUID) -> bytes:
-    """The link before a call's first entry; it ties the chain to its call."""
+    """The link before a call's first entry. It ties the chain to its call."""
     return hashlib.sha256(f"call:{call_id}".encode()).digest()
 
 
@@ -81,12 +82,12 @@ def start_of_accesses() -> bytes:
 
 
 def request_event(state: str, level: int, due: date) -> str:
-    """What an entry of a request says that is never erased, such as ``refused L2 2026-12-25``."""
+    """The event of a request's entry, which is never erased, such as ``refused L2 2026-12-25``: state, level and due date."""
     return f"{state} L{level} {due.isoformat()}"
 
 
 def follow(before: bytes, seq: int, entries: Iterable[Entry]) -> list[Linked]:
-    """``entries`` in the places after the one that is numbered ``seq`` and whose link is ``before``."""
+    """Chain ``entries`` to the one that has the number ``seq`` and the link ``before``."""
     linked: list[Linked] = []
     for entry in entries:
         seq, committed = seq + 1, entry.commitment
@@ -96,9 +97,9 @@ def follow(before: bytes, seq: int, entries: Iterable[Entry]) -> list[Linked]:
 
 
 def fault(begins: bytes, entries: Sequence[Linked], *, count: int, last: bytes) -> str | None:
-    """The first thing that does not fit in a journal, in words; None if all of it does. What was erased is no fault.
+    """The first fault of a journal, in words; None if it is whole. Erased fields are not a fault.
 
-    ``begins``: as :func:`start` gives it. ``count`` and ``last``: how many entries there are, and the last one's link.
+    ``begins``: as :func:`start` gives it. ``count`` and ``last``: how many entries there should be, and the last one's link.
     """
     link, seq = begins, 0
     for entry in entries:
@@ -109,8 +110,8 @@ def fault(begins: bytes, entries: Sequence[Linked], *, count: int, last: bytes) 
             return f"entry {seq} is missing"
         link = _link(link, entry.seq, entry.at, entry.event, entry.commitment)
         if link != entry.link:
-            return _unfit(begins, entries, entry)
-        if entry.fields is not None and not _opens(entry):
+            return _why_link_differs(begins, entries, entry)
+        if entry.fields is not None and not _fits_commitment(entry):
             return f"the fields of entry {seq} ({entry.event}) were changed"
     if seq != count:
         return f"the journal ends at entry {seq}, but there were {count}"
@@ -119,22 +120,22 @@ def fault(begins: bytes, entries: Sequence[Linked], *, count: int, last: bytes) 
     return None
 
 
-def _unfit(begins: bytes, entries: Sequence[Linked], found: Linked) -> str:
-    """An entry that was numbered anew still has the link of its own place; one that was edited has that of none."""
+def _why_link_differs(begins: bytes, entries: Sequence[Linked], entry: Linked) -> str:
+    """An entry that was moved still has the link of its own place; the link of one that was edited fits no place."""
     for before in (begins, *(each.link for each in entries)):
         for seq in range(1, len(entries) + 2):
-            if seq != found.seq and found.link == _link(before, seq, found.at, found.event, found.commitment):
-                return f"entry {seq} ({found.event}) stands in place {found.seq}"
-    return f"entry {found.seq} ({found.event}) was changed"
+            if seq != entry.seq and entry.link == _link(before, seq, entry.at, entry.event, entry.commitment):
+                return f"entry {seq} ({entry.event}) stands in place {entry.seq}"
+    return f"entry {entry.seq} ({entry.event}) was changed"
 
 
-def _opens(entry: Linked) -> bool:
+def _fits_commitment(entry: Linked) -> bool:
     if entry.fields is None or entry.salt is None:
         return False
     try:
         return commitment(entry.salt, entry.fields) == entry.commitment
     except ValueError:
-        # nobody has committed to what cannot be written as RFC 8785 has it
+        # the fields cannot be written in RFC 8785's form, so they are not those that were committed to
         return False
 
 

@@ -1,4 +1,4 @@
-"""What is said to somebody whose right was registered: that it is, under which reference, and until when it is answered."""
+"""What a person is told when their right was registered: what it does, its reference, and by when they get an answer."""
 
 from datetime import date
 
@@ -6,7 +6,7 @@ from ccari.policy import speech
 from ccari.policy.keypad import KeyAction
 from ccari.policy.rights import EFFECTS, Right
 
-#: What a confirmation to the callee says after each right.
+#: The prompt that confirms each right to the callee.
 CONFIRMATIONS = {
     KeyAction.OBJECTION_MARKETING: "right_registered_objection_marketing",
     KeyAction.OBJECTION: "right_registered_objection",
@@ -19,14 +19,14 @@ CONFIRMATIONS = {
     KeyAction.HUMAN_REVIEW: "right_registered_human_review",
     KeyAction.CONTINUE_UNRECORDED: "continues_unrecorded",
 }
-#: In place of ``continues_unrecorded`` when some of the talk has been recorded already, and after a withdrawal then.
+#: If some of the talk has been recorded already: instead of ``continues_unrecorded``, and after a withdrawal of consent.
 RECORDING_STOPPED = "recording_stopped"
-#: After the confirmation of what a person decides upon.
+#: After the confirmation of a request that a person decides upon, if no date can be said.
 ANSWER_FOLLOWS = "answer_within_month"
-#: Before a reference that is read out, digit by digit.
+#: Before a reference, which is read out digit by digit.
 REFERENCE_IS = "reference_is"
 _REFERENCE = "reference:"
-#: Before the date until which an answer is due.
+#: Before the date by which an answer is due.
 ANSWER_BY = "answer_by"
 _DUE = "due:"
 
@@ -34,15 +34,16 @@ _DUE = "due:"
 def confirmation(
     right: Right, *, recorded: bool, reference: str = "", due: date | None = None
 ) -> tuple[str, ...]:
-    """The ids of what is said once a right is registered. ``recorded``: some of the talk has been recorded, and no more is.
+    """The ids of the prompts that confirm a right. ``recorded``: some of the talk has been recorded, and recording has stopped.
 
-    Where there is something left to be answered, ``reference`` is read out, and until when: ``due``, or in words.
+    If the person is to get an answer, its ``reference`` is read out, if there is one, and the date ``due``. If that is not
+    known, or its year cannot be spoken, a prompt says "within a month".
     """
     if right is Right.REFUSE_RECORDING and recorded:
         return (RECORDING_STOPPED,)
     words = next(words for action, words in CONFIRMATIONS.items() if action.right is right)
     if not EFFECTS[right].refusable:
-        # it is done with its effect, and nothing is left to be answered
+        # its effect is all there is to do: no answer follows
         return (words, RECORDING_STOPPED) if recorded and right is Right.WITHDRAW_CONSENT else (words,)
     read_out = (f"{_REFERENCE}{reference}",) if reference else ()
     until = f"{_DUE}{due.isoformat()}" if due is not None and due.year in speech.YEARS else ANSWER_FOLLOWS
@@ -54,12 +55,12 @@ def is_reference(prompt: str) -> bool:
 
 
 def tells_until_when(prompt: str) -> bool:
-    """True of what is told once, behind all confirmations: when there will be an answer."""
+    """True for the prompts that say by when an answer comes. They are played once, after all confirmations."""
     return prompt == ANSWER_FOLLOWS or prompt.startswith(_DUE)
 
 
 def spelt_out(prompt: str) -> tuple[str, ...]:
-    """The ids of what a prompt is put together from: a reference or a date, read out; itself, if it is one sound."""
+    """The ids of the sounds that make up a prompt: several for a reference or a date, otherwise the prompt itself."""
     if is_reference(prompt):
         return REFERENCE_IS, *speech.reference(prompt.removeprefix(_REFERENCE))
     if prompt.startswith(_DUE):

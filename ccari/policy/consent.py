@@ -1,4 +1,4 @@
-"""Consent as a basis that must be provable (Art 7(1)): to a purpose, on a channel, given, and perhaps withdrawn."""
+"""Consent, which must be provable (Art 7(1)): to a purpose, for a channel, and whether it is in force."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Channel(StrEnum):
-    """By what the person agreed to be reached; a consent to one is none to another (PL: PKE Art 398(1))."""
+    """How the person agreed to be reached. A consent for one channel does not cover another (PL: PKE Art 398(1))."""
 
     PHONE = "phone"
     AUTOMATIC_CALLS = "automatic_calls"
@@ -29,7 +29,7 @@ class Consent:
 
 
 def state(consent: Consent | None, now: datetime) -> ConsentState:
-    """What a consent is worth at ``now``. One that is given in the future is none yet."""
+    """The state of a consent at ``now``. One that is dated in the future does not count yet."""
     if consent is None or consent.given_at > now:
         return ConsentState.NONE
     if consent.withdrawn_at is not None:

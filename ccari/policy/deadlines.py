@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from ccari.policy.calendars import TIME_ZONES, public_holidays
 
-#: What Art 12(3) gives, and what it adds where a request is complex.
+#: By Art 12(3): the time for an answer, and the time with an extension, both from receipt.
 MONTHS, EXTENDED_MONTHS = 1, 3
 
 
@@ -21,15 +21,15 @@ def due(received: datetime, country: str) -> date:
 
 
 def extended(received: datetime, country: str) -> date:
-    """The last day after an extension by two further months: three from receipt, counted at once.
+    """The last day to answer after an extension by two further months: three months from receipt.
 
-    Not two from :func:`due`: a day that was moved for a holiday would then be counted on from.
+    It is not two months from :func:`due`, because that day may have been moved by a holiday already.
     """
     return _end(received, country, EXTENDED_MONTHS)
 
 
 def local_day(moment: datetime, country: str) -> date:
-    """The date at ``moment`` (aware) where a controller in ``country`` is: its days, not ours, begin and end a term."""
+    """The date at ``moment`` (aware) in the controller's ``country``: its days, not ours, begin and end a period."""
     return moment.astimezone(ZoneInfo(TIME_ZONES[country])).date()
 
 

@@ -1,4 +1,4 @@
-"""The policy file: controllers, registers and campaigns, validated whole."""
+"""The policy file: controllers, registers and campaigns, which are validated together."""
 
 import re
 import tomllib
@@ -13,12 +13,12 @@ from ccari.policy.declared import Contradiction, Declared
 from ccari.policy.faults import Fault
 from ccari.policy.parties import Controller, Register
 
-#: What a file may have, in characters: a campaign takes some five hundred. A larger one is none, or is meant to fill the memory.
+#: Of a file. A campaign takes some five hundred; a larger file is not a policy, or is meant to fill the memory.
 MOST_CHARACTERS = 2**20
-#: A key of a hundred parts: for one of a hundred thousand, which fits into a file, tomllib takes all memory there is.
+#: A key of a hundred parts. A file has room for a key of a hundred thousand parts, for which tomllib takes all memory there is.
 _PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{99}}")
-#: So many faults are told, from the top down; and of what there is to choose from, so many names.
+#: How many faults are reported, from the top down; and how many names of those that are declared.
 MOST_FAULTS, MOST_KNOWN = 200, 40
 
 
@@ -40,7 +40,7 @@ class Policy(Declared):
     @property
     def recorded(self) -> Sequence[Campaign]:
         """The campaigns that record calls."""
-        return [each for each in self.campaigns if each.recording.mode is not RecordingMode.OFF]
+        return [campaign for campaign in self.campaigns if campaign.recording.mode is not RecordingMode.OFF]
 
     def contradictions(self) -> Iterator[Contradiction]:
         if not self.controllers:
@@ -48,13 +48,14 @@ class Policy(Declared):
         declared: dict[str, Sequence[Controller | Register | Campaign]] = {
             "controllers": self.controllers, "registers": self.registers, "campaigns": self.campaigns,
         }  # fmt: skip
-        for kind, each in declared.items():
+        for kind, tables in declared.items():
             seen: set[str] = set()
-            for place, one in enumerate(each):
-                if one.id in seen:
-                    yield Contradiction((kind, place, "id"), f"{one.id!r} is declared twice")
-                seen.add(one.id)
-        controllers, registers = ({each.id for each in some} for some in (self.controllers, self.registers))
+            for place, table in enumerate(tables):
+                if table.id in seen:
+                    yield Contradiction((kind, place, "id"), f"{table.id!r} is declared twice")
+                seen.add(table.id)
+        controllers = {controller.id for controller in self.controllers}
+        registers = {register.id for register in self.registers}
         yield from self._about_limits()
         for place, campaign in enumerate(self.campaigns):
             if campaign.controller not in controllers:
@@ -71,37 +72,48 @@ class Policy(Declared):
 
     def _about_limits(self) -> Iterator[Contradiction]:
         for place, controller in enumerate(self.controllers):
-            counted = {
-                each.id: each.counts_for_days for each in self.campaigns if each.controller == controller.id
+            days = {
+                campaign.id: campaign.counts_for_days
+                for campaign in self.campaigns
+                if campaign.controller == controller.id
             }
-            longest = max(counted, key=lambda name: counted[name], default=None)
-            if controller.calls_days is not None and longest and controller.calls_days < counted[longest]:
+            longest = max(days, key=lambda campaign: days[campaign], default=None)
+            if controller.calls_days is not None and longest and controller.calls_days < days[longest]:
                 yield Contradiction(
                     ("controllers", place, "calls_days"),
-                    f"must be at least {counted[longest]}: for so many days {longest!r} counts its calls to a number",
+                    f"must be at least {days[longest]}: for so many days {longest!r} counts its calls to a number",
                 )
 
     def registers_of(self, campaign: Campaign) -> tuple[Register, ...]:
-        """The registers that a campaign's numbers may not be in, each no older than the preset of its country asks."""
+        """The registers that a campaign's numbers may not be in. If its preset sets a maximum age for copies, each register's own
+        is lowered to that.
+        """
         rules = campaign.country_rules
-        asked = rules.register_days if rules and rules.register_days else None
+        most = rules.register_days if rules and rules.register_days else None
         return tuple(
-            each if asked is None else each.model_copy(update={"max_age_days": min(asked, each.max_age_days)})
-            for each in self.registers
-            if each.id in campaign.registers
+            register
+            if most is None
+            else register.model_copy(update={"max_age_days": min(most, register.max_age_days)})
+            for register in self.registers
+            if register.id in campaign.registers
         )
 
     def registers_heeded_by(self, controller_id: str) -> tuple[Register, ...]:
-        """The registers that act on a controller: those that a campaign of its own names, and no other."""
-        heeded = {each for one in self.campaigns if one.controller == controller_id for each in one.registers}
-        return tuple(each for each in self.registers if each.id in heeded)
+        """The registers that act on a controller: only those that one of its own campaigns names."""
+        heeded = {
+            register
+            for campaign in self.campaigns
+            if campaign.controller == controller_id
+            for register in campaign.registers
+        }
+        return tuple(register for register in self.registers if register.id in heeded)
 
     def asking(self, controller_id: str, purpose: str) -> tuple[str, ...]:
-        """The controller's campaigns that rest on a consent to ``purpose``: what its withdrawal ends."""
+        """The ids of the controller's campaigns that rest on a consent to ``purpose``, and that its withdrawal ends."""
         return tuple(
-            each.id
-            for each in self.campaigns
-            if each.controller == controller_id and each.asks_consent_to == purpose
+            campaign.id
+            for campaign in self.campaigns
+            if campaign.controller == controller_id and campaign.asks_consent_to == purpose
         )
 
     def register(self, register_id: str) -> Register | None:
@@ -132,9 +144,10 @@ def read(text: str) -> Policy:
     """
     if len(text) > MOST_CHARACTERS:
         raise PolicyError([Fault(None, "", f"is no policy: it has more than {MOST_CHARACTERS} characters")])
-    if found := _DEEP_KEY.search(text):
-        raise PolicyError([Fault(text.count("\n", 0, found.start()) + 1, "", "no key has so many parts")])
-    text = text.removeprefix("\ufeff")  # which some editors begin a file with
+    if deep_key := _DEEP_KEY.search(text):
+        line = text.count("\n", 0, deep_key.start()) + 1
+        raise PolicyError([Fault(line, "", "no key has so many parts")])
+    text = text.removeprefix("\ufeff")  # some editors write it at the start of a file
     document: dict[str, Any] = {}
     try:
         document = tomllib.loads(text)
@@ -144,17 +157,17 @@ def read(text: str) -> Policy:
     except RecursionError:
         raise PolicyError([Fault(None, "", "not TOML: nested too deeply")]) from None
     except ValueError as error:
-        # what tomllib says, and what it lets through of Python's own
+        # an error of tomllib's, or one of Python's own that tomllib lets through
         raise PolicyError([faults.of_syntax(text, str(error))]) from None
 
 
 def consents_asked(text: str) -> set[tuple[str, str, str]]:
-    """Of a text that was applied once, each controller and campaign with the purpose of the consent that it asks for.
+    """The consents that an earlier revision asked for: controller, campaign and purpose of each.
 
-    As it was meant then: this ccari may refuse what an older one accepted. Raises ValueError if it is no TOML.
+    The text is not validated, because this ccari may refuse what an older one accepted. Raises ValueError if it is not TOML.
     """
     campaigns = [
-        Campaign.model_construct(**each)
-        for each in tomllib.loads(text.removeprefix("\ufeff")).get("campaigns", ())
+        Campaign.model_construct(**table)
+        for table in tomllib.loads(text.removeprefix("\ufeff")).get("campaigns", ())
     ]
-    return {(each.controller, each.id, each.asks_consent_to) for each in campaigns}
+    return {(campaign.controller, campaign.id, campaign.asks_consent_to) for campaign in campaigns}

@@ -1,4 +1,4 @@
-"""What every part of the policy file is made of: closed, immutable tables of checked words."""
+"""What every table of the policy file is made of: immutable models that refuse unknown keys, and checked words."""
 
 import re
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 
 
 class Contradiction(NamedTuple):
-    """What is wrong although each key by itself is right. ``path``: the key to mend, below the table that says so."""
+    """Something wrong in a table whose keys are all valid by themselves. ``path``: the key to change, from that table down."""
 
     path: tuple[int | str, ...]
     words: str
 
 
 class ContradictionError(ValueError):
-    """All that contradicts itself in one table."""
+    """All contradictions of one table."""
 
     def __init__(self, *found: Contradiction) -> None:
         super().__init__("; ".join(f"{'.'.join(map(str, each.path))}: {each.words}" for each in found))
@@ -23,14 +23,16 @@ class ContradictionError(ValueError):
 
 
 class Declared(BaseModel):
+    """A table of the policy file."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def contradictions(self) -> Iterator[Contradiction]:
-        """What is to be mended before the table can be taken at its word."""
+        """What must be changed before the table is valid as a whole."""
         return iter(())
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> Self:
+    def _is_consistent(self) -> Self:
         if found := tuple(self.contradictions()):
             raise ContradictionError(*found)
         return self
@@ -43,11 +45,11 @@ def _printable(text: str) -> str:
 
 
 def spelt(pattern: str, words: str) -> AfterValidator:
-    """A check that the whole text has a form, with words for who gets it wrong."""
-    form = re.compile(pattern)
+    """A validator: the whole text must match ``pattern``, else ``words`` say what is wrong."""
+    compiled = re.compile(pattern)
 
     def check(text: str) -> str:
-        if not form.fullmatch(text):
+        if not compiled.fullmatch(text):
             raise ValueError(words)
         return text
 
@@ -62,6 +64,6 @@ Identifier = Annotated[
         "must be at most 40 lower-case letters, digits, - and _, such as acme-2",
     ),
 ]
-#: "yes" is no true, and 1.0 or "1" no 1: what is taken for something else than was meant is found out too late.
+#: Strict: "yes" is not true, and neither 1.0 nor "1" is 1. A value that was silently taken for another would be noticed too late.
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict()]

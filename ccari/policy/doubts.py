@@ -1,4 +1,4 @@
-"""What a policy may say, but which a data-protection officer would ask about."""
+"""What a policy may say, but a data-protection officer would question."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +10,7 @@ from ccari.policy.parties import Controller
 from ccari.policy.presets import PRESETS
 from ccari.policy.retention import Limited
 
-#: A year, and some days to wait for what comes at its end.
+#: A year, and some days for what falls due at its end.
 _LONG_DAYS = 400
 
 #: What a controller keeps of which it has declared no limit.
@@ -81,7 +81,7 @@ def _keys(_: Controller, campaign: Campaign) -> Iterator[str]:
             "calls on consent and has no key to withdraw it, which must be as easy as giving it (Art 7(3)): "
             "bind withdraw_consent"
         )
-    # to marketing it is absolute, 21(3), and would be weighed if it came in as one to anything else
+    # an objection to marketing is absolute, 21(3); registered as a plain objection, it would be weighed
     objection = KeyAction.OBJECTION_MARKETING if campaign.marketing else KeyAction.OBJECTION
     if campaign.legal_basis in OBJECTABLE and objection not in bound:
         yield f"calls on {campaign.legal_basis} and has no key to object (Art 21): bind {objection}"
@@ -91,16 +91,16 @@ def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
     recording = campaign.recording
     if recording.mode is RecordingMode.OFF:
         return
-    agreed = recording.mode is RecordingMode.OPT_IN
-    taken_back = {KeyAction.CONTINUE_UNRECORDED} | (
+    by_agreement = recording.mode is RecordingMode.OPT_IN
+    taking_back = {KeyAction.CONTINUE_UNRECORDED} | (
         {KeyAction.WITHDRAW_CONSENT} if recording.legal_basis is LegalBasis.CONSENT else set()
     )
-    if agreed and not taken_back & {*campaign.keys.values()}:
+    if by_agreement and not taking_back & {*campaign.keys.values()}:
         yield (
             "records by agreement and has no key to take it back, which must be as easy as giving it (Art 7(3)): "
             "bind continue_unrecorded"
         )
-    if agreed and recording.purpose is None:
+    if by_agreement and recording.purpose is None:
         yield (
             "asks for an agreement to be recorded, and not what for (Art 4(11), 13(1)(c)): set recording.purpose, "
             "or keep on file where it is told"
@@ -110,25 +110,29 @@ def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
             f"records whoever does not object ({recording.mode}), and German law wants an agreement first (StGB §201): "
             "set recording.mode to opt_in, or keep on file why none is needed"
         )
-    duty = recording.legal_basis is LegalBasis.LEGAL_OBLIGATION
-    if recording.mode is RecordingMode.MANDATORY and not duty:
+    is_obligation = recording.legal_basis is LegalBasis.LEGAL_OBLIGATION
+    if recording.mode is RecordingMode.MANDATORY and not is_obligation:
         yield (
             f"must be recorded, and recording.legal_basis is {recording.legal_basis}: "
             "name the law that demands it and set legal_obligation, or let people refuse (opt_out)"
         )
-    if not duty and controller.calls_days is not None and recording.retention_days > controller.calls_days:
+    if (
+        not is_obligation
+        and controller.calls_days is not None
+        and recording.retention_days > controller.calls_days
+    ):
         yield (
             f"keeps recordings for {recording.retention_days} days, and with them their calls, which are to expire after "
             f"{controller.calls_days}: shorten recording.retention_days, or raise the controller's calls_days"
         )
-    if recording.retention_days > _LONG_DAYS and not duty:
+    if recording.retention_days > _LONG_DAYS and not is_obligation:
         yield (
             f"keeps recordings for {recording.retention_days} days (Art 5(1)(e)): "
             "shorten recording.retention_days, or keep on file why it takes so long"
         )
 
 
-def _ways(_: Controller, campaign: Campaign) -> Iterator[str]:
+def _destinations(_: Controller, campaign: Campaign) -> Iterator[str]:
     for key, template, name in (
         ("agent", campaign.agent, "{agent}"), ("transfer", campaign.transfer, "{extension}"),
     ):  # fmt: skip
@@ -140,7 +144,7 @@ def _ways(_: Controller, campaign: Campaign) -> Iterator[str]:
 
 
 def _peer(dial: str) -> str:
-    """What a dial string goes over, as Asterisk tells peers apart; empty where that is the name itself."""
+    """The trunk or other peer that a dial string goes over, as Asterisk compares them; "" if it names none."""
     technology, _, rest = dial.partition("/")
     peer = rest.partition("@")[2]
     return f"{technology}/{peer}".lower() if peer else ""
@@ -151,5 +155,5 @@ _QUESTIONS: tuple[Callable[[Controller, Campaign], Iterator[str]], ...] = (
     _consent,
     _keys,
     _recording,
-    _ways,
+    _destinations,
 )

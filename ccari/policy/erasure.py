@@ -1,7 +1,7 @@
-"""What goes when an erasure is carried out, what stays, and by which ground (Article 17).
+"""What an erasure deletes, what stays, and on which ground (Article 17).
 
-The person's data go, but for what 17(3) keeps; who needs more of it for a claim places a hold, before. What proves that
-the law was kept stays without the person: commitments, and the keyed digest that no list is to bring back.
+The person's data are deleted, except for what 17(3) keeps. To keep more of them for a claim, a hold must be placed first. What
+proves that the law was kept stays, without the person: commitments, and the keyed digest, so that no list brings the number back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,24 +20,24 @@ from ccari.policy.rights import Right
 
 
 def _years(count: int) -> timedelta:
-    """With as many leap days as may be in them."""
+    """That many years, with the most leap days that they can have."""
     return timedelta(days=count * 365 + -(-count // 4))
 
 
-#: So long after a call that rested on it, the proof of a consent is kept (DE: §7a(2) UWG; longer than the three years of
+#: How long the proof of a consent is kept after the last call that rested on it (DE: §7a(2) UWG; longer than the three years of
 #: PL Art 118 KC for claims from a business).
 PROOF = _years(5)
 
-#: What is dialled before a number within its country, as an expression, where that is no zero. Lithuania
-#: has gone over from the one to the other.
+#: What is dialled before a number within its country, by country code, as a regular expression; a zero in all other countries.
+#: Lithuania has changed from 8 to 0.
 _TRUNK_PREFIXES = {"36": "06", "370": "[08]"}
 
-#: Entries of a call's journal that tell of a deletion, and nothing of the person.
+#: Entries of a call's journal that record a deletion. They hold nothing of the person, and stay.
 TELLING = frozenset({"recording_deleted", "personal_data_erased"})
 
 
 class What(StrEnum):
-    """A kind of thing that is kept of a person, in words."""
+    """A kind of thing that is kept about a person, in words."""
 
     RECORDING = "recording"
     CALL = "call"
@@ -51,7 +51,7 @@ class What(StrEnum):
     WORDS = "number in somebody's words"
 
 
-#: What a call centre has of a person, apart from the requests themselves.
+#: What a call centre has about a person, apart from the requests themselves.
 SUBSTANCE = frozenset({What.RECORDING, What.CALL, What.CONTACT, What.CONSENT, What.HEARD})
 
 
@@ -91,7 +91,7 @@ _WORDS = {
     Ground.UNDER_WAY: "it is not over yet: erase again when it is",
 }
 
-#: What of an erased person stays on purpose, with the articles.
+#: What stays of an erased person on purpose, with the articles.
 REMAINS: Mapping[str, str] = {
     "keyed digest among the suppressions, so that no list brings the number back": "5(2), 17(3)(e), 21(3)",
     "place in a copy of a register of objections, which is the register's": "5(2), 21(3)",
@@ -102,11 +102,12 @@ REMAINS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Something that is kept of a person.
+    """Something that is kept about a person.
 
-    ``over``: nobody works on it any more. ``holds``: what holds it, each in words. ``limit``: until when a legal obligation
-    keeps it; None: nobody knows, so it does. ``with_``: ids of things without which it would be of no use, or they without
-    it. ``given_at``: when a consent was. ``used_at``: when a call was last made on it. ``needed``: another ground that the law has for it.
+    ``over``: it is finished, and nobody works on it any more. ``holds``: what holds it, by kind and in words. ``limit``: until
+    when a legal obligation keeps it; None: nobody knows, so it stays. ``with_``: ids of the things that it stays together with,
+    because one would be of no use without the other. ``given_at``: when a consent was given. ``used_at``: when a call was last
+    made on it. ``needed``: another legal ground to keep it.
     """
 
     what: What
@@ -133,6 +134,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """What an erasure deletes, and what it keeps."""
+
     goes: Sequence[Thing] = ()
     stays: Sequence[Kept] = ()
 
@@ -146,8 +149,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the law is asked with. ``keep_proof``: of a consent that calls were made on, for :data:`PROOF`, and of any that
-    the law of the controller's ``country`` has kept from when it was given.
+    """The terms of an erasure. ``keep_proof``: whether to keep the proof of a consent: for :data:`PROOF` after the last call
+    that was made on it, and for as long after it was given as the law of the controller's ``country`` says.
     """
 
     now: datetime
@@ -155,7 +158,7 @@ class Terms:
     country: str | None = None
 
     def ground(self, thing: Thing, kept: Mapping[str, Ground]) -> Ground | None:
-        """Why the thing stays; None if it goes. ``kept``: grounds of other things that stay, by their ids."""
+        """Why the thing stays; None if it is deleted. ``kept``: the grounds of the things that stay already, by their ids."""
         kinds = {kind for kind, _ in thing.holds}
         if not thing.over:
             return Ground.UNDER_WAY
@@ -187,7 +190,7 @@ class Terms:
 
 
 def plan(things: Iterable[Thing], terms: Terms) -> Plan:
-    """What becomes of each of the things; those that others depend on come before them."""
+    """What is deleted and what stays. A thing must come after those that it stays together with (``with_``)."""
     goes: list[Thing] = []
     stays: list[Kept] = []
     kept: dict[str, Ground] = {}
@@ -202,38 +205,40 @@ def plan(things: Iterable[Thing], terms: Terms) -> Plan:
 
 
 def is_held_by(right: Right, basis: LegalBasis | None) -> bool:
-    """Whether an open request of the right needs what was processed on ``basis``; None: what rests on none of its own."""
+    """Whether an open request of the right needs what was processed on ``basis``. None: something without a basis of its own,
+    which only a right that holds all bases needs.
+    """
     bases = HOLDING.get(right, frozenset())
     return basis in bases if basis is not None else bases >= frozenset(LegalBasis)
 
 
 def pattern(number: Number) -> str:
-    """A regular expression, for Python and PostgreSQL alike, of the ways in which people write the number in a text."""
+    """A regular expression, for Python and PostgreSQL alike, that matches the number as people write it in a text."""
     code = str(phonenumbers.parse(number.e164).country_code)
     trunk = _TRUNK_PREFIXES.get(code, "0")
     national = BETWEEN.join(number.digits[len(code) :])
-    # behind the country's code as well, in brackets or bare, where it does not belong
+    # people write the trunk prefix after the country code as well, in brackets or bare, though it does not belong there
     needless = rf"(\(({trunk}|0)\)|{trunk}|0)?"
     abroad = rf"(\+|00)?{BETWEEN}{BETWEEN.join(code)}{BETWEEN}{needless}{BETWEEN}"
     return rf"(?<!\d)({abroad}|{trunk})?{national}(?!\d)"
 
 
 def gone(left: Plan) -> list[dict[str, Any]]:
-    """What goes, by its kind."""
-    found: dict[What, int] = {}
-    for each in left.goes:
-        found[each.what] = found.get(each.what, 0) + each.count
-    return [{"what": what.value, "count": count} for what, count in found.items()]
+    """For the report: what is deleted, counted by kind."""
+    counts: dict[What, int] = {}
+    for thing in left.goes:
+        counts[thing.what] = counts.get(thing.what, 0) + thing.count
+    return [{"what": what.value, "count": count} for what, count in counts.items()]
 
 
 def kept(left: Plan) -> list[dict[str, Any]]:
-    """What stays, by its kind and its ground."""
-    found: dict[tuple[What, Ground, tuple[str, ...]], int] = {}
-    for each in left.stays:
-        key = (each.thing.what, each.ground, tuple(each.held_by))
-        found[key] = found.get(key, 0) + each.thing.count
+    """For the report: what stays, counted by kind and ground."""
+    counts: dict[tuple[What, Ground, tuple[str, ...]], int] = {}
+    for stays in left.stays:
+        key = (stays.thing.what, stays.ground, tuple(stays.held_by))
+        counts[key] = counts.get(key, 0) + stays.thing.count
     return [
         {"what": what.value, "count": count, "ground": ground.value, "article": ground.article,
          "why": "; ".join(by) or ground.words}
-        for (what, ground, by), count in found.items()
+        for (what, ground, by), count in counts.items()
     ]  # fmt: skip

@@ -20,8 +20,8 @@ from ccari.policy.suppression import Entry, Listing, Reason, bars
 class Block(StrEnum):
     """Why a call is not made: the closed list that dialplans, logs and reports rely on.
 
-    ``suppressed_…`` is a bar on all the controller's calls, ``suppressed_campaign_…`` on those of one campaign,
-    ``suppressed_register`` a register of objections that the campaign must heed.
+    ``suppressed_…``: a bar on all of the controller's calls. ``suppressed_campaign_…``: a bar on the calls of one campaign.
+    ``suppressed_register``: the number is in a register of objections that the campaign must heed.
     """
 
     NUMBER_EMPTY = NumberFault.EMPTY.value
@@ -67,15 +67,19 @@ class Block(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Where a number came from: at least one source of the controller, and until when the last of them may be used."""
+    """A number for which the controller has a source. ``valid_until``: until when the last of its sources may be used; None:
+    without limit.
+    """
 
     valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Calls that were dialled to the number, as far back as :func:`question` says: the campaign's own within its limit's
-    days, the campaign's in all, and the controller's within the days of the country's rules.
+    """How many calls were dialled to the number. :func:`question` says from when on.
+
+    ``recent``: by the campaign, within the days of its own limit. ``total``: by the campaign, at any time. ``controller``: by
+    the controller, within the days of the country's rules.
     """
 
     recent: int = 0
@@ -85,13 +89,13 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the store knows of one number for one campaign at the moment of the call.
+    """What the database knows of one number for one campaign at the moment of the call.
 
-    ``suppressions``: the controller's own entries, of any reason. ``listings``: where the number stands in registers.
-    ``registers``: of when the copy of each register is. ``consent``: the newest one to the campaign's purpose.
-    ``contact``: None if the number is no contact of the controller. ``informed``: the versions of the information layer
-    that the number has heard from the controller. ``secrets``: those that any of this may be kept under, for whoever has
-    looked under theirs: kind, holder, version and check of each, in one string.
+    ``suppressions``: the controller's own entries, for any reason. ``listings``: the number's entries in registers.
+    ``registers``: the date of each register's copy. ``consent``: the newest consent to the campaign's purpose.
+    ``contact``: None if the number is not a contact of the controller. ``informed``: the versions of the information layer
+    that the number has heard from the controller. ``secrets``: every secret that any of this may be stored under, so that a
+    node knows whether it has looked under all of them; each is one string of kind, holder, version and check.
     """
 
     suppressions: Collection[Entry] = ()
@@ -106,7 +110,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which facts the gate needs of a number for one campaign. ``consent``: whether its calls are made on one."""
+    """Which facts the gate needs about a number for one campaign. ``consent``: whether the campaign needs a consent."""
 
     controller: str
     campaign: str
@@ -122,12 +126,13 @@ _CONSENT_BLOCKS = {
     ConsentState.WITHDRAWN: Block.CONSENT_WITHDRAWN,
     ConsentState.EXPIRED: Block.CONSENT_EXPIRED,
 }
-#: The gravest first: what is told of a number that is barred for several reasons.
+#: The gravest first. Of a number that is barred for several reasons, the gravest is reported.
 _GRAVITY = (Reason.ERASURE, *(reason for reason in Reason if reason is not Reason.ERASURE))
-_FROM_ALL = tuple(filter(suppression.bars_all, Reason))
+_BARS_EVERY_CALL = tuple(filter(suppression.bars_all, Reason))
 
 
 def question(campaign: Campaign, now: datetime) -> Question:
+    """The facts to look up for a call of this campaign at ``now``."""
     rules, attempts = campaign.country_rules, campaign.attempts
     return Question(
         controller=campaign.controller, campaign=campaign.id,
@@ -143,13 +148,15 @@ def barring(campaign: Campaign) -> tuple[Reason, ...]:
 
 
 def bars_the_like(campaign: Campaign, right: Right) -> bool:
-    """True if whoever exercises the right is not called for this campaign again: for its bar, or for the consent that is gone."""
-    withdrawn = right is Right.WITHDRAW_CONSENT and campaign.needs_consent
-    return withdrawn or EFFECTS[right].suppress in barring(campaign)
+    """True if a person who exercises the right is not called for this campaign again, either because the right bars it, or
+    because it withdraws the consent that the campaign needs.
+    """
+    withdraws_consent = right is Right.WITHDRAW_CONSENT and campaign.needs_consent
+    return withdraws_consent or EFFECTS[right].suppress in barring(campaign)
 
 
 @cache
-def _barring(basis: LegalBasis, marketing: bool) -> tuple[Reason, ...]:  # noqa: FBT001 - kept by its place
+def _barring(basis: LegalBasis, marketing: bool) -> tuple[Reason, ...]:  # noqa: FBT001 - positional, for the cache
     return tuple(reason for reason in Reason if bars(reason, basis=basis, marketing=marketing))
 
 
@@ -167,13 +174,13 @@ def verdict(
     """
     return (
         refusal(campaign, registers, facts, now)
-        or _at_a_bad_time(campaign, country, number, now)
+        or _outside_hours(campaign, country, number, now)
         or _too_often(campaign, facts)
     )
 
 
 def refusal(campaign: Campaign, registers: Collection[Register], facts: Facts, now: datetime) -> Block | None:
-    """As :func:`verdict`, but for what the hour and earlier calls have to say: whether to keep a number on a list."""
+    """As :func:`verdict`, regardless of the time of day and of earlier calls: whether a number may stay on a list."""
     return (
         barred(campaign, registers, facts, now)
         or _without_consent(campaign, facts, now)
@@ -182,23 +189,23 @@ def refusal(campaign: Campaign, registers: Collection[Register], facts: Facts, n
 
 
 def barred(campaign: Campaign, registers: Collection[Register], facts: Facts, now: datetime) -> Block | None:
-    """As :func:`refusal`, but for consent and source, which a new contact may be about to get."""
+    """As :func:`refusal`, regardless of consent and source: a new contact may be about to get those."""
     return _suppressed(barring(campaign), campaign.id, facts, now) or _listed(registers, facts, now)
 
 
 def unwelcome(facts: Facts, now: datetime) -> Block | None:
     """Why the number may not become a contact of the controller at all; None if it may.
 
-    What was erased, or may only be stored, does not come back with the next list (CJEU C-129/21).
+    A number that was erased, or that may only be stored, must not come back with the next list (CJEU C-129/21).
     """
-    return _suppressed(_FROM_ALL, None, facts, now)
+    return _suppressed(_BARS_EVERY_CALL, None, facts, now)
 
 
 def _suppressed(
     forbidden: Collection[Reason], campaign_id: str | None, facts: Facts, now: datetime
 ) -> Block | None:
     agreed_at = _agreed_at(facts, now)
-    standing = [
+    in_force = [
         entry
         for entry in facts.suppressions
         if entry.reason in forbidden
@@ -207,7 +214,7 @@ def _suppressed(
         and suppression.outlives(entry.reason, entry.entered_at, agreed_at)
     ]
     gravest = min(
-        standing, key=lambda entry: (entry.campaign is not None, _GRAVITY.index(entry.reason)), default=None
+        in_force, key=lambda entry: (entry.campaign is not None, _GRAVITY.index(entry.reason)), default=None
     )
     return None if gravest is None else Block.suppressed(gravest)
 
@@ -227,12 +234,12 @@ def _listed(registers: Collection[Register], facts: Facts, now: datetime) -> Blo
 
 
 def stale(register: Register, as_of: datetime | None, now: datetime) -> bool:
-    """True if a register's copy of ``as_of`` cannot be relied on: none was loaded, it is too old, or dated ahead."""
+    """True if the register's copy of ``as_of`` cannot be relied on: there is none, it is too old, or its date is in the future."""
     return as_of is None or not timedelta() <= now - as_of <= timedelta(days=register.max_age_days)
 
 
 def _agreed_at(facts: Facts, now: datetime) -> datetime | None:
-    """When the consent that is in force was given."""
+    """When the consent that is in force was given; None if there is none."""
     given = facts.consent if consent.state(facts.consent, now) is ConsentState.GIVEN else None
     return given.given_at if given else None
 
@@ -244,12 +251,12 @@ def _without_consent(campaign: Campaign, facts: Facts, now: datetime) -> Block |
 def _without_source(campaign: Campaign, facts: Facts, now: datetime) -> Block | None:
     if facts.contact is None:
         return Block.NO_SOURCE if campaign.data_source is None else None
-    # a list that may no longer be used is not used, whatever the campaign says of its source
+    # a list that has expired may not be used, even if the campaign names a data source of its own
     until = facts.contact.valid_until
     return Block.SOURCE_EXPIRED if until is not None and until <= now else None
 
 
-def _at_a_bad_time(campaign: Campaign, country: str, number: Number, now: datetime) -> Block | None:
+def _outside_hours(campaign: Campaign, country: str, number: Number, now: datetime) -> Block | None:
     rules = campaign.country_rules
     for hours in (campaign.hours, rules.hours if rules else ()):
         if why := closed(hours, number, country, now):
@@ -258,11 +265,11 @@ def _at_a_bad_time(campaign: Campaign, country: str, number: Number, now: dateti
 
 
 def _too_often(campaign: Campaign, facts: Facts) -> Block | None:
-    limit, rules, made = campaign.attempts, campaign.country_rules, facts.attempts
-    if limit is not None and limit.total is not None and made.total >= limit.total:
+    limit, rules, dialled = campaign.attempts, campaign.country_rules, facts.attempts
+    if limit is not None and limit.total is not None and dialled.total >= limit.total:
         return Block.ATTEMPTS_EXHAUSTED
-    if limit is not None and made.recent >= limit.max:
+    if limit is not None and dialled.recent >= limit.max:
         return Block.ATTEMPTS_CAPPED
-    if rules is not None and rules.calls is not None and made.controller >= rules.calls:
+    if rules is not None and rules.calls is not None and dialled.controller >= rules.calls:
         return Block.ATTEMPTS_CAPPED
     return None

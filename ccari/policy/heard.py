@@ -1,4 +1,4 @@
-"""What a call's journal tells of the notices that were heard."""
+"""The notices that were heard in a call, read from its journal."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from ccari.policy.chain import Linked
 
 @dataclass(frozen=True, slots=True)
 class HeardNotice:
-    """``seq``: of its entry. ``version``: of its words. ``sounds``: the prompts in their order, each with what names its audio;
-    none where nothing was to be said.
+    """``seq``: the number of its entry. ``version``: the version of its words. ``sounds``: each prompt with the digest of its
+    audio, in their order; empty if the notice had nothing to say.
     """
 
     seq: int
@@ -19,17 +19,17 @@ class HeardNotice:
 
 
 def notices_heard(journal: Iterable[Linked]) -> Iterator[HeardNotice]:
-    """But for those whose fields were erased, or do not name the audio.
+    """The notices that were heard, without those whose fields were erased or do not name the audio.
 
     Raises
     ------
     KeyError, ValueError
-        If an entry tells what ccari has never written.
+        If the fields of an entry are not as ccari writes them.
     """
-    for each in journal:
-        if each.event == "notice_heard" and each.fields is not None and "sounds" in each.fields:
-            told = each.fields
-            sounds = zip(told["prompts"].split(","), told["sounds"].split(","), strict=True)
-            # of no prompts nothing is told, which would be read as one without a name
-            said = tuple(sounds) if told["prompts"] else ()
-            yield HeardNotice(each.seq, told["notice_version"], told["language"], said)
+    for entry in journal:
+        if entry.event == "notice_heard" and entry.fields is not None and "sounds" in entry.fields:
+            fields = entry.fields
+            pairs = zip(fields["prompts"].split(","), fields["sounds"].split(","), strict=True)
+            # an empty text would be split into one prompt without a name
+            sounds = tuple(pairs) if fields["prompts"] else ()
+            yield HeardNotice(entry.seq, fields["notice_version"], fields["language"], sounds)

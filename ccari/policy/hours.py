@@ -1,4 +1,4 @@
-"""When people may be called: by the clock and the calendar of whoever is called."""
+"""When people may be called, by the clock and the calendar of the person called."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -13,26 +13,26 @@ from ccari.policy.calendars import TIME_ZONES, clock, public_holidays
 from ccari.policy.declared import Contradiction, Declared, Flag
 from ccari.policy.numbers import Number
 
-_ON_THE_WALL = re.compile(r"[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?")
+_CLOCK_TIME = re.compile(r"[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def _on_the_wall(value: Any) -> Any:
-    """A time of TOML or a text, and no number: 9 would be nine seconds past midnight."""
-    text = isinstance(value, str) and _ON_THE_WALL.fullmatch(value)
-    if not (text or (isinstance(value, time) and value.tzinfo is None)):
+def _clock_time(value: Any) -> Any:
+    """Accept a time of TOML, or a text; not a number: pydantic would read 9 as nine seconds past midnight."""
+    is_text = isinstance(value, str) and _CLOCK_TIME.fullmatch(value)
+    if not (is_text or (isinstance(value, time) and value.tzinfo is None)):
         raise ValueError("must be a time such as 09:00: the zone is timezone's")
     return value
 
 
-TimeOfDay = Annotated[time, BeforeValidator(_on_the_wall)]
+TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
 
 
 class Hours(Declared):
-    """One span of the day on some days of the week, from its first moment up to but without its last.
+    """One span of the day, on some days of the week. ``from`` belongs to it, ``to`` does not.
 
-    ``timezone`` is that of the called number unless one is named; where a number could lie in several zones, it must be
-    open in all of them. ``holidays``: whether public holidays of the number's country are days like any other.
+    ``timezone``: None stands for the time zone of the called number; if the number may be in several zones, it must be open in
+    all of them. ``holidays``: whether people are called on public holidays of the number's country.
     """
 
     timezone: str | None = None
@@ -64,9 +64,9 @@ class Hours(Declared):
 
     @field_serializer("days")
     def _write_days(self, value: tuple[int, ...]) -> str:
-        """As people write them, runs of days joined: each day less its place is alike along a run."""
+        """As people write them: ``mon-fri,sun``. Along a run of days, a day less its place in the list stays the same."""
         runs = [
-            [day for _, day in run] for _, run in groupby(enumerate(value), lambda each: each[1] - each[0])
+            [day for _, day in run] for _, run in groupby(enumerate(value), lambda place: place[1] - place[0])
         ]
         return ",".join("-".join(dict.fromkeys((DAYS[run[0]], DAYS[run[-1]]))) for run in runs)
 
@@ -85,30 +85,30 @@ class Closed(StrEnum):
 def closed(hours: Iterable[Hours], number: Number, home: str, now: datetime) -> Closed | None:
     """Why ``number`` may not be called at ``now`` (aware) under any of ``hours``; None if it may, or there are none.
 
-    ``home`` is the controller's country (EEA): its clock and holidays count where the number has none of its own, or
-    nobody knows them. Where this machine lacks one of the number's zones it is closed, for what the time is there
-    cannot be told.
+    ``home`` is the controller's country (EEA). Its clock and holidays count where the number's own are not known, or it has
+    none. If this machine lacks one of the number's time zones it is closed, because nobody can say what time it is there.
     """
-    because = {_closed(each, number, home, now) for each in hours}
-    if not because or None in because:
+    reasons = {_closed(span, number, home, now) for span in hours}
+    if not reasons or None in reasons:
         return None
-    return Closed.HOLIDAY if Closed.HOLIDAY in because else Closed.OUTSIDE_HOURS
+    return Closed.HOLIDAY if Closed.HOLIDAY in reasons else Closed.OUTSIDE_HOURS
 
 
 def _closed(hours: Hours, number: Number, home: str, now: datetime) -> Closed | None:
     names = (hours.timezone,) if hours.timezone else number.timezones or (TIME_ZONES[home],)
     zones = [zone for name in names if (zone := clock(name))]
-    there = [now.astimezone(zone) for zone in zones]
-    if not hours.holidays and any(_is_holiday(each.date(), number.country or home, home) for each in there):
-        # told before the time of day: to wait for the morning would be no use
+    local_times = [now.astimezone(zone) for zone in zones]
+    country = number.country or home
+    if not hours.holidays and any(_is_holiday(local.date(), country, home) for local in local_times):
+        # before the time of day: an agent who was told "outside hours" would try again later the same day
         return Closed.HOLIDAY
     if len(zones) < len(names):
         return Closed.OUTSIDE_HOURS
-    if all(each.weekday() in hours.days and hours.from_ <= each.time() < hours.to for each in there):
+    if all(local.weekday() in hours.days and hours.from_ <= local.time() < hours.to for local in local_times):
         return None
     return Closed.OUTSIDE_HOURS
 
 
 def _is_holiday(day: date, country: str, home: str) -> bool:
-    known = public_holidays(country, day.year)
-    return day in (public_holidays(home, day.year) or ()) if known is None else day in known
+    calendar = public_holidays(country, day.year)
+    return day in (public_holidays(home, day.year) or ()) if calendar is None else day in calendar

@@ -1,4 +1,4 @@
-"""What keys do: the callee's, one each, and the agent's, in codes."""
+"""What keys do: the callee's single keys, and the agent's feature codes."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from ccari.policy.rights import Right
 
 
 class KeyAction(StrEnum):
-    """What a key of the telephone does: exercise a right, answer to the recording, or steer what is said."""
+    """What the callee's key does: exercise a right, agree to or refuse the recording, or change what is played."""
 
     OBJECTION_MARKETING = "objection_marketing"
     OBJECTION = "objection"
@@ -25,7 +25,7 @@ class KeyAction(StrEnum):
 
     @property
     def right(self) -> Right | None:
-        """The right that the key exercises; None where it only steers the call."""
+        """The right that the key exercises; None if it exercises none."""
         match self:
             case KeyAction.DATA_SOURCE | KeyAction.REPEAT | KeyAction.CONSENT_RECORDING | KeyAction.LANGUAGE:
                 return None
@@ -36,7 +36,7 @@ class KeyAction(StrEnum):
 
 
 class AgentAction(StrEnum):
-    """What an agent's code does: register a right that the callee has voiced, or leave something out of the recording."""
+    """What an agent's code does: register a right that the callee has voiced, or pause the recording."""
 
     OBJECTION_MARKETING = "objection_marketing"
     OBJECTION = "objection"
@@ -53,7 +53,7 @@ class AgentAction(StrEnum):
 
     @property
     def right(self) -> Right | None:
-        """The right that the code registers for the callee; None where it only pauses the recorder."""
+        """The right that the code registers for the callee; None if it only pauses or resumes the recording."""
         match self:
             case AgentAction.PAUSE_RECORDING | AgentAction.RESUME_RECORDING:
                 return None

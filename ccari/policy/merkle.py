@@ -1,6 +1,6 @@
 """The Merkle tree of RFC 9162, section 2.1, over SHA-256: one hash for many leaves, and the proof that one is among them.
 
-Leaves and inner nodes are hashed apart (0x00, 0x01), so that no node passes for a leaf.
+Leaves and inner nodes are hashed with different prefixes (0x00, 0x01), so that a node cannot pass for a leaf.
 """
 
 import hashlib
@@ -10,12 +10,12 @@ _LEAF, _NODE = b"\x00", b"\x01"
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
-    """The Merkle Tree Hash, section 2.1.1: 32 bytes; that of no leaves is the hash of nothing."""
+    """The Merkle Tree Hash, section 2.1.1: 32 bytes. Without leaves it is the hash of the empty string."""
     return _root([leaf_hash(each) for each in leaves])
 
 
 def inclusion(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """The proof that ``leaves[index]`` is among them, section 2.1.3.1: the hashes beside its way to the root, from below.
+    """The proof that ``leaves[index]`` is in the tree, section 2.1.3.1: the sibling hashes on its way to the root, from below.
 
     Raises
     ------
@@ -31,18 +31,18 @@ def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root
     """Whether the proof leads from ``leaf``, at ``index`` of ``size`` leaves, to ``root``: section 2.1.3.2."""
     if not 0 <= index < size:
         return False
-    place, last, found = index, size - 1, leaf_hash(leaf)
-    for beside in proof:
+    place, last, node = index, size - 1, leaf_hash(leaf)
+    for sibling in proof:
         if last == 0:
             return False
         if place % 2 or place == last:
-            found = _node(beside, found)
+            node = _node(sibling, node)
             while place % 2 == 0 and place:
                 place, last = place >> 1, last >> 1
         else:
-            found = _node(found, beside)
+            node = _node(node, sibling)
         place, last = place >> 1, last >> 1
-    return last == 0 and found == root
+    return last == 0 and node == root
 
 
 def leaf_hash(leaf: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What is said to the callee: prompts and their words, as the campaign and the recording mode require (Art 13, 14, 21(4))."""
+"""What the callee is told: which prompts, and their words, by campaign and recording mode (Art 13, 14, 21(4))."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from typing import Protocol
 from ccari.policy import confirmations, speech
 from ccari.policy.bases import OBJECTABLE
 from ccari.policy.campaign import (
+    RECORDING_ANSWERS,
     Campaign,
     Information,
     NoticePrompt,
@@ -20,13 +21,14 @@ from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
 from ccari.policy.rights import Right
 
-#: In answer to the key that agrees to the recording.
+#: Answers the key that agrees to the recording.
 RECORDING_AGREED = "recording_agreed"
 RIGHT_FAILED = "right_failed"
-#: In its place where a person is known by no number.
+#: Instead of it, to a caller whose number is not known.
 NUMBER_WITHHELD = "number_withheld"
 KEY_UNKNOWN = "key_unknown"
-#: In answer to who asks where the number is from: the contact's own source, where it can be said, else the campaign's.
+#: Answers the key that asks where the number comes from: the contact's own source if there is a sound for it, else the
+#: campaign's.
 SOURCE_ASKED = "source_asked"
 GOODBYE = "goodbye"
 #: To a callee for whom no agent came.
@@ -46,12 +48,12 @@ AGENT_RECORDING_PAUSED = "agent_recording_paused"
 AGENT_CALL_RECORDED = "agent_call_recorded"
 AGENT_TRANSFER_FAILED = "agent_transfer_failed"
 
-#: First of all, in the language that a key changes to.
+#: The first prompt of all, in the language that it offers.
 _LANGUAGE_OFFER = "language_offer"
-#: To somebody who calls.
+#: Instead of ``identity``, in inbound calls.
 _IDENTITY_INBOUND = "identity_inbound"
 
-#: Said alike in every campaign.
+#: The same in every campaign.
 COMMON = (
     *confirmations.CONFIRMATIONS.values(),
     confirmations.ANSWER_FOLLOWS,
@@ -80,7 +82,7 @@ COMMON = (
     AGENT_TRANSFER_FAILED,
 )
 
-#: Art 21(4): the right to object is told, keys or not.
+#: Art 21(4): people are told of the right to object, even if no key exercises it.
 _RIGHTS_WITHOUT_KEYS = "rights_no_keys"
 _RECORDING_PURPOSE = "recording_purpose"
 _RECORDING = {
@@ -89,17 +91,13 @@ _RECORDING = {
     RecordingMode.OPT_IN: "recording_opt_in",
     RecordingMode.MANDATORY: "recording_mandatory",
 }
-#: In their place where the call ends rather than go on unrecorded: to say anything else would be to deceive.
+#: Instead of them, where the call ends rather than go on unrecorded: the callee must not be misled about that.
 _RECORDING_OR_END = {
     RecordingMode.OPT_OUT: "recording_opt_out_or_end",
     RecordingMode.OPT_IN: "recording_opt_in_or_end",
 }
-#: What the key does that the notice of the recording names.
-_ANSWER = {
-    RecordingMode.OPT_OUT: KeyAction.CONTINUE_UNRECORDED,
-    RecordingMode.OPT_IN: KeyAction.CONSENT_RECORDING,
-}
-#: Art 21(4): told before the other rights, each in a sentence of its own; and what is no right after them.
+#: The order of the menu. Art 21(4): the rights to object come first, each in a sentence of its own. What is not a right comes
+#: last.
 _FIRST = (KeyAction.OBJECTION_MARKETING, KeyAction.OBJECTION)
 _LAST = (KeyAction.DATA_SOURCE, KeyAction.REPEAT)
 
@@ -116,10 +114,10 @@ class Words(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One sound that is played whole.
+    """One sound, and the words spoken in it.
 
-    ``campaign`` is None for what is said alike in every campaign (a confirmation, say); else the words hold what is
-    the campaign's own: who calls, why, where the number comes from, which key does what.
+    ``campaign``: None for a prompt that is the same in every campaign, such as a confirmation. Otherwise the words are the
+    campaign's own: who is calling, why, where the number comes from, which key does what.
     """
 
     id: str
@@ -129,7 +127,7 @@ class Prompt:
 
     @property
     def key(self) -> str:
-        """Where the sound lies below the sounds folder, without its ending: ``pl/renewals/identity``."""
+        """The path of the sound below the sounds folder, without its ending: ``pl/renewals/identity``."""
         return "/".join(part for part in (self.language, self.campaign, self.id) if part)
 
 
@@ -137,62 +135,65 @@ def sequence(campaign: Campaign, *, informed: bool, inbound: bool = False) -> tu
     """The ids of the prompts that make up the notice, in the order they are played.
 
     ``informed``: the number has heard this wording of the information layer from this controller before. Then Art
-    13(4) and 14(5)(a) ask for no repetition, and ``first_contact`` leaves it out; but a sales call says who calls and
-    why each time (consumer-rights acts; PL: Art 20(1)). The recording layer is told in every call. ``inbound``: the
-    person calls, and is not told that we do.
+    13(4) and 14(5)(a) do not require it again, and ``first_contact`` leaves it out; but a sales call says each time who is
+    calling and why (consumer-rights acts; PL: Art 20(1)). The recording layer is played in every call. ``inbound``: the
+    person is calling us, so the identity prompt is a different one.
     """
     ids = [
         _id(campaign, prompt, inbound=inbound)
         for prompt in campaign.notice.prompts
-        if _is_told(campaign, prompt, informed=informed)
+        if _is_played(campaign, prompt, informed=informed)
     ]
     offer = (_LANGUAGE_OFFER,) if KeyAction.LANGUAGE in campaign.keys.values() else ()
     return tuple(dict.fromkeys((*offer, *(each for each in ids if each is not None))))
 
 
 def information(campaign: Campaign, *, inbound: bool = False) -> tuple[str, ...]:
-    """The ids of the information layer as a number hears it at the first contact."""
+    """The ids of the prompts of the information layer, as it is played at the first contact."""
     recording = _id(campaign, NoticePrompt.RECORDING)
-    told = sequence(campaign, informed=False, inbound=inbound)
-    return tuple(each for each in told if each != recording)
+    notice = sequence(campaign, informed=False, inbound=inbound)
+    return tuple(prompt for prompt in notice if prompt != recording)
 
 
 def repeated(campaign: Campaign) -> tuple[str, ...]:
-    """What is said again of the recording to somebody who is handed over; who has agreed to it is not asked again."""
-    said = _id(campaign, NoticePrompt.RECORDING)
-    return () if said is None or campaign.recording.mode is RecordingMode.OPT_IN else (said,)
+    """The ids of what is said again of the recording when a callee is handed over. A callee who has agreed is not asked again."""
+    prompt = _id(campaign, NoticePrompt.RECORDING)
+    return () if prompt is None or campaign.recording.mode is RecordingMode.OPT_IN else (prompt,)
 
 
 def wordings(campaign: Campaign) -> frozenset[tuple[str, ...]]:
-    """Every sequence of prompts that is proven, or remembered, as one: whole notices, and information layers."""
-    ways = (False, True)
-    told = {sequence(campaign, informed=informed, inbound=inbound) for informed in ways for inbound in ways}
-    return frozenset(told | {information(campaign, inbound=inbound) for inbound in ways})
+    """Every sequence of prompts that gets a version: each whole notice, and each information layer."""
+    either = (False, True)
+    notices = {
+        sequence(campaign, informed=informed, inbound=inbound) for informed in either for inbound in either
+    }
+    return frozenset(notices | {information(campaign, inbound=inbound) for inbound in either})
 
 
 def skippable(campaign: Campaign) -> frozenset[str]:
-    """The ids of what a key may cut short when it is said once more."""
+    """The ids of the prompts that a key may cut short when they are repeated."""
     ids = (
         _id(campaign, prompt, inbound=inbound)
         for prompt in campaign.notice.barge_in
         for inbound in (False, True)
     )
-    asked = {SOURCE_ASKED} if NoticePrompt.SOURCE in campaign.notice.barge_in else set()
-    return frozenset(each for each in ids if each is not None) | asked
+    source_asked = {SOURCE_ASKED} if NoticePrompt.SOURCE in campaign.notice.barge_in else set()
+    return frozenset(each for each in ids if each is not None) | source_asked
 
 
-def _is_told(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> bool:
+def _is_played(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> bool:
     if prompt is NoticePrompt.RECORDING or campaign.notice.information is Information.ALWAYS:
         return True
     if campaign.marketing and prompt in {NoticePrompt.IDENTITY, NoticePrompt.PURPOSE}:
         return True
     if prompt is NoticePrompt.RIGHTS:
-        # Art 21(4): at the latest at the first communication, whoever tells the rest
+        # Art 21(4): at the latest at the first communication, even if the rest of the information is given elsewhere
         return not informed
     return not informed and campaign.notice.information is not Information.NEVER
 
 
 def _id(campaign: Campaign, prompt: NoticePrompt, *, inbound: bool = False) -> str | None:
+    """The id of a prompt of the notice in this campaign; None if the campaign has nothing to say there."""
     match prompt:
         case NoticePrompt.IDENTITY if inbound:
             return _IDENTITY_INBOUND
@@ -207,10 +208,10 @@ def _id(campaign: Campaign, prompt: NoticePrompt, *, inbound: bool = False) -> s
 
 
 def recording(campaign: Campaign) -> str | None:
-    """The id of what tells of the recording; None where there is none."""
+    """The id of the prompt that tells of the recording; None if the campaign does not record."""
     mode = campaign.recording.mode
-    said = _RECORDING.get(mode)
-    return _RECORDING_OR_END.get(mode, said) if campaign.recording.must else said
+    prompt = _RECORDING.get(mode)
+    return _RECORDING_OR_END.get(mode, prompt) if campaign.recording.must else prompt
 
 
 def prompts(
@@ -221,84 +222,87 @@ def prompts(
     ``language``: None for the one that its calls begin in.
     """
     language = language or campaign.language
-    spoken = {
+    fields = {
         "controller": controller.name,
         "purpose": campaign.purpose,
         "recording_purpose": campaign.recording.purpose or "",
         "data_source": campaign.data_source or "",
         "legal_basis_words": words.basis_words(campaign.legal_basis, language),
     }
-    named = _ANSWER.get(campaign.recording.mode)
-    spoken["key"] = next(
-        (words.key_word(key, language) for key, action in campaign.keys.items() if action is named), ""
+    answer = RECORDING_ANSWERS.get(campaign.recording.mode)
+    fields["key"] = next(
+        (words.key_word(key, language) for key, action in campaign.keys.items() if action is answer), ""
     )
-    own = dict.fromkeys(
-        (*sequence(campaign, informed=False), *sequence(campaign, informed=True), *_inbound_only(campaign))
+    ids = dict.fromkeys(
+        (*sequence(campaign, informed=False), *sequence(campaign, informed=True), *_inbound(campaign))
     )
     if KeyAction.DATA_SOURCE in campaign.keys.values():
-        own[NoticePrompt.SOURCE.value] = None
+        ids[NoticePrompt.SOURCE.value] = None
     if campaign.answering_machine is not None and campaign.answering_machine.message:
-        own[MACHINE_MESSAGE] = None
-    made: list[Prompt] = []
-    if own.pop(_LANGUAGE_OFFER, ()) is None:
-        made.append(_language_offer(campaign, words, language))
-    for name in own:
+        ids[MACHINE_MESSAGE] = None
+    filled: list[Prompt] = []
+    if ids.pop(_LANGUAGE_OFFER, ()) is None:
+        filled.append(_language_offer(campaign, words, language))
+    for name in ids:
         template = words.template(name, language)
-        text = template.format_map(spoken)
+        text = template.format_map(fields)
         if name == recording(campaign) and campaign.recording.purpose:
-            # Art 4(11), 13(1)(c): what for, before anybody agrees
-            text = f"{words.template(_RECORDING_PURPOSE, language).format_map(spoken)} {text}"
+            # Art 4(11), 13(1)(c): the purpose is said before anybody agrees
+            text = f"{words.template(_RECORDING_PURPOSE, language).format_map(fields)} {text}"
         if name == NoticePrompt.RIGHTS.value:
             text = " ".join([text, *_rights(campaign, words, language)])
-        # what is said as the catalogue has it is one sound for all campaigns
-        made.append(Prompt(name, language, text, None if text == template else campaign.id))
-    made += [Prompt(name, language, words.template(name, language)) for name in COMMON]
-    return tuple(made)
+        # a template without anything to fill in is one sound for all campaigns
+        filled.append(Prompt(name, language, text, None if text == template else campaign.id))
+    filled += [Prompt(name, language, words.template(name, language)) for name in COMMON]
+    return tuple(filled)
 
 
 def _language_offer(campaign: Campaign, words: Words, language: str) -> Prompt:
-    """Offers the language that comes after ``language``, in that language: who needs it would not understand another."""
+    """Offers the next language after ``language``, spoken in that next language: whoever needs it understands no other."""
     other = campaign.next_language(language)
     key = next(key for key, action in campaign.keys.items() if action is KeyAction.LANGUAGE)
     text = words.template("menu_language", other).format(key=words.key_word(key, other))
     return Prompt(_LANGUAGE_OFFER, other, text, campaign.id)
 
 
-def _inbound_only(campaign: Campaign) -> tuple[str, ...]:
-    """What only somebody who calls is told; nobody can be connected to a campaign that names no agent."""
+def _inbound(campaign: Campaign) -> tuple[str, ...]:
+    """The ids of the notice of inbound calls. A campaign without an agent has none: nobody could be connected to."""
     return () if campaign.agent is None else sequence(campaign, informed=False, inbound=True)
 
 
-def source(told: str, words: Words, language: str) -> Prompt:
-    """What says a source of contacts, such as a list's; alike in every campaign."""
-    name = f"source-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
-    text = words.template(NoticePrompt.SOURCE.value, language).format(data_source=told)
+def source(data_source: str, words: Words, language: str) -> Prompt:
+    """The prompt that says a source of contacts, such as the source of a list. It is the same in every campaign."""
+    name = f"source-{hashlib.sha256(data_source.encode()).hexdigest()[:16]}"
+    text = words.template(NoticePrompt.SOURCE.value, language).format(data_source=data_source)
     return Prompt(name, language, text)
 
 
 def version(notice: tuple[Prompt, ...]) -> str:
-    """What names one wording of a notice: 16 hex digits over its words, in order. Changed words are a new version."""
+    """The version of a notice: 16 hex digits, a hash of its words in their order. Changed words are a new version."""
     return wording((prompt.key, prompt.text) for prompt in notice)
 
 
-def wording(said: Iterable[tuple[str, str]]) -> str:
-    """The version of a notice, from the key and the words of each of its prompts."""
-    told = "\n".join(f"{key}\t{text}" for key, text in said)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+def wording(prompts: Iterable[tuple[str, str]]) -> str:
+    """As :func:`version`, from the key and the words of each prompt."""
+    lines = "\n".join(f"{key}\t{text}" for key, text in prompts)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 def audio(files: Mapping[str, str]) -> str:
-    """What names the sound of a prompt, whichever of its files was played: SHA-256 in hex, over the ending of each and
-    the SHA-256 in hex of its content.
+    """The digest of a prompt's audio, whichever of its files was played: SHA-256 in hex.
+
+    ``files``: the ending of each file, with the SHA-256 in hex of its content.
     """
-    told = json.dumps(dict(files), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(told.encode()).hexdigest()
+    listed = json.dumps(dict(files), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def _rights(campaign: Campaign, words: Words, language: str) -> list[str]:
-    """A sentence for each key; and where they let nobody object who may, that it can be said to the agent."""
+    """A sentence for each key. If no key exercises a right, or the right to object has none, one more sentence says that the
+    agent takes it.
+    """
     menu = _menu(campaign)
-    told = [
+    sentences = [
         words.template(name, language).format(key=words.key_word(key, language)) for key, name in menu.items()
     ]
     bound = {campaign.keys[key] for key in menu}
@@ -306,25 +310,25 @@ def _rights(campaign: Campaign, words: Words, language: str) -> list[str]:
     objection = KeyAction.OBJECTION_MARKETING if campaign.marketing else KeyAction.OBJECTION
     may_object = campaign.marketing or campaign.legal_basis in OBJECTABLE
     if not rights or (may_object and objection not in bound):
-        told.append(words.template(_RIGHTS_WITHOUT_KEYS, language))
-    return told
+        sentences.append(words.template(_RIGHTS_WITHOUT_KEYS, language))
+    return sentences
 
 
-def _as_told(bound: tuple[str, KeyAction]) -> tuple[int, str]:
+def _menu_order(bound: tuple[str, KeyAction]) -> tuple[int, str]:
     key, action = bound
     return (action in _LAST) - (action in _FIRST), key
 
 
 def _menu(campaign: Campaign) -> dict[str, str]:
-    """The ids of the sentences that tell the keys, by key; but for what is told with the recording."""
+    """The ids of the menu's sentences, by key. Keys that the recording or the language prompt has named are left out."""
     rules = campaign.recording
-    untold = {_ANSWER.get(rules.mode), KeyAction.LANGUAGE}
+    left_out = {RECORDING_ANSWERS.get(rules.mode), KeyAction.LANGUAGE}
     if rules.mode is RecordingMode.OFF:
-        untold.add(KeyAction.CONTINUE_UNRECORDED)
+        left_out.add(KeyAction.CONTINUE_UNRECORDED)
     return {
         key: _sentence(action, rules)
-        for key, action in sorted(campaign.keys.items(), key=_as_told)
-        if action not in untold
+        for key, action in sorted(campaign.keys.items(), key=_menu_order)
+        if action not in left_out
     }
 
 

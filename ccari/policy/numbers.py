@@ -8,19 +8,19 @@ from enum import StrEnum
 import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberType, timezone
 
-#: What a person writes between digits. Everything else, and above all ``/ @ & ; ,``, could be a dial string.
+#: What people write between digits. Everything else, above all ``/ @ & ; ,``, could be part of a dial string.
 _SEPARATORS = " -.()\u00a0"
 _WRITTEN = frozenset("0123456789" + _SEPARATORS)
-_SET_APART = str.maketrans("", "", _SEPARATORS)
-#: What people put between two digits of a number among other words, as an expression for Python and PostgreSQL alike: all that
-#: is no letter and no digit, but for the sign before the number of a section. An end to it keeps the search short.
+_WITHOUT_SEPARATORS = str.maketrans("", "", _SEPARATORS)
+#: What people put between two digits of a number in running text, as a regular expression for Python and PostgreSQL alike:
+#: anything but letters, digits and the section sign. It is limited to nine characters to keep the search short.
 BETWEEN = r"(?:[^\w§]|_){0,9}"
-#: With the country's code, ITU-T E.164, 6.2.
+#: Digits, with the country code: ITU-T E.164, 6.2.
 _LONGEST_E164 = 15
-#: An international prefix and a trunk zero may stand before them.
+#: Digits, with an international prefix and a trunk zero.
 _LONGEST = 20
 
-#: As libphonenumber has it, within a country.
+#: Digits of a national number, by libphonenumber.
 _SHORTEST = 2
 _NEVER = r"(?!)"
 
@@ -29,7 +29,7 @@ _PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST,
 
 
 class NumberFault(StrEnum):
-    """Why a text is no number that may be dialled."""
+    """Why a text is not a number that may be dialled."""
 
     EMPTY = "number_empty"
     CHARACTERS = "number_characters"
@@ -52,7 +52,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A valid number. Its ``repr`` and ``str`` are masked, so that it may slip into a log or a traceback."""
+    """A valid number. Its ``repr`` and ``str`` are masked, in case one gets into a log or a traceback."""
 
     e164: str
 
@@ -63,13 +63,13 @@ class Number:
 
     @property
     def country(self) -> str | None:
-        """ISO 3166 alpha-2 of where the number belongs; None for one of no country, such as +800."""
+        """The number's country, ISO 3166 alpha-2; None for a number of no country, such as +800."""
         region = phonenumbers.region_code_for_number(phonenumbers.parse(self.e164))
         return region if region is not None and region.isalpha() else None
 
     @property
     def timezones(self) -> tuple[str, ...]:
-        """The zones that the number may lie in: several for a mobile of a wide country, none if unknown."""
+        """The time zones that the number may be in: several for a mobile number of a wide country, none if unknown."""
         zones: tuple[str, ...] = timezone.time_zones_for_number(phonenumbers.parse(self.e164))
         return tuple(zone for zone in zones if zone != timezone.UNKNOWN_TIMEZONE)
 
@@ -84,7 +84,7 @@ class Number:
 
 
 def parse(text: str, country: str) -> Number | NumberFault:
-    """The E.164 number that ``text`` means to somebody in ``country`` (ISO 3166 alpha-2); never raises.
+    """The number that ``text`` means to somebody in ``country`` (ISO 3166 alpha-2), or why it is none; never raises.
 
     Only ASCII digits, one leading plus and the separators that people write are accepted.
     """
@@ -94,20 +94,20 @@ def parse(text: str, country: str) -> Number | NumberFault:
     body = text.removeprefix("+")
     if len(text) > 2 * _LONGEST or not _WRITTEN.issuperset(body):
         return NumberFault.CHARACTERS
-    digits = body.translate(_SET_APART)
+    digits = body.translate(_WITHOUT_SEPARATORS)
     if len(digits) > _LONGEST:
         return NumberFault.INVALID
     if text[0] != "+" and _may_lack_its_plus(digits, country):
-        found = parse(f"+{digits}", country)
-        if found is not NumberFault.INVALID:
-            return found
+        with_plus = parse(f"+{digits}", country)
+        if with_plus is not NumberFault.INVALID:
+            return with_plus
     return _read(("+" if text[0] == "+" else "") + digits, country)
 
 
 def _may_lack_its_plus(digits: str, country: str) -> bool:
-    """Whether they begin as E.164 of the country does, and not as a number does that is dialled within it.
+    """Whether the digits begin with the country's code, and not with the prefix of calls within the country.
 
-    libphonenumber takes some of them for an area of the country that has the same digits as its code.
+    libphonenumber reads some of those as a national number, whose area code has the same digits as the country code.
     """
     if country not in phonenumbers.SUPPORTED_REGIONS:
         return False
@@ -119,52 +119,53 @@ def _may_lack_its_plus(digits: str, country: str) -> bool:
 
 def _read(dialled: str, country: str) -> Number | NumberFault:
     try:
-        found = _as_it_stands(dialled) or phonenumbers.parse(dialled, country)
+        parsed = _plain_e164(dialled) or phonenumbers.parse(dialled, country)
     except phonenumbers.NumberParseException:
         return NumberFault.INVALID
-    kind = phonenumbers.number_type(found)
-    e164 = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
-    # some countries' plans as libphonenumber has them are longer than ITU-T E.164 lets a number be
+    kind = phonenumbers.number_type(parsed)
+    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    # libphonenumber knows numbers of some countries that are longer than ITU-T E.164 allows
     if kind == PhoneNumberType.UNKNOWN or len(e164) > 1 + _LONGEST_E164:
         return NumberFault.INVALID
     return NumberFault.PREMIUM if kind in _PREMIUM else Number(e164)
 
 
-def _as_it_stands(dialled: str) -> PhoneNumber | None:
-    """What ``phonenumbers.parse`` makes of a plus and digits that it would leave as they are; None where it might not.
+def _plain_e164(dialled: str) -> PhoneNumber | None:
+    """As ``phonenumbers.parse``, for a plus and digits of which it would change nothing; None where it might.
 
-    It looks for letters, extensions and prefixes first, for a third of the time that a line of a long list takes.
+    It is quicker: ``phonenumbers.parse`` looks for letters, extensions and prefixes first, which was a third of the time that
+    a line of a long list takes.
     """
     code = _country_code(dialled)
     national = dialled[1 + len(code) :]
-    if not code or len(national) < _SHORTEST or national[0] == "0" or _own_prefix(code).match(national):
+    if not code or len(national) < _SHORTEST or national[0] == "0" or _national_prefix(code).match(national):
         return None
     return PhoneNumber(country_code=int(code), national_number=int(national))
 
 
 @functools.cache
-def _own_prefix(code: str) -> re.Pattern[str]:
-    """What may stand before a number within the country, and is no part of it."""
-    number = int(code)
+def _national_prefix(code: str) -> re.Pattern[str]:
+    """Matches what may be dialled before a number within the country, and is not part of the number."""
+    country_code = int(code)
     plan = PhoneMetadata.metadata_for_region_or_calling_code(
-        number, phonenumbers.region_code_for_country_code(number)
+        country_code, phonenumbers.region_code_for_country_code(country_code)
     )
-    # of a plan that is not there nothing is known, and anything may be one
+    # where the country's numbering plan is not known, anything may be a prefix
     return re.compile(plan.national_prefix_for_parsing or _NEVER if plan else "")
 
 
 def _country_code(e164: str) -> str:
-    """The digits of the country's code; none if it is no number. No code begins as another does (ITU-T E.164, 6.1)."""
+    """The digits of the country code; "" if it is no number. No country code is the beginning of another (ITU-T E.164, 6.1)."""
     if not (e164.isascii() and e164[:1] == "+" and e164[1:].isdecimal()):
         return ""
     return next((e164[1:end] for end in (2, 3, 4) if e164[1:end] in _COUNTRY_CODES), "")
 
 
 def mask(e164: str) -> str:
-    """``+48•••••4567``: the country and the last four digits, enough for ops to match and too little to call."""
+    """``+48•••••4567``: the country code and the last four digits. That is enough to recognise a number, too little to call it."""
     code = _country_code(e164)
     national = e164[1 + len(code) :]
-    if not code or len(national) <= 2:  # noqa: PLR2004 - it is no number, or would be shown whole
+    if not code or len(national) <= 2:  # noqa: PLR2004 - not a number, or it would be shown whole
         return "•" * max(len(e164) - 2, 0) + e164[-2:]
     shown = 4 if len(national) > 6 else 2  # noqa: PLR2004 - a short number would be shown almost whole
     return f"+{code}{'•' * (len(national) - shown)}{national[-shown:]}"

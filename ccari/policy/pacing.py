@@ -1,19 +1,20 @@
-"""How fast callees may be called before an agent is free: those who answer and find nobody are counted, and slow it down."""
+"""How fast callees may be called before an agent is free: abandoned calls are counted, and slow the campaign down."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ccari.policy.campaign import Abandoned
 
-#: Between two calls, in seconds, for each time that the share of abandoned ones holds the cap.
+#: Between two calls, for each time that the cap goes into the share of abandoned calls: twice the cap, twice as long.
 SLOW_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Lately:
-    """A campaign's last calls that rang the callee first: those who heard the notice, and of them who found nobody.
+    """A campaign's last calls that rang the callee first. ``heard``: the callee heard the notice; ``abandoned``: of those, the
+    ones for whom no agent came.
 
-    ``last``: when the newest other one was dialled, or let through; None if there is none.
+    ``last``: when the newest other call was dialled, or let through; None if there is none.
     """
 
     heard: int = 0
@@ -22,9 +23,9 @@ class Lately:
 
 
 def may_dial(cap: Abandoned, lately: Lately, now: datetime) -> bool:
-    """True if one more callee may be called now. Over the cap calls are spread out, the more the further it is exceeded.
+    """True if one more callee may be called now. Over the cap calls are spread out: the further over it, the more.
 
-    They never stop altogether: only calls that find an agent bring the share down again. Ofcom's 3 % of a day's answered
+    They never stop altogether, because only calls that find an agent bring the share down again. Ofcom's 3 % of a day's answered
     calls, and the FTC's (16 CFR 310.4(b)(4)(i)), are such caps.
     """
     if lately.last is None or not is_over(cap, lately):
@@ -34,5 +35,5 @@ def may_dial(cap: Abandoned, lately: Lately, now: datetime) -> bool:
 
 
 def is_over(cap: Abandoned, lately: Lately) -> bool:
-    """True while calls are spread out: then no two may be let through at once."""
+    """True if the share of abandoned calls exceeds the cap: then no two calls may be let through at once."""
     return lately.abandoned * 100 > cap.max_percent * lately.heard

@@ -1,4 +1,4 @@
-"""Whom the policy file names beside its campaigns: the controllers, and the registers of objections."""
+"""Controllers and registers of objections, as the policy file declares them."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -11,7 +11,9 @@ from ccari.policy.retention import Limited
 
 
 def sealed(url: HttpUrl) -> HttpUrl:
-    """A webhook's address, if nobody on the way can read what is sent there. Raises ValueError, in words."""
+    """Check that nobody on the way can read what is sent to a webhook's address. Raises ValueError with words for the person who
+    wrote it.
+    """
     if url.scheme != "https" and url.host not in {"127.0.0.1", "localhost", "[::1]"}:
         raise ValueError("must be https: what is sent is about people")
     if url.username or url.password:
@@ -24,10 +26,10 @@ Days = Annotated[Count, Field(ge=30, le=3660)]
 
 
 class Forwarding(Declared):
-    """How a centre that is the processor passes requests on to the controller at once, Art 28(3)(e).
+    """How a centre that is the processor passes requests on to the controller without delay, Art 28(3)(e).
 
-    ``url``: a webhook that takes signed JSON (Standard Webhooks); its secret lies with the controller's keys.
-    ``folder``: where a JSON file per request is dropped.
+    ``url``: a webhook that takes signed JSON (Standard Webhooks); its secret is kept with the controller's keys. ``folder``:
+    each request is written there as a JSON file.
     """
 
     url: HttpUrl | None = None
@@ -44,11 +46,11 @@ class Forwarding(Declared):
 
 
 class Controller(Declared):
-    """Who decides why people are called (Art 4(7)); everything of a call belongs to one controller.
+    """Whoever decides why people are called (Art 4(7)). Every call belongs to one controller.
 
-    ``calls_days``: so long after its end a call tells whose it was; ``requests_days``: so long after it was closed a request
-    does; ``contacts_days``: so long a contact is kept that no list has, and nobody calls. Left out: until the person has it
-    erased.
+    ``calls_days``: for how many days after its end a call keeps on record whose it was; ``requests_days``: the same of a request after
+    it was closed; ``contacts_days``: for how many days a contact is kept that no list contains and nobody calls. Left out: until the
+    person has it erased.
     """
 
     id: Identifier
@@ -76,8 +78,8 @@ class Controller(Declared):
 class Register(Declared):
     """A register of people who want no advertising, such as the Lista Robinsonów or a national Do Not Call list.
 
-    ``max_age_days``: a campaign that needs it does not dial when the copy is older. ``consent_overrides``: a consent to
-    the campaign's purpose that is newer than the listing goes before it.
+    ``max_age_days``: a campaign that heeds the register does not dial if its copy is older. ``consent_overrides``: a consent to
+    the campaign's purpose takes precedence over an older listing.
     """
 
     id: Identifier

@@ -1,4 +1,4 @@
-"""Where in a TOML text a key stands: tomllib keeps no line numbers, and "campaigns[3].dial" is hard to find by hand."""
+"""The line of each key of a TOML text. tomllib keeps no line numbers, and "campaigns[3].dial" is hard to find by hand."""
 
 import re
 from collections.abc import Iterator
@@ -10,18 +10,17 @@ _ENTRY = re.compile(
 )
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 _TOKEN = re.compile(r'''"""|\'\'\'|"(?:\\.|[^"\\])*"|'[^']*'|#.*|[\[\]{}]''')
-#: Where a text of several lines ends, by how it began.
+#: The end of a string of several lines, by the quotes that it began with.
 _ENDS = {'"""': re.compile(r'(?:\\.|[^\\])*?"""'), "'''": re.compile(r".*?'''")}
 
 Path = tuple[int | str, ...]
 
-
-#: No key of a policy lies deeper. What does is looked for no further down, for a path may have as many parts as a file letters.
+#: Parts of a path. No key of a policy has more; those of a made-up file may have as many as it has letters, and are cut here.
 DEEPEST = 16
 
 
 class Places:
-    """The lines of one text, which is gone through once however many keys are looked for in it."""
+    """The lines of the keys of one text. It is searched once, however many keys are looked up."""
 
     def __init__(self, text: str) -> None:
         self._lines = _index(text)
@@ -29,7 +28,7 @@ class Places:
     def line_of(self, path: Path) -> int | None:
         """The line (from 1) of the key at ``path``, or of the innermost table around it that has a line of its own.
 
-        ``path`` is made of names, and of indices into arrays of tables.
+        ``path``: names, and indices into arrays of tables.
         """
         path = path[:DEEPEST]
         while path:
@@ -53,22 +52,22 @@ def _index(text: str) -> dict[Path, int]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """The lines on which a table or a key may begin: not those inside a text or an array of several lines."""
+    """The lines on which a table or a key may begin: not those inside a string or an array of several lines."""
     quote, depth = "", 0
-    # no splitlines: TOML counts no line at the other characters that Python parts lines at
+    # not splitlines: Python splits at more characters than TOML does
     for number, line in enumerate(text.split("\n"), start=1):
         if not quote and not depth:
             yield number, line
-        place = 0
-        while found := (_ENDS[quote].match if quote else _TOKEN.search)(line, place):
-            place = found.end()
+        column = 0
+        while token := (_ENDS[quote].match if quote else _TOKEN.search)(line, column):
+            column = token.end()
             if quote:
                 quote = ""
-            elif found[0] in _ENDS:
-                quote = found[0]
-            elif found[0] in {"[", "{"}:
+            elif token[0] in _ENDS:
+                quote = token[0]
+            elif token[0] in {"[", "{"}:
                 depth += 1
-            elif found[0] in {"]", "}"}:
+            elif token[0] in {"]", "}"}:
                 depth -= 1
 
 
@@ -77,7 +76,7 @@ def _names(dotted: str) -> tuple[str, ...]:
 
 
 def _resolve(names: tuple[str, ...], counts: dict[Path, int], *, begins_another: bool) -> Path:
-    """``campaigns.recording`` lies in the campaign that was begun last; the arrays in it are counted anew in each."""
+    """The path of a header, with the indices of arrays of tables: ``campaigns.recording`` belongs to the last campaign so far."""
     path: Path = ()
     for depth, name in enumerate(names, start=1):
         path = (*path, name)

@@ -1,6 +1,6 @@
-"""Rules for calling consumers, by country, ready to be named in a campaign. Settings with their source, no advice.
+"""Rules for calling consumers, by country, which a campaign can name. They are settings with their source, not advice.
 
-A preset only ever tightens: a campaign's own hours and limits hold beside it.
+A preset only ever tightens: a campaign's own hours and limits apply as well.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class Preset:
 
     ``register_days``: how old a copy of the country's register of objections may be. ``consent``: whether marketing
     needs prior consent there. ``proof_years``: how long the proof of a consent, and of each use, is kept. ``pause_days``:
-    how long a person who declined is left alone; nobody but the agent knows it, who enters a bar that expires.
+    how long a person who declined is left alone; only the agent knows that, and enters a bar that expires.
     """
 
     country: str
@@ -32,8 +32,8 @@ class Preset:
 
 
 def _open(days: str, start: time, end: time) -> Hours:
-    told: Mapping[str, Any] = {"days": days, "from": start, "to": end, "holidays": False}
-    return Hours.model_validate(told)
+    table: Mapping[str, Any] = {"days": days, "from": start, "to": end, "holidays": False}
+    return Hours.model_validate(table)
 
 
 PRESETS: dict[str, Preset] = {

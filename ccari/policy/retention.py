@@ -1,4 +1,4 @@
-"""When what is kept of people is to go, and what keeps it beyond that: storage limitation, Article 5(1)(e)."""
+"""When personal data must be deleted, and what keeps them longer: storage limitation, Article 5(1)(e)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ccari.policy.rights import Right
 
 
 class HoldKind(StrEnum):
-    """Why a recording is kept beyond its time: a request that concerns it, or claims to be established or defended."""
+    """Why a recording is kept beyond its time: an open request needs it, or a legal claim may."""
 
     REQUEST = "request"
     LEGAL = "legal"
@@ -30,7 +30,7 @@ class Limited(StrEnum):
 
 
 class Why(StrEnum):
-    """What a recording was deleted for."""
+    """Why a recording was deleted."""
 
     RETENTION = "retention"
     CONSENT_WITHDRAWN = "consent_withdrawn"
@@ -38,38 +38,38 @@ class Why(StrEnum):
     PURGE = "purge"
 
 
-#: The bases of the recordings that a request of each right holds while it is open. What is not here holds nothing: an
-#: erasure above all, for nobody is kept longer because they asked to be forgotten; who needs the recording for a claim,
-#: Art 17(3)(e), places a hold.
+#: While a request is open, it holds the recordings on these legal bases, by right. A right that is not here holds nothing. That
+#: is so for erasure above all: asking for it must not keep data longer. Whoever needs a recording for a claim, Art 17(3)(e),
+#: places a hold.
 HOLDING: Mapping[Right, frozenset[LegalBasis]] = {
-    # Art 15(1) and (3): what is deleted before the answer is withheld from it
+    # Art 15(1) and (3): what was deleted before the answer would be missing from it
     Right.ACCESS: ANY_BASIS,
     # Art 20(1)(a)
     Right.PORTABILITY: frozenset({LegalBasis.CONSENT, LegalBasis.CONTRACT}),
-    # Art 18(1)(b) and (c): the person opposes the deletion, or needs what the controller no longer does
+    # Art 18(1)(b) and (c): the person opposes the deletion, or needs data that the controller no longer needs
     Right.RESTRICTION: ANY_BASIS,
     # Art 18(1)(d): restricted until it is verified whose grounds override
     Right.OBJECTION: OBJECTABLE,
-    # an objection, where no consent was the basis that it takes back
+    # where the basis was not consent, a refusal of recording is an objection
     Right.REFUSE_RECORDING: OBJECTABLE,
-    # Art 22(3): whoever looks at the decision again needs what it was made on
+    # Art 22(3): whoever reviews the decision needs what it was based on
     Right.HUMAN_REVIEW: ANY_BASIS,
 }
 
-#: Rights whose request holds on when it was fulfilled: restricted data are stored and nothing else, Art 18(2), until the
-#: person was told that it ends, 18(3), and somebody lifted the bar that came with it.
+#: Rights whose request goes on holding when it is fulfilled. Restricted data may only be stored, Art 18(2), until the person was
+#: told that the restriction ends, 18(3), and somebody has lifted the bar that came with it.
 HOLDING_ON = frozenset({Right.RESTRICTION})
 
-#: Rights that take a consent back, Art 7(3). No decision is needed, and none can refuse it.
+#: Rights that withdraw a consent, Art 7(3). That needs no decision, and cannot be refused.
 WITHDRAWING = frozenset({Right.WITHDRAW_CONSENT, Right.REFUSE_RECORDING})
 
-#: What is pressed in a call is about that call's recordings, and about no other of the person's.
+#: Rights that concern only the recordings of the call in which they were exercised.
 OF_ITS_CALL = frozenset({Right.REFUSE_RECORDING})
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """``at``: from when the recording may no longer be kept; None while it is held. ``why``: what decides that."""
+    """``at``: from when on the recording may no longer be kept; None while it is held. ``why``: the reason for that."""
 
     at: datetime | None
     why: str
@@ -79,14 +79,14 @@ def deletion(
     recorded: datetime, basis: LegalBasis, limit: datetime, *,
     holds: Collection[HoldKind] = (), consent_withdrawn: datetime | None = None, erasure_granted: datetime | None = None,
 ) -> Deletion:  # fmt: skip
-    """When a recording made at ``recorded`` under ``basis`` is to be deleted; all moments are aware.
+    """When a recording made at ``recorded`` on ``basis`` must be deleted; all moments are aware.
 
-    ``limit`` is the campaign's own, of the revision that the recording was made under: see :func:`delete_at`.
+    ``limit``: by the campaign, in the revision that the recording was made under: see :func:`delete_at`.
 
-    - A legal hold stands above all, Art 17(3)(e); a request (access, say) holds what it is about until it is closed.
-    - A legal obligation keeps for its whole period: an erasure does not shorten it, Art 17(3)(b).
-    - With a consent withdrawn, or an erasure granted, there is nothing left to keep it for, Art 17(1)(a)-(c).
-    - Else the campaign's own limit.
+    - A legal hold comes before everything, Art 17(3)(e). A request, such as one for access, holds what it concerns until closed.
+    - A legal obligation keeps the recording for its whole period: an erasure does not shorten that, Art 17(3)(b).
+    - If consent is withdrawn, or erasure granted, there is nothing left to keep it for, Art 17(1)(a)-(c).
+    - Otherwise the campaign's own limit decides.
     """
     for hold in (HoldKind.LEGAL, HoldKind.REQUEST):
         if hold in holds:
@@ -101,19 +101,19 @@ def deletion(
 
 
 def delete_at(recorded: datetime, retention_days: int) -> datetime:
-    """The moment after which a recording may no longer be kept, from the campaign's own limit in days."""
+    """When a recording may no longer be kept, by the campaign's own limit in days."""
     return recorded + timedelta(days=retention_days)
 
 
 def ended_until(now: datetime, days: int) -> datetime:
-    """When something has ended that is past its controller's limit of so many ``days``, at the latest."""
+    """What ended at this moment, or before, is past its controller's limit of ``days``."""
     return now - timedelta(days=days)
 
 
 def purge_fault(
     basis: LegalBasis, limit: datetime, now: datetime, holding: Collection[HoldKind]
 ) -> str | None:
-    """Why somebody may not delete a recording before its time, in words; None if they may."""
+    """Why a recording may not be deleted before its time, in words; None if it may."""
     if holding:
         return "it is held"
     if basis is LegalBasis.LEGAL_OBLIGATION and now < limit:

@@ -1,7 +1,7 @@
-"""The rights that a person can exercise: what each does at once, and how a request is worked until it is closed.
+"""The rights that a person can exercise: what each does at once, and which steps a request takes until it is closed.
 
-The table follows Articles 7(3), 15-18, 20-22 GDPR. A key press is an intake: what needs a human decision is only
-registered; what may not wait (the bar on further calls, the stop of a recording) happens in the same transaction.
+The table :data:`EFFECTS` follows Articles 7(3), 15-18, 20-22 GDPR. A key press registers a request. What cannot wait (the bar
+on further calls, the end of a recording) happens in the same transaction; the rest is for a person to decide.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,9 @@ class Right(StrEnum):
 
 
 class Level(IntEnum):
-    """How sure it is who asks: caller ID alone can be forged; a key on a call that we placed cannot; an authenticated person."""
+    """How sure the person's identity is. L0: by caller ID alone, which can be forged. L1: by a key in a call that we placed to
+    the number. L2: the person was authenticated.
+    """
 
     L0 = 0
     L1 = 1
@@ -33,7 +35,7 @@ class Level(IntEnum):
 
 
 class Stored(StrEnum):
-    """What the right means for the recordings that exist already; a person or the housekeeping carries it out."""
+    """What the right means for recordings that exist already. A person, or the housekeeping, carries it out."""
 
     KEEP = "keep"
     NO_OTHER_USE = "no_other_use"
@@ -75,14 +77,14 @@ _NEXT: dict[RequestState, frozenset[RequestState]] = {
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a right does, and what it asks for.
+    """What a right does, and what it requires.
 
-    ``suppress``: the bar that is entered at once for the controller, or None. ``stops``: the bases under which a running
-    recording ends; a withdrawal takes back the consent to it as well, Art 7(3): see ``campaign.stops_recording``.
-    ``stored``: what becomes of earlier recordings. ``fulfil_at``: how sure the person's identity must be before the
+    ``suppress``: the bar that is entered at once for the controller, or None. ``stops``: a running recording on one of these
+    legal bases ends; a withdrawal takes back the consent to it as well, Art 7(3): see ``campaign.stops_recording``.
+    ``stored``: what happens to earlier recordings. ``fulfil_at``: how sure the person's identity must be before the
     request is fulfilled (it is registered at any level). ``refusable``: whether Art 12(5), 17(3), 21(1) or the like can
-    be a ground to refuse; an objection to marketing and a withdrawal are absolute. ``state``: where the request starts;
-    what is complete with its effect starts fulfilled.
+    be a ground to refuse; an objection to marketing and a withdrawal are absolute. ``state``: the state that the request
+    starts in: fulfilled, if the right's effect is all there is to do.
     """
 
     article: str
@@ -123,8 +125,8 @@ EFFECTS: dict[Right, Effect] = {
 
 
 def article(right: Right, recording_basis: LegalBasis | None = None) -> str:
-    """Which article it is exercised under. A refusal of recording is a withdrawal where consent was the basis, an objection
-    where there is one, Art 21(1), and else the wish that what was recorded be erased.
+    """The article that the right is exercised under. A refusal of recording is a withdrawal if the recording's basis is consent,
+    an objection if the basis can be objected to, Art 21(1), and otherwise a request to erase what was recorded.
     """
     if right is not Right.REFUSE_RECORDING or recording_basis in {None, LegalBasis.CONSENT}:
         return EFFECTS[right].article
@@ -132,23 +134,23 @@ def article(right: Right, recording_basis: LegalBasis | None = None) -> str:
 
 
 def refusable(right: Right, article: str) -> bool:
-    """Whether a request under that ``article`` may be refused: a refusal of recording where it is no withdrawal, for what
-    was recorded may have to be kept, Art 17(3)(b) and 21(1).
+    """Whether a request under that ``article`` may be refused. A refusal of recording may, unless it is a withdrawal: what was
+    recorded may have to be kept, Art 17(3)(b) and 21(1).
     """
     effect = EFFECTS[right]
     return effect.refusable or (right is Right.REFUSE_RECORDING and article != effect.article)
 
 
 def begins(right: Right, *, recorded: bool) -> RequestState:
-    """The state that a request starts in. A refusal of recording is done with when nothing is ``recorded`` that may have
-    to be erased, or restricted as after an objection; else a person has to see to it.
+    """The state that a request starts in. A refusal of recording is fulfilled at once if nothing is ``recorded``; otherwise a
+    person has to decide whether that is erased, or restricted as after an objection.
     """
     state = EFFECTS[right].state
     return RequestState.RECEIVED if recorded and right is Right.REFUSE_RECORDING else state
 
 
 class StepFault(StrEnum):
-    """Why a request cannot take a step, in words for whoever tried."""
+    """Why a request cannot take a step, in words for the person who tried."""
 
     CLOSED = "the request is closed"
     NOT_NEXT = "that does not follow from the state that the request is in"
@@ -197,12 +199,12 @@ def step_fault(
 
 
 def verification_fault(state: RequestState, how: str) -> StepFault | None:
-    """Why the person's identity may not be set down as verified (Art 12(6)); None if it may."""
+    """Why the person's identity may not be recorded as verified (Art 12(6)); None if it may. ``how`` it was verified."""
     if not state.is_open:
         return StepFault.CLOSED
     return None if how.strip() else StepFault.NO_PROOF
 
 
 def after_verification(state: RequestState) -> RequestState:
-    """Where a request stands when the identity has been seen to: a new one is no longer untouched, others stay."""
+    """The state of a request after the identity was verified: a new one goes to ``verifying``, others stay as they are."""
     return RequestState.VERIFYING if state is RequestState.RECEIVED else state

@@ -1,7 +1,7 @@
-"""Seals: what is signed of many journals at once, so that none of them can be written anew afterwards.
+"""Seals: one signature over many journals, so that none of them can be rewritten afterwards.
 
-A seal names the one before it; who would change a journal that was sealed must make that seal anew, and all after it,
-with a key that he does not have.
+Each seal includes the digest of the one before it. To change a sealed journal, somebody would have to make its seal and all
+later ones again, with a key that they do not have.
 """
 
 import hashlib
@@ -15,22 +15,22 @@ import rfc8785
 from ccari.policy import merkle
 from ccari.policy.chain import Linked
 
-#: In place of the hash of the seal before the first.
+#: The first seal has this instead of the digest of a seal before it.
 FIRST = bytes(32)
 
 
 class Kind(StrEnum):
-    """Whose journal."""
+    """What a journal is of."""
 
     CALL = "call"
     REQUEST = "request"
-    #: The record of accesses, of which there is one.
+    #: The record of accesses. There is only one.
     ACCESSES = "accesses"
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One journal as it was when it was sealed: how many entries it had, and the last one's link, 32 bytes."""
+    """A journal when it was sealed. ``events``: how many entries it had. ``link``: the last one's link, 32 bytes."""
 
     kind: Kind
     id: str
@@ -39,14 +39,16 @@ class Leaf:
 
     @property
     def canonical(self) -> bytes:
-        """What is hashed into the tree (RFC 8785)."""
-        told = {"kind": self.kind.value, "id": self.id, "events": self.events, "link": self.link.hex()}
-        return rfc8785.dumps(told)
+        """The bytes that are hashed into the tree (RFC 8785)."""
+        fields = {"kind": self.kind.value, "id": self.id, "events": self.events, "link": self.link.hex()}
+        return rfc8785.dumps(fields)
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What is signed: how many ``leaves`` hash to ``root``, after the seal whose :attr:`digest` is ``before``, by which key."""
+    """What is signed. ``leaves``: how many there are; ``root``: the hash of their tree; ``before``: the :attr:`digest` of the
+    seal before; ``key``: the fingerprint of the key that signs.
+    """
 
     sealed_at: datetime
     leaves: int
@@ -56,7 +58,7 @@ class Statement:
 
     @property
     def canonical(self) -> bytes:
-        """The very bytes that are signed (RFC 8785)."""
+        """The bytes that are signed (RFC 8785)."""
         return rfc8785.dumps(
             {
                 "statement": "ccari seal 1",
@@ -70,12 +72,14 @@ class Statement:
         return hashlib.sha256(self.canonical).digest()
 
 
-#: A journal as it was sealed, and when.
+#: A journal when it was sealed, and the moment.
 Sealed = tuple[Leaf, datetime]
 
 
 def fault(journal: Sequence[Linked], sealed: Iterable[Sealed]) -> str | None:
-    """What of a journal, itself without a fault, is no longer as it was sealed at some moment, in words."""
+    """Where a journal differs from what was sealed, in words; None if it does not. Its chain was checked before
+    (``chain.fault``).
+    """
     for leaf, at in sealed:
         if len(journal) < leaf.events or journal[leaf.events - 1].link != leaf.link:
             return unlike(leaf.events, at)
@@ -83,11 +87,11 @@ def fault(journal: Sequence[Linked], sealed: Iterable[Sealed]) -> str | None:
 
 
 def unlike(events: int, at: datetime) -> str:
-    """That a journal's first so many entries are not those that were sealed then, in words."""
+    """That the first ``events`` entries of a journal are not those that were sealed, in words."""
     return f"the first {events} entries are not those that were sealed at {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def statement(leaves: Sequence[Leaf], before: Statement | None, key: str, at: datetime) -> Statement:
-    """A seal over ``leaves`` at the aware moment ``at``, to be signed by the key of the fingerprint ``key``."""
-    root = merkle.root([each.canonical for each in leaves])
+    """A seal over ``leaves`` at ``at`` (aware), to be signed with the key that has the fingerprint ``key``."""
+    root = merkle.root([leaf.canonical for leaf in leaves])
     return Statement(at, len(leaves), root, before.digest if before else FIRST, key)

@@ -1,4 +1,4 @@
-"""Entries that bar a number from being called, and the keyed digest they are kept under."""
+"""Entries that bar a number from being called, and the keyed digest that they are kept under."""
 
 import hmac
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import StrEnum
 from ccari.policy.bases import OBJECTABLE, LegalBasis
 from ccari.policy.numbers import Number
 
-#: A bare hash of a nine-digit number is undone in seconds; the key makes it pseudonymous (Art 4(5)).
+#: A plain hash of a nine-digit number can be reversed in seconds by trying all numbers; the key makes it pseudonymous (Art 4(5)).
 SECRET_BYTES = 32
 DIGEST_BYTES = 32
 
@@ -24,16 +24,16 @@ class Reason(StrEnum):
     DO_NOT_CALL = "do_not_call"
 
 
-#: Lifted only where they are named: a restriction after the person was told, Art 18(3), for what it held back from its
-#: deletion goes then; and a bar after an erasure stands for what nobody has on record any more.
+#: Reasons whose bars are lifted only if the reason is named. A restriction ends only after the person was told, Art 18(3), and
+#: what it kept is deleted then. A bar after an erasure is the only thing left on record.
 LIFTED_BY_NAME = frozenset({Reason.RESTRICTION, Reason.ERASURE})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One bar on one number. ``campaign`` is None where it reaches all of the controller's calls.
+    """One bar on one number. ``campaign``: None if it bars all of the controller's calls.
 
-    ``expires_at``: from when it no longer bars; None: it does until somebody removes it.
+    ``expires_at``: from then on it bars no longer; None: it bars until somebody removes it.
     """
 
     reason: Reason
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A number's place in a national register of people who want no advertising, since ``listed_at``."""
+    """A number's entry, since ``listed_at``, in a register of people who want no advertising."""
 
     register: str
     listed_at: datetime
@@ -56,7 +56,7 @@ def digest(secret: bytes, number: Number) -> bytes:
     Raises
     ------
     ValueError
-        If the secret has not :data:`SECRET_BYTES` bytes: a short key would make the digest guessable.
+        If the secret does not have :data:`SECRET_BYTES` bytes: with a short key the digest could be guessed.
     """
     if len(secret) != SECRET_BYTES:
         raise ValueError(f"a suppression secret has {SECRET_BYTES} bytes")
@@ -64,18 +64,18 @@ def digest(secret: bytes, number: Number) -> bytes:
 
 
 def bars(reason: Reason, *, basis: LegalBasis, marketing: bool) -> bool:
-    """True if an entry for ``reason`` forbids a call of this basis and purpose.
+    """True if an entry for ``reason`` forbids a call on this basis; ``marketing``: whether the call is marketing.
 
-    - Art 21(2)-(3): an objection to direct marketing ends marketing, whatever its basis, and nothing else.
-    - Art 21(1): an objection reaches processing under legitimate interest or public task; and marketing, which it
-      would be petty to go on with.
-    - Art 7(3): a withdrawn consent takes away the basis of what rested on it, and marketing by telephone rests on
-      consent whatever basis the data are kept under (PL: PKE Art 398).
-    - Art 18(2): restricted data are only stored, so nobody is called, as after erasure.
-    - Art 17: after erasure only a legal obligation, 17(3)(b), or a vital interest may still call.
-    - ``do_not_call`` is the centre's own bar, and bars as erasure does.
+    - Art 21(2)-(3): an objection to direct marketing ends marketing on any basis, and nothing else.
+    - Art 21(1): an objection ends processing on legitimate interest or public task. It ends marketing too, which
+      it would be petty to go on with.
+    - Art 7(3): a withdrawal takes away the basis of what rested on consent. Marketing by telephone rests on consent, whatever
+      basis the data are kept on (PL: PKE Art 398).
+    - Art 18(2): restricted data may only be stored, so the person is not called, as after erasure.
+    - Art 17: after erasure only a legal obligation, 17(3)(b), or a vital interest allows a call.
+    - ``do_not_call`` is the centre's own bar, and bars as much as erasure does.
     """
-    bound = basis in {LegalBasis.LEGAL_OBLIGATION, LegalBasis.VITAL_INTEREST}
+    must_call = basis in {LegalBasis.LEGAL_OBLIGATION, LegalBasis.VITAL_INTEREST}
     match reason:
         case Reason.OBJECTION_MARKETING:
             return marketing
@@ -84,19 +84,19 @@ def bars(reason: Reason, *, basis: LegalBasis, marketing: bool) -> bool:
         case Reason.WITHDRAW_CONSENT:
             return marketing or basis is LegalBasis.CONSENT
         case Reason.RESTRICTION | Reason.ERASURE | Reason.DO_NOT_CALL:
-            return not bound
+            return not must_call
 
 
 def bars_all(reason: Reason) -> bool:
-    """True if an entry for ``reason`` forbids every call but those that a law or a life demands."""
+    """True if an entry for ``reason`` forbids every call except on a legal obligation or a vital interest."""
     return bars(reason, basis=LegalBasis.CONTRACT, marketing=False)
 
 
 def outlives(reason: Reason, entered_at: datetime, consent_given_at: datetime | None) -> bool:
-    """True if a bar still stands although a consent was given at ``consent_given_at``.
+    """True if a bar still applies although consent was given at ``consent_given_at``.
 
-    Only a withdrawal is undone by a newer consent to the same purpose (Art 7): who objected, or asked for erasure, is
-    called again only when a person has looked at it and removed the bar.
+    A newer consent to the same purpose undoes only a withdrawal (Art 7). Somebody who objected, or asked for erasure, is
+    called again only after a person has removed the bar.
     """
-    given_since = consent_given_at is not None and consent_given_at > entered_at
-    return not (reason is Reason.WITHDRAW_CONSENT and given_since)
+    consented_since = consent_given_at is not None and consent_given_at > entered_at
+    return not (reason is Reason.WITHDRAW_CONSENT and consented_since)
