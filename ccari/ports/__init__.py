@@ -1,1 +1,1 @@
-"""What the adapters say to one another: the shapes and the protocols, so that none of them imports another."""
+"""The protocols, and the data that goes through them, by which the adapters use one another without importing one another."""

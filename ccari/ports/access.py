@@ -1,4 +1,4 @@
-"""Who may ask over HTTP for what: bearer tokens, each with one role, and perhaps only for some controllers."""
+"""Bearer tokens of the HTTP API: each has one role, and may be limited to some controllers."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Role(StrEnum):
-    """What a token's bearer does: places calls, takes them, minds the PBX, works requests, or looks on."""
+    """What a token's bearer does: places calls, takes calls, runs the PBX, works requests, or only looks."""
 
     DIALER = "dialer"
     AGENT = "agent"
@@ -18,9 +18,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Whose token it is: what logs and histories call it. ``agent``: of the role agent, whose events it opens.
+    """The bearer of a token. ``name``: as logs and histories have it. ``agent``: in the role agent, whose events it may open.
 
-    ``controllers``: whose data it reaches; None: everybody's.
+    ``controllers``: whose data it may see; None: all controllers'.
     """
 
     name: str
@@ -29,25 +29,25 @@ class Bearer:
     controllers: frozenset[str] | None = None
 
     def sees(self, controller: str | None) -> bool:
-        """Whether what is the controller's may be shown; what is nobody's, only where all is."""
+        """Whether the controller's data may be shown. None, for data of no controller: only to a bearer who sees all."""
         return self.controllers is None or controller in self.controllers
 
 
 def fingerprint(token: str) -> bytes:
-    """SHA-256 of a token: all that is kept of it.
+    """SHA-256 of a token, which is all that is stored of it.
 
-    A plain hash is enough, and its look-up by an index need not take constant time: a token has 256 random bits, so that
-    nobody tries them through, and who does not know it cannot choose the hash whose first bytes a look-up might betray.
+    A plain hash is enough: a token has 256 random bits, so nobody can try them all. The look-up by an index need not take
+    constant time either: its time might betray the first bytes of a hash, but nobody can choose a token by its hash.
     """
-    # what somebody shows for one may be no text: bytes of a header that are no UTF-8 come as surrogates
+    # a header may hold bytes that are not UTF-8; aiohttp gives those as surrogates
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 class Bearers(Protocol):
     async def bearer(self, sha256: bytes) -> Bearer | None:
-        """Who bears the token of that fingerprint; None: nobody, or no longer. Raises StoreError."""
+        """The bearer of the token with that fingerprint; None if there is none, or it was revoked. Raises StoreError."""
         ...
 
     async def good(self) -> frozenset[bytes]:
-        """The fingerprints of the tokens that are good; of very many, those that were made last. Raises StoreError."""
+        """The fingerprints of all good tokens; if there are very many, of the newest. Raises StoreError."""
         ...

@@ -1,4 +1,4 @@
-"""Who has looked at a recording or a person's data, when, at what and why: on record before it is shown."""
+"""The record of accesses: who looked at which recording or person's data, when and why. It is written before they are shown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Looked(StrEnum):
-    """What was done, by its name in the record."""
+    """What was done, as the record names it."""
 
     RECORDING_PLAYED = "recording_played"
     RECORDING_FETCHED = "recording_fetched"
@@ -29,7 +29,7 @@ class Looked(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One look. ``who``: ``cli:anna``, ``token:crm``. ``at_what``: by name; of a person the keyed digest and with which
+    """One access. ``who``: ``cli:anna`` or ``token:crm``, say. ``at_what``: named fields; for a person, the keyed digest and the
     controller, never the number.
     """
 

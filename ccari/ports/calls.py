@@ -1,4 +1,4 @@
-"""A call's rows."""
+"""What the database keeps of a call: its row, its journal, and what a talk is taken up with after a crash."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from ccari.ports.requests import Exercise
 
 @dataclass(frozen=True, slots=True)
 class OpenedCall:
-    """What is known of a call when it asks at the gate; ``token`` is spent once, to dial.
+    """What is known of a call when it asks the gate. ``token``: the dial token, which can be spent once.
 
-    ``listed_as``: register and digest, under each secret of the registers that the campaign must heed. ``keyed`` is None
-    for somebody who calls and does not show their number.
+    ``listed_as``: register and digest of the number, under each secret of the registers that the campaign must heed. ``keyed``:
+    None for a caller who withholds their number.
     """
 
     id: UUID
@@ -38,7 +38,7 @@ class OpenedCall:
 
     @property
     def digests(self) -> Digests:
-        """Those of a number that is known, as every number is that is to be called."""
+        """The number's digests. A number that is to be called always has them."""
         if self.keyed is None:
             raise AssertionError("the number of this call is not known")
         return self.keyed
@@ -46,7 +46,7 @@ class OpenedCall:
 
 @dataclass(frozen=True, slots=True)
 class RefusedCall:
-    """A call that no policy covers: what the dialplan asked for, as far as it can be kept."""
+    """A call without a campaign of the policy: what the dialplan asked for, as far as it may be stored."""
 
     id: UUID
     token: UUID
@@ -58,10 +58,10 @@ class RefusedCall:
 
 @dataclass(frozen=True, slots=True)
 class LeftTalk:
-    """A talk that nobody runs any more, with what was kept of it (:mod:`ccari.policy.call.resuming`).
+    """A talk that no service runs any more. ``kept``: what it is taken up with (:mod:`ccari.policy.call.resuming`).
 
-    ``recordings``: how many of it are on record, whatever became of each. ``registered``: the rights that were exercised in it,
-    the first before the others.
+    ``recordings``: how many recordings it has on record, in any state. ``registered``: the rights that were exercised in it, the
+    earliest first.
     """
 
     id: UUID
@@ -76,13 +76,10 @@ class LeftTalk:
 
 
 class CallStore(Protocol):
-    """A call's rows. Each method raises StoreError if it could not be made durable.
-
-    A journal given along is written in the same transaction.
-    """
+    """Each method raises StoreError if the change could not be made durable. A ``journal`` is written in the same transaction."""
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
-        """Write the call's row; give the gate's facts and the newest policy revision, in one round trip."""
+        """Write the call's row. Gives the gate's facts and the newest policy revision. It is one round trip."""
         ...
 
     async def open_refused(self, call: RefusedCall) -> None: ...
@@ -94,21 +91,23 @@ class CallStore(Protocol):
         judge: Callable[[Facts], Block | None],
         journal: Sequence[Entry],
     ) -> Block | None:
-        """Have the facts judged once more and spend the token, in one transaction. None means: dial now; else why not."""
+        """Have ``judge`` decide on the facts once more, and spend the token, in one transaction. None: dial now; else why not."""
         ...
 
     async def commit_heard(
         self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
     ) -> None:
-        """What the callee has heard; ``information_version`` if the information layer was a part of it."""
+        """Put on record that the callee has heard the notice. ``information_version``: None if it had no information layer."""
         ...
 
     async def lately(self, call: OpenedCall, of_calls: int) -> Lately:
-        """What became of the campaign's last calls that rang the callee first, without this one."""
+        """The outcome of the campaign's last ``of_calls`` calls that rang the callee first, without this one."""
         ...
 
     async def let_through(self, call: OpenedCall, of_calls: int, may: Callable[[Lately], bool]) -> bool:
-        """Have :meth:`lately` judged once more, and let this call through, in one transaction: of many that ask at once, one."""
+        """Have ``may`` decide on :meth:`lately` once more, and let this call through, in one transaction: of many calls that
+        ask at once, one is let through.
+        """
         ...
 
     async def past_of(self, call: OpenedCall) -> Past:
@@ -118,17 +117,17 @@ class CallStore(Protocol):
     async def register_right(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False
     ) -> str | None:
-        """The request and its immediate effect; the same press twice is one request. Gives its reference.
+        """Register a request, with its immediate effect, and give its reference. The same press twice is one request.
 
-        None: it is durable on this node, takes effect here, and is registered when the database is back. ``opens``: the call
-        has no row yet.
+        None: the database is away; the right is durable on this node, takes effect here, and is registered when the database is
+        back. ``opens``: make the call's row, if it has none.
         """
         ...
 
     async def keep_talk(
         self, call_id: UUID, kept: Mapping[str, Any] | None, journal: Sequence[Entry]
     ) -> None:
-        """What the talk is to be taken up with if we die; None: it is not to be taken up as it is now."""
+        """Store what the talk is taken up with after a crash; None: it is not to be taken up."""
         ...
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
@@ -136,7 +135,7 @@ class CallStore(Protocol):
         ...
 
     async def write(self, call_id: UUID, journal: Sequence[Entry]) -> None:
-        """Nothing but the journal."""
+        """Write the journal's entries, and nothing else."""
         ...
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None: ...
@@ -144,7 +143,9 @@ class CallStore(Protocol):
     async def close_abandoned(
         self, asterisk: str, at: datetime, but: Sequence[UUID] = (), *, older_than: float = 0.0
     ) -> int:
-        """End the calls that are open on this Asterisk and that nobody runs: all ``but`` some, opened so many seconds ago or
-        longer; gives how many. Any Asterisk's, once no call lasts so long.
+        """End the calls that are open on this Asterisk and that nobody runs. Gives how many.
+
+        ``but``: calls that go on. ``older_than``: only calls that were opened at least so many seconds ago. Calls of other
+        Asterisks are ended too, once they are older than any call can be.
         """
         ...

@@ -1,4 +1,4 @@
-"""The agent card: what the agent is to know of a call, when the callee answers."""
+"""The agent card: what an agent's screen shows of a call when the callee answers."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,7 +13,7 @@ from ccari.policy.rights import Right
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A right that the number has exercised before, as it stands now."""
+    """A right that the number has exercised before, and the state of its request now."""
 
     right: Right
     reference: str
@@ -23,7 +23,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What is on record of a number with one controller. ``source``: where it was last obtained from, if that is known."""
+    """What is on record about a number with one controller. ``source``: where it was last obtained from, if that is known."""
 
     source: str | None = None
     heard_at: datetime | None = None
@@ -32,13 +32,13 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class AgentCard:
-    """One call, as its agent is told of it. The number is masked; ``source`` is None where nobody has said it.
+    """One call, as it is shown to its agent. The number is masked. ``source``: None if it is not known.
 
-    ``controller`` is its id in the policy, by which it is known who may see the card; ``controller_name`` is what people
-    call it. ``heard_at``: when this number last heard the controller's information. ``asked`` is None, as ``heard_at`` is
-    then, where the records could not be asked: an empty list says that the number has exercised nothing. ``scripts``: what
-    to answer, by question (``source``, ``why``). ``codes``: the agent's feature codes and what each does. ``ends``: what a right
-    ends at once that the agent enters, ``recording`` or ``call``; what is not there ends neither.
+    ``controller``: its id in the policy, which decides who may see the card; ``controller_name``: what people call it.
+    ``heard_at``: when the number last heard the controller's information layer. ``asked``: rights that it has exercised; None,
+    as ``heard_at`` is then, if the database could not be asked. ``scripts``: what to answer, by question (``source``, ``why``).
+    ``codes``: the agent's feature codes, and what each does. ``ends``: what ends at once if the agent enters that right,
+    ``recording`` or ``call``; a right that is not listed ends neither.
     """
 
     call_id: UUID
@@ -62,21 +62,21 @@ class AgentCard:
 
 class Watch(Protocol):
     async def next(self) -> AgentCard:
-        """The next card, waiting for it."""
+        """Wait for the next card."""
         ...
 
 
 class CardRack(Protocol):
-    """Where cards are handed to those who watch for them."""
+    """Hands cards to the screens that watch for them."""
 
     def is_watched(self, agent: str) -> bool:
-        """True if a card of this agent's would be handed to somebody now."""
+        """True if somebody watches for this agent's cards now."""
         ...
 
     def hand_out(self, card: AgentCard) -> None:
-        """At once; whoever is too slow loses the oldest card, and nobody waits for anybody."""
+        """Hand a card to everybody who watches, at once. Somebody who reads too slowly loses the oldest card; nobody waits."""
         ...
 
     def watch(self, agent: str) -> AbstractContextManager[Watch]:
-        """The agent's cards from now on, while the context lasts."""
+        """Watch for the agent's cards while the context lasts."""
         ...

@@ -20,7 +20,7 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class SealedIn:
-    """The seal that a journal is in, with the proof: ``leaf`` stands at ``index``, ``path`` leads from it to the root."""
+    """A seal that covers a journal, with the proof: ``leaf`` is at ``index``, and ``path`` leads from it to the root."""
 
     seal: Seal
     leaf: Leaf
@@ -30,9 +30,9 @@ class SealedIn:
 
 @dataclass(frozen=True, slots=True)
 class HeardSound:
-    """A prompt of the notice as it was heard. ``files``: by ending, empty where the audio is no longer there.
+    """A prompt of the notice as it was heard. ``files``: its audio by file ending; empty if it is no longer there.
 
-    ``text``: None where its words are not known any more; then ``key`` is its id alone, as the journal has it.
+    ``text``: None if its words are no longer known; then ``key`` is the id alone, as in the journal.
     """
 
     key: str
@@ -43,7 +43,7 @@ class HeardSound:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The policy that the call was made under; ``about``: its number, when and by whom it was applied, its hash."""
+    """The policy revision that the call was made under. ``about``: its number, when and by whom it was applied, its hash."""
 
     about: Mapping[str, Any]
     document: str
@@ -51,9 +51,9 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """All that is kept of one call or request. ``subject``: its row, with masked numbers; ``consents``: those it rests on.
+    """All that is kept of one call or request. ``subject``: its row, with masked numbers. ``consents``: those that it rests on.
 
-    ``begins``: the link before its journal's first entry.
+    ``begins``: the link before the first entry of its journal.
     """
 
     kind: Kind
@@ -70,9 +70,10 @@ class Account:
 
 class SealStore(Protocol):
     async def seal(self, sign: Callable[[Sequence[Leaf], Statement | None], Seal], most: int) -> int:
-        """Have at most ``most`` journals that have grown signed, after the newest seal; gives how many were.
+        """Seal the journals that have grown since they were last sealed, at most ``most`` of them. Gives how many were sealed.
 
-        One at a time, whoever asks. Raises StoreError if that cannot be made durable: then nothing was sealed.
+        ``sign`` gets the leaves and the newest seal's statement. Only one seal is made at a time, on all nodes. Raises StoreError
+        if it cannot be made durable: then nothing was sealed.
         """
         ...
 
@@ -84,7 +85,7 @@ class SealStore(Protocol):
 
 
 class AccountStore(SealStore, Protocol):
-    """Each method raises StoreError, and UnknownError if there is none."""
+    """Each method raises StoreError, and UnknownError if there is no such call or request."""
 
     async def of_call(self, call_id: UUID) -> Account: ...
 
@@ -93,30 +94,30 @@ class AccountStore(SealStore, Protocol):
 
 class Proving(Protocol):
     async def sealed(self, which: str, sees: Callable[[str | None], bool]) -> Account:
-        """The account of a call, by its id, or of a request, by its reference, sealed to its end. ``sees``: whether a
-        controller's may be given.
+        """The account of a call (by its id) or of a request (by its reference), sealed up to its last entry.
 
-        Raises UnknownError, also for what may not, StoreError, ConfigError, and EvidenceError if the call is not over yet.
+        ``sees``: whether a controller's account may be given out. Raises UnknownError, also if it may not; StoreError;
+        ConfigError; and EvidenceError if the call is not over yet.
         """
         ...
 
     def pack(self, account: Account, *, with_policy: bool = True) -> tuple[bytes, Sequence[HeardSound]]:
-        """The ZIP, and the sounds that were to be in it; it blocks. Raises EvidenceError if it does not fit together.
+        """The ZIP, and the sounds that belong in it. It blocks. Raises EvidenceError if the account is not consistent.
 
-        ``with_policy``: the file too, which tells of all controllers.
+        ``with_policy``: add the policy file, which names all controllers.
         """
         ...
 
 
 class SealRecords(Protocol):
     def all(self) -> AsyncIterator[tuple[Seal, list[Leaf]]]:
-        """Each seal with the journals that it is said to be of, the oldest first."""
+        """Each seal with its leaves as the database has them, the oldest first."""
         ...
 
     def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:
-        """The journals that do not go through what was sealed, with the moment of the seal."""
+        """The journals that differ from what was sealed, with the moment of the seal."""
         ...
 
     def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:
-        """Every journal, sealed or not, with the first thing in it that does not fit, in words."""
+        """Every journal, sealed or not, with its first fault in words; None if it has none."""
         ...

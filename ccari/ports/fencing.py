@@ -1,4 +1,4 @@
-"""One holder at a time."""
+"""A fence: only one service at a time drives an Asterisk."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -7,7 +7,8 @@ from typing import Protocol
 
 class Fence(Protocol):
     def hold(self, run: str, filed_as: str) -> AbstractAsyncContextManager[asyncio.Event]:
-        """Be the only one who drives an Asterisk's ``run``, and whose calls are ``filed_as`` that; the event is set when another
-        is. Raise UnsuitableError if another holds one of the two.
+        """Be the only service that drives this ``run`` of an Asterisk, and the only one that files its calls under ``filed_as``.
+
+        The event is set if another service has taken over. Raises UnsuitableError if another service holds either.
         """
         ...

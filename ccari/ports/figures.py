@@ -1,4 +1,4 @@
-"""How much there is of what ops watch, as the database has it: of every node on it, so it is the same on each."""
+"""Figures for monitoring that are counted in the database. They are of all nodes together, so each node gives the same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,14 +7,15 @@ from typing import Protocol
 
 from ccari.ports.requests import Clock
 
-#: From one count to the next of what takes the database a look at every row.
+#: Between two counts of what takes the database a look at every row.
 COUNT_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pressing:
-    """What somebody has to see to. ``requests``: open ones, by how soon they are due; ``unfinished``: recordings, by state;
-    ``late``: of them, those whose file should long have had its place, or whose end should have been seen; ``registers``: the day of each one's newest copy.
+    """What needs attention. ``requests``: open requests, by how soon they are due. ``unfinished``: recordings that are not stored
+    yet, by state. ``late``: how many of those should have been stored, or seen to end, long ago. ``registers``: the date of each
+    register's newest copy.
     """
 
     requests: Mapping[str, int]
@@ -25,8 +26,8 @@ class Pressing:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What takes a look at every row. ``requests``: ever registered, by right and channel; ``webhooks``: what each is still
-    to be told, by its name and state; ``webhooks_since``, ``forwards_since``: since when the oldest of what waits does.
+    """What takes a look at every row. ``requests``: those ever registered, by right and channel. ``webhooks``: messages, by the
+    webhook's name and their state. ``webhooks_since``, ``forwards_since``: since when the oldest message has been waiting.
     """
 
     suppressions: Mapping[str, int]
@@ -42,11 +43,12 @@ class Figures(Protocol):
     """Each method raises StoreError."""
 
     async def pressing(self, clock: Clock) -> Pressing:
-        """Quick, over one of the connections that calls use."""
+        """Quick: it uses one of the connections that calls use."""
         ...
 
     async def held(self) -> Held:
-        """May take seconds where there are millions, over a connection that no call waits for: where the last count, whichever
-        node's, is nearly :data:`COUNT_SECONDS` old. Else that one's.
+        """The last count of any node, or a new one if that is nearly :data:`COUNT_SECONDS` old.
+
+        A new count may take seconds if there are millions of rows; it uses a connection that no call waits for.
         """
         ...

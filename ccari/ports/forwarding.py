@@ -1,4 +1,4 @@
-"""What controllers are told of requests."""
+"""Forwarding: telling controllers of each change of a request."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """One change of a request, as its controller is to be told, claimed for one try.
+    """One change of a request that its controller is to be told of, claimed for one try.
 
-    ``seq`` counts the changes of the request, ``at`` is when this one was made, and ``number`` the E.164 text while the
-    request is open. ``tries`` counts this one, ``done`` are the ways that it has gone already.
+    ``seq`` numbers the changes of the request; ``at``: when this one was made. ``number``: in E.164, while the request is open.
+    ``tries``: with this one. ``done``: the ways in which it was delivered already.
     """
 
     reference: str
@@ -41,32 +41,34 @@ class Forward:
 
 
 class ForwardQueue(Protocol):
-    """What controllers have yet to be told, shared by every process on the database."""
+    """The changes that controllers have yet to be told of. Every process on the database shares it."""
 
     async def outlook(self) -> tuple[bool, int | None]:
         """Whether anything is due, and the newest policy revision."""
         ...
 
     async def address(self, controllers: Iterable[str]) -> None:
-        """``controllers`` are told from now on, also of what is still open; nobody else is."""
+        """From now on forward to these ``controllers`` and no others, also the requests of theirs that are open already."""
         ...
 
     async def claim(self, controller: str, lease: timedelta) -> Forward | None:
-        """The next change to tell of, which nobody else is given for the length of the lease; None: nothing is due."""
+        """The next change that is due; nobody else gets it for the length of the lease. None if nothing is due."""
         ...
 
     async def delivered(self, forward: Forward, ways: Iterable[Way]) -> None:
-        """It went all the ways it had to; ``ways`` are those of this try."""
+        """The change was delivered in every way that it had to be; ``ways`` are those of this try."""
         ...
 
     async def failed(
         self, forward: Forward, ways: Iterable[Way], fault: str, again: timedelta, patience: timedelta
     ) -> bool:
-        """It went only these ways. Gives whether it is given up, because the first try was ``patience`` ago."""
+        """The change was delivered in these ``ways`` only, and is due ``again`` later. True if it is given up instead, because
+        the first try was ``patience`` ago.
+        """
         ...
 
 
 class ForwardLog(Protocol):
     async def of(self, reference: str, controllers: Iterable[str]) -> list[dict[str, Any]]:
-        """What became of each change of one request; ``controllers`` are those that are forwarded to."""
+        """What became of each change of one request. ``controllers``: those that requests are forwarded to."""
         ...

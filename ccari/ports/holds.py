@@ -1,4 +1,4 @@
-"""What keeps recordings beyond their time, and the deletion of those that nothing keeps."""
+"""Holds, which keep recordings beyond their time, and the deletion of recordings that nothing holds."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +14,7 @@ from ccari.ports.keying import Digests
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whoever has the number that these are the digests of, with one controller."""
+    """The person with one number, known by its digests, at one controller."""
 
     controller: str
     digests: Digests = field(repr=False)
@@ -22,7 +22,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class HoldOn:
-    """What a hold is on: exactly one of these. A request's recordings are those that it concerns."""
+    """What a hold is on: exactly one of these. A hold on a request keeps the recordings that the request concerns."""
 
     recording_id: UUID | None = None
     call_id: UUID | None = None
@@ -32,7 +32,7 @@ class HoldOn:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One thing that holds a recording. ``hold``: the number of a legal hold, ``reference`` that of a request."""
+    """Something that holds a recording: ``hold`` is the number of a legal hold, or ``reference`` that of a request."""
 
     kind: HoldKind
     hold: int | None
@@ -48,10 +48,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A stored recording, as far as it matters for how long it is kept.
+    """A stored recording, with what decides how long it is kept.
 
-    ``recorded``: when it began. ``consent_withdrawn``, ``erasure_granted``: with the reference of the request; the consent
-    may have been withdrawn otherwise, and then that is empty.
+    ``recorded``: when it began. ``consent_withdrawn``, ``erasure_granted``: when, with the reference of the request; the
+    reference is empty if consent was withdrawn otherwise than by a request.
     """
 
     id: UUID
@@ -73,7 +73,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """That a recording is to be deleted. ``reference``: the request, or the words of who purges it."""
+    """The decision to delete a recording. ``reference``: the request, or the words of the person who purges it."""
 
     why: Why
     reference: str = ""
@@ -93,52 +93,54 @@ class Doomed:
     decided_by: str
 
 
-#: Why a recording is to go now; None if it stays.
+#: Decides whether a recording must be deleted now; None if it stays.
 Judge = Callable[[Stored], Verdict | None]
 
 
 class Sweep(Protocol):
-    """Deleting recordings, decision first: what was decided is carried out, whatever becomes of whoever decided it."""
+    """Deletes recordings in two steps: it stores the decision, then deletes the file. If the process dies in between, another one
+    carries the decision out.
+    """
 
     def candidates(self, now: datetime) -> AsyncIterator[list[UUID]]:
-        """Stored recordings that may be due, a few thousand at a time; none that is due is missing."""
+        """Stored recordings that may be due, a few thousand at a time. All that are due are among them."""
         ...
 
     async def look(self, recording_ids: Sequence[UUID]) -> list[Stored]:
-        """What of the recordings is stored still, and not about to be deleted, with all that holds it.
+        """Those of the recordings that are still stored, and of which no deletion is decided, with all that holds each.
 
-        Raises RefusedError if somebody has changed one of them.
+        Raises RefusedError if somebody has tampered with one of them.
         """
         ...
 
     async def decide(self, recording_ids: Sequence[UUID], judge: Judge, who: str) -> list[Doomed]:
-        """Have each of the recordings that is stored still judged as it stands, and keep the verdicts, in one transaction.
+        """Have ``judge`` decide on each recording that is still stored, and store the verdicts, in one transaction.
 
-        Whoever places a hold meanwhile waits, and is told what it came too late for. Raises RefusedError, and decides on
-        none, if somebody has changed one of them.
+        Somebody who places a hold meanwhile waits, and is told which recordings it came too late for. Raises RefusedError if
+        somebody has tampered with one of them; then nothing is decided.
         """
         ...
 
     async def decided(self, limit: int, after: UUID | None = None) -> list[Doomed]:
-        """Deletions that were decided and not carried out, by the recordings' ids."""
+        """Deletions that were decided and not carried out yet, in the order of the recordings' ids, after that one."""
         ...
 
     async def carried_out(self, doomed: Sequence[Doomed]) -> list[Doomed]:
-        """Their files are gone: the rows say so from now on, and the calls' journals, in one transaction.
+        """Put on record that the files are deleted, in the rows and the calls' journals, in one transaction.
 
-        Gives those of which another has not said so before. Raises RefusedError, and says it of none, if somebody has
-        changed the journal of one.
+        Gives those that were not on record as deleted before. Raises RefusedError if somebody has tampered with one of the
+        journals; then nothing is put on record.
         """
         ...
 
 
 class Sweeps(Protocol):
     def sweep(self) -> AbstractAsyncContextManager[Sweep]:
-        """Over connections of its own, so that no call waits for it."""
+        """A sweep on connections of its own, so that no call waits for it."""
         ...
 
     def turn(self) -> AbstractAsyncContextManager[Sweep | None]:
-        """As :meth:`sweep`, for one of the fleet at a time: None if another one is at it."""
+        """As :meth:`sweep`, on one node of the fleet at a time: None if another node is sweeping."""
         ...
 
 
@@ -146,17 +148,19 @@ class HoldStore(Protocol):
     """Legal holds. Each method raises StoreError."""
 
     async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
-        """Keep what is stored of it, and what will be; raises UnknownError, and RecordingError for what is deleted."""
+        """Hold the recordings that are stored, and those that are still to come. Raises UnknownError, and RecordingError for a
+        recording that is deleted.
+        """
         ...
 
     async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
-        """Raises UnknownError if there is none, or it was released before."""
+        """Raises UnknownError if there is no such hold, or it was released before."""
         ...
 
     async def page(
         self, limit: int, *, released: bool, controllers: Sequence[str] | None, after: int | None = None
     ) -> list[dict[str, Any]]:
-        """The newest first, those that are ``released`` too if asked; after the one of that id."""
+        """The newest holds first, older than ``after``. ``released``: those that were released too."""
         ...
 
     async def show(self, hold: int) -> dict[str, Any] | None: ...

@@ -1,4 +1,4 @@
-"""One number as it is kept and looked up: keyed digests, never the number."""
+"""Keyed digests, under which numbers are stored and looked up: the numbers themselves are not stored."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from ccari.policy.numbers import Number
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """One number under one controller's secrets: ``all`` of them for looking up, the newest for writing."""
+    """One number under one controller's secrets: under ``all`` of them for looking it up, under the newest for writing it."""
 
     newest: bytes
     key_version: int
@@ -26,14 +26,14 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """One number as it is looked up: among the controller's own, and ``listed_as`` register and digest in registers."""
+    """What a number is looked up by: its digests at the controller, and ``listed_as``, register and digest, in registers."""
 
     digests: Digests
     listed_as: tuple[tuple[str, bytes], ...] = ()
 
 
 class Key(Protocol):
-    """One version of a secret, to write a list with. ``check`` tells it from another, and nothing else of it."""
+    """One version of a secret, to write a list with. ``check`` tells it apart from other secrets, and reveals nothing of it."""
 
     @property
     def version(self) -> int: ...
@@ -46,15 +46,16 @@ class Key(Protocol):
 
 class Secrets(Protocol):
     def digests(self, controller: str, number: Number) -> Digests:
-        """Raise SecretError if the controller has no usable secret."""
+        """The number's digests. Raises SecretError if the controller has no usable secret."""
         ...
 
     def listed_as(self, registers: Iterable[str], number: Number) -> tuple[tuple[str, bytes], ...]:
-        """Register and digest of the number under each secret; a register without one gives none, and counts as stale."""
+        """Register and digest of the number, under each secret. A register without a secret gives none, and counts as stale."""
         ...
 
     def heed(self, known: Iterable[str], digests: Digests) -> None:
-        """Raise SecretError if something may be kept under a secret that is not here, or came after ``digests`` were made.
+        """Raise SecretError if something may be stored under a secret that this node does not have, or had not when ``digests``
+        were made.
 
         ``known``: as :attr:`ccari.policy.gate.Facts.secrets`.
         """
@@ -62,8 +63,8 @@ class Secrets(Protocol):
 
 
 class ListSecrets(Secrets, Protocol):
-    """The secrets, for whoever enters long lists too."""
+    """The secrets, also for entering long lists."""
 
     def keys(self, controller: str) -> Sequence[Key]:
-        """Every version that there is, the newest last. Raise SecretError as :meth:`digests` does."""
+        """Every version of the controller's secret, the newest last. Raises SecretError as :meth:`digests` does."""
         ...

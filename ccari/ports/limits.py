@@ -1,4 +1,4 @@
-"""What is kept of people for a limited time, and what of it goes when that is over."""
+"""Personal data past their controller's limit (``calls_days`` and the like), which are deleted."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -11,7 +11,7 @@ from ccari.policy.retention import Limited
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """``days`` after what is ``limited`` has ended, it tells no longer which person of ``controller`` it is about.
+    """``days`` after what is ``limited`` has ended, nothing on record says which person of ``controller`` it is about any more.
 
     ``forwarded``: whether the controller is told of each step of its requests. ``sourced``: whether one of its campaigns
     says itself where its numbers come from, and calls such as are no contact.
@@ -26,7 +26,9 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class PastLimit:
-    """Some things whose time is over. ``goes``: how many nothing keeps; ``held_by``: how many are kept by what, in words."""
+    """Some things that are past the limit. ``goes``: how many are not kept by anything. ``kept``: how many are; ``held_by``: how
+    many by each reason, in words.
+    """
 
     goes: int
     kept: int
@@ -37,13 +39,15 @@ class Limits(Protocol):
     """Each method raises StoreError."""
 
     def past(self, limit: Limit, now: datetime) -> AsyncGenerator[PastLimit, None]:
-        """All that is past the limit, some at a time; nothing is changed."""
+        """All that is past the limit, some at a time. Nothing is changed."""
         ...
 
     def expire(self, limit: Limit, now: datetime, who: str) -> AsyncGenerator[PastLimit, None]:
-        """As :meth:`past`; what goes is gone when it is told, in a transaction that waits for whoever places a hold."""
+        """As :meth:`past`, but what nothing keeps is deleted by the time it is counted. Each transaction waits for holds that are
+        being placed.
+        """
         ...
 
     def turn(self) -> AbstractAsyncContextManager[bool]:
-        """True for one of the fleet at a time. Who dies leaves it to the next."""
+        """True on one node of the fleet at a time. If that node dies, another can have the turn."""
         ...

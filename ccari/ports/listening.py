@@ -1,4 +1,4 @@
-"""Listening to a stored recording, with a key that whoever listens brings along."""
+"""Listening to a stored recording, with a key that the listener provides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ from ccari.ports.recordings import InPlace
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What can be heard: the ``audio`` as it was encoded, of a media type, and its loudness over time for a picture.
+    """A recording that was opened. ``audio``: as it was encoded; ``kind``: its media type.
 
-    ``peaks``: for each channel the loudest sample of each of its equal parts, from 0 to 1; none where there is no picture.
+    ``peaks``: to draw its waveform, the loudest sample (0 to 1) of equal parts of each channel; empty if it cannot be drawn.
     """
 
     recording: InPlace
@@ -23,16 +23,17 @@ class Opened:
 
 class Listening(Protocol):
     async def find(self, recording: UUID) -> InPlace:
-        """One that is stored. Raises UnknownError if there is none by that id, and StoreError."""
+        """A stored recording. Raises UnknownError if no recording with that id is stored, and StoreError."""
         ...
 
     async def open(self, recording: InPlace, identity: str) -> Opened:
-        """Open it in memory with the text of an age identity file, which is forgotten afterwards; "" for a plain one.
+        """Decrypt a recording in memory. ``identity``: the text of an age identity file, which is not kept; "" if the recording
+        is not encrypted.
 
         Raises
         ------
         InputError
-            If the ``identity`` is none, or does not open it.
+            If ``identity`` is not an identity, or does not open the recording.
         RecordingError
             If the file is not there, damaged, or not what was recorded.
         """

@@ -1,4 +1,4 @@
-"""Lines of a list of numbers, read and checked."""
+"""Long lists of numbers: their lines, what became of them, and where they are entered."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
@@ -14,17 +14,17 @@ from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Digests, Key, Keyed, Sought
 
-#: A report names so many lines; it counts all.
+#: How many faulty lines a report names. It counts all of them.
 FAULTS_LISTED = 100
 
-#: Told how much of a list is entered: so many parts, of how many.
+#: Called with how many parts of a list are entered, and of how many.
 Progress = Callable[[int, int], None]
 Judge = Callable[[Facts], Block | None]
 
 
 @dataclass(frozen=True, slots=True)
 class LineFault:
-    """Why a line of a file (from 1) cannot be taken. ``why`` never quotes it, for there may be a number in it."""
+    """Why a line of a file (from 1) cannot be used. ``why`` never quotes the line: there may be a number in it."""
 
     line: int
     column: str | None
@@ -33,7 +33,9 @@ class LineFault:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar to be entered, of a number or of a digest that an export gave. ``campaign`` and ``until`` as in a policy Entry."""
+    """A bar to be entered, for a number, or for a digest from an export. ``campaign`` and ``until``: as ``campaign`` and
+    ``expires_at`` of :class:`ccari.policy.suppression.Entry`.
+    """
 
     key: Number | Keyed
     reason: Reason
@@ -46,7 +48,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A number in a copy of a register, ``since`` and ``until`` where the register says so."""
+    """A number in the copy of a register; ``since`` and ``until``: if the register has them."""
 
     number: Number
     since: datetime | None
@@ -55,7 +57,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Sourced:
-    """A number with where it comes from and until when (None: always) that may be used."""
+    """A number, where it comes from, and until when that source may be used (None: without limit)."""
 
     number: Number
     source: str
@@ -79,14 +81,14 @@ class Agreed:
 
 
 def by_reason(counted: Mapping[Block, int]) -> dict[str, int]:
-    """The most frequent first."""
+    """How many by each reason, the most frequent first."""
     return {block.value: number for block, number in Counter(counted).most_common()}
 
 
 @dataclass(slots=True)
 class Report:
-    """What became of a list. ``controller``: whose list it is; empty for a register's. ``taken``: False if faults in it kept all
-    of it out.
+    """What became of a list. ``controller``: whose it is; "" for a register. ``taken``: False if its faults kept the whole list
+    out.
     """
 
     controller: str = ""
@@ -98,12 +100,12 @@ class Report:
 
     @property
     def duplicate(self) -> int:
-        """Lines that say what an earlier one said, or what was known before."""
+        """How many lines repeated an earlier line, or what was stored already."""
         return self.lines - self.invalid - self.accepted if self.taken else 0
 
     def told(self, barred: Mapping[str, int] | None = None) -> dict[str, Any]:
-        """As people and programmes are told of it. ``barred``: lines that a bar has left out beside, by the gate's reason;
-        None where nobody is left out.
+        """The report, as the command line and the HTTP API give it. ``barred``: lines that were left out because of a bar, by the
+        gate's reason; None if the list is of a kind of which none are.
         """
         return {
             "taken": self.taken, "lines": self.lines + sum((barred or {}).values()), "accepted": self.accepted,
@@ -112,14 +114,16 @@ class Report:
         }  # fmt: skip
 
     def noted(self, into: str, barred: Mapping[str, int] | None = None) -> dict[str, str]:
-        """What is put on record of it, for it tells of numbers whether they are known or barred; ``barred`` as in :meth:`told`."""
+        """The fields for the record of accesses, because a report tells whether numbers are known or barred. ``barred``: as in
+        :meth:`told`.
+        """
         whose = {"controller": self.controller} if self.controller else {}
         return {**whose, "in": into, "lines": str(self.told(barred)["lines"])}
 
 
 @dataclass(slots=True)
 class Scrubbed:
-    """What became of a list of contacts or consents: ``barred`` lines were left out, and are none of the report's."""
+    """What became of a list of contacts or consents. ``barred``: lines that were left out, which the report does not count."""
 
     report: Report
     barred: Counter[Block] = field(default_factory=Counter)
@@ -127,7 +131,7 @@ class Scrubbed:
 
 @dataclass(frozen=True, slots=True)
 class BarsGiven:
-    """What goes for the lines of a list of bars that do not say it themselves. ``until``: a day, by the controller's clock."""
+    """The values for lines of a list of bars that leave them out. ``until``: a day, by the controller's clock."""
 
     controller: str | None
     campaign: str | None
@@ -138,7 +142,9 @@ class BarsGiven:
 
 @dataclass(frozen=True, slots=True)
 class ContactsGiven:
-    """As :class:`BarsGiven`, of contacts. ``campaign``: whose bars keep a number out; None: those on everything."""
+    """As :class:`BarsGiven`, for contacts. ``campaign``: leave out numbers that are barred for it; None: those that are barred
+    from every call.
+    """
 
     controller: str | None
     campaign: str | None
@@ -150,20 +156,20 @@ class ContactsGiven:
 
 
 class Source(Protocol):
-    """Where the bytes of a list come from. ``readline`` blocks, and may raise OSError."""
+    """What the bytes of a list are read from. ``readline`` blocks, and may raise OSError."""
 
     def readline(self, limit: int, /) -> bytes: ...
 
 
 class Sieving(Protocol):
     async def sift(self, numbers: Sequence[Sought]) -> list[Block | None]:
-        """Why each may not be called, or be kept; one query for all of them."""
+        """For each number, why it may not be called or kept; None if it may. It is one query for all of them."""
         ...
 
 
 @dataclass(slots=True)
 class Left:
-    """What was left of a list that was scrubbed, and why not the rest."""
+    """What is left of a list after scrubbing, and why the rest is not."""
 
     lines: int = 0
     kept: int = 0
@@ -172,7 +178,7 @@ class Left:
     faults: list[LineFault] = field(default_factory=list)
 
     async def sift(self, batch: Sequence[tuple[bytes, Sought] | LineFault], sieve: Sieving) -> bytes:
-        """The rows that may stay, one after the other."""
+        """The rows that may stay, joined. The others are counted."""
         rows = [each for each in batch if not isinstance(each, LineFault)]
         faults = [each for each in batch if isinstance(each, LineFault)]
         blocks = await sieve.sift([sought for _, sought in rows])
@@ -198,13 +204,13 @@ class BarLists(Protocol):
         self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, older: Sequence[Key],
         keep_going: bool, progress: Progress,
     ) -> Report:  # fmt: skip
-        """Enter them, under ``key`` where there are numbers; a withdrawal under the ``older`` ones too, where it has something
-        to reach there. With a fault in the list nothing is, unless ``keep_going``.
+        """Enter bars. Numbers are entered under ``key``; a withdrawal under the ``older`` keys too, if there is a recording on
+        consent under them, so that it reaches that. If the list has a fault nothing is entered, unless ``keep_going``.
         """
         ...
 
     def export(self, controller: str) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """What :meth:`load` needs to enter the same bars elsewhere."""
+        """The controller's bars, with all that :meth:`load` needs to enter them elsewhere."""
         ...
 
 
@@ -212,14 +218,14 @@ class ContactLists(Protocol):
     """Long lists of contacts. Each method raises StoreError."""
 
     def sieve(self, question: Question, judge: Judge) -> AbstractAsyncContextManager[Sieving]:
-        """On a connection of its own, so that no call waits for a long list."""
+        """Sift numbers on a connection of its own, so that no call waits for a long list."""
         ...
 
     async def load(
         self, question: Question, judge: Judge, contacts: AsyncIterable[Sequence[tuple[Sourced, Sought] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress,
     ) -> Scrubbed:  # fmt: skip
-        """Enter them but for those that ``judge`` bars. With a fault in the list nothing is, unless ``keep_going``."""
+        """Enter contacts, without those that ``judge`` bars. If the list has a fault nothing is entered, unless ``keep_going``."""
         ...
 
 
@@ -229,29 +235,31 @@ class ConsentLists(Protocol):
         consents: AsyncIterable[Sequence[tuple[Agreed, Digests] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress,
     ) -> Scrubbed:  # fmt: skip
-        """Enter them but for those that were erased. With a fault in the list nothing is, unless ``keep_going``; no list
-        undoes a withdrawal.
+        """Enter consents, without those of erased numbers. If the list has a fault nothing is entered, unless ``keep_going``. A
+        list never undoes a withdrawal.
         """
         ...
 
 
 class ListWork(Protocol):
-    """Long lists as people and programmes bring them, under one policy. Each method raises InputError for what is not so in
-    the policy, ListError for what is no list, ConfigError without a secret, and StoreError.
+    """Importing, scrubbing and exporting long lists, under one policy. Each method raises InputError for what the policy does not
+    declare, ListError for what is not a list, ConfigError without a secret, and StoreError.
     """
 
     async def bar(self, source: Source, given: BarsGiven, who: str, *, keep_going: bool) -> Report:
-        """Bar the numbers of a list, or the digests of one that an export gave."""
+        """Bar the numbers of a list, or the digests of an export."""
         ...
 
     async def contact(self, source: Source, given: ContactsGiven, who: str, *, keep_going: bool) -> Scrubbed:
-        """Take in numbers with where they come from, but for those that may not be used."""
+        """Enter numbers with their sources, without those that may not be used."""
         ...
 
     async def consent(
         self, source: Source, controller: str | None, who: str, *, keep_going: bool
     ) -> tuple[Scrubbed, list[str]]:
-        """Take in consents, but for those that were erased; gives also purposes in the list that no campaign asks for."""
+        """Enter consents, without those of erased numbers. Gives also the purposes in the list that no campaign asks consent
+        to.
+        """
         ...
 
     async def scrub(self, source: Source, campaign: str, write: Callable[[bytes], object]) -> Left:
@@ -265,12 +273,12 @@ class ListWork(Protocol):
     def register(
         self, rows: AsyncGenerator[Mapping[str, Any], None], form: str
     ) -> AsyncGenerator[bytes, None]:
-        """Requests as ``csv`` or ``json``, with masked numbers, some at a time; JSON has the history too."""
+        """Requests as ``csv`` or ``json``, with masked numbers, some at a time. JSON has their history too."""
         ...
 
 
 class ContactStore(Protocol):
-    """Contacts as they are looked at. Each method raises StoreError."""
+    """Looking at contacts. Each method raises StoreError."""
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
         """The sources of one number, the oldest first."""
@@ -279,28 +287,30 @@ class ContactStore(Protocol):
     async def page(
         self, controllers: Sequence[str] | None, source: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:
-        """Those that were entered last before the others, of all controllers if they are None; after the one of that id."""
+        """Contacts, the newest first. ``controllers``: None for all. ``after``: the id of the last contact of the page before."""
         ...
 
 
 class ConsentStore(Protocol):
-    """Consents as they are looked at, and taken back. Each method raises StoreError."""
+    """Looking at consents, and withdrawing them. Each method raises StoreError."""
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
-        """The consents of one number, the oldest first, each with its ``uses``: the call, and when."""
+        """The consents of one number, the oldest first. Each has its ``uses``: which calls were made on it, and when."""
         ...
 
     async def page(
         self, controllers: Sequence[str] | None, purpose: str | None, channel: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """The newest first, of all controllers if they are None; after the one of that id."""
+        """The newest consents first, older than the id ``after``. ``controllers``: None for all."""
         ...
 
     async def withdraw(
         self, controller: str, digests: Digests, at: datetime, *,
         purpose: str | None, purposes: Mapping[str, str], origin: str, proof: str,
     ) -> int:  # fmt: skip
-        """Withdraw a number's consents to ``purpose`` (None: all) and bar the calls that rested on them; how many there
-        were. ``purposes``: what each of the controller's campaigns asks consent to. Raises ConsentError if there is none.
+        """Withdraw a number's consents to ``purpose`` (None: all of them) and bar the calls that rested on them. Gives how many
+        were withdrawn.
+
+        ``purposes``: what each of the controller's campaigns asks consent to. Raises ConsentError if there is no such consent.
         """
         ...

@@ -1,4 +1,4 @@
-"""Calls in progress, as those see them who look on: where each of them is, and when that changes."""
+"""Calls in progress, as they are watched: the stage of each, and every change."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +14,7 @@ from ccari.policy.rights import Right
 
 
 class FellBehindError(CcariError):
-    """Who watches reads more slowly than calls change, and would see calls that are over: it is to begin anew."""
+    """The watcher reads more slowly than calls change, and would show calls that are over: it has to start again."""
 
 
 class Taped(StrEnum):
@@ -27,11 +27,11 @@ class Taped(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LiveCall:
-    """A call that the gate has let through, as it stands. The number is masked.
+    """A call that the gate has let through, as it is now. The number is masked.
 
-    ``stage``: a :class:`ccari.policy.call.Stage`, ``since`` when it came there; ``closed``: it is over, or its talk goes on
-    without us. ``begun_at``: from when on this service has run it, which for a talk that it took up is later than the
-    call's own beginning. ``rights``: those that were exercised in it, in order. ``outcome`` is None until it is known.
+    ``stage``: a :class:`ccari.policy.call.Stage`, in which the call is ``since`` then. ``closed``: it is over, or its talk goes
+    on without us. ``begun_at``: since when this service has run it; a talk that was taken up began earlier. ``rights``: those
+    that were exercised in it, in order. ``outcome``: None until it is known.
     """
 
     call_id: UUID
@@ -57,30 +57,30 @@ class LiveCall:
 
 class LiveWatch(Protocol):
     async def next(self) -> LiveCall:
-        """The next change, waiting for it; of a call that has changed more than once meanwhile only how it is now.
+        """Wait for the next change. If a call has changed more than once meanwhile, it is given once, as it is now.
 
         Raises
         ------
         FellBehindError
-            If too much has changed that was not read.
+            If too many changes were not read.
         """
         ...
 
 
 class LiveCalls(Protocol):
-    """The calls that this service runs; another node of the fleet has its own."""
+    """The calls that this service runs. Each node of the fleet has its own."""
 
     def now(self) -> Sequence[LiveCall]:
-        """Those in progress, the one that was begun first before the others."""
+        """The calls in progress, the oldest first."""
         ...
 
     def watch(self) -> AbstractContextManager[LiveWatch]:
-        """All that are in progress, one after the other, and from then on each change, while the context lasts."""
+        """Watch while the context lasts: first every call in progress, then each change."""
         ...
 
 
 class Standing(Protocol):
-    """A call on the board, which is asked how it stands when somebody looks."""
+    """A call on the board. It is asked for its state only when somebody looks."""
 
     @property
     def call_id(self) -> UUID: ...
@@ -92,8 +92,8 @@ class Standing(Protocol):
 
 
 class LiveBoard(Protocol):
-    """Where calls put themselves."""
+    """The board that calls put themselves on."""
 
     def put(self, call: Standing) -> None:
-        """Whenever it stands otherwise: at once, and nobody waits for anybody; one that is over is taken off."""
+        """Called at every change of a call. It returns at once, and nobody waits. A call that is over is taken off the board."""
         ...

@@ -1,6 +1,6 @@
-"""What ops watch, told where it happens, and read from those who know it.
+"""Metrics: what happens is reported to a meter where it happens.
 
-Nothing that is told names a person or a call (invariant 8): what tells apart is a closed list, or a campaign of the policy.
+No metric names a person or a call (invariant 8): every label is from a closed list, or a campaign of the policy.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Way(StrEnum):
 
 
 class Step(StrEnum):
-    """When the gate is asked: for the verdict on a call out, for the terms of one that came in, and right before dialling."""
+    """When the gate is asked: about an outbound call, about an inbound call, and immediately before dialling."""
 
     ASK = "ask"
     ADMIT = "admit"
@@ -29,7 +29,7 @@ class Step(StrEnum):
 
 
 class Registered(StrEnum):
-    """What became of a right that was exercised in a call. ``KEPT``: on this node, until the database is back."""
+    """What became of a right that was exercised in a call. ``KEPT``: it is stored on this node until the database is back."""
 
     REGISTERED = "registered"
     KEPT = "kept"
@@ -46,7 +46,7 @@ class Filed(StrEnum):
 
 
 class Work(StrEnum):
-    """What is done again and again in the background."""
+    """Work that is repeated in the background."""
 
     HOUSEKEEPING = "housekeeping"
     EXPIRY = "expiry"
@@ -59,22 +59,22 @@ class Work(StrEnum):
 
 
 class CallMeter(Protocol):
-    """One call. Each method returns at once, and raises nothing."""
+    """Measures one call. Each method returns at once, and raises nothing."""
 
     def of(self, campaign: str) -> None:
-        """The policy declares this campaign, and the call is one of its."""
+        """The call belongs to this campaign, which the policy declares."""
         ...
 
     def noted(self, event: str, fields: Mapping[str, str]) -> None:
-        """The call's journal has noted something."""
+        """An entry was added to the call's journal."""
         ...
 
     def gate(self, step: Step) -> AbstractContextManager[None]:
-        """The gate is asked while the context lasts."""
+        """The context lasts while the gate is asked."""
         ...
 
     def notice_began(self) -> None:
-        """Asterisk plays the first word to whoever has answered; of a call in which nothing else had to be found out first."""
+        """Asterisk has begun to play the notice to the callee. It is not reported of calls that looked for a machine first."""
         ...
 
     def right(self, right: Right, intake: Intake, what: Registered) -> None: ...
@@ -86,7 +86,7 @@ class Meter(Protocol):
     """Each method returns at once, and raises nothing."""
 
     def call(self, way: Way, direction: str) -> CallMeter:
-        """A call that begins, or is taken up."""
+        """A call begins, or is taken up."""
         ...
 
     def turned_away(self, reason: str) -> None:
@@ -94,7 +94,7 @@ class Meter(Protocol):
         ...
 
     def late(self, seconds: float) -> None:
-        """What the event loop was late by, at one look."""
+        """How late the event loop was, measured once."""
         ...
 
     def done(self, work: Work) -> None: ...
@@ -110,15 +110,15 @@ class Meter(Protocol):
     def not_deleted(self, recordings: int) -> None: ...
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """A request over HTTP; ``route`` is the template of its path, empty if there is none such."""
+        """A request over HTTP was answered. ``route``: the template of its path; "" if it has none."""
         ...
 
 
 class Exposition(Protocol):
-    """All that was counted, for who asks."""
+    """Gives out all metrics."""
 
     async def exposed(self) -> bytes:
-        """In Prometheus's text format."""
+        """The metrics in Prometheus's text format."""
         ...
 
 
@@ -171,6 +171,6 @@ class _Unmetered:
         pass
 
 
-#: For who is not watched: a command, a test.
+#: Measures nothing: for commands and tests.
 UNMETERED_CALL: CallMeter = _UnmeteredCall()
 UNMETERED: Meter = _Unmetered()

@@ -1,4 +1,4 @@
-"""Calls and rights, counted: what becomes of them, over some days."""
+"""Statistics for the console's overview: calls by outcome, and rights, over some days."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from ccari.ports.requests import Clock
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Calls that began in one hour or day, from ``begins`` on by the clock that was asked for, with one ``outcome``.
+    """Calls that began in one hour or day and have one ``outcome``. ``begins``: the local time at which the hour or day begins.
 
-    ``outcome`` None: they are under way. ``reason``: why the gate blocked them. ``answered``: the callee took the call, and of
-    those ``heard`` the notice to its end; ``power``: they rang the callee first and the notice was heard, and of those
-    ``abandoned`` found nobody to talk to.
+    ``outcome``: None while they are under way. ``reason``: why the gate blocked them. ``answered``: how many callees took the
+    call; ``heard``: of those, how many heard the notice to its end. ``power``: in how many the callee was rung first and heard
+    the notice; ``abandoned``: in how many of those no agent came.
     """
 
     begins: datetime
@@ -30,7 +30,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Open requests: all, those that are overdue, and those that are due in seven days or sooner and not overdue."""
+    """Open requests: all of them, those that are overdue, and those that are not but are due within seven days (``soon``)."""
 
     open: int = 0
     overdue: int = 0
@@ -39,7 +39,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """``rights``: requests that were received, by right."""
+    """``rights``: how many requests were received, by right."""
 
     counted: Sequence[Counted]
     rights: Counter[str]
@@ -50,5 +50,7 @@ class OverviewStore(Protocol):
     async def since(
         self, since: datetime, controllers: Sequence[str] | None, *, by_hour: bool, zone: str, clock: Clock
     ) -> Overview:
-        """Since that moment, of these controllers (None: all), by hours or days of the zone. Raises StoreError."""
+        """The statistics since that moment, of these controllers (None: all), by hours or by days in the time zone ``zone``.
+        Raises StoreError.
+        """
         ...

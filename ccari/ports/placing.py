@@ -1,4 +1,4 @@
-"""A call that is asked for from outside a dialplan."""
+"""Placing a call from outside a dialplan."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,7 +9,9 @@ from ccari.policy.gate import Block
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """``agent`` is rung first, and then ``number``; without one the callee is, and then the campaign's destination."""
+    """A call to place. ``agent`` is rung first, then ``number``. Without an agent the callee is rung first, then the campaign's
+    destination.
+    """
 
     number: str = field(repr=False)
     campaign: str
@@ -18,7 +20,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What became of an order: ``block`` says why it is no call; None: the call is under way."""
+    """What became of an order. ``block``: why there is no call; None: the call is under way."""
 
     call_id: UUID
     block: Block | None
@@ -31,6 +33,6 @@ class Placing(Protocol):
         Raises
         ------
         AsteriskError
-            If there is no Asterisk to place it, or no room for one more call.
+            If Asterisk is not connected, or there is no room for one more call.
         """
         ...

@@ -1,4 +1,4 @@
-"""The policy in force."""
+"""The policy in force, and the revisions that were applied before."""
 
 from datetime import datetime
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from ccari.policy.declaration import Policy
 
 
 class PolicyBook(Protocol):
-    """The newest policy revision, as last read."""
+    """The newest policy revision, as it was last read."""
 
     @property
     def revision(self) -> int | None: ...
@@ -18,12 +18,12 @@ class PolicyBook(Protocol):
     async def reload(self) -> None: ...
 
     async def at(self, revision: int) -> Policy | None:
-        """An older revision, under which calls in progress were begun; raise StoreError if it cannot be read."""
+        """An older revision, for calls in progress that were begun under it. Raises StoreError if it cannot be read."""
         ...
 
 
 class AppliedPolicy(Protocol):
-    """Who made a policy file a revision, and when. ``sha256``: hex, of the file as it was."""
+    """A revision: a policy file, who applied it, and when. ``sha256``: of the file, in hex."""
 
     @property
     def number(self) -> int: ...
@@ -41,12 +41,12 @@ class AppliedPolicy(Protocol):
     def document(self) -> str: ...
 
     def policy(self) -> Policy:
-        """What it declares. Raises UnsoundPolicyError if this ccari refuses what an older one accepted."""
+        """What the file declares. Raises UnsoundPolicyError if this ccari refuses what an older one accepted."""
         ...
 
 
 class PolicyRecords(Protocol):
-    """Every policy that was applied. Each method raises StoreError."""
+    """Every revision that was applied. Each method raises StoreError."""
 
     async def applied(self, number: int | None = None) -> AppliedPolicy | None:
         """One revision, or the newest; None if there is none."""

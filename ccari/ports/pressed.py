@@ -1,4 +1,4 @@
-"""Rights that were pressed while the database was away: kept on this node until they are registered."""
+"""The local journal: rights that were pressed while the database was away, kept on this node until they are registered."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +11,9 @@ from ccari.ports.requests import Exercise
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """All that it takes to register a right later as it would have been then, in whatever process.
+    """All that another process needs to register a right later just as it would have been registered at once.
 
-    ``journal``: what the call had to tell that was not durable yet. Written twice, it is there once.
+    ``journal``: the call's entries that were not durable yet. An entry that is written twice is there once.
     """
 
     call: OpenedCall
@@ -23,9 +23,11 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """``waiting`` to be registered, the first of them ``since``, together so many ``bytes``; put ``aside``, for a person to see
-    to, though they may have been confirmed; ``torn``, and so never confirmed to anybody. ``full``: there may be no room for
-    another one.
+    """What is in the local journal.
+
+    ``waiting``: how many rights wait to be registered, since ``since`` at the earliest, in how many ``bytes``. ``aside``: how
+    many were put aside for a person to look at; they may have been confirmed. ``torn``: how many were not written whole, and so
+    were never confirmed. ``full``: there may be no room for another one.
     """
 
     waiting: int = 0
@@ -38,13 +40,13 @@ class Standing:
 
 class LocalJournal(Protocol):
     async def keep(self, pressed: Pressed) -> None:
-        """Have it on the disk, whole and to stay. Raises StoreError if it is not."""
+        """Write it to the disk, whole and durably. Raises StoreError if that fails."""
         ...
 
     async def unsettled(self) -> Standing:
-        """What is not registered yet. Raises StoreError if that cannot be known, or not in time."""
+        """What is not registered yet. Raises StoreError if that cannot be found out, or not in time."""
         ...
 
     async def passed_over(self) -> int:
-        """How many of those that wait were encrypted by another key, and wait for that. Raises as :meth:`unsettled` does."""
+        """How many of the waiting rights were encrypted with another key, and wait for that. Raises as :meth:`unsettled` does."""
         ...

@@ -1,4 +1,4 @@
-"""A recording on its way from the spool to its place."""
+"""Recordings: their tag, their way from Asterisk's spool to the recordings folder, and looking at them."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ AGENTS_SIDE = "-agent"
 
 
 class Channels(StrEnum):
-    """``stereo``: the agent on the left, the callee on the right; Asterisk records each for itself."""
+    """``stereo``: the agent on the left, the callee on the right. Asterisk makes a recording of each."""
 
     MONO = "mono"
     STEREO = "stereo"
 
 
 def agents_side(recording_id: UUID) -> str:
-    """What Asterisk calls the recording of what the callee hears, beside that of what they say, which has the bare id."""
+    """Asterisk's name for the recording of what the callee hears. The recording of what the callee says has the bare id."""
     return f"{recording_id}{AGENTS_SIDE}"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingTag:
-    """What a recording carries: in the database before its first sample, and in and beside the file ever after."""
+    """A recording's tag. It is in the database before the first sample is recorded, and in and beside the file afterwards."""
 
     recording_id: UUID
     call_id: UUID
@@ -44,17 +44,18 @@ class RecordingTag:
 
     @property
     def raw_names(self) -> tuple[str, ...]:
-        """What Asterisk calls the recordings that it is made of, in the order in which they are begun."""
+        """Asterisk's names for the recordings that it is made of, in the order in which they are begun."""
         both = (agents_side(self.recording_id), str(self.recording_id))
         return both if self.channels == Channels.STEREO else both[1:]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A recording in its place. ``file`` is its path below the recordings folder, the name of which is its id with
-    endings; ``file_sha256`` and ``size`` (bytes) are of the file as it lies there; ``sha256`` is of the audio inside,
-    ``recipients`` those who can open it (none: anybody), and ``silent`` is whether nothing can be heard.
-    ``agent_missing_ms`` is what the left of a stereo recording lacks; no row keeps it, the call's journal does.
+    """A stored recording's file. ``file``: its path below the recordings folder; its name is the recording's id with endings.
+
+    ``file_sha256``, ``size`` (bytes): of the file as it is stored. ``sha256``: of the audio in it. ``recipients``: who can open
+    it; empty: anybody. ``silent``: nothing can be heard. ``agent_missing_ms``: how much the left channel of a stereo recording
+    lacks; that is in the call's journal, not in the recording's row.
     """
 
     file: str
@@ -69,7 +70,7 @@ class Kept:
 
     @property
     def told(self) -> dict[str, str]:
-        """What logs and journals tell of it; evidence is compared with it."""
+        """Its fields in logs and journals. Evidence is compared with them."""
         return {
             "recording": PurePosixPath(self.file).name.partition(".")[0], "file": self.file, "format": self.format,
             "duration_ms": str(self.duration_ms), "sha256": self.sha256.hex(), "file_sha256": self.file_sha256.hex(),
@@ -80,32 +81,32 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class InPlace:
-    """A stored recording, as its row tells of it."""
+    """A stored recording, as its row has it."""
 
     tag: RecordingTag
     kept: Kept
 
 
-#: Why one is lost that neither Asterisk nor its spool has.
+#: Why a recording is lost that neither Asterisk nor its spool has.
 NOT_THERE = "Asterisk has no file of it"
 
 
 def lost(recording_id: UUID, reason: str) -> dict[str, str]:
-    """What journals tell of one that left no file."""
+    """The journal's fields for a recording that left no file."""
     return {"recording": str(recording_id), "reason": reason}
 
 
 def changed(call_id: UUID) -> str:
-    """Why nothing can be written of the call's recordings any more, in words."""
+    """Why nothing can be put on record about the call's recordings any more, in words."""
     return f"somebody has changed its call's journal: ccari calls show {call_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A recording of a call that nobody drives any more. ``begun``: it is known to have run.
+    """A recording that is not stored yet, of a call that nobody runs any more. ``begun``: it is known to have run.
 
-    ``until``: when the callee exercised a right that ends the recording, or it was told to stop. ``lead_ms``: how much
-    earlier the agent's side began. ``told_lost``: its call's journal says that it is.
+    ``until``: when the callee exercised a right that ends it, or it was told to stop. ``lead_ms``: how much earlier the agent's
+    side began. ``told_lost``: the call's journal says that it is lost.
     """
 
     tag: RecordingTag
@@ -116,13 +117,13 @@ class Unfinished:
 
     @property
     def may_be_kept(self) -> bool:
-        """True if some of it was said before that."""
+        """True if there may be something in it from before ``until``."""
         return self.until is None or (self.begun and self.tag.started_at < self.until)
 
 
 class Archive(Protocol):
     def check(self) -> None:
-        """Raise RecordingError if what would be recorded now could not be encrypted."""
+        """Raise RecordingError if a recording made now could not be encrypted."""
         ...
 
     async def keep(
@@ -133,53 +134,56 @@ class Archive(Protocol):
         lead_ms: int = 0,
         patience: float | None = None,
     ) -> Kept:
-        """Bring the finished file to its place, without what was said after ``until``; raise RecordingError if it is
-        none, RecordingDelayed if it cannot be done now, or not within ``patience`` seconds. The raw files stay until they
-        are discarded. ``lead_ms``: how much earlier the agent's side began.
+        """Store a finished recording, without what was said after ``until``. The raw files stay until they are discarded.
+
+        ``lead_ms``: how much earlier the agent's side began. Raises RecordingError if there is no usable file, RecordingDelayed
+        if it cannot be stored now, or not within ``patience`` seconds.
         """
         ...
 
     async def has(self, recording_id: UUID) -> bool:
-        """Whether its raw file is in the spool; raise RecordingDelayed if nobody can tell."""
+        """Whether the recording's raw file is in the spool. Raises RecordingDelayed if that cannot be found out."""
         ...
 
     async def lying(self) -> frozenset[UUID]:
-        """Of which recordings raw files are in the spool; raise RecordingDelayed if nobody can tell."""
+        """The recordings whose raw files are in the spool. Raises RecordingDelayed if that cannot be found out."""
         ...
 
     async def discard(self, recording_id: UUID) -> None:
-        """Leave nothing of it in the spool; raise RecordingError if that fails."""
+        """Delete the recording's raw files from the spool. Raises RecordingError if that fails."""
         ...
 
     def leave(self) -> None:
-        """Say that a finished file waits in the spool, for somebody to bring it to its place soon."""
+        """Say that a finished file waits in the spool, so that it is stored soon."""
         ...
 
 
 class Spool(Protocol):
-    """Where Asterisk leaves what it has recorded."""
+    """The spool, where Asterisk leaves what it has recorded."""
 
     async def take(self, recording_id: UUID) -> Path:
-        """A whole raw file on this machine; raise RecordingError if there is none, RecordingDelayed if nobody can tell."""
+        """The whole raw file, on this machine. Raises RecordingError if there is none, RecordingDelayed if that cannot be found
+        out.
+        """
         ...
 
     async def take_agents(self, recording_id: UUID) -> Path | None:
-        """As :meth:`take`, of the agent's side; None if there is none."""
+        """As :meth:`take`, for the agent's side; None if there is none."""
         ...
 
     async def remove(self, recording_id: UUID) -> None:
-        """Leave nothing of it, of either side, here or there; raise RecordingError if that fails."""
+        """Delete the raw files of both sides, on this machine and on Asterisk's. Raises RecordingError if that fails."""
         ...
 
     async def listed(self) -> Sequence[UUID]:
-        """What lies there by a name such as ours; raise RecordingDelayed if nobody can tell."""
+        """The recordings in the spool, by names such as ours. Raises RecordingDelayed if that cannot be found out."""
         ...
 
 
 class RecordingStore(Protocol):
-    """A recording's row. Each method raises StoreError if it could not be made durable.
+    """A recording's row. Each method raises StoreError if the change could not be made durable.
 
-    A journal given along is written in the same transaction.
+    A ``journal`` is written in the same transaction.
     """
 
     async def tag(self, tag: RecordingTag, journal: Sequence[Entry]) -> None: ...
@@ -187,11 +191,11 @@ class RecordingStore(Protocol):
     async def started(self, recording_id: UUID, at: datetime, lead_ms: int = 0) -> None: ...
 
     async def keep_until(self, recording_id: UUID, at: datetime) -> None:
-        """What is said from then on is not to be kept, whenever its recorder ends."""
+        """What is said from ``at`` on must not be kept, even if the recorder ends later."""
         ...
 
     async def finished(self, tag: RecordingTag, until: datetime | None, journal: Sequence[Entry]) -> None:
-        """It has ended, and waits to be brought to its place."""
+        """The recording has ended, and waits to be stored."""
         ...
 
     async def stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None: ...
@@ -201,11 +205,11 @@ class RecordingStore(Protocol):
         ...
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
-        """Those that were being made on this Asterisk."""
+        """The recordings that were being made on this Asterisk."""
         ...
 
     async def waiting_on(self, asterisk: str) -> list[Unfinished]:
-        """Those that were made on this Asterisk, and wait to be brought to their place."""
+        """The recordings that were made on this Asterisk, and wait to be stored."""
         ...
 
     async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
@@ -214,24 +218,24 @@ class RecordingStore(Protocol):
 
 
 class Backlog(Protocol):
-    """What is known of recordings that may still lie in a spool. Each method raises StoreError."""
+    """What the database knows of recordings that may still be in a spool. Each method raises StoreError."""
 
     async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
-        """Which of these are in their place, or nowhere for good: their raw files are of no more use."""
+        """Which of these are stored, or will never be: their raw files are not needed any more."""
         ...
 
     async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
-        """Which of these have ended, and could not be brought to their place then; also those whose call is over for
-        minutes though nobody has seen their end.
+        """Which of these have ended and could not be stored at once; also those whose call has been over for minutes, though
+        nobody has seen the recording end.
         """
         ...
 
     async def taken_up(self, tag: RecordingTag) -> bool:
-        """See that nothing counts it as lost any more, before its file is made; False if it is settled by now."""
+        """Before the recording's file is made, see that nothing counts it as lost any more. False if it is settled by now."""
         ...
 
     async def late(self) -> int:
-        """How many have been waiting for an hour or more, or never came to their end, on whatever node."""
+        """How many recordings, on any node, have been waiting for an hour or more, or were never seen to end."""
         ...
 
     async def brought(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
@@ -245,7 +249,9 @@ class Backlog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WantedRecordings:
-    """Which recordings: each field that is given narrows the list. ``after``: older than the one tagged then, of that id."""
+    """Which recordings to list: each field that is given narrows the list. ``after``: where the last page ended: when the
+    recording was tagged, and its id.
+    """
 
     recording: UUID | None = None
     controllers: Sequence[str] | None = None
@@ -257,20 +263,20 @@ class WantedRecordings:
 
 
 class RecordingShelf(Protocol):
-    """Recordings as they are looked at. Each method raises StoreError."""
+    """Looking at recordings. Each method raises StoreError."""
 
     async def page(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]:
-        """The newest first, with what holds each, and from when it is ``due`` to be deleted."""
+        """The newest recordings first, with what holds each, and when it is ``due`` to be deleted."""
         ...
 
     async def show(self, recording: UUID) -> dict[str, Any]:
-        """One, with its ``tag`` as it lies beside the file; None for what is not stored. Raises UnknownError."""
+        """One recording, with its ``tag`` as it is beside the file; the tag is None if it is not stored. Raises UnknownError."""
         ...
 
     async def encrypted(self, recording: UUID) -> tuple[InPlace, AsyncGenerator[bytes, None]]:
-        """Its file as it lies there, which only who holds a key can open, piece by piece.
+        """The recording's encrypted file, piece by piece. Only somebody with a key can open it.
 
-        Raises UnknownError if none by that id is stored, and RecordingError, also with the first piece, if it is not
-        encrypted or cannot be had.
+        Raises UnknownError if no recording with that id is stored, and RecordingError, at once or with the first piece, if it is
+        not encrypted or cannot be read.
         """
         ...

@@ -1,4 +1,4 @@
-"""Calls as they are looked at afterwards."""
+"""Looking at calls afterwards."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A call as it is shown: its row, its journal, its recordings, and the first fault of the journal if it has one.
+    """A call as it is shown: its row, its journal, its recordings, and the journal's first fault, if it has one.
 
-    An event's ``fields`` are None where they were erased.
+    An event's ``fields`` are None if they were erased.
     """
 
     call: dict[str, Any]
@@ -21,14 +21,14 @@ class CallRecord:
 
     @property
     def at_what(self) -> dict[str, str]:
-        """Which call somebody looks at, for the record of accesses. One of no known campaign is no controller's."""
-        whose = self.call["controller"]
-        return {"call": str(self.call["id"]), **({} if whose is None else {"controller": whose})}
+        """The call, for the record of accesses. A call of no known campaign belongs to no controller."""
+        controller = self.call["controller"]
+        return {"call": str(self.call["id"]), **({} if controller is None else {"controller": controller})}
 
     @property
     def recorded(self) -> dict[str, Any] | None:
-        """The call's recordings as the one that they are to who listens: how many segments there are to hear, how long
-        they last together, and from when to when. None if there is nothing to hear.
+        """The call's stored recordings as one: how many segments there are, how long they last together (``duration_ms``), and
+        from when to when. None if none is stored.
         """
         segments = [each for each in self.recordings if each["state"] == "stored"]
         if not segments:
@@ -45,7 +45,9 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class WantedCalls:
-    """Which calls: each field that is given narrows the list. ``after``: older than the one opened then, of that id."""
+    """Which calls to list: each field that is given narrows the list. ``after``: where the last page ended: when the call was
+    opened, and its id.
+    """
 
     campaign: str | None = None
     outcome: str | None = None
@@ -56,15 +58,15 @@ class WantedCalls:
 
 class CallRecords(Protocol):
     async def list_calls(self, limit: int, wanted: WantedCalls | None = None) -> list[dict[str, Any]]:
-        """The newest first. Raises StoreError if the database fails."""
+        """The newest calls first. Raises StoreError if the database fails."""
         ...
 
     async def show_call(self, call_id: UUID) -> CallRecord:
-        """One call whole, its journal checked. Raises UnknownError if there is no such call, and StoreError."""
+        """One call, with its journal checked. Raises UnknownError if there is no such call, and StoreError."""
         ...
 
 
 class CallJournal(Protocol):
     async def append(self, call_id: UUID, event: str, fields: Mapping[str, str]) -> None:
-        """Go on with the journal of a call, be it open or over. Raises StoreError."""
+        """Add an entry to the journal of a call, which may be over. Raises StoreError."""
         ...

@@ -1,4 +1,4 @@
-"""Requests that may come a second time, because the answer to the first was lost on its way."""
+"""HTTP requests that may come a second time, because the answer to the first was lost: ``Idempotency-Key``."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,8 +8,9 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What was answered: the HTTP status, where what was made is, the body and its media type; ``listed``: the hash of the list
-    that was asked with, which is known only once that has been read.
+    """The first answer: its HTTP status, its ``location`` header, its body, and the body's media type (``kind``).
+
+    ``listed``: the hash of the list that came with the request; it is known only once the list has been read.
     """
 
     status: int
@@ -20,7 +21,7 @@ class Answered:
 
 
 class Unanswered(Enum):
-    """Why there is no answer to give again."""
+    """Why there is no earlier answer to give again."""
 
     FIRST = "it has not come before"
     UNDER_WAY = "the one before is still being worked on"
@@ -28,18 +29,22 @@ class Unanswered(Enum):
 
 
 class RepeatStore(Protocol):
-    """Keys and what was asked are hashes of 32 bytes; ``claim`` is whose work it is. Each method raises StoreError."""
+    """``key`` and ``asked`` (what was asked for) are hashes of 32 bytes; ``claim`` identifies whoever works on the request. Each
+    method raises StoreError.
+    """
 
     async def claim(self, key: bytes, asked: bytes, claim: UUID) -> Answered | Unanswered:
-        """Whoever is told FIRST is to work on it, to hold it meanwhile, and to settle or drop it."""
+        """Whoever gets FIRST works on the request, calls :meth:`hold` meanwhile, and :meth:`settle` or :meth:`drop` in the end."""
         ...
 
     async def hold(self, key: bytes, claim: UUID) -> None:
-        """It is still being worked on. Who is not heard of for two minutes has died over it, and the next is the first."""
+        """The request is still being worked on. After two minutes without a call the worker is taken for dead, and the next
+        request is the first.
+        """
         ...
 
     async def settle(self, key: bytes, claim: UUID, answered: Answered) -> None: ...
 
     async def drop(self, key: bytes, claim: UUID) -> None:
-        """It came to nothing: whoever comes again is the first."""
+        """The request has failed: the next one with the same key is the first."""
         ...

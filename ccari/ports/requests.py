@@ -1,4 +1,4 @@
-"""A right as it is exercised, and the register in which the request is worked."""
+"""Exercised rights, and the register in which the requests are worked."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.keying import Digests
 
-#: Days left of what is overdue, at most.
+#: The most days that an overdue request has left.
 OVERDUE = -1
 
 
@@ -29,12 +29,13 @@ class Intake(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """A right as it was exercised. ``number`` is the E.164 text that the answer will need.
+    """A right as it was exercised. ``number``: in E.164, for the answer.
 
-    ``purpose`` is that of the campaign. A withdrawal withdraws consent to ``consent_purpose`` (None: to everything), and
-    bars the ``consent_campaigns`` that rest on it. ``recording_basis``: of what may have been recorded, where that is known. ``recorded_elsewhere``: others record the call, so that nobody here
-    knows what there is. ``number_from``: ``dialled``, ``caller_id`` or ``given``. ``who``: the call, or the person at the
-    desk, whose ``note`` goes with it. ``id``: of this one exercise, however often it is registered.
+    ``purpose``: the campaign's. A withdrawal withdraws consent to ``consent_purpose`` (None: to everything), and bars the
+    ``consent_campaigns``, which rest on it. ``recording_basis``: the legal basis of what may have been recorded, if known.
+    ``recorded_elsewhere``: others record the call, so nobody here knows what was recorded. ``number_from``: ``dialled``,
+    ``caller_id`` or ``given``. ``who``: the call, or the person who entered it, perhaps with a ``note``. ``id``: the same each
+    time that this exercise is registered.
     """
 
     right: Right
@@ -60,20 +61,22 @@ class Exercise:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """One moment, and the date that each controller has then: a request is overdue when its controller's day is over."""
+    """One moment, and each controller's date at that moment. A request is overdue when the day is over in its controller's
+    country.
+    """
 
     now: datetime
     countries: Mapping[str, str]
 
     def today(self, controller: str) -> date:
-        """A controller that is no longer declared has the date of UTC."""
+        """The controller's date; in UTC if the controller is no longer declared."""
         country = self.countries.get(controller)
         return deadlines.local_day(self.now, country) if country else self.now.astimezone(UTC).date()
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a request stands in the order of its list: those that are due first before the others, the closed at the end."""
+    """A request's place in a list, which is in the order of due dates, with closed requests at the end."""
 
     closed: bool
     due: date
@@ -82,9 +85,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which requests: each field that is given narrows the list. ``due_within`` days: what is overdue is among them.
+    """Which requests to list: each field that is given narrows the list. ``due_within``: so many days; overdue ones are included.
 
-    ``due_before`` a date, and still open. ``controllers``: theirs alone. ``after``: from that place on.
+    ``due_before``: a date; only open ones. ``controllers``: only theirs. ``after``: where the last page ended.
     """
 
     states: Sequence[RequestState] = ()
@@ -98,7 +101,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Who works on a request, when, and what they have to say: the reason, the note, or how the person was identified."""
+    """Who works on a request, when, and their ``words``: the reason, the note, or how the person was identified."""
 
     who: str
     clock: Clock
@@ -107,8 +110,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """A request as it is shown: its row, what was done with it, the bar it entered, its call's recordings, and the first
-    fault of its history if somebody changed that.
+    """A request as it is shown: its row, its history, the bars that it entered, its call's recordings, and the first fault of the
+    history, if somebody has changed it.
     """
 
     request: dict[str, Any]
@@ -119,36 +122,36 @@ class RequestRecord:
 
 
 class RequestRegister(Protocol):
-    """Each method raises StoreError if the database fails, and RequestError where there is no such request."""
+    """Each method raises StoreError if the database fails, and RequestError if there is no such request."""
 
     async def show(self, reference: str) -> RequestRecord: ...
 
     async def add(
         self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
     ) -> str:
-        """Enter a request that came in otherwise than by key, with the same effects; gives its reference."""
+        """Enter a request that did not come in by key, with the same effects. Gives its reference."""
         ...
 
     async def verify(self, reference: str, level: Level, work: Work) -> dict[str, Any]:
-        """Set down how sure the person's identity is, and how that was found out; RequestError if it may not be."""
+        """Record how sure the person's identity is, and how it was verified. Raises RequestError if that is not allowed."""
         ...
 
     async def step(self, reference: str, to: RequestState, work: Work) -> dict[str, Any]:
-        """Take a request to another state; RequestError if the law or its state forbids it."""
+        """Take a request to another state. Raises RequestError if the law or its state forbids it."""
         ...
 
     def export(self, controller: str | None, since: datetime | None) -> AsyncGenerator[dict[str, Any], None]:
-        """Each request with its history, the first received before the others, a few at a time."""
+        """Each request with its history, in the order of receipt, read from the database a few at a time."""
         ...
 
     async def list(
         self, controller: str | None, limit: int, *, clock: Clock | None = None, wanted: Wanted | None = None
     ) -> list[dict[str, Any]]:
-        """Requests, the one that is due first before the others, with ``days_left`` and whether it is ``overdue``."""
+        """Requests in the order of due dates, with ``days_left`` and whether each is ``overdue``."""
         ...
 
     async def of(
         self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock | None = None
     ) -> Sequence[dict[str, Any]]:
-        """As :meth:`list`, what a number has asked of each controller whose digests of it are given; the newest first."""
+        """As :meth:`list`, the requests of one number, the newest first. ``known_as``: its digests, by controller."""
         ...

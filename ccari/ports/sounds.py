@@ -1,4 +1,4 @@
-"""What can be played."""
+"""Sounds that can be played."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from ccari.policy.parties import Controller
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A prompt that can be played: ``media`` for Asterisk, ``duration_ms`` of the file, the words in it.
+    """A prompt that can be played: ``media`` for Asterisk, the file's ``duration_ms``, and the words in it.
 
-    ``digest``: names its audio, in hex, as evidence does: see :attr:`ccari.sounds.manifest.Entry.digest`.
+    ``digest``: of its audio, in hex, as in evidence: see :attr:`ccari.sounds.manifest.Entry.digest`.
     """
 
     media: str
@@ -25,14 +25,14 @@ class Sound:
 class Script:
     """Every sound of one campaign's calls in one language, by prompt id.
 
-    ``versions``: what names the wording of each sequence of prompts that is proven, or remembered, as one.
+    ``versions``: the version of the words of each notice and each information layer, by the prompts that make it up.
     """
 
     sounds: Mapping[str, Sound]
     versions: Mapping[tuple[str, ...], str]
 
     def length_ms(self, prompts: Iterable[str]) -> int:
-        """How long it takes to say these, one after the other, without what lies between them."""
+        """How long these prompts last together, without the pauses between them."""
         return sum(self.sounds[each].duration_ms for each in prompts)
 
 
@@ -40,20 +40,20 @@ class Prompts(Protocol):
     def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> Mapping[str, Script]:
-        """What is said in each of the campaign's languages. Raise SoundError if a sound is missing or changed.
+        """The script in each of the campaign's languages. Raises SoundError if a sound is missing or changed.
 
-        ``lately``: as it was a moment ago, for who only asks, and rings nobody.
+        ``lately``: an answer from a moment ago will do, for a question to the gate that places no call.
         """
         ...
 
     async def keep(self, campaign: Campaign) -> None:
-        """Wait until there are copies of all that :meth:`scripts` has just given, before a call plays it: evidence has them. No
-        call fails for want of one.
+        """Wait until all that :meth:`scripts` has just given was copied, before a call plays it. The copies are for evidence;
+        no call fails if one is missing.
         """
         ...
 
     def common(self, prompt: str, language: str) -> Sound: ...
 
     def source(self, told: str, language: str) -> Sound:
-        """What says a contact's source. Raise SoundError if it was not built."""
+        """The sound that says a contact's source. Raises SoundError if it was not built."""
         ...

@@ -1,4 +1,4 @@
-"""All that is kept of one person: given out, and erased."""
+"""All that is kept about one person: exporting it, and erasing it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from ccari.ports.holds import Subject
 
 @dataclass(frozen=True, slots=True)
 class Mandate:
-    """The request that something is done on. ``digests``: its number's, under the versions of the secret that there were while it
-    was open.
+    """The request on which data are exported or erased. ``digests``: its number's, under every version of the secret that existed
+    while it was open.
 
     ``begun``: an erasure was carried out on it, and could not reach everything.
     """
@@ -30,11 +30,11 @@ class Mandate:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The rows of one person, as they are given out: nothing that names an employee is among them (15(4)).
+    """The rows about one person, as they are given out. None of them names an employee, Art 15(4).
 
     ``recordings``: with ``file``, their path below the recordings folder, which only the writer of the export needs.
-    ``kept_for_claims``, of each recording and of anything: a legal hold keeps it beyond its date.
-    ``accesses``: each look at the person with this controller, their calls, recordings or requests, when and what for.
+    ``kept_for_claims``, here and in each recording: a legal hold keeps something beyond its date. ``accesses``: each access to
+    the person's data with this controller, or to their calls, recordings or requests; when, and what for.
     """
 
     calls: Sequence[Mapping[str, Any]]
@@ -52,10 +52,10 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose data are to be erased. ``number``: in E.164; ``pattern`` finds it in what people write, ``masked`` is what
-    lists show.
+    """Whose data are to be erased. ``number``: in E.164. ``pattern``: a regular expression that finds it in free text.
+    ``masked``: as lists show it.
 
-    ``forwarded``: the controller is told of its requests.
+    ``forwarded``: requests are forwarded to the controller.
     """
 
     mandate: Mandate
@@ -70,21 +70,21 @@ class Subjects(Protocol):
     """Each method raises StoreError if the database fails."""
 
     async def mandate(self, reference: str) -> Mandate:
-        """Raise NoRequestError if there is no such request."""
+        """Raises NoRequestError if there is no such request."""
         ...
 
     async def holdings(self, subject: Subject, listed_as: Sequence[tuple[str, bytes]]) -> Holdings:
-        """All of it as at one moment. ``listed_as``: register and digest of the number where it may be listed."""
+        """All that is kept, as of one moment. ``listed_as``: register and digest of the number, where it may be listed."""
         ...
 
     async def note(self, mandate: Mandate, who: str, words: str) -> None:
-        """Put what was done on the request into its journal. Raise RequestError if it was closed meanwhile."""
+        """Put what was done on the request into its journal. Raises RequestError if it was closed meanwhile."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A ZIP of all that is kept of a person, which is gone when it was given out. ``words``: for the request's journal."""
+    """A ZIP of all that is kept about a person. It is deleted once it was given out. ``words``: for the request's journal."""
 
     file: Path
     sha256: str
@@ -92,41 +92,41 @@ class Exported:
 
 
 class Erasures(Protocol):
-    """An erasure in steps, each whole by itself: whoever is killed between two leaves something that the next run ends.
+    """An erasure in steps. Each step is a transaction: if the process is killed between two, the next run finishes the erasure.
 
     Each method raises StoreError if the database fails.
     """
 
     async def things(self, wanted: Wanted) -> Sequence[Thing]:
-        """All that is kept of the person, those that others depend on before them."""
+        """All that is kept about the person. A thing comes after those that it depends on."""
         ...
 
     async def under_way(self, wanted: Wanted) -> int | None:
-        """The erasure of this request that was begun and not ended."""
+        """The id of an erasure on this request that was begun and has not ended."""
         ...
 
     async def report(self, reference: str) -> Mapping[str, Any] | None:
-        """What the last erasure of this request reported that has ended."""
+        """The report of the last erasure on this request that has ended."""
         ...
 
     async def begin(self, wanted: Wanted, who: str) -> int:
-        """Its id; see that no list brings the number back from now on."""
+        """Begin an erasure, and see that no list brings the number back from now on. Gives the erasure's id."""
         ...
 
     async def erase_calls(self, wanted: Wanted, erasure: int, terms: Terms, who: str) -> int:
-        """Take the person out of calls of which no recording is left, some at a time; 0: there are no more."""
+        """Take the person out of some of the calls that have no recording left. Gives how many; 0: there are no more."""
         ...
 
     async def erase_rest(self, wanted: Wanted, erasure: int, terms: Terms) -> None:
-        """Delete what is neither call nor recording."""
+        """Delete everything that is neither a call nor a recording."""
         ...
 
     async def clear_traces(self, erasure: int) -> Mapping[str, Any]:
-        """Have the server give up the space where deleted rows lay, as far as it lets us; what it did, for the report."""
+        """Have PostgreSQL give up the space of the deleted rows, as far as it lets us. Gives what it did, for the report."""
         ...
 
     async def end(
         self, wanted: Wanted, erasure: int, left: Plan, traces: Mapping[str, Any], who: str
     ) -> dict[str, Any]:
-        """Put what was done on record, in the request's journal too; gives the report."""
+        """Put what was done on record, also in the request's journal. Gives the report."""
         ...

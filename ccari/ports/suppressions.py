@@ -1,4 +1,4 @@
-"""Bars on numbers: a controller's own, and those of registers."""
+"""Bars on numbers: a controller's own, and listings in registers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,8 +22,8 @@ class SuppressionStore(Protocol):
         self, controller: str, digests: Digests, removed_by: str, why: str, *,
         reason: Reason | None = None, campaign: str | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """Lift the bars of a number but those of ``LIFTED_BY_NAME``, or those for one reason, or on one campaign; gives what
-        was lifted.
+        """Lift a number's bars, and give those that were lifted. ``reason``: only the bars for it; None: all but those in
+        ``LIFTED_BY_NAME``. ``campaign``: only the bars on it.
         """
         ...
 
@@ -35,17 +35,17 @@ class SuppressionStore(Protocol):
         self, controllers: Sequence[str] | None, limit: int, after: tuple[datetime, int] | None, *,
         campaign: str | None = None, reason: Reason | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """The newest first, of all controllers if they are None; from the one on that was entered then, of that id.
-        Only those on a ``campaign``, or for a ``reason``, if they are given.
+        """The newest bars first. ``controllers``: None for all. ``after``: where the last page ended: when the bar was entered,
+        and its id. ``campaign``, ``reason``: only the bars on it, or for it.
         """
         ...
 
 
 class RegisterStore(Protocol):
     async def ages(self) -> list[dict[str, Any]]:
-        """Each register that was ever loaded, with how old its copy is."""
+        """Each register that was ever loaded, with the age of its copy."""
         ...
 
     async def of(self, listed_as: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
-        """The listings of one number, given as register and digest."""
+        """The listings of one number. ``listed_as``: register and digest."""
         ...

@@ -1,4 +1,4 @@
-"""What is told to webhooks of the centre's own, beside what controllers are told of their requests."""
+"""The centre's own webhooks. (Controllers are told of their requests by forwarding.)"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from ccari.ports.requests import Clock
 
 
 class Told(StrEnum):
-    """What is told of, as a webhook's ``events`` and the messages' ``type`` name it."""
+    """The events that webhooks are told of, as in a webhook's ``events`` and in ``type`` of the messages."""
 
     RIGHT_REGISTERED = "right.registered"
     REQUEST_DUE_SOON = "request.due_soon"
@@ -22,7 +22,7 @@ class Told(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Who is told of which events. ``controllers``: of theirs alone; None: of all."""
+    """A webhook, and the events that it is told of. ``controllers``: only of theirs; None: of all."""
 
     name: str
     events: tuple[Told, ...]
@@ -31,8 +31,8 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message for one endpoint, claimed for one try. ``tries`` counts this one; ``data`` is as things stand now, its
-    numbers masked.
+    """One message for one endpoint, claimed for one try. ``tries``: with this one. ``data``: the state as of now, with masked
+    numbers.
     """
 
     id: int
@@ -45,53 +45,60 @@ class Delivery:
 
 
 class DeliveryQueue(Protocol):
-    """What webhooks have yet to be told, shared by every process on the database. Each method raises StoreError."""
+    """The messages that webhooks have yet to be sent. Every process on the database shares it. Each method raises StoreError."""
 
     async def know(self, endpoints: Sequence[Endpoint]) -> Mapping[str, int]:
-        """From now on these are told, beside what others of the fleet name: ``ccari.toml`` should be alike on each node.
+        """Queue messages for these endpoints from now on, besides those of other nodes: ``ccari.toml`` should be alike on each
+        node.
 
-        What waits for one of them that is told of it no more is given up: gives how many messages, by its name.
+        Waiting messages for one of them that no longer takes such events are given up. Gives how many, by its name.
         """
         ...
 
     async def drop_unseen(self, for_so_long: timedelta) -> Mapping[str, int]:
-        """What nobody has named for so long is told of nothing more; gives their names, with how many messages were given up.
+        """Drop the endpoints that no node has named for so long. Gives their names, with how many messages were given up.
 
-        If it fails there are no such endpoints any more all the same, and whoever asks next gives up what is left.
+        If it fails the endpoints are dropped all the same, and the next call gives up the messages that are left.
         """
         ...
 
     async def look_at_terms(self, clock: Clock, soon_days: int) -> None:
-        """Have told of requests that fall due in so many days, and of those that are overdue: of each term once."""
+        """Queue messages about requests that fall due within so many days, and about overdue ones: each once for each due date."""
         ...
 
     async def claim(self, endpoint: Endpoint, lease: timedelta) -> Delivery | None:
-        """The next one of its events and controllers, which nobody else is given for the length of the lease; None: nothing is due."""
+        """The next message of the endpoint's events and controllers that is due; nobody else gets it for the length of the lease.
+        None if nothing is due.
+        """
         ...
 
     async def delivered(self, delivery: Delivery) -> None: ...
 
     async def failed(self, delivery: Delivery, fault: str, again: timedelta, patience: timedelta) -> bool:
-        """Gives whether it is given up, because the first try was ``patience`` ago."""
+        """The message was not delivered, and is due ``again`` later. True if it is given up instead, because the first try was
+        ``patience`` ago.
+        """
         ...
 
     async def give_up_late(self, endpoint: str, fault: str, patience: timedelta) -> int:
-        """Give up what was first tried, or else written down, ``patience`` ago; gives how much, of at most a few thousand."""
+        """Give up messages that were first tried, or if never tried, queued, ``patience`` ago. Gives how many: a few thousand
+        at most.
+        """
         ...
 
     async def forget(self, older_than: timedelta) -> None:
-        """Keep no more of what was settled so long ago, but the dead letters of an endpoint that there is."""
+        """Delete messages that were settled so long ago, except the dead letters of an endpoint that still exists."""
         ...
 
 
 class DeliveryLog(Protocol):
-    """Each method raises StoreError; of many that are tried again, or discarded, those that were by then stay so."""
+    """Each method raises StoreError. If retrying or discarding many fails midway, those that were done stay done."""
 
     async def page(
         self, limit: int, *, state: str | None = None, endpoint: str | None = None,
         controllers: Iterable[str] | None = None, after: int | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """The newest first; after the one of that id."""
+        """The newest messages first, older than the id ``after``."""
         ...
 
     async def retry(
@@ -101,9 +108,11 @@ class DeliveryLog(Protocol):
         endpoint: str | None = None,
         controllers: Iterable[str] | None = None,
     ) -> list[int]:
-        """Try again what was given up, as if for the first time, where there is an endpoint that is told of it: one, or all; gives their ids."""
+        """Try given-up messages again, as if for the first time: one, or all. Those whose endpoint no longer takes them are left
+        out. Gives their ids.
+        """
         ...
 
     async def discard(self, delivery: int | None = None, *, endpoint: str | None = None) -> list[int]:
-        """Nobody is to see to what was given up any more: one, or all; gives their ids."""
+        """Mark given-up messages, one or all, as needing no attention any more. Gives their ids."""
         ...
