@@ -1,4 +1,4 @@
-"""Rows of a list of bars: as people write them, and as an export gave them."""
+"""Rows of a list of bars: as people write them, or from an export."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ COLUMNS = ("reason", "proof", "campaign", "until", "since", "origin", "controlle
 EXPORTED = (
     "controller", "digest", "key_version", "key_check", "campaign", "reason", "origin", "proof", "since", "until",
 )  # fmt: skip
-#: Of a list of digests: without them nobody can tell whose they are.
+#: Columns that a list of digests must have: without them nobody can tell whose digests they are.
 KEYED = ("controller", "key_check")
 
 
 @dataclass(frozen=True, slots=True)
 class BarReader:
-    """Makes a bar of a row; what the row leaves out is as here.
+    """Makes a bar of a row. The fields here are the values for what the row leaves out.
 
-    ``campaigns``: of the controller. ``keys``: the check value of each version of its secret, for the rows of an export:
-    a digest under a secret that is not here would bar nobody.
+    ``campaigns``: those of the controller. ``keys``: the check value of each version of its secret, for rows of an export: a
+    digest under a secret that this node does not have would bar nobody.
     """
 
     controller: str
@@ -48,8 +48,8 @@ class BarReader:
         if fields.get("controller", "" if row.number is None else self.controller) != self.controller:
             raise CellError("controller", f"it is another than {self.controller!r}, whom this list is for")
         reason = cells.one_of(row, "reason", Reason, self.reason)
-        begun = cells.over if reason is Reason.WITHDRAW_CONSENT else cells.past
-        since = begun(row, "since", self.zone, self.now) or self.now
+        read_since = cells.over if reason is Reason.WITHDRAW_CONSENT else cells.past
+        since = read_since(row, "since", self.zone, self.now) or self.now
         until = cells.until(row, "until", self.zone) or self.until
         if until is not None and until <= since:
             raise CellError("until", "it is not after the beginning of the bar")
@@ -62,7 +62,7 @@ class BarReader:
         )  # fmt: skip
 
     def _campaign(self, fields: Mapping[str, str], *, written: bool) -> str | None:
-        """A bar that is restored may be on a campaign that is no more; one that is written, not."""
+        """The campaign that the bar is on. From an export it may be one that no longer exists; if ``written`` by people, not."""
         campaign = fields.get("campaign") or self.campaign
         if written and campaign is not None and campaign not in self.campaigns:
             known = ", ".join(self.campaigns) or "none"

@@ -1,4 +1,4 @@
-"""The cells of a row, read one by one; the first that is wrong is the fault of its line."""
+"""Reading the cells of a row one by one. The first that is wrong is the fault of its line."""
 
 import re
 from collections.abc import Callable
@@ -14,26 +14,25 @@ from ccari.ports.lists import LineFault
 _T = TypeVar("_T")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
-#: As the policy file has it: what is read out, listed and kept is no essay.
+#: Characters, as in the policy file.
 LONGEST_WORDS = 200
 
-
-#: What a spreadsheet takes for a formula by its first character, which may run programmes (CWE-1236).
+#: What a spreadsheet would take for a formula, by its first character; formulas can run programmes (CWE-1236).
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def inert(text: str) -> str:
-    """What people have written, as a cell that no spreadsheet computes: after an apostrophe, where it would."""
+    """A text for a cell, with an apostrophe before it if a spreadsheet would take it for a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def as_written(text: str) -> str:
-    """What :func:`inert` was given."""
+    """The inverse of :func:`inert`."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 class CellError(ValueError):
-    """What is wrong with a cell, in words that do not quote it."""
+    """What is wrong with a cell. The words do not quote it: there may be a number in it."""
 
     def __init__(self, column: str, why: object) -> None:
         super().__init__(str(why))
@@ -41,7 +40,7 @@ class CellError(ValueError):
 
 
 def made(row: Row, make: Callable[[Row], _T]) -> _T | LineFault:
-    """What ``make`` makes of the row, or the :class:`CellError` that it raises."""
+    """What ``make`` makes of the row; if it raises a :class:`CellError`, the fault of the line."""
     try:
         return make(row)
     except CellError as error:
@@ -49,7 +48,7 @@ def made(row: Row, make: Callable[[Row], _T]) -> _T | LineFault:
 
 
 def words(row: Row, column: str, default: str | None = None) -> str:
-    """The cell, or ``default`` where there is none or it is blank; None: it may not be blank."""
+    """The cell, or ``default`` if it is missing or blank. ``default`` None: it must not be blank. Raises CellError."""
     text = row.fields.get(column) or default
     if text is None:
         raise CellError(column, "it is empty")
@@ -69,7 +68,7 @@ def one_of(row: Row, column: str, kind: type[_Choice], default: _Choice | None =
 
 
 def read(row: Row, column: str, reader: Callable[[str], _T]) -> _T | None:
-    """What ``reader`` reads in the cell, or raises a ValueError over in words; None if it is blank."""
+    """What ``reader`` makes of the cell; None if it is blank. A ValueError of the reader's becomes a CellError with its words."""
     text = row.fields.get(column)
     try:
         return reader(text) if text else None

@@ -1,4 +1,4 @@
-"""Rows of a list of contacts: where each number comes from, Art 14(2)(f)."""
+"""Rows of a list of contacts: the source of each number, Art 14(2)(f)."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,7 +16,9 @@ _NEEDED = ("source", "obtained", "basis")
 
 @dataclass(frozen=True, slots=True)
 class ContactReader:
-    """Makes a contact of a row; what the row leaves out is as here. ``zone`` and ``today`` are the controller's."""
+    """Makes a contact of a row. The fields here are the values for what the row leaves out. ``zone``, ``today``: the
+    controller's.
+    """
 
     zone: ZoneInfo
     today: date

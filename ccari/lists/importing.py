@@ -1,4 +1,4 @@
-"""Long lists brought in, by a person or a programme: the file read, held against the law, and entered."""
+"""Importing, scrubbing and exporting long lists: the file is read, checked against the policy, and entered."""
 
 import asyncio
 import csv
@@ -58,22 +58,25 @@ from ccari.ports.lists import (
 
 _T = TypeVar("_T")
 
-#: A purpose that is misspelt is misspelt all over the file.
+#: A report names so many purposes that no campaign asks consent to. A purpose that is misspelt once is misspelt in the whole
+#: file.
 _UNASKED_LISTED = 10
 
 
 class Watching(Protocol):
-    """Who is told how far a list is."""
+    """Shows the progress of a list."""
 
     def reading(self, listed: NumberList, batches: AsyncIterable[_T]) -> AsyncIterator[_T]:
-        """The batches, as they are read."""
+        """Pass the batches on, and show how much of the file is read."""
         ...
 
-    def entering(self, done: int, of: int) -> None: ...
+    def entering(self, done: int, of: int) -> None:
+        """Show how much is entered: so many parts, of how many."""
+        ...
 
 
 class Unwatched:
-    """Nobody looks."""
+    """Shows nothing."""
 
     async def reading(self, listed: NumberList, batches: AsyncIterable[_T]) -> AsyncIterator[_T]:  # noqa: ARG002
         async for batch in batches:
@@ -84,10 +87,10 @@ class Unwatched:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Where lists go, under the policy in force. Each method raises InputError for what is not so in the policy, ListError
-    for a file that is no list, ConfigError without a secret, and StoreError.
+    """Long lists, under the policy in force. Each method raises InputError for what the policy does not declare, ListError for a
+    file that is not a list, ConfigError without a secret, and StoreError.
 
-    ``ahead``: the next lines are read while the database works on those before. That keeps the interpreter busy nearly all the
+    ``ahead``: read the next lines while the database works on the last ones. That keeps the interpreter busy nearly all the
     time, so it is not for a process that runs calls as well.
     """
 
@@ -101,32 +104,36 @@ class Lists:
     async def bar(
         self, source: Path | Source, given: BarsGiven, who: str, *, keep_going: bool, watch: Watching | None = None
     ) -> Report:  # fmt: skip
-        """Bar the numbers of a list, or the digests of one that an export gave."""
-        whose, watch, now = (
-            the_controller(self.policy, given.controller),
-            watch or Unwatched(),
-            datetime.now(UTC),
-        )
-        campaign_of(self.policy, whose, given.campaign)
-        keys = self.secrets.keys(whose.id)
+        """Bar the numbers of a list, or the digests of an export."""
+        controller, now = the_controller(self.policy, given.controller), datetime.now(UTC)
+        watch = watch or Unwatched()
+        campaign_of(self.policy, controller, given.campaign)
+        keys = self.secrets.keys(controller.id)
         reader = BarReader(
-            whose.id, [each.id for each in campaigns_of(self.policy, whose)], {key.version: key.check for key in keys},
-            zone_of(whose), now, f"import:{who}", given.reason, given.campaign, given.proof, end(given.until, whose, now),
+            controller.id, [each.id for each in campaigns_of(self.policy, controller)],
+            {key.version: key.check for key in keys}, zone_of(controller), now, f"import:{who}", given.reason, given.campaign,
+            given.proof, end(given.until, controller, now),
         )  # fmt: skip
-        async with NumberList(source, whose.country, bars.COLUMNS, keyed=bars.KEYED) as listed:
+        async with NumberList(source, controller.country, bars.COLUMNS, keyed=bars.KEYED) as listed:
             batches = watch.reading(listed, listed.batches(reader, ahead=self.ahead))
             return await self.suppressions.load(
-                whose.id, keys[-1], batches, older=keys[:-1], keep_going=keep_going, progress=watch.entering
+                controller.id,
+                keys[-1],
+                batches,
+                older=keys[:-1],
+                keep_going=keep_going,
+                progress=watch.entering,
             )
 
     async def contact(
         self, source: Path | Source, given: ContactsGiven, who: str, *, keep_going: bool, watch: Watching | None = None
     ) -> Scrubbed:  # fmt: skip
-        """Take in numbers with where they come from, but for those that may not be used."""
-        whose, scrubbing, watch = *self._scrubbing(given), watch or Unwatched()
+        """Enter numbers with their sources, without those that may not be used."""
+        watch = watch or Unwatched()
+        controller, scrubbing = self._scrubbing(given)
         reader = ContactReader(
-            zone_of(whose), deadlines.local_day(datetime.now(UTC), whose.country), given.source, _day(given.obtained),
-            given.basis, given.proof, _end(given.valid_until, whose),
+            zone_of(controller), deadlines.local_day(datetime.now(UTC), controller.country), given.source, _day(given.obtained),
+            given.basis, given.proof, _end(given.valid_until, controller),
         )  # fmt: skip
 
         def make(row: Row) -> tuple[Sourced, Sought] | LineFault:
@@ -135,7 +142,7 @@ class Lists:
                 return contact
             return contact, scrubbing.sought(self.secrets, contact.number)
 
-        async with NumberList(source, whose.country, COLUMNS, required=reader.required) as listed:
+        async with NumberList(source, controller.country, COLUMNS, required=reader.required) as listed:
             return await self.contacts.load(
                 scrubbing.question, scrubbing.judge, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
@@ -144,11 +151,13 @@ class Lists:
     async def consent(
         self, source: Path | Source, controller: str | None, who: str, *, keep_going: bool, watch: Watching | None = None
     ) -> tuple[Scrubbed, list[str]]:  # fmt: skip
-        """Take in consents, but for those that were erased; gives also purposes in the list that no campaign asks for."""
-        whose, watch = the_controller(self.policy, controller), watch or Unwatched()
-        purposes, unasked = purposes_of(self.policy, whose), set[str]()
+        """Enter consents, without those of erased numbers. Gives also the purposes in the list that no campaign asks consent
+        to.
+        """
+        declared, watch = the_controller(self.policy, controller), watch or Unwatched()
+        purposes, unasked = purposes_of(self.policy, declared), set[str]()
         asked = set(purposes.values())
-        reader = ConsentReader(zone_of(whose), datetime.now(UTC))
+        reader = ConsentReader(zone_of(declared), datetime.now(UTC))
 
         def make(row: Row) -> tuple[Agreed, Digests] | LineFault:
             agreed = reader(row)
@@ -156,11 +165,13 @@ class Lists:
                 return agreed
             if agreed.purpose not in asked and len(unasked) < _UNASKED_LISTED:
                 unasked.add(agreed.purpose)
-            return agreed, self.secrets.digests(whose.id, agreed.number)
+            return agreed, self.secrets.digests(declared.id, agreed.number)
 
-        async with NumberList(source, whose.country, consents.COLUMNS, required=consents.REQUIRED) as listed:
+        async with NumberList(
+            source, declared.country, consents.COLUMNS, required=consents.REQUIRED
+        ) as listed:
             done = await self.consents.load(
-                whose.id, purposes, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
+                declared.id, purposes, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
         return done, sorted(unasked)
@@ -190,33 +201,36 @@ class Lists:
         return left
 
     async def bars_csv(self, controller: str | None) -> AsyncGenerator[bytes, None]:
-        """A controller's bars as CSV, for :meth:`bar` beside the same keys; some lines at a time, the header first."""
-        whose = the_controller(self.policy, controller)
-        checks = {key.version: key.check for key in self.secrets.keys(whose.id)}
+        """A controller's bars as CSV, the header first, then some lines at a time. :meth:`bar` takes it if the same keys are
+        there.
+        """
+        declared = the_controller(self.policy, controller)
+        checks = {key.version: key.check for key in self.secrets.keys(declared.id)}
         yield _csv([bars.EXPORTED])
-        async with aclosing(self.suppressions.export(whose.id)) as batches:
+        async with aclosing(self.suppressions.export(declared.id)) as batches:
             async for rows in batches:
                 yield await asyncio.to_thread(_csv, [_exported(row, checks) for row in rows])
 
     def register(
         self, rows: AsyncGenerator[Mapping[str, Any], None], form: str
     ) -> AsyncGenerator[bytes, None]:
-        """Requests as ``csv`` or ``json``, with masked numbers, some at a time; JSON has the history too."""
+        """Requests as ``csv`` or ``json``, with masked numbers, some at a time. JSON has their history too."""
         return register.as_csv(rows) if form == "csv" else register.as_json(rows)
 
     def _scrubbing(self, given: ContactsGiven) -> tuple[Controller, Scrubbing]:
+        """Whose contacts they are, and which of them may not be used."""
         now = datetime.now(UTC)
         if given.campaign is None:
-            whose = the_controller(self.policy, given.controller)
-            return whose, Scrubbing.of_all(whose, now)
-        declared = the_campaign(self.policy, given.campaign)
-        whose = self.policy.controller_of(declared)
-        if given.controller not in {None, whose.id}:
+            controller = the_controller(self.policy, given.controller)
+            return controller, Scrubbing.of_all(controller, now)
+        campaign = the_campaign(self.policy, given.campaign)
+        controller = self.policy.controller_of(campaign)
+        if given.controller not in {None, controller.id}:
             raise InputError(
                 "campaign",
-                f"the campaign {declared.id!r} is {whose.id!r}'s, not {label(str(given.controller))!r}'s",
+                f"the campaign {campaign.id!r} is {controller.id!r}'s, not {label(str(given.controller))!r}'s",
             )
-        return whose, Scrubbing.of_bars(self.policy, declared, now)
+        return controller, Scrubbing.of_bars(self.policy, campaign, now)
 
 
 def _exported(row: Mapping[str, Any], checks: Mapping[int, str]) -> Sequence[object]:

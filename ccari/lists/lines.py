@@ -1,4 +1,4 @@
-"""Lines and CSV rows out of a stream of bytes. What cannot be read is a fault of its line; the lines after it are read."""
+"""Lines and CSV rows from a stream of bytes. A line that cannot be read is a fault; the lines after it are read all the same."""
 
 import csv
 import hashlib
@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from ccari.ports.lists import LineFault, Source
 
-#: No row of numbers is as long, and a file without line ends must not fill the memory.
+#: Bytes. No row of numbers is as long, and a file without line ends must not fill the memory.
 LONGEST_LINE = 4096
-#: A quoted cell may hold line breaks; a quotation mark that nobody closed must not swallow the rest of the file.
+#: Lines. A quoted cell may hold line breaks, but a quotation mark that is never closed must not swallow the rest of the file.
 LONGEST_ROW = 20
 _PIECE = 1 << 16
 _BOM = "\ufeff"
 
 
 class Line(NamedTuple):
-    """``raw`` is the line as it stands in the file, with its end; of one that is too long nothing is kept."""
+    """``raw``: the line as it is in the file, with its end; empty if it is too long or cannot be read."""
 
     number: int
     content: str | LineFault
@@ -25,43 +25,43 @@ class Line(NamedTuple):
 
 
 class Lines:
-    """The lines of a file, from 1, without their ends. ``read`` counts its bytes and ``sha256`` is of them."""
+    """The lines of a file, numbered from 1, without their ends. ``read``: how many bytes have been read."""
 
     def __init__(self, file: Source) -> None:
         self._file = file
-        self._again: deque[Line] = deque()
+        self._put_back: deque[Line] = deque()
         self._number = 0
         self._sha256 = hashlib.sha256()
         self.read = 0
 
     @property
     def sha256(self) -> bytes:
-        """Of what has been read: of the whole file after its last line."""
+        """The digest of what has been read. After the last line, that is the whole file."""
         return self._sha256.digest()
 
     def take(self) -> Line | None:
         """The next line; None after the last. Raises OSError."""
-        if self._again:
-            return self._again.popleft()
-        found = self._piece(LONGEST_LINE + 1)
-        if not found:
+        if self._put_back:
+            return self._put_back.popleft()
+        raw = self._piece(LONGEST_LINE + 1)
+        if not raw:
             return None
         self._number += 1
-        if len(found) > LONGEST_LINE and not found.endswith(b"\n"):
+        if len(raw) > LONGEST_LINE and not raw.endswith(b"\n"):
             while (piece := self._piece(_PIECE)) and not piece.endswith(b"\n"):
                 pass
             return self._fault(f"the line is longer than {LONGEST_LINE} bytes")
         try:
-            text = found.rstrip(b"\r\n").decode()
+            text = raw.rstrip(b"\r\n").decode()
         except UnicodeDecodeError as error:
             return self._fault(f"byte {error.start + 1} is not UTF-8: save the file as UTF-8")
         if "\0" in text:
             return self._fault("there is a NUL in the line")
-        return Line(self._number, text.removeprefix(_BOM) if self._number == 1 else text, found)
+        return Line(self._number, text.removeprefix(_BOM) if self._number == 1 else text, raw)
 
     def put_back(self, lines: Sequence[Line]) -> None:
-        """Have these taken again, before all others."""
-        self._again.extendleft(reversed(lines))
+        """Have :meth:`take` give these lines again, before all others."""
+        self._put_back.extendleft(reversed(lines))
 
     def _piece(self, limit: int) -> bytes:
         piece = self._file.readline(limit)
@@ -74,7 +74,7 @@ class Lines:
 
 
 class CsvRow(NamedTuple):
-    """``line`` is the first of the row's lines, and ``raw`` all of them."""
+    """``line``: the number of the row's first line. ``raw``: all of its lines."""
 
     line: int
     content: list[str] | LineFault
@@ -82,7 +82,7 @@ class CsvRow(NamedTuple):
 
 
 def csv_rows(lines: Lines, delimiter: str) -> Iterator[CsvRow]:
-    """The rows that are not blank. After a row that is broken the next begins on the next line."""
+    """The rows that are not blank. After a broken row, reading goes on at the line after the row's first."""
     feed = _Feed(lines)
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
     while True:
@@ -104,18 +104,18 @@ def csv_rows(lines: Lines, delimiter: str) -> Iterator[CsvRow]:
 
 
 def no_csv(error: Exception) -> str:
-    """What is wrong with a row, for whoever made the file: Python's own words are for programmers here."""
+    """What is wrong with a row, for the person who made the file. One of Python's own messages is only for programmers."""
     if str(error).startswith("new-line character"):
         return "a line ends with a carriage return alone: save the file with the line ends of Windows or Unix"
     return f"it is no CSV: {error}"
 
 
 class _BrokenOffError(Exception):
-    """The row cannot go on here."""
+    """The row cannot go on after this line."""
 
 
 class _Feed:
-    """What a csv.reader pulls its lines from."""
+    """The lines for a csv.reader. ``taken``: those of the row that it is reading."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines

@@ -1,4 +1,4 @@
-"""Rows of a copy of a register."""
+"""Rows of a copy of a register of objections."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,8 @@ COLUMNS = ("since", "until")
 
 @dataclass(frozen=True, slots=True)
 class ListingReader:
+    """Makes a listing of a row. ``zone``: the register's."""
+
     zone: ZoneInfo
     now: datetime
 

@@ -1,4 +1,4 @@
-"""A file of numbers: one a line, or a CSV with a header."""
+"""A file of numbers: one number per line, or a CSV with a header."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from ccari.ports.lists import LineFault, Source
 
 _T = TypeVar("_T")
 
-#: Enough to make the way to another thread and to the database cheap, and little to hold.
+#: Enough that handing a batch to another thread and to the database costs little, and few enough to hold in memory.
 BATCH_ROWS = 2000
 STDIN = "-"
 _NUMBER, _KEYED = "number", ("digest", "key_version")
@@ -30,10 +30,10 @@ _PLAIN = frozenset("+0123456789 -.()\u00a0")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One sound line. ``number`` is None only where the file has ``digest`` and ``key_version`` among its ``fields``.
+    """One valid row. ``number``: None only if the file has ``digest`` and ``key_version`` among its ``fields`` instead.
 
-    ``fields``: the other columns by name, each stripped and without control characters but line breaks. ``raw``: the row
-    as it stands in the file, with the end of its line.
+    ``fields``: the other columns by name, stripped, without control characters other than line breaks. ``raw``: the row as it
+    is in the file, with the end of its line.
     """
 
     line: int
@@ -43,17 +43,18 @@ class Row:
 
 
 class NumberList:
-    """A context manager over one file, ``-`` is standard input; or over what else gives its lines.
+    """A context manager over one file (``-`` is standard input), or over another source of lines.
 
-    The file is a plain list (one number a line; blank lines and those that begin with # are passed over) or a CSV
-    whose header, in any case and order, has ``number`` and no column that is not in ``columns`` (None: any others); its
-    cells are parted by commas, semicolons or tabs. UTF-8, with or without BOM.
+    The file is a plain list (one number per line; blank lines and lines that begin with # are skipped) or a CSV. The header
+    of a CSV, in any case and order, has ``number``, and no column that is not in ``columns`` (None: any columns). Its cells are
+    separated by commas, semicolons or tabs. UTF-8, with or without BOM.
 
-    ``country``: where a number without + belongs (ISO 3166 alpha-2). ``required``: columns that the header must have; a
-    plain list is refused then. ``keyed``: columns beside which a CSV may have ``digest`` and ``key_version`` in the place
-    of ``number``; None: it may not.
+    ``country``: of numbers without a plus (ISO 3166 alpha-2). ``required``: columns that the header must have; then a plain
+    list is refused. ``keyed``: columns that a CSV must have if it has ``digest`` and ``key_version`` instead of ``number``;
+    None: it may not have those.
 
-    ``header`` is the header as it stands in the file, empty for a plain list. ``read`` and ``size`` (None if unknown) are in bytes; ``sha256`` is that of the file when all batches have been taken.
+    ``header``: the header as it is in the file; empty for a plain list. ``read`` and ``size`` (None if unknown): in bytes.
+    ``sha256``: of the file, once all batches have been taken.
 
     Raises
     ------
@@ -73,7 +74,7 @@ class NumberList:
         self._keyed = None if keyed is None else tuple(keyed)
 
     def __enter__(self) -> Self:
-        with _told(self._name), contextlib.ExitStack() as closing:
+        with _as_list_error(self._name), contextlib.ExitStack() as closing:
             self.size: int | None = None
             if isinstance(self._source, Path):
                 file: BinaryIO = (
@@ -86,6 +87,7 @@ class NumberList:
             else:
                 self._lines = Lines(self._source)
             self.header = b""
+            #: Makes the next batch already.
             self._ahead: asyncio.Task[list[Any]] | None = None
             self._rows = self._begin()
             self._closing = closing.pop_all()
@@ -95,12 +97,12 @@ class NumberList:
         self._closing.close()
 
     async def __aenter__(self) -> Self:
-        """As on entry otherwise; where its first line is yet to come, nobody else waits for it."""
+        """As :meth:`__enter__`, in a thread: the first line may not have come yet."""
         return await asyncio.to_thread(self.__enter__)
 
     async def __aexit__(self, *_: object) -> None:
         if self._ahead is not None:
-            # whoever took the batches gave up
+            # whoever took the batches has given up
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)
         self._closing.close()
@@ -116,9 +118,10 @@ class NumberList:
     async def batches(
         self, make: Callable[[Row], _T | LineFault], *, ahead: bool = False
     ) -> AsyncIterator[list[_T | LineFault]]:
-        """What ``make`` makes of each row (in a thread of its own), and the faults, in the file's order; once.
+        """What ``make`` makes of each row, and the faults, in the order of the file. ``make`` runs in a thread. Iterate only
+        once.
 
-        ``ahead``: while whoever takes a batch works on it, the next one is made, and no other.
+        ``ahead``: while the caller works on a batch, the next one is made already.
 
         Raises
         ------
@@ -127,17 +130,17 @@ class NumberList:
         """
 
         def batch() -> list[_T | LineFault]:
-            with _told(self._name):
+            with _as_list_error(self._name):
                 return [
                     row if isinstance(row, LineFault) else make(row) for row in islice(self._rows, BATCH_ROWS)
                 ]
 
-        while made := await (self._ahead or asyncio.to_thread(batch)):
+        while rows := await (self._ahead or asyncio.to_thread(batch)):
             self._ahead = asyncio.create_task(asyncio.to_thread(batch)) if ahead else None
-            yield made
+            yield rows
 
     def _begin(self) -> Iterator[Row | LineFault]:
-        """Find out by the first line that holds something what the file is."""
+        """Decide by the first line that is not blank what the file is."""
         while True:
             line = self._lines.take()
             if line is None:
@@ -158,11 +161,11 @@ class NumberList:
             delimiter, names = _header(text)
         except csv.Error as error:
             raise self._error(line.number, no_csv(error)) from None
-        self._check(line.number, names)
+        self._check_header(line.number, names)
         self.header = line.raw
         return (self._row(row, names) for row in csv_rows(self._lines, delimiter))
 
-    def _check(self, line: int, names: list[str]) -> None:
+    def _check_header(self, line: int, names: list[str]) -> None:
         key = (_NUMBER,) if self._keyed is None or _NUMBER in names else (*_KEYED, *self._keyed)
         if not {_NUMBER, *key[: len(_KEYED)]} & set(names):
             raise self._error(line, _NEITHER)
@@ -211,19 +214,19 @@ _NEITHER = "it is neither a telephone number nor the header of a CSV with a colu
 
 
 def _shown(name: str) -> str:
-    """What stands where a column's name should: in a list without a header it is a number."""
+    """A column's name, for an error. In a list without a header it may be a number, which is not shown."""
     return repr(unnumbered(name)[:40])
 
 
 def _header(text: str) -> tuple[str, list[str]]:
-    """The delimiter that parts the most names, and the names."""
-    parted = {each: next(csv.reader([text], delimiter=each)) for each in _DELIMITERS}
-    delimiter = max(parted, key=lambda each: len(parted[each]))
-    return delimiter, [name.strip(_BLANKS).casefold() for name in parted[delimiter]]
+    """The delimiter that splits the header into the most names, and the names."""
+    names = {delimiter: next(csv.reader([text], delimiter=delimiter)) for delimiter in _DELIMITERS}
+    best = max(names, key=lambda delimiter: len(names[delimiter]))
+    return best, [name.strip(_BLANKS).casefold() for name in names[best]]
 
 
 @contextlib.contextmanager
-def _told(name: str) -> Iterator[None]:
+def _as_list_error(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

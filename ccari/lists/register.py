@@ -1,4 +1,4 @@
-"""The register of rights as one stream, for whoever supervises; numbers are masked."""
+"""The register of rights as one stream, for a supervisory authority or an auditor. Numbers are masked."""
 
 import csv
 import io
@@ -17,12 +17,12 @@ COLUMNS = (
     "channel", "call_id", "key", "notice_version", "language", "received_at", "registered_at", "due", "extended_at",
     "closed_at",
 )  # fmt: skip
-#: Rows that are given at a time.
+#: How many rows of a CSV are given at a time.
 _AT_A_TIME = 500
 
 
 async def as_csv(rows: AsyncGenerator[Mapping[str, Any], None]) -> AsyncGenerator[bytes, None]:
-    """Some lines at a time, the header first."""
+    """The register as CSV, the header first, then some lines at a time."""
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
     table.writeheader()
@@ -37,18 +37,18 @@ async def as_csv(rows: AsyncGenerator[Mapping[str, Any], None]) -> AsyncGenerato
 
 
 async def as_json(rows: AsyncGenerator[Mapping[str, Any], None]) -> AsyncGenerator[bytes, None]:
-    """One array, a request on a line, with its history."""
+    """The register as one JSON array: a request per line, with its history."""
     before = b"["
     async with aclosing(rows):
         async for row in rows:
-            told = {**listed(row), "history": orjson.Fragment(row["history"] or "[]")}
-            yield before + b"\n" + orjson.dumps(told, default=str)
+            request = {**listed(row), "history": orjson.Fragment(row["history"] or "[]")}
+            yield before + b"\n" + orjson.dumps(request, default=str)
             before = b","
     yield (b"[" if before == b"[" else b"") + b"\n]\n"
 
 
 def _taken(text: io.StringIO) -> bytes:
-    """What was written since the last time."""
+    """Take out what was written since the last time."""
     taken = text.getvalue().encode()
     text.seek(0)
     text.truncate()
@@ -58,5 +58,5 @@ def _taken(text: io.StringIO) -> bytes:
 def _cell(name: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    # a masked number begins with a plus sign, and is ours
+    # a masked number begins with a plus sign, but it comes from us
     return inert(value) if isinstance(value, str) and name != "number" else value
