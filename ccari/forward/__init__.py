@@ -1,1 +1,1 @@
-"""Passing requests on to the controller at once, as a processor must: Article 28(3)(e) GDPR."""
+"""Forwarding requests to the controller without delay, as a processor must: Article 28(3)(e) GDPR."""

@@ -1,4 +1,4 @@
-"""The courier: takes what is due from the queue, tells the controller, and writes down how that went."""
+"""The courier: it takes due changes from the queue, tells the controller, and records how that went."""
 
 import asyncio
 import contextlib
@@ -20,19 +20,20 @@ from ccari.ports.forwarding import Forward, ForwardQueue, Way
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
 
-#: How soon a change is noticed; "at once" for an answer that may take a month.
+#: How soon a change is noticed. That is soon enough for a request that may be answered within a month.
 LOOK_SECONDS = 2.0
-#: Longer than a try can take, so that nobody else begins another; after a crash the change waits for it.
+#: Longer than a try can take, so that no other process begins one meanwhile. After a crash, the change waits until it is over.
 LEASE = timedelta(seconds=90)
 FOLDER_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=6)
 PATIENCE = timedelta(days=3)
-#: More often than this it is the longest anyway.
+#: How often a pause is doubled at most; by then it is the longest anyway.
 _DOUBLED = 16
-#: To one controller in a row, and for so long, then its lane is another's, and the policy is looked at again.
+#: How many changes one controller is told in a row, and for how long. Then another gets the lane, and the policy is looked at
+#: again.
 _ROUND = 50
 _ROUND_SECONDS = 5.0
-#: Controllers that are told at the same time.
+#: How many controllers are told at the same time.
 _LANES = 4
 
 _log = structlog.get_logger()
@@ -40,7 +41,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How one try went; ``status`` is the webhook's, if it answered. ``fault`` is empty where all is delivered."""
+    """How one try went. ``status``: the webhook's, if it answered. ``fault``: "" if everything was delivered."""
 
     reference: str
     seq: int
@@ -53,15 +54,17 @@ class Told:
 
 
 def pause(tries: int, chance: float) -> timedelta:
-    """How long to wait after the last of ``tries``: doubled each time, less up to a half by ``chance`` (0 to 1).
+    """How long to wait after so many ``tries``: twice as long each time, less up to a half by ``chance`` (0 to 1).
 
-    The jitter keeps what failed together from coming back together.
+    Because of that jitter, messages that failed together are not tried again together.
     """
     longest = min(FIRST_PAUSE * (1 << min(tries, _DOUBLED)), LONGEST_PAUSE)
     return longest * (1 - chance / 2)
 
 
 class Courier:
+    """Tells controllers of the changes of their requests. Several may run on one database: each change is claimed by one."""
+
     def __init__(
         self, queue: ForwardQueue, book: PolicyBook, secrets: WebhookSecrets, webhook: Webhook,
         chance: Callable[[], float] = random.random, meter: Meter = UNMETERED,
@@ -74,24 +77,26 @@ class Courier:
         self._folders = Folders()
         self._chance = chance
         self._lanes = asyncio.Semaphore(_LANES)
+        #: The last failure that was logged, so that it is logged once.
         self._stalled = ""
+        #: The policy revision by which the queue was told whom to forward to.
         self._addressed_by: int | None = None
 
     async def run(self) -> None:
-        """Work the queue until cancelled. What fails is logged, and tried again: no call depends on it.
+        """Work the queue until cancelled. Failures are logged, and tried again: no call depends on this.
 
-        No controller waits for another's round to end, but for a lane.
+        Controllers do not wait for one another's rounds, only for a free lane.
         """
         busy: set[str] = set()
 
         async def lane(controller: str, forwarding: Forwarding) -> None:
-            with self._minded():
+            with self._failures_logged():
                 await self._tell(controller, forwarding)
             busy.discard(controller)
 
         async with asyncio.TaskGroup() as lanes:
             while True:
-                with self._minded():
+                with self._failures_logged():
                     for controller, forwarding in (await self._addressed()).items():
                         if controller not in busy:
                             busy.add(controller)
@@ -99,7 +104,7 @@ class Courier:
                 await asyncio.sleep(LOOK_SECONDS)
 
     @contextlib.contextmanager
-    def _minded(self) -> Iterator[None]:
+    def _failures_logged(self) -> Iterator[None]:
         try:
             yield
             self._stalled = ""
@@ -114,48 +119,49 @@ class Courier:
             _log.exception("forwarding_failed")
 
     async def deliver(self) -> list[Told]:
-        """Tell each controller what is due, until one does not take it; gives how each try went.
+        """Tell each controller what is due, until it does not take something. Gives how each try went.
 
         Raises
         ------
         StoreError
-            If the queue cannot be read, or what was done not be written down: it is then done again.
+            If the queue cannot be read, or a delivery cannot be recorded: it is then delivered again.
         """
-        told_to = await self._addressed()
-        went = await asyncio.gather(*starmap(self._tell, told_to.items()), return_exceptions=True)
-        for each in went:
-            if isinstance(each, BaseException):
-                raise each
-        return [told for each in went if not isinstance(each, BaseException) for told in each]
+        controllers = await self._addressed()
+        rounds = await asyncio.gather(*starmap(self._tell, controllers.items()), return_exceptions=True)
+        for result in rounds:
+            if isinstance(result, BaseException):
+                raise result
+        return [told for result in rounds if not isinstance(result, BaseException) for told in result]
 
     async def _addressed(self) -> Mapping[str, Forwarding]:
-        """Who is told of their requests, by the policy in force; none where there is nothing to be told."""
+        """The controllers to forward to, by the policy in force; none if nothing is due."""
         due, newest = await self._queue.outlook()
         if newest != self._book.revision:
             await self._book.reload()
-        # both at once, for others reload the book too
+        # read together: other tasks reload the book too
         policy, revision = self._book.policy, self._book.revision
         if policy is None or not (due or self._addressed_by != revision):
             return {}
-        told_to = {each.id: each.forward for each in policy.controllers if each.forward is not None}
-        await self._queue.address(told_to)
-        # not before: what a policy changes for those that wait must be done though it fails once
+        controllers = {each.id: each.forward for each in policy.controllers if each.forward is not None}
+        await self._queue.address(controllers)
+        # only now: if it has failed, it must be done again
         self._addressed_by = revision
-        return told_to
+        return controllers
 
     async def _tell(self, controller: str, forwarding: Forwarding) -> list[Told]:
-        went: list[Told] = []
+        """One round: tell a controller what is due, until it does not take something or the round is over."""
+        tries: list[Told] = []
         async with self._lanes:
             ends = asyncio.get_running_loop().time() + _ROUND_SECONDS
-            while len(went) < _ROUND and asyncio.get_running_loop().time() < ends:
+            while len(tries) < _ROUND and asyncio.get_running_loop().time() < ends:
                 forward = await self._queue.claim(controller, LEASE)
                 if forward is None:
                     break
-                went.append(await self._try(forward, forwarding))
-                if went[-1].fault:
-                    # what comes after it would most likely fail too, and is due still
+                tries.append(await self._try(forward, forwarding))
+                if tries[-1].fault:
+                    # the next ones would most likely fail too; they stay due
                     break
-        return went
+        return tries
 
     async def _try(self, forward: Forward, forwarding: Forwarding) -> Told:
         ways: list[Way] = []
@@ -187,15 +193,15 @@ class Courier:
     async def _settle(
         self, forward: Forward, ways: tuple[Way, ...], status: int | None, fault: str, again: timedelta
     ) -> Told:
-        known = {"reference": forward.reference, "sequence": forward.seq, "controller": forward.controller,
-                 "tries": forward.tries, "status": status}  # fmt: skip
+        fields = {"reference": forward.reference, "sequence": forward.seq, "controller": forward.controller,
+                  "tries": forward.tries, "status": status}  # fmt: skip
         given_up = False
         if fault:
             given_up = await self._queue.failed(forward, ways, fault, again, PATIENCE)
-            _log.warning("request_not_forwarded", **known, reason=fault, given_up=given_up)
+            _log.warning("request_not_forwarded", **fields, reason=fault, given_up=given_up)
         else:
             await self._queue.delivered(forward, ways)
-            _log.info("request_forwarded", **known)
+            _log.info("request_forwarded", **fields)
         return Told(
             forward.reference, forward.seq, forward.controller, forward.tries, ways, status, fault, given_up
         )

@@ -1,4 +1,4 @@
-"""The folder drop: a JSON file for each change of a request, for whatever carries files to the controller."""
+"""Forwarding by folder: a JSON file for each change of a request, for the controller to collect."""
 
 import asyncio
 import contextlib
@@ -23,26 +23,26 @@ class _Begun:
 
 
 class Folders:
-    """Files are dropped in threads of their own, of which each controller has one: a disk that hangs keeps no thread from what
-    all the service shares, and no service from ending.
+    """Writes each controller's files in a thread of its own, one at a time. A disk that hangs then takes no thread from the
+    pool that the whole service shares, and does not keep the service from stopping.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, _Begun] = {}
 
     async def drop(self, folder: Path, forward: Forward) -> None:
-        """As :func:`drop`; and ForwardError, too, while the controller's folder has not answered an earlier one."""
+        """As :func:`drop`. Raises ForwardError, too, while the controller's folder hangs with an earlier file."""
         last = self._last.get(forward.controller)
         if last is not None and not last.done.done():
             raise ForwardError(f"{last.folder} has not answered since {last.at:%Y-%m-%d %H:%M:%S} UTC")
-        begun = _Begun(folder, datetime.now(UTC), _apart(folder, forward))
+        begun = _Begun(folder, datetime.now(UTC), _drop_in_thread(folder, forward))
         self._last[forward.controller] = begun
         await asyncio.wrap_future(begun.done)
 
 
-def _apart(folder: Path, forward: Forward) -> Future[None]:
+def _drop_in_thread(folder: Path, forward: Forward) -> Future[None]:
     done: Future[None] = Future()
-    # or it would be over for who no longer waits for it, though its thread is not
+    # so that it cannot be cancelled: it must not count as done while its thread is still working
     done.set_running_or_notify_cancel()
 
     def work() -> None:
@@ -58,21 +58,21 @@ def _apart(folder: Path, forward: Forward) -> Future[None]:
 
 
 def drop(folder: Path, forward: Forward) -> Path:
-    """Write ``REFERENCE-SEQ.json``, its owner's only: whole and on the disk before it has that name. Blocks.
+    """Write ``REFERENCE-SEQ.json``, readable by its owner only. It is whole and on the disk before it gets that name. Blocks.
 
     Raises
     ------
     ForwardError
-        If it cannot be written. The folder is not made if it is missing: while its disk is not mounted, the files would go to
-        the disk below, and be hidden once it is.
+        If it cannot be written. A folder that is missing is not made: its disk may not be mounted, and once it is mounted, files
+        below the mount point would be hidden.
     """
     path = folder / f"{message_id(forward)}.json"
-    # its own: an earlier try that hung may go on at any time
+    # a draft of this try's own: an earlier try that hung may go on at any time
     draft = folder / f".{path.name}.{secrets.token_hex(4)}.draft"
     try:
-        # there is a number in what a crash left
-        for each in folder.glob(f".{path.name}.*draft"):
-            each.unlink(missing_ok=True)
+        # drafts that a crash left hold a number
+        for left in folder.glob(f".{path.name}.*draft"):
+            left.unlink(missing_ok=True)
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - a mode
             file.write(message(forward))
             file.flush()
@@ -88,7 +88,7 @@ def drop(folder: Path, forward: Forward) -> Path:
 
 
 def _sync(folder: Path) -> None:
-    """A new name is on the disk only when its folder is."""
+    """Sync a folder: only then is a new name in it on the disk."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(opened)

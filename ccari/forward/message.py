@@ -1,6 +1,6 @@
-"""What a controller is told of a request, and the signature that it can check.
+"""The message to a controller about a request, and its signature.
 
-Standard Webhooks 1.0.0 (github.com/standard-webhooks/standard-webhooks): the fields of the event beside ``type`` and
+By Standard Webhooks 1.0.0 (github.com/standard-webhooks/standard-webhooks): the event's fields beside ``type`` and
 ``timestamp``, signed together with the message's id and the time of sending.
 """
 
@@ -15,13 +15,13 @@ from ccari.ports.forwarding import Forward
 
 
 def message_id(forward: Forward) -> str:
-    """The same however often it is sent, so that who receives it twice can tell."""
+    """The message's id. It is the same each time the message is sent, so that a receiver notices a repetition."""
     return f"{forward.reference}-{forward.seq}"
 
 
 def message(forward: Forward) -> bytes:
     """The JSON object. ``sequence`` orders the changes of a request; ``number`` is null once it is closed."""
-    told = {
+    fields = {
         "type": "request.received" if forward.seq == 1 else "request.changed",
         "timestamp": forward.at,
         "reference": forward.reference,
@@ -38,7 +38,7 @@ def message(forward: Forward) -> bytes:
         "level": Level(forward.level).name,
         "reason": forward.reason,
     }
-    return orjson.dumps(told, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(fields, option=orjson.OPT_UTC_Z)
 
 
 def signature(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:

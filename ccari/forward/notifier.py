@@ -1,4 +1,4 @@
-"""Webhooks of the centre's own: what happens is told to them as it happens, for as long as it takes, and no number in full."""
+"""The centre's own webhooks: each event is sent to them as it happens, and again until it is taken. Numbers are masked."""
 
 import asyncio
 import random
@@ -18,17 +18,17 @@ from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
 from ccari.ports.webhooks import Delivery, DeliveryQueue, Endpoint
 
-#: A request is told of as due soon so many days before its last one, as lists show it in another colour.
+#: A request counts as due soon so many days before its due date; lists show it in another colour from then on.
 SOON_DAYS = 7
-#: How often it is said which webhooks there are, looked whose day has come, and what was delivered is forgotten.
+#: How often this node says which webhooks it has, looks for requests that fall due, and forgets what was delivered long ago.
 TERMS_SECONDS = 60.0
-#: A webhook that no process of the fleet has had in its settings for so long is there no more.
+#: A webhook is dropped if no node of the fleet has had it in its settings for so long.
 GONE_AFTER = timedelta(minutes=10)
-#: For so long it stays on record that something was delivered.
+#: For how long a delivery stays on record.
 KEPT = timedelta(days=30)
-#: To one webhook in a row, then it is given a pause.
+#: How many messages one webhook is sent in a row before a pause.
 _ROUND = 100
-#: Messages that a webhook refuses in a row of tries: others may be to its liking, or none.
+#: How many messages a webhook may refuse in one round. It may take others, but perhaps it takes none.
 _REFUSALS = 20
 
 _log = structlog.get_logger()
@@ -36,7 +36,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an endpoint is. ``secret`` reads what its messages are signed with; raises ConfigError."""
+    """An endpoint and its address. ``secret`` reads the secret that its messages are signed with; it raises ConfigError."""
 
     endpoint: Endpoint
     url: str
@@ -45,7 +45,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How one try went; ``fault`` is empty where it was taken, ``refused``: another message may be taken all the same."""
+    """How one try went. ``fault``: "" if the message was taken. ``refused``: the webhook refused this message, and may take
+    others.
+    """
 
     delivery: Delivery
     status: int | None
@@ -55,7 +57,7 @@ class Sent:
 
 
 class Notifier:
-    """Several may run on one database: each message is claimed by one."""
+    """Sends messages to the webhooks in the settings. Several may run on one database: each message is claimed by one."""
 
     def __init__(
         self, queue: DeliveryQueue, book: PolicyBook, targets: Sequence[Target], webhook: Webhook,
@@ -67,18 +69,21 @@ class Notifier:
         self._targets = targets
         self._webhook = webhook
         self._chance = chance
-        #: of each webhook that did not take what it was told last: why
+        #: Why each webhook did not take its last message; only of those that did not.
         self._faults: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Tell until cancelled, each webhook at its own pace. What fails is logged, and tried again: no call depends on it."""
+        """Send messages until cancelled, to each webhook at its own pace. Failures are logged, and tried again: no call depends
+        on this.
+        """
         began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._keep(partial(self._mind, began), TERMS_SECONDS))
-            for each in self._targets:
-                loops.create_task(self._keep(partial(self.tell, each), LOOK_SECONDS))
+            loops.create_task(self._repeat(partial(self._look_after_queue, began), TERMS_SECONDS))
+            for target in self._targets:
+                loops.create_task(self._repeat(partial(self.tell, target), LOOK_SECONDS))
 
-    async def _keep(self, work: Callable[[], Awaitable[object]], seconds: float) -> None:
+    async def _repeat(self, work: Callable[[], Awaitable[object]], seconds: float) -> None:
+        #: The last failure that was logged, so that it is logged once.
         stalled = ""
         while True:
             pause_seconds = LOOK_SECONDS
@@ -96,63 +101,63 @@ class Notifier:
                 _log.exception("webhooks_failed")
             await asyncio.sleep(pause_seconds)
 
-    async def _mind(self, began: float) -> None:
+    async def _look_after_queue(self, began: float) -> None:
         await self.know()
         await self.look_at_terms()
         await self.give_up_late()
-        # after a night in which nobody ran, the others of the fleet have to be given the time to come
+        # if the whole fleet was down, the other nodes need time to start before their webhooks can be said to be gone
         if asyncio.get_running_loop().time() - began >= GONE_AFTER.total_seconds():
             await self.drop_gone()
 
     async def know(self) -> None:
-        """Have the database write down what these endpoints are to be told, from now on, and nothing else. Raises StoreError."""
-        for name, count in (await self._queue.know([each.endpoint for each in self._targets])).items():
+        """Have the database queue messages for these endpoints from now on. Raises StoreError."""
+        for name, count in (await self._queue.know([target.endpoint for target in self._targets])).items():
             _log.warning("webhook_narrowed", webhook=name, messages=count)
 
     async def look_at_terms(self) -> None:
-        """Have it told whose day has come, or comes soon. Raises StoreError."""
+        """Have messages queued about requests that are overdue or due soon, and forget old deliveries. Raises StoreError."""
         await self._book.reload()
         await self._queue.look_at_terms(clock(self._book.policy), SOON_DAYS)
         await self._queue.forget(KEPT)
 
     async def give_up_late(self) -> None:
-        """Have given up what is too old, of webhooks that take nothing. Raises StoreError.
+        """Give up messages that are too old, for webhooks that take nothing at present. Raises StoreError.
 
-        Of what comes faster than it can be tried, some is never tried: it must not wait for ever. But where a webhook
-        takes what it is told, what waited while no service ran is told, however old.
+        If messages come faster than they can be tried, some are never tried: they must not wait for ever. But a webhook that
+        takes its messages gets those that waited while no service ran, however old they are.
         """
         for name, fault in list(self._faults.items()):
             if count := await self._queue.give_up_late(name, fault, PATIENCE):
                 _log.warning("webhook_given_up", webhook=name, messages=count, reason=fault)
 
     async def drop_gone(self) -> None:
-        """Have nothing more written down for webhooks that are in nobody's settings any more. Raises StoreError."""
+        """Drop webhooks that are in no node's settings any more. Raises StoreError."""
         for name, count in (await self._queue.drop_unseen(GONE_AFTER)).items():
             _log.warning("webhook_dropped", webhook=name, messages=count)
 
     async def tell(self, target: Target) -> list[Sent]:
-        """Tell one webhook what is due, until it is at fault, or refuses one message after another.
+        """One round: send one webhook what is due, until it fails, or has refused too many messages. Gives how each try went.
 
         Raises
         ------
         StoreError
-            If the queue cannot be read, or what was done not be written down: it is then done again.
+            If the queue cannot be read, or a delivery cannot be recorded: the message is then sent again.
         """
-        went: list[Sent] = []
-        while len(went) < _ROUND and sum(each.refused for each in went) < _REFUSALS:
+        tries: list[Sent] = []
+        while len(tries) < _ROUND and sum(sent.refused for sent in tries) < _REFUSALS:
             delivery = await self._queue.claim(target.endpoint, LEASE)
             if delivery is None:
                 break
             sent = await self._try(target, delivery)
-            went.append(sent)
+            tries.append(sent)
             if not sent.fault:
                 self._faults.pop(target.endpoint.name, None)
                 continue
             self._faults[target.endpoint.name] = sent.fault
             if not sent.refused:
-                # what comes after it would most likely fail too, and is due still
+                # the next ones would most likely fail too; they stay due
                 break
-        return went
+        return tries
 
     async def _try(self, target: Target, delivery: Delivery) -> Sent:
         again = pause(delivery.tries, self._chance())
@@ -185,5 +190,5 @@ class Notifier:
 
 def body(delivery: Delivery) -> bytes:
     """The message, as Standard Webhooks 1.0.0 recommends it: ``type``, ``timestamp`` and ``data``."""
-    told = {"type": delivery.event.value, "timestamp": delivery.at, "data": dict(delivery.data)}
-    return orjson.dumps(told, default=str, option=orjson.OPT_UTC_Z)
+    fields = {"type": delivery.event.value, "timestamp": delivery.at, "data": dict(delivery.data)}
+    return orjson.dumps(fields, default=str, option=orjson.OPT_UTC_Z)

@@ -1,4 +1,6 @@
-"""What a controller's webhook is signed with: a file apart from the database, which the controller has a copy of."""
+"""The secrets that messages to webhooks are signed with. A controller's is a file outside the database; the controller has a
+copy.
+"""
 
 import base64
 import binascii
@@ -9,13 +11,15 @@ from pathlib import Path
 from ccari.errors import ConfigError, why
 
 _PREFIX = "whsec_"
-#: Standard Webhooks asks for 24 to 64.
+#: Standard Webhooks requires 24 to 64.
 SECRET_BYTES = 32
 _ALLOWED_BYTES = range(24, 65)
 
 
 class WebhookSecrets:
-    """``dir/CONTROLLER/webhook.key``: one line ``whsec_…``, its owner's only. Read anew for each message."""
+    """The files ``FOLDER/CONTROLLER/webhook.key``: one line ``whsec_…``, readable by its owner only, read again for each
+    message.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -24,7 +28,7 @@ class WebhookSecrets:
         return self._folder / controller / "webhook.key"
 
     def create(self, controller: str) -> bool:
-        """Make a controller's secret; False if it has one, which is never replaced: the controller has it too.
+        """Make a controller's secret. False if there is one already: it is not replaced, because the controller has a copy of it.
 
         Raises
         ------
@@ -33,12 +37,12 @@ class WebhookSecrets:
         """
         path = self.path(controller)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
-        made = _PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
+        secret = _PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft.touch(mode=0o600, exist_ok=False)
-            draft.write_text(made + "\n")
-            # a link fails where a rename would replace what another process has just made
+            draft.write_text(secret + "\n")
+            # a link fails if another process has just made the file; a rename would replace it
             path.hardlink_to(draft)
         except FileExistsError:
             return False
@@ -57,7 +61,7 @@ class WebhookSecrets:
         Raises
         ------
         ConfigError
-            If there is none, or it is damaged or open to others. None is made in silence: nobody would know it.
+            If there is none, or it is damaged or open to others. None is made here: the controller would not have it.
         """
         path = self.path(controller)
         try:
@@ -69,7 +73,7 @@ class WebhookSecrets:
 
 
 def read_secret(path: Path) -> bytes:
-    """What a file holds, its owner's only: one line ``whsec_…``.
+    """The secret's bytes, from a file that only its owner can read, with one line ``whsec_…``.
 
     Raises
     ------
@@ -95,7 +99,7 @@ def read_secret(path: Path) -> bytes:
 
 
 def decoded(text: str) -> bytes | None:
-    """The secret's bytes; None if the text is none such as ``whsec_…``."""
+    """The secret's bytes; None if the text is not a secret such as ``whsec_…``."""
     try:
         secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):

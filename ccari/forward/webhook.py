@@ -1,4 +1,4 @@
-"""The controller's webhook: one POST of signed JSON, which a 2xx takes."""
+"""Posting a message to a webhook: signed JSON, which the webhook takes by answering with a 2xx status."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 15.0
 
 
 class NotTakenError(ForwardError):
-    """The webhook did not take a message: its HTTP status, if it came to one, and how long it asks to be left alone."""
+    """The webhook did not take a message. ``status``: HTTP, if it answered. ``retry_after``: how long it asks to be left alone."""
 
     def __init__(self, words: str, status: int | None = None, retry_after: timedelta = timedelta()) -> None:
         super().__init__(words)
@@ -28,28 +28,30 @@ class NotTakenError(ForwardError):
 
     @property
     def of_the_message(self) -> bool:
-        """Whether it is this message that it refuses (4xx), so that it may take another; else the fault is its own."""
-        of_its_own = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+        """True if the webhook refuses this message (4xx), and may take another one; else the fault is the webhook's own."""
+        own_faults = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
         refusals = range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
-        return self.status in refusals and self.status not in of_its_own
+        return self.status in refusals and self.status not in own_faults
 
 
 class Webhook:
+    """Posts messages over one HTTP client."""
+
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
     async def send(self, url: str, secret: bytes, forward: Forward) -> int:
-        """Post one change of a request; gives the status.
+        """Post one change of a request. Gives the HTTP status.
 
         Raises
         ------
         NotTakenError
-            If the answer is no 2xx, late or none. The words hold nothing of the URL or the body.
+            If the answer is not a 2xx, or does not come in time. Its words hold nothing of the URL or the body.
         """
         return await self.post(url, secret, message_id(forward), message(forward))
 
     async def post(self, url: str, secret: bytes, identity: str, body: bytes) -> int:
-        """Post one signed message; ``identity`` is the same however often it is sent. Raises as :meth:`send` does."""
+        """Post one signed message. ``identity``: its id, the same each time it is sent. Raises as :meth:`send` does."""
         now = int(time.time())
         headers = {
             "content-type": "application/json",
@@ -60,7 +62,7 @@ class Webhook:
         try:
             async with (
                 asyncio.timeout(TIMEOUT_SECONDS),
-                # a redirect would carry it to whom nobody has named
+                # a redirect would take the message to a host that is not in the settings
                 self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 status, retry_after = answer.status, answer.headers.get("retry-after", "")
@@ -95,6 +97,6 @@ def _refusal(status: int) -> str:
 
 
 def _seconds(retry_after: str) -> timedelta:
-    """``Retry-After`` in seconds, of which a day is enough; the form with a date is rare, and taken for none."""
+    """``Retry-After`` in seconds, if it has at most five digits. The form with a date is rare, and counts as none."""
     digits = retry_after.isascii() and retry_after.isdigit() and len(retry_after) <= len("86400")
     return timedelta(seconds=int(retry_after)) if digits else timedelta()
