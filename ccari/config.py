@@ -1,4 +1,4 @@
-"""``ccari.toml`` and the environment, validated whole."""
+"""The settings: ``ccari.toml`` and the environment, validated together."""
 
 import os
 import tomllib
@@ -35,7 +35,7 @@ _PORTS = range(1, 65536)
 
 
 def _a_port(listen: str) -> str:
-    # uvloop would listen at the port's last 16 bits
+    # uvloop would silently use the last 16 bits of a larger number
     if int(listen.rpartition(":")[2]) not in _PORTS:
         raise ValueError(f"the port must be {_PORTS.start} to {_PORTS.stop - 1}")
     return listen
@@ -65,33 +65,33 @@ def _off_or_a_url(url: str) -> str:
     return url
 
 
-def _somewhere(path: object) -> object:
-    """A variable that is empty would name the folder that somebody happens to be in."""
+def _not_empty(path: object) -> object:
+    """Refuse an empty path: it would be the current folder, whichever that is."""
     if path == "":
         raise ValueError("is empty: name a path, or leave it out")
     return path
 
 
-Place = Annotated[Path, BeforeValidator(_somewhere)]
+Place = Annotated[Path, BeforeValidator(_not_empty)]
 
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
 
 OFF = "off"
-#: What stands for a spool that is on another host.
+#: The value of ``[asterisk] spool`` for a spool on another host.
 FETCHED = Path("ari")
 
 
 def _password_in(file: Path, section: str) -> str:
-    """Raise ConfigError if it cannot be read."""
-    told = f"[{section}] password_file {file}"
+    """The password in a file of that section. Raises ConfigError if it cannot be read."""
+    setting = f"[{section}] password_file {file}"
     try:
         password = file.read_text("utf-8").strip()
     except OSError as error:
-        raise ConfigError(f"{told}: {error.strerror}: make it, for ccari's user alone to read") from None
+        raise ConfigError(f"{setting}: {error.strerror}: make it, for ccari's user alone to read") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{told} is not UTF-8 text: give the password alone in it") from None
+        raise ConfigError(f"{setting} is not UTF-8 text: give the password alone in it") from None
     if not password:
-        raise ConfigError(f"{told} is empty: give the password in it")
+        raise ConfigError(f"{setting} is empty: give the password in it")
     return password
 
 
@@ -100,11 +100,11 @@ class _Section(BaseModel):
 
 
 class AsteriskSection(_Section):
-    """``url`` is where ARI is. The word ``off``: nowhere, and no call is made, taken or recorded over it.
+    """``url``: the address of ARI. The word ``off``: no ARI, so no call is made, taken or recorded over it.
 
-    ``spool`` is where the files of ARI recordings lie: ``recording`` below Asterisk's ``astspooldir``. The word ``ari``:
-    on another host, from where they are fetched over ``url``. ``name``: what this Asterisk's calls are filed under, to be
-    found again after a restart; without it, its entity id with the host and port of ``url``.
+    ``spool``: the folder of ARI recordings, which is ``recording`` below Asterisk's ``astspooldir``. If it is on another
+    host, the word ``ari``: then recordings are fetched over ``url``. ``name``: what this Asterisk's calls are filed under, so
+    that they are found again after a restart; left out, Asterisk's entity id with the host and port of ``url``.
     """
 
     url: Annotated[str, Field(pattern=rf"^({OFF}|https?://[^/?#@\s]+/?)$"), AfterValidator(_off_or_a_url)] = (
@@ -145,7 +145,7 @@ class AsteriskSection(_Section):
 
 
 class DatabaseSection(_Section):
-    """``password_file`` is for a ``url`` without a password. Without a ``url`` the database is the embedded one."""
+    """``url``: left out, the database is the embedded one. ``password_file``: for a ``url`` without a password."""
 
     url: SecretStr | None = None
     password_file: Place | None = None
@@ -156,7 +156,7 @@ class DatabaseSection(_Section):
         Raises
         ------
         ConfigError
-            If the file cannot be read, or there is one and no url.
+            If the file cannot be read, or there is a file but no url.
         """
         if self.password_file is None:
             return None if self.url is None else self.url.get_secret_value()
@@ -168,7 +168,7 @@ class DatabaseSection(_Section):
 
 
 class AgiSection(_Section):
-    """``listen`` is where FastAGI is answered, to whoever can reach it: there is no password. ``off``: nowhere."""
+    """``listen``: the address for FastAGI; ``off``: none. FastAGI has no password: whoever can reach the address can use it."""
 
     listen: Annotated[str, Field(pattern=rf"^({OFF}|{_ADDRESS})$"), AfterValidator(_off_or_a_port)] = (
         "127.0.0.1:4573"
@@ -176,7 +176,7 @@ class AgiSection(_Section):
 
 
 class HttpSection(_Section):
-    """Look-ups that one token has a minute: of the gate, and of why a number is barred."""
+    """``gate_per_minute``: how often one token may ask the gate; ``checks_per_minute``: how often why a number is barred."""
 
     listen: Listen = "127.0.0.1:8090"
     gate_per_minute: PerMinute = 3000
@@ -184,8 +184,8 @@ class HttpSection(_Section):
 
 
 class CallsSection(_Section):
-    """``at_once``: calls under way beyond which no new one is begun; ``drain_seconds``: how long a service that is told to
-    stop lets those talk on who talk.
+    """``at_once``: how many calls may be under way; no new one is begun beyond that. ``drain_seconds``: how long a service that
+    is told to stop waits for talks to end.
     """
 
     at_once: Annotated[int, Field(ge=1, le=100_000)] = 2000
@@ -193,7 +193,9 @@ class CallsSection(_Section):
 
 
 class RecordingsSection(_Section):
-    """``encryption = "none"`` leaves recordings open to whoever can read ``dir``: for a disk that is encrypted itself."""
+    """``encryption = "none"``: anybody who can read ``dir`` can listen to recordings. It is for disks that are encrypted
+    themselves.
+    """
 
     dir: Place | None = None
     format: Literal["wav", "flac", "opus"] = "flac"
@@ -206,16 +208,16 @@ class KeysSection(_Section):
 
 
 class SoundsSection(_Section):
-    """``dir`` is where the prompts lie; ``asterisk_dir`` the same place as Asterisk sees it, if it differs."""
+    """``dir``: the folder of the prompts. ``asterisk_dir``: the same folder as Asterisk sees it, if that differs."""
 
     dir: Place | None = None
     asterisk_dir: Place | None = None
 
 
 class WebhookSection(_Section):
-    """Who is told of what happens, as Standard Webhooks has it; ``secret``: ``whsec_`` and 24 to 64 bytes in base64.
+    """A webhook that is told of ``events``, by Standard Webhooks. ``secret``: ``whsec_`` and 24 to 64 bytes in base64.
 
-    ``controllers``: of whose; absent: of all. ``name``: as lists show it, and what was not delivered is kept by.
+    ``controllers``: only events of theirs; left out: of all. ``name``: identifies it in lists, and in the queue of its messages.
     """
 
     name: Identifier
@@ -301,12 +303,12 @@ class Settings(BaseSettings):
 
 
 def load(path: Path | None) -> Settings:
-    """The settings of the file at ``path`` (or the first default file there is), each overridable by environment.
+    """The settings from the file at ``path``, or from the first default file that exists. The environment overrides each.
 
     Raises
     ------
     ConfigError
-        On the first thing that is wrong, naming its key.
+        For the first thing that is wrong, with its key.
     """
     if path is None:
         path = _default_path()
@@ -322,7 +324,7 @@ def load(path: Path | None) -> Settings:
 
 
 def _words(fault: ErrorDetails) -> str:
-    """What is wrong with a value; where it has another shape, an example says more than the pattern."""
+    """What is wrong with a value. If it does not match a pattern, an example says more than the pattern."""
     match fault:
         case {"type": "extra_forbidden"}:
             return "is no known key"
@@ -341,7 +343,7 @@ def _words(fault: ErrorDetails) -> str:
 
 
 def forget_secrets() -> None:
-    """Take what is secret out of the environment, which every process that we start would have: PostgreSQL for weeks."""
+    """Remove secrets from the environment: every process that we start would inherit them, and PostgreSQL keep them for weeks."""
     for name in list(os.environ):
         if name.upper() in _SECRET:
             del os.environ[name]
@@ -354,7 +356,7 @@ def _default_path() -> Path | None:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            # it may well be there: to go on without it would be to obey other settings
+            # the file may well exist: going on without it would mean running with other settings
             advice = (
                 ""
                 if path.is_absolute()
@@ -367,7 +369,7 @@ def _default_path() -> Path | None:
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        # as editors on Windows write it, too, with a mark and their own line ends
+        # editors on Windows may begin the file with a BOM
         text = path.read_text("utf-8").removeprefix("\ufeff")
         return tomllib.loads(text)
     except OSError as error:
@@ -377,12 +379,14 @@ def _read(path: Path) -> dict[str, object]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text") from None
     except ValueError as error:
-        # what tomllib says, and what it lets through of Python's own
+        # an error of tomllib's, or one of Python's own that tomllib lets through
         raise ConfigError(f"{path} is not TOML: {error}") from None
 
 
 def _refuse_unknown_variables() -> None:
-    """A mistyped variable would be ignored in silence; these are ours by their prefix. A list has no key to be set by."""
+    """Refuse variables with our prefix that set nothing. A mistyped one would be ignored silently; one for a list cannot be
+    set.
+    """
     known = {name.upper() for name in Settings.model_fields}
     for name in os.environ:
         section = name.removeprefix(_ENV_PREFIX).split("__", 1)[0]

@@ -1,7 +1,7 @@
-"""What can go wrong, in words for the person who reads them.
+"""The errors that ccari raises.
 
-A message of a :class:`CcariError` is printed as one line by the CLI, so it says what is wrong, where, and what to do.
-It never holds a phone number or a secret.
+The command line prints the message of a :class:`CcariError` as one line, so it says what is wrong, where, and what to do. It
+never holds a phone number or a secret.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def why(error: OSError) -> str:
-    """The system's own words for an error, which asyncio leaves out of those it makes itself."""
+    """The operating system's words for an error. asyncio leaves them out of errors that it makes itself."""
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or type(error).__name__
@@ -21,7 +21,7 @@ class CcariError(Exception):
 
 
 class InputError(CcariError):
-    """What somebody gave cannot be taken; ``field`` names it, as both the command line and the HTTP API call it."""
+    """An input is not valid. ``field``: its name, which is the same on the command line and in the HTTP API."""
 
     def __init__(self, field: str, words: str) -> None:
         super().__init__(words)
@@ -64,12 +64,12 @@ class StoreError(CcariError):
 
 
 class RefusedError(StoreError):
-    """The database has refused what it was given, and would again."""
+    """The database has refused the data; trying again is no use."""
 
 
 class UnsoundPolicyError(StoreError):
-    """A ``revision`` of the policy that an older ccari has accepted is refused by this one. ``words`` leave out what is wrong with
-    it, which may be of any controller.
+    """A policy ``revision`` that an older ccari accepted is refused by this one. ``words`` leave the fault out, because it
+    may concern any controller.
     """
 
     def __init__(self, revision: int, fault: str) -> None:
@@ -82,27 +82,27 @@ class AsteriskError(CcariError):
 
 
 class UnsuitableError(AsteriskError):
-    """Asterisk is there but must be changed by a person before ccari can work with it; trying again is no use."""
+    """A person must change something in Asterisk before ccari can work with it; trying again is no use."""
 
 
 class RecordingError(CcariError):
-    """A recording's file is missing, damaged, or could not be put in its place."""
+    """A recording's file is missing, damaged, or could not be stored."""
 
 
 class OtherAudioError(RecordingError):
-    """A recording's file could be opened, and holds something else than was recorded."""
+    """A recording's file could be opened, but holds something other than what was recorded."""
 
 
 class RecordingDelayed(RecordingError):  # noqa: N818 - what happened
-    """It could not be put in its place yet: nothing is wrong with the recording, and it is tried again."""
+    """A recording could not be stored yet. Nothing is wrong with it, and it is tried again."""
 
 
 class EvidenceError(CcariError):
-    """Evidence does not fit together, or cannot be given."""
+    """Evidence is not consistent, or cannot be given."""
 
 
 class RequestError(CcariError):
-    """A rights request is not there, or may not take that step."""
+    """There is no such rights request, or it may not take that step."""
 
 
 class NoRequestError(RequestError, UnknownError):
@@ -110,7 +110,7 @@ class NoRequestError(RequestError, UnknownError):
 
 
 class AllKeptError(RequestError):
-    """Nothing is erased, for grounds of the law keep all there is: ``stays`` is what, and by which."""
+    """Nothing is erased, because legal grounds keep all there is. ``stays``: what is kept, and on which ground."""
 
     def __init__(self, words: str, stays: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(words)

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard output, for machines; or in colour, for people."""
+"""Structured logs on standard output: one JSON object per line for machines, or colours for people."""
 
 import errno
 import io
@@ -13,27 +13,30 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-#: For whoever reads what the service logs, on the loop that calls run on.
+#: How long a line waits for whoever reads the log: it waits on the event loop, which runs the calls.
 PATIENCE_SECONDS = 0.2
-#: Characters that are written at once: what select(2) calls writable takes PIPE_BUF bytes without waiting, and one is six at most.
+#: Characters that are written at once. What select(2) calls writable takes PIPE_BUF bytes without blocking, and a character is
+#: six bytes at most.
 _PIECE = select.PIPE_BUF // 6
-#: asyncari formats dial strings and whole events into its DEBUG lines, whatever level we run at.
+#: Loggers that say too much at our level. asyncari, for one, formats dial strings and whole events into its DEBUG lines.
 _TALKATIVE = ("asyncari", "asyncswagger11", "asyncio", "aiohttp.access", "httpx", "pydub")
-#: Reports each migration as a warning.
-_ALARMED = ("pogo_core",)
+#: Loggers that warn of what is normal: pogo_core warns of each migration.
+_ALARMIST = ("pogo_core",)
 
 
-class _Lasting(io.TextIOBase):
-    """A stream that nobody fails for who writes to it: a disk that is full, or a reader that has gone, must not turn what was
-    done into what has failed, nor end a call. With ``patience``, in seconds, nobody waits longer either, for a reader that has
-    stopped: what it has no room for is lost, and once it has none nothing waits until it has some again.
+class _UnfailingStream(io.TextIOBase):
+    """A stream to which writing never fails: a full disk, or a reader that has gone, must not make a step fail that was done, nor
+    end a call. With ``patience`` (seconds) writing does not wait longer for a reader that has stopped, either: what finds no room
+    is lost, and as long as there is no room nothing waits.
     """
 
+    #: Lines that this process could not write, in all.
     lost = 0
 
     def __init__(self, stream: TextIO, patience: float | None = None) -> None:
         self._stream = stream
-        self._untold = 0
+        #: Lines lost since the last one that was written.
+        self._missing = 0
         self._patience = patience
         self._descriptor = None if patience is None else _descriptor(stream)
         self._is_stuck = self._is_torn = False
@@ -42,14 +45,14 @@ class _Lasting(io.TextIOBase):
         try:
             self._put(text)
         except (OSError, ValueError):
-            self._untold += 1
-            _Lasting.lost += 1
+            self._missing += 1
+            _UnfailingStream.lost += 1
         else:
-            self._untold = 0
+            self._missing = 0
         return len(text)
 
     def _put(self, text: str) -> None:
-        # what comes next is not to stand in the line that broke off
+        # a line that was broken off must not run into the next one
         line = f"\n{text}" if self._is_torn else text
         size = len(line) if self._descriptor is None else _PIECE
         for start in range(0, len(line), max(size, 1)):
@@ -59,7 +62,7 @@ class _Lasting(io.TextIOBase):
             self._is_torn = start + size < len(line)
 
     def _wait(self) -> None:
-        """Until there is room for a piece. Raises BlockingIOError if there is none in time."""
+        """Wait until there is room for a piece. Raises BlockingIOError if there is none in time."""
         if self._descriptor is None:
             return
         _, ready, _ = select.select([], [self._descriptor], [], 0 if self._is_stuck else self._patience)
@@ -68,46 +71,46 @@ class _Lasting(io.TextIOBase):
             raise BlockingIOError(errno.EAGAIN, "the log is not read")
 
     def flush(self) -> None:
-        """It is done with each line."""
+        """Nothing to do: each line is flushed as it is written."""
 
-    def told(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        """Have the first line that can be written again say how many are missing before it."""
-        return {**event, "lines_lost": self._untold} if self._untold else event
+    def report_missing(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        """A processor: the first line that can be written again says how many are missing before it."""
+        return {**event, "lines_lost": self._missing} if self._missing else event
 
 
 def _descriptor(stream: TextIO) -> int | None:
     try:
         return stream.fileno()
     except (OSError, ValueError):
-        # there is nothing behind it that could stop
+        # nothing behind it could block
         return None
 
 
 def lines_lost() -> int:
-    """How many lines this process could not write, whatever has become of the disk or the reader since."""
-    return _Lasting.lost
+    """How many lines this process could not write since it started."""
+    return _UnfailingStream.lost
 
 
 def configure(
     format: Literal["json", "console"], level: str, stream: TextIO = sys.stdout, patience: float | None = None  # noqa: A002 - the setting's own name
 ) -> None:  # fmt: skip
-    """Set up structlog, and the standard library's loggers behind it, for the whole process.
+    """Set up structlog for the whole process, and send the standard library's loggers through it.
 
-    A line that cannot be written is lost, and counted (:func:`lines_lost`); with ``patience`` that is so, too, if it cannot be
-    within so many seconds.
+    A line that cannot be written is lost, and counted (:func:`lines_lost`); with ``patience``, also one that cannot be written within
+    that many seconds.
     """
-    lasting = _Lasting(stream, patience)
+    output = _UnfailingStream(stream, patience)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
-        lasting.told,
+        output.report_missing,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
     ending: list[structlog.typing.Processor]
     if format == "json":
-        ending = [structlog.processors.format_exc_info, _readable, structlog.processors.JSONRenderer(_dumps)]
+        ending = [structlog.processors.format_exc_info, _in_order, structlog.processors.JSONRenderer(_dumps)]
     else:
-        # rich's tracebacks show local variables, and in those are numbers
+        # not rich's tracebacks: they show local variables, which hold numbers
         plain = structlog.dev.plain_traceback
         in_colour = stream.isatty() and "NO_COLOR" not in os.environ
         ending = [structlog.dev.ConsoleRenderer(colors=in_colour, pad_event_to=24, exception_formatter=plain)]
@@ -115,10 +118,10 @@ def configure(
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", lasting)),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", output)),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(lasting)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, _library],
@@ -130,12 +133,12 @@ def configure(
     root.setLevel(max(threshold, logging.INFO))
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in _ALARMED:
+    for name in _ALARMIST:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _readable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """When, how grave and what come first, for the eye that follows the lines."""
+def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Put the time, the level and the event first, for people who read the lines."""
     first = {name: event.pop(name) for name in ("at", "level", "event") if name in event}
     return {**first, **event}
 
@@ -149,8 +152,8 @@ def _library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _dumps(value: object, **_: object) -> str:
     try:
-        # a dataclass by its repr, which masks: orjson would write out its fields, the number in full
+        # a dataclass is written by its repr, which masks numbers; orjson would write its fields, with the whole number
         return orjson.dumps(value, default=str, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
     except TypeError:
-        # half a character, a number of more than 64 bits: no reason to end what was being logged
+        # orjson refuses half a surrogate pair, or an integer of more than 64 bits; the line must be written all the same
         return json.dumps(value, default=str)

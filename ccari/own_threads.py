@@ -1,4 +1,4 @@
-"""Work on a disk that may hang, in threads of its own: what all the service shares goes on beside it."""
+"""Threads for work on a disk that may hang, so that it does not use up the threads that the whole service shares."""
 
 import asyncio
 import threading
@@ -11,15 +11,14 @@ from ccari.errors import CcariError, StoreError
 
 _T = TypeVar("_T")
 
-#: Under way at once, those that wait for a thread among them. A disk that answers is through with each in some
-#: milliseconds.
+#: Jobs under way, including those that wait for a thread. A disk that answers finishes each in some milliseconds.
 MOST_UNDER_WAY = 64
 _THREADS = 4
 
 
 class OwnThreads:
-    """``name``: of the threads, for whoever looks at a process that hangs. ``refusal``: what is raised where more than ``most`` are
-    under way.
+    """A pool of a few threads. ``name``: of the threads, for debugging a process that hangs. ``refusal``: the error that is
+    raised if more than ``most`` jobs would be under way.
     """
 
     def __init__(self, name: str, refusal: type[CcariError] = StoreError, most: int = MOST_UNDER_WAY) -> None:
@@ -29,22 +28,23 @@ class OwnThreads:
         self._room = threading.BoundedSemaphore(most)
 
     def begin(self, work: Callable[..., _T], *given: Any) -> asyncio.Future[_T]:
-        """What ``work`` gives, or what it raises. Cancelled, it is not begun if it has not begun yet.
+        """Run ``work`` in one of the threads; the future has its result. If it is cancelled before the work has begun, it never
+        begins.
 
         Raises
         ------
         CcariError
-            ``refusal``, if so much is under way already that the disk must be taken for one that does not answer.
+            ``refusal``, if so many jobs are under way that the disk does not seem to answer.
         """
         if not self._room.acquire(blocking=False):
             raise self._refusal(f"the disk does not answer: {self._most} reads and writes are under way")
         working = self._threads.submit(work, *given)
-        # only then: a thread that hangs keeps its place, though nobody waits for it any more
+        # when the thread is done, not when the caller gives up: a thread that hangs still takes up room
         working.add_done_callback(lambda _: self._room.release())
         return asyncio.wrap_future(working)
 
     async def run(self, work: Callable[..., _T], *given: Any) -> _T:
-        """As :meth:`begin`, and wait for it."""
+        """As :meth:`begin`, and wait for the result."""
         return await self.begin(work, *given)
 
     async def within(
