@@ -4,11 +4,11 @@ copy.
 
 import base64
 import binascii
-import contextlib
 import secrets
 from pathlib import Path
 
-from ccari.errors import ConfigError, why
+from ccari.errors import ConfigError
+from ccari.keyring.files import make_folder, read_private, write_new
 
 _PREFIX = "whsec_"
 #: Standard Webhooks requires 24 to 64.
@@ -35,25 +35,10 @@ class WebhookSecrets:
         ConfigError
             If it cannot be written.
         """
-        path = self.path(controller)
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
-        secret = _PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.touch(mode=0o600, exist_ok=False)
-            draft.write_text(secret + "\n")
-            # a link fails if another process has just made the file; a rename would replace it
-            path.hardlink_to(draft)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            raise ConfigError(
-                f"cannot write a secret in {path.parent}: {why(error)}: check [keys] dir"
-            ) from None
-        finally:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
-        return True
+        made = _PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
+        # the folder above would be open to others, made as a parent
+        make_folder(self._folder)
+        return write_new(self.path(controller), f"{made}\n".encode("ascii"))
 
     def read(self, controller: str) -> bytes:
         """The secret's bytes.
@@ -82,17 +67,7 @@ def read_secret(path: Path) -> bytes:
     ConfigError
         If it is damaged or open to others.
     """
-    try:
-        if path.stat().st_mode & 0o077:
-            raise ConfigError(f"{path} can be read by others: chmod 600 it, and think about who has read it")
-        text = path.read_text("ascii").strip()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {why(error)}") from None
-    except UnicodeDecodeError:
-        text = ""
-    secret = decoded(text)
+    secret = decoded(read_private(path).decode("ascii", errors="replace").strip())
     if secret is None:
         raise ConfigError(f"{path} holds no secret such as {_PREFIX}…: restore it from the backup")
     return secret

@@ -1,6 +1,7 @@
 """The secret that a webhook is signed with: never made in silence, never replaced, never open to others."""
 
 import base64
+import os
 import stat
 from pathlib import Path
 
@@ -31,6 +32,35 @@ def test_a_secret_that_the_controller_has_is_replaced(secrets: WebhookSecrets) -
     assert not secrets.create("acme")
     assert secrets.read("acme") == before
     assert [each.name for each in secrets.path("acme").parent.iterdir()] == ["webhook.key"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make it for somebody else")
+def test_a_secret_that_root_makes_cannot_be_read_by_the_service(tmp_path: Path) -> None:
+    service = 65534
+    os.chown(tmp_path, service, service)
+    secrets = WebhookSecrets(tmp_path / "keys")
+    assert secrets.create("acme")
+    path = secrets.path("acme")
+    assert [each.stat().st_uid for each in (path, path.parent, path.parent.parent)] == [service] * 3
+    assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
+
+
+def test_a_secret_is_told_of_that_a_power_failure_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The controller has a copy of it by then, and another would be made in its place."""
+    synced: list[str] = []
+    sync = os.fsync
+
+    def note(handle: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    path = WebhookSecrets(tmp_path).path("acme")
+    assert WebhookSecrets(tmp_path).create("acme")
+    drafts = [each for each in synced if each.startswith(f"{path.parent}/.webhook.key.")]
+    assert (len(drafts), synced[-1]) == (1, str(path.parent))
 
 
 def test_a_secret_that_is_not_there_is_made_in_silence(tmp_path: Path) -> None:
