@@ -20,11 +20,13 @@ from ccari.cli.context import (
 )
 from ccari.cli.imports import KeepGoing, ListFile, tell, the_lists, watched
 from ccari.cli.output import as_json, as_table
+from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.gating.naming import purposes_of, the_controller, the_number
 from ccari.gating.subjects import whose_number
 from ccari.policy import consent
 from ccari.policy.consent import Consent
+from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked
 from ccari.ports.lists import Scrubbed, by_reason
 from ccari.store.opened import Store
@@ -165,6 +167,15 @@ def show(
                 none="none was used for a call",
             )
     raise typer.Exit(0 if rows else 1)
+
+
+@app.command()
+def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> None:
+    """Delete consents now that ended longer ago than their controller's consents_days, by the policy in force.
+
+    The service does it by itself, when a limit has stood for a day. What is held is kept, and what holds it is named.
+    """
+    purging(context, Limited.CONSENTS, yes=yes, json=json)
 
 
 _OF_ONE = {

@@ -59,4 +59,5 @@ _WHOSE = {
     Limited.CALLS: "whose calls they were",
     Limited.REQUESTS: "whose requests they were",
     Limited.CONTACTS: "contacts",
+    Limited.CONSENTS: "consents",
 }

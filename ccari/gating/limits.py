@@ -12,6 +12,7 @@ import structlog
 from ccari.errors import CcariError
 from ccari.gating.rounds import again_and_again
 from ccari.policy.declaration import Policy
+from ccari.policy.erasure import proof_kept
 from ccari.policy.retention import Limited
 from ccari.ports.limits import Limit, Limits, PastLimit
 from ccari.ports.metering import UNMETERED, Meter, Work
@@ -129,6 +130,10 @@ def _tell(limit: Limit, found: Expired) -> None:
             _log.info(
                 "contacts_expired", controller=limit.controller, expired=found.gone, held=found.kept, contacts_days=limit.days
             )  # fmt: skip
+        case Limited.CONSENTS:
+            _log.info(
+                "consents_expired", controller=limit.controller, expired=found.gone, held=found.kept, consents_days=limit.days
+            )  # fmt: skip
 
 
 async def _count(batches: AsyncGenerator[PastLimit, None], found: Expired, progress: Progress) -> None:
@@ -148,6 +153,7 @@ def standing(policies: Sequence[Policy]) -> list[Limit]:
             controller.id,
             longest,
             forwarded=controller.forward is not None,
+            proof=proof_kept(controller.country),
             sourced=any(
                 each.data_source is not None
                 for policy in policies

@@ -17,6 +17,7 @@ _LONG_DAYS = 400
 _WITHOUT_LIMIT = {
     Limited.CALLS: "whose its calls were until they have them erased",
     Limited.REQUESTS: "whose its closed requests were for good",
+    Limited.CONSENTS: "consents that have ended until they have them erased",
     Limited.CONTACTS: "contacts that no list has any more until they have them erased",
 }
 

@@ -183,10 +183,13 @@ class Terms:
 
     @property
     def _kept_from_grant(self) -> timedelta:
-        rules = PRESETS.get(self.country or "")
-        return (
-            _years(rules.proof_years) if rules is not None and rules.proof_years is not None else timedelta()
-        )
+        return proof_kept(self.country)
+
+
+def proof_kept(country: str | None) -> timedelta:
+    """So long after it was given, and after each use, the law of the controller's country has the proof of a consent kept."""
+    rules = PRESETS.get(country or "")
+    return _years(rules.proof_years) if rules is not None and rules.proof_years is not None else timedelta()
 
 
 def plan(things: Iterable[Thing], terms: Terms) -> Plan:

@@ -49,8 +49,8 @@ class Controller(Declared):
     """Whoever decides why people are called (Art 4(7)). Every call belongs to one controller.
 
     ``calls_days``: for how many days after its end a call keeps on record whose it was; ``requests_days``: the same of a request after
-    it was closed; ``contacts_days``: for how many days a contact is kept that no list contains and nobody calls. Left out: until the
-    person has it erased.
+    it was closed; ``contacts_days``: for how many days a contact is kept that no list contains and nobody calls; ``consents_days``: for
+    how many days after its end a consent is kept. Left out: until the person has it erased.
     """
 
     id: Identifier
@@ -60,6 +60,7 @@ class Controller(Declared):
     calls_days: Days | None = None
     requests_days: Days | None = None
     contacts_days: Days | None = None
+    consents_days: Days | None = None
     forward: Forwarding | None = None
 
     def days(self, limited: Limited) -> int | None:

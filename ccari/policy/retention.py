@@ -22,6 +22,7 @@ class Limited(StrEnum):
     CALLS = "calls"
     REQUESTS = "requests"
     CONTACTS = "contacts"
+    CONSENTS = "consents"
 
     @property
     def setting(self) -> str:

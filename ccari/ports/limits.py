@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from ccari.policy.retention import Limited
@@ -14,7 +14,8 @@ class Limit:
     """``days`` after what is ``limited`` has ended, nothing on record says which person of ``controller`` it is about any more.
 
     ``forwarded``: whether the controller is told of each step of its requests. ``sourced``: whether one of its campaigns
-    says itself where its numbers come from, and calls such as are no contact.
+    says itself where its numbers come from, and calls such as are no contact. ``proof``: so long after it was given, and after
+    each use, the law has the proof of a consent kept.
     """
 
     limited: Limited
@@ -22,6 +23,7 @@ class Limit:
     days: int
     forwarded: bool = field(default=False, compare=False)
     sourced: bool = field(default=False, compare=False)
+    proof: timedelta = field(default=timedelta(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from ccari.policy.retention import Limited
 from ccari.ports.limits import Limit, PastLimit
 from ccari.store.database import Connection, Database, translated
 from ccari.store.expiry.calls import Calls
+from ccari.store.expiry.consents import Consents
 from ccari.store.expiry.contacts import Contacts
 from ccari.store.expiry.kind import Kind
 from ccari.store.expiry.requests import Requests
@@ -19,9 +20,6 @@ from ccari.store.queries import SQL
 
 #: Things in one transaction, for which those wait who place holds.
 BATCH = 250
-_KINDS: Mapping[Limited, Kind] = {
-    Limited.CALLS: Calls(), Limited.REQUESTS: Requests(), Limited.CONTACTS: Contacts(),
-}  # fmt: skip
 _Kept = dict[Any, set[str]]
 
 
@@ -30,6 +28,9 @@ class Limits:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._kinds: Mapping[Limited, Kind] = {
+            Limited.CALLS: Calls(), Limited.REQUESTS: Requests(), Limited.CONTACTS: Contacts(), Limited.CONSENTS: Consents(),
+        }  # fmt: skip
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[bool]:
@@ -37,14 +38,14 @@ class Limits:
             yield bool(await connection.fetchval(SQL["turn_to_expire"]))
 
     async def past(self, limit: Limit, now: datetime) -> AsyncGenerator[PastLimit, None]:
-        kind = _KINDS[limit.limited]
+        kind = self._kinds[limit.limited]
         async with self._database.apart() as connection:
             async for ids in _past(connection, kind, limit, now):
                 kept = await kind.kept(connection, limit, ids)
                 yield _told(len(ids) - len(kept), kept)
 
     async def expire(self, limit: Limit, now: datetime, who: str) -> AsyncGenerator[PastLimit, None]:
-        kind = _KINDS[limit.limited]
+        kind = self._kinds[limit.limited]
         async with self._database.apart() as connection:
             async for ids in _past(connection, kind, limit, now):
                 kept: _Kept = dict(await kind.kept(connection, limit, ids))

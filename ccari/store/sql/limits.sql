@@ -222,3 +222,83 @@ ORDER BY 1, 2, 4, 5, 6
 -- name: expire_contacts
 DELETE FROM contacts k USING unnest($2::bytea[], $3::text[]) AS each (digest, source)
 WHERE k.controller = $1 AND k.digest = each.digest AND k.source = each.source
+
+-- name: consents_past_limit
+-- As calls_past_limit: those that were withdrawn, have expired, or were followed by a newer one to the same, so long ago. The one
+-- that was given first before the others.
+SELECT c.id, c.given_at FROM consents c
+WHERE c.controller = $1 AND c.given_at <= least($2, now() - make_interval(days => $3))
+  AND ($4::timestamptz IS NULL OR (c.given_at, c.id) > ($4, $5::bigint))
+  AND least(c.withdrawn_at, c.valid_until,
+            (SELECT min(n.given_at) FROM consents n
+              WHERE n.controller = c.controller AND n.digest = c.digest AND n.purpose = c.purpose AND n.channel = c.channel
+                AND n.given_at > c.given_at AND n.given_at <= now()))
+      <= least($2, now() - make_interval(days => $3))
+ORDER BY c.given_at, c.id LIMIT $6
+
+-- name: lock_consents_to_expire
+-- Nothing takes a withdrawal, an end or a newer consent back.
+SELECT id FROM consents WHERE controller = $1 AND id = ANY ($2) ORDER BY digest, purpose, channel, given_at FOR UPDATE
+
+-- name: consents_kept
+-- What may keep each consent of $2 beyond its time. $3: so long the law has its proof kept, from when it was given and from each
+-- use; $4 and $5: each campaign that the controller has had, and what it asks consent to; $6 and $7 as in requests_kept.
+WITH asked AS MATERIALIZED (
+    SELECT * FROM consents WHERE controller = $1 AND id = ANY ($2)
+), of_number AS MATERIALIZED (
+    SELECT a.digest AS of, q.*
+    FROM (SELECT DISTINCT digest FROM asked) AS a CROSS JOIN LATERAL (
+        SELECT reference, controller, digests, "right", state, closed_at FROM rights_requests
+        WHERE digests @> ARRAY[a.digest] OFFSET 0
+    ) AS q
+    WHERE q.controller = $1
+)
+SELECT a.id, a.given_at, 'used' AS kind, NULL::bigint AS hold, NULL AS reference, '' AS reason, NULL::bigint AS older FROM asked a
+WHERE EXISTS (SELECT FROM consent_uses u JOIN calls c ON c.id = u.call_id WHERE u.consent_id = a.id AND c.digest IS NOT NULL)
+UNION
+SELECT a.id, a.given_at, 'proof', NULL, NULL, '', NULL FROM asked a
+WHERE greatest(a.given_at, (SELECT max(used_at) FROM consent_uses u WHERE u.consent_id = a.id)) + $3::interval > now()
+UNION
+-- what settle_consents would end the same consent by, and merge_consents would keep it out by, if a list had it again
+SELECT a.id, a.given_at, 'withdrawal', NULL, NULL, '', NULL FROM asked a
+WHERE a.withdrawn_at IS NOT NULL
+  AND NOT EXISTS (
+      SELECT FROM suppressions s
+       WHERE s.controller = $1 AND s.digest = a.digest
+         AND CASE s.reason
+             WHEN 'withdraw_consent' THEN
+                 s.entered_at >= a.given_at
+                 AND (s.campaign = '' OR EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS asks (campaign, purpose)
+                                                  WHERE asks.campaign = s.campaign AND asks.purpose = a.purpose))
+             WHEN 'erasure' THEN
+                 s.campaign = '' AND greatest(s.entered_at, s.erased_at) >= a.given_at
+                 AND (s.expires_at IS NULL OR s.expires_at > now())
+             ELSE false END)
+UNION
+SELECT a.id, a.given_at, 'older', NULL, NULL, '', o.id
+FROM asked a JOIN consents o ON o.controller = $1 AND o.digest = a.digest AND o.purpose = a.purpose AND o.channel = a.channel
+WHERE o.given_at < a.given_at AND o.withdrawn_at IS NULL AND (o.valid_until IS NULL OR o.valid_until > now())
+UNION
+-- Under two secrets nobody knows here whether two consents are one person's; a list brings them under one. What came in under the
+-- older secret in spite of that may be an older consent, which the one that goes has ended.
+SELECT a.id, a.given_at, 'secret', NULL, NULL, '', NULL FROM asked a
+WHERE EXISTS (SELECT FROM key_checks older
+              JOIN key_checks newer ON newer.kind = older.kind AND newer.holder = older.holder AND newer.key_version > older.key_version
+              WHERE older.kind = 'controller' AND older.holder = $1
+                AND EXISTS (SELECT FROM consents c
+                             WHERE c.controller = $1 AND c.key_version = older.key_version
+                               AND c.entered_at >= newer.known_at - interval '10 minutes'))
+UNION
+SELECT a.id, a.given_at, 'legal', h.id, NULL, h.reason, NULL FROM asked a JOIN holds h ON h.digests @> ARRAY[a.digest]
+WHERE h.released_at IS NULL AND h.controller = $1
+UNION
+SELECT a.id, a.given_at, 'legal', h.id, NULL, h.reason, NULL
+FROM asked a JOIN of_number q ON q.of = a.digest JOIN holds h ON h.reference = q.reference WHERE h.released_at IS NULL
+UNION
+SELECT a.id, a.given_at, 'request', NULL, q.reference, q."right", NULL FROM asked a JOIN of_number q ON q.of = a.digest
+WHERE q.closed_at IS NULL
+   OR q.state = 'fulfilled'
+      AND EXISTS (SELECT FROM unnest($6::text[], $7::text[]) AS each ("right", reason)
+                  JOIN suppressions s ON s.reason = each.reason
+                   WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
+                     AND (s.expires_at IS NULL OR s.expires_at > now()))

@@ -13,6 +13,7 @@ CONTROLLER = Controller(
     calls_days=1461,
     requests_days=1461,
     contacts_days=730,
+    consents_days=1461,
 )
 
 #: A key for every action that there is, but for the one that agrees to a recording.

@@ -216,10 +216,10 @@ def test_only_the_first_contradiction_of_a_campaign_is_told() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (changed('"8" = "access"', '"8" = "access"\n"8" = "erasure"'), 'line 37: "8": is there already'),
-        (changed("marketing = false", "marketing = false\nmarketing = true"), "line 16: marketing: is there already"),
-        (changed("max = 3", "max = 3, max = 4"), "line 22: attempts: is there already"),
-        (f"{DECLARED}[campaigns.keys]\n", "line 39: [campaigns.keys]: is there already"),
+        (changed('"8" = "access"', '"8" = "access"\n"8" = "erasure"'), 'line 38: "8": is there already'),
+        (changed("marketing = false", "marketing = false\nmarketing = true"), "line 17: marketing: is there already"),
+        (changed("max = 3", "max = 3, max = 4"), "line 23: attempts: is there already"),
+        (f"{DECLARED}[campaigns.keys]\n", "line 40: [campaigns.keys]: is there already"),
         ("a = 1\na = 2", "line 2: a: is there already"),
         ("a = 1\n\nsecret = \n", "line 3: is not TOML: Invalid value"),
         ("a = 1\nthis is no policy\n\n", "line 2: is not TOML: Expected '=' after a key in a key/value pair"),

@@ -108,6 +108,7 @@ def test_a_controller_that_keeps_whose_calls_they_were_for_good_is_not_asked_why
     [
         ("requests_days", "whose its closed requests were for good"),
         ("contacts_days", "contacts that no list has any more until they have them erased"),
+        ("consents_days", "consents that have ended until they have them erased"),
     ],
 )
 def test_a_controller_that_has_no_limit_is_not_asked_why(setting: str, kept: str) -> None:

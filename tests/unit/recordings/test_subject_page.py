@@ -31,7 +31,7 @@ ACCOUNT: dict[str, Any] = {
     "requests": [{"reference": "ACME-2026-000001", "right": "access", "received_at": AT, "due": "2026-08-03", "state": "received"}],
     "accesses": [{"at": AT, "access": "recording_played", "why": "<script>"}],
     "retention": [{"what": "recordings", "campaign": "offers", "days": 90}, {"what": "calls", "days": 1461}, {"what": "requests", "days": 1462},
-                  {"what": "contacts", "days": 731}],
+                  {"what": "contacts", "days": 731}, {"what": "consents", "days": 1463}],
     "passed_on": [{"reference": "ACME-2026-000001", "at": AT}],
 }  # fmt: skip
 
@@ -71,6 +71,7 @@ def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(langu
     assert f"{subject._WORDS[spoken]['retention_calls']}: 1461." in made
     assert f"{subject._WORDS[spoken]['retention_requests']}: 1462." in made
     assert f"{subject._WORDS[spoken]['retention_contacts']}: 731." in made
+    assert f"{subject._WORDS[spoken]['retention_consents']}: 1463." in made
     # by the controller's clock
     assert "2026-07-01 12:00:00" in made
 

@@ -84,7 +84,7 @@ MIGRATIONS = [
     "0025_let_through",
     "0026_given_up_numbers",
     "0027_requests_expire",
-    "0028_contacts_expire",
+    "0028_contacts_and_consents_expire",
     "0029_contacts_in_order",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.

@@ -1,0 +1,77 @@
+"""Consents that ended long ago are deleted, and none is in force again for it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ccari.policy.bases import LegalBasis
+from ccari.policy.erasure import is_held_by
+from ccari.policy.retention import HoldKind
+from ccari.policy.rights import Right
+from ccari.ports.holds import Held
+from ccari.ports.limits import Limit
+from ccari.store import holds
+from ccari.store.database import Connection
+from ccari.store.expiry.kind import Keepers
+from ccari.store.policies import Asked
+from ccari.store.queries import SQL
+
+_WORDS = {
+    "used": "a call that was made on it, and that is kept",
+    "proof": "the law of its controller's country, which has the proof of a consent kept for years (DE: §7a(2) UWG)",
+    "withdrawal": "its withdrawal, which no bar tells of: a list could bring it back (ccari consents withdraw bars)",
+    "older": "an older consent to the same that stays, and would be in force again",
+    "secret": "a consent that came under an older secret when there was a newer one: import the lists of consents again",
+}
+
+
+class Consents:
+    """:class:`ccari.store.expiry.kind.Kind`, by the consents' ids."""
+
+    def __init__(self) -> None:
+        self._asked = Asked()
+
+    async def past(
+        self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
+    ) -> Sequence[tuple[datetime, int]]:  # fmt: skip
+        rows = await connection.fetch(
+            SQL["consents_past_limit"], limit.controller, until, limit.days, *(after or (None, None)), most
+        )
+        return [(row["given_at"], row["id"]) for row in rows]
+
+    async def lock(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Sequence[int]:
+        # no list of consents is merged, and no withdrawal entered, until they are gone
+        await connection.execute(SQL["lock_consents"], limit.controller)
+        rows = await connection.fetch(SQL["lock_consents_to_expire"], limit.controller, ids)
+        return [row["id"] for row in rows]
+
+    async def kept(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Keepers:
+        asks = sorted(await self._asked.by(connection, limit.controller))
+        rows = await connection.fetch(
+            SQL["consents_kept"], limit.controller, ids, limit.proof, [each for each, _ in asks], [to for _, to in asks],
+            holds.ON_RIGHTS, holds.ON_BARS,
+        )  # fmt: skip
+        found: Keepers = defaultdict(set)
+        for row in rows:
+            if row["kind"] == "legal":
+                found[row["id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
+            elif row["kind"] == "request":
+                if is_held_by(Right(row["reason"]), LegalBasis.CONSENT):
+                    held = Held(HoldKind.REQUEST, None, row["reference"], row["reason"])
+                    found[row["id"]].add(held.words)
+            elif row["kind"] != "older":
+                found[row["id"]].add(_WORDS[row["kind"]])
+        going = set(ids)
+        for row in sorted((row for row in rows if row["kind"] == "older"), key=lambda row: row["given_at"]):
+            # the older one comes first, and perhaps goes at the same time
+            if row["older"] not in going or row["older"] in found:
+                found[row["id"]].add(_WORDS["older"])
+        return found
+
+    async def erase(self, connection: Connection, limit: Limit, ids: Sequence[int], who: str) -> None:  # noqa: ARG002 - Kind's
+        await connection.execute(SQL["erase_uses"], ids)
+        await connection.execute(SQL["erase_consents"], ids)
+
+    def changed(self, one: int) -> str:
+        return f"consent {one}, which somebody has changed"

@@ -1,0 +1,355 @@
+"""Consents that ended long ago are deleted, none is in force again for it, and a withdrawal bars on."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from ccari.gating.limits import Expired, LimitKeeper, standing
+from ccari.policy import gate
+from ccari.policy.consent import Channel
+from ccari.policy.declaration import read
+from ccari.policy.gate import Block
+from ccari.policy.retention import Limited
+from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.suppression import Reason
+from ccari.ports.holds import HoldOn, Subject
+from ccari.ports.limits import Limit
+from ccari.store import limits
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from tests.unit.store import listed, made, person
+from tests.unit.store.kept import DAY, NOW, Shelf
+from tests.unit.store.listed import agreed
+from tests.unit.store.test_call_limits import OF_LONG_AGO, OTHER, WITHIN, applied, expire
+from tests.unit.store.test_holds import WAITING
+from tests.unit.store.test_request_commands import on
+from tests.unit.store.test_requests import by, letter
+
+LIMIT = Limit(Limited.CONSENTS, "acme", 365)
+GERMAN = replace(LIMIT, proof=timedelta(days=1827))
+OFFERS = made.POLICY.replace(
+    'legal_basis = "contract"', 'legal_basis = "consent"\nconsent_purpose = "marketing"'
+)
+LIMITED = OFFERS.replace("[[campaigns]]", "consents_days = 365\n[[campaigns]]", 1)
+QUESTION = replace(made.QUESTION, purpose="marketing")
+LONG_AGO = NOW - 2 * OF_LONG_AGO
+OVER = NOW - OF_LONG_AGO
+
+
+@pytest.fixture
+async def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
+    await store.policies.apply(OFFERS, "anna")
+    return Shelf(store, database, tmp_path / "recordings")
+
+
+async def consents(shelf: Shelf, *lines: Any, controller: str = "acme") -> int:
+    """Bring a list in; how many consents it has entered."""
+    done = await shelf.store.consents.load(
+        controller, {"renewals": "marketing"}, listed.batches(*lines), origin="list", keep_going=False
+    )
+    return done.report.accepted
+
+
+async def given(shelf: Shelf) -> list[datetime]:
+    """When each consent that there is was given."""
+    return [row["given_at"] for row in await shelf.database.rows("SELECT given_at FROM consents ORDER BY 1")]
+
+
+async def verdict(shelf: Shelf, known_as: Any = None) -> Block | None:
+    """What the gate says of a call to the number on consent."""
+    facts, _ = await shelf.store.calls.facts(QUESTION, known_as or made.digests(), ())
+    return gate.verdict(read(OFFERS).campaigns[0], (), "PL", made.NUMBER, facts, datetime.now(UTC))
+
+
+async def withdrawn(shelf: Shelf, at: datetime = OVER, purpose: str | None = "marketing") -> None:
+    """As by ``ccari consents withdraw``, so long ago: with a bar."""
+    await shelf.store.consents.withdraw(
+        "acme", made.digests(), at, purpose=purpose, purposes={"renewals": "marketing"}, origin="cli:anna", proof="letter"
+    )  # fmt: skip
+    await shelf.database.rows("UPDATE suppressions SET entered_at = $1", at)
+
+
+async def test_a_consent_that_ended_long_ago_is_kept_or_bars_no_more(shelf: Shelf) -> None:
+    await consents(shelf, agreed(given=LONG_AGO))
+    assert await verdict(shelf) is None
+    await withdrawn(shelf)
+    assert await expire(shelf, LIMIT) == Expired(1)
+    assert await given(shelf) == []
+    assert await verdict(shelf) is Block.SUPPRESSED_CAMPAIGN_WITHDRAW_CONSENT
+    # a list that does not know of the withdrawal brings nothing back
+    assert await consents(shelf, agreed(given=LONG_AGO)) == 1
+    assert await verdict(shelf) is Block.SUPPRESSED_CAMPAIGN_WITHDRAW_CONSENT
+    assert [row["withdrawn_at"] for row in await shelf.store.consents.of("acme", made.digests())] == [OVER]
+    # and what was given since counts
+    await consents(shelf, agreed(given=NOW - DAY))
+    assert await verdict(shelf) is None
+
+
+async def test_a_consent_that_is_in_force_goes_or_one_before_its_time_or_anothers(shelf: Shelf) -> None:
+    await consents(shelf, agreed(given=LONG_AGO), agreed(OTHER, given=LONG_AGO, until=NOW - 364 * DAY))
+    await consents(shelf, agreed(given=LONG_AGO, until=NOW + DAY, channel=Channel.AUTOMATIC_CALLS))
+    # to another purpose, on another channel, or given tomorrow: none of them follows it
+    await consents(shelf, agreed(given=OVER, purpose="surveys"), agreed(given=NOW + DAY))
+    await consents(shelf, agreed(given=LONG_AGO, until=OVER), controller="beta")
+    before = await given(shelf)
+    assert await expire(shelf, LIMIT) == Expired()
+    assert await given(shelf) == before
+    assert await verdict(shelf) is None
+
+
+async def test_a_consent_that_has_expired_or_was_followed_by_another_stays_for_good(shelf: Shelf) -> None:
+    await consents(
+        shelf, agreed(given=LONG_AGO), agreed(given=OVER), agreed(OTHER, given=LONG_AGO, until=OVER)
+    )
+    assert await expire(shelf, LIMIT) == Expired(2)
+    assert await given(shelf) == [OVER]
+    assert await verdict(shelf) is None
+
+
+@pytest.mark.parametrize(("ago", "wrong_by"), [(10, 3650), (366, -10)], ids=["ahead", "behind"])
+async def test_a_consent_goes_by_one_clock_alone(shelf: Shelf, ago: int, wrong_by: int) -> None:
+    await consents(shelf, agreed(given=LONG_AGO, until=NOW - timedelta(days=ago)))
+    assert await expire(shelf, LIMIT, NOW + timedelta(days=wrong_by)) == Expired()
+
+
+async def test_a_withdrawal_that_only_the_consent_tells_of_is_forgotten(shelf: Shelf) -> None:
+    """One that a list told of: the next could bring the consent back."""
+    await consents(shelf, agreed(given=LONG_AGO, withdrawn=OVER))
+    words = "its withdrawal, which no bar tells of: a list could bring it back (ccari consents withdraw bars)"
+    assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({words: 1}))
+    for reason, campaign in (
+        (Reason.OBJECTION, None), (Reason.WITHDRAW_CONSENT, "surveys"), (Reason.DO_NOT_CALL, None),
+    ):  # fmt: skip
+        await shelf.store.suppressions.add("acme", made.digests(), reason, "cli", "", campaign=campaign)
+    assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({words: 1}))
+    await withdrawn(shelf, LONG_AGO - DAY)
+    assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({words: 1}))
+    await withdrawn(shelf, datetime.now(UTC))
+    assert await expire(shelf, LIMIT) == Expired(1)
+
+
+async def test_a_consent_that_an_erasure_ended_is_brought_back(shelf: Shelf) -> None:
+    """Which had left it as proof."""
+    await consents(shelf, agreed(given=LONG_AGO, withdrawn=OVER))
+    await shelf.store.suppressions.add("acme", made.digests(), Reason.ERASURE, "erasure", "")
+    assert await expire(shelf, LIMIT) == Expired(1)
+    assert await consents(shelf, agreed(given=LONG_AGO)) == 0
+
+
+async def test_an_older_consent_is_in_force_again_when_what_ended_it_has_gone(shelf: Shelf) -> None:
+    """One that had no end of its own, and that something keeps longer than the newer one, which has expired."""
+    await consents(shelf, agreed(given=LONG_AGO))
+    call = await person.called(shelf)
+    await shelf.database.rows(
+        "INSERT INTO consent_uses (consent_id, call_id) SELECT id, $1 FROM consents", call.id
+    )
+    await consents(shelf, agreed(given=LONG_AGO + DAY, until=OVER))
+    assert await verdict(shelf) is Block.CONSENT_EXPIRED
+    used, older = (
+        "a call that was made on it, and that is kept",
+        "an older consent to the same that stays, and would be in force again",
+    )
+    assert await expire(shelf, LIMIT) == Expired(0, 2, Counter({used: 1, older: 1}))
+    assert await verdict(shelf) is Block.CONSENT_EXPIRED
+    await shelf.database.rows("UPDATE calls SET digest = NULL, key_version = NULL")
+    assert await expire(shelf, LIMIT) == Expired(2)
+    assert await verdict(shelf) is Block.NO_CONSENT
+    assert await shelf.database.rows("SELECT * FROM consent_uses") == []
+
+
+async def test_one_that_came_under_an_older_secret_is_in_force_again(shelf: Shelf) -> None:
+    """When the one that followed it, under the newer, has gone: nobody knows here that they are one person's."""
+    for version, at in ((1, LONG_AGO), (2, OVER)):
+        await shelf.database.rows(
+            "INSERT INTO key_checks (kind, holder, key_version, known_at) VALUES ('controller', 'acme', $1, $2)", version, at
+        )  # fmt: skip
+    await consents(shelf, agreed(given=LONG_AGO + DAY, until=OVER, version=2))
+    # by a node that had not heard of the newer secret
+    await consents(shelf, agreed(given=LONG_AGO))
+    both = listed.digests(made.NUMBER, 2)
+    assert await verdict(shelf, both) is Block.CONSENT_EXPIRED
+    words = "a consent that came under an older secret when there was a newer one: import the lists of consents again"
+    assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({words: 1}))
+    assert await verdict(shelf, both) is Block.CONSENT_EXPIRED
+    # as a list brings it
+    await consents(shelf, agreed(given=LONG_AGO, version=2))
+    assert await expire(shelf, LIMIT) == Expired(2)
+    assert await verdict(shelf, both) is Block.NO_CONSENT
+
+
+async def test_what_came_under_an_older_secret_before_the_newer_keeps_consents(shelf: Shelf) -> None:
+    await consents(shelf, agreed(OTHER, given=LONG_AGO))
+    await shelf.database.rows("UPDATE consents SET entered_at = $1", OVER - DAY)
+    for version, at in ((1, LONG_AGO), (2, OVER)):
+        await shelf.database.rows(
+            "INSERT INTO key_checks (kind, holder, key_version, known_at) VALUES ('controller', 'acme', $1, $2)", version, at
+        )  # fmt: skip
+    await consents(shelf, agreed(given=LONG_AGO, until=OVER, version=2))
+    assert await expire(shelf, LIMIT) == Expired(1)
+
+
+async def test_proof_goes_that_german_law_has_kept(shelf: Shelf) -> None:
+    await consents(
+        shelf, agreed(given=NOW - 1900 * DAY, until=OVER), agreed(OTHER, given=NOW - 1800 * DAY, until=OVER)
+    )
+    words = "the law of its controller's country, which has the proof of a consent kept for years (DE: §7a(2) UWG)"
+    assert await expire(shelf, GERMAN) == Expired(1, 1, Counter({words: 1}))
+    assert await given(shelf) == [NOW - 1800 * DAY]
+    # from each use, too, whose call has expired
+    await shelf.database.rows("UPDATE consents SET given_at = given_at - interval '100 days'")
+    call = await person.called(shelf)
+    await shelf.database.rows(
+        "INSERT INTO consent_uses (consent_id, call_id, used_at) SELECT id, $1, $2 FROM consents",
+        call.id,
+        NOW - 1800 * DAY,
+    )
+    await shelf.database.rows("UPDATE calls SET digest = NULL, key_version = NULL")
+    assert await expire(shelf, GERMAN) == Expired(0, 1, Counter({words: 1}))
+    assert await expire(shelf, LIMIT) == Expired(1)
+
+
+@pytest.mark.parametrize(("country", "days"), [("PL", 0), ("DE", 1827)])
+def test_a_controllers_law_goes_unnoticed(country: str, days: int) -> None:
+    (limit,) = standing([read(LIMITED.replace('"PL"', f'"{country}"'))])
+    assert (limit, limit.proof) == (LIMIT, timedelta(days=days))
+
+
+Keeps = Callable[[Shelf], Awaitable[Callable[[], Awaitable[object]]]]
+
+
+def _held(on: Callable[[Shelf], Awaitable[HoldOn]]) -> Keeps:
+    async def keeps(shelf: Shelf) -> Callable[[], Awaitable[object]]:
+        hold = (await shelf.store.holds.place(await on(shelf), "lawsuit", "cli:anna"))["id"]
+        return lambda: shelf.store.holds.release(hold, "settled", "cli:anna")
+
+    return keeps
+
+
+async def _on_number(_: Shelf) -> HoldOn:
+    return HoldOn(subject=Subject("acme", made.digests()))
+
+
+async def _on_request(shelf: Shelf) -> HoldOn:
+    reference = await person.asked(shelf)
+    await person.resolved(shelf, reference)
+    return HoldOn(reference=reference)
+
+
+def _asked(right: Right) -> Keeps:
+    async def keeps(shelf: Shelf) -> Callable[[], Awaitable[object]]:
+        reference = await person.asked(shelf, right)
+        return lambda: shelf.store.requests.step(
+            reference, RequestState.WITHDRAWN, by("cli:anna", "by phone")
+        )
+
+    return keeps
+
+
+async def _restricted(shelf: Shelf) -> Callable[[], Awaitable[object]]:
+    await person.resolved(shelf, await person.asked(shelf, Right.RESTRICTION, level=Level.L1))
+    return lambda: shelf.store.suppressions.remove(
+        "acme", made.digests(), "cli:anna", "told", reason=Reason.RESTRICTION
+    )
+
+
+@pytest.mark.parametrize(
+    ("keeps", "words"),
+    [
+        pytest.param(_held(_on_number), "legal hold 1 (lawsuit)", id="hold-on-number"),
+        pytest.param(_held(_on_request), "legal hold 1 (lawsuit)", id="hold-on-request"),
+        pytest.param(_asked(Right.ACCESS), "request ACME-2026-000001 (access)", id="access"),
+        pytest.param(_asked(Right.PORTABILITY), "request ACME-2026-000001 (portability)", id="portability"),
+        pytest.param(_restricted, "request ACME-2026-000001 (restriction)", id="restricted"),
+    ],
+)
+async def test_a_consent_goes_that_is_kept_or_stays_when_it_is_not_any_more(
+    shelf: Shelf, keeps: Keeps, words: str
+) -> None:
+    await consents(shelf, agreed(given=LONG_AGO, until=OVER), agreed(OTHER, given=LONG_AGO - DAY, until=OVER))
+    lets_go = await keeps(shelf)
+    assert await expire(shelf, LIMIT) == Expired(1, 1, Counter({words: 1}))
+    assert await given(shelf) == [LONG_AGO]
+    await lets_go()
+    assert await expire(shelf, LIMIT) == Expired(1)
+
+
+async def test_a_request_keeps_a_consent_that_it_does_not_need(shelf: Shelf) -> None:
+    """Nobody is kept longer who asked to be forgotten; an objection is to what rests on no consent."""
+    await consents(shelf, agreed(given=LONG_AGO, until=OVER))
+    await person.asked(shelf, Right.ERASURE)
+    await person.asked(shelf, Right.OBJECTION)
+    assert await expire(shelf, LIMIT) == Expired(1)
+
+
+async def test_invariant_7_another_controllers_hold_request_and_bar_act_on_a_consent(shelf: Shelf) -> None:
+    """Though the digests were the same: invariant 7."""
+    await consents(
+        shelf, agreed(given=LONG_AGO, until=OVER), agreed(OTHER, given=LONG_AGO - DAY, withdrawn=OVER)
+    )
+    await shelf.store.holds.place(HoldOn(subject=Subject("beta", made.digests())), "lawsuit", "cli:anna")
+    held = await shelf.store.requests.add("beta", letter(), made.digests())
+    await shelf.store.holds.place(HoldOn(reference=held), "lawsuit", "cli:anna")
+    await shelf.store.suppressions.add("beta", made.digests(number=OTHER), Reason.WITHDRAW_CONSENT, "cli", "")
+    assert (await expire(shelf, LIMIT)).gone == 1
+    assert await given(shelf) == [LONG_AGO - DAY]
+
+
+async def test_consents_behind_many_that_are_kept_are_never_come_to(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "BATCH", 2)
+    await consents(
+        shelf, *(agreed(given=LONG_AGO + n * DAY, until=OVER) for n in range(3)),
+        *(agreed(OTHER, given=LONG_AGO + (3 + n) * DAY, until=OVER) for n in range(3)),
+    )  # fmt: skip
+    await shelf.store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "cli:anna")
+    assert await expire(shelf, LIMIT) == Expired(3, 3, Counter({"legal hold 1 (lawsuit)": 3}))
+
+
+async def test_a_consent_goes_past_a_hold_that_is_just_being_placed(shelf: Shelf, dsn: str) -> None:
+    await consents(shelf, agreed(given=LONG_AGO, until=OVER))
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
+    try:
+        async with asyncio.timeout(WITHIN), connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))")
+            await connection.execute(
+                "INSERT INTO holds (controller, digests, reason, placed_by) VALUES ('acme', $1, 'lawsuit', 'x')",
+                [made.digests().newest],
+            )
+            keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
+            expiring = asyncio.create_task(keeper.expire(LIMIT, datetime.now(UTC)))
+            while not await connection.fetchval(WAITING) and not expiring.done():
+                pass
+    finally:
+        await connection.close()
+    assert (await expiring).kept == 1
+
+
+async def test_the_command_deletes_consents_unasked(dsn: str, tmp_path: Path, shelf: Shelf) -> None:
+    ccari = on(dsn, tmp_path)
+    await consents(shelf, agreed(given=LONG_AGO, until=OVER))
+    none = (await ccari.ccari("consents", "purge")).out
+    assert none == "no controller of the policy in force has consents_days\n"
+    await applied(shelf, LIMITED, timedelta(0))
+    told = await ccari.ccari("consents", "purge")
+    assert (told.code, told.err) == (0, "nothing was erased yet: --yes does, for good, of 1\n")
+    assert await ccari.json("consents", "purge", "--yes") == {
+        "limits": [{"controller": "acme", "consents_days": 365, "consents": 1, "kept": 0, "held_by": {}}],
+        "erased": True,
+    }
+    assert await given(shelf) == []
+
+
+async def test_a_round_leaves_consents_alone(shelf: Shelf) -> None:
+    await shelf.database.rows("ALTER TABLE policy_revisions DISABLE TRIGGER append_only")
+    await shelf.database.rows("DELETE FROM policy_revisions")
+    await consents(shelf, agreed(given=LONG_AGO, until=OVER))
+    await applied(shelf, LIMITED, timedelta(days=2))
+    assert await LimitKeeper(shelf.store.limits, shelf.store.policies).round() == {LIMIT: Expired(1)}
