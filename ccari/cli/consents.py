@@ -171,9 +171,10 @@ def show(
 
 @app.command()
 def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> None:
-    """Delete consents now that ended longer ago than their controller's consents_days, by the policy in force.
+    """Delete now the consents that ended longer ago than their controller's consents_days, by the policy in force.
 
-    The service does it by itself, when a limit has stood for a day. What is held is kept, and what holds it is named.
+    The service does this by itself, once a limit has been in force for a day. Consents that are held are kept, and
+    what holds them is named.
     """
     purging(context, Limited.CONSENTS, yes=yes, json=json)
 
