@@ -17,9 +17,11 @@ class Contradiction(NamedTuple):
 class ContradictionError(ValueError):
     """All contradictions of one table."""
 
-    def __init__(self, *found: Contradiction) -> None:
-        super().__init__("; ".join(f"{'.'.join(map(str, each.path))}: {each.words}" for each in found))
-        self.found = found
+    def __init__(self, *contradictions: Contradiction) -> None:
+        super().__init__(
+            "; ".join(f"{'.'.join(map(str, each.path))}: {each.words}" for each in contradictions)
+        )
+        self.contradictions = contradictions
 
 
 class Declared(BaseModel):
@@ -33,8 +35,8 @@ class Declared(BaseModel):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if found := tuple(self.contradictions()):
-            raise ContradictionError(*found)
+        if contradictions := tuple(self.contradictions()):
+            raise ContradictionError(*contradictions)
         return self
 
 

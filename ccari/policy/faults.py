@@ -62,11 +62,11 @@ def of_validation(
     faults: list[Fault] = []
     places = Places(text)
     for detail in error.errors(include_url=False, include_input=False):
-        contradiction = detail.get("ctx", {}).get("error")
-        if isinstance(contradiction, ContradictionError):
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, ContradictionError):
             faults += [
                 _fault_at(places, document, (*detail["loc"], *path), words)
-                for path, words in contradiction.found
+                for path, words in cause.contradictions
             ]
         else:
             faults.append(_fault_at(places, document, detail["loc"], _words(model, detail)))
