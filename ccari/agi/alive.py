@@ -1,11 +1,11 @@
-"""``AGI(agi://HOST:4573/alive)``: whether anybody is there, before a caller is handed over who could wait for ever."""
+"""``AGI(agi://HOST:4573/alive)``: whether the service answers, before a caller is handed to it who could wait for ever."""
 
 from ccari.agi.desk import Counter
 from ccari.agi.session import Session
 
 
 async def alive(session: Session, _counter: Counter) -> None:
-    """Leave ``yes`` in ``CCARI_ALIVE``; whether a call can be taken, Stasis and the gate tell.
+    """Set ``CCARI_ALIVE`` to ``yes``. That does not say whether a call can be taken: Stasis and the gate do.
 
     Raises
     ------

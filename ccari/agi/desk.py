@@ -18,6 +18,7 @@ class Setting:
     """Sets variables, all by one command where the Asterisk can. Each Asterisk (by its address) is asked once whether it can."""
 
     def __init__(self) -> None:
+        #: Whether an Asterisk sets several variables with one command, by its address.
         self._at_once: dict[str, bool] = {}
 
     async def set(self, session: Session, values: Mapping[str, str]) -> None:

@@ -22,9 +22,9 @@ from ccari.policy.rights import Level, Right
 
 _log = structlog.get_logger()
 
-#: For a row to put the journal of a call without a number in.
+#: To write the row of a call without a number, which its journal needs.
 ROW_SECONDS = 3.0
-#: In place of a reference, where there is none.
+#: Instead of a reference, if there is none.
 NONE = "none"
 
 
@@ -90,12 +90,12 @@ class Registering:
         return Answer(reference or NONE, () if refuses else words)
 
     async def _make_durable(self, right: Right, key: str) -> tuple[str | None, date]:
-        """Register it, with a row for the call that it was pressed in: its reference (None: there is none yet), and the last
-        day for an answer.
+        """Register the right, with a row for its call. Gives its reference (None: there is none yet) and the last day to
+        answer.
         """
         exercise = replace(
             self._terms.exercise(right, key), number_from=self._caller.number_from, level=self._caller.level,
-            # the notice was the dialplan's, and so is what records
+            # the dialplan plays the notice and records, not ccari
             notice_version=None, recorded_elsewhere=True,
         )  # fmt: skip
         reference = await register(self._counter.store, self._journal, self._terms.opened, exercise)
@@ -109,9 +109,10 @@ class Registering:
 
 
 class Unregistrable:
-    """:class:`Exercising` for somebody without a number: they can refuse to be recorded, and nothing that needs an answer.
+    """:class:`Exercising` for somebody without a number: they can refuse to be recorded, but cannot exercise a right that needs
+    an answer.
 
-    As in a call over Stasis; but the row in which the journal is kept is made when the first right is pressed.
+    It is as in a call over Stasis, except that the call's row is written only when the first right is pressed.
     """
 
     def __init__(self, counter: Counter, gatekeeper: Gatekeeper, journal: Journal, call: UUID) -> None:

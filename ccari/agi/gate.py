@@ -16,7 +16,7 @@ from ccari.ports.metering import Way
 
 #: From the connection to the verdict: the agent waits, and the dialplan gives up soon after.
 ANSWER_SECONDS = 3.0
-#: How an allowed call ends for ccari: the dialplan has it, and what became of it is not for us to say.
+#: The outcome of an allowed call: the dialplan has it, and ccari does not learn what became of it.
 HANDED_BACK = "handed_back"
 
 

@@ -1,4 +1,4 @@
-"""The keys menu: telling it, hearing keys, and saying what comes of them, for a bounded time."""
+"""The keys menu: it plays the menu, takes keys, and says what came of them, for a bounded time."""
 
 import asyncio
 import contextlib
@@ -18,19 +18,19 @@ from ccari.ports.sounds import Sound
 
 _log = structlog.get_logger()
 
-#: How often the menu is told; a key that means nothing is answered with the menu.
+#: How often the menu is played at most. A key that means nothing is answered with the menu.
 MENU_ROUNDS = 3
-#: For a key once the menu has been told; reaching for it takes two or three.
+#: To wait for a key once the menu has been played; people take two or three.
 KEY_SECONDS = 5.0
-#: For one visit in all. Whatever answers every question with a key would else be asked for ever; the dialplan's own time-out
-#: comes after it.
+#: For one visit in all. Something that answers everything with a key would otherwise stay for ever. The dialplan's own time-out
+#: is longer.
 MENU_SECONDS = 240.0
-#: Heeded in one visit; a person presses a handful.
+#: Keys that are obeyed in one visit. A person presses a handful.
 MOST_KEYS = 40
-#: Between looks at whether a right is registered, while the keys stay live: Asterisk drops what is pressed when no
-#: command waits for it.
+#: Between two looks at whether a right is registered. Asterisk listens for keys meanwhile: it drops those that are pressed while
+#: no command waits for them.
 LISTEN_SECONDS = 0.1
-#: To look up where a person's number is from; then it is told as for all of the campaign.
+#: To look up the source of a person's number. If that takes longer, the campaign's own source is said.
 SOURCE_SECONDS = 3.0
 #: How much longer than its file a playback may take to be answered.
 PLAYBACK_GRACE_SECONDS = 5.0
@@ -40,7 +40,7 @@ _KEYS_BY_CODE = {str(ord(key)): key for key in _KEYS}
 
 
 async def play(session: Session, sound: Sound) -> str | None:
-    """Play to the end, or to the first key, which is given.
+    """Play a sound until it ends or a key is pressed. Gives the key.
 
     Raises
     ------
@@ -57,7 +57,7 @@ async def play(session: Session, sound: Sound) -> str | None:
 
 
 async def _wait(session: Session, seconds: float) -> str | None:
-    """A key, if one is pressed in time."""
+    """The key that is pressed within so many seconds; None if none is."""
     reply = await session.command(
         "WAIT", "FOR", "DIGIT", str(round(seconds * 1000)), seconds=seconds + PLAYBACK_GRACE_SECONDS
     )
@@ -65,20 +65,21 @@ async def _wait(session: Session, seconds: float) -> str | None:
 
 
 def _key(result: str) -> str | None:
-    """The key of a reply, which gives it as its character's number; 0 for none, -1 when the channel has gone."""
+    """The key in a reply, which has its character code: 0 if no key was pressed, -1 if the channel has hung up."""
     if result == "-1":
         raise GoneError("the channel has hung up")
     return _KEYS_BY_CODE.get(result)
 
 
-async def _in_time(finding: Awaitable[Sound | None]) -> Sound | None:
+async def _within_limit(finding: Awaitable[Sound | None]) -> Sound | None:
+    """The sound of a source, or None if finding it takes longer than :data:`SOURCE_SECONDS`."""
     with contextlib.suppress(TimeoutError):
         return await asyncio.wait_for(finding, SOURCE_SECONDS)
     return None
 
 
 class Menu:
-    """One person at the keys. ``source``: finds what says where their own number is from, if anything does."""
+    """One person's visit to the menu. ``source``: finds the sound that says where their own number comes from, if there is one."""
 
     def __init__(
         self, session: Session, campaign: Campaign, sounds: Mapping[str, Sound], exercising: Exercising,
@@ -92,17 +93,19 @@ class Menu:
         self._source = source
         self._pressed: deque[str] = deque()
         self._upcoming: tuple[str, ...] = ()
-        self._told: dict[Right, str] = {}
+        #: What the dialplan was told: the rights, with their references.
+        self._references: dict[Right, str] = {}
+        #: From then on only ``_last_keys`` are taken, each once.
         self._closing = False
         self._last_keys: set[str] = set()
 
     async def run(self) -> None:
-        """Until nothing more is pressed, or too much.
+        """Run the menu until no more keys are pressed, or too many were.
 
         Raises
         ------
         AgiError
-            If the channel is gone. What was pressed is registered all the same, as when the service stops.
+            If the channel is gone. The rights that were pressed are registered all the same; so they are if the service stops.
         """
         patient = True
         try:
@@ -115,46 +118,48 @@ class Menu:
             await self._exercising.close(patient=patient)
 
     async def _register_rest(self) -> None:
-        """What was pressed and not obeyed yet when the channel went, or the service."""
+        """Register the rights that were pressed and not obeyed yet when the channel hung up, or the service stopped."""
         rights = {right: key for key in self._pressed if (right := self._right_of(key)) is not None}
         for right, key in rights.items():
-            if right not in self._told:
+            if right not in self._references:
                 self._note(key)
                 await self._exercising.exercise(right, key)
 
     async def _converse(self) -> None:
         clock = asyncio.get_running_loop().time
         until = clock() + MENU_SECONDS
-        heeded = rounds = 0
+        obeyed = rounds = 0
         while True:
-            if not self._closing and (heeded >= MOST_KEYS or clock() >= until):
-                self._hear_no_more(heeded)
+            if not self._closing and (obeyed >= MOST_KEYS or clock() >= until):
+                self._begin_closing(obeyed)
             if self._pressed:
-                heeded += 1
+                obeyed += 1
                 await self._obey(self._pressed.popleft())
                 continue
             if self._upcoming:
-                await self._say_next()
+                await self._play_next()
                 continue
-            if self._closing or self._told or rounds == MENU_ROUNDS:
+            if self._closing or self._references or rounds == MENU_ROUNDS:
                 return
             rounds += 1
-            key = await self._tell() or await _wait(self._session, KEY_SECONDS)
+            key = await self._play_menu() or await _wait(self._session, KEY_SECONDS)
             if key is None:
                 return
-            self._press(key)
+            self._take(key)
 
-    def _hear_no_more(self, heeded: int) -> None:
-        """But for each right once more, of what was pressed by now or is while the last answers are said."""
-        _log.warning("rights_menu_cut_off", campaign=self._campaign.id, keys=heeded)
+    def _begin_closing(self, obeyed: int) -> None:
+        """Take no more keys, except each right once: those pressed already, and those pressed while the last answers are
+        played.
+        """
+        _log.warning("rights_menu_cut_off", campaign=self._campaign.id, keys=obeyed)
         self._closing = True
         self._pressed = deque(key for key in dict.fromkeys(self._pressed) if self._right_of(key) is not None)
         self._last_keys = {key for key in self._campaign.keys if self._right_of(key)} - {*self._pressed}
 
-    async def _tell(self) -> str | None:
+    async def _play_menu(self) -> str | None:
         menu = self._sounds.get(NoticePrompt.RIGHTS.value)
         if menu is None:
-            # the campaign's notice leaves the rights out, so there are no words for its keys: they work all the same
+            # the campaign's notice leaves the rights out, so there is no sound that names the keys; they work all the same
             _log.warning("rights_menu_untold", campaign=self._campaign.id)
             return None
         return await play(self._session, menu)
@@ -163,20 +168,20 @@ class Menu:
         self._note(key)
         if self._campaign.keys.get(key) is KeyAction.DATA_SOURCE:
             await self._find_source()
-            self._answer(NoticePrompt.SOURCE.value)
+            self._queue_prompts(NoticePrompt.SOURCE.value)
         right = self._right_of(key)
-        if right is not None and right not in self._told:
+        if right is not None and right not in self._references:
             await self._exercise(right, key)
 
     async def _find_source(self) -> None:
-        """Once in a visit, while the keys stay live."""
+        """Look up the source of the person's number, once in a visit. Keys are taken meanwhile."""
         source, self._source = self._source, None
         if source is None:
             return
-        finding = asyncio.create_task(_in_time(source()))
+        finding = asyncio.create_task(_within_limit(source()))
         try:
             while not finding.done():
-                self._press(await _wait(self._session, LISTEN_SECONDS))
+                self._take(await _wait(self._session, LISTEN_SECONDS))
         finally:
             finding.cancel()
         sound = finding.result()
@@ -195,35 +200,38 @@ class Menu:
         exercising = asyncio.create_task(self._exercising.exercise(right, key))
         try:
             while not exercising.done():
-                self._press(await _wait(self._session, LISTEN_SECONDS))
+                self._take(await _wait(self._session, LISTEN_SECONDS))
         finally:
-            # the person has hung up, or the service stops: a right that was pressed is never lost
+            # even if the person has hung up, or the service stops: a right that was pressed must not be lost
             await asyncio.wait([exercising])
             answer = exercising.result()
             if answer.reference is not None:
-                self._told[right] = answer.reference
+                self._references[right] = answer.reference
         if answer.reference is not None:
-            await self._session.set_variable("CCARI_RIGHT", ",".join(self._told))
-            await self._session.set_variable("CCARI_REFERENCE", ",".join(self._told.values()))
-        self._answer(*answer.words)
+            await self._session.set_variable("CCARI_RIGHT", ",".join(self._references))
+            await self._session.set_variable("CCARI_REFERENCE", ",".join(self._references.values()))
+        self._queue_prompts(*answer.words)
 
-    def _answer(self, *words: str) -> None:
-        """Say it, behind what waits to be said already; until when there will be an answer is told once, behind all."""
-        waiting = dict.fromkeys((*self._upcoming, *words))
+    def _queue_prompts(self, *prompts: str) -> None:
+        """Play these prompts after those that are waiting. By when an answer comes is said once, after all of them."""
+        waiting = dict.fromkeys((*self._upcoming, *prompts))
         self._upcoming = tuple(sorted(waiting, key=confirmations.tells_until_when))
 
-    async def _say_next(self) -> None:
-        """A key cuts short one sound, and is obeyed when the prompt is over; a cut digit would make another reference."""
+    async def _play_next(self) -> None:
+        """Play the next prompt. A key during it is obeyed afterwards. A key cuts its sound short; in a prompt of several
+        sounds, such as a reference, that sound is repeated, because a missing digit would make it another reference.
+        """
         prompt, *rest = self._upcoming
         self._upcoming = tuple(rest)
         parts = confirmations.spelt_out(prompt)
         for sound in filter(None, map(self._sounds.get, parts)):
             key = await play(self._session, sound)
-            self._press(key)
+            self._take(key)
             if key is not None and len(parts) > 1:
-                self._press(await play(self._session, sound))
+                self._take(await play(self._session, sound))
 
-    def _press(self, key: str | None) -> None:
+    def _take(self, key: str | None) -> None:
+        """Queue a key that was pressed, unless too many are waiting."""
         if key is None:
             return
         if key in self._last_keys if self._closing else len(self._pressed) < MOST_KEYS:

@@ -1,4 +1,4 @@
-"""``AGI(agi://HOST:4573/rights,CAMPAIGN)``: the keys menu, for whoever is on a channel that is not in Stasis."""
+"""``AGI(agi://HOST:4573/rights,CAMPAIGN)``: the keys menu for a channel that is not in Stasis."""
 
 import asyncio
 from functools import partial
@@ -27,10 +27,10 @@ _log = structlog.get_logger()
 
 #: To find out what the policy says of the campaign, and to make the number's digests.
 TERMS_SECONDS = 3.0
-#: When no campaign says in which language to apologise.
+#: To apologise in, if there is no campaign to name a language.
 LANGUAGE = "pl"
-#: Of a caller whose number is withheld, or is none that could be called.
-_UNKNOWN = frozenset(Block(fault.value) for fault in NumberFault)
+#: The gate's answers for a caller whose number is withheld, or is not a number that could be called.
+_NUMBER_UNKNOWN = frozenset(Block(fault.value) for fault in NumberFault)
 
 
 async def rights(session: Session, counter: Counter) -> None:
@@ -79,7 +79,7 @@ async def _caller(session: Session) -> Caller:
 async def _menu(
     session: Session, counter: Counter, asked: Asked, caller: Caller, call: UUID, journal: Journal
 ) -> Menu | Block:
-    """The menu of the campaign for this caller, or why there is none."""
+    """The campaign's menu for this caller, or why there is none."""
     gatekeeper = Gatekeeper(asked, call, counter, journal, caller.direction, connects=False)
     try:
         async with asyncio.timeout(TERMS_SECONDS):
@@ -91,7 +91,7 @@ async def _menu(
             return Menu(session, terms.campaign, terms.script.sounds, registering, journal, source)
         policy = counter.book.policy
         campaign = policy.campaign(asked.campaign) if policy else None
-        if terms not in _UNKNOWN or policy is None or campaign is None:
+        if terms not in _NUMBER_UNKNOWN or policy is None or campaign is None:
             return terms
         controller = policy.controller_of(campaign)
         script = counter.prompts.scripts(controller, campaign)[campaign.language]

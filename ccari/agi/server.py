@@ -1,4 +1,4 @@
-"""The FastAGI server: a bounded number of connections, one task each, all of them ended with the service."""
+"""The FastAGI server: a bounded number of connections, with a task for each, which all end with the service."""
 
 import asyncio
 import contextlib
@@ -17,13 +17,13 @@ from ccari.gating.labels import label
 
 _log = structlog.get_logger()
 
-#: A gate takes some milliseconds and a menu a minute; more at once than this is a dialplan that loops.
+#: A gate takes some milliseconds, and a menu a minute. If there are more at once, a dialplan is looping.
 MOST_SESSIONS = 500
-#: For conversations to end when the service stops; then they are cut, and the dialplan's DENY stands.
+#: For conversations to end when the service stops. Then they are cut off, and the dialplan's DENY stands.
 DRAIN_SECONDS = 5.0
-#: From one look for calls that nobody ends to the next. A visit lasts for five minutes, and its end is tried for as many:
-#: whatever is older than this is nobody's.
+#: Between two looks for calls that were left open.
 SWEEP_SECONDS = 60.0
+#: A visit lasts at most five minutes, and closing its call is tried for as long: nobody runs a call that is older than this.
 LONGEST_SECONDS = 900.0
 
 Script = Callable[[Session, Counter], Awaitable[None]]
@@ -49,7 +49,7 @@ async def serve_agi(
         )
     sweeping = asyncio.create_task(_sweep(counter))
     try:
-        # the port is ours, so nobody else's calls go by this name; and nobody is let in yet whose call would be ended, too
+        # now: the port is ours, so no other service has calls under this name, and no new call has come in yet
         await _close_abandoned(counter)
         with _explained(listen):
             await server.start_serving()
@@ -70,7 +70,7 @@ def _explained(listen: str) -> Iterator[None]:
 
 
 async def _close_abandoned(counter: Counter) -> None:
-    """End what an earlier run left unanswered: its dialplan was told nothing, and so dialled nobody."""
+    """End the calls that an earlier run left open. Their dialplans got no verdict, and so dialled nobody."""
     try:
         await counter.store.close_abandoned(counter.asterisk, datetime.now(UTC))
     except StoreError as error:
@@ -78,7 +78,7 @@ async def _close_abandoned(counter: Counter) -> None:
 
 
 async def _sweep(counter: Counter) -> None:
-    """Now and then end what a database that hung, or was away for long, has left open, until cancelled."""
+    """Until cancelled, end calls every now and then that were left open because the database hung, or was away for long."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
@@ -139,5 +139,5 @@ class Conversations:
         except Exception:  # noqa: BLE001 - logged
             _log.exception("agi_failed", script=label(session.script))
         finally:
-            # nothing is owed to who does not read
+            # do not wait for a peer that does not read
             writer.transport.abort()

@@ -1,7 +1,7 @@
-"""One FastAGI connection: what Asterisk says about the channel, and commands that it answers one at a time.
+"""One FastAGI connection: the values of the channel, then commands, which Asterisk answers one at a time.
 
-Nothing from the other end is trusted: every read is bounded in bytes, lines and time, and what does not fit the
-protocol ends the connection. Asterisk 13 to 23 speak it alike (res_agi.c).
+Nothing from the other end is trusted: every read is bounded in bytes, lines and time, and anything that does not fit the
+protocol ends the connection. The protocol is the same in Asterisk 13 to 23 (res_agi.c).
 """
 
 import asyncio
@@ -18,9 +18,9 @@ HEAD_SECONDS = 2.0
 HEAD_LINES = 200
 #: Asterisk's own lines are up to 2 kB.
 LINE_BYTES = 8 * 1024
-#: For a command that plays and waits for nothing.
+#: For the reply to a command that neither plays nor waits.
 REPLY_SECONDS = 2.0
-#: ``HANGUP``, ``100 Trying``, the usage of a 520: lines that may come before the end of one reply.
+#: Of one reply, with ``HANGUP``, ``100 Trying`` and the usage text of a 520.
 REPLY_LINES = 100
 
 _HEADER = re.compile(r"(agi_\w+): ?(.*)")
@@ -31,11 +31,11 @@ _RESULT = re.compile(r"result=(-?[0-9A-Za-z*#]*)(?: (.*))?")
 
 
 class AgiError(AsteriskError):
-    """The other end of a FastAGI connection is no use."""
+    """A FastAGI connection cannot be used."""
 
 
 class MalformedError(AgiError):
-    """It does not speak the protocol, or not in time."""
+    """The other end does not speak the protocol, or not in time."""
 
 
 class GoneError(AgiError):
@@ -43,24 +43,26 @@ class GoneError(AgiError):
 
 
 class RefusedError(AgiError):
-    """Asterisk does not know the command, or does not take its arguments."""
+    """Asterisk does not know the command, or refuses its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """``result`` as it came; ``data`` is what follows it: ``(value)``, ``(timeout)``, ``endpos=800``."""
+    """``result``: as Asterisk sent it. ``data``: what follows it, such as ``(value)``, ``(timeout)`` or ``endpos=800``."""
 
     result: str
     data: str = ""
 
 
 class Session:
-    """``head`` holds the ``agi_…`` values once :meth:`begin` has read them."""
+    """``head``: the ``agi_…`` values, once :meth:`begin` has read them. ``hung_up``: Asterisk has said that the channel hung
+    up.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._come = bytearray()
+        self._received = bytearray()
         self.head: dict[str, str] = {}
         self.hung_up = False
 
@@ -70,20 +72,20 @@ class Session:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """What follows the address in the dialplan; Asterisk has split it at commas."""
-        found: list[str] = []
-        while (value := self.head.get(f"agi_arg_{len(found) + 1}")) is not None:
-            found.append(value)
-        return tuple(found)
+        """The arguments after the address in the dialplan, which Asterisk has split at commas."""
+        arguments: list[str] = []
+        while (value := self.head.get(f"agi_arg_{len(arguments) + 1}")) is not None:
+            arguments.append(value)
+        return tuple(arguments)
 
     async def begin(self) -> None:
-        """Read what Asterisk says of the channel.
+        """Read the values of the channel into ``head``.
 
         Raises
         ------
         AgiError
-            If it is not such a block, too long, or too slow. A name that comes twice is refused: a value with a line
-            break in it could be read as two.
+            If they are malformed, too long, or too slow to come. A name that comes twice is refused: somebody may have put a
+            line break into a value to make a second one of it.
         """
         try:
             async with asyncio.timeout(HEAD_SECONDS):
@@ -91,10 +93,10 @@ class Session:
                     line = await self._line()
                     if not line:
                         break
-                    found = _HEADER.fullmatch(line)
-                    if found is None or found[1] in self.head:
+                    header = _HEADER.fullmatch(line)
+                    if header is None or header[1] in self.head:
                         raise MalformedError("a line is no value of a channel, or comes twice")
-                    self.head[found[1]] = found[2]
+                    self.head[header[1]] = header[2]
                 else:
                     raise MalformedError(f"more than {HEAD_LINES} values")
         except TimeoutError:
@@ -103,16 +105,16 @@ class Session:
             raise MalformedError("no agi_request")
 
     async def command(self, *words: str, seconds: float = REPLY_SECONDS) -> Reply:
-        """Have Asterisk do one thing, and wait at most so many seconds for it. ``words`` are quoted where they must be.
+        """Send one command, and wait at most so many seconds for its reply. ``words`` are quoted if they must be.
 
         Raises
         ------
         GoneError
-            If the channel has hung up, which only some commands outlive.
+            If the channel has hung up. Some commands work even then.
         RefusedError
-            If Asterisk takes no such command (510) or arguments (520).
+            If Asterisk refuses the command (510) or its arguments (520).
         MalformedError
-            If no reply, or none of the protocol, came in time: then nothing more may be said over this connection.
+            If no reply, or a malformed one, came in time. Then the connection must not be used any more.
         """
         line = " ".join(map(_quoted, words))
         try:
@@ -127,7 +129,7 @@ class Session:
 
     @property
     def peer(self) -> str:
-        """The address that the Asterisk came from."""
+        """The address that this Asterisk connected from."""
         return str(self._writer.get_extra_info("peername", ("",))[0])
 
     async def set_variable(self, name: str, value: str) -> None:
@@ -135,13 +137,14 @@ class Session:
             raise RefusedError(f"{name} was not set")
 
     async def set_variables(self, values: Mapping[str, str]) -> None:
-        """Set them in their order by one command, where each would be a round trip: all of them, or where
-        :meth:`sets_several` is not so none, which Asterisk does not tell.
+        """Set variables in their order with one command, which saves a round trip for each.
+
+        If :meth:`sets_several` is False for this Asterisk it sets none of them, and does not say so.
 
         Raises
         ------
         AgiError
-            As :meth:`set_variable`, and for a value that is more than a word.
+            As :meth:`set_variable`, and if a value is more than one word.
         """
         several = at_once(values)
         if several is None:
@@ -149,7 +152,9 @@ class Session:
         await self.set_variable(*several)
 
     async def sets_several(self) -> bool:
-        """Whether this Asterisk has ARRAY(): it says of a function that is not there that it was set."""
+        """Whether this Asterisk has ARRAY(). It is tried out, because Asterisk claims success for a function that it lacks,
+        too.
+        """
         await self.set_variables({"CCARI_ARRAY": "yes"})
         return await self.variable("CCARI_ARRAY") == "yes"
 
@@ -166,13 +171,13 @@ class Session:
         for _ in range(REPLY_LINES):
             line = await self._line()
             if line.startswith("HANGUP"):
-                # inline, at any moment; the reply to the command still follows
+                # it comes at any moment; the reply to the command still follows
                 self.hung_up = True
                 continue
-            found = _REPLY.fullmatch(line)
-            if found is None:
+            reply = _REPLY.fullmatch(line)
+            if reply is None:
                 raise MalformedError("a line is no reply")
-            code, mark, text = found.groups()
+            code, mark, text = reply.groups()
             match code:
                 case "100":
                     continue
@@ -185,7 +190,7 @@ class Session:
                     self.hung_up = True
                     raise GoneError("the channel has hung up")
                 case "520" if mark == "-":
-                    await self._usage()
+                    await self._skip_usage()
                     raise RefusedError("invalid arguments")
                 case "510" | "520":
                     raise RefusedError("invalid command or arguments")
@@ -193,31 +198,31 @@ class Session:
                     raise MalformedError(f"an unknown reply {code}")
         raise MalformedError(f"more than {REPLY_LINES} lines and no reply")
 
-    async def _usage(self) -> None:
+    async def _skip_usage(self) -> None:
         for _ in range(REPLY_LINES):
             if (await self._line()).startswith("520 "):
                 return
         raise MalformedError(f"more than {REPLY_LINES} lines of usage")
 
     async def _line(self) -> str:
-        while (end := self._come.find(b"\n", 0, LINE_BYTES)) < 0:
-            if len(self._come) >= LINE_BYTES:
+        while (end := self._received.find(b"\n", 0, LINE_BYTES)) < 0:
+            if len(self._received) >= LINE_BYTES:
                 raise MalformedError(f"a line of more than {LINE_BYTES} bytes")
             try:
-                # all that there is, in which the lines are found: to ask the reader for each takes longer than to read it
+                # read all that has come, and find the lines in it: asking the reader for each line takes longer
                 more = await self._reader.read(LINE_BYTES)
             except ConnectionError:
                 more = b""
             if not more:
                 raise GoneError("the connection was closed")
-            self._come += more
-        line = self._come[:end].decode("utf-8", "replace").rstrip("\r\n")
-        del self._come[: end + 1]
+            self._received += more
+        line = self._received[:end].decode("utf-8", "replace").rstrip("\r\n")
+        del self._received[: end + 1]
         return line
 
 
 def _quoted(word: str) -> str:
-    """A word of a command; whatever could end its line is refused."""
+    """A word of a command, quoted if it must be. One that would end the line is refused."""
     if _LINE_END.search(word):
         raise AgiError("a line break cannot be said to Asterisk")
     if word and not _TO_QUOTE.search(word):
