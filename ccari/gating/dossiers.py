@@ -8,12 +8,14 @@ from zoneinfo import ZoneInfo
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.campaign import RecordingMode, stops_recording
+from ccari.policy.campaign import RecordingMode, stops_recording, stored
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import mask
 from ccari.policy.rights import EFFECTS, Level, Right, refusable
 from ccari.ports.forwarding import ForwardLog
 from ccari.ports.requests import Clock, RequestRecord, RequestRegister
+
+_ANY_WAY = frozenset(itertools.product(LegalBasis, RecordingMode))
 
 
 def clock(policy: Policy | None) -> Clock:
@@ -50,7 +52,7 @@ async def dossier(
     record = await register.show(reference)
     controller = policy.controller(record.request["controller"]) if policy else None
     request, right = record.request, Right(record.request["right"])
-    effect = EFFECTS[right]
+    effect, recorded = EFFECTS[right], _recorded(record)
     zone = TIME_ZONES[controller.country] if controller else "UTC"
     return {
         **listed(request),
@@ -59,8 +61,9 @@ async def dossier(
         "received_local": f"{request['received_at'].astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}",
         "effect": {
             "suppression": effect.suppress,
-            "stops_recording": all(stops_recording(right, *each) for each in _recorded(record)),
-            "stored_recordings": effect.stored,
+            # where the call was not recorded, in any way that there is
+            "stops_recording": all(stops_recording(right, *each) for each in recorded or _ANY_WAY),
+            "stored_recordings": stored(right, recorded),
             "identity_to_fulfil": effect.fulfil_at.name,
             "refusable": refusable(right, request["article"]),
         },
@@ -73,6 +76,5 @@ async def dossier(
 
 
 def _recorded(record: RequestRecord) -> set[tuple[LegalBasis, RecordingMode]]:
-    """How the call that it was registered in was recorded; in any way, where it was not."""
-    recorded = {(LegalBasis(each["legal_basis"]), RecordingMode(each["mode"])) for each in record.recordings}
-    return recorded or set(itertools.product(LegalBasis, RecordingMode))
+    """How the call that it was registered in was recorded, if it was."""
+    return {(LegalBasis(each["legal_basis"]), RecordingMode(each["mode"])) for each in record.recordings}

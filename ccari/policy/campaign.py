@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from ccari.policy.keypad import AgentAction, KeyAction
 from ccari.policy.numbers import Number, parse
 from ccari.policy.presets import PRESETS, Preset
 from ccari.policy.retention import WITHDRAWING
-from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.rights import EFFECTS, Right, Stored
 
 #: Dial strings: one technology, the name or number once, at most one trunk. An & would fork the call, a comma add options.
 _DIAL = r"[A-Za-z]+/(?:sip:)?[A-Za-z0-9_.+#*-]*\{number\}(?:@[A-Za-z0-9_.:-]+)?"
@@ -132,6 +132,18 @@ def stops_recording(right: Right, basis: LegalBasis, mode: RecordingMode) -> boo
     """
     takes_back_agreement = mode is RecordingMode.OPT_IN and right in WITHDRAWING
     return takes_back_agreement or basis in EFFECTS[right].stops
+
+
+def stored(right: Right, recorded: Collection[tuple[LegalBasis, RecordingMode]]) -> Stored:
+    """What the right means for what exists already; ``recorded``: on which bases, and how, in the call that it was exercised in.
+
+    Who takes back the agreement to a recording that rests on another basis does not make unlawful what was done until then,
+    Art 7(3), and Art 17(1)(b) is about what rests on consent alone. But they were asked, and told that they may withdraw: a person
+    decides, as on an objection (Art 21(1)), and as on a refusal to be recorded.
+    """
+    agreed = any(mode is RecordingMode.OPT_IN and basis is not LegalBasis.CONSENT for basis, mode in recorded)
+    taken_back = right is Right.WITHDRAW_CONSENT and agreed
+    return EFFECTS[Right.REFUSE_RECORDING if taken_back else right].stored
 
 
 def ended_by(recording: Recording) -> tuple[Right, ...]:

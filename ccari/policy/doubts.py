@@ -93,13 +93,16 @@ def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
     if recording.mode is RecordingMode.OFF:
         return
     by_agreement = recording.mode is RecordingMode.OPT_IN
-    taking_back = {KeyAction.CONTINUE_UNRECORDED} | (
-        {KeyAction.WITHDRAW_CONSENT} if recording.legal_basis is LegalBasis.CONSENT else set()
-    )
+    taking_back = {KeyAction.CONTINUE_UNRECORDED, KeyAction.WITHDRAW_CONSENT}
     if by_agreement and not taking_back & {*campaign.keys.values()}:
         yield (
             "records by agreement and has no key to take it back, which must be as easy as giving it (Art 7(3)): "
             "bind continue_unrecorded"
+        )
+    if by_agreement and recording.legal_basis is not LegalBasis.CONSENT:
+        yield (
+            f"asks for an agreement to be recorded, which can be withdrawn, and rests on {recording.legal_basis}: whoever withdraws it "
+            "has nothing deleted by that (Art 5(1)(a)): leave recording.legal_basis out, or keep on file why"
         )
     if by_agreement and recording.purpose is None:
         yield (

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from ccari.policy import deadlines
 from ccari.policy.parties import Controller
-from ccari.policy.rights import EFFECTS, Level, RequestState
+from ccari.policy.rights import EFFECTS, Level, RequestState, Stored
 from ccari.web.console.words import CATALOGUES, LANGUAGES
 from ccari.web.models.requests import RequestShown
 
@@ -103,6 +103,7 @@ def write(
         "reason": _reason(request, outcome) or book["gap"]["reason"], "right": right.value,
         "barred": bool(bars), "barred_wholly": any(not bar.campaign for bar in bars), "in_call": request.call_id is not None,
         "stopped": request.has_stopped_recording, "unrecorded": _was_not_recorded(request),
+        "decides": request.effect.stored_recordings == Stored.ERASE_OR_RESTRICT,
     }  # fmt: skip
     bodies = [book["opening"], book[outcome][right] if right in book[outcome] else book[outcome]["body"]]
     # what was done may be less than what was asked for (17(3)), and then Art 12(4) wants them as in a refusal

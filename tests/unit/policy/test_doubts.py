@@ -71,6 +71,9 @@ def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
          "asks for an agreement to be recorded, and not what for", "set recording.purpose"),
         ({"recording": {"mode": "opt_in", "purpose": "szkolenia"}, "keys": {"1": "consent_recording"}},
          "no key to take it back", "bind continue_unrecorded"),
+        ({"recording": {"mode": "opt_in", "purpose": "szkolenia", "legal_basis": "legitimate_interest"},
+          "keys": {"1": "consent_recording", "2": "continue_unrecorded"}},
+         "and rests on legitimate_interest: whoever withdraws it has nothing deleted", "leave recording.legal_basis out"),
         ({"recording": {"mode": "mandatory"}}, "recording.legal_basis is legitimate_interest", "set legal_obligation"),
         ({"recording": {"mode": "opt_out", "retention_days": 401}}, "keeps recordings for 401 days (Art 5(1)(e))",
          "recording.retention_days"),
@@ -83,6 +86,15 @@ def test_what_an_officer_would_ask_about_goes_through_in_silence(
     assert said.startswith("'renewals' ")
     assert doubt in said
     assert settled in said
+
+
+def test_a_withdrawal_that_takes_the_agreement_back_is_said_to_be_no_key_for_it() -> None:
+    """Whatever the recording rests on."""
+    recording = {"mode": "opt_in", "purpose": "szkolenia"}
+    keys = {"1": "consent_recording", "6": "withdraw_consent"}
+    assert told(recording=recording, keys=keys) == []
+    (said,) = told(recording=recording | {"legal_basis": "contract"}, keys=keys)
+    assert "rests on contract" in said
 
 
 @pytest.mark.parametrize("mode", ["notice", "opt_out"])

@@ -103,11 +103,12 @@ async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(ccari: Servi
 async def test_a_withdrawal_is_said_to_stop_a_recording_that_it_did_not_or_not_one_that_it_did(
     ccari: Service, store: Store
 ) -> None:
-    for reference, basis, mode, stops in (
-        ("ACME-2026-000001", None, "", False),
-        ("ACME-2026-000002", "contract", "notice", False),
-        ("ACME-2026-000003", "consent", "opt_in", True),
-        ("ACME-2026-000004", "legitimate_interest", "opt_in", True),
+    for reference, basis, mode, stops, stored in (
+        ("ACME-2026-000001", None, "", False, "keep_proof_only"),
+        ("ACME-2026-000002", "contract", "notice", False, "keep_proof_only"),
+        ("ACME-2026-000003", "consent", "opt_in", True, "keep_proof_only"),
+        # nothing of it is deleted by itself, so that a person has to see to it
+        ("ACME-2026-000004", "legitimate_interest", "opt_in", True, "erase_or_restrict"),
     ):
         call = made.call()
         await store.calls.open(call, made.question(call))
@@ -118,6 +119,7 @@ async def test_a_withdrawal_is_said_to_stop_a_recording_that_it_did_not_or_not_o
         await store.calls.register_right(call, made.exercise(Right.WITHDRAW_CONSENT), ())
         shown = await ccari.json("requests", "show", reference)
         assert shown["effect"]["stops_recording"] is stops
+        assert shown["effect"]["stored_recordings"] == stored
 
 
 async def test_show_leaves_out_what_an_authority_asks(ccari: Service, store: Store) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from ccari.policy.parties import Controller
-from ccari.policy.rights import EFFECTS, Level, RequestState, Right
+from ccari.policy.rights import EFFECTS, Level, RequestState, Right, Stored
 from ccari.web.console import letters
 from ccari.web.console.letters import Outcome
 from ccari.web.console.words import LANGUAGES
@@ -176,6 +176,17 @@ def test_who_took_their_agreement_to_a_recording_back_is_not_told_that_it_was_st
     ):
         of = request(Right.WITHDRAW_CONSENT, recordings=recordings, **call)
         assert (says in text(Outcome.FULFILLED, of, language)) is told
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_person_has_to_decide_of_a_recording_is_left_out_of_the_letter_on_a_withdrawal(
+    language: str,
+) -> None:
+    of = request(Right.WITHDRAW_CONSENT, recordings=(recorded(EARLIER, mode="opt_in"),), call_id=uuid4())
+    for stored, told in ((Stored.ERASE_OR_RESTRICT, True), (Stored.KEEP_PROOF_ONLY, False)):
+        effect = of.effect.model_copy(update={"stored_recordings": stored})
+        said = text(Outcome.FULFILLED, of.model_copy(update={"effect": effect}), language)
+        assert (f"{TO_HERE[language]} [" in said) is told
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
