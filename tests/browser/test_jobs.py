@@ -174,7 +174,7 @@ async def test_a_list_cannot_be_imported(opened: Opened, tmp_path: Path, hand: M
     for keep_going, then in ((False, "Nothing was changed"), (True, "The list has been imported")):
         await at.choose("Controller", "ACME")
         if keep_going:
-            await at.tick("Take the sound lines")
+            await at.tick("Import the valid lines")
         await at.bring("File", file)
         await at.follow("Import", "button")
         report = page.locator("section[autofocus]")
@@ -292,7 +292,7 @@ async def test_a_call_cannot_be_read_and_evidence_taken_out_by_keyboard_alone(
     await expect(page.locator("main")).to_contain_text("The call's journal is intact")
     await page.goto(f"{url}/console/requests/ACME-2026-000005")
     async with page.expect_download() as coming:
-        await hand.press("Take the evidence out")
+        await hand.press("Download the evidence")
     assert (await coming.value).suggested_filename.endswith(".zip")
     await page.context.close()
 
