@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make what compose.yaml wants and nobody should choose by hand: the passwords, as files, and .env to set the rest in.
-# What is there is left alone.
+# Create what compose.yaml needs: the passwords, as files that nobody should choose by hand, and .env for the other settings.
+# Existing files are left alone.
 set -eu
 cd "$(dirname "$0")"
 [ -e .env ] || cp .env.example .env
