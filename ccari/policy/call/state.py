@@ -193,6 +193,8 @@ class Call:
     briefed: bool = False
     #: The prompt that the callee must hear again before they are recorded with the colleague.
     due: str | None = None
+    #: Prompts that Asterisk was asked to play to the callee in the talk, and has not answered about.
+    unsaid: tuple[str, ...] = ()
 
     outcome: Outcome | None = None
     reason: str = ""

@@ -57,6 +57,8 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
             call = replace(call, heard=call.heard | {prompt})
     if whole and prompt == call.due:
         call = replace(call, due=None)
+    if whole and prompt in call.unsaid:
+        call = replace(call, unsaid=tuple(each for each in call.unsaid if each != prompt))
     call, commands = tell_reason(call)
     return speak(call, *commands)
 
@@ -102,16 +104,16 @@ def _is_answer(prompt: str) -> bool:
 
 
 def owed(call: Call) -> tuple[str, ...]:
-    """What the callee has not heard to its end of the answers to their rights."""
-    due = call.upcoming if call.playing is None else (call.playing, *call.upcoming)
+    """What the callee has not heard to its end of the answers to their rights, for whoever takes the talk up."""
+    due = (*call.unsaid, *(() if call.playing is None else (call.playing,)), *call.upcoming)
     return tuple(dict.fromkeys(each for each in due if _is_answer(each) and each not in _PASSING))
 
 
 def unanswered(call: Call, prompt: str) -> Step:
-    """Asterisk has not answered who asked it to play: whoever takes the talk up, or says something else, owes it still."""
-    if call.stage is not Stage.TALK or prompt != call.playing or prompt not in owed(call):
-        return played(call, prompt, whole=False)
-    return replace(call, playing=None, upcoming=owed(call)), []
+    """Asterisk has not answered who asked it to play. It may be lost: then whoever takes the talk up says it."""
+    if call.stage is Stage.TALK and prompt == call.playing and prompt not in call.unsaid:
+        call = replace(call, unsaid=(*call.unsaid, prompt))
+    return played(call, prompt, whole=False)
 
 
 def without_agreement(call: Call) -> Call:

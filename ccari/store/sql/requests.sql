@@ -46,7 +46,7 @@ FROM rights_requests WHERE reference = $1 FOR UPDATE
 -- which is kept no longer than that. By the end of this transaction its closure is on the queue, behind it.
 WITH given_up AS (
     UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now()
-    WHERE $6 AND reference = $1 AND state = 'given_up')
+    WHERE $6 AND reference = $1 AND state = 'given_up' AND number IS NOT NULL)
 UPDATE rights_requests SET
     state = $2, level = $3, due = $4,
     extended_at = CASE WHEN $5 THEN clock_timestamp() ELSE extended_at END,

@@ -224,6 +224,17 @@ async def test_a_controller_that_was_not_reached_learns_of_a_closed_request_with
     assert await queue(database, "state, number") == [("delivered", None)] * 3
 
 
+async def test_a_controller_is_told_at_the_closure_of_whom_nobody_knows_any_more(
+    store: Store, database: Database
+) -> None:
+    """An erasure has taken the number of what was given up."""
+    reference = await added(store)
+    await given_up(store)
+    await database.rows("UPDATE forwards SET number = NULL RETURNING 1")
+    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    assert await queue(database, "seq, state") == [(1, "given_up"), (2, "waiting")]
+
+
 async def test_who_retries_what_lost_its_number_is_not_told_so(store: Store) -> None:
     reference = await added(store)
     await store.requests.step(reference, RequestState.FULFILLED, WORK)
