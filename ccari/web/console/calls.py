@@ -1,4 +1,4 @@
-"""Calls: the list, and one with its journal."""
+"""Pages for calls: the list, and one call with its journal."""
 
 from ccari.policy.call import Outcome
 from ccari.web import calls as api
@@ -10,24 +10,24 @@ _PAGE_ROWS = 50
 
 
 async def register(visit: Visit) -> Answer:
-    """The newest first."""
+    """The newest calls first."""
     query = visit.ask.query or CallsQuery()
     query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
     page = CallPage.model_validate((await api.list_calls(visit.asking(query=query))).content)
     policy = await visit.ask.policy()
-    told = {
+    fields = {
         "page": page, "query": query, "keep": kept_query(visit), "outcomes": list(Outcome),
         "campaigns": policy.campaigns if policy else (),
     }  # fmt: skip
-    return Shown("calls.html.j2", told)
+    return Shown("calls.html.j2", fields)
 
 
 async def one(visit: Visit) -> Answer:
-    """One call, and whether its journal is whole."""
+    """One call, and whether its journal is intact."""
     call = CallShown.model_validate((await api.show_call(visit.ask)).content)
     return Shown("call.html.j2", {"call": call})
 
 
 async def evidence(visit: Visit) -> Answer:
-    """The sealed account of the call, for somebody who has no access here."""
+    """The sealed account of the call, for somebody without access to ccari."""
     return await proofs.of_call(visit.ask)

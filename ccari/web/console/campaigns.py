@@ -1,4 +1,4 @@
-"""Campaigns as they are declared, the revisions of the policy, and what each changed."""
+"""Pages for campaigns, the revisions of the policy, and what each revision changed."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ from ccari.web.models.campaigns import (
 )
 from ccari.web.problems import Refusal, not_there
 
-#: So many lines that are the same are shown before and after what is not.
+#: How many unchanged lines are shown before and after a change.
 _CONTEXT = 3
 _PAGE_ROWS = 50
 
@@ -35,7 +35,7 @@ class RevisionQuery(Given):
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """``sign``: ``+``, ``-`` or a space; ``…`` where lines that are the same are left out. ``old``, ``new``: line numbers."""
+    """``sign``: ``+``, ``-`` or a space; ``…`` where unchanged lines are left out. ``old``, ``new``: line numbers."""
 
     sign: str
     old: int | None
@@ -53,14 +53,14 @@ async def register(visit: Visit) -> Answer:
     declared: CampaignList | None = None
     if await visit.ask.policy() is not None:
         reply = await api.list_campaigns(visit.asking(query=CampaignsQuery()))
-        assert isinstance(reply.content, CampaignList)  # noqa: S101 - as it says of itself
+        assert isinstance(reply.content, CampaignList)  # noqa: S101 - narrows the type
         declared = reply.content
-    told = {"declared": declared, "revisions": revisions, "in_force": visit.ask.front.book.revision}
-    return Shown("campaigns.html.j2", told)
+    fields = {"declared": declared, "revisions": revisions, "in_force": visit.ask.front.book.revision}
+    return Shown("campaigns.html.j2", fields)
 
 
 async def revision(visit: Visit) -> Answer:
-    """One revision, and how it differs from the one before, or another."""
+    """One revision, and how it differs from the one before it, or from another one."""
     path: RevisionPath = visit.ask.path
     query: RevisionQuery = visit.ask.query or RevisionQuery()
     shown = await _revision(visit, path.number)
@@ -78,8 +78,8 @@ async def revision(visit: Visit) -> Answer:
         lines = await asyncio.to_thread(lambda: list(_differences(old, _text(shown))))
     else:
         lines = [DiffLine(" ", None, at, line) for at, line in enumerate(_text(shown), 1)]
-    told = {"revision": shown, "other": other, "unread": unread, "others": others, "lines": lines}
-    return Shown("revision.html.j2", told)
+    fields = {"revision": shown, "other": other, "unread": unread, "others": others, "lines": lines}
+    return Shown("revision.html.j2", fields)
 
 
 async def _numbers(visit: Visit) -> list[int]:
@@ -95,11 +95,11 @@ async def _revision(visit: Visit, number: int) -> RevisionShown:
 
 
 def _text(shown: RevisionShown) -> list[str]:
-    """The file, where all of it may be seen; else what of it is the bearer's business."""
+    """The lines of the policy file; for a bearer who may not see all of it, the lines of the part that they may see, as JSON."""
     if shown.document is not None:
         return shown.document.splitlines()
-    told = shown.model_dump(mode="json", include={"controllers", "registers", "campaigns"}, exclude_none=True)
-    return json.dumps(told, indent=2, ensure_ascii=False).splitlines()
+    part = shown.model_dump(mode="json", include={"controllers", "registers", "campaigns"}, exclude_none=True)
+    return json.dumps(part, indent=2, ensure_ascii=False).splitlines()
 
 
 def _differences(old: Sequence[str], new: Sequence[str]) -> Iterator[DiffLine]:

@@ -1,4 +1,4 @@
-"""Which lines of two texts are the same, in a time that grows with the texts."""
+"""Comparing two texts line by line, in a time that grows no faster than the texts."""
 
 import bisect
 import difflib
@@ -6,13 +6,14 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-#: More lines than these are compared piece by piece: the work for one piece grows with the cube of its lines.
+#: Longer texts are compared piece by piece, because the work for one piece grows with the cube of its lines.
 MOST_AT_ONCE = 200
 
 
 class Matcher(difflib.SequenceMatcher[str]):
-    """As it is for short texts. Long ones are cut before each line that both have once, and in the same order: in a policy at
-    the campaigns' ids at least. A piece that is long all the same is told as other lines, but for its beginning and its end.
+    """A SequenceMatcher that cuts long texts into pieces: before each line that both texts have exactly once, in the same
+    order. In a policy those are at least the campaigns' ids. Of a piece that is still too long, only its beginning and its end
+    are compared; the lines between count as different.
     """
 
     def __init__(self, old: Sequence[str], new: Sequence[str]) -> None:
@@ -24,32 +25,33 @@ class Matcher(difflib.SequenceMatcher[str]):
         if len(old) <= MOST_AT_ONCE and len(new) <= MOST_AT_ONCE:
             return super().get_matching_blocks()
         cuts = [(0, 0), *_in_order(old, new), (len(old), len(new))]
-        found: list[difflib.Match] = []
+        blocks: list[difflib.Match] = []
         for (i, k), (j, m) in itertools.pairwise(cuts):
             for a, b, size in _same(old[i:j], new[k:m]):
-                last = found[-1] if found else difflib.Match(0, 0, 0)
+                last = blocks[-1] if blocks else difflib.Match(0, 0, 0)
                 if (last.a + last.size, last.b + last.size) == (i + a, k + b):
-                    found[-1:] = [difflib.Match(last.a, last.b, last.size + size)]
+                    blocks[-1:] = [difflib.Match(last.a, last.b, last.size + size)]
                 else:
-                    found.append(difflib.Match(i + a, k + b, size))
-        return [*found, difflib.Match(len(old), len(new), 0)]
+                    blocks.append(difflib.Match(i + a, k + b, size))
+        return [*blocks, difflib.Match(len(old), len(new), 0)]
 
 
 def _in_order(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the lines stand that each text has once: the most of them whose order is the same."""
+    """The places, in both texts, of the lines that each has exactly once: the longest row of them that is in the same order."""
     in_old, in_new = Counter(old), Counter(new)
     places = {line: at for at, line in enumerate(new) if in_old[line] == in_new[line] == 1}
     pairs = [(at, places[line]) for at, line in enumerate(old) if line in places]
-    # the last of the best row of each length, and what comes before each
+    # longest increasing subsequence: for each length, the best row's last place in the new text and last pair; for each pair, the
+    # pair before it
     ends: list[int] = []
-    rows: list[int] = []
+    last_pairs: list[int] = []
     before: list[int | None] = []
-    for each, (_, at) in enumerate(pairs):
+    for pair, (_, at) in enumerate(pairs):
         length = bisect.bisect_left(ends, at)
-        before.append(rows[length - 1] if length else None)
-        ends[length : length + 1], rows[length : length + 1] = [at], [each]
+        before.append(last_pairs[length - 1] if length else None)
+        ends[length : length + 1], last_pairs[length : length + 1] = [at], [pair]
     row: list[tuple[int, int]] = []
-    last = rows[-1] if rows else None
+    last = last_pairs[-1] if last_pairs else None
     while last is not None:
         row.append(pairs[last])
         last = before[last]

@@ -1,4 +1,4 @@
-"""What was filled in: where it comes from, read within its time, and made what the API takes."""
+"""Forms of the console: checking that they come from our own pages, reading them within a time limit, and validating them."""
 
 import asyncio
 import contextlib
@@ -18,12 +18,14 @@ from ccari.web.problems import Refusal
 
 CSRF = "csrf"
 TOO_OLD = "that form is too old, or not ours: load the page anew and send it again"
-#: Of a form with a file: a field, and how many there are.
+#: Of a form with a file: the longest field, and how many fields it may have.
 _FIELD_BYTES, _MOST_FIELDS = 8 * 1024, 20
 
 
 def from_elsewhere(request: web.Request) -> None:
-    """Refusal (403) for a form that another site has sent, as browsers say of each. The form's secret is the other lock."""
+    """Raise Refusal (403) if another site has sent the form, by the browser's ``Sec-Fetch-Site``. The CSRF secret is checked,
+    too.
+    """
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise Refusal(HTTPStatus.FORBIDDEN, "that form came from another site")
 
@@ -34,8 +36,8 @@ def check_csrf(given: str, session: Session) -> None:
 
 
 async def read_form(request: web.Request) -> Mapping[str, str]:
-    """The fields of a small form, each once. Raises Refusal (400, 408, 413, 415)."""
-    # browsers name no charset; another would have the form read by whatever codec somebody chooses, which may make no text
+    """The fields of a small form. Raises Refusal (400, 408, 413, 415)."""
+    # browsers name no charset, and another client must not choose a codec, which may not even give text
     utf_8 = (request.charset or "utf-8").lower() == "utf-8"
     if request.content_type != "application/x-www-form-urlencoded" or not utf_8:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form")
@@ -46,21 +48,25 @@ async def read_form(request: web.Request) -> Mapping[str, str]:
 
 @contextlib.asynccontextmanager
 async def arriving() -> AsyncIterator[None]:
-    """For what is read of a form meanwhile: who sends it a byte at a time holds no place for longer. Refusal (400, 408)."""
+    """A time limit for reading a form, so that a client that sends it byte by byte does not keep its place for longer. Raises
+    Refusal (400, 408).
+    """
     try:
         async with asyncio.timeout(BODY_SECONDS):
             yield
     except TimeoutError:
         raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the form did not arrive in time") from None
     except (ClientError, HttpProcessingError, RuntimeError, web.RequestPayloadError, ValueError):
-        # aiohttp's RuntimeError: a field that is to name a charset never ends
+        # aiohttp raises RuntimeError for a field `_charset_` that never ends
         raise Refusal(HTTPStatus.BAD_REQUEST, "the form did not arrive whole") from None
 
 
 async def read_parts(
     request: web.Request, session: Session
 ) -> tuple[Mapping[str, str], BodyPartReader | None]:
-    """The fields of a form with a file, up to the file, whose reader is the other. Raises Refusal (400, 403, 408, 413)."""
+    """The fields before the file of a form, and the file's reader (None if there is no file). The CSRF secret is checked. Raises
+    Refusal (400, 403, 408, 413, 415).
+    """
     if request.content_type != "multipart/form-data":
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form with a file")
     form: dict[str, str] = {}
@@ -80,7 +86,7 @@ async def read_parts(
 async def read_file(
     request: web.Request, session: Session, most_bytes: int
 ) -> tuple[Mapping[str, str], bytes]:
-    """The fields of a form with a small file, and the file, b"" if none came. Raises as :func:`read_parts`."""
+    """The fields of a form with a small file, and the file, b"" if there is none. Raises as :func:`read_parts`."""
     form, file = await read_parts(request, session)
     if file is None:
         return form, b""
@@ -89,7 +95,7 @@ async def read_file(
 
 
 async def read_part(part: BodyPartReader, most_bytes: int) -> bytes:
-    """All of a part. Refusal (413) if it is longer."""
+    """All of a part. Raises Refusal (413) if it is longer than ``most_bytes``."""
     read = bytearray()
     while piece := await read_piece(part):
         read += piece
@@ -99,7 +105,9 @@ async def read_part(part: BodyPartReader, most_bytes: int) -> bytes:
 
 
 async def read_piece(part: BodyPartReader) -> bytes:
-    """The next piece of a part, b"" at its end. ValueError if the form ends before, which aiohttp takes for its end."""
+    """The next piece of a part, b"" at its end. Raises ValueError if the form ends within the part, which aiohttp does not
+    notice.
+    """
     piece = await part.read_chunk()
     if not piece and not part.at_eof():
         raise ValueError("the form ends within a part")
@@ -107,7 +115,7 @@ async def read_piece(part: BodyPartReader) -> bytes:
 
 
 def filled(model: type[BaseModel], form: Mapping[str, str]) -> BaseModel:
-    """The form by its model, as the API takes it; fields that were left empty are not there."""
+    """The validated form, without fields that were left empty. Raises Refusal (422)."""
     given = {name: value for name, value in form.items() if value.strip() and name in model.model_fields}
     try:
         return model.model_validate_json(orjson.dumps(given))

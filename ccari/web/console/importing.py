@@ -1,4 +1,4 @@
-"""A list of bars, sent as a file from a form, and the report of it."""
+"""Pages to import a list of bars: the form with a file, and the report."""
 
 import io
 from functools import partial
@@ -22,7 +22,7 @@ async def blank(visit: Visit) -> Answer:
 
 
 async def take(visit: Visit) -> Answer:
-    """Bar the numbers of the list as it arrives. With a line that is wrong nothing is, unless the rest is to be taken."""
+    """Bar the numbers of the list as it arrives. If a line is invalid nothing is entered, unless the form says to keep going."""
     form, file = await read_parts(visit.ask.request, visit.session)
     visit.form = form
     query = filled(BarsImportQuery, form)
@@ -41,7 +41,7 @@ async def take(visit: Visit) -> Answer:
 
 async def _page(visit: Visit, report: ListReport | None) -> Shown:
     policy = await visit.ask.policy_in_force()
-    told = {
+    fields = {
         "report": report, "reasons": list(Reason), "controllers": policy.controllers, "campaigns": policy.campaigns,
     }  # fmt: skip
-    return Shown("import.html.j2", told)
+    return Shown("import.html.j2", fields)

@@ -1,4 +1,4 @@
-"""Drafts of what a person is told of their request: one for each right and outcome, in the language that they speak."""
+"""Drafts of letters to a person about their request: for each right and outcome, in the person's language."""
 
 import tomllib
 from collections.abc import Callable, Container, Mapping
@@ -18,8 +18,8 @@ from ccari.web.models.requests import RequestShown
 
 
 class Outcome(StrEnum):
-    """What the person is told: that it came in (no duty, but asked for), who they are to show that they are (Art 12(6)),
-    that it takes longer (12(3)), what was done (12(3)), or why nothing was (12(4)).
+    """What the letter says: the request has come in (not a duty, but people ask for it); the person must prove their identity
+    (Art 12(6)); it takes longer (12(3)); what was done (12(3)); why nothing was done (12(4)).
     """
 
     RECEIPT = "receipt"
@@ -31,7 +31,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What stands in square brackets in it, the ``addressee`` always, is still to be filled in."""
+    """A draft. What is in square brackets still has to be filled in: the ``addressee`` always."""
 
     language: str
     sender: str
@@ -57,15 +57,15 @@ _DAYS: Mapping[str, Callable[[date], str]] = {
     "en": lambda day: f"{day.day} {day:%B %Y}",
     "pl": lambda day: f"{day:%d.%m.%Y}",
 }
-# text, no markup: whoever shows it escapes it
+# letters are plain text; the page that shows one escapes it
 _ENVIRONMENT = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True)  # noqa: S701
 
 
 def offered(request: RequestShown, steps: Container[str]) -> tuple[Outcome, ...]:
-    """Which letters there are: the answer is written before the request is closed, and can be had again after it.
+    """The letters that are offered. The answer can be written before the request is closed, and again afterwards.
 
-    ``steps``: the names of those that can be taken now. An identity is asked for only where it is in doubt (Art 12(6)), and
-    nobody is told of what the law does not let be done.
+    ``steps``: the names of the steps that the request can take now: a letter about a step that the law forbids is not offered.
+    Identity is asked for only if it is in doubt (Art 12(6)).
     """
     if request.state is RequestState.FULFILLED:
         return (Outcome.FULFILLED,)
@@ -73,29 +73,29 @@ def offered(request: RequestShown, steps: Container[str]) -> tuple[Outcome, ...]
         return (Outcome.REFUSED,)
     if not request.state.is_open:
         return ()
-    can = {
+    is_offered = {
         Outcome.RECEIPT: True,
         Outcome.IDENTITY: Level[request.level] < EFFECTS[request.right].fulfil_at,
         Outcome.EXTENDED: request.extended_at is not None or "extend" in steps,
         Outcome.FULFILLED: "resolve" in steps,
         Outcome.REFUSED: "refuse" in steps,
     }
-    return tuple(each for each in Outcome if can[each])
+    return tuple(outcome for outcome in Outcome if is_offered[outcome])
 
 
 def language_of(wanted: str | None, spoken: str | None) -> str:
-    """The one that was asked for, else that of the call, else English: of those that there are letters in."""
+    """The language for a letter: the one that is ``wanted``, else the one of the call, else English. It must be one of ours."""
     return next((each for each in (wanted, spoken) if each in LANGUAGES and each is not None), "en")
 
 
 def write(
     outcome: Outcome, request: RequestShown, controller: Controller, language: str, now: datetime
 ) -> Letter:
-    """The draft, of ``now`` (aware); what nobody but its writer can know stands in square brackets."""
+    """The draft, dated ``now`` (aware). What only its writer can know is in square brackets."""
     book, right, day = _BOOK[language], request.right, _DAYS[language]
     today = deadlines.local_day(now, controller.country)
-    bars = [each for each in request.suppressions if each.removed_at is None]
-    told = {
+    bars = [bar for bar in request.suppressions if bar.removed_at is None]
+    fields = {
         "reference": request.reference, "article": CATALOGUES[language].article(request.article), "name": book["rights"][right],
         "controller": controller.name, "contact": controller.dpo, "country": controller.country,
         "received": day(deadlines.local_day(request.received_at, controller.country)),
@@ -106,32 +106,32 @@ def write(
         "decides": request.effect.stored_recordings == Stored.ERASE_OR_RESTRICT,
     }  # fmt: skip
     bodies = [book["opening"], book[outcome][right] if right in book[outcome] else book[outcome]["body"]]
-    # what was done may be less than what was asked for (17(3)), and then Art 12(4) wants them as in a refusal
+    # less may have been done than was asked for (17(3)); then Art 12(4) requires the remedies, as for a refusal
     if outcome in {Outcome.EXTENDED, Outcome.FULFILLED, Outcome.REFUSED}:
         bodies.append(book["remedies"])
     bodies.append(book["closing"])
     paragraphs = [
-        " ".join(each.split())
+        " ".join(paragraph.split())
         for body in bodies
-        for each in _ENVIRONMENT.from_string(body).render(told).split("\n\n")
+        for paragraph in _ENVIRONMENT.from_string(body).render(fields).split("\n\n")
     ]
-    subject = _ENVIRONMENT.from_string(book[outcome]["subject"]).render(told)
-    kept = tuple(each for each in paragraphs if each)
+    subject = _ENVIRONMENT.from_string(book[outcome]["subject"]).render(fields)
     return Letter(
-        language, controller.name, controller.dpo, book["gap"]["addressee"], day(today), subject, kept
-    )
+        language, controller.name, controller.dpo, book["gap"]["addressee"], day(today), subject,
+        tuple(filter(None, paragraphs)),
+    )  # fmt: skip
 
 
 def _was_not_recorded(request: RequestShown) -> bool:
-    """True if that is known: such a refusal is done with at once (:func:`ccari.policy.rights.begins`). Not so of a call
-    that others may have recorded.
+    """True if the call is known not to have been recorded: then a refusal is fulfilled at once
+    (:func:`ccari.policy.rights.begins`). It is not known of a call that others may have recorded.
     """
-    done = [each.state for each in request.history[:1]] == [RequestState.FULFILLED]
-    return request.call_id is not None and done and not request.recordings
+    fulfilled_at_once = [step.state for step in request.history[:1]] == [RequestState.FULFILLED]
+    return request.call_id is not None and fulfilled_at_once and not request.recordings
 
 
 def _reason(request: RequestShown, outcome: Outcome) -> str:
-    """What was given as the reason when the request was extended or refused."""
+    """The reason that was given when the request was extended or refused; "" if none was."""
     state = {Outcome.EXTENDED: RequestState.EXTENDED, Outcome.REFUSED: RequestState.REFUSED}.get(outcome)
-    given = [each.reason for each in request.history if each.state is state and each.reason]
-    return given[-1] if given else ""
+    reasons = [step.reason for step in request.history if step.state is state and step.reason]
+    return reasons[-1] if reasons else ""

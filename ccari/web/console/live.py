@@ -1,5 +1,5 @@
-"""Pages that go on by themselves: the calls in progress, and the agent's card. A script takes the new from a stream; without
-one the page is loaded anew.
+"""Pages that update themselves: the calls in progress, and the agent's page. A script takes each update from a stream; without
+scripts the page is reloaded.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ from ccari.web.models.base import Body, Given
 from ccari.web.models.calls import CallPath
 from ccari.web.problems import Refusal, not_there
 
-#: What changes within so long is told at once: nobody reads faster.
+#: Changes within so long are sent as one update: nobody reads faster.
 GATHER_SECONDS = 0.5
-#: So many are shown, those that were begun first; the page says how many there are.
+#: How many calls are shown, the oldest ones. The page says how many there are.
 MOST_SHOWN = 200
-#: An agent takes one call at a time, and writes up the last one perhaps.
+#: An agent takes one call at a time, and may still be writing up the last one.
 _CARDS_KEPT = 4
-#: Pages of the calls in progress that are kept, for tokens of so many choices of controllers.
-_MOST_MADE = 64
-#: Beyond those that a campaign's codes can enter: every right there is.
+#: How many rendered pages of calls in progress are cached: one for each language and set of controllers.
+_MOST_CACHED = 64
+#: On the agent's page every right can be entered, not only those that the campaign has feature codes for.
 _RIGHTS = tuple(Right)
 
 
@@ -39,25 +39,27 @@ class RightBody(Body):
 
 
 class HoldQuery(Given):
-    """``live``: the page is to stand still, for whom no script can hold it."""
+    """``live``: ``off`` for a page that does not update itself, for people whose browser has no script to pause it."""
 
     live: Literal["off"] | None = None
 
 
 class Gathered:
-    """What changes among the live calls that ``concern`` the page, some changes at a time; at first how they stand."""
+    """Changes of the live calls that the page ``concerns``, several at a time. The first one is there at once: how the calls
+    are now.
+    """
 
-    def __init__(self, watch: LiveWatch, concern: Callable[[LiveCall], bool]) -> None:
+    def __init__(self, watch: LiveWatch, concerns: Callable[[LiveCall], bool]) -> None:
         self._watch = watch
-        self._concern = concern
+        self._concerns = concerns
         self._begun = False
 
     async def next(self) -> None:
-        """Wait for a change, and a moment for more. Raises FellBehindError."""
+        """Wait for a change, then a moment for more changes. Raises FellBehindError."""
         if not self._begun:
             self._begun = True
             return
-        while not self._concern(await self._watch.next()):
+        while not self._concerns(await self._watch.next()):
             pass
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GATHER_SECONDS):
@@ -66,7 +68,7 @@ class Gathered:
 
 
 class OfAgent:
-    """A card, which is kept for the session, or a change among the live calls."""
+    """Changes of an agent's page: a new card, which is passed to ``keep``, or a change of the live calls."""
 
     def __init__(self, cards: Watch, live: Gathered, keep: Callable[[AgentCard], None]) -> None:
         self._cards = cards
@@ -74,7 +76,7 @@ class OfAgent:
         self._keep = keep
 
     async def next(self) -> None:
-        """Wait for either. Raises FellBehindError."""
+        """Wait for one of the two. Raises FellBehindError."""
         card, change = asyncio.create_task(self._cards.next()), asyncio.create_task(self._live.next())
         try:
             await asyncio.wait((card, change), return_when=asyncio.FIRST_COMPLETED)
@@ -89,19 +91,19 @@ class OfAgent:
 
 
 class LivePages:
-    """``streams`` counts them with those of the API, and ends them when the service stops."""
+    """``streams``: limits the pages' streams together with the API's, and ends them when the service stops."""
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
-        #: By language and by whose calls: what the page was made of last, and the page, for all who see the same.
-        self._made: dict[tuple[str, frozenset[str] | None], tuple[Mapping[str, Any], str]] = {}
+        #: By language and controllers, for all who see the same: what the page was last rendered from, and the page.
+        self._rendered: dict[tuple[str, frozenset[str] | None], tuple[Mapping[str, Any], str]] = {}
 
     async def calls(self, visit: Visit) -> Answer:
         """The calls in progress."""
-        return Shown("live.html.j2", {**_told(visit), "held": _held(visit)})
+        return Shown("live.html.j2", {**_calls_in_progress(visit), "held": _held(visit)})
 
     async def call_events(self, visit: Visit) -> Answer:
-        """The same, whenever something changes."""
+        """The stream of updates of that page."""
         front, policy = visit.ask.front, await visit.ask.policy()
 
         def sees(call: LiveCall) -> bool:
@@ -111,22 +113,22 @@ class LivePages:
             return await self._stream(visit, Gathered(watch, sees), lambda: self._calls(visit, policy))
 
     def _calls(self, visit: Visit, policy: Policy | None) -> str:
-        whose = visit.words.language, visit.ask.bearer.controllers
-        of = {**_told(visit), "controllers": policy.controllers if policy else ()}
-        made, text = self._made.get(whose, ({}, ""))
-        if made != of:
-            if len(self._made) >= _MOST_MADE:
-                self._made.clear()
-            text = rendering.page("live_calls.html.j2", visit.words, policy, of)
-            self._made[whose] = of, text
+        key = visit.words.language, visit.ask.bearer.controllers
+        fields = {**_calls_in_progress(visit), "controllers": policy.controllers if policy else ()}
+        rendered_from, text = self._rendered.get(key, ({}, ""))
+        if rendered_from != fields:
+            if len(self._rendered) >= _MOST_CACHED:
+                self._rendered.clear()
+            text = rendering.page("live_calls.html.j2", visit.words, policy, fields)
+            self._rendered[key] = fields, text
         return text
 
     async def agent(self, visit: Visit) -> Answer:
-        """The agent's own calls, what is known of them, and a button for each right."""
-        return Shown("agent.html.j2", {**_of_agent(visit), "held": _held(visit)})
+        """The agent's own calls with their cards, and a button for each right."""
+        return Shown("agent.html.j2", {**_agents_calls(visit), "held": _held(visit)})
 
     async def agent_events(self, visit: Visit) -> Answer:
-        """The same, whenever a card comes or the call goes on."""
+        """The stream of updates of that page: whenever a card comes, or a call changes."""
         front, policy, session = visit.ask.front, await visit.ask.policy(), visit.session
         shown: set[UUID] = set()
 
@@ -135,46 +137,46 @@ class LivePages:
                 _keep(session, card)
 
         def concerns(call: LiveCall) -> bool:
-            # one that is shown may have become another's
-            return call.call_id in shown or _is_mine(visit, call)
+            # also a call that is shown and has become a colleague's
+            return call.call_id in shown or _is_own(visit, call)
 
-        def told() -> str:
-            of = _of_agent(visit)
+        def render() -> str:
+            fields = _agents_calls(visit)
             shown.clear()
-            shown.update(call.call_id for call, _ in of["calls"])
-            return rendering.page("agent_calls.html.j2", visit.words, policy, of)
+            shown.update(call.call_id for call, _ in fields["calls"])
+            return rendering.page("agent_calls.html.j2", visit.words, policy, fields)
 
-        mine = _agent(visit)
+        agent = _agent(visit)
         with (
-            self._streams.place(visit.ask, mine),
-            front.cards.watch(mine) as cards,
+            self._streams.place(visit.ask, agent),
+            front.cards.watch(agent) as cards,
             front.live.watch() as live,
         ):
-            return await self._stream(visit, OfAgent(cards, Gathered(live, concerns), keep), told)
+            return await self._stream(visit, OfAgent(cards, Gathered(live, concerns), keep), render)
 
     async def _stream(
-        self, visit: Visit, watch: Gathered | OfAgent, make: Callable[[], str]
+        self, visit: Visit, watch: Gathered | OfAgent, render: Callable[[], str]
     ) -> web.StreamResponse:
-        """What ``make`` makes, whenever it is another than before."""
-        before = ""
+        """Send what ``render`` gives at each change, if it differs from what was sent last."""
+        last = ""
 
-        def told(_: None) -> str | None:
-            nonlocal before
-            text = make()
-            if text == before:
+        def event_of(_: None) -> str | None:
+            nonlocal last
+            text = render()
+            if text == last:
                 return None
-            before = text
+            last = text
             return _event(text)
 
-        return await self._streams.stream(visit.ask, watch, told, every=RECHECK_SECONDS)
+        return await self._streams.stream(visit.ask, watch, event_of, every=RECHECK_SECONDS)
 
 
 async def voice(visit: Visit) -> Answer:
-    """Have the right registered that the callee has told the agent of, with what it does at once."""
+    """Register a right that the callee has voiced to the agent, with its immediate effect."""
     path: CallPath = visit.ask.path
     body: RightBody = visit.ask.body
     front = visit.ask.front
-    if path.id not in {call.call_id for call in _mine(visit)}:
+    if path.id not in {call.call_id for call in _own_calls(visit)}:
         raise not_there()
     if front.voicing is None or not front.voicing.voice(path.id, body.right):
         raise Refusal(409, "nobody talks in that call any more: have the request entered by hand")
@@ -187,30 +189,30 @@ def _held(visit: Visit) -> bool:
     return query is not None and query.live == "off"
 
 
-def _told(visit: Visit) -> Mapping[str, Any]:
+def _calls_in_progress(visit: Visit) -> Mapping[str, Any]:
     calls = [call for call in visit.ask.front.live.now() if visit.ask.bearer.sees(call.controller)]
     return {"calls": calls[:MOST_SHOWN], "count": len(calls)}
 
 
-def _of_agent(visit: Visit) -> Mapping[str, Any]:
+def _agents_calls(visit: Visit) -> Mapping[str, Any]:
     cards = {card.call_id: card for card in visit.session.cards}
-    calls = [(call, cards.get(call.call_id)) for call in _mine(visit)]
+    calls = [(call, cards.get(call.call_id)) for call in _own_calls(visit)]
     return {"calls": calls, "csrf": visit.session.csrf, "rights": _RIGHTS, "agent": _agent(visit)}
 
 
-def _mine(visit: Visit) -> Sequence[LiveCall]:
-    """The calls that name the agent, and those that its cards are of: a fixed phone of a campaign is named by the card alone."""
-    return [call for call in visit.ask.front.live.now() if _is_mine(visit, call)]
+def _own_calls(visit: Visit) -> Sequence[LiveCall]:
+    """The calls that name the agent, and those that it has cards for: a campaign's fixed phone is named only by the card."""
+    return [call for call in visit.ask.front.live.now() if _is_own(visit, call)]
 
 
-def _is_mine(visit: Visit, call: LiveCall) -> bool:
+def _is_own(visit: Visit, call: LiveCall) -> bool:
     return visit.ask.bearer.sees(call.controller) and (
         call.agent == _agent(visit) or call.call_id in {card.call_id for card in visit.session.cards}
     )
 
 
 def _agent(visit: Visit) -> str:
-    """Whose page it is: the token's."""
+    """The agent whose page it is: the token's. Raises Refusal (403) if the token has none."""
     agent = visit.ask.bearer.agent
     if agent is None:
         raise Refusal(403, "that page is not for your role")
@@ -218,10 +220,11 @@ def _agent(visit: Visit) -> str:
 
 
 def _keep(session: Session, card: AgentCard) -> None:
+    """Keep a card in the session, instead of an earlier one of the same call."""
     others = [each for each in session.cards if each.call_id != card.call_id]
     session.cards = (*others[1 - _CARDS_KEPT :], card)
 
 
 def _event(html: str) -> str:
-    """A fragment of a page; what it holds is escaped as the page is."""
+    """The event with a fragment of a page, which was escaped when it was rendered."""
     return "event: page\n" + "".join(f"data: {line}\n" for line in html.splitlines()) + "\n"

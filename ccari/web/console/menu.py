@@ -1,4 +1,4 @@
-"""Which pages each role has, in the order in which they are offered."""
+"""The console's menu: the pages of each role, in their order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _RIGHTS = frozenset({Role.DPO, Role.AUDITOR})
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``name``: of the words for it, under ``menu``."""
+    """``name``: the key of its words in the catalogues, under ``menu``."""
 
     name: str
     path: str

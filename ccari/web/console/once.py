@@ -1,4 +1,4 @@
-"""A form that is sent twice, as by a double click, is done once, and answered twice."""
+"""Forms that are sent twice, as by a double click: they are carried out once, and answered twice."""
 
 import hmac
 from http import HTTPStatus
@@ -12,33 +12,34 @@ from ccari.web.console.pages import Handler, Moved, Visit
 from ccari.web.problems import Refusal
 from ccari.web.repeats import Repeat
 
-#: The field by which a form is known again; each page that is loaded has its own.
+#: The field that identifies a form: each page that is loaded has another value in it.
 ONCE = "once"
-#: Between what was done and a second click, whose page was slow to come. Later it may not be as it was answered any more: a bar
-#: was lifted since, say, and who goes back and sends the form again is not to be told that it stands.
+#: How long after the first click a second one gets the same answer. Later that answer may no longer be true: if a bar was lifted
+#: since, somebody who goes back and sends the form again must not be told that the number is barred.
 DOUBLE_CLICK_SECONDS = 10.0
 
 
 async def once(visit: Visit, handler: Handler) -> Moved:
-    """Where ``handler`` moves to; what it raises may be tried again. Refusal (400) if the form is not known, or was sent before
-    and is no double click.
+    """Run ``handler`` once for a form, and give its redirect. If it raises, the form may be sent again.
+
+    Raises Refusal (400) if the form has no value in :data:`ONCE`, or was sent before and this is not a double click.
     """
-    known = visit.form.get(ONCE, "")
-    if not known:
+    form_id = visit.form.get(ONCE, "")
+    if not form_id:
         raise Refusal(HTTPStatus.BAD_REQUEST, TOO_OLD)
 
     async def work() -> web.Response:
         done = await handler(visit)
         if not isinstance(done, Moved):
-            raise TypeError("only what was done is answered a second time")
+            raise TypeError("only a redirect can be answered a second time")
         kept = orjson.dumps({"said": done.said, "at": time()})
         return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": done.to}, body=kept)
 
-    # what is filled in otherwise, after going back, is another form
-    filled = hmac.new(known.encode(), orjson.dumps(sorted(visit.form.items())), "sha256").hexdigest()
+    # if somebody goes back and fills in something else, it is another form
+    filled = hmac.new(form_id.encode(), orjson.dumps(sorted(visit.form.items())), "sha256").hexdigest()
     request = visit.ask.request
     repeat = Repeat(visit.ask.front.repeats, filled, visit.ask.bearer.name, request.path, b"")
-    # the second waits for the first, whose answer the browser no longer shows
+    # the second waits for the first: the browser shows only the answer to the second
     async with visit.session.entering:
         answer = await repeat.once(work)
     body = answer.body if isinstance(answer, web.Response) else None

@@ -1,4 +1,4 @@
-"""What became of the calls and rights of the last day, week or month."""
+"""The overview page: calls by outcome, and rights, of the last day, week or month."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ from ccari.web.console.pages import Answer, Shown, Visit
 from ccari.web.models.base import Given
 
 DAYS = (1, 7, 30)
-#: What bars of one colour are, from the bottom up.
+#: The outcomes of each shade of the plot, from the bottom up.
 _SHADES: Mapping[str, frozenset[str | None]] = {
     "talked": frozenset({Outcome.BRIDGED}),
     "rights": frozenset({Outcome.RIGHT_EXERCISED, Outcome.RECORDING_REFUSED}),
     "blocked": frozenset({Outcome.BLOCKED}),
 }
 _OTHERS = "others"
-#: The plot, in its own units: it is drawn as wide as there is room.
+#: The plot's size in its own units; browsers scale it.
 _WIDTH, _HEIGHT, _GAP = 720.0, 180.0, 0.2
 
 
@@ -51,7 +51,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of a table with a bar beside it; ``part`` in per cent of the longest."""
+    """A row of a table with a bar beside it. ``part``: the bar's length, in per cent of the longest."""
 
     name: str
     count: int
@@ -59,35 +59,37 @@ class Line:
 
 
 async def overview(visit: Visit) -> Answer:
-    """The numbers, and the plots of them."""
+    """The statistics and their plots."""
     query: OverviewQuery = visit.ask.query or OverviewQuery()
     days = int(query.days)
     policy = await visit.ask.policy()
     countries = [each.country for each in policy.controllers] if policy else []
     zone = TIME_ZONES[countries[0]] if countries else "UTC"
     since = _since(days, ZoneInfo(zone))
-    found = await visit.ask.front.overview.since(
+    statistics = await visit.ask.front.overview.since(
         since, visit.ask.controllers, by_hour=days == 1, zone=zone, clock=dossiers.clock(policy)
     )
-    columns = _columns(found.counted, since, days, ZoneInfo(zone))
-    heard, answered = (sum(getattr(each, name) for each in found.counted) for name in ("heard", "answered"))
-    power, abandoned = (sum(getattr(each, name) for each in found.counted) for name in ("power", "abandoned"))
+    columns = _columns(statistics.counted, since, days, ZoneInfo(zone))
+    heard = sum(each.heard for each in statistics.counted)
+    answered = sum(each.answered for each in statistics.counted)
+    power = sum(each.power for each in statistics.counted)
+    abandoned = sum(each.abandoned for each in statistics.counted)
     outcomes, blocks = Counter[str](), Counter[str]()
-    for each in found.counted:
+    for each in statistics.counted:
         outcomes[each.outcome or ""] += each.calls
         if each.reason is not None:
             blocks[each.reason] += each.calls
-    told = {
+    fields = {
         "days": days, "choices": DAYS, "calls": outcomes.total(), "heard": _rate(heard, answered), "answered": answered,
-        "abandoned": _rate(abandoned, power), "power": power, "due": found.due, "outcomes": _lines(outcomes),
-        "blocks": _lines(blocks), "rights": _lines(found.rights), "columns": columns, "shades": (*_SHADES, _OTHERS),
+        "abandoned": _rate(abandoned, power), "power": power, "due": statistics.due, "outcomes": _lines(outcomes),
+        "blocks": _lines(blocks), "rights": _lines(statistics.rights), "columns": columns, "shades": (*_SHADES, _OTHERS),
         "plot": _plot(columns), "most": _most(columns), "zone": zone, "size": (_WIDTH, _HEIGHT),
     }  # fmt: skip
-    return Shown("overview.html.j2", told)
+    return Shown("overview.html.j2", fields)
 
 
 def _since(days: int, zone: ZoneInfo) -> datetime:
-    """The beginning of the hour a day ago, or of the first of so many days, of which today is the last."""
+    """The beginning of the statistics: for one day, the hour 24 hours ago; for more, the first of so many days that end today."""
     now = datetime.now(UTC).astimezone(zone)
     if days == 1:
         this_hour = now.replace(minute=0, second=0, microsecond=0)
@@ -97,17 +99,17 @@ def _since(days: int, zone: ZoneInfo) -> datetime:
 
 
 def _columns(counted: Sequence[Counted], since: datetime, days: int, zone: ZoneInfo) -> list[Column]:
-    """Each hour or day, those without calls too."""
+    """A column for each hour or day, also for those without calls."""
     if days == 1:
         hours = (since.astimezone(UTC) + timedelta(hours=each) for each in range(24))
         begins = [each.astimezone(zone).replace(tzinfo=None) for each in hours]
     else:
         begins = [since.replace(tzinfo=None) + timedelta(days=each) for each in range(days)]
-    found: dict[datetime, Counter[str]] = {each: Counter() for each in begins}
+    columns: dict[datetime, Counter[str]] = {moment: Counter() for moment in begins}
     for each in counted:
-        if each.begins in found:
-            found[each.begins][_shade(each.outcome)] += each.calls
-    return [Column(moment, counts) for moment, counts in found.items()]
+        if each.begins in columns:
+            columns[each.begins][_shade(each.outcome)] += each.calls
+    return [Column(moment, counts) for moment, counts in columns.items()]
 
 
 def _shade(outcome: str | None) -> str:
@@ -141,5 +143,5 @@ def _lines(counts: Counter[str]) -> list[Line]:
 
 
 def _rate(some: int, of: int) -> float | None:
-    """In per cent; None where there is nothing to reckon it from."""
+    """In per cent; None if ``of`` is zero."""
     return round(100 * some / of, 1) if of else None

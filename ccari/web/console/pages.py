@@ -1,4 +1,4 @@
-"""What a page is: who may see it, what it is asked with, and what it answers."""
+"""What a page of the console is: who may see it, what it takes, and what it answers."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from ccari.web.rates import LookUp
 
 
 class Wrong(NamedTuple):
-    """What is wrong with what was filled in, in the words of the page; ``field``: the id of where, if it is known."""
+    """A fault of a form, in the language of the page. ``field``: the id of the field, if it is known."""
 
     text: str
     field: str = ""
@@ -25,8 +25,10 @@ class Wrong(NamedTuple):
 
 @dataclass(slots=True)
 class Visit:
-    """One request of somebody who is signed in and may make it. ``form``: what was filled in, as it came, with the ``file``
-    that came with it; ``faults``: what was wrong with it, in the words of the page, which is then shown again.
+    """One request by somebody who is signed in and whose role may make it.
+
+    ``form``: the fields of a form, unchecked, and ``file``: the file that came with it. ``faults``: what is wrong with the form;
+    its page is shown again with them.
     """
 
     ask: Ask
@@ -41,28 +43,28 @@ class Visit:
         return self.ask.bearer.role
 
     def asking(self, *, path: Any = None, query: Any = None, body: Any = None) -> Ask:
-        """The same, as the API's handlers are asked: they tell the pages what they tell programmes, under the same rules."""
+        """The request for a handler of the API, which the pages use, so that the same rules hold for them."""
         return replace(self.ask, path=path, query=query, body=body)
 
 
 def kept_query(visit: Visit, cursor: str = "after") -> str:
-    """What narrows the list, for the link to its next page, which is named by ``cursor``."""
+    """The query of a list without its cursor, for the link to the next page. ``cursor``: the name of that parameter."""
     kept = [(name, value) for name, value in visit.ask.request.query.items() if value and name != cursor]
     return urlencode(kept)
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A page made from a template."""
+    """An answer: a page from a template. ``fields``: what the template is filled with."""
 
     template: str
-    told: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
     status: HTTPStatus = HTTPStatus.OK
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """To another page (303), which tells ``said`` once."""
+    """An answer: a redirect (303) to another page, which shows the message ``said`` once."""
 
     to: str
     said: str = ""
@@ -74,11 +76,14 @@ Handler = Callable[[Visit], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``form``: the model of what is filled in. ``again``: the page that is shown, with what was wrong, when it cannot be
-    taken. ``ids``: what the ids of its fields begin with. ``file_bytes``: a file comes with it, of at most so many. ``long``:
-    it may take minutes. ``takes_list``: a list comes with it, for hours perhaps; the handler reads it, and what is filled in
-    beside it, and checks the secret. ``lasts``: it goes on while somebody looks. ``once``: what comes twice, as by a double click,
-    is done once; its form says by what it is known again.
+    """A page.
+
+    ``form``: the model of its form. ``again``: the handler of the page that is shown again if the form has faults. ``ids``: the
+    prefix of the ids of the form's fields. ``file_bytes``: a file of at most so many bytes comes with the form. ``long``: it
+    may take minutes. ``takes_list``: a list comes with the form, perhaps for hours; then the handler itself reads the list and
+    the other fields, and checks the CSRF secret. ``lasts``: a stream, which goes on while somebody looks. ``looks_up``: the
+    rate of look-ups that it counts towards. ``once``: a form that is sent twice, as by a double click, is carried out once: see
+    :mod:`once`.
     """
 
     method: str

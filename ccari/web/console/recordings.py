@@ -1,4 +1,6 @@
-"""Recordings: the list, one with its tag and what holds it, and listening to it with a key that is brought along."""
+"""Pages for recordings: the list, one recording with its tag and what holds it, and listening with a key that the person
+provides.
+"""
 
 import asyncio
 import base64
@@ -37,15 +39,16 @@ _STATES = ("stored", "recording", "finished", "failed", "discarded", "deleted")
 #: An identity file is a few lines.
 IDENTITY_BYTES = 16 * 1024
 _MOST_WHY = 200
-#: For whoever listens to take one more piece of the page; a multiple of three, so that base64 of the pieces is that of all.
+#: For the client to take the next piece of the page.
 WRITE_SECONDS = 30.0
+#: A multiple of three, so that the pieces' base64 together is the base64 of the whole.
 _PIECE_BYTES = 3 * 64 * 1024
 _WAVE_HEIGHT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """The picture of one channel: the path of an SVG, so many ``parts`` wide."""
+    """The waveform of one channel: the path of an SVG that is ``parts`` wide."""
 
     side: str
     path: str
@@ -53,13 +56,13 @@ class Wave:
 
 
 class RegisterQuery(RecordingsQuery):
-    """``holds_after``: where the next page of the holds begins."""
+    """``holds_after``: the cursor of the list of holds."""
 
     holds_after: Annotated[int | None, Field(ge=1, lt=2**63)] = None
 
 
 async def register(visit: Visit) -> Answer:
-    """The newest first, and the holds that are in force."""
+    """The newest recordings first, and the holds in force."""
     query = visit.ask.query or RegisterQuery()
     query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
     page = RecordingPage.model_validate((await api.list_recordings(visit.asking(query=query))).content)
@@ -69,20 +72,20 @@ async def register(visit: Visit) -> Answer:
         ).content
     )
     policy = await visit.ask.policy()
-    told = {
+    fields = {
         "page": page, "query": query, "keep": kept_query(visit), "keep_holds": kept_query(visit, "holds_after"), "holds": holds, "states": _STATES,
         "bases": list(LegalBasis), "campaigns": policy.campaigns if policy else (),
     }  # fmt: skip
-    return Shown("recordings.html.j2", told)
+    return Shown("recordings.html.j2", fields)
 
 
 async def one(visit: Visit) -> Answer:
-    """One recording with its tag; the form to listen to it, for whom may."""
-    return Shown("recording.html.j2", {**await _told(visit), "waves": (), "kind": ""})
+    """One recording with its tag, and the form to listen to it, for those who may."""
+    return Shown("recording.html.j2", {**await _recording(visit), "waves": (), "kind": ""})
 
 
 async def hold(visit: Visit) -> Answer:
-    """Keep it beyond its time."""
+    """Place a legal hold on the recording."""
     path: RecordingPath = visit.ask.path
     body = HoldBody(recording=path.id, reason=visit.ask.body.reason)
     placed = (await api.hold(visit.asking(body=body))).content
@@ -90,40 +93,42 @@ async def hold(visit: Visit) -> Answer:
 
 
 async def release(visit: Visit) -> Answer:
-    """End a hold."""
+    """Release a hold."""
     path: HoldPath = visit.ask.path
     await api.release(visit.ask)
     return Moved(f"{PATH}/recordings", visit.words("recordings.released", n=path.number))
 
 
 async def play(visit: Visit) -> Answer:
-    """Open it with the key that was brought along, which is forgotten, and tell on record who listens, before they can."""
+    """Open the recording with the key that the person provides, which is not kept. Who listens is put on record before they
+    can.
+    """
     path: RecordingPath = visit.ask.path
-    identity, why = _brought(visit)
+    identity, why = _identity_and_reason(visit)
     front, bearer = visit.ask.front, visit.ask.bearer
-    found = await front.listening.find(path.id)
-    tag = found.tag
+    recording = await front.listening.find(path.id)
+    tag = recording.tag
     if not bearer.sees(tag.controller):
         raise not_there()
     try:
-        opened = await front.listening.open(found, identity)
+        opened = await front.listening.open(recording, identity)
     except RecordingDelayed:
         raise
     except RecordingError as error:
         raise InputError("identity", str(error)) from None
-    of = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
-    await visit.ask.note(Looked.RECORDING_PLAYED, of, why)
+    at_what = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
+    await visit.ask.note(Looked.RECORDING_PLAYED, at_what, why)
     await front.journal.append(
         tag.call_id, "recording_played", {"recording": str(path.id), "by": visit.ask.who}
     )
-    # where the audio stands in the page, which is made before it; nothing else on it can say the same
-    place = secrets.token_hex(16)
-    told = {**await _told(visit), "waves": _waves(opened), "kind": opened.kind, "audio": place}
-    return await _sent(visit, await rendered(visit, Shown("recording.html.j2", told)), place, opened.audio)
+    # a random mark, which the page is rendered with in the place of the audio
+    mark = secrets.token_hex(16)
+    fields = {**await _recording(visit), "waves": _waves(opened), "kind": opened.kind, "audio": mark}
+    return await _sent(visit, await rendered(visit, Shown("recording.html.j2", fields)), mark, opened.audio)
 
 
-def _brought(visit: Visit) -> tuple[str, str]:
-    """The text of the identity, from a file or pasted, and what for."""
+def _identity_and_reason(visit: Visit) -> tuple[str, str]:
+    """The text of the identity, from a file or pasted, and why the person wants to listen."""
     text = visit.file.decode(errors="replace")
     try:
         why = one_line(visit.form.get("why", "").strip()[:_MOST_WHY])
@@ -134,14 +139,16 @@ def _brought(visit: Visit) -> tuple[str, str]:
     return text if text.strip() else visit.form.get("identity", ""), why
 
 
-async def _told(visit: Visit) -> dict[str, object]:
+async def _recording(visit: Visit) -> dict[str, object]:
     shown = RecordingShown.model_validate((await api.show(visit.asking(path=visit.ask.path))).content)
     return {"recording": shown}
 
 
-async def _sent(visit: Visit, page: str, place: str, audio: bytes) -> web.StreamResponse:
-    """The page with the audio in it, piece by piece: it is stored nowhere, and has no URL that could be asked for again."""
-    before, _, after = page.partition(place)
+async def _sent(visit: Visit, page: str, mark: str, audio: bytes) -> web.StreamResponse:
+    """Send the page piece by piece, with the audio instead of ``mark``. So the audio is stored nowhere, and has no URL from
+    which it could be fetched again.
+    """
+    before, _, after = page.partition(mark)
     response = web.StreamResponse(
         headers={**ALWAYS, **rendering.HEADERS, "content-type": "text/html; charset=utf-8"}
     )
@@ -154,7 +161,7 @@ async def _sent(visit: Visit, page: str, place: str, audio: bytes) -> web.Stream
         await _write(response, after.encode())
         await response.write_eof()
     except (ConnectionError, TimeoutError):
-        # whoever listens is gone
+        # the client has gone, or is too slow
         response.force_close()
     return response
 
@@ -165,7 +172,7 @@ async def _write(response: web.StreamResponse, piece: bytes) -> None:
 
 
 def _waves(opened: Opened) -> list[Wave]:
-    """Of a stereo recording the agent's side and the callee's."""
+    """The waveforms: of a stereo recording, the agent's side and the callee's."""
     sides = ("agent", "callee") if len(opened.peaks) > 1 else ("both",)
     return [Wave(side, _path(peaks), len(peaks)) for side, peaks in zip(sides, opened.peaks, strict=True)]
 

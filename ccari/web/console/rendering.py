@@ -1,4 +1,4 @@
-"""Templates, what they are made with, and the files that they name."""
+"""Rendering the console's templates, and serving the style sheet, scripts and pictures that they use."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ccari.web.console.words import LANGUAGES, Words
 _HERE = resources.files("ccari.web.console")
 _KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
-#: Nothing is loaded but our own files, nothing is sent but to us, and nobody shows us in a frame.
+#: Browsers load only our own files, send forms only to us, and show our pages in no frame.
 HEADERS: Mapping[str, str] = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; media-src data:; "
@@ -34,7 +34,7 @@ HEADERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file of ours. ``version`` changes with what is in it, so that a browser may keep what it has."""
+    """A static file. ``version``: a hash of its content, so that browsers may cache it for ever."""
 
     body: bytes
     kind: str
@@ -42,27 +42,27 @@ class Asset:
 
 
 def _assets() -> dict[str, Asset]:
-    found = {}
+    assets = {}
     for file in _HERE.joinpath("static").iterdir():
         kind = _KINDS.get(file.name.rpartition(".")[2])
         if kind is not None:
             body = file.read_bytes()
-            found[file.name] = Asset(body, kind, sha256(body).hexdigest()[:12])
-    return found
+            assets[file.name] = Asset(body, kind, sha256(body).hexdigest()[:12])
+    return assets
 
 
 ASSETS = _assets()
 
 
 async def asset(request: web.Request) -> web.Response:
-    """One of our files. With its version in the URL it never changes."""
-    found = ASSETS.get(request.match_info["name"])
-    if found is None:
+    """A static file. A URL with its version may be cached for ever."""
+    file = ASSETS.get(request.match_info["name"])
+    if file is None:
         raise web.HTTPNotFound
-    kept = "public, max-age=31536000, immutable" if request.query.get("v") == found.version else "no-cache"
+    caching = "public, max-age=31536000, immutable" if request.query.get("v") == file.version else "no-cache"
     return web.Response(
-        body=found.body, content_type=found.kind, charset="utf-8",
-        headers={"cache-control": kept, "x-content-type-options": "nosniff"},
+        body=file.body, content_type=file.kind, charset="utf-8",
+        headers={"cache-control": caching, "x-content-type-options": "nosniff"},
     )  # fmt: skip
 
 
@@ -81,39 +81,41 @@ _ENVIRONMENT.filters["said_of"] = lambda english, words: words.said_of(english)
 _ENVIRONMENT.globals.update(asset=_asset_url, languages=LANGUAGES)
 
 
-def page(template: str, words: Words, policy: Policy | None, told: Mapping[str, Any]) -> str:
-    """The page, escaped throughout. Times are those of the controllers' clocks, and say which."""
+def page(template: str, words: Words, policy: Policy | None, fields: Mapping[str, Any]) -> str:
+    """A page, with all values escaped. Times are by the clocks of the controllers, and the page says which."""
     zones = {each.id: TIME_ZONES[each.country] for each in policy.controllers} if policy else {}
     return _ENVIRONMENT.get_template(template).render(
         t=words, term=words.term, language=words.language, today=datetime.now(UTC), when=_when(zones),
         zone_of=lambda controller: zones.get(controller or "", ""), day=_day, length=_length,
-        clocks=_clocks(zones), common=_common(zones), **told,
+        clocks=_clocks(zones), common=_common(zones), **fields,
     )  # fmt: skip
 
 
 def _when(zones: Mapping[str, str]) -> Callable[..., str]:
+    """A function for templates: a moment as text, by the clock of a controller. ``zones``: time zones, by controller."""
+
     def when(moment: datetime | None, controller: str | None = None, *, seconds: bool = False) -> str:
         if moment is None:
             return "–"
         zone = zones.get(controller or "", "UTC")
         local = moment.astimezone(ZoneInfo(zone))
-        told = f"{local:%Y-%m-%d %H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
-        return f"{told} UTC" if zone == "UTC" else told
+        text = f"{local:%Y-%m-%d %H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
+        return f"{text} UTC" if zone == "UTC" else text
 
     return when
 
 
 def _common(zones: Mapping[str, str]) -> str | None:
-    """A controller by whose clock all others count too, for what is none's alone; None: there is no such."""
+    """Any controller, if all have the same clock, which is then also for times that concern no controller; else None."""
     return next(iter(zones)) if len(set(zones.values())) == 1 else None
 
 
 def _clocks(zones: Mapping[str, str]) -> str:
-    """By which clock the times of a page are, each of its row's controller."""
+    """The clocks that the times of a page are by, with the controllers of each."""
     if _common(zones) is not None:
         return next(iter(zones.values()))
-    of = {zone: [each for each, its in zones.items() if its == zone] for zone in zones.values()}
-    return ", ".join(f"{zone} ({', '.join(whose)})" for zone, whose in of.items()) or "UTC"
+    controllers_of = {zone: [name for name, its in zones.items() if its == zone] for zone in zones.values()}
+    return ", ".join(f"{zone} ({', '.join(names)})" for zone, names in controllers_of.items()) or "UTC"
 
 
 def _day(moment: date | None) -> str:

@@ -1,4 +1,4 @@
-"""Requests as a data protection officer works them: the list, one with its evidence, the steps, and the letters."""
+"""Pages on which a data protection officer works requests: the list, one request with its evidence, the steps, the letters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ from ccari.web.models.requests import (
 from ccari.web.models.subjects import RequestEvidencePath
 from ccari.web.problems import not_there
 
-#: So many days before its last one a request is shown in another colour, as on the command line.
+#: How many days before its due date a request is shown in another colour, as on the command line.
 SOON_DAYS = 7
 _PAGE_ROWS = 50
-#: What of a call's journal tells of the press and of what led to it.
-_TELLING = frozenset(
+#: The events of a call's journal that prove how the right was exercised.
+_PROVING = frozenset(
     {"notice_heard", "key_pressed", "agent_code_entered", "right_registered", "right_spooled"}
 )
 
@@ -58,57 +58,57 @@ class LetterQuery(Given):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that can be done with a request: ``fault`` says why it cannot be done now."""
+    """A step that a request can take. ``fault``: why it cannot take it now; None if it can."""
 
     name: str
     fault: StepFault | None
 
 
 async def register(visit: Visit) -> Answer:
-    """The list, the one that is due first at the top."""
+    """The list of requests, in the order of due dates."""
     query = visit.ask.query or RequestsQuery()
     query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
     reply = await api.list_requests(visit.asking(query=query))
     page = RequestPage.model_validate(reply.content)
-    told = {
+    fields = {
         "page": page, "query": query, "keep": kept_query(visit), "soon": SOON_DAYS, "states": list(RequestState), "rights": list(Right),
     }  # fmt: skip
-    return Shown("requests.html.j2", told)
+    return Shown("requests.html.j2", fields)
 
 
 async def sought(_: Visit) -> Answer:
-    """The form to find a number's requests with."""
-    return _found(None)
+    """The form to find the requests of a number."""
+    return _requests_found(None)
 
 
 async def find(visit: Visit) -> Answer:
     """What a number has asked for, which is not shown again. Who looked, and what for, is on record."""
-    return _found(RequestsFound.model_validate((await api.find(visit.ask)).content))
+    return _requests_found(RequestsFound.model_validate((await api.find(visit.ask)).content))
 
 
 async def blank(visit: Visit) -> Answer:
     """The form for a right that was exercised by letter, by e-mail or by word of mouth."""
     policy = await visit.ask.policy_in_force()
-    told = {
+    fields = {
         "rights": list(Right), "controllers": policy.controllers, "campaigns": policy.campaigns,
         "ways": ("letter", "email", "phone", "agent", "other"),
     }  # fmt: skip
-    return Shown("request_new.html.j2", told)
+    return Shown("request_new.html.j2", fields)
 
 
 async def enter(visit: Visit) -> Answer:
-    """Register it, with its effect."""
+    """Register the request, with its immediate effect."""
     reference = Registered.model_validate((await api.add(visit.ask)).content).reference
     return Moved(f"{PATH}/requests/{reference}", visit.words("requests.entered", reference=reference))
 
 
 async def one(visit: Visit) -> Answer:
-    """One request, with the evidence of the press, its history and what can be done next."""
+    """One request, with the proof that the right was exercised, its history, and the steps that it can take."""
     return await _one(visit, await api.shown(visit.ask))
 
 
 async def number(visit: Visit) -> Answer:
-    """The same with the number whole, which is on record with the reason."""
+    """The same with the whole number. The access is put on record with its reason."""
     body: ReasonBody = visit.ask.body
     return await _one(visit, await api.shown(visit.ask, whole=True, why=body.reason), whole=True)
 
@@ -138,7 +138,7 @@ async def withdraw(visit: Visit) -> Answer:
 
 
 async def letter(visit: Visit) -> Answer:
-    """A draft of what the person is to be told, to print or to take over."""
+    """A draft of a letter to the person, to print or to copy."""
     path: LetterPath = visit.ask.path
     query: LetterQuery = visit.ask.query
     request = await api.shown(visit.asking(path=RequestPath(reference=path.reference)))
@@ -163,12 +163,12 @@ async def letter(visit: Visit) -> Answer:
 
 
 async def evidence(visit: Visit) -> Answer:
-    """The sealed account of the request, for somebody who has no access here."""
+    """The sealed account of the request, for somebody without access to ccari."""
     path: RequestPath = visit.ask.path
     return await proofs.of_request(visit.asking(path=RequestEvidencePath(reference=path.reference)))
 
 
-def _found(found: RequestsFound | None) -> Shown:
+def _requests_found(found: RequestsFound | None) -> Shown:
     return Shown("requests_of_number.html.j2", {"found": found, "soon": SOON_DAYS})
 
 
@@ -176,30 +176,30 @@ async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> S
     policy = await visit.ask.policy()
     call = await _call(visit, request)
     days_left, steps = _days_left(request, policy), _steps(request, policy)
-    told = {
-        "request": request, "call": call, "telling": _telling(call), "steps": steps,
+    fields = {
+        "request": request, "call": call, "telling": _proof(call), "steps": steps,
         "days_left": days_left, "soon": SOON_DAYS, "letters": _letters(request, steps),
         "levels": list(Level), "number_whole": whole, "is_open": request.state.is_open,
         # whoever else records the call does so in a way that is not known here
         "may_stop": any(stops_recording(request.right, *each) for each in product(LegalBasis, RecordingMode)),
     }  # fmt: skip
-    return Shown("request.html.j2", told)
+    return Shown("request.html.j2", fields)
 
 
 async def _call(visit: Visit, request: RequestShown) -> CallShown | None:
-    """The call in which it was exercised."""
+    """The call in which the right was exercised; None if it was not exercised in a call."""
     if request.call_id is None:
         return None
     reply = await calls.show_call(visit.asking(path=CallPath(id=request.call_id)))
     return CallShown.model_validate(reply.content)
 
 
-def _telling(call: CallShown | None) -> list[JournalEntry]:
-    return [each for each in call.events if each.event in _TELLING] if call else []
+def _proof(call: CallShown | None) -> list[JournalEntry]:
+    return [each for each in call.events if each.event in _PROVING] if call else []
 
 
 def _steps(request: RequestShown, policy: Policy | None) -> list[Step]:
-    """What the law and the request's state let be done now; the database judges again when it is done."""
+    """The steps, by what the law and the request's state allow now. The database checks again when a step is taken."""
     controller = policy.controller(request.controller) if policy else None
     in_time = controller is not None and deadlines.may_extend(
         request.received_at, controller.country, datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Who is signed in: a browser that has shown a token gets a cookie in its place, and the token is forgotten."""
+"""Sessions of the console: a browser that has shown a token gets a cookie instead, and the token is not kept."""
 
 import asyncio
 import secrets
@@ -14,19 +14,22 @@ from ccari.ports.access import Bearer
 from ccari.ports.cards import AgentCard
 
 COOKIE = "ccari_session"
-#: Where the cookie is sent to, and nowhere else.
+#: The only path that the cookie is sent to.
 PATH = "/console"
-#: A session ends when nothing was asked for so long, and in any case after a working day.
+#: A session ends when it was not used for so long, and in any case after a working day.
 IDLE_SECONDS, LONGEST_SECONDS = 45 * 60.0, 12 * 3600.0
-#: Of all people together, and of one token; the one that was used least lately goes first.
+#: Sessions in all, and of one token. If there are more, the one that was not used for longest ends.
 MOST_SESSIONS, MOST_SESSIONS_EACH = 2000, 20
 
 
 @dataclass(slots=True)
 class Session:
-    """``token`` is the fingerprint of the token that was shown: it is looked up at each request, and no longer good once
-    that was revoked. ``csrf`` is in each form, and no other site can know it. ``told``: what the next page tells, once. ``cards``:
-    those that came to an agent who watches, the newest last. ``entering``: held while a form is worked on that is to be done once.
+    """A person who is signed in.
+
+    ``token``: the fingerprint of the token that was shown. It is looked up at each request, so the session ends when the token is
+    revoked. ``began``, ``used``: by the clock of :class:`Sessions`. ``csrf``: a secret in each form, which no other site knows.
+    ``messages``: what the next page shows, once. ``entering``: held while a form that must be done only once is worked on.
+    ``cards``: those that came to an agent who watches, the newest last.
     """
 
     bearer: Bearer
@@ -34,20 +37,20 @@ class Session:
     began: float
     used: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
-    told: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     entering: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     cards: tuple[AgentCard, ...] = ()
 
 
 class Sessions:
-    """In memory: a service that is started anew asks people to sign in anew. Cookies are known by their hash."""
+    """The sessions, in memory: after a restart of the service people have to sign in again. Cookies are stored as hashes."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._open: OrderedDict[bytes, Session] = OrderedDict()
 
     def begin(self, bearer: Bearer, token: bytes) -> str:
-        """The value of the cookie of a new session."""
+        """Begin a session. Gives the value of its cookie."""
         now, cookie = self._clock(), secrets.token_urlsafe(32)
         same = [key for key, each in self._open.items() if each.bearer.name == bearer.name]
         for key in same[: max(0, len(same) + 1 - MOST_SESSIONS_EACH)]:
@@ -58,7 +61,7 @@ class Sessions:
         return cookie
 
     def of(self, request: web.Request) -> Session | None:
-        """The session that the request belongs to; None: there is none, or it is over."""
+        """The session that the request belongs to; None if there is none, or it is over."""
         key, now = _key(request.cookies.get(COOKIE, "")), self._clock()
         session = self._open.get(key)
         if session is None:
@@ -71,7 +74,7 @@ class Sessions:
         return session
 
     def goes_on(self, session: Session) -> bool:
-        """For a page that goes on by itself, which counts as use: whether the session has not ended meanwhile."""
+        """Whether the session has not ended, for a page that updates itself. That counts as using the session."""
         now = self._clock()
         if now - session.began > LONGEST_SECONDS or all(each is not session for each in self._open.values()):
             return False

@@ -1,4 +1,4 @@
-"""Signing in and out, and choosing the language."""
+"""Signing in and out, and choosing the language of the console."""
 
 import hmac
 import re
@@ -20,19 +20,19 @@ from ccari.web.endpoint import BEARER
 from ccari.web.problems import Refusal
 from ccari.web.turns import Room
 
-#: Forms at a time of those who have shown no token yet: they take no place from those who have.
+#: Sign-ins at a time. They are limited by themselves, so that they take no place from people who are signed in.
 MOST_SIGN_INS = 20
-#: What the form of somebody who has no session yet is known by: the same in a cookie and in the form.
+#: Holds the CSRF secret of the sign-in form, when there is no session yet: the form must have the same.
 _FORM_COOKIE = "ccari_sign_in"
 _FORM_SECONDS = 3600
 _YEAR_SECONDS = 365 * 24 * 3600
-#: A page of ours; nobody is sent anywhere else.
+#: The query and the path of a page of ours: people are never redirected anywhere else.
 _FILTERS = re.compile(r"[A-Za-z0-9_.~%=&+:-]{1,500}")
 _OURS = re.compile(r"/console(/[A-Za-z0-9_.-]+)*/?")
 
 
 class Entrance:
-    """For those who are not signed in: what is here asks for no session."""
+    """Signing in and out."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -45,14 +45,14 @@ class Entrance:
         return _form(request, words, _ours(request.query.get("back", "")), fault, field="")
 
     async def sign_in(self, request: web.Request) -> web.Response:
-        """A token for a session. Wrong ones are counted with those that the API is shown."""
+        """Exchange a token for a session. Wrong tokens are counted together with those shown to the API."""
         words = words_of(request)
         try:
             with self._room:
                 return await self._signed_in(request, words)
         except ConnectionError:
             raise
-        except Exception as error:  # noqa: BLE001 - told, and logged
+        except Exception as error:  # noqa: BLE001 - shown, and logged
             return troubled(words, error)
 
     async def _signed_in(self, request: web.Request, words: Words) -> web.Response:
@@ -100,16 +100,16 @@ class Entrance:
 
 
 async def first_page(visit: Visit) -> Answer:
-    """To the page that the role begins with."""
+    """Redirect to the first page of the role's menu."""
     return Moved(menu(visit.role)[0].path)
 
 
 async def language(request: web.Request) -> web.Response:
-    """Keep the language that was chosen, and go back to the page that it was chosen on."""
+    """Set the language that was chosen, and redirect to the page on which it was chosen."""
     code = request.match_info["code"]
     came_from = _came_from(request)
     path = _ours(came_from.path)
-    # what narrows a list stays; a form's page is made by what was sent, and has no such thing
+    # keep the filters of a list
     filters = f"?{came_from.query}" if path and _FILTERS.fullmatch(came_from.query) else ""
     response = moved(f"{path or PATH}{filters}")
     if code in LANGUAGES:
@@ -121,7 +121,7 @@ async def language(request: web.Request) -> web.Response:
 
 
 async def nowhere(request: web.Request) -> web.Response:
-    """What is below the console's path and no page."""
+    """404, for a path below the console's that is not a page."""
     return troubled(words_of(request), Refusal(HTTPStatus.NOT_FOUND, "there is nothing by that name"))
 
 
@@ -129,7 +129,7 @@ def _came_from(request: web.Request) -> SplitResult:
     try:
         return urlsplit(request.headers.get(hdrs.REFERER, ""))
     except ValueError:
-        # it is none: a client may send anything for one
+        # a client may send anything, also what is not a URL
         return urlsplit("")
 
 
@@ -138,11 +138,11 @@ def _form(
     field: str = "token",
 ) -> web.Response:  # fmt: skip
     secret = secrets.token_urlsafe(32)
-    told = {
+    fields = {
         "csrf": secret, "back": back, "bearer": None, "said": (), "faults": (Wrong(fault, field),) if fault else (), "menu": (),
         "here": "",
     }  # fmt: skip
-    response = shown(rendering.page("sign_in.html.j2", words, None, told), status)
+    response = shown(rendering.page("sign_in.html.j2", words, None, fields), status)
     response.set_cookie(
         _FORM_COOKIE, secret, path=PATH, max_age=_FORM_SECONDS, httponly=True, samesite="Strict",
         secure=_over_tls(request),
@@ -155,5 +155,7 @@ def _ours(path: str) -> str:
 
 
 def _over_tls(request: web.Request) -> bool:
-    """Who makes the header up only has their own cookie kept back from an open connection."""
+    """Whether the browser's connection uses TLS. The header can be trusted for this: a client that makes it up only loses its own
+    cookie on a connection without TLS.
+    """
     return request.secure or request.headers.get("x-forwarded-proto", "").lower() == "https"

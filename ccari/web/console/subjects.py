@@ -1,6 +1,6 @@
-"""The person who has made a request: what is given out to them, what an erasure would take and leave, what else they asked.
+"""Pages about the person who made a request: exporting their data, what an erasure would delete and keep, their other requests.
 
-Nothing is erased here: there is no way back, so that is `ccari subject erase --yes`.
+Nothing is erased here. An erasure cannot be undone, so it is a command: `ccari subject erase --yes`.
 """
 
 from typing import Annotated, Any
@@ -25,28 +25,28 @@ from ccari.web.models.requests import RequestPath, RequestRow
 from ccari.web.models.subjects import PlanShown, SubjectBody
 from ccari.web.problems import not_there
 
-#: Of the same number, that are shown beside the one.
+#: How many other requests of the same number are shown.
 _MOST_OTHERS = 100
 
 
 class NumberForm(Body):
-    """Of the person, where the request has lost it: an erasure takes it out of its own request too."""
+    """The person's number, if the request no longer has it: an erasure takes it out of its own request too."""
 
     number: Annotated[NumberText | None, Field(repr=False)] = None
 
 
 async def one(visit: Visit) -> Answer:
-    """What can be done on the request, and what becomes of what is kept. Who looks is on record."""
+    """What can be done on the request, and what an erasure would delete and keep. Who looks is put on record."""
     return await _one(visit, NumberForm())
 
 
 async def look(visit: Visit) -> Answer:
-    """The same with the number, where the request has lost it."""
+    """The same, with the number from the form, if the request no longer has it."""
     return await _one(visit, visit.ask.body)
 
 
 async def export(visit: Visit) -> Answer:
-    """The file for the person, as the API gives it: on record, and in the request's journal."""
+    """The file for the person, as from the API. It is put on record, also in the request's journal."""
     given: NumberForm = visit.ask.body
     mandate, request = await _asked(visit)
     body = SubjectBody(number=given.number or request["number"] or "", request=mandate.reference)
@@ -56,22 +56,22 @@ async def export(visit: Visit) -> Answer:
 async def _one(visit: Visit, given: NumberForm) -> Shown:
     mandate, request = await _asked(visit)
     digests = Digests(request["digest"], request["key_version"], tuple(mandate.digests))
-    of = {**gating.whose_number(mandate.controller, digests), "request": mandate.reference}
-    await visit.ask.note(Looked.SUBJECT_LOOKED_UP, of, mandate.reference)
+    at_what = {**gating.whose_number(mandate.controller, digests), "request": mandate.reference}
+    await visit.ask.note(Looked.SUBJECT_LOOKED_UP, at_what, mandate.reference)
     faults = {"export": _fault(mandate, ANSWERED_BY_EXPORT), "erasure": _fault(mandate, {Right.ERASURE})}
     number = given.number or request["number"]
     plan, refused = None, False
     if faults["erasure"] is None and number is not None:
         plan, refused = await _plan(visit, mandate, number)
-    told = {
+    fields = {
         "request": {**request, "number": None}, "faults_of": faults, "plan": plan, "refused": refused, "number_known": number is not None,
         "number_kept": request["number"] is not None, "others": await _others(visit, mandate, digests), "soon": SOON_DAYS,
     }  # fmt: skip
-    return Shown("subject.html.j2", told)
+    return Shown("subject.html.j2", fields)
 
 
 async def _asked(visit: Visit) -> tuple[Mandate, dict[str, Any]]:
-    """The request, if it is one that the bearer may see."""
+    """The request, as a mandate and as its row. Raises Refusal (404) if the bearer may not see it."""
     path: RequestPath = visit.ask.path
     front, reference = visit.ask.front, path.reference.upper()
     mandate = await front.subjects.mandate(reference)
@@ -81,14 +81,14 @@ async def _asked(visit: Visit) -> tuple[Mandate, dict[str, Any]]:
 
 
 def _fault(mandate: Mandate, rights: frozenset[Right] | set[Right]) -> law.MandateFault | None:
-    """Why nothing may be done on the request, whosever number is given."""
+    """Why nothing may be done on the request, apart from whose number is given; None if it may."""
     return law.fault(
         rights, mandate.right, mandate.state, mandate.level, same_number=True, same_controller=True, begun=mandate.begun,
     )  # fmt: skip
 
 
 async def _plan(visit: Visit, mandate: Mandate, number: str) -> tuple[PlanShown, bool]:
-    """What an erasure would do, and whether it is refused because a ground keeps all there is."""
+    """What an erasure would do, and whether it would be refused because legal grounds keep all there is."""
     front, policy = visit.ask.front, await visit.ask.policy_in_force()
     of = await gating.meant(
         policy,

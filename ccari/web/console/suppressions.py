@@ -1,4 +1,4 @@
-"""Bars on numbers: is one barred, and why; entered, lifted. A number is in no URL, and is not shown again."""
+"""Pages for bars on numbers: looking up, entering and lifting them. A number is never in a URL, and is not shown again."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ _HOME = f"{PATH}/suppressions"
 
 
 async def register(visit: Visit) -> Answer:
-    """The form to look a number up with, and what was barred lately."""
+    """The form to look up a number, and the newest bars."""
     return await _home(visit)
 
 
 async def look_up(visit: Visit) -> Answer:
-    """Why a number is barred, and in which registers it is. Who asked, and why, is on record."""
-    found = CheckAnswer.model_validate((await api.check(visit.ask)).content)
-    return await _home(visit, answer=found)
+    """Why a number is barred, and which registers it is in. Who asked, and why, is put on record."""
+    answer = CheckAnswer.model_validate((await api.check(visit.ask)).content)
+    return await _home(visit, answer=answer)
 
 
 async def add(visit: Visit) -> Answer:
@@ -44,7 +44,7 @@ async def lift(visit: Visit) -> Answer:
     return Moved(_HOME, visit.words("bars.lifted", n=len(lifted)))
 
 
-async def _home(visit: Visit, **told: Any) -> Shown:
+async def _home(visit: Visit, **fields: Any) -> Shown:
     policy = await visit.ask.policy_in_force()
     query = visit.ask.query or SuppressionsQuery()
     query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
@@ -53,6 +53,6 @@ async def _home(visit: Visit, **told: Any) -> Shown:
         "suppressions.html.j2",
         {
             "page": page, "query": query, "keep": kept_query(visit), "answer": None, "reasons": list(Reason),
-            "controllers": policy.controllers, "campaigns": policy.campaigns, **told,
+            "controllers": policy.controllers, "campaigns": policy.campaigns, **fields,
         },
     )  # fmt: skip

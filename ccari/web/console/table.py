@@ -1,4 +1,4 @@
-"""Every page, and who may see it."""
+"""The table of all pages, with the roles that may see each."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -137,21 +137,23 @@ def _on_request(name: str, handler: Handler, form: type[ReasonBody | NoteBody | 
 
 
 def _back(path: str, shown: set[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """For somebody who loads anew what a form has made, or chooses the language there: to the page that the form is on."""
+    """A handler for GET requests to the address of a form: it redirects to the page that the form is on. Browsers make such
+    requests when somebody reloads the answer, or changes the language there.
+    """
     where = f"{PATH}/recordings" if path.startswith(f"{PATH}/holds/") else path
     steps = 0
     while where not in shown:
         where, steps = where.rpartition("/")[0], steps + 1
 
     async def back(request: web.Request) -> web.Response:
-        # as it was asked for, not as it was read: what is encoded in it stays so
+        # the raw path, so that what is percent-encoded in it stays so
         return moved(request.rel_url.raw_path.rsplit("/", steps)[0] if steps else where)
 
     return back
 
 
 def add_console(app: web.Application, counter: Counter, streams: Streams) -> None:
-    """All that is below ``/console``; ``streams`` are counted with those of the API, and ended by it."""
+    """Add everything below ``/console``. ``streams``: shared with the API."""
     house = House(counter, Sessions())
     entrance = Entrance(house)
     app.router.add_get(f"{PATH}/static/{{name}}", asset)

@@ -1,5 +1,5 @@
-"""One page, answering: who is signed in, with which role; then the form; then, in its turn, the work. What goes wrong is a
-page too.
+"""Answering a request for one page: check the session and the role, read the form, wait for a turn, do the work. Errors are
+shown on a page too.
 """
 
 import secrets
@@ -40,12 +40,12 @@ from ccari.web.turns import Turns
 LANGUAGE_COOKIE = "ccari_language"
 SIGN_IN = f"{PATH}/sign-in"
 SIGN_OUT = f"{PATH}/sign-out"
-#: What says itself what is wrong, in words that are for whoever asked.
+#: Errors whose words are for the person who made the request.
 _EXPLAINED = (ConsentError, EvidenceError, InputError, ListError, RecordingError, RequestError, Refusal)
-#: What is told on a page of its own, too.
+#: Errors whose words are shown on the page for errors.
 _TROUBLES = (*_EXPLAINED, UnsoundPolicyError)
-#: What is told of at the top of the page on which it was filled in.
-_TAKEN_BACK = frozenset(
+#: Errors that are shown at the top of the form's own page, so that the form can be corrected.
+_CORRECTABLE = frozenset(
     {
         HTTPStatus.CONFLICT,
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -64,7 +64,7 @@ class House:
 
 
 class SessionKeeper:
-    """Lets a page that goes on by itself go on while the session does, and the token is good that it was begun with."""
+    """Lets a page that updates itself go on while its session lasts, and the session's token is still good."""
 
     def __init__(self, house: House, session: Session) -> None:
         self._house = house
@@ -77,6 +77,8 @@ class SessionKeeper:
 
 
 class Window:
+    """Answers the requests for one page."""
+
     def __init__(self, page: Page, house: House) -> None:
         self._page = page
         self._house = house
@@ -88,7 +90,7 @@ class Window:
         except ConnectionError:
             # whoever asked is gone
             raise
-        except Exception as error:  # noqa: BLE001 - told, and logged
+        except Exception as error:  # noqa: BLE001 - shown, and logged
             return troubled(words, error)
 
     async def _answered(self, request: web.Request, words: Words) -> web.StreamResponse:
@@ -102,22 +104,22 @@ class Window:
                 raise Refusal(HTTPStatus.FORBIDDEN, "that page is not for your role")
             visit = Visit(self._ask(request, session), session, words)
             if not page.lasts:
-                # before its turn: a form that never comes holds up nobody
-                fault = await self._given(visit)
+                # before waiting for a turn: a form that never arrives must hold up nobody
+                fault = await self._read_form(visit)
                 async with self._turns():
                     answer = await (self._work(visit) if fault is None else self._again(visit, fault))
                     return await self._finished(visit, answer)
         return await self._finished(visit, await page.handler(visit))
 
     def _turns(self) -> Turns:
-        """Where it waits with its like, and with those of the API."""
+        """The turns that the request waits for, together with requests of the API. See :meth:`Counter.turns_of`."""
         page, counter = self._page, self._house.counter
         if page.takes_list:
             return counter.lists_in
         return counter.files_out if page.long else counter.turns
 
     async def _session(self, request: web.Request) -> Session | None:
-        """That of the cookie, while the token is still good that it was begun with."""
+        """The session of the cookie. It ends here if its token was revoked."""
         sessions = self._house.sessions
         session = sessions.of(request)
         if (
@@ -137,15 +139,15 @@ class Window:
         keeper = SessionKeeper(self._house, session)
         return Ask(front, keeper, request, session.bearer, path, None, None)
 
-    async def _given(self, visit: Visit) -> Refusal | None:
-        """Take what is asked, and what was filled in; gives what is wrong with it, if its page is to be shown again."""
+    async def _read_form(self, visit: Visit) -> Refusal | None:
+        """Read the query and the form into ``visit``. Gives what is wrong with them, if the form's page is to be shown again."""
         request = visit.ask.request
         try:
             visit.ask = visit.asking(path=visit.ask.path, query=_query(self._page.query, request))
             if request.method == hdrs.METH_POST:
                 await self._take_form(visit)
         except _EXPLAINED as error:
-            return self._to_mend(error)
+            return self._correctable(error)
         return None
 
     async def _work(self, visit: Visit) -> Answer:
@@ -154,23 +156,26 @@ class Window:
                 return await once(visit, self._page.handler)
             return await self._page.handler(visit)
         except _EXPLAINED as error:
-            return await self._again(visit, self._to_mend(error))
+            return await self._again(visit, self._correctable(error))
 
-    def _to_mend(self, error: Exception) -> Refusal:
-        """What is told where it was filled in. Raises the error if nothing that is filled in there mends it."""
+    def _correctable(self, error: Exception) -> Refusal:
+        """The refusal to show on the form's own page. Raises the error if the form cannot be corrected."""
         refusal = error if isinstance(error, Refusal) else problems.of_error(error)
-        if self._page.again is None or refusal.status not in _TAKEN_BACK:
+        if self._page.again is None or refusal.status not in _CORRECTABLE:
             raise error
         return refusal
 
     async def _again(self, visit: Visit, refusal: Refusal) -> Answer:
+        """The form's page once more, with what is wrong."""
         page = self._page
-        visit.faults = tuple(_told(visit.words, refusal, "f-" if page.method == hdrs.METH_GET else page.ids))
+        visit.faults = tuple(
+            _faults(visit.words, refusal, "f-" if page.method == hdrs.METH_GET else page.ids)
+        )
         visit.ask = visit.asking(path=visit.ask.path)
         shown = await page.again(visit) if page.again is not None else None
         if not isinstance(shown, Shown):
             raise refusal
-        return Shown(shown.template, shown.told, HTTPStatus(refusal.status))
+        return Shown(shown.template, shown.fields, HTTPStatus(refusal.status))
 
     async def _take_form(self, visit: Visit) -> None:
         page, request = self._page, visit.ask.request
@@ -193,7 +198,7 @@ class Window:
         session = visit.session
         match answer:
             case Moved():
-                session.told = (answer.said,) if answer.said else ()
+                session.messages = (answer.said,) if answer.said else ()
                 return moved(answer.to)
             case Shown():
                 return shown(await rendered(visit, answer), answer.status)
@@ -202,15 +207,16 @@ class Window:
 
 
 async def rendered(visit: Visit, page: Shown) -> str:
-    """The page within the frame that all have."""
+    """A page within the frame that all pages share."""
     session = visit.session
-    said, session.told = session.told, ()
+    said, session.messages = session.messages, ()
     policy = await visit.ask.policy()
-    told = {
+    fields = {
         "bearer": session.bearer, "csrf": session.csrf, ONCE: secrets.token_urlsafe(16), "menu": menu(visit.role), "here": visit.ask.request.path,
-        "said": said, "faults": visit.faults, "form": defaultdict(str, visit.form), "wrong": _marking(visit.faults), "policy": policy, **page.told,
+        "said": said, "faults": visit.faults, "form": defaultdict(str, visit.form), "wrong": _marking(visit.faults), "policy":
+        policy, **page.fields,
     }  # fmt: skip
-    return rendering.page(page.template, visit.words, policy, told)
+    return rendering.page(page.template, visit.words, policy, fields)
 
 
 def shown(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
@@ -224,14 +230,14 @@ def moved(to: str) -> web.Response:
 
 
 def to_sign_in(request: web.Request) -> web.Response:
-    """Where the browser is to go. A page is come back to; what was sent is lost, and the form says so."""
+    """A redirect to sign in. Afterwards the browser comes back to the page. A form that was sent is lost, and the page says so."""
     if request.method != hdrs.METH_GET:
         return moved(SIGN_IN if request.path == SIGN_OUT else f"{SIGN_IN}?lost=true")
     return moved(f"{SIGN_IN}?back={quote(request.path)}" if request.path != PATH else SIGN_IN)
 
 
 def troubled(words: Words, error: Exception) -> web.Response:
-    """A page that says what is wrong, without anything that was sent."""
+    """A page that says what is wrong. It shows nothing of what was sent."""
     match error:
         case Refusal():
             refusal = error
@@ -240,9 +246,9 @@ def troubled(words: Words, error: Exception) -> web.Response:
         case _:
             refusal = problems.of_error(error)
     status = HTTPStatus(refusal.status)
-    known = isinstance(error, _TROUBLES)
-    detail = "; ".join(each.text for each in _told(words, refusal)) if known else ""
-    told = {
+    explained = isinstance(error, _TROUBLES)
+    detail = "; ".join(fault.text for fault in _faults(words, refusal)) if explained else ""
+    fields = {
         "status": status,
         "detail": detail,
         "bearer": None,
@@ -251,7 +257,7 @@ def troubled(words: Words, error: Exception) -> web.Response:
         "menu": (),
         "here": "",
     }
-    response = shown(rendering.page("trouble.html.j2", words, None, told), status)
+    response = shown(rendering.page("trouble.html.j2", words, None, fields), status)
     for name in ("retry-after", "allow"):
         if name in refusal.headers:
             response.headers[name] = refusal.headers[name]
@@ -259,7 +265,7 @@ def troubled(words: Words, error: Exception) -> web.Response:
 
 
 def words_of(request: web.Request) -> Words:
-    """In the language that was chosen, else the one that the browser asks for."""
+    """The catalogue in the language that was chosen, else in the one that the browser prefers."""
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
     if chosen not in LANGUAGES:
         chosen = preferred(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
@@ -267,7 +273,7 @@ def words_of(request: web.Request) -> Words:
 
 
 def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | None:
-    """What the URL asks for; fields that were left empty are not asked for."""
+    """The validated query of the URL, without fields that were left empty."""
     if model is None:
         return None
     given: dict[str, Any] = {}
@@ -283,10 +289,12 @@ def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | N
 
 
 def _marking(faults: Sequence[Wrong]) -> Callable[..., Markup]:
-    """For the field of that id: that it is wrong, and where it is said; ``help``: the id of what always describes it."""
-    marked = {each.field for each in faults if each.field}
+    """A function for templates: the ARIA attributes of a field, by its id. They mark a field that is wrong, and point to what
+    describes it; ``help``: the id of a text that always does.
+    """
+    marked = {fault.field for fault in faults if fault.field}
 
-    def wrong(field: str, help: str = "") -> Markup:  # noqa: A002 - as HTML's own words have it
+    def wrong(field: str, help: str = "") -> Markup:  # noqa: A002 - the templates' word
         described = " ".join(filter(None, (f"fault-{field}" if field in marked else "", help)))
         return Markup("").join(
             [
@@ -298,15 +306,14 @@ def _marking(faults: Sequence[Wrong]) -> Callable[..., Markup]:
     return wrong
 
 
-def _told(words: Words, refusal: Refusal, ids: str = "") -> list[Wrong]:
-    """What is wrong, field by field."""
-    faults = refusal.problem.errors
-    if not faults:
+def _faults(words: Words, refusal: Refusal, ids: str = "") -> list[Wrong]:
+    """The faults of a refusal, field by field. ``ids``: the prefix of the fields' ids."""
+    if not refusal.problem.errors:
         return [Wrong(words.said_of(refusal.problem.detail))]
-    told = []
-    for each in faults:
-        field = (each.parameter or (each.pointer or "").removeprefix("#/")).partition("/")[0]
+    faults = []
+    for error in refusal.problem.errors:
+        field = (error.parameter or (error.pointer or "").removeprefix("#/")).partition("/")[0]
         label = words.term("field", field) if field else ""
-        detail = words.said_of(each.detail)
-        told.append(Wrong(f"{label}: {detail}" if label else detail, ids + field if field else ""))
-    return told
+        detail = words.said_of(error.detail)
+        faults.append(Wrong(f"{label}: {detail}" if label else detail, ids + field if field else ""))
+    return faults

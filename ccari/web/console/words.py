@@ -1,4 +1,4 @@
-"""What the pages say, in the languages that they speak: one catalogue each, with the same keys."""
+"""The words of the pages: a catalogue for each language, all with the same keys."""
 
 import re
 import tomllib
@@ -7,21 +7,23 @@ from importlib import resources
 from string import Formatter
 from typing import Any
 
-#: Of the console itself. Letters have the same.
+#: Of the console, and of the letters.
 LANGUAGES = ("en", "pl")
 DEFAULT = "en"
 _MOST_PREFERENCES = 20
-#: What a field of something said may be: without what parts it from the next, unless it goes on to the end.
+#: Keys ``said.…`` are English sentences of the law and the API, with ``{name}`` for what varies. This matches the text of a
+#: field, which does not run past a ``: `` or ``; ``.
 _PART = "(?:(?![:;] ).)+?"
+#: Narrower patterns, for fields of these names.
 _SHAPES = {
     "reference": r"[\w-]+-\d{4}-\d{6,9}", "n": r"\d+", "most": r"\d+", "level": r"L\d", "state": "[a-z ]+", "event": r"\w+",
     "right": r"\w+", "choices": "'.+", "fault": ".+", "error": ".+", "why": ".+", "command": ".+", "pattern": ".+",
     "basis": r"\w+", "mode": r"\w+", "detail": r"\w+", "deletion": r"\w+", "recording_state": r"\w+",
 }  # fmt: skip
-#: Those that are words of the law or of the field; where something is said of two, the second begins with ``other_``.
+#: Fields whose text is itself a term of the catalogue. If a sentence has two of a kind, the second begins with ``other_``.
 _TERMS = frozenset({"state", "event", "right", "basis", "mode", "detail", "deletion", "recording_state"})
 _OTHER = "other_"
-#: Fields of a journal that hold such words, and of which kinds.
+#: Fields of journals whose values are terms of the catalogue, with the kinds of those terms.
 _DETAILS: Mapping[str, tuple[str, ...]] = {
     "right": ("right",), "action": ("action", "right"), "stage": ("stage",), "direction": ("direction",), "outcome": ("outcome",),
     "mode": ("mode",), "recording_basis": ("basis",), "recorded": ("answer",), "silent": ("answer",), "why": ("deletion",),
@@ -30,7 +32,7 @@ _DETAILS: Mapping[str, tuple[str, ...]] = {
 
 
 class Words:
-    """A catalogue: ``words("requests.title")``, with ``{name}`` filled in; ``n`` chooses the plural."""
+    """A catalogue: ``words("requests.title", name=…)`` fills in ``{name}``. The field ``n`` chooses the plural."""
 
     def __init__(self, language: str, said: Mapping[str, str | list[str]]) -> None:
         self.language = language
@@ -38,48 +40,50 @@ class Words:
         self._patterns = _patterns(said)
 
     def __call__(self, key: str, /, **fields: object) -> str:
-        """Raises KeyError for a key that no catalogue has, which a test looks for."""
-        found = self.said[key]
-        if isinstance(found, list):
-            found = found[_plural(self.language, int(str(fields["n"])))]
-        return found.format(**fields) if fields else found
+        """The text of a key. Raises KeyError if the catalogue does not have it; a test looks for such keys."""
+        text = self.said[key]
+        if isinstance(text, list):
+            text = text[_plural(self.language, int(str(fields["n"])))]
+        return text.format(**fields) if fields else text
 
     def term(self, kind: str, name: object) -> str:
-        """A word of the law or of the field, as the database has it; itself where no catalogue has it, in words."""
-        found = self.said.get(f"{kind}.{name}")
-        return found if isinstance(found, str) else str(name).replace("_", " ")
+        """The word for a term of the law or of the trade, such as a state. ``name``: as the database has it; without a word in
+        the catalogue it is shown itself, with spaces.
+        """
+        text = self.said.get(f"{kind}.{name}")
+        return text if isinstance(text, str) else str(name).replace("_", " ")
 
     def article(self, article: str) -> str:
-        """As lawyers of the language write it: ``17(3)(e)`` is ``17 ust. 3 lit. e`` in Polish."""
+        """An article as lawyers write it in the language: ``17(3)(e)`` is ``17 ust. 3 lit. e`` in Polish."""
         if self.language != "pl":
             return article
         return re.sub(r"\(([a-z])\)", r" lit. \1", re.sub(r"\((\d+)\)", r" ust. \1", article))
 
     def said_of(self, english: str) -> str:
-        """What the law and the API say in English, in the words of the catalogue; as it is where it has none.
+        """The translation of an English sentence of the law or the API; the sentence itself if the catalogue has none.
 
-        What is told of a thing (``renewals.csv: line 7: it is empty``) stays before it.
+        A beginning such as ``renewals.csv: line 7:`` in ``renewals.csv: line 7: it is empty`` is kept.
         """
-        if self._said_in_one(english) is None and "; " in english:
-            return "; ".join(self.said_of(each) for each in english.split("; "))
+        if self._translated(english) is None and "; " in english:
+            return "; ".join(self.said_of(sentence) for sentence in english.split("; "))
         parts = english.split(": ")
         for cut in range(len(parts)):
-            found = self._said_in_one(": ".join(parts[cut:]))
-            if found is not None:
-                return ": ".join([*(self._said_in_one(each) or each for each in parts[:cut]), found])
+            ending = self._translated(": ".join(parts[cut:]))
+            if ending is not None:
+                return ": ".join([*(self._translated(part) or part for part in parts[:cut]), ending])
         return english
 
     def detail(self, name: str, value: object) -> str:
         """One field of a journal's entry, such as ``stage: hears the notice``."""
         text = str(value)
-        told = self.reason(text) if name == "reason" else self._found(_DETAILS.get(name, ()), text) or text
-        return f"{self.term('detail', name)}: {told}"
+        shown = self.reason(text) if name == "reason" else self._term_of(_DETAILS.get(name, ()), text) or text
+        return f"{self.term('detail', name)}: {shown}"
 
     def reason(self, name: str) -> str:
-        """Why a call was blocked, or ended as it did: a word of the gate's, of the call's, or an error as it was told."""
-        found = self._found(("block", "ended", "right"), name)
-        if found is not None:
-            return found
+        """Why a call was blocked, or how it ended. ``name``: a reason of the gate's or the call's, or an error's English words."""
+        term = self._term_of(("block", "ended", "right"), name)
+        if term is not None:
+            return term
         what, _, how = name.rpartition("_")
         if f"stage.{what}" in self.said and how in {"timeout", "failed"}:
             return self(f"ended.at_{how}", stage=self.term("stage", what))
@@ -87,17 +91,20 @@ class Words:
             return self("ended.cause", n=how)
         return self.said_of(name) if " " in name else name.replace("_", " ")
 
-    def _found(self, kinds: tuple[str, ...], name: str) -> str | None:
-        return next((self.term(each, name) for each in kinds if f"{each}.{name}" in self.said), None)
+    def _term_of(self, kinds: tuple[str, ...], name: str) -> str | None:
+        """The word for a term that is one of these kinds; None if the catalogue has none."""
+        return next((self.term(kind, name) for kind in kinds if f"{kind}.{name}" in self.said), None)
 
-    def _said_in_one(self, english: str) -> str | None:
-        found = self.said.get(f"said.{english}")
-        if isinstance(found, str):
-            return found
+    def _translated(self, english: str) -> str | None:
+        """The translation of one sentence; None if the catalogue has none."""
+        whole = self.said.get(f"said.{english}")
+        if isinstance(whole, str):
+            return whole
         for pattern, text in self._patterns:
             match = pattern.fullmatch(english)
             if match:
-                return text.format(**{name: self._field(name, of) for name, of in match.groupdict().items()})
+                fields = {name: self._field(name, value) for name, value in match.groupdict().items()}
+                return text.format(**fields)
         return None
 
     def _field(self, name: str, value: str) -> str:
@@ -110,19 +117,20 @@ class Words:
 
 
 def _patterns(said: Mapping[str, str | list[str]]) -> list[tuple[re.Pattern[str], str]]:
-    """What is said with ``{name}`` in it, and what it is in English: the longest first, which says most of what it fits."""
-    found = []
+    """A pattern for each English sentence with ``{name}`` in it, and its translation. The longest come first: they are the most
+    specific.
+    """
+    patterns = []
     for key in sorted(said, key=len, reverse=True):
         text = said[key]
         if key.startswith("said.") and "{" in key and isinstance(text, str):
-            pieces = Formatter().parse(key.removeprefix("said."))
-            made = (
-                re.escape(each)
+            expressions = (
+                re.escape(literal)
                 + (f"(?P<{name}>{_SHAPES.get(name.removeprefix(_OTHER), _PART)})" if name else "")
-                for each, name, _, _ in pieces
+                for literal, name, _, _ in Formatter().parse(key.removeprefix("said."))
             )
-            found.append((re.compile("".join(made)), text))
-    return found
+            patterns.append((re.compile("".join(expressions)), text))
+    return patterns
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str | list[str]]]:
@@ -134,7 +142,7 @@ def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str |
 
 
 def _plural(language: str, n: int) -> int:
-    """Of the forms of a catalogue, for so many: one and more; in Polish one, a few, many."""
+    """Which form of a plural is for ``n``: one, or more; in Polish one, a few, or many."""
     if language == "pl":
         few = n % 10 in {2, 3, 4} and n % 100 not in {12, 13, 14}
         return 0 if n == 1 else 1 if few else 2
@@ -150,8 +158,8 @@ CATALOGUES: Mapping[str, Words] = {language: _read(language) for language in LAN
 
 
 def preferred(accept_language: str) -> str:
-    """The language of those that we speak which a browser likes best (RFC 9110, 12.5.4); else English."""
-    liked: list[tuple[float, str]] = []
+    """Of our languages, the one that the browser prefers (RFC 9110, 12.5.4); else English."""
+    weighted: list[tuple[float, str]] = []
     for part in accept_language.split(",")[:_MOST_PREFERENCES]:
         name, _, weight = part.strip().partition(";")
         language = name.strip().partition("-")[0].lower()
@@ -160,5 +168,5 @@ def preferred(accept_language: str) -> str:
         except ValueError:
             continue
         if language in LANGUAGES and quality > 0:
-            liked.append((-quality, language))
-    return min(liked, key=lambda each: each[0], default=(0.0, DEFAULT))[1]
+            weighted.append((-quality, language))
+    return min(weighted, key=lambda preference: preference[0], default=(0.0, DEFAULT))[1]
