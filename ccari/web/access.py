@@ -1,4 +1,4 @@
-"""Who comes: the bearer of the token, or nobody; and how often a peer may guess."""
+"""Recognising the bearer of a token, and limiting how often a peer may show a wrong one."""
 
 import asyncio
 import ipaddress
@@ -16,17 +16,18 @@ from ccari.ports.access import Bearer, Bearers, fingerprint
 from ccari.web.problems import Refusal
 from ccari.web.turns import Turns
 
-#: Wrong tokens that a peer may show in so many seconds, then only tokens that are good are looked up.
+#: How many wrong tokens a peer may show in so many seconds. After that, only its good tokens are looked up.
 MOST_FAILURES = 20
 FAILURE_SECONDS = 60.0
-#: How old it may be, what is known of which those are.
+#: How old the list of good tokens may be.
 GOOD_SECONDS = 5.0
-#: How long ago a token may have been looked up, of a request whose own question asks for it once more.
+#: How long ago a token may have been looked up, for a request that looks it up again by itself.
 LATELY_SECONDS = 5.0
-#: Peers whose failures are counted, and tokens that are known to have been good; the oldest are forgotten.
-_PEERS, _KNOWN = 10_000, 1_000
+#: Peers whose failures are counted, and tokens that are known to have been good. The oldest are forgotten.
+_PEERS, _RECOGNISED = 10_000, 1_000
+#: Bits of an IPv6 network.
 _IPV6_NETWORK = 64
-#: Tokens that are looked up at a time: a thousand streams may ask at the same moment whether they are still good.
+#: Look-ups of tokens at a time: a thousand streams may ask at the same moment whether their tokens are still good.
 _LOOKUPS = 2
 
 _TOKEN = re.compile(r"ccari_[A-Za-z0-9_-]{43}")
@@ -35,17 +36,17 @@ _log = structlog.get_logger()
 
 class Keeper(Protocol):
     async def still(self, request: web.Request, bearer: Bearer) -> bool:
-        """Whether who asked is still let in, as the same. Raises Refusal (503), and StoreError."""
+        """Whether the request is still let in, as the same bearer. Raises Refusal (503), and StoreError."""
         ...
 
 
 class Doorkeeper:
-    """Asks who bears a token, and keeps count of those who bear none.
+    """Looks up who bears a token, and counts the wrong ones of each peer.
 
-    A token of 256 bits cannot be guessed; the limit keeps the database from being asked for each guess, and tells ops of
-    who guesses. A peer may be a proxy or a NAT that a whole floor of agents comes through, one of whom has a token that was
-    revoked: whatever the others show, a good token is let through, also one that was never shown before. For those from
-    such a peer the list of good tokens is asked for, once in :data:`GOOD_SECONDS` whoever asks, instead of each token.
+    A token of 256 bits cannot be guessed. The limit saves the database a look-up for each guess, and tells ops who is guessing.
+    A peer may be a proxy, or a NAT that a whole floor of agents comes through, one of whom has a revoked token. So a good token
+    is always let through, even one that was not shown before. To know which are good without looking up each one, the list of
+    all good tokens is read for such a peer, at most once in :data:`GOOD_SECONDS`.
     """
 
     def __init__(self, bearers: Bearers, clock: Callable[[], float] = monotonic) -> None:
@@ -53,7 +54,7 @@ class Doorkeeper:
         self._clock = clock
         self._turns = Turns(_LOOKUPS)
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
-        self._known: OrderedDict[bytes, tuple[Bearer, float]] = OrderedDict()
+        self._recognised: OrderedDict[bytes, tuple[Bearer, float]] = OrderedDict()
         self._good: frozenset[bytes] = frozenset()
         self._good_at = -GOOD_SECONDS
         self._asking = asyncio.Lock()
@@ -61,59 +62,62 @@ class Doorkeeper:
     async def admit(self, request: web.Request, *, lately: bool = False) -> Bearer:
         """The bearer of the request's token. Raises Refusal (401, 429, 503), and StoreError.
 
-        ``lately``: who bore it some seconds ago will do, for a request that looks the token up again by itself before it
-        tells anything of a number. If the token was revoked meanwhile, such a request may be refused for another fault first.
+        ``lately``: the bearer of some seconds ago will do, for a request that looks the token up again by itself before it
+        answers anything about a number. If the token was revoked meanwhile, such a request may be refused for another fault
+        first.
         """
         header = request.headers.get(hdrs.AUTHORIZATION, "")
         if not header:
             raise _unauthorized("say who you are: Authorization: Bearer TOKEN", "")
         scheme, _, token = header.partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
-        known = self._known.get(fingerprint(token)) if lately else None
-        if known is not None and self._clock() - known[1] < LATELY_SECONDS:
-            return known[0]
+        recognised = self._recognised.get(fingerprint(token)) if lately else None
+        if recognised is not None and self._clock() - recognised[1] < LATELY_SECONDS:
+            return recognised[0]
         return await self.recognise(token, request.remote)
 
     async def recognise(self, token: str, remote: str | None) -> Bearer:
         """The bearer of a token that was shown from that address. Raises as :meth:`admit`."""
         peer = _network(remote)
         sha256 = fingerprint(token)
-        if sha256 not in self._known and (wait := self._wait(peer)) and not await self._is_good(sha256):
+        if sha256 not in self._recognised and (wait := self._wait(peer)) and not await self._is_good(sha256):
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens came from where you are",
                 headers={"retry-after": str(wait)},
             )  # fmt: skip
         bearer = await self.bears(sha256) if _TOKEN.fullmatch(token) is not None else None
         if bearer is None:
-            self._known.pop(sha256, None)
+            self._recognised.pop(sha256, None)
             self._failed(peer)
             raise no_token()
         self._remember(sha256, bearer)
         return bearer
 
     def disown(self, request: web.Request) -> None:
-        """The token of a request was good lately, and is no more: it counts as a wrong one."""
-        self._known.pop(shown(request), None)
+        """Count the token of a request as a wrong one: it was good some seconds ago, and is no longer."""
+        self._recognised.pop(shown(request), None)
         self._failed(_network(request.remote))
 
     async def still(self, request: web.Request, bearer: Bearer) -> bool:
-        """Whether the token of a request that lasts is still good, for the same. Raises as :meth:`admit`."""
+        """Whether the token of a long request is still good, and still the same bearer's. Raises as :meth:`admit`."""
         return await self.bears(shown(request)) == bearer
 
     async def bears(self, sha256: bytes) -> Bearer | None:
-        """Who bears the token of that fingerprint; None: nobody, or no longer. Raises Refusal (503), and StoreError."""
+        """The bearer of the token with that fingerprint; None if there is none, or it was revoked. Raises Refusal (503), and
+        StoreError.
+        """
         async with self._turns:
             return await self._bearers.bearer(sha256)
 
     async def _is_good(self, sha256: bytes) -> bool:
-        """As of some seconds ago."""
+        """Whether a token is good, as of at most :data:`GOOD_SECONDS` ago."""
         async with self._asking:
             if self._clock() - self._good_at >= GOOD_SECONDS:
                 self._good, self._good_at = await self._bearers.good(), self._clock()
         return sha256 in self._good
 
     def _wait(self, peer: str) -> int:
-        """Seconds until the peer may try again; 0: it may."""
+        """Seconds until the peer may try again; 0: it may now."""
         began, count = self._failures.get(peer, (0.0, 0))
         left = began + FAILURE_SECONDS - self._clock()
         return max(int(left) + 1, 1) if count >= MOST_FAILURES and left > 0 else 0
@@ -130,10 +134,10 @@ class Doorkeeper:
             self._failures.popitem(last=False)
 
     def _remember(self, sha256: bytes, bearer: Bearer) -> None:
-        self._known[sha256] = bearer, self._clock()
-        self._known.move_to_end(sha256)
-        while len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
+        self._recognised[sha256] = bearer, self._clock()
+        self._recognised.move_to_end(sha256)
+        while len(self._recognised) > _RECOGNISED:
+            self._recognised.popitem(last=False)
 
 
 def shown(request: web.Request) -> bytes:
@@ -152,7 +156,9 @@ def _unauthorized(detail: str, why: str) -> Refusal:
 
 
 def _network(remote: str | None) -> str:
-    """Of IPv6 the network: who has one address of it has them all."""
+    """The peer that failures are counted for: an IPv4 address, or an IPv6 network, because whoever has one of its addresses has
+    all.
+    """
     try:
         address = ipaddress.ip_address(remote or "")
     except ValueError:

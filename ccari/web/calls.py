@@ -1,4 +1,4 @@
-"""The gate, and calls: asked for, listed, shown."""
+"""The gate and calls over HTTP: asking the gate, and placing, listing and showing calls."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,22 +29,25 @@ _PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 
 
 async def gate(ask: Ask) -> Reply:
-    """May this number be called now, and if not, why. Nothing is dialled, counted or kept."""
+    """Whether this number may be called now, and if not, why not. Nothing is dialled, counted or stored."""
     body: GateAsk = ask.body
     front = ask.front
     vouching = _Vouching(ask)
     inquiry = Inquiry(front.book, vouching, front.secrets, front.prompts, ask.bearer.sees)
-    found = await inquiry.answer(body.number, body.campaign)
+    answer = await inquiry.answer(body.number, body.campaign)
     if not vouching.has_vouched:
         await vouching.vouch()
-    # a dialler asks before each call, and sees nobody; afterwards, for the policy is the newest by now
-    if ask.bearer.role is not Role.DIALER and (whose := inquiry.subject(body.number, body.campaign)):
-        await ask.note(Looked.NUMBER_GATED, whose)
-    return Reply(GateAnswer.model_validate(found))
+    # on record, except for diallers, which ask before each call and show nobody the answer. It is done after the inquiry, which
+    # has read the newest policy.
+    if ask.bearer.role is not Role.DIALER and (subject := inquiry.subject(body.number, body.campaign)):
+        await ask.note(Looked.NUMBER_GATED, subject)
+    return Reply(GateAnswer.model_validate(answer))
 
 
 class _Vouching:
-    """:class:`FactStore` whose look tells, too, whether the token is still its bearer's: two questions take twice the time."""
+    """A :class:`FactStore` whose query for the facts also checks that the token is still good: two queries would take twice as
+    long.
+    """
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -54,29 +57,29 @@ class _Vouching:
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
     ) -> tuple[Facts, int | None]:
         ask = self._ask
-        facts, newest, found = await ask.front.facts.facts_and_bearer(
+        facts, newest, bearer = await ask.front.facts.facts_and_bearer(
             question, digests, listed_as, shown(ask.request)
         )
-        self._heed(still=found == ask.bearer)
+        self._require(still_good=bearer == ask.bearer)
         return facts, newest
 
     async def vouch(self) -> None:
-        """By a question of its own, where the look was not needed."""
-        self._heed(still=await self._ask.doorkeeper.still(self._ask.request, self._ask.bearer))
+        """Check the token by a query of its own, if no facts were needed."""
+        self._require(still_good=await self._ask.doorkeeper.still(self._ask.request, self._ask.bearer))
 
-    def _heed(self, *, still: bool) -> None:
-        if not still:
+    def _require(self, *, still_good: bool) -> None:
+        if not still_good:
             raise no_token()
         self.has_vouched = True
 
 
 async def place_call(ask: Ask) -> Reply:
-    """Ask the gate, and begin the call if it allows it. A call that it blocks is on record too."""
+    """Ask the gate, and begin the call if it allows it. A blocked call is put on record too."""
     body: CallOrder = ask.body
     if ask.bearer.controllers is not None:
         policy = await ask.policy()
         if policy is None or policy.campaign(body.campaign) is None:
-            # another controller's is as unknown as one that there is not
+            # another controller's campaign is as unknown as one that does not exist
             raise _blocked(Block.UNKNOWN_CAMPAIGN)
     if ask.front.placing is None:
         raise Refusal(
@@ -90,7 +93,7 @@ async def place_call(ask: Ask) -> Reply:
 
 
 def _blocked(block: Block, call: UUID | None = None) -> Refusal:
-    # the gate has not answered where it could not be asked: that may be tried again
+    # 503 if the gate could not be asked: then the client may try again
     status = HTTPStatus.SERVICE_UNAVAILABLE if block is Block.STORE_UNAVAILABLE else HTTPStatus.CONFLICT
     return Refusal(status, WHY[block], reason=block, call=call)
 
@@ -111,16 +114,16 @@ async def list_calls(ask: Ask) -> Reply:
 
 
 async def show_call(ask: Ask) -> Reply:
-    """One call with its journal, and whether that is whole."""
+    """One call with its journal, and whether the journal is intact."""
     path: CallPath = ask.path
     record = await ask.front.records.show_call(path.id)
     if not ask.bearer.sees(record.call["controller"]):
         raise not_there()
     if ask.bearer.role is not Role.DIALER:
-        # a dialler asks again and again how the calls ended that it has placed, and sees nobody
+        # not for a dialler, which keeps asking how the calls ended that it placed, and shows nobody the answer
         await ask.note(Looked.CALL_SHOWN, record.at_what)
-    shown: dict[str, Any] = {
+    fields: dict[str, Any] = {
         **record.call, "events": record.events, "recorded": record.recorded, "recordings": record.recordings,
         "whole": record.fault is None, "fault": record.fault,
     }  # fmt: skip
-    return Reply(CallShown.model_validate(shown))
+    return Reply(CallShown.model_validate(fields))

@@ -1,4 +1,4 @@
-"""What is declared: the campaigns, and the revisions of the policy."""
+"""Campaigns, and the revisions of the policy, over HTTP."""
 
 from http import HTTPStatus
 
@@ -22,11 +22,11 @@ from ccari.web.problems import Refusal, not_there
 
 
 async def list_campaigns(ask: Ask) -> Reply:
-    """The campaigns of the policy in force, or as an older revision declares them."""
+    """The campaigns of the policy in force, or of an older revision."""
     query: CampaignsQuery = ask.query
     number, policy = await _declared(ask, query.revision)
-    whose = the_controller(policy, query.controller).id if query.controller is not None else None
-    items = [each for each in policy.campaigns if whose in {None, each.controller}]
+    controller = the_controller(policy, query.controller).id if query.controller is not None else None
+    items = [campaign for campaign in policy.campaigns if controller in {None, campaign.controller}]
     return Reply(CampaignList.model_construct(revision=number, items=tuple(items)))
 
 
@@ -47,7 +47,7 @@ async def show(ask: Ask) -> Reply:
 
 
 async def list_revisions(ask: Ask) -> Reply:
-    """Every revision that was applied, the newest first: it is the one in force."""
+    """Every revision that was applied, the newest first. The newest is in force."""
     query: RevisionsQuery = ask.query
     rows = [
         row
@@ -59,7 +59,7 @@ async def list_revisions(ask: Ask) -> Reply:
 
 
 async def show_revision(ask: Ask) -> Reply:
-    """One revision: who applied it when, and what it declares."""
+    """One revision: who applied it, when, and what it declares."""
     path: RevisionPath = ask.path
     applied = await ask.front.policies.applied(path.number)
     if applied is None:
@@ -75,7 +75,7 @@ async def show_revision(ask: Ask) -> Reply:
 
 
 async def _declared(ask: Ask, revision: int | None) -> tuple[int, Policy]:
-    """The policy of a revision, else the one in force, without what is none of the bearer's business."""
+    """A revision, or the one in force, with its number; without what the bearer may not see."""
     if revision is None:
         policy, number = await ask.policy_in_force(), ask.front.book.revision
         if number is None:
@@ -88,7 +88,9 @@ async def _declared(ask: Ask, revision: int | None) -> tuple[int, Policy]:
 
 
 def _sound(ask: Ask, applied: AppliedPolicy) -> Policy:
-    """What of a revision is the bearer's business. Refusal (409), with the fault for who sees all, if it is not sound."""
+    """The part of a revision that the bearer may see. Raises Refusal (409) if this ccari refuses the revision; the fault is
+    named only to a bearer who sees all controllers.
+    """
     try:
         return ask.seen(applied.policy())
     except UnsoundPolicyError as error:

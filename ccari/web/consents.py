@@ -1,4 +1,4 @@
-"""What people have agreed to, how that can be shown, and what it was used for."""
+"""Consents over HTTP: with their proof, and the calls that were made on them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ _PLACE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, l
 
 
 async def list_consents(ask: Ask) -> Reply:
-    """Consents, those that were entered last before the others; no number is kept."""
+    """Consents, the newest entries first. Numbers are not stored, only digests."""
     query: ConsentsQuery = ask.query
     controllers, after = await narrowed(ask, query.controller), place(query.after, _PLACE)
     rows = await ask.front.consents.page(
@@ -31,25 +31,25 @@ async def list_consents(ask: Ask) -> Reply:
 
 async def check(ask: Ask) -> Reply:
     """A number's consents, and each call that was made on them."""
-    whose, digests, _ = await looked_up(ask)
-    rows = await ask.front.consents.of(whose.id, digests)
+    controller, digests, _ = await looked_up(ask)
+    rows = await ask.front.consents.of(controller.id, digests)
     return Reply(ConsentAnswer.model_validate({"consents": _with_states(rows)}))
 
 
 async def withdraw(ask: Ask) -> Reply:
-    """Withdraw a number's consents, and bar the calls that rested on them, until it consents anew (Art 7(3))."""
+    """Withdraw a number's consents, and bar the calls that rested on them until the person consents again (Art 7(3))."""
     body: WithdrawalBody = ask.body
     policy = await ask.policy_in_force()
-    whose = the_controller(policy, body.controller)
-    number = the_number(body.number, whose)
+    controller = the_controller(policy, body.controller)
+    number = the_number(body.number, controller)
     withdrawn = await ask.front.consents.withdraw(
-        whose.id, (await ask.front.vouched()).digests(whose.id, number), datetime.now(UTC), purpose=body.purpose,
-        purposes=purposes_of(policy, whose), origin=ask.who, proof=body.proof,
+        controller.id, (await ask.front.vouched()).digests(controller.id, number), datetime.now(UTC), purpose=body.purpose,
+        purposes=purposes_of(policy, controller), origin=ask.who, proof=body.proof,
     )  # fmt: skip
-    told = {
-        "controller": whose.id, "number": number.masked, "purpose": body.purpose, "consents_withdrawn": withdrawn,
+    fields = {
+        "controller": controller.id, "number": number.masked, "purpose": body.purpose, "consents_withdrawn": withdrawn,
     }  # fmt: skip
-    return Reply(Withdrawn.model_validate(told))
+    return Reply(Withdrawn.model_validate(fields))
 
 
 def _with_states(rows: Any) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Where a controller's numbers come from."""
+"""Contacts over HTTP: where a controller's numbers come from."""
 
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ _PLACE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, l
 
 
 async def list_contacts(ask: Ask) -> Reply:
-    """Contacts, those that were entered last before the others; no number is kept."""
+    """Contacts, the newest entries first. Numbers are not stored, only digests."""
     query: ContactsQuery = ask.query
     controllers, after = await narrowed(ask, query.controller), place(query.after, _PLACE)
     rows = await ask.front.contacts.page(
@@ -30,17 +30,17 @@ async def list_contacts(ask: Ask) -> Reply:
 
 
 async def check(ask: Ask) -> Reply:
-    """Where a controller has a number from; `known` is false where it is no contact."""
-    whose, digests, _ = await looked_up(ask)
-    rows: list[dict[str, Any]] = await ask.front.contacts.of(whose.id, digests)
+    """The sources that a controller has a number from. `known` is false if the number is not a contact."""
+    controller, digests, _ = await looked_up(ask)
+    rows: list[dict[str, Any]] = await ask.front.contacts.of(controller.id, digests)
     return Reply(ContactAnswer.model_validate({"known": bool(rows), "sources": rows}))
 
 
 async def looked_up(ask: Ask) -> tuple[Controller, Digests, Number]:
-    """Whose number is asked for, and its digests; that it is asked for is on record."""
+    """The controller, digests and number that are asked about. The look-up is put on record."""
     body: NumberAsked = ask.body
-    whose = the_controller(await ask.policy_in_force(), body.controller)
-    number = the_number(body.number, whose)
-    digests = (await ask.front.vouched()).digests(whose.id, number)
-    await ask.note(Looked.NUMBER_CHECKED, whose_number(whose.id, digests), body.why)
-    return whose, digests, number
+    controller = the_controller(await ask.policy_in_force(), body.controller)
+    number = the_number(body.number, controller)
+    digests = (await ask.front.vouched()).digests(controller.id, number)
+    await ask.note(Looked.NUMBER_CHECKED, whose_number(controller.id, digests), body.why)
+    return controller, digests, number

@@ -1,4 +1,4 @@
-"""What is too long to be held whole, sent piece by piece."""
+"""Sending files that are too long to be held in memory, piece by piece."""
 
 import asyncio
 import traceback
@@ -13,7 +13,7 @@ from ccari.web.front import Ask
 from ccari.web.pace import Pace
 from ccari.web.problems import ALWAYS
 
-#: Who does not read for so long is gone, as is who does not keep their Pace.
+#: How long a client may take to read one piece. It must also keep the least average rate: see :class:`Pace`.
 WRITE_SECONDS = 30.0
 _PIECE_BYTES = 256 * 1024
 
@@ -27,10 +27,10 @@ async def sent(
     pieces: AsyncGenerator[bytes, None],
     headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
-    """All the ``pieces``, as a file of that ``name``; ``headers`` beside those that each answer has.
+    """Send ``pieces`` as a file with that ``name``. ``headers``: in addition to those that each answer has.
 
-    What fails before the first is a problem like any other. What fails later ends the connection without the end of the
-    message (RFC 9112, 7.1), so that nobody takes a part for the whole.
+    If the first piece fails, the answer is a problem document. If a later one fails, the connection is cut without the end of
+    the message (RFC 9112, 7.1), so that nobody takes a part for the whole file.
     """
     async with aclosing(pieces):
         first, pace = await anext(pieces, b""), Pace()
@@ -40,12 +40,12 @@ async def sent(
         try:
             await response.prepare(ask.request)
             await _write(response, first, pace)
-            async for each in pieces:
-                await _write(response, each, pace)
+            async for piece in pieces:
+                await _write(response, piece, pace)
             async with asyncio.timeout(WRITE_SECONDS):
                 await response.write_eof()
         except (ConnectionError, TimeoutError):
-            # whoever asked is gone
+            # the client has gone, or is too slow
             _cut(ask)
         except Exception as error:  # noqa: BLE001 - logged
             where = traceback.extract_tb(error.__traceback__)[-1]
@@ -55,6 +55,7 @@ async def sent(
 
 
 async def pieces_of(file: Path) -> AsyncGenerator[bytes, None]:
+    """The content of a file, read in threads."""
     opened = await asyncio.to_thread(file.open, "rb")
     try:
         while piece := await asyncio.to_thread(opened.read, _PIECE_BYTES):
@@ -64,7 +65,7 @@ async def pieces_of(file: Path) -> AsyncGenerator[bytes, None]:
 
 
 def named(name: str) -> dict[str, str]:
-    """The header that has a browser keep it as a file. ``name`` is ours, and plain."""
+    """The header that makes a browser save the answer as a file. ``name`` comes from us, and needs no quoting."""
     return {"content-disposition": f'attachment; filename="{name}"'}
 
 

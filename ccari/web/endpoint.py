@@ -1,4 +1,4 @@
-"""One route of the table, answering: role, then form, then the work; and what goes wrong is a problem document."""
+"""Answering a request to one route: check the role, validate, wait for a turn, do the work. Errors become problem documents."""
 
 import asyncio
 import contextlib
@@ -25,30 +25,30 @@ from ccari.web.turns import Room, Shares, Turns
 
 #: For a body to arrive.
 BODY_SECONDS = 10.0
-#: Requests that are worked on at a time: the calls need the rest of the database's connections.
+#: Requests that are worked on at a time. Calls need the rest of the database's connections.
 AT_ONCE = 4
-#: Gates of diallers beside them, which have one connection for all: the database is asked about them together.
+#: Beside them, gate requests of diallers. They share one connection: the database is asked about several at once.
 GATES_AT_ONCE = 32
-#: Long ones beside them, each with a connection of its own to the database: lists that come in, and as many lists and files
-#: that go out, so that neither waits for the other.
+#: Beside them, long requests, each with a database connection of its own: so many lists that come in, and so many lists and files
+#: that go out, so that neither kind waits for the other.
 LONG_AT_ONCE = 2
-#: Requests that there may be at a time, with those that wait or whose body is on its way; but for streams, once open, and for
-#: those that sign in, whom the console counts apart.
+#: Requests at a time, with those that wait or whose body is still arriving; without streams that are open, and without sign-ins,
+#: which the console limits by itself.
 MOST_REQUESTS = 200
-#: Of them those whose body did not come with the head, and is waited for: of all tokens, and of one. A dialler's come within
-#: milliseconds; who lets them not come at all is to leave room for the others' gates.
+#: Of those, how many may wait for a body that did not come with the head: in all, and of one token. A dialler's bodies come within
+#: milliseconds; a client whose bodies never come must leave room for other clients' gate requests.
 MOST_BODIES, MOST_BODIES_OF_ONE = 100, 40
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
-#: Of a request, for its line in the log: the name of the token.
+#: A request's token, by name, for the log.
 BEARER = web.RequestKey("bearer", str)
-#: Of a request whose fields all stand in its URL, whatever its method.
+#: Whether all fields of a request are in its URL, whatever its method.
 _IN_URL = web.RequestKey("in_url", bool)
 _log = structlog.get_logger()
 
 
 class Counter:
-    """What all endpoints share: where there is a turn to be waited for, and who is let in."""
+    """What all endpoints share: the ports, who is let in, and the turns that requests wait for."""
 
     def __init__(self, front: Front, doorkeeper: Doorkeeper, rates: Rates) -> None:
         self.front = front
@@ -63,7 +63,9 @@ class Counter:
 
     @contextlib.contextmanager
     def awaiting(self, request: web.Request, bearer: Bearer) -> Iterator[None]:
-        """Where a bearer's body is read. Refusal (503) if it has yet to come, and too many others have."""
+        """The context in which a bearer's body is read. Raises Refusal (503) if the body has not come yet, and too many others have
+        not either.
+        """
         if request.content.is_eof():
             yield
             return
@@ -71,11 +73,11 @@ class Counter:
             yield
 
     def turns_of(self, route: Route, bearer: Bearer) -> Turns:
-        """Where it waits with its like: short ones never wait for what may take minutes."""
+        """The turns that a request waits for. Short requests never wait for those that may take minutes."""
         if route.takes_list:
             return self.lists_in
         if route.vouches and bearer.role is Role.DIALER:
-            # others' look is put on record as well
+            # not for other roles: their look-ups are put on record, which takes another connection
             return self.gates
         return self.turns if route.reply is not None else self.files_out
 
@@ -107,7 +109,9 @@ class Endpoint:
         return _streamed(await route.handler(ask))
 
     async def _admitted(self, request: web.Request) -> tuple[Ask, bytes]:
-        """What is asked, and the body as it came, of a bearer whose role may ask it."""
+        """The validated request, if the bearer's role may make it, and what tells it from another with the same
+        Idempotency-Key.
+        """
         route, counter = self._route, self._counter
         bearer = await counter.doorkeeper.admit(request, lately=route.vouches)
         request[BEARER] = bearer.name
@@ -118,7 +122,7 @@ class Endpoint:
             )  # fmt: skip
         if route.looks_up is not None:
             counter.rates.take(route.looks_up, bearer.name)
-        # a list is read, and told from another, only when its turn has come
+        # a list itself is read, and compared, only when it has its turn
         raw = f"{request.query_string} {request.content_type}".encode() if route.takes_list else b""
         if route.body is not None:
             with counter.awaiting(request, bearer):
@@ -137,7 +141,7 @@ class Endpoint:
             if route.vouches and refusal.status == HTTPStatus.UNAUTHORIZED:
                 self._counter.doorkeeper.disown(ask.request)
             raise
-        return _streamed(done) if route.reply is None else _told(done, route.status)
+        return _streamed(done) if route.reply is None else _json(done, route.status)
 
 
 @web.middleware
@@ -158,7 +162,8 @@ async def envelope(request: web.Request, handler: WebHandler) -> web.StreamRespo
 
 async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResponse:
     if not request.raw_path.isascii():
-        # aiohttp's compiled parser says so itself; the other takes it, with surrogates that nothing can write
+        # aiohttp's compiled parser refuses this; its other parser lets it through with surrogates, which cannot be written
+        # anywhere
         return Refusal(HTTPStatus.BAD_REQUEST, "that is no request that can be read").response()
     try:
         return await handler(request)
@@ -174,7 +179,7 @@ async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResp
 
 
 def _method(request: web.Request) -> str:
-    """As a client made it up, it could be anything."""
+    """The method for the log. A client may make one up, and put anything into it."""
     return request.method if request.method in hdrs.METH_ALL else "other"
 
 
@@ -197,7 +202,7 @@ def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | N
 
 
 def _given(model: type[BaseModel], query: MultiMapping[str]) -> dict[str, Any]:
-    """Each parameter once, but for those that may be given again."""
+    """The parameters. Each may be given once, except those that hold several values."""
     given: dict[str, Any] = {}
     for name in dict.fromkeys(query):
         values, field = query.getall(name), model.model_fields.get(name)
@@ -213,7 +218,7 @@ def _given(model: type[BaseModel], query: MultiMapping[str]) -> dict[str, Any]:
 async def _read(request: web.Request) -> bytes:
     try:
         if request.content.is_eof():
-            # it has come with the head, as a short one does: there is nothing to wait for
+            # a short body has come with the head: there is nothing to wait for
             return await request.read()
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
@@ -236,7 +241,7 @@ def _body(model: type[BaseModel] | None, request: web.Request, raw: bytes) -> Ba
         raise problems.of_validation(model, error) from None
 
 
-def _told(reply: Reply | web.StreamResponse, status: HTTPStatus) -> web.Response:
+def _json(reply: Reply | web.StreamResponse, status: HTTPStatus) -> web.Response:
     if not isinstance(reply, Reply):
         raise TypeError("only a stream answers by itself")
     headers = {"location": reply.location} if reply.location else {}

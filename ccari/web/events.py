@@ -1,4 +1,4 @@
-"""Server-sent events: the agent card, when a callee answers; and the calls in progress, as they go on."""
+"""Server-sent events: agent cards when callees answer, and calls in progress as they change."""
 
 import asyncio
 import contextlib
@@ -20,29 +20,27 @@ from ccari.web.models.live import LiveCallEvent, LiveQuery
 from ccari.web.problems import Refusal
 from ccari.web.suppressions import narrowed
 
-#: A comment so often, so that whoever is between keeps the connection, and a token that was revoked ends it.
+#: How often a comment is sent. It keeps proxies from closing the connection, and is when a revoked token is noticed.
 HEARTBEAT_SECONDS = 15.0
-#: Who does not read for so long is gone.
+#: A client that does not read for so long has gone.
 WRITE_SECONDS = 10.0
-#: How soon a browser comes again, in milliseconds.
+#: How soon a browser reconnects, in milliseconds.
 _RETRY_MS = 3000
-#: At a time: of all agents together, and of one agent to one token.
+#: Streams at a time: all together, and of one token for one agent.
 MOST_STREAMS, MOST_STREAMS_EACH = 500, 5
-
-
-#: Calls change stage some hundred times a second: their watchers' tokens are asked for no more often than this.
+#: How often the token of a stream of calls is looked up at most: calls change stage some hundred times a second.
 RECHECK_SECONDS = 1.0
 
 _T = TypeVar("_T")
-_Told_co = TypeVar("_Told_co", covariant=True)
+_Change_co = TypeVar("_Change_co", covariant=True)
 
 
-class Watching(Protocol[_Told_co]):
-    async def next(self) -> _Told_co: ...
+class Watching(Protocol[_Change_co]):
+    async def next(self) -> _Change_co: ...
 
 
 class Streams:
-    """Counts the streams, and ends them all when the service stops."""
+    """Limits the number of streams, and ends them all when the service stops."""
 
     def __init__(self, heartbeat: float = HEARTBEAT_SECONDS) -> None:
         self._heartbeat = heartbeat
@@ -53,60 +51,67 @@ class Streams:
         self._closing.set()
 
     async def call_events(self, ask: Ask) -> web.StreamResponse:
-        """The calls in progress, each as it stands and whenever that changes; `stage` is `closed` once it is over.
+        """The calls in progress: first each as it is now, then every change. `stage` is `closed` once a call is over.
 
-        Who reads too slowly to be told of all is cut off, and comes again: what is in progress is told anew.
+        A client that reads too slowly is cut off. When it reconnects it gets all calls in progress again.
         """
         query: LiveQuery = ask.query
-        whose = await narrowed(ask, query.controller)
+        controllers = await narrowed(ask, query.controller)
 
-        def told(call: LiveCall) -> str | None:
-            if whose is not None and call.controller not in whose:
+        def event_of(call: LiveCall) -> str | None:
+            if controllers is not None and call.controller not in controllers:
                 return None
             if query.campaign is not None and call.campaign != query.campaign:
                 return None
             return _event("call", LiveCallEvent(call))
 
         with self.place(ask, ""), ask.front.live.watch() as watch:
-            return await self.stream(ask, watch, told, every=RECHECK_SECONDS)
+            return await self.stream(ask, watch, event_of, every=RECHECK_SECONDS)
 
     async def agent_events(self, ask: Ask) -> web.StreamResponse:
-        """The cards of the agent's calls from now on, and a comment every 15 seconds. An agent opens only its own."""
+        """The cards of the agent's calls from now on, and a comment every 15 seconds. An agent's token opens only its own
+        events.
+        """
         path: AgentPath = ask.path
         if ask.bearer.role is Role.AGENT and ask.bearer.agent != path.id:
             raise Refusal(HTTPStatus.FORBIDDEN, "an agent's token opens only its own events")
 
-        def told(card: AgentCard) -> str | None:
+        def event_of(card: AgentCard) -> str | None:
             return _event("agent_card", AgentCardEvent(card)) if ask.bearer.sees(card.controller) else None
 
-        # watched first: a card that comes while the answer is on its way is not lost
+        # watch first, so that a card that comes while the response is being prepared is not lost
         with self.place(ask, path.id), ask.front.cards.watch(path.id) as watch:
-            return await self.stream(ask, watch, told)
+            return await self.stream(ask, watch, event_of)
 
     @contextlib.contextmanager
     def place(self, ask: Ask, which: str) -> Iterator[None]:
-        """One of the streams that there may be; Refusal (503) if there is none left."""
-        mine = (ask.bearer.name, which)
+        """Take the place of one stream, while the context lasts. Raises Refusal (503) if there are too many. ``which``: what is
+        watched, to limit the streams of one token on it.
+        """
+        key = (ask.bearer.name, which)
         if (
             self._closing.is_set()
             or self._open.total() >= MOST_STREAMS
-            or self._open[mine] >= MOST_STREAMS_EACH
+            or self._open[key] >= MOST_STREAMS_EACH
         ):
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, "too many are watching already", headers={"retry-after": "15"}
             )
-        self._open[mine] += 1
+        self._open[key] += 1
         try:
             yield
         finally:
-            self._open[mine] -= 1
+            self._open[key] -= 1
+            # adding an empty Counter removes the keys that are down to zero
             self._open += Counter()
 
     async def stream(
-        self, ask: Ask, watch: Watching[_T], told: Callable[[_T], str | None], *, every: float = 0.0
+        self, ask: Ask, watch: Watching[_T], event_of: Callable[[_T], str | None], *, every: float = 0.0
     ) -> web.StreamResponse:
-        """``told``: the event, or None for what is none of the bearer's business. ``every``: so long, in seconds, what is
-        known of the token is good enough for the next event.
+        """Send an event for each change, until the client goes, the token is revoked, or the service stops.
+
+        ``event_of``: the event for a change; None if the bearer may not see it. ``every``: for how many seconds after a look-up
+        of the token it need not be looked up again for the next event.
         """
         response = web.StreamResponse(
             headers={
@@ -136,13 +141,13 @@ class Streams:
                 if not coming.done():
                     await _write(response, ": still here\n\n")
                     continue
-                text, coming = told(coming.result()), asyncio.create_task(watch.next())
+                text, coming = event_of(coming.result()), asyncio.create_task(watch.next())
                 if text is not None:
                     await _write(response, text)
             async with asyncio.timeout(WRITE_SECONDS):
                 await response.write_eof()
         except (ConnectionError, TimeoutError, FellBehindError):
-            # whoever watched is gone, or is to begin anew
+            # the client has gone, or has to start again
             response.force_close()
             if ask.request.transport is not None:
                 ask.request.transport.abort()

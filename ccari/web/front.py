@@ -1,4 +1,4 @@
-"""What the HTTP API answers from, and what one request gives a handler."""
+"""What the handlers of the HTTP API work with: the ports (:class:`Front`) and one request (:class:`Ask`)."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,18 +42,19 @@ class BearerFacts(Protocol):
     async def facts_and_bearer(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
     ) -> tuple[Facts, int | None, Bearer | None]:
-        """What the gate would be told of a number, the newest policy revision, and who bears the token of that fingerprint:
-        None: nobody, or no longer. Raises StoreError if the database fails.
+        """The gate's facts about a number, the newest policy revision, and the bearer of the token with that fingerprint (None if
+        there is none, or it was revoked). Raises StoreError if the database fails.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """``placing`` is None where calls cannot be placed, ``voicing`` where none are run.
+    """The ports that the API answers from. ``placing``: None if calls cannot be placed; ``voicing``: None if no calls are run.
 
-    ``vouched`` gives the secrets, once it has seen to it that whoever looks a number up with them finds what was kept under any, or is
-    refused: another node may have made one. ``secrets`` are the same without that, for the gate, which is told with each look.
+    ``vouched``: gives the secrets for a look-up. It first sees to it that they include every secret under which something is
+    stored, even one that another node has made, or refuses. ``secrets``: the same without that check, for the gate, whose query
+    for the facts tells it which secrets there are.
     """
 
     bearers: Bearers
@@ -78,7 +79,6 @@ class Front:
     forwards: ForwardLog
     repeats: RepeatStore
     secrets: Secrets
-    #: To be asked before a number is looked up: another node may have made a secret that ``secrets`` lack.
     vouched: Callable[[], Awaitable[ListSecrets]]
     prompts: Prompts
     cards: CardRack
@@ -91,7 +91,7 @@ class Front:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request of a bearer who may make it. ``path``, ``query`` and ``body`` are validated models of its route."""
+    """One request, which its bearer's role may make. ``path``, ``query`` and ``body``: validated models of its route."""
 
     front: Front
     doorkeeper: Keeper
@@ -103,31 +103,31 @@ class Ask:
 
     @property
     def who(self) -> str:
-        """For what is kept of who did something."""
+        """The bearer's name, as histories and records have it."""
         return f"token:{self.bearer.name}"
 
     @property
     def controllers(self) -> list[str] | None:
-        """Whose rows may be shown; None: everybody's."""
+        """The controllers whose rows may be shown; None: all."""
         return None if self.bearer.controllers is None else sorted(self.bearer.controllers)
 
     async def note(self, looked: Looked, at_what: Mapping[str, str], why: str = "") -> None:
-        """Put on record what is about to be told, and to whom."""
+        """Put on record what is about to be shown, and to whom. Raises StoreError: then it must not be shown."""
         await self.front.accesses.note(Access(looked, self.who, at_what, unnumbered(why)))
 
     async def policy(self) -> Policy | None:
-        """The policy in force, without the controllers and registers that are none of the bearer's business (invariant 7)."""
+        """The policy in force, without the controllers and registers that the bearer may not see (invariant 7)."""
         book = self.front.book
         await book.reload()
         return self.seen(book.policy) if book.policy is not None else None
 
     def seen(self, policy: Policy) -> Policy:
-        """What of a policy is the bearer's business; of the registers those that its controllers' campaigns heed."""
+        """The part of a policy that the bearer may see. Of the registers, those that its controllers' campaigns heed."""
         if self.bearer.controllers is None:
             return policy
         sees = self.bearer.sees
-        campaigns = tuple(each for each in policy.campaigns if sees(each.controller))
-        heeded = {name for each in campaigns for name in each.registers}
+        campaigns = tuple(campaign for campaign in policy.campaigns if sees(campaign.controller))
+        heeded = {register for campaign in campaigns for register in campaign.registers}
         return policy.model_copy(
             update={
                 "controllers": tuple(each for each in policy.controllers if sees(each.id)),
@@ -137,7 +137,7 @@ class Ask:
         )
 
     async def policy_in_force(self) -> Policy:
-        """As :meth:`policy`; Refusal (409) if none was ever applied."""
+        """As :meth:`policy`. Raises Refusal (409) if none was ever applied."""
         policy = await self.policy()
         if policy is None:
             raise Refusal(HTTPStatus.CONFLICT, "no policy has been applied: ccari policy apply FILE")
@@ -146,5 +146,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """An answer in JSON. ``location``: the header of that name, of what was made."""
+
     content: BaseModel
     location: str | None = None

@@ -1,4 +1,4 @@
-"""``/healthz``: the process lives. ``/readyz``: it can take a call, which needs Asterisk and the database."""
+"""``/healthz``: the process is alive. ``/readyz``: it can take a call, for which it needs Asterisk and the database."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,7 +8,7 @@ from aiohttp import web
 
 Check = Callable[[], Awaitable[bool]]
 
-#: So long an answer is good for whoever asks next.
+#: For how long an answer is given again.
 ANSWER_SECONDS = 1.0
 
 
@@ -17,33 +17,33 @@ async def alive(_: web.Request) -> web.Response:
 
 
 class Readiness:
-    """Whoever asks, as often as they like, takes no more than one connection of those that calls need.
+    """Answers ``/readyz``. However many ask, the checks take at most one of the database connections that calls need.
 
-    What has been found is told for :data:`ANSWER_SECONDS`, by ``clock``; who asks while it is being found out waits for it.
+    An answer is given again for :data:`ANSWER_SECONDS`, by ``clock``. Whoever asks while the checks are running waits for them.
     """
 
     def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float] = monotonic) -> None:
         self._checks = checks
         self._clock = clock
-        self._finding: asyncio.Task[dict[str, bool]] | None = None
-        self._found_at = 0.0
+        self._checking: asyncio.Task[dict[str, bool]] | None = None
+        self._checked_at = 0.0
 
     async def answer(self, _: web.Request) -> web.Response:
-        finding = self._finding
-        if finding is None or (finding.done() and self._clock() - self._found_at >= ANSWER_SECONDS):
-            finding = self._finding = asyncio.create_task(self._find())
-        # who leaves takes the answer from nobody else
-        found = await asyncio.shield(finding)
-        told = {name: "ok" if well else "away" for name, well in found.items()}
-        return web.json_response(told, status=200 if all(found.values()) else 503)
+        checking = self._checking
+        if checking is None or (checking.done() and self._clock() - self._checked_at >= ANSWER_SECONDS):
+            checking = self._checking = asyncio.create_task(self._check())
+        # shielded: a client that goes away must not cancel it for the others
+        results = await asyncio.shield(checking)
+        answer = {name: "ok" if is_well else "away" for name, is_well in results.items()}
+        return web.json_response(answer, status=200 if all(results.values()) else 503)
 
     async def close(self, _: web.Application) -> None:
-        if self._finding is not None:
-            self._finding.cancel()
-            await asyncio.wait([self._finding])
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.wait([self._checking])
 
-    async def _find(self) -> dict[str, bool]:
+    async def _check(self) -> dict[str, bool]:
         try:
             return {name: await check() for name, check in self._checks.items()}
         finally:
-            self._found_at = self._clock()
+            self._checked_at = self._clock()

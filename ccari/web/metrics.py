@@ -1,4 +1,4 @@
-"""``/metrics``, in Prometheus's text format: counts and times, of nobody. It is open as ``/healthz`` is."""
+"""``/metrics``, in Prometheus's text format: counts and times, nothing about any person. Like ``/healthz``, it needs no token."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,28 +11,32 @@ from ccari.ports.metering import Exposition, Meter
 
 PATH = "/metrics"
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
-#: So long an answer is good for whoever asks next: it takes some milliseconds of the processor.
+#: For how long an answer is given again: making one takes some milliseconds of the processor.
 ANSWER_SECONDS = 1.0
 
 
 class Scraped:
+    """Answers scrapes."""
+
     def __init__(self, exposition: Exposition, clock: Callable[[], float] = monotonic) -> None:
         self._exposition = exposition
         self._clock = clock
-        self._told = b""
-        self._told_at: float | None = None
+        self._text = b""
+        self._made_at: float | None = None
         self._asking = asyncio.Lock()
 
     async def answer(self, _: web.Request) -> web.Response:
         async with self._asking:
             now = self._clock()
-            if self._told_at is None or now - self._told_at >= ANSWER_SECONDS:
-                self._told, self._told_at = await self._exposition.exposed(), now
-        return web.Response(body=self._told, headers={hdrs.CONTENT_TYPE: _TEXT})
+            if self._made_at is None or now - self._made_at >= ANSWER_SECONDS:
+                self._text, self._made_at = await self._exposition.exposed(), now
+        return web.Response(body=self._text, headers={hdrs.CONTENT_TYPE: _TEXT})
 
 
 def timed(meter: Meter) -> Middleware:
-    """The middleware that times requests, by the template of their path; a stream lasts as long as somebody watches."""
+    """The middleware that times requests, by the template of their path; without streams, which last as long as somebody
+    watches.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

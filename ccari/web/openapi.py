@@ -1,8 +1,8 @@
-"""``/openapi.json``: OpenAPI 3.1, whose schemas are JSON Schema 2020-12, which pydantic writes by itself.
+"""``/openapi.json``: OpenAPI 3.1, made from the table of routes. Its schemas are JSON Schema 2020-12, which pydantic writes.
 
-Of the libraries that describe aiohttp's routes none fits: aiohttp-pydantic writes OpenAPI 3.0 and errors of a form of its
-own, from classes in whose place a route has to say its roles too; aiohttp-apischema and aiohttp-openapi are young, and the
-latter reads YAML from docstrings. The models and the table are here anyway.
+No library that describes aiohttp's routes fits. aiohttp-pydantic writes OpenAPI 3.0 with errors in a form of its own, and takes
+classes as handlers, while our routes have to name their roles as well. aiohttp-apischema and aiohttp-openapi are young, and the
+latter reads YAML from docstrings. We have the models and the table anyway.
 """
 
 import inspect
@@ -40,6 +40,7 @@ _Schemas = Mapping[Any, dict[str, Any]]
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
+    """The OpenAPI document of these routes."""
     used: dict[tuple[type[BaseModel], _Mode], None] = {(Problem, "serialization"): None}
     for route in routes:
         if route.reply is not None:
@@ -53,7 +54,8 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(
             route, schemas, definitions["$defs"]
         )
-    taken = {each.__name__ for route in routes for each in (route.in_path, route.query) if each is not None}
+    # these become parameters, not schemas
+    in_url = {each.__name__ for route in routes for each in (route.in_path, route.query) if each is not None}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -67,20 +69,22 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "Of ccari token create."}
             },
-            "schemas": {name: each for name, each in definitions["$defs"].items() if name not in taken},
+            "schemas": {name: each for name, each in definitions["$defs"].items() if name not in in_url},
         },
     }  # fmt: skip
 
 
 @cache
 def _schemas(used: tuple[tuple[type[BaseModel], _Mode], ...]) -> tuple[_Schemas, dict[str, Any]]:
-    """Once a process: this is a tenth of a second, most of the making of a server."""
+    """The schemas of the models. They are cached because they take a tenth of a second, most of the time that a server takes to
+    start.
+    """
     return models_json_schema(used, ref_template="#/components/schemas/{model}")
 
 
 def _operation(route: Route, schemas: _Schemas, definitions: Mapping[str, Any]) -> dict[str, Any]:
     roles = ", ".join(sorted(route.roles))
-    made: dict[str, Any] = {
+    described: dict[str, Any] = {
         "operationId": _name(route),
         "summary": inspect.getdoc(route.handler),
         "description": f"For the roles {roles}.",
@@ -95,17 +99,17 @@ def _operation(route: Route, schemas: _Schemas, definitions: Mapping[str, Any]) 
         },
     }
     if route.takes_list:
-        made["requestBody"] = {
+        described["requestBody"] = {
             "required": True,
             "description": "A CSV with a header that has `number`, or one number a line.",
             "content": {each: {"schema": {"type": "string"}} for each in (CSV, PLAIN)},
         }
     if route.body is not None:
-        made["requestBody"] = {
+        described["requestBody"] = {
             "required": any(each.is_required() for each in route.body.model_fields.values()),
             "content": {"application/json": {"schema": schemas[route.body, "validation"]}},
         }
-    return made
+    return described
 
 
 def _name(route: Route) -> str:
@@ -126,10 +130,10 @@ def _answer(route: Route, schemas: _Schemas) -> dict[str, Any]:
         schema = schemas[route.reply, "serialization"]
     else:
         schema = {"type": "array", "items": {"type": "object"}} if route.gives == JSON else {"type": "string"}
-    made: dict[str, Any] = {"description": route.status.phrase, "content": {kind: {"schema": schema}}}
+    described: dict[str, Any] = {"description": route.status.phrase, "content": {kind: {"schema": schema}}}
     if route.status is HTTPStatus.CREATED:
-        made["headers"] = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
-    return made
+        described["headers"] = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+    return described
 
 
 def _problem(status: HTTPStatus, schemas: _Schemas) -> dict[str, Any]:

@@ -1,17 +1,19 @@
-"""That lists and files move on: whoever sends or reads a byte now and then keeps its turn from everybody else."""
+"""A least rate for uploads and downloads: somebody who sends or reads very slowly must not keep a turn from everybody else."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-#: Until a rate is asked for: a link that stalls for a moment may make up for it.
+#: How long the rate does not matter: a link that stalls for a moment may make up for it.
 GRACE_SECONDS = 30.0
-#: On the average, from then on.
+#: The least average rate after that.
 LEAST_BYTES_PER_SECOND = 64 * 1024
 
 
 class Pace:
-    """Of one list that comes, or one file that goes. Only waiting counts: what we take over a piece is not the other's fault."""
+    """The pace of one upload or download. Only the time spent waiting counts, because the time that we take over a piece is not
+    the other side's fault.
+    """
 
     def __init__(self) -> None:
         self._waited = 0.0
@@ -22,7 +24,7 @@ class Pace:
 
     @contextlib.asynccontextmanager
     async def waiting(self, most_seconds: float) -> AsyncIterator[None]:
-        """TimeoutError after so many seconds, or once it has become too slow on the whole."""
+        """Wait for the other side. Raises TimeoutError after so many seconds, or once it is too slow on average."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         left = GRACE_SECONDS + self._moved / LEAST_BYTES_PER_SECOND - self._waited

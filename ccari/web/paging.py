@@ -1,4 +1,4 @@
-"""Pages of long lists: where the last one ended, as a text that only ccari reads."""
+"""Pages of long lists. A cursor is a text, which only ccari reads, that says where the last page ended."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ _T = TypeVar("_T")
 
 
 def cursor(*place: object) -> str:
-    """The place after which the next page begins."""
+    """The cursor for the place after which the next page begins."""
     return base64.urlsafe_b64encode(orjson.dumps(place, default=str)).decode().rstrip("=")
 
 
 def place(text: str | None, shape: TypeAdapter[_T]) -> _T | None:
-    """What a cursor holds; None: the beginning. Raises InputError if it is none of ours."""
+    """The place that a cursor holds; None: the beginning. Raises InputError if it is not a cursor of this list."""
     if text is None:
         return None
     try:
@@ -28,6 +28,8 @@ def place(text: str | None, shape: TypeAdapter[_T]) -> _T | None:
 
 
 def cut(rows: Sequence[_T], limit: int, where: Callable[[_T], str]) -> tuple[Sequence[_T], str | None]:
-    """The rows of a page, of which one more was asked for, and the cursor of the next; None: it is the last."""
+    """The rows of a page, and the cursor of the next page; None if this is the last. ``rows``: with one more than ``limit``, if
+    there is one.
+    """
     page = rows[:limit]
     return page, where(page[-1]) if len(rows) > limit else None

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents, which hold no number, no secret and no traceback."""
+"""Errors as RFC 9457 problem documents. They hold no number, no secret and no traceback."""
 
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,19 +29,20 @@ from ccari.policy.gate import Block
 from ccari.web.models.lists import ListReport
 
 PROBLEM_TYPE = "application/problem+json"
-#: On every answer, but a stream's.
+#: Headers of every answer, except a stream's.
 ALWAYS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "server": "ccari"}
-#: A body is a few fields; what is longer is none of ours.
+#: A valid body is a few fields.
 BODY_BYTES = 64 * 1024
-#: So many faults of one body are told.
+#: How many faults of one body are reported.
 _MOST_FAULTS = 50
+#: How many frames of a traceback are logged.
 _FRAMES = 5
 
 _log = structlog.get_logger()
 
 
 class Fault(BaseModel):
-    """One thing that is wrong: in the body at ``pointer`` (RFC 6901, as a fragment), or in a parameter of the URL."""
+    """One fault: in the body at ``pointer`` (RFC 6901, as a fragment), or in a ``parameter`` of the URL."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,9 +52,7 @@ class Fault(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457. ``reason``: why the gate blocks a call, and ``call`` the row that says so. ``report``: of a list that was
-    kept out.
-    """
+    """RFC 9457. ``reason``: why the gate blocks a call; ``call``: the id of that call. ``report``: of a list that was refused."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,8 +66,8 @@ class Problem(BaseModel):
     report: ListReport | None = None
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal, told as such
-    """What becomes a problem document."""
+class Refusal(Exception):  # noqa: N818 - a refusal, not a failure
+    """An error that is answered with a problem document."""
 
     def __init__(
         self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
@@ -84,7 +83,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal, told as such
 
 
 def not_there() -> Refusal:
-    """The same words whether it is nowhere, or only not the asker's to see."""
+    """404, in the same words whether a thing does not exist, or the bearer may not see it."""
     return Refusal(HTTPStatus.NOT_FOUND, "there is nothing by that name")
 
 
@@ -96,14 +95,14 @@ _WORDS = {
 
 
 def of_server(error: web.HTTPException) -> Refusal:
-    """What aiohttp refuses by itself, whose own words may quote the request."""
+    """A refusal by aiohttp itself, in our words: aiohttp's may quote the request."""
     headers = {"allow": error.headers["allow"]} if "allow" in error.headers else {}
     status = HTTPStatus(error.status)
     return Refusal(status, _WORDS.get(status, status.description or status.phrase), headers=headers)
 
 
 def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
-    """What a request came to that could not be served; ``in_query``: what it gave, it gave in the URL."""
+    """The refusal for an error that a handler raised. ``in_query``: the request's fields were in the URL."""
     match error:
         case InputError():
             place = {"parameter": error.field} if in_query else {"pointer": f"#/{error.field}"}
@@ -139,8 +138,10 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
                 "the service is not set up for that: its log says what is missing",
             )
         case _:
-            # its text may hold what was asked: where it happened is enough to find it
-            frames = [f"{each.filename}:{each.lineno}" for each in traceback.extract_tb(error.__traceback__)]
+            # not its text, which may hold what was asked for: where it happened is enough to find it
+            frames = [
+                f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
+            ]
             _log.error("http_failed", error=type(error).__name__, where=frames[-_FRAMES:])
             return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "that failed here: the log says where")
 
@@ -159,7 +160,7 @@ def of_faults(faults: Sequence[Fault]) -> Refusal:
 
 
 def of_validation(model: type[BaseModel], error: ValidationError, *, in_query: bool = False) -> Refusal:
-    """Each fault with its place. Neither a value nor a key that was made up is quoted: there may be a number in it."""
+    """A refusal with each fault and its place. Neither values nor unknown keys are quoted: there may be a number in them."""
     return of_faults(list(_faults(model, error, in_query=in_query))[:_MOST_FAULTS])
 
 

@@ -1,4 +1,4 @@
-"""How often one token may look numbers up: who could ask without end could find out who is barred, one number after another."""
+"""How often one token may look up numbers: without a limit, it could find out who is barred by trying one number after another."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ import structlog
 
 from ccari.web.problems import Refusal
 
-#: Tokens whose look-ups are counted; whoever is forgotten begins anew, and there are no more tokens than somebody has made.
+#: Tokens whose look-ups are counted. The oldest are forgotten and start again, but nobody has as many tokens.
 _MOST = 10_000
 _MINUTE = 60.0
 
@@ -19,18 +19,20 @@ _log = structlog.get_logger()
 
 
 class LookUp(StrEnum):
-    """Asking the gate, which a dialler does before each call; asking why a number is barred, which a person does."""
+    """``GATE``: asking the gate, as a dialler does before each call. ``CHECK``: asking why a number is barred, as a person
+    does.
+    """
 
     GATE = "gate"
     CHECK = "check"
 
 
-#: A dialler for 200 agents asks for some 15 numbers a second, a person for some a minute.
+#: A dialler for 200 agents asks about some 15 numbers a second, a person about a few a minute.
 A_MINUTE: Mapping[LookUp, int] = {LookUp.GATE: 3000, LookUp.CHECK: 60}
 
 
 class Rates:
-    """So many look-ups ``a_minute`` for each token and kind; those of one minute may come at once (a token bucket)."""
+    """Limits the look-ups ``a_minute`` of each token, by kind. A whole minute's worth may come at once (a token bucket)."""
 
     def __init__(
         self, a_minute: Mapping[LookUp, int] = A_MINUTE, clock: Callable[[], float] = monotonic
@@ -40,7 +42,7 @@ class Rates:
         self._left: OrderedDict[tuple[LookUp, str], tuple[float, float]] = OrderedDict()
 
     def take(self, kind: LookUp, bearer: str) -> None:
-        """One look-up of the token of that name. Raises Refusal (429), which tells when there is another."""
+        """Count one look-up of the token of that name. Raises Refusal (429), which says when to try again."""
         most, now, key = self._a_minute[kind], self._clock(), (kind, bearer)
         left, at = self._left.pop(key, (float(most), now))
         left = min(float(most), left + (now - at) * most / _MINUTE)

@@ -1,4 +1,4 @@
-"""Recordings and what holds them; their audio is given out encrypted, as it lies there."""
+"""Recordings and legal holds over HTTP. Audio is given out encrypted, as it is stored."""
 
 from datetime import datetime
 from uuid import UUID
@@ -35,7 +35,7 @@ _PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 
 
 async def list_recordings(ask: Ask) -> Reply:
-    """Recordings, the newest first, each with its legal basis, from when it is deleted, and what holds it."""
+    """Recordings, the newest first, each with its legal basis, when it is due to be deleted, and what holds it."""
     query: RecordingsQuery = ask.query
     wanted = WantedRecordings(
         None, await narrowed(ask, query.controller), query.campaign, query.state, query.legal_basis, query.call,
@@ -56,24 +56,26 @@ async def show(ask: Ask) -> Reply:
 
 
 async def file(ask: Ask) -> web.StreamResponse:
-    """The file as it lies there, encrypted: only who holds a key can open it (`age --decrypt`). Its call's journal tells."""
+    """The encrypted file. Only somebody with a key can open it (`age --decrypt`). The call's journal records that it was
+    fetched.
+    """
     path: RecordingPath = ask.path
-    # first, for why another's cannot be given out would tell that there is one
+    # first, because any other error would show that another controller has a recording with that id
     if not ask.bearer.sees(await _controller_of(ask, HoldOn(path.id))):
         raise not_there()
-    found, pieces = await ask.front.shelf.encrypted(path.id)
-    tag = found.tag
-    of = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
-    await ask.note(Looked.RECORDING_FETCHED, of)
+    recording, pieces = await ask.front.shelf.encrypted(path.id)
+    tag = recording.tag
+    at_what = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
+    await ask.note(Looked.RECORDING_FETCHED, at_what)
     await ask.front.journal.append(
         tag.call_id, "recording_fetched", {"recording": str(path.id), "by": ask.who}
     )
-    length = {"content-length": str(found.kept.size)}
-    return await sent(ask, ENCRYPTED, f"{path.id}.{found.kept.format}.age", pieces, length)
+    length = {"content-length": str(recording.kept.size)}
+    return await sent(ask, ENCRYPTED, f"{path.id}.{recording.kept.format}.age", pieces, length)
 
 
 async def list_holds(ask: Ask) -> Reply:
-    """Legal holds, the newest first, each with how many stored recordings it is on."""
+    """Legal holds, the newest first, each with how many stored recordings it holds."""
     query: HoldsQuery = ask.query
     rows = await ask.front.holds.page(
         query.limit + 1,
@@ -87,7 +89,7 @@ async def list_holds(ask: Ask) -> Reply:
 
 
 async def hold(ask: Ask) -> Reply:
-    """Keep recordings beyond their time, those that are still to come too, until it is released (Art 17(3)(e))."""
+    """Place a legal hold: recordings, also those still to come, are kept beyond their time until it is released (Art 17(3)(e))."""
     body: HoldBody = ask.body
     on = HoldOn(body.recording, body.call, body.request.upper() if body.request else None)
     if body.number is not None:
@@ -102,11 +104,11 @@ async def hold(ask: Ask) -> Reply:
 
 
 async def release(ask: Ask) -> Reply:
-    """End a hold. What is over by then, and not held otherwise, is deleted within minutes."""
+    """Release a hold. Recordings that are past their time by then, and that nothing else holds, are deleted within minutes."""
     path: HoldPath = ask.path
     body: ReleaseBody = ask.body
-    found = await ask.front.holds.show(path.number)
-    if found is None or not ask.bearer.sees(found["controller"]):
+    held = await ask.front.holds.show(path.number)
+    if held is None or not ask.bearer.sees(held["controller"]):
         raise not_there()
     return Reply(
         HoldShown.model_validate(await ask.front.holds.release(path.number, body.reason.strip(), ask.who))
@@ -114,14 +116,14 @@ async def release(ask: Ask) -> Reply:
 
 
 async def _controller_of(ask: Ask, on: HoldOn) -> str | None:
-    """Whose recordings would be held. Raises UnknownError if there is no such thing."""
+    """The controller of what would be held. Raises UnknownError if there is no such thing."""
     front = ask.front
     if on.recording_id is not None:
-        found: str | None = (await front.shelf.show(on.recording_id))["controller"]
+        controller: str | None = (await front.shelf.show(on.recording_id))["controller"]
     elif on.call_id is not None:
-        found = (await front.records.show_call(on.call_id)).call["controller"]
+        controller = (await front.records.show_call(on.call_id)).call["controller"]
     elif on.reference is not None:
-        found = (await front.requests.show(on.reference)).request["controller"]
+        controller = (await front.requests.show(on.reference)).request["controller"]
     else:
         raise UnknownError("there is nothing to hold")
-    return found
+    return controller

@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: what is asked again with the same key is answered as before, and not done a second time."""
+"""``Idempotency-Key``: a request that comes again with the same key gets the same answer, and is not carried out again."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from ccari.web.problems import Refusal
 from ccari.web.uploads import digest_of_list
 
 HEADER = "Idempotency-Key"
-#: How often it is said that a request is still being worked on; the store waits for four times as long.
+#: How often the database is told that a request is still being worked on. It waits for four times as long.
 HOLD_SECONDS = 30.0
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -27,9 +27,9 @@ _log = structlog.get_logger()
 
 
 class Repeat:
-    """One request with a key; ``lists``: a list comes with it, which is read only while it is worked on.
+    """One request with a key. ``lists``: the request, if a list comes with it, which is read only while it is worked on.
 
-    The key is kept as a hash, and the body as a hash that is keyed with it: from neither can a number be found.
+    The key is stored as a hash, and the body as a hash keyed with it, so that no number can be found out from either.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Repeat:
         self._asked = self._keyed(body)
 
     async def once(self, work: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
-        """The answer from before, or what ``work`` answers, which is kept for the next; what fails may be tried again."""
+        """The earlier answer, or the answer of ``work``, which is stored. A request that fails may be tried again."""
         match await self._store.claim(self._key, self._asked, self._claim):
             case Answered() as before:
                 if before.listed != await self._listed():
@@ -73,7 +73,7 @@ class Repeat:
             if refusal.problem.reason is None or refusal.status != HTTPStatus.CONFLICT:
                 await self._drop()
                 raise
-            # the gate's answer stands, as an allowed call's would
+            # the gate has blocked a call: that is an answer to store, as for an allowed call
             response = refusal.response()
         except BaseException:
             await self._drop()
@@ -110,7 +110,7 @@ class Repeat:
                 await self._store.hold(self._key, self._claim)
 
     async def _listed(self) -> bytes | None:
-        """The hash of the list, of which the rest is read for it."""
+        """The hash of the list. What is left of the list is read for it."""
         return self._keyed(await digest_of_list(self._lists)) if self._lists else None
 
     def _keyed(self, body: bytes) -> bytes:
@@ -118,7 +118,7 @@ class Repeat:
 
 
 def key_of(request: web.Request) -> str | None:
-    """The key that a request names; Refusal (422) if it is none."""
+    """The request's key, if it has one. Raises Refusal (422) if it is not valid."""
     if HEADER not in request.headers:
         return None
     key = request.headers[HEADER].strip().strip('"')

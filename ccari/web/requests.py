@@ -1,4 +1,4 @@
-"""The register of rights: requests listed, shown, entered by hand, and worked to their end."""
+"""The register of rights over HTTP: listing, showing and entering requests, and the steps until they are closed."""
 
 from collections.abc import Awaitable
 from datetime import date
@@ -35,7 +35,7 @@ _PLACE: TypeAdapter[tuple[bool, date, str]] = TypeAdapter(tuple[bool, Day, OneLi
 
 
 async def list_requests(ask: Ask) -> Reply:
-    """Requests, the one that is due first at the top, the closed ones at the end."""
+    """Requests in the order of due dates; closed requests at the end."""
     query: RequestsQuery = ask.query
     after = place(query.after, _PLACE)
     wanted = Wanted(
@@ -51,7 +51,7 @@ async def list_requests(ask: Ask) -> Reply:
 
 
 async def find(ask: Ask) -> Reply:
-    """What a number has asked for, the newest first, closed requests too. Who looks, and why, is on record."""
+    """The requests of a number, the newest first, closed ones too. Who looks, and why, is put on record."""
     body: FindBody = ask.body
     policy = await ask.policy_in_force()
     known_as = claimants.known_as(policy, await ask.front.vouched(), body.number, body.controller)
@@ -64,27 +64,27 @@ async def find(ask: Ask) -> Reply:
 
 
 async def show(ask: Ask) -> Reply:
-    """One request: where it came from, what it did at once, what it asks for, and what was done with it."""
+    """One request: how it came in, what it did at once, what it requires, and its history."""
     return Reply(await shown(ask))
 
 
 async def shown(ask: Ask, *, whole: bool = False, why: str = "") -> RequestShown:
-    """As :func:`show`, put on record; ``whole``: with the number in full, while it is kept."""
+    """As :func:`show`. The access is put on record. ``whole``: with the whole number, while it is stored."""
     front = ask.front
-    told = await dossiers.dossier(
+    dossier = await dossiers.dossier(
         _reference(ask), front.requests, front.forwards, await ask.policy(), whole=whole
     )
-    if not ask.bearer.sees(told["controller"]):
+    if not ask.bearer.sees(dossier["controller"]):
         raise not_there()
     at_what = {
-        "request": told["reference"], "controller": told["controller"], "number": "whole" if whole else "masked",
+        "request": dossier["reference"], "controller": dossier["controller"], "number": "whole" if whole else "masked",
     }  # fmt: skip
     await ask.note(Looked.REQUEST_SHOWN, at_what, why)
-    return RequestShown.model_validate(told)
+    return RequestShown.model_validate(dossier)
 
 
 async def add(ask: Ask) -> Reply:
-    """Enter a request that came in otherwise than by key. What it does at once, it does now."""
+    """Enter a request that did not come in by key. Its immediate effect is carried out."""
     body: ClaimBody = ask.body
     claim = Claim(
         body.right, body.number, body.controller, body.campaign, body.received, Intake(body.by), Level[body.level],
@@ -96,7 +96,7 @@ async def add(ask: Ask) -> Reply:
 
 
 async def verify(ask: Ask) -> Reply:
-    """Set down how sure the person's identity is, and how that was found out (Art 12(6))."""
+    """Record how sure the person's identity is, and how it was verified (Art 12(6))."""
     body: VerifyBody = ask.body
     register, work = await _at_work(ask, body.how)
     return await _done(register.verify(_reference(ask), Level[body.level], work))
@@ -108,7 +108,7 @@ async def start(ask: Ask) -> Reply:
 
 
 async def extend(ask: Ask) -> Reply:
-    """Give a complex request two months more: once, and within the first month (Art 12(3))."""
+    """Extend a complex request by two months. That is possible once, within the first month (Art 12(3))."""
     body: ReasonBody = ask.body
     return await _step(ask, RequestState.EXTENDED, body.reason)
 
@@ -126,7 +126,7 @@ async def refuse(ask: Ask) -> Reply:
 
 
 async def withdraw(ask: Ask) -> Reply:
-    """Close a request that the person has taken back. Its number is erased; what it barred stays barred."""
+    """Close a request that the person has withdrawn. Its number is erased; what it barred stays barred."""
     body: ReasonBody = ask.body
     return await _step(ask, RequestState.WITHDRAWN, body.reason)
 
@@ -137,7 +137,7 @@ async def _step(ask: Ask, to: RequestState, words: str) -> Reply:
 
 
 async def _at_work(ask: Ask, words: str) -> tuple[RequestRegister, Work]:
-    """The register, when it is certain that the request is one that the bearer may work on."""
+    """The register and the work for a step. Raises Refusal (404) if the bearer may not see the request."""
     register = ask.front.requests
     record = await register.show(_reference(ask))
     if not ask.bearer.sees(record.request["controller"]):

@@ -1,4 +1,6 @@
-"""Every endpoint under /v1: who may ask, what goes in, what comes out. /openapi.json is made from this table."""
+"""The table of all endpoints under /v1: which roles may use each, what it takes and what it gives. /openapi.json is made from
+it.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -107,12 +109,14 @@ Handler = Callable[[Ask], Awaitable[Reply | web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``reply`` is the model of what comes out with ``status``; for a stream, of the data of its events; None: a file of the
-    kind that it ``gives``.
+    """One endpoint.
 
-    ``vouches``: its own question to the database tells who bears the token, and it heeds that before it answers.
-    ``takes_list``: its body is a list, read as it arrives. ``repeats``: an Idempotency-Key is heeded. ``looks_up``: it tells of any number whether it is barred, and so is asked only
-    so often; what bars one is not kept back by its rate, and leaves a bar for each number that somebody tries. ``refuses``: the problems that are its own, beside those that every endpoint has.
+    ``reply``: the model of the answer with ``status``, or of the data of a stream's events; None: the answer is a file of the
+    media type ``gives``. ``vouches``: the handler's own query to the database also looks up the token, and the handler checks
+    the bearer before it answers. ``takes_list``: the body is a list, which is read as it arrives. ``repeats``: it takes an
+    Idempotency-Key. ``looks_up``: it says of any number whether it is barred, so it is limited by this rate. (An endpoint that
+    enters bars has no such limit: whoever tries numbers with it leaves a bar on each.) ``refuses``: problems of its own,
+    besides those of every endpoint.
     """
 
     method: str
@@ -262,7 +266,7 @@ def routes(streams: Streams) -> Sequence[Route]:
 
 
 def _step(name: str, handler: Handler, body: type[BaseModel] | None) -> Route:
-    """A step in the work on a request, which is a data protection officer's."""
+    """A step in the work on a request, which only a data protection officer may take."""
     return Route(
         "POST", f"/v1/requests/{{reference}}/{name}", frozenset({_DPO}), handler, Stepped,
         in_path=RequestPath, body=body, refuses=(HTTPStatus.CONFLICT,),

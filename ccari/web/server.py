@@ -1,4 +1,4 @@
-"""The HTTP server: health for whoever asks, the API for bearers of tokens, the console for people."""
+"""The HTTP server: health and metrics for anybody, the API for bearers of tokens, the console for people."""
 
 import asyncio
 import contextlib
@@ -25,12 +25,12 @@ from ccari.web.routes import routes
 
 _log = structlog.get_logger()
 
-#: For requests to end when the service stops; then they are cut.
+#: For requests to end when the service stops. Then they are cut off.
 DRAIN_SECONDS = 5.0
-#: A connection on which nothing is asked; and on which nothing was yet asked that is whole.
+#: How long a connection may be idle, and how long it may take until its first request is whole.
 KEEPALIVE_SECONDS = 75.0
 FIRST_SECONDS = 15.0
-#: More than there may be streams and requests; each holds a descriptor, and the calls need some too.
+#: More than there may be streams and requests. Each has a file descriptor, and the calls need some too.
 MOST_CONNECTIONS = 800
 
 
@@ -44,9 +44,9 @@ async def serve_http(
     meter: Meter = UNMETERED,
     exposition: Exposition | None = None,
 ) -> AsyncIterator[None]:
-    """Answer on ``listen`` (``HOST:PORT``) while the context lasts; ``rates`` are those of look-ups.
+    """Answer on ``listen`` (``HOST:PORT``) while the context lasts. ``rates``: the limits on look-ups.
 
-    ``meter`` is told of each request; with an ``exposition`` there are ``/metrics``.
+    ``meter``: measures each request. ``exposition``: what ``/metrics`` gives out; without one there is no such path.
 
     Raises
     ------
@@ -87,9 +87,9 @@ def application(
     meter: Meter = UNMETERED,
     exposition: Exposition | None = None,
 ) -> web.Application:
-    """All that is answered. What is below /v1 is in the table of routes, and nothing of it without a role."""
+    """Everything that is answered. Below /v1 that is the table of routes, and each of them needs a role."""
     app = web.Application(middlewares=[timed(meter), envelope], client_max_size=BODY_BYTES)
-    app.on_response_prepare.append(_in_our_words)
+    app.on_response_prepare.append(_without_quotes)
     app.router.add_get("/healthz", alive)
     readiness = Readiness(checks)
     app.router.add_get("/readyz", readiness.answer)
@@ -112,8 +112,8 @@ def application(
     return app
 
 
-async def _in_our_words(_: web.Request, response: web.StreamResponse) -> None:
-    """What aiohttp says before our middleware is asked, to an ``Expect`` that it does not know: it quotes that."""
+async def _without_quotes(_: web.Request, response: web.StreamResponse) -> None:
+    """Replace an answer of aiohttp's own, which it gives before our middleware, to an unknown ``Expect``: it quotes the header."""
     if isinstance(response, web.HTTPException):
         response.content_type = PROBLEM_TYPE
         response.body = problems.of_server(response).response().body
@@ -121,9 +121,9 @@ async def _in_our_words(_: web.Request, response: web.StreamResponse) -> None:
 
 
 class _Connection(web.RequestHandler):
-    """What is no HTTP is refused by a problem document too: aiohttp's own words quote what was sent.
+    """A connection that answers malformed HTTP with a problem document, too, because aiohttp's own answer quotes what was sent.
 
-    And who connects has to say something: aiohttp would wait for the first request for ever.
+    It is closed if no request comes soon: aiohttp would wait for the first one for ever.
     """
 
     __slots__ = ("_first",)
@@ -136,22 +136,22 @@ class _Connection(web.RequestHandler):
             _log.error("http_turned_away", connections=MOST_CONNECTIONS)
             self.force_close()
             return
-        self._first = asyncio.get_running_loop().call_later(FIRST_SECONDS, self._hurry)
+        self._first = asyncio.get_running_loop().call_later(FIRST_SECONDS, self._close_if_silent)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._first is not None:
             self._first.cancel()
         super().connection_lost(exc)
 
-    def _hurry(self) -> None:
+    def _close_if_silent(self) -> None:
         if not self._request_count:
             self.force_close()
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:  # fmt: skip
-        told = super().handle_error(request, status, exc, message)
-        response = Refusal(told.status, "that is no request that can be read").response()
+        answer = super().handle_error(request, status, exc, message)
+        response = Refusal(answer.status, "that is no request that can be read").response()
         response.headers.update(ALWAYS)
         response.force_close()
         return response
@@ -164,19 +164,19 @@ class _Server(web.Server):
 
 class _Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
-        # aiohttp has no setting for who answers what is no HTTP; tests/hostile tells if these names are no longer its own
-        made = await super()._make_server()
+        # aiohttp has no setting for the class of its connections; a test in tests/hostile fails if these private names change
+        server = await super()._make_server()
         return _Server(
-            made.request_handler,
-            request_factory=made.request_factory,
-            handler_cancellation=made.handler_cancellation,
-            loop=made._loop,  # noqa: SLF001
-            **made._kwargs,  # noqa: SLF001
+            server.request_handler,
+            request_factory=server.request_factory,
+            handler_cancellation=server.handler_cancellation,
+            loop=server._loop,  # noqa: SLF001
+            **server._kwargs,  # noqa: SLF001
         )
 
 
 def _errors() -> logging.Logger:
-    """For what is no HTTP: aiohttp logs it with a traceback that quotes it."""
+    """The logger for malformed HTTP, without the tracebacks that aiohttp adds: they quote what was sent."""
     logger = logging.getLogger("ccari.web")
     if not logger.filters:
         logger.addFilter(_without_traceback)

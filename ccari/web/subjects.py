@@ -1,4 +1,4 @@
-"""All that is kept of one person: given out on their request, and what of it an erasure would take."""
+"""All that is kept about one person, over HTTP: exporting it on their request, and what an erasure would delete."""
 
 import base64
 from collections.abc import Collection
@@ -18,14 +18,14 @@ ZIP = "application/zip"
 
 
 async def export(ask: Ask) -> web.StreamResponse:
-    """What is kept of a person (Art 15), or what they may take along (Art 20): JSON and a page to read.
+    """All that is kept about a person (Art 15), or the data that they may take along (Art 20): JSON, and a page to read.
 
-    The audio of recordings is listed, and not in it: for that `ccari subject export --identity` is run by who holds a key.
+    Recordings are listed, but their audio is not in it: for that, somebody with a key runs `ccari subject export --identity`.
     """
     of = await _meant(ask, ANSWERED_BY_EXPORT)
     async with ask.front.giving.export(of) as exported:
         await ask.note(Looked.SUBJECT_EXPORTED, at_what(of), of.mandate.reference)
-        # on record before it is there: nothing is given out that nobody knows of
+        # on record before it is sent: nothing must be given out without a trace
         await ask.front.giving.note(of, ask.who, exported.words)
         digest = base64.b64encode(bytes.fromhex(exported.sha256)).decode()
         name = f"subject-{of.mandate.reference}.zip"
@@ -34,9 +34,9 @@ async def export(ask: Ask) -> web.StreamResponse:
 
 
 async def erasure_plan(ask: Ask) -> Reply:
-    """What an erasure on the request would take, what would stay, and by which ground; nothing is erased.
+    """What an erasure on the request would delete, what would stay, and on which ground. Nothing is erased.
 
-    The erasure itself is `ccari subject erase --yes`: there is no way back.
+    The erasure itself cannot be undone, so it is a command: `ccari subject erase --yes`.
     """
     body: PlanBody = ask.body
     of = await _meant(ask, {Right.ERASURE})

@@ -1,4 +1,4 @@
-"""Bars on numbers: entered, looked up, lifted, listed."""
+"""Bars on numbers over HTTP: entering, looking up, lifting and listing them."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -26,9 +26,9 @@ _PLACE: TypeAdapter[tuple[datetime, int]] = TypeAdapter(tuple[Moment, Annotated[
 
 
 async def add(ask: Ask) -> Reply:
-    """Bar a number for one controller. Only its keyed digest is kept.
+    """Bar a number for one controller. Only its keyed digest is stored.
 
-    That it was barred already leaves no other trace, and is told: so it is on record as a look-up.
+    If the number was barred already the answer says so, which counts as a look-up and is put on record.
     """
     body: BarringBody = ask.body
     bars = await _bars(ask)
@@ -40,7 +40,7 @@ async def add(ask: Ask) -> Reply:
 
 
 async def check(ask: Ask) -> Reply:
-    """Why a number is barred, and in which registers it is."""
+    """Why a number is barred, and which registers it is in."""
     body: CheckBody = ask.body
     bars = await _bars(ask)
     await ask.note(Looked.NUMBER_CHECKED, bars.subject(body.number, body.controller), body.why)
@@ -50,8 +50,9 @@ async def check(ask: Ask) -> Reply:
 
 
 async def remove(ask: Ask) -> Reply:
-    """Lift a number's bars; without a reason not those for restriction (tell the person first, Art 18(3): what it alone has
-    kept is deleted) nor erasure. What is lifted stays on record. An empty list: there was none, and who asked is on record.
+    """Lift a number's bars. Bars for restriction and erasure are lifted only if the reason is named. (Before a restriction is
+    lifted the person must be told, Art 18(3); what only the restriction has kept is then deleted.) Lifted bars stay on record.
+    An empty list: there were none; then the request is put on record as a look-up.
     """
     body: LiftingBody = ask.body
     bars = await _bars(ask)
@@ -63,7 +64,7 @@ async def remove(ask: Ask) -> Reply:
 
 
 async def list_bars(ask: Ask) -> Reply:
-    """What is barred, the newest first; digests, for no number is kept."""
+    """Bars, the newest first, with digests: numbers are not stored."""
     query: SuppressionsQuery = ask.query
     controllers = await narrowed(ask, query.controller)
     rows = await ask.front.suppressions.page(
@@ -74,7 +75,9 @@ async def list_bars(ask: Ask) -> Reply:
 
 
 async def narrowed(ask: Ask, controller: str | None) -> list[str] | None:
-    """The controllers whose rows are asked for: the one that is named, if the bearer sees it and it is declared."""
+    """The controllers whose rows are asked for: the named one, which must be declared and visible to the bearer; else all that
+    the bearer sees (None: all there are).
+    """
     if controller is None:
         return ask.controllers
     return [the_controller(await ask.policy_in_force(), controller).id]

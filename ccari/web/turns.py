@@ -1,4 +1,4 @@
-"""How many requests there may be, and how many are worked on at a time: none of them keeps a call from the database."""
+"""Limits on how many requests there may be, and how many are worked on at a time, so that calls always get at the database."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,12 @@ from http import HTTPStatus
 
 from ccari.web.problems import Refusal
 
-#: For the requests before to be done with; after that a caller is told to come again.
+#: To wait for a turn. After that the client is told to try again.
 TURN_SECONDS = 5.0
 
 
 class Turns:
-    """``async with turns``: one of so many ``at_once``. Refusal (503) if that takes too long."""
+    """``async with turns``: be one of at most ``at_once`` that work. Raises Refusal (503) if the wait is too long."""
 
     def __init__(self, at_once: int) -> None:
         self._working = asyncio.Semaphore(at_once)
@@ -33,41 +33,43 @@ class Turns:
 
 
 class Room:
-    """``with room``: one of at ``most`` so many. Refusal (503) if it is full."""
+    """``with room``: be one of at most ``most``. Raises Refusal (503) at once if it is full."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._here = 0
+        self._inside = 0
 
     def __enter__(self) -> None:
-        if self._here >= self._most:
+        if self._inside >= self._most:
             raise _busy()
-        self._here += 1
+        self._inside += 1
 
     def __exit__(self, *_: object) -> None:
-        self._here -= 1
+        self._inside -= 1
 
 
 class Shares:
-    """``with shares.of(whose)``: one of at ``most`` so many, and of at most so many ``of_one``. Refusal (503) if there are no more."""
+    """``with shares.of(name)``: be one of at most ``most``, and of at most ``of_one`` of that name. Raises Refusal (503) at once if
+    there are too many.
+    """
 
     def __init__(self, most: int, of_one: int) -> None:
         self._all = Room(most)
         self._of_one = of_one
-        self._here: Counter[str] = Counter()
+        self._inside: Counter[str] = Counter()
 
     @contextlib.contextmanager
-    def of(self, whose: str) -> Iterator[None]:
-        if self._here.get(whose, 0) >= self._of_one:
+    def of(self, name: str) -> Iterator[None]:
+        if self._inside.get(name, 0) >= self._of_one:
             raise _busy()
         with self._all:
-            self._here[whose] += 1
+            self._inside[name] += 1
             try:
                 yield
             finally:
-                self._here[whose] -= 1
-                if not self._here[whose]:
-                    del self._here[whose]
+                self._inside[name] -= 1
+                if not self._inside[name]:
+                    del self._inside[name]
 
 
 def _busy() -> Refusal:

@@ -1,4 +1,4 @@
-"""Lists that are sent to us: read as they arrive, never held whole, and never taken for whole when they break off."""
+"""Lists that clients upload. They are read as they arrive, not held in memory, and refused if they break off."""
 
 import asyncio
 import hashlib
@@ -11,19 +11,19 @@ from aiohttp import ClientError, web
 from ccari.web.pace import Pace
 from ccari.web.problems import Refusal
 
-#: What a list may be sent as: a CSV, or one number a line.
+#: The media types of a list: a CSV, or one number per line.
 CSV, PLAIN = "text/csv", "text/plain"
-#: For the next piece of it to arrive; and all of it is to keep its Pace.
+#: For the next piece to arrive. The list must also keep the least average rate: see :class:`Pace`.
 PIECE_SECONDS = 10.0
 #: Two million consents with their proofs take some 300 MB.
 LIST_BYTES = 1024 * 1024 * 1024
 
 
 class Upload(io.RawIOBase):
-    """A list that arrives, as a file, for a thread that reads it; the event loop goes on meanwhile.
+    """A list that is arriving, as a file for a thread to read. The event loop goes on meanwhile.
 
-    ``more`` gives its next piece, b"" at its end. ``most_bytes``: of what is longer the rest is not taken. Raises Refusal from
-    whatever reads it: 408, 413, and 400 for what does not arrive whole.
+    ``more``: gives the next piece, b"" at the end. ``most_bytes``: a longer list is refused. Reading raises Refusal: 408, 413,
+    and 400 if the list does not arrive whole.
     """
 
     def __init__(self, more: Callable[[], Awaitable[bytes]], most_bytes: int = LIST_BYTES) -> None:
@@ -34,11 +34,12 @@ class Upload(io.RawIOBase):
         self._pace = Pace()
         self._taken = 0
         self._digest = hashlib.sha256()
+        #: The rest of the last piece, which was not read yet.
         self._left = b""
 
     @classmethod
     def of(cls, request: web.Request, most_bytes: int = LIST_BYTES) -> "Upload":
-        """The body of a request; Refusal (415) if it is not said to be a list."""
+        """The body of a request. Raises Refusal (415) if its media type is not a list's."""
         if request.content_type not in {CSV, PLAIN}:
             raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a list is {CSV} or {PLAIN} here")
         request[_UPLOAD] = upload = cls(request.content.readany, most_bytes)
@@ -48,7 +49,7 @@ class Upload(io.RawIOBase):
         return True
 
     def readinto(self, into: "memoryview[int]") -> int:  # type: ignore[override]
-        """Blocks until there is something; 0: that was all."""
+        """Block until there is something to read. 0: that was all."""
         if not self._left:
             self._left = self._piece()
         piece, self._left = self._left[: len(into)], self._left[len(into) :]
@@ -56,7 +57,7 @@ class Upload(io.RawIOBase):
         return len(piece)
 
     def drained(self) -> bytes:
-        """The SHA-256 of the whole list. Blocks until the rest of it has come, which nobody reads any more."""
+        """The SHA-256 of the whole list. Blocks until the rest has come, which is discarded."""
         while self._piece():
             pass
         return self._digest.digest()
@@ -85,5 +86,5 @@ _UPLOAD = web.RequestKey("upload", Upload)
 
 
 async def digest_of_list(request: web.Request) -> bytes:
-    """The SHA-256 of the list that came, or comes, with the request; Refusal as of :class:`Upload`."""
+    """The SHA-256 of the list that came with the request, or is still coming. Raises as :class:`Upload`."""
     return await asyncio.to_thread((request.get(_UPLOAD) or Upload.of(request)).drained)

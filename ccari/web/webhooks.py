@@ -1,4 +1,4 @@
-"""The outbox of webhooks, and its dead letters."""
+"""The queue of messages to webhooks, over HTTP, with those that were given up."""
 
 from ccari.web.front import Ask, Reply
 from ccari.web.models.webhooks import DeliveriesQuery, DeliveryPage, DeliveryPath, Retried
@@ -7,7 +7,7 @@ from ccari.web.suppressions import narrowed
 
 
 async def list_deliveries(ask: Ask) -> Reply:
-    """What webhooks were told, are yet to be told, and could not be told (`given_up`), the newest first."""
+    """Messages to webhooks, the newest first: delivered, waiting, or `given_up`."""
     query: DeliveriesQuery = ask.query
     rows = await ask.front.webhooks.page(
         query.limit + 1, state=query.state, endpoint=query.endpoint, controllers=await narrowed(ask, query.controller),
@@ -19,7 +19,7 @@ async def list_deliveries(ask: Ask) -> Reply:
 
 
 async def retry(ask: Ask) -> Reply:
-    """Try again what was given up, as if for the first time."""
+    """Try a given-up message again, as if for the first time."""
     path: DeliveryPath = ask.path
     retried = await ask.front.webhooks.retry(path.number, controllers=ask.controllers)
     if not retried:

@@ -1,4 +1,4 @@
-"""What goes in and out over HTTP: these models validate it, and describe it in /openapi.json.
+"""The models of the HTTP API. They validate requests, and describe requests and answers in /openapi.json.
 
-A module a resource; ``base`` says what goes for all that is sent and told, ``fields`` has what several of them hold.
+There is a module for each resource. ``base`` has the base classes, ``fields`` the fields that several models share.
 """

@@ -1,4 +1,4 @@
-"""Calls: ordered, listed, shown."""
+"""Calls: placing, listing and showing them."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ class CallPath(Given):
 
 
 class CallOrder(Body):
-    """``agent`` is rung first, then the number; without one the number is, then the campaign's destination."""
+    """``agent`` is rung first, then the number. Without an agent the number is rung first, then the campaign's destination."""
 
     number: NumberText = Field(repr=False)
     campaign: CampaignId
@@ -67,7 +67,7 @@ class CallPage(Told):
 
 
 class JournalEntry(Told):
-    """``fields``: null where they were erased."""
+    """``fields``: null if they were erased."""
 
     seq: int
     at: datetime
@@ -88,7 +88,7 @@ class RecordingRow(Told):
 
 
 class Recorded(Told):
-    """A call's recordings as one: ``segments`` that can be heard, how long they last together, from when to when."""
+    """A call's stored recordings as one: how many ``segments`` there are, how long they last together, and from when to when."""
 
     segments: int
     duration_ms: int
@@ -97,7 +97,7 @@ class Recorded(Told):
 
 
 class CallShown(CallRow):
-    """``whole``: nothing of the journal was changed, lost or moved; ``fault`` says what was."""
+    """``whole``: no entry of the journal was changed, lost or moved; else ``fault`` says what was."""
 
     events: tuple[JournalEntry, ...]
     recorded: Recorded | None

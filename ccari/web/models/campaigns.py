@@ -1,4 +1,4 @@
-"""What the policy declares, in each of its revisions."""
+"""Campaigns, and the revisions of the policy."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,7 +12,9 @@ from ccari.web.models.base import Given, Told
 from ccari.web.models.fields import MOST_ROWS
 
 RevisionNumber = Annotated[int, Field(ge=1, lt=2**31)]
-OfRevision = Annotated[RevisionNumber | None, Field(description="As it was declared then; else in force.")]
+OfRevision = Annotated[
+    RevisionNumber | None, Field(description="A revision of the policy; else the one in force.")
+]
 
 
 class CampaignPath(Given):

@@ -1,4 +1,4 @@
-"""Consents, with the proof of each, its withdrawal, and the calls that were made on it (Art 7)."""
+"""Consents, with their proof, their withdrawal, and the calls that were made on them (Art 7)."""
 
 from datetime import datetime
 from typing import Annotated
@@ -22,7 +22,7 @@ class ConsentsQuery(Given):
 
 
 class ConsentShown(Told):
-    """``state``: what it is worth now."""
+    """``state``: whether it is in force now."""
 
     purpose: str
     channel: Channel
@@ -60,7 +60,7 @@ class ConsentAnswer(Told):
 
 
 class WithdrawalBody(Body):
-    """``purpose``: what is no longer consented to; null: nothing is any more."""
+    """``purpose``: of the consents to withdraw; null: all of them."""
 
     number: NumberText = Field(repr=False)
     controller: ControllerId = None

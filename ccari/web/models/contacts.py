@@ -1,4 +1,4 @@
-"""Contacts: which numbers a controller may have called, and where each of them comes from (Art 14(2)(f))."""
+"""Contacts: a controller's numbers, and where each of them comes from (Art 14(2)(f))."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -53,7 +53,7 @@ class ContactAnswer(Told):
 
 
 class ContactsImportQuery(Given):
-    """What goes for the lines that do not say it themselves. ``campaign``: leave out what it may not call."""
+    """The values for lines that leave them out. ``campaign``: leave out numbers that this campaign may not call."""
 
     controller: ControllerId = None
     campaign: OneLine | None = None

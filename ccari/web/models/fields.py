@@ -1,4 +1,4 @@
-"""Fields that models share, each with what it may hold."""
+"""Fields that several models share, with what each may hold."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -11,17 +11,17 @@ from ccari.policy.extensions import MOST_DIGITS, is_extension
 
 MOST_ROWS = 500
 
-#: At which no line breaks: behind a short word, or in a number.
+#: No-break spaces, which word processors write after a short word, or in a number.
 _SPACES = str.maketrans("\u00a0\u202f", "  ")
 
 
 def _as_typed(text: str) -> str:
-    """Without what word processors put in the place of a space, and other systems of an end of a line."""
+    """The text with plain spaces, and with Unix line ends."""
     return text.translate(_SPACES).replace("\r\n", "\n")
 
 
 def one_line(text: str) -> str:
-    """The text, if it is words on one line; else ValueError, in words for who wrote it."""
+    """The text, if it is words on one line. Raises ValueError with words for the person who wrote it."""
     text = _as_typed(text)
     if text and not text.isprintable():
         raise ValueError("must be words on one line")
@@ -60,8 +60,8 @@ def _extension(text: str) -> str:
 
 
 def _in_our_time(moment: datetime) -> datetime:
-    # near the ends of the calendar there is no reckoning with time zones
-    if not 1900 <= moment.year < 3000:  # noqa: PLR2004 - as moments has it
+    # near the ends of the calendar, conversions between time zones fail
+    if not 1900 <= moment.year < 3000:  # noqa: PLR2004 - as in ccari.gating.moments
         raise ValueError("must be a year from 1900 to 2999")
     return moment
 

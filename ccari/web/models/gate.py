@@ -15,7 +15,7 @@ class GateAsk(Body):
 
 
 class GateAnswer(Told):
-    """``reason`` and ``why`` are empty where the call is allowed."""
+    """``reason`` and ``why`` are empty if the call is allowed."""
 
     verdict: Literal["allow", "block"]
     reason: Block | Literal[""]

@@ -1,4 +1,4 @@
-"""Long lists: what is asked of them, and what became of them."""
+"""Reports of long lists, and parameters that several lists share."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from ccari.web.models.base import Given, Told
 
 
 class LineFaultShown(Told):
-    """Why a line (from 1) cannot be taken; it is not quoted, for there may be a number in it."""
+    """Why a line (from 1) cannot be used. It is not quoted, because there may be a number in it."""
 
     line: int
     column: str | None
@@ -17,10 +17,11 @@ class LineFaultShown(Told):
 
 
 class ListReport(Told):
-    """``duplicate``: lines that say what was known. ``faults``: of the first hundred lines that are invalid.
+    """``duplicate``: lines that repeat an earlier line, or what was stored already. ``faults``: of the first hundred invalid
+    lines.
 
-    ``barred``: lines of contacts or consents that were left out, by the gate's reason. ``unasked``: purposes of consents that no
-    campaign asks for.
+    ``barred``: how many lines of contacts or consents were left out, by the gate's reason. ``unasked``: purposes of consents
+    that no campaign asks for.
     """
 
     taken: bool

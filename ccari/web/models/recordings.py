@@ -1,4 +1,4 @@
-"""Recordings: listed, shown with their tags, and held beyond their time."""
+"""Recordings and legal holds."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -27,7 +27,7 @@ class RecordingsQuery(Given):
 
 
 class RecordingListed(Told):
-    """``due``: from when it is deleted, were nothing to hold it; null for what is not stored. ``held_by``: in words."""
+    """``due``: when it is to be deleted, unless something holds it; null if it is not stored. ``held_by``: in words."""
 
     id: UUID
     call_id: UUID
@@ -70,13 +70,15 @@ class HoldPath(Given):
 
 class HoldsQuery(Given):
     controller: Identifier | None = None
-    released: Annotated[bool, Field(description="Those too that were released.")] = False
+    released: Annotated[bool, Field(description="Also holds that were released.")] = False
     limit: Limit = 100
     after: Annotated[int | None, Field(ge=1, lt=2**63, description="`next` of the page before.")] = None
 
 
 class HoldShown(Told):
-    """``what``: which ``on`` it is; of a number the beginning of its keyed digest. ``recordings``: stored ones."""
+    """``on``: the kind of thing that is held; ``what``: which one; for a number, the beginning of its keyed digest.
+    ``recordings``: how many stored ones it holds.
+    """
 
     id: int
     on: str

@@ -1,4 +1,4 @@
-"""Rights requests: listed, shown, entered, worked."""
+"""Rights requests: listing, showing and entering them, and their steps."""
 
 from datetime import date, datetime
 from typing import Annotated, Literal
@@ -61,7 +61,7 @@ class RequestsQuery(Given):
 
 
 class RegisterQuery(Given):
-    """``controller`` may be left out where the token sees all, or only one."""
+    """``controller`` may be left out if the token sees all controllers, or only one."""
 
     controller: Identifier | None = None
     since: Annotated[Moment | None, Field(description="Received at that moment or later.")] = None
@@ -93,7 +93,7 @@ class RequestPage(Told):
 
 
 class RequestsFound(Told):
-    """``controllers``: those whose requests were looked through. ``more``: there are some that are not shown."""
+    """``controllers``: those whose requests were searched. ``more``: there are requests that are not shown."""
 
     controllers: tuple[str, ...]
     items: tuple[RequestRow, ...]
@@ -189,7 +189,7 @@ class RequestShown(Told):
 
 
 class ClaimBody(Body):
-    """A level above L0 needs a note that says how the person was identified. ``received`` null: now."""
+    """A level above L0 needs a note that says how the person was identified. ``received``: null stands for now."""
 
     right: Right
     number: NumberText = Field(repr=False)
@@ -206,7 +206,7 @@ class ClaimBody(Body):
 
 
 class Registered(Told):
-    """``barred``: for what the number is barred from now on."""
+    """``barred``: the reason for which the number is barred from now on, if it is."""
 
     reference: str
     controller: str
@@ -221,7 +221,7 @@ class Registered(Told):
 
 class VerifyBody(Body):
     level: LevelName
-    how: Annotated[Said, Field(description="How that was found out (Art 12(6)).")]
+    how: Annotated[Said, Field(description="How the identity was verified (Art 12(6)).")]
 
 
 class ReasonBody(Body):

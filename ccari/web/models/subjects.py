@@ -1,4 +1,4 @@
-"""All that is kept of one person, on a request of theirs."""
+"""All that is kept about one person, on a request of theirs."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from ccari.web.models.fields import ControllerId, NumberText, Reference
 
 
 class SubjectBody(Body):
-    """``request``: theirs, open, and of a person who was identified (L2)."""
+    """``request``: an open one of that person, whose identity was verified (L2)."""
 
     number: NumberText = Field(repr=False)
     request: Reference
@@ -20,7 +20,7 @@ class PlanBody(SubjectBody):
     keep_proof: Annotated[
         bool,
         Field(
-            description="The proof of consents stays that calls were made on, or the law has kept, for as long as it is needed."
+            description="Keep the proof of consents, if calls were made on them or the law requires it, for as long as it is needed."
         ),
     ] = True
 

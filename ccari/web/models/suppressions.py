@@ -13,7 +13,7 @@ from ccari.web.models.lists import KeepGoing
 
 
 class BarringBody(Body):
-    """``until``: its last day; null: until it is lifted."""
+    """``until``: the last day of the bar; null: until it is lifted."""
 
     number: NumberText = Field(repr=False)
     controller: ControllerId = None
@@ -26,7 +26,7 @@ class BarringBody(Body):
 
 
 class Barred(Told):
-    """``added`` is false where the number was barred for this reason already."""
+    """``added``: false if the number was barred for this reason already."""
 
     controller: str
     campaign: str | None
@@ -51,7 +51,7 @@ class Bar(Told):
 
 
 class StandingBar(Bar):
-    """``reason`` is the register's name where ``scope`` is register."""
+    """``reason``: if ``scope`` is register, the register's name. ``stands``: whether it bars now."""
 
     scope: Literal["controller", "campaign", "register"]
     stands: bool
@@ -77,7 +77,7 @@ class Lifted(Told):
 
 
 class BarsImportQuery(Given):
-    """What goes for the lines that do not say it themselves."""
+    """The values for lines that leave them out."""
 
     controller: ControllerId = None
     campaign: OneLine | None = None

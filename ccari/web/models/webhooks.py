@@ -1,4 +1,4 @@
-"""What webhooks were told, are yet to be told, and could not be told."""
+"""The queue of messages to webhooks."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -25,7 +25,7 @@ class DeliveriesQuery(Given):
 
 
 class DeliveryRow(Told):
-    """``message``: the `webhook-id`. ``subject``: the id of the call or the recording, the reference of the request."""
+    """``message``: the `webhook-id`. ``subject``: the id of the call or recording, or the reference of the request."""
 
     id: int
     message: UUID
