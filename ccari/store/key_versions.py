@@ -124,12 +124,20 @@ class KeyVersions:
         Raises
         ------
         ConfigError, StoreError
-            If a secret cannot be read, or the database fails.
+            If a secret is lost or cannot be read, also where its whole folder is gone, or the database fails. The requests of the
+            other controllers are extended by then.
         """
-        for holder in secrets.holders():
-            if holder.kind == "controller":
-                for key in secrets.keys(holder.name)[1:]:
-                    await self._extend(holder, key)
+        known = {Holder(row["kind"], row["holder"]) for row in await self._database.rows(SQL["key_checks"])}
+        failed: ConfigError | None = None
+        for holder in {*secrets.holders(), *known}:
+            try:
+                if holder.kind == "controller" and not secrets.lacks(holder):
+                    for key in secrets.keys(holder.name)[1:]:
+                        await self._extend(holder, key)
+            except ConfigError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     async def _extend(self, holder: Holder, key: Key) -> None:
         if holder.kind != "controller":

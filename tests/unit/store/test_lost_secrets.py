@@ -125,6 +125,16 @@ async def test_one_controllers_lost_secret_keeps_the_calls_of_all_from_being_mad
     assert [line["campaign"] for line in unfit] == ["renewals"]
 
 
+async def test_calls_expire_that_an_open_request_would_reach_under_a_secret_whose_folder_is_gone(
+    ccari: Service, keys: Path, store: Store
+) -> None:
+    """Nobody knew of a holder without a folder, and the requests of its controller were thought to reach all."""
+    shutil.rmtree(keys / "acme")
+    secrets = await store.key_versions.vouch(SecretStore(keys))
+    with pytest.raises(ConfigError, match="restore the keys from the backup"):
+        await store.key_versions.extend(secrets)
+
+
 async def test_a_new_secret_is_made_beside_bars_that_it_does_not_find(ccari: Service, keys: Path) -> None:
     shutil.rmtree(keys)
     refused(await ccari.ccari("keys", "init"), "is missing", "restore the keys from the backup")
