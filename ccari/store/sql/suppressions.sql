@@ -1,16 +1,9 @@
 -- name: add_suppression
 -- A bar that is there already is only ever made longer; a consent that is withdrawn again is withdrawn from then on ($10; now
--- without it). What begins anew, as a bar does that had ended, rests on what it was renewed with, and counts as added. That it
--- had ended is seen under its lock, which the INSERT takes too: whoever comes second finds it standing.
-WITH ended AS MATERIALIZED (
-    SELECT 1 FROM suppressions
-    WHERE controller = $1 AND digest = $2 AND campaign = $4 AND reason = $5 AND expires_at <= now() FOR UPDATE
-), before AS (
-    SELECT count(*) AS ended FROM ended
-)
+-- without it). What begins anew, as a bar does that had ended, rests on what it was renewed with, and counts as added.
 INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, call_id, expires_at,
                                    entered_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::timestamptz, coalesce($10::timestamptz, now()) FROM before WHERE ended >= 0
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10::timestamptz, now()))
 ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
     (entered_at, origin, proof, call_id) = (
         SELECT entered, from_, proven, in_call
@@ -20,8 +13,10 @@ ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
         WHERE renewed = (coalesce(known.expires_at <= now(), false)
                          OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at))),
     expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
-                        'infinity')
-RETURNING xmax = 0 OR EXISTS (SELECT FROM ended) AS added
+                        'infinity'),
+    -- what had ended is seen of the row that is locked here: whoever comes second finds it standing
+    renewed_after = CASE WHEN known.expires_at <= now() THEN known.expires_at END
+RETURNING xmax = 0 OR renewed_after IS NOT NULL AS added
 
 -- name: older_places_of_withdrawal
 -- Under which older digests ($2) of a number there is a recording on consent, which a withdrawal is to reach: a sweep finds it
@@ -49,30 +44,19 @@ SELECT count(*) FROM further
 SELECT EXISTS (SELECT FROM incoming WHERE reason = 'withdraw_consent')
 
 -- name: merge_suppressions
--- As add_suppression, for a slice of a list. A row that changes nothing is left as it is, not written anew. Which bars had
--- ended is seen one by one as the INSERT comes to each, so that locks are taken in no other order than by it.
-WITH told AS MATERIALIZED (
-    SELECT each.*, ended.it AS had_ended
-    FROM (
-        SELECT digest, max(key_version) AS key_version, campaign, reason,
-               CASE WHEN reason = 'withdraw_consent' THEN (array_agg(origin ORDER BY entered_at DESC, origin))[1]
-                    ELSE min(origin) END AS origin,
-               CASE WHEN reason = 'withdraw_consent' THEN (array_agg(proof ORDER BY entered_at DESC, proof DESC))[1]
-                    ELSE coalesce(min(nullif(proof, '')), '') END AS proof,
-               CASE WHEN reason = 'withdraw_consent' THEN max(entered_at) ELSE min(entered_at) END AS entered_at,
-               nullif(max(coalesce(expires_at, 'infinity')), 'infinity') AS expires_at
-        FROM incoming WHERE digest BETWEEN $1 AND $2
-        GROUP BY digest, campaign, reason ORDER BY digest, campaign, reason OFFSET 0
-    ) AS each
-    LEFT JOIN LATERAL (
-        SELECT true AS it FROM suppressions known
-        WHERE (known.controller, known.digest, known.campaign, known.reason) = ($3, each.digest, each.campaign, each.reason)
-          AND known.expires_at < coalesce(each.expires_at, 'infinity') AND known.expires_at <= now() FOR UPDATE
-    ) AS ended ON true
-), entered AS (
+-- As add_suppression, for a slice of a list. A row that changes nothing is left as it is, not written anew.
+WITH entered AS (
     INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, entered_at,
                                        expires_at)
-    SELECT $3, digest, key_version, campaign, reason, origin, proof, entered_at, expires_at FROM told
+    SELECT $3, digest, max(key_version), campaign, reason,
+           CASE WHEN reason = 'withdraw_consent' THEN (array_agg(origin ORDER BY entered_at DESC, origin))[1]
+                ELSE min(origin) END,
+           CASE WHEN reason = 'withdraw_consent' THEN (array_agg(proof ORDER BY entered_at DESC, proof DESC))[1]
+                ELSE coalesce(min(nullif(proof, '')), '') END,
+           CASE WHEN reason = 'withdraw_consent' THEN max(entered_at) ELSE min(entered_at) END,
+           nullif(max(coalesce(expires_at, 'infinity')), 'infinity')
+    FROM incoming WHERE digest BETWEEN $1 AND $2
+    GROUP BY digest, campaign, reason ORDER BY digest, campaign, reason
     ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
         (entered_at, origin, proof, call_id) = (
             SELECT entered, from_, proven, in_call
@@ -82,13 +66,13 @@ WITH told AS MATERIALIZED (
             WHERE renewed = (coalesce(known.expires_at <= now(), false)
                              OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at))),
         expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
-                            'infinity')
+                            'infinity'),
+        renewed_after = CASE WHEN known.expires_at <= now() THEN known.expires_at END
     WHERE known.expires_at < coalesce(excluded.expires_at, 'infinity')
        OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at)
-    RETURNING xmax = 0 AS added
+    RETURNING xmax = 0 OR renewed_after IS NOT NULL AS added
 )
--- in this order: to count those that had ended first would be to lock them all before the first is entered
-SELECT (SELECT count(*) FILTER (WHERE added) FROM entered) + (SELECT count(*) FROM told WHERE had_ended)
+SELECT count(*) FILTER (WHERE added) FROM entered
 
 -- name: remove_suppressions
 -- $7: the reasons that have to be named.
