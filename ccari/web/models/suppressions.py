@@ -13,7 +13,7 @@ from ccari.web.models.lists import KeepGoing
 
 
 class BarringBody(Body):
-    """``until``: the last day of the bar; null: until it is lifted."""
+    """``until``: the last day of the bar; null: until it is lifted. A withdrawal also ends the consents that it is about."""
 
     number: NumberText = Field(repr=False)
     controller: ControllerId = None
@@ -26,7 +26,7 @@ class BarringBody(Body):
 
 
 class Barred(Told):
-    """``added``: false if the number was barred for this reason already."""
+    """``added``: false if a bar for this reason stood already."""
 
     controller: str
     campaign: str | None
@@ -69,7 +69,12 @@ class LiftingBody(Body):
     campaign: Annotated[
         Identifier | None, Field(description="Only the bars on this one; null: any or all.")
     ] = None
-    reason: Annotated[Reason | None, Field(description="Only the bars for this one; null: any.")] = None
+    reason: Annotated[
+        Reason | None,
+        Field(
+            description="Only the bars for this one; null: any but restriction and erasure, which are lifted by name."
+        ),
+    ] = None
 
 
 class Lifted(Told):
