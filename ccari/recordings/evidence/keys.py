@@ -160,12 +160,12 @@ class SigningKeys:
         return self.newest()
 
     def _make(self, version: int) -> None:
-        made = SigningKey(version, Ed25519PrivateKey.generate())
-        private_pem = made.private.private_bytes(
+        key = SigningKey(version, Ed25519PrivateKey.generate())
+        private_pem = key.private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         # the private half first: the public one can be derived from it, and not the other way round
-        for half, content in (("key", private_pem), ("pub", made.public_pem)):
+        for half, content in (("key", private_pem), ("pub", key.public_pem)):
             if not write_new(self._path(version, half), content):
                 raise ConfigError(f"{self._path(version, half)} is there already: check [keys] dir")
 

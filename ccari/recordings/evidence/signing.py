@@ -103,7 +103,7 @@ def is_certified(document: Mapping[str, Any], key: VerifyingKey) -> bool:
 def certificate(key: SigningKey) -> bytes:
     """A self-signed certificate of the key, in DER. It says no more than the key itself, and is the same each time it is made."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer(key.fingerprint))])
-    made = (
+    self_signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -113,7 +113,7 @@ def certificate(key: SigningKey) -> bytes:
         .not_valid_after(_NEVER_ENDS)
         .sign(key.private, None)
     )
-    return made.public_bytes(serialization.Encoding.DER)
+    return self_signed.public_bytes(serialization.Encoding.DER)
 
 
 def issuer(fingerprint: str) -> str:

@@ -200,13 +200,13 @@ def _basis_of_request(account: Account) -> dict[str, Any]:
 def _body(
     basis: str, expires: datetime | None, grants: list[dict[str, Any]], proofs: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    known = LegalBasis(basis)
+    legal_basis = LegalBasis(basis)
     return {
-        "lawful_basis": _BASES.get(known, known.value),
+        "lawful_basis": _BASES.get(legal_basis, legal_basis.value),
         "expiration": _at(expires) if expires else None,
         "purpose_grants": grants,
         "proof_mechanisms": proofs,
-        "metadata": {"iri": known.iri, "article": f"6(1)({known.letter})"},
+        "metadata": {"iri": legal_basis.iri, "article": f"6(1)({legal_basis.letter})"},
     }
 
 
