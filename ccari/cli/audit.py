@@ -1,4 +1,4 @@
-"""``ccari audit``: who has looked at what."""
+"""``ccari audit``: lists and checks the record of accesses."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""``ccari calls``."""
+"""``ccari calls``: lists calls, shows one with its journal, and has calls expire."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -86,7 +86,7 @@ def _print(record: CallRecord) -> None:
             typer.echo(f"{name:16} {cell(value)}")
     typer.echo()
     rows = [
-        {**each, "at": _clock(each["at"]), "fields": _told(each["fields"])} for each in record.events
+        {**each, "at": _clock(each["at"]), "fields": _as_text(each["fields"])} for each in record.events
     ]  # fmt: skip
     as_table(rows, {"seq": "#", "at": "AT", "event": "EVENT", "fields": ""}, none="the journal is empty")
     if record.recordings:
@@ -106,5 +106,5 @@ def _clock(at: datetime) -> str:
     return at.astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
-def _told(fields: dict[str, str] | None) -> str:
+def _as_text(fields: dict[str, str] | None) -> str:
     return "erased" if fields is None else " ".join(f"{name}={value}" for name, value in fields.items())

@@ -1,4 +1,4 @@
-"""Which module has which command. Each is loaded when it is asked for: all of them take as long as everything else."""
+"""Which module has which command. A module is imported when its command is used: importing all would double the start-up time."""
 
 from collections import UserDict
 from importlib import import_module
@@ -26,19 +26,19 @@ class OnDemand(TyperGroup):
 
 
 class _Commands(UserDict[str, Any]):
-    """By name: the command, or its module's name while nobody has asked for it."""
+    """By name: the command or, until it is used, the name of its module."""
 
     def __getitem__(self, name: str) -> Any:
-        found = super().__getitem__(name)
-        if isinstance(found, str):
-            found = self[name] = _loaded(name, found)
-        return found
+        command = super().__getitem__(name)
+        if isinstance(command, str):
+            command = self[name] = _loaded(name, command)
+        return command
 
 
 def _loaded(name: str, module: str) -> Any:
-    there, holder = import_module(f"ccari.cli.{module}"), typer.Typer()
-    if hasattr(there, "app"):
-        holder.add_typer(there.app, name=name, no_args_is_help=True)
+    imported, holder = import_module(f"ccari.cli.{module}"), typer.Typer()
+    if hasattr(imported, "app"):
+        holder.add_typer(imported.app, name=name, no_args_is_help=True)
     else:
-        holder.command(name)(there.command)
+        holder.command(name)(imported.command)
     return get_group(holder).commands[name]

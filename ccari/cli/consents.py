@@ -1,4 +1,4 @@
-"""``ccari consents``."""
+"""``ccari consents``: imports, withdraws and shows consents."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from ccari.cli.context import (
     Why,
     current_policy,
     note,
-    told_of,
+    rows_of_declared,
     vouched,
     who,
     with_store,
@@ -121,14 +121,14 @@ def list_(
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         whose = None if controller is None else [controller]
         rows = await store.consents.page(whose, purpose, None, limit, None)
-        return await told_of(store, controller, rows)
+        return await rows_of_declared(store, controller, rows)
 
     now = datetime.now(UTC)
     rows = [{**row, "state": _state(row, now)} for row in with_store(context, work)]
     if json:
         as_json(rows)
         return
-    columns = {"controller": "CONTROLLER", **_OF_ONE, "digest": "DIGEST"}
+    columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
     as_table([{**row, "digest": row["digest"][:12]} for row in rows], columns, none="there are no consents")
 
 
@@ -154,7 +154,7 @@ def show(
     if json:
         as_json(rows)
     else:
-        as_table(rows, _OF_ONE, none="there is no consent")
+        as_table(rows, _COLUMNS, none="there is no consent")
         uses = [
             {"purpose": row["purpose"], "given_at": row["given_at"], **use}
             for row in rows
@@ -179,7 +179,7 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
     purging(context, Limited.CONSENTS, yes=yes, json=json)
 
 
-_OF_ONE = {
+_COLUMNS = {
     "purpose": "PURPOSE", "channel": "CHANNEL", "state": "STATE", "given_at": "GIVEN", "withdrawn_at": "WITHDRAWN",
     "valid_until": "UNTIL", "proof": "PROOF", "origin": "ORIGIN",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""``ccari contacts``."""
+"""``ccari contacts``: imports and shows contacts, and scrubs a dialler's list."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from ccari.cli.context import (
     Why,
     current_policy,
     note,
-    told_of,
+    rows_of_declared,
     vouched,
     who,
     with_store,
@@ -104,15 +104,15 @@ def scrub(
         with watched() as watch, writing(out) as rest:
             return await lists.scrub(file, campaign, rest.write, watch=watch)
 
-    left, aside = with_store(context, work), out is None
+    left, rows_printed = with_store(context, work), out is None
     if json:
-        as_json(left.told(), err=aside)
+        as_json(left.told(), err=rows_printed)
         return
     tell_faults(left.faults, left.invalid)
     parts = [f"{number} {reason}" for reason, number in by_reason(left.left_out).items()]
     typer.echo(
         f"{left.lines} lines: {', '.join([f'{left.kept} may be called', f'{left.invalid} invalid', *parts])}",
-        err=aside,
+        err=rows_printed,
     )
 
 
@@ -130,13 +130,13 @@ def list_(
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         whose = None if controller is None else [controller]
         rows = await store.contacts.page(whose, source, limit, None)
-        return await told_of(store, controller, rows)
+        return await rows_of_declared(store, controller, rows)
 
     rows = with_store(context, work)
     if json:
         as_json(rows)
         return
-    columns = {"controller": "CONTROLLER", **_OF_ONE, "digest": "DIGEST"}
+    columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
     as_table([{**row, "digest": row["digest"][:12]} for row in rows], columns, none="there are no contacts")
 
 
@@ -161,11 +161,11 @@ def show(
     if json:
         as_json(rows)
     else:
-        as_table(rows, _OF_ONE, none="it is no contact")
+        as_table(rows, _COLUMNS, none="it is no contact")
     raise typer.Exit(0 if rows else 1)
 
 
-_OF_ONE = {
+_COLUMNS = {
     "source": "SOURCE", "obtained_on": "OBTAINED", "legal_basis": "BASIS", "proof": "PROOF", "valid_until": "UNTIL",
     "origin": "ORIGIN", "entered_at": "ENTERED",
 }  # fmt: skip

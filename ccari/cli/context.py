@@ -1,4 +1,4 @@
-"""What the commands share: the settings, the store, and which controller is meant."""
+"""What commands share: the settings, the open store, the policy in force, common options, and who runs the command."""
 
 import asyncio
 import os
@@ -26,16 +26,16 @@ from ccari.store.secrets import SecretStore
 _T = TypeVar("_T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-#: What the database counts rows and days with, and what it numbers them with.
+#: The greatest values of the database's types for counts (integer) and for ids (bigint).
 MOST, LAST_ID = 2**31 - 1, 2**63 - 1
 Limit = Annotated[int, typer.Option(min=1, max=MOST, help="Print at most this many rows.")]
 ControllerId = Annotated[
     str | None, typer.Option("--controller", help="The controller; may be left out if there is only one.")
 ]
-#: Of a list, which is of every controller's where none is named.
+#: The same for a list, which has the rows of all controllers if none is named.
 OfController = Annotated[str | None, typer.Option("--controller", help="Only this controller; default: all.")]
-#: Options whose form is checked with the work: what is wrong in them is wrong usage.
-_OPTIONS = frozenset({"until", "received", "note", "obtained", "valid_until"})
+#: Options that are parsed only while the command works; an error in one is wrong usage (exit status 2) all the same.
+_PARSED_LATE = frozenset({"until", "received", "note", "obtained", "valid_until"})
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class State:
     _settings: Settings | None = None
 
     def settings(self) -> Settings:
-        """Read once: what is secret in the environment is not there any more, nor in that of what we start."""
+        """The settings, read once: reading removes the secrets from the environment, so that child processes do not get them."""
         if self._settings is None:
             self._settings = config.load(self.config_path)
             config.forget_secrets()
@@ -52,7 +52,10 @@ class State:
 
 
 def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitable[_T]]) -> _T:
-    """Run ``work`` on the open store; what libraries log goes to standard error, so that output stays clean."""
+    """Run ``work`` on the open store. Libraries log to standard error, so that standard output has the result only.
+
+    Raises typer.BadParameter for an option that ``work`` cannot parse.
+    """
     settings = context.obj.settings()
     log.configure("console", "warning", sys.stderr)
 
@@ -61,23 +64,27 @@ def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitab
             async with open_store(settings) as store:
                 return await work(settings, store)
         except (asyncio.CancelledError, KeyboardInterrupt) as end:
-            # where Ctrl-C is ignored, asyncio has no part in it, and the signal comes to whatever runs just then
-            of_ours = isinstance(end, KeyboardInterrupt)
-            if of_ours or ((task := asyncio.current_task()) and task.cancelling()):
-                # all is tidied; a thread that waits for its next line from a pipe would keep the loop, and us, for ever
+            # if Ctrl-C is ignored, asyncio does not handle signals, and ``ending`` raises in whatever runs at that moment
+            raised_by_signal = isinstance(end, KeyboardInterrupt)
+            if raised_by_signal or ((task := asyncio.current_task()) and task.cancelling()):
+                # everything is closed; but a thread that reads from a pipe would keep the loop waiting for ever
                 os._exit(ending.status())
             raise
 
     try:
         return asyncio.run(run())
     except InputError as error:
-        if error.field not in _OPTIONS:
+        if error.field not in _PARSED_LATE:
             raise
         raise typer.BadParameter(str(error), param_hint=f"--{error.field.replace('_', '-')}") from None
 
 
-async def told_of(store: Store, controller: str | None, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """``rows``; but an empty list of a controller that nobody has declared would pass a slip of the pen for good news."""
+async def rows_of_declared(
+    store: Store, controller: str | None, rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """``rows``. If there are none, raise CcariError unless the policy declares the controller: an empty list for a mistyped name
+    would be taken for good news.
+    """
     if not rows and controller is not None:
         the_controller(await current_policy(store), controller)
     return rows
@@ -94,7 +101,7 @@ async def current_policy(store: Store) -> Policy:
 
 
 async def policy_book(store: Store) -> Book:
-    """The policy in force, and what is applied meanwhile."""
+    """The policy in force, which follows new revisions. Raises CcariError if there is none."""
     book = Book(store.policies)
     await book.reload()
     if book.policy is None:
@@ -103,7 +110,7 @@ async def policy_book(store: Store) -> Book:
 
 
 async def vouched(settings: Settings, store: Store) -> SecretStore:
-    """The secrets, which refuse where one is lost that something is kept under: it would not be found, in silence."""
+    """The secrets. They refuse to work if one is lost under which something is kept, which would silently not be found."""
     return await store.key_versions.vouch(SecretStore(settings.keys_dir))
 
 
@@ -116,18 +123,18 @@ Why = Annotated[
 
 
 async def note(store: Store, looked: Looked, at_what: Mapping[str, str], why: str = "") -> None:
-    """Put on record what is about to be shown, and to whom."""
+    """Enter in the record of accesses what is about to be shown, and to whom."""
     await store.accesses.note(Access(looked, f"cli:{who()}", at_what, why))
 
 
-#: What the kernel says where a process comes from no sign-in.
+#: The kernel's login uid of a process that nobody signed in for.
 _NOBODY_SIGNED_IN = 2**32 - 1
 
 
 def who() -> str:
-    """The person at the keyboard, for what is kept of who did something: whoever signed in, though by sudo or su now.
+    """Who runs this command, as recorded with what they do: the user who signed in, even if they use sudo or su now.
 
-    Not what the environment says, which anybody may set.
+    It is not taken from the environment, which anybody can set.
     """
     try:
         return pwd.getpwuid(_signed_in()).pw_name
@@ -136,9 +143,9 @@ def who() -> str:
 
 
 def _signed_in() -> int:
-    """The kernel's audit of the sign-in, which no later change of user changes; without one, the user of the process."""
+    """The login uid, which the kernel keeps through later changes of user; without one, the uid of the process."""
     try:
-        signed_in = int(Path("/proc/self/loginuid").read_text("ascii"))
+        login_uid = int(Path("/proc/self/loginuid").read_text("ascii"))
     except (OSError, ValueError):
         return os.getuid()
-    return os.getuid() if signed_in == _NOBODY_SIGNED_IN else signed_in
+    return os.getuid() if login_uid == _NOBODY_SIGNED_IN else login_uid

@@ -1,4 +1,4 @@
-"""``ccari db``."""
+"""``ccari db``: applies and lists the migrations of the database."""
 
 import asyncio
 import sys
@@ -39,10 +39,10 @@ def status(context: typer.Context, *, json: Json = False) -> None:
         async with database_dsn(settings) as dsn:
             return await migration_status(dsn)
 
-    found = asyncio.run(run())
-    rows = [{"migration": name, "applied": "yes" if applied else "no"} for name, applied in found]
+    migrations = asyncio.run(run())
+    rows = [{"migration": name, "applied": "yes" if applied else "no"} for name, applied in migrations]
     if json:
         as_json(rows)
     else:
         as_table(rows, {"migration": "MIGRATION", "applied": "APPLIED"}, none="there are no migrations")
-    raise typer.Exit(0 if all(applied for _, applied in found) else 1)
+    raise typer.Exit(0 if all(applied for _, applied in migrations) else 1)

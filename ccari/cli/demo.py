@@ -1,4 +1,4 @@
-"""``ccari demo``."""
+"""``ccari demo``: prepares and plays the demonstration calls."""
 
 import asyncio
 import contextlib
@@ -47,15 +47,15 @@ def command(
     log.configure("console", "warning", sys.stderr)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     asyncio.run(_prepare(settings))
-    _speak(settings, console)
+    _build_sounds(settings, console)
     if beside:
         raise typer.Exit(0 if asyncio.run(run_beside(settings, console)) else 1)
-    # the service that the demo starts is a process of its own, and logs as machines read it
+    # for the service, which the demo starts as a process and watches by its log
     os.environ["CCARI_LOG__FORMAT"] = "json"
-    well = False
+    succeeded = False
     with contextlib.suppress(KeyboardInterrupt):
-        well = asyncio.run(run(settings, console, keep=keep))
-    raise typer.Exit(0 if well or keep else 1)
+        succeeded = asyncio.run(run(settings, console, keep=keep))
+    raise typer.Exit(0 if succeeded or keep else 1)
 
 
 async def _prepare(settings: Settings) -> None:
@@ -76,7 +76,7 @@ async def _prepare(settings: Settings) -> None:
     JournalKey(settings.keys_dir).create()
 
 
-def _speak(settings: Settings, console: Console) -> None:
+def _build_sounds(settings: Settings, console: Console) -> None:
     console.print(f"Speaking the prompts of the demo's campaigns into {settings.sounds_dir}")
     prompts = prompts_of(read(policy_document()), Catalogue.load(shipped_sounds() / "catalogue.toml"))
     with progress_bar() as report:

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes output files whole or not at all."""
 
 import contextlib
 import os
@@ -13,12 +13,12 @@ from ccari.keyring.files import open_draft
 
 @contextlib.contextmanager
 def writing(out: Path | None) -> Iterator[BinaryIO]:
-    """A file that is there when all of it is written, for its owner alone to read; or standard output.
+    """A file to write, readable by its owner only, that appears as ``out`` once it is complete; None: standard output.
 
     Raises
     ------
     CcariError
-        If the file cannot be written, or something that is no file is in its place.
+        If the file cannot be written, or something that is not a regular file is in its place.
     """
     if out is None:
         yield sys.stdout.buffer
@@ -37,7 +37,7 @@ def writing(out: Path | None) -> Iterator[BinaryIO]:
 
 
 def refuse_unwritable(out: Path) -> None:
-    """Raise CcariError where :func:`writing` would: before work that cannot be done again for the sake of a file."""
+    """Raise CcariError where :func:`writing` would. Called before work that cannot be done again if its file cannot be written."""
     try:
         with open_draft(out):
             pass

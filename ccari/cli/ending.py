@@ -1,40 +1,40 @@
-"""What a command does when it is told to end: as after Ctrl-C it takes away what is half written."""
+"""Ends a command cleanly on SIGTERM or SIGHUP: as after Ctrl-C, it removes what it has half written."""
 
 import signal
 from types import FrameType
 
-#: Of a service manager or an operator, and of a terminal that closes.
+#: Sent by a service manager or an operator, and when a terminal closes.
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-#: The exit status after Ctrl-C, as shells have it.
+#: The exit status after Ctrl-C, by the convention of shells.
 INTERRUPTED = 128 + signal.SIGINT
 
 
 class Ending:
-    """Which signal it was, if it was not Ctrl-C."""
+    """Handles the signals, and remembers which one came."""
 
     def __init__(self) -> None:
-        self._told: int | None = None
+        self._received: int | None = None
 
     def heed(self) -> None:
-        """Left alone is what somebody has had ignored: after nohup the terminal may close."""
-        for each in _SIGNALS:
-            if signal.getsignal(each) is signal.SIG_DFL:
-                signal.signal(each, self._end)
+        """Install the handlers, except for signals that are ignored: after nohup, the terminal may close."""
+        for number in _SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._end)
 
     def status(self) -> int:
         """The exit status of a command that was interrupted."""
-        return INTERRUPTED if self._told is None else 128 + self._told
+        return INTERRUPTED if self._received is None else 128 + self._received
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        if self._told == number == signal.SIGHUP:
-            # a terminal that closes tells us, and its shell does so again: the second would cut the tidying short
+        if self._received == number == signal.SIGHUP:
+            # when a terminal closes, the kernel and the shell both send SIGHUP: the second must not cut the tidying short
             return
-        self._told = number
+        self._received = number
         interrupt = signal.getsignal(signal.SIGINT)
         if not callable(interrupt):
-            # who starts a command in the background has it ignore Ctrl-C
+            # Ctrl-C is ignored, as for a command that a script runs in the background
             raise KeyboardInterrupt
-        # asyncio's own while there is a loop: it cancels the work, where an exception could be lost in a callback
+        # while a loop runs, this is asyncio's handler, which cancels the work; an exception could be lost in a callback
         interrupt(signal.SIGINT, frame)
 
 

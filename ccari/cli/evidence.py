@@ -1,4 +1,4 @@
-"""``ccari evidence``."""
+"""``ccari evidence``: seals journals, checks all seals, exports evidence packs and verifies them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -45,8 +45,8 @@ def check_(context: typer.Context) -> None:
     """
 
     async def work(settings: Settings, store: Store) -> Found:
-        with watched("looking at journals") as told:
-            return await check(store.seals, SigningKeys(settings.keys_dir).all(), told)
+        with watched("looking at journals") as progress:
+            return await check(store.seals, SigningKeys(settings.keys_dir).all(), progress)
 
     found = with_store(context, work)
     for each in found.unfit:
@@ -81,26 +81,26 @@ def export(
         prover = Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings))
         account = await prover.sealed(which)
         await note(store, Looked.EVIDENCE_EXPORTED, {"of": account.id})
-        made, played = prover.pack(account)
-        known = any(
+        content, heard = prover.pack(account)
+        names_prompts = any(
             each.event == "notice_heard" and each.fields and each.fields.get("prompts") != ""
             for each in account.journal
         )
-        return made, played, known
+        return content, heard, names_prompts
 
-    made, played, known = with_store(context, work)
+    content, heard, names_prompts = with_store(context, work)
     if out is None:
         out = Path(f"evidence-{which.strip()}.zip")
     with writing(out) as file:
-        file.write(made)
-    lost = [each.key for each in played if not each.files]
-    if lost or (known and not played):
-        said = ", ".join(lost) or "the notice"
+        file.write(content)
+    without_audio = [each.key for each in heard if not each.files]
+    if without_audio or (names_prompts and not heard):
+        lost = ", ".join(without_audio) or "the notice"
         typer.echo(
-            f"ccari: {said}: the audio that was heard is neither in the sounds folder nor in data_dir/heard",
+            f"ccari: {lost}: the audio that was heard is neither in the sounds folder nor in data_dir/heard",
             err=True,
         )
-    wordless = [each.key for each in played if each.text is None]
+    wordless = [each.key for each in heard if each.text is None]
     if wordless:
         typer.echo(
             f"ccari: {', '.join(wordless)}: the words that were heard are not known any more, and not in the pack",
@@ -156,10 +156,10 @@ def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey
     if files:
         return [public_key(each) for each in files]
     folder = context.obj.settings().keys_dir
-    found = SigningKeys(folder).all()
-    if not found:
+    keys = SigningKeys(folder).all()
+    if not keys:
         raise ConfigError(f"there is no evidence key in {folder}: give the public key with --key PUBLIC.pem")
-    return found
+    return keys
 
 
 def _verified(file: Path, keys: list[VerifyingKey], recordings: Path | None) -> Verdict:
@@ -170,6 +170,6 @@ def _verified(file: Path, keys: list[VerifyingKey], recordings: Path | None) -> 
     try:
         return verify(content, keys, recordings)
     except EvidenceError as error:
-        # whatever a pack calls things by, it is one line, and nothing that a terminal obeys
+        # names in a pack may be anything: escaped, they cannot break the line or control the terminal
         words = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(error))
         raise EvidenceError(f"{file} does not fit: {words}") from None

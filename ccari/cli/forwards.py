@@ -1,4 +1,4 @@
-"""``ccari requests forwards``, ``forward`` and ``webhook-secret``: what controllers are told of their requests."""
+"""``ccari requests forwards``, ``forward`` and ``webhook-secret``: passes requests on to their controllers."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,26 +76,26 @@ def deliver(context: typer.Context, *, json: Json = False) -> None:
     """
 
     async def work(settings: Settings, store: Store) -> list["Told"]:
-        # here, for every other command starts sooner without what sends
+        # imported here, so that the other commands of this module start sooner
         from ccari.app.messengers import open_courier  # noqa: PLC0415
 
-        # what the service logs is told in the table
+        # the table says what the service would log
         log.configure("console", "critical", sys.stderr)
-        told: list[Told] = []
+        results: list[Told] = []
         async with open_courier(settings, store) as courier:
             while True:
-                went = await courier.deliver()
-                told += went
-                # who does not take one is left alone until the next time
-                if all(each.fault for each in went):
-                    return told
+                latest = await courier.deliver()
+                results += latest
+                # a controller that did not accept one is not tried again now; if none was delivered, there is no more to do
+                if all(each.fault for each in latest):
+                    return results
 
-    told = with_store(context, work)
+    results = with_store(context, work)
     rows: list[dict[str, Any]] = [
         {"reference": each.reference, "seq": each.seq, "controller": each.controller, "tries": each.tries,
          "state": "given_up" if each.given_up else "waiting" if each.fault else "delivered",
          "ways": each.ways, "status": each.status, "fault": each.fault}
-        for each in told
+        for each in results
     ]  # fmt: skip
     if json:
         as_json(rows)
@@ -106,9 +106,9 @@ def deliver(context: typer.Context, *, json: Json = False) -> None:
             "tries": "TRIES", "fault": "FAULT",
         }  # fmt: skip
         as_table(shown, columns, none="there is nothing to forward")
-    failed = sum(1 for each in told if each.fault)
+    failed = sum(1 for each in results if each.fault)
     if failed:
-        raise CcariError(f"{failed} of {len(told)} could not be forwarded: see ccari requests forwards")
+        raise CcariError(f"{failed} of {len(results)} could not be forwarded: see ccari requests forwards")
 
 
 def secret(context: typer.Context, *, controller: ControllerId = None) -> None:

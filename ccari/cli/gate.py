@@ -1,4 +1,4 @@
-"""``ccari gate``."""
+"""``ccari gate``: asks the gate about one number."""
 
 import asyncio
 from typing import Annotated, Any
@@ -31,19 +31,19 @@ def command(
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         book, prompts = await policy_book(store), open_soundboard(settings)
-        # as the service would answer: not at all while rights wait on this node
+        # as in the service, every call is blocked while rights wait in this node's local journal
         waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
         facts = SpoolingCallStore(store.database, waiting, asyncio.Event())
         inquiry = Inquiry(book, facts, await vouched(settings, store), prompts)
-        if of := inquiry.subject(number, campaign):
-            await note(store, Looked.NUMBER_GATED, of)
+        if subject := inquiry.subject(number, campaign):
+            await note(store, Looked.NUMBER_GATED, subject)
         return await inquiry.answer(number, campaign)
 
-    found = with_store(context, work)
+    answer = with_store(context, work)
     if json:
-        as_json(found)
+        as_json(answer)
     else:
-        typer.echo(f"{found['verdict']} {found['reason']}".strip())
-        if found["why"]:
-            typer.echo(f"ccari: {found['why']}", err=True)
-    raise typer.Exit(1 if found["reason"] else 0)
+        typer.echo(f"{answer['verdict']} {answer['reason']}".strip())
+        if answer["why"]:
+            typer.echo(f"ccari: {answer['why']}", err=True)
+    raise typer.Exit(1 if answer["reason"] else 0)

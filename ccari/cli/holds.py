@@ -1,4 +1,4 @@
-"""``ccari recordings hold``, ``release`` and ``holds``: what is kept for claims, beyond its time."""
+"""``ccari recordings hold``, ``release`` and ``holds``: legal holds, which keep recordings beyond their time for claims."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -31,7 +31,7 @@ def hold(
     """Keep recordings beyond their time, including later ones, until the hold is released (Art 17(3)(e))."""
     if sum(map(bool, (recording, call, request, number))) != 1:
         raise typer.BadParameter("say one: RECORDING, --call, --request or --number")
-    _said(reason)
+    _require(reason)
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         subject = None
@@ -61,7 +61,7 @@ def release(
     json: Json = False,
 ) -> None:
     """Release a hold. Recordings past their limit that nothing else holds are deleted within minutes."""
-    _said(reason)
+    _require(reason)
 
     async def work(_: Settings, store: Store) -> dict[str, Any]:
         return await store.holds.release(number, reason.strip(), f"cli:{who()}")
@@ -98,7 +98,7 @@ def holds(
     as_table(rows, columns, none="nothing is held for claims")
 
 
-def _said(reason: str) -> None:
+def _require(reason: str) -> None:
     if not reason.strip():
         raise typer.BadParameter("say why", param_hint="--reason")
 

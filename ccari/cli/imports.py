@@ -1,4 +1,4 @@
-"""How long lists are brought in: with a bar that shows how far it is, and a report at the end."""
+"""What the imports of lists share: a progress bar, and the report at the end."""
 
 import contextlib
 import sys
@@ -58,7 +58,7 @@ def watched() -> Iterator[Watch]:
 
 
 async def the_lists(settings: Settings, store: Store) -> Lists:
-    """Where lists go, under the policy in force."""
+    """The importer of lists, under the policy in force."""
     return Lists(
         await current_policy(store),
         await vouched(settings, store),
@@ -70,14 +70,14 @@ async def the_lists(settings: Settings, store: Store) -> Lists:
 
 
 def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None) -> None:
-    """Print the report. Exit status 1 if the list was kept out.
+    """Print the report. Exit status 1 if nothing was imported.
 
-    ``barred``: how many lines were left out by a bar, by the gate's reason; None where nobody is.
+    ``barred``: how many lines were left out because of a bar, by the gate's reason; None for a list from which none are.
     """
-    told = report.told(barred)
-    lines = told["lines"]
+    fields = report.told(barred)
+    lines = fields["lines"]
     if json:
-        as_json(told)
+        as_json(fields)
     else:
         tell_faults(report.faults, report.invalid)
         if report.taken:
@@ -99,7 +99,7 @@ def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None)
 
 
 def tell_faults(faults: Sequence[LineFault], invalid: int) -> None:
-    """Each on a line of standard error, and how many there are beyond them."""
+    """Print each fault on a line of standard error, and how many more invalid lines there are."""
     for fault in faults:
         where = f"line {fault.line}: {fault.column}" if fault.column else f"line {fault.line}"
         typer.echo(f"{where}: {fault.why}", err=True)

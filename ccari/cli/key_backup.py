@@ -1,4 +1,4 @@
-"""``ccari keys backup`` and ``restore``."""
+"""``ccari keys backup`` and ``restore``: the keys folder in one encrypted file."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ PassphraseFile = Annotated[
     ),
 ]
 
-#: Whoever has the file may try as many as a machine can.
+#: The least length of a new passphrase: whoever has the file can try as many as a machine can.
 PASSPHRASE_CHARACTERS = 12
 
 
@@ -68,7 +68,7 @@ def restore(
 
 
 def _passphrase(file: Path | None, *, new: bool) -> str:
-    """Raise CcariError if none can be had, or a new one is too short to keep anybody out."""
+    """The passphrase, from the file or the terminal. Raises CcariError if there is neither, or a new one is too short."""
     if file is not None:
         given = _passphrase_of(file)
     elif sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""``ccari keys``."""
+"""``ccari keys``: makes, lists, rotates, retires and backs up secrets and keys."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ Recipients = Annotated[
     ),
 ]
 
-_HANGING = ("suppressions", "contacts", "consents", "requests", "calls", "notices", "listings")
+_KEPT_UNDER = ("suppressions", "contacts", "consents", "requests", "calls", "notices", "listings")
 _PLACE_AGAIN = "place each again: ccari recordings hold --number NUMBER --reason …"
 
 
@@ -87,7 +87,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
         digests: list[dict[str, Any]] = [
             {
                 "kind": "suppression", "controller": controller, "register": register, "version": key.version,
-                "check": key.check, **_hanging(counts.get((controller, register, key.version))),
+                "check": key.check, **_kept_under(counts.get((controller, register, key.version))),
             }
             for controller, register, keys in _holders(policy, secrets)
             for key in keys
@@ -99,7 +99,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
         as_json([*digests, *others])
         return
     columns = {"controller": "CONTROLLER", "register": "REGISTER", "version": "VERSION", "check": "CHECK"}
-    as_table(digests, columns | {each: each.upper() for each in _HANGING}, none="there are no secrets")
+    as_table(digests, columns | {each: each.upper() for each in _KEPT_UNDER}, none="there are no secrets")
     typer.echo()
     columns = {"kind": "KIND", "version": "VERSION", "check": "KEY", "use": "USE"}
     as_table(
@@ -152,9 +152,9 @@ def rotate(
         _tell_recipients(file, "hold from the next recording on")
         typer.echo("what was recorded before is opened with the earlier identity only: keep that too")
     elif evidence:
-        made = SigningKeys(keys_dir).rotate()
+        key = SigningKeys(keys_dir).rotate()
         typer.echo(
-            f"evidence: signed with key {made.fingerprint} from now on, version {made.version}; back it up"
+            f"evidence: signed with key {key.fingerprint} from now on, version {key.version}; back it up"
         )
     else:
         _rotate_secret(context, controller, yes=yes)
@@ -172,8 +172,8 @@ def _rotate_secret(context: typer.Context, controller: str | None, *, yes: bool)
                 f"called from then on: {holds}: say --yes, "
                 f"and then {_PLACE_AGAIN}"
             )
-        made = await store.key_versions.make(secrets, Holder("controller", whose.id))
-        return whose.id, made.version, holds
+        key = await store.key_versions.make(secrets, Holder("controller", whose.id))
+        return whose.id, key.version, holds
 
     whose, version, holds = with_store(context, work)
     typer.echo(f"{whose}: version {version} is written with now; back it up")
@@ -203,18 +203,19 @@ def retire(
         whose = the_controller(await current_policy(store), controller)
         secrets = SecretStore(settings.keys_dir)
         counts = await store.key_versions.counts()
-        found = next(
-            (row for row in counts if (row["controller"], row["key_version"]) == (whose.id, version)), None
+        row = next(
+            (each for each in counts if (each["controller"], each["key_version"]) == (whose.id, version)),
+            None,
         )
-        hanging = _hanging(found)
-        if any(hanging.values()) and not yes:
-            told = ", ".join(f"{count} {name}" for name, count in hanging.items() if count)
+        kept = _kept_under(row)
+        if any(kept.values()) and not yes:
+            counted = ", ".join(f"{count} {name}" for name, count in kept.items() if count)
             raise CcariError(
-                f"{told} of {whose.id!r} are kept under version {version}: {hanging['suppressions']} bars would stop "
+                f"{counted} of {whose.id!r} are kept under version {version}: {kept['suppressions']} bars would stop "
                 "working, and attempts be counted from none: import those lists again, or say --yes"
             )
         secrets.retire(whose.id, version)
-        return f"{whose.id}: version {version} is out of use; {hanging['suppressions']} bars no longer work"
+        return f"{whose.id}: version {version} is out of use; {kept['suppressions']} bars no longer work"
 
     typer.echo(with_store(context, work))
 
@@ -258,5 +259,5 @@ def _holders(policy: Policy, secrets: SecretStore) -> list[tuple[str | None, str
     ]
 
 
-def _hanging(counts: dict[str, Any] | None) -> dict[str, int]:
-    return {each: counts[each] if counts else 0 for each in _HANGING}
+def _kept_under(counts: dict[str, Any] | None) -> dict[str, int]:
+    return {each: counts[each] if counts else 0 for each in _KEPT_UNDER}

@@ -1,4 +1,4 @@
-"""``ccari recordings play-to`` and ``verify``: stored recordings, for those who hold a key to them."""
+"""``ccari recordings play-to`` and ``verify``: decrypts a stored recording, and checks stored recordings."""
 
 import asyncio
 import contextlib
@@ -42,29 +42,29 @@ def play_to(
     identities = identities_of(identity) if identity is not None else ()
 
     async def work(settings: Settings, store: Store) -> InPlace:
-        found = await store.recordings.in_place(recording)
+        stored = await store.recordings.in_place(recording)
         with _new(file) as out:
             audio = await asyncio.to_thread(
-                open_checked, settings.recordings_dir, found.kept.file, found.kept.sha256, identities
+                open_checked, settings.recordings_dir, stored.kept.file, stored.kept.sha256, identities
             )
-            told = {"recording": str(recording), "by": f"cli:{who()}"}
-            of = {
+            fields = {"recording": str(recording), "by": f"cli:{who()}"}
+            at_what = {
                 "recording": str(recording),
-                "call": str(found.tag.call_id),
-                "controller": found.tag.controller,
+                "call": str(stored.tag.call_id),
+                "controller": stored.tag.controller,
             }
-            await note(store, Looked.RECORDING_PLAYED, of, why)
-            # before anybody can listen: what then fails was at least told of
-            await store.calls.append(found.tag.call_id, "recording_played", told)
+            await note(store, Looked.RECORDING_PLAYED, at_what, why)
+            # recorded before anybody can listen: if writing fails, the record says too much rather than too little
+            await store.calls.append(stored.tag.call_id, "recording_played", fields)
             await asyncio.to_thread(out.write, audio)
-        return found
+        return stored
 
-    found = with_store(context, work)
+    stored = with_store(context, work)
     if json:
-        as_json({"recording": recording, "call": found.tag.call_id, "file": file, "format": found.kept.format,
-                 "duration_ms": found.kept.duration_ms})  # fmt: skip
+        as_json({"recording": recording, "call": stored.tag.call_id, "file": file, "format": stored.kept.format,
+                 "duration_ms": stored.kept.duration_ms})  # fmt: skip
     else:
-        typer.echo(f"{file}: {found.kept.duration_ms / 1000:.1f} s of {found.kept.format}")
+        typer.echo(f"{file}: {stored.kept.duration_ms / 1000:.1f} s of {stored.kept.format}")
 
 
 def verify(
@@ -86,7 +86,7 @@ def verify(
 
     async def work(settings: Settings, store: Store) -> _Verified:
         checked, wrong = await _check(settings, store, recording, identities)
-        # even if some folder cannot be read for the rest, what was found above is told
+        # an unreadable folder is reported at the end, so that what was found so far is not lost
         look = Look()
         left = await _left_over(store, settings.recordings_dir, look) if recording is None else []
         return _Verified(checked, wrong, left, look.fault)
@@ -113,25 +113,25 @@ class _Verified:
 async def _check(
     settings: Settings, store: Store, recording: UUID | None, identities: Sequence[x25519.Identity]
 ) -> tuple[int, list[dict[str, Any]]]:
-    """How many recordings were checked, and what is wrong with those that do not fit."""
+    """How many recordings were checked, and those that are wrong, each with its faults."""
     total = 1 if recording is not None else await store.recordings.count_in_place()
-    found, done = [], 0
+    wrong, done = [], 0
     if identities:
-        # it opens them, and might as well be played
+        # on record, since it decrypts the recordings, as playing them would
         await note(
             store, Looked.RECORDINGS_VERIFIED, {"recording": str(recording or "all"), "count": str(total)}
         )
     with watched("verifying", total) as progress:
         async with contextlib.aclosing(_recordings(store, recording)) as recordings:
-            async for each in recordings:
+            async for stored in recordings:
                 done += 1
-                wrong = await asyncio.to_thread(faults, settings.recordings_dir, each, identities)
-                if wrong and await _is_in_place(store, each.tag.recording_id):
-                    found.append(
-                        {"recording": each.tag.recording_id, "file": each.kept.file, "faults": wrong}
+                words = await asyncio.to_thread(faults, settings.recordings_dir, stored, identities)
+                if words and await _is_in_place(store, stored.tag.recording_id):
+                    wrong.append(
+                        {"recording": stored.tag.recording_id, "file": stored.kept.file, "faults": words}
                     )
                 progress(done)
-    return done, found
+    return done, wrong
 
 
 def _tell(verified: _Verified) -> None:
@@ -171,12 +171,12 @@ async def _recordings(store: Store, recording: UUID | None) -> AsyncGenerator[In
 
 
 async def _left_over(store: Store, folder: Path, look: Look) -> list[str]:
-    """The files of no recording that is kept; a day at a time."""
+    """The files that belong to no recording that is kept. One day's folder is looked at at a time."""
     left: list[str] = []
     for day in await asyncio.to_thread(look.days, folder):
         lying = await asyncio.to_thread(look.lying, day)
         kept = await store.recordings.kept(list(lying))
-        # one that was deleted between the two looks is gone
+        # path.exists(): a recording may have been deleted since the folder was listed
         left += [
             str(path.relative_to(folder))
             for recording, paths in lying.items()
@@ -198,7 +198,7 @@ async def _is_in_place(store: Store, recording: UUID) -> bool:
 
 @contextlib.contextmanager
 def _new(path: Path) -> Iterator[BinaryIO]:
-    """A file that was not there, its owner's alone; it goes again if it is not filled."""
+    """A new file, readable by its owner only, removed again if writing to it fails. Raises CcariError."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""All commands in one tree, and what becomes of their errors."""
+"""The entry point: parses the command line, runs the command, and turns errors into messages and exit statuses."""
 
 import io
 import os
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 
 
-def _tell_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
     if wanted:
         typer.echo(__version__)
         raise typer.Exit
@@ -46,22 +46,22 @@ def _options(
     ] = None,
     _version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_tell_version),
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
     context.obj = State(config)
     if context.invoked_subcommand != "serve":
-        # which heeds them in its own way
+        # serve handles signals itself
         ending.heed()
 
 
 def main() -> None:
-    """Run the command line; a known error is one line on standard error and exit status 1."""
+    """Run the command line. A known error is printed on standard error, a line for each fault, with exit status 1."""
     secrecy.keep()
-    _stand_in()
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # a terminal that cannot show a bullet is no reason to fail
+            # printing must not fail because a terminal cannot show a character, such as the bullets of a masked number
             stream.reconfigure(errors="backslashreplace")
     if any(not _is_text(each) for each in sys.argv):
         print("ccari: what is on the command line is not UTF-8", file=sys.stderr)  # noqa: T201
@@ -73,13 +73,13 @@ def main() -> None:
             print(f"ccari: {line}", file=sys.stderr)  # noqa: T201 - the command line's voice
         _fail()
     except KeyboardInterrupt:
-        # while what is left in the buffers is written, perhaps to nobody who reads it
+        # it came while the buffers were flushed; not sys.exit, which would flush them again, perhaps into a pipe that nobody reads
         os._exit(ending.status())
     except BrokenPipeError:
-        # the reader of our list has seen enough; what is left in the buffers would fail again on the way out
+        # whoever read our output has stopped, as head(1) does; not sys.exit, which would flush the buffers and fail again
         os._exit(1)
     except OSError as error:
-        # an output has no name that we gave it
+        # without a file name, it is standard output that failed
         what = "cannot write the output" if error.filename is None else error.filename
         print(f"ccari: {what}: {why(error)}", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()
@@ -92,13 +92,13 @@ def _run() -> None:
     except SystemExit as end:
         if end.code == INTERRUPTED:
             end.code = ending.status()
-        # a short list is written only here: the interpreter would do it too late to be heard
+        # short output is still in the buffer; if the interpreter flushed it at its exit, an error could not be reported
         sys.stdout.flush()
         raise
 
 
 def _fail() -> NoReturn:
-    """Exit status 1, also where what is left in the buffers cannot be printed: the interpreter would make it another."""
+    """Exit with status 1, even if the buffers cannot be flushed: the interpreter would change the status then."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -107,16 +107,16 @@ def _fail() -> NoReturn:
     sys.exit(1)
 
 
-def _stand_in() -> None:
-    """Stand in for standard streams that are closed: what is opened next would be taken for one of them.
+def _replace_closed_streams() -> None:
+    """Open /dev/null in place of standard streams that are closed: else the next file opened would take their number.
 
-    What is written is thrown away; who reads is refused, for an empty list is a list too.
+    It is open for writing only: output is discarded, but reading fails, since an empty input would pass for an empty list.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # the lowest number that is free
+            # gets the lowest free number, which is this one
             os.open(os.devnull, os.O_WRONLY)
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - descriptors that stay
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115

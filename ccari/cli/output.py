@@ -1,4 +1,4 @@
-"""Lists for people (tables) and for programmes (JSON)."""
+"""Prints results: tables for people, JSON for programs, and progress bars on standard error."""
 
 import contextlib
 import sys
@@ -16,19 +16,20 @@ from ccari.errors import CcariError, why
 
 
 def as_json(value: object, *, err: bool = False) -> None:
-    """``err``: on standard error, where a list goes to standard output."""
-    to = sys.stderr if err else sys.stdout
-    to.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+    """Print as indented JSON. ``err``: on standard error, if standard output already has the command's list."""
+    stream = sys.stderr if err else sys.stdout
+    stream.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 @contextlib.contextmanager
 def telling(done: str) -> Iterator[None]:
-    """Where what was done cannot be printed, say ``done`` on standard error: taken for failed, it would be done twice.
+    """Print the result of a change that is made already. If that fails, the error says ``done``: whoever believes that the command
+    has failed would run it again.
 
     Raises
     ------
     CcariError
-        If it cannot be printed.
+        If standard output cannot be written.
     """
     try:
         yield
@@ -38,9 +39,9 @@ def telling(done: str) -> Iterator[None]:
 
 
 async def stream_json(batches: AsyncGenerator[Iterable[Mapping[str, Any]], None]) -> None:
-    """As :func:`as_json`, a list that is never held whole: one row on a line."""
+    """Print a list as JSON without holding all of it: one row on each line."""
     before = "[\n"
-    # closed while the database still is there, where nobody reads on
+    # if nobody reads on, the batches must be closed while the database is still open
     async with contextlib.aclosing(batches):
         async for rows in batches:
             for row in rows:
@@ -50,7 +51,10 @@ async def stream_json(batches: AsyncGenerator[Iterable[Mapping[str, Any]], None]
 
 
 def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, none: str) -> None:
-    """``columns``: field of the row to heading. ``none`` is said where there is no row. A ``Text`` keeps its colour."""
+    """Print a table. ``columns``: the heading of each field of the rows. ``none``: what to print if there are no rows.
+
+    A value that is a ``Text`` keeps its colour.
+    """
     if not rows:
         sys.stdout.write(none + "\n")
         return
@@ -58,7 +62,7 @@ def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, n
     for heading in columns.values():
         table.add_column(heading, overflow="fold")
     for row in rows:
-        # what people have written is no markup, though there be [brackets] in it
+        # as Text, so that [brackets] in what people have written are not taken for rich's markup
         table.add_row(
             *(value if isinstance(value := row[name], Text) else Text(cell(value)) for name in columns)
         )
@@ -67,16 +71,18 @@ def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, n
 
 @contextlib.contextmanager
 def watched(doing: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, where that is a terminal; give how many are done to what it yields."""
-    shown = Console(stderr=True)
+    """A progress bar on standard error, if that is a terminal. Yields a function to call with how many are done."""
+    error_console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=shown, disable=not shown.is_terminal, transient=True) as progress:
+    with Progress(
+        *columns, console=error_console, disable=not error_console.is_terminal, transient=True
+    ) as progress:
         task = progress.add_task(doing, total=total)
         yield lambda done: progress.update(task, completed=done)
 
 
 def console() -> Console:
-    """Into a pipe a table is as wide as it needs to be, so that no cell is broken over lines."""
+    """A console that is as wide as the terminal; 240 columns into a pipe, so that cells are not broken over lines."""
     return Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=240)
 
 
@@ -85,7 +91,7 @@ def cell(value: object) -> str:
         case None:
             return ""
         case datetime():
-            # with its zone: on a proof, the day matters
+            # with its time zone: in evidence, it must be clear which day it was
             return value.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
         case _:
             return str(value)

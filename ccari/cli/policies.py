@@ -1,4 +1,4 @@
-"""``ccari policy``."""
+"""``ccari policy``: checks, applies, lists and shows policies."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -22,7 +22,7 @@ from ccari.store.policies import Applied
 app = typer.Typer(help="Controllers and campaigns, as declared.")
 
 File = Annotated[Path, typer.Argument(help="A policy.toml.")]
-#: One more than MOST_CHARACTERS take at most.
+#: How much of a file is read: one UTF-8 character more than the longest policy, so that a longer one is refused.
 _MOST_BYTES = 4 * (MOST_CHARACTERS + 1)
 _NEVER = "no policy has been applied: ccari policy apply FILE"
 
@@ -59,7 +59,7 @@ def check(
     if json:
         as_json(_checked(file, blocks=blocks, doubts=doubtful))
         raise typer.Exit(1 if blocks else 0)
-    _doubt(doubtful)
+    _print_doubts(doubtful)
     if blocks:
         raise CcariError("\n".join(f"{file}: {each}" for each in blocks))
     typer.echo(f"{file} is sound: {_count(policy)}")
@@ -84,7 +84,7 @@ def apply(context: typer.Context, file: File, *, json: Json = False) -> None:
     typer.echo(f"revision {applied.number} is in force: {_count(policy)}")
     typer.echo(f"applied by {applied.applied_by} at {applied.applied_at:%Y-%m-%d %H:%M:%S} UTC")
     typer.echo(f"sha256 {applied.sha256}")
-    _doubt(doubtful)
+    _print_doubts(doubtful)
     for each in blocks:
         typer.echo(f"calls stay blocked: {each}", err=True)
 
@@ -120,8 +120,8 @@ def show(
 
     applied = with_store(context, work)
     if applied is None:
-        never = f"there is no revision {revision}: ccari policy list"
-        raise CcariError(_NEVER if revision is None else never)
+        unknown = f"there is no revision {revision}: ccari policy list"
+        raise CcariError(_NEVER if revision is None else unknown)
     if json:
         as_json(_revision(applied) | applied.policy().model_dump(mode="json", by_alias=True))
     else:
@@ -161,10 +161,10 @@ def read_policy(file: Path) -> tuple[str, Policy]:
 
 
 def _text(file: Path) -> str:
-    """The file as it is, line ends and all: its hash is to be the one that sha256sum tells."""
+    """The text of a file, line ends unchanged: its hash must be the one that sha256sum prints."""
     try:
         with file.open("rb") as opened:
-            # of what has no end, or is no policy, no more than shows that
+            # not all of it: it may be a huge file or an endless device
             return opened.read(_MOST_BYTES).decode("utf-8")
     except OSError as error:
         raise CcariError(f"cannot read {file}: {why(error)}") from None
@@ -179,11 +179,11 @@ def _in(file: Path, error: PolicyError) -> CcariError:
 def _checked(
     file: Path, *, faults: Sequence[Fault] = (), blocks: Sequence[str] = (), doubts: Sequence[str] = ()
 ) -> dict[str, Any]:
-    told = [{"line": each.line, "key": each.key, "words": each.words} for each in faults]
-    return {"file": str(file), "sound": not faults, "faults": told, "blocks": blocks, "doubts": doubts}
+    listed = [{"line": each.line, "key": each.key, "words": each.words} for each in faults]
+    return {"file": str(file), "sound": not faults, "faults": listed, "blocks": blocks, "doubts": doubts}
 
 
-def _doubt(doubtful: Sequence[str]) -> None:
+def _print_doubts(doubtful: Sequence[str]) -> None:
     for each in doubtful:
         typer.echo(f"think again: {each}", err=True)
 

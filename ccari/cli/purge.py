@@ -1,4 +1,4 @@
-"""``ccari recordings purge``: what is due, deleted now; or one recording, before its time."""
+"""``ccari recordings purge``: deletes recordings that are due now, or one recording before its time."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -48,12 +48,12 @@ def purge(
 def _purge_due(context: typer.Context, *, yes: bool, json: bool) -> None:
     async def work(settings: Settings, store: Store) -> tuple[Plan, Swept | None]:
         keeper = _keeper(settings, store)
-        with watched("looking for what is due") as told:
-            plan = await keeper.plan(told)
+        with watched("looking for what is due") as progress:
+            plan = await keeper.plan(progress)
         if not yes:
             return plan, None
-        with watched("deleting", plan.due.total() + plan.held) as told:
-            return plan, await keeper.everything(told)
+        with watched("deleting", plan.due.total() + plan.held) as progress:
+            return plan, await keeper.everything(progress)
 
     plan, swept = with_store(context, work)
     due = [
@@ -89,7 +89,7 @@ def _purge_one(context: typer.Context, recording: UUID, reason: str, *, yes: boo
         now = datetime.now(UTC)
         swept = await _keeper(settings, store).these([recording], purging(now, reason))
         if not swept.count and not swept.faults:
-            # held, or deleted, since we looked
+            # it was held or deleted after we looked: this raises the error that says so
             await _stored(store, recording)
         return stored, swept
 
@@ -110,16 +110,16 @@ def _purge_one(context: typer.Context, recording: UUID, reason: str, *, yes: boo
 
 
 async def _stored(store: Store, recording: UUID) -> Stored:
-    """A recording that may be deleted; else the error that says why not."""
-    found = (await store.deletions.stored([recording])).get(recording)
-    if found is None:
+    """The recording. Raises CcariError, saying why, if it may not be deleted."""
+    stored = (await store.deletions.stored([recording])).get(recording)
+    if stored is None:
         raise UnknownError(f"no recording {recording} is stored: see ccari recordings list")
-    fault = purge_fault(found.legal_basis, found.limit, datetime.now(UTC), found.kinds)
-    if found.held:
-        fault = f"held by {' and by '.join(each.words for each in found.held)}"
+    fault = purge_fault(stored.legal_basis, stored.limit, datetime.now(UTC), stored.kinds)
+    if stored.held:
+        fault = f"held by {' and by '.join(each.words for each in stored.held)}"
     if fault is not None:
         raise RecordingError(f"recording {recording} is not deleted: {fault}")
-    return found
+    return stored
 
 
 def _keeper(settings: Settings, store: Store) -> Housekeeper:

@@ -1,6 +1,6 @@
-"""What a policy's calls and requests need beside the policy: secrets, keys, sounds, registers, consents.
+"""Checks what a policy's calls and requests need besides the policy: secrets, keys, sounds, registers, consents.
 
-``ccari policy`` tells of a file's needs before it is applied, ``ccari doctor`` of those of the policy in force.
+``ccari policy`` checks this for a policy file before it is applied, ``ccari doctor`` for the policy in force.
 """
 
 import os
@@ -27,9 +27,9 @@ from ccari.store.journal_key import check as journal_check
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 
-#: What makes the sounds of the policy in force.
+#: The command that builds the sounds of the policy in force.
 BUILD = "ccari sounds build"
-#: A register's copy that will be too old by then is told of before its campaigns stop.
+#: How long before a register's copy is too old, and its campaigns are blocked, there is a warning.
 SOON = timedelta(days=3)
 _READABLE = "let ccari's user read it"
 _RESTORE = "ccari keys init if it is new, else restore it from the backup: another one would bar nobody"
@@ -37,7 +37,7 @@ _RESTORE = "ccari keys init if it is new, else restore it from the backup: anoth
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One thing, and who cannot do without it: ``whose`` calls, or requests, fail where it is not ``met``."""
+    """One thing that is needed. If it is not ``met``, the calls or requests of those in ``whose`` fail."""
 
     finding: Finding
     whose: tuple[str, ...]
@@ -63,7 +63,7 @@ async def lacking(settings: Settings, store: Store, policy: Policy, build: str =
 
 
 async def left_behind(store: Store, policy: Policy) -> list[str]:
-    """One line for each campaign or controller that is not declared any more, though something still hangs on it."""
+    """One line for each campaign or controller that is no longer declared, but still has bars or open requests."""
     return [
         f"{row['bars']} bars are on the campaign {row['campaign']!r} of {row['controller']!r} alone, which the policy does "
         "not declare: they bar nobody until it does"
@@ -75,12 +75,12 @@ async def left_behind(store: Store, policy: Policy) -> list[str]:
 
 
 async def known_secrets(settings: Settings, store: Store) -> SecretStore:
-    """The secrets, which refuse where one is lost that something is kept under. Nothing is changed by the look."""
+    """The secrets. They refuse to work if one is lost under which something is kept. Changes nothing."""
     return await store.key_versions.vouch(SecretStore(settings.keys_dir), learn=False)
 
 
 def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[Need]:
-    """Without its secret no bar of a controller is recognised, so each of its calls is blocked."""
+    """Each controller's secret, without which its bars are not recognised, so that all its calls are blocked."""
     for controller in policy.controllers:
         check, whose = f"secret {controller.id}", (f"controller {controller.id!r}",)
         try:
@@ -94,7 +94,9 @@ def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[N
 
 
 def keys(settings: Settings, policy: Policy) -> Iterator[Need]:
-    """Without these `ccari serve` does not begin: a recording would lie there open, what happened be denied, a right lost."""
+    """The keys without which `ccari serve` does not start: recordings would not be encrypted, evidence not signed, or a right that
+    is pressed while the database is away be lost.
+    """
     if policy.recorded and settings.encrypts_recordings:
         check, whose = "recipients", tuple(f"campaign {each.id!r}" for each in policy.recorded)
         try:
@@ -124,53 +126,55 @@ def _forwarding(settings: Settings, controller: Controller, whose: tuple[str, ..
     if forward is None:
         return
     if forward.url is not None:
-        found = _signing(check, WebhookSecrets(settings.keys_dir), controller)
-        yield Need(found, whose, met=found.state is State.OK)
+        finding = _signing(check, WebhookSecrets(settings.keys_dir), controller)
+        yield Need(finding, whose, met=finding.state is State.OK)
     if forward.folder is not None:
         folder = Path(forward.folder)
         if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
             yield Need(well(check, f"{folder} can be written"), whose)
         else:
-            lost = fault(check, f"{folder} is no folder that ccari can write: requests are not passed on",
+            finding = fault(check, f"{folder} is no folder that ccari can write: requests are not passed on",
                          f"make it, or mount its disk, and let ccari's user write there: ls -ld {shlex.quote(str(folder))}")  # fmt: skip
-            yield Need(lost, whose, met=False)
+            yield Need(finding, whose, met=False)
 
 
 def _signing(check: str, kept: WebhookSecrets, controller: Controller) -> Finding:
     try:
         kept.read(controller.id)
     except ConfigError as error:
-        lost = refused(check, error, _READABLE)
-        return fault(check, f"its requests cannot be signed: {lost.found}", lost.advice)
+        finding = refused(check, error, _READABLE)
+        return fault(check, f"its requests cannot be signed: {finding.found}", finding.advice)
     return well(check, "there is a secret to sign with")
 
 
 def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = BUILD) -> Need:
-    """Every prompt that a call of the campaign may play, there and as it was built."""
+    """Whether every prompt that a call of the campaign may play is there, and as it was built."""
     check, whose = f"sounds {campaign.id}", (f"campaign {campaign.id!r}",)
     try:
         scripts = board.scripts(policy.controller_of(campaign), campaign)
     except SoundError as error:
-        # what no build mends: a file that cannot be read, or a language that there is not
-        lost = refused(
+        # the advice here is for what no build mends: a file that cannot be read, or a language without prompts
+        finding = refused(
             check, error, "let ccari's user read it, or give the campaign a language that there is"
         )
-        advice = lost.advice.removesuffix(BUILD) + build if lost.advice.endswith(BUILD) else lost.advice
-        return Need(fault(check, lost.found, advice), whose, met=False)
+        advice = finding.advice
+        if advice.endswith(BUILD):
+            advice = advice.removesuffix(BUILD) + build
+        return Need(fault(check, finding.found, advice), whose, met=False)
     count = sum(len(script.sounds) for script in scripts.values())
     return Need(well(check, f"{count} in {', '.join(scripts)}"), whose)
 
 
 async def registers(settings: Settings, store: Store, policy: Policy, kept: SecretStore) -> list[Need]:
-    """Those that campaigns need: a copy that is missing or too old blocks each of their calls.
+    """The registers that campaigns use: a copy that is missing or too old blocks all their calls.
 
-    A register is told of once for each age that its copy may have: the country of a campaign may ask for a newer one.
+    There is one for each register and greatest age: the rules of a campaign's country may ask for a newer copy.
     """
     copies = {row["register"]: row for row in await store.registers.ages()}
     needed: dict[Register, list[str]] = {}
     for campaign in policy.campaigns:
-        for each in policy.registers_of(campaign):
-            needed.setdefault(each, []).append(f"campaign {campaign.id!r}")
+        for register in policy.registers_of(campaign):
+            needed.setdefault(register, []).append(f"campaign {campaign.id!r}")
     return [
         await _register(settings, kept, register, copies.get(register.id), tuple(whose))
         for register, whose in needed.items()
@@ -186,31 +190,28 @@ async def _register(
 ) -> Need:
     check, load = f"register {register.id}", f"ccari registers import {register.id} FILE"
     if row is None:
-        lost = fault(check, f"the register {register.id!r} was never loaded", load)
-        return Need(lost, whose, met=False)
+        return Need(fault(check, f"the register {register.id!r} was never loaded", load), whose, met=False)
     try:
         if not await apart(lambda: kept.has_register(register.id)):
-            lost = fault(check, f"the secret of the register {register.id!r} is not in {settings.keys_dir}",
+            missing = fault(check, f"the secret of the register {register.id!r} is not in {settings.keys_dir}",
                          f"restore it from the backup, or load the register anew: {load}")  # fmt: skip
-            return Need(lost, whose, met=False)
+            return Need(missing, whose, met=False)
         await apart(lambda: kept.register_keys(register.id))
     except ConfigError as error:
         return Need(refused(check, error, load), whose, met=False)
     as_of, now = row["as_of"], datetime.now(UTC)
-    told = f"the copy of the register {register.id!r} is of {as_of:%Y-%m-%d}, and may be {register.max_age_days} days old"
+    age = f"the copy of the register {register.id!r} is of {as_of:%Y-%m-%d}, and may be {register.max_age_days} days old"
     if gate.stale(register, as_of, now):
         wrong = "dated ahead" if as_of > now else "too old"
-        return Need(fault(check, f"{told}: it is {wrong}", load), whose, met=False)
+        return Need(fault(check, f"{age}: it is {wrong}", load), whose, met=False)
     if gate.stale(register, as_of, now + SOON):
         until = as_of + timedelta(days=register.max_age_days)
-        return Need(
-            doubt(check, f"{told}: calls are blocked from {until:%Y-%m-%d %H:%M} UTC on", load), whose
-        )
-    return Need(well(check, f"{told}: {row['entries']} numbers"), whose)
+        return Need(doubt(check, f"{age}: calls are blocked from {until:%Y-%m-%d %H:%M} UTC on", load), whose)
+    return Need(well(check, f"{age}: {row['entries']} numbers"), whose)
 
 
 async def consents(store: Store, policy: Policy) -> list[Need]:
-    """A campaign that needs consents where there is none can call nobody."""
+    """Whether there are consents for each campaign that needs them: without any it can call nobody."""
     return [
         await _consents(store, campaign, (f"campaign {campaign.id!r}",))
         for campaign in policy.campaigns
@@ -222,7 +223,7 @@ async def _consents(store: Store, campaign: Campaign, whose: tuple[str, ...]) ->
     check = f"consents {campaign.id}"
     if await store.policies.has_consents(campaign):
         return Need(well(check, "there are some"), whose)
-    # a doubt to doctor: no fault of the set-up, where nobody has consented yet
+    # only a warning in doctor: that nobody has consented yet is not a fault of the installation
     none = doubt(check, f"no number of {campaign.controller!r} has consented to {campaign.asks_consent_to!r} "
                         f"by {campaign.consent_channel}", "ccari consents import FILE")  # fmt: skip
     return Need(none, whose, met=False)

@@ -1,4 +1,4 @@
-"""``ccari recordings``."""
+"""``ccari recordings``: lists and shows recordings; the other commands are in modules of their own."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 
 from ccari.cli import holds, listening, purge
-from ccari.cli.context import Json, Limit, OfController, told_of, with_store
+from ccari.cli.context import Json, Limit, OfController, rows_of_declared, with_store
 from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
 from ccari.ports.recordings import WantedRecordings
@@ -30,7 +30,7 @@ def list_(
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         wanted = WantedRecordings(controllers=None if controller is None else [controller])
-        return await told_of(store, controller, await _shelf(settings, store).page(limit, wanted))
+        return await rows_of_declared(store, controller, await _shelf(settings, store).page(limit, wanted))
 
     rows = with_store(context, work)
     if json:

@@ -1,4 +1,4 @@
-"""``ccari registers``."""
+"""``ccari registers``: imports copies of registers of objections, and lists how old they are."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,22 +66,22 @@ def import_(
 
     async def work(settings: Settings, store: Store) -> Report:
         policy = await current_policy(store)
-        belong = _country(policy, _declared(policy, register), country)
-        zone, now = ZoneInfo(TIME_ZONES[belong]), datetime.now(UTC)
+        home = _country(policy, _declared(policy, register), country)
+        zone, now = ZoneInfo(TIME_ZONES[home]), datetime.now(UTC)
         secrets = await vouched(settings, store)
         copied, listed_at = (_written(file, now), None) if as_of is None else _as_of(as_of, zone, now)
         copy = Copy(
             register, copied, who(), update=update, shrunk=shrunk, dated=as_of is not None, listed_at=listed_at
         )  # fmt: skip
-        async with NumberList(file, belong, listings.COLUMNS) as listed:
+        async with NumberList(file, home, listings.COLUMNS) as listed:
             key = _key(secrets, register, update=update)
             with watched() as watch:
-                made = listed.batches(listings.ListingReader(zone, now), ahead=True)
+                batches = listed.batches(listings.ListingReader(zone, now), ahead=True)
                 report = await store.registers.load(
-                    copy, key, watch.reading(listed, made), lambda: listed.sha256, keep_going=keep_going,
+                    copy, key, watch.reading(listed, batches), lambda: listed.sha256, keep_going=keep_going,
                     progress=watch.entering,
                 )  # fmt: skip
-        # where a secret was lost the new one counts now; not while numbers stay that were listed under the lost one
+        # if the register's secret was lost, the new one counts from now on; but not while numbers are still listed under the lost one
         if not report.invalid:
             await store.key_versions.replace(Holder("register", register), key.version, key.check)
             if not update:
@@ -125,14 +125,14 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
 
 
 def _row(policy: Policy, register: Register, loaded: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
-    """``max_age_days`` is that of the campaign that is the strictest: a country's rules may ask for a newer copy."""
-    asked = (
+    """``max_age_days`` is the least of all campaigns that use the register: a country's rules may ask for a newer copy."""
+    used = (
         each
         for campaign in policy.campaigns
         for each in policy.registers_of(campaign)
         if each.id == register.id
     )
-    limit = min((each.max_age_days for each in asked), default=register.max_age_days)
+    limit = min((each.max_age_days for each in used), default=register.max_age_days)
     age = now - loaded["as_of"] if loaded else None
     return {
         "register": register.id, "name": register.name, "entries": loaded["entries"] if loaded else 0,
@@ -142,39 +142,43 @@ def _row(policy: Policy, register: Register, loaded: dict[str, Any] | None, now:
 
 
 def _key(secrets: SecretStore, register: str, *, update: bool) -> Key:
-    """What to load a register with: all of it may come under another secret than it did, what has come to it may not."""
+    """The secret to load the register under. An update must use the one that the rest is kept under; a whole copy may use a new one,
+    which is made if there is none.
+    """
     if update and not secrets.lacks(Holder("register", register)):
         return secrets.register_keys(register)[-1]
-    there = SecretStore(secrets.folder)
-    there.create_for_register(register)
-    return there.register_keys(register)[-1]
+    own = SecretStore(secrets.folder)
+    own.create_for_register(register)
+    return own.register_keys(register)[-1]
 
 
 def _declared(policy: Policy, register: str) -> Register:
-    found = policy.register(register)
-    if found is None:
+    declared = policy.register(register)
+    if declared is None:
         known = ", ".join(each.id for each in policy.registers) or "none"
         raise CcariError(f"the policy declares no register {register!r}: there is {known}")
-    return found
+    return declared
 
 
 def _country(policy: Policy, register: Register, wanted: str | None) -> str:
-    """Where the register's numbers belong: to the country of those who heed it, if that is one."""
-    heeding = {
+    """The country of numbers without ``+``: ``wanted``, else that of the controllers whose campaigns use the register, if they are
+    all in one.
+    """
+    countries = {
         policy.controller_of(campaign).country
         for campaign in policy.campaigns
         if register.id in campaign.registers
     }
-    if wanted is None and len(heeding) != 1:
+    if wanted is None and len(countries) != 1:
         raise CcariError(f"say where the numbers of {register.id!r} that have no + belong: --country")
-    country = wanted or heeding.pop()
+    country = wanted or countries.pop()
     if country not in TIME_ZONES:
         raise typer.BadParameter(f"it is one of {', '.join(sorted(TIME_ZONES))}", param_hint="--country")
     return country
 
 
 def _written(file: Path, now: datetime) -> datetime:
-    """When the file was last changed; of standard input nobody knows."""
+    """When the file was last changed; for standard input, now."""
     if str(file) == STDIN:
         return now
     try:
@@ -184,8 +188,8 @@ def _written(file: Path, now: datetime) -> datetime:
 
 
 def _as_of(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
-    """Of when a copy is, and since when those are listed in it: of a day the one is its beginning and the other its end, for a
-    consent of that day is no newer than the listing.
+    """The moment of which a copy is, and since when its numbers count as listed. If ``text`` is a day, these are its beginning and
+    its end: a consent given on that day does not count as newer than the listing.
     """
     try:
         return moments.past(text, zone, now), moments.over(text, zone, now)

@@ -1,4 +1,4 @@
-"""``ccari requests export``: the register as one stream."""
+"""``ccari requests export``: writes all requests as CSV or JSON, row by row."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ccari.cli.context import OfController, note, told_of, with_store
+from ccari.cli.context import OfController, note, rows_of_declared, with_store
 from ccari.cli.drafts import writing
 from ccari.config import Settings
 from ccari.gating import moments
@@ -40,10 +40,10 @@ def command(
 
     async def work(_: Settings, store: Store) -> int:
         if controller is not None:
-            await told_of(store, controller, await store.requests.list(controller, 1))
+            await rows_of_declared(store, controller, await store.requests.list(controller, 1))
         moment = await _moment(store, controller, since)
-        told = {"controller": controller or "all", "since": moment.isoformat() if moment else "ever"}
-        await note(store, Looked.REQUESTS_EXPORTED, told)
+        at_what = {"controller": controller or "all", "since": moment.isoformat() if moment else "ever"}
+        await note(store, Looked.REQUESTS_EXPORTED, at_what)
         written = 0
 
         async def counted() -> AsyncGenerator[dict[str, Any], None]:
@@ -56,8 +56,8 @@ def command(
         pieces = as_csv(counted()) if format == "csv" else as_json(counted())
         async with aclosing(pieces):
             with writing(out) as file:
-                async for each in pieces:
-                    file.write(each)
+                async for piece in pieces:
+                    file.write(piece)
         return written
 
     written = with_store(context, work)

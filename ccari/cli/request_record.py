@@ -1,4 +1,4 @@
-"""``ccari requests show``: everything that an authority asks of one request."""
+"""``ccari requests show``: one request with all that an authority asks about it."""
 
 from typing import Annotated, Any
 
@@ -30,12 +30,12 @@ def command(
         revision = await store.policies.newest()
         policy = revision.policy if revision else None
         shown = await dossier(reference, store.requests, store.forwards, policy, whole=number)
-        told = {
+        at_what = {
             "request": shown["reference"],
             "controller": shown["controller"],
             "number": "whole" if number else "masked",
         }
-        await note(store, Looked.REQUEST_SHOWN, told, why)
+        await note(store, Looked.REQUEST_SHOWN, at_what, why)
         return shown
 
     shown = with_store(context, work)

@@ -1,4 +1,4 @@
-"""``ccari requests``: the register of rights, from entering a request to closing it."""
+"""``ccari requests``: rights requests, from entering one to closing it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
@@ -17,7 +17,7 @@ from ccari.cli.context import (
     Why,
     current_policy,
     note,
-    told_of,
+    rows_of_declared,
     vouched,
     who,
     with_store,
@@ -44,7 +44,7 @@ app.command("export")(request_export.command)
 app.command("spooled")(spooled.listing)
 app.command("replay")(spooled.replay)
 
-#: So many days before its last one a request is shown in another colour.
+#: How many days before it is due a request is shown in yellow.
 _SOON = 7
 _COLUMNS = {
     "reference": "REFERENCE", "right": "RIGHT", "article": "ARTICLE", "state": "STATE", "level": "LEVEL",
@@ -85,8 +85,8 @@ def list_(
     wanted = Wanted(tuple(state or ()), right, open, OVERDUE if overdue else due_within)
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        found = await store.requests.list(controller, limit, clock=await _clock(store), wanted=wanted)
-        return await told_of(store, controller, found)
+        rows = await store.requests.list(controller, limit, clock=await _clock(store), wanted=wanted)
+        return await rows_of_declared(store, controller, rows)
 
     rows = list(map(listed, with_store(context, work)))
     if json:
@@ -181,7 +181,7 @@ def verify(
     async def work(store: Store, work: Work) -> dict[str, Any]:
         return await store.requests.verify(reference, Level[level], work)
 
-    done = _worked(context, how, work)
+    done = _with_requests(context, how, work)
     _tell(
         done,
         f"{done['reference']} is {_words(done['state'])}, the person's identity {done['level']}",
@@ -246,7 +246,7 @@ def _step(
     async def work(store: Store, work: Work) -> dict[str, Any]:
         return await store.requests.step(reference, to, work)
 
-    done = _worked(context, words, work)
+    done = _with_requests(context, words, work)
     closed = "; its number is erased" if not to.is_open else f", due {done['due']}"
     _tell(done, f"{done['reference']} is {_words(done['state'])}{closed}", json=json)
     if advice:
@@ -255,7 +255,7 @@ def _step(
         typer.echo("the number stays barred: see ccari suppress", err=True)
 
 
-def _worked(
+def _with_requests(
     context: typer.Context, words: str, work: Callable[[Store, Work], Awaitable[dict[str, Any]]]
 ) -> dict[str, Any]:
     async def run(_: Settings, store: Store) -> dict[str, Any]:
@@ -278,7 +278,7 @@ async def _clock(store: Store) -> Clock:
 
 
 def _coloured(row: dict[str, Any]) -> dict[str, Any]:
-    """A request that is overdue or soon due so that nobody overlooks it, in words too, for a pipe has no colour."""
+    """The row with its due date in red if it is overdue, in yellow if it is due soon; in words too, since a pipe has no colours."""
     left = row["days_left"]
     if left is None:
         return row

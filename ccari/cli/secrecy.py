@@ -1,4 +1,4 @@
-"""What every process of ccari does first: it holds secrets and numbers, and none of them goes into a dump of its memory."""
+"""Keeps a process's memory, which holds secrets and numbers, from core dumps and other processes. Every ccari process starts so."""
 
 import contextlib
 import ctypes
@@ -9,11 +9,12 @@ _PR_SET_DUMPABLE = 4
 
 
 def keep() -> None:
-    """No core file, also where cores are piped to a collector, which heeds no limit; and nobody but root looks in.
+    """Allow no core file, and make the process not dumpable.
 
-    The limit is inherited by what we start (encoders, PostgreSQL); that the process is not dumpable is not: execve(2) resets
-    it. As a process that is not dumpable is root's in /proc, others of the same user can read neither its environment, in
-    which there may be passwords, nor its memory. Where the kernel forbids it, there is still the limit.
+    The limit alone is not enough: a collector to which the kernel pipes cores ignores it. Child processes (encoders, PostgreSQL)
+    inherit the limit, but not the other, which execve(2) resets. The files in /proc of a process that is not dumpable belong to
+    root, so other processes of the same user cannot read its memory, nor its environment, which may have passwords. Where the
+    kernel forbids that, the limit still holds.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError, AttributeError):

@@ -1,4 +1,4 @@
-"""``ccari serve``."""
+"""``ccari serve``: runs the service."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ from ccari import log
 
 def command(context: typer.Context) -> None:
     """Run the service: gate, notice, recording and rights for the calls of one Asterisk."""
-    # until the service heeds them itself: there is nothing to close yet
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    # until the service handles them itself; so far there is nothing to close
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # after nohup the terminal may close
-        if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
-            signal.signal(each, _leave)
-    # only now, for they take half a second to load
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave)
+    # imported only now, since that takes half a second, in which a signal may come
     import uvloop  # noqa: PLC0415
 
     from ccari.app.service import serve  # noqa: PLC0415
@@ -27,5 +27,5 @@ def command(context: typer.Context) -> None:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    # an exception in the middle of an import may be lost
+    # not an exception, which may be lost in the middle of an import
     os._exit(0)

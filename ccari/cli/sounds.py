@@ -1,4 +1,4 @@
-"""``ccari sounds``."""
+"""``ccari sounds``: builds the prompts, imports a speaker's recordings, and lists both."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -93,32 +93,32 @@ def import_(
     """
     wanted = _wanted(context, policy, catalogue, common=common)
     target = folder or context.obj.settings().sounds_dir
-    found = []
-    for each in examine(recordings, wanted):
-        found.append(each)
+    examined = []
+    for recording in examine(recordings, wanted):
+        examined.append(recording)
         if not json:
-            _tell(each)
-    refused = [each for each in found if each.fault is not None]
+            _print_result(recording)
+    refused = [each for each in examined if each.fault is not None]
     taken = []
-    if found and (keep_going or not refused):
-        # a build that goes on would read half of them, and speak what they say
+    if examined and (keep_going or not refused):
+        # a build in progress would read half of them, and speak the words of the others
         with sole(target):
-            taken = take(found, folder_of(target))
+            taken = take(examined, folder_of(target))
     if taken:
         _build(taken, target)
     if json:
-        as_json([_recording(each, taken=each.prompt in taken) for each in found])
+        as_json([_recording(each, taken=each.prompt in taken) for each in examined])
     elif taken:
         typer.echo(
             f"{len(taken)} recordings are in place of the synthetic voice, {len(refused)} were refused"
         )
     if not taken:
         why = (
-            f"{len(refused)} of {len(found)} recordings are refused"
-            if found
+            f"{len(refused)} of {len(examined)} recordings are refused"
+            if examined
             else f"{recordings} holds no recording"
         )
-        hint = ": mend them, or take the rest with --keep-going" if len(refused) < len(found) else ""
+        hint = ": mend them, or take the rest with --keep-going" if len(refused) < len(examined) else ""
         raise SoundError(f"nothing was changed: {why}{hint}")
 
 
@@ -130,7 +130,7 @@ def list_(
 
     With --dir, list the prompts in that folder, whether needed or not.
     """
-    rows = _lying(folder) if folder else _needed(context, policy)
+    rows = _built(folder) if folder else _needed(context, policy)
     if json:
         as_json(rows)
         return
@@ -148,8 +148,8 @@ def notices_(context: typer.Context, *, policy: PolicyFile = None, json: Json = 
     FIRST: a number that is told everything. LATER: one that has heard the information before. CALLER: somebody who calls.
     The pauses between the prompts, and the wait for a key in opt_in, come on top.
     """
-    told = read_policy(policy)[1] if policy else with_store(context, _in_force)
-    rows, faults = _listened(told, open_soundboard(context.obj.settings()))
+    declared = read_policy(policy)[1] if policy else with_store(context, _in_force)
+    rows, faults = _durations(declared, open_soundboard(context.obj.settings()))
     if json:
         as_json(rows)
     else:
@@ -159,7 +159,7 @@ def notices_(context: typer.Context, *, policy: PolicyFile = None, json: Json = 
         raise SoundError("\n".join(faults))
 
 
-def _lying(folder: Path) -> list[dict[str, Any]]:
+def _built(folder: Path) -> list[dict[str, Any]]:
     return [_row(key, entry.text, entry) for key, entry in sorted(Manifest.load(folder).entries.items())]
 
 
@@ -175,8 +175,8 @@ def _needed(context: typer.Context, file: Path | None) -> list[dict[str, Any]]:
     return rows
 
 
-def _listened(policy: Policy, board: Soundboard) -> tuple[list[dict[str, Any]], list[str]]:
-    """A row for each language of each campaign, in ms; and what is wrong with the campaigns that have none."""
+def _durations(policy: Policy, board: Soundboard) -> tuple[list[dict[str, Any]], list[str]]:
+    """How long callees listen, in ms: a row for each language of each campaign; and why some campaigns have no row."""
     rows, faults = [], []
     for campaign in policy.campaigns:
         try:
@@ -214,7 +214,7 @@ def _row(key: str, text: str, entry: Entry | None, fault: str | None = None) -> 
     }
 
 
-def _tell(recording: Recording) -> None:
+def _print_result(recording: Recording) -> None:
     if recording.fault is not None:
         typer.echo(f"refused {recording.name}: {recording.fault}", err=True)
     else:
@@ -241,7 +241,7 @@ def _wanted(
 
 
 def _prompts(context: typer.Context, file: Path | None, words: Catalogue) -> Iterable[Prompt]:
-    """Those of a policy file, or of the policy in force and of its contacts' sources."""
+    """The prompts of a policy file; or of the policy in force, with those that name its contacts' sources."""
     if file:
         return prompts_of(read_policy(file)[1], words)
     policy, sources = with_store(context, _current)
@@ -265,11 +265,11 @@ def prompts_of(
 ) -> Iterable[Prompt]:
     """Every prompt that a call under this policy may need; ``sources`` of its contacts by controller."""
     for campaign in policy.campaigns:
-        told = (sources or {}).get(campaign.controller, ())
+        own_sources = (sources or {}).get(campaign.controller, ())
         for language in campaign.spoken:
             yield from notices.prompts(policy.controller_of(campaign), campaign, words, language)
             if KeyAction.DATA_SOURCE in campaign.keys.values():
-                yield from (notices.source(each, words, language) for each in told)
+                yield from (notices.source(each, words, language) for each in own_sources)
 
 
 async def _in_force(_: Settings, store: Store) -> Policy:
@@ -282,7 +282,7 @@ async def _current(_: Settings, store: Store) -> tuple[Policy, dict[str, list[st
 
 @contextlib.contextmanager
 def progress_bar() -> Iterator[Callable[[Built], None]]:
-    """A bar on the terminal; give each step to what it yields."""
+    """A progress bar on the terminal. Yields a function to call with each prompt that is built."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, transient=True) as progress:
         task = progress.add_task("prompts", total=None)

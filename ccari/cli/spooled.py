@@ -1,4 +1,4 @@
-"""``ccari requests spooled`` and ``replay``: rights that wait on this node for the database."""
+"""``ccari requests spooled`` and ``replay``: rights in this node's local journal that wait to be registered in the database."""
 
 import asyncio
 import contextlib
@@ -72,18 +72,19 @@ def replay(
 
 
 def refuse_while_spooled(settings: Settings, controller: str, digests: Digests) -> None:
-    """Raise CcariError while a right that this person pressed lies on this node's disk, waiting or aside.
+    """Raise CcariError while a right that this person pressed is in this node's local journal, waiting or put aside.
 
-    What is erased in the database meanwhile would come back with it. Of what cannot be read nobody can say whose it is.
+    Registered after an erasure, it would bring the person's data back. Records that cannot be read are ignored: nobody can tell
+    whose they are.
     """
     journal = _journal(settings)
-    found = sum(
+    own = sum(
         call.controller == controller and call.keyed is not None and not {*call.keyed.all}.isdisjoint(digests.all)
         for call in _calls(journal)
     )  # fmt: skip
-    if found:
+    if own:
         raise CcariError(
-            f"{found} rights that they pressed wait on this node: ccari requests replay --aside registers them; then run "
+            f"{own} rights that they pressed wait on this node: ccari requests replay --aside registers them; then run "
             "this again"
         )
 
@@ -106,7 +107,7 @@ def _journal(settings: Settings) -> LocalJournalFiles:
 def _take_back(journal: LocalJournalFiles) -> None:
     for name in journal.put_by():
         try:
-            # what is torn stays: it will never be whole; and what has no key yet keeps nobody else's there
+            # a torn record stays aside, for it will never be whole; so does one of another key; neither keeps the others there
             journal.read(name, journal.aside)
             journal.take_back(name)
         except (UnreadableError, AnotherKeyError):
@@ -118,19 +119,22 @@ def _take_back(journal: LocalJournalFiles) -> None:
 def _rows(journal: LocalJournalFiles) -> Iterator[dict[str, Any]]:
     for name, folder in _files(journal):
         state = "aside" if folder == journal.aside else "waiting"
-        yield {"state": state, "record": name} | _told(journal, name, folder)
+        yield {"state": state, "record": name} | _fields(journal, name, folder)
 
 
-def _told(journal: LocalJournalFiles, name: str, folder: Path) -> dict[str, Any]:
-    told: dict[str, Any] = dict.fromkeys(("received_at", "right", "controller", "number", "call_id", "fault"))
+def _fields(journal: LocalJournalFiles, name: str, folder: Path) -> dict[str, Any]:
+    """What a record says, or the ``fault`` for which it cannot be read."""
+    fields: dict[str, Any] = dict.fromkeys(
+        ("received_at", "right", "controller", "number", "call_id", "fault")
+    )
     try:
         pressed = journal.read(name, folder)
     except (UnreadableError, ConfigError) as error:
-        return told | {"fault": str(error)}
+        return fields | {"fault": str(error)}
     except OSError as error:
-        return told | {"fault": why(error)}
+        return fields | {"fault": why(error)}
     call, exercise = pressed.call, pressed.exercise
-    return told | {
+    return fields | {
         "received_at": exercise.received_at, "right": exercise.right.value, "controller": call.controller,
         "number": call.number_masked, "call_id": str(call.id),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""``ccari subject``: all that is kept of one person, given out and erased on their request."""
+"""``ccari subject``: exports a person's data, or erases it, on their request."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,31 +66,31 @@ def erase(
             refuse(wanted, plan)
             return plan, None, None
         erased = await eraser.erase(wanted, terms)
-        # of who was cut off, or could not write it, the run before may have ended the erasure
+        # if an earlier run has ended the erasure, and its report got lost, that report is written now
         return plan, erased, erased.report or await store.erasures.report(of.mandate.reference)
 
-    plan, erased, told = with_store(context, work)
+    plan, erased, last_report = with_store(context, work)
     if erased is None:
-        _show(plan, json=json)
+        _print_plan(plan, json=json)
         return
     if erased.faults:
         first = next(iter(erased.faults.values()))
         raise CcariError(
             f"{len(erased.faults)} recordings could not be removed: {first}; all else is erased: see to it and run this again"
         )
-    fault = _write(report, told) if report is not None and told is not None else None
-    _tell(erased.report, json=json)
+    fault = _write(report, last_report) if report is not None and last_report is not None else None
+    _print_report(erased.report, json=json)
     if fault is not None:
         raise CcariError(f"all is erased; the report could not be written: {fault}: run this again for it")
-    if report is not None and told is not None and erased.report is None:
+    if report is not None and last_report is not None and erased.report is None:
         typer.echo(f"the report of what was erased before is in {report}", err=True)
 
 
-def _write(report: Path, told: Mapping[str, Any]) -> str | None:
-    """Why it could not be done: what was erased is told all the same."""
+def _write(path: Path, report: Mapping[str, Any]) -> str | None:
+    """Write the report; gives why that failed, or None. It does not raise: what was erased must be printed all the same."""
     try:
-        with writing(report) as file:
-            file.write(orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2) + b"\n")
+        with writing(path) as file:
+            file.write(orjson.dumps(report, default=str, option=orjson.OPT_INDENT_2) + b"\n")
     except CcariError as error:
         return str(error)
     return None
@@ -104,7 +104,7 @@ async def _meant(
     return await meant(policy, store.subjects, secrets, number, controller, reference, {Right.ERASURE})
 
 
-def _show(plan: Plan, *, json: bool) -> None:
+def _print_plan(plan: Plan, *, json: bool) -> None:
     goes = gone(plan)
     if json:
         as_json({"goes": goes, "stays": kept(plan)})
@@ -118,7 +118,7 @@ def _show(plan: Plan, *, json: bool) -> None:
         typer.echo("nothing was erased yet: --yes erases it; there is no way back", err=True)
 
 
-def _tell(report: Any, *, json: bool) -> None:
+def _print_report(report: Any, *, json: bool) -> None:
     if json:
         as_json(report)
     elif report is None:

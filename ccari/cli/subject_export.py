@@ -1,4 +1,4 @@
-"""``ccari subject export``: all that is kept of a person, in one file for them."""
+"""``ccari subject export``: writes a person's data to one file for them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -56,7 +56,7 @@ def command(
         asked = await asked_by(of, store.policies, holdings)
         with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:
             await note(store, Looked.SUBJECT_EXPORTED, at_what(of), of.mandate.reference)
-            # on record before it is there: nothing is given out that nobody knows of
+            # recorded before the file is there, so that no export goes unrecorded
             await store.subjects.note(of.mandate, f"cli:{who()}", words(packed))
             place(packed, out)
         return packed, of.mandate.reference

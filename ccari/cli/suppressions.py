@@ -1,4 +1,4 @@
-"""``ccari suppress``."""
+"""``ccari suppress``: bars numbers and lifts bars, one by one or by lists."""
 
 from contextlib import aclosing
 from pathlib import Path
@@ -14,7 +14,7 @@ from ccari.cli.context import (
     Why,
     current_policy,
     note,
-    told_of,
+    rows_of_declared,
     vouched,
     who,
     with_store,
@@ -110,7 +110,7 @@ def remove(
     if json:
         as_json(rows)
     else:
-        as_table(rows, _OF_ONE, none="there is no such bar" if reason else _NONE_BUT_BY_NAME)
+        as_table(rows, _COLUMNS, none="there is no such bar" if reason else _NO_BAR_WITHOUT_REASON)
     raise typer.Exit(0 if rows else 1)
 
 
@@ -136,7 +136,7 @@ def check(
     if json:
         as_json(rows)
     else:
-        as_table(rows, {"scope": "SCOPE", **_OF_ONE}, none="not barred")
+        as_table(rows, {"scope": "SCOPE", **_COLUMNS}, none="not barred")
     raise typer.Exit(1 if any(row["stands"] for row in rows) else 0)
 
 
@@ -155,13 +155,13 @@ def list_(
         raise typer.BadParameter("all of them are given as JSON only: --json", param_hint="--limit")
 
     async def work(_: Settings, store: Store) -> None:
-        found = store.suppressions.newest(controller, limit or None)
+        batches = store.suppressions.newest(controller, limit or None)
         if json:
-            await stream_json(found)
+            await stream_json(batches)
             return
-        shown = [{**row, "digest": row["digest"][:12]} async for rows in found for row in rows]
-        await told_of(store, controller, shown)
-        columns = {"controller": "CONTROLLER", **_OF_ONE, "digest": "DIGEST"}
+        shown = [{**row, "digest": row["digest"][:12]} async for rows in batches for row in rows]
+        await rows_of_declared(store, controller, shown)
+        columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
         as_table(shown, columns, none="nothing is barred")
 
     with_store(context, work)
@@ -220,14 +220,14 @@ def export(
             first = await anext(rows)
             with writing(out) as file:
                 file.write(first)
-                async for each in rows:
-                    file.write(each)
+                async for piece in rows:
+                    file.write(piece)
 
     with_store(context, work)
 
 
-_NONE_BUT_BY_NAME = "there is no such bar; one for restriction or erasure is lifted by --reason"
-_OF_ONE = {
+_NO_BAR_WITHOUT_REASON = "there is no such bar; one for restriction or erasure is lifted by --reason"
+_COLUMNS = {
     "campaign": "CAMPAIGN", "reason": "REASON", "origin": "ORIGIN", "proof": "PROOF", "entered_at": "SINCE",
     "expires_at": "UNTIL",
 }  # fmt: skip

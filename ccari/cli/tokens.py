@@ -1,4 +1,4 @@
-"""``ccari token``."""
+"""``ccari token``: makes, lists and revokes bearer tokens of the HTTP API and the console."""
 
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from ccari.store.opened import Store
 
 app = typer.Typer(help="Bearer tokens of the HTTP API.")
 
-#: 256 bits that nobody guesses; the prefix lets scanners of leaked secrets find it.
+#: A token has 256 random bits. By its prefix, scanners for leaked secrets find it.
 _PREFIX, _BYTES = "ccari_", 32
 
 
@@ -60,7 +60,7 @@ def create(
         )
         called = name or f"{role}-{len(await store.tokens.list()) + 1}"
         bearer = Bearer(
-            _printed("--name", called), role, _printed("--agent", agent) if agent else None, whose
+            _printable("--name", called), role, _printable("--agent", agent) if agent else None, whose
         )
         if not await store.tokens.add(bearer, fingerprint(token), f"cli:{who()}", expires_at):
             raise CcariError(f"there is, or was, a token {called!r}: say another --name")
@@ -109,8 +109,8 @@ def revoke(
     typer.echo(f"{name} is revoked")
 
 
-def _printed(option: str, name: str) -> str:
-    """A name as logs print it: it may hold no telephone number."""
+def _printable(option: str, name: str) -> str:
+    """The name, if it may appear in logs. Raises typer.BadParameter for one that could be a telephone number, or has no letters."""
     if label(name) != name or not name.isprintable() or not name.strip():
         raise typer.BadParameter(
             "it is to be words of at most 40 characters, without @, and with no more than five digits in a row, or six set apart",

@@ -1,10 +1,10 @@
-"""``ccari webhooks``: what webhooks of the centre's own were told, and could not be told."""
+"""``ccari webhooks``: messages to the centre's own webhooks: lists them, and retries or discards those given up."""
 
 from typing import Annotated, Any, Literal
 
 import typer
 
-from ccari.cli.context import LAST_ID, Json, Limit, OfController, told_of, with_store
+from ccari.cli.context import LAST_ID, Json, Limit, OfController, rows_of_declared, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
@@ -41,7 +41,7 @@ def list_(
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         whose = None if controller is None else [controller]
         rows = await store.webhooks.page(limit, state=state, endpoint=endpoint, controllers=whose)
-        return await told_of(store, controller, rows)
+        return await rows_of_declared(store, controller, rows)
 
     rows = with_store(context, work)
     if json:

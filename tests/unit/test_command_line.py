@@ -108,8 +108,8 @@ def test_a_stream_that_is_closed_ends_in_a_traceback(
 
 def test_an_input_that_is_closed_passes_for_an_empty_list() -> None:
     reads = (
-        "from pathlib import Path; from ccari.cli.main import _stand_in; from ccari.lists import NumberList\n"
-        "_stand_in()\n"
+        "from pathlib import Path; from ccari.cli.main import _replace_closed_streams; from ccari.lists import NumberList\n"
+        "_replace_closed_streams()\n"
         "try: NumberList(Path('-'), 'PL').__enter__()\n"
         "except Exception as error: print(error)"
     )

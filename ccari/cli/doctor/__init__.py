@@ -1,7 +1,7 @@
-"""``ccari doctor``: what a callee would find out, told to an operator before.
+"""``ccari doctor``: tells an operator what is wrong before a callee finds out.
 
-``command.py`` prints; ``rounds.py`` goes from one check to the next; ``findings.py`` is what each of them gives, and what
-bounds it. Nothing that is looked at is changed.
+``command.py`` prints, ``rounds.py`` runs all checks, ``findings.py`` is what a check gives, and what limits its time. The checks
+change nothing.
 """
 
 from ccari.cli.doctor.command import command

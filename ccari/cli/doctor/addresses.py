@@ -1,4 +1,4 @@
-"""Where the service listens: it answers there, or the port is free for it, or somebody else has it."""
+"""Checks the addresses on which the service listens: ccari answers there, or the port is free, or another program has it."""
 
 import asyncio
 import socket
@@ -11,10 +11,10 @@ from ccari.cli.doctor.findings import Finding, apart, fault, well
 from ccari.config import OFF, Settings
 from ccari.errors import why
 
-#: A service that lives answers within milliseconds, but for a machine that swaps.
+#: How long to wait for an answer. A service that works answers within milliseconds, unless the machine swaps.
 ANSWER_SECONDS = 5.0
-#: Where whoever listens on all addresses is found.
-_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not listened on
+#: The address at which a service that listens on all addresses is reached.
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not listened on
 _HUNG = "see the service's log; if it hangs, restart it"
 
 
@@ -35,22 +35,22 @@ async def _address(section: str, listen: str, answers: Callable[[str, int], Awai
     taken = f"stop what listens there (ss -ltnp 'sport = :{port}'), or set [{section}] listen to another port"
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            told = await _asked(answers, _ALL.get(host, host), int(port))
+            problem = await _first_answer(answers, _REACHED_AT.get(host, host), int(port))
     except TimeoutError:
         return fault(check, f"what listens on {listen} does not answer within {ANSWER_SECONDS:.0f} s", _HUNG)
     except ConnectionRefusedError:
         return await _free(check, section, listen, host, int(port), taken)
     except OSError as error:
         return fault(check, f"{listen} cannot be reached: {why(error)}", f"check [{section}] listen")
-    if told == _STRANGER:
+    if problem == _STRANGER:
         return fault(check, f"what answers on {listen} is not ccari", taken)
-    if told:
-        return fault(check, f"ccari answers on {listen}, and cannot take a call: {told}", _HUNG)
+    if problem:
+        return fault(check, f"ccari answers on {listen}, and cannot take a call: {problem}", _HUNG)
     return well(check, f"ccari answers on {listen}")
 
 
-async def _asked(answers: Callable[[str, int], Awaitable[str]], host: str, port: int) -> str:
-    """What is answered at the first of a name's addresses on which somebody listens. Raises OSError."""
+async def _first_answer(answers: Callable[[str, int], Awaitable[str]], host: str, port: int) -> str:
+    """The answer at the first of the host's addresses on which anything listens. Raises OSError if there is none."""
     refusal: OSError = ConnectionRefusedError()
     for *_, address in await apart(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)):
         try:
@@ -61,7 +61,7 @@ async def _asked(answers: Callable[[str, int], Awaitable[str]], host: str, port:
 
 
 async def _free(check: str, section: str, listen: str, host: str, port: int, taken: str) -> Finding:
-    """Nobody listens; that ccari could is known only by taking the port for a moment, as a server does."""
+    """The finding if nothing listens. Whether ccari could is tried by binding the port for a moment, as a server does."""
     try:
         await apart(lambda: _bind(host, port))
     except OSError as error:
@@ -84,7 +84,7 @@ _READY = {"asterisk": "Asterisk", "database": "the database"}
 
 
 async def _answers_http(host: str, port: int) -> str:
-    """What ccari says to be away, :data:`_STRANGER` if it is another one; else nothing. Raises OSError."""
+    """Which parts ccari reports as away, in words, empty if none; :data:`_STRANGER` if it is not ccari. Raises OSError."""
     where = f"[{host}]" if ":" in host else host
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
@@ -92,8 +92,8 @@ async def _answers_http(host: str, port: int) -> str:
                 if orjson.loads(await reply.read()) != {"status": "alive"}:
                     return _STRANGER
             async with session.get(f"http://{where}:{port}/readyz") as reply:
-                told = orjson.loads(await reply.read())
-                return ", ".join(f"{_READY[name]} is away" for name in _READY if told.get(name) == "away")
+                ready = orjson.loads(await reply.read())
+                return ", ".join(f"{_READY[name]} is away" for name in _READY if ready.get(name) == "away")
     except aiohttp.ClientConnectorError as error:
         raise error.os_error from None
     except (aiohttp.ClientError, ValueError, AttributeError):
@@ -101,16 +101,16 @@ async def _answers_http(host: str, port: int) -> str:
 
 
 async def _answers_agi(host: str, port: int) -> str:
-    """As :func:`_answers_http`, by the script that says no more than that somebody is there."""
+    """As :func:`_answers_http`, by the script ``alive``, which only says that ccari is there."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(b"agi_network: yes\nagi_network_script: alive\nagi_request: agi://doctor/alive\n\n")
-        said = await reader.readline()
+        command = await reader.readline()
         writer.write(b"200 result=1\n")
         await writer.drain()
     except (ConnectionError, ValueError):
-        # cut off, or no end of a line in sight
-        said = b""
+        # the connection was cut off, or the line is too long
+        command = b""
     finally:
         writer.transport.abort()
-    return "" if said.startswith(b"SET VARIABLE ") and b"CCARI_ALIVE" in said else _STRANGER
+    return "" if command.startswith(b"SET VARIABLE ") and b"CCARI_ALIVE" in command else _STRANGER

@@ -1,4 +1,4 @@
-"""Asterisk over ARI, without its events: who opens those takes the calls of a service that runs."""
+"""Checks Asterisk over ARI. It opens no connection for events: that would take the calls away from a running service."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -22,14 +22,14 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 
 ADVICE = "is Asterisk running and idle enough to answer? asterisk -rx 'core show uptime'"
-#: HTTP's dates have no fractions.
+#: The resolution of dates in HTTP.
 _DATE = timedelta(seconds=1)
-#: There is no such resource in ARI: whoever may write is told so, and whoever may not is told that.
+#: A resource that ARI does not have. To a DELETE of it, a user who may write gets 404, and a read-only one 403.
 _NOTHING = "ccari-doctor"
 
 
 async def asterisk(settings: Settings) -> list[Finding]:
-    """Raises CcariError if it cannot be asked, or refuses."""
+    """What there is to say of Asterisk itself. Raises CcariError if it cannot be reached, or refuses."""
     if settings.asterisk.is_off:
         return [
             well("asterisk", "turned off by [asterisk] url: no call is placed, taken or recorded over ARI")
@@ -49,7 +49,7 @@ async def asterisk(settings: Settings) -> list[Finding]:
 
 
 async def campaigns(settings: Settings, policy: Policy) -> list[Finding]:
-    """What not every call needs of Asterisk, but those of some campaigns. Raises CcariError if it cannot be asked."""
+    """What only some campaigns need of Asterisk. Raises CcariError if it cannot be reached."""
     particular = [each for each in policy.campaigns if declared_modules(each)]
     if not particular or settings.asterisk.is_off:
         return []
@@ -126,7 +126,7 @@ def _machine_context(ids: list[str]) -> Iterator[Finding]:
 
 
 async def _write(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
-    """Asterisk refuses a read-only user whatever is to be written, before it looks whether there is such a thing."""
+    """Whether the ARI user may write: Asterisk refuses a read-only user before it looks whether the resource exists."""
     async with _asked(session, credentials, _NOTHING, "DELETE") as reply:
         status = reply.status
     if status == HTTPStatus.FORBIDDEN:
@@ -155,7 +155,7 @@ async def _spool(session: aiohttp.ClientSession, credentials: Credentials, ours:
 
 async def _clock(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
     async with _asked(session, credentials, "asterisk/ping") as reply:
-        told = reply.headers.get("Date")
-    if told is None:
+        date = reply.headers.get("Date")
+    if date is None:
         return [doubt("clock Asterisk", "Asterisk does not tell its time", "is [asterisk] url a proxy?")]
-    return [clock("Asterisk", parsedate_to_datetime(told) - datetime.now(UTC), _DATE)]
+    return [clock("Asterisk", parsedate_to_datetime(date) - datetime.now(UTC), _DATE)]

@@ -1,4 +1,4 @@
-"""The command: its lines, and its exit status."""
+"""The command ``ccari doctor``: prints the findings, and sets the exit status."""
 
 import asyncio
 import sys
@@ -19,7 +19,7 @@ def command(context: typer.Context, *, json: Json = False) -> None:
 
     Run it as the service's user, before or while `ccari serve` runs. Exit status 1 if there is a fault.
     """
-    # here, for the help is told sooner without what only the service needs
+    # imported here, so that --help does not wait for what only the checks need
     from ccari.cli.doctor.rounds import examine  # noqa: PLC0415
 
     log.configure("console", "error", sys.stderr)
@@ -27,12 +27,12 @@ def command(context: typer.Context, *, json: Json = False) -> None:
     if json:
         as_json([each.told() for each in findings])
     else:
-        _tell(findings)
+        _print(findings)
     raise typer.Exit(1 if any(each.state is State.FAULT for each in findings) else 0)
 
 
-def _tell(findings: list[Finding]) -> None:
-    """One line for each, however long: it can be searched for."""
+def _print(findings: list[Finding]) -> None:
+    """One line for each finding, however long, so that it can be searched with grep."""
     widest = max(len(each.check) for each in findings)
     for each in findings:
         state = typer.style(f"{each.state:<{_WIDEST}}", fg=_COLOURS[each.state])

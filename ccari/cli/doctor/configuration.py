@@ -1,4 +1,4 @@
-"""Where the settings come from, who runs this, and whether others may read what is secret in them."""
+"""Checks where the settings come from, whether others can read the secrets in them, and which user runs this."""
 
 import os
 import pwd
@@ -13,14 +13,14 @@ from ccari.cli.doctor.findings import Finding, doubt, fault, well
 from ccari.config import DEFAULT_PATHS, Settings
 
 _READ_BY_OTHERS = 0o004
-#: Of a PostgreSQL URL's query: what a server and a client's own key are opened with (libpq, Connection Parameters).
+#: The secrets in the query of a PostgreSQL URL: of the user and of the client's key file (libpq, Connection Parameters).
 _SECRET_PARAMETERS = frozenset({"password", "sslpassword"})
 
 
 def configuration(path: Path | None, settings: Settings) -> Iterator[Finding]:
-    """The settings were read; ``path`` is the file that was asked for."""
+    """Which file the settings were read from, and whether others can read a password. ``path``: the file that was named, if any."""
     path = path or next((each for each in DEFAULT_PATHS if each.is_file()), None)
-    told = str(path.absolute()) if path else "no file: the environment and the defaults"
+    source = str(path.absolute()) if path else "no file: the environment and the defaults"
     exposed = [
         each
         for each in (
@@ -34,11 +34,11 @@ def configuration(path: Path | None, settings: Settings) -> Iterator[Finding]:
         yield doubt("configuration", f"{each} holds a password, and everybody can read it",
                     f"chmod o-r {shlex.quote(str(each))}")  # fmt: skip
     if not exposed:
-        yield well("configuration", told)
+        yield well("configuration", source)
 
 
 def user(settings: Settings) -> Iterator[Finding]:
-    """Whether what is seen here is what the service would see."""
+    """Whether this runs as the user of the service, so that it sees what the service would see."""
     name = user_name(os.geteuid())
     try:
         owner = settings.data_dir.stat().st_uid
@@ -71,15 +71,15 @@ def _holds_a_secret(path: Path) -> bool:
     return signing or bool(asterisk.get("password")) or (isinstance(url, str) and _url_holds_a_secret(url))
 
 
-def _table(there: object) -> dict[str, Any]:
-    """What is no table though it was to be one, as where the environment says otherwise, holds nothing."""
-    return there if isinstance(there, dict) else {}
+def _table(value: object) -> dict[str, Any]:
+    """An empty table if it is not a table: the file may be wrong there if the environment overrides it."""
+    return value if isinstance(value, dict) else {}
 
 
 def _url_holds_a_secret(url: str) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
-        # a bracket in a password is enough: what cannot be read for sure may well hold one
+        # it cannot be parsed, which a bracket in a password is enough for, so assume that there is one
         return True
     return bool(parts.password) or not _SECRET_PARAMETERS.isdisjoint(parse_qs(parts.query))

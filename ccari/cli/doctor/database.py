@@ -1,4 +1,4 @@
-"""The database: there, up to date, and of one time with this machine."""
+"""Checks that the database answers, that its schema is up to date, and that its clock agrees with this machine's."""
 
 import shlex
 from collections.abc import AsyncIterator, Iterator
@@ -11,14 +11,14 @@ from ccari.store.database import OLDEST_SERVER
 from ccari.store.opened import Store
 from ccari.store.untouched import AnothersError, Schema, Server, find_embedded, open_untouched, schema, server
 
-#: Hours, limits and tokens are judged by one clock and kept by the other.
+#: How far apart two clocks may be: hours, limits and tokens are recorded by one, and judged by the other.
 MOST_APART = timedelta(seconds=2)
 _MIGRATE = "ccari serve applies them when it starts; or now: ccari db migrate"
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Store]:
-    """The database as it is. An embedded server is joined, or runs as long as it is looked at, but is never made."""
+    """The database as it is. An embedded server that runs is used; else it is started for the check; it is never created."""
     async with _dsn(settings) as dsn, open_untouched(dsn) as store:
         yield store
 
@@ -29,13 +29,13 @@ async def _dsn(settings: Settings) -> AsyncIterator[str]:
     if url is not None:
         yield url
         return
-    found = await apart(lambda: find_embedded(settings.data_dir))
-    async with found.joined() as dsn:
+    embedded = await apart(lambda: find_embedded(settings.data_dir))
+    async with embedded.joined() as dsn:
         yield dsn
 
 
 def unseen(error: AnothersError) -> Finding:
-    """It may be well, for its owner to find out."""
+    """The finding if the embedded database belongs to another user: only they can check it."""
     if error.owner is None:
         return doubt("database", str(error), "run ccari doctor as the user of the service, or as root")
     return doubt("database", str(error), f"runuser -u {shlex.quote(error.owner)} -- ccari doctor")
@@ -54,18 +54,18 @@ async def database(store: Store, settings: Settings) -> list[Finding]:
 
 
 def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
-    told = f"{'the embedded ' if embedded else ''}PostgreSQL {found.version}"
+    name = f"{'the embedded ' if embedded else ''}PostgreSQL {found.version}"
     if found.too_old:
-        yield fault("database", f"{told} is too old", f"ccari needs PostgreSQL {OLDEST_SERVER} or newer")
+        yield fault("database", f"{name} is too old", f"ccari needs PostgreSQL {OLDEST_SERVER} or newer")
     elif found.replica:
-        yield fault("database", f"{told} is a replica: nothing can be written",
+        yield fault("database", f"{name} is a replica: nothing can be written",
                     "name the primary in [database] url")  # fmt: skip
     else:
-        yield well("database", f"{told} answers in {found.round_trip.total_seconds() * 1000:.0f} ms")
+        yield well("database", f"{name} answers in {found.round_trip.total_seconds() * 1000:.0f} ms")
 
 
 def clock(whose: str, ahead: timedelta, coarse: timedelta = timedelta()) -> Finding:
-    """Whether a clock that is so far before ours goes with it; ``coarse``: what it cannot tell apart."""
+    """Whether a clock that is ``ahead`` of ours agrees with it. ``coarse``: its resolution."""
     seconds = ahead.total_seconds()
     if abs(ahead) > MOST_APART + coarse:
         off = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'}"

@@ -1,4 +1,4 @@
-"""The disks: room for what is recorded, for rights that wait, and for the embedded database."""
+"""Checks that the disks have room for recordings, for rights that wait, and for the embedded database."""
 
 import os
 import shlex
@@ -8,49 +8,49 @@ from pathlib import Path
 from ccari.cli.doctor.findings import Finding, doubt, fault, well
 from ccari.config import Settings
 
-#: A hundred calls record some 100 MB a minute: what is less is no room, and a local journal needs 32 MB of it.
+#: Less free space than this is a fault: a hundred calls record some 100 MB a minute, and a local journal needs 32 MB.
 NO_ROOM_BYTES = 512 << 20
-#: Both are little: a tenth of a large disk is room for months, and of a small one it is not.
+#: Free space that is less than both is a warning: a tenth of a large disk is room for months, of a small one it is not.
 LITTLE_BYTES, LITTLE_SHARE = 10 << 30, 0.1
-#: Each recording, prompt and right is a file.
+#: A lower share of free inodes than this is a warning: each recording, prompt and right is a file.
 LITTLE_FILES_SHARE = 0.05
 _DATA, _KEPT, _SPOOL = "data_dir", "[recordings] dir", "[asterisk] spool"
-#: By where there is no room; what cannot get to its place is only late.
+#: What is lost if a place has no room. Recordings that cannot be stored are only late.
 _LOST = {_SPOOL: "recordings", _DATA: "rights pressed while the database is away"}
 _LATE = "recordings stay in the spool, unencrypted"
 _LOOK = "make room: du -xh --max-depth=2 {} | sort -h | tail; or give it a larger disk"
 
 
 def disks(settings: Settings) -> Iterator[Finding]:
-    """One line for each disk that something of ccari's lies on. Raises OSError."""
+    """One finding for each disk that ccari keeps something on. Raises OSError."""
     folders = {_DATA: settings.data_dir, _KEPT: settings.recordings_dir}
     if not settings.asterisk.is_off and not settings.asterisk.is_spool_remote:
         folders[_SPOOL] = settings.asterisk.spool
-    on: dict[int, dict[str, Path]] = {}
+    by_disk: dict[int, dict[str, Path]] = {}
     for name, folder in folders.items():
-        there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-        on.setdefault(there.stat().st_dev, {})[name] = there
-    for places in on.values():
+        existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+        by_disk.setdefault(existing.stat().st_dev, {})[name] = existing
+    for places in by_disk.values():
         yield _disk(list(places), next(iter(places.values())))
 
 
 def _disk(places: Sequence[str], folder: Path) -> Finding:
-    check, found = "disk", os.statvfs(folder)
-    free, whole = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-    told, advice = (
+    check, disk = "disk", os.statvfs(folder)
+    free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    state, advice = (
         f"{' and '.join(places)}: {_size(free)} free of {_size(whole)}",
         _LOOK.format(shlex.quote(str(folder))),
     )
     if free < NO_ROOM_BYTES:
         lost = ", and ".join(each for place, each in _LOST.items() if place in places)
-        return fault(check, f"{told}: {f'{lost} will be lost' if lost else _LATE}", advice)
-    if found.f_files and found.f_favail / found.f_files < LITTLE_FILES_SHARE:
+        return fault(check, f"{state}: {f'{lost} will be lost' if lost else _LATE}", advice)
+    if disk.f_files and disk.f_favail / disk.f_files < LITTLE_FILES_SHARE:
         return doubt(
-            check, f"{told}, but for {found.f_favail} more files of {found.f_files}", advice.replace("du ", "du --inodes ", 1)
+            check, f"{state}, but for {disk.f_favail} more files of {disk.f_files}", advice.replace("du ", "du --inodes ", 1)
         )  # fmt: skip
     if free < LITTLE_BYTES and free < LITTLE_SHARE * whole:
-        return doubt(check, told, advice)
-    return well(check, told)
+        return doubt(check, state, advice)
+    return well(check, state)
 
 
 def _size(count: int) -> str:

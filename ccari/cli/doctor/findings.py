@@ -1,4 +1,4 @@
-"""What a check gives, and what keeps it from holding up or ending the others."""
+"""What a check gives, and how one that fails or hangs is kept from stopping the others."""
 
 import asyncio
 import contextlib
@@ -13,14 +13,16 @@ from ccari.errors import CcariError, why
 
 _T = TypeVar("_T")
 
-#: For any one check; those that wait for the network have shorter bounds of their own.
+#: How long any one check may take. Those that wait for the network have shorter limits of their own.
 CHECK_SECONDS = 20.0
-#: Where the words of a CcariError turn from what is wrong to what to do.
-_TURN = re.compile(r": (?=(?:ccari|chmod|check|choose|give|install|is it|load|make|remove|restore|run|set) )")
+#: Where the message of a CcariError goes over from what is wrong to what to do.
+_ADVICE_FOLLOWS = re.compile(
+    r": (?=(?:ccari|chmod|check|choose|give|install|is it|load|make|remove|restore|run|set) )"
+)
 
 
 class State(StrEnum):
-    """``WARNING``: calls go on, or it cannot be known; ``FAULT``: calls, or rights, would fail."""
+    """``WARNING``: calls work, or it cannot be told. ``FAULT``: calls, or the exercise of rights, would fail."""
 
     OK = "ok"
     WARNING = "warning"
@@ -29,7 +31,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line. ``advice`` is what to do, a command or a setting where there is one; empty where all is well."""
+    """The result of one check. ``advice``: what to do, a command or a setting if possible; empty if all is well."""
 
     check: str
     state: State
@@ -53,17 +55,17 @@ def fault(check: str, found: str, advice: str) -> Finding:
 
 
 def refused(check: str, error: CcariError, advice: str) -> Finding:
-    """The fault that an error tells of; ``advice`` is for one that says only what is wrong."""
-    found, *told = _TURN.split(" ".join(str(error).splitlines()), maxsplit=1)
-    return fault(check, found, told[0] if told else advice)
+    """A fault from an error. ``advice``: what to do, if the error's message does not say so itself."""
+    found, *own_advice = _ADVICE_FOLLOWS.split(" ".join(str(error).splitlines()), maxsplit=1)
+    return fault(check, found, own_advice[0] if own_advice else advice)
 
 
 async def found_by(
     check: str, work: Awaitable[Iterable[Finding]], advice: str, *, bounded: bool = True
 ) -> list[Finding]:
-    """What ``work`` finds; or, if it fails or has not ended within :data:`CHECK_SECONDS`, the one fault that says so.
+    """The findings of ``work``; if it fails, or takes longer than :data:`CHECK_SECONDS`, one fault that says so.
 
-    ``advice`` is what to do where the failure does not say it by itself. Not ``bounded``: it has bounds of its own.
+    ``advice``: what to do, if the error does not say so itself. ``bounded``: False if ``work`` has time limits of its own.
     """
     try:
         async with asyncio.timeout(CHECK_SECONDS if bounded else None):
@@ -80,7 +82,7 @@ async def found_by(
 
 
 async def apart(work: Callable[[], _T]) -> _T:
-    """Run what reads files in a thread that nobody waits for at the end: a file system of the network may hang."""
+    """Run ``work``, which reads files, in a daemon thread, which the process need not wait for: a network file system may hang."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
 
@@ -98,7 +100,7 @@ async def apart(work: Callable[[], _T]) -> _T:
             result = work()
         except Exception as error:  # noqa: BLE001 - raised again where it is awaited
             failure = error
-        # the loop is closed when whoever asked has given up
+        # the loop is closed if nobody waited for this any longer
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, result, failure)
 

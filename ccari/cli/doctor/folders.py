@@ -1,4 +1,4 @@
-"""The folders of the settings: who may read and write them."""
+"""Checks that ccari can read and write Asterisk's spool."""
 
 import grp
 import os
@@ -12,7 +12,7 @@ from ccari.config import Settings
 
 
 def spool(settings: Settings) -> Iterator[Finding]:
-    """Where Asterisk leaves what it has recorded, for ccari to take it away."""
+    """The folder in which Asterisk leaves what it has recorded, for ccari to take away."""
     folder = settings.asterisk.spool
     if settings.asterisk.is_off:
         yield well("spool", "not used: [asterisk] url is off")
@@ -34,14 +34,14 @@ def spool(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield doubt("spool", f"there is no {folder} yet (`recording` below Asterisk's astspooldir): one that Asterisk makes "
-                    "with its first recording is closed to others", f"install -d {_whose(folder.parent)} -m 2770 {shlex.quote(str(folder))}")  # fmt: skip
+                    "with its first recording is closed to others", f"install -d {_owner_options(folder.parent)} -m 2770 {shlex.quote(str(folder))}")  # fmt: skip
 
 
-def _whose(above: Path) -> str:
-    """Asterisk's user and group, as install(1) is told them: those of its spool, unless root has made that."""
-    found = above.stat()
-    owner, group = user_name(found.st_uid), _group_name(found.st_gid)
-    return f"-o {'asterisk' if found.st_uid == 0 else owner} -g {'asterisk' if found.st_gid == 0 else group}"
+def _owner_options(above: Path) -> str:
+    """The options of install(1) for Asterisk's user and group: those of the folder above, unless that is root's."""
+    stat = above.stat()
+    owner, group = user_name(stat.st_uid), _group_name(stat.st_gid)
+    return f"-o {'asterisk' if stat.st_uid == 0 else owner} -g {'asterisk' if stat.st_gid == 0 else group}"
 
 
 def _group_name(gid: int) -> str:

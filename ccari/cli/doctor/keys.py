@@ -1,4 +1,4 @@
-"""The folder of keys: its owner's alone, with what verifies evidence, and without what opens recordings."""
+"""Checks the keys folder: only its owner can read it, it holds what verifies evidence, and nothing that opens recordings."""
 
 import shlex
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile, holds_identity
 
 _WRITTEN_BY_OTHERS, _ANYTHING_BY_OTHERS = 0o022, 0o077
-#: An identity is two lines, and somebody may have put anything there.
+#: How much of a file is searched for an identity, which is two lines: the file may be anything.
 _LOOKED_AT_BYTES = 65536
 
 
 def keys(settings: Settings) -> Iterator[Finding]:
-    """Nobody else may read a secret, or put another in its place; and the service must be able to read it."""
+    """Nobody but the owner may read a secret or replace it, and the service must be able to read it."""
     folder = settings.keys_dir
     if not folder.exists():
         yield doubt("keys", f"there is no {folder}", "ccari keys init, or restore it from the backup")
@@ -31,24 +31,24 @@ def keys(settings: Settings) -> Iterator[Finding]:
 
 
 def _modes(folder: Path, service: int) -> Iterator[Finding]:
-    # its names are no secret, what is in the files is
+    # listing the folder is allowed: the names are not secret, only the content
     for each in (folder, *sorted(folder.rglob("*"))):
-        found, quoted = each.stat(), shlex.quote(str(each))
+        stat, quoted = each.stat(), shlex.quote(str(each))
         replaceable = each.is_dir() or each.suffix in PUBLIC_SUFFIXES
-        if found.st_mode & (_WRITTEN_BY_OTHERS if replaceable else _ANYTHING_BY_OTHERS):
+        if stat.st_mode & (_WRITTEN_BY_OTHERS if replaceable else _ANYTHING_BY_OTHERS):
             others = "put other keys there" if replaceable else "read it"
             yield fault("keys", f"{each}: others than its owner can {others}",
                         f"chmod {'go-w' if replaceable else '600'} {quoted}, and think about who has done so")  # fmt: skip
-        if service not in {0, found.st_uid}:
-            yield doubt("keys", f"{each} is {user_name(found.st_uid)}'s: a service of {user_name(service)}, as data_dir is, "
+        if service not in {0, stat.st_uid}:
+            yield doubt("keys", f"{each} is {user_name(stat.st_uid)}'s: a service of {user_name(service)}, as data_dir is, "
                                 "cannot read it", f"chown {user_name(service)} {quoted}")  # fmt: skip
 
 
 def _identities(folder: Path) -> Iterator[Finding]:
-    """The service needs none, and whoever breaks in would hear every recording. Under any name: it was moved perhaps."""
-    made = RecipientFile(folder).identity_path
+    """Identities, under any name. The service needs none, and whoever breaks in could open every recording with them."""
+    usual = RecipientFile(folder).identity_path
     for each in sorted(folder.rglob("*")):
-        if each.is_file() and (each == made or _holds_identity(each)):
+        if each.is_file() and (each == usual or _holds_identity(each)):
             yield doubt("keys", f"{each} opens recordings, and lies where who breaks in would find it",
                         "take it to those who may listen, off this machine, keep a copy safe, then: "
                         f"shred -u {shlex.quote(str(each))}")  # fmt: skip
@@ -59,12 +59,12 @@ def _holds_identity(path: Path) -> bool:
         with path.open("rb") as file:
             return holds_identity(file.read(_LOOKED_AT_BYTES))
     except PermissionError:
-        # told of by whoever needs it
+        # the check that needs the file reports it
         return False
 
 
 def earlier_evidence(settings: Settings) -> Iterator[Finding]:
-    """What verifies older evidence; what signs, :mod:`ccari.cli.readiness` looks at. Raises ConfigError."""
+    """The keys that verify older evidence. :mod:`ccari.cli.readiness` checks the one that signs. Raises ConfigError."""
     kept = SigningKeys(settings.keys_dir)
     try:
         newest = kept.newest()

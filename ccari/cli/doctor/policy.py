@@ -1,4 +1,4 @@
-"""The policy in force; what it needs, :mod:`ccari.cli.readiness` finds."""
+"""Checks the policy in force. :mod:`ccari.cli.readiness` checks what it needs."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from ccari.store.untouched import schema
 
 
 async def in_force(store: Store) -> Applied | None:
-    """The newest revision; None too where there is no schema yet. Raises StoreError."""
+    """The newest revision; None if there is none, or no schema yet. Raises StoreError."""
     return await store.policies.applied() if (await schema(store.database)).applied else None
 
 
 def policy(applied: Applied | None) -> Iterator[Finding]:
-    """Raises StoreError if this ccari does not take the policy."""
+    """Which revision is in force. Raises StoreError if this version of ccari cannot read it."""
     if applied is None:
         yield fault("policy", "none was ever applied: every call is blocked", "ccari policy apply FILE")
         return
@@ -26,6 +26,6 @@ def policy(applied: Applied | None) -> Iterator[Finding]:
 
 
 async def strays(store: Store, policy: Policy) -> list[Finding]:
-    """What hangs on a campaign or controller that is not declared any more."""
+    """Bars and open requests of campaigns or controllers that are no longer declared."""
     advice = "declare it again, if it was left out by mistake: ccari policy list tells the earlier revisions"
     return [doubt("policy", each, advice) for each in await left_behind(store, policy)]

@@ -1,4 +1,4 @@
-"""What becomes of recordings: the folder that keeps them, what encodes them, and whether they are encrypted."""
+"""Checks the recordings folder, the encoders, and whether recordings are encrypted."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from ccari.cli.doctor.findings import Finding, doubt, fault, well
 from ccari.config import Settings
 from ccari.policy.declaration import Policy
 
-#: What ffmpeg calls its encoder.
+#: The name of ffmpeg's encoder for Opus.
 _OPUS = "libopus"
 _KEPT_BACK = "recordings stay in the spool, unencrypted"
 _WITHOUT = "prompts cannot be built, and recordings have no picture in the console"
@@ -19,18 +19,18 @@ _ANSWER_SECONDS = 10.0
 
 
 def recordings(settings: Settings) -> Iterator[Finding]:
-    """Where recordings are kept; the folder is made with the first of them."""
+    """Whether the recordings folder can be written or, as it is made with the first recording, the one above it."""
     folder = settings.recordings_dir
-    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         yield well("recordings", f"{folder} can be written")
     else:
-        yield fault("recordings", f"{folder}: {there} cannot be written by {user_name(os.geteuid())}",
+        yield fault("recordings", f"{folder}: {existing} cannot be written by {user_name(os.geteuid())}",
                     "let ccari's user write there, or set [recordings] dir")  # fmt: skip
 
 
 def flac(settings: Settings) -> Iterator[Finding]:
-    """What encodes recordings, unless they are kept in another format, or none is made. Raises OSError."""
+    """The encoder of recordings, if any are made and they are kept as FLAC. Raises OSError."""
     if settings.recordings.format != "flac" or settings.asterisk.is_off:
         return
     try:
@@ -42,16 +42,16 @@ def flac(settings: Settings) -> Iterator[Finding]:
 
 
 def ffmpeg(settings: Settings) -> Iterator[Finding]:
-    """What encodes recordings as Opus, and is used for prompts and pictures whatever the format. Raises OSError."""
+    """The program that encodes recordings as Opus and, whatever their format, makes prompts and waveforms. Raises OSError."""
     encodes = settings.recordings.format == "opus" and not settings.asterisk.is_off
     try:
-        path, said = _answer("ffmpeg", "-nostdin", "-encoders")
+        path, output = _answer("ffmpeg", "-nostdin", "-encoders")
     except _UnusableError as error:
         yield (fault if encodes else doubt)(
             "ffmpeg", f"{error}: {_KEPT_BACK if encodes else _WITHOUT}", _INSTALL
         )
         return
-    encoders = {line.split()[1] for line in said.splitlines() if len(line.split()) > 1}
+    encoders = {line.split()[1] for line in output.splitlines() if len(line.split()) > 1}
     if encodes and _OPUS not in encoders:
         yield fault("ffmpeg", f"{path} has no {_OPUS}, which [recordings] format = opus needs: {_KEPT_BACK}",
                     f"install an ffmpeg that has it ({_INSTALL}), or set [recordings] format")  # fmt: skip
@@ -67,7 +67,7 @@ class _UnusableError(Exception):
 
 
 def _answer(program: str, *arguments: str) -> tuple[str, str]:
-    """Where a program is, and what it says when it is asked that."""
+    """The path of a program, and what it prints. Raises _UnusableError, and OSError."""
     path = shutil.which(program)
     if path is None:
         raise _UnusableError("it is not installed")
@@ -79,13 +79,13 @@ def _answer(program: str, *arguments: str) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         raise _UnusableError(f"{path} does not answer within {_ANSWER_SECONDS:.0f} s") from None
     if done.returncode != 0:
-        said = (done.stderr.splitlines() or ["it says nothing"])[-1]
-        raise _UnusableError(f"{path} cannot be run: {said}")
+        last_line = (done.stderr.splitlines() or ["it says nothing"])[-1]
+        raise _UnusableError(f"{path} cannot be run: {last_line}")
     return path, done.stdout
 
 
 def unencrypted(settings: Settings, policy: Policy) -> Iterator[Finding]:
-    """Whether the disk is encrypted instead is not to be seen from here."""
+    """A warning if recordings are made and not encrypted. Whether the disk is encrypted instead cannot be told from here."""
     made = bool(policy.recorded) and not settings.asterisk.is_off
     if made and settings.recordings.encryption == "none":
         yield doubt("recipients", "recordings are not encrypted, as [recordings] encryption says",

@@ -1,4 +1,4 @@
-"""From one check to the next: what needs the database, what needs Asterisk, and what needs neither, all at once."""
+"""Runs all checks at once: those that need the database, those that need Asterisk, and those that need neither."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -34,7 +34,7 @@ _USER = "run it as the service's user"
 
 
 async def examine(path: Path | None) -> list[Finding]:
-    """Every check, in the order in which a service needs things; ``path`` as for :func:`ccari.config.load`."""
+    """The findings of every check, in the order in which a service needs things. ``path``: as for :func:`ccari.config.load`."""
     try:
         settings = config.load(path)
         config.forget_secrets()
@@ -61,7 +61,7 @@ async def examine(path: Path | None) -> list[Finding]:
         found_by("fastagi", addresses.fastagi(settings), "check [agi] listen"),
         found_by("http", addresses.http(settings), "check [http] listen"),
     )
-    return [each for found in rounds for each in found]
+    return [finding for findings in rounds for finding in findings]
 
 
 async def _files(check: str, look: Callable[[], Iterable[Finding]], advice: str) -> list[Finding]:
@@ -69,20 +69,22 @@ async def _files(check: str, look: Callable[[], Iterable[Finding]], advice: str)
 
 
 async def _database_and_asterisk(settings: Settings) -> list[Finding]:
-    """Each by itself; then what the campaigns in the one need of the other."""
+    """The checks of each; then, if Asterisk answers, what the campaigns of the policy in force need of it."""
     declared: list[Policy] = []
-    kept, told = await asyncio.gather(
+    of_database, of_asterisk = await asyncio.gather(
         _database(settings, declared),
         found_by("asterisk", asterisk.asterisk(settings), asterisk.ADVICE),
     )
-    if told[0].state is State.OK:
-        for each in declared:
-            told += await found_by("modules", asterisk.campaigns(settings, each), asterisk.ADVICE)
-    return [*kept, *told]
+    if of_asterisk[0].state is State.OK:
+        for in_force in declared:
+            of_asterisk += await found_by("modules", asterisk.campaigns(settings, in_force), asterisk.ADVICE)
+    return [*of_database, *of_asterisk]
 
 
 async def _database(settings: Settings, declared: list[Policy]) -> list[Finding]:
-    """What was found before the database went is told too; a policy that is in force is put into ``declared``."""
+    """The checks of the database; if it goes away meanwhile, what was found until then, and the fault. Puts the policy in force
+    into ``declared``.
+    """
     found: list[Finding] = []
     mend = database.mend(settings)
 
@@ -96,7 +98,7 @@ async def _database(settings: Settings, declared: list[Policy]) -> list[Finding]
             return [database.unseen(error)]
         return []
 
-    # no bound of ours: a server that is started is bounded by who starts it, and every question has its own
+    # not bounded here: starting an embedded server and each query have time limits of their own
     lost = await found_by("database", look(), mend, bounded=False)
     if lost and not any(each.check == "policy" for each in found):
         lost.append(doubt("policy", "not known, nor what its campaigns lack", "mend the database first"))
@@ -125,14 +127,14 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
 
     async def secrets() -> list[Finding]:
         kept = await readiness.known_secrets(settings, store)
-        return await apart(lambda: _found(readiness.secrets(settings, kept, declared)))
+        return await apart(lambda: _findings(readiness.secrets(settings, kept, declared)))
 
     async def registers() -> list[Finding]:
         kept = await readiness.known_secrets(settings, store)
-        return _found(await readiness.registers(settings, store, declared, kept))
+        return _findings(await readiness.registers(settings, store, declared, kept))
 
     async def needs(look: Awaitable[Iterable[Need]]) -> list[Finding]:
-        return _found(await look)
+        return _findings(await look)
 
     return [
         *await _files("time zone", lambda: times.zones(declared), "install tzdata"),
@@ -140,7 +142,7 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
         *await found_by("webhooks", webhooks.given_up(store), "ccari db migrate"),
         *await found_by("secrets", secrets(), _USER),
         *await _files("recipients", lambda: recordings.unencrypted(settings, declared), _USER),
-        *await _files("evidence key", lambda: _found(readiness.keys(settings, declared)), _USER),
+        *await _files("evidence key", lambda: _findings(readiness.keys(settings, declared)), _USER),
         *await _files("earlier evidence", lambda: keys.earlier_evidence(settings), _USER),
         *await found_by("sounds", play(), BUILD),
         *await found_by("registers", registers(), "ccari registers list"),
@@ -148,5 +150,5 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
     ]
 
 
-def _found(needs: Iterable[Need]) -> list[Finding]:
+def _findings(needs: Iterable[Need]) -> list[Finding]:
     return [each.finding for each in needs]

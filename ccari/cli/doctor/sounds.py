@@ -1,4 +1,4 @@
-"""Every prompt that a call may play: there, as it was built, and for Asterisk to read."""
+"""Checks that every prompt that a call may play is there, is as it was built, and can be read by Asterisk."""
 
 import os
 import pwd
@@ -23,7 +23,7 @@ _ACL = "system.posix_acl_access"
 
 
 def sounds(settings: Settings, policy: Policy, sources: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    """As ``ccari serve`` and ``ccari policy check`` look at them; ``sources`` of contacts by controller."""
+    """The same check as of ``ccari serve`` and ``ccari policy check``. ``sources``: those of contacts, by controller."""
     board, all_sounds = open_soundboard(settings), []
     for campaign in policy.campaigns:
         need = readiness.sounds(board, policy, campaign)
@@ -36,11 +36,11 @@ def sounds(settings: Settings, policy: Policy, sources: Mapping[str, Sequence[st
         yield from _for_asterisk(settings, all_sounds)
 
 
-def _sources(board: Soundboard, campaign: Campaign, told: Sequence[str]) -> Iterator[Finding]:
-    """Where a number is from is said by key, and contacts may have come since the sounds were built."""
+def _sources(board: Soundboard, campaign: Campaign, sources: Sequence[str]) -> Iterator[Finding]:
+    """If a key says where the number comes from, each source needs a prompt; contacts may have come since the last build."""
     if KeyAction.DATA_SOURCE not in campaign.keys.values():
         return
-    lacking = sum(not _speaks(board, each, language) for each in told for language in campaign.spoken)
+    lacking = sum(not _speaks(board, each, language) for each in sources for language in campaign.spoken)
     if lacking:
         yield doubt(
             f"sounds {campaign.id}",
@@ -59,75 +59,76 @@ def _speaks(board: Soundboard, source: str, language: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Asterisk's user, or ``uid`` None: anybody at all."""
+    """The user as whom Asterisk reads sounds; ``uid`` None: any other user."""
 
     uid: int | None = None
     groups: frozenset[int] = frozenset()
 
     def may(self, path: Path, wanted: int) -> bool:
-        """What the mode tells; what an access list grants is not in it, and is believed."""
-        found = path.stat()
+        """Whether the mode allows it. If the file has an access control list, that is assumed to: the mode does not show it."""
+        stat = path.stat()
         if self.uid == 0:
             return True
         shift = {"u": 6, "g": 3, "o": 0}[self.class_of(path)]
-        return bool(found.st_mode >> shift & wanted) or _has_acl(path)
+        return bool(stat.st_mode >> shift & wanted) or _has_acl(path)
 
     def class_of(self, path: Path) -> str:
-        """Whose bits of the mode count for it, as chmod(1) calls them: an owner's, a group's, others'."""
-        found = path.stat()
-        return "u" if found.st_uid == self.uid else "g" if found.st_gid in self.groups else "o"
+        """Which bits of the mode apply to this user, as chmod(1) calls them: ``u`` the owner's, ``g`` the group's, ``o`` others'."""
+        stat = path.stat()
+        return "u" if stat.st_uid == self.uid else "g" if stat.st_gid in self.groups else "o"
 
 
 def _has_acl(path: Path) -> bool:
     try:
         return _ACL in os.listxattr(path)
     except OSError:
-        # a file system that knows none
+        # the file system has no access control lists
         return False
 
 
-def _for_asterisk(settings: Settings, found: Iterable[Sound]) -> Iterator[Finding]:
-    """Asterisk runs as whoever owns its spool; where there is none yet, everybody must be able to read."""
+def _for_asterisk(settings: Settings, all_sounds: Iterable[Sound]) -> Iterator[Finding]:
+    """Whether Asterisk can read the sounds. It runs as the owner of its spool; if there is none yet, everybody must be able to."""
     check, ours = "sounds for Asterisk", settings.sounds_dir.absolute()
     theirs = settings.sounds.asterisk_dir or ours
-    reader, name = _asterisk(settings.asterisk.spool)
+    reader, name = _asterisk_user(settings.asterisk.spool)
     closed = set()
-    for sound in found:
+    for sound in all_sounds:
         path = Path(sound.media.removeprefix("sound:"))
         top = Path("/")
         if theirs != ours and path.is_relative_to(theirs):
-            # what is above it is another machine's, or container's
+            # the folders above are those of another machine or container, and cannot be checked here
             path, top = ours / path.relative_to(theirs), ours
         for ending in FORMATS:
             closed |= set(_closed(path.with_name(f"{path.name}.{ending}").absolute(), top, reader))
     for each in sorted(closed)[:1]:
         more = f", nor {len(closed) - 1} more" if len(closed) > 1 else ""
         yield fault(check, f"{each} cannot be read by {name}{more}: calls would end in silence",
-                    " && ".join(_opened(sorted(closed), (ours, shipped_sounds().absolute()), reader)))  # fmt: skip
+                    " && ".join(_chmods(sorted(closed), (ours, shipped_sounds().absolute()), reader)))  # fmt: skip
     if not closed:
         yield well(check, f"{name} can read them")
 
 
-def _opened(closed: Sequence[Path], folders: Sequence[Path], reader: Reader) -> Iterator[str]:
-    """The commands that let Asterisk in: on the way to a folder of sounds, no further than through.
+def _chmods(closed: Sequence[Path], folders: Sequence[Path], reader: Reader) -> Iterator[str]:
+    """The commands that let Asterisk read. ``folders``: of sounds.
 
-    Nothing is opened as a whole but what lies within it, a language's folder say: keys and recordings may lie beside the
-    sounds, and even a folder of sounds may be one that holds other things too.
+    Folders on the way get the right to pass through only. Only what is within a folder of sounds, such as a language's folder,
+    is opened with all its content: keys and recordings may be beside the sounds, and a folder of sounds may hold other things.
     """
     through, within, alone = ("", "x"), ("-R ", "rX"), ("", "r")
     targets: dict[tuple[str, str], dict[Path, str]] = {through: {}, within: {}, alone: {}}
     for path in closed:
         folder = next((each for each in folders if path != each and path.is_relative_to(each)), None)
         target = path if folder is None else folder / path.relative_to(folder).parts[0]
-        how = alone if not target.is_dir() else through if folder is None else within
-        targets[how][target] = targets[how].get(target, "") + reader.class_of(path)
-    for (option, bits), found in targets.items():
-        if found:
-            whose = "".join(each for each in "ugo" if any(each in classes for classes in found.values()))
-            yield f"chmod {option}{whose}+{bits} {shlex.join(map(str, found))}"
+        mode = alone if not target.is_dir() else through if folder is None else within
+        targets[mode][target] = targets[mode].get(target, "") + reader.class_of(path)
+    for (option, bits), paths in targets.items():
+        if paths:
+            whose = "".join(each for each in "ugo" if any(each in classes for classes in paths.values()))
+            yield f"chmod {option}{whose}+{bits} {shlex.join(map(str, paths))}"
 
 
 def _closed(file: Path, top: Path, reader: Reader) -> Iterator[Path]:
+    """The file if it cannot be read, and each folder above it, up to ``top``, that cannot be entered."""
     if not reader.may(file, _READ):
         yield file
     for folder in file.parents:
@@ -137,7 +138,7 @@ def _closed(file: Path, top: Path, reader: Reader) -> Iterator[Path]:
             yield folder
 
 
-def _asterisk(spool: Path) -> tuple[Reader, str]:
+def _asterisk_user(spool: Path) -> tuple[Reader, str]:
     try:
         uid = spool.stat().st_uid
         who = pwd.getpwuid(uid)

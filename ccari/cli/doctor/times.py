@@ -1,4 +1,4 @@
-"""Time zones: hours, holidays and due dates are by the clocks of those whom the policy names."""
+"""Checks the time zones that the policy needs: hours, holidays and due dates are in the time of each campaign or controller."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from ccari.policy.declaration import Policy
 
 
 def zones(policy: Policy) -> Iterator[Finding]:
-    """Each zone with the time there, for who has a watch: a clock that is set by another zone is right for no database."""
+    """The time in each zone, to compare with a watch: comparing clocks does not show that all are set to another zone's time."""
     names = {TIME_ZONES[each.country] for each in policy.controllers}
     spans = [span for campaign in policy.campaigns for span in campaign.hours]
     names |= {span.timezone for span in spans if span.timezone}

@@ -1,4 +1,4 @@
-"""Webhooks of the settings: what their messages are signed with, and what nobody was told."""
+"""Checks the webhooks of the settings: whether each has a secret to sign with, and which messages were given up."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from ccari.store.opened import Store
 
 
 def webhooks(settings: Settings) -> Iterator[Finding]:
-    """Without its secret `ccari serve` does not begin."""
+    """The secret of each webhook, without which `ccari serve` does not start."""
     for each in settings.webhooks:
         check = f"webhook {each.name}"
         try:
@@ -23,17 +23,17 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
 
 
 async def given_up(store: Store) -> list[Finding]:
-    """Those who were to be told something, and were tried for days."""
-    found = await untold(store.database)
-    told = [
+    """Messages to webhooks, and forwardings to controllers, that were given up after days of trying."""
+    unsent = await untold(store.database)
+    findings = [
         doubt(f"webhook {name}", f"{count} messages to it were given up",
               f"ccari webhooks list --state given_up --endpoint {name}; then: ccari webhooks retry --endpoint {name}, "
               f"or discard --endpoint {name} if nobody is to be told any more")
-        for name, count in found.webhooks.items()
+        for name, count in unsent.webhooks.items()
     ]  # fmt: skip
-    if found.forwards:
-        told.append(
-            doubt("forwarding", f"{found.forwards} times a controller was not told of a request",
+    if unsent.forwards:
+        findings.append(
+            doubt("forwarding", f"{unsent.forwards} times a controller was not told of a request",
                   "ccari requests forwards tells why; then: ccari requests forwards --retry REFERENCE")
         )  # fmt: skip
-    return told
+    return findings
