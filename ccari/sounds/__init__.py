@@ -1,4 +1,4 @@
-"""Prompts: their words, how they are spoken, and the sound files that Asterisk plays."""
+"""Prompts: their words, their synthesis or recording, and the sound files that Asterisk plays."""
 
 from ccari.sounds.build import Progress, build
 from ccari.sounds.catalogue import Catalogue, Kind, Wording

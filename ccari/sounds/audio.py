@@ -1,4 +1,4 @@
-"""From a spoken or recorded sound to the files that Asterisk plays: trimmed, equally loud, at telephone rates."""
+"""Turns a synthesised or recorded sound into the files that Asterisk plays: trimmed, equally loud, at telephone rates."""
 
 import math
 import re
@@ -12,42 +12,43 @@ from pydub.silence import detect_leading_silence
 
 from ccari.errors import SoundError
 
-#: Endings that Asterisk's format_pcm knows, and the sampling rates in Hz of what is in them: A-law and G.722, mono, no
-#: header. A telephone that speaks either gets the file as it is; and the two are a third of the size of WAV files.
+#: The file endings of Asterisk's format_pcm that are built, and their sampling rates in Hz: A-law and G.722, mono, without header.
+#: A telephone that uses either codec gets the file as it is, and the two take a third of the space of WAV files.
 FORMATS = {"alaw": 8000, "g722": 16000}
-#: Bytes of a file that play for a millisecond: either codec has 64 kbit/s.
+#: How many bytes of a file play for a millisecond: both codecs have 64 kbit/s.
 _BYTES_PER_MS = 8
-#: Integrated loudness (EBU R128) of every file, each rate for itself: near the -26 dBov speech level of ITU-T P.56.
+#: The integrated loudness (EBU R128) of every file, measured at its own rate: near the -26 dBov speech level of ITU-T P.56.
 TARGET_LUFS = -24.0
 #: How far a finished file may be from the target, in LU.
 TOLERANCE_LU = 0.3
 #: The highest true peak of a finished file, in dBTP: room for the codecs of the line.
 PEAK_DBTP = -3.0
-#: Silence at the end, in ms, so that the next prompt of a row does not fall on the last word.
+#: Silence at the end, in ms, so that there is a pause before the next prompt.
 TAIL_MS = 150
 
-#: Below this peak a sound holds no speech, in dBFS.
+#: A sound whose peak is below this, in dBFS, holds no speech.
 _SILENT_DBFS = -60.0
-#: What lies this far below the peak, in dB, at either end is cut off; a soft "s" or "f" is louder than that.
+#: Both ends are cut off where they are this far below the peak, in dB. A soft "s" or "f" is louder.
 _TRIM_DB = 45.0
-#: At full scale, in dBFS; and how many samples may lie there: a wave has a crest, a clipped one an edge.
+#: What counts as full scale, in dBFS, and how many samples may be there: an unclipped wave only touches it, a clipped one stays.
 _FULL_SCALE_DBFS, _CRESTS = -0.1, 10
-#: Kept before the first and after the last sound found, in ms, faded from and to nothing: no click.
+#: What is kept before the first and after the last sound, in ms, faded in and out to avoid clicks.
 _LEAD_MS, _RELEASE_MS = 15, 40
-#: The rate that is worked at, in Hz: above what any source speaks, so that every file is resampled once, downwards.
+#: The rate for processing, in Hz. It is above that of any source, so that each file is resampled downwards, once.
 _WORK_RATE = 48000
-#: DC and rumble would deceive the trimming, and no telephone carries them.
+#: Removes DC and rumble, which would mislead the trimming, and which no telephone carries.
 _RUMBLE_FILTER = "highpass=f=80"
-#: Corrections of the gain; one is the rule, more when the limiter has taken loudness away.
+#: How often the gain is corrected at most: usually once, more if the limiter reduces the loudness.
 _PASSES = 8
-#: How far a true peak may lie above the highest sample, which is what a limiter holds, in dB; more where it is seen.
+#: How far, in dB, the limiter is set below the wanted true peak at first, since it limits samples only. Set lower if that is not
+#: enough.
 _OVERSHOOT_DB = 1.0
-#: A sound shorter than this, in s, is measured repeated: R128 counts whole blocks of 0.4 s, and of a digit it would
-#: depend on where they fall.
+#: A sound shorter than this, in s, is measured repeated: R128 counts whole blocks of 0.4 s, so the loudness of a short one, such
+#: as a digit, would depend on where the blocks begin.
 _SHORT = 3.0
-#: The most samples of such a sound, at any rate that ffmpeg may measure it at, with room.
+#: More samples than such a sound can have, at any rate at which ffmpeg may measure it.
 _MOST_REPEATED = 1_000_000
-#: Seconds for one run of ffmpeg on one prompt.
+#: How long one run of ffmpeg may take, in s.
 _FFMPEG_TIMEOUT = 120.0
 
 
@@ -65,46 +66,46 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """``rate``: the sampling rate in Hz that a file was recorded at. ``clipped``: its peaks are cut off flat."""
+    """A recording as delivered. ``rate``: its sampling rate in Hz. ``clipped``: its peaks are cut off."""
 
     rate: int
     clipped: bool
 
 
 def require_ffmpeg() -> None:
-    """Raise SoundError when ffmpeg, which does the resampling and measuring, is not installed."""
+    """Raise SoundError if ffmpeg, which resamples and measures, is not installed."""
     if shutil.which("ffmpeg") is None:
         raise SoundError("ffmpeg is not installed: apt-get install ffmpeg")
 
 
 def inspect(path: Path) -> Source:
-    """Look at a recording as it was delivered. Raises SoundError when it is no sound."""
+    """Inspect a recording as it was delivered. Raises SoundError if it is not a sound file."""
     try:
-        # as 16-bit samples, in which also what a lossy codec has lifted over full scale is cut off
-        said = _ffmpeg("-i", f"file:{path}", "-map", "0:a:0", "-af",
+        # as 16-bit samples, so that clipping shows even where a lossy codec has lifted samples above full scale
+        report = _ffmpeg("-i", f"file:{path}", "-map", "0:a:0", "-af",
                        "aformat=sample_fmts=s16,astats=measure_perchannel=none", "-f", "null", "-")  # fmt: skip
     except SoundError as error:
         raise SoundError(f"{path.name} cannot be read as sound: {error}") from error
-    rate = re.search(r"Audio: .*?(\d+) Hz", said)
-    peak, count = (re.search(rf"\b{name}: (\S+)", said) for name in ("Peak level dB", "Peak count"))
+    rate = re.search(r"Audio: .*?(\d+) Hz", report)
+    peak, count = (re.search(rf"\b{name}: (\S+)", report) for name in ("Peak level dB", "Peak count"))
     if rate is None or peak is None or count is None:
         raise SoundError(f"{path.name} cannot be read as sound: it holds none")
     return Source(int(rate[1]), float(peak[1]) > _FULL_SCALE_DBFS and float(count[1]) > _CRESTS)
 
 
 def spoken_seconds(sound: AudioSegment) -> float:
-    """How long the words of a loaded sound take, without the silence after them."""
+    """How long the words of a loaded sound take, without the silence at its end."""
     return (len(sound) - TAIL_MS) / 1000
 
 
 def load(path: Path, work: Path) -> AudioSegment:
-    """Decode any sound file and cut it to what is spoken.
+    """Decode any sound file and trim it to the speech.
 
-    Returns 32-bit mono at 48 kHz with short fades and TAIL_MS of silence at its end; ``work`` is a folder for a
-    temporary file. Raises SoundError when it is no sound or holds nothing but silence.
+    Returns 32-bit mono at 48 kHz with short fades and TAIL_MS of silence at its end. ``work``: a folder for a temporary file.
+    Raises SoundError if it is not a sound file, or is silent.
     """
     decoded = work / "decoded.wav"
-    # pydub decodes too, but takes WAV files of floats in an extensible header for integers
+    # not by pydub, which takes the floats of a WAV file with an extensible header for integers
     try:
         _ffmpeg("-i", f"file:{path}", "-vn", "-af", _RUMBLE_FILTER, "-ac", "1", "-ar", str(_WORK_RATE),
                 "-c:a", "pcm_s32le", str(decoded))  # fmt: skip
@@ -124,10 +125,10 @@ def load(path: Path, work: Path) -> AudioSegment:
 
 
 def write(sound: AudioSegment, out: Path) -> Level:
-    """Write ``sound`` as ``out``, whose ending is one of FORMATS, at the target loudness; return the level measured.
+    """Write ``sound`` to ``out``, whose ending is one of FORMATS, at the target loudness; return the level measured.
 
-    The gain is linear; only where the peaks would be too high a limiter holds them. It is measured in 16-bit samples of
-    the file's rate, before they are coded. Raises SoundError when the loudness cannot be reached within the tolerance.
+    The gain is linear; a limiter is used only if the peaks would be too high. The level is measured on 16-bit samples at the
+    file's rate, before they are coded. Raises SoundError if the loudness cannot be reached within the tolerance.
     """
     samples = out.with_name(f"{out.name}.wav")
     sound.export(str(samples), format="wav").close()
@@ -151,25 +152,25 @@ def write(sound: AudioSegment, out: Path) -> Level:
 
 
 def _code(samples: Path, out: Path, gain: float, ceiling: float | None, repeat: int) -> Level:
-    """Code the samples at ``gain`` in dB, and measure them by ffmpeg's R128 meter, ``repeat`` times more, to 0.1 dB.
+    """Encode the samples at ``gain`` (dB), and measure them with ffmpeg's R128 meter, to 0.1 dB, repeated ``repeat`` times.
 
-    In one run: ffmpeg takes longer to start than to do either. Not by the reading of its loudnorm filter: that one is up
-    to 0.5 LU off where a prompt has pauses.
+    Both in one run, since ffmpeg takes longer to start than to do either. Its loudnorm filter measures too, but is up to 0.5 LU
+    off if a prompt has pauses.
     """
     kind = out.suffix[1:]
     rate = FORMATS[kind]
-    # swresample's filter before the rate is lowered: pydub's own set_frame_rate would fold the sibilants into the speech
+    # swresample filters before it lowers the rate; with pydub's set_frame_rate, sibilants would alias into the speech
     filters = [f"aresample={rate}:filter_size=64:cutoff=0.96", f"volume={gain:.3f}dB:precision=float"]
     if ceiling is not None:
         filters.append(f"alimiter=limit={10 ** (ceiling / 20):.4f}:level=false:latency=true")
     filters.append(f"aformat=sample_fmts=s16:sample_rates={rate}")
     meter = [f"aloop=loop={repeat}:size={_MOST_REPEATED}"] if repeat else []
     meter.append("ebur128=peak=true:framelog=quiet")
-    graph = f"[0:a]{','.join(filters)},asplit[coded][metered];[metered]{','.join(meter)}[told]"
-    said = _ffmpeg("-f", "wav", "-i", f"file:{samples}", "-filter_complex", graph,
+    graph = f"[0:a]{','.join(filters)},asplit[coded][metered];[metered]{','.join(meter)}[measured]"
+    report = _ffmpeg("-f", "wav", "-i", f"file:{samples}", "-filter_complex", graph,
                    "-map", "[coded]", "-f", kind, "-bitexact", "-map_metadata", "-1", f"file:{out}",
-                   "-map", "[told]", "-f", "null", "-")  # fmt: skip
-    summary = said[said.rindex("Summary:") :]
+                   "-map", "[measured]", "-f", "null", "-")  # fmt: skip
+    summary = report[report.rindex("Summary:") :]
     lufs, peak = (re.search(rf"{name}:\s+(\S+) ", summary) for name in ("I", "Peak"))
     if lufs is None or peak is None:
         raise SoundError("ffmpeg's loudness meter said nothing")
@@ -177,7 +178,7 @@ def _code(samples: Path, out: Path, gain: float, ceiling: float | None, repeat: 
 
 
 def plays_ms(path: Path) -> int:
-    """How long a file in one of FORMATS plays."""
+    """How long a file in one of FORMATS plays, in ms."""
     return round(path.stat().st_size / _BYTES_PER_MS)
 
 
@@ -192,10 +193,10 @@ def _ffmpeg(*options: str) -> str:
         raise
     except subprocess.TimeoutExpired:
         raise SoundError(f"ffmpeg did not finish within {_FFMPEG_TIMEOUT:.0f} s") from None
-    said = done.stderr.decode(errors="replace")
+    report = done.stderr.decode(errors="replace")
     if done.returncode != 0:
-        raise SoundError(f"ffmpeg failed: {_last_line(said)}")
-    return said
+        raise SoundError(f"ffmpeg failed: {_last_line(report)}")
+    return report
 
 
 def _last_line(text: str) -> str:

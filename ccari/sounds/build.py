@@ -1,4 +1,4 @@
-"""Building prompts: speak or take the studio's recording, make it telephone sound, keep account of it."""
+"""Builds the sound files of prompts, from synthesised speech or the studio's recordings, and records them in the manifest."""
 
 import hashlib
 import json
@@ -19,13 +19,13 @@ from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, SoundFile, damage,
 from ccari.sounds.sole import UNFINISHED, sole
 from ccari.sounds.studio import find_recording, words_beside
 
-#: Raised by one whenever the same source would give other files than before: all prompts are then built again.
+#: The version of the processing. Raise it by one if the same source would give other files: all prompts are then built again.
 PIPELINE = 2
 
 STUDIO = "studio"
 
-#: Made before they come to their place together: a killed build has lost so many, and a running service looks at all sounds
-#: anew each time.
+#: How many prompts are put in their place at a time. A build that is killed loses at most so many; each time, a running service
+#: checks all sounds anew.
 BATCH = 50
 
 _KEY = re.compile(r"[a-z]{2,3}(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,2}")
@@ -33,7 +33,7 @@ _KEY = re.compile(r"[a-z]{2,3}(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,2}")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One prompt is made: ``done`` of ``total``. ``built`` is False when it had not changed."""
+    """A prompt is finished, the ``done``-th of ``total``. ``built``: False if it had not changed."""
 
     prompt: Prompt
     done: int
@@ -43,7 +43,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """``recording`` is None when the engine is to speak; ``ready``: where the same was made before, without its ending."""
+    """A sound to make. ``recording``: None if the engine is to speak. ``ready``: if the same was made before, its path without ending,
+    and its entry.
+    """
 
     prompt: Prompt
     origin: str
@@ -53,13 +55,13 @@ class _Job:
 
     @property
     def alike(self) -> tuple[str, str]:
-        """What is the same of two jobs that make the same sound: a month may be written alike in two languages."""
+        """Equal for jobs that make the same sound. The language is part of it: a month may be written the same in two languages."""
         return self.prompt.language, self.recipe
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """``at``: where the files lie until they come to their place, without their ending."""
+    """A sound that was made. ``at``: its path in the working folder, without ending."""
 
     key: str
     at: Path
@@ -75,14 +77,14 @@ def build(
     shipped: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Manifest:
-    """Make the sound files of ``prompts`` in ``out_dir`` and return the manifest of all that lies there.
+    """Make the sound files of ``prompts`` in ``out_dir`` and return the manifest of everything there.
 
     For each prompt there will be ``<key>.alaw`` (8 kHz) and ``<key>.g722`` (16 kHz), and no other format. A recording
-    ``studio/<key>.wav|flac|…`` takes the place of the engine. What has not changed is left alone, and what the folder
-    ``shipped`` has, made in the same way, is copied; prompts that lie there and are not asked for stay. Blocks for some
-    0.5 s of processor time a prompt; ``on_progress`` is called in this thread.
+    ``studio/<key>.wav|flac|…`` is used instead of the engine. Sounds that have not changed are left alone; those that the folder
+    ``shipped`` has, made in the same way, are copied; other prompts in ``out_dir`` stay. Takes about 0.5 s of processor time
+    for each prompt, and blocks; ``on_progress`` is called in this thread.
 
-    Until a sound is made, the one that it takes the place of stays, and fits the manifest: calls go on meanwhile.
+    Until a sound is made, the old one stays, as in the manifest, so that calls go on meanwhile.
 
     Raises SoundError for the first prompt that cannot be made, those finished until then are kept; and before any, if somebody
     else builds in that folder.
@@ -112,7 +114,7 @@ def _make(
     alike: dict[tuple[str, str], list[_Job]] = {}
     for job in jobs:
         alike.setdefault(job.alike, []).append(job)
-    # inside out_dir, as only a rename within one file system is atomic
+    # inside out_dir, since a rename is atomic only within one file system
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out_dir) as folder:
         work, waiting = Path(folder), list[_Made]()
         pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
@@ -122,7 +124,7 @@ def _make(
             first, made = running.pop(future), future.result()
             waiting.append(made)
             report(first.prompt, built=True)
-            # what is made in the same way sounds the same, so it is made once
+            # jobs that would make the same sound get a copy of this one
             for job in alike[first.alike][1:]:
                 waiting.append(_sound(replace(job, ready=(made.at, made.entry)), work, engine))
                 report(job.prompt, built=True)
@@ -131,34 +133,36 @@ def _make(
             for future in as_completed(list(running)):
                 collect(future)
                 if len(waiting) >= BATCH:
-                    _take_in(waiting, known, out_dir)
+                    _put_in_place(waiting, known, out_dir)
         finally:
             pool.shutdown(cancel_futures=True)
             for future in [each for each in running if not each.cancelled() and each.exception() is None]:
                 collect(future)
-            _take_in(waiting, known, out_dir)
+            _put_in_place(waiting, known, out_dir)
 
 
-def _take_in(waiting: list[_Made], known: dict[str, Entry], out_dir: Path) -> None:
-    """Bring what was made to its place, and into the manifest. That is written before, and only renamed after: between the first
-    rename and the last, some milliseconds, sounds do not fit it, and block their calls; after a kill there, until the next build.
+def _put_in_place(waiting: list[_Made], known: dict[str, Entry], out_dir: Path) -> None:
+    """Move finished sounds to their place, and enter them in the manifest.
+
+    The new manifest is written before the sounds are moved, and renamed after. In the milliseconds between, sounds do not match the
+    manifest, which blocks their calls; if the build is killed there, until the next build.
     """
     if not waiting:
         return
     for made in waiting:
         (out_dir / made.key).parent.mkdir(parents=True, exist_ok=True)
-    aside = [stranger for made in waiting for stranger in strangers(out_dir, made.key)]
+    other_formats = [path for made in waiting for path in strangers(out_dir, made.key)]
     with Manifest(known | {made.key: made.entry for made in waiting}).draft(out_dir) as draft:
         try:
-            for stranger in aside:
-                stranger.unlink()
+            for path in other_formats:
+                path.unlink()
             while waiting:
                 made = waiting.pop(0)
                 for ending in made.entry.files:
                     Path(f"{made.at}.{ending}").replace(out_dir / f"{made.key}.{ending}")
                 known[made.key] = made.entry
         except BaseException:
-            # such as a folder of root's: what has its place is to fit all the same
+            # for example, a folder belongs to root: the manifest must still match the sounds that were moved
             Manifest(known).save(out_dir)
             raise
         draft.replace(out_dir / FILE_NAME)
@@ -209,7 +213,7 @@ def _job(prompt: Prompt, engine: Engine, folder: Path | None, known: Entry | Non
     if recording is None:
         return _Job(prompt, engine.name, _digest(engine.name, engine.settings, prompt.text), None)
     job = _Job(prompt, STUDIO, _digest(STUDIO, hashlib.sha256(recording.read_bytes()).hexdigest()), recording)
-    # the manifest says what a callee heard: an old recording must not pass for new words
+    # the manifest proves what a callee heard, so an old recording must not be entered with new words
     if known and known.recipe == job.recipe and known.text != prompt.text and words_beside(recording) is None:
         raise SoundError(
             f"{prompt.key}: the words have changed, the recording has not: import a new one, remove {recording}, "

@@ -1,4 +1,4 @@
-"""The catalogue: every prompt's words in every language, as templates."""
+"""The catalogue: the words of every prompt in every language, as templates."""
 
 import re
 import string
@@ -23,17 +23,17 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
 class Kind(StrEnum):
-    """To whom a prompt is said, and when."""
+    """To whom a prompt is spoken, and when."""
 
     NOTICE = "notice"
     MENU = "menu"
     CONFIRMATION = "confirmation"
     AGENT = "agent"
-    #: A digit or a part of a date: made from [keys] and [numbers], never an entry of the file.
+    #: A digit or a part of a date. Made from [keys] and [numbers]; not an entry of the file.
     NUMBER = "number"
 
 
-#: What a template of each kind may leave to be filled in from the policy or the call.
+#: The placeholders that a template of each kind may have, filled in from the policy or the call.
 PLACEHOLDERS = {
     Kind.NOTICE: frozenset(
         {"controller", "purpose", "recording_purpose", "data_source", "legal_basis_words", "key"}
@@ -58,7 +58,7 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The words of all prompts; whole and consistent once loaded."""
+    """The words of all prompts. Once loaded, they are complete and consistent."""
 
     path: Path
     languages: tuple[str, ...]
@@ -70,9 +70,8 @@ class Catalogue:
     def load(cls, path: Path) -> "Catalogue":
         """Read and validate a catalogue.
 
-        Raises SoundError, which names the file, the entry and the language: a file that cannot be read or is no TOML,
-        an entry without a language, with a placeholder that is not known or that another language does not have, a
-        word list with a gap.
+        Raises SoundError, naming the file, the entry and the language, if the file cannot be read or is not TOML, an entry lacks
+        a language or has a placeholder that is unknown or that another language does not have, or a word list has a gap.
         """
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -88,28 +87,28 @@ class Catalogue:
         return cls(path, languages, entries | numbers, keys, bases)
 
     def template(self, id: str, language: str) -> str:  # noqa: A002 - as policy.notices.Words names it
-        """The words of a prompt, with its {placeholders}. Raises SoundError when there are none."""
+        """The words of a prompt, with its {placeholders}. Raises SoundError if there are none."""
         entry = self.entries.get(id)
         if entry is None:
             raise SoundError(f"{self.path}: no entry [{id}]")
         return self._in(language, entry.text)
 
     def key_word(self, key: str, language: str) -> str:
-        """How the telephone key ``0``-``9``, ``*`` or ``#`` is said. Raises SoundError when it is no such key."""
+        """The words for the telephone key ``0``-``9``, ``*`` or ``#``. Raises SoundError if it is not such a key."""
         words = self._in(language, self.keys)
         if key not in words:
             raise SoundError(f"{self.path}: no key {key!r} on a telephone: 0 to 9, * or #")
         return words[key]
 
     def basis_words(self, basis: str, language: str) -> str:
-        """How a LegalBasis is said. Raises SoundError when it is none."""
+        """The words for a LegalBasis. Raises SoundError if it is not one."""
         words = self._in(language, self.legal_bases)
         if basis not in words:
             raise SoundError(f"{self.path}: no legal basis {basis!r}: {', '.join(LegalBasis)}")
         return words[basis]
 
     def fixed(self, language: str) -> list[Prompt]:
-        """The prompts that are alike in every campaign, finished: those without placeholders, menu pieces aside."""
+        """The prompts that are the same in every campaign: those without placeholders, except those of menus."""
         return [
             Prompt(entry.id, language, self._in(language, entry.text))
             for entry in self.entries.values()
@@ -174,7 +173,7 @@ def _numbers(
     path: Path, table: Any, languages: tuple[str, ...], keys: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Wording]:
     """The entries of the digits, days, months and years, by the ids of policy.speech."""
-    said: dict[str, list[str]] = {}
+    spoken: dict[str, list[str]] = {}
     for language, parts in _by_language(path, "numbers", table, languages, _NUMBERS).items():
         words = [keys[language][str(digit)] for digit in range(10)]
         for part, count in _NUMBERS.items():
@@ -184,10 +183,10 @@ def _numbers(
             for text in parts[part]:
                 _speakable(where, text)
             words += parts[part]
-        said[language] = words
+        spoken[language] = words
     return {
         id_: Wording(
-            id_, Kind.NUMBER, {language: said[language][place] for language in languages}, frozenset()
+            id_, Kind.NUMBER, {language: spoken[language][place] for language in languages}, frozenset()
         )
         for place, id_ in enumerate(speech.PROMPTS)
     }
@@ -206,7 +205,7 @@ def _word_list(
 def _by_language(
     path: Path, name: str, table: Any, languages: tuple[str, ...], wanted: Iterable[str]
 ) -> dict[str, dict[str, Any]]:
-    """A table for each language, each with what is wanted and nothing else."""
+    """The tables of a word list by language, once each is seen to have the names in ``wanted`` and nothing else."""
     if not isinstance(table, dict):
         raise SoundError(f"{path}: [{name}]: the word list is missing")
     names = {str(w) for w in wanted}

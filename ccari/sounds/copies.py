@@ -1,5 +1,6 @@
-"""Copies of what callees hear, by what names the audio, and its words by their version: a sound that is built anew takes the
-old one's place, and the catalogue has only the words of today.
+"""Keeps copies of what callees hear, for evidence: the sounds by the digest of their audio, the words by their version.
+
+Without the copies they would be lost: a new build replaces the sounds, and the catalogue has only the present words.
 """
 
 import asyncio
@@ -18,13 +19,13 @@ from ccari.policy import notices
 
 _log = structlog.get_logger()
 
-#: For all of a campaign's, which are hundreds after a build. A call waits no longer: over FastAGI the whole gate has three.
+#: How long a call waits for the copies of its campaign, which are hundreds after a build. Over FastAGI the whole gate has 3 s.
 KEEP_SECONDS = 2.0
 
 
 class Copies:
-    """``folder/DIGEST/ENDING`` and ``folder/VERSION.json``, each written whole or not at all; a copy never changes, unless it
-    was damaged.
+    """``folder/DIGEST/ENDING`` and ``folder/VERSION.json``, each written whole or not at all. A copy is only written again if it is
+    damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,67 +33,70 @@ class Copies:
         self._threads = OwnThreads("ccari-copies")
 
     async def keep_all(
-        self, sounds: Sequence[tuple[str, Mapping[str, Path]]], said: Mapping[str, Sequence[tuple[str, str]]]
+        self, sounds: Sequence[tuple[str, Mapping[str, Path]]], words: Mapping[str, Sequence[tuple[str, str]]]
     ) -> None:
-        """As :meth:`keep` and :meth:`keep_words`, of each; what takes long goes on though nobody waits for it any more."""
+        """:meth:`keep` each of ``sounds`` (digest, files) and :meth:`keep_words` of each version of ``words``. After
+        :data:`KEEP_SECONDS` it goes on, but is not waited for any longer.
+        """
         try:
             async with asyncio.timeout(KEEP_SECONDS):
-                await asyncio.shield(self._threads.begin(self._keep_all, sounds, said))
+                await asyncio.shield(self._threads.begin(self._keep_all, sounds, words))
         except TimeoutError:
-            self._tell("the disk takes longer than a call can wait; it goes on")
+            self._log_failure("the disk takes longer than a call can wait; it goes on")
         except StoreError as error:
-            self._tell(str(error))
+            self._log_failure(str(error))
 
     def _keep_all(
-        self, sounds: Sequence[tuple[str, Mapping[str, Path]]], said: Mapping[str, Sequence[tuple[str, str]]]
+        self, sounds: Sequence[tuple[str, Mapping[str, Path]]], words: Mapping[str, Sequence[tuple[str, str]]]
     ) -> None:
-        copied = [*(self.keep(*each) for each in sounds), *(self.keep_words(*each) for each in said.items())]
+        copied = [*(self.keep(*each) for each in sounds), *(self.keep_words(*each) for each in words.items())]
         try:
-            for each in (self._folder, self._folder.parent) if any(copied) else ():
-                settle(each)
+            for folder in (self._folder, self._folder.parent) if any(copied) else ():
+                settle(folder)
         except OSError as error:
-            self._tell(why(error))
+            self._log_failure(why(error))
 
-    def _tell(self, reason: str) -> None:
+    def _log_failure(self, reason: str) -> None:
         _log.warning("sound_not_copied", folder=str(self._folder), reason=reason)
 
     def keep(self, digest: str, files: Mapping[str, Path]) -> bool:
-        """Copy the files, by ending, of a sound that calls will play; False if nothing was written. No call fails for want of
-        a copy. That its folder is there is still to be settled.
+        """Copy the files of a sound that calls will play. ``files``: by ending. False if nothing was written.
+
+        A failure is only logged: no call fails because a copy is missing. The caller has to :func:`settle` the folder above.
         """
-        into = self._folder / digest
+        target = self._folder / digest
         try:
-            found = {ending: path.read_bytes() for ending, path in files.items()}
-            if _named(found) != digest or all(
-                _holds(into / each, content) for each, content in found.items()
+            contents = {ending: path.read_bytes() for ending, path in files.items()}
+            if _digest(contents) != digest or all(
+                _holds(target / ending, content) for ending, content in contents.items()
             ):
-                # spoilt since it was looked at, or copied before
+                # the sound was damaged since it was checked, or is copied already
                 return False
-            into.mkdir(parents=True, exist_ok=True)
-            for ending, content in found.items():
-                with draft_of(into / ending, content, for_folder=True) as draft:
-                    draft.replace(into / ending)
-            settle(into)
+            target.mkdir(parents=True, exist_ok=True)
+            for ending, content in contents.items():
+                with draft_of(target / ending, content, for_folder=True) as draft:
+                    draft.replace(target / ending)
+            settle(target)
         except OSError as error:
-            self._tell(why(error))
+            self._log_failure(why(error))
             return False
         return True
 
     def read(self, digest: str) -> dict[str, bytes]:
-        """The files of a sound, by ending; none where it was not kept, or is damaged."""
-        found: dict[str, bytes] = {}
+        """The files of a sound, by ending; none if it was not kept, or the copy is damaged."""
+        files: dict[str, bytes] = {}
         with contextlib.suppress(OSError):
-            found = {
+            files = {
                 path.name: path.read_bytes()
                 for path in (self._folder / digest).iterdir()
                 if not path.name.startswith(".")
             }
-        return found if _named(found) == digest else {}
+        return files if _digest(files) == digest else {}
 
-    def keep_words(self, version: str, said: Sequence[tuple[str, str]]) -> bool:
-        """The key and the words of each prompt of a notice that calls will play; as :meth:`keep` of a sound."""
-        path = self._words(version)
-        content = json.dumps(said, ensure_ascii=False, indent=1).encode()
+    def keep_words(self, version: str, words: Sequence[tuple[str, str]]) -> bool:
+        """As :meth:`keep`, for the words of a notice that calls will play. ``words``: the key and text of each prompt."""
+        path = self._words_path(version)
+        content = json.dumps(words, ensure_ascii=False, indent=1).encode()
         try:
             if _holds(path, content):
                 return False
@@ -100,24 +104,26 @@ class Copies:
             with draft_of(path, content, for_folder=True) as draft:
                 draft.replace(path)
         except OSError as error:
-            self._tell(why(error))
+            self._log_failure(why(error))
             return False
         return True
 
     def words(self, version: str) -> list[tuple[str, str]] | None:
-        """The key and the words of each prompt of a notice; None where they were not kept, or are damaged."""
-        # its version is a hash of them
+        """The key and text of each prompt of a notice; None if they were not kept, or the copy is damaged."""
+        # undamaged if their hash is the version
         with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
-            said = [(str(key), str(text)) for key, text in json.loads(self._words(version).read_bytes())]
-            if notices.wording(said) == version:
-                return said
+            words = [
+                (str(key), str(text)) for key, text in json.loads(self._words_path(version).read_bytes())
+            ]
+            if notices.wording(words) == version:
+                return words
         return None
 
-    def _words(self, version: str) -> Path:
+    def _words_path(self, version: str) -> Path:
         return self._folder / f"{version}.json"
 
 
-def _named(files: Mapping[str, bytes]) -> str:
+def _digest(files: Mapping[str, bytes]) -> str:
     return notices.audio({ending: sha256(content).hexdigest() for ending, content in files.items()})
 
 

@@ -1,4 +1,4 @@
-"""Speech synthesis behind one small protocol, so that a better voice can be plugged in."""
+"""Speech synthesis: the protocol of an engine, so that a better voice can be plugged in, and espeak-ng."""
 
 import re
 import subprocess
@@ -8,41 +8,41 @@ from typing import ClassVar, Protocol
 
 from ccari.errors import SoundError
 
-#: Seconds for one prompt; espeak-ng is some hundred times faster than speech.
+#: How long one prompt may take, in s. espeak-ng is some hundred times faster than speech.
 SPEAK_TIMEOUT = 60.0
-#: Seconds to ask the programme for its version.
+#: How long the program may take to print its version, in s.
 VERSION_TIMEOUT = 10.0
 
 _MISSING = "espeak-ng is not installed: apt-get install espeak-ng"
 
 
 class Engine(Protocol):
-    """Says words into a file. Called from several threads at once."""
+    """Synthesises speech. Called from several threads at once."""
 
     @property
     def name(self) -> str:
-        """The engine and its version, as the manifest names the origin of a sound: ``espeak-ng 1.52.0``."""
+        """The engine and its version, such as ``espeak-ng 1.52.0``: the origin of a sound in the manifest."""
 
     @property
     def settings(self) -> str:
-        """Whatever else changes the sound: when it changes, prompts are built again."""
+        """All else that the sound depends on. If it changes, prompts are built again."""
 
     def speak(self, text: str, language: str, out: Path) -> None:
-        """Write the spoken text as a WAV file of any rate. Raises SoundError when it cannot."""
+        """Write the spoken text as a WAV file of any rate. Raises SoundError if that fails."""
 
 
 class EspeakNg:
-    """espeak-ng: formant synthesis, not pretty, but there on every Debian, in every language, with no network."""
+    """espeak-ng: formant synthesis. It does not sound pretty, but every Debian has it, in all languages, and it needs no network."""
 
-    #: Languages of the catalogue to voices of espeak-ng.
+    #: The voice of espeak-ng for each language of the catalogue.
     VOICES: ClassVar = {"pl": "pl", "en": "en-gb", "de": "de", "uk": "uk"}
-    #: Words a minute. The default 175 is hard to follow for a synthetic voice through 300-3400 Hz.
+    #: Words a minute. At the default of 175, a synthetic voice is hard to follow over a telephone (300-3400 Hz).
     SPEED = 165
-    #: By how much a voice is told to hurry that would else speak more slowly than the others.
+    #: Factors on the speed of voices that speak more slowly than the others.
     PACE: ClassVar = {"uk": 1.15}
-    #: 0-99, default 50: slightly higher, as the telephone takes the fundamental of a low voice away.
+    #: 0-99, default 50. Slightly higher, since a telephone cuts off the fundamental of a low voice.
     PITCH = 55
-    #: What the voice would spell or stumble over, and how it is said. The prompt's own words stay as they are.
+    #: How to speak what the voice would spell out or stumble over. The prompt's text, as recorded, is not changed.
     SAY: ClassVar = {
         "pl": {
             "sp. z o.o.": "spółka z ograniczoną odpowiedzialnością",
@@ -62,9 +62,9 @@ class EspeakNg:
 
     @cached_property
     def name(self) -> str:
-        """``espeak-ng 1.52.0``. Raises SoundError when the programme is not installed."""
-        said = self._run(["--version"], "", VERSION_TIMEOUT)
-        version = re.search(r"\d+(\.\d+)+", said)
+        """Such as ``espeak-ng 1.52.0``. Raises SoundError if the program is not installed."""
+        output = self._run(["--version"], "", VERSION_TIMEOUT)
+        version = re.search(r"\d+(\.\d+)+", output)
         return f"espeak-ng {version.group() if version else 'unknown'}"
 
     @property
@@ -72,7 +72,7 @@ class EspeakNg:
         return f"voices={self.VOICES} speed={self.SPEED} pace={self.PACE} pitch={self.PITCH} say={self.SAY}"
 
     def speak(self, text: str, language: str, out: Path) -> None:
-        """Write the spoken text as a 22050 Hz mono WAV file. Raises SoundError when it cannot."""
+        """Write the spoken text as a 22050 Hz mono WAV file. Raises SoundError if that fails."""
         voice = self.VOICES.get(language)
         if voice is None:
             raise SoundError(
@@ -92,22 +92,22 @@ class EspeakNg:
             "--stdin",
         ]
         self._run(options, self._spoken(text, language), SPEAK_TIMEOUT)
-        # it ends with 0 even when it could not write
+        # its exit status is 0 even if it could not write
         if not out.is_file():
             raise SoundError(f"espeak-ng could not write {out}")
 
     def _spoken(self, text: str, language: str) -> str:
-        for written, said in self.SAY.get(language, {}).items():
-            # its full stop, when it is the last word, also ends the sentence
+        for written, spoken in self.SAY.get(language, {}).items():
+            # as the last word of a sentence, an abbreviation's full stop also ends the sentence
             abbreviation = rf"(?<![\w.]){re.escape(written)}(?!\w)"
-            text = re.sub(rf"{abbreviation}(\.|$)", f"{said}.", text, flags=re.IGNORECASE)
-            text = re.sub(abbreviation, said, text, flags=re.IGNORECASE)
+            text = re.sub(rf"{abbreviation}(\.|$)", f"{spoken}.", text, flags=re.IGNORECASE)
+            text = re.sub(abbreviation, spoken, text, flags=re.IGNORECASE)
         # espeak-ng takes control characters for commands and [[...]] for phonemes
         text = "".join(c if c.isprintable() else " " for c in text)
         return text.replace("[[", "").replace("]]", "")
 
     def _run(self, options: list[str], text: str, timeout: float) -> str:
-        # the text goes through stdin: no shell sees it, and one that begins with "-" is no option
+        # the text goes through standard input, so that one that begins with "-" is not taken for an option
         try:
             done = subprocess.run(
                 [self._programme, *options],

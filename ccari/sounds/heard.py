@@ -1,4 +1,4 @@
-"""The very audio of the notices that a call's journal says were heard, with the words that were said."""
+"""Finds the audio and the words of the notices that a call's journal says were heard, exactly as they were then."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -21,63 +21,66 @@ from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """What the calls of a campaign would hear now."""
+    """What a call of the campaign would hear today."""
 
     board: Soundboard
     controller: Controller
     campaign: Campaign
 
     def prompts(self, language: str) -> dict[str, Prompt]:
-        """By id; none where the catalogue has no such language any more, or lacks a prompt."""
+        """The prompts by id; none if the catalogue no longer has the language, or lacks a prompt."""
         with contextlib.suppress(SoundError):
-            said = notices.prompts(self.controller, self.campaign, self.board.catalogue, language)
-            return {each.id: each for each in said}
+            prompts = notices.prompts(self.controller, self.campaign, self.board.catalogue, language)
+            return {each.id: each for each in prompts}
         return {}
 
     def files(self, prompt: Prompt, digest: str) -> dict[str, bytes]:
-        """Those of the sound of a prompt, if it is still the one of ``digest``."""
+        """The files of a prompt's sound, by ending; none if its digest is not ``digest`` any more."""
         with contextlib.suppress(SoundError, OSError):
-            found = {ending: path.read_bytes() for ending, path in self.board.files(prompt).items()}
+            files = {ending: path.read_bytes() for ending, path in self.board.files(prompt).items()}
             if (
-                notices.audio({ending: sha256(content).hexdigest() for ending, content in found.items()})
+                notices.audio({ending: sha256(content).hexdigest() for ending, content in files.items()})
                 == digest
             ):
-                return found
+                return files
         return {}
 
 
 def heard(copies: Copies, today: Today | None, journal: Sequence[Linked]) -> list[HeardSound]:
-    """Each prompt that was heard, in order, with its words and its files; those of an erased entry are not known."""
-    found: dict[tuple[str, str, str | None], HeardSound] = {}
+    """Each prompt that was heard, in order, with its words and files. An erased entry of the journal names none.
+
+    The files are those of ``today`` if they are still the same, else those in ``copies``.
+    """
+    sounds: dict[tuple[str, str, str | None], HeardSound] = {}
     for notice in notices_heard(journal):
         prompts = today.prompts(notice.language) if today else {}
-        said = _said(copies, prompts, notice)
+        words = _words(copies, prompts, notice)
         for place, (prompt, digest) in enumerate(notice.sounds):
-            # where the words are not known, neither is of which campaign they were: the journal has the prompt's id
-            key, text = said[place] if said else (prompt, None)
+            # the journal has the prompt's id only; without the words, its key (with language and campaign) is not known either
+            key, text = words[place] if words else (prompt, None)
             files = today.files(prompts[prompt], digest) if today and prompt in prompts else {}
-            found[key, digest, text] = HeardSound(key, text, digest, files or copies.read(digest))
-    return list(found.values())
+            sounds[key, digest, text] = HeardSound(key, text, digest, files or copies.read(digest))
+    return list(sounds.values())
 
 
 def heard_of(settings: Settings, policy: Policy | None, account: Account) -> list[HeardSound]:
-    """As :func:`heard`, of the call that an account is of. ``policy``: None where that of the call cannot be read any more."""
+    """As :func:`heard`, for the call of an account. ``policy``: that of the call; None if it cannot be read any more."""
     campaign = policy.campaign(account.subject["campaign"]) if policy else None
     today = None
-    # a damaged folder of sounds is no reason to withhold the rest
+    # if the folder of sounds is damaged, there are still the copies
     with contextlib.suppress(SoundError):
         if policy and campaign:
             today = Today(open_soundboard(settings), policy.controller_of(campaign), campaign)
     return heard(open_copies(settings), today, account.journal)
 
 
-def _said(
+def _words(
     copies: Copies, prompts: Mapping[str, Prompt], notice: HeardNotice
 ) -> Sequence[tuple[str, str]] | None:
-    """The key and the words of each prompt, as they were kept or as they still are; None where they are others by now."""
+    """The key and text of each prompt of a notice: from the copies, or today's if they are still the same; else None."""
     ids = [each for each, _ in notice.sounds]
     kept = copies.words(notice.version)
     if kept is not None and [key.split("/")[-1] for key, _ in kept] == ids:
         return kept
-    said = [(each.key, each.text) for each in map(prompts.get, ids) if each]
-    return said if notices.wording(said) == notice.version else None
+    words = [(each.key, each.text) for each in map(prompts.get, ids) if each]
+    return words if notices.wording(words) == notice.version else None

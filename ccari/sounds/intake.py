@@ -1,4 +1,4 @@
-"""A speaker's recordings, looked at one by one before any of them takes the place of the synthetic voice."""
+"""Checks a speaker's recordings, one by one, and takes in those that may replace the synthetic voice."""
 
 import os
 import shutil
@@ -14,19 +14,20 @@ from ccari.policy.notices import Prompt
 from ccari.sounds import audio
 from ccari.sounds.studio import ENDINGS, WORDS, check_words
 
-#: Below this rate in Hz a recording lacks what any telephone carries; below the other, what one with G.722 carries.
+#: Sampling rates in Hz. Below the first, a recording lacks what every telephone carries; below the second, what G.722 carries.
 LEAST_RATE, GOOD_RATE = 8000, 16000
-#: Characters a second. Nobody reads faster, so something is missing; nobody reads more slowly, so something is added
-#: (abbreviations and numbers that are written short take longer, and a pause is no fault: hence the grace in seconds).
+#: Characters a second. Nobody reads faster than the first: then something is missing. Nobody reads more slowly than the second:
+#: then something was added. Since written abbreviations and numbers take longer to read, and pauses are allowed, there is a grace
+#: in seconds.
 FASTEST, SLOWEST, GRACE = 25.0, 5.0, 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file of the studio's, and what was found in it.
+    """A file that the studio delivered, with the result of its check.
 
-    ``name``: its path below the folder. ``prompt``: what it is a recording of, if anything. ``fault``: why it is
-    refused. ``doubt``: what somebody should listen to, though it is taken.
+    ``name``: its path below the folder. ``prompt``: the one that it is a recording of, if any. ``fault``: why it is refused.
+    ``doubt``: what somebody should listen for, though it is taken.
     """
 
     name: str
@@ -37,23 +38,23 @@ class Recording:
 
 
 def examine(folder: Path, prompts: Iterable[Prompt]) -> Iterator[Recording]:
-    """Look at every file below ``folder``, hidden ones and the ``.txt`` with the words aside, in the order of their names.
+    """Check every file below ``folder`` in the order of their names, except hidden ones and the ``.txt`` files with the words.
 
-    The recording of a prompt is named by its key, ``pl/renewals/identity.wav``, or flat, ``pl.renewals.identity.wav``.
-    Each takes some 0.5 s of processor time. Raises SoundError when the folder cannot be read.
+    A recording is named after the key of its prompt: ``pl/renewals/identity.wav``, or flat, ``pl.renewals.identity.wav``.
+    Takes about 0.5 s of processor time for each. Raises SoundError if the folder cannot be read.
     """
     audio.require_ffmpeg()
-    named = {name: each for each in prompts for name in (each.key, each.key.replace("/", "."))}
-    found = [_named(path, folder, named) for path in _files(folder)]
-    twice = _twice(found)
+    by_name = {name: each for each in prompts for name in (each.key, each.key.replace("/", "."))}
+    recordings = [_identified(path, folder, by_name) for path in _files(folder)]
+    duplicates = _duplicates(recordings)
     with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        yield from pool.map(lambda each: _examined(each, twice, Path(work)), found)
+        yield from pool.map(lambda each: _examined(each, duplicates, Path(work)), recordings)
 
 
 def take(recordings: Iterable[Recording], studio: Path) -> list[Prompt]:
-    """Keep the recordings without a fault in ``studio``, from where a build takes them, with the words that they say.
+    """Copy the recordings without a fault to ``studio``, where builds look for them, with the words that they say.
 
-    Returns their prompts. Raises SoundError when one cannot be written.
+    Returns their prompts. Raises SoundError if one cannot be written.
     """
     taken = []
     for recording in recordings:
@@ -90,9 +91,10 @@ def _files(folder: Path) -> list[Path]:
     )
 
 
-def _named(path: Path, folder: Path, named: Mapping[str, Prompt]) -> Recording:
+def _identified(path: Path, folder: Path, by_name: Mapping[str, Prompt]) -> Recording:
+    """The file with the prompt that it is named after, or with the fault that there is none."""
     name = path.relative_to(folder)
-    prompt = named.get(str(name.with_suffix("")))
+    prompt = by_name.get(str(name.with_suffix("")))
     if path.suffix.lower()[1:] not in ENDINGS:
         return Recording(str(name), path, None, f"no kind of recording: {', '.join(ENDINGS)}")
     if prompt is None:
@@ -100,8 +102,8 @@ def _named(path: Path, folder: Path, named: Mapping[str, Prompt]) -> Recording:
     return Recording(str(name), path, prompt)
 
 
-def _twice(recordings: Sequence[Recording]) -> dict[str, str]:
-    """The name of another recording of the same prompt, by the name of each."""
+def _duplicates(recordings: Sequence[Recording]) -> dict[str, str]:
+    """For each recording of a prompt that has several, by name: the name of another one."""
     by_prompt = defaultdict[str, list[str]](list)
     for each in recordings:
         if each.prompt is not None:
@@ -114,22 +116,22 @@ def _twice(recordings: Sequence[Recording]) -> dict[str, str]:
     }
 
 
-def _examined(recording: Recording, twice: Mapping[str, str], work: Path) -> Recording:
+def _examined(recording: Recording, duplicates: Mapping[str, str], work: Path) -> Recording:
     if recording.prompt is None:
         return recording
     name, path, prompt = recording.name, recording.path, recording.prompt
-    if other := twice.get(name):
+    if other := duplicates.get(name):
         return Recording(name, path, prompt, f"{other} is a recording of the same prompt: keep one")
     try:
         check_words(path, prompt)
-        doubt = _listened(path, prompt, Path(tempfile.mkdtemp(dir=work)))
+        doubt = _doubt_of(path, prompt, Path(tempfile.mkdtemp(dir=work)))
     except SoundError as error:
         return Recording(name, path, prompt, str(error).removeprefix(f"{path.name} "))
     return Recording(name, path, prompt, None, doubt)
 
 
-def _listened(path: Path, prompt: Prompt, work: Path) -> str | None:
-    """What is doubtful in a recording. Raises SoundError for what it is refused for."""
+def _doubt_of(path: Path, prompt: Prompt, work: Path) -> str | None:
+    """What is doubtful about a recording, or None. Raises SoundError with the reason if it must be refused."""
     source = audio.inspect(path)
     if source.rate < LEAST_RATE:
         raise SoundError(f"sampled at {source.rate} Hz: at least {LEAST_RATE}, better {GOOD_RATE} or more")

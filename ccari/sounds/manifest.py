@@ -1,6 +1,6 @@
-"""What lies in a folder of sounds: the words, origin and hash of every file.
+"""The manifest of a folder of sounds: the words, origin and hash of every file.
 
-It is the proof of what exact audio a callee heard: evidence refers to a prompt by key, words and sha256.
+It proves which audio a callee heard: evidence refers to a prompt by key, words and sha256.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ class SoundFile:
 class Entry:
     """One prompt as it was built.
 
-    ``origin`` is ``espeak-ng 1.52.0`` or ``studio``; ``recipe`` a digest of all that the sound was made from but its
-    language, by which a later build knows that nothing changed; ``files`` has one file for each ending of FORMATS.
+    ``origin``: the engine, such as ``espeak-ng 1.52.0``, or ``studio``. ``recipe``: a digest of all that the sound was made from
+    except its language, by which a later build sees that nothing has changed. ``files``: one for each ending of FORMATS.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Entry:
 
     @property
     def digest(self) -> str:
-        """What names its audio: see :func:`ccari.policy.notices.audio`."""
+        """The digest of its audio: see :func:`ccari.policy.notices.audio`."""
         return notices.audio({ending: file.sha256 for ending, file in self.files.items()})
 
 
@@ -57,7 +57,7 @@ class Manifest:
 
     @classmethod
     def load(cls, directory: Path) -> "Manifest":
-        """Read the manifest of a folder. Raises SoundError when there is none or it is damaged."""
+        """Read the manifest of a folder. Raises SoundError if there is none or it is damaged."""
         path = directory / FILE_NAME
         try:
             table = json.loads(path.read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ class Manifest:
             raise SoundError(f"{path}: damaged: remove it and run ccari sounds build") from None
 
     def entry(self, key: str) -> Entry:
-        """The entry of a prompt. Raises SoundError when it was not built."""
+        """The entry of a prompt. Raises SoundError if it was not built."""
         try:
             return self.entries[key]
         except KeyError:
@@ -83,7 +83,7 @@ class Manifest:
 
     @contextlib.contextmanager
     def draft(self, directory: Path) -> Iterator[Path]:
-        """It, under another name beside its own; gone afterwards."""
+        """Write the manifest under a temporary name in ``directory``, to be renamed; removed afterwards if it was not."""
         table = {key: asdict(entry) for key, entry in self.entries.items()}
         text = json.dumps(table, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         draft = directory / f".{FILE_NAME}.{os.getpid()}"
@@ -95,10 +95,10 @@ class Manifest:
 
 
 def check(directory: Path, prompts: Iterable[Prompt]) -> list[str]:
-    """Say what is wrong with the sounds that a policy needs: one line a problem, none when a callee will hear all of them.
+    """What is wrong with the sounds that a policy needs, one line for each problem; none if callees will hear all of them.
 
-    Found are prompts never built or built with other words, files that are missing, empty or changed since they were
-    built, and others beside them that Asterisk might play in their place.
+    Finds prompts that were never built, or were built with other words; files that are missing, empty or changed since they were
+    built; and files beside them that Asterisk might play instead.
     """
     try:
         manifest = Manifest.load(directory)
@@ -117,7 +117,7 @@ def check(directory: Path, prompts: Iterable[Prompt]) -> list[str]:
 
 
 def damage(directory: Path, key: str, entry: Entry) -> Iterator[str]:
-    """What is wrong with the files of a prompt, a line each; nothing when they are byte for byte what was built."""
+    """What is wrong with the files of a prompt, a line each; nothing if they are byte for byte what was built."""
     for ending in FORMATS:
         name = f"{key}.{ending}"
         try:
@@ -128,19 +128,19 @@ def damage(directory: Path, key: str, entry: Entry) -> Iterator[str]:
         except OSError as error:
             yield f"{name}: cannot be read: {error.strerror}"
             continue
-        known = entry.files.get(ending)
+        built = entry.files.get(ending)
         if not content:
             yield f"{name}: the file is empty: ccari sounds build"
-        elif known is None or hashlib.sha256(content).hexdigest() != known.sha256:
+        elif built is None or hashlib.sha256(content).hexdigest() != built.sha256:
             yield f"{name}: changed since it was built: ccari sounds build"
     for path in strangers(directory, key):
         yield f"{path.relative_to(directory)}: not built, but Asterisk might play it: ccari sounds build"
 
 
 def strangers(directory: Path, key: str) -> list[Path]:
-    """Files in other formats beside those of a prompt: Asterisk plays whichever is nearest to the call's codec."""
-    path = directory / key
-    return sorted(found for found in path.parent.glob(f"{path.name}.*") if found.suffix[1:] not in FORMATS)
+    """Files of a prompt in other formats than FORMATS: Asterisk plays whichever is nearest to the call's codec."""
+    prompt = directory / key
+    return sorted(path for path in prompt.parent.glob(f"{prompt.name}.*") if path.suffix[1:] not in FORMATS)
 
 
 def _entry(table: dict[str, object]) -> Entry:

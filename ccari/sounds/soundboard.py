@@ -1,4 +1,4 @@
-"""The sounds that calls play: looked up, checked against the words wanted, and named as Asterisk knows them."""
+"""Finds the sounds that calls play, checks that they say the policy's words, and names them as Asterisk knows them."""
 
 import asyncio
 import os
@@ -32,25 +32,27 @@ def open_soundboard(settings: Settings, copies: Copies | None = None) -> "Soundb
 
 
 def open_copies(settings: Settings) -> Copies:
-    """Where the service keeps copies of what calls play."""
+    """The copies of what calls play, in the folder where the service keeps them."""
     return Copies(settings.data_dir / "heard")
 
 
-#: How long it may go unnoticed, in seconds, that a sound was spoilt which is no notice: of hundreds of files a look at each
-#: gate is half a millisecond. What a build has changed counts at once.
+#: How long damage to a sound that is not part of a notice may go unnoticed, in seconds: checking hundreds of files at each gate
+#: would take half a millisecond. What a build has changed counts at once.
 LOOK_SECONDS = 1.0
 
-#: Of a file or a folder that was looked at: when and what it was. None of one that is not there.
+#: Inode, size and ctime of a file or folder, by which a change is noticed; None if it is not there.
 _Stamp = tuple[int, int, int] | None
 _Stamps = dict[str, _Stamp]
 
 
 @dataclass
 class _Checked:
-    """The scripts of a campaign, and what they rested on when they were checked: ``notices`` are looked at before each call,
-    for nobody is rung who could not be told (invariant 3), and all of it each :data:`LOOK_SECONDS`. ``heard``: the files
-    of each sound, by what names its audio, and ``said``: the words of each notice, by their version. Of both there are copies
-    when ``copying`` is done.
+    """The scripts of a campaign, with the stamps of their files when they were checked.
+
+    ``of``: the declarations that they were made for. ``notices``: the stamps of the notices' files, checked before each call: nobody
+    is rung who could not be told (invariant 3). ``others``: those of all other files, checked every :data:`LOOK_SECONDS`.
+    ``heard``: the digest and the files of each sound. ``said``: the words of each notice, by version. ``copying``: the task that
+    copies both.
     """
 
     of: tuple[Controller, Campaign]
@@ -63,7 +65,9 @@ class _Checked:
     copying: asyncio.Task[None] | None = None
 
     def holds(self, now: float, *, lately: bool) -> bool:
-        """True if no file was changed, taken away, or put beside them since, as far as there was a look."""
+        """True if no file was changed, removed or added since, as far as that is checked now. ``lately``: it will do if that was so
+        less than :data:`LOOK_SECONDS` ago.
+        """
         if now - self.looked_at < LOOK_SECONDS:
             return lately or _unchanged(self.notices)
         self.looked_at = now
@@ -71,10 +75,10 @@ class _Checked:
 
 
 class Soundboard:
-    """:class:`ccari.ports.Prompts` over a folder of built sounds, and the shipped ones behind it.
+    """:class:`ccari.ports.Prompts` over a folder of built sounds and, for prompts that it lacks, the shipped ones.
 
-    ``asterisk_dir`` is the folder as Asterisk sees it, where that differs. ``copies``: who keeps what the scripts play.
-    ``clock``: in seconds, for how old a look is.
+    ``asterisk_dir``: the path of the folder for Asterisk, if it differs. ``copies``: keeps copies of what the scripts play.
+    ``clock``: in seconds, for the age of a check.
     """
 
     def __init__(
@@ -93,28 +97,30 @@ class Soundboard:
     def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> dict[str, Script]:
-        """Every sound of the campaign, by language; each file is hashed when it, its folder or the campaign is new. For that
-        the notices are looked at each time, unless as they were ``lately`` will do, and the others each :data:`LOOK_SECONDS`.
+        """Every sound of the campaign, by language. A file is hashed if it, its folder or the campaign has changed.
+
+        For that the files of notices are checked each time, unless ``lately``: the result of the last :data:`LOOK_SECONDS` will
+        do. The others are checked every :data:`LOOK_SECONDS`.
 
         Raises
         ------
         SoundError
-            Naming the first sound that is missing, damaged, or says other words.
+            If a sound is missing, damaged, or says other words, naming the first such sound.
         """
         self._refresh()
         while True:
             try:
                 return self._scripts(controller, campaign, lately=lately)
             except SoundError:
-                # a build has put others in their place since the manifest was read
+                # try again if a build has replaced sounds since the manifests were read
                 if not self._refresh():
                     raise
 
     def _scripts(self, controller: Controller, campaign: Campaign, *, lately: bool) -> dict[str, Script]:
-        # from before the look
-        known, now = self._checked.get(campaign.id), self._clock()
-        if known is not None and known.of == (controller, campaign) and known.holds(now, lately=lately):
-            return known.scripts
+        # the time before the check, so that its age is not underestimated
+        before, now = self._checked.get(campaign.id), self._clock()
+        if before is not None and before.of == (controller, campaign) and before.holds(now, lately=lately):
+            return before.scripts
         self._checked.pop(campaign.id, None)
         checked = _Checked((controller, campaign), {}, {}, {}, now)
         for language in campaign.spoken:
@@ -123,46 +129,48 @@ class Soundboard:
         return checked.scripts
 
     def _script(self, controller: Controller, campaign: Campaign, language: str, checked: _Checked) -> Script:
-        said = {each.id: each for each in notices.prompts(controller, campaign, self.catalogue, language)}
-        told = {each for ids in notices.wordings(campaign) for each in ids}
+        """The script of one language. Puts into ``checked`` the stamps of its files, and what has to be copied."""
+        prompts = {each.id: each for each in notices.prompts(controller, campaign, self.catalogue, language)}
+        in_notices = {id_ for ids in notices.wordings(campaign) for id_ in ids}
         found = {
-            each: self._find(prompt, checked.notices if each in told else checked.others)
-            for each, prompt in said.items()
+            id_: self._find(prompt, checked.notices if id_ in in_notices else checked.others)
+            for id_, prompt in prompts.items()
         }
         checked.heard += [
-            (entry.digest, _files(folder, said[each], entry)) for each, (folder, _, entry) in found.items()
+            (entry.digest, _files(folder, prompts[id_], entry)) for id_, (folder, _, entry) in found.items()
         ]
-        sounds = {each: _sound(said[each], seen_as, entry) for each, (_, seen_as, entry) in found.items()}
-        spoken = [ids for ids in notices.wordings(campaign) if said.keys() >= set(ids)]
-        versions = {ids: notices.version(tuple(said[each] for each in ids)) for ids in spoken}
+        sounds = {id_: _sound(prompts[id_], seen_as, entry) for id_, (_, seen_as, entry) in found.items()}
+        wordings = [ids for ids in notices.wordings(campaign) if prompts.keys() >= set(ids)]
+        versions = {ids: notices.version(tuple(prompts[id_] for id_ in ids)) for ids in wordings}
         checked.said |= {
-            version: [(said[each].key, said[each].text) for each in ids] for ids, version in versions.items()
+            version: [(prompts[id_].key, prompts[id_].text) for id_ in ids]
+            for ids, version in versions.items()
         }
         return Script(sounds, versions)
 
     async def keep(self, campaign: Campaign) -> None:
-        """As :class:`ccari.ports.Prompts` has it: done once for all calls, in a thread; nothing is looked at where it was."""
+        """As :class:`ccari.ports.Prompts` says. Done in a thread, once for all calls; what was copied is not checked again."""
         checked = self._checked.get(campaign.id)
         if checked is None or self._copies is None:
             return
         if checked.copying is None:
             checked.copying = asyncio.create_task(self._copies.keep_all(checked.heard, checked.said))
         if not checked.copying.done():
-            # whose call ends meanwhile does not end it for the others
+            # shielded, so that a call that is cancelled does not stop the copying for others
             await asyncio.shield(checked.copying)
 
     def common(self, prompt: str, language: str) -> Sound:
-        """A sound that is alike in every campaign. Raises SoundError as :meth:`scripts` does."""
+        """A sound that is the same in every campaign. Raises SoundError as :meth:`scripts` does."""
         self._refresh()
         return self._sound(Prompt(prompt, language, self.catalogue.template(prompt, language)))
 
     def source(self, told: str, language: str) -> Sound:
-        """What says a contact's source. Raises SoundError as :meth:`scripts` does."""
+        """The sound that says where a contact's number comes from. Raises SoundError as :meth:`scripts` does."""
         self._refresh()
         return self._sound(notices.source(told, self.catalogue, language))
 
     def find(self, prompt: Prompt) -> Entry:
-        """How the sound of a prompt was built that a call would play. Raises SoundError as :meth:`scripts` does."""
+        """The manifest's entry of the sound that a call would play. Raises SoundError as :meth:`scripts` does."""
         self._refresh()
         return self._find(prompt)[2]
 
@@ -177,7 +185,7 @@ class Soundboard:
         return _sound(prompt, seen_as, entry)
 
     def _find(self, prompt: Prompt, stamps: _Stamps | None = None) -> tuple[Path, Path, Entry]:
-        """The folder, the folder as Asterisk sees it, and the entry. ``stamps``: gets those of what was looked at."""
+        """The folder of the sound, that folder as Asterisk sees it, and the entry. The stamps of the files are put into ``stamps``."""
         fault = f"{prompt.key}: no such sound in {self._places[0][0]}: ccari sounds build"
         for (folder, seen_as), manifest in zip(self._places, self._manifests, strict=True):
             entry = manifest.entries.get(prompt.key) if manifest else None
@@ -187,7 +195,7 @@ class Soundboard:
                 fault = f"{prompt.key}: the sound in {folder} says other words than the policy: ccari sounds build"
                 continue
             if stamps is not None:
-                # before the look, so that a change in between shows the next time
+                # taken before the check, so that a change during it shows the next time
                 for path, stamp in _stamps(folder, prompt, entry).items():
                     stamps.setdefault(path, stamp)
             problem = next(damage(folder, prompt.key, entry), None)
@@ -197,7 +205,7 @@ class Soundboard:
         raise SoundError(fault)
 
     def _refresh(self) -> bool:
-        """Read the manifests again when a build has changed them; True then."""
+        """Read the manifests again if a build has changed them; True if so."""
         stamps = [_stamp(path) for path in self._written]
         if stamps == self._stamps:
             return False
@@ -211,7 +219,7 @@ class Soundboard:
 
 
 def _stamps(folder: Path, prompt: Prompt, entry: Entry) -> _Stamps:
-    """Of the files of a sound, and of the folder that they lie in: Asterisk may play what is put beside them."""
+    """The stamps of a sound's files, and of their folder: Asterisk may play a file that is added there."""
     paths = [(folder / prompt.key).parent, *_files(folder, prompt, entry).values()]
     return {str(path): _stamp(str(path)) for path in paths}
 
@@ -222,10 +230,10 @@ def _unchanged(stamps: _Stamps) -> bool:
 
 def _stamp(path: str) -> _Stamp:
     try:
-        found = os.stat(path)  # noqa: PTH116 - hundreds at each gate, and pathlib takes thrice the time
+        stat = os.stat(path)  # noqa: PTH116 - hundreds at each gate, and pathlib takes three times as long
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_ctime_ns
+    return stat.st_ino, stat.st_size, stat.st_ctime_ns
 
 
 def _files(folder: Path, prompt: Prompt, entry: Entry) -> dict[str, Path]:
