@@ -1,1 +1,1 @@
-"""The folder of keys, for whoever keeps some there: secrets of numbers, of recordings, of evidence."""
+"""The files of the keys folder: secrets of numbers, and keys of recordings and of evidence."""

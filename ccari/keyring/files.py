@@ -11,20 +11,21 @@ from pathlib import Path
 
 from ccari.errors import ConfigError, why
 
-#: What anybody may know, though nobody else may change it.
+#: The endings of public files: others may read them, but not write to them.
 PUBLIC_SUFFIXES = frozenset({".pub", ".recipients"})
 PRIVATE_MODE, FOLDER_MODE = 0o600, 0o700
-_BY_OTHERS, _WRITTEN_BY_OTHERS = 0o077, 0o022
+#: Bits of a file's mode.
+_ANY_ACCESS_BY_OTHERS, _WRITTEN_BY_OTHERS = 0o077, 0o022
 _DRAFT = ".draft"
 
 
 def is_draft(path: Path) -> bool:
-    """What a command that was killed has left half written."""
+    """Whether it is a file that a killed command has left half written."""
     return path.name.startswith(".") and path.suffix == _DRAFT
 
 
 def is_there(path: Path) -> bool:
-    """Raise ConfigError if that cannot be seen: what another user has is not to pass for missing."""
+    """Whether the file exists. Raises ConfigError if that cannot be told: a file of another user must not pass for missing."""
     try:
         return path.exists()
     except OSError as error:
@@ -32,39 +33,41 @@ def is_there(path: Path) -> bool:
 
 
 def read_private(path: Path) -> bytes:
-    """The content of a file that is its owner's alone.
+    """The content of a file that only its owner may read.
 
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If it is not there.
     ConfigError
         If others can read it, or this process cannot.
     """
-    return _read(path, _BY_OTHERS)
+    return _read(path, _ANY_ACCESS_BY_OTHERS)
 
 
 def read_public(path: Path) -> bytes:
-    """As :func:`read_private`, a file that anybody may read: who can write it could put in what is his."""
+    """As :func:`read_private`, for a file that anybody may read. ConfigError if others can write to it: they could put in a key of
+    their own.
+    """
     return _read(path, _WRITTEN_BY_OTHERS)
 
 
 def check_folder(folder: Path) -> None:
-    """Look at the modes of all that is in the keys folder.
+    """Check the modes of everything in the keys folder.
 
     Raises
     ------
     ConfigError
-        On the first file that others can read, or that they could put another in place of.
+        For the first file that others can read or replace.
     """
-    for each in (folder, *sorted(folder.rglob("*"))):
-        # a link's own mode tells nothing; where it leads to nothing, or a disk gives nothing, whoever needs the file says so
+    for path in (folder, *sorted(folder.rglob("*"))):
+        # of a link, the mode of its target counts; whoever needs the file reports a broken link, or a disk that gives nothing
         with contextlib.suppress(OSError):
-            _check_mode(each, each.stat().st_mode)
+            _check_mode(path, path.stat().st_mode)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that is its owner's alone, who is that of the one above it where root makes it.
+    """Make a folder that only its owner can use; if root makes it, that is the owner of the folder above.
 
     Raises
     ------
@@ -83,14 +86,14 @@ def make_folder(folder: Path) -> None:
 
 
 def give_as_above(folder: Path) -> None:
-    """Where root has made a folder, it is for whoever owns the one above it: a service that must read it. Raises OSError."""
+    """If this is root, give the folder to the owner of the folder above: a service, which must read it. Raises OSError."""
     if os.geteuid() == 0:
         above = folder.parent.stat()
         os.chown(folder, above.st_uid, above.st_gid)
 
 
 def write_new(path: Path, content: bytes) -> bool:
-    """Write a file that is not there; False if it is, which is left alone.
+    """Write a new file. False, and nothing is done, if it is there already.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def write_new(path: Path, content: bytes) -> bool:
 
 
 def write_over(path: Path, content: bytes) -> None:
-    """Write a file in place of the one that is there, if any. Raises ConfigError if it cannot be written."""
+    """Write a file, or replace it. Raises ConfigError if it cannot be written."""
     make_folder(path.parent)
     try:
         with draft_of(path, content, for_folder=True) as draft:
@@ -123,7 +126,7 @@ def write_over(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Let no other command change the folder meanwhile. Raises ConfigError if it cannot be made."""
+    """Lock the keys folder against changes by other commands, and make it if needed. Raises ConfigError if that fails."""
     make_folder(folder)
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -193,7 +196,7 @@ def put_in_place(draft: Path, path: Path, what: str) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Have names in the folder outlive a power failure."""
+    """Flush the folder to disk, so that new names in it survive a power failure."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -225,7 +228,7 @@ def _check_mode(path: Path, mode: int) -> None:
             raise ConfigError(
                 f"{path} can be written by others: chmod go-w it, and think about who has written it"
             )
-    elif mode & _BY_OTHERS:
+    elif mode & _ANY_ACCESS_BY_OTHERS:
         raise ConfigError(f"{path} can be read by others: chmod 600 it, and think about who has read it")
 
 
