@@ -1,1 +1,1 @@
-"""What ops watch, counted and exposed as Prometheus reads it."""
+"""Metrics for Prometheus."""

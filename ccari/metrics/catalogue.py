@@ -1,7 +1,7 @@
-"""Every metric of ours: its name, its labels and the values they may have, and what it means. docs/reference.md is made of it.
+"""Declares every metric: its name, its labels with their possible values, and what it means. docs/reference.md is generated from it.
 
-No label holds a number or the id of a call, and each has few values: those of a closed list, or campaigns and registers of
-the policy, whose names an operator has chosen; of campaigns no more than :data:`MOST_CAMPAIGNS`.
+No label has a telephone number or the id of a call, and each has few values: those of a closed list; or campaigns and registers
+of the policy, whose names an operator has chosen, with at most :data:`MOST_CAMPAIGNS` campaigns.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,10 +16,10 @@ from ccari.policy.suppression import Reason
 from ccari.ports.metering import Filed, Registered, Step, Way, Work
 from ccari.ports.requests import Intake
 
-#: Campaigns that are told apart in a run; each has some dozen series of its own. Those beyond are :data:`OTHER`.
+#: How many campaigns have series of their own (some dozens each) in one run of the service. Further ones count as :data:`OTHER`.
 MOST_CAMPAIGNS = 200
 OTHER = "other"
-#: What a call over FastAGI that was allowed ends as: the dialplan has it.
+#: The outcome of a call over FastAGI that was allowed: the dialplan dials, and ccari does not learn how it ended.
 HANDED_BACK = "handed_back"
 
 
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """``values``: the closed list. Empty: ``words`` say what bounds it."""
+    """``values``: the closed list of its values. If empty, ``words`` say what limits them."""
 
     name: str
     values: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """``name`` without the ``_total`` that a counter is exposed with. ``buckets`` are seconds."""
+    """A metric. ``name``: without the ``_total`` with which a counter is exposed. ``buckets``: in seconds."""
 
     name: str
     kind: Kind
@@ -50,9 +50,9 @@ class Family:
 
     @property
     def exposed(self) -> tuple[str, ...]:
-        """The names of its series, as a query has them."""
+        """The names of its series in a query."""
         if self.kind is Kind.HISTOGRAM:
-            return tuple(f"{self.name}_{each}" for each in ("bucket", "count", "sum"))
+            return tuple(f"{self.name}_{suffix}" for suffix in ("bucket", "count", "sum"))
         return (f"{self.name}_total",) if self.kind is Kind.COUNTER else (self.name,)
 
     @property
@@ -70,7 +70,7 @@ _CAMPAIGN = Label(
 _REGISTER = Label("register", words="of the policy, or loaded once")
 _WAY = _label("way", Way)
 
-#: Of what somebody on the line waits for.
+#: Buckets for what somebody on the line waits for, in seconds.
 _WAITS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 CALLS = Family(
@@ -254,5 +254,5 @@ BUILD = Family(
 
 
 def families() -> Iterator[Family]:
-    """In the order in which they are declared here."""
+    """All metrics, in the order in which they are declared here."""
     yield from (each for each in globals().values() if isinstance(each, Family))

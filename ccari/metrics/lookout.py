@@ -1,4 +1,4 @@
-"""What stands, looked at now and then: whoever scrapes waits for neither the database nor the disk, nor asks them."""
+"""Reads states (such as open requests) from database and disk at intervals, so that a scrape neither waits for them nor loads them."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ from ccari.ports.pressed import Standing
 
 _log = structlog.get_logger()
 
-#: From one look at what somebody has to see to, to the next; a scrape every fifteen seconds sees each.
+#: How often states that somebody has to attend to are read: often enough for a scrape every fifteen seconds.
 LOOK_SECONDS = 15.0
 
 
 class Lookout:
-    """``waiting`` gives what waits in the local journal, or raises StoreError.
+    """``waiting`` gives the state of the local journal, or raises StoreError.
 
-    What could not be looked at has no series until it can be: an old figure would pass for a new one.
+    A state that could not be read has no series until it can be: an old figure would be taken for a new one.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Lookout:
         self._held: Held | None = None
         self._standing: Standing | None = None
         self._counted_at: float | None = None
-        #: why there is no count; empty where there is one
+        #: why there are no counts; empty if there are
         self._uncounted = ""
         for family, read in self._reads().items():
             metrics.read(family, read)
@@ -57,15 +57,15 @@ class Lookout:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Once at everything that is due to be looked at."""
+        """Read, once, every state that is due to be read."""
         counted = False
         try:
-            # another node may have applied one, and no call has come here since that would have noticed
+            # another node may have applied a revision, which is noticed here only by a call
             await self._book.reload()
             self._pressing = await self._figures.pressing(clock(self._book.policy))
             counted = await self._count()
         except StoreError:
-            # told by whoever needed it: see database_away
+            # not logged here: see the event database_away
             self._pressing = self._held = self._counted_at = None
         self._standing = None
         with contextlib.suppress(StoreError):
@@ -76,7 +76,9 @@ class Lookout:
             self._metrics.done(Work.FIGURES)
 
     async def _count(self) -> bool:
-        """If it is due; whether it went well. It has a connection of its own, which may fail while calls go on over theirs."""
+        """Count the rows of large tables, if that is due; False if it failed. That uses a connection of its own, which may fail while
+        those of calls work.
+        """
         now = self._metrics.clock()
         if self._counted_at is not None and now - self._counted_at < COUNT_SECONDS:
             return True
@@ -91,14 +93,14 @@ class Lookout:
         return True
 
     def _reads(self) -> Mapping[Family, Callable[[], Values]]:
-        def pressing(told: Callable[[Pressing], Values]) -> Callable[[], Values]:
-            return lambda: {} if self._pressing is None else told(self._pressing)
+        def pressing(values: Callable[[Pressing], Values]) -> Callable[[], Values]:
+            return lambda: {} if self._pressing is None else values(self._pressing)
 
-        def held(told: Callable[[Held], Values]) -> Callable[[], Values]:
-            return lambda: {} if self._held is None else told(self._held)
+        def held(values: Callable[[Held], Values]) -> Callable[[], Values]:
+            return lambda: {} if self._held is None else values(self._held)
 
-        def journal(told: Callable[[Standing], Values]) -> Callable[[], Values]:
-            return lambda: {} if self._standing is None else told(self._standing)
+        def journal(values: Callable[[Standing], Values]) -> Callable[[], Values]:
+            return lambda: {} if self._standing is None else values(self._standing)
 
         return {
             catalogue.DATABASE_UP: lambda: {(): float(self._pressing is not None)},
@@ -132,19 +134,20 @@ class Lookout:
         }  # fmt: skip
 
     def _most_ages(self) -> Values:
-        policy, found = self._book.policy, dict[tuple[str, ...], float]()
+        """For each register, the strictest age that a campaign asks for, in seconds."""
+        policy, seconds = self._book.policy, dict[tuple[str, ...], float]()
         for campaign in policy.campaigns if policy else ():
             for register in policy.registers_of(campaign) if policy else ():
                 most = register.max_age_days * 86400.0
-                found[register.id,] = min(most, found.get((register.id,), most))
-        return found
+                seconds[register.id,] = min(most, seconds.get((register.id,), most))
+        return seconds
 
 
 def _age(since: datetime) -> float:
     return (datetime.now(UTC) - since).total_seconds()
 
 
-def _all(family: Family, found: Mapping[str, int]) -> Values:
-    """With 0 for what there is none of: a gap would be no number to compare with."""
+def _all(family: Family, counts: Mapping[str, int]) -> Values:
+    """A count for each value of the label, 0 if there is none: an alert cannot compare a missing series."""
     (label,) = family.labels
-    return {(each,): found.get(each, 0) for each in label.values}
+    return {(value,): counts.get(value, 0) for value in label.values}

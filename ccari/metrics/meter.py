@@ -1,4 +1,4 @@
-"""What happens, counted."""
+"""Counts and times what happens, by the metrics of the catalogue."""
 
 import contextlib
 import itertools
@@ -17,13 +17,14 @@ from ccari.policy.rights import Right
 from ccari.ports.metering import CallMeter, Filed, Registered, Step, Way, Work
 from ccari.ports.requests import Intake
 
-#: What may lie between the end of the notice and the bridge where nobody has to do anything.
-_OURS = frozenset({"recording_tagged", "recording_started", "recording_impossible"})
+#: Events between the end of the notice and the bridge for which nobody has to answer or press a key. After any other event, the time
+#: is not measured.
+_WITHOUT_WAIT = frozenset({"recording_tagged", "recording_started", "recording_impossible"})
 _DIRECTIONS, _OUTCOMES, _WHYS = frozenset(Direction), frozenset({*Outcome, HANDED_BACK}), frozenset(Why)
 
 
 class Metrics(Registry):
-    """:class:`ccari.ports.metering.Meter`. ``clock`` gives seconds for durations, ``now`` those of the epoch."""
+    """:class:`ccari.ports.metering.Meter`. ``clock``: seconds, for durations. ``now``: seconds since the epoch."""
 
     def __init__(
         self, clock: Callable[[], float] = time.perf_counter, now: Callable[[], float] = time.time
@@ -37,17 +38,17 @@ class Metrics(Registry):
         self.gate = self.histogram(catalogue.GATE)
         self.answer_to_notice = self.histogram(catalogue.ANSWER_TO_NOTICE)
         self.notice_to_bridge = self.histogram(catalogue.NOTICE_TO_BRIDGE)
-        self.notices = _begun(self.counter(catalogue.NOTICES), catalogue.NOTICES)
+        self.notices = _from_zero(self.counter(catalogue.NOTICES), catalogue.NOTICES)
         self.rights = self.counter(catalogue.RIGHTS)
         for right, intake, what in itertools.product(Right, (Intake.KEY, Intake.AGENT), Registered):
             self.rights.labels(right.value, intake.value, what.value)
-        self._turned_away = _begun(self.counter(catalogue.TURNED_AWAY), catalogue.TURNED_AWAY)
-        self._filed = _begun(self.counter(catalogue.RECORDINGS_FILED), catalogue.RECORDINGS_FILED)
-        self._deleted = _begun(self.counter(catalogue.RECORDINGS_DELETED), catalogue.RECORDINGS_DELETED)
+        self._turned_away = _from_zero(self.counter(catalogue.TURNED_AWAY), catalogue.TURNED_AWAY)
+        self._filed = _from_zero(self.counter(catalogue.RECORDINGS_FILED), catalogue.RECORDINGS_FILED)
+        self._deleted = _from_zero(self.counter(catalogue.RECORDINGS_DELETED), catalogue.RECORDINGS_DELETED)
         self._not_deleted = self.counter(catalogue.NOT_DELETED)
         self._late = self.histogram(catalogue.LOOP_LATE)
         self._done = self.gauge(catalogue.WORK_SUCCEEDED)
-        self._failed = _begun(self.counter(catalogue.WORK_FAILED), catalogue.WORK_FAILED)
+        self._failed = _from_zero(self.counter(catalogue.WORK_FAILED), catalogue.WORK_FAILED)
         self._http = self.histogram(catalogue.HTTP)
 
     def call(self, way: Way, direction: str) -> CallMeter:
@@ -75,11 +76,11 @@ class Metrics(Registry):
         self._not_deleted.inc(recordings)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        known = one_of(catalogue.HTTP.labels[1].values, method)
-        self._http.labels(route, known, f"{status // 100}xx").observe(seconds)
+        listed = one_of(catalogue.HTTP.labels[1].values, method)
+        self._http.labels(route, listed, f"{status // 100}xx").observe(seconds)
 
     def campaign(self, asked: str) -> str:
-        """As it is told apart."""
+        """The value of the label for a campaign: its id, or :data:`OTHER` if there are too many."""
         if asked in self._campaigns or len(self._campaigns) < MOST_CAMPAIGNS:
             self._campaigns.add(asked)
             return asked
@@ -96,7 +97,7 @@ class _Call:
         self._campaign = ""
         self._answered: float | None = None
         self._heard: float | None = None
-        self._told = False
+        self._notice_began = False
 
     def of(self, campaign: str) -> None:
         self._campaign = self._metrics.campaign(campaign)
@@ -110,8 +111,8 @@ class _Call:
             self._metrics.gate.labels(step.value).observe(self._metrics.clock() - began)
 
     def notice_began(self) -> None:
-        if self._answered is not None and not self._told:
-            self._told = True
+        if self._answered is not None and not self._notice_began:
+            self._notice_began = True
             self._metrics.answer_to_notice.observe(self._metrics.clock() - self._answered)
 
     def right(self, right: Right, intake: Intake, what: Registered) -> None:
@@ -125,7 +126,7 @@ class _Call:
             case "callee_answered":
                 self._answered = self._metrics.clock()
             case "machine_found":
-                # nobody was to hear a notice
+                # an answering machine hears no notice
                 self._answered = None
             case "notice_heard":
                 self._heard, self._answered = self._metrics.clock(), None
@@ -140,25 +141,25 @@ class _Call:
                 ).inc()
             case "call_ended":
                 self._ended(fields["outcome"])
-            case _ if event not in _OURS:
+            case _ if event not in _WITHOUT_WAIT:
                 self._heard = None
 
     def _ended(self, outcome: str) -> None:
         if self._answered is not None and self._way is Way.STASIS:
             failed = outcome == Outcome.NOTICE_FAILED
             self._metrics.notices.labels("failed" if failed else "left").inc()
-        known = one_of(_OUTCOMES, outcome)
-        self._metrics.calls.labels(self._way.value, self._direction, known, self._campaign).inc()
+        listed = one_of(_OUTCOMES, outcome)
+        self._metrics.calls.labels(self._way.value, self._direction, listed, self._campaign).inc()
 
 
 def one_of(known: Container[str], told: str) -> str:
-    """What is on no list must not become one of many series."""
+    """The value if it is on the closed list, else :data:`OTHER`: unforeseen values must not make ever more series."""
     return str(told) if told in known else OTHER
 
 
-def _begun(counter: Counter, family: Family) -> Counter:
-    """With each series at 0: what has not happened yet is no gap, and its first time is an increase."""
+def _from_zero(counter: Counter, family: Family) -> Counter:
+    """The counter with every series at 0, so that none is missing, and the first event shows as an increase."""
     (label,) = family.labels
-    for each in label.values:
-        counter.labels(each)
+    for value in label.values:
+        counter.labels(value)
     return counter

@@ -1,4 +1,4 @@
-"""The metrics of one service, in a registry of their own: two in one process know nothing of each other."""
+"""The metrics of one service, in a registry of its own, so that two services in one process do not share any."""
 
 import asyncio
 import platform
@@ -21,14 +21,14 @@ from ccari import __version__, log
 from ccari.metrics import catalogue
 from ccari.metrics.catalogue import Family, Kind
 
-#: A value by those of the family's labels, in their order.
+#: A metric's value for each combination of its labels' values, which are in the order of the labels.
 Values = Mapping[tuple[str, ...], float]
-#: Called for each scrape, in the event loop: it returns at once.
+#: Called for each scrape, in the event loop, so it must return at once.
 Read = Callable[[], Values]
 
 
 class Registry:
-    """:class:`ccari.ports.metering.Exposition`. What happens is counted; what stands is read when somebody asks."""
+    """:class:`ccari.ports.metering.Exposition`. Events are counted as they happen; states are read at each scrape."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -50,23 +50,23 @@ class Registry:
         )
 
     def read(self, family: Family, read: Read) -> None:
-        """Have it read whenever somebody asks. What it leaves out is not known: there is no series of it then."""
+        """Have ``read`` called for the values at each scrape. A combination that it leaves out is unknown, and has no series."""
         self._reads[family] = read
 
     def number(self, family: Family, read: Callable[[], float]) -> None:
-        """As :meth:`read`, of a family without labels."""
+        """As :meth:`read`, for a metric without labels."""
         self.read(family, lambda: {(): float(read())})
 
     def families(self) -> Iterator[Metric]:
-        """What would be exposed now."""
+        """All metrics, with their present values."""
         yield from self._read()
         yield from self._counted()
 
     async def exposed(self) -> bytes:
-        """In Prometheus's text format, which every version of it reads.
+        """All metrics in Prometheus's text format, which every version of it reads.
 
-        Of some hundred campaigns that takes a tenth of a second, which no call waits for: what is read of the parts is read
-        here, in the loop that they live in, and all else is done in a thread.
+        With some hundred campaigns that takes a tenth of a second, for which calls must not wait. So only states are read here, in
+        the loop to which they belong; the rest is done in a thread.
         """
         read = list(self._read())
         return await asyncio.to_thread(lambda: generate_latest(_Exposed(chain(read, self._counted()))))
@@ -81,7 +81,7 @@ class Registry:
 
     def _counted(self) -> Iterator[Metric]:
         for metric in self._registry.collect():
-            # when each series began would be another series, and double their number
+            # the library adds a series with the creation time of each, which would double their number
             metric.samples = [each for each in metric.samples if not each.name.endswith("_created")]
             yield metric
 
