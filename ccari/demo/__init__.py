@@ -1,1 +1,1 @@
-"""Real calls between two Asterisks, to be watched."""
+"""The demonstration: real calls between two Asterisks, shown as they happen."""

@@ -1,4 +1,4 @@
-"""Play every scene, show each call as it happens, and compare how it ended with how it had to."""
+"""Plays every scene, shows each call as it happens, and compares how it ended with how it had to."""
 
 import asyncio
 import contextlib
@@ -31,18 +31,18 @@ from ccari.recordings.tags import beside
 from ccari.store.opened import Store, open_store
 from ccari.store.secrets import SecretStore
 
-#: What a timeline leaves out: it stands above it, or is the same in every line.
-_KNOWN = {"at", "level", "event", "call_id", "agent", "campaign", "controller", "legal_basis", "number",
+#: The fields that a timeline leaves out: they are in its heading, or the same in every line.
+_NOT_IN_TIMELINE = {"at", "level", "event", "call_id", "agent", "campaign", "controller", "legal_basis", "number",
           "since_request_ms"}  # fmt: skip
 
 
-#: From one look into the database to the next.
+#: How often the database is queried while the demo waits.
 _LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A scene with what became of it."""
+    """A scene that was played, with the record of its call. ``invites``: how many INVITEs the far Asterisk received."""
 
     scene: Scene
     record: CallRecord
@@ -54,7 +54,7 @@ class Played:
 
     @property
     def faults(self) -> list[str]:
-        """What is not as it should be."""
+        """How the call differs from what the scene demands, in words."""
         scene, call = self.scene, self.record.call
         wanted: dict[str, tuple[object, object]] = {
             "outcome": (scene.outcome.value, call["outcome"]),
@@ -78,36 +78,36 @@ async def run(settings: Settings, console: Console, *, keep: bool) -> bool:
     CcariError
         If a part of the demo cannot be started or does not answer.
     """
-    there = WorldSettings.from_environment()
+    far_side = WorldSettings.from_environment()
     async with aiohttp.ClientSession() as session, open_store(settings) as store, service() as watch:
-        world = World(there, session)
+        world = World(far_side, session)
         played = [await _play(scene, settings, store, world, watch, console) for scene in SCENES]
         _summarise(played, console)
         await _show_tags(settings, store, console)
         await _show_requests(store, console)
         if keep:
-            _explain_dialling(there, settings, console)
+            _explain_dialling(far_side, settings, console)
             await asyncio.Event().wait()
     return not any(each.faults for each in played)
 
 
 async def run_beside(settings: Settings, console: Console) -> bool:
-    """Play the first scene with a service that runs already, on its database; True if the call ended as it should.
+    """Play the first scene with a service that is running already, on its database. True if the call ended as it should.
 
     Raises
     ------
     CcariError
         If the other Asterisk does not answer.
     """
-    scene, there = SCENES[0], WorldSettings.from_environment()
+    scene, far_side = SCENES[0], WorldSettings.from_environment()
     number = Number(scene.number)
     async with aiohttp.ClientSession() as session, open_store(settings) as store:
-        world = World(there, session)
+        world = World(far_side, session)
         earlier = await world.invites(scene.number)
         console.print(f"\n[bold]{scene.title}[/bold]  [dim]{number.masked}, campaign {scene.campaign}[/dim]")
         wanted = WantedCalls(campaign=scene.campaign, since=datetime.now(UTC))
         await world.dial(scene.number, scene.campaign, scene.agent)
-        call_id = await _begun(store, wanted)
+        call_id = await _first_call(store, wanted)
         record = await _closed(store, call_id)
         for event in record.events:
             console.print(f"  [dim]{event['at']:%H:%M:%S}[/dim]  {event['event']}")
@@ -117,9 +117,9 @@ async def run_beside(settings: Settings, console: Console) -> bool:
     return not played.faults
 
 
-async def _begun(store: Store, wanted: WantedCalls) -> UUID:
-    """The call that is in the database now."""
-    with _in_vain():
+async def _first_call(store: Store, wanted: WantedCalls) -> UUID:
+    """Wait until the call is in the database."""
+    with _translating_timeouts():
         async with asyncio.timeout(CALL_SECONDS):
             while not (found := await store.records.list_calls(1, wanted)):  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -128,7 +128,7 @@ async def _begun(store: Store, wanted: WantedCalls) -> UUID:
 
 
 @contextlib.contextmanager
-def _in_vain() -> Iterator[None]:
+def _translating_timeouts() -> Iterator[None]:
     try:
         yield
     except TimeoutError:
@@ -170,13 +170,15 @@ async def _consent(number: Number, settings: Settings, store: Store) -> None:
 
 
 def _timeline(line: dict[str, Any]) -> str:
-    told = " ".join(f"{name}={value}" for name, value in line.items() if name not in _KNOWN and value)
-    return f"  [dim]{line['since_request_ms'] / 1000:5.2f}s[/dim] {line['event']:22} [dim]{told}[/dim]"
+    fields = " ".join(
+        f"{name}={value}" for name, value in line.items() if name not in _NOT_IN_TIMELINE and value
+    )
+    return f"  [dim]{line['since_request_ms'] / 1000:5.2f}s[/dim] {line['event']:22} [dim]{fields}[/dim]"
 
 
 async def _closed(store: Store, call_id: UUID) -> CallRecord:
-    """The call once its end is in the database, which is a moment after it is in the log, and its recording in its place."""
-    with _in_vain():
+    """Wait until the call's end is in the database, a moment after it is in the log, and until its recording is stored."""
+    with _translating_timeouts():
         async with asyncio.timeout(CALL_SECONDS):
             while not _is_closed(record := await store.records.show_call(call_id)):  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -221,10 +223,10 @@ async def _show_requests(store: Store, console: Console) -> None:
         )
 
 
-def _explain_dialling(there: WorldSettings, settings: Settings, console: Console) -> None:
+def _explain_dialling(far_side: WorldSettings, settings: Settings, console: Console) -> None:
     console.print(
         f"\n[bold]Everything goes on running. Dial in with a SIP softphone:[/bold]\n"
-        f"  server {there.pbx_sip} (UDP), user phone, password {there.phone_password}\n"
+        f"  server {far_side.pbx_sip} (UDP), user phone, password {far_side.phone_password}\n"
         f"  call {SCENES[0].number} (answers and talks) or another number of the scenes; campaign renewals\n"
         f"  commands: CCARI_DATA_DIR={settings.data_dir} {Path(sys.executable).with_name('ccari')} calls list\n"
         f"Ctrl-C ends it.",

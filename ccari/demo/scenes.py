@@ -1,4 +1,4 @@
-"""What the demo shows: who is called, what they do, and how the call must end."""
+"""The scenes of the demo: who is called, what they do, and how the call must end."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,10 @@ from ccari.policy.suppression import Reason
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One call. ``number`` is one whose behaviour the far Asterisk knows; ``invites`` is how many it must have seen.
+    """One call, and how it must end. ``number``: one that the far Asterisk has a behaviour for. ``agent``: what the agent's phone does.
+    ``invites``: how many INVITEs to the number the far Asterisk must have received by then.
 
-    Before the call ``suppressed`` bars the number, and ``consented`` enters its consent to marketing.
+    Before the call, ``suppressed`` bars the number, and ``consented`` enters its consent to marketing.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The running service, watched through the log that ops would tail."""
+"""Runs the service as a process, and follows its log."""
 
 import asyncio
 import contextlib
@@ -12,13 +12,13 @@ from ccari.errors import CcariError
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
-#: A call of the demo takes half a minute; a hanging one must not hold the demo for ever.
+#: A call of the demo takes half a minute. One that hangs must not hold up the demo for ever.
 CALL_SECONDS = 90.0
 _MOST_LINES = 10_000
 
 
 class Watch:
-    """``ccari serve`` as a process of its own; its log lines, one by one."""
+    """The log lines of ``ccari serve``, which runs as a process. ``written``: all that were read so far, as text."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -37,7 +37,7 @@ class Watch:
         await self._lines.put(None)
 
     async def until(self, event: str, *, within: float) -> AsyncIterator[dict[str, Any]]:
-        """Each line up to and with the first of ``event``."""
+        """The lines up to and including the first with ``event``. Raises TimeoutError, or CcariError if the service ends."""
         async with asyncio.timeout(within):
             while True:
                 line = await self._lines.get()
@@ -50,7 +50,7 @@ class Watch:
 
 @contextlib.asynccontextmanager
 async def service() -> AsyncIterator[Watch]:
-    """Run ``ccari serve`` with this process's settings, until it drives Asterisk."""
+    """Run ``ccari serve`` with this process's settings while the context lasts; it begins once Asterisk is connected."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ccari", "serve", stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,

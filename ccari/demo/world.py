@@ -1,4 +1,4 @@
-"""The Asterisk at the other end of the line: agents' phones and callees, told what to do over its ARI."""
+"""The Asterisk at the other end of the line, which plays agents' phones and callees, controlled over its ARI."""
 
 import os
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import aiohttp
 from ccari.errors import CcariError, ConfigError
 
 REQUEST_SECONDS = 10.0
-#: How long an agent's phone waits for the PBX to answer: a callee hears the notice first.
+#: How long an agent's phone waits for the PBX to answer: until then the callee hears the notice.
 PATIENCE_SECONDS = 120
 
 
@@ -27,7 +27,7 @@ class WorldSettings:
 
     @classmethod
     def from_environment(cls) -> "WorldSettings":
-        """Raise ConfigError where the laboratory's variables are missing."""
+        """Read the laboratory's variables. Raises ConfigError if one is missing."""
         try:
             return cls(
                 url=os.environ["CCARI_LAB_WORLD_URL"],
@@ -64,10 +64,10 @@ class World:
         )
 
     async def invites(self, number: str) -> int:
-        """How many calls to ``number`` have reached the other side, by its own count."""
+        """How many calls to ``number`` the far Asterisk has counted."""
         name = f"INVITES_{number.removeprefix('+')}"
-        told = await self._request("GET", f"asterisk/variable?variable={name}")
-        return int(told["value"] or 0)
+        variable = await self._request("GET", f"asterisk/variable?variable={name}")
+        return int(variable["value"] or 0)
 
     async def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         settings = self._settings
