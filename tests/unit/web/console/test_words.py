@@ -40,7 +40,7 @@ SPEAKING = (
 )  # fmt: skip
 #: Functions that give what is wrong with evidence, in words.
 TELLING = {
-    "fault", "_unfit", "fault_of_call", "fault_of_recordings", "_fault_of_tag", "_fault_of_file", "_fault_of_state",
+    "fault", "_why_link_differs", "fault_of_call", "fault_of_recordings", "_fault_of_tag", "_fault_of_file", "_fault_of_state",
 }  # fmt: skip
 ASKED = re.compile(r"""\b(?:t|words)\(\s*['"]([a-z_0-9.]+)['"]\s*[,)]""")
 KINDS: dict[str, Iterable[StrEnum]] = {
@@ -173,15 +173,18 @@ def test_what_is_wrong_with_a_form_or_a_line_is_said_in_english() -> None:
 def returned() -> dict[str, str]:
     """What is wrong with a journal, or with what the tables tell beside it, as literals() has it."""
     found: dict[str, str] = {}
+    missing = set(TELLING)
     for place in ("policy/chain.py", "policy/seal.py", "recordings/evidence/agreeing.py"):
         for telling in ast.walk(ast.parse(PRODUCT.joinpath(place).read_text("utf-8"))):
             if not isinstance(telling, ast.FunctionDef) or telling.name not in TELLING:
                 continue
+            missing.discard(telling.name)
             for node in ast.walk(telling):
                 if isinstance(node, ast.Return) and node.value is not None:
                     given = node.value.body if isinstance(node.value, ast.IfExp) else node.value
                     text = _filled(given, what="recording 17 is stored, and")
                     found |= {text: f"{place}:{node.lineno}"} if text else {}
+    assert not missing
     return found
 
 
