@@ -88,21 +88,23 @@ def verify(
         checked, wrong = await _check(settings, store, recording, identities)
         # an unreadable folder is reported at the end, so that what was found so far is not lost
         look = Look()
-        left = await _left_over(store, settings.recordings_dir, look) if recording is None else []
-        return _Verified(checked, wrong, left, look.fault)
+        left_over = await _left_over(store, settings.recordings_dir, look) if recording is None else []
+        return _Verified(checked, wrong, left_over, look.fault)
 
     verified = with_store(context, work)
     if json:
         as_json({"checked": verified.checked, "wrong": verified.wrong, "left_over": verified.left_over,
                  "fault": verified.fault})  # fmt: skip
     else:
-        _tell(verified)
+        _print(verified)
     _raise_fault(verified)
 
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """``left_over``: files of no recording that is kept; ``fault``: why not all of them could be looked for."""
+    """The result. ``wrong``: what is wrong with which recordings. ``left_over``: files that belong to no recording that is kept.
+    ``fault``: why not all of those could be looked for.
+    """
 
     checked: int
     wrong: list[dict[str, Any]]
@@ -113,7 +115,7 @@ class _Verified:
 async def _check(
     settings: Settings, store: Store, recording: UUID | None, identities: Sequence[x25519.Identity]
 ) -> tuple[int, list[dict[str, Any]]]:
-    """How many recordings were checked, and those that are wrong, each with its faults."""
+    """How many recordings were checked, and what is wrong with those that do not fit."""
     total = 1 if recording is not None else await store.recordings.count_in_place()
     wrong, done = [], 0
     if identities:
@@ -134,7 +136,7 @@ async def _check(
     return done, wrong
 
 
-def _tell(verified: _Verified) -> None:
+def _print(verified: _Verified) -> None:
     for each in verified.wrong:
         typer.echo(f"{each['recording']} {each['file']}: {'; '.join(each['faults'])}")
     for file in verified.left_over:

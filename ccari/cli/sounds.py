@@ -101,7 +101,7 @@ def import_(
     refused = [each for each in examined if each.fault is not None]
     taken = []
     if examined and (keep_going or not refused):
-        # a build in progress would read half of them, and speak the words of the others
+        # locked, since a build at the same time would use some of the recordings, and synthesise the others
         with sole(target):
             taken = take(examined, folder_of(target))
     if taken:

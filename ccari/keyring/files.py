@@ -61,7 +61,7 @@ def check_folder(folder: Path) -> None:
         For the first file that others can read or replace.
     """
     for path in (folder, *sorted(folder.rglob("*"))):
-        # of a link, the mode of its target counts; whoever needs the file reports a broken link, or a disk that gives nothing
+        # of a link, the mode of its target counts; whoever needs the file reports a broken link, or a disk that cannot be read
         with contextlib.suppress(OSError):
             _check_mode(path, path.stat().st_mode)
 

@@ -86,8 +86,8 @@ def build(
 
     Until a sound is made, the old one stays, as in the manifest, so that calls go on meanwhile.
 
-    Raises SoundError for the first prompt that cannot be made, those finished until then are kept; and before any, if somebody
-    else builds in that folder.
+    Raises SoundError for the first prompt that cannot be made, those finished until then are kept; or at once, if another build
+    is working in that folder.
     """
     wanted = _distinct(prompts)
     audio.require_ffmpeg()

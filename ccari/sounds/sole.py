@@ -1,4 +1,6 @@
-"""One command at a time changes a folder of sounds: its manifest is read at the beginning, and written whole at the end."""
+"""Locks a folder of sounds, so that one command at a time changes it: the manifest is read at the start, and written whole at the
+end.
+"""
 
 import contextlib
 import fcntl
@@ -10,20 +12,20 @@ from pathlib import Path
 from ccari.errors import SoundError, why
 from ccari.sounds.manifest import FILE_NAME
 
-#: What a build makes lies below a folder of such a name until it is whole.
+#: What the names of working folders begin with, in which a build keeps sounds until they are finished.
 UNFINISHED = ".build-"
 
 
 @contextlib.contextmanager
 def sole(folder: Path) -> Iterator[None]:
-    """Be the only one who changes the folder, which is made if it is not there. What a killed build has left is taken away.
+    """Lock the folder, which is made if it is not there, and remove what a killed build has left.
 
-    The lock is on the folder itself, and vanishes with its process.
+    The lock is on the folder itself, and ends with the process.
 
     Raises
     ------
     SoundError
-        If somebody else is at it, or the folder cannot be made or locked.
+        If another command has it locked, or the folder cannot be made or locked.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -85,7 +85,7 @@ def _answer(program: str, *arguments: str) -> tuple[str, str]:
 
 
 def unencrypted(settings: Settings, policy: Policy) -> Iterator[Finding]:
-    """A warning if recordings are made and not encrypted. Whether the disk is encrypted instead cannot be told from here."""
+    """A warning if recordings are not encrypted. Whether the disk is encrypted instead cannot be told from here."""
     made = bool(policy.recorded) and not settings.asterisk.is_off
     if made and settings.recordings.encryption == "none":
         yield doubt("recipients", "recordings are not encrypted, as [recordings] encryption says",
