@@ -232,7 +232,7 @@ WHERE c.controller = $1 AND c.given_at <= least($2, now() - make_interval(days =
   AND least(c.withdrawn_at, c.valid_until,
             (SELECT min(n.given_at) FROM consents n
               WHERE n.controller = c.controller AND n.digest = c.digest AND n.purpose = c.purpose AND n.channel = c.channel
-                AND n.given_at > c.given_at AND n.given_at <= now()))
+                AND n.given_at > c.given_at))
       <= least($2, now() - make_interval(days => $3))
 ORDER BY c.given_at, c.id LIMIT $6
 
