@@ -14,7 +14,7 @@ SELECT id, opened_at, direction, controller, campaign, legal_basis, number_maske
 FROM calls WHERE id = $1
 
 -- name: recordings_of_call
-SELECT id, state, legal_basis, mode, started_at, stopped_at, duration_ms, delete_at, file FROM recordings WHERE call_id = $1
+SELECT id, state, legal_basis, mode, started_at, duration_ms, delete_at, file FROM recordings WHERE call_id = $1
 ORDER BY coalesce(started_at, tagged_at)
 
 -- name: page_of_recordings

@@ -81,7 +81,6 @@ class RecordingRow(Told):
     legal_basis: str
     mode: str
     started_at: datetime | None
-    stopped_at: datetime | None
     duration_ms: int | None
     delete_at: datetime
     file: str | None

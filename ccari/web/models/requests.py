@@ -1,6 +1,6 @@
 """Rights requests: listing, showing and entering them, and their steps."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -27,6 +27,9 @@ from ccari.web.models.fields import (
     Said,
     When,
 )
+
+#: Of the time up to the press, what a sound file may lack that its recorder has written.
+_LACKING = timedelta(seconds=2)
 
 LevelName = Annotated[
     Literal["L0", "L1", "L2"],
@@ -178,12 +181,17 @@ class RequestShown(Told):
 
     @property
     def has_stopped_recording(self) -> bool:
-        """True if ccari was recording the call when the right was exercised, and the right has ended that."""
+        """True if ccari was recording the call when the right was exercised, and the right has ended that: the file goes up to
+        there, and not to a pause before.
+        """
         return any(
             stops_recording(self.right, LegalBasis(each.legal_basis), RecordingMode(each.mode))
             and each.started_at is not None
             and each.started_at <= self.received_at
-            and (each.stopped_at is None or each.stopped_at >= self.received_at)
+            and (
+                each.duration_ms is None
+                or each.started_at + timedelta(milliseconds=each.duration_ms) >= self.received_at - _LACKING
+            )
             for each in self.recordings
         )
 

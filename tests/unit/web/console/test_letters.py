@@ -133,14 +133,11 @@ def refusal(began: RequestState, recordings: tuple[RecordingRow, ...] = (), **ch
 
 
 def recorded(
-    started_at: datetime | None,
-    state: str = "stored",
-    stopped_at: datetime | None = None,
-    mode: str = "opt_out",
-) -> RecordingRow:
+    started_at: datetime | None, state: str = "stored", *, lasts: timedelta | None = None, mode: str = "opt_out"
+) -> RecordingRow:  # fmt: skip
     return RecordingRow(
         id=uuid4(), state=state, legal_basis="legitimate_interest", mode=mode, started_at=started_at,
-        stopped_at=stopped_at, duration_ms=None, delete_at=MOMENT, file=None,
+        duration_ms=None if lasts is None else lasts // timedelta(milliseconds=1), delete_at=MOMENT, file=None,
     )  # fmt: skip
 
 
@@ -153,7 +150,8 @@ TO_HERE = {"en": "What had been recorded until then", "pl": "To, co nagrano do t
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("state", ["recording", "stored", "deleted"])
 def test_who_stopped_our_recorder_is_not_told_so(language: str, state: str) -> None:
-    told = text(Outcome.FULFILLED, refusal(RequestState.RECEIVED, (recorded(EARLIER, state),)), language)
+    recording = recorded(EARLIER, state, lasts=None if state == "recording" else MOMENT - EARLIER)
+    told = text(Outcome.FULFILLED, refusal(RequestState.RECEIVED, (recording,)), language)
     assert f" {STOPPED[language]} {TO_HERE[language]} [" in told
     assert NOTHING[language] not in told
 
@@ -204,7 +202,7 @@ def test_who_refused_before_anything_was_recorded_is_told_of_what_had_been(langu
         refusal(RequestState.RECEIVED),
         refusal(RequestState.RECEIVED, (recorded(None, "failed"),)),
         refusal(RequestState.RECEIVED, (recorded(LATER),)),
-        refusal(RequestState.RECEIVED, (recorded(EARLIER - timedelta(minutes=1), stopped_at=EARLIER),)),
+        refusal(RequestState.RECEIVED, (recorded(EARLIER, lasts=timedelta(seconds=50)),)),
         refusal(RequestState.FULFILLED, (recorded(LATER),)),
         refusal(RequestState.FULFILLED, (recorded(None, "discarded"),)),
         refusal(RequestState.FULFILLED, history=()),
