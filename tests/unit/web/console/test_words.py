@@ -1,8 +1,10 @@
 """What the console says: in each language the same, and nothing that is asked for missing."""
 
 import ast
+import dataclasses
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
@@ -11,22 +13,26 @@ from string import Formatter
 import pytest
 
 import ccari
+from ccari.gating.findings import findings
 from ccari.lists import numberlist
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Direction, Outcome, reaching
 from ccari.policy.call.state import Stage
+from ccari.policy.consent import Consent
 from ccari.policy.erasure import Ground, What
-from ccari.policy.gate import Block
+from ccari.policy.gate import Block, Contact, Facts
 from ccari.policy.mandate import MandateFault
 from ccari.policy.numbers import NumberFault
 from ccari.policy.rights import Level, RequestState, Right, StepFault, Stored
-from ccari.policy.suppression import Reason
+from ccari.policy.suppression import Entry, Listing, Reason
 from ccari.ports.access import Role
 from ccari.ports.live import Taped
 from ccari.ports.requests import Intake
 from ccari.web.console.menu import ENTRIES
 from ccari.web.console.words import CATALOGUES, Words, preferred
+from tests.reference import page as reference
 
+MOMENT = datetime(2026, 1, 20, tzinfo=UTC)
 HERE = resources.files("ccari.web.console")
 PRODUCT = Path(ccari.__file__).parent
 FAULTS = {
@@ -266,22 +272,33 @@ def test_the_journal_is_told_in_english(name: str, value: str, polish: str) -> N
 
 
 def test_a_field_of_the_journal_has_no_name_in_polish() -> None:
-    noted: set[str] = set()
-    for folder in ("policy/call", "calls", "agi"):
-        for file in PRODUCT.joinpath(folder).glob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                if isinstance(node, ast.Call) and _name(node.func) in {"Note", "note"}:
-                    fields = [
-                        each for given in node.args for each in ast.walk(given) if isinstance(each, ast.Dict)
-                    ]
-                    noted |= {
-                        str(key.value)
-                        for each in fields
-                        for key in each.keys
-                        if isinstance(key, ast.Constant)
-                    }
-    assert len(noted) > 8
-    assert [each for each in sorted(noted) if f"detail.{each}" not in CATALOGUES["pl"].said] == []
+    logged, spread = reference.events(), reference.told()["spread"]
+    noted = {
+        each
+        for name, places in logged.items()
+        if any(place.in_call for place in places)
+        for each in reference.fields(name, places, spread)
+    }
+    facts = Facts(
+        (Entry(Reason.OBJECTION, MOMENT),), (Listing("robinson", MOMENT),), {"robinson": MOMENT},
+        Consent(MOMENT), Contact(), informed=["a"],
+    )  # fmt: skip
+    proven = findings(facts)
+    assert len(proven) == len(dataclasses.fields(Facts)) - 1, "all but the secrets"
+    unlogged = proven.keys() | set(_written({"entry", "know"}))
+    assert len(noted) > 30
+    assert len(unlogged) > 8
+    assert [each for each in sorted(noted | unlogged) if f"detail.{each}" not in CATALOGUES["pl"].said] == []
+
+
+def _written(functions: set[str]) -> Iterable[str]:
+    """The keys of dicts that are written out as arguments of these functions."""
+    for file in PRODUCT.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and _name(node.func) in functions:
+                given = (each for argument in node.args for each in ast.walk(argument))
+                written = (key for each in given if isinstance(each, ast.Dict) for key in each.keys)
+                yield from (str(key.value) for key in written if isinstance(key, ast.Constant))
 
 
 @pytest.mark.parametrize(
