@@ -1,7 +1,7 @@
-"""Long lists into the database: streamed into a temporary table, and from there, when all is sound, into their place.
+"""Loading a long list: it is streamed into a temporary table and, if it has no fault, merged from there slice by slice.
 
-Nothing is kept in memory but one batch, and no row that a call needs is held for longer than one slice takes: a key
-press on a number of the list waits a few milliseconds, not for the whole of it.
+Only one batch is held in memory, and no row that a call needs is locked for longer than one slice takes: a key press on a number
+of the list waits a few milliseconds, not for the whole list.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from ccari.store.database import APART_IDLE_SECONDS, Database
 
 Record = tuple[Any, ...]
 
-#: Rows of the list that are merged by one statement.
+#: About how many rows of the list one statement merges.
 SLICE_ROWS = 5000
 _DIGEST_BITS = 256
 
@@ -26,7 +26,7 @@ def unseen(_done: int, _of: int) -> None:
 
 
 class Staging:
-    """The temporary table ``incoming`` on a connection of its own, and the report of what goes through it."""
+    """The temporary table ``incoming`` on a connection of its own, and the report on the list that goes through it."""
 
     def __init__(
         self, connection: asyncpg.Connection, columns: Sequence[str], report: Report, *, keep_going: bool
@@ -38,11 +38,11 @@ class Staging:
 
     @property
     def sound(self) -> bool:
-        """Whether what was taken may go to its place."""
+        """Whether what was taken may be merged."""
         return self._keep_going or not self.report.invalid
 
     async def take(self, batches: AsyncIterable[Sequence[Record | LineFault]]) -> None:
-        """Read to the end, so that every fault is counted, and keep what is sound as long as it may go in."""
+        """Read the list to its end, so that every fault is counted; keep the lines without one as long as they may be merged."""
         report = self.report
         async for batch in batches:
             faults = [each for each in batch if isinstance(each, LineFault)]
@@ -56,11 +56,11 @@ class Staging:
                 )
 
     async def merge(self, statement: str, *arguments: Any, progress: Progress = unseen) -> None:
-        """Run ``statement`` for each slice of ``incoming``, and add up what it gives: how many rows are new.
+        """Run ``statement`` for each slice of ``incoming``. It gives how many rows are new, which are added up in the report.
 
-        Its $1 and $2 are the first and the last digest of the slice, its $3 and on the ``arguments``. It takes its rows
-        in the order of (digest, …), as everybody does who writes many: so no two wait for one another. Each slice is a
-        transaction of its own, unless the connection is in one.
+        Its $1 and $2 are the first and the last digest of the slice, $3 and on the ``arguments``. It has to lock its rows in the
+        order of (digest, …), as every statement that writes many rows does, so that no two deadlock. Each slice is a transaction
+        of its own, unless the connection is in one.
         """
         async for first, last in self.slices(progress):
             self.report.accepted += await self.connection.fetchval(statement, first, last, *arguments)
@@ -68,14 +68,14 @@ class Staging:
     async def slices(
         self, progress: Progress = unseen, *, rows: int | None = None
     ) -> AsyncIterator[tuple[bytes, bytes]]:
-        """The first and the last digest of each slice of ``incoming``. ``progress``: slices done, of how many.
+        """The first and the last digest of each slice of ``incoming``. ``progress`` is given how many slices are done, of how many.
 
-        ``rows``: about so many in each, where a slice holds what others wait for; else :data:`SLICE_ROWS`.
+        ``rows``: about how many in each; fewer than :data:`SLICE_ROWS` where a slice holds locks that others wait for.
         """
         await self.connection.execute("CREATE INDEX ON incoming (digest); ANALYZE incoming")
         slices = -(-self.report.lines // (rows or SLICE_ROWS))
         for done in range(slices):
-            # keyed digests are spread evenly, so that a part of their range is as large a part of the rows
+            # keyed digests are spread evenly: equal parts of their range have about as many rows each
             yield _bound(done, slices), _bound(done + 1, slices, less=1)
             progress(done + 1, slices)
         self.report.taken = True
@@ -85,17 +85,18 @@ class Staging:
 async def staging(
     database: Database, columns: Mapping[str, str], *, controller: str = "", keep_going: bool = False
 ) -> AsyncIterator[Staging]:
-    """``columns``: of the temporary table, name to type; ``digest bytea`` is one of them. ``controller``: whose list it is, unless
-    it is a register's.
+    """Make the temporary table ``incoming``, with ``columns`` by name and type, of which ``digest bytea`` is one.
+
+    ``controller``: whose list it is; "" for a register's.
 
     Raises
     ------
     StoreError
-        If the database refuses or fails. What was merged before is in, and comes as known the next time.
+        If the database refuses or fails. What was merged before stays, and counts as known when the list is loaded again.
     """
     async with database.apart() as connection:
         declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        # the tables grow from slice to slice: a plan that was made for an empty one reads all of a full one
+        # the tables grow from slice to slice: a plan that was made for an empty table would read all of a full one
         await connection.execute(
             f"SET plan_cache_mode = force_custom_plan; CREATE TEMPORARY TABLE incoming ({declared})"
         )
@@ -104,7 +105,7 @@ async def staging(
         except (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             if not connection.is_closed():
                 raise
-            # asyncpg does not pass on what the server said as it went
+            # asyncpg does not pass on why the server ended the connection
             raise StoreError(
                 "the database has ended the connection: it went away, or this process was stopped in the middle for "
                 f"{APART_IDLE_SECONDS:.0f} s or longer; load the list again"
@@ -112,5 +113,5 @@ async def staging(
 
 
 def _bound(part: int, parts: int, *, less: int = 0) -> bytes:
-    """Where the given part of all digests begins."""
+    """The digest at which the given part of all digests begins, or ``less`` before it."""
     return ((part << _DIGEST_BITS) // parts - less).to_bytes(_DIGEST_BITS // 8, "big")

@@ -1,4 +1,4 @@
-"""The pool, the migrations, and the translation of what PostgreSQL and the network say when they refuse."""
+"""Connections to PostgreSQL, the migrations, and a StoreError in place of what asyncpg and the network raise."""
 
 import asyncio
 import contextlib
@@ -30,26 +30,27 @@ MIGRATE_SECONDS = 300.0
 LIST_SECONDS = 600.0
 STREAM_ROWS = 2000
 POOL_SIZE = 10
-#: How old a plan may grow, whatever becomes of the tables: one that was made for a few bars reads all of a long list that is
-#: being brought in.
+#: How long a connection keeps a statement's plan, in seconds. One that was made while a table was small would read the whole table
+#: after a long list was loaded into it.
 PLAN_SECONDS = 15
-#: Whoever vanishes, or is stopped, between two statements of a transaction keeps the others waiting for so long, in seconds. No
-#: transaction of ours waits for anything but the database, and now and then a thread for some milliseconds.
+#: How long a transaction may idle between two statements before the server ends it, in seconds: a process that vanished or was
+#: stopped keeps the others waiting no longer. Our transactions wait for the database only, and now and then some milliseconds for
+#: a thread.
 IDLE_SECONDS = 5.0
-#: The same of :meth:`Database.apart` and of migrations, where nothing has to be quick.
+#: The same for :meth:`Database.apart` and for migrations, where nothing has to be quick.
 APART_IDLE_SECONDS = 30.0
-#: Of every session: PostgreSQL finds out within a dozen seconds that whoever had it is not there any more.
+#: For every session: PostgreSQL notices within a dozen seconds that the client is gone.
 _KEEPALIVES = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
 _SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
-#: A client that gives up waiting ends only its own side: unless the server gives up too, the statement that waits there goes on
-#: holding its rows.
+#: For the pool. A client that gives up waiting does not stop the statement: unless the server gives up too, it goes on, and goes on
+#: holding its locks.
 _CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
-#: Of our own: migrations are applied by one process at a time.
+#: The key of an advisory lock: migrations are applied by one process at a time.
 _MIGRATION_LOCK = 0x63636172
 
 
-#: Classes of SQLSTATE whose first line speaks of roles, databases, tables and disks, and never of a row's values.
-_TELLABLE = frozenset({"28", "3D", "3F", "42", "53", "55", "57", "58"})
+#: Classes of SQLSTATE whose message speaks of roles, databases, tables and disks, and never of a row's values.
+_QUOTABLE = frozenset({"28", "3D", "3F", "42", "53", "55", "57", "58"})
 
 
 class Database:
@@ -61,46 +62,46 @@ class Database:
 
     @property
     def connections(self) -> tuple[int, int, int]:
-        """Of the pool: those in use, those that wait for somebody, and how many there may be."""
+        """How many connections of the pool are in use, how many are idle, and how many there may be."""
         return self._pool.connections
 
     def connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """One of the pool's, for as long as the context lasts."""
+        """A connection of the pool, until the context ends."""
         return _Lent(self._pool)
 
     @contextlib.asynccontextmanager
     async def apart(self, *, slow_reader: bool = False) -> AsyncIterator[asyncpg.Connection]:
-        """A connection outside the pool, for long lists: no call waits for it, and a statement of it may take its time.
+        """A connection outside the pool, for long lists: no call waits for it, and a statement may take :data:`LIST_SECONDS`.
 
-        ``slow_reader``: for somebody who takes what is read as slowly as he likes, in the middle of a transaction; it may hold
-        nothing that others wait for.
+        ``slow_reader``: its transaction may idle for as long as the reader of the rows likes, so it must hold no lock that others
+        wait for.
         """
-        settings = _SESSION if slow_reader else {**_SESSION, **_idle(APART_IDLE_SECONDS)}
+        settings = _SESSION if slow_reader else {**_SESSION, **_idle_limit(APART_IDLE_SECONDS)}
         with translated():
             connection = await connect(self._dsn, command_timeout=LIST_SECONDS, server_settings=settings)
             try:
                 yield connection
             except BaseException:
-                # an orderly end would wait for what is under way
+                # close() would wait for the statement that is under way
                 connection.terminate()
                 raise
             await connection.close(timeout=CONNECT_SECONDS)
 
     async def stream(self, statement: str, *arguments: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """The rows of one statement, as they were when it began, a few thousand at a time."""
+        """The rows of one statement, as they were when it began, up to :data:`STREAM_ROWS` at a time."""
         async with self.apart(slow_reader=True) as connection, connection.transaction():
             cursor = await connection.cursor(statement, *arguments)
             while rows := await cursor.fetch(STREAM_ROWS):
                 yield [dict(row) for row in rows]
 
     async def rows(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
-        """The rows of one statement, each by its columns' names."""
+        """The rows of one statement, each as a dict by column."""
         async with self.connection() as connection:
             return [dict(row) for row in await connection.fetch(statement, *arguments)]
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
-        """A connection whose statements all see the same moment, and change nothing."""
+        """A read-only transaction whose statements all see the data of the same moment."""
         async with (
             self.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -109,12 +110,14 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection of the pool in a transaction: committed at the context's end, rolled back if an exception ends it."""
         async with self.connection() as connection:
             transaction = connection.transaction()
             await transaction.start()
             try:
                 yield connection
             except (TimeoutError, asyncio.CancelledError):
+                # the connection is terminated, and its transaction with it: see _clean
                 raise
             except BaseException:
                 with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
@@ -124,7 +127,7 @@ class Database:
 
 
 class _Lent:
-    """No generator: it took some 15 us more, with each of the statements of a call."""
+    """Takes a connection from the pool and gives it back. As a generator it took some 15 us more for each statement of a call."""
 
     __slots__ = ("_connection", "_pool")
 
@@ -148,19 +151,20 @@ class _Lent:
             self._pool.give_back(connection)
 
 
-class _Shared(asyncpg.Connection):
+class _Pooled(asyncpg.Connection):
     def get_reset_query(self) -> str:
-        """Nothing, instead of ``RESET ALL`` and the like, which would be a round trip after each statement of a call. A
-        transaction that was left open is rolled back before; and nothing else outlives one: what locks or sets more has a
-        connection of its own.
+        """Nothing, instead of ``RESET ALL`` and the like, which would be a round trip after each statement of a call.
+
+        :func:`_clean` rolls back a transaction that was left open, and nothing else is left: whatever takes session locks or
+        changes settings has a connection outside the pool.
         """
         return ""
 
 
 async def _clean(connection: Connection, error: BaseException | None) -> None:
-    """Leave nothing of who used the connection to the next, and raise what it was used with."""
+    """Roll back what the last user left open, or terminate the connection; then raise ``error`` again, if there is one."""
     if isinstance(error, TimeoutError) or not isinstance(error, Exception | None):
-        # to roll back would be to wait as long again
+        # a rollback might take as long again
         connection.terminate()
     elif not connection.is_closed():
         try:
@@ -192,25 +196,25 @@ def translated() -> Iterator[None]:
             "the database cannot be written to: [database] url is to lead to the primary, not to a replica"
         ) from None
     except asyncpg.PostgresError as error:
-        told = error.args[0] if str(error.sqlstate)[:2] in _TELLABLE else type(error).__name__
-        raise StoreError(f"the database failed: {told}") from None
+        words = error.args[0] if str(error.sqlstate)[:2] in _QUOTABLE else type(error).__name__
+        raise StoreError(f"the database failed: {words}") from None
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise StoreError(f"the database failed: {type(error).__name__}") from None
     except BrokenPipeError:
-        # of standard output, whose reader has seen enough: asyncpg says of its own that the connection is lost
+        # it is about standard output, whose reader has seen enough (``| head``): for a broken connection asyncpg has its own error
         raise
     except OSError as error:
         raise StoreError(f"the database cannot be reached: {why(error)}") from None
 
 
-def _idle(seconds: float) -> dict[str, str]:
+def _idle_limit(seconds: float) -> dict[str, str]:
     return {"idle_in_transaction_session_timeout": f"{seconds * 1000:.0f}"}
 
 
 async def connect(
     dsn: str, *, server_settings: Mapping[str, str] = MappingProxyType({}), **options: Any
 ) -> asyncpg.Connection:
-    """One connection outside the pool. What fails is to be :func:`translated`, but for a URL that is none."""
+    """Open one connection. Raises StoreError for a URL that is none; the caller has to have other failures :func:`translated`."""
     settings = {**_KEEPALIVES, **server_settings}
     if not dsn.startswith(("postgresql://", "postgres://")):
         raise StoreError(_NO_URL)
@@ -219,7 +223,7 @@ async def connect(
             dsn, timeout=CONNECT_SECONDS, server_settings=settings, **options
         )
     except (ValueError, OverflowError):
-        # the parser's own words may hold a piece of the password
+        # the parser's message may quote a piece of the password
         raise StoreError(_NO_URL) from None
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -250,8 +254,8 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
 
 @contextlib.asynccontextmanager
 async def as_it_is(dsn: str, size: int, settings: Mapping[str, str]) -> AsyncIterator[Database]:
-    """Connect, and give a pool of ``size`` connections, whatever the schema; ``settings`` are the server's, of each, beside
-    how long one may idle.
+    """Connect, and give a pool of up to ``size`` connections; the schema is left as it is. ``settings``: the session settings of
+    each connection, but for the limit on idling, which is added.
 
     Raises
     ------
@@ -259,8 +263,8 @@ async def as_it_is(dsn: str, size: int, settings: Mapping[str, str]) -> AsyncIte
         If the server is away or refuses.
     """
     opening = partial(
-        connect, dsn, connection_class=_Shared, command_timeout=COMMAND_SECONDS,
-        server_settings={**settings, **_idle(IDLE_SECONDS)}, max_cached_statement_lifetime=PLAN_SECONDS,
+        connect, dsn, connection_class=_Pooled, command_timeout=COMMAND_SECONDS,
+        server_settings={**settings, **_idle_limit(IDLE_SECONDS)}, max_cached_statement_lifetime=PLAN_SECONDS,
     )  # fmt: skip
     pool = Pool(opening, size, COMMAND_SECONDS)
     with translated():
@@ -276,19 +280,19 @@ def migrations_folder() -> Path:
 
 
 async def migration_status(dsn: str) -> list[tuple[str, bool]]:
-    """Each migration with whether it has been applied, in order; changes nothing but pogo's own table."""
+    """Each migration and whether it has been applied, in order. Changes nothing but pogo's own table."""
     with translated():
         connection = await connect(dsn)
         try:
             await sql.ensure_pogo_sync(connection)
-            found = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
-            return sorted((each.id, each.applied) for each in found)
+            migrations = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
+            return sorted((each.id, each.applied) for each in migrations)
         finally:
             await connection.close()
 
 
 async def _migrate(dsn: str) -> None:
-    settings = _idle(APART_IDLE_SECONDS)
+    settings = _idle_limit(APART_IDLE_SECONDS)
     connection = await connect(dsn, command_timeout=MIGRATE_SECONDS, server_settings=settings)
     try:
         version = connection.get_server_version().major
@@ -298,9 +302,9 @@ async def _migrate(dsn: str) -> None:
         await sql.create_schema(connection, schema_name=SCHEMA)
         await connection.execute(f"SET search_path TO {SCHEMA}")
         await sql.ensure_pogo_sync(connection)
-        found = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
-        # pogo parses every migration before it asks which are to be applied: longer than most commands take
-        if not all(each.applied for each in found):
+        migrations = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
+        # pogo's apply parses every migration before it asks which are pending, which takes longer than most commands
+        if not all(each.applied for each in migrations):
             await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA)
     except BadMigrationError as error:
         raise StoreError(f"{error}: {error.__cause__}") from error

@@ -1,4 +1,4 @@
-"""The gate's facts, as the database's own function of that name gives them."""
+"""The gate's facts of numbers, which the database's own function ``gate_facts`` gives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ def asked(question: Question, listed_as: Sequence[tuple[str, bytes]]) -> tuple[A
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One question. ``token``: the hash of one, if it is to be told who bears it."""
+    """One question. ``token``: the hash of an access token, if its bearer is asked for as well."""
 
     question: Question
     digests: Digests
     listed_as: Sequence[tuple[str, bytes]]
     token: bytes | None = None
 
-    def told(self) -> dict[str, Any]:
-        """As ``gate_facts_of_each`` takes it from JSON."""
+    def in_json(self) -> dict[str, Any]:
+        """The question as ``gate_facts_of_each`` reads it from JSON."""
         question = self.question
         purpose, channel, registers, listed_as, listed, since, rules_since = asked(question, self.listed_as)
         return {
@@ -46,17 +46,17 @@ class Look:
         }  # fmt: skip
 
 
-def _bytea(kept: bytes) -> str:
-    return rf"\x{kept.hex()}"
+def _bytea(value: bytes) -> str:
+    return rf"\x{value.hex()}"
 
 
 async def rows_of_each(
     connection: asyncpg.Connection | Connection, looks: Sequence[Look]
 ) -> Sequence[asyncpg.Record]:
-    """A row for each look, in their order: its :func:`facts`, the newest ``revision``, and who bears the token."""
-    told = orjson.dumps([each.told() for each in looks]).decode()
-    found: list[asyncpg.Record] = await connection.fetch(SQL["gate_facts_of_each"], told)
-    return found
+    """A row for each look, in their order: its :func:`facts`, the newest policy ``revision``, and the token's bearer."""
+    questions = orjson.dumps([each.in_json() for each in looks]).decode()
+    rows: list[asyncpg.Record] = await connection.fetch(SQL["gate_facts_of_each"], questions)
+    return rows
 
 
 async def facts_of_many(
@@ -72,16 +72,17 @@ async def facts_of_many(
         question.campaign, question.purpose, question.channel, sorted({register for _, register, _ in listings}),
         question.counts_since, question.rules_count_since,
     )  # fmt: skip
-    found: list[Facts] = []
+    of_each: list[Facts] = []
     last: asyncpg.Record | None = None
     for row in rows:
-        # of most numbers of a list the same is known, which is nothing
-        found.append(found[-1] if row == last else facts(row))
+        # nothing is known of most numbers of a list, so that neighbours can share one object
+        of_each.append(of_each[-1] if row == last else facts(row))
         last = row
-    return found
+    return of_each
 
 
 def facts(row: asyncpg.Record) -> Facts:
+    """The facts of one number, from a row of ``gate_facts``."""
     bars = zip(row["bar_reasons"] or (), row["bar_campaigns"] or (), row["bars_entered"] or (), row["bars_expire"] or (),
                strict=True)  # fmt: skip
     given_at = row["given_at"]

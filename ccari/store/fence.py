@@ -1,4 +1,4 @@
-"""One service drives one Asterisk, and files its calls under a name of its own: advisory locks on one connection."""
+"""Advisory locks that keep a second service from driving the same Asterisk, or from filing its calls under the same name."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,18 @@ from ccari.store.database import COMMAND_SECONDS, connect, translated
 
 _log = structlog.get_logger()
 
-#: A service that was killed, or a connection that was cut, holds the lock until PostgreSQL has noticed.
+#: How long to try for a lock: one of a service that was killed, or whose connection was cut, is held until PostgreSQL notices.
 PATIENCE_SECONDS = 3.0
-#: The same, when the lock that is taken again was ours: a network that went away keeps PostgreSQL from noticing for longer.
+#: The same for a lock that was ours before: where the network went away, PostgreSQL takes longer to notice.
 REGAIN_SECONDS = 20.0
 _ASK_AGAIN_SECONDS = 0.1
 _CONNECT_AGAIN_SECONDS = 0.5
-#: So often the server is asked whether it is there: one that goes without a word (its power, a partition, a failover by address)
-#: is told of by nobody.
-_LOOK_SECONDS = 3.0
-#: So long its answer may take. One that is slow keeps the lock, though four times as long makes it away for a call; and it is
-#: noticed when PostgreSQL may have noticed that we are gone, 11 s after the last word, and let another have it.
+#: How often the server is asked whether it is there: nothing else shows that it went without a word (a power cut, a partition, a
+#: failover by address).
+_ASK_SERVER_EVERY_SECONDS = 3.0
+#: How long its answer may take: four times as long as a call waits, so that a server that is merely slow does not cost us the lock.
+#: With it we notice a lost connection by the time that PostgreSQL may have noticed too, 11 s after the last word, and given the lock
+#: to another.
 _ANSWER_SECONDS = 8.0
 _SESSION = {"application_name": "ccari fence"}
 
@@ -42,9 +43,10 @@ class PostgresFence:
 
     @contextlib.asynccontextmanager
     async def hold(self, run: str, filed_as: str) -> AsyncIterator[asyncio.Event]:
-        """Hold the locks on the ``run`` of an Asterisk, and on the name that its calls are ``filed_as``. With their connection
-        they are lost, and taken again as soon as PostgreSQL is back: while it is away nobody else can have them. The event
-        given is set when somebody else has one.
+        """Hold the locks on the ``run`` of an Asterisk, and on the name that its calls are ``filed_as``.
+
+        They are lost with their connection, and taken again once PostgreSQL is back; while it is away nobody else can take them.
+        The event that is given is set when another service has one of them.
 
         Raises
         ------
@@ -55,12 +57,13 @@ class PostgresFence:
         """
         taken_by_another = {
             run: "another ccari drives this Asterisk: stop it first, or give this one its own",
-            # it would end our calls as its own, and we its: entities are MAC addresses, or nought, and addresses local
+            # each would end the other's calls as its own. Without a name calls are filed under Asterisk's entity id, a MAC address
+            # or zeros, and its address, which may be a local one: two machines can have both in common
             f"calls of {filed_as}": f"another ccari files the calls of its Asterisk as {filed_as} too: give each a [asterisk] name",
         }
         held = _Held(self._dsn, list(taken_by_another))
-        if (lacking := await held.take(PATIENCE_SECONDS)) is not None:
-            raise UnsuitableError(taken_by_another[lacking])
+        if (unavailable := await held.take(PATIENCE_SECONDS)) is not None:
+            raise UnsuitableError(taken_by_another[unavailable])
         keeping = asyncio.create_task(held.keep())
         self._held = held
         try:
@@ -73,7 +76,7 @@ class PostgresFence:
 
 
 class _Held:
-    """``by_another`` is set when one of the locks is somebody else's."""
+    """The locks, and their connection. ``by_another`` is set when another service has one of them."""
 
     def __init__(self, dsn: str, names: Sequence[str]) -> None:
         self._dsn = dsn
@@ -88,48 +91,50 @@ class _Held:
         return self._taken and not self._lost.is_set()
 
     async def take(self, patience_seconds: float) -> str | None:
-        """The name whose lock another holds all that time; raise StoreError if the database cannot be asked."""
-        # of this connection alone: what is told of an older one, and late, is nothing to it
+        """Take the locks on a new connection. Gives the first name whose lock another service holds all that time; None if all are
+        taken. Raises StoreError if the database cannot be asked.
+        """
+        # the end of an older connection may be reported late, and must not count for this one
         self._lost = lost = asyncio.Event()
         self._taken = False
         with translated():
             self._connection = connection = await connect(self._dsn, server_settings=_SESSION)
             connection.add_termination_listener(lambda _: lost.set())
             try:
-                lacking = await _lacking(connection, self._names, patience_seconds)
-                self._taken = lacking is None
+                unavailable = await _lock(connection, self._names, patience_seconds)
+                self._taken = unavailable is None
             finally:
                 if not self._taken:
                     self.let_go()
-        return lacking
+        return unavailable
 
     async def keep(self) -> None:
-        """Take it again whenever it is lost, until another has it."""
+        """Take the locks again whenever they are lost, until another service has one."""
         while True:
-            await self._until_lost()
+            await self._wait_until_lost()
             _log.warning("database_away", reason="the lock on Asterisk was lost with its connection")
-            while not await self._regained():
+            while not await self._regain():
                 if self.by_another.is_set():
                     return
                 await asyncio.sleep(_CONNECT_AGAIN_SECONDS)
             _log.info("lock_regained")
 
-    async def _until_lost(self) -> None:
+    async def _wait_until_lost(self) -> None:
         while not self._lost.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
+                async with asyncio.timeout(_ASK_SERVER_EVERY_SECONDS):
                     await self._lost.wait()
                     return
             if self._connection is None or not await _answers(self._connection):
                 self.let_go()
                 self._lost.set()
 
-    async def _regained(self) -> bool:
+    async def _regain(self) -> bool:
         try:
             taken = await self.take(REGAIN_SECONDS) is None
         except StoreError:
             return False
-        except Exception:  # noqa: BLE001 - logged; whoever gives up lets another service drive the same Asterisk
+        except Exception:  # noqa: BLE001 - logged; to give up would let another service drive the same Asterisk
             _log.exception("lock_not_regained")
             return False
         if not taken:
@@ -145,15 +150,13 @@ class _Held:
 async def _answers(connection: asyncpg.Connection) -> bool:
     try:
         await connection.execute("SELECT 1", timeout=_ANSWER_SECONDS)
-    except Exception:  # noqa: BLE001 - whatever it is, what the connection holds cannot be vouched for
+    except Exception:  # noqa: BLE001 - whatever it is, the connection may have lost its locks
         return False
     return True
 
 
-async def _lacking(
-    connection: asyncpg.Connection, names: Sequence[str], patience_seconds: float
-) -> str | None:
-    """The first name whose lock cannot be had in that time."""
+async def _lock(connection: asyncpg.Connection, names: Sequence[str], patience_seconds: float) -> str | None:
+    """Take the lock on each name. Gives the first name whose lock cannot be had in that time, None if all are taken."""
     loop = asyncio.get_running_loop()
     patient_until = loop.time() + patience_seconds
     for name in names:

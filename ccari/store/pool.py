@@ -1,4 +1,4 @@
-"""The connections that calls share: those that nobody needs are kept at hand, and there are never more than so many."""
+"""A pool of the connections that calls share: idle ones are kept open for a while, and their number is bounded."""
 
 import asyncio
 import contextlib
@@ -7,17 +7,19 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 
-#: So long one stays open that nobody needs, as in asyncpg's own pool.
+#: How long an idle connection stays open, as in asyncpg's own pool.
 IDLE_SECONDS = 300.0
-_LOOK_SECONDS = 60.0
-#: What the server keeps for a connection grows with what it was asked; asyncpg's own pool ends one after 50,000 questions.
+_CLOSE_IDLE_EVERY_SECONDS = 60.0
+#: How old a connection may grow. The server's memory for one grows with each new statement; asyncpg's own pool replaces one after
+#: 50,000 queries.
 OLDEST_SECONDS = 3600.0
 
 
 class Pool:
-    """asyncpg's own gives a connection back by a task, which takes longer than the question that was asked.
+    """Lends connections. asyncpg's own pool starts a task to take one back, which takes longer than the query of a call.
 
-    ``size``: how many there may be. ``patience``: how long one is waited for, and the end of all of them, in seconds.
+    ``size``: how many connections there may be. ``patience``: how many seconds :meth:`take` waits for one, and :meth:`close` for
+    those that are lent.
     """
 
     def __init__(
@@ -26,123 +28,123 @@ class Pool:
         self._connect = connect
         self._size = size
         self._patience = patience
-        #: With when they were opened.
+        #: All open connections, each with when it was opened, by the loop's clock.
         self._open: dict[asyncpg.Connection, float] = {}
-        #: With when they were given back; the last one is taken first.
-        self._free: list[tuple[asyncpg.Connection, float]] = []
-        #: Turns: who has one has a connection, or is opening it.
-        self._taken = 0
+        #: The idle ones, each with when it was given back; the last one is lent first.
+        self._idle: list[tuple[asyncpg.Connection, float]] = []
+        #: Turns that are taken. Whoever has a turn has a connection, or is opening one.
+        self._turns_taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._loop = asyncio.get_running_loop()
-        self._look: asyncio.TimerHandle | None = None
+        self._next_check: asyncio.TimerHandle | None = None
         self._closing = False
 
     @property
     def connections(self) -> tuple[int, int, int]:
-        """Those in use, those that wait for somebody, and how many there may be."""
-        free = sum(not each.is_closed() for each, _ in self._free)
-        return len(self._open) - len(self._free), free, self._size
+        """How many are in use, how many are idle, and how many there may be."""
+        idle = sum(not each.is_closed() for each, _ in self._idle)
+        return len(self._open) - len(self._idle), idle, self._size
 
     async def begin(self) -> None:
-        """Open the first, so that what is wrong is known at once."""
-        self._keep(await self._opened())
+        """Open the first connection, so that whatever is wrong shows at once."""
+        self._keep(await self._open_new())
         self._close_idle()
 
     async def take(self) -> asyncpg.Connection:
-        """One that is nobody else's until it is given back; whoever has waited the longest is the next.
+        """A connection that is the caller's alone until it is given back. Whoever has waited longest is served first.
 
         Raises
         ------
         TimeoutError
             If there was none in time.
         asyncpg.InterfaceError
-            If the pool is closed. What comes of connecting is raised as it is.
+            If the pool is closed. Other errors of connecting are raised as they are.
         """
         if self._closing:
             raise asyncpg.InterfaceError("the pool is closed")
-        waits = self._taken >= self._size
+        waits = self._turns_taken >= self._size
         if not waits:
-            self._taken += 1
-            found = self._found()
-            if found is not None:
-                return found
+            self._turns_taken += 1
+            connection = self._take_idle()
+            if connection is not None:
+                return connection
         async with asyncio.timeout(self._patience):
             if waits:
-                await self._turn()
+                await self._wait_for_turn()
             try:
-                return self._found() or await self._opened()
+                return self._take_idle() or await self._open_new()
             except BaseException:
-                self._pass_on()
+                self._pass_on_turn()
                 raise
 
     def give_back(self, connection: asyncpg.Connection) -> None:
-        """Let the next have it, as it is; but one that is closed nobody gets any more."""
+        """Take a connection back for whoever is next, as it is. A closed one is dropped."""
         self._keep(connection)
-        self._pass_on()
+        self._pass_on_turn()
 
     async def close(self) -> None:
-        """End them once they are given back; those that are not in time are cut off."""
+        """Close the connections once they are given back; those that are not given back in time are cut off."""
         self._closing = True
-        if self._look is not None:
-            self._look.cancel()
+        if self._next_check is not None:
+            self._next_check.cancel()
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._patience):
-                    while self._taken:
-                        await self._turn()
-                        self._taken -= 1
+                    while self._turns_taken:
+                        await self._wait_for_turn()
+                        self._turns_taken -= 1
                     await asyncio.gather(*(each.close() for each in self._open), return_exceptions=True)
         finally:
             for each in self._open:
                 each.terminate()
 
-    async def _turn(self) -> None:
+    async def _wait_for_turn(self) -> None:
         turn = self._loop.create_future()
         self._waiting.append(turn)
         try:
             await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
-                # it came just as nobody wanted it any more
-                self._pass_on()
+                # the turn came just as its waiter was cancelled
+                self._pass_on_turn()
             turn.cancel()
             raise
 
-    def _pass_on(self) -> None:
-        """Who has waited the longest has the turn now; those that have given up are still in the line."""
+    def _pass_on_turn(self) -> None:
+        """Give the turn to whoever has waited longest. Those that have given up are still in the queue, and are skipped."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return
-        self._taken -= 1
+        self._turns_taken -= 1
 
-    async def _opened(self) -> asyncpg.Connection:
-        made = await self._connect()
-        self._open[made] = self._loop.time()
-        return made
+    async def _open_new(self) -> asyncpg.Connection:
+        connection = await self._connect()
+        self._open[connection] = self._loop.time()
+        return connection
 
-    def _found(self) -> asyncpg.Connection | None:
-        """One that waits; those that the server has closed meanwhile are done with."""
-        while self._free:
-            found, _ = self._free.pop()
-            if not found.is_closed():
-                return found
-            self._end(found)
+    def _take_idle(self) -> asyncpg.Connection | None:
+        """An idle connection, if there is one; those that the server has closed meanwhile are dropped."""
+        while self._idle:
+            connection, _ = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._end(connection)
         return None
 
     def _keep(self, connection: asyncpg.Connection) -> None:
         if connection.is_closed() or self._loop.time() - self._open[connection] > OLDEST_SECONDS:
             self._end(connection)
         else:
-            self._free.append((connection, self._loop.time()))
+            self._idle.append((connection, self._loop.time()))
 
     def _end(self, connection: asyncpg.Connection) -> None:
         self._open.pop(connection, None)
         connection.terminate()
 
     def _close_idle(self) -> None:
-        """All that nobody has needed for long, but for one; and look again."""
-        while len(self._free) > 1 and self._free[0][1] <= self._loop.time() - IDLE_SECONDS:
-            self._end(self._free.pop(0)[0])
-        self._look = self._loop.call_later(_LOOK_SECONDS, self._close_idle)
+        """Close the connections that have been idle for long, all but one; then again every minute."""
+        while len(self._idle) > 1 and self._idle[0][1] <= self._loop.time() - IDLE_SECONDS:
+            self._end(self._idle.pop(0)[0])
+        self._next_check = self._loop.call_later(_CLOSE_IDLE_EVERY_SECONDS, self._close_idle)

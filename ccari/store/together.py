@@ -1,4 +1,4 @@
-"""Questions to the database that come at once, asked in one round trip."""
+"""Questions to the database that come at the same time, asked in one round trip."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ _A = TypeVar("_A")
 
 #: Questions in one round trip: as many as there are diallers' gates at a time (``ccari/web/endpoint.py``).
 MOST_TOGETHER = 32
-#: Told to whoever has waited the longest, instead of an answer: it asks now, for all that wait.
+#: Given to whoever has waited longest, instead of an answer: it is to ask now, for all that wait.
 _YOUR_TURN = object()
 
 
@@ -44,16 +44,16 @@ class Together(Generic[_Q, _A]):
         self._waiting.append((question, answer))
         if self._under_way:
             try:
-                found = await answer
+                outcome = await answer
             except asyncio.CancelledError:
                 if not answer.cancelled() and answer.result() is _YOUR_TURN:
                     self._waiting.popleft()
                     self._pass_on()
                 raise
-            if isinstance(found, _Failed):
-                raise found.error
-            if found is not _YOUR_TURN:
-                return cast("_A", found)
+            if isinstance(outcome, _Failed):
+                raise outcome.error
+            if outcome is not _YOUR_TURN:
+                return cast("_A", outcome)
         self._under_way = True
         try:
             return await self._ask_for_all()
@@ -61,26 +61,26 @@ class Together(Generic[_Q, _A]):
             self._pass_on()
 
     async def _ask_for_all(self) -> _A:
-        """The first one's answer; the others are told theirs."""
+        """Ask for the first that waits and for those behind it. Gives the first one's answer; the others' futures get theirs."""
         asked = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most))]
         others = [answer for _, answer in asked[1:]]
         try:
-            found = await self._answers([question for question, _ in asked])
+            answers = await self._answers([question for question, _ in asked])
         except asyncio.CancelledError:
-            # nobody cancelled the others: they are the next
+            # only this one was cancelled: the others go back to the head of the queue
             self._waiting.extendleft(reversed(asked[1:]))
             raise
         except Exception as error:
-            _tell(others, [_Failed(error)] * len(others))
+            _resolve(others, [_Failed(error)] * len(others))
             raise
-        _tell(others, found[1:])
-        return found[0]
+        _resolve(others, answers[1:])
+        return answers[0]
 
     async def _answers(self, questions: Sequence[_Q]) -> Sequence[_A]:
-        found = await self._ask(questions)
-        if len(found) != len(questions):
-            raise StoreError(f"the database gave {len(found)} answers to {len(questions)} questions")
-        return found
+        answers = await self._ask(questions)
+        if len(answers) != len(questions):
+            raise StoreError(f"the database gave {len(answers)} answers to {len(questions)} questions")
+        return answers
 
     def _pass_on(self) -> None:
         while self._waiting and self._waiting[0][1].cancelled():
@@ -91,7 +91,7 @@ class Together(Generic[_Q, _A]):
             self._under_way = False
 
 
-def _tell(waiting: Sequence[asyncio.Future[object]], answers: Sequence[object]) -> None:
-    for each, answer in zip(waiting, answers, strict=True):
-        if not each.cancelled():
-            each.set_result(answer)
+def _resolve(waiting: Sequence[asyncio.Future[object]], outcomes: Sequence[object]) -> None:
+    for future, outcome in zip(waiting, outcomes, strict=True):
+        if not future.cancelled():
+            future.set_result(outcome)

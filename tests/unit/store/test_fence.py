@@ -105,7 +105,7 @@ async def test_a_server_that_is_gone_without_a_word_leaves_an_asterisk_to_two_se
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its address is another's now, say: nobody closes the connection, and the lock is free."""
-    monkeypatch.setattr("ccari.store.fence._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("ccari.store.fence._ASK_SERVER_EVERY_SECONDS", 0.05)
     monkeypatch.setattr("ccari.store.fence._ANSWER_SECONDS", 2.0)
     monkeypatch.setattr("ccari.store.fence.REGAIN_SECONDS", 0.5)
     async with relayed(dsn) as (through, relay):
@@ -123,7 +123,7 @@ async def test_a_server_that_is_gone_without_a_word_leaves_an_asterisk_to_two_se
 async def test_a_server_that_is_gone_without_a_word_is_waited_for_when_it_is_back(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ccari.store.fence._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("ccari.store.fence._ASK_SERVER_EVERY_SECONDS", 0.05)
     monkeypatch.setattr("ccari.store.fence._ANSWER_SECONDS", 2.0)
     async with relayed(dsn) as (through, relay):
         fence = PostgresFence(through)
@@ -150,7 +150,7 @@ async def test_one_slow_answer_costs_a_service_its_asterisk(
 ) -> None:
     """One that a call would not wait for."""
     assert fence._ANSWER_SECONDS > 2 * COMMAND_SECONDS
-    monkeypatch.setattr("ccari.store.fence._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("ccari.store.fence._ASK_SERVER_EVERY_SECONDS", 0.05)
     async with relayed(dsn) as (through, relay):
         holder = PostgresFence(through)
         with capture_logs() as logged:
@@ -174,7 +174,7 @@ async def test_something_unforeseen_ends_the_hold_on_an_asterisk(
 ) -> None:
     """Nobody would take the lock again, nor hear that another has."""
     monkeypatch.setattr("ccari.store.fence._CONNECT_AGAIN_SECONDS", 0.05)
-    take, faults = fence._lacking, [RuntimeError("unforeseen")]
+    take, faults = fence._lock, [RuntimeError("unforeseen")]
 
     async def stumble(*how: Any) -> str | None:
         if faults:
@@ -183,7 +183,7 @@ async def test_something_unforeseen_ends_the_hold_on_an_asterisk(
 
     async with PostgresFence(dsn).hold("a third asterisk", "calls of a third asterisk"):
         before = await holders(dsn)
-        monkeypatch.setattr(fence, "_lacking", stumble)
+        monkeypatch.setattr(fence, "_lock", stumble)
         with capture_logs() as logged:
             await cut_off(dsn)
             await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)

@@ -143,7 +143,7 @@ async def test_a_closed_connection_is_given_to_the_next() -> None:
 
 async def test_connections_that_nobody_needs_stay_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "IDLE_SECONDS", 0.0)
-    monkeypatch.setattr(pools, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(pools, "_CLOSE_IDLE_EVERY_SECONDS", 0.01)
     server = Server(3)
     await server.pool.begin()
     taken = [await server.pool.take() for _ in range(3)]
