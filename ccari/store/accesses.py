@@ -1,4 +1,4 @@
-"""The record of accesses, in PostgreSQL: one chain, so that an entry that was changed, left out or moved shows."""
+"""The record of accesses, in PostgreSQL: one chain of entries, so that one that was changed, left out or moved is detected."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,10 @@ class Accesses:
         self._database = database
 
     async def note(self, access: Access) -> None:
-        """Raises StoreError: then nothing may be shown. The link goes into the log too, which no edit of the table reaches."""
+        """Add an entry. Its link is logged too, where no edit of the table reaches it.
+
+        Raises StoreError: then nothing may be shown.
+        """
         fields = {**access.at_what, "who": access.who, "why": access.why}
         async with self._database.transaction() as connection:
             head = await connection.fetchrow(SQL["lock_access_chain"])
@@ -47,22 +50,22 @@ class Accesses:
         _log.info("data_accessed", access=access.looked, who=access.who, entry=new.seq, link=new.link.hex())
 
     async def list(self, limit: int, wanted: WantedAccesses) -> list[dict[str, Any]]:
-        """The newest first."""
+        """The entries that are wanted, the newest first."""
         rows = await self._database.rows(SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since)
-        return [_told(row) for row in rows]
+        return [_as_listed(row) for row in rows]
 
     async def fault(self) -> tuple[int, str | None]:
-        """How many entries there are, and the first thing that does not fit, in words: in the chain, or of what was sealed.
+        """How many entries there are, and the first fault in words: of the chain, or of an entry that is not as it was sealed.
 
-        However many there are, not all of them are held at once. The seals' own signatures are :func:`checking.check`'s.
+        The entries are read in batches. :func:`checking.check` checks the signatures of the seals.
         """
-        count, fault = await self._unchained()
+        count, fault = await self._chain_fault()
         if fault is None:
             for row in await self._database.rows(SQL["accesses_not_as_sealed"]):
                 fault = unlike(row["events"], row["sealed_at"])
         return count, fault
 
-    async def _unchained(self) -> tuple[int, str | None]:
+    async def _chain_fault(self) -> tuple[int, str | None]:
         seq, link, count, last = 0, chain.start_of_accesses(), 0, b""
         async for rows in self._database.stream(SQL["all_accesses"]):
             for row in rows:
@@ -72,16 +75,16 @@ class Accesses:
                 if row["seq"] != seq + 1:
                     return count, f"entry {seq + 1} is missing"
                 fields, salt = as_told(row["fields"], bytes(row["salt"]))
-                (right,) = chain.follow(
+                (expected,) = chain.follow(
                     link, seq, [Entry(row["at"], row["event"], fields, bytes(row["salt"]))]
                 )
-                kept = (salt, bytes(row["link"]), bytes(row["commitment"]))
-                if (right.salt, right.link, right.commitment) != kept:
+                stored = (salt, bytes(row["link"]), bytes(row["commitment"]))
+                if (expected.salt, expected.link, expected.commitment) != stored:
                     return (
                         count,
-                        f"entry {right.seq} ({right.event}) was changed, or stands in another's place",
+                        f"entry {expected.seq} ({expected.event}) was changed, or stands in another's place",
                     )
-                seq, link = right.seq, right.link
+                seq, link = expected.seq, expected.link
         if seq != count:
             return count, f"the record ends at entry {seq}, but there were {count}"
         return (
@@ -90,7 +93,7 @@ class Accesses:
         )
 
 
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+def _as_listed(row: Mapping[str, Any]) -> dict[str, Any]:
     fields, _ = as_told(row["fields"], b"")
     return {
         "seq": row["seq"],

@@ -34,11 +34,11 @@ class Consents:
         consents: AsyncIterable[Sequence[tuple[Agreed, Digests] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress = unseen,
     ) -> Scrubbed:  # fmt: skip
-        """Enter a long list, each number as its keyed digest. With a fault in it nothing is, unless ``keep_going``.
+        """Enter a long list, each number as its keyed digest. If it has a fault nothing is entered, unless ``keep_going``.
 
-        No list undoes a withdrawal: what was given before one is withdrawn with it, although the list does not say so. Nor
-        does it an erasure: what was given before one, and is not known any more, stays out.
-        ``purposes``: what each of the controller's campaigns asks consent to now; what they asked before is known here.
+        No list undoes a withdrawal: a consent that was given before one is withdrawn too, although the list does not say so. Nor
+        does a list undo an erasure: a consent that was given before one, and is not stored any more, stays out.
+        ``purposes``: what each of the controller's campaigns asks consent to now; what they asked before is in older revisions.
 
         Raises
         ------
@@ -50,7 +50,7 @@ class Consents:
             if not staged.sound:
                 return Scrubbed(staged.report)
             connection, erased = staged.connection, 0
-            # before anybody waits for it
+            # older policies are read now, so that nobody waits for that while a slice holds its locks
             await self._asked.by(connection, controller)
             async for first, last in staged.slices(progress, rows=SLICE_ROWS):
                 async with settling(connection, controller, first, last, self._asked, purposes.items()):
@@ -58,7 +58,7 @@ class Consents:
                     (merged,) = await connection.fetch(SQL["merge_consents"], first, last, controller, origin)
                     staged.report.accepted += merged["entered"]
                     erased += merged["erased"]
-            # as of a list of contacts, what was left out is none of the report's lines
+            # consents that were left out are no lines of the report, as with a list of contacts
             staged.report.lines -= erased
             return Scrubbed(staged.report, +Counter({Block.SUPPRESSED_ERASURE: erased}))
 
@@ -72,21 +72,22 @@ class Consents:
         Raises
         ------
         ConsentError
-            If no campaign asks for the purpose, none that is gone has, and the number has no consent to it: there is
-            nothing to withdraw.
+            If no campaign asks for the purpose, or has asked for it, and the number has no consent to it: there is nothing to
+            withdraw.
         """
-        # '' is all of the controller's calls
-        campaigns = [""] if purpose is None else _asking(purposes.items(), purpose)
+        # a bar on '' is on all of the controller's calls
+        campaigns = [""] if purpose is None else _asking_for(purpose, purposes.items())
         if not campaigns:
-            # it may be on a list that is yet to come, and asked for again: those that are gone remember it
+            # bar the campaigns that asked for it and are gone: a list may yet bring the consent, and a policy ask for it again
             async with self._database.connection() as connection:
                 asked = await self._asked.by(connection, controller)
-            campaigns = _asking(((each, asks) for each, asks in asked if each not in purposes), purpose)
+            gone = ((campaign, asks) for campaign, asks in asked if campaign not in purposes)
+            campaigns = _asking_for(purpose, gone)
         async with self._database.transaction() as connection:
             if not campaigns:
                 rows = await connection.fetch(SQL["consent_purposes"], controller, list(digests.all))
                 if purpose not in {row["purpose"] for row in rows}:
-                    raise ConsentError(_nothing(controller, purposes))
+                    raise ConsentError(_nothing_to_withdraw(controller, purposes))
             wanted = None if purpose is None else [purpose]
             withdrawn = await withdraw(connection, controller, digests, wanted, at)
             await enter(connection, controller, digests, campaigns, Reason.WITHDRAW_CONSENT, origin, proof)
@@ -95,7 +96,7 @@ class Consents:
     async def page(
         self, controllers: Sequence[str] | None, purpose: str | None, channel: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """The newest first, of all controllers if they are None; after the one of that id."""
+        """Consents, the newest first. ``controllers``: None is all of them; ``after``: the id that the page before ended with."""
         async with self._database.apart() as connection:
             rows = await connection.fetch(
                 SQL["page_of_consents"], controllers, purpose, channel, limit, after
@@ -120,11 +121,11 @@ class Consents:
         ]
 
 
-def _asking(asked: Iterable[tuple[str, str]], purpose: str | None) -> list[str]:
-    return sorted(campaign for campaign, asks in asked if asks == purpose)
+def _asking_for(purpose: str | None, campaigns: Iterable[tuple[str, str]]) -> list[str]:
+    return sorted(campaign for campaign, asks in campaigns if asks == purpose)
 
 
-def _nothing(controller: str, purposes: Mapping[str, str]) -> str:
+def _nothing_to_withdraw(controller: str, purposes: Mapping[str, str]) -> str:
     known = ", ".join(sorted(set(purposes.values()))) or "none"
     return (
         f"the number has no consent to that purpose, and no campaign of {controller!r} asks for one: those that are asked "

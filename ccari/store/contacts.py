@@ -26,21 +26,21 @@ _BARRED_FROM_ALL = [reason for reason in Reason if bars_all(reason)]
 
 @dataclass(frozen=True, slots=True)
 class Sieve:
-    """What the law says of many numbers: ``judge`` is asked with what the database knows of each (``question``)."""
+    """Judges many numbers: reads the facts of each for ``question``, and has ``judge`` apply the law to them."""
 
     _connection: asyncpg.Connection | Connection
     question: Question
     judge: Judge
 
     async def sift(self, numbers: Sequence[Sought]) -> list[Block | None]:
-        """Why each may not be called, or be kept; one query for all of them."""
-        said: list[Block | None] = []
+        """Why each may not be called, or not be kept as a contact; None if it may. One query for all of them."""
+        verdicts: list[Block | None] = []
         last: Facts | None = None
         for facts in await facts_of_many(self._connection, self.question, numbers):
-            # what is known of two in a row is one thing where it is the same, and so is the law
-            said.append(said[-1] if facts is last else self.judge(facts))
+            # neighbours with the same facts share one object, and get the same verdict
+            verdicts.append(verdicts[-1] if facts is last else self.judge(facts))
             last = facts
-        return said
+        return verdicts
 
 
 class Contacts:
@@ -60,8 +60,8 @@ class Contacts:
     ) -> Scrubbed:  # fmt: skip
         """Enter a long list of the contacts of ``question.controller``, each number as its keyed digest.
 
-        What ``judge`` bars stays out. With a fault in the list nothing is entered, unless ``keep_going``. A number that is
-        known from the same source is told anew, unless what is known is newer.
+        Numbers that ``judge`` bars stay out. If the list has a fault nothing is entered, unless ``keep_going``. A contact that is
+        known already, from the same source, is updated unless it is newer than the list's.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Contacts:
         ) as staged:
             scrubbed = Scrubbed(staged.report)
             sieve = Sieve(staged.connection, question, judge)
-            await staged.take(_welcome(contacts, sieve, scrubbed.barred))
+            await staged.take(_without_barred(contacts, sieve, scrubbed.barred))
             if staged.sound:
                 await _merge(staged, question.controller, origin, progress)
             return scrubbed
@@ -81,14 +81,16 @@ class Contacts:
     async def page(
         self, controllers: Sequence[str] | None, source: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:
-        """Those that were entered last before the others, of all controllers if they are None; after the one of that id."""
+        """Contacts, the last entered first. ``controllers``: None is all of them; ``after``: the id that the page before ended
+        with.
+        """
         async with self._database.apart() as connection:
-            # a source that is rare may be looked for among millions
+            # a rare source may have to be looked for among millions of rows
             rows = await connection.fetch(SQL["page_of_contacts"], controllers, source, limit, after)
         return [dict(row) for row in rows]
 
     async def sources(self) -> dict[str, list[str]]:
-        """Every source that contacts came from, by controller. It looks through all of them."""
+        """Every source that contacts came from, by controller. It reads through all contacts."""
         async with self._database.apart() as connection:
             rows = await connection.fetch(SQL["sources_of_contacts"])
         return {row["controller"]: row["sources"] for row in rows}
@@ -98,11 +100,12 @@ class Contacts:
         return await self._database.rows(SQL["contacts_of"], controller, list(digests.all))
 
 
-async def _welcome(
+async def _without_barred(
     contacts: AsyncIterable[Sequence[tuple[Sourced, Sought] | LineFault]],
     sieve: Sieve,
     barred: Counter[Block],
 ) -> AsyncIterator[list[Record | LineFault]]:
+    """The list without the numbers that are barred, which are counted in ``barred`` by reason."""
     line = 0
     async for batch in contacts:
         blocks = iter(await sieve.sift([each[1] for each in batch if not isinstance(each, LineFault)]))

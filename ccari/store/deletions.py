@@ -1,4 +1,4 @@
-"""The deletion of recordings: decided and written down first, then carried out, however often that is interrupted."""
+"""The deletion of recordings: each is decided and written down first, then carried out, however often that is interrupted."""
 
 import contextlib
 from collections import defaultdict
@@ -20,8 +20,8 @@ from ccari.store.queries import SQL
 
 _WITHDRAWING = sorted(WITHDRAWING)
 _BASES = frozenset(each.value for each in LegalBasis)
-#: At a time, of a list that people look at: each is to be done within the time of a call's statement.
-_LOOK = 500
+#: How many recordings :meth:`Deletions.stored` asks for at a time: it uses the pool, whose statements have the time of a call's.
+_STORED_AT_ONCE = 500
 
 
 class Deletions:
@@ -31,25 +31,31 @@ class Deletions:
         self._database = database
 
     async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]:
-        """What of the recordings is stored still, and not about to be deleted, with all that holds it; none that was changed."""
+        """Those of the recordings that are still stored, and not about to be deleted, each with all that holds it.
+
+        One whose legal basis somebody has changed in the database is left out.
+        """
         found: dict[UUID, Stored] = {}
-        for start in range(0, len(recording_ids), _LOOK):
+        for start in range(0, len(recording_ids), _STORED_AT_ONCE):
             async with self._database.connection() as connection:
-                rows = await _rows(connection, recording_ids[start : start + _LOOK])
+                rows = await _rows_with_holds(connection, recording_ids[start : start + _STORED_AT_ONCE])
             for row, held in rows:
                 with contextlib.suppress(RefusedError):
-                    found[row["id"]] = _made(row, held)
+                    found[row["id"]] = _stored_recording(row, held)
         return found
 
     @contextlib.asynccontextmanager
     async def sweep(self) -> AsyncIterator["PostgresSweep"]:
-        """Over a connection outside the pool, so that no call waits for it."""
+        """A sweep on a connection outside the pool, so that no call waits for it."""
         async with self._database.apart() as connection:
             yield PostgresSweep(self._database, connection)
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator["PostgresSweep | None"]:
-        """As :meth:`sweep`, for one of the fleet at a time: None if another is at it. Who dies leaves it to the next."""
+        """As :meth:`sweep`, for one node of the fleet at a time: None if it is another's turn.
+
+        The turn is a lock of the connection, so a node that dies gives it up.
+        """
         async with self._database.apart() as connection:
             mine = await connection.fetchval(SQL["turn_to_delete"])
             yield PostgresSweep(self._database, connection) if mine else None
@@ -89,7 +95,8 @@ class PostgresSweep:
             rows = await self._connection.fetch(SQL["decided_deletions"], after, limit)
         return [
             Doomed(
-                verdict=Verdict(Why(row["why"]), row["reference"]), **{name: row[name] for name in _OF_DOOMED}
+                verdict=Verdict(Why(row["why"]), row["reference"]),
+                **{name: row[name] for name in _DOOMED_COLUMNS},
             )
             for row in rows
         ]
@@ -103,22 +110,22 @@ class PostgresSweep:
                 left = {
                     row["recording_id"] for row in await self._connection.fetch(SQL["lock_deletions"], ids)
                 }
-                # another may have carried them out as well: it is told once
+                # another node may have carried some of them out: each is noted once
                 mine = [each for each in doomed if each.id in left]
                 if mine:
-                    await _tell(self._connection, mine, datetime.now(UTC))
+                    await _note_deletions(self._connection, mine, datetime.now(UTC))
                     await self._connection.execute(SQL["deletions_carried_out"], [each.id for each in mine])
         return mine
 
 
-_OF_DOOMED = ("id", "call_id", "controller", "campaign", "legal_basis", "file", "decided_by")
+_DOOMED_COLUMNS = ("id", "call_id", "controller", "campaign", "legal_basis", "file", "decided_by")
 
 
 async def _stored(connection: Connection, recording_ids: Sequence[UUID]) -> list[Stored]:
-    return [_made(row, held) for row, held in await _rows(connection, recording_ids)]
+    return [_stored_recording(row, held) for row, held in await _rows_with_holds(connection, recording_ids)]
 
 
-async def _rows(
+async def _rows_with_holds(
     connection: Connection, recording_ids: Sequence[UUID]
 ) -> list[tuple[asyncpg.Record, list[Held]]]:
     rows = await connection.fetch(SQL["stored_recordings"], list(recording_ids), _WITHDRAWING)
@@ -126,9 +133,9 @@ async def _rows(
     return [(row, held.get(row["id"], [])) for row in rows]
 
 
-def _made(row: asyncpg.Record, held: list[Held]) -> Stored:
+def _stored_recording(row: asyncpg.Record, held: list[Held]) -> Stored:
     if row["legal_basis"] not in _BASES:
-        # the journal has the basis that it was recorded on
+        # the call's journal still has the basis that it was recorded on
         raise RefusedError(f"somebody has changed its legal basis: ccari calls show {row['call_id']}")
     return Stored(
         row["id"], row["call_id"], row["controller"], row["campaign"], LegalBasis(row["legal_basis"]),
@@ -145,7 +152,7 @@ def _doomed(stored: Stored, verdict: Verdict, who: str) -> Doomed:
     )  # fmt: skip
 
 
-async def _tell(connection: Connection, doomed: Sequence[Doomed], at: datetime) -> None:
+async def _note_deletions(connection: Connection, doomed: Sequence[Doomed], at: datetime) -> None:
     """Put a ``recording_deleted`` at the end of each call's journal."""
     of_call: defaultdict[UUID, list[Entry]] = defaultdict(list)
     for each in doomed:

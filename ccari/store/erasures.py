@@ -1,4 +1,4 @@
-"""The erasure of one person, step by step: each is a transaction, and is looked at again under its own locks."""
+"""The erasure of one person, step by step: each step is a transaction, and checks again under its own locks what may go."""
 
 import json
 from collections import Counter, defaultdict
@@ -24,7 +24,7 @@ from ccari.store.suppressions import enter
 from ccari.store.traces import clear
 from ccari.store.withdrawals import withdraw
 
-#: Calls in one transaction: each takes its journal a step further.
+#: Calls in one transaction: the journal of each gets an entry.
 BATCH = 50
 _Holds = list[tuple[HoldKind, str]]
 
@@ -40,12 +40,12 @@ class Erasures:
             held = await _held(connection, wanted)
             recordings = await _recordings(connection, wanted.subject)
             calls = await _calls(
-                connection, await connection.fetch(SQL["calls_to_erase"], *_whose(wanted.subject)), held
+                connection, await connection.fetch(SQL["calls_to_erase"], *_digests_of(wanted.subject)), held
             )
-            with_recordings: defaultdict[str, list[str]] = defaultdict(list)
+            ids_by_call: defaultdict[str, list[str]] = defaultdict(list)
             for thing, call in recordings:
-                with_recordings[call].append(thing.id)
-            of_calls = [_with(each, with_recordings[each.id]) for each in calls]
+                ids_by_call[call].append(thing.id)
+            of_calls = [_with_recordings(each, ids_by_call[each.id]) for each in calls]
             return [
                 *(each for each, _ in recordings), *of_calls, *await _contacts(connection, wanted.subject, held),
                 *await _consents(connection, wanted.subject, held), *await _others(connection, wanted, held),
@@ -64,9 +64,9 @@ class Erasures:
     async def begin(self, wanted: Wanted, who: str) -> int:
         reference, digests = wanted.mandate.reference, wanted.subject.digests
         async with self._database.transaction() as connection:
-            # what a slice of a list enters meanwhile is seen, and the next sees the bar
+            # a slice of a list of consents is waited for, so that what it enters is erased too; the next slice sees the bar
             await connection.execute(SQL["share_consents"], wanted.subject.controller)
-            # an objection is re-published by the next list otherwise (CJEU C-129/21)
+            # without a bar the next list would bring the number back (CJEU C-129/21)
             await enter(
                 connection, wanted.subject.controller, digests, [""], Reason.ERASURE, "erasure", reference
             )
@@ -77,11 +77,11 @@ class Erasures:
         after: UUID | None = None
         while True:
             async with self._database.transaction() as connection:
-                # no hold is placed between the look and the deed
+                # no hold can be placed between the check and the erasure
                 await connection.execute(SQL["alone_to_delete"])
                 held = await _held(connection, wanted)
                 rows = await connection.fetch(
-                    SQL["lock_calls_to_erase"], *_whose(wanted.subject), after, BATCH
+                    SQL["lock_calls_to_erase"], *_digests_of(wanted.subject), after, BATCH
                 )
                 if not rows:
                     return 0
@@ -97,12 +97,12 @@ class Erasures:
                 if goes:
                     await _discard_lost(connection, recordings, {each.id for each in goes}, terms)
                     await _erase_calls(connection, [UUID(each.id) for each in goes], wanted, who)
-                    await _count(connection, erasure, Counter({What.CALL: len(goes)}))
+                    await _add_to_count(connection, erasure, Counter({What.CALL: len(goes)}))
                     return len(goes)
                 after = rows[-1]["id"]
 
     async def erase_rest(self, wanted: Wanted, erasure: int, terms: Terms) -> None:
-        whose = _whose(wanted.subject)
+        whose = _digests_of(wanted.subject)
         async with self._database.transaction() as connection:
             await connection.execute(SQL["alone_to_delete"])
             held = await _held(connection, wanted)
@@ -110,8 +110,8 @@ class Erasures:
             goes = await _rest_that_goes(connection, wanted, held, calls, terms)
             ids = {what: [each.id for each in goes if each.what is what] for what in What}
             consents = [int(each) for each in ids[What.CONSENT]]
-            # the proof that stays is no basis any more, whatever becomes of the bar; before any consent goes, for a list that is
-            # being brought in holds them in that order, and the two could wait for one another
+            # a consent that is kept as proof is no basis for calls any more, whatever becomes of the bar. It is withdrawn before
+            # any consent is deleted: a list that is being loaded locks them in that order, and the two could deadlock
             begun = await connection.fetchval(SQL["erasure_begun"], erasure)
             await withdraw(connection, wanted.subject.controller, wanted.subject.digests, None, begun)
             await connection.execute(SQL["erase_contacts"], *whose, ids[What.CONTACT])
@@ -127,7 +127,7 @@ class Erasures:
             if ids[What.ANSWER]:
                 await connection.execute(SQL["erase_answers"], *_answers(wanted))
             if ids[What.WORDS]:
-                # before the bars, as a withdrawal: or the two could wait for one another
+                # consents before bars, as a withdrawal locks them, so that the two do not deadlock
                 await connection.execute(SQL["erase_words_of_consents"], *whose, wanted.pattern)
             await connection.execute(SQL["erase_calls_of_bars"], *whose)
             if ids[What.WORDS]:
@@ -135,7 +135,7 @@ class Erasures:
             found: Counter[What] = Counter()
             for each in goes:
                 found[each.what] += each.count
-            await _count(connection, erasure, found)
+            await _add_to_count(connection, erasure, found)
 
     async def clear_traces(self, erasure: int) -> Mapping[str, Any]:
         async with self._database.apart() as connection:
@@ -155,7 +155,7 @@ class Erasures:
                 SQL["recordings_erased"], mandate.reference, row["begun_at"]
             )
             report = _report(wanted, row, +erased, left, traces, who)
-            await mandates.note(connection, mandate, who, _words(+erased, left))
+            await mandates.note(connection, mandate, who, _summary(+erased, left))
             await connection.execute(SQL["end_erasure"], erasure, json.dumps(report, default=str))
         return report
 
@@ -163,10 +163,10 @@ class Erasures:
 async def holds_on_number(
     connection: Connection, subject: Subject, *, besides: str | None = None
 ) -> list[Held]:
-    """What holds all that is kept of a number, but for the request ``besides``."""
+    """What holds everything that is kept of a number. The request ``besides`` does not count."""
     rows = await connection.fetch(
         SQL["holds_on_number"],
-        *_whose(subject),
+        *_digests_of(subject),
         list(HOLDING),
         list(OF_ITS_CALL),
         holds.ON_RIGHTS,
@@ -180,12 +180,13 @@ async def _held(connection: Connection, wanted: Wanted) -> list[Held]:
     return await holds_on_number(connection, wanted.subject, besides=wanted.mandate.reference)
 
 
-def _whose(subject: Subject) -> tuple[str, list[bytes]]:
+def _digests_of(subject: Subject) -> tuple[str, list[bytes]]:
+    """The controller and the number's digests, as the statements take them."""
     return subject.controller, list(subject.digests.all)
 
 
-def _on(held: Sequence[Held], basis: LegalBasis | None) -> _Holds:
-    """Of what holds the number, what holds something of it that was processed on ``basis``."""
+def _holds_on(held: Sequence[Held], basis: LegalBasis | None) -> _Holds:
+    """Those of the holds on a number that hold data which were processed on ``basis``."""
     return [
         (each.kind, each.words)
         for each in held
@@ -194,8 +195,10 @@ def _on(held: Sequence[Held], basis: LegalBasis | None) -> _Holds:
 
 
 async def _recordings(connection: Connection, subject: Subject) -> list[tuple[Thing, str]]:
-    """Each with its call's id."""
-    return await _with_calls(connection, await connection.fetch(SQL["recordings_to_erase"], *_whose(subject)))
+    """The person's recordings, each with its call's id."""
+    return await _with_calls(
+        connection, await connection.fetch(SQL["recordings_to_erase"], *_digests_of(subject))
+    )
 
 
 async def _with_calls(connection: Connection, rows: Sequence[asyncpg.Record]) -> list[tuple[Thing, str]]:
@@ -217,31 +220,31 @@ async def _calls(connection: Connection, rows: Sequence[asyncpg.Record], held: S
     found = []
     for row in rows:
         basis = None if row["legal_basis"] is None else LegalBasis(row["legal_basis"])
-        on = [*by_hold[row["id"]], *_on(held, basis)]
+        on = [*by_hold[row["id"]], *_holds_on(held, basis)]
         found.append(Thing(What.CALL, str(row["id"]), basis, None, row["over"], on))
     return found
 
 
-def _with(call: Thing, recordings: Sequence[str]) -> Thing:
+def _with_recordings(call: Thing, recordings: Sequence[str]) -> Thing:
     return Thing(call.what, call.id, call.basis, call.limit, call.over, call.holds, recordings)
 
 
 async def _rest_that_goes(
     connection: Connection, wanted: Wanted, held: Sequence[Held], calls: Sequence[Thing], terms: Terms
 ) -> list[Thing]:
-    """What no ground keeps of all that is neither a call nor a recording. ``calls``: those that were not erased."""
-    # a call that was not erased still has something of its own: a consent that it rests on stays with it
-    left = {each.id: terms.ground(each, {}) or Ground.UNDER_WAY for each in calls}
+    """Of all that is neither a call nor a recording, what no ground keeps. ``calls``: those that were not erased."""
+    # a call that was not erased is kept for some reason, and a consent that it rests on stays with it
+    kept_calls = {each.id: terms.ground(each, {}) or Ground.UNDER_WAY for each in calls}
     things = [
         *await _contacts(connection, wanted.subject, held),
         *await _consents(connection, wanted.subject, held),
         *await _others(connection, wanted, held),
     ]
-    return [each for each in things if terms.ground(each, left) is None]
+    return [each for each in things if terms.ground(each, kept_calls) is None]
 
 
 async def _erase_notes(connection: Connection, wanted: Wanted, references: set[str]) -> None:
-    """Erase the notes on requests; of the request to erase itself only those with the number, for the others prove it."""
+    """Erase the notes on requests. On the erasure request itself only those that have the number: the others are its proof."""
     mandate = wanted.mandate.reference
     if mandate in references:
         await connection.execute(SQL["erase_telling_notes"], mandate, wanted.pattern)
@@ -252,20 +255,20 @@ async def _erase_words_of_bars_and_recordings(
     connection: Connection, wanted: Wanted, calls: Sequence[Thing]
 ) -> None:
     for query in ("erase_words_of_bars", "erase_words_of_removed_bars"):
-        await connection.execute(SQL[query], *_whose(wanted.subject), wanted.pattern)
+        await connection.execute(SQL[query], *_digests_of(wanted.subject), wanted.pattern)
     of_calls = [UUID(each.id) for each in calls]
     await connection.execute(SQL["erase_words_of_recordings"], of_calls, wanted.pattern)
 
 
 async def _contacts(connection: Connection, subject: Subject, held: Sequence[Held]) -> list[Thing]:
-    rows = await connection.fetch(SQL["contacts_to_erase"], *_whose(subject))
+    rows = await connection.fetch(SQL["contacts_to_erase"], *_digests_of(subject))
     bases = [(row["id"], LegalBasis(row["legal_basis"])) for row in rows]
-    return [Thing(What.CONTACT, name, basis, holds=_on(held, basis)) for name, basis in bases]
+    return [Thing(What.CONTACT, name, basis, holds=_holds_on(held, basis)) for name, basis in bases]
 
 
 async def _consents(connection: Connection, subject: Subject, held: Sequence[Held]) -> list[Thing]:
-    rows = await connection.fetch(SQL["consents_to_erase"], *_whose(subject))
-    by = _on(held, LegalBasis.CONSENT)
+    rows = await connection.fetch(SQL["consents_to_erase"], *_digests_of(subject))
+    by = _holds_on(held, LegalBasis.CONSENT)
     return [
         Thing(
             What.CONSENT, str(row["id"]), holds=by, with_=row["calls"] or (), given_at=row["given_at"],
@@ -276,7 +279,7 @@ async def _consents(connection: Connection, subject: Subject, held: Sequence[Hel
 
 
 async def _others(connection: Connection, wanted: Wanted, held: Sequence[Held]) -> list[Thing]:
-    whose, by = _whose(wanted.subject), _on(held, None)
+    whose, by = _digests_of(wanted.subject), _holds_on(held, None)
     legal = [each for each in by if each[0] is HoldKind.LEGAL]
     things = []
     heard = await connection.fetchval(SQL["heard_to_erase"], *whose)
@@ -309,7 +312,7 @@ def _answers(wanted: Wanted) -> tuple[str, str]:
 async def _discard_lost(
     connection: Connection, recordings: Sequence[asyncpg.Record], calls: Collection[str], terms: Terms
 ) -> None:
-    """Have nothing turn up again that was taken for lost of these calls, but what a ground keeps."""
+    """Discard the recordings of these calls that were taken for lost, so that none turns up again, unless a ground keeps it."""
     lost = await _with_calls(connection, [row for row in recordings if row["lost"]])
     goes = [UUID(each.id) for each, call in lost if call in calls and terms.ground(each, {}) is None]
     await connection.execute(SQL["discard_lost"], goes)
@@ -324,7 +327,7 @@ async def _erase_calls(connection: Connection, ids: Sequence[UUID], wanted: Want
     await connection.execute(SQL["erase_callers"], ids, wanted.pattern)
 
 
-async def _count(connection: Connection, erasure: int, found: Counter[What]) -> None:
+async def _add_to_count(connection: Connection, erasure: int, found: Counter[What]) -> None:
     row = await connection.fetchrow(SQL["lock_erasure"], erasure)
     if row is None:
         raise StoreError("the erasure was ended by another")
@@ -343,7 +346,7 @@ def _report(
     }  # fmt: skip
 
 
-def _words(erased: Mapping[str, int], left: Plan) -> str:
+def _summary(erased: Mapping[str, int], left: Plan) -> str:
     gone = ", ".join(f"{count} {what}" for what, count in sorted(erased.items())) or "nothing"
     stays = "; ".join(f"{each['count']} {each['what']} (Art {each['article']})" for each in kept(left))
     return f"erased: {gone}" + (f"; kept: {stays}" if stays else "")

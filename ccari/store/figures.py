@@ -1,4 +1,4 @@
-"""How much there is, counted in the database."""
+"""Figures for monitoring, counted in the database."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,21 +14,21 @@ from ccari.store.queries import SQL
 
 #: Within so many days a request is due soon.
 SOON_DAYS = 7
-#: A node that counts by itself does so each time; of a fleet one does.
+#: How old a count may be to be used again: a node by itself counts anew each time, and of a fleet one node does.
 _FRESH = timedelta(seconds=0.9 * COUNT_SECONDS)
 _WAITING, _GIVEN_UP = "waiting", "given_up"
 
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """What was given up: messages by webhook, and changes of requests that a controller was to be told of."""
+    """How much was given up: messages, by webhook, and changes of requests that controllers were to be told of."""
 
     webhooks: Mapping[str, int]
     forwards: int
 
 
 async def untold(database: Database) -> Untold:
-    """Raises StoreError."""
+    """Count what was given up. Raises StoreError."""
     messages = await database.rows(SQL["deliveries_by_state"])
     forwards = await database.rows(SQL["forwards_by_state"])
     return Untold(
@@ -61,17 +61,17 @@ class CountedFigures:
     async def held(self) -> Held:
         async with self._database.apart() as connection:
             last = await connection.fetchrow(SQL["counted_figures"], _FRESH)
-            # it goes with the connection; who has it counts at this moment, or a moment ago
+            # the turn ends with the connection. Without it another node is counting, or has just counted
             if (last is None or not last["fresh"]) and await connection.fetchval(SQL["turn_to_count"]):
                 last = await connection.fetchrow(SQL["counted_figures"], _FRESH)
                 if last is None or not last["fresh"]:
-                    found = await _counted(connection)
-                    await connection.execute(SQL["keep_figures"], orjson.dumps(asdict(found)).decode())
-                    return found
-            return await _counted(connection) if last is None else _told(last["held"])
+                    counted = await _count(connection)
+                    await connection.execute(SQL["keep_figures"], orjson.dumps(asdict(counted)).decode())
+                    return counted
+            return await _count(connection) if last is None else _from_json(last["held"])
 
 
-async def _counted(connection: asyncpg.Connection) -> Held:
+async def _count(connection: asyncpg.Connection) -> Held:
     suppressions = await connection.fetch(SQL["suppressions_by_reason"])
     recordings = await connection.fetch(SQL["recordings_by_state"])
     requests = await connection.fetch(SQL["requests_by_right"])
@@ -88,11 +88,11 @@ async def _counted(connection: asyncpg.Connection) -> Held:
     )
 
 
-def _told(held: str) -> Held:
-    told = orjson.loads(held)
-    since, forwards_since = told["webhooks_since"], told["forwards_since"]
-    return Held(**told | {
-        "requests": [tuple(each) for each in told["requests"]], "webhooks": [tuple(each) for each in told["webhooks"]],
+def _from_json(text: str) -> Held:
+    held = orjson.loads(text)
+    since, forwards_since = held["webhooks_since"], held["forwards_since"]
+    return Held(**held | {
+        "requests": [tuple(each) for each in held["requests"]], "webhooks": [tuple(each) for each in held["webhooks"]],
         "webhooks_since": {name: datetime.fromisoformat(at) for name, at in since.items()},
         "forwards_since": datetime.fromisoformat(forwards_since) if forwards_since else None,
     })  # fmt: skip

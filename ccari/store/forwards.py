@@ -1,4 +1,4 @@
-"""The queue of what controllers are to be told of their requests."""
+"""The queue of changes of rights requests that controllers are to be told of."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -13,8 +13,8 @@ from ccari.store.queries import SQL
 class Forwards:
     """:class:`ccari.ports.ForwardQueue` on PostgreSQL.
 
-    A row is queued with each change, whatever the policy says: it may say otherwise before the row is sent. Whom the
-    policy does not forward to, the row is set down as not needed.
+    Each change is queued, whatever the policy says, as that may change before the row is sent. The rows of controllers that the
+    policy does not forward to are marked as not needed.
     """
 
     def __init__(self, database: Database) -> None:
@@ -25,16 +25,16 @@ class Forwards:
         return row["due"], row["revision"]
 
     async def address(self, controllers: Iterable[str]) -> None:
-        told = list(controllers)
+        forwarded_to = list(controllers)
         async with self._database.transaction() as connection:
-            await connection.execute(SQL["forwards_not_needed"], told)
-            await connection.execute(SQL["forwards_needed_after_all"], told)
+            await connection.execute(SQL["forwards_not_needed"], forwarded_to)
+            await connection.execute(SQL["forwards_needed_after_all"], forwarded_to)
 
     async def claim(self, controller: str, lease: timedelta) -> Forward | None:
-        found = await self._database.rows(SQL["claim_forward"], controller, lease)
-        if not found:
+        claimed = await self._database.rows(SQL["claim_forward"], controller, lease)
+        if not claimed:
             return None
-        row = found[0]
+        row = claimed[0]
         done = frozenset(way for way in Way if row.pop(way))
         return Forward(done=done, **row)
 
@@ -56,18 +56,20 @@ class Forwards:
         return await self._database.rows(SQL["forwards_of_request"], reference, list(controllers))
 
     async def retry(self, reference: str) -> list[int]:
-        """Try again what was given up of a request, as if for the first time; gives the changes' numbers."""
+        """Queue again what was given up of a request, as if for the first time. Gives the changes' sequence numbers."""
         return sorted(row["seq"] for row in await self._database.rows(SQL["retry_forwards"], reference))
 
     async def without_number(self, reference: str) -> list[int]:
-        """The changes that were given up of a closed request and no longer have its number: nobody can be told whose they are."""
+        """The sequence numbers of changes that were given up, of a closed request, and no longer have the telephone number: they
+        cannot be sent again, as nobody could be told whose they are.
+        """
         closed = [state for state in RequestState if not state.is_open]
         return [
             row["seq"] for row in await self._database.rows(SQL["forwards_without_number"], reference, closed)
         ]
 
     async def list(self, controllers: Iterable[str], limit: int) -> list[dict[str, Any]]:
-        """The queue: what was given up, what waits, what was delivered."""
+        """The queue: what was given up, then what waits, then what was delivered."""
         return await self._database.rows(SQL["list_forwards"], list(controllers), limit)
 
 

@@ -13,8 +13,9 @@ from ccari.ports.holds import Held, HoldOn
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 
+#: Rights whose open request holds recordings, and, beside each of them, a legal basis of those recordings.
 _RIGHTS, _BASES = zip(*[(right, basis) for right, bases in HOLDING.items() for basis in bases], strict=True)
-#: Rights whose fulfilled request holds on, and beside each of them the bar while which it does.
+#: Rights whose request goes on holding when it is fulfilled, and, beside each of them, the bar for as long as which it does.
 ON_RIGHTS, ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING_ON], strict=True)
 
 
@@ -27,21 +28,21 @@ class Holds:
     async def held(
         self, recording_ids: Collection[UUID], *, besides: str | None = None
     ) -> dict[UUID, set[HoldKind]]:
-        """What holds each of the recordings that is held; the request ``besides`` does not count."""
-        found = await self.explain(recording_ids, besides=besides)
-        return {recording: {each.kind for each in by} for recording, by in found.items()}
+        """The kinds of hold on each recording that is held. The request ``besides`` does not count."""
+        explained = await self.explain(recording_ids, besides=besides)
+        return {recording: {each.kind for each in by} for recording, by in explained.items()}
 
     async def explain(
         self, recording_ids: Collection[UUID], *, besides: str | None = None
     ) -> dict[UUID, list[Held]]:
-        """As :meth:`held`, each thing by itself, the legal holds first."""
+        """As :meth:`held`, but each hold by itself, the legal ones first."""
         async with self._database.connection() as connection:
             return await explain(connection, recording_ids, besides=besides)
 
     async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
-        """Keep what is stored of ``on``, and what will be, until the hold is released; gives it as :meth:`list` does.
+        """Hold all recordings of ``on``, also those to come, until the hold is released. Gives it as :meth:`list` does.
 
-        It waits for deletions that are being decided. Once it is placed, nothing that it counts is deleted.
+        It waits for deletions that are being decided. Once it is placed, none of the recordings that it counts is deleted.
 
         Raises
         ------
@@ -77,13 +78,13 @@ class Holds:
             return dict(await connection.fetchrow(SQL["list_holds"], hold, True, 1, None, None) or {})
 
     async def list(self, limit: int, *, released: bool = False) -> list[dict[str, Any]]:
-        """The newest first, those that are ``released`` too if asked; each with how many stored recordings it is on."""
+        """Holds, the newest first, with the released ones if ``released``; each with how many stored recordings it is on."""
         return await self.page(limit, released=released, controllers=None)
 
     async def page(
         self, limit: int, *, released: bool, controllers: Sequence[str] | None, after: int | None = None
     ) -> builtins.list[dict[str, Any]]:
-        """As :meth:`list`, of some ``controllers``; after the one of that id."""
+        """As :meth:`list`. ``controllers``: None is all of them; ``after``: the id that the page before ended with."""
         async with self._database.apart() as connection:
             rows = await connection.fetch(SQL["list_holds"], None, released, limit, controllers, after)
         return [dict(row) for row in rows]
@@ -101,14 +102,16 @@ async def explain(
     rows = await connection.fetch(
         SQL["holds_on"], list(recording_ids), _RIGHTS, _BASES, ON_RIGHTS, ON_BARS, besides
     )
-    found: defaultdict[UUID, list[Held]] = defaultdict(list)
+    by_recording: defaultdict[UUID, list[Held]] = defaultdict(list)
     for row in rows:
-        found[row["id"]].append(Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"]))
-    return dict(found)
+        by_recording[row["id"]].append(
+            Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"])
+        )
+    return dict(by_recording)
 
 
 async def _check(connection: Connection, on: HoldOn) -> None:
-    """See that there is something to hold."""
+    """Raise if there is nothing to hold: it does not exist, or was deleted, or has expired."""
     if on.recording_id is not None:
         recording = await connection.fetchrow(SQL["recording_to_hold"], on.recording_id)
         if recording is None:

@@ -336,7 +336,7 @@ STEPS: dict[str, tuple[object, str]] = {
     "decided": (PostgresSweep, "decide"),
     "removed": (Path, "unlink"),
     "flushed": (removal, "_flush"),
-    "told": (deletions, "_tell"),
+    "told": (deletions, "_note_deletions"),
     "carried out": (PostgresSweep, "carried_out"),
 }
 
