@@ -1,4 +1,4 @@
-"""What rights that wait on this node's disk are encrypted with."""
+"""The key that encrypts rights which wait on this node's disk."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ CHECK_DIGITS = 8
 
 
 class JournalKey:
-    """``dir/journal.key``: 64 hex digits in one line. Read anew each time; never made in silence, nor replaced."""
+    """The key in ``dir/journal.key``: 64 hex digits in one line. It is read each time, and never made silently nor replaced."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "journal.key"
@@ -26,7 +26,7 @@ class JournalKey:
         Raises
         ------
         ConfigError
-            If there is none, or it is damaged or open to others.
+            If the file is missing, damaged or open to others.
         """
         try:
             key = bytes.fromhex(read_private(self.path).decode("ascii").strip())
@@ -47,5 +47,5 @@ class JournalKey:
 
 
 def check(key: bytes) -> str:
-    """8 hex digits that tell one key from another, and nothing else of it."""
+    """8 hex digits that tell one key from another, and give nothing else away."""
     return hmac.digest(key, b"ccari journal key", hashlib.sha256).hex()[:CHECK_DIGITS]

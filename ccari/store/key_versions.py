@@ -1,4 +1,4 @@
-"""What hangs on each version of a secret, and which secret that was."""
+"""Which secret each version is, and which rows in the database depend on it."""
 
 from typing import Any
 
@@ -12,28 +12,28 @@ from ccari.store.secrets import Holder, Key, SecretStore
 class KeyVersions:
     def __init__(self, database: Database) -> None:
         self._database = database
-        #: What :meth:`keep_vouching` has last looked at, and found all of.
+        #: The rows that :meth:`keep_vouching` last read, if every secret in them was there.
         self._all_there: frozenset[tuple[str, str, int, str | None]] | None = None
 
     async def counts(self) -> list[dict[str, Any]]:
-        """Of each controller's, or register's, version: how many suppressions, contacts, consents, open requests, calls,
-        heard notices and listings are kept under it. Millions are counted, so it takes seconds.
+        """For each version of a controller or register: how many suppressions, contacts, consents, open requests, calls, heard
+        notices and listings are kept under it. It counts millions of rows, so it takes seconds.
         """
         return [
             dict(row) async for rows in self._database.stream(SQL["count_by_key_version"]) for row in rows
         ]
 
     async def holds_left_behind(self, controller: str) -> list[int]:
-        """The open holds that do not reach what is called once there is a newer version: on numbers, of which only digests are
-        kept, and on requests whose number is kept no more.
+        """The open holds that would not reach calls made after a newer version exists: those on numbers, of which only digests
+        are kept, and those on requests whose number is no longer kept.
         """
         return [row["id"] for row in await self._database.rows(SQL["holds_left_behind"], controller)]
 
     async def vouch(self, secrets: SecretStore, *, learn: bool = True) -> SecretStore:
-        """Let ``secrets`` refuse whoever asks for a number where a secret that something hangs on is lost, or another one.
+        """Have ``secrets`` refuse to make digests if a secret that rows depend on is lost, or is another one. Gives ``secrets``.
 
-        Under a new one in its place the bars that are kept would bar nobody, and nobody would notice. A version that was
-        not known is from now on, if it is to ``learn``; it gives ``secrets`` again.
+        Under a new secret in its place the bars that are there would bar nobody, and nobody would notice. ``learn``: keep in the
+        database the versions that are new to it.
         """
         rows = await self._database.rows(SQL["key_checks"])
         known: dict[Holder, dict[int, str | None]] = {each: {} for each in secrets.holders()}
@@ -44,8 +44,10 @@ class KeyVersions:
         return secrets
 
     async def keep_vouching(self, secrets: SecretStore) -> SecretStore:
-        """As :meth:`vouch`, for a service that runs while another node makes secrets: one that is not here yet is missed from
-        when something hangs on it. Where nothing has changed it is one question, of some rows.
+        """As :meth:`vouch`, for a running service: another node may make a secret, which counts as lost here once rows depend on
+        it.
+
+        If nothing has changed since the last time it is one query for a few rows.
         """
         rows = frozenset(
             (each["kind"], each["holder"], each["key_version"], each["key_check"])
@@ -61,12 +63,12 @@ class KeyVersions:
         return secrets
 
     async def note(self, holder: Holder, version: int, check: str) -> None:
-        """Keep which secret a version is, before anything is written with it.
+        """Keep which secret a version is, before any row is written with it.
 
         Raises
         ------
         ConfigError
-            If something hangs on another secret of that version.
+            If rows depend on another secret of that version.
         """
         async with self._database.connection() as connection:
             noted = await connection.fetchval(SQL["note_key"], holder.kind, holder.name, version, check)
@@ -80,52 +82,54 @@ class KeyVersions:
         await self.replace(holder, version, check)
 
     async def replace(self, holder: Holder, version: int, check: str) -> None:
-        """Keep which secret a version is from now on, when all that is kept under it is of that one."""
+        """Keep another secret as this version. Only if all rows that are kept under the version are of that secret."""
         async with self._database.connection() as connection:
             await connection.execute(SQL["replace_key"], holder.kind, holder.name, version, check)
 
     async def keep_only(self, holder: Holder, version: int) -> None:
-        """Forget the other versions, when nothing hangs on any: the gate looks for each that is known."""
+        """Forget the other versions, when no row depends on them: the gate insists on every version that is known."""
         async with self._database.connection() as connection:
             await connection.execute(SQL["only_key"], holder.kind, holder.name, version)
 
     async def is_needed(self, holder: Holder, version: int) -> bool:
-        """Whether something hangs on a version. It may have to look through millions of rows."""
+        """Whether rows depend on a version. It may have to look through millions."""
         async with self._database.apart() as connection:
-            found = await connection.fetchval(SQL["hangs_on_key"], holder.kind, holder.name, version)
-        return bool(found)
+            needed = await connection.fetchval(SQL["hangs_on_key"], holder.kind, holder.name, version)
+        return bool(needed)
 
     async def make(self, secrets: SecretStore, holder: Holder) -> Key:
-        """Make a holder's next secret, which is known here before it is there to write with.
+        """Make a holder's next secret. It is noted in the database before its file is there to write rows with.
 
-        The controller's open requests find what comes under it, too: an access must not lose a recording to its limit, nor an
-        erasure leave one, because it was made a day after.
+        The controller's open requests get the number's digest under it: otherwise a recording that is made after the rotation
+        could reach its retention limit in spite of an access request, or escape an erasure.
 
         Raises
         ------
         ConfigError
             As :meth:`ccari.store.secrets.SecretStore.following` and :meth:`note`, or if it cannot be written.
         """
-        made = secrets.following(holder)
-        await self._extend(holder, made)
-        await self.note(holder, made.version, made.check)
-        if made.version == 1:
-            # begun anew: what there was is lost, and nothing hung on it, or ``following`` had refused
-            await self.keep_only(holder, made.version)
-        secrets.add(holder, made)
-        # once more, for those that came meanwhile
-        await self._extend(holder, made)
-        return made
+        key = secrets.following(holder)
+        await self._extend(holder, key)
+        await self.note(holder, key.version, key.check)
+        if key.version == 1:
+            # the holder begins anew: older secrets are lost and no row depends on them, or ``following`` would have refused
+            await self.keep_only(holder, key.version)
+        secrets.add(holder, key)
+        # once more, for requests that came meanwhile
+        await self._extend(holder, key)
+        return key
 
     async def extend(self, secrets: SecretStore) -> None:
-        """Let open requests find what comes under newer secrets than they were registered with: those that were pressed in calls
-        under way at a rotation, that waited on a disk, or that came on a node without the secret.
+        """Give open requests the number's digests under secrets that are newer than the one they were registered with.
+
+        They are requests that were pressed in calls under way at a rotation, waited on a disk, or came to a node without the
+        secret.
 
         Raises
         ------
         ConfigError, StoreError
-            If a secret is lost or cannot be read, also where its whole folder is gone, or the database fails. The requests of the
-            other controllers are extended by then.
+            If a secret is lost (even its whole folder) or cannot be read, or the database fails. After a ConfigError the
+            requests of the other controllers have been extended.
         """
         known = {Holder(row["kind"], row["holder"]) for row in await self._database.rows(SQL["key_checks"])}
         failed: ConfigError | None = None
@@ -140,6 +144,7 @@ class KeyVersions:
             raise failed
 
     async def _extend(self, holder: Holder, key: Key) -> None:
+        """Add the digest under ``key`` to the controller's open requests that were registered before it."""
         if holder.kind != "controller":
             return
         rows = await self._database.rows(SQL["numbers_of_open_requests"], holder.name, key.version)
@@ -153,6 +158,7 @@ class KeyVersions:
     async def _expected(
         self, secrets: SecretStore, holder: Holder, known: dict[int, str | None], *, learn: bool
     ) -> dict[int, str | None]:
+        """The versions of a holder that must be there, each with its check."""
         there, retired = secrets.found(holder), _retired(secrets, holder)
         expected: dict[int, str | None] = {}
         for version in sorted(known.keys() | there.keys()):
@@ -173,7 +179,7 @@ class KeyVersions:
 
 
 def _retired(secrets: SecretStore, holder: Holder) -> set[int]:
-    """None where the folder cannot be read: whoever asks for that holder's secrets is refused, and nobody else."""
+    """The retired versions; empty if the folder cannot be read, so that only those who need this holder's secrets are refused."""
     try:
         return secrets.retired(holder)
     except ConfigError:

@@ -1,4 +1,4 @@
-"""Things whose time is over, of whatever kind: a batch at a time, each looked at again under its own locks."""
+"""Storage limits in PostgreSQL: whatever is past its limit expires in batches, each checked again under its own locks."""
 
 import contextlib
 from collections import Counter
@@ -18,7 +18,7 @@ from ccari.store.expiry.kind import Kind
 from ccari.store.expiry.requests import Requests
 from ccari.store.queries import SQL
 
-#: Things in one transaction, for which those wait who place holds.
+#: Things that expire in one transaction. A hold can only be placed after it.
 BATCH = 250
 _Kept = dict[Any, set[str]]
 
@@ -42,7 +42,7 @@ class Limits:
         async with self._database.apart() as connection:
             async for ids in _past(connection, kind, limit, now):
                 kept = await kind.kept(connection, limit, ids)
-                yield _told(len(ids) - len(kept), kept)
+                yield _past_limit(len(ids) - len(kept), kept)
 
     async def expire(self, limit: Limit, now: datetime, who: str) -> AsyncGenerator[PastLimit, None]:
         kind = self._kinds[limit.limited]
@@ -54,30 +54,30 @@ class Limits:
                     gone, still = await _expire(connection, kind, limit, goes, who)
                 except RefusedError:
                     gone, still = await _one_by_one(connection, kind, limit, goes, who)
-                yield _told(gone, kept | still)
+                yield _past_limit(gone, kept | still)
 
 
 async def _past(connection: Connection, kind: Kind, limit: Limit, now: datetime) -> AsyncIterator[list[Any]]:
-    """Things whose time is over, the first that ended before the others."""
+    """The ids of things whose time is over, in batches, the first that ended first."""
     until, after = retention.ended_until(now, limit.days), None
-    while found := await kind.past(connection, limit, until, after, BATCH):
-        yield [each for _, each in found]
-        after = found[-1]
+    while batch := await kind.past(connection, limit, until, after, BATCH):
+        yield [each for _, each in batch]
+        after = batch[-1]
 
 
-def _told(goes: int, kept: Mapping[Any, set[str]]) -> PastLimit:
+def _past_limit(goes: int, kept: Mapping[Any, set[str]]) -> PastLimit:
     return PastLimit(goes, len(kept), Counter(words for each in kept.values() for words in each))
 
 
 async def _expire(
     connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str
 ) -> tuple[int, _Kept]:
-    """Have those of the things expire that nothing keeps any more; gives how many did, and what keeps others."""
+    """Expire those of the things that nothing keeps any more. Gives how many did, and what keeps the others."""
     if not ids:
         return 0, {}
     with translated():
         async with connection.transaction():
-            # from here on no hold is placed
+            # from here to the commit no hold can be placed
             await connection.execute(SQL["alone_to_delete"])
             held = await kind.lock(connection, limit, ids)
             kept: _Kept = dict(await kind.kept(connection, limit, held))
@@ -89,7 +89,7 @@ async def _expire(
 async def _one_by_one(
     connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str
 ) -> tuple[int, _Kept]:
-    """One of many cannot be gone on with, for somebody has changed it: it does not keep the others."""
+    """As :func:`_expire`, each by itself: one whose journal somebody has changed cannot expire, and must not keep the others."""
     gone: int = 0
     kept: _Kept = {}
     for each in ids:

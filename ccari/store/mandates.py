@@ -1,4 +1,4 @@
-"""The requests that data are given out or erased on."""
+"""Mandates: the rights requests on which data are given out or erased."""
 
 from ccari.errors import NoRequestError, RequestError
 from ccari.policy import mandate as law
@@ -10,7 +10,7 @@ from ccari.store.queries import SQL
 
 
 async def read(connection: Connection, reference: str) -> Mandate:
-    """Raise NoRequestError if there is no such request, and RequestError if nobody knows any more whose it was."""
+    """The request as a mandate. Raises NoRequestError if there is none, and RequestError if it no longer tells whose it was."""
     row = await connection.fetchrow(SQL["mandate"], reference)
     if row is None:
         raise NoRequestError(f"there is no request {reference!r}: see ccari requests list")
@@ -25,9 +25,9 @@ async def read(connection: Connection, reference: str) -> Mandate:
 
 
 async def note(connection: Connection, mandate: Mandate, who: str, words: str) -> None:
-    """Go on with the request's journal in the transaction that ``connection`` is in; the controller is to be told.
+    """Add ``words`` to the request's journal, in the transaction that ``connection`` is in, and queue that for its controller.
 
-    Raises RequestError if the request was closed meanwhile.
+    Raises RequestError if the request's state has changed meanwhile.
     """
     row = await connection.fetchrow(SQL["lock_mandate"], mandate.reference)
     if row is None or row["state"] != mandate.state:

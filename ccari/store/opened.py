@@ -1,4 +1,4 @@
-"""The database, opened: the one of the settings, and all that is kept in it."""
+"""Opening the database that the settings name, with a repository for each kind of thing that is kept in it."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ from ccari.store.webhooks import Webhooks
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The database and what is kept in it."""
+    """The database, and the repositories of what is kept in it."""
 
     dsn: str = field(repr=False)  # there may be a password in it
     database: Database
@@ -76,7 +76,7 @@ class Store:
 
 @contextlib.asynccontextmanager
 async def database_dsn(settings: Settings) -> AsyncIterator[str]:
-    """Where the database is: the one of ``[database] url``, or the embedded one, which is started."""
+    """The DSN of ``[database] url``, or of the embedded server, which runs until the context ends."""
     dsn = settings.database.dsn()
     if dsn is not None:
         yield dsn
@@ -87,5 +87,6 @@ async def database_dsn(settings: Settings) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """Open the database, and apply pending migrations. Raises StoreError."""
     async with database_dsn(settings) as dsn, open_database(dsn) as database:
         yield Store.over(dsn, database)

@@ -1,4 +1,4 @@
-"""Calls and rights, counted by the database."""
+"""Calls, rights and due requests, counted by the database for the overview."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,9 +19,11 @@ class Overviews:
     async def since(
         self, since: datetime, controllers: Sequence[str] | None, *, by_hour: bool, zone: str, clock: Clock
     ) -> Overview:
-        """Since that moment, of these controllers (None: all), by hours or days of the zone."""
+        """Counts since that moment. ``controllers``: None is all; ``by_hour``: by hours of the time zone ``zone``, else by its
+        days.
+        """
         declared = list(clock.countries)
-        # a month of calls is millions of rows: no call waits for them to be counted
+        # a month of calls is millions of rows, and no call may wait while they are counted
         async with (
             self._database.apart() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),

@@ -1,4 +1,4 @@
-"""The applied policies: each an immutable revision."""
+"""The policies that were applied, each an immutable revision."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,9 @@ from ccari.store.together import Together
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Who made a policy file the newest revision, and when. ``sha256``: hex, of the file as it was."""
+    """A revision as it was applied: who made it the newest, and when. ``document``: the text of the policy file; ``sha256``: its
+    hash in hex.
+    """
 
     number: int
     applied_at: datetime
@@ -56,24 +58,24 @@ class Policies:
 
     async def newest(self) -> Revision | None:
         """The policy in force. Raises StoreError as :meth:`Applied.policy` does."""
-        found = await self.applied()
-        return Revision(found.number, found.policy(), found.document) if found else None
+        newest = await self.applied()
+        return Revision(newest.number, newest.policy(), newest.document) if newest else None
 
     async def applied(self, number: int | None = None) -> Applied | None:
-        """One revision, or the newest, as it was applied; None if there is none."""
-        found = await self._database.rows(SQL["policy_revision"], number)
-        return _applied(found[0]) if found else None
+        """The revision of that number, or the newest; None if there is none."""
+        rows = await self._database.rows(SQL["policy_revision"], number)
+        return _applied(rows[0]) if rows else None
 
     async def since(self, ago: timedelta) -> list[Policy]:
-        """Each policy that was in force at some time since then, by the database's clock, the newest first; none if there was
-        none then. Raises StoreError as :meth:`newest`.
+        """Every policy that was in force at some time since ``ago`` before now, by the database's clock, the newest first; empty
+        if none was in force at that moment. Raises StoreError as :meth:`newest`.
         """
-        found = [_applied(row) for row in await self._database.rows(SQL["policies_since"], ago)]
-        # long files would keep the running calls waiting
-        return await asyncio.to_thread(lambda: [each.policy() for each in found])
+        applied = [_applied(row) for row in await self._database.rows(SQL["policies_since"], ago)]
+        # in a thread: parsing long files would hold up the running calls
+        return await asyncio.to_thread(lambda: [each.policy() for each in applied])
 
     async def number(self) -> int | None:
-        """Of the newest revision, without its document, which may be long; None if there is none."""
+        """The number of the newest revision, read without its document, which may be long; None if there is none."""
         (newest,) = await self._database.rows(SQL["newest_revision"])
         return None if newest["revision"] is None else int(newest["revision"])
 
@@ -83,11 +85,11 @@ class Policies:
         return [row | {"sha256": bytes(row["sha256"]).hex()} for row in rows]
 
     async def left_behind(self, policy: Policy) -> list[dict[str, Any]]:
-        """What ``policy`` would leave to nobody: the ``bars`` on campaigns that it does not declare, and the open
-        ``requests`` of controllers that it does not.
+        """What nobody would look after any more under ``policy``: the number of ``bars`` on campaigns that it does not declare,
+        and of open ``requests`` of controllers that it does not declare.
         """
         declared = [f"{each.controller} {each.id}" for each in policy.campaigns]
-        # of all bars
+        # it reads all bars
         async with self._database.apart() as connection:
             rows = await connection.fetch(
                 SQL["left_behind"], [each.id for each in policy.controllers], declared
@@ -95,12 +97,12 @@ class Policies:
         return [dict(row) for row in rows]
 
     async def apply(self, document: str, applied_by: str) -> int:
-        """Store a validated policy as the newest revision and give its number; the same text again is no new one."""
+        """Store a validated policy as the newest revision and give its number. The text of the newest one makes no new revision."""
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_policies"])
-            known = await connection.fetchrow(SQL["policy_revision"], None)
-            if known is not None and known["document"] == document:
-                return int(known["revision"])
+            newest = await connection.fetchrow(SQL["policy_revision"], None)
+            if newest is not None and newest["document"] == document:
+                return int(newest["revision"])
             number = await connection.fetchval(
                 SQL["add_policy"], applied_by, sha256(document.encode()).digest(), document
             )
@@ -108,10 +110,10 @@ class Policies:
 
     async def has_consents(self, campaign: Campaign) -> bool:
         """Whether any number has a consent in force that calls of the campaign could rest on."""
-        found = await self._database.rows(
+        rows = await self._database.rows(
             SQL["any_consent"], campaign.controller, campaign.asks_consent_to, campaign.consent_channel
         )
-        return bool(found)
+        return bool(rows)
 
 
 def _applied(row: Mapping[str, Any]) -> Applied:
@@ -121,19 +123,23 @@ def _applied(row: Mapping[str, Any]) -> Applied:
 
 
 class Asked:
-    """What campaigns have asked consent to in any policy that was applied. None ever changes, so each is read once."""
+    """What campaigns have asked consent to in any policy that was applied. A revision never changes, so each is read once."""
 
     def __init__(self) -> None:
+        #: The newest revision that was read.
         self._read = 0
         self._asked: frozenset[tuple[str, str, str]] = frozenset()
 
     async def by(self, connection: Connection, controller: str) -> set[tuple[str, str]]:
-        """Each campaign that the controller has had, with a purpose: some have had several. Raises StoreError."""
+        """The controller's campaigns, past and present, each with a purpose; one with several purposes comes several times.
+
+        Raises StoreError if a revision cannot be read.
+        """
         if rows := await connection.fetch(SQL["policies_after"], self._read):
-            # long files would keep the running calls waiting
-            found = await asyncio.to_thread(_asked, rows)
-            # as it is by now: another may have read some meanwhile
-            self._asked |= found
+            # in a thread: parsing long files would hold up the running calls
+            asked = await asyncio.to_thread(_asked, rows)
+            # another task may have read some of them meanwhile
+            self._asked |= asked
             self._read = max(self._read, rows[-1]["revision"])
         return {(campaign, purpose) for whose, campaign, purpose in self._asked if whose == controller}
 
@@ -149,7 +155,7 @@ def _asked(rows: Sequence[asyncpg.Record]) -> set[tuple[str, str, str]]:
 
 
 class Book:
-    """:class:`ccari.ports.PolicyBook`: the newest revision, read when asked to."""
+    """:class:`ccari.ports.PolicyBook` on PostgreSQL: keeps the newest revision, and reads it again on :meth:`reload`."""
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
@@ -165,14 +171,17 @@ class Book:
         return self._newest.policy if self._newest else None
 
     async def at(self, revision: int) -> Policy | None:
-        """An older revision, under which calls in progress were begun. Raises StoreError as :meth:`Applied.policy` does."""
+        """The policy of a revision, as calls in progress may have begun under an older one; None if there is no such revision.
+
+        Raises StoreError as :meth:`Applied.policy` does.
+        """
         if revision == self.revision:
             return self.policy
-        found = await self._policies.applied(revision)
-        return found.policy() if found else None
+        applied = await self._policies.applied(revision)
+        return applied.policy() if applied else None
 
     async def reload(self) -> None:
-        """Only a revision that is new is read through: none ever changes."""
+        """Read the newest revision, unless it is the one at hand: a revision never changes."""
         await self._reloads.ask(None)
 
     async def _reload(self, askers: Sequence[None]) -> Sequence[None]:
@@ -181,8 +190,8 @@ class Book:
         return askers
 
     async def _read(self) -> None:
-        found = await self._policies.applied()
-        if found is None:
+        applied = await self._policies.applied()
+        if applied is None:
             self._newest = None
-        elif found.number != self.revision:
-            self._newest = Revision(found.number, found.policy(), found.document)
+        elif applied.number != self.revision:
+            self._newest = Revision(applied.number, applied.policy(), applied.document)

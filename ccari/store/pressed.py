@@ -1,7 +1,7 @@
-"""A right that waits, as bytes: what is in the file, and how it is encrypted.
+"""The file format of a right that waits on this node's disk.
 
-The file is a line that says what it is and by which key, a nonce of 12 bytes, and the AES-256-GCM (NIST SP 800-38D) of
-JSON, bound to the name of the file: under another name, cut off or changed, none of it is taken for anything.
+A file is a line that says what it is and by which key it was encrypted, a nonce of 12 bytes, and JSON in AES-256-GCM (NIST SP
+800-38D). The file's name is authenticated with it: a file that was renamed, cut off or changed is refused as a whole.
 """
 
 import json
@@ -30,7 +30,7 @@ _KIND = b"ccari right 1 "
 HEADER_BYTES = len(_KIND) + CHECK_DIGITS + 1
 _HEADER = re.compile(re.escape(_KIND) + b"([0-9a-f]{%d})\n" % CHECK_DIGITS)
 _NONCE_BYTES = 12
-#: How the fields of an exercise that are no plain JSON are had back.
+#: How the fields of an exercise are read from JSON, where they are no plain JSON.
 _READ: Mapping[str, Any] = {
     "right": Right, "received_at": datetime.fromisoformat, "due": date.fromisoformat, "recording_basis": LegalBasis,
     "consent_campaigns": tuple, "intake": Intake, "level": Level, "id": UUID,
@@ -38,38 +38,38 @@ _READ: Mapping[str, Any] = {
 
 
 class UnreadableError(CcariError):
-    """It was cut off or changed, belongs to another name, or is of a newer ccari: it will never be read."""
+    """The file was cut off, changed or renamed, or a newer ccari wrote it: this ccari will never be able to read it."""
 
 
 class AnotherKeyError(ConfigError):
-    """It is as whole as can be told, and will be read once the key is there that it was encrypted by."""
+    """The file says that it was encrypted by another key: with that it can be read, if it is whole."""
 
 
 def name_of(pressed: Pressed) -> str:
-    """The file's name: when it was pressed, so that names sort as rights came, and the id of the exercise."""
+    """The file's name: when the right was pressed, so that names sort in that order, and the id of the exercise."""
     at = pressed.exercise.received_at
     return f"{at:%Y%m%dT%H%M%S.%f}Z-{pressed.exercise.id}.right"
 
 
 def pressed_at(name: str) -> datetime:
-    """When the right was pressed that is in the file of that name. Raises ValueError for another name."""
+    """When the right in the file of that name was pressed. Raises ValueError for a name of another shape."""
     return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")
 
 
 def seal(pressed: Pressed, key: bytes) -> bytes:
     """The content of the file."""
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    sealed = AESGCM(key).encrypt(nonce, json.dumps(_told(pressed)).encode(), name_of(pressed).encode())
+    sealed = AESGCM(key).encrypt(nonce, json.dumps(_as_json(pressed)).encode(), name_of(pressed).encode())
     return _header(key) + nonce + sealed
 
 
 def unseal(name: str, content: bytes, key: bytes) -> Pressed:
-    """What :func:`seal` was given.
+    """The right in the file ``name`` with that ``content``, as :func:`seal` was given it.
 
     Raises
     ------
     UnreadableError
-        If it is not that, whole, under this name.
+        If the content is not whole, or not of that name.
     AnotherKeyError
         If it says that it was encrypted by another key.
     """
@@ -77,11 +77,11 @@ def unseal(name: str, content: bytes, key: bytes) -> Pressed:
     if not content.startswith(_KIND):
         raise UnreadableError("it is cut off, or nothing of ccari's, or a newer ccari's")
     if not content.startswith(header):
-        told = _HEADER.match(content)
-        if told is None:
+        other = _HEADER.match(content)
+        if other is None:
             raise UnreadableError("it is cut off, or was changed")
         raise AnotherKeyError(
-            f"it was encrypted by the journal.key {told[1].decode()}, and this one is {check(key)}: restore the other"
+            f"it was encrypted by the journal.key {other[1].decode()}, and this one is {check(key)}: restore the other"
         )
     rest = content[len(header) :]
     try:
@@ -102,9 +102,9 @@ def _header(key: bytes) -> bytes:
     return _KIND + check(key).encode("ascii") + b"\n"
 
 
-def _told(pressed: Pressed) -> dict[str, Any]:
+def _as_json(pressed: Pressed) -> dict[str, Any]:
     call, keyed = asdict(pressed.call), pressed.call.digests
-    # which registers list the number is asked anew for each call, and of no interest to a request
+    # a request does not need them: registers are looked up for each call
     del call["listed_as"]
     call |= {"id": str(pressed.call.id), "token": str(pressed.call.token)}
     call["keyed"] = [keyed.newest.hex(), keyed.key_version, [each.hex() for each in keyed.all]]
@@ -118,19 +118,19 @@ def _told(pressed: Pressed) -> dict[str, Any]:
     return {"call": call, "exercise": exercise, "journal": journal}
 
 
-def _pressed(told: Mapping[str, Any]) -> Pressed:
-    newest, version, known = told["call"]["keyed"]
-    digests = Digests(bytes.fromhex(newest), version, tuple(map(bytes.fromhex, known)))
-    call = {**told["call"], "keyed": digests}
+def _pressed(content: Mapping[str, Any]) -> Pressed:
+    newest, version, all_digests = content["call"]["keyed"]
+    digests = Digests(bytes.fromhex(newest), version, tuple(map(bytes.fromhex, all_digests)))
+    call = {**content["call"], "keyed": digests}
     call |= {name: UUID(call[name]) for name in ("id", "token")}
-    given = told["exercise"]
+    values = content["exercise"]
     exercise = {
-        each.name: _READ[each.name](given[each.name]) if each.name in _READ and given[each.name] is not None
-        else given[each.name]
+        each.name: _READ[each.name](values[each.name]) if each.name in _READ and values[each.name] is not None
+        else values[each.name]
         for each in fields(Exercise)
     }  # fmt: skip
     journal = tuple(
-        Entry(datetime.fromisoformat(at), event, said, bytes.fromhex(salt))
-        for at, event, said, salt in told["journal"]
+        Entry(datetime.fromisoformat(at), event, of_event, bytes.fromhex(salt))
+        for at, event, of_event, salt in content["journal"]
     )
     return Pressed(OpenedCall(**call), Exercise(**exercise), journal)

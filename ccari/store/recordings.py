@@ -1,4 +1,4 @@
-"""A recording's row, from its tag to its file."""
+"""The rows of recordings, from the tag to the file."""
 
 import itertools
 from collections.abc import AsyncGenerator, Sequence
@@ -16,7 +16,7 @@ from ccari.store.database import Database
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL
 
-#: Rights, and beside each of them a basis and a mode of recordings that it stops.
+#: Each right with a legal basis and a mode of recordings that it stops; below, the same in three columns.
 _STOPPING = [
     (right.value, basis.value, mode.value)
     for right, basis, mode in itertools.product(Right, LegalBasis, RecordingMode)
@@ -33,7 +33,10 @@ class Recordings:
         self._journals = written or Journals(database)
 
     async def tag(self, tag: RecordingTag, journal: Sequence[Entry]) -> None:
-        """Commit the tag; refused by the database itself while the notice, or the agreement it needs, is not on record."""
+        """Commit the tag. The database itself refuses it until the notice was heard and, in ``opt_in``, agreement is on record.
+
+        Raises StoreError.
+        """
         if not await self._journals.write(
             tag.call_id, journal, "tag_recording", tag.recording_id, tag.purpose, tag.legal_basis, tag.mode,
             tag.delete_at, tag.channels,
@@ -61,7 +64,7 @@ class Recordings:
 
     async def taken_up(self, tag: RecordingTag) -> bool:
         async with self._database.transaction() as connection:
-            # an erasure, or the end of the call's time, holds the call when it looks for what is lost of it
+            # an erasure or expiry of the call locks its row before it looks for lost recordings
             await connection.execute(SQL["lock_chain"], tag.call_id)
             return await connection.fetchval(SQL["take_up_recording"], tag.recording_id) is not None
 
@@ -100,12 +103,12 @@ class Recordings:
         return [row["id"] for row in rows]
 
     async def in_place(self, recording_id: UUID) -> InPlace:
-        """One that is stored.
+        """One recording that is stored.
 
         Raises
         ------
         UnknownError
-            If there is none by that id.
+            If none is stored by that id.
         """
         rows = await self._database.rows(SQL["recordings_in_place"], recording_id)
         if not rows:
@@ -113,7 +116,7 @@ class Recordings:
         return _in_place(**rows[0])
 
     async def kept(self, recording_ids: Sequence[UUID]) -> set[UUID]:
-        """Which of them have a file in its place, or may have one yet."""
+        """Which of them have a file in its place, or may still get one."""
         rows = await self._database.rows(SQL["kept_recordings"], recording_ids)
         return {row["id"] for row in rows}
 
@@ -122,7 +125,7 @@ class Recordings:
             return int(await connection.fetchval(SQL["count_recordings_in_place"]))
 
     async def all_in_place(self) -> AsyncGenerator[list[InPlace], None]:
-        """All that are stored, the oldest first, some at a time."""
+        """All recordings that are stored, the oldest first, in batches."""
         async for rows in self._database.stream(SQL["recordings_in_place"], None):
             yield [_in_place(**row) for row in rows]
 
@@ -145,9 +148,9 @@ def _unfinished(
     return Unfinished(RecordingTag(**tag), begun, until, lead_ms, told_lost)
 
 
-_OF_FILE = ("file", "format", "duration_ms", "sha256", "size", "file_sha256", "silent")
+_FILE_COLUMNS = ("file", "format", "duration_ms", "sha256", "size", "file_sha256", "silent")
 
 
-def _in_place(*, recipients: list[str], **told: Any) -> InPlace:
-    of_file = {name: told.pop(name) for name in _OF_FILE}
-    return InPlace(RecordingTag(**told), Kept(**of_file, recipients=tuple(recipients)))
+def _in_place(*, recipients: list[str], **columns: Any) -> InPlace:
+    of_file = {name: columns.pop(name) for name in _FILE_COLUMNS}
+    return InPlace(RecordingTag(**columns), Kept(**of_file, recipients=tuple(recipients)))

@@ -1,4 +1,4 @@
-"""What has been: the lists of calls and recordings, and one call with its journal."""
+"""The records of past calls: lists of calls and recordings, and one call with its journal."""
 
 from typing import Any
 from uuid import UUID
@@ -24,14 +24,14 @@ class Records:
         return await self._rows("list_recordings", controller, limit)
 
     async def page_of_recordings(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]:
-        """The newest first."""
+        """The recordings that are wanted, the newest first."""
         return await self._rows(
             "page_of_recordings", limit, wanted.controllers, wanted.campaign, wanted.state, wanted.legal_basis, wanted.call,
             *(wanted.after or (None, None)), wanted.recording,
         )  # fmt: skip
 
     async def list_calls(self, limit: int, wanted: WantedCalls | None = None) -> list[dict[str, Any]]:
-        """The newest first."""
+        """The calls that are wanted, the newest first."""
         wanted = wanted or WantedCalls()
         return await self._rows(
             "list_calls", limit, wanted.campaign, wanted.outcome, wanted.since, wanted.controllers,
@@ -39,7 +39,7 @@ class Records:
         )  # fmt: skip
 
     async def show_call(self, call_id: UUID) -> CallRecord:
-        """One call whole, its journal checked.
+        """One call with its journal, which is checked, and its recordings.
 
         Raises
         ------
@@ -47,10 +47,10 @@ class Records:
             If there is no such call.
         """
         async with self._database.snapshot() as connection:
-            found = await connection.fetchrow(SQL["show_call"], call_id)
-            if found is None:
+            row = await connection.fetchrow(SQL["show_call"], call_id)
+            if row is None:
                 raise UnknownError(f"there is no call {call_id}")
-            call = dict(found)
+            call = dict(row)
             rows = await connection.fetch(SQL["call_journal"], call_id)
             leaves = await sealed(connection, Kind.CALL, str(call_id))
             recordings = await connection.fetch(SQL["recordings_of_call"], call_id)
@@ -66,6 +66,6 @@ class Records:
         return CallRecord(call, events, [dict(row) for row in recordings], fault)
 
     async def _rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
-        # an outcome that is rare may be looked for among millions
+        # a rare outcome may have to be looked for among millions of rows
         async with self._database.apart() as connection:
             return [dict(row) for row in await connection.fetch(SQL[query], *arguments)]

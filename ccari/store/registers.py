@@ -1,4 +1,4 @@
-"""Copies of national registers: the numbers of people who want no advertising from anybody."""
+"""Copies of national registers of people who want no advertising calls from anybody."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
@@ -16,16 +16,16 @@ from ccari.store.secrets import Key
 _INCOMING = {
     "digest": "bytea", "key_version": "smallint", "listed_at": "timestamptz", "expires_at": "timestamptz",
 }  # fmt: skip
-#: A copy that has lost more than this part of its numbers is taken for one that broke off on the way.
+#: A copy with less than this part of the numbers of the one before is taken for a download that broke off.
 _LEAST_LEFT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What is loaded: all of the register as it was ``as_of``, or, if it is an ``update``, what has come to it since.
+    """A copy to be loaded: the whole register as it was ``as_of``, or, if it is an ``update``, what was added since.
 
-    ``shrunk`` says that a person knows it to be much smaller than the one before, and ``dated`` that a person knows of
-    when it is. ``listed_at``: since when those are listed of whom it does not say it; None: ``as_of``.
+    ``shrunk``: a person has confirmed that it is much smaller than the one before. ``dated``: a person has given its date.
+    ``listed_at``: since when numbers are listed for which the copy does not say; None: ``as_of``.
     """
 
     register: str
@@ -45,15 +45,16 @@ class Registers:
         self, copy: Copy, key: Key, listed: AsyncIterable[Sequence[Listed | LineFault]], sha256: Callable[[], bytes], *,
         keep_going: bool = False, progress: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> Report:  # fmt: skip
-        """Take a copy in, whole or not at all: until then, and if it is refused, the one before it counts.
+        """Load a copy, whole or not at all: until it is committed, or if it is refused, the one before counts.
 
-        ``sha256`` is asked when ``listed`` is at its end. Where lines of it are invalid nobody is dropped from the register:
-        one of them may be his.
+        ``sha256`` is called when ``listed`` has ended. If lines are invalid, no number is dropped from the register: any that is
+        missing may be on one of those lines.
 
         Raises
         ------
         ListError
-            If it is older than the one before, empties the register, is an update of nothing, or one that says nothing.
+            If it is older than the copy before, has too few numbers, is an update of a register that was never loaded, or is an
+            update without a number that nobody has dated.
         StoreError
             If the database fails; nothing has changed then.
         """
@@ -65,11 +66,11 @@ class Registers:
             return staged.report
 
     async def ages(self) -> list[dict[str, Any]]:
-        """Each register that was ever loaded: of when its copy is, who loaded it when, and how many numbers it has."""
+        """Each register that was ever loaded: the date of its copy, who loaded it and when, and how many numbers it has."""
         return await self._database.rows(SQL["register_ages"])
 
     async def of(self, listed_as: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
-        """The listings of one number, given as register and digest."""
+        """The listings of one number. ``listed_as``: the registers to look in, each with the number's digest there."""
         return await self._database.rows(
             SQL["check_listings"],
             [register for register, _ in listed_as],
@@ -109,7 +110,7 @@ async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Callabl
 async def _records(
     listed: AsyncIterable[Sequence[Listed | LineFault]], key: Key
 ) -> AsyncIterator[list[Record | LineFault]]:
-    def made(batch: Sequence[Listed | LineFault]) -> list[Record | LineFault]:
+    def keyed(batch: Sequence[Listed | LineFault]) -> list[Record | LineFault]:
         return [
             each
             if isinstance(each, LineFault)
@@ -118,4 +119,4 @@ async def _records(
         ]
 
     async for batch in listed:
-        yield await asyncio.to_thread(made, batch)
+        yield await asyncio.to_thread(keyed, batch)

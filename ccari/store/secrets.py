@@ -1,7 +1,7 @@
-"""The secrets that numbers are kept under: files apart from the database, one folder for each controller and register.
+"""The secrets that key the digests of numbers: files apart from the database, one folder for each controller and register.
 
-A digest cannot be made anew without its number, so a secret is never replaced: a newer version is written with, and all
-versions are looked up, until a person retires one that nothing hangs on any more.
+A digest cannot be made anew without its number, so a secret is never replaced. New rows are keyed with the newest version, and
+numbers are looked up under every version, until a person retires one that no row needs any more.
 """
 
 import hmac
@@ -22,16 +22,16 @@ from ccari.ports.keying import Digests
 
 _NAME = re.compile(r"^suppression-(\d+)\.key$")
 _RETIRED = re.compile(r"^suppression-(\d+)\.retired$")
-#: Below the keys folder. A controller of that name would have its own files one level higher.
+#: Below the keys folder. The files of a controller of that name would be one level higher, and so not among these.
 _REGISTERS = "registers"
-#: No file system that is in use has a coarser clock, in nanoseconds.
+#: No file system in use has a clock coarser than this, in nanoseconds.
 _TICK_NS = 2_000_000_000
 _CHECK, _CHECK_BYTES = b"ccari suppression secret", 4
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One version of a secret, to write a list with."""
+    """One version of a secret."""
 
     version: int
     _secret: bytes = field(repr=False)
@@ -46,29 +46,31 @@ class Key:
 
     @property
     def check(self) -> str:
-        """What tells this secret from another, and nothing else of it."""
+        """8 hex digits that tell this secret from others, and give nothing else away."""
         return hmac.digest(self._secret, _CHECK, "sha256")[:_CHECK_BYTES].hex()
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whose secret: ``kind`` is controller or register."""
+    """Whose secret it is: ``kind`` is ``controller`` or ``register``."""
 
     kind: str
     name: str
 
 
 class SecretStore:
-    """``dir/CONTROLLER/suppression-VERSION.key`` and ``dir/registers/REGISTER/…``, 64 hex digits each, their owner's only."""
+    """The secrets in ``dir/CONTROLLER/suppression-VERSION.key`` and ``dir/registers/REGISTER/…``, 64 hex digits each, which only
+    the files' owner can read.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._loaded: dict[Path, tuple[int, list[tuple[int, bytes]]]] = {}
-        #: What must be there, by its check; of None any, for nobody has kept which.
+        #: By folder, the versions that must be there, each with its check; None: any secret will do, as its check was never kept.
         self._expected: dict[Path, dict[int, str | None]] = {}
 
     def create(self, controller: str) -> bool:
-        """Make a controller's first secret; False if it has one, which is never replaced.
+        """Make a controller's first secret. False if it has one: that is never replaced.
 
         Raises
         ------
@@ -82,7 +84,7 @@ class SecretStore:
         return self._create(Holder("register", register))
 
     def rotate(self, controller: str) -> int:
-        """Make a controller's next secret and give its version; what is written from now on is keyed with it.
+        """Make a controller's next secret, which keys all new rows, and give its version.
 
         Raises
         ------
@@ -91,17 +93,17 @@ class SecretStore:
         """
         holder = Holder("controller", controller)
         self._versions(self._of(holder))
-        made = self.following(holder)
-        self.add(holder, made)
-        return made.version
+        key = self.following(holder)
+        self.add(holder, key)
+        return key.version
 
     def following(self, holder: Holder) -> Key:
-        """Make up a secret of the version after all that there ever were, the first if there was none; it is not kept.
+        """Generate a secret of the version after every one that there was, or the first. It is not written: see :meth:`add`.
 
         Raises
         ------
         ConfigError
-            As :meth:`digests`, but for none at all where none is expected.
+            As :meth:`digests`, unless there is no secret and none is expected.
         """
         folder = self._of(holder)
         there = _named(folder, _NAME)
@@ -111,33 +113,33 @@ class SecretStore:
         return Key(version, secrets.token_bytes(SECRET_BYTES))
 
     def add(self, holder: Holder, key: Key) -> None:
-        """Keep a secret that :meth:`following` has made up. Raises ConfigError if it cannot be written."""
+        """Write a secret that :meth:`following` has generated. Raises ConfigError if it cannot be written."""
         folder = self._of(holder)
         for each in (self.folder, folder.parent, folder):
-            # the folders above would be open to others, made as parents, and root's where root makes them
+            # one by one: as mere parents the upper ones would be open to others, and root's if root makes them
             make_folder(each)
         path = folder / f"suppression-{key.version}.key"
         if not write_new(path, f"{key.in_hex}\n".encode("ascii")):
             raise ConfigError(f"{path} is there already: somebody else has just made it")
 
     def lacks(self, holder: Holder) -> bool:
-        """Whether a holder has no secret, and never had one that something hangs on. Raises ConfigError if it had."""
+        """Whether a holder has no secret. Raises ConfigError if one is missing that rows in the database need."""
         folder = self._of(holder)
         if self._expected.get(folder):
             self._versions(folder)
         return not _named(folder, _NAME)
 
     def holders(self) -> list[Holder]:
-        """Whose secrets there are, of controllers and registers."""
+        """The controllers and registers that have secrets here."""
         return [
-            Holder(kind, each.name)
+            Holder(kind, folder.name)
             for kind, above in (("controller", self.folder), ("register", self.folder / _REGISTERS))
-            for each in _folders(above)
-            if _holds(each)
+            for folder in _folders(above)
+            if _has_secret(folder)
         ]
 
     def found(self, holder: Holder) -> dict[int, str]:
-        """The check of each version that is there, whatever is expected; none where one of them is of no use."""
+        """The check of each version that is there, whatever is expected; empty if one of them cannot be used."""
         try:
             return {each.version: each.check for each in (Key(*each) for each in _load(self._of(holder)))}
         except ConfigError:
@@ -148,13 +150,15 @@ class SecretStore:
         return set(_named(self._of(holder), _RETIRED))
 
     def expect(self, holder: Holder, checks: Mapping[int, str | None]) -> None:
-        """Refuse from now on whoever asks, where one of these is missing, not retired, or another one by its check."""
+        """From now on raise SecretError to whoever asks for this holder's digests or keys if one of these versions is missing
+        and not retired, or is another secret by its check.
+        """
         folder = self._of(holder)
         self._expected[folder] = dict(checks)
         self._loaded.pop(folder, None)
 
     def retire(self, controller: str, version: int) -> None:
-        """Take a version out of use; its file stays, by another name.
+        """Take a version out of use. Its file is kept, and renamed.
 
         Raises
         ------
@@ -178,8 +182,8 @@ class SecretStore:
         Raises
         ------
         SecretError
-            If the controller has no secret, or one is damaged or open to others. A new one is never made in silence:
-            under it the old entries would no longer bar anybody.
+            If the controller has no secret, or one is damaged or open to others. None is ever made silently in its place: under a
+            new one the bars that are there would bar nobody.
         """
         return _digests(self._versions(_below(self.folder, controller)), number)
 
@@ -196,11 +200,12 @@ class SecretStore:
         return _digests(self._versions(_below(self.folder, _REGISTERS, register)), number)
 
     def has_register(self, register: str) -> bool:
-        """Whether a copy of the register was ever taken in."""
+        """Whether a copy of the register was ever loaded."""
         return _below(self.folder, _REGISTERS, register).is_dir()
 
     def listed_as(self, registers: Iterable[str], number: Number) -> tuple[tuple[str, bytes], ...]:
-        """Register and digest of the number under each secret; a register that was never loaded has none yet.
+        """The number's digests for each register, as (register, digest), one for each secret; a register that was never loaded
+        has no secret.
 
         Raises
         ------
@@ -215,16 +220,17 @@ class SecretStore:
         )
 
     def heed(self, known: Iterable[str], digests: Digests) -> None:
-        """Raise SecretError if one of ``known`` (kind, holder, version, check) is not in use or retired here, or is newer than
+        """Raise SecretError if one of the ``known`` secrets is neither in use nor retired on this node, or is newer than
         ``digests``.
 
-        Another node of the fleet may have made it: what is barred under it would be called from here. ``known`` are the
-        controller's that ``digests`` are of, and those of the registers that were asked.
+        Another node of the fleet may have made it, and numbers that are barred under it would be called from here. ``known`` are
+        those in the database, each as "KIND HOLDER VERSION CHECK": of the controller that ``digests`` are for, and of the
+        registers that were asked.
         """
         for each in known:
-            holder, number, check = _kept(each)
+            holder, number, check = _parsed(each)
             folder = self._of(holder)
-            # those that are known were looked at when the question's digests were made
+            # a version that is expected here was checked when the digests were made
             if self._expected.get(folder, {}).get(number) != check:
                 self._versions(folder)
             found = self._expected[folder].get(number)
@@ -238,7 +244,7 @@ class SecretStore:
                 )
 
     def check(self, controller: str) -> None:
-        """Read the secret anew, and raise the SecretError that :meth:`digests` would."""
+        """Read the controller's secrets again, and raise the SecretError that :meth:`digests` would."""
         self._loaded.pop(self.folder / controller, None)
         self._versions(self.folder / controller)
 
@@ -253,25 +259,25 @@ class SecretStore:
         return _below(self.folder, *above, holder.name)
 
     def _versions(self, folder: Path) -> list[tuple[int, bytes]]:
-        """A version that was added or retired while the service runs counts from the next look-up on."""
+        """The versions in use with their secrets, the newest last; read again if the folder has changed since."""
         try:
             stamp = os.stat(folder).st_mtime_ns  # noqa: PTH116 - at each look-up, and pathlib takes twice the time
         except OSError:
             stamp = 0
-        known = self._loaded.get(folder)
+        cached = self._loaded.get(folder)
         # two changes within one tick of the file system's clock leave the same stamp
-        if known is None or known[0] != stamp or abs(time.time_ns() - stamp) < _TICK_NS:
+        if cached is None or cached[0] != stamp or abs(time.time_ns() - stamp) < _TICK_NS:
             try:
-                known = (stamp, self._load_expected(folder))
+                cached = (stamp, self._load_expected(folder))
             except SecretError:
                 raise
             except ConfigError as error:
                 raise SecretError(str(error), folder.name) from None
-            self._loaded[folder] = known
-        return known[1]
+            self._loaded[folder] = cached
+        return cached[1]
 
     def _load_expected(self, folder: Path) -> list[tuple[int, bytes]]:
-        """What was once found is expected from then on: under a secret that is lost, bars would bar nobody in silence."""
+        """Load the secrets, and expect them from then on: if one were lost unnoticed, its bars would bar nobody."""
         expected, retired = self._expected.setdefault(folder, {}), _named(folder, _RETIRED)
         there = _named(folder, _NAME)
         for version in sorted(expected.keys() - there.keys()):
@@ -288,35 +294,35 @@ class SecretStore:
 
 @lru_cache(maxsize=1000)
 def _below(folder: Path, *names: str) -> Path:
-    """Made once: a path is split and hashed anew each time that it is joined, which takes longer than the digest."""
+    """Cached: to join a path splits and hashes it anew each time, which takes longer than the digest does."""
     return folder.joinpath(*names)
 
 
 @lru_cache(maxsize=1000)
-def _kept(known: str) -> tuple[Holder, int, str]:
-    """Holder, version and check, as the database has them for each look: the same ones until a secret is made."""
+def _parsed(known: str) -> tuple[Holder, int, str]:
+    """Holder, version and check. Cached: every look-up brings the same ones, until a secret is made."""
     kind, name, version, check = known.split()
     return Holder(kind, name), int(version), check
 
 
 def _digests(versions: list[tuple[int, bytes]], number: Number) -> Digests:
-    made = [(version, digest(secret, number)) for version, secret in versions]
-    version, newest = made[-1]
-    return Digests(newest, version, tuple(each for _, each in made))
+    digests = [(version, digest(secret, number)) for version, secret in versions]
+    version, newest = digests[-1]
+    return Digests(newest, version, tuple(each for _, each in digests))
 
 
 def _load(folder: Path) -> list[tuple[int, bytes]]:
-    named = _named(folder, _NAME)
-    if not named:
+    paths = _named(folder, _NAME)
+    if not paths:
         raise ConfigError(
             f"{folder.name!r} has no suppression secret in {folder}: restore it from the backup, "
             "or if it is new run: ccari keys init"
         )
-    return [(version, _read(named[version])) for version in sorted(named)]
+    return [(version, _read(paths[version])) for version in sorted(paths)]
 
 
 def _named(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
-    """The files of that pattern, by their versions. Raises ConfigError if the folder cannot be read."""
+    """The files whose names match the pattern, by version. Raises ConfigError if the folder cannot be read."""
     return {int(match[1]): path for path in _content(folder) if (match := pattern.match(path.name))}
 
 
@@ -324,8 +330,10 @@ def _folders(above: Path) -> list[Path]:
     return sorted(each for each in _content(above) if each.is_dir())
 
 
-def _holds(folder: Path) -> bool:
-    """Whether there is a secret in it, as far as can be seen: lost+found is nobody's, and a holder's is told of when it is asked."""
+def _has_secret(folder: Path) -> bool:
+    """Whether there is a secret in it. False if it cannot be read: it may be lost+found, and a holder's folder raises when its
+    secret is asked for.
+    """
     try:
         return bool(_named(folder, _NAME))
     except ConfigError:
@@ -333,7 +341,7 @@ def _holds(folder: Path) -> bool:
 
 
 def _content(folder: Path) -> list[Path]:
-    """Nothing where it is not there; that what is there may not be read must not pass for a loss."""
+    """The files in a folder; none if it does not exist. One that may not be read must not pass for empty: raises ConfigError."""
     try:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
