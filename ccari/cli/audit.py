@@ -41,7 +41,7 @@ def list_(
         {**row, "what": " ".join(f"{name}={value}" for name, value in row["what"].items())} for row in rows
     ]
     columns = {"seq": "#", "at": "AT", "who": "WHO", "access": "ACCESS", "what": "WHAT", "why": "WHY"}
-    as_table(shown, columns, none="there was no access")
+    as_table(shown, columns, none="there were no accesses")
 
 
 @app.command()
@@ -57,5 +57,5 @@ def check(context: typer.Context) -> None:
 
     count, fault = with_store(context, work)
     if fault is not None:
-        raise CcariError(f"the record of accesses is not sound: {fault}")
-    typer.echo(f"{count} accesses: the record is whole")
+        raise CcariError(f"the record of accesses is damaged or was altered: {fault}")
+    typer.echo(f"{count} accesses: the record is intact")

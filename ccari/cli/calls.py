@@ -99,7 +99,7 @@ def _print(record: CallRecord) -> None:
             typer.echo(f"{recorded['duration_ms'] / 1000:.1f} s in {segments}, from {_clock(recorded['started_at'])} "
                        f"to {_clock(recorded['ended_at'])}")  # fmt: skip
     typer.echo()
-    typer.echo(f"JOURNAL NOT SOUND: {record.fault}" if record.fault else "the journal is whole")
+    typer.echo(f"JOURNAL DAMAGED OR ALTERED: {record.fault}" if record.fault else "the journal is intact")
 
 
 def _clock(at: datetime) -> str:

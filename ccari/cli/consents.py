@@ -64,7 +64,7 @@ def import_(
 
     done, unasked = with_store(context, work)
     for purpose in unasked:
-        typer.echo(f"think again: no campaign asks for a consent to {purpose!r}", err=True)
+        typer.echo(f"warning: no campaign asks for a consent to {purpose!r}", err=True)
     tell(done.report, json=json, barred=by_reason(done.barred))
 
 
@@ -103,7 +103,7 @@ def withdraw(
     if json:
         as_json(done)
     else:
-        words = f"consents withdrawn: {done['consents_withdrawn']}; calls that rested on them are barred"
+        words = f"consents withdrawn: {done['consents_withdrawn']}; calls based on them are barred"
         typer.echo(f"{done['number']} for {done['controller']}: {words}")
 
 
@@ -164,7 +164,7 @@ def show(
             as_table(
                 uses,
                 {"purpose": "USED FOR", "given_at": "GIVEN", "call": "CALL", "at": "AT"},
-                none="none was used for a call",
+                none="no consent was used for a call",
             )
     raise typer.Exit(0 if rows else 1)
 

@@ -161,7 +161,7 @@ def show(
     if json:
         as_json(rows)
     else:
-        as_table(rows, _COLUMNS, none="it is no contact")
+        as_table(rows, _COLUMNS, none="the number is not a contact of this controller")
     raise typer.Exit(0 if rows else 1)
 
 

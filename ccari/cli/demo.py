@@ -63,7 +63,7 @@ async def _prepare(settings: Settings) -> None:
         newest = await store.policies.newest()
         if newest is not None and newest.document != policy_document():
             raise CcariError(
-                f"{settings.data_dir} is in use with another policy: the demo wants a data_dir of its own"
+                f"{settings.data_dir} is in use with another policy: give the demo a data_dir of its own"
             )
         await store.policies.apply(policy_document(), "demo")
         secrets = await store.key_versions.vouch(SecretStore(settings.keys_dir))

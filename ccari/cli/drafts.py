@@ -26,7 +26,7 @@ def writing(out: Path | None) -> Iterator[BinaryIO]:
         return
     try:
         if out.exists() and not out.is_file():
-            raise CcariError(f"cannot write {out}: something is there that is no regular file")
+            raise CcariError(f"cannot write {out}: it exists and is not a regular file")
         with open_draft(out) as (draft, file):
             yield file
             file.flush()

@@ -45,18 +45,18 @@ def check_(context: typer.Context) -> None:
     """
 
     async def work(settings: Settings, store: Store) -> Found:
-        with watched("looking at journals") as progress:
+        with watched("checking journals") as progress:
             return await check(store.seals, SigningKeys(settings.keys_dir).all(), progress)
 
     found = with_store(context, work)
     for each in found.unfit:
         typer.echo(each)
     if found.unfit:
-        raise EvidenceError(f"{len(found.unfit)} things do not fit; the first: {found.unfit[0]}")
-    typer.echo(f"{found.seals} seals of {found.journals} journals: everything fits")
+        raise EvidenceError(f"{len(found.unfit)} faults were found; the first: {found.unfit[0]}")
+    typer.echo(f"{found.seals} seals of {found.journals} journals: no fault was found")
     if found.seals:
         typer.echo(f"the newest is {found.newest.hex()}: compare it with the log's last journals_sealed")
-    typer.echo(f"{found.walked} journals were looked at, entry by entry")
+    typer.echo(f"{found.walked} journals were checked, entry by entry")
 
 
 @app.command()
@@ -97,13 +97,13 @@ def export(
     if without_audio or (names_prompts and not heard):
         lost = ", ".join(without_audio) or "the notice"
         typer.echo(
-            f"ccari: {lost}: the audio that was heard is neither in the sounds folder nor in data_dir/heard",
+            f"ccari: {lost}: the audio that was played is missing from the pack: it is neither in the sounds folder nor in data_dir/heard",
             err=True,
         )
     wordless = [each.key for each in heard if each.text is None]
     if wordless:
         typer.echo(
-            f"ccari: {', '.join(wordless)}: the words that were heard are not known any more, and not in the pack",
+            f"ccari: {', '.join(wordless)}: the words that were played are no longer known, and are missing from the pack",
             err=True,
         )
     typer.echo(f"the evidence of {which} is in {out}")
@@ -117,7 +117,7 @@ def verify_(
     key: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The public key of the supposed issuer; repeatable. Default: the keys in the keys folder."
+            help="The public key of whoever is said to have issued it; repeatable. Default: the keys in the keys folder."
         ),
     ] = None,
     recordings: Annotated[
@@ -132,7 +132,7 @@ def verify_(
     if json:
         as_json({**{name: getattr(verdict, name) for name in Verdict.__slots__}, "kind": verdict.kind.value})
         return
-    typer.echo(f"{verdict.kind} {verdict.id}: everything fits")
+    typer.echo(f"{verdict.kind} {verdict.id}: no fault was found")
     typer.echo(f"made {verdict.made_at:%Y-%m-%d %H:%M:%S} UTC, signed with the key {verdict.key}")
     typer.echo(
         f"{verdict.entries} entries, sealed "
@@ -141,7 +141,7 @@ def verify_(
     if verdict.erased:
         typer.echo(f"erased: the fields of {', '.join(map(str, verdict.erased))}")
     if verdict.uncompared:
-        typer.echo(f"not compared with the journal, where they are erased: {', '.join(verdict.uncompared)}")
+        typer.echo(f"not compared, because the journal's copy is erased: {', '.join(verdict.uncompared)}")
     if verdict.unheard:
         typer.echo(f"without the audio of {', '.join(verdict.unheard)}")
     if verdict.wordless:
@@ -172,4 +172,4 @@ def _verified(file: Path, keys: list[VerifyingKey], recordings: Path | None) -> 
     except EvidenceError as error:
         # names in a pack may be anything: escaped, they cannot break the line or control the terminal
         words = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(error))
-        raise EvidenceError(f"{file} does not fit: {words}") from None
+        raise EvidenceError(f"{file} failed verification: {words}") from None

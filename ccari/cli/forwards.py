@@ -62,10 +62,10 @@ def queue(
 async def _retry(store: Store, reference: str) -> None:
     numberless = await store.forwards.without_number(reference)
     if not await store.forwards.retry(reference):
-        raise CcariError(f"nothing was given up of {reference!r}: see ccari requests forwards")
+        raise CcariError(f"no message about {reference!r} was given up: see ccari requests forwards")
     if numberless:
         typer.echo(
-            f"{reference} is closed and its number erased: its controller is told without, and has to hear from you who it is",
+            f"{reference} is closed and its number erased: the controller is sent the request without the number; tell the controller yourself who it is",
             err=True,
         )
 
@@ -118,8 +118,8 @@ def secret(context: typer.Context, *, controller: ControllerId = None) -> None:
         whose = the_controller(await current_policy(store), controller).id
         secrets = WebhookSecrets(settings.keys_dir)
         if secrets.create(whose):
-            return f"{whose}: made, in {secrets.path(whose)}: give the controller its content by a safe way"
+            return f"{whose}: made, in {secrets.path(whose)}: give the controller its content in a safe way"
         secrets.read(whose)
-        return f"{whose}: was there already, in {secrets.path(whose)}"
+        return f"{whose}: existed already, in {secrets.path(whose)}"
 
     typer.echo(with_store(context, work))

@@ -25,12 +25,12 @@ def hold(
         str | None, typer.Option(help="All recordings of this number's calls with the controller.")
     ] = None,
     controller: ControllerId = None,
-    reason: Annotated[str, typer.Option(help="The claim that it is for; it is kept.")],
+    reason: Annotated[str, typer.Option(help="The legal claim that it is for; kept with the hold.")],
     json: Json = False,
 ) -> None:
     """Keep recordings beyond their time, including later ones, until the hold is released (Art 17(3)(e))."""
     if sum(map(bool, (recording, call, request, number))) != 1:
-        raise typer.BadParameter("say one: RECORDING, --call, --request or --number")
+        raise typer.BadParameter("give one of RECORDING, --call, --request and --number")
     _require(reason)
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def hold(
         return await store.holds.place(on, reason.strip(), f"cli:{who()}")
 
     placed = with_store(context, work)
-    words = f"hold {placed['id']} keeps {_recordings(placed['recordings'])}, and what is still to come"
+    words = f"hold {placed['id']} keeps {_recordings(placed['recordings'])}, and those that are still to come"
     with telling(words):
         if json:
             as_json(placed)
@@ -57,7 +57,7 @@ def release(
         typer.Argument(min=1, max=LAST_ID, metavar="HOLD", help="The number, as recordings holds shows it."),
     ],
     *,
-    reason: Annotated[str, typer.Option(help="Why it is no longer needed; it is kept.")],
+    reason: Annotated[str, typer.Option(help="Why it is no longer needed; kept with the hold.")],
     json: Json = False,
 ) -> None:
     """Release a hold. Recordings past their limit that nothing else holds are deleted within minutes."""
@@ -95,7 +95,7 @@ def holds(
     }  # fmt: skip
     if released:
         columns |= {"released_by": "RELEASED BY", "released_at": "RELEASED", "release_reason": "WHY"}
-    as_table(rows, columns, none="nothing is held for claims")
+    as_table(rows, columns, none="there are no holds")
 
 
 def _require(reason: str) -> None:

@@ -22,7 +22,9 @@ _T = TypeVar("_T")
 
 ListFile = Annotated[
     Path,
-    typer.Argument(help="One number a line, or a CSV with a header that has 'number'; - is standard input."),
+    typer.Argument(
+        help="One number per line, or a CSV with a column 'number' in its header; - is standard input."
+    ),
 ]
 KeepGoing = Annotated[
     bool,
@@ -83,7 +85,7 @@ def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None)
         if report.taken:
             parts = [
                 f"{report.accepted} accepted",
-                f"{report.duplicate} known already",
+                f"{report.duplicate} already known",
                 f"{report.invalid} invalid",
                 *(f"{number} {reason}" for reason, number in (barred or {}).items()),
             ]
@@ -92,7 +94,7 @@ def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None)
         sys.stdout.flush()
         typer.echo(
             f"ccari: nothing was changed: {report.invalid} of {lines} lines are invalid: "
-            "mend the file, or take the rest with --keep-going",
+            "correct the file, or import the rest with --keep-going",
             err=True,
         )
         raise typer.Exit(1)

@@ -39,7 +39,7 @@ def backup(
     keys_dir: Path = context.obj.settings().keys_dir
     refuse_taken(to, keybackup.WHAT)
     if to.absolute().parent.resolve().is_relative_to(keys_dir.resolve()):
-        raise CcariError(f"{to} would lie in the folder that it is to save: give a place elsewhere")
+        raise CcariError(f"{to} is in the folder that is to be backed up: name a file in another folder")
     packed = keybackup.pack(keys_dir, with_identity=with_identity)
     keybackup.write(packed, to, _passphrase(passphrase_file, new=True))
     typer.echo(
@@ -47,7 +47,7 @@ def backup(
     )
     for each in packed.left_out:
         typer.echo(
-            f"left out: {each}, which opens recordings: take it to those who may listen, or say --with-identity"
+            f"left out: {each}, which opens recordings: give it to those who may listen, or include it by --with-identity"
         )
 
 
@@ -64,7 +64,7 @@ def restore(
     keybackup.refuse_full(keys_dir)
     tar = keybackup.read(file, lambda: _passphrase(passphrase_file, new=False))
     restored = keybackup.unpack(tar, keys_dir)
-    typer.echo(f"{len(restored)} files are in {keys_dir}; see whether all is well: ccari doctor")
+    typer.echo(f"{len(restored)} files are in {keys_dir}; check the installation: ccari doctor")
 
 
 def _passphrase(file: Path | None, *, new: bool) -> str:
@@ -77,7 +77,7 @@ def _passphrase(file: Path | None, *, new: bool) -> str:
         raise CcariError("there is no terminal to ask for the passphrase on: give --passphrase-file")
     if new and len(given) < PASSPHRASE_CHARACTERS:
         raise CcariError(
-            f"the passphrase is too short: it keeps every secret, so let it have {PASSPHRASE_CHARACTERS} characters or more"
+            f"the passphrase is too short: it protects every secret, so use {PASSPHRASE_CHARACTERS} characters or more"
         )
     return given
 
@@ -91,5 +91,5 @@ def _passphrase_of(file: Path) -> str:
         raise ConfigError(f"{file} is not UTF-8 text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text.isprintable() or not text:
-        raise ConfigError(f"{file} must hold the passphrase in one line, and nothing else")
+        raise ConfigError(f"{file} must contain the passphrase on one line, and nothing else")
     return text

@@ -30,7 +30,7 @@ Recipients = Annotated[
 ]
 
 _KEPT_UNDER = ("suppressions", "contacts", "consents", "requests", "calls", "notices", "listings")
-_PLACE_AGAIN = "place each again: ccari recordings hold --number NUMBER --reason …"
+_PLACE_AGAIN = "place each of them again: ccari recordings hold --number NUMBER --reason …"
 
 
 @app.command()
@@ -49,7 +49,7 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
         secrets = await vouched(settings, store)
         lacking = [each for each in policy.controllers if secrets.lacks(Holder("controller", each.id))]
         for controller in policy.controllers:
-            words = "was there already"
+            words = "existed already"
             if controller in lacking:
                 await store.key_versions.make(secrets, Holder("controller", controller.id))
                 words = "made"
@@ -57,16 +57,14 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
         if settings.recordings.encryption == "none" and not recipient:
             typer.echo("recordings: not encrypted, as [recordings] encryption says")
         else:
-            _tell_recipients(
-                recipients, "made" if recipients.create(recipient or ()) else "were there already"
-            )
+            _tell_recipients(recipients, "made" if recipients.create(recipient or ()) else "existed already")
         signing = SigningKeys(settings.keys_dir)
-        words = "made" if signing.create() else "was there already"
+        words = "made" if signing.create() else "existed already"
         typer.echo(f"evidence: key {signing.newest().fingerprint} {words}, in {settings.keys_dir}")
         journal = JournalKey(settings.keys_dir)
-        words = "made" if journal.create() else "was there already"
+        words = "made" if journal.create() else "existed already"
         typer.echo(f"local journal: key {journal_check(journal.read())} {words}, in {settings.keys_dir}")
-        typer.echo("back them up, and keep that elsewhere: ccari keys backup --to FILE")
+        typer.echo("back them up, and keep the backup elsewhere: ccari keys backup --to FILE")
 
     with_store(context, work)
 
@@ -140,17 +138,19 @@ def rotate(
     The older ones are still used for what was entered, recorded and signed under them.
     """
     if sum((controller is not None, recordings, evidence)) > 1:
-        raise typer.BadParameter("one kind at a time: a controller's secret, --recordings or --evidence")
+        raise typer.BadParameter(
+            "rotate one kind of key at a time: a controller's secret, --recordings or --evidence"
+        )
     if (recipient or add) and not recordings:
-        raise typer.BadParameter("--recipient and --add go with --recordings")
+        raise typer.BadParameter("--recipient and --add are for --recordings only")
     if yes and (recordings or evidence):
-        raise typer.BadParameter("--yes goes with a controller's secret")
+        raise typer.BadParameter("--yes is for a controller's secret only")
     keys_dir = context.obj.settings().keys_dir
     if recordings:
         file = RecipientFile(keys_dir)
         file.renew(recipient or (), add=add)
-        _tell_recipients(file, "hold from the next recording on")
-        typer.echo("what was recorded before is opened with the earlier identity only: keep that too")
+        _tell_recipients(file, "from the next recording on")
+        typer.echo("earlier recordings can be opened only with the earlier identity: keep that too")
     elif evidence:
         key = SigningKeys(keys_dir).rotate()
         typer.echo(
@@ -168,17 +168,17 @@ def _rotate_secret(context: typer.Context, controller: str | None, *, yes: bool)
         holds = ", ".join(map(str, await store.key_versions.holds_left_behind(whose.id)))
         if holds and not yes:
             raise CcariError(
-                f"holds of {whose.id!r} are on numbers, or on requests whose number is kept no more, and would not reach what is "
-                f"called from then on: {holds}: say --yes, "
+                f"the holds {holds} of {whose.id!r} are on numbers, or on closed requests whose number is erased, and would not cover "
+                f"calls that are made after the rotation: repeat this with --yes, "
                 f"and then {_PLACE_AGAIN}"
             )
         key = await store.key_versions.make(secrets, Holder("controller", whose.id))
         return whose.id, key.version, holds
 
     whose, version, holds = with_store(context, work)
-    typer.echo(f"{whose}: version {version} is written with now; back it up")
+    typer.echo(f"{whose}: version {version} is used from now on; back it up")
     if holds:
-        typer.echo(f"{whose}: holds do not reach what is called from now on: {holds}: {_PLACE_AGAIN}")
+        typer.echo(f"{whose}: the holds {holds} do not cover calls that are made from now on: {_PLACE_AGAIN}")
 
 
 app.command()(key_backup.backup)
@@ -192,7 +192,10 @@ def retire(
     version: Annotated[int, typer.Option(help="The version to retire; never the newest.")],
     controller: ControllerId = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Retire it even if something is kept under it, which is then lost.")
+        bool,
+        typer.Option(
+            "--yes", help="Retire it even if suppressions or counts depend on it, which are then lost."
+        ),
     ] = False,
 ) -> None:
     """Take an older secret out of use. What is kept under it is never found again: its suppressions stop
@@ -211,11 +214,13 @@ def retire(
         if any(kept.values()) and not yes:
             counted = ", ".join(f"{count} {name}" for name, count in kept.items() if count)
             raise CcariError(
-                f"{counted} of {whose.id!r} are kept under version {version}: {kept['suppressions']} bars would stop "
-                "working, and attempts be counted from none: import those lists again, or say --yes"
+                f"{counted} of {whose.id!r} depend on version {version}: {kept['suppressions']} suppressions would stop "
+                "working, and call attempts would be counted from zero: import those lists again, or repeat this with --yes"
             )
         secrets.retire(whose.id, version)
-        return f"{whose.id}: version {version} is out of use; {kept['suppressions']} bars no longer work"
+        return (
+            f"{whose.id}: version {version} is out of use; {kept['suppressions']} suppressions no longer work"
+        )
 
     typer.echo(with_store(context, work))
 
@@ -225,8 +230,8 @@ def _tell_recipients(file: RecipientFile, words: str) -> None:
     typer.echo(f"recordings: recipients {words}, in {file.path}: {', '.join(recipients)}")
     if is_there(file.identity_path):
         typer.echo(
-            f"recordings: {file.identity_path} opens recordings. Take it to those who may listen, off this machine, keep a copy "
-            "safe, and remove it here: the service does not need it, and who breaks in must not find it"
+            f"recordings: {file.identity_path} opens recordings. Move it to the machines of those who may listen, keep a copy "
+            "in a safe place, and remove it here: the service does not need it, and an intruder must not find it"
         )
 
 

@@ -26,7 +26,7 @@ Identity = Annotated[
     Path | None, typer.Option(metavar="KEYFILE", help="An age identity file, such as keys init makes.")
 ]
 
-_UNFOUND = "not all files of no recording were looked for"
+_UNFOUND = "not every file could be matched with a recording"
 
 
 def play_to(
@@ -140,8 +140,8 @@ def _print(verified: _Verified) -> None:
     for each in verified.wrong:
         typer.echo(f"{each['recording']} {each['file']}: {'; '.join(each['faults'])}")
     for file in verified.left_over:
-        typer.echo(f"{file}: no recording that is kept has this file")
-    typer.echo(f"{verified.checked} checked, {len(verified.wrong)} wrong")
+        typer.echo(f"{file}: this file belongs to no recording that is kept")
+    typer.echo(f"{verified.checked} recordings checked, {len(verified.wrong)} faulty")
     if verified.fault:
         typer.echo(f"{_UNFOUND}: {verified.fault}")
 
@@ -151,12 +151,12 @@ def _raise_fault(verified: _Verified) -> None:
     wrong, left = verified.wrong, verified.left_over
     if wrong:
         raise CcariError(
-            f"{len(wrong)} of {verified.checked} do not lie there as they were put; the first is {wrong[0]['recording']}"
+            f"{len(wrong)} of {verified.checked} recordings are missing or were altered since they were stored; the first is {wrong[0]['recording']}"
         )
     if left:
         raise CcariError(
-            f"{len(left)} files are of no recording that is kept: remove what was erased and came back with a backup; what was made "
-            f"after the dump of this database has its tag beside it. The first is {left[0]}"
+            f"{len(left)} files belong to no recording that is kept: remove those that were erased and came back with a backup; those made "
+            f"after the dump of this database have their tag beside them. The first is {left[0]}"
         )
     if verified.fault:
         raise CcariError(f"{_UNFOUND}: {verified.fault}")
@@ -204,7 +204,7 @@ def _new(path: Path) -> Iterator[BinaryIO]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise CcariError(f"{path} is there already") from None
+        raise CcariError(f"{path} exists already: give another name") from None
     except OSError as error:
         raise CcariError(f"cannot write {path}: {why(error)}") from None
     try:

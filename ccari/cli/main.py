@@ -64,7 +64,7 @@ def main() -> None:
             # printing must not fail because a terminal cannot show a character, such as the bullets of a masked number
             stream.reconfigure(errors="backslashreplace")
     if any(not _is_text(each) for each in sys.argv):
-        print("ccari: what is on the command line is not UTF-8", file=sys.stderr)  # noqa: T201
+        print("ccari: the command line is not UTF-8", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     try:
         _run()

@@ -35,7 +35,7 @@ def telling(done: str) -> Iterator[None]:
         yield
         sys.stdout.flush()
     except OSError as error:
-        raise CcariError(f"{done}; its line could not be printed: {why(error)}") from None
+        raise CcariError(f"{done}; the output could not be printed: {why(error)}") from None
 
 
 async def stream_json(batches: AsyncGenerator[Iterable[Mapping[str, Any]], None]) -> None:

@@ -62,7 +62,7 @@ def check(
     _print_doubts(doubtful)
     if blocks:
         raise CcariError("\n".join(f"{file}: {each}" for each in blocks))
-    typer.echo(f"{file} is sound: {_count(policy)}")
+    typer.echo(f"{file} is valid: {_count(policy)}")
 
 
 @app.command()
@@ -185,7 +185,7 @@ def _checked(
 
 def _print_doubts(doubtful: Sequence[str]) -> None:
     for each in doubtful:
-        typer.echo(f"think again: {each}", err=True)
+        typer.echo(f"warning: {each}", err=True)
 
 
 def _count(policy: Policy) -> str:

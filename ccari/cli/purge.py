@@ -25,7 +25,9 @@ def purge(
         typer.Argument(help="This recording, even if its time is not over; default: all that are due."),
     ] = None,
     *,
-    reason: Annotated[str, typer.Option(help="Why it is deleted before its time; it is kept.")] = "",
+    reason: Annotated[
+        str, typer.Option(help="Why it is deleted before its time; kept with the record of it.")
+    ] = "",
     yes: Annotated[
         bool, typer.Option("--yes", help="Do it; without this, only show what would be done.")
     ] = False,
@@ -37,7 +39,7 @@ def purge(
     """
     if recording is None:
         if reason:
-            raise typer.BadParameter("it is for one RECORDING", param_hint="--reason")
+            raise typer.BadParameter("only for one RECORDING: name it", param_hint="--reason")
         _purge_due(context, yes=yes, json=json)
         return
     if not reason.strip():
@@ -70,13 +72,13 @@ def _purge_due(context: typer.Context, *, yes: bool, json: bool) -> None:
             "why": "WHY",
             "recordings": "RECORDINGS",
         }
-        as_table(due, columns, none="nothing is due that is not held")
+        as_table(due, columns, none="nothing is due, apart from what is held")
         for words, count in plan.held_by.most_common():
-            typer.echo(f"{count} due and held by {words}")
+            typer.echo(f"{count} due, but held by {words}")
         if plan.begun:
-            typer.echo(f"{plan.begun} decided before, whose files are there still")
+            typer.echo(f"{plan.begun} whose deletion began earlier, but whose files still exist")
         for recording, reason in plan.faults.items():
-            typer.echo(f"ccari: recording {recording} is left: {reason}", err=True)
+            typer.echo(f"ccari: recording {recording} is not deleted: {reason}", err=True)
         _conclude(plan.count, swept)
     _fail_for(swept)
 
@@ -137,7 +139,7 @@ def _conclude(planned: int, swept: Swept | None) -> None:
     if swept is not None:
         typer.echo(f"{swept.count} deleted")
     elif planned:
-        typer.echo(f"nothing was deleted yet: --yes deletes {planned}", err=True)
+        typer.echo(f"nothing has been deleted yet: add --yes to delete {planned}", err=True)
 
 
 def _fail_for(swept: Swept | None) -> None:

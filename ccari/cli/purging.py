@@ -44,20 +44,20 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
     columns = {
         "controller": "CONTROLLER",
         limited.setting: "DAYS",
-        limited.value: "ERASED" if yes else "PAST IT",
+        limited.value: "ERASED" if yes else "OVERDUE",
         "kept": "HELD",
     }
     as_table(rows, columns, none=f"no controller of the policy in force has {limited.setting}")
     for each in done.values():
         for words, count in each.held_by.most_common():
-            typer.echo(f"{count} past it and held by {words}")
+            typer.echo(f"{count} past the limit, but held by {words}")
     if not yes and (goes := sum(each.gone for each in done.values())):
-        typer.echo(f"nothing was erased yet: --yes does, for good, of {goes}", err=True)
+        typer.echo(f"nothing has been erased yet: add --yes to erase {goes} for good", err=True)
 
 
 _WHOSE = {
-    Limited.CALLS: "whose calls they were",
-    Limited.REQUESTS: "whose requests they were",
+    Limited.CALLS: "links between calls and persons",
+    Limited.REQUESTS: "links between closed requests and persons",
     Limited.CONTACTS: "contacts",
     Limited.CONSENTS: "consents",
 }

@@ -32,7 +32,7 @@ BUILD = "ccari sounds build"
 #: How long before a register's copy is too old, and its campaigns are blocked, there is a warning.
 SOON = timedelta(days=3)
 _READABLE = "let ccari's user read it"
-_RESTORE = "ccari keys init if it is new, else restore it from the backup: another one would bar nobody"
+_RESTORE = "ccari keys init if the controller is new, otherwise restore it from the backup: with a new secret, nobody would be barred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ async def lacking(settings: Settings, store: Store, policy: Policy, build: str =
 async def left_behind(store: Store, policy: Policy) -> list[str]:
     """One line for each campaign or controller that is no longer declared, but still has bars or open requests."""
     return [
-        f"{row['bars']} bars are on the campaign {row['campaign']!r} of {row['controller']!r} alone, which the policy does "
-        "not declare: they bar nobody until it does"
+        f"{row['bars']} suppressions are only for the campaign {row['campaign']!r} of {row['controller']!r}, which the policy does "
+        "not declare: they have no effect until it does"
         if row["bars"]
-        else f"{row['requests']} requests to {row['controller']!r} are open, and the policy does not declare it: they can be "
+        else f"{row['requests']} requests to {row['controller']!r} are open, but the policy does not declare this controller: they can be "
         "neither extended nor forwarded"
         for row in await store.policies.left_behind(policy)
     ]
@@ -89,7 +89,7 @@ def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[N
             # its own advice is for one that is missing or damaged; what is left is a file that cannot be read
             yield Need(refused(check, error, _RESTORE), whose, met=False)
         else:
-            yield Need(well(check, f"version {newest.version} is written with"), whose)
+            yield Need(well(check, f"version {newest.version} is in use"), whose)
         yield from _forwarding(settings, controller, whose)
 
 
@@ -133,7 +133,7 @@ def _forwarding(settings: Settings, controller: Controller, whose: tuple[str, ..
         if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
             yield Need(well(check, f"{folder} can be written"), whose)
         else:
-            finding = fault(check, f"{folder} is no folder that ccari can write: requests are not passed on",
+            finding = fault(check, f"ccari cannot write to the folder {folder}: requests are not passed on",
                          f"make it, or mount its disk, and let ccari's user write there: ls -ld {shlex.quote(str(folder))}")  # fmt: skip
             yield Need(finding, whose, met=False)
 
@@ -144,7 +144,7 @@ def _signing(check: str, kept: WebhookSecrets, controller: Controller) -> Findin
     except ConfigError as error:
         finding = refused(check, error, _READABLE)
         return fault(check, f"its requests cannot be signed: {finding.found}", finding.advice)
-    return well(check, "there is a secret to sign with")
+    return well(check, "there is a secret to sign messages with")
 
 
 def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = BUILD) -> Need:
@@ -155,7 +155,7 @@ def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = B
     except SoundError as error:
         # the advice here is for what no build mends: a file that cannot be read, or a language without prompts
         finding = refused(
-            check, error, "let ccari's user read it, or give the campaign a language that there is"
+            check, error, "let ccari's user read it, or give the campaign a language that has one"
         )
         advice = finding.advice
         if advice.endswith(BUILD):
@@ -190,23 +190,27 @@ async def _register(
 ) -> Need:
     check, load = f"register {register.id}", f"ccari registers import {register.id} FILE"
     if row is None:
-        return Need(fault(check, f"the register {register.id!r} was never loaded", load), whose, met=False)
+        return Need(
+            fault(check, f"the register {register.id!r} has never been loaded", load), whose, met=False
+        )
     try:
         if not await apart(lambda: kept.has_register(register.id)):
             missing = fault(check, f"the secret of the register {register.id!r} is not in {settings.keys_dir}",
-                         f"restore it from the backup, or load the register anew: {load}")  # fmt: skip
+                         f"restore it from the backup, or load the register again: {load}")  # fmt: skip
             return Need(missing, whose, met=False)
         await apart(lambda: kept.register_keys(register.id))
     except ConfigError as error:
         return Need(refused(check, error, load), whose, met=False)
     as_of, now = row["as_of"], datetime.now(UTC)
-    age = f"the copy of the register {register.id!r} is of {as_of:%Y-%m-%d}, and may be {register.max_age_days} days old"
+    age = f"the copy of the register {register.id!r} is dated {as_of:%Y-%m-%d}, and may be at most {register.max_age_days} days old"
     if gate.stale(register, as_of, now):
-        wrong = "dated ahead" if as_of > now else "too old"
+        wrong = "dated in the future" if as_of > now else "too old"
         return Need(fault(check, f"{age}: it is {wrong}", load), whose, met=False)
     if gate.stale(register, as_of, now + SOON):
         until = as_of + timedelta(days=register.max_age_days)
-        return Need(doubt(check, f"{age}: calls are blocked from {until:%Y-%m-%d %H:%M} UTC on", load), whose)
+        return Need(
+            doubt(check, f"{age}: calls will be blocked from {until:%Y-%m-%d %H:%M} UTC on", load), whose
+        )
     return Need(well(check, f"{age}: {row['entries']} numbers"), whose)
 
 
@@ -222,7 +226,7 @@ async def consents(store: Store, policy: Policy) -> list[Need]:
 async def _consents(store: Store, campaign: Campaign, whose: tuple[str, ...]) -> Need:
     check = f"consents {campaign.id}"
     if await store.policies.has_consents(campaign):
-        return Need(well(check, "there are some"), whose)
+        return Need(well(check, "consents have been given"), whose)
     # only a warning in doctor: that nobody has consented yet is not a fault of the installation
     none = doubt(check, f"no number of {campaign.controller!r} has consented to {campaign.asks_consent_to!r} "
                         f"by {campaign.consent_channel}", "ccari consents import FILE")  # fmt: skip

@@ -94,8 +94,8 @@ def import_(
     tell(report, json=json)
     if report.invalid and not update:
         typer.echo(
-            "no number was dropped from the register, for an invalid line may be one of them: mend the file, and import "
-            "it again",
+            "numbers that are missing from the file were kept in the register, since an invalid line may be one of them: "
+            "correct the file, and import it again",
             err=True,
         )
 
@@ -120,7 +120,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
             "max_age_days": "AT MOST", "stale": "STALE",
         }  # fmt: skip
         shown = [{**row, "stale": "yes" if row["stale"] else "no"} for row in rows]
-        as_table(shown, columns, none="the policy declares no register")
+        as_table(shown, columns, none="the policy declares no registers")
     raise typer.Exit(1 if any(row["stale"] for row in rows) else 0)
 
 
@@ -156,7 +156,7 @@ def _declared(policy: Policy, register: str) -> Register:
     declared = policy.register(register)
     if declared is None:
         known = ", ".join(each.id for each in policy.registers) or "none"
-        raise CcariError(f"the policy declares no register {register!r}: there is {known}")
+        raise CcariError(f"the policy declares no register {register!r}, only {known}")
     return declared
 
 
@@ -170,7 +170,7 @@ def _country(policy: Policy, register: Register, wanted: str | None) -> str:
         if register.id in campaign.registers
     }
     if wanted is None and len(countries) != 1:
-        raise CcariError(f"say where the numbers of {register.id!r} that have no + belong: --country")
+        raise CcariError(f"give the country of the numbers of {register.id!r} that have no +: --country")
     country = wanted or countries.pop()
     if country not in TIME_ZONES:
         raise typer.BadParameter(f"it is one of {', '.join(sorted(TIME_ZONES))}", param_hint="--country")

@@ -59,7 +59,7 @@ def _print(shown: dict[str, Any]) -> None:
             typer.echo()
             as_table(tables[name], columns, none="")
     if fault:
-        typer.echo(f"\nTHE HISTORY IS NOT SOUND: {fault}")
+        typer.echo(f"\nTHE HISTORY IS DAMAGED OR WAS ALTERED: {fault}")
 
 
 _TABLES = {

@@ -60,7 +60,7 @@ class Assurance(StrEnum):
     L2 = "L2"
 
 
-Reason = Annotated[str, typer.Option(help="Why; it is kept, and the controller is told.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with the request and told to the controller.")]
 
 
 @app.command("list")
@@ -120,7 +120,7 @@ def find(
     if json:
         as_json(rows)
     else:
-        as_table([_coloured(row) for row in rows], _COLUMNS, none="the number has asked for nothing")
+        as_table([_coloured(row) for row in rows], _COLUMNS, none="there are no requests from this number")
     raise typer.Exit(0 if rows else 1)
 
 
@@ -139,9 +139,9 @@ def add(
         ),
     ] = None,
     by: Annotated[
-        Literal["letter", "email", "phone", "agent", "other"], typer.Option(help="How it came.")
+        Literal["letter", "email", "phone", "agent", "other"], typer.Option(help="How it was received.")
     ] = "other",
-    level: Annotated[Assurance, typer.Option(help="How sure it is who is asking.")] = Assurance.L0,
+    level: Annotated[Assurance, typer.Option(help="How certain the person's identity is.")] = Assurance.L0,
     note: Annotated[str, typer.Option(help="A note, such as where the letter is on file.")] = "",
     json: Json = False,
 ) -> None:
@@ -167,7 +167,7 @@ def verify(
     context: typer.Context,
     reference: Reference,
     *,
-    level: Annotated[Assurance, typer.Option(help="How sure it is now who is asking.")],
+    level: Annotated[Assurance, typer.Option(help="How certain the person's identity is now.")],
     how: Annotated[
         str,
         typer.Option(
@@ -198,7 +198,7 @@ def start(context: typer.Context, reference: Reference, *, json: Json = False) -
 @app.command()
 def extend(context: typer.Context, reference: Reference, *, reason: Reason, json: Json = False) -> None:
     """Extend a complex request by two months: once, and within the first month (Art 12(3))."""
-    advice = "tell the person of it and why, within the first month (Art 12(3))"
+    advice = "tell the person of the extension and why, within the first month (Art 12(3))"
     _step(context, reference, RequestState.EXTENDED, reason, advice, json=json)
 
 
@@ -217,9 +217,7 @@ def resolve(
 @app.command()
 def refuse(context: typer.Context, reference: Reference, *, reason: Reason, json: Json = False) -> None:
     """Close a request as refused. Its number is erased; what it barred stays barred."""
-    advice = (
-        "tell the person why, and of the complaint to the supervisory authority and the courts (Art 12(4))"
-    )
+    advice = "tell the person why, and that they can complain to the supervisory authority and go to court (Art 12(4))"
     _step(context, reference, RequestState.REFUSED, reason, advice, json=json)
 
 

@@ -109,16 +109,14 @@ def import_(
     if json:
         as_json([_recording(each, taken=each.prompt in taken) for each in examined])
     elif taken:
-        typer.echo(
-            f"{len(taken)} recordings are in place of the synthetic voice, {len(refused)} were refused"
-        )
+        typer.echo(f"{len(taken)} recordings replace the synthetic voice, {len(refused)} were refused")
     if not taken:
         why = (
             f"{len(refused)} of {len(examined)} recordings are refused"
             if examined
-            else f"{recordings} holds no recording"
+            else f"there are no recordings in {recordings}"
         )
-        hint = ": mend them, or take the rest with --keep-going" if len(refused) < len(examined) else ""
+        hint = ": correct them, or import the rest with --keep-going" if len(refused) < len(examined) else ""
         raise SoundError(f"nothing was changed: {why}{hint}")
 
 

@@ -37,7 +37,7 @@ def listing(context: typer.Context, *, json: Json = False) -> None:
     if json:
         as_json(rows)
         return
-    as_table(rows, _COLUMNS, none="nothing waits on this node")
+    as_table(rows, _COLUMNS, none="no rights wait on this node")
 
 
 def replay(
@@ -84,8 +84,8 @@ def refuse_while_spooled(settings: Settings, controller: str, digests: Digests) 
     )  # fmt: skip
     if own:
         raise CcariError(
-            f"{own} rights that they pressed wait on this node: ccari requests replay --aside registers them; then run "
-            "this again"
+            f"{own} rights that they pressed wait on this node: register them by ccari requests replay --aside, "
+            "then run this again"
         )
 
 

@@ -76,12 +76,14 @@ def erase(
     if erased.faults:
         first = next(iter(erased.faults.values()))
         raise CcariError(
-            f"{len(erased.faults)} recordings could not be removed: {first}; all else is erased: see to it and run this again"
+            f"{len(erased.faults)} recordings could not be removed: {first}; everything else is erased: put this right and run the command again"
         )
     fault = _write(report, last_report) if report is not None and last_report is not None else None
     _print_report(erased.report, json=json)
     if fault is not None:
-        raise CcariError(f"all is erased; the report could not be written: {fault}: run this again for it")
+        raise CcariError(
+            f"everything is erased, but the report could not be written: {fault}: run the command again to write it"
+        )
     if report is not None and last_report is not None and erased.report is None:
         typer.echo(f"the report of what was erased before is in {report}", err=True)
 
@@ -115,7 +117,7 @@ def _print_plan(plan: Plan, *, json: bool) -> None:
         columns = {"what": "STAYS", "count": "COUNT", "article": "ARTICLE", "why": "WHY"}
         as_table(kept(plan), columns, none="")
     if goes:
-        typer.echo("nothing was erased yet: --yes erases it; there is no way back", err=True)
+        typer.echo("nothing has been erased yet: add --yes to erase it; this cannot be undone", err=True)
 
 
 def _print_report(report: Any, *, json: bool) -> None:
@@ -133,7 +135,7 @@ def _print_report(report: Any, *, json: bool) -> None:
         for where, why in report["traces"]["left"].items():
             typer.echo(f"traces may be left in {where}: {why}", err=True)
         typer.echo(
-            f"answer the person, then: ccari requests resolve {report['reference']}; backups, and what was passed on, "
-            "are for you to see to",
+            f"answer the person, then: ccari requests resolve {report['reference']}; "
+            "take care yourself of backups, and of data that was passed on",
             err=True,
         )

@@ -42,9 +42,7 @@ Proof = Annotated[
 ]
 Until = Annotated[
     str | None,
-    typer.Option(
-        help="The last day of the suppression, such as 2026-12-31; default: it stands until it is removed."
-    ),
+    typer.Option(help="The last day of the suppression, such as 2026-12-31; default: until it is removed."),
 ]
 
 
@@ -67,7 +65,7 @@ def add(
         return await (await _bars(settings, store)).enter(asked, f"cli:{who()}")
 
     done = with_store(context, work)
-    barred = "is now barred" if done["added"] else "was barred already"
+    barred = "is now barred" if done["added"] else "was already barred"
     words = f"{done['number']} {barred} for {campaign or done['controller']}: {done['reason']}"
     with telling(words):
         if json:
@@ -82,7 +80,7 @@ def remove(
     number: NumberText,
     *,
     why: Annotated[
-        str, typer.Option(help="Why the suppression may be lifted; it is kept, with who did it and when.")
+        str, typer.Option(help="Why the suppression may be lifted; kept with who lifted it and when.")
     ],
     controller: ControllerId = None,
     campaign: Annotated[
@@ -110,7 +108,7 @@ def remove(
     if json:
         as_json(rows)
     else:
-        as_table(rows, _COLUMNS, none="there is no such bar" if reason else _NO_BAR_WITHOUT_REASON)
+        as_table(rows, _COLUMNS, none="there is no such suppression" if reason else _NO_BAR_WITHOUT_REASON)
     raise typer.Exit(0 if rows else 1)
 
 
@@ -152,7 +150,7 @@ def list_(
 ) -> None:
     """List suppressions, the newest first."""
     if not limit and not json:
-        raise typer.BadParameter("all of them are given as JSON only: --json", param_hint="--limit")
+        raise typer.BadParameter("all of them can be printed as JSON only: add --json", param_hint="--limit")
 
     async def work(_: Settings, store: Store) -> None:
         batches = store.suppressions.newest(controller, limit or None)
@@ -162,7 +160,7 @@ def list_(
         shown = [{**row, "digest": row["digest"][:12]} async for rows in batches for row in rows]
         await rows_of_declared(store, controller, shown)
         columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
-        as_table(shown, columns, none="nothing is barred")
+        as_table(shown, columns, none="there are no suppressions")
 
     with_store(context, work)
 
@@ -226,7 +224,9 @@ def export(
     with_store(context, work)
 
 
-_NO_BAR_WITHOUT_REASON = "there is no such bar; one for restriction or erasure is lifted by --reason"
+_NO_BAR_WITHOUT_REASON = (
+    "there is no such suppression; to lift one for restriction or erasure, name it by --reason"
+)
 _COLUMNS = {
     "campaign": "CAMPAIGN", "reason": "REASON", "origin": "ORIGIN", "proof": "PROOF", "entered_at": "SINCE",
     "expires_at": "UNTIL",

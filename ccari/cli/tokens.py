@@ -47,7 +47,9 @@ def create(
 ) -> None:
     """Make a token and print it, once: only its hash is kept."""
     if bool(agent) is not (role is Role.AGENT):
-        raise typer.BadParameter("the role agent needs one, and no other has one", param_hint="--agent")
+        raise typer.BadParameter(
+            "the role agent needs it, and other roles cannot have it", param_hint="--agent"
+        )
     token = _PREFIX + secrets.token_urlsafe(_BYTES)
     expires_at = datetime.now(UTC) + timedelta(days=expires) if expires is not None else None
 
@@ -63,11 +65,11 @@ def create(
             _printable("--name", called), role, _printable("--agent", agent) if agent else None, whose
         )
         if not await store.tokens.add(bearer, fingerprint(token), f"cli:{who()}", expires_at):
-            raise CcariError(f"there is, or was, a token {called!r}: say another --name")
+            raise CcariError(f"a token named {called!r} exists or was revoked: give another --name")
         return bearer
 
     bearer = with_store(context, work)
-    with telling(f"the token {bearer.name!r} was made, which nobody has seen, so revoke it"):
+    with telling(f"the token {bearer.name!r} was made, but nobody has seen it: revoke it"):
         if json:
             as_json({"token": token, "name": bearer.name, "role": bearer.role, "expires_at": expires_at})
         else:
@@ -103,7 +105,7 @@ def revoke(
 
     async def work(_: Settings, store: Store) -> None:
         if not await store.tokens.revoke(name, f"cli:{who()}"):
-            raise CcariError(f"there is no token {name!r} that is good: see ccari token list")
+            raise CcariError(f"there is no valid token {name!r}: see ccari token list")
 
     with_store(context, work)
     typer.echo(f"{name} is revoked")
@@ -113,7 +115,7 @@ def _printable(option: str, name: str) -> str:
     """The name, if it may appear in logs. Raises typer.BadParameter for one that could be a telephone number, or has no letters."""
     if label(name) != name or not name.isprintable() or not name.strip():
         raise typer.BadParameter(
-            "it is to be words of at most 40 characters, without @, and with no more than five digits in a row, or six set apart",
+            "must be words of at most 40 characters, without @, and with at most five digits in a row, or six with anything between them",
             param_hint=option,
         )
     return name

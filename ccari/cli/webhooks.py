@@ -51,7 +51,7 @@ def list_(
         "id": "NUMBER", "endpoint": "WEBHOOK", "event": "EVENT", "subject": "OF", "state": "STATE", "tries": "TRIES", "at": "AT",
         "next_try_at": "NEXT TRY", "fault": "FAULT",
     }  # fmt: skip
-    as_table(rows, columns, none="there is nothing that webhooks were to be told")
+    as_table(rows, columns, none="there are no messages to webhooks")
 
 
 @app.command()
@@ -74,12 +74,12 @@ def retry(
     retried = with_store(context, work)
     if not retried:
         raise CcariError(
-            "nothing of the kind was given up by a webhook that there still is and that is told of it: see ccari webhooks list --state given_up"
+            "no such message was given up whose webhook is still configured for it: see ccari webhooks list --state given_up"
         )
     if json:
         as_json({"retried": retried})
     else:
-        typer.echo(f"{len(retried)} {'is' if len(retried) == 1 else 'are'} tried again")
+        typer.echo(f"{len(retried)} {'message is' if len(retried) == 1 else 'messages are'} tried again")
 
 
 @app.command()
@@ -97,8 +97,8 @@ def discard(
 
     discarded = with_store(context, work)
     if not discarded:
-        raise CcariError("nothing of the kind was given up: see ccari webhooks list --state given_up")
+        raise CcariError("no such message was given up: see ccari webhooks list --state given_up")
     if json:
         as_json({"discarded": discarded})
     else:
-        typer.echo(f"{len(discarded)} {'is' if len(discarded) == 1 else 'are'} discarded")
+        typer.echo(f"{len(discarded)} {'message is' if len(discarded) == 1 else 'messages are'} discarded")

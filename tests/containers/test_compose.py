@@ -205,7 +205,7 @@ async def test_settings_that_no_variable_can_say_do_not_come_in_as_the_page_tell
     finally:
         override.unlink()
     found = {each["check"]: (each["state"], each["found"]) for each in told}
-    assert found["webhook crm"] == ("ok", "there is a secret to sign with")
+    assert found["webhook crm"] == ("ok", "there is a secret to sign messages with")
 
 
 #: Asks Prometheus until it has scraped ccari, and says which rules it has loaded.

@@ -122,7 +122,7 @@ async def test_somebody_looks_and_nobody_knows_who_at_what_or_why(
     assert f"digest={DIGEST}" in (await of_acme.ccari("audit", "list")).out
     assert (
         await of_acme.ccari("audit", "check")
-    ).out == f"{len(looks.commands)} accesses: the record is whole\n"
+    ).out == f"{len(looks.commands)} accesses: the record is intact\n"
 
 
 async def test_what_cannot_be_put_on_record_is_shown_all_the_same(
@@ -147,7 +147,7 @@ async def test_a_register_is_asked_by_importing_it_without_a_trace(
     copy.write_text(f"number\n{AS_WRITTEN}\n")
     load = ("registers", "import", "robinson", str(copy))
     assert "1 accepted" in (await of_acme.ccari(*load)).out
-    assert "1 known already" in (await of_acme.ccari(*load, "--update")).out
+    assert "1 already known" in (await of_acme.ccari(*load, "--update")).out
     found = await noted(store)
     what = {"register": "robinson", "in": "registers", "lines": "1"}
     assert [(each["access"], each["what"]) for each in found] == [("list_imported", what)] * 2
@@ -262,7 +262,7 @@ async def test_invariant_9_an_access_that_was_changed_left_out_or_moved_goes_unn
     assert words in str((await store.accesses.fault())[1])
     done = await on(dsn, tmp_path).ccari("audit", "check")
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("ccari: the record of accesses is not sound: ")
+    assert done.err.startswith("ccari: the record of accesses is damaged or was altered: ")
 
 
 @pytest.mark.parametrize("edit", [*NO_FIELDS.values(), "{}"], ids=[*NO_FIELDS, "empty"])

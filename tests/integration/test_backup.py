@@ -74,7 +74,7 @@ async def test_a_restored_installation_has_lost_something_or_calls_whom_it_may_n
     assert '"suppressed_erasure"' in blocked.out
     assert (await other.json("requests", "show", asked["reference"]))["right"] == "access"
     await run(other, "evidence", "export", called.outcome.call, "--out", str(tmp_path / "call.zip"))
-    assert "everything fits" in await run(other, "evidence", "verify", str(tmp_path / "call.zip"))
+    assert "no fault was found" in await run(other, "evidence", "verify", str(tmp_path / "call.zip"))
 
     # with another secret in its place nothing is taken for unbarred
     shutil.rmtree(home / "keys" / "acme")

@@ -72,4 +72,4 @@ async def test_the_commands_beside_the_demo_are_not_found_or_broken_over_lines(d
     )  # fmt: skip
     async with asyncio.timeout(DEMO_SECONDS):
         output, _ = await process.communicate()
-    assert (process.returncode, output) == (0, b"nothing waits on this node\n")
+    assert (process.returncode, output) == (0, b"no rights wait on this node\n")

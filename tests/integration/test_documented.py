@@ -59,7 +59,7 @@ SHOWS = {
     "ccari sounds build": r"\d+ prompts are in ",
     "ccari doctor": r"(?m)^ok +asterisk",
     "ccari evidence export": r"evidence-|proof\.zip",
-    "ccari evidence verify": r"everything fits",
+    "ccari evidence verify": r"no fault was found",
     "ccari token create": r"[\w-]{40,}",
     "ccari token list": r"crm",
     "ccari recordings verify": r"\d+ ",

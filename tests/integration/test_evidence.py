@@ -59,7 +59,7 @@ async def fault_of(service: Service, files: Files, to: Path, *options: str) -> s
     await asyncio.to_thread(to.write_bytes, into.getvalue())
     done = await service.ccari("evidence", "verify", str(to), *options)
     assert (done.code, done.out) == (1, "")
-    return done.err.removeprefix(f"ccari: {to} does not fit: ").strip()
+    return done.err.removeprefix(f"ccari: {to} failed verification: ").strip()
 
 
 async def test_the_evidence_of_a_real_call_does_not_hold_what_was_said_and_why(
@@ -70,7 +70,7 @@ async def test_the_evidence_of_a_real_call_does_not_hold_what_was_said_and_why(
     pack = await exported(service, ended, tmp_path / "call.zip")
     done = await service.ccari("evidence", "verify", str(pack), "--recordings", str(service.recordings))
     assert done.code == 0, done.err
-    assert f"call {ended.outcome.call}: everything fits" in done.out
+    assert f"call {ended.outcome.call}: no fault was found" in done.out
     assert "1 files of recordings compared" in done.out
     files = files_of(pack)
     journal = json.loads(files["journal.json"])

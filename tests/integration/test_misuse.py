@@ -388,7 +388,7 @@ async def test_what_is_no_number_or_no_controller_is_barred(desk: Desk) -> None:
     assert all(each.startswith("that is no number to call: ") for each in said[:-2]), said
     assert said[-1] == said[-2] == "there is no controller 'nonsense': it is one of acme"
     listed = await desk.run("suppress", "list")
-    assert listed.out == "nothing is barred\n"
+    assert listed.out == "there are no suppressions\n"
 
 
 async def test_a_broken_policy_file_is_applied_or_ends_in_a_traceback(desk: Desk) -> None:

@@ -94,10 +94,10 @@ async def test_a_real_call_is_left_out_of_what_its_callee_is_given_or_left_when_
     proof = tmp_path / "proof.zip"
     await run(service, "evidence", "export", ended.outcome.call, "--out", str(proof))
     told = await run(service, "evidence", "verify", str(proof))
-    assert f"call {ended.outcome.call}: everything fits" in told
+    assert f"call {ended.outcome.call}: no fault was found" in told
     assert "erased: the fields of 1, 2, " in told
     await run(service, "evidence", "export", erasure, "--out", str(tmp_path / "request.zip"))
-    assert "everything fits" in await run(service, "evidence", "verify", str(tmp_path / "request.zip"))
+    assert "no fault was found" in await run(service, "evidence", "verify", str(tmp_path / "request.zip"))
     record = await service.call(ended.outcome.call)
     assert (record["fault"], record["number"]) == (None, "—")
     blocked = await service.ccari("gate", CALLEE.number, "--campaign", "renewals")
@@ -122,7 +122,7 @@ async def test_a_real_call_whose_time_is_over_tells_whose_it_was_or_proves_nothi
     proof = tmp_path / "proof.zip"
     await run(service, "evidence", "export", ended.outcome.call, "--out", str(proof))
     told = await run(service, "evidence", "verify", str(proof))
-    assert f"call {ended.outcome.call}: everything fits" in told
+    assert f"call {ended.outcome.call}: no fault was found" in told
     assert "erased: the fields of 1, 2, " in told
     record = await service.call(ended.outcome.call)
     assert (record["fault"], record["number"], record["agent"]) == (None, "—", "—")

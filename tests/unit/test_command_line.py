@@ -131,7 +131,7 @@ def test_what_is_no_text_on_the_command_line_ends_in_a_traceback() -> None:
     assert ccari("gate", "x", "--campaign", b"\xff") == (
         2,
         "",
-        "ccari: what is on the command line is not UTF-8\n",
+        "ccari: the command line is not UTF-8\n",
     )
 
 

@@ -32,20 +32,22 @@ async def _address(section: str, listen: str, answers: Callable[[str, int], Awai
     check = {"agi": "fastagi"}.get(section, section)
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
-    taken = f"stop what listens there (ss -ltnp 'sport = :{port}'), or set [{section}] listen to another port"
+    taken = f"stop the program that listens there (ss -ltnp 'sport = :{port}'), or set [{section}] listen to another port"
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             problem = await _first_answer(answers, _REACHED_AT.get(host, host), int(port))
     except TimeoutError:
-        return fault(check, f"what listens on {listen} does not answer within {ANSWER_SECONDS:.0f} s", _HUNG)
+        return fault(
+            check, f"a program listens on {listen} but does not answer within {ANSWER_SECONDS:.0f} s", _HUNG
+        )
     except ConnectionRefusedError:
         return await _free(check, section, listen, host, int(port), taken)
     except OSError as error:
         return fault(check, f"{listen} cannot be reached: {why(error)}", f"check [{section}] listen")
     if problem == _STRANGER:
-        return fault(check, f"what answers on {listen} is not ccari", taken)
+        return fault(check, f"the program that answers on {listen} is not ccari", taken)
     if problem:
-        return fault(check, f"ccari answers on {listen}, and cannot take a call: {problem}", _HUNG)
+        return fault(check, f"ccari answers on {listen}, but cannot take calls: {problem}", _HUNG)
     return well(check, f"ccari answers on {listen}")
 
 
@@ -67,7 +69,7 @@ async def _free(check: str, section: str, listen: str, host: str, port: int, tak
     except OSError as error:
         return fault(check, f"ccari cannot listen on {listen}: {why(error)}",
                      f"check the address of [{section}] listen; or {taken}")  # fmt: skip
-    return well(check, f"{listen} is free, and no service runs: ccari serve")
+    return well(check, f"{listen} is free, and no service is running: ccari serve")
 
 
 def _bind(host: str, port: int) -> None:
@@ -93,7 +95,9 @@ async def _answers_http(host: str, port: int) -> str:
                     return _STRANGER
             async with session.get(f"http://{where}:{port}/readyz") as reply:
                 ready = orjson.loads(await reply.read())
-                return ", ".join(f"{_READY[name]} is away" for name in _READY if ready.get(name) == "away")
+                return ", ".join(
+                    f"{_READY[name]} is not available" for name in _READY if ready.get(name) == "away"
+                )
     except aiohttp.ClientConnectorError as error:
         raise error.os_error from None
     except (aiohttp.ClientError, ValueError, AttributeError):

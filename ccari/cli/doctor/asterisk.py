@@ -21,7 +21,7 @@ from ccari.config import Settings
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 
-ADVICE = "is Asterisk running and idle enough to answer? asterisk -rx 'core show uptime'"
+ADVICE = "check that Asterisk is running and not overloaded: asterisk -rx 'core show uptime'"
 #: The resolution of dates in HTTP.
 _DATE = timedelta(seconds=1)
 #: A resource that ARI does not have. To a DELETE of it, a user who may write gets 404, and a read-only one 403.
@@ -37,7 +37,9 @@ async def asterisk(settings: Settings) -> list[Finding]:
     async with _session(settings) as (session, asked):
         identity = await identify(session, asked)
         found = [
-            well("asterisk", f"{identity.version} at {asked.url}, which knows the ARI user {asked.username}")
+            well(
+                "asterisk", f"{identity.version} at {asked.url}, which accepts the ARI user {asked.username}"
+            )
         ]
         found += await found_by("asterisk modules", _modules(session, asked), ADVICE)
         found += await found_by("asterisk write", _write(session, asked), ADVICE)
@@ -119,7 +121,7 @@ def _campaign(campaign: Campaign, running: set[str]) -> Finding:
 
 def _machine_context(ids: list[str]) -> Iterator[Finding]:
     if ids:
-        yield doubt("dialplan", f"ARI does not tell whether Asterisk has the context {MACHINE_CONTEXT}, without which calls of "
+        yield doubt("dialplan", f"ARI cannot show whether Asterisk has the context {MACHINE_CONTEXT}, without which calls of "
                                 f"{', '.join(ids)} are cut off when they are answered",
                     f"asterisk -rx 'dialplan show {MACHINE_CONTEXT}'; if there is none, #include extensions_ccari.conf in "
                     "extensions.conf, then: asterisk -rx 'dialplan reload'")  # fmt: skip
@@ -136,7 +138,7 @@ async def _write(session: aiohttp.ClientSession, credentials: Credentials) -> li
     if status == HTTPStatus.NOT_FOUND:
         return [well("asterisk write", f"the ARI user {credentials.username} is not read-only")]
     return [
-        doubt("asterisk write", f"cannot be told: Asterisk answered {status}", "see read_only in ari.conf")
+        doubt("asterisk write", f"cannot be checked: Asterisk answered {status}", "see read_only in ari.conf")
     ]
 
 
@@ -144,18 +146,24 @@ async def _spool(session: aiohttp.ClientSession, credentials: Credentials, ours:
     async with _asked(session, credentials, "asterisk/variable", variable="ASTSPOOLDIR") as reply:
         value = orjson.loads(await reply.read()).get("value") if reply.status == HTTPStatus.OK else None
     if not value:
-        return [doubt("asterisk spool", "Asterisk does not tell where its spool is",
+        return [doubt("asterisk spool", "Asterisk did not say where its spool is",
                       "see astspooldir in: asterisk -rx 'core show settings'")]  # fmt: skip
     theirs = Path(value) / "recording"
     if theirs == ours or await apart(lambda: theirs.resolve() == ours.resolve()):
         return [well("asterisk spool", f"Asterisk records into {theirs}, as [asterisk] spool says")]
-    return [doubt("asterisk spool", f"Asterisk records into {theirs}, and [asterisk] spool is {ours}",
-                  f'set [asterisk] spool = "{theirs}", unless that folder is mounted here by the other name')]  # fmt: skip
+    return [doubt("asterisk spool", f"Asterisk records into {theirs}, but [asterisk] spool is {ours}",
+                  f'set [asterisk] spool = "{theirs}", unless that folder is mounted here under the other name')]  # fmt: skip
 
 
 async def _clock(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
     async with _asked(session, credentials, "asterisk/ping") as reply:
         date = reply.headers.get("Date")
     if date is None:
-        return [doubt("clock Asterisk", "Asterisk does not tell its time", "is [asterisk] url a proxy?")]
+        return [
+            doubt(
+                "clock Asterisk",
+                "Asterisk did not say what time it has",
+                "check whether [asterisk] url is a proxy",
+            )
+        ]
     return [clock("Asterisk", parsedate_to_datetime(date) - datetime.now(UTC), _DATE)]

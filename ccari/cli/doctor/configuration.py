@@ -20,7 +20,9 @@ _SECRET_PARAMETERS = frozenset({"password", "sslpassword"})
 def configuration(path: Path | None, settings: Settings) -> Iterator[Finding]:
     """Which file the settings were read from, and whether others can read a password. ``path``: the file that was named, if any."""
     path = path or next((each for each in DEFAULT_PATHS if each.is_file()), None)
-    source = str(path.absolute()) if path else "no file: the environment and the defaults"
+    source = (
+        str(path.absolute()) if path else "no configuration file: the environment and the defaults are used"
+    )
     exposed = [
         each
         for each in (
@@ -47,12 +49,12 @@ def user(settings: Settings) -> Iterator[Finding]:
                     f"install -d -o USER -m 0711 {shlex.quote(str(settings.data_dir))}, or check data_dir")  # fmt: skip
         return
     if not settings.data_dir.is_dir():
-        yield fault("user", f"data_dir {settings.data_dir} is no folder", "check data_dir")
+        yield fault("user", f"data_dir {settings.data_dir} is not a folder", "check data_dir")
     elif owner == os.geteuid():
         yield well("user", name)
     else:
         whose = user_name(owner)
-        yield doubt("user", f"{name}, but {settings.data_dir} is {whose}'s: what {whose} may not do is not seen",
+        yield doubt("user", f"{name}, but {settings.data_dir} belongs to {whose}: these checks do not show what {whose} cannot do",
                     f"runuser -u {shlex.quote(whose)} -- ccari doctor")  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def mend(settings: Settings) -> str:
     """What to do about a database that does not answer."""
     if settings.database.url is None:
         return f"see {settings.data_dir / 'postgresql' / 'server.log'}"
-    return "is PostgreSQL running there, and does it let ccari in? check [database] url"
+    return "check [database] url, and that PostgreSQL is running there and lets ccari in"
 
 
 async def database(store: Store, settings: Settings) -> list[Finding]:
@@ -81,9 +81,9 @@ async def migrations(store: Store) -> list[Finding]:
 def _schema(found: Schema) -> Finding:
     if found.unknown:
         return doubt("schema", f"a newer ccari has applied {', '.join(found.unknown)}",
-                     "install that ccari again: this one does not know what has changed")  # fmt: skip
+                     "install that version of ccari again: this one does not know what has changed")  # fmt: skip
     if not found.applied:
-        return doubt("schema", "there is nothing in the database yet", _MIGRATE)
+        return doubt("schema", "the database is still empty", _MIGRATE)
     if found.pending:
         return doubt("schema", f"not applied yet: {', '.join(found.pending)}", _MIGRATE)
-    return well("schema", f"up to date, with {len(found.applied)} migrations")
+    return well("schema", f"up to date: {len(found.applied)} migrations are applied")

@@ -18,7 +18,7 @@ _DATA, _KEPT, _SPOOL = "data_dir", "[recordings] dir", "[asterisk] spool"
 #: What is lost if a place has no room. Recordings that cannot be stored are only late.
 _LOST = {_SPOOL: "recordings", _DATA: "rights pressed while the database is away"}
 _LATE = "recordings stay in the spool, unencrypted"
-_LOOK = "make room: du -xh --max-depth=2 {} | sort -h | tail; or give it a larger disk"
+_LOOK = "make room: du -xh --max-depth=2 {} | sort -h | tail; or use a larger disk"
 
 
 def disks(settings: Settings) -> Iterator[Finding]:
@@ -46,7 +46,7 @@ def _disk(places: Sequence[str], folder: Path) -> Finding:
         return fault(check, f"{state}: {f'{lost} will be lost' if lost else _LATE}", advice)
     if disk.f_files and disk.f_favail / disk.f_files < LITTLE_FILES_SHARE:
         return doubt(
-            check, f"{state}, but for {disk.f_favail} more files of {disk.f_files}", advice.replace("du ", "du --inodes ", 1)
+            check, f"{state}, but room for only {disk.f_favail} more files (inodes) of {disk.f_files}", advice.replace("du ", "du --inodes ", 1)
         )  # fmt: skip
     if free < LITTLE_BYTES and free < LITTLE_SHARE * whole:
         return doubt(check, state, advice)

@@ -73,12 +73,12 @@ async def found_by(
     except CcariError as error:
         return [refused(check, error, advice)]
     except TimeoutError:
-        return [fault(check, f"could not be looked at within {CHECK_SECONDS:.0f} s", advice)]
+        return [fault(check, f"could not be checked within {CHECK_SECONDS:.0f} s", advice)]
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return [fault(check, f"{where}{why(error)}", advice)]
     except Exception as error:  # noqa: BLE001 - one check's own mistake must not hide what the others find
-        return [fault(check, f"could not be looked at ({type(error).__name__})", advice)]
+        return [fault(check, f"could not be checked ({type(error).__name__})", advice)]
 
 
 async def apart(work: Callable[[], _T]) -> _T:

@@ -23,18 +23,18 @@ def spool(settings: Settings) -> Iterator[Finding]:
             yield well("spool", f"{folder} can be read and written")
             return
         group = folder.stat().st_gid
-        yield fault("spool", f"{folder} cannot be read and written by {user_name(os.geteuid())}: no recording is kept",
-                    f"chmod g+rwx {shlex.quote(str(folder))}, and let ccari's user into its group: "
+        yield fault("spool", f"{folder} cannot be read and written by {user_name(os.geteuid())}: recordings cannot be stored",
+                    f"chmod g+rwx {shlex.quote(str(folder))}, and add ccari's user to its group: "
                     f"usermod -aG {_group_name(group)} {user_name(os.geteuid())}")  # fmt: skip
     elif folder.exists() or not folder.parent.is_dir():
         yield fault(
             "spool",
-            f"{folder} is no folder",
+            f"{folder} is not a folder",
             "check [asterisk] spool: `recording` below Asterisk's astspooldir",
         )
     else:
-        yield doubt("spool", f"there is no {folder} yet (`recording` below Asterisk's astspooldir): one that Asterisk makes "
-                    "with its first recording is closed to others", f"install -d {_owner_options(folder.parent)} -m 2770 {shlex.quote(str(folder))}")  # fmt: skip
+        yield doubt("spool", f"there is no {folder} yet (`recording` below Asterisk's astspooldir): if Asterisk creates it "
+                    "with its first recording, only Asterisk can read it", f"install -d {_owner_options(folder.parent)} -m 2770 {shlex.quote(str(folder))}")  # fmt: skip
 
 
 def _owner_options(above: Path) -> str:

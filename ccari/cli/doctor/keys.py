@@ -27,7 +27,7 @@ def keys(settings: Settings) -> Iterator[Finding]:
     unwell = [*_modes(folder, service), *_identities(folder)]
     yield from unwell
     if not unwell:
-        yield well("keys", f"{folder}: its owner's alone")
+        yield well("keys", f"only the owner of {folder} can read it")
 
 
 def _modes(folder: Path, service: int) -> Iterator[Finding]:
@@ -37,10 +37,10 @@ def _modes(folder: Path, service: int) -> Iterator[Finding]:
         replaceable = each.is_dir() or each.suffix in PUBLIC_SUFFIXES
         if stat.st_mode & (_WRITTEN_BY_OTHERS if replaceable else _ANYTHING_BY_OTHERS):
             others = "put other keys there" if replaceable else "read it"
-            yield fault("keys", f"{each}: others than its owner can {others}",
-                        f"chmod {'go-w' if replaceable else '600'} {quoted}, and think about who has done so")  # fmt: skip
+            yield fault("keys", f"{each}: users other than its owner can {others}",
+                        f"chmod {'go-w' if replaceable else '600'} {quoted}, and find out whether anybody has done so")  # fmt: skip
         if service not in {0, stat.st_uid}:
-            yield doubt("keys", f"{each} is {user_name(stat.st_uid)}'s: a service of {user_name(service)}, as data_dir is, "
+            yield doubt("keys", f"{each} belongs to {user_name(stat.st_uid)}: a service that runs as {user_name(service)}, the owner of data_dir, "
                                 "cannot read it", f"chown {user_name(service)} {quoted}")  # fmt: skip
 
 
@@ -49,8 +49,8 @@ def _identities(folder: Path) -> Iterator[Finding]:
     usual = RecipientFile(folder).identity_path
     for each in sorted(folder.rglob("*")):
         if each.is_file() and (each == usual or _holds_identity(each)):
-            yield doubt("keys", f"{each} opens recordings, and lies where who breaks in would find it",
-                        "take it to those who may listen, off this machine, keep a copy safe, then: "
+            yield doubt("keys", f"{each} opens recordings, and an intruder would find it here",
+                        "move it to the machines of those who may listen, keep a copy in a safe place, then: "
                         f"shred -u {shlex.quote(str(each))}")  # fmt: skip
 
 
@@ -72,4 +72,4 @@ def earlier_evidence(settings: Settings) -> Iterator[Finding]:
         return
     earlier = [each for each in kept.all() if each.version != newest.version]
     if earlier:
-        yield well("earlier evidence", f"can be verified, with {len(earlier)} more keys")
+        yield well("earlier evidence", f"can be verified with {len(earlier)} earlier keys")

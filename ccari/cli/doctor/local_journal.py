@@ -20,23 +20,23 @@ def local_journal(settings: Settings) -> Iterator[Finding]:
     standing = journal.standing()
     if standing.waiting:
         since = f" since {standing.since:%Y-%m-%d %H:%M:%S} UTC" if standing.since else ""
-        yield fault(_CHECK, f"{standing.waiting} rights wait{since} to be registered: until then nobody is called",
-                    "ccari serve does it as soon as the database takes them; or now: ccari requests replay")  # fmt: skip
+        yield fault(_CHECK, f"{standing.waiting} rights have been waiting{since} to be registered: nobody is called until they are",
+                    "ccari serve registers them as soon as the database is available; or now: ccari requests replay")  # fmt: skip
     # another check reports a missing key
     with contextlib.suppress(ConfigError):
         if others := journal.of_another_key():
-            yield fault(_CHECK, f"{others} of them were encrypted by another journal.key than this node has now",
+            yield fault(_CHECK, f"{others} of them were encrypted with a journal.key that this node no longer has",
                         "restore the key that ccari requests spooled names: docs/outages.md")  # fmt: skip
     if standing.full:
-        yield fault(_CHECK, f"it is full, with {standing.waiting} rights and {standing.bytes >> 20} MiB: it takes none that is pressed",
+        yield fault(_CHECK, f"it is full, with {standing.waiting} rights and {standing.bytes >> 20} MiB: a right that is pressed now cannot be kept",
                     "bring the database back, then: ccari requests replay")  # fmt: skip
     if standing.aside:
-        yield fault(_CHECK, f"{standing.aside} are aside that cannot be registered, though they may have been confirmed: until "
-                            "a person has seen to them nobody is called",
-                    "ccari requests spooled tells why; once that is mended: ccari requests replay --aside")  # fmt: skip
+        yield fault(_CHECK, f"{standing.aside} rights that cannot be registered, but may have been confirmed to callees, were put aside: nobody is called until "
+                            "somebody has dealt with them",
+                    "ccari requests spooled shows why; once that is put right: ccari requests replay --aside")  # fmt: skip
     if standing.torn:
-        yield doubt(_CHECK, f"{standing.torn} were cut off by a crash, before they were confirmed to anybody",
-                    f"nothing can be read of them; remove them when you have seen to it: {journal.aside}")  # fmt: skip
+        yield doubt(_CHECK, f"{standing.torn} rights were cut off by a crash, before they were confirmed to anybody",
+                    f"they cannot be read; remove them from this folder when you have noted that: {journal.aside}")  # fmt: skip
     existing = next(
         each for each in (journal.waiting.absolute(), *journal.waiting.absolute().parents) if each.exists()
     )

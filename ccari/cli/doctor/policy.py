@@ -18,7 +18,7 @@ async def in_force(store: Store) -> Applied | None:
 def policy(applied: Applied | None) -> Iterator[Finding]:
     """Which revision is in force. Raises StoreError if this version of ccari cannot read it."""
     if applied is None:
-        yield fault("policy", "none was ever applied: every call is blocked", "ccari policy apply FILE")
+        yield fault("policy", "no policy has been applied: every call is blocked", "ccari policy apply FILE")
         return
     found = applied.policy()
     yield well("policy", f"revision {applied.number}, of {applied.applied_at:%Y-%m-%d %H:%M} UTC: "
@@ -27,5 +27,5 @@ def policy(applied: Applied | None) -> Iterator[Finding]:
 
 async def strays(store: Store, policy: Policy) -> list[Finding]:
     """Bars and open requests of campaigns or controllers that are no longer declared."""
-    advice = "declare it again, if it was left out by mistake: ccari policy list tells the earlier revisions"
+    advice = "declare it again if it was left out by mistake: ccari policy list shows the earlier revisions"
     return [doubt("policy", each, advice) for each in await left_behind(store, policy)]

@@ -58,7 +58,9 @@ def ffmpeg(settings: Settings) -> Iterator[Finding]:
     else:
         yield well(
             "ffmpeg",
-            f"{path} encodes recordings as opus" if encodes else f"{path} is there for prompts and pictures",
+            f"{path} encodes recordings as opus"
+            if encodes
+            else f"{path} is installed, for prompts and pictures",
         )
 
 
@@ -89,4 +91,4 @@ def unencrypted(settings: Settings, policy: Policy) -> Iterator[Finding]:
     made = bool(policy.recorded) and not settings.asterisk.is_off
     if made and settings.recordings.encryption == "none":
         yield doubt("recipients", "recordings are not encrypted, as [recordings] encryption says",
-                    f"see that the disk of {settings.recordings_dir} is encrypted, or leave that setting out")  # fmt: skip
+                    f"make sure that the disk of {settings.recordings_dir} is encrypted, or leave that setting out")  # fmt: skip

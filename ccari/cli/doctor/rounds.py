@@ -101,7 +101,11 @@ async def _database(settings: Settings, declared: list[Policy]) -> list[Finding]
     # not bounded here: starting an embedded server and each query have time limits of their own
     lost = await found_by("database", look(), mend, bounded=False)
     if lost and not any(each.check == "policy" for each in found):
-        lost.append(doubt("policy", "not known, nor what its campaigns lack", "mend the database first"))
+        lost.append(
+            doubt(
+                "policy", "not known, and neither is what its campaigns lack", "put the database right first"
+            )
+        )
     return [*found, *lost]
 
 

@@ -44,7 +44,7 @@ def _sources(board: Soundboard, campaign: Campaign, sources: Sequence[str]) -> I
     if lacking:
         yield doubt(
             f"sounds {campaign.id}",
-            f"{lacking} that say where contacts' numbers are from are missing",
+            f"{lacking} that say where contacts' numbers come from are missing",
             readiness.BUILD,
         )
 
@@ -101,7 +101,7 @@ def _for_asterisk(settings: Settings, all_sounds: Iterable[Sound]) -> Iterator[F
         for ending in FORMATS:
             closed |= set(_closed(path.with_name(f"{path.name}.{ending}").absolute(), top, reader))
     for each in sorted(closed)[:1]:
-        more = f", nor {len(closed) - 1} more" if len(closed) > 1 else ""
+        more = f", nor can {len(closed) - 1} more files" if len(closed) > 1 else ""
         yield fault(check, f"{each} cannot be read by {name}{more}: calls would end in silence",
                     " && ".join(_chmods(sorted(closed), (ours, shipped_sounds().absolute()), reader)))  # fmt: skip
     if not closed:

@@ -15,8 +15,8 @@ def zones(policy: Policy) -> Iterator[Finding]:
     names |= {span.timezone for span in spans if span.timezone}
     unknown = sorted(each for each in names if clock(each) is None)
     if unknown:
-        yield fault("time zone", f"this machine does not know {', '.join(unknown)}: calls are outside their hours there",
-                    "install the data: apt-get install tzdata, or pip install tzdata where ccari is")  # fmt: skip
+        yield fault("time zone", f"this machine does not know the time zone {', '.join(unknown)}: no call is within its calling hours there",
+                    "install the data: apt-get install tzdata, or pip install tzdata in ccari's environment")  # fmt: skip
     now = datetime.now(UTC)
     there = [f"{now.astimezone(zone):%H:%M} in {each}" for each in sorted(names) if (zone := clock(each))]
     if there and not unknown:

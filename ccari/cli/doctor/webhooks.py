@@ -17,23 +17,23 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
         try:
             webhook_secret(each)
         except ConfigError as error:
-            yield refused(check, error, "give the secret that its owner has, such as whsec_…")
+            yield refused(check, error, "give the secret that the receiver uses, such as whsec_…")
         else:
-            yield well(check, "there is a secret to sign with")
+            yield well(check, "there is a secret to sign messages with")
 
 
 async def given_up(store: Store) -> list[Finding]:
     """Messages to webhooks, and forwardings to controllers, that were given up after days of trying."""
     unsent = await untold(store.database)
     findings = [
-        doubt(f"webhook {name}", f"{count} messages to it were given up",
+        doubt(f"webhook {name}", f"ccari gave up delivering {count} messages to it",
               f"ccari webhooks list --state given_up --endpoint {name}; then: ccari webhooks retry --endpoint {name}, "
-              f"or discard --endpoint {name} if nobody is to be told any more")
+              f"or discard --endpoint {name} if they need not be delivered any more")
         for name, count in unsent.webhooks.items()
     ]  # fmt: skip
     if unsent.forwards:
         findings.append(
-            doubt("forwarding", f"{unsent.forwards} times a controller was not told of a request",
-                  "ccari requests forwards tells why; then: ccari requests forwards --retry REFERENCE")
+            doubt("forwarding", f"{unsent.forwards} messages that tell a controller of a request were not delivered",
+                  "ccari requests forwards shows why; then: ccari requests forwards --retry REFERENCE")
         )  # fmt: skip
     return findings

@@ -52,7 +52,7 @@ async def check(
     async for kind, of, fault in records.journals():
         walked += 1
         if fault is not None:
-            unfit.append(f"{_named(kind, of)} is not sound: {fault}")
+            unfit.append(f"{_named(kind, of)} is damaged or was altered: {fault}")
         if walked % _PROGRESS_EVERY == 0:
             progress(walked)
     return Found(seals, journals, newest, walked, unfit)

@@ -65,9 +65,12 @@ async def test_a_port_that_somebody_else_has_passes_for_ccari(patient: Patient) 
         port = listen.rpartition(":")[2]
         async with listening(listen, b"SSH-2.0-OpenSSH_10.0\r\n"):
             found = await patient.only(check)
-        assert (found.state, found.found) == (State.FAULT, f"what answers on {listen} is not ccari")
+        assert (found.state, found.found) == (
+            State.FAULT,
+            f"the program that answers on {listen} is not ccari",
+        )
         assert found.advice == (
-            f"stop what listens there (ss -ltnp 'sport = :{port}'), or set [{section}] listen to another port"
+            f"stop the program that listens there (ss -ltnp 'sport = :{port}'), or set [{section}] listen to another port"
         )
     listen = patient.settings["http"]["listen"]
     async with serving(listen, web.get("/healthz", _fine), web.get("/readyz", _fine)):
@@ -86,8 +89,8 @@ async def test_a_service_that_hangs_holds_the_doctor_up_or_passes(
     async with listening(http, b""), listening(agi, b""):
         found = await patient.unwell()
     assert {each.check: each.found for each in found.values()} == {
-        "http": f"what listens on {http} does not answer within 1 s",
-        "fastagi": f"what listens on {agi} does not answer within 1 s",
+        "http": f"a program listens on {http} but does not answer within 1 s",
+        "fastagi": f"a program listens on {agi} but does not answer within 1 s",
     }
     assert "restart it" in found["http"].advice
 
@@ -103,7 +106,7 @@ async def test_a_service_that_can_take_no_call_passes(patient: Patient) -> None:
     listen = patient.settings["http"]["listen"]
     async with serving(listen, web.get("/healthz", alive), web.get("/readyz", readiness.answer)):
         found = await patient.only("http")
-    assert found.found == f"ccari answers on {listen}, and cannot take a call: Asterisk is away"
+    assert found.found == f"ccari answers on {listen}, but cannot take calls: Asterisk is not available"
 
 
 async def test_fastagi_that_answers_is_called_a_stranger_or_takes_a_call(
@@ -125,7 +128,7 @@ async def test_a_free_port_is_called_taken_by_its_name(patient: Patient) -> None
         patient.settings["http"]["listen"] = f"{host}:{port}"
         found = {each.check: each for each in await patient.examined()}
         assert found["http"].state is State.OK
-        assert found["http"].found == f"{host}:{port} is free, and no service runs: ccari serve"
+        assert found["http"].found == f"{host}:{port} is free, and no service is running: ccari serve"
 
 
 async def test_a_port_that_ccari_cannot_have_passes_for_free(patient: Patient) -> None:

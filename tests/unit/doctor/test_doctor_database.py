@@ -42,7 +42,8 @@ async def test_a_ccari_that_is_whole_is_called_faulty_or_a_check_is_left_out(pat
     assert found["policy"].found.startswith("revision 1, of 20")
     assert found["policy"].found.endswith(" UTC: controllers 1, campaigns 1")
     assert (
-        found["schema"].found == f"up to date, with {len(list(migrations_folder().glob('*.sql')))} migrations"
+        found["schema"].found
+        == f"up to date: {len(list(migrations_folder().glob('*.sql')))} migrations are applied"
     )
     assert "cannot be reached: Connection refused" in found["asterisk"].found
     assert found["asterisk"].advice == "is it running, with HTTP and ARI enabled in http.conf and ari.conf?"
@@ -55,7 +56,7 @@ async def test_a_database_that_is_away_hides_the_rest_or_its_password_shows(pati
     assert found["database"].state is State.FAULT
     assert found["database"].found == "the database cannot be reached: Connection refused"
     assert "check [database] url" in found["database"].advice
-    assert (found["policy"].state, found["policy"].advice) == (State.WARNING, "mend the database first")
+    assert (found["policy"].state, found["policy"].advice) == (State.WARNING, "put the database right first")
     assert "hidden-w0rd" not in str(found)
 
 
@@ -108,7 +109,7 @@ async def test_an_empty_database_is_migrated_or_passes_for_one_in_use(patient: P
     assert list(found) == ["schema", "policy"]
     assert (found["schema"].state, found["schema"].found) == (
         State.WARNING,
-        "there is nothing in the database yet",
+        "the database is still empty",
     )
     assert found["schema"].advice.endswith("ccari db migrate")
     assert found["policy"].advice == "ccari policy apply FILE"
@@ -180,7 +181,7 @@ async def test_a_bar_on_a_campaign_that_is_gone_goes_unseen(patient: Patient, st
     await store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "manual", "", campaign="spring")
     found = await patient.only("policy")
     assert found.state is State.WARNING
-    assert found.found.startswith("1 bars are on the campaign 'spring' of 'acme' alone")
+    assert found.found.startswith("1 suppressions are only for the campaign 'spring' of 'acme'")
 
 
 async def test_a_register_that_blocks_every_call_passes(patient: Patient, store: Store) -> None:
@@ -190,7 +191,7 @@ async def test_a_register_that_blocks_every_call_passes(patient: Patient, store:
     assert list(found) == ["register robinson", "consents renewals"]
     never = found["register robinson"]
     assert (never.state, never.advice) == (State.FAULT, "ccari registers import robinson FILE")
-    assert "was never loaded" in never.found
+    assert "has never been loaded" in never.found
     assert (found["consents renewals"].state, found["consents renewals"].advice) == (
         State.WARNING, "ccari consents import FILE"
     )  # fmt: skip
@@ -200,12 +201,12 @@ async def test_a_register_that_blocks_every_call_passes(patient: Patient, store:
     assert lost.state is State.FAULT
     assert (lost.found, lost.advice) == (
         f"the secret of the register 'robinson' is not in {patient.keys}",
-        f"restore it from the backup, or load the register anew: {never.advice}",
+        f"restore it from the backup, or load the register again: {never.advice}",
     )
     SecretStore(patient.keys).create_for_register("robinson")
     old = (await patient.unwell())["register robinson"]
     assert (old.state, old.advice) == (State.FAULT, never.advice)
-    assert f"is of {now - timedelta(days=31):%Y-%m-%d}, and may be 30 days old" in old.found
+    assert f"is dated {now - timedelta(days=31):%Y-%m-%d}, and may be at most 30 days old" in old.found
     assert "too old" in old.found
     await load(store, listed(0), as_of=now - timedelta(days=28))
     soon = (await patient.unwell())["register robinson"]

@@ -19,7 +19,7 @@ GIB = 1 << 30
     [
         (GIB // 4, 100 * GIB, 0.9, State.FAULT, "256 MiB free of 100.0 GiB: recordings, and rights pressed"),
         (5 * GIB, 100 * GIB, 0.9, State.WARNING, "5.0 GiB free of 100.0 GiB"),
-        (50 * GIB, 100 * GIB, 0.01, State.WARNING, "50.0 GiB free of 100.0 GiB, but for 10000 more files of 1000000"),
+        (50 * GIB, 100 * GIB, 0.01, State.WARNING, "50.0 GiB free of 100.0 GiB, but room for only 10000 more files (inodes) of 1000000"),
         (2 * GIB, 8 * GIB, 0.9, State.OK, ""),
         (20 * GIB, 900 * GIB, 0.9, State.OK, ""),
     ],
@@ -75,7 +75,7 @@ async def test_a_zone_that_this_machine_does_not_know_closes_calls_unseen(
     monkeypatch.setattr(times, "clock", lambda _: None)
     zone = await patient.only("time zone")
     assert (zone.state, zone.found) == (
-        State.FAULT, "this machine does not know Europe/Warsaw: calls are outside their hours there"
+        State.FAULT, "this machine does not know the time zone Europe/Warsaw: no call is within its calling hours there"
     )  # fmt: skip
     assert zone.advice.startswith("install the data: apt-get install tzdata")
 
@@ -91,6 +91,6 @@ async def test_a_local_journal_that_is_full_passes(patient: Patient, monkeypatch
     monkeypatch.setattr("ccari.store.local_journal.MOST_RIGHTS", 0)
     found = await patient.only("local journal")
     assert (found.state, found.found) == (
-        State.FAULT, "it is full, with 0 rights and 0 MiB: it takes none that is pressed"
+        State.FAULT, "it is full, with 0 rights and 0 MiB: a right that is pressed now cannot be kept"
     )  # fmt: skip
     assert found.advice.endswith("ccari requests replay")

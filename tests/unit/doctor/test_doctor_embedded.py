@@ -68,7 +68,7 @@ async def test_a_server_is_taken_from_its_user_by_root_who_looks_at_it(
     before = seen(anothers)
     found = {each.check: each for each in await patient.examined()}
     assert found["database"].found.startswith("the embedded PostgreSQL 18")
-    assert found["schema"].found == "there is nothing in the database yet"
+    assert found["schema"].found == "the database is still empty"
     assert seen(anothers) == before
     assert not (anothers / "cluster" / "postmaster.pid").exists()
 
@@ -107,7 +107,7 @@ async def test_programmes_are_copied_for_a_user_who_cannot_run_them(
         State.WARNING, "runuser -u nobody -- ccari doctor"
     )  # fmt: skip
     assert "its owner, nobody, cannot run it" in found["database"].found
-    assert found["policy"].advice == "mend the database first"
+    assert found["policy"].advice == "put the database right first"
     assert seen(anothers) == before
 
 

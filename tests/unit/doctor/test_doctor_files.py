@@ -51,7 +51,7 @@ async def test_a_secret_that_others_can_read_or_replace_passes(patient: Patient)
     secret.chmod(0o640)
     found = await patient.unwell()
     assert found["keys"].state is State.FAULT
-    assert found["keys"].advice == f"chmod 600 {secret}, and think about who has done so"
+    assert found["keys"].advice == f"chmod 600 {secret}, and find out whether anybody has done so"
     assert (found["secret acme"].state, found["secret acme"].advice) == (
         State.FAULT, "chmod 600 it, and think about who has read it"
     )  # fmt: skip
@@ -101,7 +101,7 @@ async def test_a_disk_that_hangs_holds_the_doctor_up(
     os.mkfifo(sound)
     # on a machine that has much to do another one may take as long
     found = (await patient.unwell())["sounds"]
-    assert (found.state, found.found) == (State.FAULT, "could not be looked at within 5 s")
+    assert (found.state, found.found) == (State.FAULT, "could not be checked within 5 s")
     # let the thread go
     os.close(os.open(sound, os.O_RDWR))
 
@@ -112,7 +112,7 @@ async def test_a_check_that_breaks_ends_the_others(patient: Patient, monkeypatch
 
     monkeypatch.setattr("ccari.cli.doctor.recordings.recordings", broken)
     found = await patient.only("recordings")
-    assert (found.state, found.found) == (State.FAULT, "could not be looked at (ZeroDivisionError)")
+    assert (found.state, found.found) == (State.FAULT, "could not be checked (ZeroDivisionError)")
 
 
 async def test_sounds_that_asterisk_cannot_read_are_found_by_a_callee(patient: Patient) -> None:
@@ -266,14 +266,14 @@ async def test_what_ccaris_user_may_not_write_passes(patient: Patient) -> None:
     assert done.stderr == ""
     lines = {line.partition("|")[0]: line for line in done.stdout.splitlines()}
     assert f"|fault|{patient.spool} cannot be read and written by nobody" in lines["spool"]
-    assert lines["spool"].endswith(f"|chmod g+rwx {patient.spool}, and let ccari's user into its group: "
+    assert lines["spool"].endswith(f"|chmod g+rwx {patient.spool}, and add ccari's user to its group: "
                                    "usermod -aG root nobody")  # fmt: skip
     assert (
         f"|fault|{patient.folder}/recordings: {patient.folder}/recordings cannot be written by nobody|"
         in (lines["recordings"])
     )
     assert lines["user"] == (
-        f"user|warning|nobody, but {patient.folder} is root's: what root may not do is not seen"
+        f"user|warning|nobody, but {patient.folder} belongs to root: these checks do not show what root cannot do"
         "|runuser -u root -- ccari doctor"
     )
     assert lines["configuration"] == (
@@ -336,7 +336,7 @@ async def test_a_data_dir_that_is_a_file_passes(patient: Patient) -> None:
     patient.data_dir = patient.folder / "data"
     patient.data_dir.write_text("")
     found = {each.check: each for each in await patient.examined()}["user"]
-    assert (found.state, found.found) == (State.FAULT, f"data_dir {patient.data_dir} is no folder")
+    assert (found.state, found.found) == (State.FAULT, f"data_dir {patient.data_dir} is not a folder")
 
 
 async def test_what_only_calls_over_ari_need_is_asked_for_where_asterisk_is_off(patient: Patient) -> None:

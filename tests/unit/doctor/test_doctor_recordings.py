@@ -61,7 +61,7 @@ async def test_what_opens_recordings_lies_beside_them_unnoticed(patient: Patient
     identity.chmod(0o600)
     found = await patient.only("keys")
     assert (found.state, found.found) == (
-        State.WARNING, f"{identity} opens recordings, and lies where who breaks in would find it"
+        State.WARNING, f"{identity} opens recordings, and an intruder would find it here"
     )  # fmt: skip
     assert found.advice.endswith(f", then: shred -u {identity}")
     assert RecipientFile(patient.keys).registered()
@@ -76,7 +76,7 @@ async def test_what_anybody_may_know_is_called_a_secret_or_may_be_replaced(patie
     found = (await patient.unwell())["keys"]
     assert (found.state, found.found) == (
         State.FAULT,
-        f"{public[1]}: others than its owner can put other keys there",
+        f"{public[1]}: users other than its owner can put other keys there",
     )
     assert found.advice.startswith(f"chmod go-w {public[1]}, ")
 

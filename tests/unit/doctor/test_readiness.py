@@ -50,7 +50,7 @@ async def test_a_country_that_wants_newer_copies_stops_the_calls_to_another_or_g
     as_of = datetime.now(UTC) - AGE
     await load(store, listed(0), as_of=as_of)
     SecretStore(patient.keys).create_for_register("robinson")
-    told = f"the copy of the register 'robinson' is of {as_of:%Y-%m-%d}, and may be {{}} days old: {{}}"
+    told = f"the copy of the register 'robinson' is dated {as_of:%Y-%m-%d}, and may be at most {{}} days old: {{}}"
     too_old = told.format(15, "it is too old")
     assert await lines(patient, store, document) == [
         f"campaign 'italian': {too_old}: ccari registers import robinson FILE"
@@ -70,7 +70,7 @@ async def test_a_request_that_cannot_be_passed_on_is_found_when_it_is(patient: P
     unsigned, undelivered = await lines(patient, store, document)
     assert unsigned.startswith("controller 'acme': its requests cannot be signed: ")
     assert unsigned.endswith(" holds no secret such as whsec_…: restore it from the backup")
-    assert undelivered.startswith(f"controller 'acme': {drop} is no folder that ccari can write")
+    assert undelivered.startswith(f"controller 'acme': ccari cannot write to the folder {drop}")
     drop.mkdir()
     secrets.path("acme").unlink()
     secrets.create("acme")

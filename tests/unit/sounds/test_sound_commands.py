@@ -122,12 +122,12 @@ async def test_a_bad_recording_keeps_the_good_ones_out_unless_one_goes_on(desk: 
     why, nothing = refused.err.splitlines()
     assert why.startswith("refused de.renewals.identity.wav: too short: ")
     assert nothing == (
-        "ccari: nothing was changed: 1 of 2 recordings are refused: mend them, or take the rest with --keep-going"
+        "ccari: nothing was changed: 1 of 2 recordings are refused: correct them, or import the rest with --keep-going"
     )
     assert not desk.sounds.exists()
     taken = await desk.ccari(*arguments, "--keep-going")
     assert (taken.code, taken.err) == (0, f"{why}\n")
-    assert taken.out.endswith("1 recordings are in place of the synthetic voice, 1 were refused\n")
+    assert taken.out.endswith("1 recordings replace the synthetic voice, 1 were refused\n")
     rows = await desk.listed()
     assert (rows["de/goodbye"]["origin"], rows["de/renewals/identity"]["origin"]) == ("studio", None)
 
@@ -149,7 +149,7 @@ async def test_an_empty_delivery_does_not_pass_for_a_taken_one(desk: Desk) -> No
     desk.delivered.mkdir()
     done = await desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy))
     assert (done.code, done.out) == (1, "")
-    assert done.err == f"ccari: nothing was changed: {desk.delivered} holds no recording\n"
+    assert done.err == f"ccari: nothing was changed: there are no recordings in {desk.delivered}\n"
 
 
 async def test_a_folder_is_listed_whoever_needs_its_sounds(desk: Desk, engine: EspeakNg) -> None:

@@ -512,8 +512,11 @@ async def test_the_command_erases_unasked_or_does_not_say_what_is_kept(ccari: Se
     ).out == "no controller of the policy in force has calls_days\n"
     await applied(shelf, LIMITED, timedelta(0))
     told = await ccari.ccari("calls", "purge")
-    assert (told.code, told.out.splitlines()[-1]) == (0, "1 past it and held by legal hold 1 (lawsuit)")
-    assert told.err == "nothing was erased yet: --yes does, for good, of 1\n"
+    assert (told.code, told.out.splitlines()[-1]) == (
+        0,
+        "1 past the limit, but held by legal hold 1 (lawsuit)",
+    )
+    assert told.err == "nothing has been erased yet: add --yes to erase 1 for good\n"
     assert await is_anybodys(shelf, call)
     erased = await ccari.json("calls", "purge", "--yes")
     assert erased == {

@@ -79,7 +79,7 @@ async def test_evidence_that_was_exported_cannot_be_verified_offline(
     assert stat.S_IMODE(pack.stat().st_mode) == 0o600
     done = await ccari.ccari("evidence", "verify", str(pack), environment=NOWHERE)
     assert done.code == 0, done.err
-    assert f"call {call.id}: everything fits" in done.out
+    assert f"call {call.id}: no fault was found" in done.out
     # the key that was handed over is enough: no settings, no folder of keys
     public = tmp_path / "theirs.pem"
     public.write_bytes(keys.newest().public_pem)
@@ -105,7 +105,7 @@ async def test_a_request_has_no_evidence(ccari: Service, store: Store, tmp_path:
     reference = await store.requests.add("acme", exercise, made.digests())
     pack = await exported(ccari, reference.lower(), tmp_path / "request.zip")
     done = await ccari.ccari("evidence", "verify", str(pack))
-    assert f"request {reference}: everything fits" in done.out
+    assert f"request {reference}: no fault was found" in done.out
     assert made.NUMBER.digits.encode() not in pack.read_bytes()
 
 
@@ -158,7 +158,7 @@ async def test_what_was_erased_is_shown_as_a_fault_and_what_was_changed_as_erase
     shown = await ccari.ccari("calls", "show", str(call.id))
     assert shown.code == 0
     assert "key_pressed  erased" in shown.out
-    assert shown.out.endswith("the journal is whole\n")
+    assert shown.out.endswith("the journal is intact\n")
     shown = await ccari.ccari("requests", "show", reference)
     assert (shown.code, shown.out.count("erased")) == (0, 2)
     async with database.connection() as connection:
@@ -168,10 +168,10 @@ async def test_what_was_erased_is_shown_as_a_fault_and_what_was_changed_as_erase
         await connection.execute("SET session_replication_role = origin")
     shown = await ccari.ccari("calls", "show", str(call.id))
     assert shown.code == 1
-    assert shown.out.endswith("JOURNAL NOT SOUND: the fields of entry 3 (call_ended) were changed\n")
+    assert shown.out.endswith("JOURNAL DAMAGED OR ALTERED: the fields of entry 3 (call_ended) were changed\n")
     shown = await ccari.ccari("requests", "show", reference)
     assert shown.code == 1
-    assert "THE HISTORY IS NOT SOUND: entry 1 (fulfilled L1" in shown.out
+    assert "THE HISTORY IS DAMAGED OR WAS ALTERED: entry 1 (fulfilled L1" in shown.out
 
 
 async def test_what_cannot_be_proven_is_given_out(
@@ -205,7 +205,7 @@ async def test_a_call_whose_fields_were_made_none_cannot_be_shown_or_is_given_ou
     fault = "the fields of entry 2 (key_pressed) were changed"
     shown = await ccari.ccari("calls", "show", str(call.id))
     assert (shown.code, shown.err) == (1, "")
-    assert shown.out.endswith(f"JOURNAL NOT SOUND: {fault}\n")
+    assert shown.out.endswith(f"JOURNAL DAMAGED OR ALTERED: {fault}\n")
     told = json.loads((await ccari.ccari("calls", "show", str(call.id), "--json")).out)
     assert [each["event"] for each in told["events"]] == ["call_gated", "key_pressed", "call_ended"]
     refused(
@@ -272,7 +272,9 @@ async def test_a_notice_whose_prompts_are_made_no_more_has_no_evidence(
     await store.calls.close(call.id, "bridged", "", made.journal("call_ended"))
     out = tmp_path / "call.zip"
     done = await ccari.ccari("evidence", "export", str(call.id), "--out", str(out))
-    said = "greeting, identity: the words that were heard are not known any more, and not in the pack\n"
+    said = (
+        "greeting, identity: the words that were played are no longer known, and are missing from the pack\n"
+    )
     assert (done.code, said in done.err) == (0, True)
     done = await ccari.ccari("evidence", "verify", str(out))
     assert (done.code, done.err) == (0, "")
@@ -327,7 +329,7 @@ async def test_a_recording_whose_entries_were_erased_passes_for_compared(
     pack = await exported(ccari, call.id, tmp_path / "call.zip")
     (row,) = await database.rows("SELECT id FROM recordings")
     done = await ccari.ccari("evidence", "verify", str(pack))
-    assert f"not compared with the journal, where they are erased: {row['id']}\n" in done.out
+    assert f"not compared, because the journal's copy is erased: {row['id']}\n" in done.out
     assert "without the notice that was heard by entry 1\n" in done.out
 
 
@@ -336,7 +338,7 @@ async def test_a_changed_file_is_not_named(ccari: Service, store: Store, tmp_pat
     pack.write_bytes(pack.read_bytes()[:-30])
     refused(
         await ccari.ccari("evidence", "verify", str(pack)),
-        f"{pack} does not fit: it is no ZIP file, or a damaged one",
+        f"{pack} failed verification: it is no ZIP file, or a damaged one",
     )
     refused(await ccari.ccari("evidence", "verify", str(tmp_path / "none.zip")), "cannot be read")
 
@@ -383,12 +385,12 @@ CHANGES = {
     "DELETE FROM call_event_fields; DELETE FROM call_events": "is not as it was sealed at",
     "DELETE FROM accesses": "the record of accesses is not as it was sealed at",
     # of what comes before the last entry the seal itself tells nothing
-    "UPDATE call_events SET event = 'consent_given' WHERE seq = 2": "is not sound: entry 2 (consent_given) was changed",
-    "DELETE FROM call_events WHERE seq = 1": "is not sound: entry 1 is missing",
-    "UPDATE call_event_fields SET fields = '{}' WHERE seq = 2": "is not sound: the fields of entry 2 (key_pressed) were changed",
+    "UPDATE call_events SET event = 'consent_given' WHERE seq = 2": "is damaged or was altered: entry 2 (consent_given) was changed",
+    "DELETE FROM call_events WHERE seq = 1": "is damaged or was altered: entry 1 is missing",
+    "UPDATE call_event_fields SET fields = '{}' WHERE seq = 2": "is damaged or was altered: the fields of entry 2 (key_pressed) were changed",
     "DELETE FROM calls": "is not as it was sealed at",
-    "UPDATE request_events SET due = '2027-01-01' WHERE seq = 1": "is not sound: entry 1 (received L2 2027-01-01) was changed",
-    "UPDATE accesses SET event = 'exported'": "the record of accesses is not sound: entry 1 (exported) was changed",
+    "UPDATE request_events SET due = '2027-01-01' WHERE seq = 1": "is damaged or was altered: entry 1 (received L2 2027-01-01) was changed",
+    "UPDATE accesses SET event = 'exported'": "the record of accesses is damaged or was altered: entry 1 (exported) was changed",
 }
 
 
@@ -401,8 +403,8 @@ async def test_a_seal_that_was_taken_out_or_changed_is_not_missed(
         await over(store)
         await ccari.ccari("evidence", "seal")
     done = await ccari.ccari("evidence", "check")
-    assert done.out.startswith("3 seals of 5 journals: everything fits\nthe newest is ")
-    assert done.out.endswith("\n5 journals were looked at, entry by entry\n")
+    assert done.out.startswith("3 seals of 5 journals: no fault was found\nthe newest is ")
+    assert done.out.endswith("\n5 journals were checked, entry by entry\n")
     (row,) = await database.rows("SELECT sealed_at FROM seals WHERE id = 2")
     seals = [await database.rows(f"TABLE {each}") for each in ("seals", "sealed")]
     for change, fault in CHANGES.items():
@@ -435,12 +437,12 @@ async def faults(seals: Seals, keys: Sequence[VerifyingKey]) -> str:
 
 #: What one row may be made, and what is said of its journal then.
 ENDS = {
-    "UPDATE calls SET last_link = '' WHERE id = $1": "call {0} is not sound: the journal was written anew",
-    "UPDATE calls SET events = 2147483647, ended_at = 'infinity' WHERE id = $1": "call {0} is not sound: the journal ends at entry 3, but",
-    "UPDATE calls SET events = 2 WHERE id = $1": "call {0} is not sound: the journal ends at entry 3, but",
-    "UPDATE rights_requests SET last_link = ''": "request {1} is not sound: the journal was written anew",
-    "UPDATE rights_requests SET events = 1000000": "request {1} is not sound: the journal ends at entry 2, but",
-    "UPDATE access_chain SET events = 3000000000": "the record of accesses is not sound: the record ends at entry 1, but",
+    "UPDATE calls SET last_link = '' WHERE id = $1": "call {0} is damaged or was altered: the journal was written anew",
+    "UPDATE calls SET events = 2147483647, ended_at = 'infinity' WHERE id = $1": "call {0} is damaged or was altered: the journal ends at entry 3, but",
+    "UPDATE calls SET events = 2 WHERE id = $1": "call {0} is damaged or was altered: the journal ends at entry 3, but",
+    "UPDATE rights_requests SET last_link = ''": "request {1} is damaged or was altered: the journal was written anew",
+    "UPDATE rights_requests SET events = 1000000": "request {1} is damaged or was altered: the journal ends at entry 2, but",
+    "UPDATE access_chain SET events = 3000000000": "the record of accesses is damaged or was altered: the record ends at entry 1, but",
 }
 
 
@@ -474,9 +476,12 @@ async def test_of_many_journals_that_were_changed_one_is_named_or_what_was_erase
     await forge(database, "UPDATE call_events SET event = 'x' WHERE seq = 1 AND call_id = ANY ($1)", changed)
     await forge(database, "DELETE FROM request_events WHERE seq = 1")
     done = await ccari.ccari("evidence", "check")
-    told = [f"call {each} is not sound: entry 1 (x) was changed" for each in changed]
-    assert done.out.splitlines() == [*told, f"request {reference} is not sound: entry 1 is missing"]
-    assert (done.code, done.err) == (1, f"ccari: 3 things do not fit; the first: {told[0]}\n")
+    told = [f"call {each} is damaged or was altered: entry 1 (x) was changed" for each in changed]
+    assert done.out.splitlines() == [
+        *told,
+        f"request {reference} is damaged or was altered: entry 1 is missing",
+    ]
+    assert (done.code, done.err) == (1, f"ccari: 3 faults were found; the first: {told[0]}\n")
 
 
 async def test_a_journal_is_mixed_up_with_the_next_where_the_rows_come_some_at_a_time(

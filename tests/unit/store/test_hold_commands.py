@@ -59,7 +59,7 @@ async def test_a_hold_cannot_be_placed_found_or_released(ccari: Service, store: 
     assert row["placed_by"].startswith("cli:")
     released = await run(ccari, "release", 1, "--reason", "settled")
     assert released == "hold 1 is released; it was on 1 stored recording\n"
-    assert await run(ccari, "holds") == "nothing is held for claims\n"
+    assert await run(ccari, "holds") == "there are no holds\n"
     assert "settled" in await run(ccari, "holds", "--all")
     refused(await ccari.ccari("recordings", "release", "1", "--reason", "again"), "hold 1 was released on")
 
@@ -88,9 +88,9 @@ async def test_a_hold_is_placed_on_another_thing_than_was_said(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("--reason", "lawsuit"), 2, "say one: RECORDING, --call, --request or --number"),
-        (("--call", str(uuid4()), "--number", AS_WRITTEN, "--reason", "lawsuit"), 2, "say one: RECORDING"),
-        (("--request", "", "--reason", "lawsuit"), 2, "say one: RECORDING"),
+        (("--reason", "lawsuit"), 2, "give one of RECORDING, --call, --request and --number"),
+        (("--call", str(uuid4()), "--number", AS_WRITTEN, "--reason", "lawsuit"), 2, "give one of RECORDING"),
+        (("--request", "", "--reason", "lawsuit"), 2, "give one of RECORDING"),
         (("--number", AS_WRITTEN, "--reason", " "), 2, "say why"),
         (("--number", AS_WRITTEN), 2, "Missing option '--reason'"),
         (("--number", AS_WRITTEN, "--reason", "+48 600-100-001 sues us"), 1, "it holds the number"),
@@ -127,9 +127,9 @@ async def test_a_purge_deletes_before_it_is_told_to_or_what_is_not_due(ccari: Se
     await run(ccari, "hold", held, "--reason", "lawsuit")
     done = await ccari.ccari("recordings", "purge")
     assert done.code == 0
-    assert "1 due and held by legal hold 1 (lawsuit)" in done.out
+    assert "1 due, but held by legal hold 1 (lawsuit)" in done.out
     assert "retention" in done.out
-    assert done.err == "nothing was deleted yet: --yes deletes 1\n"
+    assert done.err == "nothing has been deleted yet: add --yes to delete 1\n"
     plan = await ccari.json("recordings", "purge")
     told = {"controller": "acme", "campaign": "renewals", "why": "retention", "recordings": 1}
     assert plan == {
@@ -138,7 +138,7 @@ async def test_a_purge_deletes_before_it_is_told_to_or_what_is_not_due(ccari: Se
     assert [await shelf.fate(each) for each in (due, not_yet, held)] == [None, None, None]
     assert (await run(ccari, "purge", "--yes")).endswith("1 deleted\n")
     assert [await shelf.fate(each) for each in (due, not_yet, held)] == ["retention", None, None]
-    assert (await run(ccari, "purge")).startswith("nothing is due that is not held\n")
+    assert (await run(ccari, "purge")).startswith("nothing is due, apart from what is held\n")
 
 
 async def test_a_purge_leaves_what_was_begun(ccari: Service, shelf: Shelf, database: Database) -> None:
@@ -146,7 +146,7 @@ async def test_a_purge_leaves_what_was_begun(ccari: Service, shelf: Shelf, datab
     await database.rows(
         "INSERT INTO deletions (recording_id, why, decided_by) VALUES ($1, 'retention', 'x')", recording
     )
-    assert "1 decided before, whose files are there still" in await run(ccari, "purge")
+    assert "1 whose deletion began earlier, but whose files still exist" in await run(ccari, "purge")
     assert (await ccari.json("recordings", "purge", "--yes"))["deleted"] == 1
     assert await shelf.fate(recording) == "retention"
 
@@ -154,7 +154,7 @@ async def test_a_purge_leaves_what_was_begun(ccari: Service, shelf: Shelf, datab
 async def test_one_recording_is_purged_without_a_word_or_at_once(ccari: Service, shelf: Shelf) -> None:
     recording, other = await shelf.put(), await shelf.put()
     done = await ccari.ccari("recordings", "purge", str(recording), "--reason", "wrong number")
-    assert (done.code, done.err) == (0, "nothing was deleted yet: --yes deletes 1\n")
+    assert (done.code, done.err) == (0, "nothing has been deleted yet: add --yes to delete 1\n")
     assert done.out.startswith(f"recording {recording} of renewals, ")
     assert await shelf.fate(recording) is None
     purged = await ccari.json("recordings", "purge", str(recording), "--reason", "wrong number", "--yes")
@@ -234,14 +234,17 @@ async def test_a_hold_on_a_number_ends_with_a_rotation_and_nobody_is_told(ccari:
     assert done.code == 0, done.err
     done = await ccari.ccari("keys", "rotate")
     assert (done.code, done.out) == (1, "")
-    assert "are on numbers" in done.err
-    assert ": 1: say --yes, and then place each again: ccari recordings hold --number" in done.err
+    assert "the holds 1 of 'acme' are on numbers" in done.err
+    assert (
+        ": repeat this with --yes, and then place each of them again: ccari recordings hold --number"
+        in done.err
+    )
     done = await ccari.ccari("keys", "rotate", "--yes")
     assert done.code == 0, done.err
-    assert "version 2 is written with now" in done.out
-    assert ": 1: place each again" in done.out
+    assert "version 2 is used from now on" in done.out
+    assert "the holds 1 do not cover calls that are made from now on: place each of them again" in done.out
     assert (await ccari.ccari("recordings", "release", "1", "--reason", "settled")).code == 0
-    assert (await ccari.ccari("keys", "rotate")).out == "acme: version 3 is written with now; back it up\n"
+    assert (await ccari.ccari("keys", "rotate")).out == "acme: version 3 is used from now on; back it up\n"
 
 
 async def test_a_hold_on_a_closed_request_ends_with_a_rotation_and_nobody_is_told(
@@ -253,7 +256,8 @@ async def test_a_hold_on_a_closed_request_ends_with_a_rotation_and_nobody_is_tol
     await store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
     refused(
         await ccari.ccari("keys", "rotate"),
-        "on requests whose number is kept no more, and would not reach what is called from then on: 1: say --yes",
+        "the holds 1 of 'acme' are on numbers, or on closed requests whose number is erased, and would not cover calls that are made after the rotation: "
+        "repeat this with --yes",
     )
 
 

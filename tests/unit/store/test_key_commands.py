@@ -21,8 +21,8 @@ from tests.unit.store import made
 
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
 WHAT_TO_DO = (
-    "opens recordings. Take it to those who may listen, off this machine, keep a copy safe, and remove it here: "
-    "the service does not need it, and who breaks in must not find it"
+    "opens recordings. Move it to the machines of those who may listen, keep a copy in a safe place, and remove it here: "
+    "the service does not need it, and an intruder must not find it"
 )
 PASSPHRASE = "a passphrase of these tests"  # noqa: S105 - of these tests
 
@@ -83,14 +83,14 @@ async def test_a_key_is_not_made_or_nobody_is_told_what_to_do_with_it(ccari: Ser
         f"recordings: {keys}/recordings.identity {WHAT_TO_DO}",
         f"evidence: key {evidence.fingerprint} made, in {keys}",
         f"local journal: key {check(JournalKey(keys).read())} made, in {keys}",
-        "back them up, and keep that elsewhere: ccari keys backup --to FILE",
+        "back them up, and keep the backup elsewhere: ccari keys backup --to FILE",
     ]
     before = content_of(keys)
     again = await ccari.ccari("keys", "init")
-    said = done.out.replace("recipients made", "recipients were there already")
-    said = said.replace(": made", ": was there already")
+    said = done.out.replace("recipients made", "recipients existed already")
+    said = said.replace(": made", ": existed already")
     for key in (evidence.fingerprint, check(JournalKey(keys).read())):
-        said = said.replace(f"{key} made", f"{key} was there already")
+        said = said.replace(f"{key} made", f"{key} existed already")
     assert again.out == said
     assert content_of(keys) == before
     (keys / "recordings.identity").unlink()
@@ -171,7 +171,7 @@ async def test_a_rotation_is_of_the_wrong_kind_or_loses_an_older_key(bare: Servi
     assert RecipientFile(keys).recipients() == (own, RECIPIENT)
     done = await bare.ccari("keys", "rotate", "--recordings", "--recipient", RECIPIENT)
     assert RecipientFile(keys).recipients() == (RECIPIENT,)
-    assert "is opened with the earlier identity only: keep that too" in done.out
+    assert "can be opened only with the earlier identity: keep that too" in done.out
     before = content_of(keys)
     for wrong in (
         ("--recordings", "--evidence"), ("--evidence", "--controller", "acme"), ("--add",), ("--recipient", RECIPIENT),
@@ -189,14 +189,14 @@ async def test_what_is_backed_up_does_not_come_back(bare: Service, tmp_path: Pat
     assert done.code == 0, done.err
     told, left_out = done.out.splitlines()
     assert told.startswith(f"{to}: 3 files of {keys}; keep it")
-    assert left_out.startswith("left out: recordings.identity, which opens recordings: take it to")
+    assert left_out.startswith("left out: recordings.identity, which opens recordings: give it to")
     assert stat.S_IMODE(to.stat().st_mode) == 0o600
     assert not tarfile.is_tarfile(to)
     restore = ("keys", "restore", str(to), "--passphrase-file", str(words))
     refused(await bare.ccari(*restore), f"{keys} is not empty, and no key is written over")
     shutil.rmtree(keys)
     done = await bare.ccari(*restore)
-    assert (done.code, done.out) == (0, f"3 files are in {keys}; see whether all is well: ccari doctor\n")
+    assert (done.code, done.out) == (0, f"3 files are in {keys}; check the installation: ccari doctor\n")
     before.pop("recordings.identity")
     assert content_of(keys) == before
 
@@ -231,9 +231,9 @@ async def test_a_misused_backup_ends_in_a_traceback_or_leaves_something(
     for done, wanted in zip(
         said,
         (
-            "can be read by others: chmod 600 it", "let it have 12 characters or more", "in one line",
-            "in one line", "is not UTF-8 text", "none: No such file", "give --passphrase-file",
-            "is there already", "would lie in the folder", "cannot write",
+            "can be read by others: chmod 600 it", "use 12 characters or more", "on one line",
+            "on one line", "is not UTF-8 text", "none: No such file", "give --passphrase-file",
+            "is there already", "is in the folder that is to be backed up", "cannot write",
         ),
         strict=True,
     ):  # fmt: skip

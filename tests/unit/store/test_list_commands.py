@@ -78,14 +78,14 @@ async def test_a_plain_list_needs_a_csv_although_the_options_say_all(
     )  # fmt: skip
     done = unseen(await ccari.ccari("contacts", "import", file, *options))
     assert (done.code, done.err) == (0, "")
-    assert done.out == "3 lines: 1 accepted, 1 known already, 0 invalid, 1 suppressed_erasure\n"
+    assert done.out == "3 lines: 1 accepted, 1 already known, 0 invalid, 1 suppressed_erasure\n"
     (row,) = await ccari.json("contacts", "show", FIRST)
     assert {**row, "entered_at": "", "origin": row["origin"].partition(":")[0]} == {
         "source": "fair in Poznań", "obtained_on": "2026-01-31", "legal_basis": "contract", "proof": "",
         "valid_until": "2099-12-31T23:00:00+00:00", "origin": "import", "entered_at": "",
     }  # fmt: skip
     shown = unseen(await ccari.ccari("contacts", "show", SECOND))
-    assert (shown.code, shown.out) == (1, "it is no contact\n")
+    assert (shown.code, shown.out) == (1, "the number is not a contact of this controller\n")
     refused(
         await ccari.ccari("contacts", "import", file, *options[:4]), "line 1", "the columns number, basis"
     )
@@ -200,7 +200,7 @@ async def test_a_scrub_that_fails_leaves_a_list_that_looks_whole(
     assert (out.read_text(), drafts(tmp_path)) == ("of yesterday", [])
     refused(await ccari.ccari(*scrub, str(tmp_path / "no" / "out.csv")), "cannot write", "No such file")
     for other in ("/dev/null", str(tmp_path)):
-        refused(await ccari.ccari(*scrub, other), f"cannot write {other}", "no regular file")
+        refused(await ccari.ccari(*scrub, other), f"cannot write {other}", "not a regular file")
 
 
 async def test_a_consent_is_withdrawn_and_comes_back_with_the_next_list(ccari: Service, written: Any) -> None:
@@ -209,7 +209,7 @@ async def test_a_consent_is_withdrawn_and_comes_back_with_the_next_list(ccari: S
         await ccari.ccari("consents", "withdraw", FIRST, "--purpose", "marketing", "--proof", "letter 7")
     )
     assert (done.code, done.err) == (0, "")
-    assert done.out == "+48•••••0001 for acme: consents withdrawn: 1; calls that rested on them are barred\n"
+    assert done.out == "+48•••••0001 for acme: consents withdrawn: 1; calls based on them are barred\n"
     told = await ccari.json("consents", "import", written(
         "Number,purpose,channel,given,proof\n"
         f"+48{FIRST},marketing,phone,2026-01-31,form 12\n{FIRST},marketing,phone,2026-02-28T12:30,form 13\n"
@@ -220,7 +220,7 @@ async def test_a_consent_is_withdrawn_and_comes_back_with_the_next_list(ccari: S
         ("2026-01-30T23:00:00+00:00", "withdrawn", []), ("2026-02-28T11:30:00+00:00", "withdrawn", []),
     ]  # fmt: skip
     shown = unseen(await ccari.ccari("consents", "show", FIRST))
-    assert (shown.code, "none was used for a call" in shown.out) == (0, True)
+    assert (shown.code, "no consent was used for a call" in shown.out) == (0, True)
     blocked = unseen(await ccari.ccari("gate", FIRST, "--campaign", "offers"))
     assert blocked.code == 1
     assert "suppressed_campaign_withdraw_consent" in blocked.out
@@ -240,7 +240,7 @@ async def test_a_consent_that_was_erased_is_left_out_without_a_word(
     file = written(f"number,purpose,channel,given,proof\n{rows}")
     done = unseen(await ccari.ccari("consents", "import", file))
     assert (done.code, done.out) == (
-        0, "2 lines: 1 accepted, 0 known already, 0 invalid, 1 suppressed_erasure\n",
+        0, "2 lines: 1 accepted, 0 already known, 0 invalid, 1 suppressed_erasure\n",
     )  # fmt: skip
     told = await ccari.json("consents", "import", file)
     assert (told["lines"], told["duplicate"], told["barred"]) == (2, 1, {"suppressed_erasure": 1})
@@ -278,5 +278,5 @@ async def test_a_purpose_that_is_misspelt_is_taken_without_a_word(ccari: Service
         f"number,purpose,channel,given,proof\n{FIRST},marketing,{row}\n{FIRST},markteing,{row}\n{SECOND},renewals,{row}\n"
     )
     done = await ccari.ccari("consents", "import", file)
-    assert (done.code, done.out) == (0, "3 lines: 3 accepted, 0 known already, 0 invalid\n")
-    assert done.err == "think again: no campaign asks for a consent to 'markteing'\n"
+    assert (done.code, done.out) == (0, "3 lines: 3 accepted, 0 already known, 0 invalid\n")
+    assert done.err == "warning: no campaign asks for a consent to 'markteing'\n"

@@ -103,7 +103,7 @@ async def test_a_listening_that_fails_leaves_a_file_or_counts_as_one(
             words = "can be read by others"
         case "there":
             out.write_text("mine")
-            words = "is there already"
+            words = "exists already"
         case "no-folder":
             out, words = tmp_path / "nowhere" / "out.flac", "No such file or directory"
         case "changed":
@@ -153,11 +153,14 @@ async def test_what_is_not_as_it_was_put_goes_unnoticed_or_unnamed(
 ) -> None:
     first, spoiled = await put(store, folder, key), await put(store, folder, key)
     done = await ccari.ccari("recordings", "verify", "--identity", str(key))
-    assert (done.code, done.out) == (0, "2 checked, 0 wrong\n"), done.err
+    assert (done.code, done.out) == (0, "2 recordings checked, 0 faulty\n"), done.err
     spoil(folder / spoiled.kept.file)
     done = await ccari.ccari("recordings", "verify", "--json")
     assert done.code == 1
-    assert f"1 of 2 do not lie there as they were put; the first is {spoiled.tag.recording_id}" in done.err
+    assert (
+        f"1 of 2 recordings are missing or were altered since they were stored; the first is {spoiled.tag.recording_id}"
+        in done.err
+    )
     told = json.loads(done.out)
     assert (told["checked"], [each["recording"] for each in told["wrong"]]) == (
         2,
@@ -206,18 +209,18 @@ async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
     (folder / erased.kept.file).with_name("lost+found").touch()
     done = await ccari.ccari("recordings", "verify", "--json")
     assert done.code == 1
-    assert "4 files are of no recording that is kept" in done.err
+    assert "4 files belong to no recording that is kept" in done.err
     left = [each.kept.file for each in (erased, unknown)]
     told = json.loads(done.out)
     assert sorted(told["left_over"]) == sorted([*left, *(str(beside(Path(each))) for each in left)])
     assert (told["checked"], told["wrong"]) == (1, [])
     plain = await ccari.ccari("recordings", "verify")
-    assert all(f"{each}: no recording that is kept has this file" in plain.out for each in left)
+    assert all(f"{each}: this file belongs to no recording that is kept" in plain.out for each in left)
     assert (await ccari.ccari("recordings", "verify", str(going.tag.recording_id))).code == 0
     for each in told["left_over"]:
         (folder / each).unlink()
     done = await ccari.ccari("recordings", "verify")
-    assert (done.code, done.out) == (0, "1 checked, 0 wrong\n"), done.err
+    assert (done.code, done.out) == (0, "1 recordings checked, 0 faulty\n"), done.err
 
 
 #: Root may read all, and who is not may not reach the database.
@@ -264,14 +267,14 @@ async def test_a_folder_that_may_not_be_read_keeps_what_is_wrong_from_being_told
     )
     left.unlink()
     done = await with_closed_folders(ccari, "recordings", "verify")
-    assert (done.code, done.err) == (1, f"ccari: not all files of no recording were looked for: {fault}\n")
+    assert (done.code, done.err) == (1, f"ccari: not every file could be matched with a recording: {fault}\n")
     (folder / spoiled.kept.file).unlink()
     done = await with_closed_folders(ccari, "recordings", "verify")
     assert done.code == 1
     assert f"{spoiled.tag.recording_id} {spoiled.kept.file}: its file is not there" in done.out
-    assert "2 checked, 1 wrong\n" in done.out
+    assert "2 recordings checked, 1 faulty\n" in done.out
     assert fault in done.out
-    assert done.err.startswith("ccari: 1 of 2 do not lie there as they were put")
+    assert done.err.startswith("ccari: 1 of 2 recordings are missing or were altered since they were stored")
 
 
 @pytest.mark.parametrize("at", [".", "acme"])
@@ -281,7 +284,7 @@ async def test_recordings_on_a_disk_of_their_own_are_never_verified(
     await put(store, folder, key)
     (folder / at / "lost+found").mkdir()
     done = await with_closed_folders(ccari, "recordings", "verify")
-    assert (done.code, done.out, done.err) == (0, "1 checked, 0 wrong\n", "")
+    assert (done.code, done.out, done.err) == (0, "1 recordings checked, 0 faulty\n", "")
 
 
 def retold(file: Path, **other: str) -> None:

@@ -92,8 +92,8 @@ async def test_a_file_cannot_be_checked_without_a_database_or_a_doubt_fails_it(t
         nowhere.ccari(*only, str(sound)), nowhere.ccari(*only, "--json", str(sound)),
         nowhere.ccari(*only, str(wrong)), nowhere.ccari(*only, "--json", str(wrong)),
     )  # fmt: skip
-    assert (checked.code, checked.out) == (0, f"{sound} is sound: 1 controller, 1 campaign\n")
-    doubts = [each.removeprefix("think again: ") for each in checked.err.splitlines()]
+    assert (checked.code, checked.out) == (0, f"{sound} is valid: 1 controller, 1 campaign\n")
+    doubts = [each.removeprefix("warning: ") for each in checked.err.splitlines()]
     assert any("withdraw_consent" in each for each in doubts)
     assert (told.code, told.err) == (0, "")
     assert json.loads(told.out) == {
@@ -124,7 +124,7 @@ async def test_what_would_block_every_call_is_found_by_the_first_of_them(
         ccari.ccari("policy", "check", str(file)), ccari.ccari("policy", "check", "--json", str(mute))
     )
     assert (done.code, done.out) == (1, "")
-    told = [each for each in done.err.splitlines() if not each.startswith("think again: ")]
+    told = [each for each in done.err.splitlines() if not each.startswith("warning: ")]
     blocks = lines("\n".join(told), file)
     assert len(blocks) == 7
     secret, webhook, evidence, journal, sound, register, consent = blocks
@@ -148,7 +148,7 @@ async def test_what_would_block_every_call_is_found_by_the_first_of_them(
     assert "no language 'xx': it has " in language
     assert "ccari sounds build" not in language
     assert register == (
-        "campaign 'offers': the register 'robinson' was never loaded: ccari registers import robinson FILE"
+        "campaign 'offers': the register 'robinson' has never been loaded: ccari registers import robinson FILE"
     )
     assert consent == (
         "campaign 'offers': no number of 'acme' has consented to 'marketing' by phone: ccari consents import FILE"
@@ -177,14 +177,14 @@ async def test_what_has_been_seen_to_still_fails_the_check_or_what_has_lapsed_pa
     blocks = json.loads(checked.out)["blocks"]
     assert checked.code == 1
     assert [each.partition(": ")[2].partition(":")[0] for each in blocks] == [
-        f"the copy of the register 'robinson' is of {now - timedelta(days=31):%Y-%m-%d}, and may be 30 days old",
+        f"the copy of the register 'robinson' is dated {now - timedelta(days=31):%Y-%m-%d}, and may be at most 30 days old",
         "no number of 'acme' has consented to 'marketing' by phone",
     ]
 
     await consent(own.database, 99)
     await loaded(own.database, now - timedelta(days=30) + timedelta(hours=1))
     checked = await ccari.ccari("policy", "check", str(file))
-    assert (checked.code, checked.out) == (0, f"{file} is sound: 1 controller, 1 campaign\n")
+    assert (checked.code, checked.out) == (0, f"{file} is valid: 1 controller, 1 campaign\n")
 
     (tmp_path / "data/keys/registers/robinson").rename(tmp_path / "away")
     checked = await ccari.ccari("policy", "check", "--json", str(file))

@@ -270,7 +270,7 @@ async def test_what_is_stuck_is_not_seen_or_not_tried_again(
     assert failed.err == "ccari: 1 of 1 could not be forwarded: see ccari requests forwards\n"
     (waiting,) = await ccari.json("requests", "forwards")
     assert (waiting["reference"], waiting["state"], waiting["tries"]) == (reference, "waiting", 1)
-    refused(await ccari.ccari("requests", "forwards", "--retry", reference), "nothing was given up of")
+    refused(await ccari.ccari("requests", "forwards", "--retry", reference), "was given up")
     await database.rows(
         "UPDATE forwards SET first_try_at = first_try_at - interval '3 days', next_try_at = now() RETURNING 1"
     )
@@ -297,7 +297,7 @@ async def test_who_tries_again_to_tell_of_a_closed_request_is_not_told_that_its_
     )
     again = await ccari.ccari("requests", "forwards", "--retry", reference)
     assert (again.code, again.err) == (
-        0, f"{reference} is closed and its number erased: its controller is told without, and has to hear from you who it is\n",
+        0, f"{reference} is closed and its number erased: the controller is sent the request without the number; tell the controller yourself who it is\n",
     )  # fmt: skip
 
 
@@ -307,7 +307,7 @@ async def test_the_webhooks_secret_is_printed_or_made_twice(ccari: Service, tmp_
     secret = path.read_text()
     again = await run(ccari, "webhook-secret")
     assert path.read_text() == secret
-    assert (first.split(",")[0], again.split(",")[0]) == ("acme: made", "acme: was there already")
+    assert (first.split(",")[0], again.split(",")[0]) == ("acme: made", "acme: existed already")
     assert secret.strip() not in first + again
 
 

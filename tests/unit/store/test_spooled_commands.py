@@ -37,7 +37,7 @@ async def test_a_right_that_waits_is_not_told_of_or_with_its_number(
     """Also where there is no database to ask."""
     nowhere = {"CCARI_DATABASE__URL": "postgresql://nobody@127.0.0.1:1/none"}
     done = await ccari.ccari("requests", "spooled", environment=nowhere)
-    assert (done.code, done.out) == (0, "nothing waits on this node\n")
+    assert (done.code, done.out) == (0, "no rights wait on this node\n")
     await node.press(call)
     done = await ccari.ccari("requests", "spooled", "--json", environment=nowhere)
     assert done.code == 0, done.err

@@ -461,7 +461,7 @@ async def test_an_erasure_is_carried_out_unasked_or_not_shown(
     assert done.code == 0, done.err
     assert "recording" in done.out
     assert "17(3)(b)" in done.out
-    assert done.err == "nothing was erased yet: --yes erases it; there is no way back\n"
+    assert done.err == "nothing has been erased yet: add --yes to erase it; this cannot be undone\n"
     assert await shelf.fate(recording) is None
     shown = await ccari.json(*base)
     assert {each["what"]: each["count"] for each in shown["goes"]}["recording"] == 1
@@ -516,8 +516,8 @@ async def test_a_report_that_was_not_written_can_never_be_had(
     assert done.code == 1
     assert "recording" in done.out
     assert done.err.splitlines()[-1] == (
-        f"ccari: all is erased; the report could not be written: cannot write {report}: No space left on device: "
-        "run this again for it"
+        f"ccari: everything is erased, but the report could not be written: cannot write {report}: No space left on device: "
+        "run the command again to write it"
     )
     assert await shelf.fate(recording) == f"erasure {reference}"
     done = await ccari.ccari(*base, str(report))

@@ -68,7 +68,7 @@ async def test_a_revoked_or_expired_token_opens_something(ccari: Service, api: A
     again = await ccari.ccari("token", "revoke", "crm")
     assert (again.code, again.err) == (
         1,
-        "ccari: there is no token 'crm' that is good: see ccari token list\n",
+        "ccari: there is no valid token 'crm': see ccari token list\n",
     )
     await store.tokens.add(Bearer("old", Role.OPS), fingerprint(WRONG), "test", datetime.now(UTC))
     (await api.ask("GET", CALLS, token=WRONG)).problem(HTTPStatus.UNAUTHORIZED)
@@ -130,7 +130,7 @@ async def test_a_token_is_made_that_nobody_could_tell_from_another_or_that_opens
 ) -> None:
     assert (await ccari.ccari("token", "create", "--role", "ops", "--name", "pbx")).code == 0
     attempts = {
-        ("--role", "ops", "--name", "pbx"): (1, "there is, or was, a token 'pbx'"),
+        ("--role", "ops", "--name", "pbx"): (1, "a token named 'pbx' exists or was revoked"),
         ("--role", "ops", "--controller", "nobody"): (1, "there is no controller 'nobody'"),
         ("--role", "agent"): (2, "--agent"),
         ("--role", "agent", "--agent", ""): (2, "--agent"),
