@@ -1,4 +1,4 @@
-"""What was answered to requests that may come again."""
+"""The answers to HTTP requests that may be repeated with the same Idempotency-Key, in PostgreSQL."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -7,9 +7,9 @@ from ccari.ports.repeats import Answered, Unanswered
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
-#: For so long an answer is given again.
+#: How long an answer is kept, and given again.
 KEPT = timedelta(days=1)
-#: Who has not held it for so long died over it.
+#: A claim that was not renewed for so long is free: whoever had it died over it.
 LOST = timedelta(minutes=2)
 
 
@@ -20,14 +20,16 @@ class Repeats:
         self._database = database
 
     async def claim(self, key: bytes, asked: bytes, claim: UUID) -> Answered | Unanswered:
-        """What was answered before, or why nothing is; FIRST: go on, hold it, and settle or drop it."""
+        """The answer that was given before, or why there is none. FIRST: go on, renew the claim with :meth:`hold`, and end it with
+        :meth:`settle` or :meth:`drop`.
+        """
         async with self._database.connection() as connection:
             await connection.execute(SQL["forget_old_repeats"], KEPT)
             if await connection.fetchval(SQL["claim_repeat"], key, asked, claim, LOST) is not None:
                 return Unanswered.FIRST
             row = await connection.fetchrow(SQL["earlier_answer"], key)
         if row is None:
-            # it came to nothing a moment ago
+            # the claim was dropped a moment ago
             return Unanswered.UNDER_WAY
         if row["asked"] != asked:
             return Unanswered.OTHER
@@ -40,7 +42,7 @@ class Repeats:
             await connection.execute(SQL["hold_repeat"], key, claim)
 
     async def settle(self, key: bytes, claim: UUID, answered: Answered) -> None:
-        """Nothing, where another has it by now."""
+        """Keep the answer; does nothing if another request has the claim by now."""
         async with self._database.connection() as connection:
             await connection.execute(
                 SQL["settle_repeat"], key, claim, answered.status, answered.location, answered.kind, answered.body,
@@ -48,6 +50,6 @@ class Repeats:
             )  # fmt: skip
 
     async def drop(self, key: bytes, claim: UUID) -> None:
-        """As :meth:`settle`."""
+        """Give the claim up without an answer; does nothing if another request has it by now."""
         async with self._database.connection() as connection:
             await connection.execute(SQL["drop_repeat"], key, claim)

@@ -1,4 +1,4 @@
-"""The register of rights requests: each is entered with its immediate effect, and each step taken, in one transaction."""
+"""The register of rights requests. Each is entered in one transaction with its immediate effect; so is each later step."""
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -30,17 +30,17 @@ class Requests:
         self._database = database
 
     async def overdue(self, clock: Clock, limit: int, controller: str | None = None) -> list[dict[str, Any]]:
-        """Open requests whose last day is over where the controller is (Art 12(3))."""
+        """Open requests whose last day has passed, by the controller's calendar (Art 12(3))."""
         return await self.due_within(OVERDUE, clock, limit, controller)
 
     async def due_within(
         self, days: int, clock: Clock, limit: int, controller: str | None = None
     ) -> list[dict[str, Any]]:
-        """Open requests whose last day is at most ``days`` away where the controller is, the overdue ones too."""
+        """Open requests whose last day is at most ``days`` away by the controller's calendar, with the overdue ones."""
         return await self.list(controller, limit, clock=clock, wanted=Wanted(due_within=days))
 
     async def show(self, reference: str) -> RequestRecord:
-        """One request whole.
+        """One request with its history, and the bars and recordings that it concerns; its journal is checked.
 
         Raises
         ------
@@ -48,10 +48,10 @@ class Requests:
             If there is no such request.
         """
         async with self._database.snapshot() as connection:
-            found = await connection.fetchrow(SQL["show_request"], reference)
-            if found is None:
+            row = await connection.fetchrow(SQL["show_request"], reference)
+            if row is None:
                 raise _unknown(reference)
-            request = dict(found)
+            request = dict(row)
             journal = await connection.fetch(SQL["request_journal"], reference)
             leaves = await sealed(connection, Kind.REQUEST, reference)
             history = await connection.fetch(SQL["request_history"], reference)
@@ -61,13 +61,14 @@ class Requests:
             )  # fmt: skip
             recordings = await connection.fetch(SQL["recordings_of_call"], request["call_id"])
         fault = _fault(request, [journals.request_linked(dict(row)) for row in journal], leaves)
-        told, barred, kept = ([dict(row) for row in rows] for rows in (history, bars, recordings))
-        return RequestRecord(request, told, barred, kept, fault)
+        return RequestRecord(
+            request, list(map(dict, history)), list(map(dict, bars)), list(map(dict, recordings)), fault
+        )
 
     async def export(
         self, controller: str | None, since: datetime | None
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Each request with its history, the oldest first, a few at a time."""
+        """Each request with its history, the oldest first, read in batches. ``controller``: None is all."""
         async with contextlib.aclosing(
             self._database.stream(SQL["export_requests"], controller, since)
         ) as batches:
@@ -78,17 +79,17 @@ class Requests:
     async def add(
         self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
     ) -> str:
-        """Enter a request that came in otherwise than by key, with the same effects; gives its reference."""
+        """Enter a request that did not come in by key, with the same immediate effects. Gives its reference."""
         async with self._database.transaction() as connection:
             return await register(connection, controller, exercise, digests, campaign=campaign)
 
     async def verify(self, reference: str, level: Level, work: Work) -> dict[str, Any]:
-        """Set down how sure the person's identity is, and how that was found out (Art 12(6)).
+        """Record how sure the person's identity is, and in ``work`` how it was verified (Art 12(6)).
 
         Raises
         ------
         RequestError
-            If there is no such request, it is closed, or nothing is said of how.
+            If there is no such request, it is closed, or ``work`` does not say how.
         """
         async with self._locked(reference) as (connection, request):
             state = RequestState(request["state"])
@@ -96,12 +97,12 @@ class Requests:
             return await _change(connection, request, rights.after_verification(state), work, level=level)
 
     async def step(self, reference: str, to: RequestState, work: Work) -> dict[str, Any]:
-        """Take a request to another state; on closure its number is erased, and the digest stays.
+        """Take a request to another state. On closure its number is erased, and the digest is kept.
 
         Raises
         ------
         RequestError
-            If there is no such request, or the law or its state forbids the step: in the words of ``StepFault``.
+            If there is no such request, or the law or its state forbids the step; a ``StepFault`` says why.
         """
         async with self._locked(reference) as (connection, request):
             country = work.clock.countries.get(request["controller"])
@@ -122,7 +123,7 @@ class Requests:
 
     @contextlib.asynccontextmanager
     async def _locked(self, reference: str) -> AsyncIterator[tuple[Connection, asyncpg.Record]]:
-        """A request that nobody else changes meanwhile; whoever comes second is judged by what the first has done."""
+        """The request, with its row locked: a second change waits, and is judged by the state that the first has left."""
         async with self._database.transaction() as connection:
             request = await connection.fetchrow(SQL["lock_request"], reference)
             if request is None:
@@ -132,7 +133,7 @@ class Requests:
     async def list(
         self, controller: str | None, limit: int, *, clock: Clock | None = None, wanted: Wanted | None = None
     ) -> list[dict[str, Any]]:
-        """Requests, the one that is due first before the others, with ``days_left`` and whether it is ``overdue``."""
+        """Requests, open ones first and by due date, each with ``days_left`` and whether it is ``overdue``."""
         clock, wanted = clock or Clock(datetime.now(UTC), {}), wanted or Wanted()
         controllers, after = list(clock.countries), wanted.after
         return await self._database.rows(
@@ -145,7 +146,7 @@ class Requests:
     async def of(
         self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock | None = None
     ) -> Sequence[dict[str, Any]]:
-        """What a number has asked of each controller, the newest first: its digests are of every version that is in use."""
+        """The requests of a number, the newest first. ``known_as``: its digests by controller, under every secret in use."""
         clock = clock or Clock(datetime.now(UTC), {})
         controllers = list(clock.countries)
         sought = [(whose, digest) for whose, digests in known_as.items() for digest in digests.all]
@@ -159,7 +160,7 @@ async def register(
     connection: Connection, controller: str, exercise: Exercise, digests: Digests, *,
     campaign: str | None = None, call_id: UUID | None = None,
 ) -> str:  # fmt: skip
-    """Write the request and what it does at once, in the transaction that ``connection`` is in.
+    """Enter a request with its immediate effect, in the transaction that ``connection`` is in.
 
     Returns
     -------
@@ -168,16 +169,16 @@ async def register(
     """
     effect = EFFECTS[exercise.right]
     if exercise.right is Right.WITHDRAW_CONSENT:
-        # before the counter is taken, which all rights of the controller wait for
+        # before the counter's row is locked, for which all rights of the controller wait
         purposes = None if exercise.consent_purpose is None else [exercise.consent_purpose]
         await withdraw(connection, controller, digests, purposes, exercise.received_at)
-    # what came otherwise than in a call may be about any recording
-    unknown = call_id is None or exercise.recorded_elsewhere
-    recorded = unknown or await connection.fetchval(SQL["is_recorded"], call_id)
+    # a request that did not come in a call may be about any recording
+    may_be_recorded = call_id is None or exercise.recorded_elsewhere
+    recorded = may_be_recorded or await connection.fetchval(SQL["is_recorded"], call_id)
     state = rights.begins(exercise.right, recorded=recorded)
     count = await connection.fetchval(SQL["next_reference"], controller, exercise.local_year)
     reference = f"{controller.upper()}-{exercise.local_year}-{count:06d}"
-    # what is complete with its effect needs nobody to be written to, so the number is not kept
+    # a request that is complete with its effect needs no answer, so its number is not kept
     kept = exercise.number if state.is_open else None
     await connection.execute(
         SQL["add_request"], reference, controller, campaign, call_id, exercise.right,
@@ -187,7 +188,7 @@ async def register(
     )  # fmt: skip
     if effect.suppress is not None:
         origin = "call" if call_id else f"request:{exercise.intake}"
-        # a consent that was given since stands
+        # a consent that was given after the withdrawal stands
         since = exercise.received_at if exercise.right is Right.WITHDRAW_CONSENT else None
         await enter(
             connection, controller, digests, _reach(exercise), effect.suppress, origin, reference, call_id=call_id, since=since
@@ -206,7 +207,7 @@ async def register(
 
 
 def _reach(exercise: Exercise) -> Sequence[str]:
-    """The campaigns that the right's bar is on; '' is all of the controller's calls. A withdrawal takes back one consent."""
+    """The campaigns that the right's bar is on; '' is all of the controller's calls. A withdrawal may be of one consent only."""
     if exercise.right is Right.WITHDRAW_CONSENT and exercise.consent_purpose is not None:
         return exercise.consent_campaigns
     return ("",)
@@ -230,13 +231,13 @@ async def _note(
     connection: Connection, reference: str, who: str, state: RequestState, level: Level, due: date, reason: str,
     number: str | None,
 ) -> None:  # fmt: skip
-    """What has become of the request, for good; and its controller is to be told (Art 28(3)(e))."""
+    """Add to the request's journal what has become of it, and queue that for its controller (Art 28(3)(e))."""
     seq = await journals.append_to_request(connection, reference, state, level, due, who, reason)
     await connection.execute(SQL["queue_forward"], reference, seq, number)
 
 
 def _fault(request: dict[str, Any], journal: Sequence[Linked], leaves: Sequence[Sealed]) -> str | None:
-    """The first fault of the request's journal; takes its count and last link out of the row."""
+    """The first fault of the request's journal. Removes the journal's count and last link from the row."""
     begins = chain.start_of_request(request["reference"])
     count, last = request.pop("events"), request.pop("last_link")
     return chain.fault(begins, journal, count=count, last=last or begins) or seal.fault(journal, leaves)

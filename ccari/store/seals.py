@@ -1,4 +1,4 @@
-"""Seals, and all that is kept of one call or request as evidence."""
+"""Seals over journals, and the account of one call or request as evidence."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -21,8 +21,8 @@ _MARKS = {
     Kind.REQUEST: "requests_sealed",
     Kind.ACCESSES: "accesses_sealed",
 }
-#: Of a row, what the account has elsewhere.
-_APART = frozenset({"events", "last_link"})
+#: Columns that are left out of an account's subject: the account has them elsewhere.
+_NOT_IN_SUBJECT = frozenset({"events", "last_link"})
 
 
 Sign = Callable[[Sequence[Leaf], Statement | None], Seal]
@@ -48,11 +48,17 @@ class Seals:
                 return 0
             leaves = sorted((_leaf(dict(row)) for row in rows), key=lambda each: (each.kind, each.id))
             last = await connection.fetchrow(SQL["last_seal"])
-            # so many hashes would hold up the calls
+            # in a thread: so many hashes would hold up the calls
             seal = await asyncio.to_thread(sign, leaves, _statement(dict(last)) if last else None)
-            told = seal.statement
+            signed = seal.statement
             number = await connection.fetchval(
-                SQL["add_seal"], told.sealed_at, told.leaves, told.root, told.before, told.key, seal.signature
+                SQL["add_seal"],
+                signed.sealed_at,
+                signed.leaves,
+                signed.root,
+                signed.before,
+                signed.key,
+                seal.signature,
             )
             await connection.execute(
                 SQL["add_sealed"], number, list(range(len(leaves))), [each.kind for each in leaves],
@@ -66,7 +72,7 @@ class Seals:
         return len(leaves)
 
     async def all(self) -> AsyncIterator[tuple[Seal, list[Leaf]]]:
-        """Each seal with the journals that it is said to be of, the oldest first."""
+        """Each seal with the leaves that the database has for it, the oldest first."""
         seal, leaves, number = None, list[Leaf](), None
         async for rows in self._database.stream(SQL["all_seals"]):
             for row in rows:
@@ -80,26 +86,26 @@ class Seals:
             yield seal, leaves
 
     async def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:
-        """The journals that do not go through what was sealed, with the moment of the seal."""
+        """The journals that no longer have the entry that was sealed, each with the moment of the seal."""
         async for rows in self._database.stream(SQL["not_as_sealed"]):
             for row in rows:
                 yield Kind(row["kind"]), row["id"], row["sealed_at"]
 
     async def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:
-        """Every journal, with the first thing in it that does not fit, in words. What was erased fits.
+        """Every journal with its first fault, in words; None if it has none. Erased fields are no fault.
 
-        However many there are, one is held at a time.
+        The journals are read in batches.
         """
-        async for rows in _each(self._database.stream(SQL["all_call_journals"])):
+        async for rows in _by_journal(self._database.stream(SQL["all_call_journals"])):
             yield Kind.CALL, rows[0]["id"], _fault(rows, chain.start(UUID(rows[0]["id"])), journals.linked)
-        async for rows in _each(self._database.stream(SQL["all_request_journals"])):
+        async for rows in _by_journal(self._database.stream(SQL["all_request_journals"])):
             begins = chain.start_of_request(rows[0]["id"])
             yield Kind.REQUEST, rows[0]["id"], _fault(rows, begins, journals.request_linked)
         _, fault = await Accesses(self._database).fault()
         yield Kind.ACCESSES, Kind.ACCESSES, fault
 
     async def of_call(self, call_id: UUID) -> Account:
-        """All that is kept of a call.
+        """All that is kept of a call as evidence.
 
         Raises
         ------
@@ -120,7 +126,7 @@ class Seals:
             )  # fmt: skip
 
     async def of_request(self, reference: str) -> Account:
-        """All that is kept of a request. Raises UnknownError if there is none."""
+        """All that is kept of a request as evidence. Raises UnknownError if there is no such request."""
         async with self._database.snapshot() as connection:
             request = await connection.fetchrow(SQL["evidence_of_request"], reference)
             if request is None:
@@ -135,22 +141,22 @@ class Seals:
 
 
 async def sealed(connection: Connection, kind: Kind, of: str) -> list[Sealed]:
-    """How far a journal is sealed: each leaf, with the moment of its seal."""
+    """How far a journal is sealed: each leaf of it with the moment of its seal."""
     rows = await connection.fetch(SQL["sealed_of"], kind, of)
     return [(_leaf(dict(row)), row["sealed_at"]) for row in rows]
 
 
-async def _each(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[list[dict[str, Any]]]:
-    """The rows of each journal together."""
-    of: list[dict[str, Any]] = []
+async def _by_journal(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[list[dict[str, Any]]]:
+    """The rows of one journal after another, from rows in the order of their journals."""
+    journal: list[dict[str, Any]] = []
     async for rows in batches:
         for row in rows:
-            if of and of[0]["id"] != row["id"]:
-                yield of
-                of = []
-            of.append(row)
-    if of:
-        yield of
+            if journal and journal[0]["id"] != row["id"]:
+                yield journal
+                journal = []
+            journal.append(row)
+    if journal:
+        yield journal
 
 
 def _fault(
@@ -184,7 +190,7 @@ async def _revision(connection: Connection, number: int | None) -> Revision | No
 
 
 def _subject(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in _APART}
+    return {name: value for name, value in row.items() if name not in _NOT_IN_SUBJECT}
 
 
 def _leaf(row: Mapping[str, Any]) -> Leaf:

@@ -16,7 +16,7 @@ from ccari.store.erasures import holds_on_number
 from ccari.store.journals import as_told
 from ccari.store.queries import SQL
 
-#: What in a journal tells of those who work there, and not of the person (Art 15(4)).
+#: Fields of a journal that are about employees, and not about the person (Art 15(4)).
 _OF_EMPLOYEES = frozenset({"agent", "by", "who", "colleague"})
 
 
@@ -31,7 +31,7 @@ class Subjects:
             return await mandates.read(connection, reference)
 
     async def holdings(self, subject: Subject, listed_as: Sequence[tuple[str, bytes]]) -> Holdings:
-        whose = (subject.controller, list(subject.digests.all))
+        person = (subject.controller, list(subject.digests.all))
         async with (
             self._database.apart() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -40,23 +40,25 @@ class Subjects:
             async def rows(query: str, *arguments: Any) -> list[dict[str, Any]]:
                 return [dict(row) for row in await connection.fetch(SQL[query], *arguments)]
 
-            calls, consents = await rows("disclosed_calls", *whose), await rows("consents_of", *whose)
-            requests = await rows("disclosed_requests", *whose)
-            events = await _by(connection, "disclosed_events", "call_id", [each["id"] for each in calls])
-            uses = await _by(connection, "uses_of_consents", "consent_id", [each["id"] for each in consents])
+            calls, consents = await rows("disclosed_calls", *person), await rows("consents_of", *person)
+            requests = await rows("disclosed_requests", *person)
+            events = await _rows_by(connection, "disclosed_events", "call_id", [each["id"] for each in calls])
+            uses = await _rows_by(
+                connection, "uses_of_consents", "consent_id", [each["id"] for each in consents]
+            )
             references = [each["reference"] for each in requests]
-            recordings = await rows("disclosed_recordings", *whose)
+            recordings = await rows("disclosed_recordings", *person)
             held = await holds.explain(connection, [each["id"] for each in recordings])
             looked_at = [str(each["id"]) for each in (*calls, *recordings)] + references
-            steps = await _by(connection, "disclosed_steps", "reference", references)
+            steps = await _rows_by(connection, "disclosed_steps", "reference", references)
             return Holdings(
                 calls=[{**each, "events": [_event(one) for one in events[each["id"]]]} for each in calls],
-                heard=await rows("disclosed_heard", *whose),
-                contacts=await rows("contacts_of", *whose),
+                heard=await rows("disclosed_heard", *person),
+                contacts=await rows("contacts_of", *person),
                 consents=[
                     {**each, "used_in_calls": [one["call_id"] for one in uses[each.pop("id")]]} for each in consents
                 ],
-                suppressions=await rows("disclosed_suppressions", *whose),
+                suppressions=await rows("disclosed_suppressions", *person),
                 listings=await rows(
                     "disclosed_listings", [register for register, _ in listed_as], [digest for _, digest in listed_as]
                 ),
@@ -84,20 +86,20 @@ def _legal(held: Iterable[Held]) -> bool:
     return any(each.kind is HoldKind.LEGAL for each in held)
 
 
-async def _by(
+async def _rows_by(
     connection: asyncpg.Connection, query: str, key: str, ids: list[Any]
 ) -> dict[Any, list[dict[str, Any]]]:
-    """The rows of many, by what they belong to, each without its key."""
-    found: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
+    """The rows that the query gives for ``ids``, grouped by the column ``key``, which each row then lacks."""
+    grouped: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in await connection.fetch(SQL[query], ids):
-        told = dict(row)
-        found[told.get(key)].append({name: value for name, value in told.items() if name != key})
-    return found
+        columns = dict(row)
+        grouped[columns.get(key)].append({name: value for name, value in columns.items() if name != key})
+    return grouped
 
 
 def _event(row: Mapping[str, Any]) -> dict[str, Any]:
     if row["fields"] is None:
         return {"at": row["at"], "event": row["event"], "fields": None}
     fields, _ = as_told(row["fields"], b"")
-    told = {name: value for name, value in fields.items() if name not in _OF_EMPLOYEES}
-    return {"at": row["at"], "event": row["event"], "fields": told}
+    disclosed = {name: value for name, value in fields.items() if name not in _OF_EMPLOYEES}
+    return {"at": row["at"], "event": row["event"], "fields": disclosed}

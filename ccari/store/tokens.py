@@ -1,4 +1,4 @@
-"""The bearer tokens of the HTTP API, by their hash."""
+"""The bearer tokens of the HTTP API, of which only hashes are kept."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,7 +10,8 @@ from ccari.ports.access import Bearer, Role
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
-#: More are hardly made; who is not among them waits as others do.
+#: How many good tokens are read at most, which is more than anybody makes. The requests of one that is not among them wait as those
+#: without a good token do.
 MOST_GOOD = 10_000
 
 
@@ -26,7 +27,7 @@ class Tokens:
         self._database = database
 
     async def add(self, bearer: Bearer, sha256: bytes, by: str, expires_at: datetime | None) -> bool:
-        """False if the name was used before, though its token may be revoked."""
+        """Add a token. False if the name was used before, even if that token is revoked."""
         controllers = sorted(bearer.controllers) if bearer.controllers is not None else None
         return bool(
             await self._database.rows(
@@ -35,18 +36,18 @@ class Tokens:
         )
 
     async def bearer(self, sha256: bytes) -> Bearer | None:
-        """Who bears the token of that hash; None: nobody, or no longer."""
-        found = await self._database.rows(SQL["token_bearer"], sha256)
-        return bearer_of(found[0]) if found else None
+        """Who bears the token of that hash; None if there is none, or it is revoked or has expired."""
+        rows = await self._database.rows(SQL["token_bearer"], sha256)
+        return bearer_of(rows[0]) if rows else None
 
     async def good(self) -> frozenset[bytes]:
-        """The hashes of the tokens that are good; of very many, those that were made last."""
+        """The hashes of the tokens that are neither revoked nor expired; the newest :data:`MOST_GOOD` if there are more."""
         return frozenset(row["sha256"] for row in await self._database.rows(SQL["good_tokens"], MOST_GOOD))
 
     async def revoke(self, name: str, by: str) -> bool:
-        """False if there is no such token, or it is revoked already."""
+        """Revoke a token. False if there is none of that name, or it is revoked already."""
         return bool(await self._database.rows(SQL["revoke_token"], name, by))
 
     async def list(self) -> list[dict[str, Any]]:
-        """Every token there ever was, the oldest first, and whether it is ``good``."""
+        """Every token that there ever was, the oldest first, and whether it is still ``good``."""
         return await self._database.rows(SQL["list_tokens"])

@@ -1,8 +1,8 @@
-"""What a deleted row leaves behind in PostgreSQL's own files, and its end.
+"""Clearing what deleted rows leave behind in PostgreSQL's own files.
 
-A deleted row lies in its table's file until the space is taken by another, and in the write-ahead log until that is
-removed. The tables that held the number are written anew; the others held digests and masked numbers, and their space is
-given back for use.
+A deleted row stays in its table's file until another takes its space, and in the write-ahead log until that segment is removed.
+Tables that held the number are rewritten (VACUUM FULL). The others held digests and masked numbers: a plain VACUUM frees their
+space for reuse.
 """
 
 from typing import Any
@@ -11,9 +11,9 @@ import asyncpg
 
 from ccari.store.queries import SQL
 
-#: Always: the numbers of requests, what was noted on them, and the words of who purges; none of them is large.
+#: Rewritten always: the numbers of requests, the notes on them, and the words of whoever purges. None of them is large.
 _HELD_NUMBERS = ("rights_requests", "forwards", "request_event_details", "deletions")
-#: Where somebody has written it there.
+#: Rewritten if somebody has written the number into their text.
 _HOLD_WORDS = (
     "suppressions",
     "removed_suppressions",
@@ -23,23 +23,24 @@ _HOLD_WORDS = (
     "call_event_fields",
 )
 _OTHERS = ("calls", "consent_uses", "heard_notices", "http_repeats")
-#: A larger table would keep the running calls waiting while it is written anew.
+#: A larger table is not rewritten: that would keep the running calls waiting.
 MOST_BYTES = 32 << 20
-#: For one table, of hundreds of gigabytes say: an erasure that waited until the connection gives up would never end.
+#: The time for one table, which may have hundreds of gigabytes: without a limit the connection would time out, and the erasure
+#: never end.
 MOST_SECONDS = 300
-#: A call that waits for a table gives up after two seconds.
+#: Less than the two seconds after which a call that waits for a table gives up.
 _LOCK = "SET lock_timeout TO '1s'"
 _REFUSED = (asyncpg.LockNotAvailableError, asyncpg.InsufficientPrivilegeError, asyncpg.QueryCanceledError)
 
 
 async def clear(connection: asyncpg.Connection, *, in_words: bool) -> dict[str, Any]:
-    """Clear the space of deleted rows, as far as the server's owner lets us. ``in_words``: people had written the number.
+    """Clear the space of deleted rows, as far as our role may. ``in_words``: people had written the number into texts.
 
     Returns
     -------
     dict
-        ``written_anew`` and ``given_back``: tables. ``left``: tables, or the write-ahead log, whose traces the
-        database's administrator has to clear, and why.
+        ``written_anew`` and ``given_back``: the tables that were rewritten, or whose space was freed. ``left``: the tables, and
+        perhaps the write-ahead log, that the database's administrator has to clear, each with the reason.
     """
     anew: list[str] = []
     back: list[str] = []
@@ -63,7 +64,7 @@ async def clear(connection: asyncpg.Connection, *, in_words: bool) -> dict[str, 
 
 
 async def _clear_log(connection: asyncpg.Connection) -> str | None:
-    """Begin a new segment, so that a checkpoint removes those before it; why that could not be done."""
+    """Begin a new segment of the write-ahead log, so that a checkpoint removes the older ones. Gives the reason if it failed."""
     try:
         await connection.execute("SELECT pg_switch_wal()")
         await connection.execute("CHECKPOINT")

@@ -1,4 +1,4 @@
-"""The database as it is: no migration, no server made or given to another user, and nothing can be written."""
+"""Opening the database read-only, as ``ccari doctor`` does: no migration, no new server, no change of who owns its files."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ from ccari.store.opened import Store
 #: An embedded server starts and stops within a second or two.
 PATIENCE_SECONDS = 15.0
 _ASK_AGAIN_SECONDS = 0.1
-#: PostgreSQL's default port, by which it names a socket.
+#: The name of PostgreSQL's socket, with its default port.
 _SOCKET = ".s.PGSQL.5432"
 _SESSION = {
     "search_path": SCHEMA, "application_name": "ccari doctor", "timezone": "UTC",
@@ -36,7 +36,7 @@ _SESSION = {
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """``ahead``: how far its clock is before ours, give or take half of the question's ``round_trip``."""
+    """The server that answers. ``ahead``: how far its clock is ahead of ours, give or take half of the ``round_trip``."""
 
     version: str
     replica: bool
@@ -50,7 +50,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Names of migrations: those applied, those that this ccari would apply, and those that it does not know."""
+    """Migrations by name: those applied, those that this ccari would apply, and those applied that it does not know."""
 
     applied: list[str]
     pending: list[str]
@@ -58,7 +58,7 @@ class Schema:
 
 
 class AnothersError(StoreError):
-    """The embedded server is ``owner``'s (None: whose cannot be seen), and nothing can be seen of it from here."""
+    """The embedded server belongs to another user, ``owner`` (None: not known), and cannot be looked at from here."""
 
     def __init__(self, words: str, owner: str | None) -> None:
         super().__init__(words)
@@ -67,7 +67,7 @@ class AnothersError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """An embedded server that was made once; its locks are held, and not as much as written."""
+    """An embedded server that exists. Its lock files are only opened for reading."""
 
     server: embedded.Server
     owner: str
@@ -76,34 +76,34 @@ class Embedded:
 
     @contextlib.asynccontextmanager
     async def joined(self) -> AsyncIterator[str]:
-        """Join it, or run it for so long, and give its DSN. Whose its files are, and their modes, stay as they are.
+        """Join the server, or run it until the context ends, and give its DSN. The owners and modes of its files stay as they are.
 
-        Root runs it as the owner of what it keeps, where the service would choose a user and give it all to him.
+        Root runs it as the owner of its files; the service would choose a user, and make that one their owner.
 
         Raises
         ------
         AnothersError
             If it does not run, and its owner cannot run it from here.
         StoreError
-            If it cannot be started, or another process has been starting or stopping it for longer than
-            :data:`PATIENCE_SECONDS`, for which to wait would be to hang with it.
+            If it cannot be started, or another process has been starting or stopping it for longer than :data:`PATIENCE_SECONDS`,
+            and so perhaps hangs.
         """
         with self.users, self.control:
-            await self._alone()
+            await self._lock_control()
             fcntl.flock(self.users, fcntl.LOCK_SH | fcntl.LOCK_NB)
             await self._ensure_running()
             fcntl.flock(self.control, fcntl.LOCK_UN)
             try:
                 yield self.server.dsn
             finally:
-                # the last one out stops it; who hangs is not out
+                # the last process to leave stops it; one that hangs has not left
                 with contextlib.suppress(StoreError, BlockingIOError):
-                    await self._alone()
+                    await self._lock_control()
                     fcntl.flock(self.users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     await self.server.stop()
 
-    async def _alone(self) -> None:
-        """Be the only process that starts or stops it."""
+    async def _lock_control(self) -> None:
+        """Become the only process that starts or stops the server."""
         patient_until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -122,7 +122,7 @@ class Embedded:
         try:
             _, writer = await asyncio.open_unix_connection(self.server.sockets / _SOCKET)
         except OSError:
-            # a service that was killed leaves its socket behind, and nobody at it
+            # nobody listens: a service that was killed leaves the socket behind
             if not await self.server.finds_programmes():
                 raise AnothersError(
                     f"the embedded PostgreSQL in {self.server.folder} does not run, and its owner, {self.owner}, cannot run it "
@@ -135,14 +135,14 @@ class Embedded:
 
 
 def find_embedded(data_dir: Path) -> Embedded:
-    """The embedded server of ``data_dir``, to be joined. Blocks.
+    """The embedded server of ``data_dir``, to be joined. Blocks on the disk.
 
     Raises
     ------
     AnothersError
-        If it is another user's, and this one is not root.
+        If it is another user's, and this process is not root.
     StoreError
-        If it was never made.
+        If there is none.
     """
     folder = data_dir / "postgresql"
     try:
@@ -162,17 +162,17 @@ def find_embedded(data_dir: Path) -> Embedded:
 
 
 def _owner(*paths: Path) -> str | None:
-    """Whose the first of them is that can be looked at."""
-    for each in paths:
+    """The owner of the first of the paths that can be looked at."""
+    for path in paths:
         with contextlib.suppress(OSError):
-            found = each.stat()
-            return embedded.User(found.st_uid, found.st_gid).name
+            status = path.stat()
+            return embedded.User(status.st_uid, status.st_gid).name
     return None
 
 
 @contextlib.asynccontextmanager
 async def open_untouched(dsn: str) -> AsyncIterator[Store]:
-    """What is kept in a database whose schema may be any, or none.
+    """Open a database read-only, whatever its schema, even none.
 
     Raises
     ------
@@ -186,7 +186,7 @@ async def open_untouched(dsn: str) -> AsyncIterator[Store]:
 async def server(database: Database) -> Server:
     """Ask which server this is, and what time it has. Raises StoreError."""
     async with database.connection() as connection:
-        # the first question of a connection takes longer than the next, between whose ends our clock is read
+        # first, as a connection's first query takes longer: the next one is timed by our clock
         (row,) = await connection.fetch(
             "SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS replica"
         )
@@ -197,14 +197,14 @@ async def server(database: Database) -> Server:
 
 
 async def schema(database: Database) -> Schema:
-    """Compare the migrations of this ccari with those applied, without as much as pogo's own table. Raises StoreError."""
+    """Compare the migrations of this ccari with those applied. Does not even create pogo's own table. Raises StoreError."""
     async with database.connection() as connection:
-        kept = await connection.fetchval("SELECT to_regclass('public._pogo_migration') IS NOT NULL")
+        has_pogo = await connection.fetchval("SELECT to_regclass('public._pogo_migration') IS NOT NULL")
         rows = (
             await connection.fetch(
                 "SELECT migration_id FROM public._pogo_migration WHERE schema_name = $1", SCHEMA
             )
-            if kept
+            if has_pogo
             else []
         )
     applied = {row["migration_id"] for row in rows}

@@ -1,4 +1,4 @@
-"""The outbox of webhooks: the database writes it with what is told of, in the same transaction."""
+"""The outbox of webhooks: the database writes each message in the same transaction as the change that it is about."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,14 +29,14 @@ class Webhooks:
                 )
         if not endpoints:
             return {}
-        done = await self._batches("give_up_narrowed", [each.name for each in endpoints])
-        return Counter(row["endpoint"] for row in done)
+        given_up = await self._batches("give_up_narrowed", [each.name for each in endpoints])
+        return Counter(row["endpoint"] for row in given_up)
 
     async def drop_unseen(self, for_so_long: timedelta) -> Mapping[str, int]:
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_webhooks"])
             gone = await connection.fetch(SQL["drop_webhooks"], for_so_long)
-        # nothing more is written down for them, however long it takes to give up what was
+        # no more messages are written for them from now on, however long it takes to give up those that wait
         given_up = {row["name"]: 0 for row in gone}
         for row in await self._database.rows(SQL["webhooks_of_nobody"]):
             name = row["endpoint"]
@@ -107,20 +107,20 @@ class Webhooks:
         return _ids(await self._batches("discard_deliveries", delivery, endpoint))
 
     async def _give_up(self, name: str) -> int:
-        """Some of what waits for a webhook, if there is none of that name; how much."""
+        """Give up a batch of the messages for a webhook, if no webhook of that name exists. Gives how many."""
         async with self._database.transaction() as connection:
-            # nobody says meanwhile that there is
+            # so that no node registers the webhook meanwhile
             await connection.execute(SQL["lock_webhooks"])
             return len(await connection.fetch(SQL["give_up_webhook"], name))
 
     async def _batches(self, query: str, *arguments: Any) -> list[Mapping[str, Any]]:
-        """Until there is nothing left to do; the rows of what was done."""
-        done: list[Mapping[str, Any]] = []
-        # a few may be looked for among millions
+        """Repeat a query that changes a limited number of rows until it changes none. Gives all rows that it returned."""
+        changed: list[Mapping[str, Any]] = []
+        # a few rows may have to be looked for among millions
         async with self._database.apart() as connection:
             while rows := await connection.fetch(SQL[query], *arguments):
-                done += map(dict, rows)
-        return done
+                changed += map(dict, rows)
+        return changed
 
 
 def _ids(rows: Iterable[Mapping[str, Any]]) -> list[int]:
@@ -132,6 +132,7 @@ def _controllers(endpoint: Endpoint) -> list[str] | None:
 
 
 async def _data(connection: Connection, event: Told, subject: str) -> Mapping[str, Any]:
+    """What the message says of its ``subject``, as that is now: numbers masked, levels by name."""
     match event:
         case Told.CALL_ENDED:
             row = await connection.fetchrow(SQL["call_told"], UUID(subject))
@@ -139,10 +140,10 @@ async def _data(connection: Connection, event: Told, subject: str) -> Mapping[st
             row = await connection.fetchrow(SQL["recording_told"], UUID(subject))
         case _:
             row = await connection.fetchrow(SQL["request_told"], subject)
-    told = dict(row or {})
-    if "level" in told:
-        told |= {
-            "level": Level(told["level"]).name,
-            "number": mask(told["number"]) if told["number"] else None,
+    data = dict(row or {})
+    if "level" in data:
+        data |= {
+            "level": Level(data["level"]).name,
+            "number": mask(data["number"]) if data["number"] else None,
         }
-    return told
+    return data

@@ -1,6 +1,6 @@
-"""The end of consents that are withdrawn, whichever way the withdrawal comes: by key, by letter, or as a bar.
+"""Withdrawing consents, whichever way the withdrawal comes: by key, by letter, or as a bar.
 
-One law for all of them: a withdrawal ends what the number had agreed to before it, in whatever order the two become known.
+The same rule holds for all: a withdrawal ends the consents that were given before it, in whatever order the two become known.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -12,37 +12,40 @@ from ccari.store.database import Connection
 from ccari.store.policies import Asked
 from ccari.store.queries import SQL
 
-#: Rows of a list of which each slice keeps every withdrawal of the controller's consents waiting, and a key press waits no two
-#: seconds.
+#: Rows in a slice of a list of consents. Every withdrawal of the controller's consents waits for the slice under way, and a key
+#: press waits less than two seconds.
 SLICE_ROWS = 500
 
 
 async def withdraw(
     connection: Connection, controller: str, digests: Digests, purposes: Collection[str] | None, at: datetime | None
 ) -> int:  # fmt: skip
-    """Withdraw a number's consents to ``purposes`` (None: all) ``at`` that moment, or now, in the transaction that ``connection``
-    is in; gives how many. Before any bar is entered, as a key press does it: or the two could wait for one another.
+    """Withdraw a number's consents to ``purposes`` (None: all), in the transaction that ``connection`` is in. Gives how many.
+
+    ``at``: when it was received; None is now. Call it before any bar is entered, as a key press does: in another order the two
+    could deadlock.
     """
     await connection.execute(SQL["share_consents"], controller)
     wanted = None if purposes is None else sorted(purposes)
-    done = await connection.execute(SQL["withdraw_consents"], controller, list(digests.all), wanted, at)
-    return int(done.rpartition(" ")[2])
+    status = await connection.execute(SQL["withdraw_consents"], controller, list(digests.all), wanted, at)
+    return int(status.rpartition(" ")[2])
 
 
 @asynccontextmanager
 async def settling(
     connection: Connection, controller: str, first: bytes, last: bytes, asked: Asked, asks: Collection[tuple[str, str]] = ()
 ) -> AsyncIterator[None]:  # fmt: skip
-    """A transaction that enters a slice of ``incoming``, between those digests; then what has been withdrawn by now ends.
+    """A transaction for a slice of ``incoming``, from the ``first`` to the ``last`` digest. When the caller has entered the slice,
+    the consents of its numbers that were withdrawn by then are ended.
 
-    ``asked`` knows which consents campaigns have asked for in policies that were applied, and ``asks`` are more of them, each a
-    campaign with a purpose.
+    ``asked``: what campaigns have asked consent to in the applied policies; ``asks``: more of that, each a campaign with a purpose.
     """
     async with connection.transaction():
         await connection.execute(SQL["lock_consents"], controller)
         yield
-        # a bar does not say which consent it took back, and its campaign may be gone, or ask for another by now
+        # a bar does not say to which purpose consent was withdrawn, and by now its campaign may be gone, or ask for another
         pairs: Sequence[tuple[str, str]] = sorted(await asked.by(connection, controller) | set(asks))
         await connection.execute(
-            SQL["settle_consents"], first, last, controller, [each for each, _ in pairs], [to for _, to in pairs]
+            SQL["settle_consents"], first, last, controller,
+            [campaign for campaign, _ in pairs], [purpose for _, purpose in pairs],
         )  # fmt: skip

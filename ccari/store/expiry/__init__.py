@@ -1,1 +1,1 @@
-"""What goes of each kind when its time is over, and what keeps it."""
+"""Storage limits by kind: what is past its limit, what keeps it beyond, and what is erased of it."""

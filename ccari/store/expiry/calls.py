@@ -1,4 +1,4 @@
-"""Calls whose time is over: what tells whose they were goes, and their commitments stay."""
+"""Calls past their limit: what tells whose they were is erased, and the commitments of their journals stay."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -33,28 +33,28 @@ class Calls:
         return [(row["ended_at"], row["id"]) for row in rows]
 
     async def lock(self, connection: Connection, limit: Limit, ids: Sequence[UUID]) -> Sequence[UUID]:  # noqa: ARG002 - Kind's
-        # from here on nothing is pressed in them, and nobody adds to their journals
+        # from here on no right can be pressed in them, and nothing can be added to their journals
         return [row["id"] for row in await connection.fetch(SQL["hold_unexpired"], ids)]
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[UUID]) -> Keepers:  # noqa: ARG002 - Kind's
-        found: Keepers = defaultdict(set)
+        keepers: Keepers = defaultdict(set)
         for row in await connection.fetch(SQL["holds_on_calls"], ids):
-            found[row["call_id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
+            keepers[row["call_id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
         for row in await connection.fetch(
             SQL["calls_kept"], ids, list(OF_ITS_CALL), holds.ON_RIGHTS, holds.ON_BARS
         ):
             if row["kind"] == "recording":
-                found[row["id"]].add("a recording that is kept")
+                keepers[row["id"]].add("a recording that is kept")
             elif row["kind"] != "request" or _is_needed(Right(row["reason"]), row["legal_basis"]):
                 kind = HoldKind.LEGAL if row["kind"] == "legal" else HoldKind.REQUEST
-                found[row["id"]].add(Held(kind, row["hold"], row["reference"], row["reason"]).words)
-        return found
+                keepers[row["id"]].add(Held(kind, row["hold"], row["reference"], row["reason"]).words)
+        return keepers
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[UUID], who: str) -> None:
         await connection.execute(SQL["expire_fields"], ids)
-        told = {limit.limited.setting: str(limit.days), "by": who}
+        fields = {limit.limited.setting: str(limit.days), "by": who}
         await journals.append_to_each(
-            connection, {each: [entry("personal_data_erased", told)] for each in ids}
+            connection, {each: [entry("personal_data_erased", fields)] for each in ids}
         )
         await connection.execute(SQL["expire_calls"], ids)
 
@@ -63,7 +63,9 @@ class Calls:
 
 
 def _is_needed(right: Right, basis: str | None) -> bool:
-    """Whether a request of the right needs what was processed on ``basis``; what somebody has written there that is none, too."""
+    """Whether a request of the right needs what was processed on ``basis``. A text that is no basis, edited by somebody, counts as
+    needed.
+    """
     if basis is not None and basis not in _BASES:
         return True
     return is_held_by(right, LegalBasis(basis) if basis else None)

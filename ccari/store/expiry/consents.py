@@ -1,4 +1,4 @@
-"""Consents that ended long ago are deleted, and none is in force again for it."""
+"""Consents that ended long ago: they are deleted, in such an order that no older consent comes into force again."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Consents:
         return [(row["given_at"], row["id"]) for row in rows]
 
     async def lock(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Sequence[int]:
-        # no list of consents is merged, and no withdrawal entered, until they are gone
+        # until they are deleted no list of consents can be merged, and no withdrawal entered
         await connection.execute(SQL["lock_consents"], limit.controller)
         rows = await connection.fetch(SQL["lock_consents_to_expire"], limit.controller, ids)
         return [row["id"] for row in rows]
@@ -49,25 +49,25 @@ class Consents:
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Keepers:
         asks = sorted(await self._asked.by(connection, limit.controller))
         rows = await connection.fetch(
-            SQL["consents_kept"], limit.controller, ids, limit.proof, [each for each, _ in asks], [to for _, to in asks],
-            holds.ON_RIGHTS, holds.ON_BARS,
+            SQL["consents_kept"], limit.controller, ids, limit.proof, [campaign for campaign, _ in asks], [purpose for _, purpose
+            in asks], holds.ON_RIGHTS, holds.ON_BARS,
         )  # fmt: skip
-        found: Keepers = defaultdict(set)
+        keepers: Keepers = defaultdict(set)
         for row in rows:
             if row["kind"] == "legal":
-                found[row["id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
+                keepers[row["id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
             elif row["kind"] == "request":
                 if is_held_by(Right(row["reason"]), LegalBasis.CONSENT):
                     held = Held(HoldKind.REQUEST, None, row["reference"], row["reason"])
-                    found[row["id"]].add(held.words)
+                    keepers[row["id"]].add(held.words)
             elif row["kind"] != "older":
-                found[row["id"]].add(_WORDS[row["kind"]])
+                keepers[row["id"]].add(_WORDS[row["kind"]])
         going = set(ids)
         for row in sorted((row for row in rows if row["kind"] == "older"), key=lambda row: row["given_at"]):
-            # the older one comes first, and perhaps goes at the same time
-            if row["older"] not in going or row["older"] in found:
-                found[row["id"]].add(_WORDS["older"])
-        return found
+            # the older consent was judged before, and may expire in the same batch
+            if row["older"] not in going or row["older"] in keepers:
+                keepers[row["id"]].add(_WORDS["older"])
+        return keepers
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[int], who: str) -> None:  # noqa: ARG002 - Kind's
         await connection.execute(SQL["erase_uses"], ids)

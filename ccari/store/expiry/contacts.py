@@ -1,4 +1,4 @@
-"""Contacts that no list had for long, and nobody called: they are deleted, and the gate knows of no source any more."""
+"""Contacts that no list has had for long, and that were not called: they are deleted, and the gate no longer knows a source."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -33,37 +33,37 @@ class Contacts:
         return [(row["told_at"], (row["digest"], row["source"])) for row in rows]
 
     async def lock(self, connection: Connection, limit: Limit, ids: Sequence[Contact]) -> Sequence[Contact]:
-        # what a list had meanwhile, or was called, is not past it any more
+        # a contact that a list has had meanwhile, or that was called, is no longer past its limit
         rows = await connection.fetch(
-            SQL["lock_contacts_past_limit"], limit.controller, *_apart(ids), limit.days
+            SQL["lock_contacts_past_limit"], limit.controller, *_columns(ids), limit.days
         )
         return [(row["digest"], row["source"]) for row in rows]
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[Contact]) -> Keepers:
-        found: Keepers = defaultdict(set)
+        keepers: Keepers = defaultdict(set)
         for row in await connection.fetch(
             SQL["contacts_kept"],
             limit.controller,
-            *_apart(ids),
+            *_columns(ids),
             limit.sourced,
             holds.ON_RIGHTS,
             holds.ON_BARS,
         ):
-            by = found[row["digest"], row["source"]]
+            by = keepers[row["digest"], row["source"]]
             if row["kind"] == "end":
                 by.add("the day after which it may not be used, which bars calls to it (valid_until)")
             elif row["kind"] == "legal":
                 by.add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
             elif is_held_by(Right(row["reason"]), LegalBasis(row["legal_basis"])):
                 by.add(Held(HoldKind.REQUEST, None, row["reference"], row["reason"]).words)
-        return defaultdict(set, {each: by for each, by in found.items() if by})
+        return defaultdict(set, {each: by for each, by in keepers.items() if by})
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[Contact], who: str) -> None:  # noqa: ARG002 - Kind's
-        await connection.execute(SQL["expire_contacts"], limit.controller, *_apart(ids))
+        await connection.execute(SQL["expire_contacts"], limit.controller, *_columns(ids))
 
     def changed(self, one: Contact) -> str:  # noqa: ARG002 - Kind's
         return "another row, which somebody has changed"
 
 
-def _apart(contacts: Sequence[Contact]) -> tuple[list[bytes], list[str]]:
+def _columns(contacts: Sequence[Contact]) -> tuple[list[bytes], list[str]]:
     return [digest for digest, _ in contacts], [source for _, source in contacts]

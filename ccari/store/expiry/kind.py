@@ -1,4 +1,4 @@
-"""What has to be known of a kind of thing that expires."""
+"""What each kind of thing that expires has to provide."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,31 +8,33 @@ from typing import Any, Protocol
 from ccari.ports.limits import Limit
 from ccari.store.database import Connection
 
-#: What keeps each thing that something keeps, in words, by the thing's id.
+#: The reasons, in words, why a thing is kept, by the thing's id. Things that nothing keeps are not in it.
 Keepers = defaultdict[Any, set[str]]
 
 
 class Kind(Protocol):
-    """Each method works in the transaction, if any, that ``connection`` is in, and raises as asyncpg does."""
+    """One kind of thing. Each method works in the transaction, if any, that ``connection`` is in, and raises what asyncpg does."""
 
     async def past(
         self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
     ) -> Sequence[tuple[datetime, Any]]:  # fmt: skip
-        """When each of the next ``most`` things ended whose time was over by ``until``, with its id; the oldest first."""
+        """The next ``most`` things that ended by ``until``, each as when it ended and its id, the oldest first. ``after``: the last
+        one of the batch before.
+        """
         ...
 
     async def lock(self, connection: Connection, limit: Limit, ids: Sequence[Any]) -> Sequence[Any]:
-        """Those of the things that are still there to expire: nobody changes them until the transaction ends."""
+        """Lock the things that are still there to expire, until the transaction ends. Gives their ids."""
         ...
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[Any]) -> Keepers:
-        """What keeps each of the things beyond its time."""
+        """What keeps each of the things beyond its limit."""
         ...
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[Any], who: str) -> None:
-        """Have the things tell no longer whose they were. Raises RefusedError if one of them cannot be gone on with."""
+        """Delete the things, or erase what tells whose they were. Raises RefusedError if the journal of one cannot be continued."""
         ...
 
     def changed(self, one: Any) -> str:
-        """Why a thing is kept that somebody has changed, in words."""
+        """Why a thing that somebody has changed is kept, in words."""
         ...

@@ -1,4 +1,4 @@
-"""Requests whose time is over: what tells whose they were goes, and what proves that they were answered stays."""
+"""Requests past their limit: what tells whose they were is erased, and the proof that they were answered stays."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -38,26 +38,26 @@ class Requests:
         return [row["reference"] for row in await connection.fetch(SQL["lock_unexpired_requests"], ids)]
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[str]) -> Keepers:
-        found: Keepers = defaultdict(set)
+        keepers: Keepers = defaultdict(set)
         for row in await connection.fetch(
             SQL["requests_kept"], ids, limit.forwarded, holds.ON_RIGHTS, holds.ON_BARS
         ):
             if row["kind"] in _WORDS:
-                found[row["id"]].add(_WORDS[row["kind"]])
+                keepers[row["id"]].add(_WORDS[row["kind"]])
             elif row["kind"] == "legal":
-                found[row["id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
+                keepers[row["id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
             elif is_held_by(Right(row["reason"]), None):
-                found[row["id"]].add(Held(HoldKind.REQUEST, None, row["reference"], row["reason"]).words)
-        return found
+                keepers[row["id"]].add(Held(HoldKind.REQUEST, None, row["reference"], row["reason"]).words)
+        return keepers
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[str], who: str) -> None:
-        # before the requests' rows are changed, as whoever begins an erasure: or the two could wait for one another
+        # before the requests' rows are changed, as in the beginning of an erasure, so that the two do not deadlock
         await connection.execute(SQL["remember_erasures"], ids)
         await connection.execute(SQL["erase_notes"], ids)
-        told = f"{limit.limited.setting} = {limit.days}: from now on it does not tell whose it was"
+        words = f"{limit.limited.setting} = {limit.days}: from now on it does not tell whose it was"
         for row in await connection.fetch(SQL["requests_to_go_on_with"], ids):
             await journals.append_to_request(
-                connection, row["reference"], row["state"], Level(row["level"]), row["due"], who, told
+                connection, row["reference"], row["state"], Level(row["level"]), row["due"], who, words
             )
         await connection.execute(SQL["expire_requests"], ids)
 

@@ -13,13 +13,13 @@ WHERE ($2::text IS NULL OR fields->>'who' = $2) AND ($3::text IS NULL OR event =
 ORDER BY seq DESC LIMIT $1
 
 -- name: accesses_not_as_sealed
--- The first seal whose entry is not there.
+-- The first sealed entry that is no longer there as it was sealed.
 SELECT s.events, seals.sealed_at
 FROM sealed s JOIN seals ON seals.id = s.seal LEFT JOIN accesses a ON a.seq = s.events AND a.link = s.link
 WHERE s.kind = 'accesses' AND a.link IS NULL
 ORDER BY s.events LIMIT 1
 
 -- name: all_accesses
--- With the head of the chain as it was at that moment, also where there is no entry.
+-- Each with the head of the chain at that moment; one row with only the head if there are no entries.
 SELECT c.events AS count, c.link AS last, a.seq, a.at, a.event, a.fields::text AS fields, a.salt, a.commitment, a.link
 FROM access_chain c LEFT JOIN accesses a ON true ORDER BY a.seq

@@ -1,10 +1,10 @@
 -- name: open_call
--- The gate's one round trip: the call's row with its unspent token, and what is known of the number.
+-- The gate's one round trip: write the call's row with its unspent token, and read what is known of the number.
 WITH opened AS (
     INSERT INTO calls (id, asterisk, revision, controller, campaign, legal_basis, agent, digest, key_version,
                        number_masked, token, last_link, direction)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-    -- asked again when a newer policy revision was applied meanwhile
+    -- the gate asks again if a newer policy revision was applied meanwhile
     ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, controller = excluded.controller,
         legal_basis = excluded.legal_basis, digest = excluded.digest, key_version = excluded.key_version
     RETURNING id
@@ -19,11 +19,11 @@ FROM opened, gate_facts($4, $14::bytea[], $5, $15, $16, $17::text[], $18::text[]
 -- name: open_refused_call
 INSERT INTO calls (id, asterisk, campaign, agent, number_masked, token, last_link, direction)
 VALUES ($1, $2, $3, $4, '—', $5, $6, $7)
--- the row may be there from before a newer policy was read that no longer knows the campaign
+-- the row may have been written under an older policy, and the newer one no longer has the campaign
 ON CONFLICT (id) DO NOTHING
 
 -- name: make_call
--- The row of a call that could not be opened when a right was pressed in it; nothing if it has one.
+-- For a call without a row in which a right was pressed: the database was away when it was to be opened. No row if it has one.
 INSERT INTO calls (id, asterisk, revision, controller, campaign, legal_basis, agent, digest, key_version,
                    number_masked, token, last_link, direction, opened_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
@@ -31,8 +31,9 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id
 
 -- name: gate_facts_of_each
--- Of each question of $1, in their order, with who bears the token whose hash it tells. $1 is JSON, of which PostgreSQL always
--- thinks that there are a hundred, and so has one plan for all; for arrays it made one for each, which took longer than the rest.
+-- The facts for each question of $1, in their order, with the bearer of the token whose hash the question has. $1 is JSON:
+-- PostgreSQL always assumes a hundred elements in it, and so keeps one plan; with arrays it planned anew each time, which took
+-- longer than the query itself.
 SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision,
        (SELECT array_agg(concat_ws(' ', kind, holder, key_version, key_check)) FROM key_checks
          WHERE key_check IS NOT NULL AND (kind = 'controller' AND holder = asked.controller
@@ -51,8 +52,8 @@ LEFT JOIN access_tokens AS bearer
 ORDER BY asked.place
 
 -- name: spend_token
--- No INVITE without an UPDATE of one row. $14: the consent that is used for it. $15: the facts that were judged, where nobody
--- holds the number's lock yet; the rest asks for them again.
+-- No INVITE unless this updates one row. $14: the consent that the call rests on. $15: the facts that were judged, if the number's
+-- lock was not taken before: then $16 and on are the question, and the facts must still be the same.
 WITH moved AS (
     UPDATE calls SET /* gone_on */, dialled_at = clock_timestamp()
     WHERE id = $1 AND /* as_known */ AND token = $13 AND dialled_at IS NULL AND ended_at IS NULL
@@ -100,7 +101,7 @@ SELECT id, direction, agent, campaign, revision, notice_version, talk AS kept,
 FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND talk IS NOT NULL AND notice_version IS NOT NULL
 
 -- name: close_call
--- One that is over stays as it ended.
+-- A call that has ended keeps its end, outcome and reason.
 WITH moved AS (
     UPDATE calls SET /* gone_on */, ended_at = coalesce(ended_at, clock_timestamp()),
         outcome = coalesce(outcome, $13), reason = CASE WHEN ended_at IS NULL THEN $14 ELSE reason END, talk = NULL
@@ -110,8 +111,8 @@ WITH moved AS (
 SELECT id FROM moved
 
 -- name: open_calls
--- No leg lives longer than four hours, and so no call for a day: those of an Asterisk that is gone, or has another name.
--- In a transfer, and in the last words, no talk is kept; that there was one is in the journal.
+-- Calls of this Asterisk ($1) that nobody runs any more. Also those of any Asterisk, gone or renamed, that were opened a day ago:
+-- no leg lives longer than four hours. ``talk`` is not kept in a transfer or after the talk, so the journal is asked as well.
 SELECT id, talk IS NOT NULL
        OR EXISTS (SELECT FROM call_events WHERE call_id = calls.id AND event = 'call_bridged') AS talked
 FROM calls WHERE ended_at IS NULL AND id <> ALL ($2)
@@ -122,11 +123,11 @@ FROM calls WHERE ended_at IS NULL AND id <> ALL ($2)
 SELECT true FROM calls WHERE id = $1 AND ended_at IS NULL FOR UPDATE
 
 -- name: number_lock
--- One call at a time is let through to one number of a controller, so that a limit of attempts is one.
+-- One call at a time is let through to a number of a controller; otherwise two at once could exceed the limit of attempts.
 SELECT pg_advisory_xact_lock(hashtextextended($1 || encode($2, 'hex'), 0))
 
 -- name: past_of_number
--- A row for each request, the newest first; one without, of a number that has made none.
+-- A row for each request, the newest first; one row without a request for a number that has made none.
 SELECT known.*, asked.*
 FROM (SELECT (SELECT source FROM contacts WHERE controller = $1 AND digest = ANY ($2)
                ORDER BY obtained_on DESC LIMIT 1) AS source,
@@ -136,8 +137,9 @@ LEFT JOIN (SELECT "right", reference, state, received_at FROM rights_requests
 ORDER BY asked.received_at DESC
 
 -- name: lately_of_campaign
--- Of the campaign's last calls that rang the callee first: who heard the notice, and who of them found nobody to talk to;
--- and when another one was dialled last, or let through. Those that ask just now, and may be refused, hold up nobody.
+-- Of the campaign's last calls that rang the callee first: how many callees heard the notice, how many of those found nobody to
+-- talk to, and when the last call was dialled or let through. Calls that are only being decided on, and may be refused, do not
+-- count.
 SELECT count(*) FILTER (WHERE heard_at IS NOT NULL AND ended_at IS NOT NULL) AS heard,
        count(*) FILTER (WHERE reason = 'abandoned') AS abandoned,
        max(coalesce(dialled_at, let_through_at)) AS last
@@ -147,7 +149,7 @@ FROM (SELECT dialled_at, let_through_at, heard_at, ended_at, reason FROM calls
        ORDER BY opened_at DESC LIMIT $4) AS lately
 
 -- name: turn_of_campaign
--- One call at a time is let through before its time may have come for another.
+-- While a campaign is over its limit of abandoned calls, one call at a time is let through; the others do not wait for the turn.
 SELECT pg_try_advisory_xact_lock(hashtextextended('let through ' || $1 || ' ' || $2, 0))
 
 -- name: let_through

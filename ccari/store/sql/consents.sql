@@ -1,16 +1,16 @@
 -- name: lock_consents
--- One list of a controller's consents at a time, a slice of it for as long as the transaction lasts …
+-- One list of a controller's consents at a time, for the transaction that enters a slice of it …
 SELECT pg_advisory_xact_lock(hashtextextended('consents ' || $1::text, 0))
 
 -- name: share_consents
--- … and any number of withdrawals and erasures beside one another, but none beside a slice: or neither would see the
--- other's rows, and a consent that came in with the list would outlive its end.
+-- … and any number of withdrawals and erasures at a time, but none during a slice: neither would see the other's rows, and a
+-- consent from the list would stay in force in spite of the withdrawal.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('consents ' || $1::text, 0))
 
 -- name: merge_consents
--- A consent that is known stays as it is, but that its withdrawal or its end may become known, or turn out to be earlier. One
--- that is not known, and is no newer than an erasure whose bar stands, was erased: it stays out. A bar keeps the time of the
--- first erasure, so that of the last is asked for beside it, and stands there when the request of it has expired.
+-- A consent that is known stays as it is, except that the list may add its withdrawal or end, or give an earlier one. A consent
+-- that is not known, and is no newer than an erasure whose bar stands, was erased: it stays out. The bar's entered_at is the time
+-- of the first erasure, so that the last one is looked up through its request; once that has expired, erased_at has it.
 WITH lines AS MATERIALIZED (
     SELECT told.*,
            EXISTS (SELECT FROM suppressions s
@@ -45,10 +45,10 @@ WITH lines AS MATERIALIZED (
 SELECT (SELECT count(*) FROM entered) AS entered, (SELECT count(*) FROM lines WHERE erased) AS erased
 
 -- name: settle_consents
--- A withdrawal ends what was given before it, in whatever order the two became known: one that stands with another
--- consent to the same, or the bar that a key press or a person entered, on everything or on a campaign ($4) that asks
--- for the purpose ($5), or has. OFFSET 0: each number is looked up in the index, whatever the planner makes of a controller
--- that the statistics do not know yet; else it reads all of them for each number.
+-- A withdrawal ends the consents that were given before it, in whatever order the two became known. It is known from another
+-- consent to the same, or from a bar that a key press or a person entered, on all calls or on a campaign ($4) that asks for the
+-- purpose ($5), or did. OFFSET 0 has each number looked up in the index: for a controller that the statistics do not know yet, the
+-- planner would otherwise read all rows for each number.
 UPDATE consents SET withdrawn_at = ended.at
 FROM (
     SELECT given.id, min(end_.at) AS at
@@ -76,7 +76,7 @@ FROM (
 WHERE consents.id = ended.id
 
 -- name: rekey_consents
--- What is known under an older secret, and comes again with its number, is kept under the newest from now on.
+-- A consent that is kept under an older secret, and comes again with its number, is kept under the newest secret from now on.
 UPDATE consents SET digest = older.newest, key_version = older.newest_version
 FROM (
     SELECT known.id, told.digest AS newest, told.key_version AS newest_version
@@ -96,7 +96,7 @@ FROM (
 WHERE consents.id = older.id
 
 -- name: withdraw_consents
--- A consent that was given after the withdrawal was received ($4, or now) stands.
+-- A consent that was given after the withdrawal was received ($4; NULL is now) stands.
 UPDATE consents SET withdrawn_at = coalesce($4::timestamptz, now())
 WHERE controller = $1 AND digest = ANY ($2) AND ($3::text[] IS NULL OR purpose = ANY ($3))
   AND withdrawn_at IS NULL AND given_at <= coalesce($4::timestamptz, now())

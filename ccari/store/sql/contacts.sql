@@ -1,6 +1,6 @@
 -- name: facts_of_many
--- What the gate would be told of each of many numbers, in their order: the digests, and the listings to look for, stand
--- beside the place of their number.
+-- The facts that the gate would get for each of many numbers, in their order. $2 and $4 are the places of the numbers that the
+-- digests in $3, and the listings to look for in $5 and $6, belong to.
 WITH asked AS (
     SELECT n, array_agg(digest) AS digests FROM unnest($2::integer[], $3::bytea[]) AS each (n, digest) GROUP BY n
 ), listed AS (
@@ -14,8 +14,8 @@ CROSS JOIN LATERAL gate_facts($1, asked.digests, $7, $8, $9, $10, coalesce(liste
 ORDER BY asked.n
 
 -- name: merge_contacts
--- What is told anew of a number and its source stands, unless it is older. A bar on everything ($4) that was entered
--- since the list was read keeps its number out.
+-- The list's contact replaces one with the same number and source, unless it is older. A bar on all calls (for a reason of $4)
+-- that was entered since the list was read keeps its number out.
 WITH told AS (
     SELECT DISTINCT ON (digest, source) * FROM incoming
     WHERE digest BETWEEN $1 AND $2 ORDER BY digest, source, obtained_on DESC, line DESC
@@ -39,8 +39,9 @@ WITH told AS (
 SELECT count(*) FROM entered
 
 -- name: told_again
--- What was known, and stays as it was: a contact is kept for as long as lists have it. Once a day: a list that comes each hour
--- does not write all that it changes nothing of. In the order of merge_contacts, so that two lists never wait for one another.
+-- Note that a list still has these contacts, as a contact is kept for as long as lists have it. At most once a day, so that a list
+-- that comes each hour does not rewrite rows that it does not change. In the order of merge_contacts, so that two lists never
+-- deadlock.
 WITH again AS MATERIALIZED (
     SELECT known.digest, known.source
     FROM (SELECT DISTINCT digest, source FROM incoming WHERE digest BETWEEN $1 AND $2 ORDER BY digest, source) AS told
@@ -55,8 +56,8 @@ UPDATE contacts SET told_at = now() FROM again
 WHERE contacts.controller = $3 AND contacts.digest = again.digest AND contacts.source = again.source
 
 -- name: rekey_contacts
--- What is known under an older secret, and comes again with its number, is kept under the newest from now on. OFFSET 0:
--- each number is looked up in the index, whatever the planner makes of a controller that the statistics do not know yet.
+-- A contact that is kept under an older secret, and comes again with its number, is kept under the newest secret from now on.
+-- OFFSET 0: as in settle_consents, so that each number is looked up in the index.
 UPDATE contacts SET digest = older.newest, key_version = older.newest_version
 FROM (
     SELECT each.digest, known.source, told.digest AS newest, told.key_version AS newest_version
@@ -77,12 +78,12 @@ SELECT source, obtained_on, legal_basis, proof, valid_until, origin, entered_at 
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY obtained_on, source
 
 -- name: sources_of_contacts
--- A few among millions: those are not to be sorted.
+-- There are few sources among millions of contacts: DISTINCT first, so that the contacts are not sorted.
 SELECT controller, array_agg(source ORDER BY source) AS sources
 FROM (SELECT DISTINCT controller, source FROM contacts) AS each GROUP BY controller
 
 -- name: page_of_contacts
--- What is told anew, or under a newer secret, keeps its id, and so its place.
+-- A contact that is updated, or kept under a newer secret, keeps its id, and so its place.
 SELECT id, controller, encode(digest, 'hex') AS digest, key_version, source, obtained_on, legal_basis, proof, valid_until,
        origin, entered_at
 FROM contacts

@@ -2,9 +2,9 @@
 SELECT pg_try_advisory_lock(hashtextextended('housekeeping', 0))
 
 -- name: recordings_perhaps_due
--- Whatever may be due, and what is not, with it: the limit has passed ($1, and by the database's clock, too: a node that
--- runs years ahead must not delete what the fleet has), a right was exercised that takes a consent back ($2), or an erasure
--- was granted. Each is found from the side that has fewer rows.
+-- All recordings that may be due, with some that are not: the limit has passed (by $1 and by the database's clock, so that a node
+-- whose clock is years ahead does not delete the fleet's recordings), a right that takes consent back ($2) was exercised, or an
+-- erasure was granted. Each branch starts from the table with fewer rows.
 SELECT id FROM recordings WHERE state = 'stored' AND delete_at <= least($1, now())
 UNION
 SELECT r.id FROM rights_requests q JOIN recordings r ON r.call_id = q.call_id
@@ -38,9 +38,10 @@ WHERE q."right" = 'erasure' AND q.state = 'fulfilled' AND r.state = 'stored'
 SELECT pg_advisory_xact_lock(hashtextextended('deletions', 0))
 
 -- name: stored_recordings
--- What has been asked for only reaches what was recorded until then. A withdrawal ($2) counts from its receipt, an
--- erasure from when it was granted. A withdrawal reaches what the bar does that came with it, or that was entered without a
--- request, whatever somebody wrote as its proof; who hides their number leaves neither when they refuse to be recorded.
+-- A request only reaches what was recorded before it. A withdrawal (by a right of $2) counts from its receipt, an erasure from
+-- when it was granted. A bar for withdrawn consent counts as a withdrawal too, whether it came with a request or without one, and
+-- whatever somebody wrote as its proof. A caller who hides their number and refuses to be recorded leaves neither a request nor a
+-- bar: their refusal is in the call's reason.
 WITH asked AS MATERIALIZED (
     SELECT r.id, r.call_id, r.controller, r.campaign, r.legal_basis, r.delete_at, r.file,
            coalesce(r.started_at, r.tagged_at) AS recorded, c.digest,

@@ -1,7 +1,7 @@
 -- name: holds_on_number
--- What holds all that is kept of a number. $3: rights whose open request does; $4: those that, pressed in a call, are about
--- that call alone; $5 and $6: a right whose fulfilled request holds on while its bar stands; $7: the request that does not
--- count.
+-- What holds everything that is kept of a number. $3: rights whose open request does so; $4: rights that, pressed in a call,
+-- concern that call alone; $5 and $6: rights whose fulfilled request goes on holding while its bar stands; $7: the request that
+-- does not count.
 SELECT 'legal' AS kind, h.id AS hold, NULL AS reference, h.reason FROM holds h
 WHERE h.released_at IS NULL AND h.controller = $1 AND h.digests && $2
 UNION ALL
@@ -27,7 +27,7 @@ SELECT r.call_id, h.id, h.reason FROM recordings r JOIN holds h ON h.recording_i
 WHERE h.released_at IS NULL AND r.call_id = ANY ($1)
 
 -- name: recordings_to_erase
--- What is decided upon is as good as gone, when it is carried out.
+-- A recording whose deletion is decided counts as over: it is gone when that is carried out.
 SELECT r.id, r.call_id, r.legal_basis, r.delete_at,
        r.state = 'stored' OR EXISTS (SELECT FROM deletions d WHERE d.recording_id = r.id) AS over,
        EXISTS (SELECT FROM deletions d WHERE d.recording_id = r.id) AS decided
@@ -47,7 +47,7 @@ WHERE c.controller = $1 AND c.digest = ANY ($2) AND ($3::uuid IS NULL OR c.id > 
 ORDER BY c.id LIMIT $4 FOR UPDATE
 
 -- name: recordings_of_calls_to_erase
--- Looked for when the calls are held: from then on nothing that was taken for lost is taken up again.
+-- To be asked once the calls are locked: from then on no recording that was taken for lost is taken up again.
 SELECT id, call_id, legal_basis, delete_at, true AS over, false AS decided, state = 'failed' AS lost FROM recordings
 WHERE call_id = ANY ($1) AND state IN ('tagged', 'recording', 'finished', 'stored', 'failed')
 ORDER BY id
@@ -91,7 +91,7 @@ SELECT count(*) FROM http_repeats
 WHERE position(convert_to($1, 'UTF8') IN body) > 0 OR position(convert_to($2, 'UTF8') IN body) > 0
 
 -- name: words_to_erase
--- Where people have written the number into a row that stays.
+-- How many rows that stay have the number in a text that somebody wrote.
 SELECT (SELECT count(*) FROM suppressions
          WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3))
      + (SELECT count(*) FROM removed_suppressions

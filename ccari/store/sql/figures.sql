@@ -1,5 +1,5 @@
 -- name: open_requests
--- $1 and $2: each controller with its local date, $3: the date of one that is not among them, $4: days that are soon.
+-- $1 and $2: the controllers, each with its local date; $3: the date for any other; $4: within how many days a request is due soon.
 SELECT CASE WHEN r.due < local.today THEN 'overdue' WHEN r.due - local.today <= $4 THEN 'soon' ELSE 'later' END AS urgency,
        count(*)
 FROM rights_requests r

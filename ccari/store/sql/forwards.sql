@@ -8,13 +8,13 @@ FROM rights_requests r
 WHERE f.state = 'waiting' AND r.reference = f.reference AND r.controller <> ALL ($1)
 
 -- name: forwards_needed_after_all
--- What is closed is history: a controller that asks to be told from now on is told of what is open.
+-- Only of open requests: a controller that is forwarded to from now on is not told of closed ones.
 UPDATE forwards f SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now(), number = r.number
 FROM rights_requests r
 WHERE f.state = 'not_needed' AND r.reference = f.reference AND r.closed_at IS NULL AND r.controller = ANY ($1)
 
 -- name: claim_forward
--- The changes of one request go in their order: none while an earlier one is waiting.
+-- The changes of one request are sent in order: none while an earlier one is waiting.
 WITH claimed AS (
     UPDATE forwards SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
     WHERE (reference, seq) = (
@@ -33,14 +33,15 @@ JOIN request_events e USING (reference, seq)
 LEFT JOIN request_event_details d USING (reference, seq)
 
 -- name: forward_delivered
--- Only by whoever made the newest try: another may have taken over when the lease was over.
+-- Only if $3 is the newest try: when the lease had ended another node may have taken over.
 UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), fault = '', number = NULL,
     webhook_at = CASE WHEN 'webhook' = ANY ($4::text[]) THEN clock_timestamp() ELSE webhook_at END,
     folder_at = CASE WHEN 'folder' = ANY ($4::text[]) THEN clock_timestamp() ELSE folder_at END
 WHERE reference = $1 AND seq = $2 AND tries = $3 AND state = 'waiting'
 
 -- name: forward_failed
--- A request that is closed at this moment is waited for: whoever comes second takes the number of what was given up.
+-- FOR SHARE waits for a request that is being closed: of that closure and this, the second removes the number from what was given
+-- up.
 WITH request AS (SELECT closed_at FROM rights_requests WHERE reference = $1 FOR SHARE)
 UPDATE forwards SET
     fault = $5,
@@ -55,7 +56,8 @@ WHERE reference = $1 AND seq = $2 AND tries = $3 AND state = 'waiting'
 RETURNING state = 'given_up'
 
 -- name: list_forwards
--- What is stuck first, then what waits, then what went. A controller that is not forwarded to ($1) has no queue.
+-- Given up ones first, then those that wait, then those delivered. What waits is listed only for controllers that are forwarded to
+-- ($1).
 SELECT f.reference, f.seq, r.controller, r."right", f.state, f.tries, f.queued_at, f.first_try_at,
        CASE WHEN f.state = 'waiting' THEN f.next_try_at END AS next_try_at, f.settled_at, f.fault
 FROM forwards f JOIN rights_requests r USING (reference)
@@ -68,7 +70,7 @@ SELECT f.seq, CASE WHEN f.state = 'waiting' AND r.controller <> ALL ($2) THEN 'n
 FROM forwards f JOIN rights_requests r USING (reference) WHERE f.reference = $1 ORDER BY f.seq
 
 -- name: forwards_without_number
--- What was given up, of the time before its request was closed, and has lost the number by now.
+-- Changes from before the request was closed ($2: the closed states) that were given up, and no longer have the number.
 SELECT f.seq FROM forwards f JOIN request_events e USING (reference, seq)
 WHERE f.reference = $1 AND f.state = 'given_up' AND f.number IS NULL AND e.state <> ALL ($2) ORDER BY f.seq
 

@@ -1,11 +1,11 @@
 -- name: share_deletions
--- Any number of holds are placed beside one another, but none while deletions are decided: or a hold could be confirmed
--- on what is deleted a moment later.
+-- Any number of holds can be placed at a time, but none while deletions are decided: otherwise a hold could be confirmed on a
+-- recording that is deleted a moment later.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))
 
 -- name: holds_on
--- $2 and $3: a right and the basis of recordings that its open request holds; $4 and $5: a right whose fulfilled request
--- holds on while the bar stands that came with it; $6: the request that does not count.
+-- $2 and $3: rights, each with a legal basis of recordings that its open request holds; $4 and $5: rights whose fulfilled request
+-- goes on holding, each with the bar that has to stand for that; $6: the request that does not count.
 WITH asked AS MATERIALIZED (
     SELECT r.id, r.call_id, r.controller, r.legal_basis, c.digest
     FROM recordings r JOIN calls c ON c.id = r.call_id WHERE r.id = ANY ($1)

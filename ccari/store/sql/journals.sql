@@ -1,23 +1,23 @@
 -- name: lock_chain
--- Whoever adds to a call's journal holds the call's row, so that there is one order.
+-- Whoever adds to a call's journal locks the call's row, so that the entries have one order.
 SELECT events, last_link FROM calls WHERE id = $1 FOR UPDATE
 
 -- name: known_entries
 SELECT commitment FROM call_events WHERE call_id = $1 AND commitment = ANY ($2::bytea[])
 
 -- name: as_known
--- A journal that ended as whoever linked the entries knew it, and has none of them: who gives entries does not know that they
--- are durable when the reply was lost.
+-- The journal still ends where the new entries were linked to it ($4, $5), and has none of them: if a reply was lost, entries that
+-- are durable already are given again.
 events = $4 AND last_link = $5
       AND NOT EXISTS (SELECT FROM call_events e WHERE e.call_id = $1 AND e.commitment = ANY ($9::bytea[]))
 
 -- name: gone_on
--- No index looks at what each write changes, not even in its predicate: so the row is written in its place (PostgreSQL's
--- README.HOT). sealed and expired_at, which some look at, are nought and NULL while a call goes on.
+-- No index, nor the predicate of one, has a column that changes with each write, so that these are heap-only updates (PostgreSQL's
+-- README.HOT). sealed and expired_at are in some, but stay 0 and NULL while a call goes on.
 events = $2, last_link = $3, sealed = 0, expired_at = NULL
 
 -- name: entries
--- What goes with ``moved``, the call's row: none has moved whose journal is not as_known, and nothing is written.
+-- Written together with ``moved``, the call's row: if the journal is not as_known, no row has moved and nothing is written.
 added AS (
     INSERT INTO call_events (call_id, seq, at, event, commitment, link)
     SELECT moved.id, each.*
@@ -34,7 +34,7 @@ WITH moved AS (
 SELECT id FROM moved
 
 -- name: lock_journals
--- In one order, whoever goes on with several at a time.
+-- In the order of ids, as whoever adds to several journals at once locks them, so that no two deadlock.
 SELECT id, events, last_link FROM calls WHERE id = ANY ($1) ORDER BY id FOR UPDATE
 
 -- name: append_to_journals

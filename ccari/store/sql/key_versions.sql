@@ -1,6 +1,6 @@
 -- name: count_by_key_version
--- What would no longer be found if a version of a secret were retired. On the calls hang the limits of attempts, and on
--- the notices that were heard, whether a person is told it all again.
+-- How many rows would no longer be found if a version of a secret were retired. Calls count for the limits of attempts, and heard
+-- notices for whether a person hears the whole information again.
 SELECT controller, register, key_version,
        coalesce(sum(kept) FILTER (WHERE kind = 'suppressions'), 0)::bigint AS suppressions,
        coalesce(sum(kept) FILTER (WHERE kind = 'contacts'), 0)::bigint AS contacts,
@@ -28,7 +28,7 @@ GROUP BY controller, register, key_version
 SELECT kind, holder, key_version, key_check FROM key_checks
 
 -- name: note_key
--- Gives the version if it was new, of unknown content, or of this one already.
+-- Gives the version if it was new, or had no check yet, or has this check already; no row if it has another one.
 INSERT INTO key_checks (kind, holder, key_version, key_check) VALUES ($1, $2, $3, $4)
 ON CONFLICT (kind, holder, key_version) DO UPDATE SET key_check = excluded.key_check
     WHERE coalesce(key_checks.key_check, excluded.key_check) = excluded.key_check
@@ -42,7 +42,7 @@ ON CONFLICT (kind, holder, key_version) DO UPDATE SET key_check = excluded.key_c
 DELETE FROM key_checks WHERE kind = $1 AND holder = $2 AND key_version <> $3
 
 -- name: hangs_on_key
--- Of the same things as count_by_key_version; one row is enough.
+-- Whether there is any of the rows that count_by_key_version counts.
 SELECT CASE WHEN $1 = 'register'
     THEN EXISTS (SELECT FROM register_entries WHERE register = $2 AND key_version = $3)
     ELSE EXISTS (SELECT FROM suppressions WHERE controller = $2 AND key_version = $3)
@@ -59,12 +59,12 @@ WHERE h.released_at IS NULL AND (h.controller = $1 AND h.digests IS NOT NULL OR 
 ORDER BY h.id
 
 -- name: numbers_of_open_requests
--- Of those that were registered before version $2.
+-- Those that were registered under a version before $2.
 SELECT reference, number FROM rights_requests
 WHERE controller = $1 AND closed_at IS NULL AND number IS NOT NULL AND key_version < $2
 
 -- name: extend_requests
--- In one order, as whoever else changes many.
+-- In the order of references, as whoever changes several requests locks them, so that no two deadlock.
 WITH open AS MATERIALIZED (
     SELECT reference FROM rights_requests WHERE reference = ANY ($1) AND closed_at IS NULL ORDER BY reference FOR UPDATE
 )

@@ -2,16 +2,17 @@
 SELECT pg_try_advisory_lock(hashtextextended('calls expire', 0))
 
 -- name: calls_past_limit
--- By the database's clock, too: a node that runs years ahead must not erase what the fleet has. After the one of $4 and $5.
+-- By $2 and by the database's clock: a node whose clock is years ahead must not erase the fleet's data. $4 and $5: the last call
+-- of the batch before.
 SELECT id, ended_at FROM calls
 WHERE controller = $1 AND ended_at <= least($2, now() - make_interval(days => $3)) AND expired_at IS NULL
   AND ($4::timestamptz IS NULL OR (ended_at, id) > ($4, $5::uuid))
 ORDER BY ended_at, id LIMIT $6
 
 -- name: calls_kept
--- What may keep each call of $1 beyond its time, but for holds_on_calls. $2: rights that, pressed in a call, are about that call
--- alone; $3 and $4: a right whose fulfilled request holds on while its bar stands. Each number's requests are looked for by
--- themselves: PostgreSQL thinks that there are thousands of each.
+-- What may keep each call of $1 beyond its limit, in addition to holds_on_calls. $2: rights that, pressed in a call, concern that
+-- call alone; $3 and $4: rights whose fulfilled request goes on holding while its bar stands. Each number's requests are looked up
+-- one by one (OFFSET 0), as PostgreSQL expects thousands for each.
 WITH asked AS MATERIALIZED (
     SELECT id, controller, digest, legal_basis FROM calls WHERE id = ANY ($1)
 ), of_number AS MATERIALIZED (
@@ -32,7 +33,7 @@ SELECT q.id, NULL, 'legal', h.id, h.reference, h.reason
 FROM (SELECT id, reference FROM of_number UNION SELECT call_id, reference FROM rights_requests WHERE call_id = ANY ($1)) AS q
 JOIN holds h ON h.reference = q.reference WHERE h.released_at IS NULL
 UNION ALL
--- what was pressed in it, whatever the right: its journal tells how
+-- any open right that was pressed in the call itself: its journal tells how
 SELECT q.call_id, NULL, 'own', NULL, q.reference, q."right" FROM rights_requests q WHERE q.call_id = ANY ($1) AND q.closed_at IS NULL
 UNION ALL
 SELECT q.id, q.legal_basis, 'request', NULL, q.reference, q."right" FROM of_number q
@@ -46,15 +47,16 @@ WHERE q.call_id IS DISTINCT FROM q.id AND (q.call_id IS NULL OR q."right" <> ALL
 ORDER BY 1, 3, 4, 5
 
 -- name: hold_unexpired
--- In one order, as whoever else adds to many journals.
+-- In the order of lock_journals.
 SELECT id FROM calls WHERE id = ANY ($1) AND expired_at IS NULL ORDER BY id FOR UPDATE
 
 -- name: expire_fields
 DELETE FROM call_event_fields WHERE call_id = ANY ($1)
 
 -- name: expire_calls
--- What the number has heard goes with its last call, and is of none of those that go. For whom or why a recording was deleted
--- leads to a person, or may name one. What was taken for lost is not to turn up again, but where the law demands that it be kept.
+-- The number's heard notices are deleted with its last call; until then they only lose their reference to a call that expires. A
+-- recording's deletion_ref is cleared, as it leads to a person, or may name one. Recordings that were taken for lost are discarded,
+-- so that they do not turn up again, unless the law demands that they be kept.
 WITH whose AS MATERIALIZED (
     SELECT DISTINCT controller, digest FROM calls WHERE id = ANY ($1) AND digest IS NOT NULL
 ), heard AS (
@@ -82,9 +84,9 @@ WHERE controller = $1 AND closed_at <= least($2, now() - make_interval(days => $
 ORDER BY closed_at, reference LIMIT $6
 
 -- name: requests_kept
--- What may keep each request of $1 beyond its time. $2: whether its controller is told of each step; $3 and $4: a right whose
--- fulfilled request holds on while its bar stands. What it says of recordings counts as long as one is there, or may turn up,
--- that was made before it was closed.
+-- What may keep each request of $1 beyond its limit. $2: whether its controller is told of each step; $3 and $4: rights whose
+-- fulfilled request goes on holding while its bar stands. A recording from before the request was closed keeps it as long as the
+-- recording is there, or was lost and may turn up.
 WITH asked AS MATERIALIZED (
     SELECT reference, controller, digests, call_id, closed_at FROM rights_requests WHERE reference = ANY ($1)
 ), of_number AS MATERIALIZED (
@@ -104,7 +106,7 @@ UNION
 SELECT a.reference, 'legal', h.id, NULL, h.reason FROM asked a JOIN holds h ON h.controller = a.controller AND h.digests && a.digests
 WHERE h.released_at IS NULL AND h.digests IS NOT NULL
 UNION
--- on any request of the person, as it holds all that is kept of them
+-- a hold on any request of the person, as that holds all that is kept of them
 SELECT a.id, 'legal', h.id, NULL, h.reason
 FROM (SELECT id, reference FROM of_number UNION SELECT reference, reference FROM asked) AS a JOIN holds h ON h.reference = a.reference
 WHERE h.released_at IS NULL
@@ -130,13 +132,13 @@ WHERE e.finished_at IS NULL
 ORDER BY 1, 2, 3, 4
 
 -- name: lock_unexpired_requests
--- In one order, as whoever else changes many; and so that an erasure can still name them.
+-- In the order of extend_requests. NO KEY, so that an erasure can still refer to them.
 SELECT reference FROM rights_requests WHERE reference = ANY ($1) AND closed_at IS NOT NULL AND expired_at IS NULL
 ORDER BY reference FOR NO KEY UPDATE
 
 -- name: remember_erasures
--- A list of consents brings nothing back that was given before an erasure: merge_consents finds the erasure by the digests of
--- its request, and without those at the bar. In the order in which a list is merged, so that the two never wait for one another.
+-- A list must not bring back a consent that was given before an erasure. merge_consents finds the erasure by the digests of its
+-- request; these expire, so the bar gets the time of the erasure. In the order in which a list is merged, so that no two deadlock.
 WITH erased AS (
     SELECT s.id, e.begun_at
     FROM rights_requests q JOIN erasures e USING (reference)
@@ -152,8 +154,9 @@ FROM held WHERE held.id = s.id
 SELECT reference, state, level, due FROM rights_requests WHERE reference = ANY ($1) ORDER BY reference
 
 -- name: expire_requests
--- It is in no call any more that tells whose it was. What was taken for lost of its recordings, and is past their time, is not to
--- turn up again, for nobody would know where it is to end.
+-- A reference to a call stays only if that call no longer tells whose it was. Recordings that the request concerns, were taken for
+-- lost and are past their limit are discarded: if they turned up again, nobody would know any more that they are to be cut where
+-- the right was exercised.
 WITH lost AS (
     UPDATE recordings r SET state = 'discarded' FROM concerned_recordings v
     WHERE v.reference = ANY ($1) AND v.recording_id = r.id AND r.state = 'failed' AND r.delete_at <= now()
@@ -164,8 +167,8 @@ UPDATE rights_requests q SET
 WHERE q.reference = ANY ($1)
 
 -- name: contacts_past_limit
--- As calls_past_limit: of those that no list had since, the ones whose number was not called since either; a call that was blocked
--- is none. OFFSET 0: each number is looked up in the index.
+-- As calls_past_limit: contacts that no list has had since, and whose number was not called since; a blocked call is none. OFFSET
+-- 0: each number is looked up in the index.
 SELECT k.digest, k.source, coalesce(k.told_at, k.entered_at) AS told_at FROM contacts k
 WHERE k.controller = $1 AND coalesce(k.told_at, k.entered_at) <= least($2, now() - make_interval(days => $3))
   AND ($4::timestamptz IS NULL OR (coalesce(k.told_at, k.entered_at), k.digest, k.source) > ($4, $5::bytea, $6::text))
@@ -175,7 +178,7 @@ WHERE k.controller = $1 AND coalesce(k.told_at, k.entered_at) <= least($2, now()
 ORDER BY coalesce(k.told_at, k.entered_at), k.digest, k.source LIMIT $7
 
 -- name: lock_contacts_past_limit
--- In the order in which a list is merged, so that the two never wait for one another.
+-- In the order in which a list is merged, so that the two never deadlock.
 SELECT k.digest, k.source
 FROM unnest($2::bytea[], $3::text[]) AS each (digest, source)
 JOIN contacts k ON k.controller = $1 AND k.digest = each.digest AND k.source = each.source
@@ -186,8 +189,8 @@ WHERE coalesce(k.told_at, k.entered_at) <= now() - make_interval(days => $4)
 ORDER BY k.digest, k.source FOR UPDATE OF k
 
 -- name: contacts_kept
--- What may keep each contact of the digests $2 and sources $3. $4: whether a number without a contact may be called, so that one
--- whose contact says until when it may be used keeps that; $5 and $6 as in requests_kept.
+-- What may keep each contact of the digests $2 and sources $3. $4: whether a number without a contact may be called: then a contact
+-- that says until when the number may be used has to stay, for it bars calls; $5 and $6: as $3 and $4 of requests_kept.
 WITH asked AS MATERIALIZED (
     SELECT k.digest, k.source, k.legal_basis, k.valid_until
     FROM unnest($2::bytea[], $3::text[]) AS each (digest, source)
@@ -224,8 +227,8 @@ DELETE FROM contacts k USING unnest($2::bytea[], $3::text[]) AS each (digest, so
 WHERE k.controller = $1 AND k.digest = each.digest AND k.source = each.source
 
 -- name: consents_past_limit
--- As calls_past_limit: those that were withdrawn, have expired, or were followed by a newer one to the same, so long ago. The one
--- that was given first before the others.
+-- As calls_past_limit: consents that were withdrawn, expired, or were followed by a newer consent to the same, so long ago. The
+-- oldest first, by when they were given.
 SELECT c.id, c.given_at FROM consents c
 WHERE c.controller = $1 AND c.given_at <= least($2, now() - make_interval(days => $3))
   AND ($4::timestamptz IS NULL OR (c.given_at, c.id) > ($4, $5::bigint))
@@ -237,12 +240,13 @@ WHERE c.controller = $1 AND c.given_at <= least($2, now() - make_interval(days =
 ORDER BY c.given_at, c.id LIMIT $6
 
 -- name: lock_consents_to_expire
--- Nothing takes a withdrawal, an end or a newer consent back.
+-- They need not be checked again: a withdrawal, an end or a newer consent is never taken back.
 SELECT id FROM consents WHERE controller = $1 AND id = ANY ($2) ORDER BY digest, purpose, channel, given_at FOR UPDATE
 
 -- name: consents_kept
--- What may keep each consent of $2 beyond its time. $3: so long the law has its proof kept, from when it was given and from each
--- use; $4 and $5: each campaign that the controller has had, and what it asks consent to; $6 and $7 as in requests_kept.
+-- What may keep each consent of $2 beyond its limit. $3: how long the law has the proof kept, from when the consent was given and
+-- from each use; $4 and $5: every campaign that the controller has had, with what it asked consent to; $6 and $7: as $3 and $4 of
+-- requests_kept.
 WITH asked AS MATERIALIZED (
     SELECT * FROM consents WHERE controller = $1 AND id = ANY ($2)
 ), of_number AS MATERIALIZED (
@@ -259,7 +263,8 @@ UNION
 SELECT a.id, a.given_at, 'proof', NULL, NULL, '', NULL FROM asked a
 WHERE greatest(a.given_at, (SELECT max(used_at) FROM consent_uses u WHERE u.consent_id = a.id)) + $3::interval > now()
 UNION
--- what settle_consents would end the same consent by, and merge_consents would keep it out by, if a list had it again
+-- a withdrawal, unless there is a bar by which settle_consents would end the consent, or merge_consents keep it out, if a list
+-- brought it again
 SELECT a.id, a.given_at, 'withdrawal', NULL, NULL, '', NULL FROM asked a
 WHERE a.withdrawn_at IS NOT NULL
   AND NOT EXISTS (
@@ -279,8 +284,8 @@ SELECT a.id, a.given_at, 'older', NULL, NULL, '', o.id
 FROM asked a JOIN consents o ON o.controller = $1 AND o.digest = a.digest AND o.purpose = a.purpose AND o.channel = a.channel
 WHERE o.given_at < a.given_at AND o.withdrawn_at IS NULL AND (o.valid_until IS NULL OR o.valid_until > now())
 UNION
--- Under two secrets nobody knows here whether two consents are one person's; a list brings them under one. What came in under the
--- older secret in spite of that may be an older consent, which the one that goes has ended.
+-- Whether two consents under two secrets are one person's is not known until a list brings both under the newest. A consent that
+-- came in under an older secret after the newer one was made may be an older consent of the person, which this one has ended.
 SELECT a.id, a.given_at, 'secret', NULL, NULL, '', NULL FROM asked a
 WHERE EXISTS (SELECT FROM key_checks older
               JOIN key_checks newer ON newer.kind = older.kind AND newer.holder = older.holder AND newer.key_version > older.key_version

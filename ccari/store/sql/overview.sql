@@ -1,6 +1,6 @@
 -- name: count_calls
--- A call was answered if the notice was heard, or if it ended in a way that needs somebody who took it: of whom we rang, that
--- they hung up.
+-- A call was answered if the notice was heard, or if it has an outcome that only an answered call has. callee_hangup is one if we
+-- rang the callee.
 SELECT date_trunc($3, opened_at AT TIME ZONE $4) AS begins, outcome,
        CASE WHEN outcome = 'blocked' THEN reason END AS reason, count(*) AS calls,
        count(*) FILTER (WHERE heard_at IS NOT NULL
@@ -17,7 +17,7 @@ SELECT "right", count(*) AS count FROM rights_requests
 WHERE received_at >= $1 AND ($2::text[] IS NULL OR controller = ANY ($2)) GROUP BY 1
 
 -- name: count_due
--- $1 and $2: each controller with its local date, $3: the date of one that is not among them.
+-- $1 and $2: the controllers, each with its local date; $3: the date for any other.
 SELECT count(*) AS open, count(*) FILTER (WHERE r.due < local.today) AS overdue,
        count(*) FILTER (WHERE r.due BETWEEN local.today AND local.today + 7) AS soon
 FROM rights_requests r

@@ -1,17 +1,17 @@
 -- name: policy_revision
--- The one of that number; the newest where it is NULL.
+-- The revision of that number; the newest if it is NULL.
 SELECT revision, applied_at, applied_by, sha256, document FROM policy_revisions
 WHERE revision = $1::integer OR $1 IS NULL
 ORDER BY revision DESC LIMIT 1
 
 -- name: policies_since
--- Those that were in force at some time since then, the newest first; none if there was none then.
+-- The revisions that were in force at some time since then, the newest first; none if none was in force at that moment.
 SELECT revision, applied_at, applied_by, sha256, document FROM policy_revisions
 WHERE revision >= (SELECT max(revision) FROM policy_revisions WHERE applied_at <= now() - $1::interval)
 ORDER BY revision DESC
 
 -- name: policies_after
--- Those that were applied after the one of that number.
+-- The revisions that were applied after that one.
 SELECT revision, document FROM policy_revisions WHERE revision > $1 ORDER BY revision
 
 -- name: newest_revision
@@ -21,7 +21,7 @@ SELECT max(revision) AS revision FROM policy_revisions
 SELECT revision, applied_at, applied_by, sha256 FROM policy_revisions ORDER BY revision DESC
 
 -- name: lock_policies
--- Who applies comes one after the other; who only reads is not kept waiting.
+-- Policies are applied one after the other; reading them does not wait.
 LOCK TABLE policy_revisions IN SHARE ROW EXCLUSIVE MODE
 
 -- name: add_policy
@@ -34,7 +34,8 @@ WHERE controller = $1 AND purpose = $2 AND channel = $3 AND given_at <= now() AN
 LIMIT 1
 
 -- name: left_behind
--- What hangs on controllers ($1) and campaigns ($2) that a policy does not declare: '' for a controller as a whole.
+-- Bars on campaigns that a policy does not declare ($2), of controllers that it does ($1), and open requests of controllers that it
+-- does not: the latter with '' as the campaign.
 SELECT s.controller, s.campaign, count(*) AS bars, 0 AS requests
 FROM suppressions s
 WHERE s.campaign <> '' AND s.controller = ANY ($1) AND s.controller || ' ' || s.campaign <> ALL ($2)

@@ -1,5 +1,5 @@
 -- name: tag_recording
--- Not before the notice was heard, and in opt_in not before the key, whose entry may come with it.
+-- Only after the notice was heard, and in opt_in only after the key; the entry of that key may be among those written here.
 WITH moved AS (
     UPDATE calls SET /* gone_on */
     WHERE id = $1 AND /* as_known */ AND heard_at IS NOT NULL
@@ -68,8 +68,8 @@ FROM recordings r JOIN calls ON calls.id = r.call_id
 WHERE r.state IN ('tagged', 'recording', 'finished') AND r.state = ANY ($5) AND calls.asterisk = $1
 
 -- name: waiting_recordings
--- Of a call that is over for so long nothing is being recorded any more, though nobody has seen the end; and what was
--- taken for lost, while the disk was not mounted, say, is not.
+-- Recordings that wait for their file: finished; or taken for lost, perhaps because a disk was not mounted; or never seen to end,
+-- of a call that ended long enough ago for nothing to be recorded any more.
 SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
        r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
        r.started_at IS NOT NULL AS begun, r.lead_ms,
@@ -86,7 +86,7 @@ WHERE r.id = ANY($1)
        OR r.state IN ('tagged', 'recording') AND calls.ended_at < now() - interval '5 minutes')
 
 -- name: take_up_recording
--- What was taken for lost, and is there, waits from now on as others do.
+-- A recording that was taken for lost, and has been found, waits for its file from now on as others do.
 WITH found AS (
     UPDATE recordings SET state = 'finished' WHERE id = $1 AND state = 'failed' RETURNING id
 )
@@ -95,7 +95,8 @@ UNION ALL
 SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
 
 -- name: unfinished_by_state
--- Late: what should long have its place, or its end. Nothing is recorded for longer than a leg lives; the tag is written just before.
+-- Late: recordings that should have been stored, or ended, long ago. No recording is longer than a leg lives (four hours), and its
+-- tag is written just before it.
 SELECT state, count(*),
        count(*) FILTER (WHERE state = 'finished' AND stopped_at < now() - interval '1 hour'
                            OR state IN ('tagged', 'recording') AND tagged_at < now() - interval '5 hours') AS late
@@ -112,7 +113,7 @@ SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, leg
 FROM recordings WHERE state = 'stored' AND ($1::uuid IS NULL OR id = $1) ORDER BY tagged_at, id
 
 -- name: kept_recordings
--- Those whose file may lie in its place, or come there yet.
+-- Recordings whose file may be in its place, or may yet come there.
 SELECT id FROM recordings WHERE id = ANY($1) AND state NOT IN ('discarded', 'deleted')
 
 -- name: count_recordings_in_place

@@ -1,5 +1,5 @@
 -- name: list_calls
--- $6 and $7: the one in the order after which to begin.
+-- $6 and $7: the last call of the page before.
 SELECT id, opened_at, direction, controller, campaign, legal_basis, number_masked AS number, outcome, reason, dialled_at,
        heard_at, ended_at, agent, revision, notice_version, expired_at
 FROM calls
@@ -18,7 +18,7 @@ SELECT id, state, legal_basis, mode, started_at, duration_ms, delete_at, file FR
 ORDER BY coalesce(started_at, tagged_at)
 
 -- name: page_of_recordings
--- $7 and $8: the one in the order after which to begin.
+-- $7 and $8: the last recording of the page before.
 SELECT id, call_id, controller, campaign, legal_basis, mode, state, started_at, duration_ms, delete_at, file,
        encode(sha256, 'hex') AS sha256, revision, purpose, notice_version, tagged_at, deleted_at, deletion, deletion_ref
 FROM recordings

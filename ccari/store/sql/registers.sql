@@ -1,5 +1,5 @@
 -- name: lock_register
--- One copy of a register at a time; who calls is not kept waiting.
+-- One copy of a register is loaded at a time; calls do not wait for it.
 SELECT pg_advisory_xact_lock(hashtextextended('register ' || $1, 0))
 
 -- name: newest_load
@@ -10,7 +10,7 @@ FROM register_loads WHERE register = $1 ORDER BY as_of DESC LIMIT 1
 INSERT INTO register_loads (register, as_of, loaded_by, entries, sha256) VALUES ($1, $2, $3, 0, $4) RETURNING id
 
 -- name: merge_register
--- Who was listed before stays listed since then, unless the register itself says since when.
+-- A number that was listed before keeps the date since when it is, unless the register itself gives one.
 WITH entered AS (
     INSERT INTO register_entries AS known (register, digest, key_version, listed_at, expires_at, load)
     SELECT $3, new.digest, max(new.key_version),

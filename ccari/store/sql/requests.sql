@@ -26,7 +26,7 @@ UPDATE rights_requests SET events = $2, last_link = $8, expired_at = NULL WHERE 
 INSERT INTO forwards (reference, seq, number) VALUES ($1, $2, $3)
 
 -- name: request_of_call
--- The same press again, or one that was registered though nobody was told.
+-- The same right was pressed before in the call; or this very press was registered, and the reply was lost.
 SELECT reference FROM rights_requests WHERE (call_id = $1 AND "right" = $2) OR exercise_id = $3
 
 -- name: is_told_of
@@ -42,8 +42,8 @@ SELECT reference, controller, "right", article, state, level, number, received_a
 FROM rights_requests WHERE reference = $1 FOR UPDATE
 
 -- name: change_request
--- What was given up is tried once more when its request is closed: its controller is to be told, Art 28(3)(e), with the number,
--- which is kept no longer than that. By the end of this transaction its closure is on the queue, behind it.
+-- When a request is closed, forwards that were given up are tried once more: the controller is to be told (Art 28(3)(e)) with the
+-- number, which is kept no longer than that. This transaction also queues the closure, behind them.
 WITH given_up AS (
     UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now()
     WHERE $6 AND reference = $1 AND state = 'given_up' AND number IS NOT NULL)
@@ -55,8 +55,8 @@ UPDATE rights_requests SET
 WHERE reference = $1
 
 -- name: list_requests
--- $1 and $2: each controller with its local date, $3: the date of one that is not among them. $12 to $14: the place
--- in the order after which to begin.
+-- $1 and $2: the controllers, each with its local date; $3: the date for any other. $12 to $14: the last request of the page
+-- before.
 SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
        CASE WHEN r.closed_at IS NULL THEN r.due - local.today END AS days_left,
        r.closed_at IS NULL AND r.due < local.today AS overdue,
@@ -76,7 +76,7 @@ WHERE ($4::text IS NULL OR r.controller = $4)
 ORDER BY r.closed_at IS NOT NULL, r.due, r.reference LIMIT $9
 
 -- name: requests_asked_under
--- $1 to $3 as in list_requests. $4 and $5: each controller with a digest that it has, or had, of the number.
+-- $1 to $3 as in list_requests. $4 and $5: controllers, each with a digest of the number under one of its secrets.
 SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
        CASE WHEN r.closed_at IS NULL THEN r.due - local.today END AS days_left,
        r.closed_at IS NULL AND r.due < local.today AS overdue,

@@ -19,15 +19,16 @@ EXISTS (SELECT FROM call_events e WHERE e.call_id = c.id AND e.seq = c.events AN
       WHERE s.kind = 'call' AND s.id = c.id::text AND e.link IS NULL OFFSET 0)
 
 -- name: to_seal
--- What has grown, but for what is no longer as it was sealed: no second seal makes good of that; and for what does not end as its
--- row says, which may be what no seal can hold: it would keep all others from being sealed. Of many calls that have expired each
--- has grown by an entry: the last to end come before them. OFFSET 0: each is looked up in an index, and no more than are asked for;
--- joined, all that has grown is read first, and beside as much that was sealed takes longer than a statement may.
+-- Journals that have grown since they were sealed. Not those that are no longer as they were sealed, which a second seal would
+-- cover up; nor those that do not end as their row says, which may have values that no seal can hold, and would keep all others
+-- from being sealed. The calls that ended last come first: when many calls expire, each grows by an entry. OFFSET 0: each journal
+-- is looked up in an index, and no more of them than are asked for; a join reads all that have grown first, which beside as many
+-- sealed ones takes longer than a statement may.
 SELECT 'request' AS kind, reference AS id, events, last_link AS link FROM rights_requests r
 WHERE sealed < events
   AND /* request_to_seal */
 UNION ALL
--- of its many seals the newest stands for all: the link that was sealed goes on from all that were before it
+-- of its many seals only the newest is checked: the link that was sealed follows from all links before it
 SELECT 'accesses', 'accesses', events::integer, link FROM access_chain c
 WHERE sealed < events AND events < 2147483648
   AND EXISTS (SELECT FROM accesses a WHERE a.seq = c.events AND a.link = c.link)
@@ -45,7 +46,7 @@ UNION ALL
 LIMIT $1
 
 -- name: one_to_seal
--- As to_seal, of one call or request, however much waits beside it.
+-- As to_seal, for one call or request, however many others wait.
 SELECT 'request' AS kind, reference AS id, events, last_link AS link FROM rights_requests r
 WHERE $1 = 'request' AND reference = $2 AND sealed < events AND /* request_to_seal */
 UNION ALL
@@ -60,7 +61,7 @@ INSERT INTO sealed (seal, leaf, kind, id, events, link)
 SELECT $1, each.* FROM unnest($2::integer[], $3::text[], $4::text[], $5::integer[], $6::bytea[]) AS each
 
 -- name: calls_sealed
--- Locked in one order, as by whoever else adds to many journals at once. What has gone on meanwhile stays to be sealed.
+-- In the order of lock_journals. A journal that has grown meanwhile still has to be sealed.
 WITH held AS (SELECT id FROM calls WHERE id = ANY ($1::text[]::uuid[]) ORDER BY id FOR UPDATE)
 UPDATE calls SET sealed = CASE WHEN calls.events = each.events THEN each.events ELSE 0 END
 FROM held JOIN unnest($1::text[], $2::integer[]) AS each (id, events) ON each.id::uuid = held.id
@@ -107,7 +108,8 @@ SELECT r.reference, r."right", r.article, r.state, r.level, r.controller, r.camp
 FROM rights_requests r LEFT JOIN calls c ON c.id = r.call_id WHERE r.reference = $1
 
 -- name: evidence_bars
--- Of the request's own controller and number, which have an index too: whoever enters a bar writes what they like as its proof.
+-- Only bars of the request's own controller and number, for which there is an index too: anybody who enters a bar can write any
+-- reference as its proof.
 SELECT s.reason, s.campaign, s.origin, s.proof, s.entered_at, s.expires_at, NULL::timestamptz AS removed_at
 FROM rights_requests q JOIN suppressions s ON s.controller = q.controller AND s.digest = ANY (q.digests)
 WHERE q.reference = $1 AND s.proof = $1
@@ -122,7 +124,7 @@ SELECT s.id AS seal, s.sealed_at, s.leaves, s.root, s.before, s.key, s.signature
 FROM seals s LEFT JOIN sealed l ON l.seal = s.id ORDER BY s.id, l.leaf
 
 -- name: not_as_sealed
--- Journals that do not have the entry with which they ended when they were sealed, or that nothing has any more.
+-- Journals that no longer have the entry with which they ended when they were sealed, or whose call or request is gone.
 SELECT s.kind, s.id, seals.sealed_at
 FROM sealed s JOIN seals ON seals.id = s.seal
 LEFT JOIN call_events c ON c.call_id = CASE WHEN s.kind = 'call' THEN s.id::uuid END AND c.seq = s.events AND c.link = s.link
@@ -135,7 +137,7 @@ WHERE calls.id IS NULL AND q.reference IS NULL AND a.link IS NULL
 ORDER BY s.seal, s.leaf
 
 -- name: all_call_journals
--- Each with its end as its call has it, also where there is no entry.
+-- Each entry with the end of the journal as its call has it; one row for a call that has no entries.
 SELECT c.id::text AS id, c.events AS count, c.last_link AS last, e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields
 FROM calls c LEFT JOIN call_events e ON e.call_id = c.id
 LEFT JOIN call_event_fields f ON f.call_id = e.call_id AND f.seq = e.seq

@@ -23,7 +23,7 @@ SELECT information_version, campaign, call_id, heard_at FROM heard_notices
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY heard_at
 
 -- name: disclosed_suppressions
--- One that stands under several secrets is one.
+-- A bar that is kept under several secrets is given once.
 SELECT reason, campaign, origin, proof, entered_at, expires_at, NULL::timestamptz AS removed_at, '' AS why FROM suppressions
 WHERE controller = $1 AND digest = ANY ($2)
 UNION
@@ -32,7 +32,7 @@ WHERE controller = $1 AND digest = ANY ($2)
 ORDER BY entered_at
 
 -- name: disclosed_listings
--- Those that are over, too, as long as they are kept. One that stands under several secrets is one.
+-- With those that have expired, as long as they are kept. A listing that is kept under several secrets is given once.
 SELECT DISTINCT entry.register, entry.listed_at, entry.expires_at
 FROM unnest($1::text[], $2::bytea[]) AS asked (register, digest)
 JOIN register_entries entry ON entry.register = asked.register AND entry.digest = asked.digest
@@ -60,8 +60,8 @@ SELECT f.reference, f.seq, f.state, f.webhook_at, f.folder_at FROM forwards f
 WHERE f.reference = ANY ($1) AND (f.webhook_at IS NOT NULL OR f.folder_at IS NOT NULL) ORDER BY f.reference, f.seq
 
 -- name: disclosed_accesses
--- Of a person by the digest, and for this controller, for another's secret may be a copy; of what is theirs by its id:
--- neither who looked, nor at what.
+-- Accesses to the person, by the digest and for this controller only, as another's secret may be a copy; and to calls, recordings
+-- and requests of theirs, by id. Neither who looked, nor at what.
 SELECT at, event AS access, coalesce(fields->>'why', '') AS why FROM accesses
 WHERE (fields->>'controller' = $1 AND fields->>'digest' = ANY ($2))
    OR fields->>'call' = ANY ($3) OR fields->>'recording' = ANY ($3) OR fields->>'request' = ANY ($3) OR fields->>'of' = ANY ($3)

@@ -9,7 +9,7 @@ ON CONFLICT (name) DO UPDATE SET events = excluded.events, controllers = exclude
 DELETE FROM webhook_endpoints WHERE seen_at <= clock_timestamp() - $1::interval RETURNING name
 
 -- name: webhooks_of_nobody
--- Those that messages wait for, and that there are no more; each is looked up in the index, however many wait.
+-- Webhooks that messages wait for, but that no longer exist. Each name is looked up in the index, however many messages wait.
 WITH RECURSIVE waited_for AS (
     SELECT min(endpoint) AS endpoint FROM webhook_deliveries WHERE state = 'waiting'
     UNION ALL
@@ -19,7 +19,7 @@ SELECT endpoint FROM waited_for
 WHERE endpoint IS NOT NULL AND endpoint NOT IN (SELECT name FROM webhook_endpoints)
 
 -- name: give_up_webhook
--- If there is no such endpoint: nobody is told of what was to be told to it.
+-- Give up the messages for an endpoint that does not exist.
 UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'there is no such webhook any more'
 WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries
@@ -28,12 +28,12 @@ WHERE id = ANY (ARRAY(
 RETURNING id
 
 -- name: turn_to_look_at_terms
--- One of the fleet at a time, for as long as the transaction lasts.
+-- One node of the fleet at a time, until the transaction ends.
 SELECT pg_try_advisory_xact_lock(hashtextextended('webhooks of terms', 0))
 
 -- name: tell_of_terms
--- Open requests that fall due within $5 days where their controller ($1 and $2: each with its local date, $3: the date of
--- one that is not among them) is; $4: the event, of what is overdue or is not, $6.
+-- Open requests that are due within $5 days. $1 and $2: the controllers, each with its local date; $3: the date for any other; $4:
+-- the event; $6: whether it is about requests that are overdue, or about those that are not.
 INSERT INTO webhook_deliveries (endpoint, event, subject, controller, due)
 SELECT e.name, $4, r.reference, r.controller, r.due
 FROM rights_requests r
@@ -45,7 +45,7 @@ WHERE r.closed_at IS NULL AND r.due - local.today <= $5 AND (r.due < local.today
 ON CONFLICT DO NOTHING
 
 -- name: give_up_narrowed
--- What one of these endpoints is told of no more: not its event, or not of that controller. Not what somebody is trying just now.
+-- Messages for these endpoints that they are no longer told of, by event or controller; but none that is being tried just now.
 UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'the webhook is told of this no more'
 WHERE id = ANY (ARRAY(
     SELECT d.id FROM webhook_deliveries d JOIN webhook_endpoints e ON e.name = d.endpoint
@@ -55,8 +55,8 @@ WHERE id = ANY (ARRAY(
 RETURNING endpoint
 
 -- name: claim_delivery
--- What was never tried goes before what was not taken: a webhook that takes but some is told of those at once. $3, $4: its
--- events and controllers as whoever tells it has them, which another of the fleet may have in the table otherwise.
+-- Messages that were never tried go before those that failed, so that a webhook that takes only some gets those at once. $3, $4:
+-- the events and controllers of the endpoint on this node; another node may have written others into the table.
 WITH claimed AS (
     UPDATE webhook_deliveries SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
     WHERE id = (
@@ -82,7 +82,7 @@ SELECT reference, controller, campaign, "right", article, state, level, channel,
 FROM rights_requests WHERE reference = $1
 
 -- name: delivery_made
--- Only by whoever made the newest try: another may have taken over when the lease was over.
+-- Only if $2 is the newest try: when the lease had ended another node may have taken over.
 UPDATE webhook_deliveries SET state = 'delivered', settled_at = clock_timestamp(), fault = ''
 WHERE id = $1 AND tries = $2 AND state = 'waiting'
 
@@ -96,7 +96,7 @@ WHERE id = $1 AND tries = $2 AND state = 'waiting'
 RETURNING state = 'given_up'
 
 -- name: give_up_late_deliveries
--- Not what somebody is trying just now.
+-- But none that is being tried just now.
 UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = CASE fault WHEN '' THEN $2 ELSE fault END
 WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries
@@ -105,7 +105,7 @@ WHERE id = ANY (ARRAY(
 RETURNING id
 
 -- name: forget_deliveries
--- A row of a term that is not long over is kept: it says that the term was told of.
+-- A row about a due date is kept until long after that date, as it says that the date was told of.
 DELETE FROM webhook_deliveries
 WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries
@@ -136,7 +136,7 @@ WHERE id = ANY (ARRAY(
 RETURNING id
 
 -- name: discard_deliveries
--- The row stays for a while, as that of a delivery does: a term that is discarded is not told of again.
+-- The rows stay for a while, as those of deliveries do, so that a due date is not told of again.
 UPDATE webhook_deliveries SET state = 'discarded', settled_at = clock_timestamp()
 WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries
