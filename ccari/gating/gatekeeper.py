@@ -154,7 +154,7 @@ class Gatekeeper:
         self._bind(campaign)
         terms = await self._terms(policy, campaign, self._number_shown, of.revision)
         self._journal.opened()
-        # a colleague's, perhaps
+        # after a transfer the talk is a colleague's
         opened = replace(terms.opened, agent=self._asked.agent)
         self._bind_call(opened)
         return replace(

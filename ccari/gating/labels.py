@@ -5,15 +5,16 @@ import re
 from ccari.policy.extensions import MOST_DIGITS
 from ccari.policy.numbers import BETWEEN
 
-#: Set apart, they are a number if no extension has as many: ``desk-12-34-56`` is somebody's phone.
+#: Six digits in a row are a number; digits with separators between them only if no extension has as many, for ``desk-12-34-56`` is
+#: somebody's phone.
 _NUMBER = re.compile(rf"[(+]*\d(?:(?:{BETWEEN}\d){{{MOST_DIGITS},}}|\d{{5,}})")
 _LONGEST = 40
-#: What is named by nothing: an empty argument is one that was meant to name something.
+#: The label of an empty name: an empty argument was meant to name something.
 NAMELESS = "unknown"
 #: As people write numbers among other words.
 _WRITTEN = re.compile(rf"[(+]*\d(?:{BETWEEN}\d){{5,}}")
 _COUNTED = r"(?:(?:[01]?\d|2[0-3])(?::[0-5]\d){1,2}|\d{1,2}(?: ?\(\d\)?){0,2}|(?:19|20)\d\d)"
-#: As many digits, but times of day, articles and years that are counted up, or an amount with its cents.
+#: Text with as many digits that is no number: a list of times of day, articles or years, or an amount with cents.
 _NO_NUMBER = re.compile(rf"{_COUNTED}(?:[,;] {_COUNTED})*|\d{{1,2}}\.?\d{{3}},\d\d|\d{{1,2}},\d{{3}}\.\d\d")
 _PHONE = re.compile(r"(?!local/)[a-z0-9]+/(?:sip:)?([a-z0-9_.+#*-]+)(?:@.*)?", re.IGNORECASE)
 

@@ -1,4 +1,4 @@
-"""Storage limitation, Article 5(1)(e): what is kept of people goes when its time is over, or tells no longer whose it was."""
+"""Storage limitation, Article 5(1)(e): data that are past their limit are deleted, or no longer tell whose they were."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -17,9 +17,10 @@ from ccari.policy.retention import Limited
 from ccari.ports.limits import Limit, Limits, PastLimit
 from ccari.ports.metering import UNMETERED, Meter, Work
 
-#: From the end of one round to the next: the limits are days, and what is kept beyond them is looked at each time.
+#: From the end of one round to the next: limits are in days, and each round looks again at all that is kept beyond them.
 ROUND_SECONDS = 3600.0
-#: A limit that was laid down by mistake can be taken back for so long: what is gone is gone for good.
+#: How long a limit has to stand before it counts, so that one that was declared by mistake can be taken back: what has expired is
+#: gone for good.
 GRACE = timedelta(days=1)
 
 _log = structlog.get_logger()
@@ -27,17 +28,17 @@ _log = structlog.get_logger()
 Progress = Callable[[int], None]
 
 
-def _untold(_looked_at: int) -> None:
+def _ignore_progress(_looked_at: int) -> None:
     pass
 
 
-async def _nowhere() -> None:
+async def _extend_nothing() -> None:
     pass
 
 
 @dataclass
 class Expired:
-    """Of what is past one limit, how much went, and how much is ``kept``, by what."""
+    """Of the things past one limit: how many are ``gone``, how many are ``kept``, and how many of those each thing keeps."""
 
     gone: int = 0
     kept: int = 0
@@ -46,18 +47,20 @@ class Expired:
 
 class Policies(Protocol):
     async def since(self, ago: timedelta) -> Sequence[Policy]:
-        """Each that was in force at some time since then, the newest first; none if there was none then. Raises StoreError."""
+        """Every policy that was in force at some time since ``ago`` before now, the newest first; empty if none was in force at
+        that moment. Raises StoreError.
+        """
         ...
 
 
 class LimitKeeper:
-    """Has things expire, beside the calls that are under way. ``who``: as what is kept of who did it; ``reach``: has open requests
-    reach all that they keep from expiring.
+    """Expires what is past its limit, while calls are under way. ``who``: is recorded as having done it; ``reach``: extends open
+    requests to newer secrets, so that they keep all that they should from expiring.
     """
 
     def __init__(
         self, limits: Limits, policies: Policies, who: str = "housekeeping", meter: Meter = UNMETERED,
-        reach: Callable[[], Awaitable[None]] = _nowhere,
+        reach: Callable[[], Awaitable[None]] = _extend_nothing,
     ) -> None:  # fmt: skip
         self._limits = limits
         self._policies = policies
@@ -66,14 +69,14 @@ class LimitKeeper:
         self._reach = reach
 
     async def run(self) -> None:
-        """A round every :data:`ROUND_SECONDS` until cancelled. What fails is logged, and tried again: no call depends on it."""
+        """A round every :data:`ROUND_SECONDS` until cancelled. A failure is logged, and the next round tries again."""
         await again_and_again(
             self.round, ROUND_SECONDS, Work.EXPIRY, self._meter,
             stalled=lambda reason: _log.warning("expiry_stalled", reason=reason), failed=lambda: _log.exception("expiry_failed"),
         )  # fmt: skip
 
     async def round(self) -> dict[Limit, Expired]:
-        """Have expire what is past the limits that stand for :data:`GRACE`, unless another of the fleet is at it; by limit.
+        """Expire what is past the limits that have stood for :data:`GRACE`; nothing if it is the turn of another node.
 
         Raises
         ------
@@ -82,7 +85,7 @@ class LimitKeeper:
         """
         done: dict[Limit, Expired] = {}
         failed: CcariError | None = None
-        # also where it is another's turn: that one may have fewer secrets
+        # even if it is another node's turn, as that one may have fewer secrets
         await self._reach()
         async with self._limits.turn() as mine:
             if not mine:
@@ -92,61 +95,61 @@ class LimitKeeper:
                 try:
                     done[limit] = await self.expire(limit, now)
                 except CcariError as error:
-                    # what is past the other limits goes though this does not
+                    # the other limits are applied all the same
                     failed = error
         if failed is not None:
             raise failed
         return done
 
-    async def past(self, limit: Limit, now: datetime, progress: Progress = _untold) -> Expired:
+    async def past(self, limit: Limit, now: datetime, progress: Progress = _ignore_progress) -> Expired:
         """What :meth:`expire` would do. Raises StoreError."""
-        found = Expired()
-        await _count(self._limits.past(limit, now), found, progress)
-        return found
+        expired = Expired()
+        await _add_up(self._limits.past(limit, now), expired, progress)
+        return expired
 
-    async def expire(self, limit: Limit, now: datetime, progress: Progress = _untold) -> Expired:
-        """All that is past one limit; ``progress`` is told of how many were looked at. Raises StoreError as :meth:`round`."""
-        found = Expired()
+    async def expire(self, limit: Limit, now: datetime, progress: Progress = _ignore_progress) -> Expired:
+        """Expire all that is past one limit. ``progress`` is given how many were looked at. Raises StoreError as :meth:`round`."""
+        expired = Expired()
         try:
-            await _count(self._limits.expire(limit, now, self._who), found, progress)
+            await _add_up(self._limits.expire(limit, now, self._who), expired, progress)
         finally:
-            # also of a round that is broken off
-            if found.gone:
-                _tell(limit, found)
-        return found
+            # also if it is broken off
+            if expired.gone:
+                _log_expired(limit, expired)
+        return expired
 
 
-def _tell(limit: Limit, found: Expired) -> None:
+def _log_expired(limit: Limit, expired: Expired) -> None:
     match limit.limited:
         case Limited.CALLS:
             _log.info(
-                "calls_expired", controller=limit.controller, expired=found.gone, held=found.kept, calls_days=limit.days
+                "calls_expired", controller=limit.controller, expired=expired.gone, held=expired.kept, calls_days=limit.days
             )  # fmt: skip
         case Limited.REQUESTS:
             _log.info(
-                "requests_expired", controller=limit.controller, expired=found.gone, held=found.kept, requests_days=limit.days
+                "requests_expired", controller=limit.controller, expired=expired.gone, held=expired.kept, requests_days=limit.days
             )  # fmt: skip
         case Limited.CONTACTS:
             _log.info(
-                "contacts_expired", controller=limit.controller, expired=found.gone, held=found.kept, contacts_days=limit.days
+                "contacts_expired", controller=limit.controller, expired=expired.gone, held=expired.kept, contacts_days=limit.days
             )  # fmt: skip
         case Limited.CONSENTS:
             _log.info(
-                "consents_expired", controller=limit.controller, expired=found.gone, held=found.kept, consents_days=limit.days
+                "consents_expired", controller=limit.controller, expired=expired.gone, held=expired.kept, consents_days=limit.days
             )  # fmt: skip
 
 
-async def _count(batches: AsyncGenerator[PastLimit, None], found: Expired, progress: Progress) -> None:
+async def _add_up(batches: AsyncGenerator[PastLimit, None], expired: Expired, progress: Progress) -> None:
     async with aclosing(batches):
         async for each in batches:
-            found.gone += each.goes
-            found.kept += each.kept
-            found.held_by.update(each.held_by)
-            progress(found.gone + found.kept)
+            expired.gone += each.goes
+            expired.kept += each.kept
+            expired.held_by.update(each.held_by)
+            progress(expired.gone + expired.kept)
 
 
 def standing(policies: Sequence[Policy]) -> list[Limit]:
-    """The limits that all of the policies have, the newest first; of each controller and kind the longest."""
+    """The limits that all of the ``policies`` (the newest first) have; for each controller and kind the longest one."""
     return [
         Limit(
             limited,
@@ -169,11 +172,11 @@ def standing(policies: Sequence[Policy]) -> list[Limit]:
 
 def _longest(policies: Sequence[Policy], controller_id: str, limited: Limited) -> int | None:
     """None if one of the policies has no such limit, or no such controller."""
-    found = []
+    each_days = []
     for policy in policies:
         controller = policy.controller(controller_id)
         days = controller.days(limited) if controller else None
         if days is None:
             return None
-        found.append(days)
-    return max(found)
+        each_days.append(days)
+    return max(each_days)

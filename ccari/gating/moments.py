@@ -8,12 +8,12 @@ _Day = TypeVar("_Day", bound=date)
 
 _SHAPE = "it is no date such as 2026-12-31, nor a moment such as 2026-12-31T12:00:00+01:00"
 
-#: What lies beyond them is a slip of the pen, and near the ends of the calendar there is no reckoning with time zones.
+#: Any other year is a slip of the pen; and near the ends of the calendar, time zones cannot be calculated.
 _YEARS = range(1900, 3000)
 
 
 def day(text: str) -> date:
-    """Raises ValueError, in words."""
+    """A date. Raises ValueError with a text for people."""
     try:
         found = date.fromisoformat(text)
     except ValueError:
@@ -22,7 +22,7 @@ def day(text: str) -> date:
 
 
 def since(text: str, zone: ZoneInfo) -> datetime:
-    """A moment, or the beginning of a day, in ``zone`` unless the text names another. Raises ValueError, in words."""
+    """A moment, or the beginning of a day, in ``zone`` unless the text names another. Raises ValueError as :func:`day`."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -32,7 +32,7 @@ def since(text: str, zone: ZoneInfo) -> datetime:
 
 
 def past(text: str, zone: ZoneInfo, now: datetime) -> datetime:
-    """As :func:`since`, of what has come already."""
+    """As :func:`since`, but raises ValueError for a moment that has not come yet."""
     found = since(text, zone)
     if found > now:
         raise ValueError("it has not come yet")
@@ -40,15 +40,15 @@ def past(text: str, zone: ZoneInfo, now: datetime) -> datetime:
 
 
 def over(text: str, zone: ZoneInfo, now: datetime) -> datetime:
-    """As :func:`past`, of what takes something back: of a day nothing is known but that it was over, so that what was agreed
-    to on that day is taken back too.
+    """As :func:`past`, for the receipt of a withdrawal: a day without a time counts as its last second, or as now if it is not
+    over, so that what was agreed to on that day is withdrawn too.
     """
     first, end = past(text, zone, now), until(text, zone)
     return first if first == end else min(end - timedelta(seconds=1), now)
 
 
 def until(text: str, zone: ZoneInfo) -> datetime:
-    """A moment, or the end of a day: who says "until the 31st" means that day too. Raises ValueError, in words."""
+    """A moment, or the end of a day: "until the 31st" includes that day. Raises ValueError as :func:`day`."""
     try:
         last = date.fromisoformat(text)
     except ValueError:

@@ -21,8 +21,8 @@ from ccari.ports.subjects import Exported, Mandate, Subjects, Wanted
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """A person, to one controller. ``subject`` has the number's digests under each version of the secret that there is, or was
-    while the request was open; ``listed_as`` has those for the ``registers`` that the controller heeds.
+    """A person as one controller knows them. ``subject`` has the number's digests under each version of the secret that there is,
+    or was while the request was open; ``listed_as`` has those for the ``registers`` that the controller heeds.
     """
 
     mandate: Mandate
@@ -104,7 +104,8 @@ class SubjectWork(Protocol):
     """All that is kept of a person, for a programme. Each method raises StoreError."""
 
     def export(self, of: Meant) -> AbstractAsyncContextManager[Exported]:
-        """A file of it, without the recordings that only who holds a key could open; it is gone when the context ends.
+        """A file of all that is kept, without the recordings that only the holder of a key can open. It is deleted when the context
+        ends.
 
         Raises ConfigError if nobody can tell here whether a register lists them.
         """
@@ -115,5 +116,5 @@ class SubjectWork(Protocol):
         ...
 
     async def plan(self, of: Meant, *, keep_proof: bool) -> dict[str, Any]:
-        """What an erasure would take and leave, and by which ground. Raises AllKeptError if it would leave all."""
+        """What an erasure would erase, and what it would keep and on which ground. Raises AllKeptError if it would keep all."""
         ...

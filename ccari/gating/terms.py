@@ -22,7 +22,7 @@ from ccari.ports.sounds import Script
 class Terms:
     """What one call is made under; a newer policy does not change it. ``number``: None for a caller who withholds it.
 
-    ``agent_string``: whom to ring as the agent, where that is for us. ``language``: the one that the call is held in now.
+    ``agent_string``: the dial string of the agent, if it is for us to ring one. ``language``: the one that the call is held in now.
     ``informed``: the number has heard this controller's information before. ``heard_version``: the wording of the notice
     that was heard in this call; None until it was.
     """
@@ -120,7 +120,7 @@ class Terms:
         """What the agent is to know of this call. ``past`` is None where the records could not be asked."""
         campaign, opened = self.campaign, self.opened
         source = (past.source if past else None) or campaign.data_source
-        told = {
+        scripts = {
             "source": campaign.agent_scripts.source or source,
             "why": campaign.agent_scripts.why or campaign.purpose,
         }
@@ -130,7 +130,7 @@ class Terms:
             purpose=campaign.purpose, legal_basis=campaign.legal_basis, source=source, language=self.language,
             recording_mode=campaign.recording.mode.value, heard_at=past.heard_at if past else None,
             asked=past.asked if past else None,
-            scripts={question: words for question, words in told.items() if words},
+            scripts={question: words for question, words in scripts.items() if words},
             codes={code: action.value for code, action in campaign.agent_keys.items()},
             ends=dict.fromkeys(ended_by(campaign.recording), "call" if campaign.recording.must else "recording"),
         )  # fmt: skip
