@@ -1,6 +1,6 @@
 -- name: add_suppression
--- A bar that is there already is only ever made longer; a consent that is withdrawn again is withdrawn from then on ($10; now
--- without it). What begins anew, as a bar does that had ended, rests on what it was renewed with, and counts as added.
+-- A bar that is there already is only ever extended. It begins anew, with the new origin and proof, if it had expired, or if
+-- consent is withdrawn again, from then on ($10; NULL is now). A bar that had expired counts as added.
 INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, call_id, expires_at,
                                    entered_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10::timestamptz, now()))
@@ -14,18 +14,18 @@ ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
                          OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at))),
     expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
                         'infinity'),
-    -- what had ended is seen of the row that is locked here: whoever comes second finds it standing
+    -- read from the row as it is locked here: of two that renew an expired bar, the second finds it standing
     renewed_after = CASE WHEN known.expires_at <= now() THEN known.expires_at END
 RETURNING xmax = 0 OR renewed_after IS NOT NULL AS added
 
 -- name: older_places_of_withdrawal
--- Under which older digests ($2) of a number there is a recording on consent, which a withdrawal is to reach: a sweep finds it
--- by the digest of its call.
+-- The older digests ($2) of a number under which there are calls with a recording on consent: a withdrawal is entered under these
+-- too, as a sweep finds the recordings that it reaches by the digest of the call.
 SELECT DISTINCT c.digest, c.key_version FROM calls c JOIN recordings r ON r.call_id = c.id
 WHERE c.controller = $1 AND c.digest = ANY ($2) AND r.legal_basis = 'consent' AND r.state NOT IN ('discarded', 'deleted')
 
 -- name: older_places_of_listed
--- As older_places_of_withdrawal, for what is in a list: it takes the place of what was listed of the same numbers.
+-- As older_places_of_withdrawal, for the rows of a list that have ``older`` digests: each is replaced by a row for each place.
 WITH listed AS (
     DELETE FROM incoming WHERE older IS NOT NULL RETURNING *
 ), further AS (
@@ -44,7 +44,7 @@ SELECT count(*) FROM further
 SELECT EXISTS (SELECT FROM incoming WHERE reason = 'withdraw_consent')
 
 -- name: merge_suppressions
--- As add_suppression, for a slice of a list. A row that changes nothing is left as it is, not written anew.
+-- As add_suppression, for a slice of a list. A bar that does not change is not written again.
 WITH entered AS (
     INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, entered_at,
                                        expires_at)
@@ -75,12 +75,12 @@ WITH entered AS (
 SELECT count(*) FILTER (WHERE added) FROM entered
 
 -- name: remove_suppressions
--- $7: the reasons that have to be named.
+-- $7: the reasons whose bars are lifted only if the reason is named.
 WITH found AS (
     SELECT id FROM suppressions
     WHERE controller = $1 AND digest = ANY ($2)
       AND CASE WHEN $3::text IS NULL THEN reason <> ALL ($7) ELSE reason = $3 END AND ($4::text IS NULL OR campaign = $4)
-    -- in the order in which a list is merged, so that the two never wait for one another
+    -- in the order in which a list is merged, so that the two never deadlock
     ORDER BY digest, campaign, reason FOR UPDATE
 ), lifted AS (
     DELETE FROM suppressions WHERE id IN (SELECT id FROM found) RETURNING *
@@ -92,7 +92,7 @@ FROM lifted
 RETURNING campaign, reason, origin, proof, entered_at, expires_at
 
 -- name: check_suppression
--- One that stands under several secrets is one.
+-- A bar that is kept under several secrets is given once.
 SELECT DISTINCT campaign, reason, origin, proof, entered_at, expires_at FROM suppressions
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY entered_at, campaign, reason
 
