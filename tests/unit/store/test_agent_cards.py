@@ -1,6 +1,7 @@
 """Who is told of a call when the callee answers, and who is named in what is registered in it."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from ccari.gating.journal import Journal
 from ccari.policy.call import Command, Direction, Event, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
+from ccari.policy.campaign import Campaign
 from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.cards import AgentCard, Past
@@ -55,6 +57,9 @@ class Line:
 
     async def variable(self, channel_id: str, name: str) -> str:
         return "allowed"
+
+    async def lacking(self, campaign: Campaign, *, inbound: bool = False) -> Mapping[str, Sequence[str]]:
+        return {}
 
 
 class Forgetful(PostgresCallStore):

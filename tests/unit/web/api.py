@@ -178,7 +178,8 @@ class Api:
         if data is not None:
             sent.setdefault("content-type", "application/json")
         async with self.session.request(method, self.url + path, data=data, headers=sent) as answer:
-            return Answer(answer.status, answer.headers, await answer.text())
+            # a ZIP is no text, and whoever reads one looks at its bytes
+            return Answer(answer.status, answer.headers, await answer.text(errors="replace"))
 
 
 def _agent(role: Role, name: str | None = None) -> str | None:
